@@ -1,0 +1,1 @@
+"""Filters: estimators that score training rows and reject the suspicious ones."""

@@ -1,0 +1,17 @@
+"""Fixtures that several test files share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """Folder of the real data sets; tests that need it skip without it."""
+    folder = os.environ.get("SKPOISON_DATA")
+    if not folder:
+        pytest.skip("the environment variable SKPOISON_DATA names no folder")
+    if not Path(folder).is_dir():
+        pytest.fail(f"SKPOISON_DATA={folder!r} is not a folder")
+    return Path(folder)
