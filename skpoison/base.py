@@ -1,0 +1,355 @@
+"""What all filters share."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    OneToOneFeatureMixin,
+    OutlierMixin,
+    TransformerMixin,
+)
+from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    indexable,
+    validate_data,
+)
+
+from skpoison._labels import check_labels, encode_labels
+from skpoison.exceptions import FilterWarning
+
+__all__ = ["BaseFilter"]
+
+_UNLABELLED = np.array([0])  # ``classes_`` of a filter fitted without labels
+
+
+def _scores_new_rows(filter_):
+    if filter_._transductive:
+        raise AttributeError(
+            f"{type(filter_).__name__} scores the rows that it is fitted on, and no "
+            "others: use fit_predict, or scores_ and inlier_mask_ after fit."
+        )
+    return True
+
+
+class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Base class of all filters.
+
+    A subclass says how outlying rows are among the rows of their class; everything
+    else (labels, containers, replacing, the outlier detectors' methods) is here. It
+    defines
+
+    - ``_fit(X, codes)``: learn from the training rows; return their ``(scores,
+      decisions)``, float64 of shape (n_samples,), higher is more normal, and rows with
+      a decision >= 0 are kept;
+    - ``_score(X, codes)`` and ``_decide(X, codes)``: the same two for new rows, unless
+      the class sets ``_transductive = True``.
+
+    ``X`` arrives as an ndarray or a CSR array of float64 or float32, ``codes[i]`` is
+    the position of the label of row ``i`` in ``classes_``. A subclass whose
+    computations notice NaN and infinity by themselves may set ``_check_finite =
+    False`` to save a pass over the data, and must then raise.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None, default=None
+        Draws the order in which :meth:`fit_transform` goes round the kept rows.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted; ``array([0])`` when fitted without labels.
+    scores_ : ndarray of shape (n_samples,)
+        :meth:`score_samples` of the training rows, float64.
+    inlier_mask_ : ndarray of shape (n_samples,)
+        True for the training rows that are kept; at least one in each class.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit, when X has names that are all strings.
+    """
+
+    _parameter_constraints: dict = {"random_state": ["random_state"]}
+    _transductive = False
+    _check_finite = True
+
+    def __init__(self, *, random_state=None):
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def __and__(self, other):
+        """Intersect with another filter: a row must pass both."""
+        if not isinstance(other, BaseFilter):
+            return NotImplemented
+        from skpoison.filters import FilterIntersection
+
+        return FilterIntersection._of(self, other)
+
+    def fit(self, X, y=None):
+        """Learn which rows are normal for their class, and judge the training rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows, some of which may be poison.
+        y : array-like of shape (n_samples,), default=None
+            Class labels. Without them there is one class.
+
+        Returns
+        -------
+        self : object
+            The fitted filter.
+
+        Raises
+        ------
+        ValueError
+            If X or y is malformed, holds NaN or infinity, or y holds no class labels.
+        """
+        self._validate_params()
+        X = self._validate_rows(X, reset=True)
+        self._fit_rows(X, self._fit_labels(X, y))
+        return self
+
+    def _fit_rows(self, X, codes):
+        self.scores_, decisions = self._fit(X, codes)
+        self.inlier_mask_ = self._keep_each_class(decisions, codes)
+        return decisions
+
+    def _fit_as_member(self, owner, X, codes):
+        """Fit on rows that ``owner`` has validated already; return the decisions."""
+        self._validate_params()
+        for name in ("classes_", "_labelled", "n_features_in_", "feature_names_in_"):
+            if hasattr(owner, name):
+                setattr(self, name, getattr(owner, name))
+        return self._fit_rows(X, codes)
+
+    def _validate_rows(self, X, *, reset):
+        return validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=self._check_finite,
+        )
+
+    def _fit_labels(self, X, y):
+        if y is None:
+            self.classes_ = _UNLABELLED
+            self._labelled = False
+            return np.zeros(X.shape[0], dtype=np.intp)
+        y = check_labels(y)
+        check_consistent_length(X, y)
+        self.classes_ = np.unique(y)
+        self._labelled = True
+        return np.searchsorted(self.classes_, y)
+
+    def _encode_labels(self, X, y):
+        if not self._labelled:
+            raise ValueError(
+                f"This {type(self).__name__} was fitted without labels: y must be None."
+            )
+        y = column_or_1d(y)
+        check_consistent_length(X, y)
+        return encode_labels(y, self.classes_)
+
+    def _keep_each_class(self, decisions, codes):
+        kept = decisions >= 0
+        counts = np.bincount(codes[kept], minlength=len(self.classes_))
+        empty = np.flatnonzero(counts == 0)
+        for code in empty:
+            rows = np.flatnonzero(codes == code)
+            kept[rows[np.argmax(decisions[rows])]] = True
+        if len(empty):
+            warnings.warn(
+                f"{type(self).__name__} rejects every row of the classes "
+                f"{self.classes_[empty].tolist()}; the best row of each is kept, so "
+                "that the class does not disappear.",
+                FilterWarning,
+                stacklevel=2,
+            )
+        return kept
+
+    def _best_over_labels(self, method, X, y):
+        check_is_fitted(self)
+        X = self._validate_rows(X, reset=False)
+        if y is not None:
+            return method(X, self._encode_labels(X, y))
+        best = np.full(X.shape[0], -np.inf)
+        for code in range(len(self.classes_)):
+            codes = np.full(X.shape[0], code, dtype=np.intp)
+            np.maximum(best, method(X, codes), out=best)
+        return best
+
+    @available_if(_scores_new_rows)
+    def score_samples(self, X, y=None):
+        """Score rows: higher is more normal.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,), default=None
+            Their labels. Without them, each row gets its best score over the labels.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Scores, float64.
+        """
+        return self._best_over_labels(self._score, X, y)
+
+    @available_if(_scores_new_rows)
+    def decision_function(self, X, y=None):
+        """Signed distance to rejection: rows with a value >= 0 are kept.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,), default=None
+            Their labels. Without them, each row gets its best value over the labels.
+
+        Returns
+        -------
+        decisions : ndarray of shape (n_samples,)
+            Decisions, float64.
+        """
+        return self._best_over_labels(self._decide, X, y)
+
+    @available_if(_scores_new_rows)
+    def predict(self, X, y=None):
+        """Tell which rows would be kept.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,), default=None
+            Their labels. Without them, a row is kept if it would be under any label.
+
+        Returns
+        -------
+        kept : ndarray of shape (n_samples,)
+            1 for rows that would be kept, -1 for the others.
+        """
+        return np.where(self.decision_function(X, y) >= 0, 1, -1)
+
+    def fit_predict(self, X, y=None):
+        """Fit, and tell which of the training rows are kept.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,), default=None
+            Their labels.
+
+        Returns
+        -------
+        kept : ndarray of shape (n_samples,)
+            1 for rows that are kept, -1 for the others.
+        """
+        return np.where(self.fit(X, y).inlier_mask_, 1, -1)
+
+    def fit_filter(self, X, y=None, *arrays):
+        """Fit, and cut everything given down to the kept rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,), default=None
+            Their labels.
+        *arrays : array-likes of length n_samples
+            Whatever else belongs to the rows: weights, groups, identifiers.
+
+        Returns
+        -------
+        X, y, *arrays : tuple
+            The kept rows of everything given, in their order and each in the container
+            that came in (DataFrames and Series with their index; sparse formats
+            without row indexing become CSR). ``None`` stays ``None``.
+        """
+        X, y, *arrays = indexable(X, y, *arrays)
+        rows = np.flatnonzero(self.fit(X, y).inlier_mask_)
+        return tuple(
+            None if array is None else _safe_indexing(array, rows)
+            for array in (X, y, *arrays)
+        )
+
+    def fit_transform(self, X, y=None, **fit_params):
+        """Fit, and replace every rejected row by a kept row of its class.
+
+        The kept rows of a class stand in one after the other, in an order drawn with
+        ``random_state``, so that none is used more than once more often than another.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,), default=None
+            Their labels, which stay as they are.
+        **fit_params : dict
+            Passed to ``fit``.
+
+        Returns
+        -------
+        X : {ndarray, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            The rows with the rejected ones replaced; a DataFrame keeps its index.
+        """
+        self.fit(X, y, **fit_params)
+        n_samples = len(self.inlier_mask_)
+        codes = np.zeros(n_samples, int) if y is None else self._encode_labels(X, y)
+        rows = self._stand_ins(codes)
+        X = self._as_container(X, self._check_finite)
+        replaced = _safe_indexing(X, rows)
+        if hasattr(X, "iloc"):
+            replaced.index = X.index
+        return replaced
+
+    def _stand_ins(self, codes):
+        rng = check_random_state(self.random_state)
+        rows = np.arange(len(codes))
+        for code in range(len(self.classes_)):
+            of_class = codes == code
+            kept = rng.permutation(np.flatnonzero(of_class & self.inlier_mask_))
+            rejected = np.flatnonzero(of_class & ~self.inlier_mask_)
+            rows[rejected] = np.resize(kept, len(rejected))
+        return rows
+
+    def transform(self, X):
+        """Leave new data as it is: filters act on training rows only.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            New rows.
+
+        Returns
+        -------
+        X : {ndarray, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            The same rows.
+        """
+        check_is_fitted(self)
+        return self._as_container(X, ensure_all_finite=True)
+
+    def _as_container(self, X, ensure_all_finite):
+        valid = validate_data(
+            self,
+            X,
+            reset=False,
+            accept_sparse=["csr", "csc"],
+            dtype="numeric",
+            ensure_all_finite=ensure_all_finite,
+        )
+        return X if hasattr(X, "iloc") else valid

@@ -1,0 +1,77 @@
+"""Filters that compare a distance with the radius of the class."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval
+
+from skpoison._labels import per_class
+from skpoison.base import BaseFilter
+
+
+class BaseDistanceFilter(BaseFilter):
+    """Base class of filters that reject rows far from the rest of their class.
+
+    A row is kept if its distance is at most the radius of its class. Radii are
+    percentiles of the distances of the training rows of the class (interpolated
+    linearly), or given. A subclass defines
+
+    - ``_fit_distances(X, codes)``: learn, and return the training rows' distances;
+    - ``_distances(X, codes)``: the distances of new rows to the classes ``codes``.
+
+    Parameters
+    ----------
+    percentile : float, default=70.0
+        Percentage of the rows of each class that the radius encloses, in (0, 100].
+    radii : array-like of shape (n_classes,) or dict, default=None
+        Radii, if they are known, ordered like the sorted labels or by label.
+    random_state : int, RandomState instance or None, default=None
+        Draws the order in which :meth:`fit_transform` goes round the kept rows.
+
+    Attributes
+    ----------
+    radii_ : ndarray of shape (n_classes,)
+        The radius of each class.
+    offset_ : ndarray of shape (n_classes,)
+        ``-radii_``: decisions are scores minus the offset of the class.
+    """
+
+    _parameter_constraints: dict = {
+        **BaseFilter._parameter_constraints,
+        "percentile": [Interval(Real, 0, 100, closed="right")],
+        "radii": ["array-like", dict, None],
+    }
+
+    def __init__(self, percentile=70.0, *, radii=None, random_state=None):
+        super().__init__(random_state=random_state)
+        self.percentile = percentile
+        self.radii = radii
+
+    def _fit(self, X, codes):
+        given = self._given_radii()
+        distances = self._fit_distances(X, codes)
+        self.radii_ = self._percentiles(distances, codes) if given is None else given
+        self.offset_ = -self.radii_
+        return -distances, self.radii_[codes] - distances
+
+    def _given_radii(self):
+        if self.radii is None:
+            return None
+        radii = per_class("radii", self.radii, self.classes_)
+        if np.any(radii < 0):
+            raise ValueError(f"radii must not be negative; got {radii.tolist()}.")
+        return radii
+
+    def _percentiles(self, distances, codes):
+        return np.array(
+            [
+                np.percentile(distances[codes == code], self.percentile)
+                for code in range(len(self.classes_))
+            ]
+        )
+
+    def _score(self, X, codes):
+        return -self._distances(X, codes)
+
+    def _decide(self, X, codes):
+        return self.radii_[codes] - self._distances(X, codes)

@@ -1,0 +1,152 @@
+"""Rows far from their centroid, along the line between centroids, are rejected."""
+
+import warnings
+
+import numpy as np
+
+from skpoison.exceptions import FilterWarning
+from skpoison.filters._centroid import BaseCentroidFilter
+from skpoison.filters._rows import projections
+
+
+class SlabFilter(BaseCentroidFilter):
+    """Keep the rows within a slab across the line between the centroids.
+
+    A row x with label y is kept if ``|v_y @ (x - centroid_y)| <= radius_y``, where v_y
+    is the unit vector from the mean of the *other* classes' centroids (each class
+    counts once, whatever its size) to the centroid of class y. With two classes that
+    is the line through both centroids. The radius is half the width of the slab: a
+    percentile of the class's distances.
+
+    With one class, or without labels, there is no direction: the filter keeps every
+    row and warns.
+
+    Parameters
+    ----------
+    percentile : float, default=70.0
+        Percentage of the rows of each class that the slab encloses, in (0, 100];
+        interpolated linearly. Not used where ``radii`` are given.
+    centroids : array-like of shape (n_classes, n_features) or dict, default=None
+        Centroids, if they are known, ordered like the sorted labels; or a dict from
+        label to centroid, which may know labels that do not occur (and then say nothing
+        about the directions). By default, the mean of the training rows of each class.
+    radii : array-like of shape (n_classes,) or dict, default=None
+        Half widths, if they are known, ordered like the sorted labels; or a dict from
+        label to half width.
+    random_state : int, RandomState instance or None, default=None
+        Draws the order in which :meth:`fit_transform` goes round the kept rows.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted; ``array([0])`` when fitted without labels.
+    centroids_ : ndarray of shape (n_classes, n_features)
+        The centroid of each class, of the dtype of X.
+    directions_ : ndarray of shape (n_classes, n_features)
+        The unit vector across the slab of each class, float64; zero with one class.
+    radii_ : ndarray of shape (n_classes,)
+        Half the width of the slab of each class, float64.
+    offset_ : ndarray of shape (n_classes,)
+        ``-radii_``: decisions are scores minus the offset of the class.
+    scores_ : ndarray of shape (n_samples,)
+        Scores of the training rows: minus the distance to the centroid along the
+        direction, float64.
+    inlier_mask_ : ndarray of shape (n_samples,)
+        True for the training rows that are kept; at least one in each class.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit, when X has names that are all strings.
+
+    Raises
+    ------
+    ValueError
+        At fit, if the centroid of a class is the mean of the others' centroids: the
+        direction of its slab is undefined.
+
+    Warns
+    -----
+    FilterWarning
+        At fit, if there are fewer than two classes.
+
+    See Also
+    --------
+    SphereFilter : Looks in all directions alike.
+    FilterIntersection : Both at once.
+    skpoison.FilteredClassifier : Fits a classifier on the kept rows.
+
+    Notes
+    -----
+    Distances of dense rows are computed from differences, in the dtype of X: their
+    errors stay near 1e-6 (float32) or 1e-15 (float64) times the distance of the row to
+    the centroid. Distances of sparse rows are computed in float64. X is never copied,
+    nor made dense. The notes of :class:`SphereFilter` on pipelines hold here too.
+
+    References
+    ----------
+    .. [1] J. Steinhardt, P. W. Koh and P. Liang, "Certified Defenses for Data
+       Poisoning Attacks", NeurIPS 2017, equation (2).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpoison import SlabFilter
+    >>> X = np.array([[0, 9], [0, -9], [3, 0], [-3, 0], [20, 5], [20, -5]])
+    >>> y = np.array(["a", "a", "a", "a", "b", "b"])
+    >>> slab = SlabFilter(percentile=50).fit(X, y)
+    >>> slab.directions_
+    array([[-1.,  0.],
+           [ 1.,  0.]])
+
+    Only the first feature counts, however far off rows are along the other one:
+
+    >>> slab.inlier_mask_
+    array([ True,  True, False, False,  True,  True])
+    """
+
+    def _fit_centroids(self, X, codes):
+        super()._fit_centroids(X, codes)
+        if len(self.classes_) < 2:
+            warnings.warn(
+                "SlabFilter needs labels of at least two classes to have a direction; "
+                "it keeps every row.",
+                FilterWarning,
+                stacklevel=2,
+            )
+        self.directions_ = _directions(self.centroids_, self.classes_)
+
+    def _measure(self, X, codes):
+        return np.abs(projections(X, codes, self.centroids_, self.directions_))
+
+    def _class_set(self, code):
+        from skpoison.feasible import SphereSlab
+
+        if len(self.classes_) < 2:
+            return SphereSlab(self.centroids_[code])
+        return SphereSlab(
+            self.centroids_[code],
+            direction=self.directions_[code],
+            lower=-self.radii_[code],
+            upper=self.radii_[code],
+        )
+
+
+def _directions(centroids, classes):
+    """Unit vectors from the mean of the other centroids to each centroid."""
+    # Shorter differences than this are rounding: they point anywhere.
+    rounding = 4 * np.finfo(centroids.dtype).eps
+    centroids = centroids.astype(np.float64)
+    n_classes = len(centroids)
+    if n_classes < 2:
+        return np.zeros_like(centroids)
+    others = (centroids.sum(axis=0) - centroids) / (n_classes - 1)
+    directions = centroids - others
+    lengths = np.linalg.norm(directions, axis=1)
+    undefined = lengths <= rounding * np.linalg.norm(centroids, axis=1).max()
+    if np.any(undefined):
+        raise ValueError(
+            "The direction of the slab is undefined for the classes "
+            f"{classes[undefined].tolist()}: their centroids are identical to the mean "
+            "of the other classes' centroids."
+        )
+    return directions / lengths[:, None]
