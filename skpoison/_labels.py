@@ -1,6 +1,7 @@
 """Class labels: checks, codes, and parameters that hold one value for each class."""
 
 import numpy as np
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
@@ -8,6 +9,7 @@ from sklearn.utils.validation import column_or_1d
 def check_labels(y):
     """Return y as a one-dimensional array of class labels, or say why it is none."""
     y = column_or_1d(y, warn=True)
+    assert_all_finite(y, input_name="y")
     try:
         check_classification_targets(y)
     except ValueError as error:

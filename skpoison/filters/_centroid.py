@@ -52,21 +52,25 @@ class BaseCentroidFilter(BaseDistanceFilter):
 
     def _fit_centroids(self, X, codes):
         if self.centroids is None:
-            self.centroids_ = class_means(X, codes, len(self.classes_))
+            means = class_means(X, codes, len(self.classes_))
+            self.centroids_ = self._finite("Class means", means, X)
         else:
             self.centroids_ = per_class(
                 "centroids", self.centroids, self.classes_, (X.shape[1],)
             ).astype(X.dtype)
 
     def _distances(self, X, codes):
-        distances = self._measure(X, codes)
-        if not np.all(np.isfinite(distances)):
+        return self._finite("Distances", self._measure(X, codes), X)
+
+    def _finite(self, what, values, X):
+        """Return values computed from X, or say what in X makes them infinite."""
+        if not np.all(np.isfinite(values)):
             assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
             raise ValueError(
-                f"Distances overflow {X.dtype}: X or the centroids hold values that "
-                "are too large to be squared; rescale the data."
+                f"{what} overflow {X.dtype}: X or the centroids hold values that are "
+                "too large to be summed or squared; rescale the data."
             )
-        return distances
+        return values
 
     def feasible_set(self):
         """Return the rows that the fitted filter keeps, for each class.

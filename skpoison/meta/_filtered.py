@@ -1,0 +1,208 @@
+"""Estimators that are fitted on the rows that a filter keeps."""
+
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.utils import get_tags
+from sklearn.utils.metaestimators import available_if
+
+from skpoison.filters import SphereFilter
+from skpoison.meta._base import BaseFiltered, both_filters, estimator_has
+
+
+class FilteredClassifier(ClassifierMixin, BaseFiltered):
+    """Fit a classifier on the rows that a filter keeps.
+
+    Rejected rows are truly dropped, and everything aligned with the rows is cut along.
+    Prediction does not filter. This is the recommended way to use a filter: it works
+    alone, inside pipelines and under searches over the filter's parameters.
+
+    Parameters
+    ----------
+    filter : filter or outlier detector, default=None
+        What judges the training rows: any estimator whose ``fit_predict(X, y)`` gives
+        1 for rows to keep and -1 for the others. By default, :class:`SphereFilter` and
+        :class:`SlabFilter` at percentile 70, intersected under the names ``sphere``
+        and ``slab``.
+    estimator : classifier, default=None
+        What is fitted on the kept rows. By default,
+        :class:`~sklearn.linear_model.LogisticRegression`.
+
+    Attributes
+    ----------
+    filter_ : filter
+        The fitted filter.
+    estimator_ : classifier
+        The fitted classifier.
+    classes_ : ndarray of shape (n_classes,)
+        The labels that the classifier knows.
+    inlier_mask_ : ndarray of shape (n_samples,)
+        True for the training rows that are kept.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit, when X has names that are all strings.
+
+    See Also
+    --------
+    FilteredRegressor : The same for regression.
+    DropOutliers : The same as a step of imbalanced-learn's pipelines.
+
+    Notes
+    -----
+    A scaler before this estimator in a pipeline is fitted on all rows, poison
+    included. To scale kept rows only, put a pipeline of scaler and classifier inside:
+    ``FilteredClassifier(filter, make_pipeline(StandardScaler(), LinearSVC()))``; the
+    filter then judges unscaled rows.
+
+    References
+    ----------
+    .. [1] J. Steinhardt, P. W. Koh and P. Liang, "Certified Defenses for Data
+       Poisoning Attacks", NeurIPS 2017, section 2.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn.svm import LinearSVC
+    >>> from skpoison import FilteredClassifier, SphereFilter
+    >>> X, y = load_iris(return_X_y=True)
+    >>> robust = FilteredClassifier(SphereFilter(percentile=90), LinearSVC())
+    >>> int(robust.fit(X, y).inlier_mask_.sum())
+    135
+    >>> search = GridSearchCV(robust, {"filter__percentile": [70, 90]}).fit(X, y)
+    >>> search.best_estimator_.score(X, y) > 0.9
+    True
+    """
+
+    _routed = (
+        "fit",
+        "predict",
+        "predict_proba",
+        "predict_log_proba",
+        "decision_function",
+        "score",
+    )
+    _default_filter = staticmethod(both_filters)
+    _default_estimator = LogisticRegression
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags = get_tags(self._estimator()).classifier_tags
+        return tags
+
+    @property
+    def classes_(self):
+        """The labels that the fitted classifier knows."""
+        return self.estimator_.classes_
+
+    def _labels(self, y):
+        return y
+
+    @available_if(estimator_has("predict_proba"))
+    def predict_proba(self, X, **params):
+        """Probabilities of the classes, from the fitted classifier.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        **params : dict
+            Passed to the classifier.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            Columns are ordered like ``classes_``.
+        """
+        return self._delegate("predict_proba", X, **params)
+
+    @available_if(estimator_has("predict_log_proba"))
+    def predict_log_proba(self, X, **params):
+        """Logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        **params : dict
+            Passed to the classifier.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            Columns are ordered like ``classes_``.
+        """
+        return self._delegate("predict_log_proba", X, **params)
+
+    @available_if(estimator_has("decision_function"))
+    def decision_function(self, X, **params):
+        """Decision values of the fitted classifier.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        **params : dict
+            Passed to the classifier.
+
+        Returns
+        -------
+        decisions : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            The classifier's decision values (not the filter's).
+        """
+        return self._delegate("decision_function", X, **params)
+
+
+class FilteredRegressor(RegressorMixin, BaseFiltered):
+    """Fit a regressor on the rows that a filter keeps.
+
+    The filter sees X only: all rows are one class.
+
+    Parameters
+    ----------
+    filter : filter or outlier detector, default=None
+        What judges the training rows: any estimator whose ``fit_predict(X)`` gives 1
+        for rows to keep and -1 for the others. By default, :class:`SphereFilter` at
+        percentile 70.
+    estimator : regressor, default=None
+        What is fitted on the kept rows. By default,
+        :class:`~sklearn.linear_model.LinearRegression`.
+
+    Attributes
+    ----------
+    filter_ : filter
+        The fitted filter.
+    estimator_ : regressor
+        The fitted regressor.
+    inlier_mask_ : ndarray of shape (n_samples,)
+        True for the training rows that are kept.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit, when X has names that are all strings.
+
+    See Also
+    --------
+    FilteredClassifier : The same for classification.
+    sklearn.linear_model.RANSACRegressor : Rejects rows by their residuals.
+
+    Notes
+    -----
+    Since the filter is not told the targets, it cannot see poison that lies in the
+    targets alone.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skpoison import FilteredRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> int(FilteredRegressor().fit(X, y).inlier_mask_.sum())
+    309
+    """
+
+    _routed = ("fit", "predict", "score")
+    _default_filter = SphereFilter
+    _default_estimator = LinearRegression
+
+    def _labels(self, y):
+        return None

@@ -1,0 +1,130 @@
+"""A filter as a step that drops rows, in imbalanced-learn's pipelines."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.validation import indexable, validate_data
+
+from skpoison.filters import SphereFilter
+from skpoison.meta._base import both_filters, fit_and_find_kept
+
+
+class DropOutliers(BaseEstimator):
+    """Drop the rows that a filter rejects, as a sampler.
+
+    A step for ``imblearn.pipeline.Pipeline``: it acts when the pipeline is fitted, and
+    is passed over when it predicts.
+
+    Parameters
+    ----------
+    filter : filter or outlier detector, default=None
+        What judges the rows: any estimator whose ``fit_predict(X, y)`` gives 1 for
+        rows to keep and -1 for the others. By default, :class:`SphereFilter` and
+        :class:`SlabFilter` at percentile 70, intersected under the names ``sphere``
+        and ``slab``; with ``ignore_y``, :class:`SphereFilter` alone.
+    ignore_y : bool, default=False
+        Whether to hide y from the filter, as one must for regression.
+
+    Attributes
+    ----------
+    filter_ : filter
+        The fitted filter.
+    inlier_mask_ : ndarray of shape (n_samples,)
+        True for the rows that are kept.
+    sample_indices_ : ndarray of shape (n_kept,)
+        Positions of the rows that are kept, ascending.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit, when X has names that are all strings.
+
+    See Also
+    --------
+    FilteredClassifier : The same in plain scikit-learn.
+
+    Notes
+    -----
+    imbalanced-learn is not needed to use this class; its pipelines recognise samplers
+    by their ``fit_resample``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skpoison import DropOutliers, SphereFilter
+    >>> X, y = load_iris(return_X_y=True)
+    >>> X_kept, y_kept = DropOutliers(SphereFilter(80)).fit_resample(X, y)
+    >>> X_kept.shape
+    (120, 4)
+    """
+
+    _parameter_constraints: dict = {
+        "filter": [HasMethods(["fit_predict"]), None],
+        "ignore_y": ["boolean"],
+    }
+
+    def __init__(self, filter=None, *, ignore_y=False):
+        self.filter = filter
+        self.ignore_y = ignore_y
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = get_tags(self._filter()).input_tags.sparse
+        tags.target_tags.required = True
+        return tags
+
+    def _filter(self):
+        if self.filter is not None:
+            return self.filter
+        return SphereFilter() if self.ignore_y else both_filters()
+
+    def fit(self, X, y):
+        """Fit the filter.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows, some of which may be poison.
+        y : array-like of shape (n_samples,)
+            Their labels, or targets.
+
+        Returns
+        -------
+        self : DropOutliers
+            This sampler, fitted.
+
+        Raises
+        ------
+        ValueError
+            If the filter rejects every row, or refuses X or y.
+        """
+        self._validate_params()
+        validate_data(self, X, y, skip_check_array=True)
+        X, y = indexable(X, y)
+        self.filter_ = clone(self._filter())
+        labels = None if self.ignore_y else y
+        self.inlier_mask_ = fit_and_find_kept(self.filter_, X, labels)
+        self.sample_indices_ = np.flatnonzero(self.inlier_mask_)
+        return self
+
+    def fit_resample(self, X, y):
+        """Fit the filter, and return the rows that it keeps.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows, some of which may be poison.
+        y : array-like of shape (n_samples,)
+            Their labels, or targets.
+
+        Returns
+        -------
+        X : {array-like, sparse matrix} of shape (n_kept, n_features)
+            The kept rows, in the container that came in.
+        y : array-like of shape (n_kept,)
+            Their labels, or targets.
+        """
+        self.fit(X, y)
+        X, y = indexable(X, y)
+        rows = self.sample_indices_
+        return _safe_indexing(X, rows), _safe_indexing(y, rows)
