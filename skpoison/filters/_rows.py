@@ -93,9 +93,11 @@ def projections(X, codes, centroids, directions):
         return _sparse_projections(X, codes, centroids, directions)
     directions = directions.astype(X.dtype)
     out = np.empty(len(X), dtype=X.dtype)
+    buffer = _buffer(X)
     with np.errstate(over="ignore", invalid="ignore"):
         for rows, difference in _differences(X, codes, centroids):
-            along = directions[codes[rows]]
+            along = buffer[: len(difference)]
+            np.take(directions, codes[rows], axis=0, out=along, mode="clip")
             np.einsum("ij,ij->i", difference, along, out=out[rows])
     return out.astype(np.float64)
 
@@ -106,6 +108,11 @@ def _blocks(X):
     stored = X.nnz / max(n_samples, 1) if sparse.issparse(X) else n_features
     step = max(1, int(BLOCK_BYTES / (X.dtype.itemsize * max(stored, 1))))
     return [slice(start, start + step) for start in range(0, n_samples, step)]
+
+
+def _buffer(X):
+    """Room for the rows of the largest block."""
+    return np.empty((min(_blocks(X)[0].stop, len(X)), X.shape[1]), dtype=X.dtype)
 
 
 def _indicator(codes, n_classes, dtype):
@@ -132,9 +139,8 @@ def _differences(X, codes, centroids):
     row must not depend on the layout of X.
     """
     centroids = centroids.astype(X.dtype)
-    blocks = _blocks(X)
-    buffer = np.empty((min(blocks[0].stop, len(X)), X.shape[1]), dtype=X.dtype)
-    for rows in blocks:
+    buffer = _buffer(X)
+    for rows in _blocks(X):
         block = X[rows]
         difference = buffer[: len(block)]
         np.take(centroids, codes[rows], axis=0, out=difference, mode="clip")
