@@ -1,0 +1,179 @@
+"""From weighted points to an attack in whole rows, and what it does to the learner."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from ._poison import PoisonPoints, PoisonTerm
+from ._rows import Rows, StackedRows
+from ._solver import Problem, dual_value, solve
+
+# Steps by which a row on the boundary is moved inwards until the filter keeps it.
+SHRINKS = (1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5)
+
+
+class Attack(NamedTuple):
+    """Poison in whole copies of few distinct rows.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, n_features)
+        The distinct rows, float64.
+    signs : ndarray of shape (n_points,)
+        Signs of their labels.
+    copies : ndarray of shape (n_points,), dtype=int
+        How often each is sent.
+    slack : float
+        How much of the lower bound whole copies and rounding cost at most.
+    """
+
+    points: np.ndarray
+    signs: np.ndarray
+    copies: np.ndarray
+    slack: float
+
+
+def n_poison_rows(epsilon, n_rows):
+    """Return how many whole rows a share epsilon of the clean rows is."""
+    return int(np.floor(epsilon * n_rows + 1e-9))
+
+
+def whole_copies(shares, total):
+    """Turn shares of rows into whole copies.
+
+    Copies are rounded up, which never lowers the loss, as far as there are rows.
+
+    Parameters
+    ----------
+    shares : ndarray of shape (n_points,)
+        Wanted numbers of copies, not whole.
+    total : int
+        Most copies in all.
+
+    Returns
+    -------
+    copies : ndarray of shape (n_points,), dtype=int
+        Whole numbers of copies.
+    """
+    copies = np.ceil(shares - 1e-6).astype(int)
+    while copies.sum() > total:
+        excess = np.where(copies > 0, copies - shares, -np.inf)
+        copies[np.argmax(excess)] -= 1
+    return copies
+
+
+def surviving(sets, points, keeps, dtype):
+    """Move points inwards until the filter keeps them in the precision of the data.
+
+    Parameters
+    ----------
+    sets : list of SphereSlab
+        The feasible set of each point.
+    points : ndarray of shape (n_points, n_features)
+        Points of the sets, perhaps on their boundary.
+    keeps : callable
+        Says which rows, given with their positions, the filter keeps.
+    dtype : dtype
+        Precision in which the rows will be used.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_points, n_features), dtype=float64
+        The moved points, rounded to `dtype`.
+    kept : ndarray of shape (n_points,), dtype=bool
+        Which of them the filter keeps.
+    """
+    rows = points.astype(dtype).astype(np.float64)
+    kept = keeps(rows)
+    for margin in SHRINKS:
+        for i in np.flatnonzero(~kept):
+            rows[i] = sets[i].shrink(points[i], margin).astype(dtype)
+        if kept.all():
+            break
+        kept = keeps(rows)
+    return rows, kept
+
+
+def build_attack(problem, solution, n_rows, keeps, dtype):
+    """Round the dual's poison to whole copies of rows that pass the filter.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem solved.
+    solution : Solution
+        Its solution.
+    n_rows : int
+        Number of clean rows.
+    keeps : callable
+        Says which of the points (as rows) the filter keeps.
+    dtype : dtype
+        Precision of the data.
+
+    Returns
+    -------
+    attack : Attack
+        The attack; its points without copies are left out.
+    """
+    term, (beta, points) = problem.poison, solution.poison
+    points, kept = surviving(term.sets, points, keeps, dtype)
+    wanted = np.where(kept, term.epsilon * beta * n_rows, 0.0)
+    copies = whole_copies(wanted, n_poison_rows(term.epsilon, n_rows))
+    slack = _slack(problem, solution, points, copies / n_rows)
+    used = copies > 0
+    return Attack(points[used], term.signs[used], copies[used], slack)
+
+
+def _slack(problem, solution, points, masses):
+    """Return how much lower the dual value is with the rounded poison."""
+    term = problem.poison
+    if term.epsilon == 0.0:
+        return 0.0
+    # More copies than the dual asked for cannot lower the loss.
+    shares = np.minimum(masses / term.epsilon, solution.poison.beta)
+    rounded = PoisonPoints(shares, points)
+    z = problem.rows.combine(problem.weights * solution.duals)
+    z -= term.epsilon * (shares @ term.gradients(points))
+    return max(solution.lower - dual_value(problem, solution.duals, rounded, z), 0.0)
+
+
+def retrain(problem, solution, attack, *, tol, max_iter, rng):
+    """Train the learner on the clean rows and an attack.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem that was solved.
+    solution : Solution
+        Its solution, from which training starts.
+    attack : Attack
+        Poison rows in whole copies.
+    tol : float
+        Relative duality gap of the training.
+    max_iter : int
+        Most Newton steps.
+    rng : numpy.random.RandomState
+        Draws the first rows.
+
+    Returns
+    -------
+    trained : Solution
+        Its `upper` is the training loss, per clean row.
+    """
+    n_rows = len(problem.rows)
+    X = attack.points
+    if problem.rows.is_sparse:
+        X = sparse.csr_array(X)
+    rows = StackedRows(problem.rows, Rows(X, attack.signs))
+    weights = np.concatenate([problem.weights, attack.copies / n_rows])
+    nobody = PoisonTerm(0.0, [], [])
+    start = replace(
+        solution.state,
+        theta=solution.theta,
+        duals=np.concatenate([solution.duals, np.ones(len(attack.copies))]),
+        poison=nobody.start(problem.rows.dim - 1),
+    )
+    clean = Problem(rows, weights, nobody, problem.learner)
+    return solve(clean, tol=tol, max_iter=max_iter, rng=rng, start=start)

@@ -1,0 +1,300 @@
+"""The certified bound as an estimator."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import _fit_context, clone
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from ._attack import build_attack, retrain
+from ._learners import NormBall, Penalty
+from ._linear import BinaryLinearClassifier, signed_rows
+from ._poison import PoisonTerm
+from ._rda import solve_rda
+from ._solver import Problem, solve
+from ._svc import warn_if_short
+
+DEFAULT_STEPS = {"newton": 1000, "rda": 8000}
+SIGNS = (-1.0, 1.0)
+
+
+class CertifiedBound(BinaryLinearClassifier):
+    """Upper bound on the training loss that any attacker can cause past a filter.
+
+    An attacker adds ``floor(epsilon * n)`` rows of his choice to n clean rows; a filter
+    with fixed centroids and radii removes those that it finds suspicious; a linear
+    support vector machine is trained on what is left. Whatever the attacker sends,
+    the mean of that learner's losses over clean and surviving rows, counted per clean
+    row, stays below `upper_bound_`. The attack that nearly reaches it is `attack_`.
+
+    Fit it on rows that you trust: the filter's centroids and radii are measured there.
+
+    Parameters
+    ----------
+    filter : filter with ``feasible_set``, default=None
+        The defense; fitted on the rows given to :meth:`fit`. None means
+        ``SphereFilter(percentile=70) & SlabFilter(percentile=70)``. Wrap a fitted
+        filter in :class:`sklearn.frozen.FrozenEstimator` to keep it as it is.
+    epsilon : float, default=0.03
+        Rows that the attacker adds, as a share of the clean rows, between 0 and 1.
+    rho : float, default=None
+        Speaks of the learner that minimises the mean hinge loss over
+        ``||w||^2 + b^2 <= rho^2`` (:class:`NormConstrainedSVC`; the paper's).
+    C : float, default=None
+        Speaks of ``LinearSVC(loss="hinge", C=C)``, which penalises
+        ``(||w||^2 + b^2) / (2 C n)`` instead. With neither `rho` nor `C`, C is 1.
+    tol : float, default=1e-3
+        Duality gap that is wanted, relative to `upper_bound_` (and, for bounds below
+        one thousandth, to one thousandth: the best bound can be 0).
+    max_iter : int, default=None
+        Most steps of the solver. None means 1000 Newton steps, or 8000 steps of
+        ``solver="rda"``. The bound holds wherever the solver stops.
+    solver : {"newton", "rda"}, default="newton"
+        ``"newton"``: Newton's method on proximal subproblems. ``"rda"``: the published
+        algorithm (adaptive regularised dual averaging, its worst rows found by cvxpy),
+        kept for comparison; thousands of times slower.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows that are looked at first. Results do not depend on it beyond
+        `tol`.
+
+    Attributes
+    ----------
+    upper_bound_ : float
+        No attack that passes the filter makes the learner's training loss exceed it.
+    lower_bound_ : float
+        No parameters make the bound smaller than this: the dual value.
+    dual_gap_ : float
+        ``upper_bound_ - lower_bound_``.
+    clean_loss_ : float
+        Mean hinge loss of the clean rows at the certified parameters.
+    poison_loss_ : float
+        Largest hinge loss, at the certified parameters, of a row that the filter lets
+        through. ``upper_bound_`` is ``clean_loss_ + epsilon * poison_loss_``, plus the
+        penalty if `C` is the learner's parameter.
+    attack_ : :class:`~sklearn.utils.Bunch`
+        The candidate attack: `X`, its distinct rows (at most two, in the precision and
+        sparsity of the training rows); `y`, their labels; `n_copies`, how often each
+        is sent, ``floor(epsilon * n)`` in all at most; `rounding_slack`, how far
+        whole copies can fall short of `lower_bound_`.
+    attack_loss_ : float
+        Training loss of the learner trained on the clean rows and `attack_`, counted
+        as `upper_bound_` is. At least ``lower_bound_ - attack_.rounding_slack`` and at
+        most `upper_bound_`.
+    poisoned_coef_ : ndarray of shape (1, n_features)
+        Weights of that learner.
+    poisoned_intercept_ : ndarray of shape (1,)
+        Intercept of that learner.
+    coef_ : ndarray of shape (1, n_features)
+        Weights of the certified parameters, with which this estimator predicts.
+    intercept_ : ndarray of shape (1,)
+        Their intercept.
+    classes_ : ndarray of shape (2,)
+        The labels, sorted.
+    filter_ : filter
+        The fitted filter.
+    n_iter_ : int
+        Steps made by the solver.
+    history_ : list of dict
+        One entry for each check on all rows: ``n_iter``, ``upper_bound``,
+        ``lower_bound`` and ``n_rows``, how many rows the solver looked at.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string column names.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the solver stops before `tol`. The bounds are valid all the same.
+
+    See Also
+    --------
+    bound_curve : The bound for several values of epsilon.
+    NormConstrainedSVC : The learner that the bound with `rho` speaks of.
+
+    Notes
+    -----
+    With F the rows that the filter keeps, the bound is the minimum over the learner's
+    parameters of ``mean hinge loss of clean rows + epsilon * largest hinge loss in F``
+    (plus the penalty): a saddle point whose dual gives `lower_bound_` and the attack.
+
+    The bound speaks of training loss. It carries over to test loss if there are enough
+    rows for the two to agree, and if removing clean rows matters little; both are
+    assumptions of the paper. It speaks of a *fixed* filter: an attacker who moves the
+    centroids of a filter that is fitted on poisoned rows is not covered.
+
+    References
+    ----------
+    .. [1] J. Steinhardt, P. W. Koh, P. Liang, "Certified Defenses for Data
+       Poisoning Attacks", NIPS 2017, equations (4) to (6) and algorithm 1.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from skpoison import CertifiedBound
+    >>> X, y = make_blobs(300, centers=[[-2, 0], [2, 0]], random_state=0)
+    >>> bound = CertifiedBound(epsilon=0.1, rho=1.0).fit(X, y)
+    >>> bool(bound.lower_bound_ <= bound.attack_loss_ <= bound.upper_bound_)
+    True
+    >>> bound.attack_.n_copies.sum() <= 30
+    np.True_
+    """
+
+    _parameter_constraints: dict = {
+        "filter": [HasMethods(["fit", "feasible_set"]), None],
+        "epsilon": [Interval(Real, 0, 1, closed="both")],
+        "rho": [Interval(Real, 0, None, closed="neither"), None],
+        "C": [Interval(Real, 0, None, closed="neither"), None],
+        "tol": [Interval(Real, 0, None, closed="neither")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), None],
+        "solver": [StrOptions({"newton", "rda"})],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        filter=None,
+        epsilon=0.03,
+        *,
+        rho=None,
+        C=None,
+        tol=1e-3,
+        max_iter=None,
+        solver="newton",
+        random_state=None,
+    ):
+        self.filter = filter
+        self.epsilon = epsilon
+        self.rho = rho
+        self.C = C
+        self.tol = tol
+        self.max_iter = max_iter
+        self.solver = solver
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y):
+        """Compute the bound.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Clean rows.
+        y : array-like of shape (n_samples,)
+            Their labels, of two kinds.
+
+        Returns
+        -------
+        self : CertifiedBound
+            The fitted bound.
+
+        Raises
+        ------
+        ValueError
+            If both `rho` and `C` are given, if there are not two classes, or if the
+            filter leaves the attacker unbounded.
+        """
+        return self._fit(X, y)
+
+    def _fit(self, X, y, former=None):
+        """Fit, starting from a former fit to the same rows where there is one."""
+        if self.rho is not None and self.C is not None:
+            raise ValueError(
+                f"Give rho or C, not both: rho={self.rho!r} constrains the norm of the "
+                f"parameters, C={self.C!r} penalises it."
+            )
+        X, codes = self._validate(X, y)
+        if former is None:
+            self.filter_ = self._fit_filter(X, self.classes_[codes])
+        else:
+            self.filter_ = former.filter_
+        problem = self._problem(X, codes)
+        found = self._solve(problem, former)
+        self._report(problem, found)
+        warn_if_short(found, problem, self.tol)
+        self._attack(problem, found, X.dtype)
+        return self
+
+    def _fit_filter(self, X, y):
+        if self.filter is not None:
+            return clone(self.filter).fit(X, y)
+        from skpoison.filters import SlabFilter, SphereFilter
+
+        return (SphereFilter(percentile=70) & SlabFilter(percentile=70)).fit(X, y)
+
+    def _problem(self, X, codes):
+        feasible = self.filter_.feasible_set()
+        if not feasible.is_bounded:
+            raise ValueError(
+                f"The filter {self.filter_!r} leaves the attacker unbounded: rows "
+                "arbitrarily far away pass it. Intersect it with a SphereFilter."
+            )
+        n_rows = X.shape[0]
+        learner = Penalty(1.0 / ((self.C or 1.0) * n_rows))
+        if self.rho is not None:
+            learner = NormBall(self.rho)
+        sets = [feasible[label] for label in self.classes_]
+        return Problem(
+            signed_rows(X, codes),
+            np.full(n_rows, 1.0 / n_rows),
+            PoisonTerm(self.epsilon, SIGNS, sets),
+            learner,
+        )
+
+    def _solve(self, problem, former):
+        steps = self._n_steps()
+        if self.solver == "rda":
+            return solve_rda(problem, tol=self.tol, max_iter=steps)
+        self._rng = check_random_state(self.random_state)
+        start = None if former is None else former._state
+        return solve(problem, tol=self.tol, max_iter=steps, rng=self._rng, start=start)
+
+    def _n_steps(self):
+        return DEFAULT_STEPS[self.solver] if self.max_iter is None else self.max_iter
+
+    def _report(self, problem, found):
+        self._store(found.theta)
+        self.clean_loss_ = float(problem.weights @ np.maximum(found.margins, 0.0))
+        self.poison_loss_ = float(problem.poison.largest_loss(found.theta))
+        self.upper_bound_ = float(
+            self.clean_loss_
+            + self.epsilon * self.poison_loss_
+            + problem.learner.value(found.theta)
+        )
+        self.lower_bound_ = max(float(found.lower), 0.0)
+        self.dual_gap_ = max(self.upper_bound_ - self.lower_bound_, 0.0)
+        self.n_iter_, self.history_ = found.n_iter, found.history
+        self._state = found.state
+
+    def _attack(self, problem, found, dtype):
+        """Round the dual's poison to whole rows and train the learner on them."""
+
+        def keeps(points):
+            return (
+                self.filter_.decision_function(points.astype(dtype), self.classes_) >= 0
+            )
+
+        n_rows = len(problem.rows)
+        attack = build_attack(problem, found, n_rows, keeps, dtype)
+        trained = retrain(
+            problem,
+            found,
+            attack,
+            tol=self.tol,
+            max_iter=DEFAULT_STEPS["newton"],
+            rng=check_random_state(self.random_state),
+        )
+        points = attack.points.astype(dtype)
+        if problem.rows.is_sparse:
+            points = sparse.csr_matrix(points)
+        self.attack_ = Bunch(
+            X=points,
+            y=self.classes_[(attack.signs > 0).astype(int)],
+            n_copies=attack.copies,
+            rounding_slack=attack.slack,
+        )
+        self.attack_loss_ = float(trained.upper)
+        self.poisoned_coef_ = trained.theta[np.newaxis, :-1].copy()
+        self.poisoned_intercept_ = trained.theta[-1:].copy()

@@ -1,0 +1,88 @@
+"""What the binary linear classifiers of this subpackage share."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._rows import Rows
+
+
+class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
+    """Base class: two classes, a weight vector and an intercept."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.sparse = True
+        return tags
+
+    def _validate(self, X, y):
+        """Return X, the labels' positions and set ``classes_``."""
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32]
+        )
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) != 2:
+            raise ValueError(_wrong_classes(type(self).__name__, self.classes_))
+        return X, codes
+
+    def _store(self, theta):
+        self.coef_ = theta[np.newaxis, :-1].copy()
+        self.intercept_ = theta[-1:].copy()
+
+    def decision_function(self, X):
+        """Return the signed scores of rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Positive for ``classes_[1]``.
+        """
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
+        )
+        return X @ self.coef_[0] + self.intercept_[0]
+
+    def predict(self, X):
+        """Predict the labels of rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Labels from `classes_`.
+        """
+        return self.classes_[(self.decision_function(X) > 0).astype(int)]
+
+
+def _wrong_classes(name, classes):
+    if len(classes) == 1:
+        return (
+            f"{name} needs rows of two classes; y holds one class, "
+            f"{classes.tolist()[0]!r}."
+        )
+    # The first sentence is what scikit-learn's checks look for.
+    return (
+        f"Only binary classification is supported. {name} got {len(classes)} classes; "
+        "compare one of them with the rest (y == label), or pick two."
+    )
+
+
+def signed_rows(X, codes):
+    """Return rows with the sign of their class, in a form that is cheap to multiply."""
+    if sparse.issparse(X) and X.dtype != np.float64:
+        X = X.astype(np.float64)
+    return Rows(X, np.where(codes == 1, 1.0, -1.0))

@@ -1,0 +1,180 @@
+"""The attacker's term: the largest hinge loss of a row that the filter lets through.
+
+For a class with sign s and feasible set F the largest loss is
+``h(theta) = 1 - s b + max_{x in F} (-s w @ x)``, and the attacker takes the largest
+over the classes, or nothing: the maximum of ``beta @ h`` over
+``beta >= 0, sum(beta) <= 1``.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class PoisonPoints(NamedTuple):
+    """Weighted poison rows: one row and one weight per class.
+
+    Parameters
+    ----------
+    beta : ndarray of shape (n_sets,)
+        Weights, at least zero, at most one in sum.
+    points : ndarray of shape (n_sets, n_features)
+        The rows.
+    """
+
+    beta: np.ndarray
+    points: np.ndarray
+
+
+class SmoothedPoison(NamedTuple):
+    """The smoothed term at one theta.
+
+    Parameters
+    ----------
+    value : float
+        Its value.
+    losses : ndarray of shape (n_sets,)
+        The smoothed largest loss of each class.
+    response : PoisonPoints
+        The attacker's smoothed answer, which gives the gradient.
+    projections : list of Projection
+        How the points move with theta.
+    """
+
+    value: float
+    losses: np.ndarray
+    response: PoisonPoints
+    projections: list
+
+
+class PoisonTerm:
+    """Poison of total weight epsilon from one feasible set per class.
+
+    Parameters
+    ----------
+    epsilon : float
+        Total weight of the poison, relative to the clean rows.
+    signs : sequence of float
+        Sign of each set's label.
+    sets : sequence of SphereSlab
+        The feasible sets, in the order of `signs`.
+    """
+
+    def __init__(self, epsilon, signs, sets):
+        self.epsilon = float(epsilon)
+        self.signs = np.asarray(signs, dtype=np.float64)
+        self.sets = list(sets)
+        spread = max((rows.radius for rows in self.sets), default=0.0)
+        self.squared_radius = spread * spread or 1.0
+
+    def start(self, n_features):
+        """Return poison to begin with: the centres, in equal shares."""
+        n_sets = len(self.sets)
+        points = np.array([rows.center for rows in self.sets])
+        points = points.reshape(n_sets, n_features)
+        return PoisonPoints(np.full(n_sets, 1.0 / max(n_sets, 1)), points)
+
+    def largest_loss(self, theta):
+        """Return the largest hinge loss of a feasible row, exactly."""
+        w, b = theta[:-1], theta[-1]
+        losses = [
+            1.0 - sign * b + rows.support(-sign * w)[0]
+            for sign, rows in zip(self.signs, self.sets, strict=True)
+        ]
+        return max([0.0, *losses])
+
+    def losses_at(self, theta, points):
+        """Return the margin losses, which may be negative, of given points."""
+        return 1.0 - self.signs * (points @ theta[:-1] + theta[-1])
+
+    def gradients(self, points):
+        """Return ``-s (x, 1)`` for each point: the gradients of their losses."""
+        ones = np.ones((len(points), 1))
+        return -self.signs[:, None] * np.hstack([points, ones])
+
+    def smooth(self, theta, center, width, nu):
+        """Evaluate the smoothed term, proximal to a former answer.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (n_features + 1,)
+            Where.
+        center : PoisonPoints
+            The former answer.
+        width : float
+            Proximal weight of the class shares.
+        nu : float
+            Proximal weight of the points.
+
+        Returns
+        -------
+        smoothed : SmoothedPoison
+            Value, gradient and what curvature needs.
+        """
+        w, b = theta[:-1], theta[-1]
+        projections, losses = [], []
+        for sign, rows, old in zip(self.signs, self.sets, center.points, strict=True):
+            found = rows.projection(old - (sign / nu) * w)
+            step = found.point - old
+            loss = 1.0 - sign * (w @ found.point + b) - 0.5 * nu * (step @ step)
+            projections.append(found)
+            losses.append(loss)
+        losses = np.array(losses)
+        beta = project_on_shares(center.beta + losses / width)
+        moved = beta - center.beta
+        value = float(beta @ losses - 0.5 * width * (moved @ moved))
+        points = np.array([found.point for found in projections])
+        points = points.reshape(center.points.shape)
+        return SmoothedPoison(value, losses, PoisonPoints(beta, points), projections)
+
+    def curvature(self, smoothed, width, nu):
+        """Return the term's second derivative (times epsilon).
+
+        Parameters
+        ----------
+        smoothed : SmoothedPoison
+            The term at the point.
+        width, nu : float
+            Proximal weights.
+
+        Returns
+        -------
+        identity : float
+            Multiple of the identity on the features (not the intercept).
+        vectors : ndarray of shape (n_vectors, n_features + 1)
+            Directions of the rest.
+        weights : ndarray of shape (n_vectors,)
+            Their weights, which may be negative: ``vectors.T * weights @ vectors``.
+        """
+        beta, points = smoothed.response
+        jacobian = shares_jacobian(beta)
+        vectors = list(jacobian @ self.gradients(points))
+        weights = [self.epsilon / width] * len(beta)
+        identity = 0.0
+        for share, found in zip(beta, smoothed.projections, strict=True):
+            stiffness = self.epsilon * share * found.scale / nu
+            identity += stiffness
+            vectors.extend(np.append(normal, 0.0) for normal in found.normals)
+            weights.extend([-stiffness] * len(found.normals))
+        vectors = np.array(vectors).reshape(-1, points.shape[1] + 1)
+        return identity, vectors, np.array(weights)
+
+
+def project_on_shares(q):
+    """Project onto the shares: ``beta >= 0, sum(beta) <= 1``."""
+    beta = np.maximum(q, 0.0)
+    if beta.sum() <= 1.0:
+        return beta
+    ordered = np.sort(q)[::-1]
+    excess = (np.cumsum(ordered) - 1.0) / np.arange(1, len(q) + 1)
+    last = np.flatnonzero(ordered > excess)[-1]
+    return np.maximum(q - excess[last], 0.0)
+
+
+def shares_jacobian(beta):
+    """Return the Jacobian of the projection onto the shares: an idempotent matrix."""
+    positive = (beta > 0).astype(np.float64)
+    jacobian = np.diag(positive)
+    if beta.sum() >= 1.0 - 1e-12:
+        jacobian -= np.outer(positive, positive) / positive.sum()
+    return jacobian

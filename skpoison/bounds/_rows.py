@@ -1,0 +1,144 @@
+"""Products with the signed rows y_i (x_i, 1), without ever copying X whole."""
+
+import numpy as np
+from scipy import sparse
+
+# Rows a block when X must be converted or gathered: keeps the copies small.
+BLOCK_ROWS = 4096
+
+
+class Rows:
+    """Training rows with their signs, seen as the vectors ``y_i * (x_i, 1)``.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_rows, n_features)
+        The rows; float64, or float32 that is converted block by block.
+    signs : ndarray of shape (n_rows,)
+        -1.0 or +1.0 for each row.
+    """
+
+    def __init__(self, X, signs):
+        self.X, self.signs = X, signs
+
+    def __len__(self):
+        return self.X.shape[0]
+
+    @property
+    def dim(self):
+        """Number of parameters: the features and the intercept."""
+        return self.X.shape[1] + 1
+
+    @property
+    def is_sparse(self):
+        return sparse.issparse(self.X)
+
+    def scores(self, theta):
+        """Return ``y_i * (w @ x_i + b)`` for every row."""
+        return self.signs * (_times(self.X, theta[:-1]) + theta[-1])
+
+    def combine(self, a):
+        """Return ``sum_i a_i * y_i * (x_i, 1)``."""
+        signed = a * self.signs
+        return np.append(_transpose_times(self.X, signed), signed.sum())
+
+    def take(self, index):
+        """Return the rows of an index, copied, as float64."""
+        X = self.X[index]
+        if X.dtype != np.float64:
+            X = X.astype(np.float64)
+        return Rows(X, self.signs[index])
+
+    def gram(self):
+        """Return the inner products of all pairs of rows."""
+        products = self.X @ self.X.T
+        products = products.toarray() if sparse.issparse(products) else products
+        products += 1.0
+        products *= self.signs
+        products *= self.signs[:, None]
+        return products
+
+    def weighted_outer(self, weights):
+        """Return ``sum_i weights_i * (x_i, 1) (x_i, 1)^T`` as a dense matrix."""
+        outer = np.empty((self.dim, self.dim))
+        scaled = (
+            self.X.T * weights if not self.is_sparse else self.X.T.multiply(weights)
+        )
+        inner = scaled @ self.X
+        outer[:-1, :-1] = inner.toarray() if sparse.issparse(inner) else inner
+        outer[-1, :-1] = outer[:-1, -1] = _transpose_times(self.X, weights)
+        outer[-1, -1] = weights.sum()
+        return outer
+
+
+class StackedRows(Rows):
+    """Many rows followed by a few more, without copying the many.
+
+    Parameters
+    ----------
+    rows, more : Rows
+        The parts.
+    """
+
+    def __init__(self, rows, more):
+        self.rows, self.more = rows, more
+
+    def __len__(self):
+        return len(self.rows) + len(self.more)
+
+    @property
+    def dim(self):
+        return self.rows.dim
+
+    @property
+    def is_sparse(self):
+        return self.rows.is_sparse
+
+    @property
+    def signs(self):
+        return np.concatenate([self.rows.signs, self.more.signs])
+
+    def scores(self, theta):
+        return np.concatenate([self.rows.scores(theta), self.more.scores(theta)])
+
+    def combine(self, a):
+        split = len(self.rows)
+        return self.rows.combine(a[:split]) + self.more.combine(a[split:])
+
+    def take(self, index):
+        index = np.arange(len(self))[index]
+        split = len(self.rows)
+        first = self.rows.take(index[index < split])
+        second = self.more.take(index[index >= split] - split)
+        stack = sparse.vstack if self.is_sparse else np.vstack
+        kind = {"format": "csr"} if self.is_sparse else {}
+        X = stack([first.X, second.X], **kind)
+        return Rows(X, np.concatenate([first.signs, second.signs]))
+
+
+def _blocks(n_rows):
+    return (
+        slice(start, min(start + BLOCK_ROWS, n_rows))
+        for start in range(0, n_rows, BLOCK_ROWS)
+    )
+
+
+def _times(X, w):
+    if sparse.issparse(X) or X.dtype == np.float64:
+        return X @ w
+    parts = [X[block].astype(np.float64) @ w for block in _blocks(X.shape[0])]
+    return np.concatenate(parts)
+
+
+def _transpose_times(X, a):
+    """Return ``a @ X``, reading only the rows whose coefficient is not zero."""
+    if sparse.issparse(X):
+        return X.T @ a
+    index = np.flatnonzero(a)
+    if len(index) > 0.5 * len(a) and X.dtype == np.float64:
+        return a @ X
+    total = np.zeros(X.shape[1])
+    for block in _blocks(len(index)):
+        part = index[block]
+        total += a[part] @ X[part].astype(np.float64, copy=False)
+    return total

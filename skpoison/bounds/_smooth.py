@@ -1,0 +1,317 @@
+"""The bound made smooth by proximal terms, and Newton's method for it.
+
+Every maximum in the bound (over the dual of each row's hinge, over the class that the
+attacker picks, over his point) gets a proximal term around its last answer. The
+function that is left is convex with a piecewise linear derivative, which Newton's
+method minimises in a few steps; moving the centres to the new answers then brings the
+minimum of the smooth function to that of the bound without the smoothing ever having
+to vanish (the proximal point method, also known as the augmented Lagrangian).
+"""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from ._hessian import Hessian, minimize_in_ball
+from ._poison import PoisonPoints, SmoothedPoison
+
+MAX_TRIALS = 30
+# A line search ends where the slope has fallen to this share of its first value.
+FLATTENING = 0.3
+DECREASE = 1e-4
+
+
+class Piece(NamedTuple):
+    """The part of the bound that rows in a band contribute, the rest being linear.
+
+    Parameters
+    ----------
+    rows : Rows
+        Rows near or beyond the margin.
+    weights : ndarray of shape (n_rows,)
+        Weight of each row in the mean loss.
+    linear : ndarray of shape (dim,)
+        Sum of the signed rows, weighted, whose loss counts as linear.
+    constant : float
+        Their weight in all.
+    poison : PoisonTerm
+        The attacker.
+    learner : NormBall or Penalty
+        The learner.
+    """
+
+    rows: object
+    weights: np.ndarray
+    linear: np.ndarray
+    constant: float
+    poison: object
+    learner: object
+
+
+@dataclass
+class State:
+    """An iterate: parameters, the answers of rows and attacker, proximal weights.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (dim,)
+        Coefficients and intercept.
+    duals : ndarray of shape (n_rows,)
+        Share of its weight with which each row pulls, between 0 and 1.
+    poison : PoisonPoints
+        The attacker's answer.
+    row_width, share_width, point_width : float
+        Proximal weights: in units of loss for rows and class shares, and for the
+        points in units of loss per squared distance times the squared radius.
+    shift : float
+        Multiplier of the norm in the last Newton step.
+    """
+
+    theta: np.ndarray
+    duals: np.ndarray
+    poison: PoisonPoints
+    row_width: float = 0.2
+    share_width: float = 0.05
+    point_width: float = 1.0
+    shift: float = 0.0
+
+
+class Gaps(NamedTuple):
+    """What separates a parameter vector from the dual point beside it.
+
+    Parameters
+    ----------
+    rows : float
+        Loss of the rows beyond what their duals account for.
+    poison : float
+        The attacker's largest loss beyond what his points reach.
+    learner : float
+        Distance of the parameters from the learner's best answer.
+    upper : float
+        The bound at the parameters.
+    """
+
+    rows: float
+    poison: float
+    learner: float
+    upper: float
+
+    @property
+    def total(self):
+        """The duality gap."""
+        return self.rows + self.poison + self.learner
+
+
+class Evaluation(NamedTuple):
+    """The smooth function at one point.
+
+    Parameters
+    ----------
+    value : float
+        Its value.
+    margins : ndarray of shape (n_rows,)
+        ``1 - score`` of every row.
+    duals : ndarray of shape (n_rows,)
+        The rows' smoothed answers.
+    poison : SmoothedPoison
+        The attacker's smoothed answer.
+    """
+
+    value: float
+    margins: np.ndarray
+    duals: np.ndarray
+    poison: SmoothedPoison
+
+
+def evaluate(piece, center, damping, theta, margins):
+    """Evaluate the smooth function at theta, whose margins are given."""
+    duals = np.clip(center.duals + margins / center.row_width, 0.0, 1.0)
+    moved = duals - center.duals
+    loss = duals * margins - (0.5 * center.row_width) * moved * moved
+    nu = center.point_width / piece.poison.squared_radius
+    poison = piece.poison.smooth(theta, center.poison, center.share_width, nu)
+    step = theta - center.theta
+    value = (
+        float(piece.weights @ loss)
+        + piece.constant
+        - float(piece.linear @ theta)
+        + piece.poison.epsilon * poison.value
+        + piece.learner.value(theta)
+        + 0.5 * damping * float(step @ step)
+    )
+    return Evaluation(value, margins, duals, poison)
+
+
+def pull(piece, duals, poison):
+    """Return the weighted sum of signed rows and poison: the dual's vector z."""
+    z = piece.rows.combine(piece.weights * duals) + piece.linear
+    shares = piece.poison.epsilon * poison.beta
+    return z - shares @ piece.poison.gradients(poison.points)
+
+
+def gaps_at(piece, theta, margins, duals, poison, z):
+    """Return the parts of the duality gap between theta and a dual point."""
+    largest = piece.poison.largest_loss(theta)
+    reached = float(poison.beta @ piece.poison.losses_at(theta, poison.points))
+    hinge = np.maximum(margins, 0.0)
+    epsilon, learner = piece.poison.epsilon, piece.learner
+    upper = (
+        float(piece.weights @ hinge)
+        + piece.constant
+        - float(piece.linear @ theta)
+        + epsilon * largest
+        + learner.value(theta)
+    )
+    return Gaps(
+        rows=float(piece.weights @ (hinge - duals * margins)),
+        poison=epsilon * (largest - reached),
+        learner=learner.value(theta) + learner.conjugate(z) - float(z @ theta),
+        upper=upper,
+    )
+
+
+def newton_step(piece, center, damping, at, theta, gradient, shift, norm_tol):
+    """Return the minimiser of the quadratic model within the learner's ball."""
+    nu = center.point_width / piece.poison.squared_radius
+    identity, vectors, vector_weights = piece.poison.curvature(
+        at.poison, center.share_width, nu
+    )
+    if identity > 0.0:
+        # The intercept has no proximal point: take its share of the identity back.
+        intercept = np.zeros((1, len(theta)))
+        intercept[0, -1] = 1.0
+        vectors = np.vstack([vectors, intercept])
+        vector_weights = np.append(vector_weights, -identity)
+    used = vector_weights != 0.0
+    active = np.flatnonzero((at.duals > 0.0) & (at.duals < 1.0))
+    hessian = Hessian(
+        identity + piece.learner.curvature + damping,
+        piece.rows.take(active),
+        piece.weights[active] / center.row_width,
+        vectors[used],
+        vector_weights[used],
+    )
+    right = hessian @ theta - gradient
+    return minimize_in_ball(hessian, right, piece.learner.radius, shift, norm_tol)
+
+
+def line_search(piece, center, damping, theta, at, step, slope):
+    """Find where the smooth function stops falling along a step, roughly.
+
+    Returns the parameters and the evaluation there, which is None if nothing lower
+    was found.
+    """
+    scores = piece.rows.scores(step)
+    inside, outside, length = 0.0, 1.0, 1.0
+    slope_inside, slope_outside = slope, None
+    best = theta, None
+    for trial in range(MAX_TRIALS):
+        there_theta = theta + length * step
+        there = evaluate(
+            piece, center, damping, there_theta, at.margins - length * scores
+        )
+        slope_here = _slope(piece, center, damping, there_theta, there, step, scores)
+        flat = abs(slope_here) <= FLATTENING * abs(slope)
+        lower = there.value <= at.value + DECREASE * length * slope
+        if (flat and lower) or (length == 1.0 and slope_here <= 0.0):
+            return there_theta, there
+        if slope_here > 0.0:
+            outside, slope_outside = length, slope_here
+        else:
+            inside, slope_inside = length, slope_here
+            best = there_theta, there
+        # The slope is piecewise linear: secants, with bisections against creeping.
+        share = slope_inside / (slope_inside - slope_outside)
+        share = min(max(share, 0.01), 0.99) if trial % 3 else 0.5 if trial else share
+        length = inside + share * (outside - inside)
+    return best
+
+
+def _slope(piece, center, damping, theta, at, step, scores):
+    """Return the smooth function's derivative along a step."""
+    beta, points = at.poison.response
+    slope = -float((piece.weights * at.duals) @ scores) - float(piece.linear @ step)
+    poison = piece.poison
+    losses = poison.losses_at(step, points) - 1.0
+    slope += poison.epsilon * float(beta @ losses)
+    slope += piece.learner.curvature * float(theta @ step)
+    return slope + damping * float((theta - center.theta) @ step)
+
+
+def minimize_smooth(piece, state, target, max_steps):
+    """Minimise the smooth function around a state.
+
+    Parameters
+    ----------
+    piece : Piece
+        The function's rows, attacker and learner.
+    state : State
+        Where to start and the centre of the proximal terms.
+    target : float
+        Duality gap that is wanted in the end.
+    max_steps : int
+        Most Newton steps.
+
+    Returns
+    -------
+    state : State
+        The minimiser with the answers of rows and attacker there.
+    gaps : Gaps
+        The parts of the duality gap there.
+    n_steps : int
+        Newton steps made.
+    """
+    theta, shift = state.theta, state.shift
+    damping = _damping(piece, state, target)
+    margins = 1.0 - piece.rows.scores(theta)
+    at = evaluate(piece, state, damping, theta, margins)
+    n_steps = 0
+    while True:
+        poison = at.poison.response
+        z = pull(piece, at.duals, poison)
+        gaps = gaps_at(piece, theta, at.margins, at.duals, poison, z)
+        if gaps.learner <= max(0.2 * (gaps.rows + gaps.poison), 0.1 * target):
+            break
+        if n_steps >= max_steps:
+            break
+        gradient = piece.learner.curvature * theta - z + damping * (theta - state.theta)
+        norm_tol = min(1e-3, 0.02 * target / max(piece.learner.conjugate(z), target))
+        wanted, shift = newton_step(
+            piece, state, damping, at, theta, gradient, shift, norm_tol
+        )
+        n_steps += 1
+        slope = float(gradient @ (wanted - theta))
+        if slope >= 0.0:
+            break
+        theta, there = line_search(
+            piece, state, damping, theta, at, wanted - theta, slope
+        )
+        if there is None:
+            break
+        at = there
+    state = replace(state, theta=theta, duals=at.duals, poison=poison, shift=shift)
+    return state, gaps, n_steps
+
+
+def _damping(piece, state, target):
+    """Return a curvature small enough to be lost in the target, never zero."""
+    learner = piece.learner
+    if learner.curvature > 0.0:
+        return 0.0
+    return 1e-3 * target / learner.radius**2
+
+
+def adapt_widths(state, gaps, former, target):
+    """Narrow the proximal terms whose part of the gap does not shrink fast enough."""
+
+    def slow(now, before):
+        return now > 0.1 * target and now > 0.2 * before
+
+    changes = {}
+    if slow(gaps.rows, former.rows):
+        changes["row_width"] = 0.5 * state.row_width
+    if slow(gaps.poison, former.poison):
+        changes["share_width"] = 0.5 * state.share_width
+        changes["point_width"] = 0.5 * state.point_width
+    return replace(state, **changes)

@@ -1,0 +1,145 @@
+"""The learner that the bound in its ball form speaks of."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import _check_sample_weight
+
+from ._learners import NormBall
+from ._linear import BinaryLinearClassifier, signed_rows
+from ._poison import PoisonTerm
+from ._solver import Problem, solve
+
+
+class NormConstrainedSVC(BinaryLinearClassifier):
+    """Linear support vector classifier with its parameters in a ball.
+
+    Minimises the weighted mean of the hinge losses ``max(0, 1 - y (w @ x + b))`` over
+    ``||w||^2 + b^2 <= rho^2``: the learner that :class:`CertifiedBound` with `rho`
+    speaks of.
+
+    Parameters
+    ----------
+    rho : float, default=1.0
+        Radius of the ball.
+    tol : float, default=1e-4
+        Duality gap that is wanted, relative to the loss (and, for losses below one
+        thousandth, to one thousandth).
+    max_iter : int, default=1000
+        Most Newton steps.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows that are looked at first. The solution does not depend on it
+        beyond `tol`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        The labels, sorted.
+    coef_ : ndarray of shape (1, n_features)
+        The weights w.
+    intercept_ : ndarray of shape (1,)
+        The intercept b.
+    loss_ : float
+        Weighted mean of the hinge losses of the training rows.
+    dual_gap_ : float
+        Certified distance of `loss_` from the least possible loss.
+    n_iter_ : int
+        Newton steps made.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string column names.
+
+    See Also
+    --------
+    CertifiedBound : The largest loss that an attacker can cause this learner.
+    sklearn.svm.LinearSVC : The learner with a penalty in place of the ball.
+
+    Notes
+    -----
+    Solved by Newton's method on proximal subproblems; the gap is that of the dual
+    ``sum(alpha) - rho * ||sum(alpha_i y_i (x_i, 1))||``.
+
+    References
+    ----------
+    .. [1] J. Steinhardt, P. W. Koh, P. Liang, "Certified Defenses for Data
+       Poisoning Attacks", NIPS 2017, section 2.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from skpoison import NormConstrainedSVC
+    >>> X, y = make_blobs(200, centers=[[-1, 0], [1, 0]], random_state=0)
+    >>> svc = NormConstrainedSVC(rho=2.0).fit(X, y)
+    >>> round(svc.loss_, 2), svc.dual_gap_ < 1e-4
+    (0.38, True)
+    """
+
+    _parameter_constraints: dict = {
+        "rho": [Interval(Real, 0, None, closed="neither")],
+        "tol": [Interval(Real, 0, None, closed="neither")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, rho=1.0, *, tol=1e-4, max_iter=1000, random_state=None):
+        self.rho = rho
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the classifier.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,)
+            Labels of two kinds.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, not negative.
+
+        Returns
+        -------
+        self : NormConstrainedSVC
+            The fitted classifier.
+        """
+        X, codes = self._validate(X, y)
+        weights = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        if not weights.sum() > 0:
+            raise ValueError("sample_weight must not be zero for all rows.")
+        problem = Problem(
+            signed_rows(X, codes),
+            weights / weights.sum(),
+            PoisonTerm(0.0, [], []),
+            NormBall(self.rho),
+        )
+        rng = check_random_state(self.random_state)
+        found = solve(problem, tol=self.tol, max_iter=self.max_iter, rng=rng)
+        self._store(found.theta)
+        self.loss_, self.dual_gap_, self.n_iter_ = found.upper, found.gap, found.n_iter
+        warn_if_short(found, problem, self.tol)
+        return self
+
+
+def warn_if_short(found, problem, tol):
+    """Warn when a solver stopped before its tolerance."""
+    if found.converged:
+        return
+    warnings.warn(
+        f"Stopped after {found.n_iter} steps at a duality gap of "
+        f"{found.gap:.3g}; tol={tol!r} asks for "
+        f"{problem.target(found.upper, tol):.3g}. The upper bound holds all the "
+        "same; raise max_iter or tol.",
+        ConvergenceWarning,
+        stacklevel=3,
+    )

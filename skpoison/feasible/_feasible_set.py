@@ -1,0 +1,90 @@
+"""One set of rows per class."""
+
+import numpy as np
+
+
+class FeasibleSet:
+    """The labelled rows that a fixed filter keeps: one set of rows per class.
+
+    Parameters
+    ----------
+    classes : array-like of shape (n_classes,)
+        The labels, sorted.
+    sets : sequence of n_classes sets
+        The rows that the filter keeps under each label, in the order of `classes`.
+
+    Examples
+    --------
+    >>> from skpoison.feasible import FeasibleSet, SphereSlab
+    >>> rows = FeasibleSet(["ham", "spam"], [SphereSlab([0.0], 1), SphereSlab([3.0], 1)])
+    >>> rows["spam"].contains([[0.0], [2.5]])
+    array([False,  True])
+    >>> rows.contains([[0.0], [0.0]], ["ham", "spam"])
+    array([ True, False])
+    """
+
+    def __init__(self, classes, sets):
+        self.classes = np.asarray(classes)
+        self.sets = list(sets)
+        if len(self.classes) != len(self.sets):
+            raise ValueError(
+                f"{len(self.sets)} sets were given for {len(self.classes)} classes."
+            )
+
+    def __getitem__(self, label):
+        """Return the set of one class."""
+        found = np.flatnonzero(self.classes == label)
+        if not len(found):
+            raise KeyError(
+                f"{label!r} is not one of the classes {self.classes.tolist()}."
+            )
+        return self.sets[found[0]]
+
+    def __iter__(self):
+        """Iterate over pairs of label and set."""
+        return zip(self.classes, self.sets, strict=True)
+
+    def __len__(self):
+        """Return the number of classes."""
+        return len(self.classes)
+
+    def __and__(self, other):
+        """Intersect class by class."""
+        if not np.array_equal(self.classes, other.classes):
+            raise ValueError(
+                f"The feasible sets speak of different classes: "
+                f"{self.classes.tolist()} and {other.classes.tolist()}."
+            )
+        pairs = zip(self.sets, other.sets, strict=True)
+        return FeasibleSet(self.classes, [a.intersect(b) for a, b in pairs])
+
+    @property
+    def is_bounded(self):
+        """Whether every class's set is bounded."""
+        return all(rows.is_bounded for rows in self.sets)
+
+    def contains(self, X, y, tol=0.0):
+        """Say which labelled rows the filter would keep.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+        y : array-like of shape (n_samples,)
+            Their labels.
+        tol : float, default=0
+            Slack, in the units of the features.
+
+        Returns
+        -------
+        mask : ndarray of shape (n_samples,), dtype=bool
+            True for the rows that are kept. A label that is not one of the classes
+            is never kept.
+        """
+        X, y = np.asarray(X), np.asarray(y)
+        inside = np.zeros(len(X), dtype=bool)
+        for label, rows in self:
+            members = np.flatnonzero(y == label)
+            if len(members):
+                inside[members] = rows.contains(X[members], tol)
+        return inside

@@ -1,0 +1,319 @@
+"""A ball cut by a slab: what the sphere and slab filters let through."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Projection(NamedTuple):
+    """A projection onto a convex set and its Jacobian ``scale * (I - Q Q.T)``.
+
+    Parameters
+    ----------
+    point : ndarray of shape (n_features,)
+        The nearest point of the set.
+    scale : float
+        Between 0 and 1; 1 where the set does not curve at `point`.
+    normals : list of ndarray of shape (n_features,)
+        The orthonormal columns of Q: at most two.
+    """
+
+    point: np.ndarray
+    scale: float
+    normals: list
+
+
+class SphereSlab:
+    """The rows within a ball and between two parallel hyperplanes.
+
+    The set is ``{x : ||x - center|| <= radius and
+    lower <= direction @ (x - center) <= upper}``. Leaving out the radius gives a
+    slab, leaving out the direction gives a ball.
+
+    Parameters
+    ----------
+    center : array-like of shape (n_features,)
+        Centre of the ball; offsets along the direction are measured from it.
+    radius : float, default=inf
+        Radius of the ball, in the units of the features.
+    direction : array-like of shape (n_features,), default=None
+        Normal of the slab; scaled to unit length. None means no slab.
+    lower, upper : float, default=-inf, inf
+        Offsets of the two hyperplanes from the centre.
+
+    Raises
+    ------
+    ValueError
+        If the set is empty, the radius negative or the direction zero.
+
+    References
+    ----------
+    .. [1] J. Steinhardt, P. W. Koh, P. Liang, "Certified Defenses for Data
+       Poisoning Attacks", NIPS 2017, equations (2) and (3).
+
+    Examples
+    --------
+    >>> from skpoison.feasible import SphereSlab
+    >>> rows = SphereSlab([0.0, 0.0], 2.0, direction=[1.0, 0.0], lower=-1, upper=1)
+    >>> value, point = rows.support([1.0, 0.0])
+    >>> float(value)
+    1.0
+    >>> rows.contains([[0.5, 1.5], [1.5, 0.0]])
+    array([ True, False])
+    >>> rows.project([[3.0, 0.5]])
+    array([[1. , 0.5]])
+    """
+
+    def __init__(
+        self, center, radius=np.inf, direction=None, lower=-np.inf, upper=np.inf
+    ):
+        self.center = np.asarray(center, dtype=np.float64)
+        self.radius = float(radius)
+        self.direction = None if direction is None else _unit(direction)
+        self.lower, self.upper = float(lower), float(upper)
+        self._check()
+
+    def _check(self):
+        if not self.radius >= 0:
+            raise ValueError(f"radius must be 0 or more, got {self.radius!r}.")
+        if self.direction is None:
+            self.lower, self.upper = -np.inf, np.inf
+        if not self.lower <= self.upper:
+            raise ValueError(
+                f"The slab is empty: lower = {self.lower!r} lies above upper = "
+                f"{self.upper!r}."
+            )
+        if self.lower > self.radius or self.upper < -self.radius:
+            raise ValueError(
+                f"The feasible set is empty: the slab from {self.lower!r} to "
+                f"{self.upper!r} does not meet the ball of radius {self.radius!r}."
+            )
+
+    @property
+    def is_bounded(self):
+        """Whether the set lies in some ball."""
+        return np.isfinite(self.radius)
+
+    def _offset(self, v):
+        return 0.0 if self.direction is None else float(self.direction @ v)
+
+    def _across(self, v, along):
+        """Part of v orthogonal to the direction (orthogonalised twice)."""
+        if self.direction is None:
+            return v
+        part = v - along * self.direction
+        return part - (self.direction @ part) * self.direction
+
+    def support(self, a):
+        """Maximise a linear function over the set.
+
+        Parameters
+        ----------
+        a : array-like of shape (n_features,)
+            The linear function.
+
+        Returns
+        -------
+        value : float
+            The maximum of ``a @ x``; infinite if the set is unbounded that way.
+        point : ndarray of shape (n_features,)
+            A row that attains it (up to rounding, and on the centre's side where
+            the maximum is not unique or infinite).
+        """
+        a = np.asarray(a, dtype=np.float64)
+        along = self._offset(a)
+        across = self._across(a, along)
+        height = float(np.linalg.norm(across))
+        t, s = self._support_plane(along, height)
+        value = float(a @ self.center) + t * along + (s * height if height else 0.0)
+        return value, self._from_plane(t, s, across, height)
+
+    def _support_plane(self, along, height):
+        """Maximise ``t * along + s * height`` over the half disc cut by the slab."""
+        if self.radius == np.inf:
+            t = self.upper if along > 0 else self.lower if along < 0 else 0.0
+            return float(np.clip(t, self.lower, self.upper)), np.inf
+        norm = np.hypot(along, height)
+        t = self.radius * along / norm if norm > 0 else 0.0
+        t = float(np.clip(t, *self._reach()))
+        return t, np.sqrt(max((self.radius - t) * (self.radius + t), 0.0))
+
+    def _reach(self):
+        return max(self.lower, -self.radius), min(self.upper, self.radius)
+
+    def _from_plane(self, t, s, across, height):
+        point = self.center.copy()
+        if self.direction is not None and np.isfinite(t):
+            point += t * self.direction
+        if height > 0 and np.isfinite(s):
+            point += (s / height) * across
+        return point
+
+    def contains(self, X, tol=0.0):
+        """Say which rows lie in the set.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+        tol : float, default=0
+            Slack, in the units of the features.
+
+        Returns
+        -------
+        mask : ndarray of shape (n_samples,), dtype=bool
+            True for the rows in the set.
+        """
+        rows = np.asarray(X, dtype=np.float64) - self.center
+        inside = np.linalg.norm(rows, axis=1) <= self.radius + tol
+        if self.direction is not None:
+            offset = rows @ self.direction
+            inside &= (offset >= self.lower - tol) & (offset <= self.upper + tol)
+        return inside
+
+    def project(self, X):
+        """Replace each row by the nearest row of the set.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        X_projected : ndarray of shape (n_samples, n_features)
+            The nearest rows of the set, in the Euclidean norm.
+        """
+        X = np.asarray(X, dtype=np.float64)
+        return np.array([self.projection(row).point for row in X]).reshape(X.shape)
+
+    def projection(self, x):
+        """Project one row and describe how the projection changes with it.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_features,)
+            The row.
+
+        Returns
+        -------
+        projection : Projection
+            The nearest point and its Jacobian.
+        """
+        q = np.asarray(x, dtype=np.float64) - self.center
+        norm = float(np.linalg.norm(q))
+        shrink = 1.0 if norm <= self.radius else self.radius / norm
+        t = self._offset(q)
+        if self.lower <= shrink * t <= self.upper:
+            normals = [] if shrink == 1.0 else [q / norm]
+            return Projection(self.center + shrink * q, shrink, normals)
+        across = self._across(q, t)
+        t = float(np.clip(shrink * t, *self._reach()))
+        height = float(np.linalg.norm(across))
+        reach = np.sqrt(max((self.radius - t) * (self.radius + t), 0.0))
+        base = self.center + t * self.direction
+        if height <= reach:
+            return Projection(base + across, 1.0, [self.direction])
+        unit = across / height
+        return Projection(base + reach * unit, reach / height, [self.direction, unit])
+
+    def shrink(self, x, margin):
+        """Move a row of the set inwards, so that rounding cannot push it out.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_features,)
+            A row of the set.
+        margin : float
+            Relative step towards the middle of the set, between 0 and 1.
+
+        Returns
+        -------
+        point : ndarray of shape (n_features,)
+            The moved row.
+        """
+        target = self.center
+        middle = self._middle()
+        if middle:
+            target = target + middle * self.direction
+        return target + (1.0 - margin) * (x - target)
+
+    def _middle(self):
+        lower, upper = self._reach()
+        return 0.0 if lower <= 0.0 <= upper else 0.5 * (lower + upper)
+
+    def intersect(self, other):
+        """Return the rows in this set and in another one.
+
+        Parameters
+        ----------
+        other : SphereSlab
+            The other set. At most one of the two may have a ball with a centre of
+            its own, at most one a slab with a direction of its own.
+
+        Returns
+        -------
+        both : SphereSlab
+            The intersection.
+
+        Raises
+        ------
+        ValueError
+            If the intersection is not a ball cut by one slab.
+        """
+        ball, slab = (self, other) if other.radius == np.inf else (other, self)
+        if ball.radius < np.inf and slab.radius < np.inf:
+            ball, slab = _concentric(self, other)
+        if ball.direction is not None and slab.direction is not None:
+            return _cut_again(ball, slab)
+        cut = ball if slab.direction is None else slab
+        shift = 0.0
+        if cut.direction is not None:
+            shift = float(cut.direction @ (cut.center - ball.center))
+        return SphereSlab(
+            ball.center,
+            ball.radius,
+            cut.direction,
+            cut.lower + shift,
+            cut.upper + shift,
+        )
+
+
+def _unit(direction):
+    direction = np.asarray(direction, dtype=np.float64)
+    norm = np.linalg.norm(direction)
+    if not norm > 0:
+        raise ValueError("direction must not be zero: the slab has no direction.")
+    return direction / norm
+
+
+def _concentric(first, second):
+    if not np.array_equal(first.center, second.center):
+        raise ValueError(
+            "Two balls with different centres do not intersect in a ball; give both "
+            "filters the same centroids, or use one of them."
+        )
+    small, large = sorted((first, second), key=lambda part: part.radius)
+    free = SphereSlab(large.center, np.inf, large.direction, large.lower, large.upper)
+    return small, free
+
+
+def _cut_again(ball, slab):
+    """Intersect a cut ball with a further slab of the same direction."""
+    cosine = float(ball.direction @ slab.direction)
+    if abs(abs(cosine) - 1.0) > 1e-12:
+        raise ValueError(
+            "Two slabs with different directions do not intersect in a slab; use "
+            "one of them."
+        )
+    lower, upper = (slab.lower, slab.upper)
+    if cosine < 0:
+        lower, upper = -upper, -lower
+    shift = float(ball.direction @ (slab.center - ball.center))
+    return SphereSlab(
+        ball.center,
+        ball.radius,
+        ball.direction,
+        max(ball.lower, lower + shift),
+        min(ball.upper, upper + shift),
+    )
