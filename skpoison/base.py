@@ -277,8 +277,8 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         -------
         X, y, *arrays : tuple
             The kept rows of everything given, in their order and each in the container
-            that came in (DataFrames and Series with their index; sparse formats
-            without row indexing become CSR). ``None`` stays ``None``.
+            that came in (DataFrames and Series with their index; sparse formats become
+            CSR). ``None`` stays ``None``.
         """
         X, y, *arrays = indexable(X, y, *arrays)
         rows = np.flatnonzero(self.fit(X, y).inlier_mask_)

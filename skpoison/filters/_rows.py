@@ -30,15 +30,13 @@ def class_means(X, codes, n_classes):
     Returns
     -------
     means : ndarray of shape (n_classes, n_features)
-        Means, of the dtype of X; sums are carried in float64.
+        Means, of the dtype of X, accurate to a few of its rounding errors.
     """
     sums = np.zeros((n_classes, X.shape[1]))
-    sparse_rows = sparse.issparse(X)
+    add = _add_sparse if sparse.issparse(X) else _add_dense
     with np.errstate(over="ignore", invalid="ignore"):
         for rows in _blocks(X):
-            block = X[rows].astype(np.float64) if sparse_rows else X[rows]
-            of_class = _indicator(codes[rows], n_classes, block.dtype)
-            _add(sums, of_class @ block)
+            add(sums, X[rows], codes[rows])
         means = sums / np.bincount(codes, minlength=n_classes)[:, None]
         return means.astype(X.dtype)
 
@@ -124,12 +122,24 @@ def _indicator(codes, n_classes, dtype):
     )
 
 
-def _add(sums, block_sums):
-    if sparse.issparse(block_sums):
-        block_sums = block_sums.tocoo()
-        np.add.at(sums, block_sums.coords, block_sums.data)
-    else:
-        sums += block_sums
+def _add_dense(sums, block, codes):
+    """Add the rows of a block to the sums of their classes.
+
+    Sums of a few rows are taken in the dtype of the block, which is fast, and added
+    up in float64, so that rounding does not grow with the number of rows.
+    """
+    few = max(64, len(sums))
+    n_groups = -(-len(codes) // few)
+    groups = codes * n_groups + np.arange(len(codes)) // few
+    group_sums = _indicator(groups, len(sums) * n_groups, block.dtype) @ block
+    group_sums = group_sums.reshape(len(sums), n_groups, -1)
+    sums += group_sums.sum(axis=1, dtype=np.float64)
+
+
+def _add_sparse(sums, block, codes):
+    block_sums = _indicator(codes, len(sums), np.float64) @ block.astype(np.float64)
+    block_sums = block_sums.tocoo()
+    np.add.at(sums, block_sums.coords, block_sums.data)
 
 
 def _differences(X, codes, centroids):

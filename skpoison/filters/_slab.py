@@ -134,7 +134,7 @@ class SlabFilter(BaseCentroidFilter):
 def _directions(centroids, classes):
     """Unit vectors from the mean of the other centroids to each centroid."""
     # Shorter differences than this are rounding: they point anywhere.
-    rounding = 4 * np.finfo(centroids.dtype).eps
+    rounding = max(4 * np.finfo(centroids.dtype).eps, 1e-13)
     centroids = centroids.astype(np.float64)
     n_classes = len(centroids)
     if n_classes < 2:

@@ -1,0 +1,41 @@
+"""What ``import skpoison`` loads and offers."""
+
+import subprocess
+import sys
+
+import pytest
+
+import skpoison
+
+HEAVY = ("torch", "skorch", "cvxpy", "matplotlib", "pandas", "imblearn", "numba")
+
+
+def modules_after(statement):
+    program = f"import sys; {statement}; print(*sys.modules)"
+    command = [sys.executable, "-c", program]
+    return set(subprocess.check_output(command, text=True).split())
+
+
+def test_importing_loads_no_heavy_package_and_not_even_scikit_learn():
+    loaded = modules_after("import skpoison")
+    assert loaded.isdisjoint(HEAVY)
+    assert "sklearn" not in loaded
+
+
+@pytest.mark.parametrize("name", ["SphereFilter", "FilteredClassifier", "DropOutliers"])
+def test_filters_load_no_heavy_package(name):
+    loaded = modules_after(f"from skpoison import {name}; {name}()")
+    plain = modules_after("import sklearn.linear_model, sklearn.pipeline")
+    # scikit-learn itself looks for pandas and the like where they are installed.
+    assert (loaded - plain).isdisjoint(HEAVY)
+
+
+def test_public_names_are_listed_and_resolve():
+    assert set(skpoison.__all__) <= set(dir(skpoison))
+    for name in skpoison.__all__:
+        assert getattr(skpoison, name).__doc__
+
+
+def test_unknown_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="no attribute 'rubbish'"):
+        _ = skpoison.rubbish

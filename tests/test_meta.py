@@ -1,0 +1,336 @@
+"""Filters around estimators."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from imblearn.pipeline import make_pipeline as make_imblearn_pipeline
+from imblearn.under_sampling import RandomUnderSampler
+from scipy import sparse
+from sklearn.base import BaseEstimator, clone
+from sklearn.datasets import make_blobs, make_regression
+from sklearn.ensemble import IsolationForest
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neighbors import LocalOutlierFactor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
+
+from skpoison import (
+    DropOutliers,
+    FilteredClassifier,
+    FilteredRegressor,
+    FilterIntersection,
+    SlabFilter,
+    SphereFilter,
+)
+
+
+@pytest.fixture
+def blobs():
+    return make_blobs([60, 90], 4, random_state=0)
+
+
+@pytest.fixture
+def poisoned():
+    """Labels flipped far out: enough to turn the line between the classes round."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 0, 1], [50, 50, 12, 12])
+    side = np.repeat([-1.0, 1.0, 20.0, -20.0], [50, 50, 12, 12])
+    return np.c_[side, np.zeros(124)] + 0.2 * rng.normal(size=(124, 2)), y
+
+
+class Recorder(BaseEstimator):
+    """Remembers what it was fitted on."""
+
+    def fit(self, X, y, **params):
+        self.seen_ = (X, y, params)
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.full(X.shape[0], self.classes_[0])
+
+
+def test_a_classifier_is_fitted_on_the_kept_rows(blobs):
+    X, y = blobs
+    filtered = FilteredClassifier(SphereFilter(80), LinearSVC()).fit(X, y)
+    mask = SphereFilter(80).fit(X, y).inlier_mask_
+    np.testing.assert_array_equal(filtered.inlier_mask_, mask)
+    alone = LinearSVC().fit(X[mask], y[mask])
+    np.testing.assert_array_equal(filtered.estimator_.coef_, alone.coef_)
+    np.testing.assert_array_equal(filtered.predict(X), alone.predict(X))
+    np.testing.assert_array_equal(
+        filtered.decision_function(X), alone.decision_function(X)
+    )
+    assert filtered.score(X, y) == alone.score(X, y)
+
+
+def test_filtering_undoes_poison_that_ruins_the_classifier(poisoned):
+    X, y = poisoned
+    clean_X, clean_y = X[:100], y[:100]
+    assert LogisticRegression().fit(X, y).score(clean_X, clean_y) < 0.5
+    assert FilteredClassifier().fit(X, y).score(clean_X, clean_y) == 1
+
+
+def test_a_regressor_s_filter_does_not_see_the_targets():
+    X, y = make_regression(100, 3, random_state=0)
+    filtered = FilteredRegressor().fit(X, y)
+    mask = SphereFilter().fit(X).inlier_mask_
+    np.testing.assert_array_equal(filtered.inlier_mask_, mask)
+    alone = LinearRegression().fit(X[mask], y[mask])
+    np.testing.assert_array_equal(filtered.estimator_.coef_, alone.coef_)
+    assert filtered.score(X, y) == alone.score(X, y)
+
+
+def test_regressors_of_several_targets_work():
+    X, y = make_regression(100, 3, n_targets=2, random_state=0)
+    assert FilteredRegressor(estimator=Ridge()).fit(X, y).predict(X).shape == (100, 2)
+
+
+def test_the_default_filter_is_sphere_and_slab_at_percentile_70(blobs):
+    X, y = blobs
+    mask = (SphereFilter(70) & SlabFilter(70)).fit(X, y).inlier_mask_
+    for made in (FilteredClassifier(), DropOutliers()):
+        np.testing.assert_array_equal(made.fit(X, y).inlier_mask_, mask)
+
+
+def test_fit_parameters_are_cut_where_they_are_aligned_with_the_rows(blobs):
+    X, y = blobs
+    filtered = FilteredClassifier(SphereFilter(), Recorder())
+    names = pd.Series(np.arange(150) * 2, index=np.arange(150)[::-1])
+    filtered.fit(X, y, sample_weight=np.arange(150), names=names, few=[1, 2], flag="x")
+    rows = np.flatnonzero(filtered.inlier_mask_)
+    _, y_seen, params = filtered.estimator_.seen_
+    np.testing.assert_array_equal(y_seen, y[rows])
+    np.testing.assert_array_equal(params["sample_weight"], rows)
+    np.testing.assert_array_equal(params["names"], 2 * rows)
+    assert (params["few"], params["flag"]) == ([1, 2], "x")
+
+
+def test_sample_weights_reach_the_estimator(blobs):
+    X, y = blobs
+    weights = np.where(y == 0, 1.0, 5.0)
+    filtered = FilteredClassifier(SphereFilter(), LogisticRegression())
+    filtered.fit(X, y, sample_weight=weights)
+    mask = filtered.inlier_mask_
+    alone = LogisticRegression().fit(X[mask], y[mask], sample_weight=weights[mask])
+    np.testing.assert_array_equal(filtered.estimator_.coef_, alone.coef_)
+    weighted = filtered.score(X, y, sample_weight=weights)
+    assert weighted == alone.score(X, y, sample_weight=weights)
+
+
+def test_metadata_is_routed_to_the_estimator_that_requests_it(blobs):
+    X, y = blobs
+    weights = np.where(y == 0, 1.0, 5.0)
+    with sklearn.config_context(enable_metadata_routing=True):
+        inner = LogisticRegression().set_fit_request(sample_weight=True)
+        inner.set_score_request(sample_weight=False)
+        filtered = FilteredClassifier(SphereFilter(), inner)
+        filtered.fit(X, y, sample_weight=weights)
+        searched = GridSearchCV(filtered, {"filter__percentile": [60, 80]})
+        searched.fit(X, y, sample_weight=weights)
+        with pytest.raises(TypeError, match=r"unexpected argument.*rubbish"):
+            filtered.fit(X, y, rubbish=1)
+        with pytest.raises(sklearn.exceptions.UnsetMetadataPassedError):
+            FilteredClassifier(SphereFilter(), LogisticRegression()).fit(
+                X, y, sample_weight=weights
+            )
+    mask = filtered.inlier_mask_
+    alone = LogisticRegression().fit(X[mask], y[mask], sample_weight=weights[mask])
+    np.testing.assert_array_equal(filtered.estimator_.coef_, alone.coef_)
+
+
+def test_containers_reach_the_estimator_as_they_came(blobs):
+    X, y = blobs
+    frame = pd.DataFrame(X, columns=list("abcd"), index=np.arange(150)[::-1])
+    labels = pd.Series(y, index=frame.index)
+    filtered = FilteredClassifier(SphereFilter(), Recorder()).fit(frame, labels)
+    X_seen, y_seen, _ = filtered.estimator_.seen_
+    pd.testing.assert_frame_equal(X_seen, frame[filtered.inlier_mask_])
+    pd.testing.assert_series_equal(y_seen, labels[filtered.inlier_mask_])
+    assert list(filtered.feature_names_in_) == list("abcd")
+    in_sparse = FilteredClassifier(SphereFilter(), Recorder())
+    in_sparse.fit(sparse.csr_array(X.astype(np.float32)), y)
+    assert in_sparse.estimator_.seen_[0].format == "csr"
+    assert in_sparse.estimator_.seen_[0].dtype == np.float32
+
+
+def test_labels_may_be_strings(blobs):
+    X, y = blobs
+    named = np.array(["ham", "spam"])[y]
+    filtered = FilteredClassifier().fit(X, named)
+    np.testing.assert_array_equal(filtered.classes_, ["ham", "spam"])
+    assert set(filtered.predict(X)) == {"ham", "spam"}
+
+
+def test_methods_are_those_of_the_estimator(blobs):
+    with_svc = FilteredClassifier(SphereFilter(), LinearSVC())
+    with_regression = FilteredClassifier(SphereFilter(), LogisticRegression())
+    for filtered in (with_svc, with_svc.fit(*blobs)):
+        assert hasattr(filtered, "decision_function")
+        assert not hasattr(filtered, "predict_proba")
+        assert not hasattr(filtered, "transform")
+    X, _ = blobs
+    probabilities = with_regression.fit(*blobs).predict_proba(X)
+    assert probabilities.shape == (150, 2)
+    logarithms = with_regression.predict_log_proba(X)
+    np.testing.assert_allclose(logarithms, np.log(probabilities))
+
+
+def test_searches_reach_every_parameter(blobs):
+    both = FilterIntersection([("sphere", SphereFilter()), ("slab", SlabFilter())])
+    grid = {
+        "filter__sphere__percentile": [50, 95],
+        "filter__slab": [SlabFilter(60), SphereFilter(99)],
+        "estimator__C": [0.1, 1.0],
+    }
+    search = GridSearchCV(FilteredClassifier(both, SVC()), grid, cv=3).fit(*blobs)
+    assert search.best_score_ > 0.8
+    best = search.best_estimator_
+    assert (
+        best.filter_.named_filters_["sphere"].percentile
+        == (search.best_params_["filter__sphere__percentile"])
+    )
+    assert both.filters[0][1].percentile == 70
+
+
+def test_a_pipeline_inside_scales_kept_rows_only(poisoned):
+    X, y = poisoned
+    inner = make_pipeline(StandardScaler(), LinearSVC())
+    filtered = FilteredClassifier(SphereFilter(), inner).fit(X, y)
+    assert filtered.estimator_[0].n_samples_seen_ == filtered.inlier_mask_.sum()
+    outer = make_pipeline(StandardScaler(), FilteredClassifier()).fit(X, y)
+    assert outer[0].n_samples_seen_ == len(X)
+
+
+def test_text_pipelines_work_around_it():
+    texts = [
+        "good day",
+        "good news",
+        "good deal",
+        "bad day",
+        "bad news",
+        "bad deal",
+    ] * 5
+    y = np.array([1, 1, 1, 0, 0, 0] * 5)
+    model = make_pipeline(CountVectorizer(), FilteredClassifier(SphereFilter()))
+    assert cross_val_score(model, texts, y, cv=3).min() == 1
+
+
+@pytest.mark.parametrize(
+    "detector", [LocalOutlierFactor(), IsolationForest(random_state=0)]
+)
+def test_scikit_learn_s_outlier_detectors_are_filters_too(detector, poisoned):
+    X, y = poisoned
+    mask = clone(detector).fit_predict(X) == 1
+    filtered = FilteredClassifier(detector).fit(X, y)
+    np.testing.assert_array_equal(filtered.inlier_mask_, mask)
+
+
+class RejectAll(BaseEstimator):
+    def fit_predict(self, X, y=None):
+        return -np.ones(len(X))
+
+
+@pytest.mark.parametrize("made", [FilteredClassifier, FilteredRegressor, DropOutliers])
+def test_a_filter_that_rejects_every_row_is_an_error(made, blobs):
+    with pytest.raises(ValueError, match="RejectAll rejects every row"):
+        made(RejectAll()).fit(*blobs)
+
+
+@pytest.mark.parametrize("made", [FilteredClassifier, FilteredRegressor, DropOutliers])
+@pytest.mark.parametrize("filter_", [StandardScaler(), "sphere"])
+def test_what_cannot_filter_is_named(made, filter_, blobs):
+    with pytest.raises(ValueError, match="'filter' parameter"):
+        made(filter_).fit(*blobs)
+
+
+def test_a_frozen_filter_is_refused(blobs):
+    frozen = FrozenEstimator(SphereFilter().fit(*blobs))
+    with pytest.raises(ValueError, match="'filter' parameter"):
+        FilteredClassifier(frozen).fit(*blobs)
+
+
+def test_what_cannot_predict_is_named(blobs):
+    with pytest.raises(ValueError, match="'estimator' parameter"):
+        FilteredClassifier(estimator=StandardScaler()).fit(*blobs)
+
+
+@pytest.mark.parametrize("made", [FilteredClassifier, DropOutliers])
+def test_bad_input_is_refused(made, blobs):
+    X, y = blobs
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        made().fit(X, y[:-1])
+    with pytest.raises(ValueError, match="Unknown label type"):
+        made().fit(X, y + 0.5)
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        made().fit(X, None)
+    X[0, 0] = np.nan
+    with pytest.raises(ValueError, match="contains NaN"):
+        made().fit(X, y)
+
+
+def test_one_class_is_refused_by_the_classifier(blobs):
+    X, _ = blobs
+    with pytest.raises(ValueError, match="at least 2 classes"):
+        FilteredClassifier(SphereFilter(), LinearSVC()).fit(X, np.zeros(150))
+
+
+def test_dropping_keeps_rows_in_their_order_and_container(blobs):
+    X, y = blobs
+    frame = pd.DataFrame(X, index=np.arange(150)[::-1])
+    labels = pd.Series(y, index=frame.index)
+    drop = DropOutliers(SphereFilter(80))
+    X_kept, y_kept = drop.fit_resample(frame, labels)
+    rows = np.flatnonzero(SphereFilter(80).fit(X, y).inlier_mask_)
+    np.testing.assert_array_equal(drop.sample_indices_, rows)
+    pd.testing.assert_frame_equal(X_kept, frame.iloc[rows])
+    pd.testing.assert_series_equal(y_kept, labels.iloc[rows])
+
+
+def test_dropping_in_imbalanced_learn_s_pipelines(poisoned):
+    X, y = poisoned
+    model = make_imblearn_pipeline(
+        DropOutliers(),
+        StandardScaler(),
+        RandomUnderSampler(random_state=0),
+        LogisticRegression(),
+    )
+    model.fit(X, y)
+    n_kept = len(model[0].sample_indices_)
+    assert model[1].n_samples_seen_ == n_kept
+    assert model.score(X[:100], y[:100]) == 1
+    assert len(model.predict(X)) == len(X)
+
+
+def test_searches_reach_the_filter_in_imbalanced_learn_s_pipelines(blobs):
+    model = make_imblearn_pipeline(DropOutliers(SphereFilter()), LinearSVC())
+    grid = {"dropoutliers__filter__percentile": [50, 90]}
+    assert GridSearchCV(model, grid, cv=3).fit(*blobs).best_score_ > 0.8
+
+
+def test_imbalanced_learn_s_samplers_and_filters_agree(blobs):
+    X, y = blobs
+    for filter_ in (SphereFilter(60), SphereFilter() & SlabFilter()):
+        dropped = DropOutliers(filter_).fit_resample(X, y)
+        filtered = clone(filter_).fit_filter(X, y)
+        for left, right in zip(dropped, filtered, strict=True):
+            np.testing.assert_array_equal(left, right)
+
+
+def test_dropping_can_ignore_the_targets_for_regression():
+    X, y = make_regression(100, 3, random_state=0)
+    model = make_imblearn_pipeline(DropOutliers(ignore_y=True), LinearRegression())
+    model.fit(X, y)
+    rows = np.flatnonzero(SphereFilter().fit(X).inlier_mask_)
+    np.testing.assert_array_equal(model[0].sample_indices_, rows)
+
+
+def test_a_sampler_has_no_transform():
+    # imbalanced-learn's pipelines refuse steps that both transform and resample.
+    assert not hasattr(DropOutliers(), "transform")
+    assert not hasattr(DropOutliers(), "fit_transform")
