@@ -7,7 +7,23 @@ from sklearn.utils.validation import column_or_1d
 
 
 def check_labels(y):
-    """Return y as a one-dimensional array of class labels, or say why it is none."""
+    """Return y as a one-dimensional array of class labels, or say why it is none.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        What may be labels.
+
+    Returns
+    -------
+    y : ndarray of shape (n_samples,)
+        Labels.
+
+    Raises
+    ------
+    ValueError
+        If y is not one-dimensional, not finite, or continuous.
+    """
     y = column_or_1d(y, warn=True)
     if y.dtype.kind in "biuSU":
         return y  # labels for certain; looking at each costs more than a filter does
@@ -23,7 +39,25 @@ def check_labels(y):
 
 
 def encode_labels(y, classes):
-    """Return the positions in ``classes`` (sorted) of the labels ``y``."""
+    """Find labels among the classes.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels.
+    classes : ndarray of shape (n_classes,)
+        The known labels, sorted.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_samples,)
+        Positions in ``classes``.
+
+    Raises
+    ------
+    ValueError
+        If a label is unknown; the error names it.
+    """
     codes = np.searchsorted(classes, y)
     # searchsorted gives a place to unknown labels too, the end included.
     unknown = classes.take(codes, mode="clip") != y

@@ -19,12 +19,11 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skpoison._kept import keep_each_class, stand_ins
 from skpoison._labels import check_labels, encode_labels
 from skpoison.exceptions import FilterWarning
 
 __all__ = ["BaseFilter"]
-
-_UNLABELLED = np.array([0])  # ``classes_`` of a filter fitted without labels
 
 
 def _scores_new_rows(filter_):
@@ -49,10 +48,9 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
     - ``_score(X, codes)`` and ``_decide(X, codes)``: the same two for new rows, unless
       the class sets ``_transductive = True``.
 
-    ``X`` arrives as an ndarray or a CSR array of float64 or float32, ``codes[i]`` is
-    the position of the label of row ``i`` in ``classes_``. A subclass whose
-    computations notice NaN and infinity by themselves may set ``_check_finite =
-    False`` to save a pass over the data, and must then raise.
+    ``X`` arrives as an ndarray or CSR array of float64 or float32, ``codes[i]`` is the
+    position of the label of row ``i`` in ``classes_``. A subclass that notices NaN and
+    infinity in its results may set ``_check_finite = False`` to save a pass over X.
 
     Parameters
     ----------
@@ -71,6 +69,21 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of features seen during fit, when X has names that are all strings.
+
+    Examples
+    --------
+    >>> from skpoison.base import BaseFilter
+    >>> class NonNegative(BaseFilter):
+    ...     def _fit(self, X, codes):
+    ...         decisions = self._decide(X, codes)
+    ...         return decisions, decisions
+    ...
+    ...     def _decide(self, X, codes):
+    ...         return X.min(axis=1)
+    ...
+    ...     _score = _decide
+    >>> NonNegative().fit_predict([[1, 2], [3, -1], [0, 0]])
+    array([ 1, -1,  1])
     """
 
     _parameter_constraints: dict = {"random_state": ["random_state"]}
@@ -121,7 +134,14 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
 
     def _fit_rows(self, X, codes):
         self.scores_, decisions = self._fit(X, codes)
-        self.inlier_mask_ = self._keep_each_class(decisions, codes)
+        self.inlier_mask_, empty = keep_each_class(decisions, codes, len(self.classes_))
+        if len(empty):
+            warnings.warn(
+                f"{type(self).__name__} rejects every row of the classes "
+                f"{self.classes_[empty].tolist()}; it keeps the best row of each.",
+                FilterWarning,
+                stacklevel=3,
+            )
         return decisions
 
     def _fit_as_member(self, owner, X, codes):
@@ -144,7 +164,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
 
     def _fit_labels(self, X, y):
         if y is None:
-            self.classes_ = _UNLABELLED
+            self.classes_ = np.array([0])
             self._labelled = False
             return np.zeros(X.shape[0], dtype=np.intp)
         y = check_labels(y)
@@ -161,23 +181,6 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         y = column_or_1d(y)
         check_consistent_length(X, y)
         return encode_labels(y, self.classes_)
-
-    def _keep_each_class(self, decisions, codes):
-        kept = decisions >= 0
-        counts = np.bincount(codes[kept], minlength=len(self.classes_))
-        empty = np.flatnonzero(counts == 0)
-        for code in empty:
-            rows = np.flatnonzero(codes == code)
-            kept[rows[np.argmax(decisions[rows])]] = True
-        if len(empty):
-            warnings.warn(
-                f"{type(self).__name__} rejects every row of the classes "
-                f"{self.classes_[empty].tolist()}; the best row of each is kept, so "
-                "that the class does not disappear.",
-                FilterWarning,
-                stacklevel=2,
-            )
-        return kept
 
     def _best_over_labels(self, method, X, y):
         check_is_fitted(self)
@@ -308,24 +311,15 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             The rows with the rejected ones replaced; a DataFrame keeps its index.
         """
         self.fit(X, y, **fit_params)
-        n_samples = len(self.inlier_mask_)
-        codes = np.zeros(n_samples, int) if y is None else self._encode_labels(X, y)
-        rows = self._stand_ins(codes)
-        X = self._as_container(X, self._check_finite)
+        one_class = np.zeros(len(self.inlier_mask_), dtype=np.intp)
+        codes = one_class if y is None else self._encode_labels(X, y)
+        rng = check_random_state(self.random_state)
+        rows = stand_ins(self.inlier_mask_, codes, len(self.classes_), rng)
+        X = self._as_container(X, ensure_all_finite=False)  # fit has looked already
         replaced = _safe_indexing(X, rows)
         if hasattr(X, "iloc"):
             replaced.index = X.index
         return replaced
-
-    def _stand_ins(self, codes):
-        rng = check_random_state(self.random_state)
-        rows = np.arange(len(codes))
-        for code in range(len(self.classes_)):
-            of_class = codes == code
-            kept = rng.permutation(np.flatnonzero(of_class & self.inlier_mask_))
-            rejected = np.flatnonzero(of_class & ~self.inlier_mask_)
-            rows[rejected] = np.resize(kept, len(rejected))
-        return rows
 
     def transform(self, X):
         """Leave new data as it is: filters act on training rows only.

@@ -31,6 +31,15 @@ class BaseCentroidFilter(BaseDistanceFilter):
     ----------
     centroids_ : ndarray of shape (n_classes, n_features)
         The centroid of each class, of the dtype of X.
+
+    Examples
+    --------
+    >>> from skpoison.filters._centroid import BaseCentroidFilter
+    >>> class CubeFilter(BaseCentroidFilter):
+    ...     def _measure(self, X, codes):
+    ...         return abs(X - self.centroids_[codes]).max(axis=1)
+    >>> CubeFilter(radii=[1], centroids=[[0, 0]]).fit_predict([[1, 1], [0, 2]])
+    array([ 1, -1])
     """
 
     _parameter_constraints: dict = {

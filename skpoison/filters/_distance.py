@@ -34,6 +34,18 @@ class BaseDistanceFilter(BaseFilter):
         The radius of each class.
     offset_ : ndarray of shape (n_classes,)
         ``-radii_``: decisions are scores minus the offset of the class.
+
+    Examples
+    --------
+    >>> from skpoison.filters._distance import BaseDistanceFilter
+    >>> class FirstFeature(BaseDistanceFilter):
+    ...     def _fit_distances(self, X, codes):
+    ...         return self._distances(X, codes)
+    ...
+    ...     def _distances(self, X, codes):
+    ...         return abs(X[:, 0])
+    >>> FirstFeature(percentile=50).fit_predict([[1, 9], [-2, 0], [5, 1]])
+    array([ 1,  1, -1])
     """
 
     _parameter_constraints: dict = {

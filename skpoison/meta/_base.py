@@ -22,11 +22,32 @@ from skpoison.filters import FilterIntersection, SlabFilter, SphereFilter
 
 
 def both_filters():
+    """The filter that stands in where none is given."""
     return FilterIntersection([("sphere", SphereFilter()), ("slab", SlabFilter())])
 
 
 def fit_and_find_kept(filter_, X, y):
-    """Fit a filter; return a mask of the rows that it keeps."""
+    """Fit a filter, and find the rows that it keeps.
+
+    Parameters
+    ----------
+    filter_ : filter or outlier detector
+        Has a ``fit_predict`` that gives 1 for rows to keep.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Training rows.
+    y : array-like of shape (n_samples,) or None
+        Their labels.
+
+    Returns
+    -------
+    kept : ndarray of shape (n_samples,)
+        True for the rows that are kept.
+
+    Raises
+    ------
+    ValueError
+        If the filter rejects every row.
+    """
     kept = np.asarray(filter_.fit_predict(X, y)) == 1
     if not np.any(kept):
         raise ValueError(
@@ -37,6 +58,19 @@ def fit_and_find_kept(filter_, X, y):
 
 
 def estimator_has(method):
+    """Make a check for ``available_if``: whether the estimator has a method.
+
+    Parameters
+    ----------
+    method : str
+        Name of the method.
+
+    Returns
+    -------
+    check : callable
+        Returns True, or raises the estimator's own AttributeError.
+    """
+
     def check(self):
         # Some methods come and go with parameters, so that the fitted estimator
         # decides once there is one; its AttributeError says why a method is missing.
@@ -47,7 +81,35 @@ def estimator_has(method):
 
 
 class BaseFiltered(MetaEstimatorMixin, BaseEstimator):
-    """A filter in front of an estimator."""
+    """A filter in front of an estimator.
+
+    A subclass defines ``_default_filter`` and ``_default_estimator``, ``_labels(y)``,
+    which is what the filter gets to see of y, and ``_routed``, the methods that hand
+    metadata on.
+
+    Parameters
+    ----------
+    filter : filter or outlier detector, default=None
+        What judges the training rows.
+    estimator : estimator, default=None
+        What is fitted on the kept rows.
+
+    Attributes
+    ----------
+    filter_ : filter
+        The fitted filter.
+    estimator_ : estimator
+        The fitted estimator.
+    inlier_mask_ : ndarray of shape (n_samples,)
+        True for the training rows that are kept.
+
+    Examples
+    --------
+    >>> from skpoison.meta._base import BaseFiltered
+    >>> from skpoison import FilteredRegressor
+    >>> issubclass(FilteredRegressor, BaseFiltered)
+    True
+    """
 
     _parameter_constraints: dict = {
         "filter": [HasMethods(["fit_predict"]), None],
