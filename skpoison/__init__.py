@@ -19,6 +19,7 @@ _HOMES = {
     "NormConstrainedSVC": "skpoison.bounds",
     "bound_curve": "skpoison.bounds",
 }
+_SUBPACKAGES = ("bounds", "exceptions", "feasible", "filters", "meta")
 
 __all__ = [
     "__version__",
@@ -27,10 +28,12 @@ __all__ = [
 
 
 def __getattr__(name):
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"skpoison.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__():
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOMES, *_SUBPACKAGES})

@@ -162,6 +162,24 @@ def test_sparse_rows_score_like_dense_ones(make, dtype, as_sparse):
     assert fitted.centroids_.dtype == dtype
 
 
+@BOTH
+def test_sparse_entries_may_be_unsorted_zero_or_stored_in_parts(make):
+    X, y = blobs(80, 6, 2)
+    X[:, 2] = 0
+    columns = np.tile([5, 0, 1, 2, 0, 3, 4], 80)
+    values = X[:, columns[:7]]
+    values[:, [1, 4]] /= 2
+    odd = sparse.csr_array(
+        (values.ravel(), columns, np.arange(0, 561, 7)), shape=X.shape
+    )
+    fitted = make().fit(odd, y)
+    np.testing.assert_allclose(fitted.scores_, make().fit(X, y).scores_, atol=1e-13)
+    np.testing.assert_array_equal(fitted.score_samples(odd, y), fitted.scores_)
+    one_by_one = [fitted.score_samples(odd[[i]], y[[i]])[0] for i in range(80)]
+    np.testing.assert_array_equal(one_by_one, fitted.scores_)
+    assert odd.nnz == 560
+
+
 def test_squares_of_sparse_distances_are_accurate_near_the_centroid():
     rng = np.random.default_rng(0)
     center = 1000 * rng.random(400) * (rng.random(400) < 0.5)

@@ -36,6 +36,11 @@ def test_public_names_are_listed_and_resolve():
         assert getattr(skpoison, name).__doc__
 
 
+def test_subpackages_need_no_import_of_their_own():
+    program = "skpoison.exceptions.FilterWarning; skpoison.filters.SphereFilter()"
+    assert "sklearn" in modules_after(f"import skpoison; {program}")
+
+
 def test_unknown_names_are_attribute_errors():
     with pytest.raises(AttributeError, match="no attribute 'rubbish'"):
         _ = skpoison.rubbish

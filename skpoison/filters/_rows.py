@@ -196,8 +196,12 @@ def _sparse_projections(X, codes, centroids, directions):
 
 def _entries(X, codes):
     """Yield slices of rows, those rows, and the class of each of their entries."""
+    canonical = X.has_canonical_format
     for rows in _blocks(X):
         block = X[rows]
+        if not canonical:  # one entry may be stored in parts, which cannot be squared
+            block = block.copy()
+            block.sum_duplicates()
         yield rows, block, np.repeat(codes[rows], np.diff(block.indptr))
 
 
