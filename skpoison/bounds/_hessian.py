@@ -12,6 +12,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 
 # Above this many active rows the Gram matrix of sparse rows is no longer formed.
 MAX_GRAM = 1200
+MAX_SHIFTS = 25
 
 
 class Hessian:
@@ -113,27 +114,53 @@ class Hessian:
 
 
 def _symmetric_solver(matrix):
-    try:
-        factor = linalg.cho_factor(matrix, lower=True, check_finite=False)
-    except linalg.LinAlgError:
-        return _general_solver(matrix)
-    return lambda r: linalg.cho_solve(factor, r, check_finite=False)
+    """Solve by Cholesky, with as much of the identity added as that takes."""
+
+    def factor(shifted):
+        found = linalg.cho_factor(shifted, lower=True, check_finite=False)
+        return lambda r: linalg.cho_solve(found, r, check_finite=False)
+
+    return _regularized(factor, matrix)
 
 
 def _general_solver(matrix):
-    factor = linalg.lu_factor(matrix, check_finite=False)
-    return lambda r: linalg.lu_solve(factor, r, check_finite=False)
+    """Solve by an LU factorisation, regularised only if it is singular."""
+
+    def factor(shifted):
+        if not len(shifted):
+            return np.copy
+        lu, pivots, info = linalg.lapack.dgetrf(shifted)
+        if info != 0:
+            raise linalg.LinAlgError("singular matrix")
+        return lambda r: linalg.lapack.dgetrs(lu, pivots, r)[0]
+
+    return _regularized(factor, matrix)
 
 
-def minimize_in_ball(hessian, r, rho, shift, norm_tol):
-    """Minimise ``x @ H @ x / 2 - r @ x`` over ``||x|| <= rho``.
+def _regularized(factor, matrix):
+    scale = float(np.abs(np.diagonal(matrix)).max(initial=0.0)) or 1.0
+    for jitter in (0.0, 1e-14, 1e-12, 1e-10, 1e-8):
+        shifted = (
+            matrix if jitter == 0.0 else matrix + jitter * scale * np.eye(len(matrix))
+        )
+        try:
+            return factor(shifted)
+        except linalg.LinAlgError:
+            continue
+    raise linalg.LinAlgError("A Newton system holds NaN or infinity.")
+
+
+def step_in_ball(hessian, theta, gradient, rho, shift, norm_tol):
+    """Minimise the model ``gradient @ p + p @ H @ p / 2`` over ``||theta + p|| <= rho``.
 
     Parameters
     ----------
     hessian : Hessian
         The matrix H.
-    r : ndarray of shape (dim,)
-        The linear term.
+    theta : ndarray of shape (dim,)
+        A point of the ball.
+    gradient : ndarray of shape (dim,)
+        The gradient there.
     rho : float
         Radius of the ball; may be infinite.
     shift : float
@@ -143,23 +170,27 @@ def minimize_in_ball(hessian, r, rho, shift, norm_tol):
 
     Returns
     -------
-    x : ndarray of shape (dim,)
-        The minimiser.
+    step : ndarray of shape (dim,)
+        The minimiser p.
     shift : float
         The multiplier.
     """
     if not np.isfinite(rho):
-        return hessian.shifted(0.0)(r), 0.0
+        return -hessian.shifted(0.0)(gradient), 0.0
     lower = 0.0
-    for _ in range(25):
+    for _ in range(MAX_SHIFTS):
         solve = hessian.shifted(shift)
-        x = solve(r)
-        norm = float(np.linalg.norm(x))
+        # Near the solution the right-hand side vanishes, and its errors with it.
+        step = -solve(gradient + shift * theta)
+        there = theta + step
+        norm = float(np.linalg.norm(there))
         if abs(norm - rho) <= norm_tol * rho or (shift == 0.0 and norm <= rho):
             break
         if norm > rho:
             lower = max(lower, shift)
         # Newton's method on 1/norm - 1/rho, nearly linear in the shift.
-        slope = float(x @ solve(x))
+        slope = float(there @ solve(there))
         shift = max(lower, shift + (norm - rho) / rho * norm * norm / slope)
-    return (x if norm <= rho else x * (rho / norm)), shift
+    if norm > rho:
+        step = there * (rho / norm) - theta
+    return step, shift

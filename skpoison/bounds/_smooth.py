@@ -13,13 +13,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._hessian import Hessian, minimize_in_ball
+from ._hessian import Hessian, step_in_ball
 from ._poison import PoisonPoints, SmoothedPoison
 
-MAX_TRIALS = 30
+MAX_TRIALS = 80
 # A line search ends where the slope has fallen to this share of its first value.
 FLATTENING = 0.3
 DECREASE = 1e-4
+# What proximal weights are multiplied by where Newton's method fails.
+WIDENING = 3.0
+WIDEST = 1.0
+# Keeps Newton systems regular where the points' curvature cancels along a normal.
+RELATIVE_DAMPING = 1e-9
 
 
 class Piece(NamedTuple):
@@ -71,9 +76,9 @@ class State:
     theta: np.ndarray
     duals: np.ndarray
     poison: PoisonPoints
-    row_width: float = 0.2
-    share_width: float = 0.05
-    point_width: float = 1.0
+    row_width: float = 0.1
+    share_width: float = 0.5
+    point_width: float = 0.3
     shift: float = 0.0
 
 
@@ -172,7 +177,7 @@ def gaps_at(piece, theta, margins, duals, poison, z):
 
 
 def newton_step(piece, center, damping, at, theta, gradient, shift, norm_tol):
-    """Return the minimiser of the quadratic model within the learner's ball."""
+    """Return the step to the quadratic model's minimum within the learner's ball."""
     nu = center.point_width / piece.poison.squared_radius
     identity, vectors, vector_weights = piece.poison.curvature(
         at.poison, center.share_width, nu
@@ -186,14 +191,14 @@ def newton_step(piece, center, damping, at, theta, gradient, shift, norm_tol):
     used = vector_weights != 0.0
     active = np.flatnonzero((at.duals > 0.0) & (at.duals < 1.0))
     hessian = Hessian(
-        identity + piece.learner.curvature + damping,
+        identity * (1.0 + RELATIVE_DAMPING) + piece.learner.curvature + damping,
         piece.rows.take(active),
         piece.weights[active] / center.row_width,
         vectors[used],
         vector_weights[used],
     )
-    right = hessian @ theta - gradient
-    return minimize_in_ball(hessian, right, piece.learner.radius, shift, norm_tol)
+    radius = piece.learner.radius
+    return step_in_ball(hessian, theta, gradient, radius, shift, norm_tol)
 
 
 def line_search(piece, center, damping, theta, at, step, slope):
@@ -277,16 +282,14 @@ def minimize_smooth(piece, state, target, max_steps):
             break
         gradient = piece.learner.curvature * theta - z + damping * (theta - state.theta)
         norm_tol = min(1e-3, 0.02 * target / max(piece.learner.conjugate(z), target))
-        wanted, shift = newton_step(
+        step, shift = newton_step(
             piece, state, damping, at, theta, gradient, shift, norm_tol
         )
         n_steps += 1
-        slope = float(gradient @ (wanted - theta))
+        slope = float(gradient @ step)
         if slope >= 0.0:
             break
-        theta, there = line_search(
-            piece, state, damping, theta, at, wanted - theta, slope
-        )
+        theta, there = line_search(piece, state, damping, theta, at, step, slope)
         if there is None:
             break
         at = there
@@ -303,15 +306,24 @@ def _damping(piece, state, target):
 
 
 def adapt_widths(state, gaps, former, target):
-    """Narrow the proximal terms whose part of the gap does not shrink fast enough."""
+    """Change the proximal weights by how fast each part of the gap shrinks."""
 
-    def slow(now, before):
-        return now > 0.1 * target and now > 0.2 * before
+    if gaps.learner > max(gaps.rows + gaps.poison, 0.5 * target):
+        # Newton's method did not get to the minimum: smooth more.
+        rows = poison = WIDENING
+    else:
+        rows = _narrowing(gaps.rows, former.rows, target)
+        poison = _narrowing(gaps.poison, former.poison, target)
+    return replace(
+        state,
+        row_width=min(rows * state.row_width, WIDEST),
+        share_width=min(poison * state.share_width, WIDEST),
+        point_width=min(poison * state.point_width, WIDEST),
+    )
 
-    changes = {}
-    if slow(gaps.rows, former.rows):
-        changes["row_width"] = 0.5 * state.row_width
-    if slow(gaps.poison, former.poison):
-        changes["share_width"] = 0.5 * state.share_width
-        changes["point_width"] = 0.5 * state.point_width
-    return replace(state, **changes)
+
+def _narrowing(now, before, target):
+    """Return the factor for a proximal weight, given its part of the gap."""
+    if now <= 0.1 * target or now <= 0.2 * before:
+        return 1.0
+    return 0.5 if now <= 0.5 * before else 0.2

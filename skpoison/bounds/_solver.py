@@ -154,7 +154,8 @@ def _first_state(problem, tol, max_iter, rng):
     """Solve for a few random rows, loosely."""
     n_rows, dim = len(problem.rows), problem.rows.dim
     poison = problem.poison.start(dim - 1)
-    state = State(np.zeros(dim), None, poison)
+    # With more features than rows most rows end at the margin: smooth them more.
+    state = State(np.zeros(dim), None, poison, row_width=0.2 if dim > n_rows else 0.1)
     if n_rows <= 2 * FIRST_ROWS:
         return state, 0
     chosen = np.sort(rng.choice(n_rows, FIRST_ROWS, replace=False))
