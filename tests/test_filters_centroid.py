@@ -172,12 +172,14 @@ def test_sparse_entries_may_be_unsorted_zero_or_stored_in_parts(make):
     odd = sparse.csr_array(
         (values.ravel(), columns, np.arange(0, 561, 7)), shape=X.shape
     )
+    before = odd.copy()
     fitted = make().fit(odd, y)
     np.testing.assert_allclose(fitted.scores_, make().fit(X, y).scores_, atol=1e-13)
     np.testing.assert_array_equal(fitted.score_samples(odd, y), fitted.scores_)
     one_by_one = [fitted.score_samples(odd[[i]], y[[i]])[0] for i in range(80)]
     np.testing.assert_array_equal(one_by_one, fitted.scores_)
-    assert odd.nnz == 560
+    np.testing.assert_array_equal(odd.data, before.data)
+    np.testing.assert_array_equal(odd.indices, before.indices)
 
 
 def test_squares_of_sparse_distances_are_accurate_near_the_centroid():

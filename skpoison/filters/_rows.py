@@ -200,7 +200,6 @@ def _entries(X, codes):
     for rows in _blocks(X):
         block = X[rows]
         if not canonical:  # one entry may be stored in parts, which cannot be squared
-            block = block.copy()
             block.sum_duplicates()
         yield rows, block, np.repeat(codes[rows], np.diff(block.indptr))
 
