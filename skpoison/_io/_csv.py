@@ -1,0 +1,142 @@
+"""Delimited text, through pyarrow."""
+
+from ._errors import DataError
+
+BLOCK_BYTES = 1 << 22  # Also the longest line that is read.
+DELIMITERS = ("\t", ";", "|")
+
+
+def delimiter(source):
+    """Return what separates the cells: the one that the first line has most of."""
+    if source.format == "tsv":
+        return "\t"
+    first = source.head.split(b"\n", 1)[0].decode("utf-8", "replace")
+    if "," in first:
+        return ","
+    return max([",", *DELIMITERS], key=first.count)
+
+
+def read_csv(source, *, header=True, as_text=False):
+    """Read delimited text into a table.
+
+    Parameters
+    ----------
+    source : Source
+        The text.
+    header : bool, default=True
+        Whether the first line holds the columns' names; otherwise they are called
+        ``1``, ``2`` and so on.
+    as_text : bool, default=False
+        Whether to keep cells as they are written, in place of numbers.
+
+    Returns
+    -------
+    table : pyarrow.Table
+        The cells.
+    """
+    import pyarrow as pa
+
+    names = _names(source, header)
+    try:
+        return _read(source, names, header, as_text, use_threads=True)
+    except pa.ArrowInvalid:
+        pass
+    try:
+        # A single thread counts the lines, and so can say which one is wrong.
+        return _read(source, names, header, as_text, use_threads=False)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{source.label} cannot be parsed: {_reason(error)}") from error
+
+
+def _read(source, names, header, as_text, use_threads):
+    import pyarrow as pa
+    from pyarrow import csv
+
+    types = dict.fromkeys(names, pa.string()) if as_text else None
+    with _arrow_file(source) as file:
+        return csv.read_csv(
+            file,
+            csv.ReadOptions(
+                block_size=BLOCK_BYTES,
+                use_threads=use_threads,
+                column_names=names,
+                skip_rows=1 if header else 0,
+            ),
+            csv.ParseOptions(delimiter=delimiter(source), newlines_in_values=True),
+            csv.ConvertOptions(column_types=types, strings_can_be_null=False),
+        )
+
+
+def _arrow_file(source):
+    import pyarrow as pa
+
+    return pa.OSFile(source.path) if source.path else source.open()
+
+
+def _names(source, header):
+    """Return the columns' names, from the first line."""
+    import csv
+
+    limit = csv.field_size_limit(BLOCK_BYTES)
+    try:
+        line = _first_line(source)
+        cells = next(csv.reader([line], delimiter=delimiter(source), strict=True), [])
+    except csv.Error as error:
+        raise DataError(f"{source.label} cannot be parsed: {error}.") from error
+    finally:
+        csv.field_size_limit(limit)
+    if not cells:
+        raise DataError(f"{source.label} begins with an empty line.")
+    if not header:
+        return [str(i + 1) for i in range(len(cells))]
+    _check_names(source, cells)
+    return cells
+
+
+def _first_line(source):
+    with source.open() as file:
+        line = file.readline(BLOCK_BYTES)
+    if len(line) == BLOCK_BYTES:
+        raise DataError(
+            f"{source.label} cannot be parsed: its first line is longer than "
+            f"{BLOCK_BYTES >> 20} MB."
+        )
+    try:
+        return line.decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{source.label} is not UTF-8 text; save it as UTF-8."
+        ) from error
+
+
+def _check_names(source, cells):
+    from ._errors import quoted
+
+    twice = sorted({cell for cell in cells if cells.count(cell) > 1})
+    if twice:
+        raise DataError(
+            f"{source.label} has several columns with the same name: {quoted(twice)}."
+        )
+    numbers = [_is_number(cell) for cell in cells]
+    counted = [str(i) for i in range(len(cells) + 1)]
+    # Columns that are counted, 0, 1, 2, ..., are names that tables often have.
+    if all(numbers) and cells not in (counted[:-1], counted[1:]):
+        raise DataError(
+            f"{source.label} begins with a line of numbers where the names of the "
+            "columns should be; if it has no such line, say so with --no-header."
+        )
+
+
+def _is_number(cell):
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _reason(error):
+    text = str(error).removeprefix("CSV parse error: ")
+    if "straddling" in text:
+        return f"it has a line longer than {BLOCK_BYTES >> 20} MB."
+    return text.removesuffix(".") + "."

@@ -1,0 +1,145 @@
+"""Labels as they come in files, turned into two classes."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ._errors import DataError, quoted
+
+
+def label_text(value):
+    """Return a label as a person would write it: ``1`` for ``1.0``, too.
+
+    Examples
+    --------
+    >>> label_text(1.0), label_text(-1), label_text("spam"), label_text(True)
+    ('1', '-1', 'spam', 'True')
+    """
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+class TwoClasses(NamedTuple):
+    """Labels as signs.
+
+    Parameters
+    ----------
+    signs : ndarray of shape (n_rows,), dtype=int8
+        +1 for the positive class, -1 for the other.
+    positive, negative : object
+        The labels as they are written in the file; where one class stands against the
+        rest, the most frequent label of the rest.
+    names : tuple of str
+        What to call the negative and the positive class.
+    """
+
+    signs: np.ndarray
+    positive: object
+    negative: object
+    names: tuple
+
+
+class Labels(NamedTuple):
+    """A target column: distinct values and the position of each row's value.
+
+    Parameters
+    ----------
+    name : str
+        What the column or array is called.
+    values : list
+        The distinct labels, sorted, as Python objects.
+    codes : ndarray of shape (n_rows,), dtype=int
+        Positions in `values`.
+    """
+
+    name: str
+    values: list
+    codes: np.ndarray
+
+    @classmethod
+    def of_array(cls, name, y):
+        """Find the labels of a one-dimensional array."""
+        if y.ndim != 1 or y.dtype.kind not in "biufSU":
+            raise DataError(
+                f"The target {name!r} must be one-dimensional, of numbers or strings; "
+                f"it is an array of {y.dtype}, of shape {y.shape}."
+            )
+        if y.dtype.kind == "f" and not np.all(np.isfinite(y)):
+            row = int(np.argmin(np.isfinite(y))) + 1
+            raise DataError(f"The target {name!r} has no label in row {row}.")
+        values, codes = np.unique(y, return_inverse=True)
+        if values.dtype.kind == "S":
+            values = np.char.decode(values, "utf-8", "backslashreplace")
+        return cls(name, values.tolist(), codes)
+
+    def binary(self, positive=None):
+        """Turn the labels into two classes.
+
+        Parameters
+        ----------
+        positive : str, default=None
+            The label that stands against the rest. By default there must be two
+            labels, and the last in order is the positive one.
+
+        Returns
+        -------
+        classes : TwoClasses
+            Signs and names.
+        """
+        self.check_classes()
+        code = len(self.values) - 1 if positive is None else self._find(positive)
+        if positive is None and len(self.values) > 2:
+            raise DataError(
+                f"The target {self.name!r} has {len(self.values)} classes "
+                f"({self._listed()}); choose one with --positive, to be told apart "
+                "from the rest."
+            )
+        counts = np.bincount(self.codes, minlength=len(self.values))
+        counts[code] = -1
+        other = int(np.argmax(counts))
+        name = label_text(self.values[code])
+        rest = f"not {name}" if len(counts) > 2 else label_text(self.values[other])
+        signs = np.where(self.codes == code, 1, -1).astype(np.int8)
+        return TwoClasses(signs, self.values[code], self.values[other], (rest, name))
+
+    def check_classes(self):
+        """Raise an error unless there are at least two classes."""
+        if len(self.values) < 2:
+            raise DataError(
+                f"The target {self.name!r} holds one class only ({self._listed()}); "
+                "at least two are needed."
+            )
+
+    def _find(self, wanted):
+        for code, value in enumerate(self.values):
+            if wanted in (label_text(value), str(value)):
+                return code
+        raise DataError(
+            f"The target {self.name!r} has no label {wanted!r}; it has "
+            f"{self._listed()}."
+        )
+
+    def _listed(self):
+        return quoted(label_text(value) for value in self.values)
+
+    def take(self, rows):
+        """Return the labels of some rows, with the same distinct values."""
+        return self._replace(codes=self.codes[rows])
+
+    def matched(self, test):
+        """Return the labels of test rows, coded by the values of these."""
+        texts = [label_text(value) for value in self.values]
+        positions = np.array(
+            [
+                texts.index(text) if text in texts else -1
+                for text in map(label_text, test.values)
+            ]
+        )
+        if np.any(positions < 0):
+            unknown = [test.values[i] for i in np.flatnonzero(positions < 0)]
+            raise DataError(
+                f"The test data have labels that the training data lack: "
+                f"{quoted(map(label_text, unknown))}."
+            )
+        return self._replace(codes=positions[test.codes])

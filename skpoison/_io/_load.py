@@ -1,0 +1,90 @@
+"""Labelled data from a source, whatever its format."""
+
+from dataclasses import dataclass, replace
+
+from ._errors import DataError
+from ._source import Source
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person says about the files.
+
+    Parameters
+    ----------
+    format : str, default=None
+        The format, where neither name nor content tell it.
+    target : str, default=None
+        The column (or array) of labels.
+    header : bool, default=True
+        Whether delimited text begins with the columns' names.
+    drop : tuple of str, default=()
+        Columns to leave out.
+    max_size : float, default=4.0
+        Gigabytes that compressed data may unpack to.
+    """
+
+    format: str | None = None
+    target: str | None = None
+    header: bool = True
+    drop: tuple = ()
+    max_size: float = 4.0
+
+
+def load(name, options=None):
+    """Read labelled data.
+
+    Parameters
+    ----------
+    name : str
+        A path, or ``-`` for standard input.
+    options : Options, default=None
+        What to know about the file.
+
+    Returns
+    -------
+    data : TableData or ArrayData
+        Rows, labels, and how to turn the rows into numbers.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, cannot be parsed, or does not hold labelled rows.
+    """
+    options = options or Options()
+    source = Source(name, options.format, options.max_size)
+    if source.format == "npz":
+        from ._npz import load_npz
+
+        return load_npz(source, options)
+    from ._table import TableData, read_table
+
+    return TableData(source, read_table(source, options), options)
+
+
+def load_test(name, data, options):
+    """Read test data that belong to training data.
+
+    Parameters
+    ----------
+    name : str
+        A path.
+    data : TableData or ArrayData
+        The training data.
+    options : Options
+        What is known about the training data's file.
+
+    Returns
+    -------
+    test : TableData or ArrayData
+        The test data, their labels coded like those of `data`.
+    """
+    options = replace(options, format=None, target=data.labels.name)
+    test = load(name, options)
+    if type(test) is not type(data):
+        raise DataError(
+            f"{test.source} and {data.source} hold different kinds of data; give both "
+            "in the same format."
+        )
+    test.labels = data.labels.matched(test.labels)
+    return test

@@ -1,0 +1,78 @@
+"""Files that appear whole or not at all."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from ._errors import DataError
+
+
+def check_free(path, force):
+    """Raise an error if a file must not be written.
+
+    Parameters
+    ----------
+    path : str or None
+        Where to write; None and ``-`` are always free.
+    force : bool
+        Whether an existing file may be replaced.
+    """
+    if path in (None, "-"):
+        return
+    path = Path(path)
+    if path.is_dir():
+        raise DataError(f"{str(path)!r} is a folder, not a file.")
+    if not path.absolute().parent.is_dir():
+        raise DataError(f"There is no folder {str(path.parent)!r} to write to.")
+    if os.path.lexists(path) and not force:
+        raise DataError(f"{str(path)!r} exists already; --force replaces it.")
+
+
+@contextlib.contextmanager
+def whole_file(path, force=False):
+    """Open a binary file that takes its name only when it has been written.
+
+    Parameters
+    ----------
+    path : str
+        Where to write.
+    force : bool, default=False
+        Whether an existing file may be replaced.
+
+    Yields
+    ------
+    file : file object
+        What to write to; if an error comes up, nothing is left of it.
+    """
+    check_free(path, force)
+    path = Path(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        os.chmod(name, 0o666 & ~_umask())
+        _move(name, path, force)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def _move(name, path, force):
+    if force:
+        os.replace(name, path)
+        return
+    try:
+        # Unlike a rename, a link never replaces a file that came up meanwhile.
+        os.link(name, path)
+    except FileExistsError:
+        check_free(path, force)
+    except OSError:  # a file system without links
+        check_free(path, force)
+        os.replace(name, path)
+
+
+def _umask():
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
