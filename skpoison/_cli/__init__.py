@@ -1,0 +1,1 @@
+"""The commands behind ``skpoison``. Only ``app`` and ``_options`` need typer."""

@@ -1,0 +1,146 @@
+"""Numbers as tables and sentences."""
+
+import math
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+DIGITS = 4
+
+
+def show_certificate(session, numbers):
+    """Print what ``certify`` found out.
+
+    Parameters
+    ----------
+    session : Session
+        Where to print.
+    numbers : dict
+        What :func:`skpoison._cli._certify.certify` returned.
+    """
+    for text in _introduction(numbers):
+        session.say(text)
+    session.console.print(_no_attack_table(numbers))
+    session.console.print(_bounds_table(numbers))
+    for text in _conclusions(numbers):
+        session.say(text)
+
+
+def _introduction(numbers):
+    data, settings = numbers["data"], numbers["settings"]
+    tested = f"{data['n_test']:,} to test on" if data["n_test"] else "none to test on"
+    yield (
+        f"{data['source']}: {data['n_train']:,} clean rows to train on, {tested}, "
+        f"{data['n_features']:,} features; {data['positive']} against "
+        f"{data['negative']}."
+    )
+    limit = (
+        f"rho = {settings['rho']:g}" if settings["rho"] else f"C = {settings['C']:g}"
+    )
+    yield (
+        f"The learner is a linear support vector machine ({limit}). The filter lets a "
+        f"row through if it lies within the sphere and the slab around the center of "
+        f"its class; each encloses {settings['percentile']:g} % of the class, and both "
+        f"together {_percent(numbers['defense']['kept_share'])} of the rows."
+    )
+
+
+def _no_attack_table(numbers):
+    headers = ["trained on", "training\nloss", "test\nloss", "test\nerror"]
+    table = _table("Without an attack", headers)
+    names = {"all_rows": "all rows", "kept_rows": "rows that the filter lets through"}
+    for key, name in names.items():
+        row = numbers["no_attack"][key]
+        losses = _loss(row["train_loss"]), _loss(row["test_loss"])
+        table.add_row(name, *losses, _percent(row["test_error"]))
+    return table
+
+
+def _bounds_table(numbers):
+    table = _table(
+        "With poison rows that the filter lets through",
+        [
+            "epsilon",
+            "poison\nrows",
+            "upper\nbound",
+            "lower\nbound",
+            "gap",
+            "clean\nloss",
+            "attack:\ntraining\nloss",
+            "attack:\ntest\nloss",
+            "attack:\ntest\nerror",
+        ],
+    )
+    for row in numbers["bounds"]:
+        table.add_row(
+            f"{row['epsilon']:g}",
+            f"{row['n_poison']:,}",
+            _loss(row["upper_bound"], math.ceil),
+            _loss(row["lower_bound"], math.floor),
+            f"{row['dual_gap']:.1e}",
+            _loss(row["clean_loss"]),
+            _loss(row["attack_loss"]),
+            _loss(row["attack_test_loss"]),
+            _percent(row["attack_test_error"]),
+        )
+    return table
+
+
+def _conclusions(numbers):
+    worst = max(numbers["bounds"], key=lambda row: row["upper_bound"])
+    clean = numbers["no_attack"]["all_rows"]
+    share = f"{worst['epsilon'] * 100:g} poison rows for every 100 clean ones"
+    found = (
+        f"The attack that was found brings it from {_loss(clean['train_loss'])} to "
+        f"{_loss(worst['attack_loss'])}"
+    )
+    if clean["test_error"] is not None:
+        found += (
+            f", and the test error from {_percent(clean['test_error'])} to "
+            f"{_percent(worst['attack_test_error'])}"
+        )
+    yield (
+        f"Guaranteed: with {share}, whatever they are, the training loss does not "
+        f"exceed {_loss(worst['upper_bound'], math.ceil)}. {found}."
+    )
+    yield (
+        "Losses are mean hinge losses for each clean row (0 is perfect, 1 is no better "
+        "than knowing nothing). The clean loss is the clean rows' part of the upper "
+        "bound"
+        + (
+            "; training losses and bounds count the learner's penalty too."
+            if numbers["settings"]["C"]
+            else "."
+        )
+    )
+    yield (
+        "The guarantee speaks of a fixed filter: its centers and radii come from these "
+        "clean rows. It says nothing about a filter that is fitted on poisoned rows. "
+        "It carries over from training to test loss as far as the two agree on clean "
+        "data."
+    )
+
+
+def _table(title, headers):
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for i, header in enumerate(headers):
+        table.add_column(header, justify="left" if i == 0 else "right", no_wrap=True)
+    return table
+
+
+def _loss(value, rounding=round):
+    """Write a loss; bounds are rounded to their safe side."""
+    if value is None:
+        return "–"
+    scale = 10**DIGITS
+    return f"{rounding(value * scale) / scale:.{DIGITS}f}"
+
+
+def _percent(value):
+    return "–" if value is None else f"{100 * value:.1f} %"

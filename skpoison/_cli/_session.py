@@ -1,0 +1,113 @@
+"""One run of a command: its consoles, its messages and its exit code."""
+
+import contextlib
+import traceback
+import warnings
+
+import typer
+from rich.console import Console
+
+INTERRUPTED = 130
+# Wide enough for the tables where no terminal says how wide it is.
+PIPE_WIDTH = 100
+
+
+class Session:
+    """Consoles and messages of one command.
+
+    Parameters
+    ----------
+    quiet : bool
+        Whether to keep silent about everything but errors and warnings.
+    debug : bool
+        Whether errors show where they come from.
+    results_to_stderr : bool, default=False
+        Whether standard output is taken, so that tables go to standard error.
+    """
+
+    def __init__(self, quiet=False, debug=False, results_to_stderr=False):
+        self.quiet, self.debug = quiet, debug
+        self.console = _console(stderr=results_to_stderr, quiet=quiet)
+        self._progress = _console(stderr=True, quiet=quiet)
+
+    @contextlib.contextmanager
+    def step(self, text):
+        """Show on a terminal that something is being done."""
+        if self.quiet or not self._progress.is_terminal:
+            yield
+            return
+        with self._progress.status(plain(text) + " …"):
+            yield
+
+    def say(self, text):
+        """Print a line."""
+        self.console.print(plain(text), markup=False, highlight=False)
+
+    @contextlib.contextmanager
+    def guard(self):
+        """Turn errors, warnings and interrupts into messages and exit codes."""
+        try:
+            with _warnings_as_messages():
+                yield
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except KeyboardInterrupt:
+            typer.echo("Interrupted.", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        except Exception as error:
+            if self.debug:
+                traceback.print_exc()
+            typer.echo(f"Error: {_message(error)}", err=True)
+            raise typer.Exit(1) from None
+
+
+def _console(stderr, quiet):
+    console = Console(stderr=stderr, quiet=quiet)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    return console
+
+
+@contextlib.contextmanager
+def _warnings_as_messages():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        try:
+            yield
+        finally:
+            for text in dict.fromkeys(str(warning.message) for warning in caught):
+                warn(text)
+
+
+def warn(text):
+    """Print a warning on standard error."""
+    typer.echo(f"Warning: {plain(text)}", err=True)
+
+
+def plain(text):
+    r"""Make text from a file harmless for a terminal: one line, nothing invisible.
+
+    Examples
+    --------
+    >>> plain("one line" + chr(9) + "of" + chr(27) + "[31m red")
+    'one line of\\x1b[31m red'
+    """
+    line = " ".join(str(text).split())
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in line
+    )
+
+
+def _message(error):
+    text = plain(error)
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for these data."
+    if isinstance(error, ModuleNotFoundError):
+        return f"this needs {error.name}: pip install 'skpoison[cli]'"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else text
+    if isinstance(error, ValueError):
+        return text
+    return f"{type(error).__name__}: {text} (--debug shows where it comes from)"

@@ -1,0 +1,353 @@
+"""``skpoison certify``: what it computes, shows and writes."""
+
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, make_blobs
+from sklearn.svm import LinearSVC
+from typer.testing import CliRunner
+
+from skpoison import CertifiedBound, SlabFilter, SphereFilter
+from skpoison._cli.app import app
+
+ROW_KEYS = {
+    "epsilon",
+    "n_poison",
+    "upper_bound",
+    "lower_bound",
+    "dual_gap",
+    "converged",
+    "clean_loss",
+    "poison_loss",
+    "attack_loss",
+    "attack_test_loss",
+    "attack_test_error",
+    "n_iter",
+}
+
+
+def invoke(*arguments, code=0, **settings):
+    result = CliRunner().invoke(app, ["certify", *map(str, arguments)], **settings)
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result
+
+
+def numbers_of(*arguments, **settings):
+    return json.loads(invoke(*arguments, "--json", "-", **settings).stdout)
+
+
+def blobs(n_rows=120, seed=0):
+    X, y = make_blobs(n_rows, centers=[[-1, 0, 1], [1, 0, 0]], random_state=seed)
+    return X, y
+
+
+def write_csv(path, X, y, header="a,b,c,target"):
+    lines = [
+        ",".join([*map(repr, row.tolist()), str(label)])
+        for row, label in zip(X, y, strict=True)
+    ]
+    path.write_text("\n".join([header, *lines] if header else lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def csv(tmp_path):
+    return write_csv(tmp_path / "rows.csv", *blobs())
+
+
+def test_without_data_digits_are_certified():
+    numbers = numbers_of()
+    assert numbers["data"]["n_features"] == 64
+    assert (
+        numbers["data"]["n_train"] + numbers["data"]["n_test"]
+        == np.isin(load_digits().target, (1, 8)).sum()
+    )
+    uppers = [row["upper_bound"] for row in numbers["bounds"]]
+    assert len(uppers) == 6
+    assert np.all(np.diff(uppers) > -1e-3 * np.array(uppers[:-1]))
+    assert all(row["converged"] for row in numbers["bounds"])
+
+
+def test_numbers_are_those_of_the_estimators(csv):
+    numbers = numbers_of(csv, "--test-share", 0, "-e", 0.1, "--percentile", 80)
+    X, y = blobs()
+    filter_ = SphereFilter(80.0) & SlabFilter(80.0)
+    bound = CertifiedBound(filter_, 0.1, C=1.0, random_state=0).fit(X, y)
+    row = numbers["bounds"][0]
+    assert set(row) == ROW_KEYS
+    for name in ("upper_bound", "lower_bound", "attack_loss"):
+        assert row[name] == pytest.approx(getattr(bound, name + "_"), rel=2e-3)
+    assert row["n_poison"] == bound.attack_.n_copies.sum()
+    assert row["attack_test_loss"] is None
+    assert numbers["defense"]["n_kept"] == bound.filter_.inlier_mask_.sum()
+    assert numbers["defense"]["kind"] == "fixed"
+
+
+def hinge(svc, X, y):
+    signs = np.where(y == svc.classes_[1], 1, -1)
+    return np.maximum(1 - signs * svc.decision_function(X), 0).mean()
+
+
+def test_cost_of_the_filter_is_that_of_linear_svc(tmp_path):
+    X, y = blobs(400)
+    train = write_csv(tmp_path / "train.csv", X[:300], y[:300])
+    test = write_csv(tmp_path / "test.csv", X[300:], y[300:])
+    numbers = numbers_of(train, "--test", test, "-e", 0.1, "--tol", 1e-6)["no_attack"]
+    kept = (SphereFilter(70) & SlabFilter(70)).fit(X[:300], y[:300]).inlier_mask_
+    for key, rows in (
+        ("all_rows", np.arange(300)),
+        ("kept_rows", np.flatnonzero(kept)),
+    ):
+        svc = LinearSVC(loss="hinge", tol=1e-10, max_iter=10**6, random_state=0)
+        svc.fit(X[rows], y[rows])
+        assert numbers[key]["test_loss"] == pytest.approx(
+            hinge(svc, X[300:], y[300:]), abs=2e-3
+        )
+        assert numbers[key]["test_error"] == pytest.approx(
+            1 - svc.score(X[300:], y[300:]), abs=0.011
+        )
+
+
+def test_attack_columns_are_those_of_the_retrained_learner(tmp_path):
+    X, y = blobs(400)
+    train = write_csv(tmp_path / "train.csv", X[:300], y[:300])
+    test = write_csv(tmp_path / "test.csv", X[300:], y[300:])
+    row = numbers_of(train, "--test", test, "-e", 0.2, "--tol", 1e-6)["bounds"][0]
+    bound = CertifiedBound(epsilon=0.2, tol=1e-6, random_state=0).fit(X[:300], y[:300])
+    attack = bound.attack_
+    svc = LinearSVC(loss="hinge", tol=1e-10, max_iter=10**6, random_state=0).fit(
+        np.vstack([X[:300], np.repeat(attack.X, attack.n_copies, axis=0)]),
+        np.concatenate([y[:300], np.repeat(attack.y, attack.n_copies)]),
+    )
+    assert row["attack_test_loss"] == pytest.approx(
+        hinge(svc, X[300:], y[300:]), abs=5e-3
+    )
+
+
+def cells_of_bounds(output):
+    """Cells of the second table, as they are shown."""
+    lines = output.split("With poison rows")[1].split("Guaranteed")[0].splitlines()
+    return [line.split() for line in lines if line.strip()[:1].isdigit()]
+
+
+def test_table_shows_the_numbers_of_the_json(csv, tmp_path):
+    result = invoke(csv, "-e", 0.05, "-e", 0.2, "--json", tmp_path / "out.json")
+    numbers = json.loads((tmp_path / "out.json").read_text())
+    shown = cells_of_bounds(result.stdout)
+    assert len(shown) == 2
+    for cells, row in zip(shown, numbers["bounds"], strict=True):
+        assert float(cells[0]) == row["epsilon"]
+        assert int(cells[1]) == row["n_poison"]
+        assert float(cells[2]) == math.ceil(row["upper_bound"] * 1e4) / 1e4
+        assert float(cells[3]) == math.floor(row["lower_bound"] * 1e4) / 1e4
+        assert float(cells[5]) == pytest.approx(row["clean_loss"], abs=5.1e-5)
+        assert float(cells[6]) == pytest.approx(row["attack_loss"], abs=5.1e-5)
+        assert float(cells[7]) == pytest.approx(row["attack_test_loss"], abs=5.1e-5)
+        assert float(cells[8]) == pytest.approx(
+            100 * row["attack_test_error"], abs=0.051
+        )
+
+
+@pytest.mark.parametrize("width", ["80", "200"])
+def test_table_is_whole_on_a_narrow_terminal(csv, width):
+    result = invoke(csv, env={"COLUMNS": width})
+    assert "…" not in result.stdout
+    assert len(cells_of_bounds(result.stdout)) == 6
+
+
+def test_same_seed_same_numbers_other_seed_other_test_rows(csv):
+    first, again = numbers_of(csv, "--seed", 1), numbers_of(csv, "--seed", 1)
+    assert first == again
+    other = numbers_of(csv, "--seed", 2)
+    assert other["no_attack"] != first["no_attack"]
+
+
+def test_rho_is_the_learner_in_the_ball(csv):
+    numbers = numbers_of(csv, "--rho", 0.5, "--test-share", 0, "-e", 0.1)
+    bound = CertifiedBound(epsilon=0.1, rho=0.5, random_state=0).fit(*blobs())
+    assert numbers["settings"]["C"] is None
+    assert numbers["bounds"][0]["upper_bound"] == pytest.approx(
+        bound.upper_bound_, rel=2e-3
+    )
+
+
+def test_string_labels_and_positive_label(tmp_path):
+    X, y = blobs()
+    path = write_csv(tmp_path / "words.csv", X, np.array(["spam", "ham"])[y])
+    numbers = numbers_of(path, "--positive", "ham")
+    assert numbers["data"]["positive"] == "ham"
+    assert numbers["data"]["negative"] == "spam"
+
+
+def test_one_label_against_the_rest(tmp_path):
+    X, y = make_blobs(90, centers=3, n_features=3, random_state=0)
+    path = write_csv(tmp_path / "three.csv", X, y)
+    numbers = numbers_of(path, "--positive", "2", "--test-share", 0, "-e", 0.1)
+    bound = CertifiedBound(epsilon=0.1, random_state=0).fit(X, y == 2)
+    assert numbers["data"]["negative"] == "not 2"
+    assert numbers["bounds"][0]["upper_bound"] == pytest.approx(
+        bound.upper_bound_, rel=2e-3
+    )
+
+
+def test_npz_with_its_own_test_rows(tmp_path):
+    X, y = blobs(200)
+    names = {
+        "X_train": X[:150],
+        "y_train": y[:150],
+        "X_test": X[150:],
+        "y_test": y[150:],
+    }
+    np.savez(tmp_path / "rows.npz", **names)
+    numbers = numbers_of(tmp_path / "rows.npz")
+    assert (numbers["data"]["n_train"], numbers["data"]["n_test"]) == (150, 50)
+
+
+def test_unconverged_bounds_are_said_to_be(csv):
+    result = invoke(csv, "-e", 0.1, "--max-iter", 1, "--tol", 1e-9, "--json", "-")
+    row = json.loads(result.stdout)["bounds"][0]
+    assert not row["converged"]
+    assert row["upper_bound"] >= row["lower_bound"]
+    assert "Warning: for epsilon 0.1 the solver stopped" in result.stderr
+
+
+def test_quiet_prints_nothing(csv, tmp_path):
+    result = invoke(csv, "--quiet", "--json", tmp_path / "out.json")
+    assert result.output == ""
+    assert (tmp_path / "out.json").exists()
+
+
+def test_json_on_standard_output_leaves_the_table_to_standard_error(csv):
+    result = invoke(csv, "--json", "-")
+    json.loads(result.stdout)
+    assert "Guaranteed" in result.stderr
+
+
+def test_existing_json_file_is_replaced_by_force_only(csv, tmp_path):
+    out = tmp_path / "out.json"
+    out.write_text("precious")
+    result = invoke(csv, "--json", out, code=1)
+    assert result.stderr.startswith("Error: ") and "--force" in result.stderr
+    assert out.read_text() == "precious"
+    invoke(csv, "--json", out, "--force")
+    assert json.loads(out.read_text())["command"] == "certify"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--C", "1", "--rho", "1"], "not both"),
+        (["--C", "0"], "above 0"),
+        (["--rho", "-1"], "above 0"),
+        (["--rho", "inf"], "above 0"),
+        (["--epsilon", "-0.1"], "[0, 1]"),
+        (["--epsilon", "1.5"], "[0, 1]"),
+        (["--epsilon", "nan"], "[0, 1]"),
+        (["--percentile", "0"], "(0, 100]"),
+        (["--percentile", "101"], "(0, 100]"),
+        (["--test-share", "1"], "[0, 1)"),
+        (["--tol", "0"], "above 0"),
+        (["--max-iter", "0"], "--max-iter"),
+        (["--seed", "-1"], "--seed"),
+        (["--nonsense"], "--nonsense"),
+    ],
+)
+def test_options_that_make_no_sense_are_usage_errors(options, message):
+    result = invoke(*options, code=2, env={"COLUMNS": "200"})
+    assert message in result.stderr
+    assert result.stdout == ""
+
+
+def fail(*arguments):
+    result = invoke(*arguments, code=1)
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def test_classes_and_columns_that_cannot_be_certified(tmp_path):
+    X, y = blobs(30)
+    path = tmp_path / "rows.csv"
+    assert "one class only ('1')" in fail(write_csv(path, X, np.ones(30, int)))
+    three = write_csv(path, X, np.arange(30) % 3)
+    assert "--positive" in fail(three)
+    assert "no label '7'" in fail(three, "--positive", "7")
+    y[:] = 0
+    y[4] = 1
+    assert "single row" in fail(write_csv(path, X, y))
+
+
+def test_identical_centroids_are_an_error_that_says_so(tmp_path):
+    X = np.tile(np.eye(3), (4, 1))
+    path = write_csv(tmp_path / "rows.csv", X, np.repeat([0, 1], 6))
+    assert "direction" in fail(path, "--test-share", 0)
+
+
+def test_constant_columns_and_zero_radii_are_fine(tmp_path):
+    X = np.column_stack([np.repeat([-1.0, 1.0], 10), np.ones(20), np.ones(20)])
+    path = write_csv(tmp_path / "rows.csv", X, np.repeat([0, 1], 10))
+    row = numbers_of(path, "-e", 0.2)["bounds"][0]
+    assert row["lower_bound"] <= row["upper_bound"] < 1.2
+
+
+def test_interrupt_is_one_clean_line(csv, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skpoison._cli._certify.bound_curve", interrupted)
+    result = invoke(csv, code=130)
+    assert result.stderr == "Interrupted.\n"
+
+
+def test_debug_shows_where_an_error_comes_from():
+    result = CliRunner().invoke(app, ["certify", "missing.csv", "--debug"])
+    assert result.exit_code == 1
+    assert "Traceback" in result.stderr
+    assert "Error: There is no file 'missing.csv'." in result.stderr
+
+
+def run(*arguments, **settings):
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, **settings
+    )
+
+
+def test_module_runs_in_a_pipe_without_progress_or_colour(csv):
+    done = run("-m", "skpoison", "certify", str(csv), "-e", "0.1")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "Guaranteed" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys\n"
+        "from skpoison.cli import main\n"
+        "try:\n"
+        "    main(['certify', '--help'])\n"
+        "except SystemExit as stop:\n"
+        "    assert stop.code == 0, stop.code\n"
+        "heavy = {'numpy', 'sklearn', 'pandas', 'pyarrow', 'cvxpy', 'torch'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = run("-c", code)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+def test_missing_extra_is_said_in_one_line(missing):
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from skpoison.cli import main; main(['--help'])"
+    )
+    done = run("-c", code)
+    assert done.returncode == 1
+    assert "pip install 'skpoison[cli]'" in done.stderr
+    assert done.stderr.count("\n") == 1
