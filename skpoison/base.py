@@ -129,11 +129,12 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         """
         self._validate_params()
         X = self._validate_rows(X, reset=True)
-        self._fit_rows(X, self._fit_labels(X, y))
+        codes = self._fit_labels(X, y)
+        self._judge(codes, *self._fit(X, codes))
         return self
 
-    def _fit_rows(self, X, codes):
-        self.scores_, decisions = self._fit(X, codes)
+    def _judge(self, codes, scores, decisions):
+        self.scores_ = scores
         self.inlier_mask_, empty = keep_each_class(decisions, codes, len(self.classes_))
         if len(empty):
             warnings.warn(
@@ -144,13 +145,29 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             )
         return decisions
 
-    def _fit_as_member(self, owner, X, codes):
-        """Fit on rows that ``owner`` has validated already; return the decisions."""
+    def _begin_as_member(self, owner, passes):
+        """Begin to fit on rows that ``owner`` has validated already.
+
+        Return a function that ends the fit and returns the decisions.
+        """
         self._validate_params()
         for name in ("classes_", "_labelled", "n_features_in_", "feature_names_in_"):
             if hasattr(owner, name):
                 setattr(self, name, getattr(owner, name))
-        return self._fit_rows(X, codes)
+        end = self._begin_fit(passes)
+        return lambda: self._judge(passes.codes, *end())
+
+    def _begin_fit(self, passes):
+        """Begin ``_fit``, say what to compute; return a function that ends it.
+
+        What is asked of ``passes`` before any filter ends its fit is computed in
+        passes over the rows that all filters share.
+        """
+        return lambda: self._fit(passes.X, passes.codes)
+
+    def _begin_decide(self, passes):
+        """Begin ``_decide`` in the same manner."""
+        return lambda: self._decide(passes.X, passes.codes)
 
     def _validate_rows(self, X, *, reset):
         return validate_data(

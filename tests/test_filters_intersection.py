@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.neighbors import LocalOutlierFactor
@@ -9,6 +10,7 @@ from sklearn.neighbors import LocalOutlierFactor
 from skpoison import FilterIntersection, SlabFilter, SphereFilter
 from skpoison.base import BaseFilter
 from skpoison.exceptions import FilterWarning
+from skpoison.filters import _passes
 
 
 @pytest.fixture
@@ -33,6 +35,61 @@ def test_rows_must_pass_members_that_see_all_rows(blobs):
     decisions = [alone.decision_function(X + 1, y) for alone in members]
     found = both.decision_function(X + 1, y)
     np.testing.assert_array_equal(found, np.minimum(*decisions))
+
+
+@pytest.fixture
+def passes_made(monkeypatch):
+    """Names of the passes over the rows, as they are made."""
+    made = []
+
+    def counted(name):
+        function = getattr(_passes, name)
+
+        def pass_over_rows(*args):
+            made.append(name)
+            return function(*args)
+
+        monkeypatch.setattr(_passes, name, pass_over_rows)
+
+    counted("class_means")
+    counted("measure")
+    return made
+
+
+def test_members_share_their_passes_over_the_rows(blobs, passes_made):
+    X, y = blobs
+    both = SphereFilter() & (SlabFilter() & SphereFilter(80))
+    both.fit(X, y)
+    assert passes_made == ["class_means", "measure"]
+    passes_made.clear()
+    both.decision_function(X, y)
+    assert passes_made == ["measure"]
+    passes_made.clear()
+    FilterIntersection([("inner", both), ("outer", SphereFilter(60))]).fit(X, y)
+    assert passes_made == ["class_means", "measure"]
+
+
+@pytest.mark.parametrize("kind", [np.asarray, np.float32, sparse.csr_array])
+@pytest.mark.parametrize("given", [None, np.array([[0.0, 1, 2, 3], [3, 2, 1, 0]])])
+def test_shared_passes_change_no_bit(kind, given, blobs):
+    X, y = blobs
+    X = kind(X)
+    members = [SphereFilter(60), SlabFilter(80, centroids=given), SlabFilter(70)]
+    both = FilterIntersection([(str(i), one) for i, one in enumerate(members)])
+    both.fit(X, y)
+    for shared, alone in zip(both.filters_, members, strict=True):
+        alone.fit(X, y)
+        np.testing.assert_array_equal(shared.centroids_, alone.centroids_)
+        np.testing.assert_array_equal(shared.scores_, alone.scores_)
+    decisions = [alone.decision_function(X, y) for alone in members]
+    found = both.decision_function(X, y)
+    np.testing.assert_array_equal(found, np.min(decisions, axis=0))
+
+
+def test_members_do_not_share_their_attributes(blobs):
+    both = (SphereFilter() & SlabFilter()).fit(*blobs)
+    both.filters_[0].centroids_[:] = 0
+    assert np.all(both.filters_[1].centroids_ != 0)
 
 
 def test_training_rows_are_judged_alike_at_fit_and_later(blobs):

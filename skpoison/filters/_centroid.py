@@ -6,15 +6,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from skpoison._labels import per_class
 from skpoison.filters._distance import BaseDistanceFilter
-from skpoison.filters._rows import class_means
+from skpoison.filters._passes import Passes
 
 
 class BaseCentroidFilter(BaseDistanceFilter):
     """Base class of distance filters around the centroid of each class.
 
-    A subclass defines ``_measure(X, codes)``, the distances of rows given
-    ``centroids_``, and ``_class_set(code)``, what a class keeps; it may extend
-    ``_fit_centroids``.
+    A subclass defines ``_measure()``, which compares rows with ``centroids_`` and whose
+    absolute values are the distances, and ``_class_set(code)``, what a class keeps; it
+    may extend ``_fit_centroids``.
 
     Parameters
     ----------
@@ -35,10 +35,11 @@ class BaseCentroidFilter(BaseDistanceFilter):
     Examples
     --------
     >>> from skpoison.filters._centroid import BaseCentroidFilter
-    >>> class CubeFilter(BaseCentroidFilter):
-    ...     def _measure(self, X, codes):
-    ...         return abs(X - self.centroids_[codes]).max(axis=1)
-    >>> CubeFilter(radii=[1], centroids=[[0, 0]]).fit_predict([[1, 1], [0, 2]])
+    >>> from skpoison.filters._measures import ManhattanDistance
+    >>> class DiamondFilter(BaseCentroidFilter):
+    ...     def _measure(self):
+    ...         return ManhattanDistance(self.centroids_)
+    >>> DiamondFilter(radii=[2], centroids=[[0, 0]]).fit_predict([[1, 1], [0, 3]])
     array([ 1, -1])
     """
 
@@ -55,21 +56,35 @@ class BaseCentroidFilter(BaseDistanceFilter):
         super().__init__(percentile, radii=radii, random_state=random_state)
         self.centroids = centroids
 
-    def _fit_distances(self, X, codes):
-        self._fit_centroids(X, codes)
-        return self._distances(X, codes)
+    def _fit(self, X, codes):
+        return self._begin_fit(Passes(X, codes, len(self.classes_)))()
 
-    def _fit_centroids(self, X, codes):
+    def _begin_fit(self, passes):
+        given = self._given_radii()
+        self._fit_centroids(passes)
+        distances = self._begin_distances(passes)
+        return lambda: self._set_radii(given, distances(), passes.codes)
+
+    def _begin_decide(self, passes):
+        distances = self._begin_distances(passes)
+        return lambda: self.radii_[passes.codes] - distances()
+
+    def _begin_distances(self, passes):
+        values = passes.plan(self._measure())
+        return lambda: self._finite("Distances", np.abs(values()), passes.X)
+
+    def _distances(self, X, codes):
+        return self._begin_distances(Passes(X, codes, len(self.classes_)))()
+
+    def _fit_centroids(self, passes):
+        X = passes.X
         if self.centroids is None:
-            means = class_means(X, codes, len(self.classes_))
-            self.centroids_ = self._finite("Class means", means, X)
+            means = self._finite("Class means", passes.class_means, X)
+            self.centroids_ = means.copy()
         else:
             self.centroids_ = per_class(
                 "centroids", self.centroids, self.classes_, (X.shape[1],)
             ).astype(X.dtype)
-
-    def _distances(self, X, codes):
-        return self._finite("Distances", self._measure(X, codes), X)
 
     def _finite(self, what, values, X):
         """Return values computed from X, or say what in X makes them infinite."""

@@ -11,6 +11,7 @@ from sklearn.utils.metaestimators import _BaseComposition, available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skpoison.base import BaseFilter
+from skpoison.filters._passes import Passes
 
 __all__ = ["FilterIntersection"]
 
@@ -160,17 +161,22 @@ class FilterIntersection(BaseFilter, _BaseComposition):
         self._validate_names([name for name, _ in self.filters])
 
     def _fit(self, X, codes):
+        return self._begin_fit(Passes(X, codes, len(self.classes_)))()
+
+    def _begin_fit(self, passes):
         members = [(name, clone(filter_)) for name, filter_ in self.filters]
-        decisions = _smallest(
-            filter_._fit_as_member(self, X, codes) for _, filter_ in members
-        )
         self.named_filters_ = Bunch(**dict(members))
         self.filters_ = [filter_ for _, filter_ in members]
         self.offset_ = 0.0
-        return decisions, decisions
+        ends = [filter_._begin_as_member(self, passes) for filter_ in self.filters_]
+        return lambda: (_smallest(ends),) * 2
+
+    def _begin_decide(self, passes):
+        ends = [filter_._begin_decide(passes) for filter_ in self.filters_]
+        return lambda: _smallest(ends)
 
     def _decide(self, X, codes):
-        return _smallest(filter_._decide(X, codes) for filter_ in self.filters_)
+        return self._begin_decide(Passes(X, codes, len(self.classes_)))()
 
     def _score(self, X, codes):
         return self._decide(X, codes)
@@ -203,5 +209,5 @@ def _members(operand):
     ]
 
 
-def _smallest(decisions):
-    return functools.reduce(np.minimum, decisions)
+def _smallest(ends):
+    return functools.reduce(np.minimum, [end() for end in ends])

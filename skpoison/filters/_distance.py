@@ -61,7 +61,10 @@ class BaseDistanceFilter(BaseFilter):
 
     def _fit(self, X, codes):
         given = self._given_radii()
-        distances = self._fit_distances(X, codes)
+        return self._set_radii(given, self._fit_distances(X, codes), codes)
+
+    def _set_radii(self, given, distances, codes):
+        """Set the radii; return the scores and decisions of the training rows."""
         self.radii_ = self._percentiles(distances, codes) if given is None else given
         self.offset_ = -self.radii_
         return -distances, self.radii_[codes] - distances

@@ -6,7 +6,7 @@ import numpy as np
 
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._centroid import BaseCentroidFilter
-from skpoison.filters._rows import projections
+from skpoison.filters._measures import Projection
 
 
 class SlabFilter(BaseCentroidFilter):
@@ -104,8 +104,8 @@ class SlabFilter(BaseCentroidFilter):
     array([ True,  True, False, False,  True,  True])
     """
 
-    def _fit_centroids(self, X, codes):
-        super()._fit_centroids(X, codes)
+    def _fit_centroids(self, passes):
+        super()._fit_centroids(passes)
         if len(self.classes_) < 2:
             warnings.warn(
                 "SlabFilter needs labels of at least two classes to have a direction; "
@@ -115,8 +115,8 @@ class SlabFilter(BaseCentroidFilter):
             )
         self.directions_ = _directions(self.centroids_, self.classes_)
 
-    def _measure(self, X, codes):
-        return np.abs(projections(X, codes, self.centroids_, self.directions_))
+    def _measure(self):
+        return Projection(self.centroids_, self.directions_)
 
     def _class_set(self, code):
         from skpoison.feasible import SphereSlab

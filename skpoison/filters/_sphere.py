@@ -1,7 +1,7 @@
 """Rows far from the centroid of their class are rejected."""
 
 from skpoison.filters._centroid import BaseCentroidFilter
-from skpoison.filters._rows import distances
+from skpoison.filters._measures import Distance
 
 
 class SphereFilter(BaseCentroidFilter):
@@ -96,8 +96,8 @@ class SphereFilter(BaseCentroidFilter):
     array(['a', 'a', 'b', 'b'], dtype='<U1')
     """
 
-    def _measure(self, X, codes):
-        return distances(X, codes, self.centroids_)
+    def _measure(self):
+        return Distance(self.centroids_)
 
     def _class_set(self, code):
         from skpoison.feasible import SphereSlab
