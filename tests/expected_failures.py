@@ -4,10 +4,12 @@ Each failure stands here with its reason; one that no longer fails is an error.
 """
 
 from skpoison import (
+    CertifiedBound,
     DropOutliers,
     FilteredClassifier,
     FilteredRegressor,
     FilterIntersection,
+    NormConstrainedSVC,
     SlabFilter,
     SphereFilter,
 )
@@ -19,6 +21,8 @@ INSTANCES = [
     FilteredClassifier(),
     FilteredRegressor(),
     DropOutliers(),
+    CertifiedBound(),
+    NormConstrainedSVC(),
 ]
 
 _REPLACES = "fit_transform replaces rejected training rows; transform leaves new rows"

@@ -5,6 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 from sklearn.base import _fit_context, clone
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
@@ -12,15 +13,15 @@ from ._attack import build_attack, retrain
 from ._learners import NormBall, Penalty
 from ._linear import BinaryLinearClassifier, signed_rows
 from ._poison import PoisonTerm
-from ._rda import solve_rda
+from ._rda import CHECK_EVERY, solve_rda
 from ._solver import Problem, solve
-from ._svc import warn_if_short
+from ._svc import progress_monitor, warn_if_short
 
 DEFAULT_STEPS = {"newton": 1000, "rda": 8000}
 SIGNS = (-1.0, 1.0)
 
 
-class CertifiedBound(BinaryLinearClassifier):
+class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     """Upper bound on the training loss that any attacker can cause past a filter.
 
     An attacker adds ``floor(epsilon * n)`` rows of his choice to n clean rows; a filter
@@ -198,6 +199,7 @@ class CertifiedBound(BinaryLinearClassifier):
         """
         return self._fit(X, y)
 
+    @with_callbacks
     def _fit(self, X, y, former=None):
         """Fit, starting from a former fit to the same rows where there is one."""
         if self.rho is not None and self.C is not None:
@@ -205,16 +207,19 @@ class CertifiedBound(BinaryLinearClassifier):
                 f"Give rho or C, not both: rho={self.rho!r} constrains the norm of the "
                 f"parameters, C={self.C!r} penalises it."
             )
+        context = self._init_callback_context(max_subtasks=self._n_checks())
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         X, codes = self._validate(X, y)
         if former is None:
             self.filter_ = self._fit_filter(X, self.classes_[codes])
         else:
             self.filter_ = former.filter_
         problem = self._problem(X, codes)
-        found = self._solve(problem, former)
+        found = self._solve(problem, former, progress_monitor(self, context))
         self._report(problem, found)
         warn_if_short(found, problem, self.tol)
         self._attack(problem, found, X.dtype)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
     def _fit_filter(self, X, y):
@@ -243,16 +248,20 @@ class CertifiedBound(BinaryLinearClassifier):
             learner,
         )
 
-    def _solve(self, problem, former):
-        steps = self._n_steps()
+    def _solve(self, problem, former, monitor):
+        options = {"tol": self.tol, "max_iter": self._n_steps(), "monitor": monitor}
         if self.solver == "rda":
-            return solve_rda(problem, tol=self.tol, max_iter=steps)
+            return solve_rda(problem, **options)
         self._rng = check_random_state(self.random_state)
         start = None if former is None else former._state
-        return solve(problem, tol=self.tol, max_iter=steps, rng=self._rng, start=start)
+        return solve(problem, rng=self._rng, start=start, **options)
 
     def _n_steps(self):
         return DEFAULT_STEPS[self.solver] if self.max_iter is None else self.max_iter
+
+    def _n_checks(self):
+        """Return how often the solver can report progress at most, if it is known."""
+        return None if self.solver == "newton" else -(-self._n_steps() // CHECK_EVERY)
 
     def _report(self, problem, found):
         self._store(found.theta)

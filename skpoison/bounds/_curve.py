@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.callback import with_callbacks
 from sklearn.utils import Bunch
 
 from ._certified import CertifiedBound
@@ -29,6 +30,12 @@ def bound_curve(estimator, X, y, epsilons):
         `epsilon`, `upper_bound`, `lower_bound`, `dual_gap`, `clean_loss`,
         `poison_loss`, `attack_loss` and `n_iter`: arrays of shape (n_epsilons,), in
         the order given. `estimators`: the fitted bounds.
+
+    Notes
+    -----
+    Callbacks set on `estimator` see a task for each epsilon; those that scikit-learn
+    propagates, such as :class:`sklearn.callback.ProgressBar`, see the checks of each
+    fit too.
 
     References
     ----------
@@ -58,14 +65,30 @@ def bound_curve(estimator, X, y, epsilons):
     return _as_bunch(epsilons, _walk(estimator, X, y, epsilons))
 
 
+@with_callbacks
 def _walk(estimator, X, y, epsilons):
     """Fit in the order of epsilon, each from its neighbour; return in given order."""
+    context = estimator._init_callback_context("bound_curve", 0, len(epsilons))
+    context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
     fitted, former = [None] * len(epsilons), None
     for position in np.argsort(epsilons)[::-1]:
         bound = clone(estimator).set_params(epsilon=float(epsilons[position]))
         bound._validate_params()
-        fitted[position] = former = bound._fit(X, y, former)
+        former = _fit_within(context, estimator, bound, X, y, former)
+        fitted[position] = former
+    context.call_on_fit_task_end(estimator=estimator, X=X, y=y)
     return fitted
+
+
+def _fit_within(context, estimator, bound, X, y, former):
+    """Fit one bound as a subtask of the walk."""
+    subtask = context.subcontext(task_name="bound")
+    # The walk's callbacks come back to the bound as far as they propagate.
+    with subtask.propagate_callback_context(bound.set_callbacks()):
+        subtask.call_on_fit_task_begin(estimator=estimator)
+        bound._fit(X, y, former)
+    subtask.call_on_fit_task_end(estimator=estimator)
+    return bound
 
 
 def _as_bunch(epsilons, fitted):

@@ -11,7 +11,7 @@ from scipy import linalg
 from scipy.sparse.linalg import LinearOperator, cg
 
 # Above this many active rows the Gram matrix of sparse rows is no longer formed.
-MAX_GRAM = 1200
+MAX_GRAM = 2500
 MAX_SHIFTS = 25
 
 
@@ -70,36 +70,27 @@ class Hessian:
 
     def _prepare_gram(self):
         """Woodbury: only a matrix of as many rows as there are outer products."""
-        split = len(self.rows)
-        weights = np.concatenate([self.row_weights, self.vector_weights])
-        gram = np.empty((len(weights), len(weights)))
-        gram[:split, :split] = self.rows.gram()
-        for j, vector in enumerate(self.vectors, start=split):
-            gram[:split, j] = gram[j, :split] = self.rows.scores(vector)
-        gram[split:, split:] = self.vectors @ self.vectors.T
-        diagonal = np.arange(len(weights)), np.arange(len(weights))
+        gram = self.rows.gram()
+        cross = np.array([self.rows.scores(vector) for vector in self.vectors])
+        cross = cross.reshape(len(self.vectors), len(self.rows))
+        corner = self.vectors @ self.vectors.T
 
         def factor(shift):
             scale = self.tau + shift
-            small = gram.copy()
-            small[diagonal] += scale / weights
-            inner = _general_solver(small)
+            inner = _bordered_solver(
+                _plus_diagonal(gram, scale / self.row_weights),
+                cross,
+                _plus_diagonal(corner, scale / self.vector_weights),
+            )
 
             def solve(r):
-                return (r - self._expand(inner(self._products(r)))) / scale
+                on_rows, on_vectors = inner(self.rows.scores(r), self.vectors @ r)
+                inside = self.rows.combine(on_rows) + on_vectors @ self.vectors
+                return (r - inside) / scale
 
             return solve
 
         return factor
-
-    def _products(self, x):
-        return np.concatenate([self.rows.scores(x), self.vectors @ x])
-
-    def _expand(self, coefficients):
-        split = len(self.rows)
-        return self.rows.combine(coefficients[:split]) + (
-            coefficients[split:] @ self.vectors
-        )
 
     def _factor_iterative(self, shift):
         dim = self.rows.dim
@@ -113,10 +104,37 @@ class Hessian:
         return solve
 
 
+def _plus_diagonal(matrix, diagonal):
+    matrix = matrix.copy()
+    matrix[np.diag_indices_from(matrix)] += diagonal
+    return matrix
+
+
+def _bordered_solver(large, cross, small):
+    """Solve with ``[[large, cross.T], [cross, small]]``, large positive definite.
+
+    The small block may be indefinite: the vectors' weights have either sign.
+    """
+    solve_large = _symmetric_solver(large)
+    if not len(small):
+        return lambda r, s: (solve_large(r), s)
+    inverse_cross = solve_large(cross.T)
+    solve_small = _general_solver(small - cross @ inverse_cross)
+
+    def solve(r, s):
+        first = solve_large(r)
+        second = solve_small(s - cross @ first)
+        return first - inverse_cross @ second, second
+
+    return solve
+
+
 def _symmetric_solver(matrix):
     """Solve by Cholesky, with as much of the identity added as that takes."""
 
     def factor(shifted):
+        if not len(shifted):
+            return np.copy
         found = linalg.cho_factor(shifted, lower=True, check_finite=False)
         return lambda r: linalg.cho_solve(found, r, check_finite=False)
 
@@ -127,8 +145,6 @@ def _general_solver(matrix):
     """Solve by an LU factorisation, regularised only if it is singular."""
 
     def factor(shifted):
-        if not len(shifted):
-            return np.copy
         lu, pivots, info = linalg.lapack.dgetrf(shifted)
         if info != 0:
             raise linalg.LinAlgError("singular matrix")
@@ -151,7 +167,9 @@ def _regularized(factor, matrix):
 
 
 def step_in_ball(hessian, theta, gradient, rho, shift, norm_tol):
-    """Minimise the model ``gradient @ p + p @ H @ p / 2`` over ``||theta + p|| <= rho``.
+    """Minimise a quadratic model over a ball.
+
+    The model is ``gradient @ p + p @ H @ p / 2``, the ball ``||theta + p|| <= rho``.
 
     Parameters
     ----------

@@ -20,9 +20,11 @@ MAX_TRIALS = 80
 # A line search ends where the slope has fallen to this share of its first value.
 FLATTENING = 0.3
 DECREASE = 1e-4
+# After so many steps shorter than this, the rows are smoothed more.
+SHORT, MAX_SHORT = 0.1, 3
 # What proximal weights are multiplied by where Newton's method fails.
 WIDENING = 3.0
-WIDEST = 1.0
+WIDEST = 5.0
 # Keeps Newton systems regular where the points' curvature cancels along a normal.
 RELATIVE_DAMPING = 1e-9
 
@@ -189,7 +191,8 @@ def newton_step(piece, center, damping, at, theta, gradient, shift, norm_tol):
         vectors = np.vstack([vectors, intercept])
         vector_weights = np.append(vector_weights, -identity)
     used = vector_weights != 0.0
-    active = np.flatnonzero((at.duals > 0.0) & (at.duals < 1.0))
+    between = (at.duals > 0.0) & (at.duals < 1.0)
+    active = np.flatnonzero(between & (piece.weights > 0.0))
     hessian = Hessian(
         identity * (1.0 + RELATIVE_DAMPING) + piece.learner.curvature + damping,
         piece.rows.take(active),
@@ -204,13 +207,13 @@ def newton_step(piece, center, damping, at, theta, gradient, shift, norm_tol):
 def line_search(piece, center, damping, theta, at, step, slope):
     """Find where the smooth function stops falling along a step, roughly.
 
-    Returns the parameters and the evaluation there, which is None if nothing lower
-    was found.
+    Returns the length, the parameters and the evaluation there, which is None if
+    nothing lower was found.
     """
     scores = piece.rows.scores(step)
     inside, outside, length = 0.0, 1.0, 1.0
     slope_inside, slope_outside = slope, None
-    best = theta, None
+    best = 0.0, theta, None
     for trial in range(MAX_TRIALS):
         there_theta = theta + length * step
         there = evaluate(
@@ -220,12 +223,12 @@ def line_search(piece, center, damping, theta, at, step, slope):
         flat = abs(slope_here) <= FLATTENING * abs(slope)
         lower = there.value <= at.value + DECREASE * length * slope
         if (flat and lower) or (length == 1.0 and slope_here <= 0.0):
-            return there_theta, there
+            return length, there_theta, there
         if slope_here > 0.0:
             outside, slope_outside = length, slope_here
         else:
             inside, slope_inside = length, slope_here
-            best = there_theta, there
+            best = length, there_theta, there
         # The slope is piecewise linear: secants, with bisections against creeping.
         share = slope_inside / (slope_inside - slope_outside)
         share = min(max(share, 0.01), 0.99) if trial % 3 else 0.5 if trial else share
@@ -271,7 +274,7 @@ def minimize_smooth(piece, state, target, max_steps):
     damping = _damping(piece, state, target)
     margins = 1.0 - piece.rows.scores(theta)
     at = evaluate(piece, state, damping, theta, margins)
-    n_steps = 0
+    n_steps = n_short = 0
     while True:
         poison = at.poison.response
         z = pull(piece, at.duals, poison)
@@ -289,10 +292,18 @@ def minimize_smooth(piece, state, target, max_steps):
         slope = float(gradient @ step)
         if slope >= 0.0:
             break
-        theta, there = line_search(piece, state, damping, theta, at, step, slope)
+        length, theta, there = line_search(
+            piece, state, damping, theta, at, step, slope
+        )
         if there is None:
             break
         at = there
+        n_short = n_short + 1 if length < SHORT else 0
+        if n_short == MAX_SHORT and state.row_width < WIDEST:
+            n_short = 0
+            # The kinks lie so close that the curvature at one point says nothing.
+            state = replace(state, row_width=min(4.0 * state.row_width, WIDEST))
+            at = evaluate(piece, state, damping, theta, at.margins)
     state = replace(state, theta=theta, duals=at.duals, poison=poison, shift=shift)
     return state, gaps, n_steps
 
@@ -307,7 +318,6 @@ def _damping(piece, state, target):
 
 def adapt_widths(state, gaps, former, target):
     """Change the proximal weights by how fast each part of the gap shrinks."""
-
     if gaps.learner > max(gaps.rows + gaps.poison, 0.5 * target):
         # Newton's method did not get to the minimum: smooth more.
         rows = poison = WIDENING

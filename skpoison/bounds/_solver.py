@@ -245,8 +245,8 @@ def _check(problem, state, margins, best, n_iter, n_band, tol, monitor):
     lower = dual_value(problem, state.duals, state.poison, z)
     entry = {
         "n_iter": n_iter,
-        "upper_bound": gaps.upper,
-        "lower_bound": lower,
+        "upper_bound": float(gaps.upper),
+        "lower_bound": float(lower),
         "n_rows": n_band,
     }
     history = [*(best.history if best else []), entry]
@@ -260,7 +260,7 @@ def _check(problem, state, margins, best, n_iter, n_band, tol, monitor):
         found = replace(found, theta=best.theta, margins=best.margins, upper=best.upper)
     if best is not None and best.lower >= found.lower:
         found = replace(found, duals=best.duals, poison=best.poison, lower=best.lower)
-    return replace(found, converged=found.gap <= problem.target(found.upper, tol))
+    return replace(found, converged=bool(found.gap <= problem.target(found.upper, tol)))
 
 
 def dual_value(problem, duals, poison, z):

@@ -16,7 +16,8 @@ class FeasibleSet:
     Examples
     --------
     >>> from skpoison.feasible import FeasibleSet, SphereSlab
-    >>> rows = FeasibleSet(["ham", "spam"], [SphereSlab([0.0], 1), SphereSlab([3.0], 1)])
+    >>> sets = [SphereSlab([0.0], 1.0), SphereSlab([3.0], 1.0)]
+    >>> rows = FeasibleSet(["ham", "spam"], sets)
     >>> rows["spam"].contains([[0.0], [2.5]])
     array([False,  True])
     >>> rows.contains([[0.0], [0.0]], ["ham", "spam"])

@@ -1,0 +1,86 @@
+"""Independent solutions of the bound, and problems to try them on."""
+
+import warnings
+
+import cvxpy as cp
+import numpy as np
+
+KINDS = ("gaussian", "whole numbers", "duplicates", "constant feature", "two points")
+
+
+def worst_loss(sign, rows, w, b):
+    """The largest hinge loss of a feasible row as a cvxpy expression, by duality."""
+    a = -sign * w
+    if rows.direction is None:
+        support = rows.center @ a + rows.radius * cp.norm(a)
+    else:
+        tilt = cp.Variable()
+        support = rows.center @ a + rows.radius * cp.norm(a - tilt * rows.direction)
+        support += cp.maximum(tilt * rows.upper, tilt * rows.lower)
+    return 1 - sign * b + support
+
+
+def conic_bound(X, signs, sets, epsilon, *, rho=None, C=None):
+    """The whole bound as one conic program: the least upper bound."""
+    n_rows, n_features = X.shape
+    w, b, worst = cp.Variable(n_features), cp.Variable(), cp.Variable(nonneg=True)
+    within = [worst >= worst_loss(s, rows, w, b) for s, rows in sets]
+    hinge = cp.pos(1 - cp.multiply(signs, X @ w + b))
+    objective = cp.sum(hinge) / n_rows + epsilon * worst
+    if rho is not None:
+        within.append(cp.norm(cp.hstack([w, b])) <= rho)
+    else:
+        objective += (cp.sum_squares(w) + cp.square(b)) / (2 * C * n_rows)
+    problem = cp.Problem(cp.Minimize(objective), within)
+    return solve_cone(problem)
+
+
+def solve_cone(problem):
+    """Solve by the interior-point solver as exactly as it can."""
+    for tol in (1e-10, 1e-8, 1e-7):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # "may be inaccurate"
+            value = problem.solve(
+                solver=cp.CLARABEL, tol_gap_abs=tol, tol_gap_rel=tol, tol_feas=tol
+            )
+        if problem.status == cp.OPTIMAL:
+            return value
+    raise AssertionError(f"The conic solver ended with status {problem.status}.")
+
+
+def conic_svc(X, signs, weights, *, rho):
+    """The norm-constrained classifier as a conic program: the least loss."""
+    w, b = cp.Variable(X.shape[1]), cp.Variable()
+    hinge = cp.pos(1 - cp.multiply(signs, X @ w + b))
+    problem = cp.Problem(
+        cp.Minimize((weights / weights.sum()) @ hinge),
+        [cp.norm(cp.hstack([w, b])) <= rho],
+    )
+    return solve_cone(problem)
+
+
+def labelled_rows(seed, kind="gaussian", scale=1.0, gap=1.0, n_rows=40, n_features=5):
+    """Small two-class data: more or less separable, whole, repeated or degenerate."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, n_rows)
+    y[:2] = [0, 1]
+    towards = rng.normal(size=n_features)
+    X = rng.normal(size=(n_rows, n_features)) + gap * np.outer(2 * y - 1, towards)
+    if kind == "whole numbers":
+        X = np.round(2 * X)
+    if kind == "duplicates":
+        X[n_rows // 2 :] = X[: n_rows - n_rows // 2]
+        y[n_rows // 2 :] = y[: n_rows - n_rows // 2]
+    if kind == "constant feature":
+        X[:, 0] = 1.0
+    if kind == "two points":  # separable, and both radii are zero
+        X = np.outer(2.0 * y - 1.0, np.ones(n_features))
+    return scale * X, y
+
+
+def training_loss(X, signs, w, b, *, n_clean, C=None):
+    """The learner's own objective, counted per clean row."""
+    loss = np.maximum(0.0, 1.0 - signs * (X @ w + b)).sum() / n_clean
+    if C is not None:
+        loss += (w @ w + b * b) / (2 * C * n_clean)
+    return loss
