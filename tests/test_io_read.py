@@ -11,13 +11,14 @@ from scipy import sparse
 pytest.importorskip("pyarrow")
 
 from skpoison._io import DataError, load
+from skpoison._io._encode import Encoding
 from skpoison._io._labels import Labels
 from skpoison._io._load import Options, load_test
 
 
 def matrix(data, rows=None):
     rows = np.arange(len(data)) if rows is None else rows
-    return data.encoder(rows, None).transform(data, rows)
+    return data.encoder(rows, Encoding()).transform(data, rows)
 
 
 def text(tmp_path, content, name="rows.csv"):
@@ -256,7 +257,7 @@ def test_test_data_follow_the_training_data(tmp_path):
     data = load(text(tmp_path, "a,b,y\n1,2,u\n3,4,v\n"))
     path = text(tmp_path, "b,y,a\n20,v,10\n", "test.csv")
     test = load_test(path, data, Options())
-    encoder = data.encoder(np.arange(2), None)
+    encoder = data.encoder(np.arange(2), Encoding())
     np.testing.assert_array_equal(encoder.transform(test, np.arange(1)), [[10, 20]])
     assert test.labels.codes.tolist() == [1]
 
@@ -275,7 +276,7 @@ def test_test_data_that_do_not_fit_are_refused(tmp_path, content, message):
     path = text(tmp_path, content, "test.csv")
     with pytest.raises(DataError, match=message):
         test = load_test(path, data, Options())
-        data.encoder(np.arange(2), None).transform(test, np.arange(1))
+        data.encoder(np.arange(2), Encoding()).transform(test, np.arange(1))
 
 
 def test_labels_match_whatever_number_they_are_written_as():

@@ -115,8 +115,12 @@ def _clean_performance(bound, sample):
     return {"train_loss": bound.upper_bound_, **tested}
 
 
+def reached(bound, tol):
+    """Tell whether upper and lower bound have come as close as asked for."""
+    return bool(bound.dual_gap_ <= tol * max(bound.upper_bound_, LOSS_FLOOR))
+
+
 def _row(bound, sample, tol):
-    wanted = tol * max(bound.upper_bound_, LOSS_FLOOR)
     attacked = _performance(bound.poisoned_coef_, bound.poisoned_intercept_, sample)
     return {
         "epsilon": float(bound.epsilon),
@@ -124,7 +128,7 @@ def _row(bound, sample, tol):
         "upper_bound": bound.upper_bound_,
         "lower_bound": bound.lower_bound_,
         "dual_gap": bound.dual_gap_,
-        "converged": bool(bound.dual_gap_ <= wanted),
+        "converged": reached(bound, tol),
         "clean_loss": bound.clean_loss_,
         "poison_loss": bound.poison_loss_,
         "attack_loss": bound.attack_loss_,

@@ -30,14 +30,123 @@ def within(low, high, *, open_low=False, open_high=False):
     return check
 
 
+def one_of(*allowed):
+    """Return a check that a word is one of several."""
+
+    def check(value):
+        if value is not None and value not in allowed:
+            raise typer.BadParameter(f"{value!r} is none of {', '.join(allowed)}.")
+        return value
+
+    return check
+
+
 positive_number = within(0, math.inf, open_low=True, open_high=True)
 
+FILE_HELP = (
+    "File of labelled rows: CSV, TSV, Parquet, NPZ or svmlight, also packed by gzip, "
+    "bzip2, xz or zstd. - is standard input."
+)
 DataFile = Annotated[
     str | None,
     typer.Argument(
         metavar="DATA",
-        help="CSV or NPZ file of labelled rows. Without it, the handwritten digits 1 "
-        "and 8 that come with scikit-learn.",
+        help=FILE_HELP + " Without it, the handwritten digits 1 and 8 that come with "
+        "scikit-learn.",
+        show_default=False,
+    ),
+]
+RequiredFile = Annotated[str, typer.Argument(metavar="DATA", help=FILE_HELP)]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        callback=one_of("csv", "tsv", "parquet", "npz", "svmlight"),
+        metavar="FORMAT",
+        help="csv, tsv, parquet, npz or svmlight, where the file's name does not say.",
+        rich_help_panel=DATA,
+        show_default=False,
+    ),
+]
+Categorical = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Column to take as categories even if it holds numbers; columns of words "
+        "are anyway. Each category becomes a feature of zeros and ones. May be given "
+        "several times.",
+        rich_help_panel=DATA,
+        show_default=False,
+    ),
+]
+TextColumn = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Column of free text: each of its words becomes a feature. May be given "
+        "several times.",
+        rich_help_panel=DATA,
+        show_default=False,
+    ),
+]
+TextWeights = Annotated[
+    str,
+    typer.Option(
+        callback=one_of("tfidf", "counts"),
+        metavar="KIND",
+        help="How often a word occurs (counts), or that weighted by its rarity "
+        "(tfidf).",
+        rich_help_panel=DATA,
+    ),
+]
+Scaling = Annotated[
+    str,
+    typer.Option(
+        "--scale",
+        callback=one_of("none", "standard", "maxabs"),
+        metavar="KIND",
+        help="Bring columns of numbers to mean 0 and standard deviation 1 (standard) "
+        "or into -1 to 1 (maxabs). The filter measures distances: without it, columns "
+        "of large numbers decide alone.",
+        rich_help_panel=DATA,
+    ),
+]
+MaxSize = Annotated[
+    float,
+    typer.Option(
+        callback=positive_number,
+        metavar="GB",
+        help="How much packed or piped data may be read.",
+        rich_help_panel=DATA,
+    ),
+]
+OutputFile = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Where to write the rows that are kept, in the format that came in; - is "
+        "standard output.",
+        rich_help_panel=OUTPUT,
+        show_default=False,
+    ),
+]
+KeepFormulas = Annotated[
+    bool,
+    typer.Option(
+        "--keep-formulas",
+        help="Write cells that begin with =, +, - or @ and are no numbers as they are. "
+        "Otherwise they get an apostrophe in front, so that no spreadsheet runs them.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Json = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write all numbers as JSON; - is standard output (the table then goes to "
+        "standard error).",
+        rich_help_panel=OUTPUT,
         show_default=False,
     ),
 ]

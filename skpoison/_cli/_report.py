@@ -4,6 +4,9 @@ import math
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
+
+from ._session import plain
 
 DIGITS = 4
 
@@ -37,11 +40,13 @@ def _introduction(numbers):
     limit = (
         f"rho = {settings['rho']:g}" if settings["rho"] else f"C = {settings['C']:g}"
     )
+    kept = ""
+    if "defense" in numbers:
+        kept = f", and both together {_percent(numbers['defense']['kept_share'])} of it"
     yield (
         f"The learner is a linear support vector machine ({limit}). The filter lets a "
         f"row through if it lies within the sphere and the slab around the center of "
-        f"its class; each encloses {settings['percentile']:g} % of the class, and both "
-        f"together {_percent(numbers['defense']['kept_share'])} of the rows."
+        f"its class; each encloses {settings['percentile']:g} % of the class{kept}."
     )
 
 
@@ -121,9 +126,67 @@ def _conclusions(numbers):
     )
 
 
+def show_counts(session, source, numbers):
+    """Print what ``filter`` found out.
+
+    Parameters
+    ----------
+    session : Session
+        Where to print.
+    source : str
+        Where the rows come from.
+    numbers : dict
+        What :func:`skpoison._cli._filtering.count` returned.
+    """
+    names = list(numbers["classes"][0]["rejected_by"])
+    headers = ["label", "rows", "kept", "rejected"]
+    headers += [f"beyond\n{name}" for name in names]
+    table = _table(plain(source), headers)
+    for row in numbers["classes"]:
+        counts = [row["n_rows"], row["n_kept"], row["n_rejected"]]
+        counts += [row["rejected_by"][name] for name in names]
+        table.add_row(Text(plain(row["label"])), *(f"{n:,}" for n in counts))
+    session.console.print(table)
+    if numbers["settings"]["trusted"]:
+        session.say(
+            "Centers and radii come from the trusted rows: what skpoison certify says "
+            "of those holds for this filter."
+        )
+        return
+    session.say(
+        "Centers and radii come from these same rows. If there is poison among them, "
+        "it has moved them along, and no guarantee holds; give rows that you trust "
+        "with --trusted."
+    )
+
+
+def show_attack(session, numbers):
+    """Print what ``attack`` found out.
+
+    Parameters
+    ----------
+    session : Session
+        Where to print.
+    numbers : dict
+        What :func:`skpoison._cli._attacking.attack` returned.
+    """
+    for text in _introduction(numbers):
+        session.say(text)
+    copies = " and ".join(
+        f"{row['n_copies']:,} {'copy' if row['n_copies'] == 1 else 'copies'} of a row "
+        f"labelled {row['label']}"
+        for row in numbers["rows"]
+    )
+    session.say(
+        f"The attack: {copies or 'no rows at all'}. All pass the filter. They bring "
+        f"the training loss to {_loss(numbers['attack_loss'])}; no attack brings it "
+        f"above {_loss(numbers['upper_bound'], math.ceil)}."
+    )
+
+
 def _table(title, headers):
     table = Table(
-        title=title,
+        title=Text(title),
         title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,

@@ -2,8 +2,12 @@
 
 import json
 
+import numpy as np
 import typer
 
+from skpoison._io import DataError, load
+from skpoison._io._load import load_test
+from skpoison._io._output import Output
 from skpoison._io._write import check_free, whole_file
 
 from ._sample import read_sample
@@ -31,20 +35,148 @@ def run_certify(session, data, *, read, settings, json_file, force):
     check_free(json_file, force)
     with session.step(f"Reading {data or 'the digits'}"):
         sample = read_sample(data, **read)
+    sample.data = None  # The table takes as much memory as the matrices.
     n_bounds = len(settings.epsilons)
     with session.step(f"Bounding the damage for {n_bounds} values of epsilon"):
         from ._certify import certify
 
         numbers, _ = certify(sample, settings)
-    _warn_if_short(numbers, settings)
+    _warn_if_short(numbers["bounds"], settings)
     from ._report import show_certificate
 
     show_certificate(session, numbers)
     write_json(numbers, json_file, force)
 
 
-def _warn_if_short(numbers, settings):
-    short = [row["epsilon"] for row in numbers["bounds"] if not row["converged"]]
+def run_filter(session, data, *, options, encoding, trusted, settings, outputs):
+    """Read, judge, show and write.
+
+    Parameters
+    ----------
+    session : Session
+        Where to show.
+    data : str
+        The file of rows to judge.
+    options : Options
+        How to read it.
+    encoding : Encoding
+        How columns become numbers.
+    trusted : str or None
+        A file of clean rows to fit the filter to.
+    settings : dict
+        ``filter`` and ``percentile``.
+    outputs : dict
+        ``output``, ``rejected``, ``json``, ``force`` and ``formulas``.
+    """
+    _check_outputs(outputs)
+    with session.step(f"Reading {data}"):
+        clean = load(trusted, options) if trusted else None
+        rows = load_test(data, clean, options) if clean else load(data, options)
+    kept, rejected = (_output(outputs, name, rows) for name in ("output", "rejected"))
+    with session.step("Filtering"):
+        judgement = _judge(rows, clean, encoding, settings)
+    from ._filtering import count
+    from ._report import show_counts
+
+    numbers = count(judgement, rows.labels, {**settings, "trusted": trusted})
+    show_counts(session, rows.source, numbers)
+    _write_judged(session, rows, judgement, kept, rejected)
+    write_json(numbers, outputs["json"], outputs["force"])
+
+
+def _judge(rows, clean, encoding, settings):
+    from ._filtering import judge
+
+    source = clean or rows
+    encoder = source.encoder(np.arange(len(source)), encoding)
+    X = encoder.transform(rows, np.arange(len(rows)))
+    trusted = None
+    if clean:
+        X_clean = encoder.transform(clean, np.arange(len(clean)))
+        trusted = X_clean, clean.labels.texts
+    kind, percentile = settings["filter"], settings["percentile"]
+    return judge(kind, percentile, X, rows.labels.texts, trusted)
+
+
+def _write_judged(session, rows, judgement, kept, rejected):
+    if kept:
+        wanted = np.flatnonzero(judgement.kept)
+        _write(session, kept, rows.taken(wanted, {}), len(wanted))
+    if rejected:
+        wanted = np.flatnonzero(~judgement.kept)
+        extra = {
+            "skpoison_row": wanted + 1,
+            "skpoison_score": judgement.scores[wanted],
+            "skpoison_reason": np.array(judgement.reasons(wanted), dtype=str),
+        }
+        _write(session, rejected, rows.taken(wanted, extra), len(wanted))
+
+
+def run_attack(session, data, *, read, settings, outputs):
+    """Read, attack, show and write.
+
+    Parameters
+    ----------
+    session : Session
+        Where to show.
+    data : str or None
+        The file of clean rows.
+    read : dict
+        Arguments of :func:`read_sample`.
+    settings : Settings
+        The defense, the learner and one epsilon.
+    outputs : dict
+        ``output``, ``json``, ``force`` and ``formulas``.
+    """
+    _check_outputs(outputs)
+    with session.step(f"Reading {data or 'the digits'}"):
+        sample = read_sample(data, **read)
+    output = _output(outputs, "output", sample.data)
+    with session.step("Looking for the attack"):
+        from ._attacking import attack
+
+        poison, numbers = attack(sample, settings)
+    _warn_if_short([{**numbers, "epsilon": settings.epsilons[0]}], settings)
+    from ._report import show_attack
+
+    show_attack(session, numbers)
+    if not sample.encoder.plain:
+        warn(
+            "the attack's rows lie between the categories and words of real rows; the "
+            "file has a column for each category or word."
+        )
+    _write(session, output, sample.data.poison(poison), len(poison.labels))
+    write_json(numbers, outputs["json"], outputs["force"])
+
+
+def _check_outputs(outputs):
+    paths = [outputs[key] for key in ("output", "rejected", "json") if outputs.get(key)]
+    for path in paths:
+        check_free(path, outputs["force"])
+        if paths.count(path) > 1:
+            raise DataError(f"Two outputs cannot go to the same place, {path!r}.")
+
+
+def _output(outputs, name, data):
+    path = outputs.get(name)
+    if path is None:
+        return None
+    return Output(path, data, force=outputs["force"], formulas=outputs["formulas"])
+
+
+def _write(session, output, content, n_rows):
+    output.write(content, typer.get_binary_stream("stdout"))
+    if output.path != "-":
+        session.say(f"{n_rows:,} rows written to {output.path}.")
+    if output.n_escaped:
+        warn(
+            f"{output.n_escaped:,} cells that a spreadsheet would run as formulas got "
+            "an apostrophe in front; --keep-formulas leaves them as they are."
+        )
+
+
+def _warn_if_short(bounds, settings):
+    short = [row["epsilon"] for row in bounds if not row["converged"]]
     if short:
         listed = ", ".join(f"{epsilon:g}" for epsilon in short)
         warn(

@@ -23,6 +23,8 @@ class Sample:
         What the labels mean.
     encoder : object
         What turned the rows into numbers.
+    data : TableData or ArrayData
+        The rows as they came.
     X, X_test : {ndarray, sparse array} or None
         The rows; there may be none to test on.
     signs, signs_test : ndarray or None
@@ -32,6 +34,7 @@ class Sample:
     source: str
     classes: object
     encoder: object
+    data: object
     X: object
     signs: np.ndarray
     X_test: object = None
@@ -84,7 +87,7 @@ def read_sample(name, options, encoding, *, positive, test, test_share, seed):
     else:
         train, rows = np.arange(len(data)), np.arange(len(held))
     encoder = data.encoder(train, encoding)
-    sample = Sample(data.source, classes, encoder, None, classes.signs[train])
+    sample = Sample(data.source, classes, encoder, data, None, classes.signs[train])
     sample.X = encoder.transform(data, train)
     if len(rows):
         sample.X_test = encoder.transform(held, rows)

@@ -1,5 +1,6 @@
 """The commands and their options."""
 
+import contextlib
 from typing import Annotated
 
 import typer
@@ -47,8 +48,14 @@ def certify(
     positive: opt.Positive = None,
     test: opt.TestFile = None,
     test_share: opt.TestShare = 0.3,
-    drop: opt.Drop = None,
+    format: opt.Format = None,
     no_header: opt.NoHeader = False,
+    drop: opt.Drop = None,
+    categorical: opt.Categorical = None,
+    text_column: opt.TextColumn = None,
+    text_weights: opt.TextWeights = "tfidf",
+    scale: opt.Scaling = "none",
+    max_size: opt.MaxSize = 4.0,
     epsilon: Annotated[
         list[float],
         typer.Option(
@@ -67,16 +74,7 @@ def certify(
     tol: opt.Tolerance = 1e-3,
     max_iter: opt.MaxIter = None,
     seed: opt.Seed = 0,
-    json: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write all numbers as JSON; - is standard output (the table then "
-            "goes to standard error).",
-            rich_help_panel=opt.OUTPUT,
-            show_default=False,
-        ),
-    ] = None,
+    json: opt.Json = None,
     force: opt.Force = False,
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
@@ -102,20 +100,21 @@ def certify(
     **defense**, **data** and **settings** say what they
     speak of. What was not measured is null.
     """
-    from ._session import Session
-
     C, rho = learner(C, rho)
-    session = Session(quiet, debug, results_to_stderr=json == "-")
-    with session.guard():
+    with _session(quiet, debug, json) as session:
         from ._certify import Settings
         from ._run import run_certify
 
+        options, encoding = _reading(
+            format, target, no_header, drop, max_size,
+            categorical, text_column, scale, text_weights,
+        )  # fmt: skip
         run_certify(
             session,
             data,
             read={
-                "options": _reading(target, no_header, drop),
-                "encoding": None,
+                "options": options,
+                "encoding": encoding,
                 "positive": positive,
                 "test": test,
                 "test_share": test_share,
@@ -127,7 +126,204 @@ def certify(
         )
 
 
-def _reading(target, no_header, drop):
+@app.command("filter")
+def filter_(
+    data: opt.RequiredFile,
+    target: opt.Target = None,
+    trusted: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Rows that you trust, of the same form as DATA: centers and radii "
+            "come from them.",
+            rich_help_panel=opt.DATA,
+            show_default=False,
+        ),
+    ] = None,
+    format: opt.Format = None,
+    no_header: opt.NoHeader = False,
+    drop: opt.Drop = None,
+    categorical: opt.Categorical = None,
+    text_column: opt.TextColumn = None,
+    text_weights: opt.TextWeights = "tfidf",
+    scale: opt.Scaling = "none",
+    max_size: opt.MaxSize = 4.0,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--filter",
+            callback=opt.one_of("both", "sphere", "slab"),
+            metavar="KIND",
+            help="sphere: near the center of the class in all directions; slab: near "
+            "it along the line between the centers; both.",
+            rich_help_panel=opt.DEFENSE,
+        ),
+    ] = "both",
+    percentile: opt.Percentile = 70.0,
+    output: opt.OutputFile = None,
+    rejected: Annotated[
+        str | None,
+        typer.Option(
+            "--rejected",
+            "-r",
+            metavar="FILE",
+            help="Where to write the other rows, with their number, score (how far "
+            "within the limits; negative is beyond) and reason.",
+            rich_help_panel=opt.OUTPUT,
+            show_default=False,
+        ),
+    ] = None,
+    keep_formulas: opt.KeepFormulas = False,
+    json: opt.Json = None,
+    force: opt.Force = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+):
+    """Keep the rows that lie near the others of their class.
+
+    A row is kept if it lies within a sphere around the center of its class, and within
+    a slab across the line between the centers. Rows may have any number of labels.
+
+    The JSON has n_rows, n_kept, settings and, in **classes**, one entry for each label:
+    label, n_rows, n_kept, n_rejected, rejected_by.
+    """
+    with _session(quiet, debug, json, output, rejected) as session:
+        from ._run import run_filter
+
+        options, encoding = _reading(
+            format, target, no_header, drop, max_size,
+            categorical, text_column, scale, text_weights,
+        )  # fmt: skip
+        run_filter(
+            session,
+            data,
+            options=options,
+            encoding=encoding,
+            trusted=trusted,
+            settings={"filter": kind, "percentile": percentile},
+            outputs={
+                "output": output,
+                "rejected": rejected,
+                "json": json,
+                "force": force,
+                "formulas": keep_formulas,
+            },
+        )
+
+
+@app.command()
+def attack(
+    data: opt.DataFile = None,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to write the poison rows, in the format that came in; - is "
+            "standard output.",
+            rich_help_panel=opt.OUTPUT,
+            show_default=False,
+        ),
+    ] = ...,
+    target: opt.Target = None,
+    positive: opt.Positive = None,
+    format: opt.Format = None,
+    no_header: opt.NoHeader = False,
+    drop: opt.Drop = None,
+    categorical: opt.Categorical = None,
+    text_column: opt.TextColumn = None,
+    text_weights: opt.TextWeights = "tfidf",
+    scale: opt.Scaling = "none",
+    max_size: opt.MaxSize = 4.0,
+    epsilon: Annotated[
+        float,
+        typer.Option(
+            "--epsilon",
+            "-e",
+            callback=within(0, 1),
+            metavar="SHARE",
+            help="Most poison rows, as a share of the clean ones.",
+            rich_help_panel=opt.DEFENSE,
+        ),
+    ] = 0.03,
+    percentile: opt.Percentile = 70.0,
+    C: opt.LearnerC = None,
+    rho: opt.LearnerRho = None,
+    tol: opt.Tolerance = 1e-3,
+    max_iter: opt.MaxIter = None,
+    seed: opt.Seed = 0,
+    keep_formulas: opt.KeepFormulas = False,
+    json: opt.Json = None,
+    force: opt.Force = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+):
+    """Write poison rows that a filter lets through, to try your own defenses on.
+
+    DATA are clean rows. The poison consists of copies of one or two rows, which do
+    nearly as much harm to a linear support vector machine as any rows could that the
+    filter lets through. Its features are numbers without bounds, whole or not.
+
+    Where one label stands against the rest, poison of the rest carries the most
+    frequent label there.
+
+    The JSON has n_poison, rows (label, n_copies), upper_bound, lower_bound, converged,
+    attack_loss, data and settings.
+    """
+    C, rho = learner(C, rho)
+    with _session(quiet, debug, json, output) as session:
+        from ._certify import Settings
+        from ._run import run_attack
+
+        options, encoding = _reading(
+            format, target, no_header, drop, max_size,
+            categorical, text_column, scale, text_weights,
+        )  # fmt: skip
+        run_attack(
+            session,
+            data,
+            read={
+                "options": options,
+                "encoding": encoding,
+                "positive": positive,
+                "test": None,
+                "test_share": 0,
+                "seed": seed,
+            },
+            settings=Settings((epsilon,), percentile, C, rho, tol, max_iter, seed),
+            outputs={
+                "output": output,
+                "json": json,
+                "force": force,
+                "formulas": keep_formulas,
+            },
+        )
+
+
+@contextlib.contextmanager
+def _session(quiet, debug, *outputs):
+    from ._session import Session
+
+    session = Session(quiet, debug, results_to_stderr="-" in outputs)
+    with session.guard():
+        yield session
+
+
+def _reading(
+    format, target, no_header, drop, max_size, categorical, text, scale, weights
+):
+    """Return how to read files and how to turn columns into numbers."""
+    from skpoison._io._encode import Encoding
     from skpoison._io._load import Options
 
-    return Options(target=target, header=not no_header, drop=tuple(drop or ()))
+    categorical, text = tuple(categorical or ()), tuple(text or ())
+    options = Options(
+        format=format,
+        target=target,
+        header=not no_header,
+        drop=tuple(drop or ()),
+        words=categorical + text,
+        max_size=max_size,
+    )
+    return options, Encoding(scale, categorical, text, weights)

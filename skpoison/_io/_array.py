@@ -1,12 +1,33 @@
 """Rows that are numbers already."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import sparse
 
 from ._errors import DataError
 from ._labels import Labels
+from ._scale import Scale
 
 MOST_FEATURES = 10_000_000
+
+
+class Poison(NamedTuple):
+    """Rows that an attacker adds.
+
+    Parameters
+    ----------
+    X : {ndarray, csr_array} of shape (n_poison, n_features)
+        Encoded rows, in the columns' own scale.
+    labels : list
+        Their labels, as the file writes them.
+    names : list of str
+        Names of the encoded columns.
+    """
+
+    X: object
+    labels: list
+    names: list
 
 
 class ArrayData:
@@ -29,6 +50,8 @@ class ArrayData:
         Names of the features: their numbers, from 1.
     """
 
+    origin = None
+
     def __init__(self, source, X, labels, test=None):
         self.source, self.labels, self.test = source, labels, test
         self.X = _as_numbers(source, X)
@@ -45,18 +68,31 @@ class ArrayData:
         """Names of the features."""
         return [str(j + 1) for j in range(self.X.shape[1])]
 
-    def encoder(self, rows, options):
+    def taken(self, rows, extra):
+        """Return some rows with further arrays, as an archive would hold them."""
+        y = np.array(self.labels.values)[self.labels.codes[rows]]
+        return {"X": self.X[rows], "y": y} | extra
+
+    def poison(self, rows):
+        """Return poison rows as an archive would hold them."""
+        return {"X": rows.X, "y": np.array(rows.labels)}
+
+    def encoder(self, rows, encoding):
         """Learn from some rows how to turn rows into numbers."""
-        return MatrixEncoder(self)
+        return MatrixEncoder(self, rows, encoding)
 
 
 class MatrixEncoder:
-    """Takes rows of a matrix as they are.
+    """Takes rows of a matrix as they are, but for their scale.
 
     Parameters
     ----------
     data : ArrayData
-        The training data.
+        The data to learn from.
+    rows : ndarray of int
+        The rows to learn from.
+    encoding : Encoding
+        Says how columns are scaled; the rest is for tables.
 
     Attributes
     ----------
@@ -64,8 +100,18 @@ class MatrixEncoder:
         The names of the matrix's columns.
     """
 
-    def __init__(self, data):
+    plain = True
+
+    def __init__(self, data, rows, encoding):
+        if encoding.categorical or encoding.text:
+            raise DataError(
+                f"{data.source} has no named columns: --categorical and --text-column "
+                "are for tables."
+            )
         self.names = data.columns
+        self.scale = Scale(encoding.scale)
+        if encoding.scale != "none":
+            self.scale.fit(_rows(data, rows))
 
     def transform(self, data, rows):
         """Return some rows.
@@ -87,8 +133,24 @@ class MatrixEncoder:
                 f"{data.source} has {data.X.shape[1]} columns; the training data have "
                 f"{len(self.names)}."
             )
-        # Sorted rows: as many as there are means all of them, and no copy.
-        return data.X if len(rows) == len(data) else data.X[rows]
+        X = _rows(data, rows)
+        if X is data.X and self.scale.kind != "none":
+            X = X.copy()
+        return self.scale.apply(X)
+
+    @property
+    def scaled(self):
+        """Whether columns are scaled."""
+        return self.scale.kind != "none"
+
+    def undo(self, X):
+        """Return rows in their own scale again."""
+        return self.scale.undo(X)
+
+
+def _rows(data, rows):
+    # Sorted rows: as many as there are means all of them, and no copy.
+    return data.X if len(rows) == len(data) else data.X[rows]
 
 
 def digits():

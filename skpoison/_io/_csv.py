@@ -16,7 +16,7 @@ def delimiter(source):
     return max([",", *DELIMITERS], key=first.count)
 
 
-def read_csv(source, *, header=True, as_text=False):
+def read_csv(source, *, header=True, words=(), as_text=False):
     """Read delimited text into a table.
 
     Parameters
@@ -26,8 +26,10 @@ def read_csv(source, *, header=True, as_text=False):
     header : bool, default=True
         Whether the first line holds the columns' names; otherwise they are called
         ``1``, ``2`` and so on.
+    words : tuple of str, default=()
+        Columns whose cells are kept as they are written, whatever they look like.
     as_text : bool, default=False
-        Whether to keep cells as they are written, in place of numbers.
+        Whether that holds for all columns.
 
     Returns
     -------
@@ -37,22 +39,23 @@ def read_csv(source, *, header=True, as_text=False):
     import pyarrow as pa
 
     names = _names(source, header)
+    words = names if as_text else words
     try:
-        return _read(source, names, header, as_text, use_threads=True)
+        return _read(source, names, header, words, use_threads=True)
     except pa.ArrowInvalid:
         pass
     try:
         # A single thread counts the lines, and so can say which one is wrong.
-        return _read(source, names, header, as_text, use_threads=False)
+        return _read(source, names, header, words, use_threads=False)
     except pa.ArrowInvalid as error:
         raise DataError(f"{source.label} cannot be parsed: {_reason(error)}") from error
 
 
-def _read(source, names, header, as_text, use_threads):
+def _read(source, names, header, words, use_threads):
     import pyarrow as pa
     from pyarrow import csv
 
-    types = dict.fromkeys(names, pa.string()) if as_text else None
+    types = dict.fromkeys(words, pa.string())
     with _arrow_file(source) as file:
         return csv.read_csv(
             file,

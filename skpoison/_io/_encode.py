@@ -1,12 +1,46 @@
 """From the columns of a table to a matrix."""
 
-import numpy as np
+from dataclasses import dataclass
 
-from ._errors import DataError, quoted
+import numpy as np
+from scipy import sparse
+
+from ._columns import check_categories, is_number, is_text, numbers, words
+from ._errors import DataError
+from ._scale import Scale
+
+# Sparse rows are cheaper than dense ones below about this share of non-zeros.
+SPARSE_DENSITY = 0.25
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How columns become numbers.
+
+    Parameters
+    ----------
+    scale : {"none", "standard", "maxabs"}
+        How columns of numbers are scaled.
+    categorical : tuple of str
+        Columns to take as categories whatever they hold; columns of words are
+        categories anyway.
+    text : tuple of str
+        Columns of free text.
+    weights : {"tfidf", "counts"}
+        How words of free text are weighted.
+    """
+
+    scale: str = "none"
+    categorical: tuple = ()
+    text: tuple = ()
+    weights: str = "tfidf"
 
 
 class TableEncoder:
     """Turns the features of a table into a matrix of numbers.
+
+    Columns of numbers come first, then one column for each category, then one for each
+    word of free text.
 
     Parameters
     ----------
@@ -14,17 +48,39 @@ class TableEncoder:
         The table to learn from.
     rows : ndarray of int
         The rows to learn from.
-    options : Encoding
+    encoding : Encoding
         How columns become numbers.
 
     Attributes
     ----------
     names : list of str
         The names of the matrix's columns.
+    plain : bool
+        Whether all columns are the table's own.
+    scaled : bool
+        Whether columns are scaled.
     """
 
-    def __init__(self, data, rows, options):
-        self.names = self._numeric = _numeric(data)
+    def __init__(self, data, rows, encoding):
+        numeric, categorical, text = _roles(data, encoding)
+        self.scaled = bool(numeric) and encoding.scale != "none"
+        self._blocks = []
+        if numeric:
+            self._blocks.append(Numbers(numeric, encoding.scale))
+        if categorical:
+            self._blocks.append(Categories(categorical))
+        self._blocks += [Words(name, encoding.weights) for name in text]
+        self.plain = not categorical and not text
+        for block in self._blocks:
+            block.fit(data, rows)
+        self.names = [name for block in self._blocks for name in block.names]
+        self._sparse = bool(text) or self._is_thin(len(categorical))
+
+    def _is_thin(self, n_categorical):
+        if not n_categorical:
+            return False
+        n_numeric = len(self._blocks[0].names) if len(self._blocks) > 1 else 0
+        return (n_numeric + n_categorical) < SPARSE_DENSITY * len(self.names)
 
     def transform(self, data, rows):
         """Return the matrix of some rows.
@@ -38,68 +94,163 @@ class TableEncoder:
 
         Returns
         -------
-        X : ndarray of shape (n_rows, n_features)
-            Numbers, float64; float32 where all columns are.
+        X : {ndarray, csr_array} of shape (n_rows, n_features)
+            Numbers, float64; float32 where all columns are. Sparse where that is
+            cheaper.
         """
-        columns = [data.column(name) for name in self._numeric]
+        parts = [block.transform(data, rows) for block in self._blocks]
+        if len(parts) == 1 and sparse.issparse(parts[0]) == self._sparse:
+            return parts[0]
+        if self._sparse:
+            return sparse.hstack(
+                [sparse.csr_array(part) for part in parts], format="csr"
+            )
+        return np.hstack(
+            [part.toarray() if sparse.issparse(part) else part for part in parts]
+        )
+
+    def undo(self, X):
+        """Return encoded rows with numbers in their own scale again."""
+        X = X.toarray() if sparse.issparse(X) else np.array(X)
+        if isinstance(self._blocks[0], Numbers):
+            block = self._blocks[0]
+            own = slice(0, len(block.names))
+            X[:, own] = block.scale.undo(X[:, own])
+        return X
+
+
+class Numbers:
+    """Columns of numbers, one for one.
+
+    Parameters
+    ----------
+    names : list of str
+        The columns.
+    scale : str
+        How they are scaled.
+    """
+
+    def __init__(self, names, scale):
+        self.names, self.scale = names, Scale(scale)
+
+    def fit(self, data, rows):
+        """Measure the scales."""
+        if self.scale.kind != "none":
+            self.scale.fit(self._matrix(data, rows))
+        return self
+
+    def transform(self, data, rows):
+        """Return the scaled columns."""
+        return self.scale.apply(self._matrix(data, rows))
+
+    def _matrix(self, data, rows):
+        columns = [data.column(name) for name in self.names]
         single = all(str(column.type) in ("float", "halffloat") for column in columns)
         X = np.empty((len(rows), len(columns)), np.float32 if single else np.float64)
-        for j, (name, column) in enumerate(zip(self._numeric, columns, strict=True)):
+        for j, (name, column) in enumerate(zip(self.names, columns, strict=True)):
             X[:, j] = numbers(name, column)[rows]
         return X
 
 
-def _numeric(data):
-    others = [name for name in data.columns if not is_number(data.column(name).type)]
-    if others:
-        raise DataError(
-            f"{data.source} has columns that are not numbers: {quoted(others)}; leave "
-            "them out with --drop."
-        )
-    return data.columns
-
-
-def is_number(kind):
-    """Tell whether a column of some type holds numbers."""
-    import pyarrow.types as types
-
-    return (
-        types.is_integer(kind)
-        or types.is_floating(kind)
-        or types.is_boolean(kind)
-        or types.is_decimal(kind)
-    )
-
-
-def numbers(name, column):
-    """Return a column as an array of finite numbers.
+class Categories:
+    """A column of zeros and ones for each category; unknown ones are all zero.
 
     Parameters
     ----------
-    name : str
-        What errors call the column.
-    column : pyarrow.ChunkedArray
-        The column.
-
-    Returns
-    -------
-    values : ndarray of shape (n_rows,)
-        Numbers.
+    columns : list of str
+        The columns of categories.
     """
+
+    def __init__(self, columns):
+        from sklearn.preprocessing import OneHotEncoder
+
+        self._columns = columns
+        self._encoder = OneHotEncoder(handle_unknown="ignore")
+
+    def fit(self, data, rows):
+        """Collect the categories."""
+        self._encoder.fit(self._cells(data, rows))
+        self.names = [
+            f"{column}={category}"
+            for column, categories in zip(
+                self._columns, self._encoder.categories_, strict=True
+            )
+            for category in categories
+        ]
+        return self
+
+    def transform(self, data, rows):
+        """Return zeros and ones."""
+        return sparse.csr_array(self._encoder.transform(self._cells(data, rows)))
+
+    def _cells(self, data, rows):
+        columns = [words(name, data.column(name))[rows] for name in self._columns]
+        return np.column_stack(columns)
+
+
+class Words:
+    """A column for each word of free text.
+
+    Parameters
+    ----------
+    column : str
+        The column of text.
+    weights : {"tfidf", "counts"}
+        How words are weighted.
+    """
+
+    def __init__(self, column, weights):
+        from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+
+        kinds = {"tfidf": TfidfVectorizer, "counts": CountVectorizer}
+        self._column = column
+        self._vectorizer = kinds[weights](dtype=np.float64)
+
+    def fit(self, data, rows):
+        """Collect the words."""
+        try:
+            self._vectorizer.fit(self._texts(data, rows))
+        except ValueError as error:
+            raise DataError(
+                f"Column {self._column!r} cannot be taken as text: {error}."
+            ) from error
+        found = self._vectorizer.get_feature_names_out()
+        self.names = [f"{self._column}:{word}" for word in found]
+        return self
+
+    def transform(self, data, rows):
+        """Return weights of words."""
+        return sparse.csr_array(self._vectorizer.transform(self._texts(data, rows)))
+
+    def _texts(self, data, rows):
+        return words(self._column, data.column(self._column))[rows]
+
+
+def _roles(data, encoding):
+    """Return the columns of numbers, of categories and of text."""
+    for name in (*encoding.categorical, *encoding.text):
+        data.column(name)
+    roles = {"numeric": [], "categorical": [], "text": []}
+    for name in data.columns:
+        roles[_role(name, data.column(name), encoding)].append(name)
+    return tuple(roles.values())
+
+
+def _role(name, column, encoding):
     import pyarrow as pa
 
-    if not is_number(column.type):
-        raise DataError(f"Column {name!r} holds {column.type}, not numbers.")
-    if not pa.types.is_floating(column.type):
-        column = column.cast(pa.float64(), safe=False)
-    values = column.to_numpy()
-    finite = np.isfinite(values)
-    if not finite.all():
-        row = int(np.argmin(finite))
-        cell = column[row].as_py()
-        what = "no value" if cell is None else f"the value {cell}"
-        raise DataError(
-            f"Column {name!r} has {what} in row {row + 1}; every cell must hold a "
-            "finite number."
-        )
-    return values
+    if name in encoding.text:
+        return "text"
+    if name in encoding.categorical:
+        return "categorical"
+    if is_number(column.type):
+        return "numeric"
+    if is_text(column.type):
+        check_categories(name, column)
+        return "categorical"
+    if pa.types.is_null(column.type):
+        raise DataError(f"Column {name!r} is empty; leave it out with --drop.")
+    raise DataError(
+        f"Column {name!r} holds {column.type}, which is neither numbers nor words; "
+        "leave it out with --drop."
+    )

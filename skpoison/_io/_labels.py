@@ -73,6 +73,11 @@ class Labels(NamedTuple):
             values = np.char.decode(values, "utf-8", "backslashreplace")
         return cls(name, values.tolist(), codes)
 
+    @property
+    def texts(self):
+        """The label of each row, as a string."""
+        return np.array([label_text(value) for value in self.values])[self.codes]
+
     def binary(self, positive=None):
         """Turn the labels into two classes.
 

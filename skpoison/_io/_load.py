@@ -20,6 +20,8 @@ class Options:
         Whether delimited text begins with the columns' names.
     drop : tuple of str, default=()
         Columns to leave out.
+    words : tuple of str, default=()
+        Columns of delimited text to keep as they are written.
     max_size : float, default=4.0
         Gigabytes that compressed data may unpack to.
     """
@@ -28,6 +30,7 @@ class Options:
     target: str | None = None
     header: bool = True
     drop: tuple = ()
+    words: tuple = ()
     max_size: float = 4.0
 
 
@@ -43,7 +46,7 @@ def load(name, options=None):
 
     Returns
     -------
-    data : TableData or ArrayData
+    data : TableData, ArrayData or SvmlightData
         Rows, labels, and how to turn the rows into numbers.
 
     Raises
@@ -57,6 +60,10 @@ def load(name, options=None):
         from ._npz import load_npz
 
         return load_npz(source, options)
+    if source.format == "svmlight":
+        from ._svmlight import SvmlightData
+
+        return SvmlightData(source)
     from ._table import TableData, read_table
 
     return TableData(source, read_table(source, options), options)
@@ -79,12 +86,15 @@ def load_test(name, data, options):
     test : TableData or ArrayData
         The test data, their labels coded like those of `data`.
     """
-    options = replace(options, format=None, target=data.labels.name)
+    words = (*options.words, *getattr(data, "words", ()))
+    options = replace(options, format=None, target=data.labels.name, words=words)
     test = load(name, options)
     if type(test) is not type(data):
         raise DataError(
             f"{test.source} and {data.source} hold different kinds of data; give both "
             "in the same format."
         )
+    if hasattr(test, "follow"):
+        test.follow(data)
     test.labels = data.labels.matched(test.labels)
     return test

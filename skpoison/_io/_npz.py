@@ -1,5 +1,6 @@
 """NumPy's archives of arrays, dense or in scipy's compressed sparse rows."""
 
+import contextlib
 import io
 import zipfile
 import zlib
@@ -10,6 +11,51 @@ from scipy import sparse
 from ._array import ArrayData
 from ._errors import DataError, quoted
 from ._labels import Labels
+
+
+class NpzData(ArrayData):
+    """Labelled rows of an archive.
+
+    Parameters
+    ----------
+    source : Source
+        The archive.
+    names : dict
+        Names of its arrays: ``X`` (or the ``prefix`` of a sparse matrix's) and ``y``.
+    X : {ndarray, csr_array} of shape (n_rows, n_features)
+        The rows.
+    labels : Labels
+        Their labels.
+    """
+
+    def __init__(self, source, names, X, labels):
+        super().__init__(source.label, X, labels)
+        self.origin, self._names = source, names
+
+    def taken(self, rows, extra):
+        """Return some rows as they are stored, with further arrays."""
+        with _archive(self.origin) as archive:
+            X, _ = _matrix(self.origin, archive, (self._candidate(),))
+            y = archive[self._names["y"]][rows]
+        return self._arrays(X[rows], y) | extra
+
+    def poison(self, rows):
+        """Return poison rows as arrays of the same names."""
+        with _archive(self.origin) as archive:
+            kind = archive[self._names["y"]].dtype
+        return self._arrays(rows.X, np.array(rows.labels, dtype=kind))
+
+    def _candidate(self):
+        return self._names["X"], self._names["prefix"]
+
+    def _arrays(self, X, y):
+        if not sparse.issparse(X):
+            return {self._names["X"]: X, self._names["y"]: y}
+        X = sparse.csr_array(X)
+        parts = (X.data, X.indices, X.indptr, np.array(X.shape))
+        names = [self._names["prefix"] + part for part in SPARSE]
+        return dict(zip(names, parts, strict=True)) | {self._names["y"]: y}
+
 
 TRAIN = (("X_train", "train_"), ("X", ""))
 TEST = (("X_test", "test_"),)
@@ -32,10 +78,16 @@ def load_npz(source, options):
     data : ArrayData
         The rows, with the test rows that the archive holds.
     """
+    with _archive(source) as archive:
+        _check_sizes(source, archive.zip)
+        return _labelled(source, archive, options.target)
+
+
+@contextlib.contextmanager
+def _archive(source):
     try:
         with _open(source) as file, np.load(file, allow_pickle=False) as archive:
-            _check_sizes(source, archive.zip)
-            return _labelled(source, archive, options.target)
+            yield archive
     except DataError:
         raise
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError) as error:
@@ -86,7 +138,7 @@ def _header(source, name, file):
 
 def _labelled(source, archive, target):
     names = archive.files
-    X = _matrix(source, archive, TRAIN)
+    X, where = _matrix(source, archive, TRAIN)
     key = target or next((name for name in LABELS if name in names), None)
     if X is None or key is None:
         raise DataError(
@@ -98,14 +150,15 @@ def _labelled(source, archive, target):
         raise DataError(
             f"{source.label} has no target array {key!r}; it has {quoted(names)}."
         )
-    data = ArrayData(source.label, X, Labels.of_array(key, archive[key]))
+    labels = Labels.of_array(key, archive[key])
+    data = NpzData(source, {**where, "y": key}, X, labels)
     data.test = _test(source, archive, key, data.labels)
     return data
 
 
 def _test(source, archive, key, labels):
     test_key = key.replace("train", "test")
-    X = _matrix(source, archive, TEST)
+    X, _ = _matrix(source, archive, TEST)
     if X is None or test_key == key or test_key not in archive.files:
         return None
     test_labels = labels.matched(Labels.of_array(test_key, archive[test_key]))
@@ -113,13 +166,16 @@ def _test(source, archive, key, labels):
 
 
 def _matrix(source, archive, candidates):
+    """Return the first matrix that is there, and the names of its arrays."""
     for dense, prefix in candidates:
+        where = {"X": dense, "prefix": prefix}
         if dense in archive.files:
-            return archive[dense]
-        parts = [prefix + part for part in SPARSE]
-        if all(part in archive.files for part in parts):
-            return _sparse(source, archive, prefix, *(archive[part] for part in parts))
-    return None
+            return archive[dense], where
+        names = [prefix + part for part in SPARSE]
+        if all(name in archive.files for name in names):
+            parts = (archive[name] for name in names)
+            return _sparse(source, archive, prefix, *parts), where
+    return None, None
 
 
 def _sparse(source, archive, prefix, data, indices, indptr, shape):

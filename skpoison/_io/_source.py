@@ -78,7 +78,7 @@ class Source:
         file = self._open_raw()
         if self.compression is None:
             return file
-        return io.BufferedReader(_Limited(_unpack(file, self.compression), self), HEAD)
+        return io.BufferedReader(_Unpacked(file, self), HEAD)
 
     def _open_raw(self):
         if self._spooled is not None:
@@ -143,11 +143,12 @@ class Source:
             )
 
 
-class _Limited(io.RawIOBase):
+class _Unpacked(io.RawIOBase):
     """Unpacked data, up to a limit; errors of unpacking become errors of the data."""
 
-    def __init__(self, file, source):
-        self._file, self._source, self._left = file, source, source.limit
+    def __init__(self, packed, source):
+        self._packed, self._source, self._left = packed, source, source.limit
+        self._file = _unpack(packed, source.compression)
 
     def readable(self):
         return True
@@ -171,6 +172,7 @@ class _Limited(io.RawIOBase):
 
     def close(self):
         self._file.close()
+        self._packed.close()  # GzipFile and others leave what they read from open.
         super().close()
 
 

@@ -14,7 +14,7 @@ def read_table(source, options):
     Parameters
     ----------
     source : Source
-        Delimited text.
+        Delimited text or Parquet.
     options : Options
         What to know about it.
 
@@ -23,9 +23,14 @@ def read_table(source, options):
     table : pyarrow.Table
         The cells.
     """
-    from ._csv import read_csv
+    if source.format == "parquet":
+        from ._parquet import read_parquet
 
-    table = read_csv(source, header=options.header)
+        table = read_parquet(source)
+    else:
+        from ._csv import read_csv
+
+        table = read_csv(source, header=options.header, words=options.words)
     if table.num_rows == 0:
         raise DataError(f"{source.label} has no rows.")
     return table
@@ -47,6 +52,8 @@ class TableData:
     ----------
     labels : Labels
         The target column.
+    target : str
+        Its name.
     columns : list of str
         The columns that are features.
     """
@@ -55,8 +62,9 @@ class TableData:
 
     def __init__(self, source, table, options):
         self.source, self.table = source.label, table
+        self.origin, self.header = source, options.header
         self._check_known("drop", options.drop)
-        target = self._find_target(options.target)
+        self.target = target = self._find_target(options.target)
         self.labels = _labels_of_column(target, table.column(target))
         leave = {target, *options.drop}
         self.columns = [name for name in table.column_names if name not in leave]
@@ -66,16 +74,54 @@ class TableData:
     def __len__(self):
         return self.table.num_rows
 
+    @property
+    def words(self):
+        """Columns of text, which other files must keep as they are written too."""
+        from ._columns import is_text
+
+        return [name for name in self.columns if is_text(self.column(name).type)]
+
     def column(self, name):
         """Return a column, or say that it is missing."""
         self._check_known("feature", [name])
         return self.table.column(name)
 
-    def encoder(self, rows, options):
+    def encoder(self, rows, encoding):
         """Learn from some rows how to turn rows into numbers."""
         from ._encode import TableEncoder
 
-        return TableEncoder(self, rows, options)
+        return TableEncoder(self, rows, encoding)
+
+    def taken(self, rows, extra):
+        """Return some rows with their cells as they are written, and more columns."""
+        table = self._as_written().take(rows)
+        for name, values in extra.items():
+            if name in table.column_names:
+                raise DataError(f"{self.source} has a column {name!r} already.")
+            table = table.append_column(name, [values])
+        return table
+
+    def poison(self, rows):
+        """Return poison rows as a table, with the columns in the file's order."""
+        import pyarrow as pa
+
+        columns = dict(zip(rows.names, np.asarray(rows.X).T, strict=True))
+        # The target stays where it was among columns that are the file's own.
+        order = [n for n in self.table.column_names if n in columns or n == self.target]
+        order += [name for name in columns if name not in order]
+        return pa.table(
+            {
+                name: rows.labels if name == self.target else columns[name]
+                for name in order
+            }
+        )
+
+    def _as_written(self):
+        if self.origin.format == "parquet":
+            return self.table
+        from ._csv import read_csv
+
+        return read_csv(self.origin, header=self.header, as_text=True)
 
     def _find_target(self, wanted):
         names = self.table.column_names

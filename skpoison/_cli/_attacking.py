@@ -1,0 +1,78 @@
+"""What ``skpoison attack`` computes."""
+
+from dataclasses import asdict
+
+import numpy as np
+from scipy import sparse
+
+from skpoison import __version__
+from skpoison._io import DataError
+from skpoison._io._array import Poison
+
+from ._certify import reached
+
+MOST_CELLS = 10**8
+# Rows at the filter's very limit could fall beyond it by the rounding of their scale.
+SHRINK = 1e-6
+
+
+def attack(sample, settings):
+    """Find the attack that nearly reaches the bound.
+
+    Parameters
+    ----------
+    sample : Sample
+        Clean rows.
+    settings : Settings
+        The defense, the learner and one epsilon.
+
+    Returns
+    -------
+    poison : Poison
+        The attack's rows, each as often as it is sent.
+    numbers : dict
+        What ``--json`` writes; the command's help describes it.
+    """
+    (epsilon,) = settings.epsilons
+    bound = settings.bound(epsilon=epsilon).fit(sample.X, sample.signs)
+    found = bound.attack_
+    rows = np.repeat(np.arange(len(found.n_copies)), found.n_copies)
+    values = {1: sample.classes.positive, -1: sample.classes.negative}
+    labels = [values[sign] for sign in found.y.tolist()]
+    if len(rows) * found.X.shape[1] > MOST_CELLS:
+        raise DataError(
+            f"The attack has {len(rows):,} rows of {found.X.shape[1]:,} features, more "
+            "than is written; take a smaller --epsilon."
+        )
+    X = sample.encoder.undo(_inwards(bound, sample.encoder))
+    poison = Poison(X[rows], [labels[i] for i in rows], sample.encoder.names)
+    return poison, _numbers(bound, labels, sample, settings)
+
+
+def _inwards(bound, encoder):
+    """Return the attack's distinct rows, a little inside where they get rescaled."""
+    X, y = bound.attack_.X, bound.attack_.y
+    if not encoder.scaled:
+        return X
+    centers = bound.filter_.filters_[0].centroids_[np.searchsorted((-1, 1), y)]
+    if sparse.issparse(X):
+        return sparse.csr_array(X.toarray() * (1 - SHRINK) + centers * SHRINK)
+    return X * (1 - SHRINK) + centers * SHRINK
+
+
+def _numbers(bound, labels, sample, settings):
+    return {
+        "skpoison": __version__,
+        "command": "attack",
+        "data": sample.describe(),
+        "settings": asdict(settings),
+        "n_poison": int(bound.attack_.n_copies.sum()),
+        "rows": [
+            {"label": label, "n_copies": int(n)}
+            for label, n in zip(labels, bound.attack_.n_copies, strict=True)
+        ],
+        "upper_bound": bound.upper_bound_,
+        "lower_bound": bound.lower_bound_,
+        "converged": reached(bound, settings.tol),
+        "attack_loss": bound.attack_loss_,
+    }

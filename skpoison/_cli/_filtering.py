@@ -1,0 +1,132 @@
+"""What ``skpoison filter`` computes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skpoison import SlabFilter, SphereFilter, __version__
+from skpoison._io._labels import label_text
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Which rows a filter keeps, and why it rejects the others.
+
+    Parameters
+    ----------
+    kept : ndarray of shape (n_rows,), dtype=bool
+        The rows that are kept.
+    decisions : dict
+        For each member, how far every row is within its limit; negative is beyond it.
+    limits : dict
+        For each member, the limit of every row.
+    """
+
+    kept: np.ndarray
+    decisions: dict
+    limits: dict
+
+    @property
+    def scores(self):
+        """The smallest decision on each row."""
+        return np.min(list(self.decisions.values()), axis=0)
+
+    def reasons(self, rows):
+        """Say for some rows what rejected them."""
+        return [" and ".join(self._reasons(row)) for row in rows]
+
+    def _reasons(self, row):
+        for name, decisions in self.decisions.items():
+            if decisions[row] < 0:
+                limit = self.limits[name][row]
+                distance = limit - decisions[row]
+                yield f"{name}: distance {distance:.4g} is above {limit:.4g}"
+
+
+def build_filter(kind, percentile):
+    """Return an unfitted filter of the kind ``both``, ``sphere`` or ``slab``."""
+    sphere, slab = SphereFilter(percentile), SlabFilter(percentile)
+    return {"both": sphere & slab, "sphere": sphere, "slab": slab}[kind]
+
+
+def judge(kind, percentile, X, y, trusted=None):
+    """Fit a filter and judge rows.
+
+    Parameters
+    ----------
+    kind : {"both", "sphere", "slab"}
+        The filter.
+    percentile : float
+        How much of each class it keeps, in percent.
+    X : {ndarray, csr_array} of shape (n_rows, n_features)
+        The rows.
+    y : ndarray of shape (n_rows,)
+        Their classes.
+    trusted : tuple of (X, y), default=None
+        Rows to fit the filter to; by default the rows themselves.
+
+    Returns
+    -------
+    judgement : Judgement
+        What is kept and why.
+    """
+    filter_ = build_filter(kind, percentile)
+    filter_.fit(*(trusted or (X, y)))
+    members = [filter_] if kind != "both" else filter_.filters_
+    names = [kind] if kind != "both" else ["sphere", "slab"]
+    positions = np.searchsorted(filter_.classes_, y)
+    decisions = {
+        name: member.decision_function(X, y)
+        for name, member in zip(names, members, strict=True)
+    }
+    limits = {
+        name: member.radii_[positions]
+        for name, member in zip(names, members, strict=True)
+    }
+    kept = np.min(list(decisions.values()), axis=0) >= 0
+    return Judgement(
+        filter_.inlier_mask_ if trusted is None else kept, decisions, limits
+    )
+
+
+def count(judgement, labels, settings):
+    """Count rows by class.
+
+    Parameters
+    ----------
+    judgement : Judgement
+        What is kept.
+    labels : Labels
+        The rows' labels.
+    settings : dict
+        What to report as settings.
+
+    Returns
+    -------
+    numbers : dict
+        What ``--json`` writes; the command's help describes it.
+    """
+    classes = []
+    for code, value in enumerate(labels.values):
+        rows = labels.codes == code
+        rejected_by = {
+            name: int(np.sum(decisions[rows] < 0))
+            for name, decisions in judgement.decisions.items()
+        }
+        classes.append(
+            {
+                "label": label_text(value),
+                "n_rows": int(rows.sum()),
+                "n_kept": int(judgement.kept[rows].sum()),
+                "n_rejected": int((~judgement.kept[rows]).sum()),
+                "rejected_by": rejected_by,
+            }
+        )
+    return {
+        "skpoison": __version__,
+        "command": "filter",
+        "settings": settings,
+        "n_rows": len(judgement.kept),
+        "n_kept": int(judgement.kept.sum()),
+        "classes": classes,
+    }

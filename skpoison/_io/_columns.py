@@ -1,0 +1,125 @@
+"""Columns of a table as numbers, categories or text."""
+
+import numpy as np
+
+from ._errors import DataError
+
+NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
+# A column of words in which so many cells are numbers has slips, not categories.
+MOSTLY = 0.8
+FEW_CATEGORIES = 100
+
+
+def is_number(kind):
+    """Tell whether a column of some type holds numbers."""
+    import pyarrow.types as types
+
+    return (
+        types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_boolean(kind)
+        or types.is_decimal(kind)
+    )
+
+
+def is_text(kind):
+    """Tell whether a column of some type holds text."""
+    import pyarrow.types as types
+
+    if types.is_dictionary(kind):
+        return is_text(kind.value_type)
+    return types.is_string(kind) or types.is_large_string(kind) or str(kind) in VIEWS
+
+
+VIEWS = ("string_view",)
+
+
+def numbers(name, column):
+    """Return a column as an array of finite numbers.
+
+    Parameters
+    ----------
+    name : str
+        What errors call the column.
+    column : pyarrow.ChunkedArray
+        The column.
+
+    Returns
+    -------
+    values : ndarray of shape (n_rows,)
+        Numbers.
+    """
+    import pyarrow as pa
+
+    if not is_number(column.type):
+        raise DataError(f"Column {name!r} holds {column.type}, not numbers.")
+    if not pa.types.is_floating(column.type):
+        column = column.cast(pa.float64(), safe=False)
+    values = column.to_numpy()
+    finite = np.isfinite(values)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        cell = column[row].as_py()
+        what = "no value" if cell is None else f"the value {cell}"
+        raise DataError(
+            f"Column {name!r} has {what} in row {row + 1}; every cell must hold a "
+            "finite number."
+        )
+    return values
+
+
+def words(name, column):
+    """Return a column as an array of strings; missing values are empty.
+
+    Parameters
+    ----------
+    name : str
+        What errors call the column.
+    column : pyarrow.ChunkedArray
+        The column.
+
+    Returns
+    -------
+    values : ndarray of shape (n_rows,), dtype=object
+        Strings.
+    """
+    import pyarrow as pa
+
+    try:
+        strings = column.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(
+            f"Column {name!r} holds {column.type}, which is neither numbers nor words."
+        ) from error
+    return np.asarray(strings.fill_null("").to_numpy(), dtype=object)
+
+
+def check_categories(name, column):
+    """Raise an error if words look like anything but categories.
+
+    Parameters
+    ----------
+    name : str
+        What errors call the column.
+    column : pyarrow.ChunkedArray
+        Strings.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    strings = column.cast(pa.string()).fill_null("")
+    numeric = pc.match_substring_regex(strings, NUMBER)
+    if MOSTLY * len(column) <= pc.sum(numeric).as_py() < len(column):
+        row = pc.index(numeric, False).as_py()
+        raise DataError(
+            f"Column {name!r} holds numbers, but {strings[row].as_py()[:40]!r} in row "
+            f"{row + 1}. Mend or fill such cells, or take the column as categories "
+            "(--categorical) or leave it out (--drop)."
+        )
+    distinct = pc.count_distinct(strings).as_py()
+    if distinct > max(FEW_CATEGORIES, len(column) / 2):
+        raise DataError(
+            f"Column {name!r} has {distinct:,} different values in {len(column):,} "
+            "rows: a name or a number of the row, or free text? Leave it out (--drop), "
+            "or take its words as features (--text-column)."
+        )

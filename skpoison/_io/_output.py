@@ -1,0 +1,247 @@
+"""Rows out, in the format that came in."""
+
+import bz2
+import gzip
+import io
+import lzma
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+from ._csv import delimiter
+from ._errors import DataError
+from ._source import COMPRESSIONS, SUFFIXES
+from ._write import check_free, whole_file
+
+TABLES = ("csv", "tsv", "parquet")
+BINARY = ("parquet", "npz")
+# What spreadsheets take for the beginning of a formula.
+FORMULA = r"^[\s]*[=+\-@]|^[\t\r\n]"
+
+
+class Output:
+    """Where rows go, and in which format.
+
+    Parameters
+    ----------
+    path : str
+        A path, or ``-`` for standard output. Its suffixes may name a format and a
+        compression.
+    data : TableData or ArrayData
+        The data that came in: without a suffix, its format is taken.
+    force : bool, default=False
+        Whether an existing file may be replaced.
+    formulas : bool, default=False
+        Whether cells that spreadsheets would take for formulas stay as they are.
+
+    Attributes
+    ----------
+    n_escaped : int
+        How many such cells got an apostrophe in front.
+    """
+
+    def __init__(self, path, data, *, force=False, formulas=False):
+        check_free(path, force)
+        self.path, self._data, self._force = path, data, force
+        self._formulas, self.n_escaped = formulas, 0
+        suffixes = [suffix.lower() for suffix in Path(path).suffixes]
+        self._compression = COMPRESSIONS.get(suffixes[-1]) if suffixes else None
+        if self._compression:
+            suffixes.pop()
+        came = data.origin.format if data.origin else "npz"
+        self.format = SUFFIXES.get(suffixes[-1], came) if suffixes else came
+        self._check_format(came)
+
+    def _check_format(self, came):
+        dense = came == "npz" and not sparse.issparse(self._data.X)
+        if self.format != came and not (
+            self.format in TABLES and (came in TABLES or dense)
+        ):
+            possible = TABLES if came in TABLES else (came, *(TABLES if dense else ()))
+            raise DataError(
+                f"{self._data.source} cannot be written as {self.format.upper()}, only "
+                f"as {' or '.join(kind.upper() for kind in possible)}; name a file "
+                "accordingly."
+            )
+        if self.path == "-" and self.format in BINARY:
+            raise DataError(
+                f"{self.format.upper()} is not written to standard output; name a file."
+            )
+
+    def write(self, content, stdout):
+        """Write rows.
+
+        Parameters
+        ----------
+        content : pyarrow.Table, dict of ndarray or list of bytes
+            What :meth:`taken` or :meth:`poison` of the data returned.
+        stdout : binary file
+            Standard output.
+        """
+        if self.path == "-":
+            self._write(content, stdout)
+            return
+        with whole_file(self.path, self._force) as file:
+            if self._compression is None:
+                self._write(content, file)
+            else:
+                with _pack(file, self._compression) as packed:
+                    self._write(content, packed)
+
+    def _write(self, content, file):
+        if isinstance(content, list):
+            file.writelines(line + b"\n" for line in content)
+        elif self.format == "npz":
+            self._write_npz(content, file)
+        else:
+            table = _as_table(content) if isinstance(content, dict) else content
+            self._write_table(table, file)
+
+    def _write_npz(self, arrays, file):
+        buffer = io.BytesIO()  # Archives need to be sought in.
+        np.savez_compressed(buffer, **arrays)
+        file.write(buffer.getbuffer())
+
+    def _write_table(self, table, file):
+        if self.format == "parquet":
+            from pyarrow import parquet
+
+            parquet.write_table(table, file)
+            return
+        if not self._formulas:
+            table, self.n_escaped = escape_formulas(table)
+        header = getattr(self._data, "header", True)
+        write_csv(table, file, self._delimiter(), header)
+
+    def _delimiter(self):
+        origin = self._data.origin
+        if self.format == "tsv":
+            return "\t"
+        return delimiter(origin) if origin and origin.format == "csv" else ","
+
+
+def _pack(file, compression):
+    if compression == "gzip":
+        # Neither name nor time, so that the same rows give the same file.
+        return gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0)
+    if compression == "bz2":
+        return bz2.BZ2File(file, "wb")
+    if compression == "xz":
+        return lzma.LZMAFile(file, "wb")
+    import pyarrow as pa
+
+    return pa.CompressedOutputStream(file, "zstd")
+
+
+def _as_table(arrays):
+    import pyarrow as pa
+
+    arrays = dict(arrays)
+    X, y = arrays.pop("X"), arrays.pop("y")
+    columns = {str(j + 1): X[:, j] for j in range(X.shape[1])}
+    return pa.table({**columns, "target": y, **arrays})
+
+
+def write_csv(table, file, delimiter, header=True):
+    """Write delimited text, with quotes only where they are needed.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The cells.
+    file : binary file
+        Where to write.
+    delimiter : str
+        What separates cells.
+    header : bool, default=True
+        Whether the columns' names come first.
+    """
+    import csv
+
+    import pyarrow.csv
+
+    if header:
+        line = io.StringIO()
+        csv.writer(line, delimiter=delimiter, lineterminator="\n").writerow(
+            table.column_names
+        )
+        file.write(line.getvalue().encode())
+    options = pyarrow.csv.WriteOptions(
+        include_header=False,
+        delimiter=delimiter,
+        quoting_style="needed" if _needs_quotes(table, delimiter) else "none",
+    )
+    pyarrow.csv.write_csv(table, file, options)
+
+
+def _needs_quotes(table, delimiter):
+    import re
+
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from ._columns import is_text
+
+    special = f'["\r\n{re.escape(delimiter)}]'
+    return any(
+        pc.any(pc.match_substring_regex(column.cast(pa.string()), special)).as_py()
+        for column in table.columns
+        if is_text(column.type)
+    )
+
+
+def escape_formulas(table):
+    """Put an apostrophe before cells that spreadsheets would run as formulas.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Cells of text, and others that need no care.
+
+    Returns
+    -------
+    table : pyarrow.Table
+        The table, with numbers left alone.
+    n_escaped : int
+        How many cells and names of columns were changed.
+    """
+    from ._columns import is_text
+
+    total = 0
+    for i, name in enumerate(table.column_names):
+        column, escaped_name = table.column(i), _escape_name(name)
+        changed = 0
+        if is_text(column.type):
+            column, changed = _escape_column(column)
+        total += changed + (escaped_name != name)
+        if changed or escaped_name != name:
+            table = table.set_column(i, escaped_name, column)
+    return table, total
+
+
+def _escape_name(name):
+    import re
+
+    from ._columns import NUMBER
+
+    harmless = re.match(NUMBER, name) or not re.match(FORMULA, name)
+    return name if harmless else "'" + name
+
+
+def _escape_column(column):
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from ._columns import NUMBER
+
+    strings = column.cast(pa.string())
+    risky = pc.and_not(
+        pc.match_substring_regex(strings, FORMULA),
+        pc.match_substring_regex(strings, NUMBER),
+    )
+    changed = pc.sum(risky).as_py() or 0
+    if not changed:
+        return column, 0
+    escaped = pc.binary_join_element_wise("'", strings, "")
+    return pc.if_else(risky, escaped, strings), changed
