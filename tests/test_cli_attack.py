@@ -1,0 +1,176 @@
+"""``skpoison attack``: poison rows that pass the filter and do what is said."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.datasets import make_blobs
+from typer.testing import CliRunner
+
+from skpoison import CertifiedBound, SlabFilter, SphereFilter
+from skpoison._cli.app import app
+from skpoison._io import load
+from skpoison._io._encode import Encoding
+
+
+def invoke(command, *arguments, code=0, **settings):
+    result = CliRunner().invoke(app, [command, *map(str, arguments)], **settings)
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result
+
+
+def blobs():
+    return make_blobs(150, centers=[[-1, 0, 1], [1, 0, 0]], random_state=0)
+
+
+def write_csv(path, X, labels):
+    lines = [
+        ",".join([*map(repr, row[:2]), str(label), repr(row[2])])
+        for row, label in zip(X.tolist(), labels, strict=True)
+    ]
+    path.write_text("\n".join(["a,b,kind,c", *lines]) + "\n")
+    return path
+
+
+def rows_of(path, **options):
+    from skpoison._io._load import Options
+
+    data = load(path, Options(**options))
+    return data.encoder(np.arange(len(data)), Encoding()).transform(
+        data, np.arange(len(data))
+    ), [data.labels.values[code] for code in data.labels.codes]
+
+
+def test_rows_are_those_of_the_estimator(tmp_path):
+    X, y = blobs()
+    path = write_csv(tmp_path / "rows.csv", X, np.array(["ham", "spam"])[y])
+    out = tmp_path / "poison.csv"
+    result = invoke(
+        "attack", path, "--target", "kind", "-e", 0.2, "-o", out, "--json", "-"
+    )
+    bound = CertifiedBound(epsilon=0.2, random_state=0).fit(X, y)
+    attack = bound.attack_
+    assert out.read_text().startswith("a,b,kind,c\n")
+    poison, labels = rows_of(out, target="kind")
+    np.testing.assert_allclose(
+        poison, np.repeat(attack.X, attack.n_copies, axis=0), atol=1e-2
+    )
+    copies = dict(
+        zip(np.array(["ham", "spam"])[attack.y], attack.n_copies, strict=True)
+    )
+    assert {k: labels.count(k) for k in set(labels)} == copies
+    numbers = json.loads(result.stdout)
+    assert numbers["n_poison"] == len(labels) <= 30
+    assert numbers["attack_loss"] <= numbers["upper_bound"]
+
+
+@pytest.mark.parametrize("scale", ["none", "standard", "maxabs"])
+def test_all_poison_rows_pass_the_filter_of_the_clean_rows(tmp_path, scale):
+    X, y = blobs()
+    path = write_csv(tmp_path / "rows.csv", X * [1, 50, 1e-3], y)
+    out = tmp_path / "poison.csv"
+    common = ["--target", "kind", "--scale", scale]
+    invoke("attack", path, *common, "-e", 0.3, "-o", out)
+    result = invoke("filter", out, *common, "--trusted", path, "--json", "-")
+    numbers = json.loads(result.stdout)
+    assert numbers["n_rows"] > 0
+    assert numbers["n_kept"] == numbers["n_rows"]
+
+
+def test_digits_are_attacked_without_data(tmp_path):
+    invoke("attack", "-o", tmp_path / "p.npz", "-e", 0.1)
+    with np.load(tmp_path / "p.npz") as poison:
+        assert poison["X"].shape[1] == 64
+        assert set(poison["y"].tolist()) <= {1, 8}
+    invoke("attack", "-o", tmp_path / "p.csv", "-e", 0.1)
+    X, labels = rows_of(tmp_path / "p.csv")
+    with np.load(tmp_path / "p.npz") as poison:
+        np.testing.assert_allclose(X, poison["X"])
+        assert labels == poison["y"].tolist()
+
+
+def test_rest_carries_its_most_frequent_label(tmp_path):
+    X, y = blobs()
+    labels = np.array(["a", "b"])[y]
+    labels[np.flatnonzero(y)[:50]] = "c"
+    path = write_csv(tmp_path / "rows.csv", X, labels)
+    out = tmp_path / "poison.csv"
+    invoke("attack", path, "--target", "kind", "--positive", "a", "-e", 0.3, "-o", out)
+    _, found = rows_of(out, target="kind")
+    assert "c" in found
+    assert set(found) <= {"a", "c"}
+
+
+def test_sparse_rows_stay_sparse(tmp_path):
+    X, y = blobs()
+    S = sparse.csr_array(np.where(np.abs(X) < 0.5, 0, X))
+    parts = {"data": S.data, "indices": S.indices, "indptr": S.indptr}
+    np.savez(tmp_path / "r.npz", shape=S.shape, y=y, **parts)
+    invoke("attack", tmp_path / "r.npz", "-o", tmp_path / "p.npz", "-e", 0.2)
+    with np.load(tmp_path / "p.npz") as out:
+        assert set(out.files) == {"data", "indices", "indptr", "shape", "y"}
+        assert out["shape"].tolist() == [len(out["y"]), 3]
+        parts = out["data"], out["indices"], out["indptr"]
+        poison, labels = sparse.csr_array(parts, shape=out["shape"]), out["y"]
+    both = (SphereFilter(70.0) & SlabFilter(70.0)).fit(S, y)
+    assert np.all(both.predict(poison, labels) == 1)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_svmlight_keeps_its_numbering(tmp_path, first):
+    X, y = blobs()
+    lines = [
+        f"{2 * k - 1} " + " ".join(f"{j + first}:{v!r}" for j, v in enumerate(row))
+        for row, k in zip(X.tolist(), y, strict=True)
+    ]
+    (tmp_path / "r.svm").write_text("\n".join(lines))
+    invoke("attack", tmp_path / "r.svm", "-o", tmp_path / "p.svm", "-e", 0.2)
+    for line in (tmp_path / "p.svm").read_text().splitlines():
+        label, *cells = line.split()
+        assert label in ("-1", "1")
+        assert {int(cell.split(":")[0]) for cell in cells} <= set(
+            range(first, first + 3)
+        )
+    result = invoke(
+        "filter", tmp_path / "p.svm", "--trusted", tmp_path / "r.svm", "--json", "-"
+    )
+    numbers = json.loads(result.stdout)
+    assert numbers["n_kept"] == numbers["n_rows"] > 0
+
+
+def test_categories_become_columns_of_their_own(tmp_path):
+    X, y = blobs()
+    path = tmp_path / "rows.csv"
+    colours = np.array(["red", "blue"])[(X[:, 1] > 0).astype(int)]
+    lines = [f"{a},{c},{k}" for a, c, k in zip(X[:, 0], colours, y, strict=True)]
+    path.write_text("\n".join(["a,colour,y", *lines]))
+    result = invoke("attack", path, "-o", tmp_path / "p.csv", "-e", 0.2)
+    assert "Warning: the attack's rows lie between" in result.stderr
+    header = (tmp_path / "p.csv").read_text().splitlines()[0]
+    assert header == "a,y,colour=blue,colour=red"
+
+
+def test_too_few_rows_for_any_poison(tmp_path):
+    X, y = blobs()
+    path = write_csv(tmp_path / "rows.csv", X, y)
+    out = tmp_path / "p.csv"
+    result = invoke("attack", path, "--target", "kind", "-e", 0.001, "-o", out)
+    assert "no rows at all" in result.stdout
+    assert out.read_text() == "a,b,kind,c\n"
+
+
+def test_output_must_be_named(tmp_path):
+    assert "--output" in invoke("attack", code=2).stderr
+    (tmp_path / "p.csv").write_text("precious")
+    result = invoke("attack", "-o", tmp_path / "p.csv", code=1)
+    assert "--force" in result.stderr
+    assert (tmp_path / "p.csv").read_text() == "precious"
+
+
+def test_poison_goes_to_standard_output(tmp_path):
+    path = write_csv(tmp_path / "rows.csv", *blobs())
+    result = invoke("attack", path, "--target", "kind", "-e", 0.1, "-o", "-")
+    assert result.stdout.startswith("a,b,kind,c\n")
+    assert "All pass the filter" in result.stderr

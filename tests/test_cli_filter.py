@@ -1,0 +1,284 @@
+"""``skpoison filter``: rows in, kept and rejected rows out, as they were written."""
+
+import bz2
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+from scipy import sparse
+from typer.testing import CliRunner
+
+from skpoison import SlabFilter, SphereFilter
+from skpoison._cli.app import app
+
+N_ROWS = 40
+
+
+def invoke(*arguments, code=0, **settings):
+    result = CliRunner().invoke(app, ["filter", *map(str, arguments)], **settings)
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result
+
+
+def rows(seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.arange(N_ROWS) % 2
+    return np.round(rng.normal(size=(N_ROWS, 3)) + 2 * y[:, None], 3), y
+
+
+def kept_mask(percentile=70.0, seed=0):
+    X, y = rows(seed)
+    both = SphereFilter(percentile) & SlabFilter(percentile)
+    return both.fit(X, y).inlier_mask_
+
+
+def lines_of_csv():
+    X, y = rows()
+    # Written as no program would write them, so that a copy shows.
+    return [
+        f"{a:+.5f},{b:.3e},{c:.4f},c{k},{i:04d}"
+        for i, ((a, b, c), k) in enumerate(zip(X.tolist(), y, strict=True))
+    ]
+
+
+HEADER = "a,b,c,label,id"
+
+
+@pytest.fixture
+def csv(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join([HEADER, *lines_of_csv()]) + "\n")
+    return path
+
+
+def test_rows_of_csv_come_out_as_they_were_written(csv, tmp_path):
+    kept, rejected = tmp_path / "kept.csv", tmp_path / "rejected.csv"
+    invoke(csv, "--drop", "id", "-o", kept, "-r", rejected)
+    mask = kept_mask()
+    lines = np.array(lines_of_csv())
+    assert kept.read_text().splitlines() == [HEADER, *lines[mask]]
+    header, *found = rejected.read_text().splitlines()
+    assert header == HEADER + ",skpoison_row,skpoison_score,skpoison_reason"
+    assert [line.rsplit(",", 3)[0] for line in found] == lines[~mask].tolist()
+    numbers = [int(line.rsplit(",", 3)[1]) for line in found]
+    assert numbers == (np.flatnonzero(~mask) + 1).tolist()
+
+
+def test_scores_and_reasons_are_those_of_the_filter(csv, tmp_path):
+    out = tmp_path / "rejected.tsv"
+    invoke(csv, "--drop", "id", "-r", out)
+    X, y = rows()
+    both = (SphereFilter(70.0) & SlabFilter(70.0)).fit(X, y)
+    cells = [line.split("\t")[-3:] for line in out.read_text().splitlines()[1:]]
+    for number, score, reason in cells:
+        row = int(number) - 1
+        assert float(score) == pytest.approx(both.scores_[row])
+        for name, member in zip(("sphere", "slab"), both.filters_, strict=True):
+            beyond = member.decision_function(X[[row]], y[[row]])[0] < 0
+            assert beyond == (f"{name}: distance" in reason)
+
+
+def test_counts_are_the_same_in_table_and_json(csv):
+    result = invoke(csv, "--drop", "id", "--json", "-")
+    numbers = json.loads(result.stdout)
+    assert numbers["n_kept"] == kept_mask().sum()
+    lines = [line.split() for line in result.stderr.splitlines()]
+    for entry in numbers["classes"]:
+        (cells,) = [line for line in lines if line[:1] == [entry["label"]]]
+        by = entry["rejected_by"]
+        wanted = [entry["n_rows"], entry["n_kept"], entry["n_rejected"]]
+        assert list(map(int, cells[1:])) == [*wanted, by["sphere"], by["slab"]]
+    assert sum(entry["n_rows"] for entry in numbers["classes"]) == N_ROWS
+
+
+def test_trusted_rows_make_the_filter(csv, tmp_path):
+    X, y = rows(seed=1)
+    trusted = tmp_path / "trusted.csv"
+    lines = [
+        ",".join([*map(repr, x), f"c{k}"]) for x, k in zip(X.tolist(), y, strict=True)
+    ]
+    trusted.write_text("\n".join(["a,b,c,label", *lines]))
+    out = tmp_path / "kept.csv"
+    result = invoke(csv, "--trusted", trusted, "-o", out)
+    both = (SphereFilter(70.0) & SlabFilter(70.0)).fit(X, y)
+    mask = both.predict(*rows()) == 1
+    assert out.read_text().splitlines()[1:] == np.array(lines_of_csv())[mask].tolist()
+    assert "come from the trusted rows" in result.stdout
+    assert "no guarantee" in invoke(csv, "--drop", "id").stdout
+
+
+@pytest.mark.parametrize("kind", ["sphere", "slab"])
+def test_one_filter_alone(csv, kind):
+    result = invoke(csv, "--drop", "id", "--filter", kind, "--json", "-")
+    X, y = rows()
+    one = {"sphere": SphereFilter, "slab": SlabFilter}[kind](70.0).fit(X, y)
+    assert json.loads(result.stdout)["n_kept"] == one.inlier_mask_.sum()
+
+
+def test_parquet_keeps_types(tmp_path):
+    X, y = rows()
+    table = pa.table(
+        {
+            "a": X[:, 0].astype(np.float32),
+            "b": X[:, 1],
+            "when": pa.array(range(N_ROWS), pa.timestamp("ms")),
+            "label": pa.array(y, pa.int8()),
+        }
+    )
+    parquet.write_table(table, tmp_path / "rows.parquet")
+    out = tmp_path / "kept.parquet"
+    invoke(tmp_path / "rows.parquet", "--drop", "when", "-o", out)
+    kept = parquet.read_table(out)
+    assert kept.schema.types == table.schema.types
+    times = np.array(kept["when"].cast(pa.int64()).to_pylist())
+    both = (SphereFilter(70.0) & SlabFilter(70.0)).fit(
+        np.column_stack([X[:, 0].astype(np.float32), X[:, 1]]), y
+    )
+    assert times.tolist() == np.flatnonzero(both.inlier_mask_).tolist()
+
+
+def test_npz_keeps_names_and_types(tmp_path):
+    X, y = rows()
+    np.savez(tmp_path / "r.npz", X_train=X, y_train=y.astype(np.int8), other=np.eye(2))
+    kept, rejected = tmp_path / "kept.npz", tmp_path / "rejected.npz"
+    invoke(tmp_path / "r.npz", "-o", kept, "-r", rejected)
+    mask = kept_mask()
+    with np.load(kept) as out:
+        np.testing.assert_array_equal(out["X_train"], X[mask])
+        assert out["y_train"].dtype == np.int8
+        assert set(out.files) == {"X_train", "y_train"}
+    with np.load(rejected) as out:
+        np.testing.assert_array_equal(out["X_train"], X[~mask])
+        np.testing.assert_array_equal(out["skpoison_row"], np.flatnonzero(~mask) + 1)
+        assert out["skpoison_reason"].dtype.kind == "U"
+
+
+def test_sparse_npz_stays_sparse(tmp_path):
+    X, y = rows()
+    S = sparse.csr_array(np.where(np.abs(X) < 0.7, 0, X))
+    sparse.save_npz(tmp_path / "s.npz", S)
+    with np.load(tmp_path / "s.npz") as parts:
+        np.savez(tmp_path / "r.npz", y=y, **parts)
+    invoke(tmp_path / "r.npz", "-o", tmp_path / "kept.npz")
+    mask = (SphereFilter(70.0) & SlabFilter(70.0)).fit(S, y).inlier_mask_
+    with np.load(tmp_path / "kept.npz") as out:
+        parts = out["data"], out["indices"], out["indptr"]
+        kept = sparse.csr_array(parts, shape=out["shape"])
+    np.testing.assert_array_equal(kept.toarray(), S.toarray()[mask])
+
+
+def test_lines_of_svmlight_come_out_as_they_were_written(tmp_path):
+    X, y = rows()
+    lines = [
+        f"{'+' if k else '-'}1 "
+        + " ".join(f"{j + 1}:{v:+.4f}" for j, v in enumerate(x))
+        for x, k in zip(X.tolist(), y, strict=True)
+    ]
+    lines[3] += " # a comment"
+    path = tmp_path / "rows.svm"
+    path.write_text("# about\n\n" + "\r\n".join(lines) + "\n")
+    kept, rejected = tmp_path / "kept.svm", tmp_path / "rejected.svm"
+    invoke(path, "-o", kept, "-r", rejected)
+    mask = kept_mask()
+    assert kept.read_text().splitlines() == np.array(lines)[mask].tolist()
+    found = rejected.read_text().splitlines()
+    assert [line.split(" # skpoison_row=")[0] for line in found] == np.array(lines)[
+        ~mask
+    ].tolist()
+    assert invoke(rejected, "--json", "-").exit_code == 0
+
+
+def test_packed_rows_go_through_pipes(tmp_path):
+    content = bz2.compress("\n".join([HEADER, *lines_of_csv()]).encode())
+    result = invoke("-", "--drop", "id", "-o", "-", input=content)
+    lines = np.array(lines_of_csv())
+    assert result.stdout.splitlines() == [HEADER, *lines[kept_mask()]]
+    assert "rows" in result.stderr
+
+
+def test_rows_without_header_go_out_without_header(csv, tmp_path):
+    path = tmp_path / "bare.csv"
+    path.write_text("\n".join(lines_of_csv()) + "\n")
+    out = tmp_path / "kept.csv"
+    invoke(path, "--no-header", "--target", "4", "--drop", "5", "-o", out)
+    assert (
+        out.read_text().splitlines() == np.array(lines_of_csv())[kept_mask()].tolist()
+    )
+
+
+def test_many_labels_and_one_label(tmp_path):
+    X, _ = rows()
+    path = tmp_path / "rows.npz"
+    np.savez(path, X=X, y=np.arange(N_ROWS) % 4)
+    numbers = json.loads(invoke(path, "--json", "-").stdout)
+    assert [entry["label"] for entry in numbers["classes"]] == ["0", "1", "2", "3"]
+    np.savez(path, X=X, y=np.zeros(N_ROWS))
+    assert "Warning: SlabFilter needs labels" in invoke(path).stderr
+
+
+def test_formulas_are_escaped_unless_told_otherwise(tmp_path):
+    X, y = rows()
+    path, out = tmp_path / "rows.csv", tmp_path / "kept.csv"
+    lines = [f"{x[0]},{k},=HYPERLINK(0)" for x, k in zip(X.tolist(), y, strict=True)]
+    path.write_text("\n".join(["a,y,link", *lines]))
+    result = invoke(path, "--drop", "link", "-o", out, "--percentile", 100)
+    assert f"Warning: {N_ROWS} cells that a spreadsheet would run" in result.stderr
+    assert all(s.endswith(",'=HYPERLINK(0)") for s in out.read_text().splitlines()[1:])
+    options = ["--keep-formulas", "--force", "--percentile", 100]
+    result = invoke(path, "--drop", "link", "-o", out, *options)
+    assert result.stderr == ""
+    assert out.read_text().splitlines()[1:] == lines
+
+
+def test_control_characters_do_not_reach_the_terminal(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("a,y\n" + "".join(f"{i * i},\x1b[2J{i % 2}\n" for i in range(9)))
+    result = invoke(path)
+    assert "\x1b" not in result.output
+    assert "\\x1b[2J0" in result.output
+    path.write_text("\x1b[2Ja,\x1b]0;b\n1,2\n")
+    result = invoke(path, code=1)
+    assert "\x1b" not in result.output
+
+
+def test_markup_in_labels_is_shown_as_it_is(tmp_path):
+    path = tmp_path / "rows[red].csv"
+    path.write_text("a,y\n" + "".join(f"{i * i},[bold]{i % 2}\n" for i in range(9)))
+    result = invoke(path)
+    assert "[bold]0" in result.stdout
+    assert "rows[red].csv" in result.stdout.replace("\n", "")
+
+
+def fail(*arguments, **settings):
+    result = invoke(*arguments, code=1, **settings)
+    assert result.stderr.startswith("Error: ")
+    return result.stderr
+
+
+def test_outputs_that_cannot_be(csv, tmp_path):
+    out = tmp_path / "out.csv"
+    out.write_text("precious")
+    assert "--force" in fail(csv, "-o", out)
+    assert "--force" in fail(csv, "-o", tmp_path / "new.csv", "-r", out)
+    assert not (tmp_path / "new.csv").exists()
+    assert out.read_text() == "precious"
+    assert "same place" in fail(csv, "-o", "-", "-r", "-")
+    assert "same place" in fail(csv, "-o", "-", "--json", "-")
+    assert "cannot be written as NPZ" in fail(csv, "-o", tmp_path / "out.npz")
+    name = "label,skpoison_row\n0,1\n1,2\n0,9\n1,5\n1,6\n"
+    path = tmp_path / "taken.csv"
+    path.write_text(name)
+    assert "'skpoison_row' already" in fail(path, "-r", tmp_path / "r.csv")
+
+
+def test_errors_name_the_labels_of_the_file(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("a,y\n1,ham\n2,spam\n2,ham\n1,spam\n")
+    assert "['ham', 'spam']" in fail(path)
+
+
+def test_missing_data_is_a_usage_error():
+    assert invoke(code=2).stdout == ""
