@@ -1,0 +1,283 @@
+"""What a filter keeps and rejects, as a picture."""
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils.validation import check_is_fitted
+
+from ._plane import plane_of
+from ._regions import draw_region, section
+from ._rows import groups_of, rows_of, subsample, two_classes
+from ._style import BLACK, BLUE, SMALL, VERMILION, YELLOW, axes_for
+
+CLASS_COLORS, CLASS_MARKERS = (BLUE, VERMILION), ("o", "^")
+
+
+class FilterDisplay:
+    """Rows that a filter keeps and rejects, in a plane, with its sphere and slab.
+
+    Rows are projected on the plane through the centroids of two classes; its second
+    direction is the one, orthogonal to the line between the centroids, in which the
+    rows spread most. The sphere and the slab of each class are drawn where they cut
+    the plane; both at once are the shaded region.
+
+    It is recommended to use :meth:`from_estimator`. All parameters are stored as
+    attributes.
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (n_rows, 2)
+        The rows that are drawn: along the line between the centroids, from the middle
+        between them, and across.
+    codes : ndarray of shape (n_rows,)
+        The class of each row: its position in `classes`.
+    kept : ndarray of shape (n_rows,), dtype=bool
+        Which rows the filter keeps.
+    classes : ndarray of shape (2,)
+        The labels.
+    centers : ndarray of shape (2, 2)
+        The centroids, in the plane.
+    radii : ndarray of shape (2,)
+        Radii of the spheres; infinite without sphere.
+    normals : ndarray of shape (2, 2)
+        The parts, in the plane, of the unit vectors across the slabs; zero without
+        slab.
+    limits : ndarray of shape (2, 2)
+        Where the slabs of the classes begin and end, as distances from the centroid.
+    poison_mask : ndarray of shape (n_rows,), dtype=bool, default=None
+        Which rows are known to be poison.
+
+    Attributes
+    ----------
+    rows_ : dict
+        The rows drawn, as a PathCollection for each ``(label, group)``, where group is
+        ``"kept"``, ``"rejected"``, ``"poison kept"`` or ``"poison rejected"``; groups
+        without rows are left out.
+    regions_ : list of matplotlib Polygon or None
+        For each class, the region within sphere and slab; None without sphere.
+    boundaries_ : list of list of matplotlib Line2D
+        For each class, circle and edges of the slab.
+    ax_ : matplotlib Axes
+        Axes with the picture.
+    figure_ : matplotlib Figure
+        Figure that contains it.
+
+    See Also
+    --------
+    BoundDisplay : How much damage the rows can do that a filter lets through.
+
+    Notes
+    -----
+    A row may lie within the circle and be rejected all the same: what takes it out of
+    the sphere can be in directions that the plane does not show. With more than two
+    classes the slab of a class stands across the line to the mean of *all* other
+    centroids, and its edges appear inclined.
+
+    References
+    ----------
+    .. [1] J. Steinhardt, P. W. Koh, P. Liang, "Certified Defenses for Data
+       Poisoning Attacks", NIPS 2017, figure 1.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skpoison import SlabFilter, SphereFilter
+    >>> from skpoison.inspection import FilterDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> both = (SphereFilter() & SlabFilter()).fit(X, y)
+    >>> display = FilterDisplay.from_estimator(both, X, y, classes=[0, 2])
+    >>> display.coordinates.shape
+    (100, 2)
+    >>> display.figure_.clear()
+    """
+
+    def __init__(
+        self,
+        *,
+        coordinates,
+        codes,
+        kept,
+        classes,
+        centers,
+        radii,
+        normals,
+        limits,
+        poison_mask=None,
+    ):
+        self.coordinates = coordinates
+        self.codes = codes
+        self.kept = kept
+        self.classes = classes
+        self.centers = centers
+        self.radii = radii
+        self.normals = normals
+        self.limits = limits
+        self.poison_mask = poison_mask
+
+    @classmethod
+    def from_estimator(
+        cls,
+        filter,
+        X,
+        y,
+        *,
+        poison_mask=None,
+        classes=None,
+        max_rows=2000,
+        random_state=0,
+        ax=None,
+        **plot_kwargs,
+    ):
+        """Draw rows as a fitted filter judges them.
+
+        Parameters
+        ----------
+        filter : filter with ``feasible_set``
+            The fitted filter, made of spheres and slabs.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows: those that the filter was fitted to, or others.
+        y : array-like of shape (n_samples,)
+            Their labels.
+        poison_mask : array-like of shape (n_samples,), dtype=bool, default=None
+            Which rows are known to be poison.
+        classes : array-like of shape (2,), default=None
+            The two labels to draw, the left one first; rows with others are left out.
+            May be left out itself where the filter knows two.
+        max_rows : int, default=2000
+            Most rows to draw, of clean rows and of poison each; from more, as many are
+            drawn at random. The plane is found from all rows of the two classes.
+        random_state : int, RandomState instance or None, default=0
+            Draws those rows; by default the same ones each time.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a figure.
+        **plot_kwargs : dict
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : FilterDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If the filter has no feasible set, or one that is no sphere and no slab.
+        ValueError
+            If there are not two classes to draw, or arrays do not fit one another.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        check_is_fitted(filter)
+        if not hasattr(filter, "feasible_set"):
+            raise TypeError(
+                f"{type(filter).__name__} has no feasible set: what it keeps depends "
+                "on all rows at once, and there is no sphere and no slab to draw."
+            )
+        classes = two_classes(classes, filter.classes_)
+        X, y, poison = rows_of(filter, X, y, poison_mask, classes)
+        codes = (y == classes[1]).astype(np.intp)
+        kept = filter.decision_function(X, y) >= 0
+        feasible = filter.feasible_set()
+        sets = [feasible[label] for label in classes]
+        plane = plane_of(X, codes, np.array([rows.center for rows in sets]))
+        chosen = subsample(poison, max_rows, check_random_state(random_state))
+        display = cls(
+            coordinates=plane.coordinates(X[chosen]),
+            codes=codes[chosen],
+            kept=kept[chosen],
+            classes=classes,
+            poison_mask=None if poison_mask is None else poison[chosen],
+            **section(plane, sets),
+        )
+        return display.plot(ax, **plot_kwargs)
+
+    def plot(self, ax=None, *, row_kwargs=None, region_kwargs=None):
+        """Draw the rows, the sphere and the slab.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a figure.
+        row_kwargs : dict, default=None
+            Passed to matplotlib's `scatter` for rows that are no poison.
+        region_kwargs : dict, default=None
+            Passed to matplotlib's `Polygon` for the regions within sphere and slab.
+
+        Returns
+        -------
+        display : FilterDisplay
+            The display.
+        """
+        coordinates = np.asarray(self.coordinates)
+        groups = groups_of(len(coordinates), self.codes, self.kept, self.poison_mask)
+        ax = axes_for(self, ax)
+        self.regions_, self.boundaries_ = [], []
+        for code in range(2):
+            region, lines = draw_region(
+                ax,
+                self.centers[code],
+                self.radii[code],
+                self.normals[code],
+                self.limits[code],
+                color=CLASS_COLORS[code],
+                kwargs=region_kwargs,
+            )
+            self.regions_.append(region)
+            self.boundaries_.append(lines)
+        self.rows_ = {
+            (self.classes[code], group): ax.scatter(
+                *coordinates[rows].T,
+                label=f"{_name(self.classes[code])}, {group}",
+                **_look(code, group, row_kwargs),
+            )
+            for (code, group), rows in groups.items()
+        }
+        ax.set(
+            xlabel="Along the line between the centroids",
+            ylabel="Orthogonal, most spread",
+            aspect="equal",
+        )
+        _draw_legend(ax, self.rows_)
+        return self
+
+
+def _look(code, group, kwargs):
+    color = CLASS_COLORS[code]
+    if group.startswith("poison"):
+        face = YELLOW if group.endswith("kept") else "white"
+        return {
+            "marker": ("X", "P")[code],
+            "s": 60,
+            "facecolor": face,
+            "edgecolor": BLACK,
+            "linewidth": 0.9,
+            "zorder": 5,
+        }
+    look = {"marker": CLASS_MARKERS[code], "s": 9, "linewidth": 0.5, "zorder": 3}
+    if group == "kept":
+        look |= {"facecolor": color, "edgecolor": "white", "linewidth": 0.2}
+    else:
+        look |= {"facecolor": "none", "edgecolor": color, "alpha": 0.5, "zorder": 2}
+    return look | (kwargs or {})
+
+
+def _name(label):
+    return label if isinstance(label, str) else f"class {label}"
+
+
+def _draw_legend(ax, rows):
+    """Draw a column for each class above the picture, the fuller one first."""
+    columns = {}
+    for (label, _), artist in rows.items():
+        columns.setdefault(label, []).append(artist)
+    fuller_first = sorted(columns.values(), key=len, reverse=True)
+    return ax.legend(
+        handles=[artist for column in fuller_first for artist in column],
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=2,
+        fontsize=SMALL,
+        frameon=False,
+        handletextpad=0.2,
+        columnspacing=1.0,
+        labelspacing=0.2,
+    )
