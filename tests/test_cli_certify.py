@@ -2,12 +2,15 @@
 
 import json
 import math
+import os
+import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, make_blobs
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from typer.testing import CliRunner
 
@@ -216,6 +219,25 @@ def test_unconverged_bounds_are_said_to_be(csv):
     assert "Warning: for epsilon 0.1 the solver stopped" in result.stderr
 
 
+def test_columns_that_decide_alone_are_pointed_out(tmp_path):
+    X, y = blobs()
+    path = write_csv(tmp_path / "rows.csv", X * [1, 1000, 1], y)
+    warning = "Warning: column 'b' spreads much farther than most"
+    assert warning in invoke(path, "-e", 0.1).stderr
+    assert warning in invoke(path, "-e", 0.1, "--quiet").stderr
+    assert invoke(path, "-e", 0.1, "--scale", "standard").stderr == ""
+
+
+def test_scaled_numbers_are_those_of_scaled_rows(tmp_path):
+    X, y = blobs()
+    path = write_csv(tmp_path / "rows.csv", X * [1, 1000, 1] + [0, 5, 0], y)
+    options = ["--scale", "standard", "--test-share", 0, "-e", 0.1]
+    bound = CertifiedBound(epsilon=0.1, random_state=0)
+    bound.fit(StandardScaler().fit_transform(X), y)
+    row = numbers_of(path, *options)["bounds"][0]
+    assert row["upper_bound"] == pytest.approx(bound.upper_bound_, rel=2e-3)
+
+
 def test_quiet_prints_nothing(csv, tmp_path):
     result = invoke(csv, "--quiet", "--json", tmp_path / "out.json")
     assert result.output == ""
@@ -351,3 +373,50 @@ def test_missing_extra_is_said_in_one_line(missing):
     assert done.returncode == 1
     assert "pip install 'skpoison[cli]'" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_interrupt_from_outside_ends_with_130(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "skpoison", "certify", str(pipe)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with pipe.open("wb"):  # opens once the child reads, and keeps it waiting
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=60)
+    assert (child.returncode, out, err) == (130, "", "Interrupted.\n")
+
+
+def test_progress_is_shown_on_a_terminal_only(csv, monkeypatch):
+    def on_terminal(arguments):
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        return invoke(csv, "-e", 0.1, *arguments).stderr
+
+    assert "Reading" not in invoke(csv, "-e", 0.1).stderr
+    shown = on_terminal([])
+    assert "Reading" in shown
+    assert "Bounding" in shown
+    assert "100%" in shown
+    assert on_terminal(["--quiet"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "low", "high"), [(0.01, 0.04965, 0.04966), (0.1, 0.06283, 0.06289)]
+)
+def test_mnist_gives_the_published_bound(data_folder, tmp_path, epsilon, low, high):
+    with np.load(data_folder / "mnist_17.npz") as mnist:
+        X, y = mnist["X_train"] / np.float32(255), mnist["y_train"]
+        X_test, y_test = mnist["X_test"] / np.float32(255), mnist["y_test"]
+    np.savez(tmp_path / "m.npz", X_train=X, y_train=y, X_test=X_test, y_test=y_test)
+    options = ["--rho", 0.8**0.5, "-e", epsilon, "--tol", 1e-4]
+    numbers = numbers_of(tmp_path / "m.npz", *options)
+    assert numbers["data"]["n_train"] == 13_007
+    assert numbers["data"]["n_test"] == 2_163
+    row = numbers["bounds"][0]
+    # An interval that holds the same best bound as the published one meets it.
+    assert row["lower_bound"] <= high
+    assert row["upper_bound"] >= low
+    assert row["dual_gap"] <= 1e-4 * row["upper_bound"]

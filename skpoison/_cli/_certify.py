@@ -52,7 +52,34 @@ class Settings:
         return CertifiedBound(**(settings | changes))
 
 
-def certify(sample, settings):
+class Ticker:
+    """Callback that tells of every bound that is done.
+
+    Parameters
+    ----------
+    advance : callable
+        What to call.
+    """
+
+    def __init__(self, advance):
+        self._advance = advance
+
+    def setup(self, estimator, context):
+        """Nothing to prepare."""
+
+    def on_fit_task_begin(self, estimator, context):
+        """Nothing to tell yet."""
+
+    def on_fit_task_end(self, estimator, context):
+        """Tell."""
+        if context.task_name == "bound":
+            self._advance()
+
+    def teardown(self, estimator, context):
+        """Nothing to clean up."""
+
+
+def certify(sample, settings, advance=None):
     """Bound the damage for each share of poison, and measure the candidate attacks.
 
     Parameters
@@ -61,6 +88,8 @@ def certify(sample, settings):
         Clean rows to train on and to test on.
     settings : Settings
         What to certify.
+    advance : callable, default=None
+        Called whenever one more of the bounds is done.
 
     Returns
     -------
@@ -71,7 +100,10 @@ def certify(sample, settings):
     """
     # A bound without poison is the learner on clean rows; the walk gets it cheaply.
     epsilons = [*settings.epsilons, 0.0]
-    curve = bound_curve(settings.bound(), sample.X, sample.signs, epsilons)
+    bound = settings.bound()
+    if advance is not None:
+        bound.set_callbacks(Ticker(advance))
+    curve = bound_curve(bound, sample.X, sample.signs, epsilons)
     clean = curve.estimators.pop()
     numbers = {
         "skpoison": __version__,

@@ -10,7 +10,7 @@ from skpoison._io._load import load_test
 from skpoison._io._output import Output
 from skpoison._io._write import check_free, whole_file
 
-from ._sample import read_sample
+from ._sample import read_sample, widest_column
 from ._session import warn
 
 
@@ -35,12 +35,13 @@ def run_certify(session, data, *, read, settings, json_file, force):
     check_free(json_file, force)
     with session.step(f"Reading {data or 'the digits'}"):
         sample = read_sample(data, **read)
+    _warn_of_scales(sample.X, sample.encoder)
     sample.data = None  # The table takes as much memory as the matrices.
-    n_bounds = len(settings.epsilons)
-    with session.step(f"Bounding the damage for {n_bounds} values of epsilon"):
+    # One more than was asked for: no poison at all.
+    with session.count("Bounding", len(settings.epsilons) + 1) as advance:
         from ._certify import certify
 
-        numbers, _ = certify(sample, settings)
+        numbers, _ = certify(sample, settings, advance)
     _warn_if_short(numbers["bounds"], settings)
     from ._report import show_certificate
 
@@ -90,6 +91,7 @@ def _judge(rows, clean, encoding, settings):
     source = clean or rows
     encoder = source.encoder(np.arange(len(source)), encoding)
     X = encoder.transform(rows, np.arange(len(rows)))
+    _warn_of_scales(X, encoder)
     trusted = None
     if clean:
         X_clean = encoder.transform(clean, np.arange(len(clean)))
@@ -107,7 +109,7 @@ def _write_judged(session, rows, judgement, kept, rejected):
         extra = {
             "skpoison_row": wanted + 1,
             "skpoison_score": judgement.scores[wanted],
-            "skpoison_reason": np.array(judgement.reasons(wanted), dtype=str),
+            "skpoison_reason": judgement.reasons(wanted),
         }
         _write(session, rejected, rows.taken(wanted, extra), len(wanted))
 
@@ -131,6 +133,7 @@ def run_attack(session, data, *, read, settings, outputs):
     _check_outputs(outputs)
     with session.step(f"Reading {data or 'the digits'}"):
         sample = read_sample(data, **read)
+    _warn_of_scales(sample.X, sample.encoder)
     output = _output(outputs, "output", sample.data)
     with session.step("Looking for the attack"):
         from ._attacking import attack
@@ -172,6 +175,16 @@ def _write(session, output, content, n_rows):
         warn(
             f"{output.n_escaped:,} cells that a spreadsheet would run as formulas got "
             "an apostrophe in front; --keep-formulas leaves them as they are."
+        )
+
+
+def _warn_of_scales(X, encoder):
+    name = None if encoder.scaled else widest_column(X, encoder.names)
+    if name is not None:
+        warn(
+            f"column {name!r} spreads much farther than most, and the filter measures "
+            "distances: it decides nearly alone. --scale standard makes columns "
+            "comparable."
         )
 
 

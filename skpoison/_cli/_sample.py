@@ -10,6 +10,10 @@ from skpoison._io._load import load_test
 
 from ._split import split_rows
 
+# Rows to estimate spreads from, and what counts as much farther than usual.
+LOOK_AT = 10_000
+FAR = 100.0
+
 
 @dataclass
 class Sample:
@@ -93,3 +97,26 @@ def read_sample(name, options, encoding, *, positive, test, test_share, seed):
         sample.X_test = encoder.transform(held, rows)
         sample.signs_test = held.labels.binary(positive).signs[rows]
     return sample
+
+
+def widest_column(X, names):
+    """Find a column that decides all distances nearly alone.
+
+    Parameters
+    ----------
+    X : {ndarray, sparse array} of shape (n_rows, n_features)
+        Encoded rows.
+    names : list of str
+        Names of the columns.
+
+    Returns
+    -------
+    name : str or None
+        The column that spreads farthest, if that is much farther than most.
+    """
+    if not isinstance(X, np.ndarray) or X.shape[1] < 2:
+        return None
+    spreads = X[:LOOK_AT].std(axis=0, dtype=np.float64)
+    usual = np.median(spreads[spreads > 0]) if np.any(spreads > 0) else 0.0
+    j = int(np.argmax(spreads))
+    return names[j] if spreads[j] > FAR * usual else None

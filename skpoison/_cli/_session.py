@@ -6,6 +6,7 @@ import warnings
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 
 INTERRUPTED = 130
 # Wide enough for the tables where no terminal says how wide it is.
@@ -38,6 +39,27 @@ class Session:
             return
         with self._progress.status(plain(text) + " …"):
             yield
+
+    @contextlib.contextmanager
+    def count(self, text, total):
+        """Show on a terminal how many of several things are done.
+
+        Parameters
+        ----------
+        text : str
+            What is being done.
+        total : int
+            How many things there are.
+
+        Yields
+        ------
+        advance : callable
+            To be called after each.
+        """
+        hidden = self.quiet or not self._progress.is_terminal
+        with Progress(console=self._progress, transient=True, disable=hidden) as bars:
+            bar = bars.add_task(plain(text), total=total)
+            yield lambda: bars.advance(bar)
 
     def say(self, text):
         """Print a line."""

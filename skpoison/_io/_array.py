@@ -71,7 +71,7 @@ class ArrayData:
     def taken(self, rows, extra):
         """Return some rows with further arrays, as an archive would hold them."""
         y = np.array(self.labels.values)[self.labels.codes[rows]]
-        return {"X": self.X[rows], "y": y} | extra
+        return {"X": self.X[rows], "y": y} | as_arrays(extra)
 
     def poison(self, rows):
         """Return poison rows as an archive would hold them."""
@@ -151,6 +151,11 @@ class MatrixEncoder:
 def _rows(data, rows):
     # Sorted rows: as many as there are means all of them, and no copy.
     return data.X if len(rows) == len(data) else data.X[rows]
+
+
+def as_arrays(columns):
+    """Return the values of a dict as arrays."""
+    return {name: np.asarray(values) for name, values in columns.items()}
 
 
 def digits():

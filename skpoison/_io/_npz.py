@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 from scipy import sparse
 
-from ._array import ArrayData
+from ._array import ArrayData, as_arrays
 from ._errors import DataError, quoted
 from ._labels import Labels
 
@@ -37,7 +37,7 @@ class NpzData(ArrayData):
         with _archive(self.origin) as archive:
             X, _ = _matrix(self.origin, archive, (self._candidate(),))
             y = archive[self._names["y"]][rows]
-        return self._arrays(X[rows], y) | extra
+        return self._arrays(X[rows], y) | as_arrays(extra)
 
     def poison(self, rows):
         """Return poison rows as arrays of the same names."""

@@ -109,10 +109,12 @@ class Output:
 
             parquet.write_table(table, file)
             return
+        # Cells that were read as numbers need no care, however they are written.
+        numbers = getattr(self._data, "numbers", ())
         if not self._formulas:
-            table, self.n_escaped = escape_formulas(table)
+            table, self.n_escaped = escape_formulas(table, numbers)
         header = getattr(self._data, "header", True)
-        write_csv(table, file, self._delimiter(), header)
+        write_csv(table, file, self._delimiter(), header, numbers)
 
     def _delimiter(self):
         origin = self._data.origin
@@ -143,7 +145,7 @@ def _as_table(arrays):
     return pa.table({**columns, "target": y, **arrays})
 
 
-def write_csv(table, file, delimiter, header=True):
+def write_csv(table, file, delimiter, header=True, numbers=()):
     """Write delimited text, with quotes only where they are needed.
 
     Parameters
@@ -156,6 +158,8 @@ def write_csv(table, file, delimiter, header=True):
         What separates cells.
     header : bool, default=True
         Whether the columns' names come first.
+    numbers : collection of str, default=()
+        Columns that hold numbers, perhaps as text.
     """
     import csv
 
@@ -170,12 +174,12 @@ def write_csv(table, file, delimiter, header=True):
     options = pyarrow.csv.WriteOptions(
         include_header=False,
         delimiter=delimiter,
-        quoting_style="needed" if _needs_quotes(table, delimiter) else "none",
+        quoting_style="needed" if _needs_quotes(table, delimiter, numbers) else "none",
     )
     pyarrow.csv.write_csv(table, file, options)
 
 
-def _needs_quotes(table, delimiter):
+def _needs_quotes(table, delimiter, numbers):
     import re
 
     import pyarrow as pa
@@ -186,18 +190,20 @@ def _needs_quotes(table, delimiter):
     special = f'["\r\n{re.escape(delimiter)}]'
     return any(
         pc.any(pc.match_substring_regex(column.cast(pa.string()), special)).as_py()
-        for column in table.columns
-        if is_text(column.type)
+        for name, column in zip(table.column_names, table.columns, strict=True)
+        if name not in numbers and is_text(column.type)
     )
 
 
-def escape_formulas(table):
+def escape_formulas(table, numbers=()):
     """Put an apostrophe before cells that spreadsheets would run as formulas.
 
     Parameters
     ----------
     table : pyarrow.Table
         Cells of text, and others that need no care.
+    numbers : collection of str, default=()
+        Columns that hold numbers, perhaps as text.
 
     Returns
     -------
@@ -212,7 +218,7 @@ def escape_formulas(table):
     for i, name in enumerate(table.column_names):
         column, escaped_name = table.column(i), _escape_name(name)
         changed = 0
-        if is_text(column.type):
+        if name not in numbers and is_text(column.type):
             column, changed = _escape_column(column)
         total += changed + (escaped_name != name)
         if changed or escaped_name != name:

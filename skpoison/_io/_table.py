@@ -81,6 +81,14 @@ class TableData:
 
         return [name for name in self.columns if is_text(self.column(name).type)]
 
+    @property
+    def numbers(self):
+        """All columns of numbers."""
+        from ._columns import is_number
+
+        fields = self.table.schema
+        return {field.name for field in fields if is_number(field.type)}
+
     def column(self, name):
         """Return a column, or say that it is missing."""
         self._check_known("feature", [name])
@@ -94,11 +102,13 @@ class TableData:
 
     def taken(self, rows, extra):
         """Return some rows with their cells as they are written, and more columns."""
+        import pyarrow as pa
+
         table = self._as_written().take(rows)
         for name, values in extra.items():
             if name in table.column_names:
                 raise DataError(f"{self.source} has a column {name!r} already.")
-            table = table.append_column(name, [values])
+            table = table.append_column(name, pa.chunked_array([pa.array(values)]))
         return table
 
     def poison(self, rows):
