@@ -1,6 +1,5 @@
 """From weighted points to an attack in whole rows, and what it does to the learner."""
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -8,10 +7,12 @@ from scipy import sparse
 
 from ._poison import PoisonPoints, PoisonTerm
 from ._rows import Rows, StackedRows
+from ._smooth import State, poison_pull
 from ._solver import Problem, dual_value, solve
 
 # Steps by which a row on the boundary is moved inwards until the filter keeps it.
 SHRINKS = (1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5)
+NOBODY = PoisonTerm(0.0, [], [])
 
 
 class Attack(NamedTuple):
@@ -117,7 +118,7 @@ def build_attack(problem, solution, n_rows, keeps, dtype):
     attack : Attack
         The attack; its points without copies are left out.
     """
-    term, (beta, points) = problem.poison, solution.poison
+    term, (beta, points) = problem.poison, solution.below.poison
     points, kept = surviving(term.sets, points, keeps, dtype)
     wanted = np.where(kept, term.epsilon * beta * n_rows, 0.0)
     copies = whole_copies(wanted, n_poison_rows(term.epsilon, n_rows))
@@ -132,11 +133,11 @@ def _slack(problem, solution, points, masses):
     if term.epsilon == 0.0:
         return 0.0
     # More copies than the dual asked for cannot lower the loss.
-    shares = np.minimum(masses / term.epsilon, solution.poison.beta)
+    below = solution.below
+    shares = np.minimum(masses / term.epsilon, below.poison.beta)
     rounded = PoisonPoints(shares, points)
-    z = problem.rows.combine(problem.weights * solution.duals)
-    z -= term.epsilon * (shares @ term.gradients(points))
-    return max(solution.lower - dual_value(problem, solution.duals, rounded, z), 0.0)
+    z = below.row_pull + poison_pull(term, rounded)
+    return max(solution.lower - dual_value(problem, below.duals, rounded, z), 0.0)
 
 
 def retrain(problem, solution, attack, *, tol, max_iter, rng):
@@ -166,14 +167,20 @@ def retrain(problem, solution, attack, *, tol, max_iter, rng):
     X = attack.points
     if problem.rows.is_sparse:
         X = sparse.csr_array(X)
-    rows = StackedRows(problem.rows, Rows(X, attack.signs))
-    weights = np.concatenate([problem.weights, attack.copies / n_rows])
-    nobody = PoisonTerm(0.0, [], [])
-    start = replace(
-        solution.state,
-        theta=solution.theta,
-        duals=np.concatenate([solution.duals, np.ones(len(attack.copies))]),
-        poison=nobody.start(problem.rows.dim - 1),
+    poison = Rows(X, attack.signs)
+    masses = attack.copies / n_rows
+    theta, below = solution.above.theta, solution.below
+    start = State(
+        theta=theta,
+        duals=np.append(below.duals, np.ones(len(masses))),
+        poison=NOBODY.start(problem.rows.dim - 1),
+        margins=np.append(solution.above.margins, 1.0 - poison.scores(theta)),
+        row_pull=below.row_pull + poison.combine(masses),
     )
-    clean = Problem(rows, weights, nobody, problem.learner)
+    clean = Problem(
+        StackedRows(problem.rows, poison),
+        np.append(problem.weights, masses),
+        NOBODY,
+        problem.learner,
+    )
     return solve(clean, tol=tol, max_iter=max_iter, rng=rng, start=start)

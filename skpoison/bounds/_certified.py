@@ -197,11 +197,15 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
             If both `rho` and `C` are given, if there are not two classes, or if the
             filter leaves the attacker unbounded.
         """
-        return self._fit(X, y)
+        self._fit(X, y)
+        return self
 
     @with_callbacks
     def _fit(self, X, y, former=None):
-        """Fit, starting from a former fit to the same rows where there is one."""
+        """Fit, from where a former fit to the same rows ended, and say where this did.
+
+        A former fit is its fitted filter and the solver's last state.
+        """
         if self.rho is not None and self.C is not None:
             raise ValueError(
                 f"Give rho or C, not both: rho={self.rho!r} constrains the norm of the "
@@ -210,17 +214,17 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         context = self._init_callback_context(max_subtasks=self._n_checks())
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         X, codes = self._validate(X, y)
-        if former is None:
-            self.filter_ = self._fit_filter(X, self.classes_[codes])
-        else:
-            self.filter_ = former.filter_
+        filter_, start = former or (None, None)
+        if filter_ is None:
+            filter_ = self._fit_filter(X, self.classes_[codes])
+        self.filter_ = filter_
         problem = self._problem(X, codes)
-        found = self._solve(problem, former, progress_monitor(self, context))
+        found = self._solve(problem, start, progress_monitor(self, context))
         self._report(problem, found)
         warn_if_short(found, problem, self.tol)
         self._attack(problem, found, X.dtype)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
-        return self
+        return self.filter_, found.state
 
     def _fit_filter(self, X, y):
         if self.filter is not None:
@@ -248,13 +252,12 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
             learner,
         )
 
-    def _solve(self, problem, former, monitor):
+    def _solve(self, problem, start=None, monitor=None):
         options = {"tol": self.tol, "max_iter": self._n_steps(), "monitor": monitor}
         if self.solver == "rda":
             return solve_rda(problem, **options)
-        self._rng = check_random_state(self.random_state)
-        start = None if former is None else former._state
-        return solve(problem, rng=self._rng, start=start, **options)
+        rng = check_random_state(self.random_state)
+        return solve(problem, rng=rng, start=start, **options)
 
     def _n_steps(self):
         return DEFAULT_STEPS[self.solver] if self.max_iter is None else self.max_iter
@@ -264,18 +267,17 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         return None if self.solver == "newton" else -(-self._n_steps() // CHECK_EVERY)
 
     def _report(self, problem, found):
-        self._store(found.theta)
-        self.clean_loss_ = float(problem.weights @ np.maximum(found.margins, 0.0))
-        self.poison_loss_ = float(problem.poison.largest_loss(found.theta))
+        self._store(found.above.theta)
+        self.clean_loss_ = float(problem.weights @ np.maximum(found.above.margins, 0.0))
+        self.poison_loss_ = float(problem.poison.largest_loss(found.above.theta))
         self.upper_bound_ = float(
             self.clean_loss_
             + self.epsilon * self.poison_loss_
-            + problem.learner.value(found.theta)
+            + problem.learner.value(found.above.theta)
         )
         self.lower_bound_ = max(float(found.lower), 0.0)
         self.dual_gap_ = max(self.upper_bound_ - self.lower_bound_, 0.0)
         self.n_iter_, self.history_ = found.n_iter, found.history
-        self._state = found.state
 
     def _attack(self, problem, found, dtype):
         """Round the dual's poison to whole rows and train the learner on them."""
@@ -305,5 +307,5 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
             rounding_slack=attack.slack,
         )
         self.attack_loss_ = float(trained.upper)
-        self.poisoned_coef_ = trained.theta[np.newaxis, :-1].copy()
-        self.poisoned_intercept_ = trained.theta[-1:].copy()
+        self.poisoned_coef_ = trained.above.theta[np.newaxis, :-1].copy()
+        self.poisoned_intercept_ = trained.above.theta[-1:].copy()

@@ -75,20 +75,20 @@ def _walk(estimator, X, y, epsilons):
         bound = clone(estimator).set_params(epsilon=float(epsilons[position]))
         bound._validate_params()
         former = _fit_within(context, estimator, bound, X, y, former)
-        fitted[position] = former
+        fitted[position] = bound
     context.call_on_fit_task_end(estimator=estimator, X=X, y=y)
     return fitted
 
 
 def _fit_within(context, estimator, bound, X, y, former):
-    """Fit one bound as a subtask of the walk."""
+    """Fit one bound as a subtask of the walk; return where it ended."""
     subtask = context.subcontext(task_name="bound")
     # The walk's callbacks come back to the bound as far as they propagate.
     with subtask.propagate_callback_context(bound.set_callbacks()):
         subtask.call_on_fit_task_begin(estimator=estimator)
-        bound._fit(X, y, former)
+        former = bound._fit(X, y, former)
     subtask.call_on_fit_task_end(estimator=estimator)
-    return bound
+    return former
 
 
 def _as_bunch(epsilons, fitted):

@@ -8,8 +8,8 @@ import numpy as np
 
 from ._learners import NormBall
 from ._poison import PoisonPoints
-from ._smooth import State
-from ._solver import Solution, dual_value
+from ._smooth import State, poison_pull
+from ._solver import Solution, dual_value, upper_value
 
 # Step size eta of the first step: lambda starts at 1 / eta.
 FIRST_STEP = 0.1
@@ -86,7 +86,7 @@ def solve_rda(problem, *, tol, max_iter, monitor=None):
     best, history, scale = None, [], 1.0 / FIRST_STEP
     for step in range(1, max_iter + 1):
         margins = 1.0 - problem.rows.scores(theta)
-        upper = _upper(problem, theta, margins)
+        upper = upper_value(problem, theta, margins)
         if best is None or upper < best[0]:
             best = upper, theta, margins
         active = (margins > 0.0).astype(np.float64)
@@ -104,12 +104,6 @@ def solve_rda(problem, *, tol, max_iter, monitor=None):
             if found.converged:
                 break
     return found
-
-
-def _upper(problem, theta, margins):
-    hinge = np.maximum(margins, 0.0)
-    attack = problem.poison.epsilon * problem.poison.largest_loss(theta)
-    return float(problem.weights @ hinge) + attack + problem.learner.value(theta)
 
 
 def _poison_pull(term, theta, worst_row, counts, sums):
@@ -144,6 +138,7 @@ def _solution(problem, best, duals, counts, sums, z, step, history, tol):
     points = np.where(counts[:, np.newaxis] > 0, sums / seen, centers)
     poison = PoisonPoints(counts / step, points)
     upper, theta, margins = best
+    row_pull = z / step - poison_pull(term, poison)
     lower = dual_value(problem, duals / step, poison, z / step)
     entry = {
         "n_iter": step,
@@ -151,14 +146,13 @@ def _solution(problem, best, duals, counts, sums, z, step, history, tol):
         "lower_bound": lower,
         "n_rows": len(problem.rows),
     }
+    state = State(theta, duals / step, poison, margins=margins, row_pull=row_pull)
     found = Solution(
-        theta=theta,
-        margins=margins,
+        above=state,
         upper=upper,
-        duals=duals / step,
-        poison=poison,
+        below=state,
         lower=lower,
-        state=State(theta, duals / step, poison),
+        state=state,
         n_iter=step,
         converged=False,
         history=[*history, entry],

@@ -73,6 +73,10 @@ class State:
         points in units of loss per squared distance times the squared radius.
     shift : float
         Multiplier of the norm in the last Newton step.
+    margins : ndarray of shape (n_rows,) or None
+        ``1 - score`` of every row at `theta`, where it is known.
+    row_pull : ndarray of shape (dim,) or None
+        Sum of the signed rows, weighted by their duals, where it is known.
     """
 
     theta: np.ndarray
@@ -82,6 +86,8 @@ class State:
     share_width: float = 0.5
     point_width: float = 0.3
     shift: float = 0.0
+    margins: np.ndarray | None = None
+    row_pull: np.ndarray | None = None
 
 
 class Gaps(NamedTuple):
@@ -152,9 +158,13 @@ def evaluate(piece, center, damping, theta, margins):
 
 def pull(piece, duals, poison):
     """Return the weighted sum of signed rows and poison: the dual's vector z."""
-    z = piece.rows.combine(piece.weights * duals) + piece.linear
-    shares = piece.poison.epsilon * poison.beta
-    return z - shares @ piece.poison.gradients(poison.points)
+    rows = piece.rows.combine(piece.weights * duals) + piece.linear
+    return rows + poison_pull(piece.poison, poison)
+
+
+def poison_pull(term, poison):
+    """Return the poison's part of the dual's vector."""
+    return -(term.epsilon * poison.beta) @ term.gradients(poison.points)
 
 
 def gaps_at(piece, theta, margins, duals, poison, z):

@@ -10,12 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from ._poison import PoisonPoints, PoisonTerm
-from ._smooth import Gaps, Piece, State, adapt_widths, gaps_at, minimize_smooth, pull
+from ._poison import PoisonTerm
+from ._smooth import Gaps, Piece, State, adapt_widths, minimize_smooth, poison_pull
 
 FIRST_ROWS = 1500
 FIRST_TOL = 0.1
 MAX_ROUNDS = 40
+MAX_CHECKS = 60
 # Losses below this share of the loss of theta = 0 count as zero for the tolerance.
 LOSS_FLOOR = 1e-3
 
@@ -51,18 +52,14 @@ class Solution:
 
     Parameters
     ----------
-    theta : ndarray of shape (dim,)
-        Coefficients and intercept.
-    margins : ndarray of shape (n_rows,)
-        ``1 - score`` of every row at `theta`.
+    above : State
+        The iterate whose parameters give the least upper bound.
     upper : float
-        The bound's value at `theta`: valid whatever the gap.
-    duals : ndarray of shape (n_rows,)
-        Share of its weight with which each row pulls.
-    poison : PoisonPoints
-        The attacker's weighted points.
+        The bound's value there: valid whatever the gap.
+    below : State
+        The iterate whose duals and points give the largest lower bound.
     lower : float
-        The dual value of `duals` and `poison`.
+        Their dual value.
     state : State
         The last iterate, to start from again.
     n_iter : int
@@ -73,11 +70,9 @@ class Solution:
         Upper and lower bound, steps and band size at each check on all rows.
     """
 
-    theta: np.ndarray
-    margins: np.ndarray
+    above: State
     upper: float
-    duals: np.ndarray
-    poison: PoisonPoints
+    below: State
     lower: float
     state: State
     n_iter: int
@@ -113,33 +108,35 @@ def solve(problem, *, tol, max_iter, rng, start=None, monitor=None):
     solution : Solution
         The best parameters and the best dual point found.
     """
-    n_rows = len(problem.rows)
-    n_iter = 0
-    band_size = _first_band(problem)
-    if start is None:
-        start, n_iter = _first_state(problem, tol, max_iter, rng)
-    best, state = None, start
-    margins = 1.0 - problem.rows.scores(state.theta)
-    if state.duals is None:
-        state = replace(state, duals=np.clip(margins / state.row_width, 0.0, 1.0))
-        best = None
-    else:
-        best = _check(problem, state, margins, None, n_iter, 0, tol, monitor)
-    while best is None or not best.converged:
-        if best is not None and n_iter >= max_iter:
+    state, n_iter = (start, 0) if start else _first_state(problem, tol, max_iter, rng)
+    state = _with_margins(problem, state)
+    best = None
+    if start is not None:
+        best = _check(problem, state, None, n_iter, 0, tol, monitor)
+    n_band = _first_band(problem)
+    while best is None or not (best.converged or n_iter >= max_iter):
+        former, theta = best, state.theta
+        band = nearest_to_margin(state.margins, n_band)
+        steps_left = max(max_iter - n_iter, 1)
+        refined, n_steps = _refine(problem, state, band, tol, steps_left)
+        n_iter += n_steps
+        state = _settle(problem, refined, theta, state.margins)
+        best = _check(problem, state, former, n_iter, len(band), tol, monitor)
+        if n_steps == 0 or len(best.history) >= MAX_CHECKS:
             break
-        band = nearest_to_margin(margins, band_size)
-        theta = state.theta
-        state, steps = _refine(problem, state, margins, band, tol, max_iter - n_iter)
-        n_iter += steps
-        state, margins = _settle(problem, state, theta, margins)
-        former = best
-        best = _check(problem, state, margins, best, n_iter, len(band), tol, monitor)
-        stuck = former is not None and best.gap >= former.gap
-        if steps == 0 or (stuck and band_size >= n_rows and len(best.history) > 30):
-            break
-        band_size = min(2 * band_size, n_rows)
+        n_band = min(2 * n_band, len(problem.rows))
     return best
+
+
+def _with_margins(problem, state):
+    """Complete a state: margins of all rows, and duals where it has none."""
+    margins = state.margins
+    if margins is None:
+        margins = 1.0 - problem.rows.scores(state.theta)
+    duals = state.duals
+    if duals is None:
+        duals = np.clip(margins / state.row_width, 0.0, 1.0)
+    return replace(state, margins=margins, duals=duals)
 
 
 def _first_band(problem):
@@ -147,7 +144,7 @@ def _first_band(problem):
     n_rows = len(problem.rows)
     if problem.rows.is_sparse:
         return n_rows
-    return min(n_rows, max(2 * FIRST_ROWS, n_rows // 5))
+    return min(n_rows, max(2000, n_rows // 7))
 
 
 def _first_state(problem, tol, max_iter, rng):
@@ -162,10 +159,9 @@ def _first_state(problem, tol, max_iter, rng):
     weights = problem.weights[chosen]
     weights = weights * (problem.weights.sum() / weights.sum())
     few = problem._replace(rows=problem.rows.take(chosen), weights=weights)
-    state = replace(state, duals=np.ones(FIRST_ROWS))
-    everything = np.arange(FIRST_ROWS)
-    margins = np.ones(FIRST_ROWS)
-    state, n_iter = _refine(few, state, margins, everything, FIRST_TOL, max_iter)
+    ones, everything = np.ones(FIRST_ROWS), np.arange(FIRST_ROWS)
+    state = replace(state, duals=ones, margins=ones)
+    state, n_iter = _refine(few, state, everything, FIRST_TOL, max_iter)
     return replace(state, duals=None), n_iter
 
 
@@ -176,11 +172,11 @@ def nearest_to_margin(margins, size):
     return np.sort(np.argpartition(np.abs(margins), size)[:size])
 
 
-def _refine(problem, state, margins, band, tol, max_steps):
+def _refine(problem, state, band, tol, max_steps):
     """Solve for the rows of a band; those outside stay linear or idle."""
-    piece = _piece(problem, margins, band)
-    outside = np.where(margins > 0.0, 1.0, 0.0)
-    inner = replace(state, duals=state.duals[band])
+    piece = _piece(problem, state.margins, band)
+    duals = np.where(state.margins > 0.0, 1.0, 0.0)
+    inner = replace(state, duals=state.duals[band], margins=None, row_pull=None)
     former = Gaps(np.inf, np.inf, np.inf, 1.0)
     total, target = 0, np.inf
     for _ in range(MAX_ROUNDS):
@@ -192,8 +188,8 @@ def _refine(problem, state, margins, band, tol, max_steps):
             break
         inner = adapt_widths(inner, gaps, former, target)
         former = gaps
-    outside[band] = inner.duals
-    return replace(inner, duals=outside), total
+    duals[band] = inner.duals
+    return replace(inner, duals=duals), total
 
 
 def _settle(problem, state, old, old_margins):
@@ -205,18 +201,12 @@ def _settle(problem, state, old, old_margins):
     step, change = state.theta - old, margins - old_margins
 
     def upper(t):
-        hinge = np.maximum(old_margins + t * change, 0.0)
-        theta = old + t * step
-        return (
-            float(problem.weights @ hinge)
-            + problem.poison.epsilon * problem.poison.largest_loss(theta)
-            + problem.learner.value(theta)
-        )
+        return upper_value(problem, old + t * step, old_margins + t * change)
 
     if upper(1.0) <= upper(1.0 - 1e-3):
-        return state, margins
+        return replace(state, margins=margins)
     t = minimize_scalar(upper, bounds=(0.0, 1.0), method="bounded").x
-    return replace(state, theta=old + t * step), old_margins + t * change
+    return replace(state, theta=old + t * step, margins=old_margins + t * change)
 
 
 def _piece(problem, margins, band):
@@ -237,30 +227,47 @@ def _piece(problem, margins, band):
     )
 
 
-def _check(problem, state, margins, best, n_iter, n_band, tol, monitor):
+def _check(problem, state, best, n_iter, n_band, tol, monitor):
     """Evaluate an iterate on all rows and keep the better of each bound."""
-    whole = _piece(problem, margins, range(len(margins)))
-    z = pull(whole, state.duals, state.poison)
-    gaps = gaps_at(whole, state.theta, margins, state.duals, state.poison, z)
+    row_pull = state.row_pull
+    if row_pull is None:
+        row_pull = problem.rows.combine(problem.weights * state.duals)
+    state = replace(state, row_pull=row_pull)
+    z = row_pull + poison_pull(problem.poison, state.poison)
+    upper = upper_value(problem, state.theta, state.margins)
     lower = dual_value(problem, state.duals, state.poison, z)
     entry = {
         "n_iter": n_iter,
-        "upper_bound": float(gaps.upper),
-        "lower_bound": float(lower),
+        "upper_bound": upper,
+        "lower_bound": lower,
         "n_rows": n_band,
     }
     history = [*(best.history if best else []), entry]
     if monitor is not None:
         monitor(entry)
+    above = state if best is None or upper < best.upper else best.above
+    below = state if best is None or lower > best.lower else best.below
     found = Solution(
-        state.theta, margins, gaps.upper, state.duals, state.poison, lower,
-        state, n_iter, False, history,
-    )  # fmt: skip
-    if best is not None and best.upper <= found.upper:
-        found = replace(found, theta=best.theta, margins=best.margins, upper=best.upper)
-    if best is not None and best.lower >= found.lower:
-        found = replace(found, duals=best.duals, poison=best.poison, lower=best.lower)
-    return replace(found, converged=bool(found.gap <= problem.target(found.upper, tol)))
+        above=above,
+        upper=min(upper, best.upper) if best else upper,
+        below=below,
+        lower=max(lower, best.lower) if best else lower,
+        state=state,
+        n_iter=n_iter,
+        converged=False,
+        history=history,
+    )
+    found.converged = found.gap <= problem.target(found.upper, tol)
+    return found
+
+
+def upper_value(problem, theta, margins):
+    """Return the bound's value at parameters whose margins are given."""
+    return (
+        float(problem.weights @ np.maximum(margins, 0.0))
+        + problem.poison.epsilon * problem.poison.largest_loss(theta)
+        + problem.learner.value(theta)
+    )
 
 
 def dual_value(problem, duals, poison, z):
