@@ -107,6 +107,14 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
 
         return FilterIntersection._of(self, other)
 
+    def __or__(self, other):
+        """Unite with another filter: a row must pass one of the two."""
+        if not isinstance(other, BaseFilter):
+            return NotImplemented
+        from skpoison.filters import FilterUnion
+
+        return FilterUnion._of(self, other)
+
     def fit(self, X, y=None):
         """Learn which rows are normal for their class, and judge the training rows.
 

@@ -28,7 +28,11 @@ def test_scikit_learn_checks(estimator, check):
 
 
 def test_every_public_estimator_is_checked():
-    public = (getattr(skpoison, name) for name in skpoison.__all__)
+    public = (
+        getattr(home, name)
+        for home in (skpoison, skpoison.filters)
+        for name in home.__all__
+    )
     estimators = {
         thing
         for thing in public

@@ -69,6 +69,10 @@ class BaseDistanceFilter(BaseFilter):
         self.offset_ = -self.radii_
         return -distances, self.radii_[codes] - distances
 
+    @property
+    def _percentile(self):
+        return self.percentile
+
     def _given_radii(self):
         if self.radii is None:
             return None
@@ -80,7 +84,7 @@ class BaseDistanceFilter(BaseFilter):
     def _percentiles(self, distances, codes):
         return np.array(
             [
-                np.percentile(distances[codes == code], self.percentile)
+                np.percentile(distances[codes == code], self._percentile)
                 for code in range(len(self.classes_))
             ]
         )

@@ -54,6 +54,43 @@ def buffer(X):
     return np.empty((min(blocks(X)[0].stop, len(X)), X.shape[1]), dtype=X.dtype)
 
 
+def padded_blocks(X, rows, center):
+    """Dense blocks of some rows of X, less their center, for products of matrices.
+
+    All blocks have the same number of rows, the last one is filled up with zeros: BLAS
+    may sum in another order where shapes differ, and a row's result must not depend
+    on how many rows came with it.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        Rows, float64 or float32.
+    rows : ndarray of shape (n_chosen,)
+        Positions of the rows to take.
+    center : ndarray of shape (n_features,)
+        What is subtracted from each row.
+
+    Yields
+    ------
+    chosen : ndarray of shape (n_block,)
+        Positions of the rows in the block.
+    block : ndarray of shape (n_block + n_zeros, n_features)
+        The rows, float64; overwritten by the next block.
+    """
+    # Numbers of rows that leave no remainder in the kernels of BLAS.
+    step = 384 if X.shape[1] <= 1000 else 48
+    block = np.empty((step, X.shape[1]))
+    center = center.astype(np.float64, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(rows), step):
+            chosen = rows[start : start + step]
+            taken = X[chosen]
+            taken = taken.toarray() if sparse.issparse(X) else taken
+            np.subtract(taken, center, out=block[: len(chosen)])
+            block[len(chosen) :] = 0.0
+            yield chosen, block
+
+
 def _indicator(codes, n_classes, dtype):
     """Sparse matrix of shape (n_classes, n_rows) that sums rows by class."""
     n_rows = len(codes)

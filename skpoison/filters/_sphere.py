@@ -1,13 +1,27 @@
 """Rows far from the centroid of their class are rejected."""
 
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+
 from skpoison.filters._centroid import BaseCentroidFilter
-from skpoison.filters._measures import Distance
+from skpoison.filters._measures import Distance, ManhattanDistance
+
+_MEASURES = {"l2": Distance, "l1": ManhattanDistance}
+
+
+def _has_feasible_set(sphere):
+    if sphere.norm != "l2":
+        raise AttributeError(
+            f"SphereFilter(norm={sphere.norm!r}) has no feasible set; norm='l2' has."
+        )
+    return True
 
 
 class SphereFilter(BaseCentroidFilter):
     """Keep the rows within a sphere around the centroid of their class.
 
-    A row x with label y is kept if ``||x - centroid_y|| <= radius_y``. The radius of a
+    A row x with label y is kept if ``||x - centroid_y|| <= radius_y``, in the Euclidean
+    norm or in the sum of absolute differences (``norm="l1"``). The radius of a
     class is a percentile of its rows' distances, so that each class loses about the
     same share of its rows.
 
@@ -28,6 +42,9 @@ class SphereFilter(BaseCentroidFilter):
     radii : array-like of shape (n_classes,) or dict, default=None
         Radii, if they are known, ordered like the sorted labels; or a dict from label
         to radius. Zero is a radius: it keeps the centroid itself.
+    norm : {"l2", "l1"}, default="l2"
+        Euclidean distance, or the sum of absolute differences; the centroid is the mean
+        in either case.
     random_state : int, RandomState instance or None, default=None
         Draws the order in which :meth:`fit_transform` goes round the kept rows.
 
@@ -96,8 +113,38 @@ class SphereFilter(BaseCentroidFilter):
     array(['a', 'a', 'b', 'b'], dtype='<U1')
     """
 
+    _parameter_constraints: dict = {
+        **BaseCentroidFilter._parameter_constraints,
+        "norm": [StrOptions(set(_MEASURES))],
+    }
+
+    def __init__(
+        self,
+        percentile=70.0,
+        *,
+        centroids=None,
+        radii=None,
+        norm="l2",
+        random_state=None,
+    ):
+        super().__init__(
+            percentile, centroids=centroids, radii=radii, random_state=random_state
+        )
+        self.norm = norm
+
     def _measure(self):
-        return Distance(self.centroids_)
+        return _MEASURES[self.norm](self.centroids_)
+
+    @available_if(_has_feasible_set)
+    def feasible_set(self):
+        """Return the rows that the fitted filter keeps, for each class.
+
+        Returns
+        -------
+        feasible_set : skpoison.feasible.FeasibleSet
+            The sets of the classes, in the order of ``classes_``.
+        """
+        return super().feasible_set()
 
     def _class_set(self, code):
         from skpoison.feasible import SphereSlab

@@ -1,0 +1,205 @@
+"""Rows that a classifier fits badly are rejected."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from skpoison.exceptions import FilterWarning
+from skpoison.filters import _losses
+from skpoison.filters._contamination import BaseContaminationFilter, with_slack
+
+
+class LossFilter(BaseContaminationFilter):
+    """Keep the rows that a classifier, fitted on the kept rows, fits well.
+
+    A classifier is fitted, the rows with losses above the radius of their class are
+    rejected, and the classifier is fitted anew on the rest, until nothing changes.
+    Rejected rows come back when the next classifier fits them. Each round lowers the
+    trimmed loss (the mean over the kept rows), if the classifier minimises the same
+    loss that rows are judged by.
+
+    ``max_iter=1`` judges the rows by the classifier that is fitted on all of them.
+
+    With one class, or without labels, there is nothing to fit: the filter keeps every
+    row and warns.
+
+    Parameters
+    ----------
+    percentile : float, default=None
+        Percentage of the rows of each class that are kept, in (0, 100]; interpolated
+        linearly. By default 70, unless ``contamination`` is given.
+    contamination : float, default=None
+        Share of the rows of each class that are rejected, in (0, 0.5]:
+        ``percentile = 100 * (1 - contamination)``.
+    estimator : classifier, default=None
+        What is fitted; ``LogisticRegression(max_iter=1000)`` by default.
+    loss : {"auto", "hinge", "log_loss", "squared"} or callable, default="auto"
+        How badly a row is fitted: "log_loss" asks for the probability of its label;
+        "hinge" for ``max(0, 1 - margin)``, where the margin is the signed decision (two
+        classes) or how far the decision for its label lies above all others; "squared"
+        for the squared distance of decisions from 1 for its label and -1 for others.
+        "auto" is the log loss of classifiers with ``predict_proba``, and the hinge loss
+        of others. A callable ``loss(estimator, X, codes)`` returns an array of shape
+        (n_samples,), where ``codes`` are positions in ``classes_``.
+    max_iter : int, default=20
+        Most classifiers that are fitted.
+    tol : float, default=1e-4
+        The rounds end when the trimmed loss falls by no more than this share.
+    random_state : int, RandomState instance or None, default=None
+        Draws the order in which :meth:`fit_transform` goes round the kept rows.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted; ``array([0])`` when fitted without labels.
+    estimator_ : classifier or None
+        The last classifier; None with one class.
+    trimmed_losses_ : ndarray of shape (n_iter_,)
+        The mean loss of the rows that were kept, after each fit.
+    n_iter_ : int
+        Number of classifiers that were fitted.
+    radii_ : ndarray of shape (n_classes,)
+        The largest loss that is kept, for each class, float64; a few rounding errors
+        above the percentile, so that rows on it stay when they are scored alone.
+    offset_ : ndarray of shape (n_classes,)
+        ``-radii_``: decisions are scores minus the offset of the class.
+    scores_ : ndarray of shape (n_samples,)
+        Scores of the training rows: minus the loss under ``estimator_``, float64.
+    inlier_mask_ : ndarray of shape (n_samples,)
+        True for the training rows that are kept; at least one in each class.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit, when X has names that are all strings.
+
+    Raises
+    ------
+    ValueError
+        At fit, if both ``percentile`` and ``contamination`` are given.
+
+    Warns
+    -----
+    FilterWarning
+        At fit, if there are fewer than two classes.
+    ConvergenceWarning
+        At fit, if the trimmed loss still falls after ``max_iter`` > 1 rounds.
+
+    See Also
+    --------
+    SeverFilter : Looks at gradients of the loss.
+    skpoison.FilteredClassifier : Fits another classifier on the kept rows.
+
+    References
+    ----------
+    .. [1] M. Jagielski et al., "Manipulating Machine Learning: Poisoning Attacks and
+       Countermeasures for Regression Learning", IEEE S&P 2018, algorithm 2 (TRIM; it
+       starts from random rows, we from all of them).
+    .. [2] P. W. Koh, J. Steinhardt and P. Liang, "Stronger Data Poisoning Attacks Break
+       Data Sanitization Defenses", Machine Learning 111, 2022, section 3 (the loss
+       defense: ``max_iter=1``).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpoison.filters import LossFilter
+    >>> X = np.arange(20.0)[:, None]
+    >>> y = np.repeat([0, 1], 10)
+    >>> y[[2, 17]] = [1, 0]
+    >>> np.flatnonzero(~LossFilter(contamination=0.1).fit(X, y).inlier_mask_)
+    array([ 2, 17])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseContaminationFilter._parameter_constraints,
+        "estimator": [HasMethods(["fit", "predict"]), None],
+        "loss": [StrOptions({"auto", *_losses.NAMES}), callable],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        percentile=None,
+        *,
+        contamination=None,
+        estimator=None,
+        loss="auto",
+        max_iter=20,
+        tol=1e-4,
+        random_state=None,
+    ):
+        super().__init__(
+            percentile, contamination=contamination, random_state=random_state
+        )
+        self.estimator = estimator
+        self.loss = loss
+        self.max_iter = max_iter
+        self.tol = tol
+
+    def _fit_distances(self, X, codes):
+        if len(self.classes_) < 2:
+            return self._keep_everything(codes)
+        self._dtype = X.dtype
+        history = []
+        kept = np.ones(len(codes), dtype=bool)
+        for _ in range(self.max_iter):
+            losses = self._fit_estimator(X, codes, kept)
+            before, kept = kept, losses <= self._percentiles(losses, codes)[codes]
+            history.append(losses[kept].mean())
+            if np.array_equal(kept, before) or _has_settled(history, self.tol):
+                break
+        else:
+            self._warn_of_iterations()
+        self.trimmed_losses_ = np.array(history)
+        self.n_iter_ = len(history)
+        return losses
+
+    def _fit_estimator(self, X, codes, kept):
+        """Fit on the kept rows; return the losses of all rows."""
+        estimator = self.estimator
+        if estimator is None:
+            estimator = LogisticRegression(max_iter=1000)
+        rows = slice(None) if kept.all() else np.flatnonzero(kept)
+        self.estimator_ = clone(estimator).fit(X[rows], self.classes_[codes[rows]])
+        return self._distances(X, codes)
+
+    def _percentiles(self, distances, codes):
+        radii = super()._percentiles(distances, codes)
+        return with_slack(radii, distances, codes, self._dtype)
+
+    def _distances(self, X, codes):
+        if self.estimator_ is None:
+            return np.zeros(X.shape[0])
+        loss = _losses.loss_name(self.loss, self.estimator_)
+        return _losses.row_losses(self.estimator_, X, codes, loss)
+
+    def _keep_everything(self, codes):
+        warnings.warn(
+            "LossFilter needs labels of at least two classes to fit a classifier; it "
+            "keeps every row.",
+            FilterWarning,
+            stacklevel=2,
+        )
+        self.estimator_ = None
+        self._dtype = np.float64
+        self.n_iter_ = 0
+        self.trimmed_losses_ = np.zeros(0)
+        return np.zeros(len(codes))
+
+    def _warn_of_iterations(self):
+        if self.max_iter > 1:
+            warnings.warn(
+                f"The trimmed loss still fell after max_iter={self.max_iter} fits, by "
+                f"more than tol={self.tol}.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+
+
+def _has_settled(history, tol):
+    return len(history) > 1 and history[-2] - history[-1] <= tol * history[-2]

@@ -1,0 +1,255 @@
+"""Rows far from their centroid, measured in the spread of their class, are rejected."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import linalg
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skpoison.filters._distance import BaseDistanceFilter
+from skpoison.filters._principal import (
+    CenteredRows,
+    coordinates,
+    principal_directions,
+    span,
+)
+from skpoison.filters._rows import class_means, padded_blocks
+
+# A feature that varies less than this share of its usual deviation counts as if it did.
+LEAST_DEVIATION = 1e-6
+
+
+class MahalanobisFilter(BaseDistanceFilter):
+    """Keep the rows within an ellipsoid around the centroid of their class.
+
+    A row x with label y is kept if its Mahalanobis distance
+    ``sqrt((x - centroid_y) @ inverse(covariance_y) @ (x - centroid_y))`` is at most
+    the radius of its class. Each class has its own covariance S, shrunk towards its
+    diagonal: ``(1 - s) * S + s * diag(S)``. Units of features do not matter.
+
+    With more than ``max_features`` features, rows are first expressed in the span of
+    the top principal directions (of the rows less the centroid of their class) and the
+    centroids. What lies outside that span is not looked at: :class:`SubspaceFilter`
+    does that, and ``MahalanobisFilter() & SubspaceFilter()`` does both.
+
+    Parameters
+    ----------
+    percentile : float, default=70.0
+        Percentage of the rows of each class that the radius encloses, in (0, 100];
+        interpolated linearly. Not used where ``radii`` are given.
+    radii : array-like of shape (n_classes,) or dict, default=None
+        Radii, if they are known, ordered like the sorted labels; or a dict from label
+        to radius. For normal data, radii are roots of quantiles of the chi-squared
+        distribution with as many degrees of freedom as there are features.
+    shrinkage : "auto" or float, default="auto"
+        How far covariances are shrunk, from 0 (not at all) to 1 (features count as
+        independent); "auto" takes the amount of Ledoit and Wolf for the standardized
+        rows of each class. What does not vary within a class counts with a
+        millionth of its deviation within all classes.
+    max_features : int, default=500
+        With more features than this, rows are reduced.
+    n_components : int, default=50
+        Number of principal directions that rows are reduced to, besides centroids.
+    random_state : int, RandomState instance or None, default=None
+        Draws the start of the search for principal directions (of more than 1000
+        features), and the order in which :meth:`fit_transform` goes round the kept
+        rows.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted; ``array([0])`` when fitted without labels.
+    components_ : ndarray of shape (n_directions, n_features) or None
+        Orthonormal basis of what rows are reduced to; None if they are not.
+    location_ : ndarray of shape (n_classes, n_directions)
+        The centroid of each class, in the coordinates of ``components_``, float64.
+    covariance_ : ndarray of shape (n_classes, n_directions, n_directions)
+        The shrunk covariance of each class, in the same coordinates, float64.
+    shrinkage_ : ndarray of shape (n_classes,)
+        How far the covariance of each class is shrunk.
+    radii_ : ndarray of shape (n_classes,)
+        The radius of each class, float64.
+    offset_ : ndarray of shape (n_classes,)
+        ``-radii_``: decisions are scores minus the offset of the class.
+    scores_ : ndarray of shape (n_samples,)
+        Scores of the training rows: minus the distance, float64.
+    inlier_mask_ : ndarray of shape (n_samples,)
+        True for the training rows that are kept; at least one in each class.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit, when X has names that are all strings.
+
+    See Also
+    --------
+    SphereFilter : Measures all directions alike.
+    SubspaceFilter : Looks at what lies outside the principal directions.
+
+    Notes
+    -----
+    Covariances are those of the rows given, poison included: enough poison in one place
+    inflates them in its own direction. Distances are computed in float64. Sparse rows
+    are reduced as they are, or made dense in blocks of a few hundred rows.
+
+    References
+    ----------
+    .. [1] P. C. Mahalanobis, "On the generalised distance in statistics", Proceedings
+       of the National Institute of Sciences of India 2, 1936.
+    .. [2] O. Ledoit and M. Wolf, "A Well-Conditioned Estimator for Large-Dimensional
+       Covariance Matrices", Journal of Multivariate Analysis 88, 2004, equation (14).
+
+    Examples
+    --------
+    The spread is wide along the first feature, so that only the row that is far off
+    along the second one is rejected:
+
+    >>> import numpy as np
+    >>> from skpoison.filters import MahalanobisFilter
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(100, 2)) * [100, 1]
+    >>> X[0] = [0, 8]
+    >>> mahalanobis = MahalanobisFilter(percentile=99).fit(X)
+    >>> np.flatnonzero(~mahalanobis.inlier_mask_)
+    array([0])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseDistanceFilter._parameter_constraints,
+        "shrinkage": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
+        "max_features": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        percentile=70.0,
+        *,
+        radii=None,
+        shrinkage="auto",
+        max_features=500,
+        n_components=50,
+        random_state=None,
+    ):
+        super().__init__(percentile, radii=radii, random_state=random_state)
+        self.shrinkage = shrinkage
+        self.max_features = max_features
+        self.n_components = n_components
+
+    def _fit_distances(self, X, codes):
+        n_classes = len(self.classes_)
+        means = class_means(X, codes, n_classes)
+        self.components_ = self._reduction(X, codes, means)
+        Z = self._reduced(X)
+        self.location_ = means if Z is X else class_means(Z, codes, n_classes)
+        self.location_ = self.location_.astype(np.float64)
+        self._fit_spread(Z, codes)
+        return self._distances_reduced(Z, codes)
+
+    def _distances(self, X, codes):
+        return self._distances_reduced(self._reduced(X), codes)
+
+    def _reduction(self, X, codes, means):
+        if X.shape[1] <= self.max_features:
+            return None
+        rng = check_random_state(self.random_state)
+        rows = CenteredRows(X, codes, means)
+        directions, _ = principal_directions(rows, self.n_components, rng)
+        return span(directions, means)
+
+    def _reduced(self, X):
+        return X if self.components_ is None else coordinates(X, self.components_)
+
+    def _fit_spread(self, Z, codes):
+        scatters = [
+            _scatter(Z, np.flatnonzero(codes == code), center)
+            for code, center in enumerate(self.location_)
+        ]
+        scales = _scales(scatters, np.bincount(codes), self.location_)
+        self.shrinkage_ = np.zeros(len(scatters))
+        self.covariance_ = np.empty_like(scatters)
+        self._whiteners = []
+        for code, (scatter, scale) in enumerate(zip(scatters, scales, strict=True)):
+            rows = np.flatnonzero(codes == code)
+            correlation = scatter / len(rows) / np.outer(scale, scale)
+            share = self.shrinkage
+            if share == "auto":
+                lengths = _fourth_powers(Z, rows, self.location_[code], scale)
+                share = _ledoit_wolf(correlation, lengths, len(rows))
+            correlation = _shrunk(correlation, share)
+            self.shrinkage_[code] = share
+            self.covariance_[code] = correlation * np.outer(scale, scale)
+            self._whiteners.append(_whitener(correlation, scale))
+
+    def _distances_reduced(self, Z, codes):
+        out = np.empty(Z.shape[0])
+        for code, (center, whitener) in enumerate(
+            zip(self.location_, self._whiteners, strict=True)
+        ):
+            rows = np.flatnonzero(codes == code)
+            for chosen, block in padded_blocks(Z, rows, center):
+                white = block @ whitener
+                squares = np.einsum("ij,ij->i", white, white)
+                out[chosen] = np.sqrt(squares[: len(chosen)])
+        return out
+
+
+def _scatter(Z, rows, center):
+    """Sum of the outer products of rows less their center."""
+    scatter = np.zeros((Z.shape[1], Z.shape[1]))
+    for _, block in padded_blocks(Z, rows, center):
+        scatter += block.T @ block
+    return scatter
+
+
+def _scales(scatters, counts, location):
+    """Standard deviation of each feature in each class, never quite zero.
+
+    What hardly varies in its class counts with a small share of the deviation within
+    all classes; what varies in no class, with that share of its own size.
+    """
+    squares = np.stack([np.diag(scatter) for scatter in scatters])
+    pooled = np.sqrt(squares.sum(axis=0) / counts.sum())
+    size = np.abs(location).max(axis=0)
+    size[size == 0] = 1.0
+    pooled = np.where(pooled > LEAST_DEVIATION * size, pooled, size)
+    deviations = np.sqrt(squares / counts[:, None])
+    return np.maximum(deviations, LEAST_DEVIATION * pooled)
+
+
+def _fourth_powers(Z, rows, center, scale):
+    """Mean fourth power of the lengths of scaled rows."""
+    total = 0.0
+    for _, block in padded_blocks(Z, rows, center):
+        block /= scale
+        squares = np.einsum("ij,ij->i", block, block)
+        total += squares @ squares
+    return total / len(rows)
+
+
+def _ledoit_wolf(covariance, fourth, n_rows):
+    """Share of the identity in the best mixture of it with the covariance."""
+    n_features = len(covariance)
+    squares = np.sum(covariance**2)
+    spread = squares - np.trace(covariance) ** 2 / n_features
+    error = (fourth - squares) / n_rows
+    # With one feature, both are multiples of the identity.
+    if n_features == 1 or spread <= 0:
+        return 0.0
+    return float(np.clip(error / spread, 0.0, 1.0))
+
+
+def _shrunk(correlation, share):
+    """Mix with the diagonal; features that do not vary have a variance of one scale."""
+    shrunk = (1 - share) * correlation
+    np.fill_diagonal(shrunk, np.diag(correlation))
+    constant = np.flatnonzero(np.diag(correlation) < 0.5)
+    shrunk[constant, constant] = 1.0
+    return shrunk
+
+
+def _whitener(correlation, scale):
+    """Matrix that turns rows into rows of unit covariance."""
+    variances, directions = linalg.eigh(correlation)
+    variances = np.maximum(variances, LEAST_DEVIATION**2)
+    return directions / np.sqrt(variances) / scale[:, None]

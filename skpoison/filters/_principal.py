@@ -1,0 +1,176 @@
+"""Directions in which rows vary most.
+
+Rows are seen through operators that know how to multiply, so that neither centering
+nor the gradients of a loss ever fill a matrix of their own.
+"""
+
+import numpy as np
+from scipy import linalg, sparse
+from scipy.sparse.linalg import LinearOperator, svds
+
+from skpoison.filters._measures import Distance, measure
+from skpoison.filters._rows import padded_blocks
+
+# Up to so many features, the scatter matrix is small and its eigenvectors are exact.
+EXACT_FEATURES = 1000
+# Squared singular values that count as zero, as a share of their sum.
+ROUNDING = 1e-14
+
+
+class CenteredRows(LinearOperator):
+    """Rows less the center of their class.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        Rows, float64 or float32.
+    codes : ndarray of shape (n_samples,)
+        The class of each row.
+    centers : ndarray of shape (n_classes, n_features)
+        One center for each class.
+    """
+
+    def __init__(self, X, codes, centers):
+        super().__init__(X.dtype, X.shape)
+        self.X = X
+        self.codes = codes
+        self.centers = centers.astype(X.dtype, copy=False)
+
+    def _matmat(self, V):
+        V = V.astype(self.dtype, copy=False)
+        return self.X @ V - (self.centers @ V)[self.codes]
+
+    def _rmatmat(self, U):
+        U = U.astype(self.dtype, copy=False)
+        sums = [U[self.codes == k].sum(axis=0) for k in range(len(self.centers))]
+        return self.X.T @ U - self.centers.T @ np.stack(sums)
+
+    def blocks(self):
+        """Yield the rows in dense blocks of bounded size."""
+        for code, center in enumerate(self.centers):
+            rows = np.flatnonzero(self.codes == code)
+            for _, block in padded_blocks(self.X, rows, center):
+                yield block
+
+    def total(self):
+        """Sum of all squares."""
+        (distances,) = measure(self.X, self.codes, Distance(self.centers))
+        return float(distances @ distances)
+
+
+def principal_directions(rows, count, rng):
+    """Top right singular vectors.
+
+    Parameters
+    ----------
+    rows : CenteredRows, or another LinearOperator with ``blocks()``
+        Rows, of shape (n_samples, n_features).
+    count : int
+        How many directions, at least 1.
+    rng : RandomState
+        Draws the start of the iteration for many features.
+
+    Returns
+    -------
+    directions : ndarray of shape (n_directions, n_features)
+        Orthonormal, the one of the largest singular value first. Fewer than ``count``
+        where the rows have a lower rank.
+    squares : ndarray of shape (n_directions,)
+        The squared singular values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[3.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
+    >>> rows = CenteredRows(X, np.zeros(3, int), X.mean(axis=0, keepdims=True))
+    >>> directions, squares = principal_directions(rows, 2, np.random.RandomState(0))
+    >>> abs(directions), squares
+    (array([[1., 0.]]), array([2.]))
+    """
+    count = min(count, *rows.shape)
+    if rows.shape[1] <= EXACT_FEATURES:
+        squares, directions = _by_scatter(rows, count)
+    elif count >= rows.shape[0] - 1:
+        squares, directions = _by_all_rows(rows, count)
+    else:
+        squares, directions = _by_iteration(rows, count, rng)
+    above = squares > ROUNDING * max(squares.sum(), np.finfo(float).tiny)
+    return directions[above], squares[above]
+
+
+def _by_scatter(rows, count):
+    n_features = rows.shape[1]
+    scatter = np.zeros((n_features, n_features))
+    for block in rows.blocks():
+        scatter += block.T @ block
+    top = (n_features - count, n_features - 1)
+    squares, vectors = linalg.eigh(scatter, subset_by_index=top)
+    return squares[::-1], np.ascontiguousarray(vectors[:, ::-1].T)
+
+
+def _by_all_rows(rows, count):
+    """Rows no more numerous than the directions may as well be written out."""
+    dense = rows.rmatmat(np.eye(rows.shape[0], dtype=rows.dtype)).T
+    _, values, directions = linalg.svd(dense, full_matrices=False)
+    return values[:count].astype(np.float64) ** 2, directions[:count].astype(np.float64)
+
+
+def _by_iteration(rows, count, rng):
+    start = rng.uniform(-1, 1, min(rows.shape)).astype(rows.dtype)
+    _, values, directions = svds(
+        rows, count, v0=start, return_singular_vectors="vh", solver="arpack"
+    )
+    order = np.argsort(values)[::-1]
+    return values[order].astype(np.float64) ** 2, directions[order].astype(np.float64)
+
+
+def span(*vectors):
+    """Orthonormal basis of the span of rows.
+
+    Parameters
+    ----------
+    *vectors : ndarray of shape (n_vectors, n_features)
+        What to span; vectors that depend on others, or are zero, add nothing.
+
+    Returns
+    -------
+    basis : ndarray of shape (n_directions, n_features)
+        Orthonormal rows, float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> span(np.array([[2.0, 0.0, 0.0]]), np.array([[-3.0, 0.0, 0.0]])).shape
+    (1, 3)
+    """
+    stacked = np.vstack(vectors).astype(np.float64)
+    lengths = np.linalg.norm(stacked, axis=1)
+    stacked = stacked[lengths > 0] / lengths[lengths > 0, None]
+    if not len(stacked):
+        return stacked
+    _, values, basis = linalg.svd(stacked, full_matrices=False)
+    return basis[values > 1e-10 * values[0]]
+
+
+def coordinates(X, basis):
+    """Coordinates of rows along the rows of a basis.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        Rows, float64 or float32.
+    basis : ndarray of shape (n_directions, n_features)
+        Directions, float64.
+
+    Returns
+    -------
+    coordinates : ndarray of shape (n_samples, n_directions)
+        Coordinates, float64.
+    """
+    if sparse.issparse(X):
+        return X @ np.ascontiguousarray(basis.T)
+    out = np.empty((X.shape[0], len(basis)))
+    origin = np.zeros(X.shape[1])
+    for chosen, block in padded_blocks(X, np.arange(X.shape[0]), origin):
+        out[chosen] = (block @ basis.T)[: len(chosen)]
+    return out

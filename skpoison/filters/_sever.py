@@ -1,0 +1,232 @@
+"""Rows whose gradients stand out are rejected, in rounds."""
+
+import warnings
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from skpoison.exceptions import FilterWarning
+from skpoison.filters import _losses
+from skpoison.filters._contamination import BaseContaminationFilter, with_slack
+from skpoison.filters._gradients import gradients
+from skpoison.filters._principal import principal_directions
+
+
+class SeverFilter(BaseContaminationFilter):
+    """Keep the rows whose gradients look like those of the rest of their class.
+
+    In each round, a linear classifier is fitted on the rows that are left; the
+    gradients of the loss at its parameters, one for each row, are centered within each
+    class; and the rows of the class with the largest squared projections on the top
+    right singular vector are rejected. Each round rejects about the same number of
+    rows, so that after the last one the percentile of each class is left. Poison has
+    to move the parameters by its gradients, and shows where they are large and alike.
+
+    A row is kept if it passes all rounds. With one class, or without labels, there is
+    nothing to fit: the filter keeps every row and warns.
+
+    Parameters
+    ----------
+    percentile : float, default=None
+        Percentage of the rows of each class that are kept, in (0, 100]; interpolated
+        linearly. By default 70, unless ``contamination`` is given.
+    contamination : float, default=None
+        Share of the rows of each class that are rejected, in (0, 0.5]:
+        ``percentile = 100 * (1 - contamination)``. The paper rejects up to
+        twice the share of poison that it expects.
+    estimator : classifier, default=None
+        A linear classifier, with ``coef_`` and ``decision_function``, or a
+        :class:`~sklearn.pipeline.Pipeline` that ends in one (gradients are then those
+        of its last step); ``LogisticRegression(max_iter=1000)`` by default.
+    loss : {"auto", "hinge", "log_loss", "squared"}, default="auto"
+        Whose gradients; "auto" is the log loss for classifiers with ``predict_proba``,
+        and the hinge loss for others.
+    n_rounds : int, default=4
+        Number of rounds.
+    random_state : int, RandomState instance or None, default=None
+        Draws the start of the search for the direction (of more than 1000
+        parameters), and the order in which :meth:`fit_transform` goes round the kept
+        rows.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted; ``array([0])`` when fitted without labels.
+    rounds_ : list of :class:`~sklearn.utils.Bunch`
+        Of each round the ``estimator``, and for each class the ``centers`` and the
+        ``directions`` of gradients (n_classes, n_parameters) and the ``radii``, the
+        largest squared projections that are kept (a few rounding errors above the
+        percentile). No rounds with one class.
+    estimator_ : classifier or None
+        The classifier of the last round; None with one class.
+    radii_ : ndarray of shape (n_classes,)
+        The radii of the last round, float64.
+    offset_ : float
+        0.0: scores are decisions.
+    scores_ : ndarray of shape (n_samples,)
+        Scores of the training rows: the smallest difference, over the rounds, of
+        radius and squared projection, float64.
+    inlier_mask_ : ndarray of shape (n_samples,)
+        True for the training rows that are kept; at least one in each class.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit, when X has names that are all strings.
+
+    Raises
+    ------
+    ValueError
+        At fit, if both ``percentile`` and ``contamination`` are given.
+    TypeError
+        At fit, if the classifier is not linear.
+
+    Warns
+    -----
+    FilterWarning
+        At fit, if there are fewer than two classes.
+
+    See Also
+    --------
+    SpectralFilter : The same on the rows themselves.
+    LossFilter : Looks at the loss.
+
+    References
+    ----------
+    .. [1] I. Diakonikolas et al., "Sever: A Robust Meta-Algorithm for Stochastic
+       Optimization", ICML 2019, algorithms 1 and 2, in the form of section 5: a fixed
+       share of each class is rejected in each of four rounds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpoison.filters import SeverFilter
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(220, 5))
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> X[:10], y[:10] = [9, 9, 9, 9, 9], 0
+    >>> sever = SeverFilter(contamination=0.1).fit(X, y)
+    >>> sever.inlier_mask_[:10].any()
+    np.False_
+    """
+
+    _parameter_constraints: dict = {
+        **BaseContaminationFilter._parameter_constraints,
+        "estimator": [HasMethods(["fit", "predict"]), None],
+        "loss": [StrOptions({"auto", *_losses.NAMES})],
+        "n_rounds": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        percentile=None,
+        *,
+        contamination=None,
+        estimator=None,
+        loss="auto",
+        n_rounds=4,
+        random_state=None,
+    ):
+        super().__init__(
+            percentile, contamination=contamination, random_state=random_state
+        )
+        self.estimator = estimator
+        self.loss = loss
+        self.n_rounds = n_rounds
+
+    def _fit(self, X, codes):
+        rng = check_random_state(self.random_state)
+        self.rounds_ = []
+        decisions = np.full(len(codes), np.inf)
+        for share in self._shares_left():
+            of_round = self._fit_round(X, codes, decisions >= 0, share, rng)
+            decisions = np.minimum(decisions, of_round)
+        last = self.rounds_[-1] if self.rounds_ else Bunch(estimator=None)
+        self.estimator_ = last.estimator
+        self.radii_ = last.get("radii", np.zeros(len(self.classes_)))
+        self.offset_ = 0.0
+        if not self.rounds_:
+            decisions[:] = 0.0
+        return decisions, decisions
+
+    def _shares_left(self):
+        """Share of the rows of each class that are left after each round."""
+        if len(self.classes_) < 2:
+            warnings.warn(
+                "SeverFilter needs labels of at least two classes to fit a classifier; "
+                "it keeps every row.",
+                FilterWarning,
+                stacklevel=2,
+            )
+            return []
+        return np.linspace(1.0, self._percentile / 100.0, self.n_rounds + 1)[1:]
+
+    def _fit_round(self, X, codes, left, share, rng):
+        """Fit a round on the rows that are left; return the decisions on all rows."""
+        rows = np.flatnonzero(left)
+        estimator = clone(self._classifier()).fit(X[rows], self.classes_[codes[rows]])
+        found = gradients(estimator, X, codes, self._loss(estimator))
+        shape = (len(self.classes_), found.shape[1])
+        one = Bunch(
+            estimator=estimator, centers=np.zeros(shape), directions=np.zeros(shape)
+        )
+        for code in range(len(self.classes_)):
+            of_class = found.of(rows[codes[rows] == code])
+            one.centers[code] = of_class.mean()
+            of_class.center = one.centers[code]
+            directions, _ = principal_directions(of_class, 1, rng)
+            one.directions[code] = directions[0] if len(directions) else 0.0
+        squares = _squares(one, found, codes)
+        one.radii = _radii(squares, codes, left, share, X.dtype)
+        self.rounds_.append(one)
+        return one.radii[codes] - squares
+
+    def _classifier(self):
+        if self.estimator is None:
+            return LogisticRegression(max_iter=1000)
+        return self.estimator
+
+    def _loss(self, estimator):
+        return _losses.loss_name(self.loss, estimator)
+
+    def _decide(self, X, codes):
+        decisions = np.zeros(X.shape[0])
+        if self.rounds_:
+            decisions[:] = np.inf
+        for one in self.rounds_:
+            found = gradients(one.estimator, X, codes, self._loss(one.estimator))
+            of_round = one.radii[codes] - _squares(one, found, codes)
+            np.minimum(decisions, of_round, out=decisions)
+        return decisions
+
+    def _score(self, X, codes):
+        return self._decide(X, codes)
+
+
+def _squares(one, found, codes):
+    """Squared projections of gradients on the direction of their class."""
+    out = np.empty(len(codes))
+    for code, (center, direction) in enumerate(
+        zip(one.centers, one.directions, strict=True)
+    ):
+        rows = np.flatnonzero(codes == code)
+        out[rows] = (found.of(rows)._along(direction) - center @ direction) ** 2
+    return out
+
+
+def _radii(squares, codes, left, share, dtype):
+    """Radii that leave a share of all rows, from the rows that are left.
+
+    Copies of one row pass together where a round may not reject all of them. What a
+    round leaves too many, later rounds reject.
+    """
+    counts, counts_left = np.bincount(codes), np.bincount(codes[left])
+    percentiles = 100.0 * np.minimum(1.0, share * counts / counts_left)
+    radii = [
+        np.percentile(squares[left & (codes == code)], percentile)
+        for code, percentile in enumerate(percentiles)
+    ]
+    return with_slack(np.array(radii), squares, codes, dtype)

@@ -1,0 +1,145 @@
+"""Rows that stand out along the top direction of their class are rejected."""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils._param_validation import HasMethods
+
+from skpoison.filters._contamination import BaseContaminationFilter
+from skpoison.filters._measures import Projection, measure
+from skpoison.filters._principal import CenteredRows, principal_directions
+from skpoison.filters._rows import class_means
+
+
+class SpectralFilter(BaseContaminationFilter):
+    """Keep the rows with a weak spectral signature.
+
+    The features of each class are centered; a row is kept if the square of its
+    projection on their top right singular vector is at most the radius of its class.
+    Poison that shares a trigger is a small cluster of its own within a class, and the
+    top direction points to it where it is far enough from the rest.
+
+    Parameters
+    ----------
+    percentile : float, default=None
+        Percentage of the rows of each class that are kept, in (0, 100]; interpolated
+        linearly. By default 70, unless ``contamination`` is given.
+    contamination : float, default=None
+        Share of the rows of each class that are rejected, in (0, 0.5]:
+        ``percentile = 100 * (1 - contamination)``. The paper rejects 1.5
+        times the share of poison that it expects.
+    transformer : transformer, default=None
+        What turns rows into features; by default, they are. It is cloned and fitted on
+        the training rows (and labels); one that is fitted already, such as the hidden
+        layers of a network, goes into a :class:`~sklearn.frozen.FrozenEstimator`. It
+        gets rows as arrays, without feature names.
+    random_state : int, RandomState instance or None, default=None
+        Draws the start of the search for the direction (of more than 1000 features),
+        and the order in which :meth:`fit_transform` goes round the kept rows.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted; ``array([0])`` when fitted without labels.
+    transformer_ : transformer or None
+        The fitted transformer.
+    centroids_ : ndarray of shape (n_classes, n_columns)
+        The mean features of each class.
+    directions_ : ndarray of shape (n_classes, n_columns)
+        The top right singular vector of each class, float64; zero for a class whose
+        rows are all the same.
+    radii_ : ndarray of shape (n_classes,)
+        The largest squared projection that is kept, for each class, float64.
+    offset_ : ndarray of shape (n_classes,)
+        ``-radii_``: decisions are scores minus the offset of the class.
+    scores_ : ndarray of shape (n_samples,)
+        Scores of the training rows: minus the squared projection, float64.
+    inlier_mask_ : ndarray of shape (n_samples,)
+        True for the training rows that are kept; at least one in each class.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit, when X has names that are all strings.
+
+    Raises
+    ------
+    ValueError
+        At fit, if both ``percentile`` and ``contamination`` are given.
+
+    See Also
+    --------
+    SeverFilter : The same on gradients of a loss, in rounds.
+    SubspaceFilter : What lies outside the top directions.
+
+    References
+    ----------
+    .. [1] B. Tran, J. Li and A. Madry, "Spectral Signatures in Backdoor Attacks",
+       NeurIPS 2018, algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpoison.filters import SpectralFilter
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 20))
+    >>> X[:10, 3] += 12
+    >>> spectral = SpectralFilter(contamination=0.05).fit(X)
+    >>> np.flatnonzero(~spectral.inlier_mask_)
+    array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseContaminationFilter._parameter_constraints,
+        "transformer": [HasMethods(["fit", "transform"]), None],
+    }
+
+    def __init__(
+        self,
+        percentile=None,
+        *,
+        contamination=None,
+        transformer=None,
+        random_state=None,
+    ):
+        super().__init__(
+            percentile, contamination=contamination, random_state=random_state
+        )
+        self.transformer = transformer
+
+    def _fit_distances(self, X, codes):
+        rng = check_random_state(self.random_state)
+        features = self._fit_features(X, codes)
+        self.centroids_ = class_means(features, codes, len(self.classes_))
+        self.directions_ = np.zeros(self.centroids_.shape)
+        for code, center in enumerate(self.centroids_):
+            of_class = features[np.flatnonzero(codes == code)]
+            one_class = np.zeros(of_class.shape[0], np.intp)
+            rows = CenteredRows(of_class, one_class, center[None])
+            directions, _ = principal_directions(rows, 1, rng)
+            self.directions_[code] = directions[0] if len(directions) else 0.0
+        return self._signatures(features, codes)
+
+    def _distances(self, X, codes):
+        return self._signatures(self._features(X), codes)
+
+    def _signatures(self, features, codes):
+        along = Projection(self.centroids_, self.directions_)
+        (projections,) = measure(features, codes, along)
+        return projections**2
+
+    def _fit_features(self, X, codes):
+        self.transformer_ = None
+        if self.transformer is not None:
+            labels = self.classes_[codes] if self._labelled else None
+            self.transformer_ = clone(self.transformer).fit(X, labels)
+        return self._features(X)
+
+    def _features(self, X):
+        if self.transformer_ is None:
+            return X
+        return check_array(
+            self.transformer_.transform(X),
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            input_name="The transformer's output",
+        )
