@@ -170,21 +170,3 @@ def all_dissimilarities(squares_between, n_samples, measure):
         out[rows, others] = tile
         out[others, rows] = tile.T
     return out
-
-
-def largest_square(squares_between, n_samples):
-    """Largest squared distance.
-
-    Parameters
-    ----------
-    squares_between : callable
-        ``squares_between(rows, others)``: squared distances of two slices of rows.
-    n_samples : int
-        Number of rows.
-
-    Returns
-    -------
-    largest : floating
-        The largest of the squared distances, of their dtype.
-    """
-    return max(squares_between(*tile).max() for tile in tiles(n_samples))

@@ -17,6 +17,12 @@ from skpoison.coreset._dissimilarity import BASE, FARTHEST, SERIES, STEPS, UNIT,
 
 C0, C1, C2, C3, C4, C5 = SERIES.tolist()
 NEAR = 1 / STEPS
+RUN_ROWS = 512
+# Entries of the lists, at eight bytes; from here on lists take the place of distances.
+LISTED = 3 * 2**22
+SAMPLED = 64
+# Below any gain, even after all that may be taken from it.
+PICKED = -(2**62)
 
 
 class State(NamedTuple):
@@ -32,32 +38,55 @@ class State(NamedTuple):
         Which one it is, by the order of picking, intp.
     gains : ndarray of shape (n_samples,)
         What picking the row would gain, int64.
-    picked : ndarray of shape (n_samples,)
-        Whether it is a medoid.
     reach : ndarray of shape (n_boxes,)
         The largest radius in each box.
-    best : ndarray of shape (n_boxes,)
-        The position of the best candidate in each box, or -1; -2 where unknown.
+    top : ndarray of shape (n_boxes,)
+        The largest gain in each box.
+    dirty : ndarray of shape (n_boxes,)
+        Whether gains have changed since.
     """
 
     current: np.ndarray
     radius: np.ndarray
     nearest: np.ndarray
     gains: np.ndarray
-    picked: np.ndarray
     reach: np.ndarray
-    best: np.ndarray
+    top: np.ndarray
+    dirty: np.ndarray
 
 
-class Scratch(NamedTuple):
-    """Room for the numbers of one box.
+class Lists(NamedTuple):
+    """The candidates that each row gives to, once few enough are left.
 
     Parameters
     ----------
-    squares, scaled : ndarray of shape (BOX_ROWS,)
+    start, count : ndarray of shape (n_samples,)
+        Where the list of each row is.
+    who : ndarray of shape (n_entries,)
+        Candidates, int32.
+    units : ndarray of shape (n_entries,)
+        Their dissimilarities from the row, int32.
+    """
+
+    start: np.ndarray
+    count: np.ndarray
+    who: np.ndarray
+    units: np.ndarray
+
+
+class Scratch(NamedTuple):
+    """Room for what is computed in passing.
+
+    Parameters
+    ----------
+    squares, scaled : ndarray of shape (RUN_ROWS,)
         Squared distances, and distances, of the dtype of the rows.
-    units : ndarray of shape (BOX_ROWS,)
+    units : ndarray of shape (RUN_ROWS,)
         Dissimilarities, int32.
+    who : ndarray of shape (RUN_ROWS,)
+        Which rows of a run lie in a ball, int32.
+    runs : ndarray of shape (n_boxes, 2)
+        Starts and stops of runs of rows.
     new : ndarray of shape (BOX_ROWS,)
         Dissimilarities from the new medoid, int32.
     new_radius : ndarray of shape (BOX_ROWS,)
@@ -71,6 +100,8 @@ class Scratch(NamedTuple):
     squares: np.ndarray
     scaled: np.ndarray
     units: np.ndarray
+    who: np.ndarray
+    runs: np.ndarray
     new: np.ndarray
     new_radius: np.ndarray
     point: np.ndarray
@@ -112,12 +143,10 @@ def _scale(squares, size, measure, scaled):
 
 
 @compiled
-def _dissimilarities(columns, row, start, stop, measure, scratch):
-    """Dissimilarities of one row from others in turn, into ``scratch.units``."""
-    size = stop - start
+def _quantize(squares, size, measure, scratch):
+    """Dissimilarities of squared distances, into ``scratch.units``."""
     scaled, units = scratch.scaled, scratch.units
-    _squares(columns, row, start, stop, scratch.squares)
-    far = _scale(scratch.squares, size, measure, scaled)
+    far = _scale(squares, size, measure, scaled)
     if measure.linear:
         for j in range(size):
             units[j] = np.int32(min(np.float64(scaled[j]), 1.0) * UNIT + 0.5)
@@ -139,14 +168,14 @@ def _first_gains(columns, measure, scratch, gains):
     gains[:] = n_samples * UNIT
     for row in range(n_samples):
         total = 0
-        start = row + 1
-        while start < n_samples:
-            stop = min((start // BOX_ROWS + 1) * BOX_ROWS, n_samples)
-            _dissimilarities(columns, row, start, stop, measure, scratch)
+        for start in range(row + 1, n_samples, RUN_ROWS):
+            stop = min(start + RUN_ROWS, n_samples)
+            _squares(columns, row, start, stop, scratch.squares)
+            _quantize(scratch.squares, stop - start, measure, scratch)
+            part = gains[start:stop]
             for j in range(stop - start):
-                gains[start + j] -= scratch.units[j]
+                part[j] -= scratch.units[j]
                 total += scratch.units[j]
-            start = stop
         gains[row] -= total
 
 
@@ -155,28 +184,133 @@ def _gap(low, high, other_low, other_high):
     """Least squared distance between two boxes."""
     total = 0.0
     for feature in range(len(low)):
-        apart = max(low[feature] - other_high[feature], other_low[feature] - high[feature])
+        apart = max(
+            low[feature] - other_high[feature], other_low[feature] - high[feature]
+        )
         apart = max(apart, 0.0)
         total += apart * apart
     return total
 
 
 @compiled
-def _give(rows, row, reach, most, least, sign, near, measure, scratch, state):
-    """Add to the candidates around a row clip(most - q, 0, most - least), signed."""
-    n_samples = rows.columns.shape[1]
-    point, units = scratch.point, scratch.units
+def _runs(rows, row, ball, near, scratch):
+    """Runs of rows in boxes that a ball around a row meets; how many there are."""
+    point, runs = scratch.point, scratch.runs
     point[:] = rows.columns[:, row]
+    count = 0
     for box in near:
-        if _gap(point, point, rows.low[box], rows.high[box]) > reach:
+        if _gap(point, point, rows.low[box], rows.high[box]) > ball:
             continue
         start = box * BOX_ROWS
-        stop = min(start + BOX_ROWS, n_samples)
-        _dissimilarities(rows.columns, row, start, stop, measure, scratch)
-        gains = state.gains[start:stop]
-        for j in range(stop - start):
-            gains[j] += sign * min(max(most - units[j], 0), most - least)
-        state.best[box] = -2
+        stop = min(start + BOX_ROWS, rows.columns.shape[1])
+        joins = count > 0 and runs[count - 1, 1] == start
+        if joins and stop - runs[count - 1, 0] <= RUN_ROWS:
+            runs[count - 1, 1] = stop
+        else:
+            runs[count] = start, stop
+            count += 1
+    return count
+
+
+@compiled
+def _rows_in_ball(columns, row, run, ball, measure, scratch):
+    """Find the rows of a run in a ball around a row, and their dissimilarities."""
+    start, stop = run
+    squares, who = scratch.squares, scratch.who
+    _squares(columns, row, start, stop, squares)
+    found = 0
+    for j in range(stop - start):
+        square = squares[j]
+        squares[found] = square
+        who[found] = start + j
+        found += square <= ball
+    _quantize(squares, found, measure, scratch)
+    return found
+
+
+@compiled
+def _take(rows, row, old, new, near, slack, measure, scratch, state):
+    """Take from the candidates around a row what it no longer gives.
+
+    With its medoid at ``old`` it gave max(0, old - q) to a candidate at q.
+    """
+    ball = state.radius[row] * slack
+    for run in scratch.runs[: _runs(rows, row, ball, near, scratch)]:
+        found = _rows_in_ball(rows.columns, row, run, ball, measure, scratch)
+        for j in range(found):
+            units = min(max(scratch.units[j], new), old)
+            state.gains[scratch.who[j]] -= old - units
+        state.dirty[run[0] // BOX_ROWS : (run[1] - 1) // BOX_ROWS + 1] = True
+
+
+@compiled
+def _list_size(rows, near, slack, measure, scratch, state):
+    """Estimate the number of entries that lists would have, from a few rows."""
+    n_samples = rows.columns.shape[1]
+    step = max(1, n_samples // SAMPLED)
+    total = 0
+    for row in range(0, n_samples, step):
+        ball = state.radius[row] * slack
+        for run in scratch.runs[: _runs(rows, row, ball, near, scratch)]:
+            total += _rows_in_ball(rows.columns, row, run, ball, measure, scratch)
+    return total * step
+
+
+@compiled
+def _fill(rows, row, first, lists, near, slack, measure, scratch, state):
+    """Write the list of a row; returns its end, or -1 where room runs out."""
+    end = first
+    ball = state.radius[row] * slack
+    for run in scratch.runs[: _runs(rows, row, ball, near, scratch)]:
+        found = _rows_in_ball(rows.columns, row, run, ball, measure, scratch)
+        if end + found > len(lists.who):
+            return -1
+        for j in range(found):
+            lists.who[end] = scratch.who[j]
+            lists.units[end] = scratch.units[j]
+            end += scratch.units[j] < state.current[row]
+    lists.start[row] = first
+    lists.count[row] = end - first
+    return end
+
+
+@compiled
+def _new_lists(n_samples, size):
+    start = np.zeros(n_samples, np.int64)
+    count = np.zeros(n_samples, np.int64)
+    return Lists(start, count, np.empty(size, np.int32), np.empty(size, np.int32))
+
+
+@compiled
+def _make_lists(rows, slack, measure, scratch, state):
+    """Lists of the candidates nearer than the medoid; without entries if too many."""
+    n_samples = rows.columns.shape[1]
+    none = _new_lists(n_samples, 0)
+    near = np.arange(len(rows.low))
+    if _list_size(rows, near, slack, measure, scratch, state) > LISTED:
+        return none
+    lists = _new_lists(n_samples, min(LISTED * 5 // 4, n_samples**2 + BOX_ROWS))
+    end = 0
+    for row in range(n_samples):
+        end = _fill(rows, row, end, lists, near, slack, measure, scratch, state)
+        if end < 0:
+            return none
+    return lists
+
+
+@compiled
+def _take_listed(lists, row, old, new, state):
+    """Do the same by the row's list, and shorten the list."""
+    start = lists.start[row]
+    end = start
+    for entry in range(start, start + lists.count[row]):
+        who, units = lists.who[entry], lists.units[entry]
+        state.gains[who] -= old - max(units, new)
+        state.dirty[who // BOX_ROWS] = True
+        lists.who[end] = who
+        lists.units[end] = units
+        end += units < new
+    lists.count[row] = end - start
 
 
 @compiled
@@ -192,38 +326,30 @@ def _near_boxes(rows, box, reach, scratch):
 
 
 @compiled
-def _approach(rows, box, pick, first, measure, scratch, state):
-    """Measure a box's rows against a new medoid; how far do changes reach?"""
+def _approach(rows, box, pick, measure, scratch, state):
+    """Measure a box's rows against a new medoid; return how far changes reach."""
     start = box * BOX_ROWS
-    size = min(BOX_ROWS, rows.columns.shape[1] - start)
-    _dissimilarities(rows.columns, pick, start, start + size, measure, scratch)
+    stop = min(start + BOX_ROWS, rows.columns.shape[1])
+    _squares(rows.columns, pick, start, stop, scratch.squares)
+    _quantize(scratch.squares, stop - start, measure, scratch)
     reach = -1.0
-    for j in range(size):
+    for j in range(stop - start):
         scratch.new[j] = scratch.units[j]
         scratch.new_radius[j] = scratch.squares[j]
-        if first:
-            reach = max(reach, scratch.new_radius[j])
-        elif scratch.new[j] < state.current[start + j]:
+        if scratch.new[j] < state.current[start + j]:
             reach = max(reach, state.radius[start + j])
     return reach
 
 
 @compiled
-def _assign(rows, box, position, near, slack, measure, scratch, state):
+def _assign(rows, box, position, state, scratch):
     """Give a box's rows to the new medoid where it is nearer than theirs."""
     start = box * BOX_ROWS
-    size = min(BOX_ROWS, rows.columns.shape[1] - start)
     widest = 0.0
-    for j in range(size):
-        row, new, old = start + j, scratch.new[j], state.current[start + j]
-        if position == 0:
-            ball = scratch.new_radius[j] * slack
-            _give(rows, row, ball, new, 0, 1, near, measure, scratch, state)
-        elif new < old:
-            ball = state.radius[row] * slack
-            _give(rows, row, ball, old, new, -1, near, measure, scratch, state)
-        if position == 0 or new < old:
-            state.current[row] = new
+    for j in range(min(BOX_ROWS, rows.columns.shape[1] - start)):
+        row = start + j
+        if position == 0 or scratch.new[j] < state.current[row]:
+            state.current[row] = scratch.new[j]
             state.radius[row] = scratch.new_radius[j]
             state.nearest[row] = position
         widest = max(widest, state.radius[row])
@@ -231,45 +357,80 @@ def _assign(rows, box, position, near, slack, measure, scratch, state):
 
 
 @compiled
-def _add_medoid(rows, pick, position, slack, measure, scratch, state):
+def _update(rows, box, reach, lists, slack, measure, scratch, state):
+    """Take from all gains what a box's rows no longer give."""
+    start = box * BOX_ROWS
+    near = scratch.boxes[:0]
+    if len(lists.who) == 0:
+        near = _near_boxes(rows, box, reach * slack, scratch)
+    for j in range(min(BOX_ROWS, rows.columns.shape[1] - start)):
+        row, new, old = start + j, scratch.new[j], state.current[start + j]
+        if new < old and len(lists.who):
+            _take_listed(lists, row, old, new, state)
+        elif new < old:
+            _take(rows, row, old, new, near, slack, measure, scratch, state)
+
+
+@compiled
+def _add_medoid(rows, pick, position, lists, slack, measure, scratch, state):
     """Make a row a medoid, and bring all gains up to date."""
-    state.picked[pick] = True
-    state.best[pick // BOX_ROWS] = -2
-    first = position == 0
-    if first:  # without a medoid, rows gave to all: start again from nothing
-        state.gains[:] = 0
     point = rows.columns[:, pick].astype(np.float64)
     for box in range(len(rows.low)):
         gap = _gap(point, point, rows.low[box], rows.high[box])
         if gap > state.reach[box] * slack:
             continue
-        reach = _approach(rows, box, pick, first, measure, scratch, state)
-        if reach >= 0:
-            near = _near_boxes(rows, box, reach * slack, scratch)
-            _assign(rows, box, position, near, slack, measure, scratch, state)
+        reach = _approach(rows, box, pick, measure, scratch, state)
+        if position > 0 and reach >= 0:
+            _update(rows, box, reach, lists, slack, measure, scratch, state)
+        if position == 0 or reach >= 0:
+            _assign(rows, box, position, state, scratch)
 
 
 @compiled
-def _better(rows, state, row, other):
-    """Whether a candidate comes before another; -1 is none."""
-    if other < 0 or state.gains[row] != state.gains[other]:
-        return other < 0 or state.gains[row] > state.gains[other]
-    return rows.rows[row] < rows.rows[other]
+def _gains_after_first(columns, measure, scratch, state):
+    """Without a medoid, rows gave to all; with one, they give to what is nearer."""
+    n_samples = columns.shape[1]
+    state.gains[:] = 0
+    for row in range(n_samples):
+        own = state.current[row]
+        total = np.int64(own)
+        for start in range(row + 1, n_samples, RUN_ROWS):
+            stop = min(start + RUN_ROWS, n_samples)
+            _squares(columns, row, start, stop, scratch.squares)
+            _quantize(scratch.squares, stop - start, measure, scratch)
+            part, current = state.gains[start:stop], state.current[start:stop]
+            for j in range(stop - start):
+                part[j] += max(own - scratch.units[j], 0)
+                total += max(current[j] - scratch.units[j], 0)
+        state.gains[row] += total
+
+
+@compiled
+def _gains_from_lists(lists, state):
+    """Do the same by the lists."""
+    state.gains[:] = 0
+    for row in range(len(state.gains)):
+        current = state.current[row]
+        for entry in range(lists.start[row], lists.start[row] + lists.count[row]):
+            state.gains[lists.who[entry]] += current - lists.units[entry]
 
 
 @compiled
 def _best(rows, state):
     """The candidate of the largest gain; of several, that of the lowest index."""
-    best = -1
-    for box in range(len(state.best)):
-        if state.best[box] == -2:
-            state.best[box] = -1
+    for box in range(len(state.top)):
+        if state.dirty[box]:
+            state.dirty[box] = False
             start = box * BOX_ROWS
-            for row in range(start, min(start + BOX_ROWS, len(state.gains))):
-                if not state.picked[row] and _better(rows, state, row, state.best[box]):
-                    state.best[box] = row
-        if state.best[box] >= 0 and _better(rows, state, state.best[box], best):
-            best = state.best[box]
+            state.top[box] = state.gains[start : start + BOX_ROWS].max()
+    largest = state.top.max()
+    best = -1
+    for box in np.flatnonzero(state.top == largest):
+        start = box * BOX_ROWS
+        for row in range(start, min(start + BOX_ROWS, len(state.gains))):
+            first = best < 0 or rows.rows[row] < rows.rows[best]
+            if state.gains[row] == largest and first:
+                best = row
     return best
 
 
@@ -293,12 +454,52 @@ def _greedy(rows, n_medoids, lazy, slack, measure, scratch, state):
     places = np.argsort(rows.rows)
     heap = [(-state.gains[places[index]], -index) for index in range(len(places))]
     heapq.heapify(heap)
+    lists = _new_lists(len(places), 0)
     for position in range(n_medoids):
         pick = _pop(heap, places, state) if lazy else _best(rows, state)
         picks[position] = pick
         gains[position] = state.gains[pick]
-        _add_medoid(rows, pick, position, slack, measure, scratch, state)
+        _add_medoid(rows, pick, position, lists, slack, measure, scratch, state)
+        if len(lists.who) == 0 and position & (position + 1) == 0:
+            lists = _make_lists(rows, slack, measure, scratch, state)
+        if position == 0:
+            if len(lists.who):
+                _gains_from_lists(lists, state)
+            else:
+                _gains_after_first(rows.columns, measure, scratch, state)
+            state.dirty[:] = True
+        state.gains[pick] = PICKED
+        state.dirty[pick // BOX_ROWS] = True
     return picks, gains
+
+
+@compiled
+def _largest_square(columns, squares):
+    n_samples = columns.shape[1]
+    largest = squares[0] * 0
+    for row in range(n_samples):
+        for start in range(row + 1, n_samples, RUN_ROWS):
+            stop = min(start + RUN_ROWS, n_samples)
+            _squares(columns, row, start, stop, squares)
+            for j in range(stop - start):
+                largest = max(largest, squares[j])
+    return largest
+
+
+def largest_square(columns):
+    """Largest squared distance between rows.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n_features, n_samples)
+        The rows, transposed, float64 or float32.
+
+    Returns
+    -------
+    largest : floating
+        Of the dtype of ``columns``.
+    """
+    return _largest_square(columns, np.zeros(RUN_ROWS, dtype=columns.dtype))
 
 
 def select(columns, n_medoids, measure, order):
@@ -339,17 +540,19 @@ def _new_state(n_samples, n_boxes):
         radius=np.full(n_samples, np.inf),
         nearest=np.zeros(n_samples, dtype=np.intp),
         gains=np.zeros(n_samples, dtype=np.int64),
-        picked=np.zeros(n_samples, dtype=bool),
         reach=np.full(n_boxes, np.inf),
-        best=np.full(n_boxes, -2, dtype=np.intp),
+        top=np.zeros(n_boxes, dtype=np.int64),
+        dirty=np.ones(n_boxes, dtype=bool),
     )
 
 
 def _new_scratch(n_features, n_boxes, dtype):
     return Scratch(
-        squares=np.empty(BOX_ROWS, dtype=dtype),
-        scaled=np.empty(BOX_ROWS, dtype=dtype),
-        units=np.empty(BOX_ROWS, dtype=np.int32),
+        squares=np.empty(RUN_ROWS, dtype=dtype),
+        scaled=np.empty(RUN_ROWS, dtype=dtype),
+        units=np.empty(RUN_ROWS, dtype=np.int32),
+        who=np.empty(RUN_ROWS, dtype=np.int32),
+        runs=np.empty((n_boxes, 2), dtype=np.intp),
         new=np.empty(BOX_ROWS, dtype=np.int32),
         new_radius=np.empty(BOX_ROWS),
         point=np.empty(n_features),

@@ -7,6 +7,7 @@ from skpoison.coreset._dissimilarity import (
     all_dissimilarities,
     quantize,
     squared_distances,
+    tiles,
 )
 from skpoison.coreset._order import ORDERS
 
@@ -116,7 +117,28 @@ def select(columns, n_medoids, measure, order):
     def computed(rows):
         return quantize(squares_between(rows, slice(None)), measure)
 
-    if 4 * n_samples**2 > STORED_BYTES:
-        return greedy(computed, n_samples, n_medoids, order)
-    stored = all_dissimilarities(squares_between, n_samples, measure)
-    return greedy(stored.__getitem__, n_samples, n_medoids, order)
+    with np.errstate(over="ignore"):  # what is infinitely far is far
+        if 4 * n_samples**2 > STORED_BYTES:
+            return greedy(computed, n_samples, n_medoids, order)
+        stored = all_dissimilarities(squares_between, n_samples, measure)
+        return greedy(stored.__getitem__, n_samples, n_medoids, order)
+
+
+def largest_square(columns):
+    """Largest squared distance between rows.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n_features, n_samples)
+        The rows, transposed, float64 or float32.
+
+    Returns
+    -------
+    largest : floating
+        Of the dtype of ``columns``.
+    """
+    with np.errstate(over="ignore"):
+        return max(
+            squared_distances(columns, rows, others).max()
+            for rows, others in tiles(columns.shape[1])
+        )
