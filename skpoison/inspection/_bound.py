@@ -188,7 +188,7 @@ class BoundDisplay:
             for label, bound in with_percentiles(estimator, percentiles).items()
         }
         display = cls._of_curves(curves, X_test, y_test)
-        fitted = [curve.estimators[0] for curve in curves.values()]
+        fitted = [curve["estimators"][0] for curve in curves.values()]
         display.filtered_loss = unwrap([filtered_loss(b, X, y) for b in fitted])
         display.unfiltered_loss = without_attack(fitted[0], X, y).clean_loss_
         return display.plot(ax, name=name, **plot_kwargs)
@@ -231,7 +231,7 @@ class BoundDisplay:
         if X_test is not None:
             losses = [attack_test_losses(c, X_test, y_test) for c in found]
             columns["test_loss"] = unwrap(losses)
-        penalised = any(curve.estimators[0].rho is None for curve in found)
+        penalised = any(curve["estimators"][0].rho is None for curve in found)
         return cls(
             **columns,
             name=None if names == [None] else names,

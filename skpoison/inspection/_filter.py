@@ -6,7 +6,7 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 from ._plane import plane_of
-from ._regions import draw_region, section
+from ._regions import draw_region, drawable_sets, section
 from ._rows import groups_of, rows_of, subsample, two_classes
 from ._style import BLACK, BLUE, SMALL, VERMILION, YELLOW, axes_for
 
@@ -173,11 +173,10 @@ class FilterDisplay:
                 "on all rows at once, and there is no sphere and no slab to draw."
             )
         classes = two_classes(classes, filter.classes_)
+        sets = drawable_sets(filter.feasible_set(), classes)
         X, y, poison = rows_of(filter, X, y, poison_mask, classes)
         codes = (y == classes[1]).astype(np.intp)
         kept = filter.decision_function(X, y) >= 0
-        feasible = filter.feasible_set()
-        sets = [feasible[label] for label in classes]
         plane = plane_of(X, codes, np.array([rows.center for rows in sets]))
         chosen = subsample(poison, max_rows, check_random_state(random_state))
         display = cls(

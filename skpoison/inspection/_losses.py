@@ -149,7 +149,7 @@ def attack_test_losses(curve, X_test, y_test):
             mean_hinge(
                 X_test, y_test, bound, bound.poisoned_coef_, bound.poisoned_intercept_
             )
-            for bound in curve.estimators
+            for bound in curve["estimators"]
         ]
     )
 

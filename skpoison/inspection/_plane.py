@@ -81,10 +81,13 @@ def most_spread(X, codes, line):
     """
     spread = _within_classes(X, codes, line)
     start = _orthogonal(np.random.RandomState(0).normal(size=len(line)), line)
-    seen = np.linalg.norm(spread @ start)
-    if seen <= 1e-6 * np.abs(X).max() or min(X.shape) < 2:
+    seen = spread @ start
+    rounding = 1e3 * np.finfo(X.dtype).eps * np.sqrt(len(seen)) * abs(X).max()
+    if np.linalg.norm(seen) <= rounding:
         return start
-    _, _, found = svds(spread, k=1, v0=start, solver="arpack")
+    # ARPACK wants a start on the shorter side.
+    v0 = start if X.shape[0] >= X.shape[1] else seen
+    _, _, found = svds(spread, k=1, v0=v0.astype(X.dtype), solver="arpack")
     direction = _orthogonal(found[0].astype(np.float64), line)
     return direction * np.sign(direction[np.argmax(np.abs(direction))])
 

@@ -9,6 +9,36 @@ PARALLEL = 1e-9
 N_CORNERS = 361
 
 
+def drawable_sets(feasible, classes):
+    """Return the sets of two classes, if they are spheres and slabs.
+
+    Parameters
+    ----------
+    feasible : FeasibleSet
+        The sets of all classes.
+    classes : ndarray of shape (2,)
+        The labels.
+
+    Returns
+    -------
+    sets : list of SphereSlab
+        Their sets.
+
+    Raises
+    ------
+    TypeError
+        If a set is something else.
+    """
+    sets = [feasible[label] for label in classes]
+    for rows in sets:
+        if not isinstance(rows, SphereSlab):
+            raise TypeError(
+                "Spheres and slabs can be drawn, and their intersections; this "
+                f"filter's feasible set is of the type {type(rows).__name__}."
+            )
+    return sets
+
+
 def section(plane, sets):
     """Describe what a plane through the centres of two sets cuts out of them.
 
@@ -23,18 +53,7 @@ def section(plane, sets):
     -------
     parts : dict
         ``centers``, ``radii``, ``normals`` and ``limits``, as FilterDisplay has them.
-
-    Raises
-    ------
-    TypeError
-        If a set is no sphere and no slab.
     """
-    for rows in sets:
-        if not isinstance(rows, SphereSlab):
-            raise TypeError(
-                "Spheres and slabs can be drawn; the filter's feasible set is a "
-                f"{type(rows).__name__}."
-            )
     nowhere = np.zeros(2)
     return {
         "centers": np.array([plane.coordinates(rows.center) for rows in sets]),

@@ -81,6 +81,8 @@ def rows_of(filter_, X, y, poison_mask, classes):
         if not np.any(y == label):
             raise ValueError(f"y holds no rows of the class {label!r}.")
     rows = np.flatnonzero(np.isin(y, classes))
+    if len(rows) == len(y):
+        return X, y, mask  # all of them: no copy
     return X[rows], y[rows], mask[rows]
 
 
