@@ -37,7 +37,20 @@ class Attack(NamedTuple):
 
 
 def n_poison_rows(epsilon, n_rows):
-    """Return how many whole rows a share epsilon of the clean rows is."""
+    """Return how many whole rows a share of the clean rows is.
+
+    Parameters
+    ----------
+    epsilon : float
+        The share.
+    n_rows : int
+        Number of clean rows.
+
+    Returns
+    -------
+    n_poison : int
+        Rounded down: rounding up would break the certificate.
+    """
     return int(np.floor(epsilon * n_rows + 1e-9))
 
 

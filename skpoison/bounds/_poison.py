@@ -161,7 +161,18 @@ class PoisonTerm:
 
 
 def project_on_shares(q):
-    """Project onto the shares: ``beta >= 0, sum(beta) <= 1``."""
+    """Project onto the shares: ``beta >= 0, sum(beta) <= 1``.
+
+    Parameters
+    ----------
+    q : ndarray of shape (n_sets,)
+        What to project.
+
+    Returns
+    -------
+    beta : ndarray of shape (n_sets,)
+        The nearest shares.
+    """
     beta = np.maximum(q, 0.0)
     if beta.sum() <= 1.0:
         return beta
@@ -172,7 +183,18 @@ def project_on_shares(q):
 
 
 def shares_jacobian(beta):
-    """Return the Jacobian of the projection onto the shares: an idempotent matrix."""
+    """Return the Jacobian of the projection onto the shares.
+
+    Parameters
+    ----------
+    beta : ndarray of shape (n_sets,)
+        Projected shares.
+
+    Returns
+    -------
+    jacobian : ndarray of shape (n_sets, n_sets)
+        An idempotent matrix.
+    """
     positive = (beta > 0).astype(np.float64)
     jacobian = np.diag(positive)
     if beta.sum() >= 1.0 - 1e-12:

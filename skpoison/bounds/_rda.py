@@ -20,8 +20,9 @@ CHECK_EVERY = 100
 class WorstRow:
     """The inner problem: the feasible row of largest loss, solved by cvxpy.
 
-    In coordinates along the slab's direction and along the rest of the linear
-    function, every set is a disc cut by a strip, whatever the number of features.
+    Parametrised once, solved at every step. In coordinates along the slab's
+    direction and along the rest of the linear function, every set is a disc cut by a
+    strip, whatever the number of features.
     """
 
     def __init__(self):

@@ -138,7 +138,26 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(piece, center, damping, theta, margins):
-    """Evaluate the smooth function at theta, whose margins are given."""
+    """Evaluate the smooth function.
+
+    Parameters
+    ----------
+    piece : Piece
+        Rows, attacker and learner.
+    center : State
+        Centre of the proximal terms, and their weights.
+    damping : float
+        Weight of the proximal term on the parameters.
+    theta : ndarray of shape (dim,)
+        Where.
+    margins : ndarray of shape (n_rows,)
+        ``1 - score`` of the rows there.
+
+    Returns
+    -------
+    at : Evaluation
+        Value and answers.
+    """
     duals = np.clip(center.duals + margins / center.row_width, 0.0, 1.0)
     moved = duals - center.duals
     loss = duals * margins - (0.5 * center.row_width) * moved * moved
@@ -157,18 +176,67 @@ def evaluate(piece, center, damping, theta, margins):
 
 
 def pull(piece, duals, poison):
-    """Return the weighted sum of signed rows and poison: the dual's vector z."""
+    """Return the weighted sum of signed rows and poison: the dual's vector z.
+
+    Parameters
+    ----------
+    piece : Piece
+        Rows and attacker.
+    duals : ndarray of shape (n_rows,)
+        Share of its weight with which each row pulls.
+    poison : PoisonPoints
+        The attacker's points.
+
+    Returns
+    -------
+    z : ndarray of shape (dim,)
+        The sum.
+    """
     rows = piece.rows.combine(piece.weights * duals) + piece.linear
     return rows + poison_pull(piece.poison, poison)
 
 
 def poison_pull(term, poison):
-    """Return the poison's part of the dual's vector."""
+    """Return the poison's part of the dual's vector.
+
+    Parameters
+    ----------
+    term : PoisonTerm
+        The attacker.
+    poison : PoisonPoints
+        His points.
+
+    Returns
+    -------
+    z : ndarray of shape (dim,)
+        The weighted sum of his signed rows.
+    """
     return -(term.epsilon * poison.beta) @ term.gradients(poison.points)
 
 
 def gaps_at(piece, theta, margins, duals, poison, z):
-    """Return the parts of the duality gap between theta and a dual point."""
+    """Return the parts of the duality gap between parameters and a dual point.
+
+    Parameters
+    ----------
+    piece : Piece
+        Rows, attacker and learner.
+    theta : ndarray of shape (dim,)
+        The parameters.
+    margins : ndarray of shape (n_rows,)
+        ``1 - score`` of the rows at `theta`.
+    duals : ndarray of shape (n_rows,)
+        The dual point's rows.
+    poison : PoisonPoints
+        The dual point's poison.
+    z : ndarray of shape (dim,)
+        What :func:`pull` returns for the dual point.
+
+    Returns
+    -------
+    gaps : Gaps
+        Three parts, none of them negative, and the bound at `theta`.
+    """
     largest = piece.poison.largest_loss(theta)
     reached = float(poison.beta @ piece.poison.losses_at(theta, poison.points))
     hinge = np.maximum(margins, 0.0)
@@ -189,7 +257,30 @@ def gaps_at(piece, theta, margins, duals, poison, z):
 
 
 def newton_step(piece, center, damping, at, theta, gradient, shift, norm_tol):
-    """Return the step to the quadratic model's minimum within the learner's ball."""
+    """Return the step to the quadratic model's minimum within the learner's ball.
+
+    Parameters
+    ----------
+    piece : Piece
+        Rows, attacker and learner.
+    center : State
+        Centre of the proximal terms, and their weights.
+    damping : float
+        Weight of the proximal term on the parameters.
+    at : Evaluation
+        The smooth function at `theta`.
+    theta, gradient : ndarray of shape (dim,)
+        Where, and the smooth function's gradient there.
+    shift, norm_tol : float
+        As for :func:`step_in_ball`.
+
+    Returns
+    -------
+    step : ndarray of shape (dim,)
+        The step.
+    shift : float
+        Multiplier of the norm.
+    """
     nu = center.point_width / piece.poison.squared_radius
     identity, vectors, vector_weights = piece.poison.curvature(
         at.poison, center.share_width, nu
@@ -217,8 +308,31 @@ def newton_step(piece, center, damping, at, theta, gradient, shift, norm_tol):
 def line_search(piece, center, damping, theta, at, step, slope):
     """Find where the smooth function stops falling along a step, roughly.
 
-    Returns the length, the parameters and the evaluation there, which is None if
-    nothing lower was found.
+    Parameters
+    ----------
+    piece : Piece
+        Rows, attacker and learner.
+    center : State
+        Centre of the proximal terms, and their weights.
+    damping : float
+        Weight of the proximal term on the parameters.
+    theta : ndarray of shape (dim,)
+        Where the step starts.
+    at : Evaluation
+        The smooth function there.
+    step : ndarray of shape (dim,)
+        The whole step.
+    slope : float
+        Derivative along the step where it starts, negative.
+
+    Returns
+    -------
+    length : float
+        Share of the step that was taken.
+    theta : ndarray of shape (dim,)
+        Where it led.
+    there : Evaluation or None
+        The smooth function there; None if nothing lower was found.
     """
     scores = piece.rows.scores(step)
     inside, outside, length = 0.0, 1.0, 1.0
@@ -327,7 +441,22 @@ def _damping(piece, state, target):
 
 
 def adapt_widths(state, gaps, former, target):
-    """Change the proximal weights by how fast each part of the gap shrinks."""
+    """Change the proximal weights by how fast each part of the gap shrinks.
+
+    Parameters
+    ----------
+    state : State
+        The iterate.
+    gaps, former : Gaps
+        Parts of the gap now and one round before.
+    target : float
+        Duality gap that is wanted in the end.
+
+    Returns
+    -------
+    state : State
+        The iterate with new weights.
+    """
     if gaps.learner > max(gaps.rows + gaps.poison, 0.5 * target):
         # Newton's method did not get to the minimum: smooth more.
         rows = poison = WIDENING

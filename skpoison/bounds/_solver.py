@@ -116,7 +116,7 @@ def solve(problem, *, tol, max_iter, rng, start=None, monitor=None):
     n_band = _first_band(problem)
     while best is None or not (best.converged or n_iter >= max_iter):
         former, theta = best, state.theta
-        band = nearest_to_margin(state.margins, n_band)
+        band = _nearest_to_margin(state.margins, n_band)
         steps_left = max(max_iter - n_iter, 1)
         refined, n_steps = _refine(problem, state, band, tol, steps_left)
         n_iter += n_steps
@@ -165,7 +165,7 @@ def _first_state(problem, tol, max_iter, rng):
     return replace(state, duals=None), n_iter
 
 
-def nearest_to_margin(margins, size):
+def _nearest_to_margin(margins, size):
     """Return the sorted indices of the rows nearest to the kink of their loss."""
     if size >= len(margins):
         return np.arange(len(margins))
@@ -262,7 +262,22 @@ def _check(problem, state, best, n_iter, n_band, tol, monitor):
 
 
 def upper_value(problem, theta, margins):
-    """Return the bound's value at parameters whose margins are given."""
+    """Return the bound's value at given parameters.
+
+    Parameters
+    ----------
+    problem : Problem
+        Rows, attacker and learner.
+    theta : ndarray of shape (dim,)
+        The parameters.
+    margins : ndarray of shape (n_rows,)
+        ``1 - score`` of every row there.
+
+    Returns
+    -------
+    upper : float
+        A valid upper bound if the learner admits `theta`.
+    """
     return (
         float(problem.weights @ np.maximum(margins, 0.0))
         + problem.poison.epsilon * problem.poison.largest_loss(theta)
@@ -271,7 +286,24 @@ def upper_value(problem, theta, margins):
 
 
 def dual_value(problem, duals, poison, z):
-    """Return the lower bound of a dual point whose weighted sum of rows is z."""
+    """Return the value of a dual point: a valid lower bound.
+
+    Parameters
+    ----------
+    problem : Problem
+        Rows, attacker and learner.
+    duals : ndarray of shape (n_rows,)
+        Share of its weight with which each row pulls, between 0 and 1.
+    poison : PoisonPoints
+        Weighted points of the feasible sets.
+    z : ndarray of shape (dim,)
+        Weighted sum of signed rows and poison.
+
+    Returns
+    -------
+    lower : float
+        ``sum(alpha) + epsilon sum(beta)`` less the regulariser's conjugate at `z`.
+    """
     mass = float(problem.weights @ duals)
     mass += problem.poison.epsilon * float(poison.beta.sum())
     return mass - problem.learner.conjugate(z)

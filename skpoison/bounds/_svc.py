@@ -164,7 +164,17 @@ def progress_monitor(estimator, context):
 
 
 def warn_if_short(found, problem, tol):
-    """Warn when a solver stopped before its tolerance."""
+    """Warn when a solver stopped before its tolerance.
+
+    Parameters
+    ----------
+    found : Solution
+        What it found.
+    problem : Problem
+        What it solved.
+    tol : float
+        The tolerance.
+    """
     if found.converged:
         return
     warnings.warn(
