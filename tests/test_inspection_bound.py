@@ -178,7 +178,7 @@ def test_costs_without_attack_are_those_of_linear_svc(data):
     np.testing.assert_allclose(drawn, losses, atol=2e-5)
     assert display.lines_[0]["filtered_loss"].get_xydata().tolist() == [[0, drawn[0]]]
     assert set(display.unfiltered_line_.get_ydata()) == {drawn[1]}
-    assert display.ax_.texts[0].get_text() == "no filter, no attack"
+    assert legend_texts(display)[-2:] == ["filter, no attack", "no filter, no attack"]
     assert display.ax_.get_ylabel() == "Hinge loss (of bounds: + penalty)"
 
 
@@ -219,10 +219,13 @@ def test_axes_and_styles_of_the_caller_are_used(curves):
 
 
 @pytest.mark.parametrize("size", [(3.5, 2.6), (6.4, 4.8)])
-def test_the_legend_fits_above_the_curves(curves, curve, size):
+def test_the_legend_fits_above_the_curves(curves, curve, data, size):
     for drawn in (curve, curves):
         figure, ax = plt.subplots(figsize=size, layout="constrained")
-        display = BoundDisplay.from_curve(drawn, ax=ax)
+        display = BoundDisplay.from_curve(drawn, X_test=data[2], y_test=data[3])
+        display.filtered_loss = [0.3] * len(display.lines_)
+        display.unfiltered_loss = 0.2
+        display.plot(ax)
         figure.canvas.draw()
         inside = ax.get_window_extent()
         legend = ax.get_legend().get_window_extent()

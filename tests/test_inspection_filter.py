@@ -169,6 +169,29 @@ def test_sphere_alone_and_slab_alone():
     np.testing.assert_array_equal(sphere.normals, 0.0)
 
 
+def test_rows_far_outside_are_counted_in_the_picture_and_shown_on_demand():
+    X, y = blobs()
+    filter_ = both(100).fit(X, y)
+    near = FilterDisplay.from_estimator(filter_, X, y)
+    assert (near.n_beyond_, len(near.ax_.texts)) == (0, 0)
+    X[:3] += 300.0
+    display = FilterDisplay.from_estimator(filter_, X, y)
+    assert display.n_beyond_ == 3
+    assert [text.get_text() for text in display.ax_.texts] == ["3 rows outside"]
+    low, high = np.transpose([display.ax_.get_xlim(), display.ax_.get_ylim()])
+    within = np.all(
+        (low <= display.coordinates) & (display.coordinates <= high), axis=1
+    )
+    np.testing.assert_array_equal(np.flatnonzero(~within), [0, 1, 2])
+    reach = np.max(np.abs(display.centers) + display.radii[:, None])
+    assert np.max(np.abs([low, high])) < 2 * reach
+    assert np.all(low < (display.centers - display.radii[:, None]).min(axis=0))
+    assert np.all(high > (display.centers + display.radii[:, None]).max(axis=0))
+    display.plot(whole=True)
+    assert (display.n_beyond_, len(display.ax_.texts)) == (0, 0)
+    assert display.ax_.get_xlim()[1] > 200 or display.ax_.get_ylim()[1] > 200
+
+
 def test_a_subsample_is_the_same_each_time_and_never_loses_poison():
     X, y = blobs(n_rows=400)
     filter_, mask = both().fit(X, y), np.arange(400) < 30

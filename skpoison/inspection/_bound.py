@@ -10,7 +10,6 @@ from ._lines import (
     draw_band,
     draw_curve,
     draw_legend,
-    draw_unfiltered,
 )
 from ._losses import (
     attack_test_losses,
@@ -20,7 +19,7 @@ from ._losses import (
     with_percentiles,
     without_attack,
 )
-from ._style import axes_for
+from ._style import GREY, axes_for
 
 EPSILONS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3)
 COLUMNS = ("epsilon", "upper_bound", "lower_bound", "attack_loss", "clean_loss")
@@ -294,9 +293,10 @@ class BoundDisplay:
         ]
         self.unfiltered_line_ = None
         if self.unfiltered_loss is not None and "unfiltered_loss" not in hidden:
-            self.unfiltered_line_ = draw_unfiltered(ax, self.unfiltered_loss)
+            look = {"color": GREY, "linewidth": 0.8, "zorder": 1}
+            self.unfiltered_line_ = ax.axhline(self.unfiltered_loss, **look)
         ax.set(xlabel="Poison rows per clean row, ε", ylabel=self.loss_name)
-        draw_legend(ax, self.lines_, names)
+        draw_legend(ax, self.lines_, names, self.unfiltered_line_)
         return self
 
     def _checked(self, name, curve_kwargs, hidden):

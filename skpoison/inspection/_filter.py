@@ -6,7 +6,7 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 from ._plane import plane_of
-from ._regions import draw_region, drawable_sets, section
+from ._regions import draw_region, draw_view, drawable_sets, section, view_box
 from ._rows import groups_of, rows_of, subsample, two_classes
 from ._style import BLACK, BLUE, SMALL, VERMILION, YELLOW, axes_for
 
@@ -57,6 +57,8 @@ class FilterDisplay:
         For each class, the region within sphere and slab; None without sphere.
     boundaries_ : list of list of matplotlib Line2D
         For each class, circle and edges of the slab.
+    n_beyond_ : int
+        How many of the rows lie outside the picture, which says so.
     ax_ : matplotlib Axes
         Axes with the picture.
     figure_ : matplotlib Figure
@@ -189,13 +191,16 @@ class FilterDisplay:
         )
         return display.plot(ax, **plot_kwargs)
 
-    def plot(self, ax=None, *, row_kwargs=None, region_kwargs=None):
+    def plot(self, ax=None, *, whole=False, row_kwargs=None, region_kwargs=None):
         """Draw the rows, the sphere and the slab.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a figure.
+        whole : bool, default=False
+            Whether to show all rows, however far away. Otherwise the picture ends
+            somewhat beyond the spheres, and says how many rows lie outside it.
         row_kwargs : dict, default=None
             Passed to matplotlib's `scatter` for rows that are no poison.
         region_kwargs : dict, default=None
@@ -235,6 +240,8 @@ class FilterDisplay:
             ylabel="Orthogonal, most spread",
             aspect="equal",
         )
+        box = None if whole else view_box(self.centers, self.radii, coordinates)
+        self.n_beyond_ = draw_view(ax, box, coordinates)
         _draw_legend(ax, self.rows_)
         return self
 

@@ -128,36 +128,7 @@ def draw_band(ax, curve, line, kwargs):
     )
 
 
-def draw_unfiltered(ax, loss):
-    """Draw the loss without filter and without attack, and say below what it is.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes
-        Axes to draw on.
-    loss : float
-        The loss. No curve of bounds on training loss goes below it.
-
-    Returns
-    -------
-    line : matplotlib Line2D
-        The line.
-    """
-    ax.annotate(
-        UNFILTERED,
-        (1.0, loss),
-        (-3.0, -2.0),
-        xycoords=("axes fraction", "data"),
-        textcoords="offset points",
-        ha="right",
-        va="top",
-        color=GREY,
-        fontsize=SMALL,
-    )
-    return ax.axhline(loss, color=GREY, linewidth=0.8, zorder=1)
-
-
-def draw_legend(ax, curves, names):
+def draw_legend(ax, curves, names, unfiltered):
     """Draw the legend above the curves, and make room for it there.
 
     Parameters
@@ -168,6 +139,8 @@ def draw_legend(ax, curves, names):
         For each curve, the lines by quantity.
     names : list of str or None
         The curves' names.
+    unfiltered : matplotlib Line2D or None
+        The loss without filter and without attack.
 
     Returns
     -------
@@ -175,6 +148,8 @@ def draw_legend(ax, curves, names):
         The legend.
     """
     handles = _name_handles(curves, names) + _quantity_handles(curves)
+    if unfiltered is not None:
+        handles.append((unfiltered, UNFILTERED))
     artists, labels = zip(*handles, strict=True)
     legend = ax.legend(
         artists,

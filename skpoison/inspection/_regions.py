@@ -4,9 +4,14 @@ import numpy as np
 
 from skpoison.feasible import SphereSlab
 
+from ._style import SMALL
+
 # Slabs that are nearly parallel to the plane do not cut it anywhere near.
 PARALLEL = 1e-9
 N_CORNERS = 361
+# Of the larger radius: how far beyond the spheres a picture goes, and the room that
+# there is around them in any case.
+MARGIN, PAD = 1.0, 0.1
 
 
 def drawable_sets(feasible, classes):
@@ -160,3 +165,59 @@ def _draw_edges(ax, center, radius, normal, limits, color):
             ends = np.array([middle - half * along, middle + half * along])
             lines += ax.plot(*ends.T, **look)
     return lines
+
+
+def view_box(centers, radii, coordinates):
+    """Return what a picture must show: spheres, and rows that are not far from them.
+
+    Parameters
+    ----------
+    centers : ndarray of shape (2, 2)
+        The centroids.
+    radii : ndarray of shape (2,)
+        The radii.
+    coordinates : ndarray of shape (n_rows, 2)
+        The rows.
+
+    Returns
+    -------
+    box : ndarray of shape (2, 2) or None
+        Lower left and upper right corner; None, for everything, without spheres.
+    """
+    if not np.all(np.isfinite(radii)):
+        return None
+    reach = np.asarray(radii)[:, np.newaxis]
+    margin, pad = MARGIN * np.max(reach), PAD * np.max(reach)
+    low, high = np.min(centers - reach, axis=0), np.max(centers + reach, axis=0)
+    low = np.clip(coordinates.min(axis=0) - pad, low - margin, low - pad)
+    high = np.clip(coordinates.max(axis=0) + pad, high + pad, high + margin)
+    return np.array([low, high])
+
+
+def draw_view(ax, box, coordinates):
+    """Cut the picture at a box, and say in it how many rows lie outside.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Axes to draw on.
+    box : ndarray of shape (2, 2) or None
+        Lower left and upper right corner; None leaves the axes as they are.
+    coordinates : ndarray of shape (n_rows, 2)
+        The rows.
+
+    Returns
+    -------
+    n_beyond : int
+        How many rows lie outside.
+    """
+    if box is None or not np.all(np.ptp(box, axis=0) > 0):
+        return 0
+    ax.set(xlim=box[:, 0], ylim=box[:, 1])
+    outside = np.any((coordinates < box[0]) | (coordinates > box[1]), axis=1)
+    n_beyond = int(outside.sum())
+    if n_beyond:
+        text = f"{n_beyond} row{'s' * (n_beyond > 1)} outside"
+        where = {"transform": ax.transAxes, "ha": "left", "va": "bottom"}
+        ax.text(0.02, 0.02, text, fontsize=SMALL, **where)
+    return n_beyond
