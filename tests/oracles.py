@@ -35,6 +35,14 @@ def conic_bound(X, signs, sets, epsilon, *, rho=None, C=None):
     return solve_cone(problem)
 
 
+def conic_penalised_loss(X, signs, *, n_clean, C):
+    """The least objective of a penalised hinge-loss classifier, per clean row."""
+    w, b = cp.Variable(X.shape[1]), cp.Variable()
+    hinge = cp.sum(cp.pos(1 - cp.multiply(signs, X @ w + b))) / n_clean
+    penalty = (cp.sum_squares(w) + cp.square(b)) / (2 * C * n_clean)
+    return solve_cone(cp.Problem(cp.Minimize(hinge + penalty)))
+
+
 def solve_cone(problem):
     """Solve by the interior-point solver as exactly as it can."""
     for tol in (1e-10, 1e-8, 1e-7):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import KINDS, labelled_rows, training_loss
+from oracles import KINDS, conic_penalised_loss, labelled_rows, training_loss
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
@@ -46,22 +46,19 @@ def fitted_bound(seed, kind, gap, epsilon, learner, percentile):
 
 
 def retrained_loss(X, y, X_poison, y_poison, learner):
-    """Train the learner anew with scikit-learn's interface; its own objective."""
+    """Train the learner anew; its own objective, counted per clean row."""
     rows, labels = np.vstack([X, X_poison]), np.append(y, y_poison)
-    if "rho" in learner:
-        svc = NormConstrainedSVC(learner["rho"], tol=1e-6).fit(rows, labels)
-    else:
-        svc = _penalised(rows, labels, learner["C"])
     signs = 2.0 * labels - 1.0
-    return training_loss(
-        rows, signs, svc.coef_[0], svc.intercept_[0], n_clean=len(X), C=learner.get("C")
-    )
+    if "C" in learner:
+        return conic_penalised_loss(rows, signs, n_clean=len(X), C=learner["C"])
+    svc = NormConstrainedSVC(learner["rho"], tol=1e-6).fit(rows, labels)
+    return training_loss(rows, signs, svc.coef_[0], svc.intercept_[0], n_clean=len(X))
 
 
 def _penalised(X, y, C):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        svc = LinearSVC(loss="hinge", C=C, tol=1e-8, max_iter=100_000, random_state=0)
+        svc = LinearSVC(loss="hinge", C=C, tol=1e-8, max_iter=5000, random_state=0)
         return svc.fit(X, y)
 
 
@@ -117,6 +114,10 @@ def test_a_refined_attack_does_not_exceed_the_upper_bound(problem):
             n_clean=len(X),
             C=learner.get("C"),
         )
+        if "C" in learner and loss > bound.upper_bound_:
+            # The trained classifier may be short of its optimum: ask an exact solver.
+            signs = 2.0 * labels - 1.0
+            loss = conic_penalised_loss(rows, signs, n_clean=len(X), C=learner["C"])
         assert loss <= bound.upper_bound_ * (1 + 2e-4) + 1e-7
         label = bound.classes_[step % 2]
         sign = 2.0 * label - 1.0
