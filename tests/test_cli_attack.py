@@ -66,10 +66,12 @@ def test_rows_are_those_of_the_estimator(tmp_path):
     assert numbers["attack_loss"] <= numbers["upper_bound"]
 
 
+@pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("scale", ["none", "standard", "maxabs"])
-def test_all_poison_rows_pass_the_filter_of_the_clean_rows(tmp_path, scale):
+def test_all_poison_rows_pass_the_filter_of_the_clean_rows(tmp_path, scale, seed):
     X, y = blobs()
-    path = write_csv(tmp_path / "rows.csv", X * [1, 50, 1e-3], y)
+    X = X * np.exp(np.random.default_rng(seed).normal(size=3)) + seed
+    path = write_csv(tmp_path / "rows.csv", X, y)
     out = tmp_path / "poison.csv"
     common = ["--target", "kind", "--scale", scale]
     invoke("attack", path, *common, "-e", 0.3, "-o", out)

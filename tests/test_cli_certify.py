@@ -116,20 +116,26 @@ def test_cost_of_the_filter_is_that_of_linear_svc(tmp_path):
         )
 
 
-def test_attack_columns_are_those_of_the_retrained_learner(tmp_path):
+@pytest.mark.parametrize("epsilon", [0.06, 0.2])
+def test_attack_columns_are_those_of_the_retrained_learner(tmp_path, epsilon):
     X, y = blobs(400)
-    train = write_csv(tmp_path / "train.csv", X[:300], y[:300])
-    test = write_csv(tmp_path / "test.csv", X[300:], y[300:])
-    row = numbers_of(train, "--test", test, "-e", 0.2, "--tol", 1e-6)["bounds"][0]
-    bound = CertifiedBound(epsilon=0.2, tol=1e-6, random_state=0).fit(X[:300], y[:300])
-    attack = bound.attack_
-    svc = LinearSVC(loss="hinge", tol=1e-10, max_iter=10**6, random_state=0).fit(
-        np.vstack([X[:300], np.repeat(attack.X, attack.n_copies, axis=0)]),
-        np.concatenate([y[:300], np.repeat(attack.y, attack.n_copies)]),
+    n_train = 40  # so few that whole rows make the learner another one
+    rest = X[n_train:], y[n_train:]
+    train = write_csv(tmp_path / "train.csv", X[:n_train], y[:n_train])
+    test = write_csv(tmp_path / "test.csv", *rest)
+    row = numbers_of(train, "--test", test, "-e", epsilon, "--tol", 1e-7)["bounds"][0]
+    bound = CertifiedBound(epsilon=epsilon, tol=1e-7, random_state=0)
+    attack = bound.fit(X[:n_train], y[:n_train]).attack_
+    svc = LinearSVC(loss="hinge", tol=1e-9, max_iter=10**7, random_state=0).fit(
+        np.vstack([X[:n_train], np.repeat(attack.X, attack.n_copies, axis=0)]),
+        np.concatenate([y[:n_train], np.repeat(attack.y, attack.n_copies)]),
     )
-    assert row["attack_test_loss"] == pytest.approx(
-        hinge(svc, X[300:], y[300:]), abs=5e-3
-    )
+    assert row["attack_test_loss"] == pytest.approx(hinge(svc, *rest), rel=1e-3)
+    assert row["attack_test_error"] == pytest.approx(1 - svc.score(*rest), abs=0.006)
+    if epsilon == 0.06:
+        assert abs(hinge(bound, *rest) - hinge(svc, *rest)) > 10 * 1e-3 * hinge(
+            svc, *rest
+        )
 
 
 def cells_of_bounds(output):

@@ -263,6 +263,7 @@ def test_outputs_that_cannot_be(csv, tmp_path):
     out.write_text("precious")
     assert "--force" in fail(csv, "-o", out)
     assert "--force" in fail(csv, "-o", tmp_path / "new.csv", "-r", out)
+    assert "--force" in fail(csv, "-o", tmp_path / "new.csv", "--json", out)
     assert not (tmp_path / "new.csv").exists()
     assert out.read_text() == "precious"
     assert "same place" in fail(csv, "-o", "-", "-r", "-")

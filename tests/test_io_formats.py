@@ -294,6 +294,14 @@ def test_text_may_hold_line_breaks_and_delimiters(tmp_path):
     assert encoder.names == [f"note:{w}" for w in "five four one three two".split()]
 
 
+def test_line_breaks_in_cells_do_not_depend_on_where_they_fall(tmp_path):
+    # Long enough to be read in several blocks, whose ends fall anywhere.
+    rows = "".join(f'"{"x" * (i % 7)}\n{i % 3}",{i % 2}\n' for i in range(700_000))
+    data = table(tmp_path, "note,y\n" + rows)
+    assert len(data) == 700_000
+    assert data.labels.codes.tolist() == [0, 1] * 350_000
+
+
 def test_many_categories_are_sparse_and_few_are_dense(tmp_path):
     rows = "".join(f"{i},k{i % 50},{i % 2}\n" for i in range(200))
     many = matrix(table(tmp_path, "a,c,y\n" + rows))
