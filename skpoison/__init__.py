@@ -15,11 +15,12 @@ _HOMES = {
     "FilteredClassifier": "skpoison.meta",
     "FilteredRegressor": "skpoison.meta",
     "DropOutliers": "skpoison.meta",
+    "PoisonedClassifier": "skpoison.meta",
     "CertifiedBound": "skpoison.bounds",
     "NormConstrainedSVC": "skpoison.bounds",
     "bound_curve": "skpoison.bounds",
 }
-_SUBPACKAGES = ("bounds", "exceptions", "feasible", "filters", "meta")
+_SUBPACKAGES = ("attacks", "bounds", "exceptions", "feasible", "filters", "meta")
 
 __all__ = [
     "__version__",

@@ -10,9 +10,11 @@ from skpoison import (
     FilteredRegressor,
     FilterIntersection,
     NormConstrainedSVC,
+    PoisonedClassifier,
     SlabFilter,
     SphereFilter,
 )
+from skpoison.attacks import LabelFlipAttack, MinMaxAttack
 from skpoison.filters import (
     FilterUnion,
     LossFilter,
@@ -39,6 +41,9 @@ INSTANCES = [
     DropOutliers(),
     CertifiedBound(),
     NormConstrainedSVC(),
+    LabelFlipAttack(epsilon=0.2),
+    MinMaxAttack(),
+    PoisonedClassifier(LabelFlipAttack(epsilon=0.2, random_state=0)),
 ]
 
 _REPLACES = "fit_transform replaces rejected training rows; transform leaves new rows"

@@ -1,6 +1,14 @@
-"""Filters around estimators."""
+"""Filters and attacks around estimators."""
 
 from skpoison.meta._filtered import FilteredClassifier, FilteredRegressor
+from skpoison.meta._poisoned import PoisonedClassifier
 from skpoison.meta._sampler import DropOutliers
+from skpoison.meta._trusted import TrustedKFold
 
-__all__ = ["DropOutliers", "FilteredClassifier", "FilteredRegressor"]
+__all__ = [
+    "DropOutliers",
+    "FilteredClassifier",
+    "FilteredRegressor",
+    "PoisonedClassifier",
+    "TrustedKFold",
+]

@@ -1,0 +1,135 @@
+"""Which labels to flip: alternately train, and choose flips by a linear program."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from skpoison.attacks._learners import train_hinge
+
+
+class Flips(NamedTuple):
+    """Chosen flips.
+
+    Parameters
+    ----------
+    copies : ndarray of shape (n_candidates,), dtype=int
+        How often each candidate is sent.
+    objective : list of float
+        Clean rows' mean hinge loss under the learner trained with the flips, in each
+        round; the flips are those of the largest.
+    """
+
+    copies: np.ndarray
+    objective: list
+
+
+def choose_flips(gains, total):
+    """Solve the linear program: the flips with the largest sum of gains.
+
+    It maximises ``gains @ copies`` over copies that sum to the total, none more than
+    one above another's lot: candidates are sent once each before any is sent twice.
+
+    Parameters
+    ----------
+    gains : ndarray of shape (n_candidates,)
+        What a copy of each candidate is worth.
+    total : int
+        Number of copies.
+
+    Returns
+    -------
+    copies : ndarray of shape (n_candidates,), dtype=int
+        A solution at a vertex: whole numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> choose_flips(np.array([0.5, 2.0, 1.0]), 2)
+    array([0, 1, 1])
+    >>> choose_flips(np.array([0.5, 2.0, 1.0]), 4)
+    array([1, 2, 1])
+    """
+    each, rest = divmod(total, len(gains))
+    copies = np.full(len(gains), each)
+    copies[np.argsort(-gains, kind="stable")[:rest]] += 1
+    return copies
+
+
+def alfa(X, signs, candidates, total, learner, *, max_iter, rng):
+    """Find label flips that raise a support vector machine's loss.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        Clean rows.
+    signs : ndarray of shape (n_samples,)
+        Signs of their labels.
+    candidates : ndarray of shape (n_candidates,)
+        Rows that may be sent under the other label.
+    total : int
+        Number of rows to send.
+    learner : Learner
+        The learner attacked, with the hinge loss.
+    max_iter : int
+        Most rounds.
+    rng : RandomState
+        Draws the rows that training looks at first.
+
+    Returns
+    -------
+    flips : Flips
+        The best of the rounds.
+    """
+    tainted = _Tainted(X, signs, candidates, learner, rng)
+    before = tainted.flipped_losses(tainted.train(np.zeros(len(candidates))))
+    copies = choose_flips(-before, total)  # the first guess: what fits in best
+    seen, objective, best = set(), [], copies
+    for _ in range(max_iter):
+        seen.add(copies.tobytes())
+        theta = tainted.train(copies)
+        objective.append(tainted.clean_loss(theta))
+        if objective[-1] == max(objective):
+            best = copies
+        copies = choose_flips(before - tainted.flipped_losses(theta), total)
+        if copies.tobytes() in seen:
+            break
+    return Flips(best, objective)
+
+
+class _Tainted:
+    """Clean rows with candidates for flips behind them."""
+
+    def __init__(self, X, signs, candidates, learner, rng):
+        join = sparse.vstack if sparse.issparse(X) else np.vstack
+        kind = {"format": "csr"} if sparse.issparse(X) else {}
+        self.n_rows = X.shape[0]
+        self.X = join([X, X[candidates]], **kind)
+        self.signs = np.concatenate([signs, -signs[candidates]])
+        self.learner, self.rng = learner, rng
+
+    def train(self, copies):
+        """Train the learner with copies of the candidates."""
+        times = np.concatenate([np.ones(self.n_rows), copies])
+        used = np.flatnonzero(times)
+        return train_hinge(
+            self.learner,
+            self.X[used],
+            self.signs[used],
+            times[used],
+            self.n_rows,
+            tol=1e-4,
+            rng=self.rng,
+        )
+
+    def flipped_losses(self, theta):
+        """Return the loss of each candidate under the other label."""
+        return self._losses(theta)[self.n_rows :]
+
+    def clean_loss(self, theta):
+        """Return the mean loss of the clean rows."""
+        return float(self._losses(theta)[: self.n_rows].mean())
+
+    def _losses(self, theta):
+        scores = self.X @ theta[:-1] + theta[-1]
+        return np.maximum(0.0, 1.0 - self.signs * scores)

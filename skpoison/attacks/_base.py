@@ -1,0 +1,236 @@
+"""What all attacks share."""
+
+from numbers import Real
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.utils import ClassifierTags, check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.validation import column_or_1d, indexable, validate_data
+
+from skpoison._labels import check_labels
+from skpoison.attacks._containers import like_rows, like_targets, stack
+from skpoison.attacks._defense import Defense, default_filter
+from skpoison.bounds._attack import n_poison_rows
+
+
+class BaseAttack(BaseEstimator):
+    """Base class of all attacks.
+
+    An attack is a sampler: it looks at clean rows and adds poison rows. A subclass
+    defines ``_poison(X, codes, n_poison, rng)``, which returns the poison rows (ndarray
+    or CSR), the positions of their labels in ``classes_`` and the objective after each
+    iteration. ``X`` arrives as an ndarray or CSR array of float64 or float32. What is
+    the same for all attacks is here: labels, containers, the filter.
+
+    Parameters
+    ----------
+    epsilon : float, default=0.03
+        Poison rows divided by clean rows, between 0 and 1; ``floor(epsilon * n)`` whole
+        rows are sent.
+    filter : filter, default=None
+        The defense that the attacker faces. One that is fitted already is used as it
+        is, any other is cloned and fitted on the rows given. Cloning an attack, as
+        searches do, forgets that its filter was fitted: wrap the filter in
+        :class:`sklearn.frozen.FrozenEstimator` to keep it.
+    random_state : int, RandomState instance or None, default=None
+        Draws whatever the attack draws.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    X_poison_ : {ndarray, CSR matrix} of shape (n_poison, n_features)
+        The poison rows, in the precision of the clean ones.
+    y_poison_ : ndarray of shape (n_poison,)
+        Their labels.
+    poison_mask_ : ndarray of shape (n_samples + n_poison,)
+        True for the poison rows in what :meth:`fit_resample` returns.
+    objective_ : list of float
+        What the attacker wants to be large, after each iteration.
+    filter_ : filter or None
+        The fitted filter.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string column names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpoison.attacks import BaseAttack
+    >>> class Repeat(BaseAttack):
+    ...     '''Send the first row again, under the other label.'''
+    ...
+    ...     def _poison(self, X, codes, n_poison, rng):
+    ...         rows = np.zeros(n_poison, dtype=int)
+    ...         return X[rows], 1 - codes[rows], []
+    >>> X, y = Repeat(epsilon=0.5).fit_resample([[1.0], [2.0]], ["a", "b"])
+    >>> X.ravel(), y
+    (array([1., 2., 1.]), array(['a', 'b', 'b'], dtype='<U1'))
+    """
+
+    _parameter_constraints: dict = {
+        "epsilon": [Interval(Real, 0, 1, closed="both")],
+        "filter": [HasMethods(["fit", "decision_function"]), None],
+        "random_state": ["random_state"],
+    }
+    _multi_class = False
+    # Whether a defense without a feasible set is of any use to the attack.
+    _needs_feasible_set = True
+
+    def __init__(self, epsilon=0.03, *, filter=None, random_state=None):
+        self.epsilon = epsilon
+        self.filter = filter
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.required = True
+        tags.classifier_tags = ClassifierTags(multi_class=self._multi_class)
+        return tags
+
+    def fit(self, X, y):
+        """Compute the poison rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Clean rows.
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        Returns
+        -------
+        self : object
+            The attack, with its rows.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X or y is no good, or if the attack cannot be made.
+        """
+        self._validate_params()
+        X, codes = self._validate(X, y)
+        self._check()
+        n_poison = n_poison_rows(self.epsilon, X.shape[0])
+        rng = check_random_state(self.random_state)
+        self.X_poison_, poison_codes, self.objective_ = self._poison(
+            X, codes, n_poison, rng
+        )
+        self.y_poison_ = self.classes_[poison_codes]
+        n_all = X.shape[0] + len(self.y_poison_)
+        self.poison_mask_ = np.arange(n_all) >= X.shape[0]
+        return self
+
+    def poison(self, X, y):
+        """Compute the poison rows and return them.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Clean rows.
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        Returns
+        -------
+        X_poison : {ndarray, CSR matrix, DataFrame} of shape (n_poison, n_features)
+            The poison rows; a DataFrame where X is one, with an index that goes on.
+        y_poison : {ndarray, Series} of shape (n_poison,)
+            Their labels.
+        """
+        self.fit(X, y)
+        return like_rows(self.X_poison_, X), like_targets(self.y_poison_, y)
+
+    def fit_resample(self, X, y):
+        """Compute the poison rows and return them after the clean ones.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Clean rows.
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        Returns
+        -------
+        X : {ndarray, CSR matrix, DataFrame} of shape \
+                (n_samples + n_poison, n_features)
+            Clean rows and then poison rows; ``poison_mask_`` tells them apart.
+        y : {ndarray, Series} of shape (n_samples + n_poison,)
+            Their labels.
+        """
+        X_poison, y_poison = self.poison(X, y)
+        X, y = indexable(X, y)
+        if not hasattr(y, "iloc"):
+            y = column_or_1d(y)
+        return stack(X, X_poison), stack(y, y_poison)
+
+    def _validate(self, X, y):
+        """Return rows and the positions of their labels; set ``classes_``."""
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            y_numeric=False,
+        )
+        self.classes_, codes = np.unique(check_labels(y), return_inverse=True)
+        self._check_classes()
+        return X, codes
+
+    def _check_classes(self):
+        n_classes = len(self.classes_)
+        name = type(self).__name__
+        if n_classes < 2:
+            raise ValueError(
+                f"{name} needs rows of two classes; y holds one class, "
+                f"{self.classes_.tolist()[0]!r}."
+            )
+        if n_classes > 2 and not self._multi_class:
+            raise ValueError(  # the first sentence is what scikit-learn looks for
+                f"Only binary classification is supported. {name} got {n_classes} "
+                "classes; compare one of them with the rest (y == label), or pick two."
+            )
+
+    def _check(self):
+        """Raise what speaks against the parameters together, before any work."""
+
+    def _default_filter(self):
+        return default_filter()
+
+    def _defend(self, X, codes):
+        """Fit the filter, unless it is fitted; return the defense."""
+        filter_ = self._default_filter() if self.filter is None else self.filter
+        defense = Defense.of(filter_, self.classes_, X, codes)
+        self.filter_ = defense.filter
+        return defense
+
+
+def repeat_rows(points, copies, is_sparse, dtype):
+    """Send each of a few rows several times.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, n_features)
+        The distinct rows.
+    copies : ndarray of shape (n_points,), dtype=int
+        How often each is sent.
+    is_sparse : bool
+        Whether to return a CSR matrix.
+    dtype : dtype
+        Precision of the rows.
+
+    Returns
+    -------
+    rows : {ndarray, CSR matrix} of shape (n_poison, n_features)
+        The rows, copies side by side.
+    """
+    points = points.astype(dtype)
+    if is_sparse:
+        points = sparse.csr_matrix(points)
+    return points[np.repeat(np.arange(len(copies)), copies)]

@@ -1,0 +1,153 @@
+"""The filter that an attacker faces."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from skpoison._labels import encode_labels
+from skpoison.bounds._attack import surviving
+
+
+def default_filter():
+    """The filter that attacks face where none is given: sphere and slab."""
+    from skpoison.filters import SlabFilter, SphereFilter
+
+    return SphereFilter(percentile=70) & SlabFilter(percentile=70)
+
+
+def is_fitted(estimator):
+    """Say whether an estimator is fitted."""
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return False
+    return True
+
+
+class Defense(NamedTuple):
+    """A fitted filter, asked by the positions of labels.
+
+    Parameters
+    ----------
+    filter : filter
+        The fitted filter.
+    classes : ndarray of shape (n_classes,)
+        The labels, sorted.
+    """
+
+    filter: object
+    classes: np.ndarray
+
+    @classmethod
+    def of(cls, filter_, classes, X, codes):
+        """Return the defense of a filter, which is fitted unless it is fitted already.
+
+        Parameters
+        ----------
+        filter_ : filter
+            The filter; it is cloned before it is fitted.
+        classes : ndarray of shape (n_classes,)
+            The labels, sorted.
+        X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+            Clean rows.
+        codes : ndarray of shape (n_samples,)
+            Positions of their labels.
+
+        Returns
+        -------
+        defense : Defense
+            The defense.
+        """
+        if not is_fitted(filter_):
+            filter_ = clone(filter_).fit(X, classes[codes])
+        encode_labels(classes, np.asarray(filter_.classes_))
+        return cls(filter_, classes)
+
+    def keeps(self, X, codes):
+        """Say which labelled rows the filter keeps.
+
+        Parameters
+        ----------
+        X : {ndarray, CSR matrix} of shape (n_rows, n_features)
+            Rows.
+        codes : ndarray of shape (n_rows,)
+            Positions of their labels.
+
+        Returns
+        -------
+        kept : ndarray of shape (n_rows,), dtype=bool
+            True for the rows that the filter keeps.
+        """
+        return self.filter.decision_function(X, self.classes[codes]) >= 0
+
+    def sets(self, attack):
+        """Return the feasible set of each class.
+
+        Parameters
+        ----------
+        attack : str
+            Who asks, for the error.
+
+        Returns
+        -------
+        sets : list of SphereSlab
+            The rows that the filter keeps under each label.
+
+        Raises
+        ------
+        ValueError
+            If the filter has no feasible set, or one without bounds.
+        """
+        if not hasattr(self.filter, "feasible_set"):
+            raise ValueError(
+                f"{attack} looks for its rows in the filter's feasible set, and "
+                f"{self.filter!r} has none; LabelFlipAttack needs none."
+            )
+        feasible = self.filter.feasible_set()
+        if not feasible.is_bounded:
+            raise ValueError(
+                f"The filter {self.filter!r} leaves the attacker unbounded: rows "
+                "arbitrarily far away pass it. Intersect it with a SphereFilter."
+            )
+        return [feasible[label] for label in self.classes]
+
+    def inwards(self, sets, points, codes, dtype):
+        """Move points of the feasible sets inwards until the filter keeps them.
+
+        Parameters
+        ----------
+        sets : list of SphereSlab
+            The feasible set of each class.
+        points : ndarray of shape (n_points, n_features)
+            Points, perhaps on the boundary of their set.
+        codes : ndarray of shape (n_points,)
+            Positions of their labels.
+        dtype : dtype
+            Precision in which they will be sent.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_points, n_features)
+            Rows that the filter keeps, float64, rounded to `dtype`.
+
+        Raises
+        ------
+        ValueError
+            If rounding alone puts a row out of a set, however it is moved.
+        """
+
+        def keeps(rows):
+            return self.keeps(rows.astype(dtype), codes)
+
+        rows, kept = surviving([sets[code] for code in codes], points, keeps, dtype)
+        if not kept.all():
+            labels = self.classes[np.unique(codes[~kept])].tolist()
+            raise ValueError(
+                f"The filter rejects rows of the classes {labels} whose distance from "
+                f"its limit is within rounding of {np.dtype(dtype).name}: the feasible "
+                "set is too thin. Use float64 data, or a larger percentile."
+            )
+        return rows

@@ -1,0 +1,173 @@
+"""Copies of training rows with another label."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from skpoison.attacks._alfa import alfa
+from skpoison.attacks._base import BaseAttack
+from skpoison.attacks._learners import hinge_learner_of
+
+
+class LabelFlipAttack(BaseAttack):
+    """Send copies of training rows with another label.
+
+    Parameters
+    ----------
+    epsilon : float, default=0.03
+        Poison rows divided by clean rows, between 0 and 1; ``floor(epsilon * n)`` whole
+        rows are sent. Where there are fewer candidates than that, they are sent more
+        than once, none more than once more often than another.
+    strategy : {"random", "feasible", "alfa"}, default="random"
+        ``"random"``: rows drawn from all training rows, whatever the filter.
+        ``"feasible"``: drawn from those that the filter keeps under the other label.
+        ``"alfa"``: chosen among these to raise the loss of a support vector machine,
+        alternately training it and solving a linear program for the flips; two
+        classes only.
+    filter : filter, default=None
+        The defense that the attacker faces: any filter that judges new rows. One that
+        is fitted already is used as it is
+        (:class:`sklearn.frozen.FrozenEstimator` keeps it fitted when the attack is
+        cloned), any other is cloned and fitted on the rows given. None means
+        ``SphereFilter(percentile=70) & SlabFilter(percentile=70)``. Not used by
+        ``strategy="random"``.
+    estimator : LinearSVC or NormConstrainedSVC, default=None
+        The learner that ``strategy="alfa"`` attacks, with the hinge loss; it is never
+        fitted itself. None means ``LinearSVC(loss="hinge")``.
+    max_iter : int, default=20
+        Most rounds of ``strategy="alfa"``.
+    random_state : int, RandomState instance or None, default=None
+        Draws rows and labels.
+
+    Attributes
+    ----------
+    n_candidates_ : ndarray of shape (n_classes,)
+        How many training rows of other classes may be sent under each label.
+    flipped_indices_ : ndarray of shape (n_poison,)
+        The training row that each poison row copies.
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    X_poison_ : {ndarray, CSR matrix} of shape (n_poison, n_features)
+        The poison rows, in the precision of the clean ones.
+    y_poison_ : ndarray of shape (n_poison,)
+        Their labels.
+    poison_mask_ : ndarray of shape (n_samples + n_poison,)
+        True for the poison rows in what :meth:`fit_resample` returns.
+    objective_ : list of float
+        For ``strategy="alfa"``, the clean rows' mean hinge loss under the learner
+        trained with each round's flips; the largest is that of the rows sent. Empty
+        for the others, which look at no objective.
+    filter_ : filter or None
+        The fitted filter; None for ``strategy="random"``.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string column names.
+
+    See Also
+    --------
+    GradientAttack : Moves such rows to where they do more harm.
+
+    Notes
+    -----
+    In [1]_ labels of training rows are changed; here changed copies are added, so that
+    epsilon means what it means for every attack. The linear program then maximises
+    the sum over the flips of what their loss falls by, from the learner trained on
+    clean rows to the tainted one. Its solution is to sort.
+
+    References
+    ----------
+    .. [1] H. Xiao, H. Xiao, C. Eckert, "Adversarial Label Flips Attack on Support
+       Vector Machines", ECAI 2012, equations (10) to (12) and algorithm 1.
+    .. [2] J. Steinhardt, P. W. Koh, P. Liang, "Certified Defenses for Data
+       Poisoning Attacks", NIPS 2017, section 5 (flips that pass the filter).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skpoison import SphereFilter
+    >>> from skpoison.attacks import LabelFlipAttack
+    >>> X, y = load_iris(return_X_y=True)
+    >>> sphere = SphereFilter(95)
+    >>> attack = LabelFlipAttack(0.1, "feasible", filter=sphere, random_state=0)
+    >>> X_poison, y_poison = attack.poison(X, y)
+    >>> X_poison.shape, attack.n_candidates_
+    ((15, 4), array([ 0, 20, 28]))
+    >>> bool((attack.filter_.predict(X_poison, y_poison) == 1).all())
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseAttack._parameter_constraints,
+        "strategy": [StrOptions({"random", "feasible", "alfa"})],
+        "estimator": [HasMethods(["fit", "predict"]), None],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+    }
+    _needs_feasible_set = False
+
+    def __init__(
+        self,
+        epsilon=0.03,
+        strategy="random",
+        *,
+        filter=None,
+        estimator=None,
+        max_iter=20,
+        random_state=None,
+    ):
+        super().__init__(epsilon, filter=filter, random_state=random_state)
+        self.strategy = strategy
+        self.estimator = estimator
+        self.max_iter = max_iter
+
+    @property
+    def _multi_class(self):
+        return self.strategy != "alfa"
+
+    def _check(self):
+        if self.strategy == "alfa":
+            hinge_learner_of(self.estimator, type(self).__name__)
+
+    def _poison(self, X, codes, n_poison, rng):
+        rows, labels = self._candidates(X, codes)
+        if n_poison and not len(rows):
+            raise ValueError(
+                f"The filter {self.filter_!r} keeps no training row under another "
+                f"label than its own (labels {self.classes_.tolist()}): its feasible "
+                "set holds no flipped row of any class, so flips are impossible."
+            )
+        chosen, objective = self._choose(X, codes, rows, n_poison, rng)
+        self.flipped_indices_ = rows[chosen]
+        return X[rows[chosen]], labels[chosen], objective
+
+    def _candidates(self, X, codes):
+        """Return rows and positions of other labels under which they may be sent."""
+        n_classes = len(self.classes_)
+        rows, labels = _flips(codes, n_classes)
+        self.filter_ = None
+        if self.strategy != "random":
+            defense = self._defend(X, codes)
+            kept = np.empty(len(rows), dtype=bool)
+            for code in range(n_classes):
+                of_class = labels == code
+                kept[of_class] = defense.keeps(X[rows[of_class]], labels[of_class])
+            rows, labels = rows[kept], labels[kept]
+        self.n_candidates_ = np.bincount(labels, minlength=n_classes)
+        return rows, labels
+
+    def _choose(self, X, codes, rows, n_poison, rng):
+        if self.strategy != "alfa" or not n_poison:
+            return np.resize(rng.permutation(len(rows)), n_poison), []
+        learner = hinge_learner_of(self.estimator, type(self).__name__)
+        signs = 2.0 * codes - 1.0
+        found = alfa(X, signs, rows, n_poison, learner, max_iter=self.max_iter, rng=rng)
+        return np.repeat(np.arange(len(rows)), found.copies), found.objective
+
+
+def _flips(codes, n_classes):
+    """Return all pairs of a row and another label."""
+    rows = np.repeat(np.arange(len(codes)), n_classes)
+    labels = np.tile(np.arange(n_classes), len(codes))
+    other = labels != codes[rows]
+    return rows[other], labels[other]

@@ -1,0 +1,216 @@
+"""Which learner an estimator is: its loss, and what keeps its parameters small."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.svm import LinearSVC
+from sklearn.utils import check_random_state
+
+from skpoison.attacks._losses import Hinge, Logistic, SmoothHinge, Squared
+from skpoison.bounds import NormConstrainedSVC
+from skpoison.bounds._attack import NOBODY
+from skpoison.bounds._learners import NormBall, Penalty
+from skpoison.bounds._rows import Rows
+from skpoison.bounds._solver import Problem, solve
+
+MAX_STEPS = 1000
+CLASS_WEIGHTS = "weights its classes"
+SHIFTED = "scales its intercept"
+
+
+class Learner(NamedTuple):
+    """A linear classifier that minimises losses of margins.
+
+    It minimises ``mean(loss) + ||theta||^2 / (2 C n)``, or the mean loss within
+    ``||theta|| <= rho``, with ``theta = (w, b)``.
+
+    Parameters
+    ----------
+    loss : Hinge, SmoothHinge, Logistic or Squared
+        The loss of a margin.
+    rho : float or None
+        Radius of the ball.
+    C : float or None
+        Inverse strength of the penalty.
+    penalises_intercept : bool
+        Whether b counts in the norm of the penalty.
+    fits_intercept : bool
+        Whether there is a b.
+    """
+
+    loss: object
+    rho: float | None
+    C: float | None
+    penalises_intercept: bool = True
+    fits_intercept: bool = True
+
+    def smoothed(self, width):
+        """Return the learner with a hinge loss smeared out; others as they are."""
+        if isinstance(self.loss, Hinge):
+            return self._replace(loss=SmoothHinge(width))
+        return self
+
+    def stiffness(self, n_features, n_rows):
+        """Return the penalty's second derivative for each parameter."""
+        stiffness = np.zeros(n_features + 1)
+        if self.C is not None:
+            stiffness[:] = 1.0 / (self.C * n_rows)
+            stiffness[-1] *= self.penalises_intercept
+        return stiffness
+
+
+def learner_of(estimator, attack):
+    """Read the learner that an estimator is.
+
+    Parameters
+    ----------
+    estimator : estimator or None
+        A linear classifier of scikit-learn's or the norm-constrained one. None means
+        ``LinearSVC(loss="hinge")``.
+    attack : str
+        Who asks, for the error.
+
+    Returns
+    -------
+    learner : Learner
+        Loss and penalty.
+
+    Raises
+    ------
+    ValueError
+        If the estimator is none of those, or has settings that are not modelled.
+    """
+    if estimator is None:
+        return Learner(Hinge(), None, 1.0)
+    for kind, read in READERS.items():
+        if isinstance(estimator, kind):
+            problem, learner = read(estimator)
+            if problem:
+                raise ValueError(f"{attack} cannot attack {estimator!r}: it {problem}.")
+            return learner
+    raise ValueError(
+        f"estimator must be one of {sorted(kind.__name__ for kind in READERS)}, whose "
+        f"training {attack} sees through; got {estimator!r}."
+    )
+
+
+def _read_svc(svc):
+    problem = None
+    if svc.loss != "hinge":
+        problem = f"has loss={svc.loss!r}, where 'hinge' is attacked"
+    elif svc.class_weight is not None:
+        problem = CLASS_WEIGHTS
+    elif svc.fit_intercept and svc.intercept_scaling != 1:
+        problem = SHIFTED
+    elif svc.penalty != "l2":
+        problem = f"has penalty={svc.penalty!r}, where 'l2' is attacked"
+    return problem, Learner(Hinge(), None, svc.C, fits_intercept=svc.fit_intercept)
+
+
+def _read_logistic(logistic):
+    problem = None
+    if logistic.class_weight is not None:
+        problem = CLASS_WEIGHTS
+    elif logistic.l1_ratio or logistic.penalty not in ("l2", "deprecated"):
+        problem = "has a penalty other than the squared norm of the weights"
+    elif logistic.solver == "liblinear":
+        problem = "penalises its intercept (solver='liblinear')"
+    return problem, Learner(
+        Logistic(),
+        None,
+        logistic.C,
+        penalises_intercept=False,
+        fits_intercept=logistic.fit_intercept,
+    )
+
+
+def _read_ridge(ridge):
+    problem = None
+    if ridge.class_weight is not None:
+        problem = CLASS_WEIGHTS
+    elif ridge.positive:
+        problem = "has positive weights only"
+    elif not ridge.alpha > 0:
+        problem = "has no penalty (alpha=0), so that its solution may not be unique"
+    return problem, Learner(
+        Squared(),
+        None,
+        1.0 / ridge.alpha if ridge.alpha else None,
+        penalises_intercept=False,
+        fits_intercept=ridge.fit_intercept,
+    )
+
+
+def _read_ball(svc):
+    return None, Learner(Hinge(), svc.rho, None)
+
+
+READERS = {
+    LinearSVC: _read_svc,
+    LogisticRegression: _read_logistic,
+    RidgeClassifier: _read_ridge,
+    NormConstrainedSVC: _read_ball,
+}
+
+
+def hinge_learner_of(estimator, attack):
+    """Read a learner, and refuse those whose loss is not the hinge loss.
+
+    Parameters
+    ----------
+    estimator : estimator or None
+        As in :func:`learner_of`.
+    attack : str
+        Who asks, for the error.
+
+    Returns
+    -------
+    learner : Learner
+        A learner that :func:`train_hinge` can train.
+
+    Raises
+    ------
+    ValueError
+        If the learner is another one.
+    """
+    learner = learner_of(estimator, attack)
+    if not isinstance(learner.loss, Hinge):
+        raise ValueError(
+            f"{attack} attacks learners with the hinge loss, LinearSVC(loss='hinge') "
+            f"and NormConstrainedSVC; got {estimator!r}. GradientAttack attacks others."
+        )
+    if not learner.fits_intercept:
+        raise ValueError(f"{attack} attacks learners with an intercept; got none.")
+    return learner
+
+
+def train_hinge(learner, X, signs, copies, n_rows, *, tol, rng):
+    """Train a learner with the hinge loss, with a certified gap.
+
+    Parameters
+    ----------
+    learner : Learner
+        The learner.
+    X : {ndarray, CSR matrix} of shape (n_all, n_features)
+        Clean and poison rows.
+    signs : ndarray of shape (n_all,)
+        Signs of their labels.
+    copies : ndarray of shape (n_all,)
+        How often each row occurs.
+    n_rows : int
+        Number of clean rows, by which losses are divided.
+    tol : float
+        Relative duality gap.
+    rng : RandomState
+        Draws the rows that are looked at first.
+
+    Returns
+    -------
+    theta : ndarray of shape (n_features + 1,)
+        Weights and intercept.
+    """
+    kind = Penalty(1.0 / (learner.C * n_rows)) if learner.C else NormBall(learner.rho)
+    problem = Problem(Rows(X, signs), copies / n_rows, NOBODY, kind)
+    rng = check_random_state(rng)
+    return solve(problem, tol=tol, max_iter=MAX_STEPS, rng=rng).above.theta

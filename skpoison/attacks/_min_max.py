@@ -1,0 +1,134 @@
+"""The candidate attack of the certified bound, as a sampler."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skpoison.attacks._base import BaseAttack
+from skpoison.bounds import CertifiedBound
+
+
+class MinMaxAttack(BaseAttack):
+    """Send the attack that the certified bound finds.
+
+    The attacker's best answer to a learner who knows of him: at most two distinct rows
+    on the filter's limits, in whole copies. The loss that it causes is within
+    the bound's gap and rounding of the largest possible *training* loss.
+
+    Parameters
+    ----------
+    epsilon : float, default=0.03
+        Poison rows divided by clean rows, between 0 and 1. ``floor(epsilon * n)`` rows
+        are sent at most; fewer where more of them do the learner no more harm.
+    filter : filter with ``feasible_set``, default=None
+        The defense that the attacker faces. One that is fitted already is used as it
+        is (:class:`sklearn.frozen.FrozenEstimator` keeps it fitted when the attack is
+        cloned), any other is cloned and fitted on the rows given. None means
+        ``SphereFilter(percentile=70) & SlabFilter(percentile=70)``.
+    rho : float, default=None
+        Attacks the learner that minimises the mean hinge loss over
+        ``||w||^2 + b^2 <= rho^2`` (:class:`~skpoison.NormConstrainedSVC`).
+    C : float, default=None
+        Attacks ``LinearSVC(loss="hinge", C=C)``. With neither `rho` nor `C`, C is 1.
+    tol : float, default=1e-3
+        Duality gap that is wanted, relative to the bound.
+    max_iter : int, default=None
+        Most steps of the solver, as in :class:`~skpoison.CertifiedBound`.
+    solver : {"newton", "rda"}, default="newton"
+        As in :class:`~skpoison.CertifiedBound`.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows that the solver looks at first.
+
+    Attributes
+    ----------
+    bound_ : CertifiedBound
+        The fitted bound; ``bound_.attack_`` holds the distinct rows.
+    classes_ : ndarray of shape (2,)
+        The labels, sorted.
+    X_poison_ : {ndarray, CSR matrix} of shape (n_poison, n_features)
+        The poison rows, in the precision of the clean ones.
+    y_poison_ : ndarray of shape (n_poison,)
+        Their labels.
+    poison_mask_ : ndarray of shape (n_samples + n_poison,)
+        True for the poison rows in what :meth:`fit_resample` returns.
+    objective_ : list of float
+        Training loss that the attack is certain to cause with fractions of rows, after
+        each of the solver's checks on all rows: the bound's dual value.
+    filter_ : filter
+        The fitted filter.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string column names.
+
+    See Also
+    --------
+    skpoison.CertifiedBound : The bound on any attack's damage.
+    GradientAttack : Wants a large loss on given rows rather than on the training rows.
+
+    References
+    ----------
+    .. [1] J. Steinhardt, P. W. Koh, P. Liang, "Certified Defenses for Data
+       Poisoning Attacks", NIPS 2017, algorithm 1.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from skpoison.attacks import MinMaxAttack
+    >>> X, y = make_blobs(300, centers=[[-2, 0], [2, 0]], random_state=0)
+    >>> attack = MinMaxAttack(epsilon=0.1, rho=1.0)
+    >>> X_all, y_all = attack.fit_resample(X, y)
+    >>> X_all.shape, int(attack.poison_mask_.sum())
+    ((330, 2), 30)
+    >>> bool((attack.filter_.predict(attack.X_poison_, attack.y_poison_) == 1).all())
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseAttack._parameter_constraints,
+        "rho": [Interval(Real, 0, None, closed="neither"), None],
+        "C": [Interval(Real, 0, None, closed="neither"), None],
+        "tol": [Interval(Real, 0, None, closed="neither")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), None],
+        "solver": [StrOptions({"newton", "rda"})],
+    }
+
+    def __init__(
+        self,
+        epsilon=0.03,
+        *,
+        filter=None,
+        rho=None,
+        C=None,
+        tol=1e-3,
+        max_iter=None,
+        solver="newton",
+        random_state=None,
+    ):
+        super().__init__(epsilon, filter=filter, random_state=random_state)
+        self.rho = rho
+        self.C = C
+        self.tol = tol
+        self.max_iter = max_iter
+        self.solver = solver
+
+    def _poison(self, X, codes, n_poison, rng):
+        defense = self._defend(X, codes)
+        defense.sets(type(self).__name__)
+        self.bound_ = CertifiedBound(
+            FrozenEstimator(self.filter_),
+            self.epsilon,
+            rho=self.rho,
+            C=self.C,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            solver=self.solver,
+            random_state=rng,
+        ).fit(X, self.classes_[codes])
+        found = self.bound_.attack_
+        rows = np.repeat(np.arange(len(found.n_copies)), found.n_copies)
+        labels = np.searchsorted(self.classes_, found.y)
+        certain = [entry["lower_bound"] for entry in self.bound_.history_]
+        return found.X[rows], labels[rows], certain

@@ -1,0 +1,270 @@
+"""A classifier that is poisoned whenever it is fitted."""
+
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skpoison.base import BaseFilter
+from skpoison.meta._base import BaseFiltered, estimator_has
+from skpoison.meta._filtered import FilteredClassifier
+from skpoison.meta._sampler import DropOutliers
+
+
+def filter_of(estimator):
+    """Find the filter in front of an estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A filter, an estimator around a filter, or a pipeline that begins with one.
+
+    Returns
+    -------
+    filter : filter or None
+        The filter; None where there is none.
+
+    Raises
+    ------
+    ValueError
+        If other steps of a pipeline come before the filter.
+    """
+    if isinstance(estimator, BaseFilter):
+        return estimator
+    if isinstance(estimator, BaseFiltered | DropOutliers):
+        return estimator._filter()
+    if not isinstance(estimator, Pipeline):
+        return None
+    steps = [
+        step
+        for _, step in estimator.steps
+        if step is not None and step != "passthrough"
+    ]
+    found = [filter_of(step) for step in steps]
+    if found[0] is None and any(filter_ is not None for filter_ in found):
+        raise ValueError(
+            f"The filter comes after {type(steps[0]).__name__}, so that an attacker "
+            "who sends rows to the pipeline cannot be told which rows it keeps. Put "
+            "what comes before the filter before PoisonedClassifier, or set "
+            "adaptive=False."
+        )
+    return found[0]
+
+
+def tell(attack, filter_):
+    """Tell an attack of a filter, if it is one that can be told.
+
+    Parameters
+    ----------
+    attack : sampler
+        The attack; changed.
+    filter_ : filter or None
+        The filter, which the attack fits to what it knows: the clean rows.
+
+    Returns
+    -------
+    attack : sampler
+        The attack.
+    """
+    if filter_ is not None and "filter" in attack.get_params(deep=False):
+        attack.set_params(filter=clone(filter_))
+    return attack
+
+
+class PoisonedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+    """Fit a classifier on clean rows and on the poison that an attack adds to them.
+
+    Prediction is not attacked. Under cross-validation, poison therefore goes into the
+    training folds only, and scores are those of clean rows. Where the classifier has a
+    filter, the attack is told of it, with its current parameters: a search over them
+    faces an attacker who knows them.
+
+    Parameters
+    ----------
+    attack : sampler
+        What adds poison: an attack, or anything with ``fit_resample``.
+    estimator : classifier, default=None
+        What is fitted. By default, :class:`~skpoison.FilteredClassifier`.
+    adaptive : bool, default=True
+        Whether the attack is told of the filter of `estimator`: that of a
+        :class:`~skpoison.FilteredClassifier` or a :class:`~skpoison.DropOutliers`, or a
+        filter as a step, alone or at the beginning of a pipeline. It takes the place
+        of the attack's own ``filter``, and the attack fits it to the clean rows. With
+        False, and where `estimator` has no filter, the attack's own stays.
+
+    Attributes
+    ----------
+    attack_ : sampler
+        The attack that was made.
+    estimator_ : classifier
+        The fitted classifier.
+    classes_ : ndarray of shape (n_classes,)
+        The labels that the classifier knows.
+    poison_mask_ : ndarray of shape (n_samples + n_poison,)
+        True for the poison rows among those that the classifier was fitted on.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit, when X has names that are all strings.
+
+    See Also
+    --------
+    FilteredClassifier : The defense.
+    skpoison.evaluation.DefenseSearchCV : Chooses a defense's parameters, and does not
+        leave the poison in the classifier that it returns.
+    skpoison.evaluation.evaluate_attack : Figures for many attacks and defenses.
+
+    Notes
+    -----
+    This is a tool to measure with. After a search, ``best_estimator_`` has been
+    fitted on poison as well: fit its ``estimator`` to your data.
+
+    ``fit`` takes no sample weights: poison rows have none.
+
+    References
+    ----------
+    .. [1] J. Steinhardt, P. W. Koh and P. Liang, "Certified Defenses for Data
+       Poisoning Attacks", NeurIPS 2017, section 2.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from skpoison import FilteredClassifier, PoisonedClassifier, SphereFilter
+    >>> from skpoison.attacks import LabelFlipAttack
+    >>> X, y = make_blobs(300, centers=[[-2, 0], [2, 0]], random_state=0)
+    >>> robust = FilteredClassifier(SphereFilter(70))
+    >>> flips = LabelFlipAttack(0.4, random_state=0)
+    >>> scores = cross_val_score(PoisonedClassifier(flips, robust), X, y)
+    >>> bool(scores.mean() > 0.9)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "attack": [HasMethods(["fit_resample"])],
+        "estimator": [HasMethods(["fit", "predict"]), None],
+        "adaptive": ["boolean"],
+    }
+
+    def __init__(self, attack, estimator=None, *, adaptive=True):
+        self.attack = attack
+        self.estimator = estimator
+        self.adaptive = adaptive
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        attack, inner = get_tags(self.attack), get_tags(self._estimator())
+        tags.input_tags.sparse = attack.input_tags.sparse and inner.input_tags.sparse
+        for part in (attack, inner):
+            if part.classifier_tags is not None:
+                tags.classifier_tags.multi_class &= part.classifier_tags.multi_class
+        return tags
+
+    def _estimator(self):
+        return FilteredClassifier() if self.estimator is None else self.estimator
+
+    def fit(self, X, y):
+        """Make the attack, and fit the classifier on clean rows and poison.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Clean rows.
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        Returns
+        -------
+        self : PoisonedClassifier
+            This classifier, fitted.
+
+        Raises
+        ------
+        ValueError
+            If the attack cannot be made on these rows or against this filter, or if
+            other steps of a pipeline come before the filter.
+        """
+        self._validate_params()
+        validate_data(self, X, y, skip_check_array=True)
+        attack, estimator = clone(self.attack), clone(self._estimator())
+        if self.adaptive:
+            tell(attack, filter_of(estimator))
+        X_all, y_all = attack.fit_resample(X, y)
+        self.attack_ = attack
+        self.poison_mask_ = attack.poison_mask_
+        self.estimator_ = estimator.fit(X_all, y_all)
+        return self
+
+    @property
+    def classes_(self):
+        """The labels that the fitted classifier knows."""
+        return self.estimator_.classes_
+
+    def _delegate(self, method, X, *args, **params):
+        check_is_fitted(self)
+        return getattr(self.estimator_, method)(X, *args, **params)
+
+    def predict(self, X):
+        """Predict with the fitted classifier.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Labels.
+        """
+        return self._delegate("predict", X)
+
+    @available_if(estimator_has("predict_proba"))
+    def predict_proba(self, X):
+        """Probabilities of the classes, from the fitted classifier.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            Columns are ordered like ``classes_``.
+        """
+        return self._delegate("predict_proba", X)
+
+    @available_if(estimator_has("predict_log_proba"))
+    def predict_log_proba(self, X):
+        """Logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            Columns are ordered like ``classes_``.
+        """
+        return self._delegate("predict_log_proba", X)
+
+    @available_if(estimator_has("decision_function"))
+    def decision_function(self, X):
+        """Decision values of the fitted classifier.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        decisions : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            The classifier's decision values.
+        """
+        return self._delegate("decision_function", X)
