@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_blobs
 from sklearn.frozen import FrozenEstimator
@@ -16,11 +17,31 @@ from sklearn.preprocessing import StandardScaler
 
 from skpoison import SlabFilter, SphereFilter
 from skpoison.base import BaseFilter
+from skpoison.filters import (
+    LossFilter,
+    MahalanobisFilter,
+    NeighborsFilter,
+    SeverFilter,
+    SpectralFilter,
+    SubspaceFilter,
+)
 from skpoison.filters._distance import BaseDistanceFilter
 
-FILTERS = [SphereFilter(), SlabFilter(), SphereFilter() & SlabFilter()]
+FILTERS = {
+    "sphere": SphereFilter(),
+    "slab": SlabFilter(),
+    "both": SphereFilter() & SlabFilter(),
+    "either": SphereFilter(50) | SlabFilter(50),
+    "l1": SphereFilter(norm="l1"),
+    "mahalanobis": MahalanobisFilter(),
+    "subspace": SubspaceFilter(n_components=1),
+    "neighbors": NeighborsFilter(),
+    "loss": LossFilter(),
+    "spectral": SpectralFilter(),
+    "sever": SeverFilter(),
+}
 each_filter = pytest.mark.parametrize(
-    "filter_", FILTERS, ids=["sphere", "slab", "both"]
+    "filter_", [clone(one) for one in FILTERS.values()], ids=FILTERS.keys()
 )
 
 

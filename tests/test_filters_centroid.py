@@ -11,7 +11,24 @@ from skpoison import SlabFilter, SphereFilter
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import _rows
 
+
+class L1SphereFilter(SphereFilter):
+    """SphereFilter with its other norm as default, so that it takes the same tests."""
+
+    def __init__(
+        self, percentile=70.0, *, centroids=None, radii=None, random_state=None
+    ):
+        super().__init__(
+            percentile,
+            centroids=centroids,
+            radii=radii,
+            norm="l1",
+            random_state=random_state,
+        )
+
+
 BOTH = pytest.mark.parametrize("make", [SphereFilter, SlabFilter])
+ALL = pytest.mark.parametrize("make", [SphereFilter, SlabFilter, L1SphereFilter])
 
 
 def blobs(n_samples=200, n_features=5, centers=3, seed=0):
@@ -28,6 +45,8 @@ def plain_distances(kind, X, y):
         differences = X[y == label] - centroids[k]
         if kind is SphereFilter:
             out[y == label] = np.sqrt((differences**2).sum(axis=1))
+        elif kind is L1SphereFilter:
+            out[y == label] = np.abs(differences).sum(axis=1)
         else:
             direction = centroids[k] - np.delete(centroids, k, axis=0).mean(axis=0)
             direction /= np.sqrt((direction**2).sum())
@@ -35,7 +54,7 @@ def plain_distances(kind, X, y):
     return out
 
 
-@BOTH
+@ALL
 @pytest.mark.parametrize("centers", [2, 3, 7])
 @pytest.mark.parametrize("percentile", [0.01, 35, 70, 100])
 def test_rows_within_the_percentile_of_their_class_are_kept(make, centers, percentile):
@@ -82,7 +101,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("n_features", [1, 2, 7, 8, 33, 130, 1100])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("layout", LAYOUTS)
-@BOTH
+@ALL
 def test_scores_do_not_depend_on_the_rows_around(
     make, n_features, dtype, layout, monkeypatch
 ):
@@ -101,7 +120,7 @@ def test_scores_do_not_depend_on_the_rows_around(
     np.testing.assert_array_equal(fitted.score_samples(X, y), fitted.scores_)
 
 
-@BOTH
+@ALL
 def test_blocks_do_not_change_the_result(make, monkeypatch):
     X, y = blobs(500, 6)
     whole = make().fit(X, y)
@@ -142,7 +161,7 @@ def test_float32_centroids_are_accurate_for_many_rows(n_classes, as_sparse):
     np.testing.assert_allclose(means, exact, rtol=1e-6)
 
 
-@BOTH
+@ALL
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     "as_sparse", ["csr_array", "csr_matrix", "csc_array", "coo_array"]
@@ -162,7 +181,7 @@ def test_sparse_rows_score_like_dense_ones(make, dtype, as_sparse):
     assert fitted.centroids_.dtype == dtype
 
 
-@BOTH
+@ALL
 def test_sparse_entries_may_be_unsorted_zero_or_stored_in_parts(make):
     X, y = blobs(80, 6, 2)
     X[:, 2] = 0
@@ -194,7 +213,7 @@ def test_squares_of_sparse_distances_are_accurate_near_the_centroid():
         assert np.all(np.abs(fitted.scores_**2 - squares) <= 1e-13 * scale)
 
 
-@BOTH
+@ALL
 def test_large_sparse_rows_are_never_made_dense(make):
     n_samples, n_features = 20_000, 1_000_000  # 160 GB if dense
     rng = np.random.default_rng(0)
@@ -210,7 +229,7 @@ def test_large_sparse_rows_are_never_made_dense(make):
     assert 0.69 < fitted.inlier_mask_.mean() <= 1
 
 
-@BOTH
+@ALL
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_training_rows_are_judged_alike_at_fit_and_later(make, data):
@@ -234,7 +253,7 @@ def test_training_rows_are_judged_alike_at_fit_and_later(make, data):
     assert np.all(np.bincount(y[fitted.inlier_mask_], minlength=2) >= 1)
 
 
-@BOTH
+@ALL
 def test_moving_all_rows_moves_nothing_else(make):
     X, y = blobs()
     near, far = make().fit(X, y), make().fit(X + 100, y)
@@ -242,7 +261,7 @@ def test_moving_all_rows_moves_nothing_else(make):
     np.testing.assert_array_equal(near.inlier_mask_, far.inlier_mask_)
 
 
-@BOTH
+@ALL
 def test_fixed_centroids_and_radii_are_used_as_given(make):
     X, y = blobs(centers=2)
     centroids, radii = [[0.0] * 5, [1.0] * 5], [15.0, 18.0]
@@ -273,7 +292,7 @@ def test_a_radius_of_zero_keeps_the_centroid():
     np.testing.assert_array_equal(mask, [True, False, True, False])
 
 
-@BOTH
+@ALL
 def test_constant_features_are_harmless(make):
     X, y = blobs()
     constant = np.hstack([X, np.full((len(X), 1), 3.0)])
@@ -282,7 +301,7 @@ def test_constant_features_are_harmless(make):
     )
 
 
-@BOTH
+@ALL
 @pytest.mark.parametrize("as_sparse", [False, True])
 def test_a_class_of_one_row_is_at_distance_zero(make, as_sparse):
     X, y = blobs(61, 9)
@@ -322,7 +341,7 @@ def test_a_slab_without_two_classes_keeps_everything_and_warns(y):
     assert slab.feasible_set()[slab.classes_[0]].contains(100 * X).all()
 
 
-@BOTH
+@ALL
 def test_without_labels_rows_get_their_best_value(make):
     X, y = blobs()
     fitted = make().fit(X, y)
@@ -335,7 +354,7 @@ def test_without_labels_rows_get_their_best_value(make):
     )
 
 
-@BOTH
+@ALL
 def test_decisions_are_scores_minus_the_offset_of_the_class(make):
     X, y = blobs()
     fitted = make().fit(X, y)
@@ -360,7 +379,7 @@ def test_the_feasible_set_holds_the_rows_that_are_kept(make):
         )
 
 
-@BOTH
+@ALL
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("as_sparse", [False, True])
 @pytest.mark.parametrize("given", [None, [[0.0] * 3, [1.0] * 3]])
@@ -374,6 +393,15 @@ def test_values_that_are_not_finite_are_refused(make, value, as_sparse, given):
             method(X, y)
     with pytest.raises(ValueError, match=r"X contains (NaN|infinity)"):
         fitted.transform(X)
+
+
+def test_only_euclidean_spheres_have_a_feasible_set():
+    X, y = blobs()
+    diamond = SphereFilter(norm="l1").fit(X, y)
+    assert not hasattr(diamond, "feasible_set")
+    assert not hasattr(diamond & SphereFilter(), "feasible_set")
+    with pytest.raises(ValueError, match="'norm' parameter"):
+        SphereFilter(norm="l3").fit(X, y)
 
 
 def test_overflow_is_refused():

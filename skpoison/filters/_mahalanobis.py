@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skpoison.filters._distance import BaseDistanceFilter
 from skpoison.filters._principal import (
-    CenteredRows,
+    WithinClasses,
     coordinates,
     principal_directions,
     span,
@@ -153,7 +153,7 @@ class MahalanobisFilter(BaseDistanceFilter):
         if X.shape[1] <= self.max_features:
             return None
         rng = check_random_state(self.random_state)
-        rows = CenteredRows(X, codes, means)
+        rows = WithinClasses(X, codes, means)
         directions, _ = principal_directions(rows, self.n_components, rng)
         return span(directions, means)
 

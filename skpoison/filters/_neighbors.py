@@ -227,7 +227,8 @@ def _pair_distances(queries, rows, found):
 
 def _lengths(rows):
     if sparse.issparse(rows):
-        return np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
+        rows.data **= 2  # differences belong to nobody else
+        return np.sqrt(np.asarray(rows.sum(axis=1), dtype=np.float64).ravel())
     return np.sqrt(np.einsum("ij,ij->i", rows, rows), dtype=np.float64)
 
 

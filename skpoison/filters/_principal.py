@@ -4,6 +4,8 @@ Rows are seen through operators that know how to multiply, so that neither cente
 nor the gradients of a loss ever fill a matrix of their own.
 """
 
+from functools import cached_property
+
 import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import LinearOperator, svds
@@ -17,7 +19,63 @@ EXACT_FEATURES = 1000
 ROUNDING = 1e-14
 
 
-class CenteredRows(LinearOperator):
+class ClassRows(LinearOperator):
+    """The rows of one class, less their center.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        Rows, float64 or float32.
+    rows : ndarray of shape (n_chosen,), default=None
+        Positions of the rows of the class; all by default.
+    center : ndarray of shape (n_features,), default=None
+        Their center; the origin by default.
+    """
+
+    def __init__(self, X, rows=None, center=None):
+        n_rows = X.shape[0] if rows is None else len(rows)
+        super().__init__(X.dtype, (n_rows, X.shape[1]))
+        self._given = X, rows
+        self.center = None if center is None else center.astype(X.dtype, copy=False)
+
+    @cached_property
+    def X(self):
+        """The rows, taken together only where they are multiplied."""
+        X, rows = self._given
+        return X if rows is None else X[rows]
+
+    @cached_property
+    def _transposed(self):
+        return self.X.T
+
+    def _matmat(self, V):
+        V = V.astype(self.dtype, copy=False)
+        products = self.X @ V
+        return products if self.center is None else products - self.center @ V
+
+    def _rmatmat(self, U):
+        U = U.astype(self.dtype, copy=False)
+        products = self._transposed @ U
+        if self.center is None:
+            return products
+        return products - np.multiply.outer(self.center, U.sum(axis=0))
+
+    _matvec, _rmatvec = _matmat, _rmatmat
+
+    def blocks(self):
+        """Yield the rows in dense blocks of bounded size."""
+        for _, block in padded_blocks(*self._given, self.center):
+            yield block
+
+    def total(self):
+        """Sum of all squares."""
+        center = np.zeros(self.shape[1]) if self.center is None else self.center
+        one_class = np.zeros(self.shape[0], np.intp)
+        (distances,) = measure(self.X, one_class, Distance(center[None]))
+        return float(distances @ distances)
+
+
+class WithinClasses(LinearOperator):
     """Rows less the center of their class.
 
     Parameters
@@ -35,6 +93,7 @@ class CenteredRows(LinearOperator):
         self.X = X
         self.codes = codes
         self.centers = centers.astype(X.dtype, copy=False)
+        self._transposed = X.T
 
     def _matmat(self, V):
         V = V.astype(self.dtype, copy=False)
@@ -43,7 +102,9 @@ class CenteredRows(LinearOperator):
     def _rmatmat(self, U):
         U = U.astype(self.dtype, copy=False)
         sums = [U[self.codes == k].sum(axis=0) for k in range(len(self.centers))]
-        return self.X.T @ U - self.centers.T @ np.stack(sums)
+        return self._transposed @ U - self.centers.T @ np.stack(sums)
+
+    _matvec, _rmatvec = _matmat, _rmatmat
 
     def blocks(self):
         """Yield the rows in dense blocks of bounded size."""
@@ -52,18 +113,13 @@ class CenteredRows(LinearOperator):
             for _, block in padded_blocks(self.X, rows, center):
                 yield block
 
-    def total(self):
-        """Sum of all squares."""
-        (distances,) = measure(self.X, self.codes, Distance(self.centers))
-        return float(distances @ distances)
-
 
 def principal_directions(rows, count, rng):
     """Top right singular vectors.
 
     Parameters
     ----------
-    rows : CenteredRows, or another LinearOperator with ``blocks()``
+    rows : ClassRows, or another LinearOperator with ``blocks()``
         Rows, of shape (n_samples, n_features).
     count : int
         How many directions, at least 1.
@@ -82,7 +138,7 @@ def principal_directions(rows, count, rng):
     --------
     >>> import numpy as np
     >>> X = np.array([[3.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
-    >>> rows = CenteredRows(X, np.zeros(3, int), X.mean(axis=0, keepdims=True))
+    >>> rows = ClassRows(X, center=X.mean(axis=0))
     >>> directions, squares = principal_directions(rows, 2, np.random.RandomState(0))
     >>> abs(directions), squares
     (array([[1., 0.]]), array([2.]))
@@ -170,7 +226,6 @@ def coordinates(X, basis):
     if sparse.issparse(X):
         return X @ np.ascontiguousarray(basis.T)
     out = np.empty((X.shape[0], len(basis)))
-    origin = np.zeros(X.shape[1])
-    for chosen, block in padded_blocks(X, np.arange(X.shape[0]), origin):
-        out[chosen] = (block @ basis.T)[: len(chosen)]
+    for chosen, block in padded_blocks(X):
+        out[chosen] = (block @ basis.T)[: len(out[chosen])]
     return out

@@ -7,7 +7,7 @@ from sklearn.utils._param_validation import HasMethods
 
 from skpoison.filters._contamination import BaseContaminationFilter
 from skpoison.filters._measures import Projection, measure
-from skpoison.filters._principal import CenteredRows, principal_directions
+from skpoison.filters._principal import ClassRows, principal_directions
 from skpoison.filters._rows import class_means
 
 
@@ -112,9 +112,7 @@ class SpectralFilter(BaseContaminationFilter):
         self.centroids_ = class_means(features, codes, len(self.classes_))
         self.directions_ = np.zeros(self.centroids_.shape)
         for code, center in enumerate(self.centroids_):
-            of_class = features[np.flatnonzero(codes == code)]
-            one_class = np.zeros(of_class.shape[0], np.intp)
-            rows = CenteredRows(of_class, one_class, center[None])
+            rows = ClassRows(features, np.flatnonzero(codes == code), center)
             directions, _ = principal_directions(rows, 1, rng)
             self.directions_[code] = directions[0] if len(directions) else 0.0
         return self._signatures(features, codes)

@@ -11,7 +11,8 @@ from sklearn.utils._param_validation import Interval
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._distance import BaseDistanceFilter
 from skpoison.filters._principal import (
-    CenteredRows,
+    EXACT_FEATURES,
+    ClassRows,
     coordinates,
     principal_directions,
     span,
@@ -30,6 +31,7 @@ class SubspaceFilter(BaseDistanceFilter):
     of V are an orthonormal basis of the top right singular vectors of X (as it is, not
     centered) and of the class means. Clean rows are taken to lie near a subspace of
     few dimensions; poison that has to reach far with a small norm tends to leave it.
+    Many poison rows on one side draw the mean of their class, and the subspace, along.
 
     Parameters
     ----------
@@ -141,24 +143,27 @@ class SubspaceFilter(BaseDistanceFilter):
         rng = check_random_state(self.random_state)
         if self.per_class:
             fitted = [
-                self._subspace(X[np.flatnonzero(codes == code)], means[[code]], rng)
-                for code in range(n_classes)
+                self._subspace(
+                    ClassRows(X, np.flatnonzero(codes == k)), means[[k]], rng
+                )
+                for k in range(n_classes)
             ]
         else:
-            fitted = [self._subspace(X, means, rng)] * n_classes
+            fitted = [self._subspace(ClassRows(X), means, rng)] * n_classes
         self.components_ = [basis for basis, _ in fitted]
         self.explained_ratio_ = np.array([ratio for _, ratio in fitted])
         return self._distances(X, codes)
 
-    def _subspace(self, X, means, rng):
+    def _subspace(self, rows, means, rng):
         """Basis of a subspace, and the share that its singular directions explain."""
-        origin = np.zeros((1, X.shape[1]), X.dtype)
-        rows = CenteredRows(X, np.zeros(X.shape[0], np.intp), origin)
         total = rows.total() or 1.0
         if self.n_components >= 1:
             directions, squares = principal_directions(rows, self.n_components, rng)
         else:
             directions, squares = self._enough_directions(rows, total, rng)
+        # A mean that is nothing but rounding points anywhere.
+        least = 64 * np.finfo(rows.dtype).eps * np.sqrt(total / rows.shape[0])
+        means = means[np.linalg.norm(means, axis=1) > least]
         return span(directions, means), min(1.0, squares.sum() / total)
 
     def _enough_directions(self, rows, total, rng):
@@ -187,6 +192,8 @@ class SubspaceFilter(BaseDistanceFilter):
             )
 
     def _distances(self, X, codes):
+        if not self.per_class:
+            return _residuals(X, None, self.components_[0])
         out = np.empty(X.shape[0])
         for code, basis in enumerate(self.components_):
             rows = np.flatnonzero(codes == code)
@@ -195,14 +202,15 @@ class SubspaceFilter(BaseDistanceFilter):
 
 
 def _residuals(X, rows, basis):
-    """Distances of some rows to the span of an orthonormal basis."""
-    if sparse.issparse(X) and X.shape[1] > 1000:
-        return _sparse_residuals(X[rows], basis)
-    out = []
-    for chosen, block in padded_blocks(X, rows, np.zeros(X.shape[1])):
-        rest = block - (block @ basis.T) @ basis
-        out.append(np.sqrt(np.einsum("ij,ij->i", rest, rest))[: len(chosen)])
-    return np.concatenate(out) if out else np.empty(0)
+    """Distances of rows, or of all, to the span of an orthonormal basis."""
+    if sparse.issparse(X) and X.shape[1] > EXACT_FEATURES:
+        return _sparse_residuals(X if rows is None else X[rows], basis)
+    squares = [np.empty(0)]
+    for _, block in padded_blocks(X, rows):
+        block -= (block @ basis.T) @ basis
+        squares.append(np.einsum("ij,ij->i", block, block))
+    n_rows = X.shape[0] if rows is None else len(rows)
+    return np.sqrt(np.concatenate(squares)[:n_rows])
 
 
 def _sparse_residuals(X, basis):
