@@ -20,7 +20,16 @@ _HOMES = {
     "NormConstrainedSVC": "skpoison.bounds",
     "bound_curve": "skpoison.bounds",
 }
-_SUBPACKAGES = ("attacks", "bounds", "exceptions", "feasible", "filters", "meta")
+_SUBPACKAGES = (
+    "attacks",
+    "bounds",
+    "coreset",
+    "exceptions",
+    "feasible",
+    "filters",
+    "inspection",
+    "meta",
+)
 
 __all__ = [
     "__version__",

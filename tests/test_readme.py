@@ -1,6 +1,7 @@
 """The README keeps its word: its Python runs, its commands are the documented ones."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ def blocks(language):
 @pytest.mark.filterwarnings("error")
 def test_python_blocks_run_one_after_the_other(capsys):
     namespace = {}
+    pytest.importorskip("matplotlib").use("Agg")
     for code in blocks("python"):
         exec(compile(code, "README.md", "exec"), namespace)
+    sys.modules["matplotlib.pyplot"].close("all")
     assert namespace["bound"].upper_bound_ >= namespace["bound"].attack_loss_
     assert capsys.readouterr().out
 
@@ -26,3 +29,10 @@ def test_the_first_shell_blocks_are_one_line_each():
     assert "skpoison" in first
     assert "pytest" in second
     assert first.count("\n") == second.count("\n") == 1
+
+
+def test_pictures_exist():
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", README.read_text())
+    assert len(pictures) >= 2
+    for picture in pictures:
+        assert (README.parent / picture).stat().st_size < 200_000
