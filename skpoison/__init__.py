@@ -11,6 +11,7 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "SphereFilter": "skpoison.filters",
     "SlabFilter": "skpoison.filters",
+    "EPICFilter": "skpoison.filters",
     "FilterIntersection": "skpoison.filters",
     "FilteredClassifier": "skpoison.meta",
     "FilteredRegressor": "skpoison.meta",

@@ -6,6 +6,7 @@ Each failure stands here with its reason; one that no longer fails is an error.
 from skpoison import (
     CertifiedBound,
     DropOutliers,
+    EPICFilter,
     FilteredClassifier,
     FilteredRegressor,
     FilterIntersection,
@@ -30,6 +31,7 @@ INSTANCES = [
     SlabFilter(),
     FilterIntersection([("sphere", SphereFilter()), ("slab", SlabFilter())]),
     FilterUnion([("sphere", SphereFilter()), ("slab", SlabFilter())]),
+    EPICFilter(random_state=0),
     LossFilter(),
     MahalanobisFilter(),
     NeighborsFilter(),
@@ -68,6 +70,7 @@ EXPECTED_FAILURES = {
     SlabFilter: _keeping_all_without_labels(_NO_DIRECTION),
     FilterIntersection: _REPLACING,
     FilterUnion: _keeping_all_without_labels(_NO_DIRECTION),
+    EPICFilter: {"check_outliers_fit_predict": _NO_CLASSIFIER},
     LossFilter: _keeping_all_without_labels(_NO_CLASSIFIER),
     MahalanobisFilter: _REPLACING,
     NeighborsFilter: _REPLACING,

@@ -169,4 +169,7 @@ def all_dissimilarities(squares_between, n_samples, measure):
         tile = quantize(squares_between(rows, others), measure)
         out[rows, others] = tile
         out[others, rows] = tile.T
+        if others.start == rows.start:  # matrix products need not be symmetric
+            square = tile[:, : len(tile)]
+            out[rows, rows] = np.minimum(square, square.T)
     return out

@@ -22,6 +22,7 @@ minus it, so that rows with a decision of at least zero are kept.
 """
 
 from skpoison.filters._combine import FilterIntersection, FilterUnion
+from skpoison.filters._epic import EPICFilter
 from skpoison.filters._loss import LossFilter
 from skpoison.filters._mahalanobis import MahalanobisFilter
 from skpoison.filters._neighbors import NeighborsFilter
@@ -32,6 +33,7 @@ from skpoison.filters._sphere import SphereFilter
 from skpoison.filters._subspace import SubspaceFilter
 
 __all__ = [
+    "EPICFilter",
     "FilterIntersection",
     "FilterUnion",
     "LossFilter",

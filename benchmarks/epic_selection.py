@@ -1,0 +1,182 @@
+"""Medoids against the reference: the same picks, faster, in less memory."""
+
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+import numpy as np
+from epic_data import duplicated, of_one_class, residual_sets
+
+from skpoison.coreset import facility_location
+
+
+def reference(X, n_medoids):
+    """submodlib, as the released code of EPIC calls it; picks in their order."""
+    from submodlib import FacilityLocationFunction
+
+    objective = FacilityLocationFunction(
+        n=len(X), data=X, metric="euclidean", mode="dense"
+    )
+    picks = objective.maximize(
+        budget=n_medoids,
+        optimizer="LazyGreedy",
+        stopIfZeroGain=False,
+        stopIfNegativeGain=False,
+        verbose=False,
+        show_progress=False,
+    )
+    return np.array([row for row, _ in picks])
+
+
+def similarities(X, rows):
+    """exp(-distance / n_features) in float64, to some of the rows."""
+    X = X.astype(np.float64)
+    out = np.empty((len(X), len(rows)))
+    for start in range(0, len(X), 100):
+        part = X[start : start + 100, None] - X[rows]
+        distances = np.sqrt(np.einsum("ijk,ijk->ij", part, part))
+        out[start : start + 100] = np.exp(-distances / X.shape[1])
+    return out
+
+
+def judge(X, picks):
+    """What is left of the objective in float64, and the rows that stand alone.
+
+    Who is nearest is told in float32, as by the released code.
+    """
+    similarity = similarities(X, picks)
+    nearest = similarity.astype(np.float32).argmax(axis=1)
+    sizes = np.bincount(nearest, minlength=len(picks))
+    return np.sum(1 - similarity.max(axis=1)), set(picks[sizes == 1])
+
+
+def jaccard(one, other):
+    return len(one & other) / max(len(one | other), 1)
+
+
+def cases(sets):
+    for n_rows, share in ((1000, 0.2), (3000, 0.1), (3000, 0.2), (1500, 0.4)):
+        for name, (proxies, labels) in sets.items():
+            yield name, n_rows, share, of_one_class(proxies, labels, n_rows)
+    for n_rows, share in ((1000, 0.1), (3000, 0.2)):
+        part = of_one_class(*sets["trained"], n_rows)
+        yield "85 % duplicates", n_rows, share, duplicated(part)
+    yield "trained", 6000, 0.2, of_one_class(*sets["trained"], 6000)
+
+
+def bench_picks():
+    print("Picks against submodlib-py (dense, LazyGreedy)")
+    print(f"{'data':16} {'rows':>5} {'share':>5} | order='lazy': same order, same set")
+    print(f"{'':28} | canonical: sum(1 - similarity), reference's, dropped: Jaccard")
+    for name, n_rows, share, X in cases(residual_sets()):
+        budget = round(share * n_rows)
+        theirs = reference(X, budget)
+        lazy = facility_location(X, budget, order="lazy").indices
+        left, dropped = judge(X, theirs)
+        ours, ours_dropped = judge(X, facility_location(X, budget).indices)
+        print(
+            f"{name:16} {n_rows:5} {share:5.2f} | {np.array_equal(lazy, theirs)!s:5} "
+            f"{set(lazy) == set(theirs)!s:5} | {ours:11.6f} {left:11.6f} "
+            f"{jaccard(dropped, ours_dropped):.4f} ({len(dropped)} dropped)",
+            flush=True,
+        )
+
+
+def seconds(function, *args, **options):
+    start = time.perf_counter()
+    function(*args, **options)
+    return time.perf_counter() - start
+
+
+def bench_speed(sizes=(1000, 6000, 12000), repeats=3):
+    print("Speed, 20 % medoids of one class, C = 10, medians of alternating runs")
+    sets = residual_sets()
+    for name in ("early", "trained"):
+        for n_rows in sizes:
+            X = of_one_class(*sets[name], n_rows)
+            budget = n_rows // 5
+            facility_location(X[:300], 30, backend="numba")  # load the compiled code
+            times = {"reference": [], "numpy": [], "numba": [], "numba lazy": []}
+            for _ in range(1 if n_rows > 8000 else repeats):
+                times["numpy"].append(
+                    seconds(facility_location, X, budget, backend="numpy")
+                )
+                for key, order in (("numba", "canonical"), ("numba lazy", "lazy")):
+                    times[key].append(
+                        seconds(
+                            facility_location, X, budget, backend="numba", order=order
+                        )
+                    )
+                times["reference"].append(seconds(reference, X, budget))
+            medians = {key: statistics.median(taken) for key, taken in times.items()}
+            ratios = "  ".join(
+                f"{key} {median:.3f} s ({medians['reference'] / median:.1f} x)"
+                for key, median in medians.items()
+            )
+            print(f"{name:8} n = {n_rows:6}: {ratios}", flush=True)
+
+
+def bench_mnist(repeats=3):
+    print("All of MNIST: 60,000 residuals in ten classes, 20 % medoids")
+    sets = residual_sets()
+    for name in ("early", "trained"):
+        proxies, labels = sets[name]
+        for backend in ("numba", "numpy"):
+            taken = [
+                seconds(facility_location, proxies, 0.2, labels=labels, backend=backend)
+                for _ in range(repeats)
+            ]
+            print(
+                f"{name:8} {backend}: median {statistics.median(taken):.2f} s, "
+                f"least {min(taken):.2f} s",
+                flush=True,
+            )
+
+
+def bench_scaling(backend="numba", sizes=(3000, 10000, 30000, 100000)):
+    """Time and memory of one class; each size in a process of its own."""
+    print(f"Scaling with {backend}, one class, 20 % medoids, trained residuals")
+    for rows in sizes:
+        code = _MEASURE.format(backend=backend, rows=rows)
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+
+_MEASURE = """
+import sys, threading, time
+import numpy as np
+sys.path.insert(0, "benchmarks")
+from epic_selection import resident
+from epic_data import of_one_class
+from skpoison.coreset import facility_location
+rng = np.random.default_rng(0)
+logits = rng.normal(size=({rows}, 10)) * 2
+logits[:, 0] += 6
+X = np.exp(logits - logits.max(axis=1, keepdims=True))
+X /= X.sum(axis=1, keepdims=True)
+X[:, 0] -= 1
+X = X.astype(np.float32)
+del logits
+facility_location(X[:300], 60, backend="{backend}")
+before, peak, done = resident(), [0], []
+def watch():
+    while not done:
+        peak[0] = max(peak[0], resident())
+        time.sleep(0.01)
+watcher = threading.Thread(target=watch)
+watcher.start()
+start = time.perf_counter()
+facility_location(X, {rows} // 5, backend="{backend}")
+taken = time.perf_counter() - start
+done.append(True)
+watcher.join()
+print(f"n = {rows:7}: {{taken:8.2f}} s, {{(peak[0] - before) / 1e6:7.0f}} MB more",
+      flush=True)
+"""
+
+
+def resident():
+    """Bytes of memory that this process holds now."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()

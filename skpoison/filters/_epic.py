@@ -1,0 +1,350 @@
+"""Rows whose gradients stand alone are dropped while a classifier is trained."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.ensemble._base import _set_random_states
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import SGDClassifier
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.extmath import softmax
+
+from skpoison.base import BaseFilter
+from skpoison.coreset import facility_location
+from skpoison.coreset._budget import class_budgets
+from skpoison.coreset._facility import join_classes
+from skpoison.coreset._outer import select_outer
+from skpoison.exceptions import FilterWarning
+
+__all__ = ["EPICFilter"]
+
+
+class EPICFilter(BaseFilter):
+    """Drop rows whose gradients are unlike those of all other rows of their class.
+
+    EPIC, the "effective poison identification" of [1]_: a defense against *targeted*
+    poison with clean labels, which must have gradients unlike those of the rows around
+    it in order to work. A classifier is trained for a few passes; every row then has a
+    gradient proxy, the predicted probabilities minus the one-hot label. In each class,
+    greedy facility location picks medoids among the proxies, and every row goes to its
+    nearest medoid. A medoid that nobody else goes to is isolated, and is dropped.
+    Training continues on what is left, and so on.
+
+    It is no filter for label noise: flipped labels come in crowds, whose gradients are
+    alike, and not effective poison. In a trial with 20 % of labels flipped, precision
+    was 0.30 and recall 0.31, little better than chance. Clean rows are dropped too, and
+    more of them than poison: on trained networks, about 16 % of a class in one round
+    at ``medoid_fraction=0.2``.
+
+    Parameters
+    ----------
+    estimator : estimator, default=None
+        The classifier that is trained, by gradient steps: it has ``partial_fit``, each
+        call of which is a pass over the rows; or a parameter ``warm_start``, which is
+        set, and then each call of ``fit`` counts as a pass. It also has
+        ``predict_proba``, or else ``decision_function``, whose values go through a
+        softmax. By default, ``SGDClassifier(loss="log_loss")``, which wants scaled
+        features.
+    medoid_fraction : float, default=0.1
+        Medoids picked in each class, as a fraction of the rows that are left of it. The
+        more medoids, the more of them are isolated, and the more rows are dropped.
+    n_rounds : int, default=3
+        How many times rows are dropped.
+    every : int, default=2
+        Passes over the rows that are left, between two rounds.
+    warmup : int, default=5
+        Passes over all rows before the first round.
+    gradient : {"logits", "parameters"}, default="logits"
+        What stands for the gradient of a row: that with respect to the logits,
+        probabilities minus one-hot label, as in the paper; or that with respect to the
+        weights and intercepts of a linear classifier, the outer product of that and the
+        row. The latter stores four bytes for each pair of rows of a class.
+    similarity : {"exp", "linear"}, default="exp"
+        Similarity of gradients at a distance; see
+        :func:`~skpoison.coreset.facility_location`. In ``"exp"``, distances are divided
+        by the number of classes, whatever the gradient. They differ most in binary
+        problems.
+    order : {"canonical", "lazy"}, default="canonical"
+        Which of equal candidates becomes a medoid; see
+        :func:`~skpoison.coreset.facility_location`.
+    max_drop_fraction : float, default=0.5
+        No class loses more than this fraction of its rows, and none loses all. Where
+        more are isolated, those that were picked as medoids first are dropped, and the
+        others are kept, with a warning.
+    backend : {"auto", "numpy", "numba"}, default="auto"
+        What computes the medoids, with identical results; see
+        :func:`~skpoison.coreset.facility_location`. Parameter gradients are always left
+        to numpy.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the estimator, if it can be seeded, and draws the order in which
+        :meth:`fit_transform` goes round the kept rows. With None, an estimator that is
+        given keeps its own seed.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted; ``array([0])`` when fitted without labels.
+    estimator_ : estimator or None
+        The estimator as it was in the last round, before the last rows were dropped; to
+        classify, train one on the kept rows instead. None with fewer than two classes.
+    dropped_at_ : ndarray of shape (n_samples,)
+        The round, from 1, in which each row was dropped; 0 for rows that are kept.
+    history_ : list of :class:`~sklearn.utils.Bunch`
+        What happened in each round, in arrays of shape (n_classes,): ``n_rows``, rows
+        at its start; ``n_medoids``; ``n_isolated``, medoids that stood alone;
+        ``n_dropped``, how many of them were dropped.
+    scores_ : ndarray of shape (n_samples,)
+        Rank rows, higher is more normal. Rows that are kept: 1 minus 1 over the size of
+        their cluster in the last round. Rows that are dropped: negative, the lower the
+        earlier; among rows dropped together, the lower the earlier they were picked as
+        medoids of their class.
+    inlier_mask_ : ndarray of shape (n_samples,)
+        True for the training rows that are kept; at least one in each class.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit, when X has names that are all strings.
+
+    Raises
+    ------
+    TypeError
+        At fit, if the estimator cannot be trained pass by pass, or gives neither
+        probabilities nor decision values.
+
+    Warns
+    -----
+    FilterWarning
+        At fit, if there are fewer than two classes: every row is kept. If
+        ``max_drop_fraction`` keeps rows that are isolated.
+
+    See Also
+    --------
+    skpoison.coreset.facility_location : Picks the medoids.
+    skpoison.FilteredClassifier : Fits a classifier on the kept rows.
+
+    Notes
+    -----
+    Scores exist for the training rows only, as in
+    :class:`~sklearn.neighbors.LocalOutlierFactor`: use :meth:`fit_predict`,
+    ``scores_`` and ``inlier_mask_``. Sparse rows are never made dense. Warnings of an
+    estimator with ``warm_start`` that it has not converged are not shown: it is not
+    meant to.
+
+    References
+    ----------
+    .. [1] Y. Yang, T. Y. Liu and B. Mirzasoleiman, "Not All Poisons are Created Equal:
+       Robust Training against Data Poisoning", ICML 2022, algorithm 1.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skpoison import EPICFilter
+    >>> X, y = load_digits(return_X_y=True)
+    >>> epic = EPICFilter(medoid_fraction=0.2, n_rounds=2, random_state=0)
+    >>> epic = epic.fit(X / 16, y)
+    >>> len(epic.history_)
+    2
+    >>> bool((epic.inlier_mask_ == (epic.dropped_at_ == 0)).all())
+    True
+
+    In front of a classifier:
+
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skpoison import FilteredClassifier
+    >>> model = FilteredClassifier(epic, LogisticRegression()).fit(X / 16, y)
+    >>> bool(model.score(X / 16, y) > 0.95)
+    True
+    """
+
+    _transductive = True
+
+    _parameter_constraints: dict = {
+        **BaseFilter._parameter_constraints,
+        "estimator": [object, None],
+        "medoid_fraction": [Interval(Real, 0, 1, closed="right")],
+        "n_rounds": [Interval(Integral, 1, None, closed="left")],
+        "every": [Interval(Integral, 0, None, closed="left")],
+        "warmup": [Interval(Integral, 1, None, closed="left")],
+        "gradient": [StrOptions({"logits", "parameters"})],
+        "similarity": [StrOptions({"exp", "linear"})],
+        "order": [StrOptions({"canonical", "lazy"})],
+        "max_drop_fraction": [Interval(Real, 0, 1, closed="both")],
+        "backend": [StrOptions({"auto", "numpy", "numba"})],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        medoid_fraction=0.1,
+        *,
+        n_rounds=3,
+        every=2,
+        warmup=5,
+        gradient="logits",
+        similarity="exp",
+        order="canonical",
+        max_drop_fraction=0.5,
+        backend="auto",
+        random_state=None,
+    ):
+        super().__init__(random_state=random_state)
+        self.estimator = estimator
+        self.medoid_fraction = medoid_fraction
+        self.n_rounds = n_rounds
+        self.every = every
+        self.warmup = warmup
+        self.gradient = gradient
+        self.similarity = similarity
+        self.order = order
+        self.max_drop_fraction = max_drop_fraction
+        self.backend = backend
+
+    def _fit(self, X, codes):
+        self.history_ = []
+        self.dropped_at_ = np.zeros(len(codes), dtype=np.intp)
+        if len(self.classes_) < 2:
+            self._warn("needs labels of at least two classes; it keeps every row.", 4)
+            self.estimator_ = None
+            return np.zeros(len(codes)), np.zeros(len(codes))
+        self.estimator_ = self._new_estimator()
+        allowed = _allowed_drops(codes, self.max_drop_fraction)
+        scores = np.empty(len(codes))
+        for round_ in range(1, self.n_rounds + 1):
+            rows = np.flatnonzero(self.dropped_at_ == 0)
+            self._train(
+                X[rows], codes[rows], self.warmup if round_ == 1 else self.every
+            )
+            medoids = self._medoids(X[rows], codes[rows])
+            drop, n_isolated = _isolated(medoids, codes[rows], allowed)
+            self.dropped_at_[rows[drop]] = round_
+            scores[rows] = _scores(medoids, drop, self.n_rounds - round_)
+            self._record(codes[rows], medoids, n_isolated, codes[rows[drop]])
+            allowed -= self.history_[-1].n_dropped
+        self._warn_of_spared()
+        return scores, scores
+
+    def _warn(self, message, stacklevel):
+        message = f"{type(self).__name__} {message}"
+        warnings.warn(message, FilterWarning, stacklevel=stacklevel)
+
+    def _new_estimator(self):
+        estimator = self.estimator
+        if estimator is None:
+            estimator = SGDClassifier(loss="log_loss")
+        estimator = clone(estimator)
+        if self.random_state is not None:
+            _set_random_states(estimator, check_random_state(self.random_state))
+        if hasattr(estimator, "partial_fit"):
+            return estimator
+        if "warm_start" not in estimator.get_params():
+            raise TypeError(
+                "estimator must have partial_fit, or a parameter warm_start; "
+                f"{type(estimator).__name__} has neither."
+            )
+        return estimator.set_params(warm_start=True)
+
+    def _train(self, X, codes, n_passes):
+        y = self.classes_[codes]
+        for _ in range(n_passes):
+            if hasattr(self.estimator_, "partial_fit"):
+                self.estimator_.partial_fit(X, y, classes=self.classes_)
+            else:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", ConvergenceWarning)
+                    self.estimator_.fit(X, y)
+
+    def _medoids(self, X, codes):
+        residuals = _residuals(self.estimator_, X, codes)
+        if self.gradient == "parameters":
+            return self._medoids_of_outer(residuals, X, codes)
+        return facility_location(
+            residuals.astype(np.float32),
+            float(self.medoid_fraction),
+            labels=codes,
+            similarity=self.similarity,
+            order=self.order,
+            backend=self.backend,
+        )
+
+    def _medoids_of_outer(self, residuals, X, codes):
+        budgets = class_budgets(float(self.medoid_fraction), np.bincount(codes))
+        rows_of = [np.flatnonzero(codes == code) for code in range(len(budgets))]
+        parts = [
+            select_outer(residuals[rows], X[rows], budget, self.similarity, self.order)
+            for rows, budget in zip(rows_of, budgets, strict=True)
+        ]
+        return join_classes(rows_of, parts)
+
+    def _record(self, codes, medoids, n_isolated, dropped_codes):
+        n_classes = len(self.classes_)
+        self.history_.append(
+            Bunch(
+                n_rows=np.bincount(codes, minlength=n_classes),
+                n_medoids=np.diff(medoids.offsets),
+                n_isolated=n_isolated,
+                n_dropped=np.bincount(dropped_codes, minlength=n_classes),
+            )
+        )
+
+    def _warn_of_spared(self):
+        spared = sum(entry.n_isolated - entry.n_dropped for entry in self.history_)
+        if np.any(spared):
+            self._warn(
+                f"kept {spared.sum()} isolated rows, of the classes "
+                f"{self.classes_[spared > 0].tolist()}: no class may lose more than "
+                f"max_drop_fraction={self.max_drop_fraction} of its rows, or all.",
+                5,
+            )
+
+
+def _residuals(estimator, X, codes):
+    """Predicted probabilities minus one-hot labels, float64."""
+    if hasattr(estimator, "predict_proba"):
+        residuals = np.array(estimator.predict_proba(X), dtype=np.float64)
+    elif hasattr(estimator, "decision_function"):
+        logits = np.array(estimator.decision_function(X), dtype=np.float64)
+        if logits.ndim == 1:
+            logits = np.column_stack([np.zeros_like(logits), logits])
+        residuals = softmax(logits, copy=False)
+    else:
+        raise TypeError(
+            "estimator must have predict_proba or decision_function; "
+            f"{type(estimator).__name__} has neither."
+        )
+    residuals[np.arange(len(codes)), codes] -= 1
+    return residuals
+
+
+def _allowed_drops(codes, max_drop_fraction):
+    """How many rows each class may lose."""
+    counts = np.bincount(codes)
+    allowed = np.floor(max_drop_fraction * counts + 1e-9).astype(np.intp)
+    return np.minimum(allowed, counts - 1)
+
+
+def _isolated(medoids, codes, allowed):
+    """Isolated rows that may be dropped, and how many are isolated in each class.
+
+    Of a class with too many, those that were picked first are taken: they gained most,
+    being farthest from the medoids before them.
+    """
+    alone = medoids.indices[medoids.cluster_sizes == 1]
+    alone = alone[medoids.indices[medoids.assignment[alone]] == alone]
+    n_isolated = np.bincount(codes[alone], minlength=len(allowed))
+    starts = np.concatenate([[0], np.cumsum(n_isolated)[:-1]])
+    place = np.arange(len(alone)) - starts[codes[alone]]
+    return alone[place < allowed[codes[alone]]], n_isolated
+
+
+def _scores(medoids, drop, rounds_left):
+    sizes = medoids.cluster_sizes[medoids.assignment]
+    scores = 1 - 1 / sizes
+    position = medoids.assignment[drop]
+    code = np.searchsorted(medoids.offsets, position, side="right") - 1
+    place = position - medoids.offsets[code]
+    n_medoids = np.diff(medoids.offsets)[code]
+    scores[drop] = -rounds_left - (1 - place / n_medoids)
+    return scores
