@@ -1,4 +1,4 @@
-"""Intersections of filters."""
+"""Intersections and unions of filters."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from sklearn.neighbors import LocalOutlierFactor
 from skpoison import FilterIntersection, SlabFilter, SphereFilter
 from skpoison.base import BaseFilter
 from skpoison.exceptions import FilterWarning
-from skpoison.filters import _passes
+from skpoison.filters import FilterUnion, SpectralFilter, _passes
 
 
 @pytest.fixture
@@ -216,3 +216,44 @@ def test_a_member_that_does_not_look_for_nan_is_guarded(blobs):
 def test_bad_members_are_named(filters, error, message, blobs):
     with pytest.raises(error, match=message):
         FilterIntersection(filters).fit(*blobs)
+
+
+def test_rows_must_pass_one_member_of_a_union(blobs):
+    X, y = blobs
+    either = SphereFilter(60) | SlabFilter(40) | SpectralFilter(30)
+    assert [name for name, _ in either.filters] == [
+        "spherefilter",
+        "slabfilter",
+        "spectralfilter",
+    ]
+    either.fit(X, y)
+    members = [SphereFilter(60), SlabFilter(40), SpectralFilter(30)]
+    masks = [alone.fit(X, y).inlier_mask_ for alone in members]
+    np.testing.assert_array_equal(either.inlier_mask_, np.any(masks, axis=0))
+    decisions = [alone.decision_function(X + 1, y) for alone in members]
+    found = either.decision_function(X + 1, y)
+    np.testing.assert_array_equal(found, np.max(decisions, axis=0))
+
+
+def test_unions_and_intersections_nest_as_written(blobs, passes_made):
+    X, y = blobs
+    sphere, slab = SphereFilter(60), SlabFilter(50)
+    nested = sphere & (slab | sphere)
+    assert isinstance(nested.filters[1][1], FilterUnion)
+    nested.fit(X, y)
+    assert passes_made == ["class_means", "measure"]
+    np.testing.assert_array_equal(nested.inlier_mask_, sphere.fit(X, y).inlier_mask_)
+    other = (slab & sphere) | sphere
+    assert [name for name, _ in other.filters] == ["filterintersection", "spherefilter"]
+    np.testing.assert_array_equal(other.fit(X, y).inlier_mask_, sphere.inlier_mask_)
+    assert other.get_params()["filterintersection__slabfilter__percentile"] == 50
+
+
+def test_unions_have_no_feasible_set_and_accept_filters_only(blobs):
+    either = SphereFilter() | SlabFilter()
+    assert not hasattr(either.fit(*blobs), "feasible_set")
+    assert not hasattr(SphereFilter() | FirstRows(), "predict")
+    with pytest.raises(TypeError, match="unsupported operand"):
+        SphereFilter() | LocalOutlierFactor()
+    with pytest.raises(ValueError, match="at least one"):
+        FilterUnion([]).fit(*blobs)

@@ -1,0 +1,122 @@
+"""Neighbors, against plain loops over all pairs of rows."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.spatial.distance import cdist
+from sklearn.datasets import make_blobs
+
+from skpoison.exceptions import FilterWarning
+from skpoison.filters import NeighborsFilter
+
+
+@pytest.fixture
+def blobs():
+    return make_blobs([40, 60, 50], 5, cluster_std=4.0, random_state=0)
+
+
+def plain_distances(X, y, n_neighbors, criterion):
+    out = np.empty(len(X))
+    distances = cdist(X, X)
+    np.fill_diagonal(distances, np.inf)
+    for i, label in enumerate(y):
+        same = y == label if criterion != "labels" else np.full(len(y), True)
+        order = np.argsort(np.where(same, distances[i], np.inf))[:n_neighbors]
+        if criterion == "labels":
+            out[i] = np.mean(y[order] != label)
+        else:
+            nearest = distances[i][order]
+            out[i] = nearest[-1] if criterion == "kth" else nearest.mean()
+    return out
+
+
+@pytest.mark.parametrize("criterion", ["kth", "mean", "labels"])
+@pytest.mark.parametrize("n_neighbors", [1, 5, 39])
+@pytest.mark.parametrize("algorithm", ["auto", "brute", "ball_tree"])
+def test_distances_are_those_of_a_plain_loop(criterion, n_neighbors, algorithm, blobs):
+    X, y = blobs
+    expected = plain_distances(X, y, n_neighbors, criterion)
+    neighbors = NeighborsFilter(
+        n_neighbors=n_neighbors, criterion=criterion, algorithm=algorithm
+    )
+    fitted = neighbors.fit(X, y)
+    np.testing.assert_allclose(-fitted.scores_, expected, rtol=1e-12)
+    in_sparse = neighbors.fit(sparse.csr_array(X), y)
+    np.testing.assert_allclose(-in_sparse.scores_, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("criterion", ["kth", "mean"])
+def test_new_rows_are_compared_with_the_training_rows(criterion, blobs):
+    X, y = blobs
+    new = X + np.random.default_rng(0).normal(size=X.shape)
+    fitted = NeighborsFilter(criterion=criterion, n_neighbors=3).fit(X, y)
+    for i, label in enumerate(y):
+        nearest = np.sort(np.linalg.norm(X[y == label] - new[i], axis=1))[:3]
+        expected = nearest[-1] if criterion == "kth" else nearest.mean()
+        found = -fitted.score_samples(new[[i]], [label])[0]
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_copies_are_neighbors_of_each_other():
+    X = np.array([[0.0], [0.0], [0.0], [4.0], [9.0]])
+    fitted = NeighborsFilter(n_neighbors=2).fit(X)
+    np.testing.assert_array_equal(-fitted.scores_, [0, 0, 0, 4, 9])
+    np.testing.assert_array_equal(fitted.score_samples(X), fitted.scores_)
+
+
+def test_a_copy_with_another_label_is_no_self():
+    X = np.array([[0.0], [0.0], [1.0], [5.0], [6.0]])
+    y = np.array(["a", "b", "a", "b", "b"])
+    fitted = NeighborsFilter(n_neighbors=1, criterion="labels").fit(X, y)
+    np.testing.assert_array_equal(-fitted.scores_[[0, 1, 3, 4]], [1, 1, 0, 0])
+    np.testing.assert_array_equal(fitted.score_samples(X, y), fitted.scores_)
+
+
+def test_half_the_neighbors_is_a_majority_vote(blobs):
+    X, y = blobs
+    y = y.copy()
+    y[:10] = (y[:10] + 1) % 3
+    fitted = NeighborsFilter(criterion="labels", n_neighbors=7, radii=[0.5] * 3)
+    fitted.fit(X, y)
+    agreeing = plain_distances(X, y, 7, "labels") <= 0.5
+    np.testing.assert_array_equal(fitted.inlier_mask_, agreeing)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e8])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_near_neighbors_far_from_the_origin(offset, dtype):
+    if dtype == np.float32 and offset:
+        offset = 1e3
+    rng = np.random.default_rng(0)
+    X = (rng.normal(size=(300, 20)) + offset).astype(dtype)
+    fitted = NeighborsFilter(algorithm="brute").fit(X)
+    expected = plain_distances(X.astype(np.float64), np.zeros(300), 5, "kth")
+    np.testing.assert_allclose(-fitted.scores_, expected, rtol=1e-5)
+    np.testing.assert_array_equal(fitted.predict(X) == 1, fitted.inlier_mask_)
+
+
+def test_a_class_with_few_rows_has_all_its_rows_as_neighbors(blobs):
+    X, y = blobs
+    y = np.where(np.arange(150) < 3, 7, y)
+    neighbors = NeighborsFilter(n_neighbors=5)
+    with pytest.warns(FilterWarning, match=r"classes \[7\] have no more than n_neigh"):
+        fitted = neighbors.fit(X, y)
+    farthest = cdist(X[:3], X[:3]).max(axis=1)
+    np.testing.assert_allclose(-fitted.scores_[:3], farthest)
+    with pytest.warns(FilterWarning, match="The data have no more than n_neighbors=99"):
+        NeighborsFilter(n_neighbors=99, criterion="labels").fit(X[:80], y[:80])
+
+
+def test_a_row_alone_is_the_neighbor_of_new_rows():
+    X = np.array([[0.0], [5.0], [6.0], [7.0]])
+    with pytest.warns(FilterWarning, match="classes"):
+        fitted = NeighborsFilter(n_neighbors=2).fit(X, [0, 1, 1, 1])
+    np.testing.assert_array_equal(fitted.predict([[0.0], [1.0]], [0, 0]), [1, -1])
+    assert fitted.score_samples([[3.0]], [0])[0] == -3
+
+
+def test_blocks_of_pairs_do_not_change_the_result(blobs, monkeypatch):
+    X, y = blobs
+    whole = NeighborsFilter().fit(X, y).scores_
+    monkeypatch.setattr("skpoison.filters._neighbors.PAIRS", 35)
+    np.testing.assert_array_equal(NeighborsFilter().fit(X, y).scores_, whole)
