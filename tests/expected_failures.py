@@ -15,7 +15,7 @@ from skpoison import (
     SlabFilter,
     SphereFilter,
 )
-from skpoison.attacks import LabelFlipAttack, MinMaxAttack
+from skpoison.attacks import GradientAttack, LabelFlipAttack, MinMaxAttack
 from skpoison.filters import (
     FilterUnion,
     LossFilter,
@@ -43,6 +43,7 @@ INSTANCES = [
     DropOutliers(),
     CertifiedBound(),
     NormConstrainedSVC(),
+    GradientAttack(max_iter=5),
     LabelFlipAttack(epsilon=0.2),
     MinMaxAttack(),
     PoisonedClassifier(LabelFlipAttack(epsilon=0.2, random_state=0)),

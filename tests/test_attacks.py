@@ -10,7 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 from skpoison import NormConstrainedSVC, SlabFilter, SphereFilter
-from skpoison.attacks import LabelFlipAttack, MinMaxAttack
+from skpoison.attacks import GradientAttack, LabelFlipAttack, MinMaxAttack
 from skpoison.filters import NeighborsFilter
 
 SVC = NormConstrainedSVC(rho=1.5)
@@ -19,6 +19,7 @@ ATTACKS = [
     LabelFlipAttack(strategy="feasible", random_state=0),
     LabelFlipAttack(strategy="alfa", estimator=SVC, random_state=0),
     MinMaxAttack(rho=1.5, random_state=0),
+    GradientAttack(estimator=SVC, max_iter=10, random_state=0),
 ]
 BLIND = ATTACKS[0]
 

@@ -81,6 +81,8 @@ class Defense(NamedTuple):
         kept : ndarray of shape (n_rows,), dtype=bool
             True for the rows that the filter keeps.
         """
+        if not len(codes):
+            return np.zeros(0, dtype=bool)
         return self.filter.decision_function(X, self.classes[codes]) >= 0
 
     def sets(self, attack):

@@ -1,0 +1,78 @@
+"""Attacks that want a large loss on certain rows."""
+
+import numpy as np
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.validation import check_X_y, column_or_1d
+
+from skpoison._labels import encode_labels
+from skpoison.attacks._base import BaseAttack
+from skpoison.attacks._learners import learner_of
+from skpoison.bounds._rows import Rows
+
+
+class BaseAimedAttack(BaseAttack):
+    """Base class of attacks that aim at rows, and know the learner.
+
+    Parameters
+    ----------
+    epsilon : float, default=0.03
+        Poison rows divided by clean rows, between 0 and 1.
+    filter : filter with ``feasible_set``, default=None
+        The defense that the attacker faces.
+    estimator : estimator, default=None
+        The learner attacked.
+    targets : tuple of (X, y), default=None
+        Rows, with their true labels, on which the attacker wants a large loss. None
+        means the clean rows, which stand for rows like them.
+    random_state : int, RandomState instance or None, default=None
+        Draws whatever the attack draws.
+
+    Examples
+    --------
+    >>> from skpoison.attacks import GradientAttack
+    >>> issubclass(GradientAttack, BaseAimedAttack)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseAttack._parameter_constraints,
+        "estimator": [HasMethods(["fit", "predict"]), None],
+        "targets": [tuple, None],
+    }
+
+    def __init__(
+        self,
+        epsilon=0.03,
+        *,
+        filter=None,
+        estimator=None,
+        targets=None,
+        random_state=None,
+    ):
+        super().__init__(epsilon, filter=filter, random_state=random_state)
+        self.estimator = estimator
+        self.targets = targets
+
+    def _check(self):
+        self._learner()
+        if self.targets is not None and len(self.targets) != 2:
+            raise ValueError(
+                f"targets must be a pair (X, y); got {len(self.targets)} things."
+            )
+
+    def _learner(self):
+        return learner_of(self.estimator, type(self).__name__)
+
+    def _target_rows(self, clean):
+        """Return the signed rows that the attack aims at."""
+        if self.targets is None:
+            return clean
+        X, y = check_X_y(
+            *self.targets, accept_sparse="csr", dtype=[np.float64, np.float32]
+        )
+        if X.shape[1] != clean.dim - 1:
+            raise ValueError(
+                f"The rows in targets have {X.shape[1]} features; the clean rows have "
+                f"{clean.dim - 1}."
+            )
+        return Rows(X, 2.0 * encode_labels(column_or_1d(y), self.classes_) - 1.0)

@@ -1,0 +1,276 @@
+"""Poison rows moved along the gradient of what they do to the trained learner."""
+
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils._param_validation import Interval
+
+from skpoison.attacks._aim import BaseAimedAttack
+from skpoison.attacks._base import repeat_rows
+from skpoison.attacks._implicit import Aim, Duel
+from skpoison.attacks._learners import train_hinge
+from skpoison.attacks._losses import Hinge
+from skpoison.bounds._rows import Rows
+
+FIRST_STEP = 0.1
+GROW, SHRINK = 1.5, 0.5
+LEAST_STEP = 1e-4
+
+
+class Ascent(NamedTuple):
+    """Where poison rows ended.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, n_features)
+        The rows, in their feasible sets.
+    objective : list of float
+        The attacker's loss before the first step and after each one; never falling.
+    """
+
+    points: np.ndarray
+    objective: list
+
+
+def ascend(duel, points, sets, theta, *, max_iter):
+    """Climb the attacker's loss by projected gradient steps.
+
+    Every row goes the same share of its set's radius. A step that does not raise the
+    loss is taken back and halved.
+
+    Parameters
+    ----------
+    duel : Duel
+        Attacker and learner.
+    points : ndarray of shape (n_points, n_features)
+        Rows to start from, in their sets.
+    sets : list of SphereSlab
+        The feasible set of each row.
+    theta : ndarray of shape (n_features + 1,)
+        Parameters from which training starts.
+    max_iter : int
+        Most steps.
+
+    Returns
+    -------
+    ascent : Ascent
+        The rows and the losses on the way.
+    """
+    outcome = duel.play(points, theta)
+    objective, step = [outcome.value], FIRST_STEP
+    direction = _directions(duel, points, outcome, sets)
+    for _ in range(max_iter):
+        moved = _project(sets, points + step * direction)
+        new = duel.play(moved, outcome.trained.theta)
+        if new.value > outcome.value:
+            points, outcome, step = moved, new, step * GROW
+            direction = _directions(duel, points, outcome, sets)
+        else:
+            step *= SHRINK
+        objective.append(outcome.value)
+        if step < LEAST_STEP:
+            break
+    return Ascent(points, objective)
+
+
+def _directions(duel, points, outcome, sets):
+    """Return the gradients, each as long as the radius of its row's set."""
+    gradient = duel.gradient(points, outcome.trained)
+    lengths = np.linalg.norm(gradient, axis=1)
+    radii = np.array([rows.radius for rows in sets])
+    return gradient * (radii / np.where(lengths > 0, lengths, 1.0))[:, np.newaxis]
+
+
+def _project(sets, points):
+    pairs = zip(sets, points, strict=True)
+    moved = [rows.projection(point).point for rows, point in pairs]
+    return np.array(moved).reshape(points.shape)
+
+
+class GradientAttack(BaseAimedAttack):
+    """Move poison rows along the gradient of the attacker's loss, through training.
+
+    Starts from clean rows with their labels flipped, projected on the filter's
+    feasible set. The attacker's loss is the mean loss on `targets` of the learner
+    trained on clean rows and poison; how it changes with the poison rows follows from
+    the learner's optimality conditions by implicit differentiation. Each step is
+    projected on the feasible set, and followed by training.
+
+    Parameters
+    ----------
+    epsilon : float, default=0.03
+        Poison rows divided by clean rows, between 0 and 1; ``floor(epsilon * n)`` whole
+        rows are sent.
+    filter : filter with ``feasible_set``, default=None
+        The defense that the attacker faces. One that is fitted already is used as it
+        is (:class:`sklearn.frozen.FrozenEstimator` keeps it fitted when the attack is
+        cloned), any other is cloned and fitted on the rows given. None means
+        ``SphereFilter(percentile=70) & SlabFilter(percentile=70)``.
+    estimator : estimator, default=None
+        The learner attacked, of which only the parameters are read:
+        ``LinearSVC(loss="hinge")`` (which None means),
+        :class:`~skpoison.NormConstrainedSVC`,
+        :class:`~sklearn.linear_model.LogisticRegression` or
+        :class:`~sklearn.linear_model.RidgeClassifier`, without class weights.
+    targets : tuple of (X, y), default=None
+        Rows, with their true labels, on which the attacker wants a large loss: test
+        rows that he knows, or some that he cares for. None means the clean rows.
+    n_distinct : int, default=10
+        How many distinct rows are moved, half of them under each label. Each is sent
+        equally often (copies differ by at most one). Few are as strong as many
+        against linear learners, and faster.
+    smoothing : float, default=0.2
+        The hinge loss is smeared out over margins within this distance of 1, for the
+        learner and the attacker alike. Other losses need none.
+    max_iter : int, default=50
+        Most gradient steps. Training follows each.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows to start from.
+
+    Attributes
+    ----------
+    n_copies_ : ndarray of shape (n_distinct,)
+        How often each distinct row is sent; its copies stand side by side.
+    coef_ : ndarray of shape (1, n_features)
+        Weights of the learner (with the smoothed loss) trained on the poison.
+    intercept_ : ndarray of shape (1,)
+        Its intercept.
+    classes_ : ndarray of shape (2,)
+        The labels, sorted.
+    X_poison_ : {ndarray, CSR matrix} of shape (n_poison, n_features)
+        The poison rows, in the precision of the clean ones.
+    y_poison_ : ndarray of shape (n_poison,)
+        Their labels.
+    poison_mask_ : ndarray of shape (n_samples + n_poison,)
+        True for the poison rows in what :meth:`fit_resample` returns.
+    objective_ : list of float
+        The attacker's loss at the start and after each step; it never falls.
+    filter_ : filter
+        The fitted filter.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string column names.
+
+    See Also
+    --------
+    MinMaxAttack : Wants a large training loss, with a certificate.
+    KKTAttack : Reaches given parameters.
+
+    Notes
+    -----
+    With P(theta) what the learner minimises and A(theta) the attacker's loss, the
+    gradient by a poison row x is ``-(d2P / dx dtheta) H^-1 grad A`` with H the second
+    derivative of P; where the learner's parameters lie on the boundary of their ball, H
+    is bordered by them. H is factorised for dense rows of up to 2000 features, and
+    never formed otherwise. The loss is not concave in the rows: what is found is a
+    local maximum.
+
+    References
+    ----------
+    .. [1] B. Biggio, B. Nelson, P. Laskov, "Poisoning Attacks against Support Vector
+       Machines", ICML 2012, equations (6) to (10).
+    .. [2] P. W. Koh, P. Liang, "Understanding Black-box Predictions via Influence
+       Functions", ICML 2017, equation (5) and section 5.2.
+    .. [3] P. W. Koh, J. Steinhardt, P. Liang, "Stronger Data Poisoning Attacks Break
+       Data Sanitization Defenses", Machine Learning 111, 2022, section 4.1.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skpoison.attacks import GradientAttack
+    >>> X, y = make_blobs(200, centers=[[-2, 0], [2, 0]], random_state=0)
+    >>> attack = GradientAttack(0.1, estimator=LogisticRegression(), random_state=0)
+    >>> X_poison, y_poison = attack.poison(X, y)
+    >>> X_poison.shape
+    (20, 2)
+    >>> attack.objective_[-1] > attack.objective_[0]
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseAimedAttack._parameter_constraints,
+        "n_distinct": [Interval(Integral, 1, None, closed="left")],
+        "smoothing": [Interval(Real, 0, None, closed="neither")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        epsilon=0.03,
+        *,
+        filter=None,
+        estimator=None,
+        targets=None,
+        n_distinct=10,
+        smoothing=0.2,
+        max_iter=50,
+        random_state=None,
+    ):
+        super().__init__(
+            epsilon,
+            filter=filter,
+            estimator=estimator,
+            targets=targets,
+            random_state=random_state,
+        )
+        self.n_distinct = n_distinct
+        self.smoothing = smoothing
+        self.max_iter = max_iter
+
+    def _poison(self, X, codes, n_poison, rng):
+        defense = self._defend(X, codes)
+        sets = defense.sets(type(self).__name__)
+        clean = _signed(X, codes)
+        labels, points = self._start(X, codes, sets, n_poison, rng)
+        self.n_copies_ = _share_out(n_poison, len(labels))
+        learner = self._learner().smoothed(self.smoothing)
+        aim = Aim(self._target_rows(clean), learner.loss)
+        signs = 2.0 * labels - 1.0
+        duel = Duel(clean, signs, self.n_copies_, learner, aim)
+        of_points = [sets[label] for label in labels]
+        theta = self._first_theta(clean, rng)
+        found = ascend(duel, points, of_points, theta, max_iter=self.max_iter)
+        points = defense.inwards(sets, found.points, labels, X.dtype)
+        theta = duel.play(points, theta).trained.theta
+        self.coef_, self.intercept_ = theta[np.newaxis, :-1], theta[-1:]
+        rows = repeat_rows(points, self.n_copies_, sparse.issparse(X), X.dtype)
+        return rows, np.repeat(labels, self.n_copies_), found.objective
+
+    def _start(self, X, codes, sets, n_poison, rng):
+        """Return labels in turn, and rows of the other class in their feasible sets."""
+        n_points = min(self.n_distinct, n_poison)
+        labels = np.arange(n_points) % 2
+        points = np.empty((n_points, X.shape[1]))
+        for label in range(2):
+            of_label = np.flatnonzero(labels == label)
+            others = rng.permutation(np.flatnonzero(codes != label))
+            drawn = X[np.resize(others, len(of_label))]
+            drawn = drawn.toarray() if sparse.issparse(drawn) else drawn
+            points[of_label] = sets[label].project(drawn.astype(np.float64))
+        return labels, points
+
+    def _first_theta(self, clean, rng):
+        """Return parameters to start from: the exact solution, for the hinge loss."""
+        learner = self._learner()
+        if not (isinstance(learner.loss, Hinge) and learner.fits_intercept):
+            return np.zeros(clean.dim)
+        ones, n_rows = np.ones(len(clean)), len(clean)
+        return train_hinge(
+            learner, clean.X, clean.signs, ones, n_rows, tol=1e-3, rng=rng
+        )
+
+
+def _signed(X, codes):
+    if sparse.issparse(X) and X.dtype != np.float64:
+        X = X.astype(np.float64)
+    return Rows(X, 2.0 * codes - 1.0)
+
+
+def _share_out(total, n_points):
+    """Return whole copies that differ by at most one."""
+    each, rest = divmod(total, max(n_points, 1))
+    return each + (np.arange(n_points) < rest)

@@ -1,0 +1,253 @@
+"""The gradient attack: training, differentiation through it, and the climb."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.integrate import quad
+from scipy.optimize import approx_fprime, brentq, minimize
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.svm import LinearSVC
+
+from skpoison import NormConstrainedSVC, SphereFilter
+from skpoison.attacks import GradientAttack, LabelFlipAttack
+from skpoison.attacks._implicit import Aim, Duel
+from skpoison.attacks._learners import learner_of
+from skpoison.attacks._losses import Logistic, SmoothHinge, Squared
+from skpoison.attacks._training import DenseHessian, MatrixFreeHessian, Task, train
+from skpoison.bounds._rows import Rows
+
+LEARNERS = [
+    LinearSVC(loss="hinge", C=0.2),
+    LinearSVC(loss="hinge", C=5.0, fit_intercept=False),
+    NormConstrainedSVC(rho=0.7),
+    NormConstrainedSVC(rho=50.0),
+    LogisticRegression(C=0.3),
+    LogisticRegression(fit_intercept=False),
+    RidgeClassifier(alpha=3.0),
+    RidgeClassifier(fit_intercept=False),
+]
+each_learner = pytest.mark.parametrize("estimator", LEARNERS, ids=repr)
+WIDTH = 0.5
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, y = make_blobs([70, 50], centers=[[-1, 0, 0, 0], [1, 0, 0, 0]], random_state=3)
+    return X, y, 2.0 * y - 1.0
+
+
+@pytest.mark.parametrize("loss", [SmoothHinge(0.3), Logistic(), Squared()])
+def test_losses_match_their_derivatives(loss):
+    margins = np.linspace(-2, 3, 101)
+    h = 1e-5
+    slope = (loss.value(margins + h) - loss.value(margins - h)) / (2 * h)
+    curvature = (loss.slope(margins + h) - loss.slope(margins - h)) / (2 * h)
+    np.testing.assert_allclose(loss.slope(margins), slope, atol=1e-8)
+    np.testing.assert_allclose(loss.curvature(margins), curvature, atol=1e-3)
+
+
+def test_the_smooth_hinge_is_the_mean_over_noisy_margins():
+    loss = SmoothHinge(0.4)
+    for margin in (0.5, 0.65, 0.9, 1.0, 1.2, 1.39, 1.6):
+        mean, _ = quad(
+            lambda z, m=margin: 0.75 * (1 - z * z) * max(0, 1 - m + 0.4 * z), -1, 1
+        )
+        assert loss.value(np.array([margin]))[0] == pytest.approx(mean, abs=1e-7)
+
+
+def duel_of(estimator, X, signs, *, as_sparse=False, targets=None):
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(4, X.shape[1]))
+    learner = learner_of(estimator, "this test").smoothed(WIDTH)
+    clean = Rows(sparse.csr_array(X) if as_sparse else X, signs)
+    copies = np.array([3, 1, 7, 2])
+    aim = Aim(clean if targets is None else Rows(*targets), learner.loss)
+    return Duel(clean, np.array([1.0, -1, 1, -1]), copies, learner, aim), points
+
+
+def independent_minimum(task):
+    """Train by scipy: a penalty, or a ball's multiplier found by root finding."""
+
+    def minimum(pull):
+        def value(theta):
+            margins = task.rows.scores(theta * task.free)
+            smooth = task.value(theta * task.free, margins) + 0.5 * pull * theta @ theta
+            return smooth, task.gradient(theta * task.free, margins) + pull * theta
+
+        start = np.zeros(task.rows.dim)
+        options = {"gtol": 1e-9}
+        return minimize(value, start, jac=True, method="BFGS", options=options).x
+
+    def excess(pull):
+        return np.linalg.norm(minimum(pull)) - task.radius
+
+    return minimum(brentq(excess, 0.0, 10.0) if excess(0.0) > 0 else 0.0)
+
+
+@each_learner
+def test_training_finds_the_minimum(estimator, data):
+    X, _, signs = data
+    duel, points = duel_of(estimator, X, signs)
+    task = duel.task(points)
+    found = train(task, np.zeros(5)).theta
+    expected = independent_minimum(task)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+    assert np.linalg.norm(found) <= task.radius * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("estimator", LEARNERS[4:], ids=repr)
+def test_training_is_scikit_learn_s(estimator, data):
+    X, _, signs = data
+    duel, points = duel_of(estimator, X, signs)
+    found = train(duel.task(points), np.zeros(5)).theta
+    rows = np.vstack([X, np.repeat(points, duel.copies, axis=0)])
+    labels = np.append(signs, np.repeat(duel.signs, duel.copies))
+    model = clone(estimator)
+    if "tol" in model.get_params() and isinstance(model, LogisticRegression):
+        model.set_params(tol=1e-10, solver="newton-cholesky")
+    model.fit(rows, labels)
+    np.testing.assert_allclose(found[:-1], np.ravel(model.coef_), atol=1e-6)
+    np.testing.assert_allclose(found[-1], model.intercept_, atol=1e-6)
+
+
+@each_learner
+@pytest.mark.parametrize("as_sparse", [False, True])
+@pytest.mark.parametrize("aimed", [False, True])
+def test_the_gradient_is_that_of_training_again(estimator, as_sparse, aimed, data):
+    X, _, signs = data
+    targets = (X[:3] + 0.3, -signs[:3]) if aimed else None
+    duel, points = duel_of(estimator, X, signs, as_sparse=as_sparse, targets=targets)
+    start = np.zeros(5)
+    outcome = duel.play(points, start)
+    found = duel.gradient(points, outcome.trained)
+    expected, h = np.empty_like(points), 1e-4
+    for index in np.ndindex(points.shape):
+        ends = []
+        for sign in (1, -1):
+            moved = points.copy()
+            moved[index] += sign * h
+            ends.append(duel.play(moved, start).value)
+        expected[index] = (ends[0] - ends[1]) / (2 * h)
+    error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
+    assert error < 1e-4
+    assert np.linalg.norm(expected) > 1e-4
+
+
+def test_the_gradient_is_that_of_scikit_learn_fits(data):
+    X, _, signs = data
+    model = LogisticRegression(C=0.3, tol=1e-12, solver="newton-cholesky")
+    duel, points = duel_of(model, X, signs)
+    trained = duel.play(points, np.zeros(5)).trained
+
+    def attacker(flat):
+        rows = np.vstack([X, np.repeat(flat.reshape(4, 4), duel.copies, axis=0)])
+        model.fit(rows, np.append(signs, np.repeat(duel.signs, duel.copies)))
+        margins = signs * model.decision_function(X)
+        return np.logaddexp(0, -margins).mean()
+
+    expected = approx_fprime(points.ravel(), attacker, 1e-5).reshape(4, 4)
+    found = duel.gradient(points, trained)
+    assert np.linalg.norm(found - expected) < 1e-4 * np.linalg.norm(expected)
+
+
+def test_both_hessians_solve_the_same_systems():
+    rng = np.random.default_rng(1)
+    X, curvature = rng.normal(size=(30, 6)), rng.uniform(size=30)
+    stiffness, rhs = np.append(np.full(6, 0.1), 0.0), rng.normal(size=7)
+    for free in (np.ones(7), np.append(np.ones(6), 0.0)):
+        dense = DenseHessian(X, curvature, stiffness, free)
+        other = MatrixFreeHessian(sparse.csr_array(X), curvature, stiffness, free)
+        for shift in (0.0, 0.3):
+            expected = dense.solve(rhs, shift)
+            np.testing.assert_allclose(other.solve(rhs, shift), expected, rtol=1e-7)
+            by_hand = dense.matrix @ expected + shift * expected
+            np.testing.assert_allclose(by_hand, rhs, rtol=1e-7)
+
+
+def test_training_that_cannot_end_is_an_error(data, monkeypatch):
+    X, _, signs = data
+    duel, points = duel_of(LogisticRegression(), X, signs)
+    monkeypatch.setattr("skpoison.attacks._training.MAX_NEWTON", 1)
+    with pytest.raises(RuntimeError, match="did not end within 1 Newton steps"):
+        duel.play(points, np.zeros(5))
+
+
+def test_a_learner_without_curvature_stays_where_it_is():
+    X = np.array([[3.0], [-3.0]])
+    learner = learner_of(NormConstrainedSVC(1.0), "this test").smoothed(0.1)
+    task = Task.of(learner, Rows(X, np.array([1.0, -1.0])), np.ones(2), 2)
+    theta = np.array([0.9, 0.0])  # all margins beyond 1.1: any such theta is optimal
+    np.testing.assert_allclose(train(task, theta).theta, theta)
+
+
+@each_learner
+def test_the_attack_climbs_and_beats_where_it_started(estimator, data):
+    X, y, signs = data
+    attack = GradientAttack(0.2, estimator=estimator, max_iter=15, random_state=0)
+    X_poison, y_poison = attack.poison(X, y)
+    objective = np.array(attack.objective_)
+    assert (np.diff(objective) >= 0).all() and objective[-1] > objective[0]
+    assert attack.n_copies_.sum() == 24 and np.ptp(attack.n_copies_) <= 1
+    assert len(np.unique(X_poison, axis=0)) <= 10
+    assert set(y_poison) == {0, 1}
+    loss = learner_of(estimator, "this test").smoothed(0.2).loss
+    scores = X @ attack.coef_[0] + attack.intercept_
+    harm = loss.value(signs * scores).mean()
+    assert harm == pytest.approx(objective[-1], rel=1e-4)
+
+
+def test_it_beats_label_flips_against_the_real_learner(data):
+    X, y, signs = data
+    svc = NormConstrainedSVC(rho=1.0)
+
+    def harm(attack):
+        svc.fit(*attack.fit_resample(X, y))
+        return np.maximum(0, 1 - signs * svc.decision_function(X)).mean()
+
+    flips = LabelFlipAttack(0.2, "feasible", random_state=0)
+    assert harm(GradientAttack(0.2, estimator=svc, random_state=0)) > harm(flips) + 0.01
+
+
+def test_targets_are_what_suffers(data):
+    X, y, signs = data
+    targets = (X[:1], y[:1])
+    model = LogisticRegression()
+    aimed = GradientAttack(0.2, estimator=model, targets=targets, random_state=0)
+    blunt = clone(aimed).set_params(targets=None)
+
+    def margin(attack):
+        return signs[0] * model.fit(*attack.fit_resample(X, y)).decision_function(X[:1])
+
+    assert margin(aimed) < margin(blunt) - 0.1
+
+
+def test_bad_targets_are_refused(data):
+    X, y, _ = data
+    for targets, why in [
+        ((X, y, y), "must be a pair"),
+        ((X[:, :2], y), "have 2 features; the clean rows have 4"),
+        ((X, y + 5), "was not fitted on: \\[5, 6\\]"),
+        ((X[:5], y), "inconsistent numbers"),
+        ([X, y], "instance of 'tuple'"),
+    ]:
+        with pytest.raises(ValueError, match=why):
+            GradientAttack(targets=targets).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "why"),
+    [
+        (LogisticRegression(class_weight="balanced"), "weights its classes"),
+        (LogisticRegression(l1_ratio=0.5, solver="saga"), "penalty other than"),
+        (LogisticRegression(solver="liblinear"), "penalises its intercept"),
+        (RidgeClassifier(alpha=0), "has no penalty"),
+        (RidgeClassifier(positive=True), "positive weights only"),
+        (LinearSVC(loss="hinge", intercept_scaling=2), "scales its intercept"),
+        (SphereFilter(), "must be one of"),
+    ],
+)
+def test_learners_that_are_not_modelled_are_refused(estimator, why, data):
+    with pytest.raises(ValueError, match=why):
+        GradientAttack(estimator=estimator).fit(*data[:2])
