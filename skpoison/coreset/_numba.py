@@ -85,8 +85,8 @@ class Scratch(NamedTuple):
         Dissimilarities, int32.
     who : ndarray of shape (RUN_ROWS,)
         Which rows of a run lie in a ball, int32.
-    runs : ndarray of shape (n_boxes, 2)
-        Starts and stops of runs of rows.
+    starts, stops : ndarray of shape (n_boxes,)
+        Runs of rows.
     new : ndarray of shape (BOX_ROWS,)
         Dissimilarities from the new medoid, int32.
     new_radius : ndarray of shape (BOX_ROWS,)
@@ -101,7 +101,8 @@ class Scratch(NamedTuple):
     scaled: np.ndarray
     units: np.ndarray
     who: np.ndarray
-    runs: np.ndarray
+    starts: np.ndarray
+    stops: np.ndarray
     new: np.ndarray
     new_radius: np.ndarray
     point: np.ndarray
@@ -195,19 +196,21 @@ def _gap(low, high, other_low, other_high):
 @compiled
 def _runs(rows, row, ball, near, scratch):
     """Runs of rows in boxes that a ball around a row meets; how many there are."""
-    point, runs = scratch.point, scratch.runs
-    point[:] = rows.columns[:, row]
+    point, starts, stops = scratch.point, scratch.starts, scratch.stops
+    for feature in range(len(point)):
+        point[feature] = rows.columns[feature, row]
     count = 0
     for box in near:
         if _gap(point, point, rows.low[box], rows.high[box]) > ball:
             continue
         start = box * BOX_ROWS
         stop = min(start + BOX_ROWS, rows.columns.shape[1])
-        joins = count > 0 and runs[count - 1, 1] == start
-        if joins and stop - runs[count - 1, 0] <= RUN_ROWS:
-            runs[count - 1, 1] = stop
+        joins = count > 0 and stops[count - 1] == start
+        if joins and stop - starts[count - 1] <= RUN_ROWS:
+            stops[count - 1] = stop
         else:
-            runs[count] = start, stop
+            starts[count] = start
+            stops[count] = stop
             count += 1
     return count
 
@@ -215,7 +218,7 @@ def _runs(rows, row, ball, near, scratch):
 @compiled
 def _rows_in_ball(columns, row, run, ball, measure, scratch):
     """Find the rows of a run in a ball around a row, and their dissimilarities."""
-    start, stop = run
+    start, stop = scratch.starts[run], scratch.stops[run]
     squares, who = scratch.squares, scratch.who
     _squares(columns, row, start, stop, squares)
     found = 0
@@ -235,12 +238,12 @@ def _take(rows, row, old, new, near, slack, measure, scratch, state):
     With its medoid at ``old`` it gave max(0, old - q) to a candidate at q.
     """
     ball = state.radius[row] * slack
-    for run in scratch.runs[: _runs(rows, row, ball, near, scratch)]:
+    for run in range(_runs(rows, row, ball, near, scratch)):
         found = _rows_in_ball(rows.columns, row, run, ball, measure, scratch)
         for j in range(found):
             units = min(max(scratch.units[j], new), old)
             state.gains[scratch.who[j]] -= old - units
-        state.dirty[run[0] // BOX_ROWS : (run[1] - 1) // BOX_ROWS + 1] = True
+            state.dirty[scratch.who[j] // BOX_ROWS] = True
 
 
 @compiled
@@ -251,7 +254,7 @@ def _list_size(rows, near, slack, measure, scratch, state):
     total = 0
     for row in range(0, n_samples, step):
         ball = state.radius[row] * slack
-        for run in scratch.runs[: _runs(rows, row, ball, near, scratch)]:
+        for run in range(_runs(rows, row, ball, near, scratch)):
             total += _rows_in_ball(rows.columns, row, run, ball, measure, scratch)
     return total * step
 
@@ -261,7 +264,7 @@ def _fill(rows, row, first, lists, near, slack, measure, scratch, state):
     """Write the list of a row; returns its end, or -1 where room runs out."""
     end = first
     ball = state.radius[row] * slack
-    for run in scratch.runs[: _runs(rows, row, ball, near, scratch)]:
+    for run in range(_runs(rows, row, ball, near, scratch)):
         found = _rows_in_ball(rows.columns, row, run, ball, measure, scratch)
         if end + found > len(lists.who):
             return -1
@@ -425,7 +428,9 @@ def _best(rows, state):
             state.top[box] = state.gains[start : start + BOX_ROWS].max()
     largest = state.top.max()
     best = -1
-    for box in np.flatnonzero(state.top == largest):
+    for box in range(len(state.top)):
+        if state.top[box] < largest:
+            continue
         start = box * BOX_ROWS
         for row in range(start, min(start + BOX_ROWS, len(state.gains))):
             first = best < 0 or rows.rows[row] < rows.rows[best]
@@ -446,12 +451,11 @@ def _pop(heap, places, state):
 
 
 @compiled
-def _greedy(rows, n_medoids, lazy, slack, measure, scratch, state):
+def _greedy(rows, places, n_medoids, lazy, slack, measure, scratch, state):
     """Pick medoids one by one; positions and gains."""
     picks = np.empty(n_medoids, np.intp)
     gains = np.empty(n_medoids, np.int64)
     _first_gains(rows.columns, measure, scratch, state.gains)
-    places = np.argsort(rows.rows)
     heap = [(-state.gains[places[index]], -index) for index in range(len(places))]
     heapq.heapify(heap)
     lists = _new_lists(len(places), 0)
@@ -527,8 +531,10 @@ def select(columns, n_medoids, measure, order):
     scratch = _new_scratch(n_features, len(rows.low), columns.dtype)
     # How far rounding may take a computed distance from the true one, and more.
     slack = 1 + 8 * (n_features + 4) * float(np.finfo(columns.dtype).eps)
-    lazy = order == "lazy"
-    picks, gains = _greedy(rows, n_medoids, lazy, slack, measure, scratch, state)
+    lazy, places = order == "lazy", np.argsort(rows.rows)
+    picks, gains = _greedy(
+        rows, places, n_medoids, lazy, slack, measure, scratch, state
+    )
     nearest = np.empty(n_samples, dtype=np.intp)
     nearest[rows.rows] = state.nearest
     return rows.rows[picks], gains, nearest
@@ -552,7 +558,8 @@ def _new_scratch(n_features, n_boxes, dtype):
         scaled=np.empty(RUN_ROWS, dtype=dtype),
         units=np.empty(RUN_ROWS, dtype=np.int32),
         who=np.empty(RUN_ROWS, dtype=np.int32),
-        runs=np.empty((n_boxes, 2), dtype=np.intp),
+        starts=np.empty(n_boxes, dtype=np.intp),
+        stops=np.empty(n_boxes, dtype=np.intp),
         new=np.empty(BOX_ROWS, dtype=np.int32),
         new_radius=np.empty(BOX_ROWS),
         point=np.empty(n_features),
