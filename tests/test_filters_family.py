@@ -43,9 +43,7 @@ FAMILY = {
     "or": SpectralFilter() | SlabFilter(),
 }
 # Those that compare each row with its class in numbers that are all different.
-DISTINCT = [
-    name for name in FAMILY if name not in ("labels", "sever", "and", "or", "ratio")
-]
+DISTINCT = [name for name in FAMILY if name not in ("labels", "and", "or", "ratio")]
 
 
 def members(*names):

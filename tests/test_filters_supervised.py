@@ -131,6 +131,25 @@ def test_flipped_labels_are_rejected_by_any_classifier(estimator):
     np.testing.assert_array_equal(fitted.predict(X, y) == 1, fitted.inlier_mask_)
 
 
+class RoundsByBatch(RidgeClassifier):
+    """Sums in another order, as it were, for each number of rows."""
+
+    def decision_function(self, X):
+        return super().decision_function(X) * (1 + 5e-16 * (X.shape[0] % 3))
+
+
+@pytest.mark.parametrize("make", [LossFilter, SeverFilter])
+def test_rounding_rejects_no_row_on_its_radius(make):
+    X, y = make_blobs([101, 101], 4, cluster_std=4, random_state=0)
+    filter_ = make(70, estimator=RoundsByBatch(), loss="squared").fit(X, y)
+    assert np.sum(filter_.inlier_mask_) >= 142
+    for size in (1, 2, 3):
+        for start in range(0, 200, size):
+            rows = slice(start, start + size)
+            kept = filter_.predict(X[rows], y[rows]) == 1
+            np.testing.assert_array_equal(kept, filter_.inlier_mask_[rows])
+
+
 def test_a_callable_is_a_loss():
     X, y = flipped()
 
@@ -215,7 +234,8 @@ def plain_sever(X, y, estimator, loss, shares):
         for label in np.unique(y):
             of_class = np.flatnonzero(left & (y == label))
             squares = PCA(1, svd_solver="full").fit_transform(G[of_class])[:, 0] ** 2
-            percentile = min(100, 100 * share * np.sum(y == label) / len(of_class))
+            rank = share * (np.sum(y == label) - 1)
+            percentile = min(100, 100 * rank / (len(of_class) - 1))
             radius = np.percentile(squares, percentile)
             keep[of_class[squares > radius + 1e-9]] = False  # ties stay
         left = keep

@@ -102,4 +102,4 @@ def with_slack(radii, distances, codes, dtype):
     """
     largest = np.zeros(len(radii))
     np.maximum.at(largest, codes, distances)
-    return radii + 32 * np.finfo(dtype).eps * largest
+    return radii + 64 * np.finfo(dtype).eps * largest

@@ -223,8 +223,9 @@ def _radii(squares, codes, left, share, dtype):
     Copies of one row pass together where a round may not reject all of them. What a
     round leaves too many, later rounds reject.
     """
-    counts, counts_left = np.bincount(codes), np.bincount(codes[left])
-    percentiles = 100.0 * np.minimum(1.0, share * counts / counts_left)
+    # As many rows as the percentile of all of them leaves: ranks count from zero.
+    ranks, last_ranks = np.bincount(codes) - 1, np.bincount(codes[left]) - 1
+    percentiles = 100.0 * np.minimum(1.0, share * ranks / np.maximum(last_ranks, 1))
     radii = [
         np.percentile(squares[left & (codes == code)], percentile)
         for code, percentile in enumerate(percentiles)
