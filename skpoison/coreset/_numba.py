@@ -285,14 +285,14 @@ def _new_lists(n_samples, size):
 
 
 @compiled
-def _make_lists(rows, slack, measure, scratch, state):
+def _make_lists(rows, most, slack, measure, scratch, state):
     """Lists of the candidates nearer than the medoid; without entries if too many."""
     n_samples = rows.columns.shape[1]
     none = _new_lists(n_samples, 0)
     near = np.arange(len(rows.low))
-    if _list_size(rows, near, slack, measure, scratch, state) > LISTED:
+    if _list_size(rows, near, slack, measure, scratch, state) > most:
         return none
-    lists = _new_lists(n_samples, min(LISTED * 5 // 4, n_samples**2 + BOX_ROWS))
+    lists = _new_lists(n_samples, min(most * 5 // 4, n_samples**2 + BOX_ROWS))
     end = 0
     for row in range(n_samples):
         end = _fill(rows, row, end, lists, near, slack, measure, scratch, state)
@@ -451,7 +451,7 @@ def _pop(heap, places, state):
 
 
 @compiled
-def _greedy(rows, places, n_medoids, lazy, slack, measure, scratch, state):
+def _greedy(rows, places, n_medoids, lazy, most, slack, measure, scratch, state):
     """Pick medoids one by one; positions and gains."""
     picks = np.empty(n_medoids, np.intp)
     gains = np.empty(n_medoids, np.int64)
@@ -465,7 +465,7 @@ def _greedy(rows, places, n_medoids, lazy, slack, measure, scratch, state):
         gains[position] = state.gains[pick]
         _add_medoid(rows, pick, position, lists, slack, measure, scratch, state)
         if len(lists.who) == 0 and position & (position + 1) == 0:
-            lists = _make_lists(rows, slack, measure, scratch, state)
+            lists = _make_lists(rows, most, slack, measure, scratch, state)
         if position == 0:
             if len(lists.who):
                 _gains_from_lists(lists, state)
@@ -533,7 +533,7 @@ def select(columns, n_medoids, measure, order):
     slack = 1 + 8 * (n_features + 4) * float(np.finfo(columns.dtype).eps)
     lazy, places = order == "lazy", np.argsort(rows.rows)
     picks, gains = _greedy(
-        rows, places, n_medoids, lazy, slack, measure, scratch, state
+        rows, places, n_medoids, lazy, LISTED, slack, measure, scratch, state
     )
     nearest = np.empty(n_samples, dtype=np.intp)
     nearest[rows.rows] = state.nearest

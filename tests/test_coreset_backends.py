@@ -1,0 +1,116 @@
+"""numpy and compiled code give the same results; the latter is optional."""
+
+import builtins
+
+import numpy as np
+import pytest
+
+from skpoison.coreset import _facility, _numpy, facility_location
+
+numba = pytest.importorskip("numba")
+
+
+def rows(kind, n_samples, dtype):
+    rng = np.random.default_rng(0)
+    logits = 2 * rng.normal(size=(n_samples, 10))
+    logits[:, 0] += 6
+    if kind == "wide":
+        return (5 * logits).astype(dtype)
+    X = np.exp(logits - logits.max(axis=1, keepdims=True))
+    X /= X.sum(axis=1, keepdims=True)
+    X[:, 0] -= 1
+    if kind == "duplicates":
+        X = X[rng.integers(0, n_samples // 6 + 1, n_samples)]
+    return X.astype(dtype)
+
+
+def assert_same(X, n_medoids, **options):
+    one = facility_location(X, n_medoids, backend="numpy", **options)
+    other = facility_location(X, n_medoids, backend="numba", **options)
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["residuals", "duplicates", "wide"])
+@pytest.mark.parametrize("order", ["canonical", "lazy"])
+def test_backends_agree(dtype, kind, order):
+    for n_samples in (1, 2, 63, 64, 65, 129, 700):
+        X = rows(kind, n_samples, dtype)
+        for share in (0.02, 0.3, 1.0):
+            assert_same(X, share, order=order)
+
+
+@pytest.mark.parametrize("similarity", ["exp", "linear"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_backends_agree_on_every_measure(similarity, metric):
+    X = rows("wide", 500, np.float64)
+    labels = np.random.default_rng(1).integers(0, 3, 500)
+    assert_same(X, 0.2, labels=labels, similarity=similarity, metric=metric)
+
+
+@pytest.mark.parametrize("most", [0, 5_000, 50_000])
+def test_compiled_code_agrees_without_lists_and_with_late_ones(monkeypatch, most):
+    monkeypatch.setattr("skpoison.coreset._numba.LISTED", most)
+    for kind in ("residuals", "wide"):
+        assert_same(rows(kind, 900, np.float32), 200)
+
+
+def test_compiled_code_agrees_where_lists_outgrow_their_room(monkeypatch):
+    X = rows("residuals", 640, np.float32)
+    # The rows that are sampled for the size of the lists are alone, the others crowd.
+    X[::10] = 100 * np.random.default_rng(0).normal(size=(64, 10))
+    monkeypatch.setattr("skpoison.coreset._numba.LISTED", 20_000)
+    assert_same(X, 200)
+
+
+def test_numpy_gives_the_same_without_storing(monkeypatch):
+    X = rows("residuals", 300, np.float32)
+    stored = facility_location(X, 60, backend="numpy")
+    monkeypatch.setattr(_numpy, "STORED_BYTES", 0)
+    computed = facility_location(X, 60, backend="numpy")
+    for name in stored:
+        np.testing.assert_array_equal(stored[name], computed[name])
+
+
+def test_automatic_choice(monkeypatch):
+    from skpoison.coreset import _numba
+
+    assert _facility._kernels("auto", 10) is _numpy
+    assert _facility._kernels("auto", 10**6) is _numba
+    assert _facility._kernels("numpy", 10**6) is _numpy
+    monkeypatch.setattr(_facility, "find_spec", lambda name: None)
+    assert _facility._kernels("auto", 10**6) is _numpy
+
+
+def test_numba_is_asked_for_and_missing(monkeypatch):
+    monkeypatch.setattr(_facility, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"pip install 'skpoison\[fast\]'"):
+        facility_location(np.eye(3), 1, backend="numba")
+
+
+def test_numpy_needs_no_numba(monkeypatch):
+    load = builtins.__import__
+
+    def refuse(name, *args, **options):
+        assert name.partition(".")[0] != "numba"
+        return load(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    assert len(facility_location(np.eye(3), 2, backend="numpy").indices) == 2
+
+
+def test_code_is_compiled_where_no_folder_is_writable(monkeypatch):
+    from skpoison.coreset import _compile
+
+    def refusing(*args, **options):
+        if options.get("cache"):
+
+            def decorate(function):
+                raise RuntimeError("cannot cache function: no locator available")
+
+            return decorate
+        return numba.njit(*args)
+
+    monkeypatch.setattr(_compile, "njit", refusing)
+    assert _compile.compiled(lambda x: x + 1)(1) == 2
