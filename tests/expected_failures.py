@@ -15,7 +15,7 @@ from skpoison import (
     SlabFilter,
     SphereFilter,
 )
-from skpoison.attacks import GradientAttack, LabelFlipAttack, MinMaxAttack
+from skpoison.attacks import GradientAttack, KKTAttack, LabelFlipAttack, MinMaxAttack
 from skpoison.filters import (
     FilterUnion,
     LossFilter,
@@ -44,6 +44,7 @@ INSTANCES = [
     CertifiedBound(),
     NormConstrainedSVC(),
     GradientAttack(max_iter=5),
+    KKTAttack(),
     LabelFlipAttack(epsilon=0.2),
     MinMaxAttack(),
     PoisonedClassifier(LabelFlipAttack(epsilon=0.2, random_state=0)),

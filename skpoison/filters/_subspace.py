@@ -168,7 +168,8 @@ class SubspaceFilter(BaseDistanceFilter):
 
     def _enough_directions(self, rows, total, rng):
         most = min(self.max_components, *rows.shape)
-        count = min(FIRST_DIRECTIONS, most)
+        # The scatter matrix knows all directions at once; iteration is asked for few.
+        count = most if rows.shape[1] <= EXACT_FEATURES else min(FIRST_DIRECTIONS, most)
         while True:
             directions, squares = principal_directions(rows, count, rng)
             explained = np.cumsum(squares) / total
