@@ -1,0 +1,112 @@
+"""A domain, written out for every feature."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+
+class Columns(NamedTuple):
+    """Kind, bounds and group of every feature of a domain.
+
+    Parameters
+    ----------
+    whole : ndarray of shape (n_features,), dtype=bool
+        True for features that are whole numbers.
+    lower, upper : ndarray of shape (n_features,)
+        Bounds of the features.
+    groups : list of ndarray
+        Indices of the members of each one-hot group.
+    unit : ndarray of shape (n_unit_features,)
+        Indices of the non-negative features whose norm together is 1.
+    """
+
+    whole: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    groups: list
+    unit: np.ndarray
+
+    @property
+    def n_features(self):
+        """The number of features."""
+        return len(self.whole)
+
+    @property
+    def is_convex(self):
+        """Whether the mean of two rows of the domain is a row of it."""
+        return not (self.whole.any() or self.groups or len(self.unit))
+
+    @property
+    def is_bounded(self):
+        """Whether the domain lies in some ball."""
+        loose = np.isinf(self.lower) | np.isinf(self.upper)
+        loose[self.unit] = False
+        return not loose.any()
+
+    @property
+    def is_free(self):
+        """Whether every row of real numbers is a row of the domain."""
+        return self.is_convex and bool(
+            np.isneginf(self.lower).all() and np.isposinf(self.upper).all()
+        )
+
+    @property
+    def one_hot(self):
+        """Mask of the members of one-hot groups."""
+        mask = np.zeros(self.n_features, dtype=bool)
+        for group in self.groups:
+            mask[group] = True
+        return mask
+
+    def contains(self, X, tol=1e-9):
+        """Say which rows are rows of the domain.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            The rows.
+        tol : float, default=1e-9
+            Slack of bounds, whole numbers and the unit norm.
+
+        Returns
+        -------
+        mask : ndarray of shape (n_samples,), dtype=bool
+            True for the rows of the domain.
+        """
+        X = sparse.csr_array(X) if sparse.issparse(X) else np.asarray(X, dtype=float)
+        if X.ndim != 2 or X.shape[1] != self.n_features:
+            raise ValueError(
+                f"X has the shape {X.shape}; the domain has {self.n_features} features."
+            )
+        inside = self._entries_fit(X, tol)
+        for group in self.groups:
+            inside &= np.abs(_row_sums(X[:, group]) - 1.0) <= tol
+        if len(self.unit):
+            part = X[:, self.unit]
+            inside &= np.abs(np.sqrt(_row_sums(part * part)) - 1.0) <= tol
+        return inside
+
+    def _entries_fit(self, X, tol):
+        """Look at each entry by itself; of sparse rows, at stored ones and one zero."""
+        if not sparse.issparse(X):
+            return ~self._misfits(X, slice(None), tol).any(axis=1)
+        X.sum_duplicates()
+        zeros = self._misfits(np.zeros(self.n_features), slice(None), tol)
+        stored = self._misfits(X.data, X.indices, tol).astype(np.intp)
+        stored -= zeros[X.indices]
+        totals = np.concatenate([[0], np.cumsum(stored)])[X.indptr]
+        return np.diff(totals) + np.count_nonzero(zeros) == 0
+
+    def _misfits(self, values, places, tol):
+        lower = self.lower.copy()
+        lower[self.unit] = 0.0
+        broken = self.whole | self.one_hot
+        fits = (values >= lower[places] - tol) & (values <= self.upper[places] + tol)
+        with np.errstate(invalid="ignore"):
+            fits &= ~broken[places] | (np.abs(values - np.rint(values)) <= tol)
+        return ~fits
+
+
+def _row_sums(X):
+    return np.asarray(X.sum(axis=1)).ravel()

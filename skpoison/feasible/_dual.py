@@ -1,0 +1,213 @@
+"""Minimise the dual of a linear function over sphere, slab and domain."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skpoison.feasible._planes import Cut, Model
+
+_MOST_WALL_MOVES = 40
+
+
+class Minimum(NamedTuple):
+    """The least value of the dual that was found.
+
+    Parameters
+    ----------
+    best : Cut
+        The cut of the least value.
+    rounding : float
+        A bound on the error of its value in floating point.
+    active : list of pairs of float and Cut
+        Weights and cuts that support the lowest point of the model: the mean of their
+        rows satisfies sphere and slab, up to the gap.
+    gap : float
+        How far the model's lowest point lies below the least value.
+    n_evals : int
+        Evaluations of the dual.
+    """
+
+    best: Cut
+    rounding: float
+    active: list
+    gap: float
+    n_evals: int
+
+
+def minimize_dual(lagrangian, start=None, *, tol=1e-12, max_evals=80):
+    """Minimise the dual over the multipliers of sphere and slab.
+
+    Newton steps where the domain curves, cutting planes elsewhere. The value at any
+    multipliers is a valid bound, so that a search that ends early only loosens it.
+
+    Parameters
+    ----------
+    lagrangian : Lagrangian
+        The problem, with a linear function of norm 1 (or 0).
+    start : tuple of two floats, default=None
+        Multipliers near the minimum.
+    tol : float, default=1e-12
+        Gap at which to stop, relative to the value and the distances in the set.
+    max_evals : int, default=80
+        Largest number of evaluations.
+
+    Returns
+    -------
+    minimum : Minimum
+        The least value, and the cuts around it.
+    """
+    search = _Search(lagrangian, start)
+    while search.n_evals < max_evals:
+        point = search.model.minimum()
+        search.gap = search.best.value - point[2]
+        if search.gap <= tol * search.scale or search.is_proof_of_emptiness():
+            if not search.pushes_a_wall():
+                break
+            search.move_walls()
+            continue
+        if search.newton():
+            continue
+        search.visit(point[0], point[1])
+    return search.result()
+
+
+class _Search:
+    """State of one minimisation."""
+
+    def __init__(self, lagrangian, start):
+        self.lagrangian = lagrangian
+        self.limits = _limits(lagrangian)
+        lam, nu = self._start() if start is None else start
+        lam, nu = self._clip(lam, nu)
+        self.n_evals, self.n_moves, self.gap = 0, 0, np.inf
+        self.best, self.best_sums, self.model = None, None, None
+        self.stalled = False
+        width = 0.3 if start is None else 0.05
+        factor = 4.0 if start is None else 1.5
+        walls = self._within(lam / factor, lam * factor, nu - width, nu + width)
+        self.visit(lam, nu, walls)
+
+    def _start(self):
+        square = self.lagrangian.square
+        if not np.isfinite(square) or square <= 0:
+            return self.lagrangian.curvature, 0.0
+        return self.lagrangian.curvature + 0.5 / np.sqrt(square), 0.0
+
+    def _clip(self, lam, nu):
+        low, high, left, right = self.limits
+        return min(max(lam, low), high), min(max(nu, left), right)
+
+    def _within(self, *walls):
+        low, high, left, right = self.limits
+        return (
+            max(walls[0], low),
+            min(walls[1], high),
+            max(walls[2], left),
+            min(walls[3], right),
+        )
+
+    @property
+    def scale(self):
+        return max(abs(self.best.value), 1e-3 * np.sqrt(self.best_sums.square), 1e-300)
+
+    def visit(self, lam, nu, walls=None):
+        """Evaluate the dual; return whether it fell."""
+        lam, nu = self._clip(float(lam), float(nu))
+        value, slopes, sums = self.lagrangian.cut(lam, nu)
+        cut = Cut(lam, nu, value, slopes)
+        self.n_evals += 1
+        if self.model is None:
+            self.model = Model(walls, cut)
+        else:
+            self.model.add(cut)
+        fell = self.best is None or value < self.best.value
+        if fell:
+            self.best, self.best_sums, self.stalled = cut, sums, False
+        return fell
+
+    def newton(self):
+        """Take a Newton step from the best point where there is curvature."""
+        if self.stalled:
+            return False
+        best = self.best
+        hessian = self.lagrangian.hessian(best.lam, best.nu)
+        step = None if hessian is None else _newton_step(hessian, best.slopes)
+        self.stalled = True
+        if step is None:
+            return False
+        lam, nu = best.lam + step[0], best.nu + step[1]
+        if nu * best.nu < 0:
+            nu = 0.0
+        low, high, left, right = self.model.walls
+        if not (low <= lam <= high and left <= nu <= right):
+            return False
+        self.visit(lam, nu)
+        return True
+
+    def is_proof_of_emptiness(self):
+        return self.best.value < self.lagrangian.floor()
+
+    def pushes_a_wall(self):
+        """Whether walls that could be moved hold the lowest point up."""
+        if self.n_moves >= _MOST_WALL_MOVES or self.is_proof_of_emptiness():
+            return False
+        self.pushed = [
+            place
+            for place, weight in zip(
+                self.model.basis, self.model.weights(), strict=True
+            )
+            if place < 4 and weight > 1e-13 and self._movable(place)
+        ]
+        return bool(self.pushed)
+
+    def _movable(self, place):
+        return self.model.walls[place] != self.limits[place]
+
+    def move_walls(self):
+        """Move the walls that hold the lowest point up."""
+        low, high, left, right = self.model.walls
+        width = 2.0 * max(right - left, 0.1)
+        start = self._start()[0]
+        moved = [
+            low / 4.0 if low > 1e-4 * start else self.limits[0],
+            max(4.0 * high, start),
+            left - width,
+            right + width,
+        ]
+        walls = list(self.model.walls)
+        for place in self.pushed:
+            walls[place] = moved[place]
+        self.model.move_walls(self._within(*walls))
+        self.n_moves += 1
+
+    def result(self):
+        best, model = self.best, self.model
+        rounding = self.lagrangian.rounding(best.lam, best.nu, self.best_sums)
+        active = [
+            (float(weight), model.cuts[place])
+            for place, weight in zip(model.basis, model.weights(), strict=True)
+            if place >= 4 and weight > 0
+        ]
+        return Minimum(best, rounding, active, self.gap, self.n_evals)
+
+
+def _limits(lagrangian):
+    """Where multipliers can be: an absent end of a constraint has none."""
+    low = lagrangian.curvature
+    high = np.inf if np.isfinite(lagrangian.square) else low
+    left = 0.0 if np.isneginf(lagrangian.lower) else -np.inf
+    right = 0.0 if np.isposinf(lagrangian.upper) else np.inf
+    return low, high, left, right
+
+
+def _newton_step(hessian, slopes):
+    """Solve for the step; None without enough curvature."""
+    (first, mixed), (_, second) = hessian
+    if slopes[1] == 0.0:
+        return (-slopes[0] / first, 0.0) if first > 0 else None
+    determinant = first * second - mixed * mixed
+    if not determinant > 1e-12 * first * second:
+        return None
+    down = -(second * slopes[0] - mixed * slopes[1]) / determinant
+    along = -(first * slopes[1] - mixed * slopes[0]) / determinant
+    return down, along

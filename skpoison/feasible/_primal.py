@@ -1,0 +1,186 @@
+"""Rows of the set that come near the dual's value."""
+
+import numpy as np
+
+from skpoison.feasible._dual import minimize_dual
+from skpoison.feasible._lagrangian import Features, Lagrangian
+from skpoison.feasible._toggles import (
+    Room,
+    best_subset,
+    joined,
+    step_toggles,
+    swap_toggles,
+)
+
+_MOST_ROUNDS = 12
+
+
+def whole_row(lagrangian, minimum, room):
+    """Look for a row inside sphere and slab whose whole features toggle.
+
+    Parameters
+    ----------
+    lagrangian : Lagrangian
+        The problem.
+    minimum : Minimum
+        The minimum of its dual.
+    room : Room
+        What the row must satisfy.
+
+    Returns
+    -------
+    z : ndarray of shape (n_features,) or None
+        Offsets from the centre; None where no row was found.
+    """
+    z = rounded_mean(lagrangian, minimum)
+    return improve(lagrangian, z, minimum.best.lam, minimum.best.nu, room)
+
+
+def rounded_mean(lagrangian, minimum):
+    """Round the mean of the rows around the dual's minimum to the domain."""
+    z = mean_row(lagrangian, minimum)
+    for part in lagrangian.parts:
+        if part.whole:
+            z[part.index] = part.round(z[part.index])
+    return z
+
+
+def mean_row(lagrangian, minimum):
+    """Return the mean of the rows around the dual's minimum."""
+    total = sum(weight for weight, _ in minimum.active)
+    z = np.zeros(lagrangian.n_features)
+    for weight, cut in minimum.active:
+        z += (weight / total) * lagrangian.row(cut.lam, cut.nu)
+    return z
+
+
+def improve(lagrangian, z, lam, nu, room):
+    """Toggle whole features until the row is inside and no toggle makes it better."""
+    found, z = None, z.copy()
+    last = np.inf
+    for _ in range(_MOST_ROUNDS):
+        square, offset = float(z @ z), float(lagrangian.along(z))
+        excess = float(room.excess(square, offset))
+        found = z.copy() if excess == 0.0 else found
+        toggles = _toggles(lagrangian, z, lam, nu)
+        if toggles is None or (excess > 0 and excess >= last):
+            break
+        chosen, gain = best_subset(toggles, room, square, offset)
+        if not chosen or (excess == 0.0 and gain <= 0.0):
+            break
+        last = excess if excess > 0 else np.inf
+        for toggle in chosen:
+            for feature, step in toggles.changes[toggle]:
+                z[feature] += step
+    return found
+
+
+def _toggles(lagrangian, z, lam, nu):
+    found, indices = [], []
+    for part in lagrangian.parts:
+        if part.whole:
+            make = step_toggles if isinstance(part, Features) else swap_toggles
+            found.append(make(part, z[part.index], lam, nu, lagrangian.curvature))
+            indices.append(np.arange(lagrangian.n_features)[part.index])
+    return joined(found, indices) if found else None
+
+
+def smooth_row(lagrangian, minimum, room, anchor):
+    """Return a row inside sphere and slab of a domain without whole features.
+
+    Parameters
+    ----------
+    lagrangian : Lagrangian
+        The problem.
+    minimum : Minimum
+        The minimum of its dual.
+    room : Room
+        What the row must satisfy.
+    anchor : ndarray of shape (n_features,)
+        A row inside, towards which others are moved, as offsets from the centre.
+
+    Returns
+    -------
+    z : ndarray of shape (n_features,)
+        The best of the anchor, the row at the dual's minimum and the mean of the rows
+        around it, moved inside where rounding leaves them outside.
+    """
+    rows = [lagrangian.row(minimum.best.lam, minimum.best.nu)]
+    rows.append(mean_row(lagrangian, minimum))
+    moved = [move_inside(lagrangian, z, anchor, room) for z in rows]
+    return max([anchor, *moved], key=lagrangian.objective)
+
+
+def move_inside(lagrangian, z, anchor, room):
+    """Move a row as little towards the anchor as it takes to be inside."""
+    step, low = 0.0, 0.0
+    trial = blend(lagrangian, z, anchor, step)
+    while not is_inside(lagrangian, trial, room) and step < 1.0:
+        low, step = step, min(max(10.0 * step, 1e-14), 1.0)
+        trial = blend(lagrangian, z, anchor, step)
+    for _ in range(20 if step > 1e-10 else 0):
+        middle = 0.5 * (low + step)
+        nearer = blend(lagrangian, z, anchor, middle)
+        if is_inside(lagrangian, nearer, room):
+            step, trial = middle, nearer
+        else:
+            low = middle
+    return trial
+
+
+def blend(lagrangian, z, anchor, step):
+    """Mix two rows; parts of unit norm are scaled back to it."""
+    mixed = z + step * (anchor - z)
+    for part in lagrangian.parts:
+        mixed[part.index] = part.round(mixed[part.index])
+    return mixed
+
+
+def is_inside(lagrangian, z, room):
+    """Whether a row satisfies sphere and slab."""
+    return float(room.excess(z @ z, lagrangian.along(z))) == 0.0
+
+
+def refit_smooth_parts(lagrangian, z, room):
+    """Choose the other features anew, given the whole ones.
+
+    Parameters
+    ----------
+    lagrangian : Lagrangian
+        The problem.
+    z : ndarray of shape (n_features,)
+        A row, as offsets from the centre; its whole features stay.
+    room : Room
+        What the row must satisfy.
+
+    Returns
+    -------
+    z : ndarray of shape (n_features,) or None
+        The row, None where the whole features leave no room for the others.
+    """
+    smooth = [part for part in lagrangian.parts if not part.whole]
+    fixed = z.copy()
+    for part in smooth:
+        fixed[part.index] = 0.0
+    offset = lagrangian.along(fixed)
+    left = Room(room.square - fixed @ fixed, room.lower - offset, room.upper - offset)
+    if left.square < 0:
+        return None
+    part_of = lagrangian.restricted_to(smooth, left)
+    anchor = nearest_row(part_of, left)
+    if anchor is None:
+        return None
+    part_of = lagrangian.restricted_to(smooth, left)
+    best = smooth_row(part_of, minimize_dual(part_of), left, anchor)
+    for part in smooth:
+        fixed[part.index] = best[part.index]
+    return fixed
+
+
+def nearest_row(lagrangian, room):
+    """Return a row of a domain without whole features near the centre, or None."""
+    near = Lagrangian.nearest(lagrangian.parts, lagrangian.n_features, room)
+    minimum = minimize_dual(near)
+    rows = [near.row(minimum.best.lam, minimum.best.nu), mean_row(near, minimum)]
+    inside = [z for z in map(near.rounded, rows) if is_inside(near, z, room)]
+    return min(inside, key=lambda z: z @ z) if inside else None

@@ -1,0 +1,378 @@
+"""The rows of a domain that a filter keeps."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from skpoison.feasible._columns import Columns
+from skpoison.feasible._domain import as_domain
+from skpoison.feasible._dual import minimize_dual
+from skpoison.feasible._feasible_set import FeasibleSet
+from skpoison.feasible._lagrangian import Features, Lagrangian, OneHot, UnitNorm
+from skpoison.feasible._primal import (
+    improve,
+    nearest_row,
+    refit_smooth_parts,
+    smooth_row,
+    whole_row,
+)
+from skpoison.feasible._toggles import Room
+
+
+class Solution(NamedTuple):
+    """A certified maximum of a linear function over a restricted set.
+
+    Parameters
+    ----------
+    value : float
+        An upper bound of the maximum.
+    point : ndarray of shape (n_features,)
+        A row of the set; its value is a lower bound.
+    multipliers : tuple of two floats
+        Of the squared sphere and of the slab, for the linear function scaled to norm
+        1; they start the next search well.
+    n_evals : int
+        Evaluations of the dual.
+    """
+
+    value: float
+    point: np.ndarray
+    multipliers: tuple
+    n_evals: int
+
+
+class RestrictedSet:
+    """The rows of a domain within a ball and a slab.
+
+    Parameters
+    ----------
+    base : SphereSlab
+        What the filter keeps.
+    domain : Domain, Columns or str
+        What an attacker can send.
+    fallback : array-like of shape (n_features,), default=None
+        A row known to be in the set, used where the search finds none.
+
+    Raises
+    ------
+    ValueError
+        If the set is proved to be empty, or no row of it is found and none is given.
+
+    Examples
+    --------
+    >>> from skpoison.feasible import RestrictedSet, SphereSlab
+    >>> rows = RestrictedSet(SphereSlab([0.3, 0.4], 1.9), "count")
+    >>> value, point = rows.support([1.0, 1.0])
+    >>> point
+    array([1., 1.])
+    >>> 2.0 <= value <= 2.5
+    True
+    """
+
+    def __init__(self, base, domain, *, fallback=None):
+        self.base = base
+        self.columns = _columns(domain, len(base.center))
+        self._set_limits()
+        self._anchor = self._find_anchor(fallback)
+
+    def _set_limits(self):
+        base = self.base
+        self.center, self.radius = base.center, base.radius
+        self.direction, self.lower, self.upper = base.direction, base.lower, base.upper
+        reach = np.linalg.norm(base.center) + (base.radius if self._has_ball else 0.0)
+        # Filters square distances of sparse rows with an error of about 1e-13.
+        margin, square_margin = 1e-13 * reach, 3e-13 * reach**2
+        self._room = Room(
+            base.radius**2 - square_margin,
+            base.lower + margin,
+            base.upper - margin,
+        )
+        v = base.direction if base.direction is not None else np.zeros_like(base.center)
+        self._parts = _parts(self.columns, base, v)
+
+    @property
+    def _has_ball(self):
+        return np.isfinite(self.base.radius)
+
+    @property
+    def is_bounded(self):
+        """Whether the set lies in some ball."""
+        return self.base.is_bounded or self.columns.is_bounded
+
+    @property
+    def is_convex(self):
+        """Whether the mean of two rows of the set is a row of it."""
+        return self.columns.is_convex
+
+    def _find_anchor(self, fallback):
+        """Find a row of the set, well inside where there is an inside."""
+        found = self._nearest()
+        if found is None and fallback is not None:
+            found = np.asarray(fallback, dtype=np.float64)
+            if not self.contains([found])[0]:
+                raise ValueError("The fallback row is not a row of the feasible set.")
+            found = found - self.center
+        if found is None:
+            raise ValueError(
+                "No row of the feasible set was found, and it is not proved to be "
+                "empty; a row that is known to be in it can be given as fallback."
+            )
+        return found
+
+    def _nearest(self):
+        for room in (_inner(self._room), self._room, self._outer()):
+            if not room.lower <= room.upper:
+                continue
+            near = Lagrangian.nearest(self._parts, len(self.center), room)
+            minimum = minimize_dual(near)
+            if room == self._outer():
+                self._raise_if_empty(minimum)
+            if any(part.whole for part in self._parts):
+                z = whole_row(near, minimum, room)
+            else:
+                z = nearest_row(near, room)
+            if z is not None and self.contains([self.center + z])[0]:
+                return z
+        return None
+
+    def _outer(self):
+        return Room(self.base.radius**2, self.base.lower, self.base.upper)
+
+    def _raise_if_empty(self, minimum):
+        least = -2.0 * (minimum.best.value + minimum.rounding)
+        if least > self.base.radius**2 * (1.0 + 1e-12):
+            raise ValueError(
+                "The feasible set is empty: every row of the domain within the slab is "
+                f"at least {np.sqrt(least):.6g} from the centre, and the radius is "
+                f"{self.base.radius:.6g}."
+            )
+
+    def support(self, a):
+        """Bound the maximum of a linear function over the set.
+
+        Parameters
+        ----------
+        a : array-like of shape (n_features,)
+            The linear function.
+
+        Returns
+        -------
+        value : float
+            At least the maximum of ``a @ x``.
+        point : ndarray of shape (n_features,)
+            A row of the set that nearly attains it.
+        """
+        return self.solve(a)[:2]
+
+    def solve(self, a, *, gap_tol=np.inf, max_evals=80, start=None):
+        """Bound the maximum of a linear function over the set, with details.
+
+        Parameters
+        ----------
+        a : array-like of shape (n_features,)
+            The linear function.
+        gap_tol : float, default=inf
+            Branch until the value exceeds that of the point by at most this share.
+        max_evals : int, default=80
+            Largest number of evaluations of the dual at each node.
+        start : tuple of two floats, default=None
+            Multipliers of a similar linear function.
+
+        Returns
+        -------
+        solution : Solution
+            Value, point, multipliers and number of evaluations.
+        """
+        a = np.asarray(a, dtype=np.float64)
+        norm = float(np.linalg.norm(a))
+        if not norm > 0:
+            return Solution(0.0, self.center + self._anchor, start or (0.0, 0.0), 0)
+        self._check_bounded()
+        problem = self._lagrangian(a / norm)
+        minimum = minimize_dual(problem, start, max_evals=max_evals)
+        point = self.center + self._row(problem, minimum)
+        value = norm * (minimum.best.value + minimum.rounding) + float(a @ self.center)
+        value += 4e-16 * len(a) * norm * np.linalg.norm(self.center)
+        multipliers = (minimum.best.lam, minimum.best.nu)
+        return Solution(value, point, multipliers, minimum.n_evals)
+
+    def _check_bounded(self):
+        if not self.is_bounded:
+            raise ValueError(
+                "The set is unbounded: linear functions have no maximum on it. A "
+                "sphere, or bounds on every feature, would bound it."
+            )
+
+    def _lagrangian(self, a, curvature=0.0):
+        base = self.base
+        square = base.radius**2
+        return Lagrangian(self._parts, a, square, base.lower, base.upper, curvature)
+
+    def _row(self, problem, minimum):
+        if not any(part.whole for part in self._parts):
+            return smooth_row(problem, minimum, self._room, self._anchor)
+        z = whole_row(problem, minimum, self._room)
+        if z is None:
+            best = minimum.best
+            z = improve(problem, self._anchor, best.lam, best.nu, self._room)
+        z = self._anchor if z is None else z
+        if not all(part.whole for part in self._parts):
+            refit = refit_smooth_parts(problem, z, self._room)
+            z = z if refit is None else max([z, refit], key=problem.objective)
+        return self._exact(z)
+
+    def _exact(self, z):
+        """Undo the rounding of adding and subtracting the centre."""
+        x = z + self.center
+        for part in self._parts:
+            if part.whole:
+                x[part.index] = np.rint(x[part.index])
+        return x - self.center
+
+    def contains(self, X, tol=0.0):
+        """Say which rows lie in the set.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            The rows.
+        tol : float, default=0
+            Slack of sphere and slab, in the units of the features; that of the domain
+            is 1e-9 or more.
+
+        Returns
+        -------
+        mask : ndarray of shape (n_samples,), dtype=bool
+            True for the rows in the set.
+        """
+        inside = self.columns.contains(X, max(tol, 1e-9))
+        if not sparse.issparse(X):
+            return inside & self.base.contains(X, tol)
+        return inside & _base_contains(self.base, sparse.csr_array(X), tol)
+
+    def project(self, X):
+        """Replace each row by a near row of the set.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        X_projected : ndarray of shape (n_samples, n_features)
+            The nearest rows of a convex set; otherwise rows near to them.
+        """
+        X = np.asarray(X, dtype=np.float64)
+        return np.array([self._project(row) for row in X]).reshape(X.shape)
+
+    def _project(self, x):
+        y = x - self.center
+        norm = max(float(np.linalg.norm(y)), 1e-300)
+        problem = self._lagrangian(y / norm, curvature=0.5 / norm)
+        return self.center + self._row(problem, minimize_dual(problem))
+
+    def shrink(self, x, margin):
+        """Move a row inwards, so that rounding cannot push it out.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_features,)
+            A row of the set.
+        margin : float
+            Relative step, between 0 and 1.
+
+        Returns
+        -------
+        point : ndarray of shape (n_features,)
+            The moved row; the same row where the set is not convex.
+        """
+        if not self.is_convex:
+            return x
+        target = self.center + self._anchor
+        return target + (1.0 - margin) * (x - target)
+
+
+def restrict(feasible_set, domain, *, feature_names=None):
+    """Restrict the rows that a filter keeps to a domain.
+
+    Parameters
+    ----------
+    feasible_set : FeasibleSet
+        Sets of :class:`SphereSlab`.
+    domain : Domain or str
+        What an attacker can send.
+    feature_names : array-like of shape (n_features,), default=None
+        Names of the features, if the domain speaks of names.
+
+    Returns
+    -------
+    restricted : FeasibleSet
+        Sets of :class:`RestrictedSet`.
+    """
+    n_features = len(feasible_set.sets[0].center)
+    columns = as_domain(domain).resolve(n_features, feature_names)
+    sets = [RestrictedSet(rows, columns) for rows in feasible_set.sets]
+    return FeasibleSet(feasible_set.classes, sets)
+
+
+def _columns(domain, n_features):
+    if not isinstance(domain, Columns):
+        domain = as_domain(domain).resolve(n_features)
+    if domain.n_features != n_features:
+        raise ValueError(
+            f"The domain has {domain.n_features} features, the set has {n_features}."
+        )
+    return domain
+
+
+def _parts(columns, base, direction):
+    """Split the features into parts that can be chosen independently."""
+    center, reach = base.center, base.radius * (1.0 + 1e-12)
+    lower = np.maximum(columns.lower, center - reach)
+    upper = np.minimum(columns.upper, center + reach)
+    lower = np.where(columns.whole, np.ceil(lower), lower)
+    upper = np.where(columns.whole, np.floor(upper), upper)
+    single = ~columns.one_hot
+    single[columns.unit] = False
+    empty = np.flatnonzero(single & (lower > upper))
+    if len(empty):
+        raise ValueError(
+            f"The feasible set is empty: no value of column {empty[0]} is in the "
+            f"domain and within {base.radius:.6g} of the centre."
+        )
+    parts = []
+    for whole in (True, False):
+        index = _as_index(single & (columns.whole == whole))
+        if index is not None:
+            parts.append(Features(index, center, direction, lower, upper, whole))
+    if columns.groups:
+        parts.append(OneHot(columns.groups, center, direction))
+    if len(columns.unit):
+        parts.append(UnitNorm(columns.unit, center, direction))
+    return parts
+
+
+def _as_index(mask):
+    if mask.all():
+        return slice(None)
+    return np.flatnonzero(mask) if mask.any() else None
+
+
+def _inner(room):
+    width = 0.1 * (room.upper - room.lower)
+    if not np.isfinite(width):
+        width = 0.0
+    return Room(room.square, room.lower + width, room.upper - width)
+
+
+def _base_contains(base, X, tol):
+    """`SphereSlab.contains` for sparse rows, which stay sparse."""
+    squares = np.asarray((X * X).sum(axis=1)).ravel()
+    squares += base.center @ base.center - 2.0 * (X @ base.center)
+    inside = np.sqrt(np.maximum(squares, 0.0)) <= base.radius + tol
+    if base.direction is not None:
+        offset = X @ base.direction - base.center @ base.direction
+        inside &= (offset >= base.lower - tol) & (offset <= base.upper + tol)
+    return inside
