@@ -135,7 +135,7 @@ def test_the_attack_is_whole_passes_the_filter_and_does_what_is_said(problem):
     assert (attack.n_copies > 0).all()
     if len(attack.n_copies):
         assert (bound.filter_.predict(attack.X, attack.y) == 1).all()
-    assert attack.rounding_slack >= 0
+    assert 0 <= attack.rounding_slack <= bound.lower_bound_
     floor = bound.lower_bound_ - attack.rounding_slack
     assert floor - 1e-9 <= bound.attack_loss_ <= bound.upper_bound_ + 1e-9
     X_poison = attack.X.repeat(attack.n_copies, axis=0)

@@ -334,3 +334,12 @@ def test_a_sampler_has_no_transform():
     # imbalanced-learn's pipelines refuse steps that both transform and resample.
     assert not hasattr(DropOutliers(), "transform")
     assert not hasattr(DropOutliers(), "fit_transform")
+
+
+@pytest.mark.parametrize("length", [3, 70, 101])
+def test_weights_that_do_not_belong_to_the_rows_are_refused(length):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(100, 2)), np.arange(100) % 2
+    model = FilteredClassifier(SphereFilter(percentile=70), LogisticRegression())
+    with pytest.raises(ValueError, match=f"sample_weight has {length} values for 100"):
+        model.fit(X, y, sample_weight=np.ones(length))

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from ._poison import PoisonPoints, PoisonTerm
+from ._poison import PoisonTerm
 from ._rows import Rows, StackedRows
-from ._smooth import State, poison_pull
-from ._solver import Problem, dual_value, solve
+from ._smooth import State
+from ._solver import Problem, solve
 
 # Steps by which a row on the boundary is moved inwards until the filter keeps it.
 SHRINKS = (1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5)
@@ -26,14 +26,11 @@ class Attack(NamedTuple):
         Signs of their labels.
     copies : ndarray of shape (n_points,), dtype=int
         How often each is sent.
-    slack : float
-        How much of the lower bound whole copies and rounding cost at most.
     """
 
     points: np.ndarray
     signs: np.ndarray
     copies: np.ndarray
-    slack: float
 
 
 def n_poison_rows(epsilon, n_rows):
@@ -135,22 +132,8 @@ def build_attack(problem, solution, n_rows, keeps, dtype):
     points, kept = surviving(term.sets, points, keeps, dtype)
     wanted = np.where(kept, term.epsilon * beta * n_rows, 0.0)
     copies = whole_copies(wanted, n_poison_rows(term.epsilon, n_rows))
-    slack = _slack(problem, solution, points, copies / n_rows)
     used = copies > 0
-    return Attack(points[used], term.signs[used], copies[used], slack)
-
-
-def _slack(problem, solution, points, masses):
-    """Return how much lower the dual value is with the rounded poison."""
-    term = problem.poison
-    if term.epsilon == 0.0:
-        return 0.0
-    # More copies than the dual asked for cannot lower the loss.
-    below = solution.below
-    shares = np.minimum(masses / term.epsilon, below.poison.beta)
-    rounded = PoisonPoints(shares, points)
-    z = below.row_pull + poison_pull(term, rounded)
-    return max(solution.lower - dual_value(problem, below.duals, rounded, z), 0.0)
+    return Attack(points[used], term.signs[used], copies[used])
 
 
 def retrain(problem, solution, attack, *, tol, max_iter, rng):
@@ -174,7 +157,8 @@ def retrain(problem, solution, attack, *, tol, max_iter, rng):
     Returns
     -------
     trained : Solution
-        Its `upper` is the training loss, per clean row.
+        Its `upper` is the training loss, per clean row; no training on these rows
+        has a loss below its `lower`.
     """
     n_rows = len(problem.rows)
     X = attack.points

@@ -78,7 +78,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         The candidate attack: `X`, its distinct rows (at most two, in the precision and
         sparsity of the training rows); `y`, their labels; `n_copies`, how often each
         is sent, ``floor(epsilon * n)`` in all at most; `rounding_slack`, how far
-        whole copies can fall short of `lower_bound_`.
+        whole copies fall short of `lower_bound_`, certified.
     attack_loss_ : float
         Training loss of the learner trained on the clean rows and `attack_`, counted
         as `upper_bound_` is. At least ``lower_bound_ - attack_.rounding_slack`` and at
@@ -304,7 +304,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
             X=points,
             y=self.classes_[(attack.signs > 0).astype(int)],
             n_copies=attack.copies,
-            rounding_slack=attack.slack,
+            rounding_slack=max(self.lower_bound_ - max(float(trained.lower), 0.0), 0.0),
         )
         self.attack_loss_ = float(trained.upper)
         self.poisoned_coef_ = trained.above.theta[np.newaxis, :-1].copy()

@@ -92,6 +92,10 @@ class PoisonTerm:
         ones = np.ones((len(points), 1))
         return -self.signs[:, None] * np.hstack([points, ones])
 
+    def pull(self, poison):
+        """Return the weighted sum of the signed rows: the poison's part of the dual."""
+        return -(self.epsilon * poison.beta) @ self.gradients(poison.points)
+
     def smooth(self, theta, center, width, nu):
         """Evaluate the smoothed term, proximal to a former answer.
 
@@ -158,6 +162,54 @@ class PoisonTerm:
             weights.extend([-stiffness] * len(found.normals))
         vectors = np.array(vectors).reshape(-1, points.shape[1] + 1)
         return identity, vectors, np.array(weights)
+
+
+class PointPoison(PoisonTerm):
+    """Poison that may only be one of finitely many rows.
+
+    The term bounds the attacker's from below: the model of a cutting-plane method.
+
+    Parameters
+    ----------
+    epsilon : float
+        Total weight of the poison, relative to the clean rows.
+    signs : ndarray of shape (n_points,)
+        Sign of each row's label.
+    points : CSR array of shape (n_points, n_features)
+        The rows.
+    """
+
+    def __init__(self, epsilon, signs, points):
+        super().__init__(epsilon, signs, [])
+        self.points = points
+
+    def losses_at(self, theta, points):
+        return 1.0 - self.signs * (self.points @ theta[:-1] + theta[-1])
+
+    def largest_loss(self, theta):
+        return max(0.0, float(self.losses_at(theta, None).max(initial=0.0)))
+
+    def pull(self, poison):
+        weights = self.epsilon * poison.beta * self.signs
+        return np.append(self.points.T @ weights, weights.sum())
+
+    def smooth(self, theta, center, width, nu):
+        losses = self.losses_at(theta, None)
+        beta = project_on_shares(center.beta + losses / width)
+        moved = beta - center.beta
+        value = float(beta @ losses - 0.5 * width * (moved @ moved))
+        return SmoothedPoison(value, losses, PoisonPoints(beta, self.points), [])
+
+    def curvature(self, smoothed, width, nu):
+        beta = smoothed.response.beta
+        used = np.flatnonzero(beta > 0)
+        points = self.points[used].toarray()
+        signed = self.signs[used, np.newaxis] * np.hstack(
+            [points, np.ones((len(used), 1))]
+        )
+        jacobian = shares_jacobian(beta)[np.ix_(used, used)]
+        weights = np.full(len(used), self.epsilon / width)
+        return 0.0, jacobian @ signed, weights
 
 
 def project_on_shares(q):

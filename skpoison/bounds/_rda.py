@@ -8,7 +8,7 @@ import numpy as np
 
 from ._learners import NormBall
 from ._poison import PoisonPoints
-from ._smooth import State, poison_pull
+from ._smooth import State
 from ._solver import Solution, dual_value, upper_value
 
 # Step size eta of the first step: lambda starts at 1 / eta.
@@ -139,7 +139,7 @@ def _solution(problem, best, duals, counts, sums, z, step, history, tol):
     points = np.where(counts[:, np.newaxis] > 0, sums / seen, centers)
     poison = PoisonPoints(counts / step, points)
     upper, theta, margins = best
-    row_pull = z / step - poison_pull(term, poison)
+    row_pull = z / step - term.pull(poison)
     lower = dual_value(problem, duals / step, poison, z / step)
     entry = {
         "n_iter": step,

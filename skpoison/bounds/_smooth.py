@@ -193,28 +193,10 @@ def pull(piece, duals, poison):
         The sum.
     """
     rows = piece.rows.combine(piece.weights * duals) + piece.linear
-    return rows + poison_pull(piece.poison, poison)
+    return rows + piece.poison.pull(poison)
 
 
-def poison_pull(term, poison):
-    """Return the poison's part of the dual's vector.
-
-    Parameters
-    ----------
-    term : PoisonTerm
-        The attacker.
-    poison : PoisonPoints
-        His points.
-
-    Returns
-    -------
-    z : ndarray of shape (dim,)
-        The weighted sum of his signed rows.
-    """
-    return -(term.epsilon * poison.beta) @ term.gradients(poison.points)
-
-
-def gaps_at(piece, theta, margins, duals, poison, z):
+def gaps_at(piece, theta, margins, duals, poison, z, drag=0.0):
     """Return the parts of the duality gap between parameters and a dual point.
 
     Parameters
@@ -231,6 +213,9 @@ def gaps_at(piece, theta, margins, duals, poison, z):
         The dual point's poison.
     z : ndarray of shape (dim,)
         What :func:`pull` returns for the dual point.
+    drag : ndarray of shape (dim,) or 0.0
+        Gradient of a proximal term on the parameters, which the learner's part of
+        the gap leaves out.
 
     Returns
     -------
@@ -241,6 +226,7 @@ def gaps_at(piece, theta, margins, duals, poison, z):
     reached = float(poison.beta @ piece.poison.losses_at(theta, poison.points))
     hinge = np.maximum(margins, 0.0)
     epsilon, learner = piece.poison.epsilon, piece.learner
+    free = z - drag
     upper = (
         float(piece.weights @ hinge)
         + piece.constant
@@ -251,7 +237,7 @@ def gaps_at(piece, theta, margins, duals, poison, z):
     return Gaps(
         rows=float(piece.weights @ (hinge - duals * margins)),
         poison=epsilon * (largest - reached),
-        learner=learner.value(theta) + learner.conjugate(z) - float(z @ theta),
+        learner=learner.value(theta) + learner.conjugate(free) - float(free @ theta),
         upper=upper,
     )
 
@@ -371,7 +357,7 @@ def _slope(piece, center, damping, theta, at, step, scores):
     return slope + damping * float((theta - center.theta) @ step)
 
 
-def minimize_smooth(piece, state, target, max_steps):
+def minimize_smooth(piece, state, target, max_steps, damping=None):
     """Minimise the smooth function around a state.
 
     Parameters
@@ -384,6 +370,9 @@ def minimize_smooth(piece, state, target, max_steps):
         Duality gap that is wanted in the end.
     max_steps : int
         Most Newton steps.
+    damping : float, default=None
+        Weight of the proximal term on the parameters; None means one that is lost in
+        the target.
 
     Returns
     -------
@@ -395,19 +384,21 @@ def minimize_smooth(piece, state, target, max_steps):
         Newton steps made.
     """
     theta, shift = state.theta, state.shift
-    damping = _damping(piece, state, target)
+    if damping is None:
+        damping = _damping(piece, target)
     margins = 1.0 - piece.rows.scores(theta)
     at = evaluate(piece, state, damping, theta, margins)
     n_steps = n_short = 0
     while True:
         poison = at.poison.response
         z = pull(piece, at.duals, poison)
-        gaps = gaps_at(piece, theta, at.margins, at.duals, poison, z)
+        drag = damping * (theta - state.theta)
+        gaps = gaps_at(piece, theta, at.margins, at.duals, poison, z, drag)
         if gaps.learner <= max(0.2 * (gaps.rows + gaps.poison), 0.1 * target):
             break
         if n_steps >= max_steps:
             break
-        gradient = piece.learner.curvature * theta - z + damping * (theta - state.theta)
+        gradient = piece.learner.curvature * theta - z + drag
         norm_tol = min(1e-3, 0.02 * target / max(piece.learner.conjugate(z), target))
         step, shift = newton_step(
             piece, state, damping, at, theta, gradient, shift, norm_tol
@@ -432,7 +423,7 @@ def minimize_smooth(piece, state, target, max_steps):
     return state, gaps, n_steps
 
 
-def _damping(piece, state, target):
+def _damping(piece, target):
     """Return a curvature small enough to be lost in the target, never zero."""
     learner = piece.learner
     if learner.curvature > 0.0:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from ._poison import PoisonTerm
-from ._smooth import Gaps, Piece, State, adapt_widths, minimize_smooth, poison_pull
+from ._smooth import Gaps, Piece, State, adapt_widths, minimize_smooth
 
 FIRST_ROWS = 1500
 FIRST_TOL = 0.1
@@ -68,6 +68,8 @@ class Solution:
         Whether the gap is within the tolerance.
     history : list of dict
         Upper and lower bound, steps and band size at each check on all rows.
+    term : PoisonTerm or None
+        The attacker whose points `below` weighs, where it is not the problem's.
     """
 
     above: State
@@ -78,6 +80,7 @@ class Solution:
     n_iter: int
     converged: bool
     history: list
+    term: PoisonTerm | None = None
 
     @property
     def gap(self):
@@ -233,7 +236,7 @@ def _check(problem, state, best, n_iter, n_band, tol, monitor):
     if row_pull is None:
         row_pull = problem.rows.combine(problem.weights * state.duals)
     state = replace(state, row_pull=row_pull)
-    z = row_pull + poison_pull(problem.poison, state.poison)
+    z = row_pull + problem.poison.pull(state.poison)
     upper = upper_value(problem, state.theta, state.margins)
     lower = dual_value(problem, state.duals, state.poison, z)
     entry = {

@@ -45,10 +45,13 @@ def _with_percentile(estimator, percentile):
     bound = clone(estimator)
     if bound.filter is None:
         bound.filter = SphereFilter() & SlabFilter()
+    params = bound.filter.get_params()
+    # Radii that are given leave a percentile without effect.
     names = [
         name
-        for name in bound.filter.get_params()
-        if name == "percentile" or name.endswith("__percentile")
+        for name in params
+        if (name == "percentile" or name.endswith("__percentile"))
+        and params.get(name.removesuffix("percentile") + "radii") is None
     ]
     if not names:
         raise ValueError(

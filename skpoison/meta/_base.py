@@ -13,6 +13,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_method_params,
+    _num_samples,
     check_is_fitted,
     indexable,
     validate_data,
@@ -78,6 +79,17 @@ def estimator_has(method):
         return True
 
     return check
+
+
+def _check_weights(fit_params, X):
+    """Refuse sample weights that do not belong to the rows, before rows are cut."""
+    for name, values in fit_params.items():
+        aligned = name.endswith("sample_weight") and np.ndim(values) > 0
+        if aligned and _num_samples(values) != _num_samples(X):
+            raise ValueError(
+                f"{name} has {_num_samples(values)} values for {_num_samples(X)} rows; "
+                "it needs one for each row given, rejected ones included."
+            )
 
 
 class BaseFiltered(MetaEstimatorMixin, BaseEstimator):
@@ -161,6 +173,7 @@ class BaseFiltered(MetaEstimatorMixin, BaseEstimator):
         """
         self._validate_params()
         validate_data(self, X, y, skip_check_array=True)
+        _check_weights(fit_params, X)
         params = self._route("fit", fit_params)
         X, y = indexable(X, y)
         self.filter_ = clone(self._filter())
