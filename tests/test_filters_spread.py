@@ -17,7 +17,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, scale
 
 from skpoison.exceptions import FilterWarning
-from skpoison.filters import MahalanobisFilter, SpectralFilter, SubspaceFilter
+from skpoison.filters import (
+    MahalanobisFilter,
+    SpectralFilter,
+    SubspaceFilter,
+    _principal,
+)
 
 
 def correlated(n_samples=300, n_features=6, seed=0):
@@ -205,6 +210,23 @@ def test_too_few_directions_for_the_ratio_warn():
     ):
         fitted = SubspaceFilter(n_components=0.99, max_components=2).fit(X, y)
     assert fitted.explained_ratio_[0] < 0.99
+
+
+@pytest.mark.parametrize("shape", [(40, 12), (12, 40), (30, 30)])
+@pytest.mark.parametrize("count", [10, 11, 12, 100])
+def test_all_directions_may_be_wanted(shape, count, monkeypatch):
+    monkeypatch.setattr(_principal, "EXACT_FEATURES", 5)
+    X = np.random.default_rng(0).normal(size=shape)
+    rows = _principal.ClassRows(X)
+    directions, squares = _principal.principal_directions(
+        rows, count, np.random.RandomState(0)
+    )
+    _, values, expected = np.linalg.svd(X, full_matrices=False)
+    assert len(squares) == min(count, *shape)
+    np.testing.assert_allclose(squares, values[:count] ** 2, rtol=1e-8)
+    np.testing.assert_allclose(
+        directions.T @ directions, expected[:count].T @ expected[:count], atol=1e-7
+    )
 
 
 def test_rows_in_the_subspace_are_at_distance_zero():

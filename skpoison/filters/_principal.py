@@ -144,7 +144,9 @@ def principal_directions(rows, count, rng):
     (array([[1., 0.]]), array([2.]))
     """
     count = min(count, *rows.shape)
-    if rows.shape[1] <= EXACT_FEATURES:
+    # Iteration cannot find all directions; where nearly all are wanted, a matrix of
+    # features by features is no larger than the answer.
+    if rows.shape[1] <= max(EXACT_FEATURES, count + 1):
         squares, directions = _by_scatter(rows, count)
     elif count >= rows.shape[0] - 1:
         squares, directions = _by_all_rows(rows, count)

@@ -9,9 +9,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
 from skpoison.exceptions import FilterWarning
+from skpoison.filters import _principal
 from skpoison.filters._distance import BaseDistanceFilter
 from skpoison.filters._principal import (
-    EXACT_FEATURES,
     ClassRows,
     coordinates,
     principal_directions,
@@ -169,7 +169,11 @@ class SubspaceFilter(BaseDistanceFilter):
     def _enough_directions(self, rows, total, rng):
         most = min(self.max_components, *rows.shape)
         # The scatter matrix knows all directions at once; iteration is asked for few.
-        count = most if rows.shape[1] <= EXACT_FEATURES else min(FIRST_DIRECTIONS, most)
+        count = (
+            most
+            if rows.shape[1] <= _principal.EXACT_FEATURES
+            else min(FIRST_DIRECTIONS, most)
+        )
         while True:
             directions, squares = principal_directions(rows, count, rng)
             explained = np.cumsum(squares) / total
@@ -204,7 +208,7 @@ class SubspaceFilter(BaseDistanceFilter):
 
 def _residuals(X, rows, basis):
     """Distances of rows, or of all, to the span of an orthonormal basis."""
-    if sparse.issparse(X) and X.shape[1] > EXACT_FEATURES:
+    if sparse.issparse(X) and X.shape[1] > _principal.EXACT_FEATURES:
         return _sparse_residuals(X if rows is None else X[rows], basis)
     squares = [np.empty(0)]
     for _, block in padded_blocks(X, rows):
