@@ -34,15 +34,51 @@ class Features:
     """Features that can be chosen one by one: whole numbers or intervals."""
 
     def __init__(self, index, center, direction, lower, upper, whole):
-        self.index, self.whole = index, whole
+        self.index, self.whole = np.arange(len(center))[index], whole
+        self.place = index
         self.center, self.direction = center[index], direction[index]
         self.lower, self.upper = lower[index], upper[index]
 
     def aim(self, a):
         """Return the part with a linear function, and with room for its rows."""
         part = copy(self)
-        part.a = a[self.index]
+        part.a = a[self.place]
         part.room = np.empty_like(part.a)
+        return part
+
+    def near_ties(self, z, lam, nu, size):
+        """Return the part with those features only that lose least by a step."""
+        chosen = np.arange(len(z))
+        if len(z) > size:
+            chosen = np.argpartition(self.losses(z, lam, nu), size)[:size]
+        return self.take(np.sort(chosen))
+
+    def losses(self, z, lam, nu):
+        """Return what each whole feature loses by its better step by one."""
+        slope = self.a - nu * self.direction
+        slope -= 2.0 * lam * z
+        x = z + self.center
+        gain = np.where(x + 0.5 < self.upper, slope, -np.inf)
+        np.maximum(gain, -slope, out=gain, where=x - 0.5 > self.lower)
+        return lam - gain
+
+    def bounded(self, feature, end, limit):
+        """Return the part with one of its features bounded further, if it is there."""
+        place = np.flatnonzero(self.index == feature)
+        if not len(place):
+            return self
+        part = copy(self)
+        bound = getattr(self, end).copy()
+        bound[place] = limit
+        setattr(part, end, bound)
+        return part
+
+    def take(self, chosen):
+        """Return the part with some of its features only."""
+        part = copy(self)
+        for name in ("index", "center", "direction", "lower", "upper", "a"):
+            setattr(part, name, getattr(self, name)[chosen])
+        part.place, part.room = part.index, np.empty(len(part.index))
         return part
 
     def round(self, z):
@@ -90,7 +126,7 @@ class OneHot:
     whole = True
 
     def __init__(self, groups, center, direction):
-        self.index = np.concatenate(groups)
+        self.index = self.place = np.concatenate(groups)
         sizes = [len(group) for group in groups]
         self.starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         self.group = np.repeat(np.arange(len(groups)), sizes)
@@ -133,7 +169,7 @@ class UnitNorm:
     whole = False
 
     def __init__(self, index, center, direction):
-        self.index = index
+        self.index = self.place = index
         self.center, self.direction = center[index], direction[index]
 
     def aim(self, a):
@@ -223,33 +259,34 @@ class Lagrangian:
 
     def sums(self, lam, nu):
         """Return the sums over the best row."""
-        return Sums(*np.sum([self._part(p, lam, nu) for p in self.parts], axis=0))
+        found = [self._part(part, lam, nu) for part in self.parts]
+        return Sums(*map(sum, zip(*found, strict=True)))
 
     def _part(self, part, lam, nu):
         z = part.respond(lam, nu)
-        return part.a @ z, part.direction @ z, z @ z
+        return float(part.a @ z), float(part.direction @ z), float(z @ z)
 
     def row(self, lam, nu):
         """Return the best row, as offsets from the centre."""
         z = np.zeros(self.n_features)
         for part in self.parts:
-            z[part.index] = part.respond(lam, nu)
+            z[part.place] = part.respond(lam, nu)
         return z
 
     def rounded(self, z):
         """Return a row of the domain near to a row, as offsets from the centre."""
         near = np.zeros(self.n_features)
         for part in self.parts:
-            near[part.index] = part.round(z[part.index])
+            near[part.place] = part.round(z[part.place])
         return near
 
     def along(self, z):
         """Offset of a row along the direction of the slab."""
-        return float(sum(part.direction @ z[part.index] for part in self.parts))
+        return float(sum(part.direction @ z[part.place] for part in self.parts))
 
     def objective(self, z):
         """Value of a row."""
-        gain = sum(part.a @ z[part.index] for part in self.parts)
+        gain = sum(part.a @ z[part.place] for part in self.parts)
         return float(gain - self.curvature * (z @ z))
 
     def cut(self, lam, nu):
@@ -284,8 +321,7 @@ class Lagrangian:
         """No row of the set has a lower value; a lower bound proves it empty."""
         if np.isinf(self.square):
             return -np.inf
-        norm = np.linalg.norm(np.concatenate([part.a for part in self.parts]))
-        lowest = -norm * np.sqrt(self.square) - self.curvature * self.square
+        lowest = -np.sqrt(max(self.square, 0.0)) - self.curvature * self.square
         return lowest - 1e-9 * (1.0 + abs(lowest))
 
     def end(self, nu, offset):

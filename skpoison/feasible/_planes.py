@@ -64,8 +64,8 @@ class Model:
         table = np.array(self.rows)
         point = self._point()
         for _ in range(max_pivots):
-            excess = table[:, :3] @ point + table[:, 3]
-            enters = int(np.argmax(excess))
+            excess = table @ (*point, 1.0)
+            enters = int(excess.argmax())
             if excess[enters] <= 1e-14 * max(1.0, abs(point[2])):
                 break
             if enters in self.basis or not self._pivot(enters):
@@ -73,24 +73,44 @@ class Model:
             point = self._point()
         return point
 
-    def _matrix(self):
-        return np.array([self.rows[place] for place in self.basis])
+    def _basis_rows(self):
+        return [self.rows[place] for place in self.basis]
 
     def _point(self):
-        matrix = self._matrix()
-        return np.linalg.solve(matrix[:, :3], -matrix[:, 3])
+        rows = self._basis_rows()
+        right = [-row[3] for row in rows]
+        return _solve3([row[:3] for row in rows], right)
 
     def weights(self):
         """Return the weights of the basis; those of cuts sum to 1."""
-        return np.linalg.solve(self._matrix()[:, :3].T, [0.0, 0.0, -1.0])
+        return self._combine((0.0, 0.0, -1.0))
+
+    def _combine(self, target):
+        """Write three numbers as a combination of the rows of the basis."""
+        columns = list(zip(*self._basis_rows(), strict=True))[:3]
+        return _solve3(columns, target)
 
     def _pivot(self, enters):
-        transposed = self._matrix()[:, :3].T
-        right = np.array([[0.0, 0.0, -1.0], self.rows[enters][:3]]).T
-        weights, change = np.linalg.solve(transposed, right).T
-        shrinking = change > 1e-12 * np.abs(change).max()
-        if not shrinking.any():
+        weights, change = self.weights(), self._combine(self.rows[enters][:3])
+        least = 1e-12 * max(abs(step) for step in change)
+        ratios = [
+            weight / step if step > least else np.inf
+            for weight, step in zip(weights, change, strict=True)
+        ]
+        smallest = min(ratios)
+        if smallest == np.inf:
             return False
-        ratios = np.where(shrinking, weights / np.where(shrinking, change, 1), np.inf)
-        self.basis[int(np.argmin(ratios))] = enters
+        self.basis[ratios.index(smallest)] = enters
         return True
+
+
+def _solve3(rows, right):
+    """Solve three equations by Cramer's rule, faster than through an array."""
+    (a, b, c), (d, e, f), (g, h, i) = rows
+    p, q, r = right
+    minors = (e * i - f * h, f * g - d * i, d * h - e * g)
+    determinant = a * minors[0] + b * minors[1] + c * minors[2]
+    first = p * minors[0] + q * (c * h - b * i) + r * (b * f - c * e)
+    second = p * minors[1] + q * (a * i - c * g) + r * (c * d - a * f)
+    third = p * minors[2] + q * (b * g - a * h) + r * (a * e - b * d)
+    return first / determinant, second / determinant, third / determinant

@@ -7,12 +7,12 @@ from skpoison.feasible._lagrangian import Features, Lagrangian
 from skpoison.feasible._toggles import (
     Room,
     best_subset,
-    joined,
+    pool,
     step_toggles,
     swap_toggles,
 )
 
-_MOST_ROUNDS = 12
+_CORE, _MOST_ROUNDS = 400, 25
 
 
 def whole_row(lagrangian, minimum, room):
@@ -41,7 +41,7 @@ def rounded_mean(lagrangian, minimum):
     z = mean_row(lagrangian, minimum)
     for part in lagrangian.parts:
         if part.whole:
-            z[part.index] = part.round(z[part.index])
+            z[part.place] = part.round(z[part.place])
     return z
 
 
@@ -56,33 +56,44 @@ def mean_row(lagrangian, minimum):
 
 def improve(lagrangian, z, lam, nu, room):
     """Toggle whole features until the row is inside and no toggle makes it better."""
-    found, z = None, z.copy()
-    last = np.inf
+    parts = _near_ties(lagrangian, z, lam, nu)
+    square, offset = float(z @ z), lagrangian.along(z)
+    found, z, last = None, z.copy(), np.inf
     for _ in range(_MOST_ROUNDS):
-        square, offset = float(z @ z), float(lagrangian.along(z))
         excess = float(room.excess(square, offset))
-        found = z.copy() if excess == 0.0 else found
-        toggles = _toggles(lagrangian, z, lam, nu)
-        if toggles is None or (excess > 0 and excess >= last):
-            break
+        if excess == 0.0:
+            found = z.copy()
+        toggles = _toggles(parts, z, lam, nu, lagrangian.curvature)
         chosen, gain = best_subset(toggles, room, square, offset)
-        if not chosen or (excess == 0.0 and gain <= 0.0):
+        if not chosen or (excess == 0.0 and gain <= 0.0) or 0 < last <= excess:
             break
-        last = excess if excess > 0 else np.inf
-        for toggle in chosen:
-            for feature, step in toggles.changes[toggle]:
-                z[feature] += step
+        last = excess
+        toggles.apply(z, chosen)
+        square += toggles.square[chosen].sum()
+        offset += toggles.offset[chosen].sum()
     return found
 
 
-def _toggles(lagrangian, z, lam, nu):
-    found, indices = [], []
-    for part in lagrangian.parts:
-        if part.whole:
-            make = step_toggles if isinstance(part, Features) else swap_toggles
-            found.append(make(part, z[part.index], lam, nu, lagrangian.curvature))
-            indices.append(np.arange(lagrangian.n_features)[part.index])
-    return joined(found, indices) if found else None
+def _near_ties(lagrangian, z, lam, nu):
+    """The whole features that are nearly tied, and all groups."""
+    return [
+        part.near_ties(z[part.place], lam, nu, _CORE)
+        if isinstance(part, Features)
+        else part
+        for part in lagrangian.parts
+        if part.whole
+    ]
+
+
+def _toggles(parts, z, lam, nu, curvature):
+    return pool(
+        [
+            (step_toggles if isinstance(part, Features) else swap_toggles)(
+                part, z, lam, nu, curvature
+            )
+            for part in parts
+        ]
+    )
 
 
 def smooth_row(lagrangian, minimum, room, anchor):
@@ -132,7 +143,7 @@ def blend(lagrangian, z, anchor, step):
     """Mix two rows; parts of unit norm are scaled back to it."""
     mixed = z + step * (anchor - z)
     for part in lagrangian.parts:
-        mixed[part.index] = part.round(mixed[part.index])
+        mixed[part.place] = part.round(mixed[part.index])
     return mixed
 
 
@@ -161,7 +172,7 @@ def refit_smooth_parts(lagrangian, z, room):
     smooth = [part for part in lagrangian.parts if not part.whole]
     fixed = z.copy()
     for part in smooth:
-        fixed[part.index] = 0.0
+        fixed[part.place] = 0.0
     offset = lagrangian.along(fixed)
     left = Room(room.square - fixed @ fixed, room.lower - offset, room.upper - offset)
     if left.square < 0:
@@ -173,7 +184,7 @@ def refit_smooth_parts(lagrangian, z, room):
     part_of = lagrangian.restricted_to(smooth, left)
     best = smooth_row(part_of, minimize_dual(part_of), left, anchor)
     for part in smooth:
-        fixed[part.index] = best[part.index]
+        fixed[part.place] = best[part.index]
     return fixed
 
 

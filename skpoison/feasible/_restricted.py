@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from skpoison.feasible._branch import branch
 from skpoison.feasible._columns import Columns
 from skpoison.feasible._domain import as_domain
 from skpoison.feasible._dual import minimize_dual
@@ -127,24 +128,37 @@ class RestrictedSet:
             near = Lagrangian.nearest(self._parts, len(self.center), room)
             minimum = minimize_dual(near)
             if room == self._outer():
-                self._raise_if_empty(minimum)
+                self._raise_if_empty(minimum.best.value + minimum.rounding)
             if any(part.whole for part in self._parts):
                 z = whole_row(near, minimum, room)
             else:
                 z = nearest_row(near, room)
-            if z is not None and self.contains([self.center + z])[0]:
+            if z is None and room == self._outer():
+                z = self._search(near, minimum, room)
+            if z is not None and self.contains([self._point(z)])[0]:
                 return z
         return None
 
     def _outer(self):
         return Room(self.base.radius**2, self.base.lower, self.base.upper)
 
-    def _raise_if_empty(self, minimum):
-        least = -2.0 * (minimum.best.value + minimum.rounding)
-        if least > self.base.radius**2 * (1.0 + 1e-12):
+    @property
+    def _lowest(self):
+        """Rows inside have a value above it: minus half of their squared distance."""
+        return -0.5 * self.base.radius**2 * (1.0 + 1e-12) - 1e-300
+
+    def _search(self, near, minimum, room):
+        """Split the domain until a row is found, or until there can be none."""
+        found = branch(near, minimum, None, room, enough=0.0, floor=self._lowest)
+        if found.z is None:
+            self._raise_if_empty(found.bound)
+        return found.z
+
+    def _raise_if_empty(self, bound):
+        if bound <= self._lowest:
             raise ValueError(
                 "The feasible set is empty: every row of the domain within the slab is "
-                f"at least {np.sqrt(least):.6g} from the centre, and the radius is "
+                "farther from the centre than the radius, "
                 f"{self.base.radius:.6g}."
             )
 
@@ -187,15 +201,20 @@ class RestrictedSet:
         a = np.asarray(a, dtype=np.float64)
         norm = float(np.linalg.norm(a))
         if not norm > 0:
-            return Solution(0.0, self.center + self._anchor, start or (0.0, 0.0), 0)
+            return Solution(0.0, self._point(self._anchor), start or (0.0, 0.0), 0)
         self._check_bounded()
         problem = self._lagrangian(a / norm)
         minimum = minimize_dual(problem, start, max_evals=max_evals)
-        point = self.center + self._row(problem, minimum)
-        value = norm * (minimum.best.value + minimum.rounding) + float(a @ self.center)
-        value += 4e-16 * len(a) * norm * np.linalg.norm(self.center)
+        z = self._row(problem, minimum)
+        bound, n_evals = minimum.best.value + minimum.rounding, minimum.n_evals
+        level = float(a @ self.center) / norm
+        enough = np.inf if np.isinf(gap_tol) else gap_tol * abs(bound + level)
+        if bound - problem.objective(z) > enough and not self.is_convex:
+            bound, z, more = branch(problem, minimum, z, self._room, enough=enough)
+            n_evals += more
+        level += 4e-16 * len(a) * np.linalg.norm(self.center)
         multipliers = (minimum.best.lam, minimum.best.nu)
-        return Solution(value, point, multipliers, minimum.n_evals)
+        return Solution(norm * (bound + level), self._point(z), multipliers, n_evals)
 
     def _check_bounded(self):
         if not self.is_bounded:
@@ -220,15 +239,15 @@ class RestrictedSet:
         if not all(part.whole for part in self._parts):
             refit = refit_smooth_parts(problem, z, self._room)
             z = z if refit is None else max([z, refit], key=problem.objective)
-        return self._exact(z)
+        return z
 
-    def _exact(self, z):
-        """Undo the rounding of adding and subtracting the centre."""
+    def _point(self, z):
+        """Return the row; whole numbers stay whole, in spite of rounding."""
         x = z + self.center
         for part in self._parts:
             if part.whole:
-                x[part.index] = np.rint(x[part.index])
-        return x - self.center
+                x[part.place] = np.rint(x[part.place])
+        return np.clip(x, self.columns.lower, self.columns.upper, out=x)
 
     def contains(self, X, tol=0.0):
         """Say which rows lie in the set.
@@ -271,7 +290,7 @@ class RestrictedSet:
         y = x - self.center
         norm = max(float(np.linalg.norm(y)), 1e-300)
         problem = self._lagrangian(y / norm, curvature=0.5 / norm)
-        return self.center + self._row(problem, minimize_dual(problem))
+        return self._point(self._row(problem, minimize_dual(problem)))
 
     def shrink(self, x, margin):
         """Move a row inwards, so that rounding cannot push it out.

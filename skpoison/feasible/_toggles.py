@@ -1,17 +1,11 @@
-"""Whole-number rows near the optimum of the relaxation.
-
-For a row z of the domain inside sphere and slab the value of the dual exceeds its own
-by the losses of its features (how much better each would do alone under the
-multipliers), plus lam times the slack of the sphere, plus abs(nu) times the slack of
-the slab. So features whose loss is small are toggled until both slacks are small.
-"""
+"""Small changes of whole features, and the best few of them together."""
 
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
-POOL = 40
+POOL, TRIPLES = 96, 26
 
 
 class Toggles(NamedTuple):
@@ -19,19 +13,35 @@ class Toggles(NamedTuple):
 
     Parameters
     ----------
+    loss : ndarray of shape (n_toggles,)
+        What each costs under the multipliers, 0 or more.
     gain, square, offset : ndarray of shape (n_toggles,)
         What each adds to the objective, to ``z @ z`` and to ``v @ z``.
     owner : ndarray of shape (n_toggles,)
         The feature or group; two toggles of one owner exclude each other.
-    changes : list
-        For each, pairs of feature and step.
+    up, down : ndarray of shape (n_toggles,)
+        The feature that grows by one, the feature that falls by one; -1 for none.
     """
 
+    loss: np.ndarray
     gain: np.ndarray
     square: np.ndarray
     offset: np.ndarray
     owner: np.ndarray
-    changes: list
+    up: np.ndarray
+    down: np.ndarray
+
+    def take(self, chosen):
+        """Return some of the toggles."""
+        return Toggles(*(values[chosen] for values in self))
+
+    def apply(self, z, chosen):
+        """Toggle a row in place."""
+        for toggle in chosen:
+            if self.up[toggle] >= 0:
+                z[self.up[toggle]] += 1.0
+            if self.down[toggle] >= 0:
+                z[self.down[toggle]] -= 1.0
 
 
 class Room(NamedTuple):
@@ -51,121 +61,119 @@ class Room(NamedTuple):
 
     def excess(self, square, offset):
         """How far a row is outside, in a mixed measure; 0 inside."""
-        beyond = np.maximum(np.maximum(self.lower - offset, offset - self.upper), 0.0)
-        return np.maximum(square - self.square, 0.0) + beyond
+        beyond = np.maximum(self.lower - offset, offset - self.upper)
+        return np.maximum(beyond, 0.0) + np.maximum(square - self.square, 0.0)
 
 
-def step_toggles(feature_part, z, lam, nu, curvature, size=POOL):
-    """Return the cheapest steps by one of whole features.
+def step_toggles(part, z, lam, nu, curvature):
+    """Return all steps by one of whole features.
 
     Parameters
     ----------
-    feature_part : Features
+    part : Features
         The features.
-    z : ndarray of shape (n_part_features,)
-        Their offsets from the centre.
+    z : ndarray of shape (n_features,)
+        Offsets of all features from the centre.
     lam, nu, curvature : float
         Multipliers, and the curvature of the objective.
-    size : int
-        Number of toggles at most.
 
     Returns
     -------
     toggles : Toggles
-        With indices within the part.
+        Upward steps, then downward steps, without order.
     """
-    part = feature_part
+    index, z = part.index, z[part.index]
     slope = part.a - nu * part.direction - 2.0 * lam * z
-    sign = np.where(slope >= 0, 1.0, -1.0)
     x = z + part.center
-    allowed = np.where(sign > 0, x + 0.5 < part.upper, x - 0.5 > part.lower)
-    sign = np.where(allowed, sign, -sign)
-    other = np.where(sign > 0, x + 0.5 < part.upper, x - 0.5 > part.lower)
-    loss = np.where(allowed | other, lam - sign * slope, np.inf)
-    chosen = _cheapest(loss, size)
-    sign, z = sign[chosen], z[chosen]
-    square = 1.0 + 2.0 * sign * z
-    gain = sign * part.a[chosen] - curvature * square
-    changes = [((i, s),) for i, s in zip(chosen, sign, strict=True)]
-    return Toggles(gain, square, sign * part.direction[chosen], chosen, changes)
+    up = np.flatnonzero(x + 0.5 < part.upper)
+    down = np.flatnonzero(x - 0.5 > part.lower)
+    loss = np.concatenate([lam - slope[up], lam + slope[down]])
+    square = 1.0 + 2.0 * np.concatenate([z[up], -z[down]])
+    gain = np.concatenate([part.a[up], -part.a[down]]) - curvature * square
+    offset = np.concatenate([part.direction[up], -part.direction[down]])
+    up, down = index[up], index[down]
+    none = np.full(len(loss), -1)
+    rising, falling = none, none.copy()
+    rising[: len(up)], falling[len(up) :] = up, down
+    return Toggles(
+        loss, gain, square, offset, np.maximum(rising, falling), rising, falling
+    )
 
 
-def _cheapest(loss, size):
-    chosen = np.arange(len(loss))
-    if len(loss) > size:
-        chosen = np.argpartition(loss, size)[:size]
-    chosen = chosen[np.isfinite(loss[chosen])]
-    return chosen[np.argsort(loss[chosen], kind="stable")]
-
-
-def swap_toggles(one_hot, z, lam, nu, curvature, size=POOL):
-    """Return the cheapest changes of the chosen member of a group.
+def swap_toggles(part, z, lam, nu, curvature):
+    """Return all changes of the chosen member of a group.
 
     Parameters
     ----------
-    one_hot : OneHot
+    part : OneHot
         The groups.
-    z : ndarray of shape (n_part_features,)
-        Their offsets from the centre.
+    z : ndarray of shape (n_features,)
+        Offsets of all features from the centre.
     lam, nu, curvature : float
         Multipliers, and the curvature of the objective.
-    size : int
-        Number of toggles at most.
 
     Returns
     -------
     toggles : Toggles
-        With indices within the part.
+        One for each member that is not chosen, without order.
     """
-    part = one_hot
     scores = part.scores(lam, nu)
-    on = np.flatnonzero(z + part.center > 0.5)
-    loss = scores[on][part.group] - scores
-    loss[on] = np.inf
-    chosen = _cheapest(loss, size)
-    left = on[part.group[chosen]]
-    square = 2.0 * (part.center[left] - part.center[chosen])
-    gain = part.a[chosen] - part.a[left] - curvature * square
-    offset = part.direction[chosen] - part.direction[left]
-    pairs = zip(chosen, left, strict=True)
-    changes = [((i, 1.0), (j, -1.0)) for i, j in pairs]
-    return Toggles(gain, square, offset, part.group[chosen], changes)
-
-
-def joined(toggles, indices):
-    """Put toggles of several parts together, with indices of whole rows."""
-    owners, changes, base = [], [], 0
-    for some, index in zip(toggles, indices, strict=True):
-        owners.append(some.owner + base)
-        base += len(index) + 1
-        changes += [tuple((index[i], s) for i, s in pairs) for pairs in some.changes]
-    gain, square, offset = (
-        np.concatenate([some[place] for some in toggles]) for place in range(3)
+    is_on = z[part.index] + part.center > 0.5
+    new, old = np.flatnonzero(~is_on), np.flatnonzero(is_on)[part.group[~is_on]]
+    square = 2.0 * (part.center[old] - part.center[new])
+    return Toggles(
+        scores[old] - scores[new],
+        part.a[new] - part.a[old] - curvature * square,
+        square,
+        part.direction[new] - part.direction[old],
+        -1 - part.group[new],
+        part.index[new],
+        part.index[old],
     )
-    return Toggles(gain, square, offset, np.concatenate(owners), changes)
+
+
+def pool(found):
+    """Choose candidates: the cheapest, and the cheapest for what they move.
+
+    Parameters
+    ----------
+    found : list of Toggles
+        The toggles of all parts.
+
+    Returns
+    -------
+    toggles : Toggles
+        The candidates, cheapest first.
+    """
+    toggles = Toggles(*(np.concatenate(values) for values in zip(*found, strict=True)))
+    if len(toggles.loss) > POOL:
+        cheap = np.argpartition(toggles.loss, POOL // 2)[: POOL // 2]
+        rate = toggles.loss / np.maximum(np.abs(toggles.offset), 1e-300)
+        rate[cheap] = np.inf
+        moving = np.argpartition(rate, POOL // 2)[: POOL // 2]
+        toggles = toggles.take(np.concatenate([cheap, moving]))
+    return toggles.take(np.argsort(toggles.loss, kind="stable"))
 
 
 @cache
 def _subsets(n_toggles):
-    """All sets of up to three toggles as rows; n_toggles stands for none."""
+    """Columns of up to three toggles; n_toggles stands for none."""
     first, second = np.triu_indices(n_toggles + 1, 1)
-    second_of, third_of = np.triu_indices(n_toggles + 1, 1)
-    rows = [np.column_stack([first, second, np.full_like(first, n_toggles)])]
-    for i in range(n_toggles):
-        later = (second_of > i) & (third_of < n_toggles)
-        pairs = np.column_stack([second_of[later], third_of[later]])
-        rows.append(np.column_stack([np.full(len(pairs), i), pairs]))
-    none = np.full((1, 3), n_toggles)
-    return np.concatenate([none, *rows]).T.copy()
+    pairs = np.stack([first, second, np.full_like(first, n_toggles)])
+    n_triples = min(n_toggles, TRIPLES)
+    cube = np.indices((n_triples,) * 3).reshape(3, -1)
+    triples = cube[:, (cube[0] < cube[1]) & (cube[1] < cube[2])]
+    none = np.full((3, 1), n_toggles)
+    return np.ascontiguousarray(np.concatenate([none, pairs, triples], axis=1))
 
 
 def best_subset(toggles, room, square, offset):
-    """Find the best set of up to three toggles.
+    """Find the best set of two toggles, or of three cheap ones.
 
     Parameters
     ----------
     toggles : Toggles
-        The candidates.
+        The candidates, cheapest first.
     room : Room
         What the row must satisfy.
     square, offset : float
@@ -181,25 +189,31 @@ def best_subset(toggles, room, square, offset):
     """
     n_toggles = len(toggles.gain)
     sets = _subsets(n_toggles)
-    gain, squares, offsets = (
-        _sum_over(values, sets)
-        for values in (toggles.gain, toggles.square, toggles.offset)
+    excess = room.excess(
+        _sum_over(toggles.square, sets, square), _sum_over(toggles.offset, sets, offset)
     )
-    excess = room.excess(square + squares, offset + offsets)
-    owner = np.append(toggles.owner, -1)[sets]
-    clash = (owner[0] == owner[1]) | ((owner[1] == owner[2]) & (owner[1] >= 0))
-    clash &= owner[0] >= 0
-    clash |= (owner[0] == owner[2]) & (owner[0] >= 0)
-    excess[clash] = np.inf
-    least = excess.min()
-    ranked = np.where(excess <= least, gain, -np.inf)
-    winner = int(np.argmax(ranked))
+    excess[_clashes(toggles.owner, sets)] = np.inf
+    gain = _sum_over(toggles.gain, sets, 0.0)
+    gain[excess > excess.min()] = -np.inf
+    winner = int(gain.argmax())
     return [i for i in sets[:, winner] if i < n_toggles], float(gain[winner])
 
 
-def _sum_over(values, sets):
+def _sum_over(values, sets, base):
     padded = np.append(values, 0.0)
     total = padded[sets[0]]
     total += padded[sets[1]]
     total += padded[sets[2]]
+    total += base
     return total
+
+
+def _clashes(owner, sets):
+    """Sets that hold two toggles of one owner."""
+    if len(np.unique(owner)) == len(owner):
+        return np.zeros(0, dtype=np.intp)
+    owner = np.append(owner, np.iinfo(owner.dtype).min)[sets]
+    same = (owner[0] == owner[1]) | (owner[0] == owner[2])
+    same |= (owner[1] == owner[2]) & (owner[1] > np.iinfo(owner.dtype).min)
+    same[0] = False
+    return np.flatnonzero(same)

@@ -1,0 +1,172 @@
+"""Branch and bound over the whole features that are nearly tied."""
+
+import heapq
+from copy import copy
+from itertools import count
+from typing import NamedTuple
+
+import numpy as np
+
+from skpoison.feasible._dual import minimize_dual
+from skpoison.feasible._lagrangian import Features
+from skpoison.feasible._primal import improve, mean_row, rounded_mean
+from skpoison.feasible._toggles import Room
+
+
+class Branched(NamedTuple):
+    """What branch and bound ends with.
+
+    Parameters
+    ----------
+    bound : float
+        No row of the set has a larger value.
+    z : ndarray of shape (n_features,) or None
+        The best row found, as offsets from the centre.
+    n_evals : int
+        Evaluations of the dual.
+    """
+
+    bound: float
+    z: np.ndarray
+    n_evals: int
+
+
+def branch(problem, minimum, z, room, *, enough, floor=-np.inf, max_nodes=300):
+    """Split the set until the best row is known to be nearly the best.
+
+    Whole features that lose more by a step than the gap have the same value in every
+    better row; they stay as they are, which leaves a small problem to split.
+
+    Parameters
+    ----------
+    problem : Lagrangian
+        The problem.
+    minimum : Minimum
+        The minimum of its dual.
+    z : ndarray of shape (n_features,) or None
+        The best row known.
+    room : Room
+        What rows must satisfy, with a margin for rounding.
+    enough : float
+        Gap at which to stop.
+    floor : float, default=-inf
+        Rows of a lower value are of no interest.
+    max_nodes : int, default=300
+        Largest number of parts of the set.
+
+    Returns
+    -------
+    branched : Branched
+        Bound, row and number of evaluations.
+    """
+    tree = _Tree(problem, minimum, z, room, floor)
+    while tree.is_open(enough) and tree.n_nodes < max_nodes:
+        tree.split()
+    return Branched(tree.bound(), tree.z, tree.n_evals)
+
+
+class _Tree:
+    """Open parts of the set, and the best row so far."""
+
+    def __init__(self, problem, minimum, z, room, floor):
+        self.problem, self.room = problem, room
+        self.z = z
+        self.value = floor if z is None else problem.objective(z)
+        self.root = minimum.best.value + minimum.rounding
+        self.n_nodes, self.n_evals = 0, 0
+        self.closed, self.open, self.order = -np.inf, [], count()
+        self._reduce(minimum.best.lam, minimum.best.nu)
+        self._enter(self.core, (minimum.best.lam, minimum.best.nu))
+
+    def _reduce(self, lam, nu):
+        """Keep features that could differ in a better row; fix the others."""
+        problem = self.problem
+        self.fixed = problem.row(lam, nu)
+        gap = (self.root - self.value) * (1.0 + 1e-9)
+        parts = []
+        for part in problem.parts:
+            if isinstance(part, Features) and part.whole:
+                losses = part.losses(self.fixed[part.place], lam, nu)
+                part = part.take(np.flatnonzero(losses <= gap))
+            parts.append(part)
+        for part in parts:
+            self.fixed[part.place] = 0.0
+        self.core = problem.restricted_to(parts, self._left(problem))
+        self.core_room = self._left(self.room)
+        self.constant = problem.objective(self.fixed)
+
+    def _left(self, limits):
+        """The room that the fixed features leave."""
+        square, offset = self.fixed @ self.fixed, self.problem.along(self.fixed)
+        return Room(
+            limits.square - square, limits.lower - offset, limits.upper - offset
+        )
+
+    def bound(self):
+        """No row of the set has a larger value."""
+        best_open = -self.open[0][0] if self.open else -np.inf
+        return min(self.root, max(self.value, best_open, self.closed))
+
+    def is_open(self, enough):
+        """Whether splitting on can help."""
+        return bool(self.open) and -self.open[0][0] > max(
+            self.value + enough, self.closed
+        )
+
+    def split(self):
+        """Split the part with the largest bound at a feature that is not whole."""
+        _, _, part, start, feature, middle = heapq.heappop(self.open)
+        for end, limit in (("upper", np.floor(middle)), ("lower", np.ceil(middle))):
+            self._enter(_cut(part, feature, end, limit), start)
+
+    def _enter(self, core, start):
+        """Bound a part of the set, look for a row, keep it if it could hold more."""
+        minimum = minimize_dual(core, start)
+        self.n_nodes += 1
+        self.n_evals += minimum.n_evals
+        bound = minimum.best.value + minimum.rounding + self.constant
+        if bound <= self.value:
+            return
+        self._look(core, minimum)
+        feature, middle = _fractional(core, minimum)
+        if feature is None:
+            self.closed = max(self.closed, bound)
+            return
+        multipliers = (minimum.best.lam, minimum.best.nu)
+        node = (-bound, next(self.order), core, multipliers, feature, middle)
+        heapq.heappush(self.open, node)
+
+    def _look(self, core, minimum):
+        best = minimum.best
+        start = rounded_mean(core, minimum)
+        found = improve(core, start, best.lam, best.nu, self.core_room)
+        if found is not None:
+            found = found + self.fixed
+            value = self.problem.objective(found)
+            if value > self.value:
+                self.z, self.value = found, value
+
+
+def _fractional(core, minimum):
+    """Find the whole feature whose mean is farthest from a whole number."""
+    z, found, farthest = mean_row(core, minimum), (None, None), 1e-7
+    for part in core.parts:
+        if isinstance(part, Features) and part.whole and len(part.index):
+            x = z[part.place] + part.center
+            distance = np.abs(x - np.rint(x))
+            place = int(distance.argmax())
+            if distance[place] > farthest:
+                found, farthest = (part.index[place], x[place]), distance[place]
+    return found
+
+
+def _cut(core, feature, end, limit):
+    """Bound one whole feature further."""
+    core = copy(core)
+    core.parts = [
+        part.bounded(feature, end, limit)
+        if isinstance(part, Features) and part.whole
+        else part
+        for part in core.parts
+    ]
+    return core
