@@ -13,7 +13,14 @@ the classifier.
 
 from skpoison.attacks._base import BaseAttack
 from skpoison.attacks._gradient import GradientAttack
+from skpoison.attacks._kkt import KKTAttack
 from skpoison.attacks._label_flip import LabelFlipAttack
 from skpoison.attacks._min_max import MinMaxAttack
 
-__all__ = ["BaseAttack", "GradientAttack", "LabelFlipAttack", "MinMaxAttack"]
+__all__ = [
+    "BaseAttack",
+    "GradientAttack",
+    "KKTAttack",
+    "LabelFlipAttack",
+    "MinMaxAttack",
+]

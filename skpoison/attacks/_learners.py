@@ -51,12 +51,14 @@ class Learner(NamedTuple):
             return self._replace(loss=SmoothHinge(width))
         return self
 
+    def multiple(self, n_rows):
+        """Return the penalty's second derivative; None for a ball."""
+        return None if self.C is None else 1.0 / (self.C * n_rows)
+
     def stiffness(self, n_features, n_rows):
         """Return the penalty's second derivative for each parameter."""
-        stiffness = np.zeros(n_features + 1)
-        if self.C is not None:
-            stiffness[:] = 1.0 / (self.C * n_rows)
-            stiffness[-1] *= self.penalises_intercept
+        stiffness = np.full(n_features + 1, self.multiple(n_rows) or 0.0)
+        stiffness[-1] *= self.penalises_intercept
         return stiffness
 
 
@@ -210,7 +212,7 @@ def train_hinge(learner, X, signs, copies, n_rows, *, tol, rng):
     theta : ndarray of shape (n_features + 1,)
         Weights and intercept.
     """
-    kind = Penalty(1.0 / (learner.C * n_rows)) if learner.C else NormBall(learner.rho)
+    kind = Penalty(learner.multiple(n_rows)) if learner.C else NormBall(learner.rho)
     problem = Problem(Rows(X, signs), copies / n_rows, NOBODY, kind)
     rng = check_random_state(rng)
     return solve(problem, tol=tol, max_iter=MAX_STEPS, rng=rng).above.theta

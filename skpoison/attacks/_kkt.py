@@ -1,0 +1,191 @@
+"""Few poison rows that make given parameters optimal."""
+
+import numpy as np
+from scipy import sparse
+
+from skpoison.attacks._aim import BaseAimedAttack
+from skpoison.attacks._base import repeat_rows
+from skpoison.attacks._decoys import Decoy, flipped_decoys
+from skpoison.attacks._implicit import Aim
+from skpoison.attacks._learners import hinge_learner_of, train_hinge
+from skpoison.attacks._losses import Hinge
+from skpoison.attacks._pairs import PairProgram
+from skpoison.bounds._rows import Rows
+
+
+class KKTAttack(BaseAimedAttack):
+    """Send few distinct rows that make decoy parameters optimal for the learner.
+
+    First, decoys: parameters that do harm, trained on clean rows and on target rows of
+    high loss with their labels flipped and repeated, which would not pass any filter.
+    Then, for each decoy, at most one row for each class, in the filter's feasible set,
+    whose pull on the learner balances that of the clean rows there, so that training
+    ends at the decoy (or near it, where the feasible set is too small). What does
+    most harm after real training is sent.
+
+    Parameters
+    ----------
+    epsilon : float, default=0.03
+        Poison rows divided by clean rows, between 0 and 1. ``floor(epsilon * n)`` rows
+        are sent at most; fewer where these come nearer to the decoy.
+    filter : filter with ``feasible_set``, default=None
+        The defense that the attacker faces. One that is fitted already is used as it
+        is (:class:`sklearn.frozen.FrozenEstimator` keeps it fitted when the attack is
+        cloned), any other is cloned and fitted on the rows given. None means
+        ``SphereFilter(percentile=70) & SlabFilter(percentile=70)``.
+    estimator : LinearSVC or NormConstrainedSVC, default=None
+        The learner attacked, with the hinge loss; only its parameters are read. None
+        means ``LinearSVC(loss="hinge")``.
+    targets : tuple of (X, y), default=None
+        Rows, with their true labels, on which the attacker wants a large loss. None
+        means the clean rows.
+    decoys : array-like of shape (n_decoys, n_features + 1), default=None
+        Parameters to reach, the intercept last in each row. None means those of
+        flipped target rows: twelve trainings.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows that training looks at first.
+
+    Attributes
+    ----------
+    n_copies_ : ndarray of shape (n_distinct,)
+        How often each distinct row is sent; its copies stand side by side.
+    decoy_coef_ : ndarray of shape (1, n_features)
+        Weights of the decoy that was chosen.
+    decoy_intercept_ : ndarray of shape (1,)
+        Its intercept.
+    residual_ : float
+        Norm of the learner's gradient there that the poison leaves over; 0 means that
+        the decoy is optimal.
+    coef_ : ndarray of shape (1, n_features)
+        Weights of the learner trained on clean rows and poison.
+    intercept_ : ndarray of shape (1,)
+        Its intercept.
+    classes_ : ndarray of shape (2,)
+        The labels, sorted.
+    X_poison_ : {ndarray, CSR matrix} of shape (n_poison, n_features)
+        The poison rows, in the precision of the clean ones.
+    y_poison_ : ndarray of shape (n_poison,)
+        Their labels.
+    poison_mask_ : ndarray of shape (n_samples + n_poison,)
+        True for the poison rows in what :meth:`fit_resample` returns.
+    objective_ : list of float
+        For each decoy, the mean hinge loss on the targets after training on the rows
+        found for it; the largest is that of the rows sent.
+    filter_ : filter
+        The fitted filter.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string column names.
+
+    See Also
+    --------
+    GradientAttack : Climbs the loss on the targets directly.
+
+    Notes
+    -----
+    For the hinge loss, two distinct rows are as good as many where each class's
+    feasible set is convex, and finding them and their masses is one small conic program
+    (solved by cvxpy). In [1]_ it is solved for each of several splits of the copies.
+    Clean rows whose margin at the decoy is exactly 1 count as beyond it.
+
+    References
+    ----------
+    .. [1] P. W. Koh, J. Steinhardt, P. Liang, "Stronger Data Poisoning Attacks Break
+       Data Sanitization Defenses", Machine Learning 111, 2022, section 4.2 (the attack)
+       and algorithm 3 (decoy parameters).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from skpoison import NormConstrainedSVC
+    >>> from skpoison.attacks import KKTAttack
+    >>> X, y = make_blobs(200, centers=[[-2, 0], [2, 0]], random_state=0)
+    >>> svc = NormConstrainedSVC(rho=1.0)
+    >>> attack = KKTAttack(0.1, estimator=svc, random_state=0).fit(X, y)
+    >>> len(attack.n_copies_) <= 2, len(attack.X_poison_) <= 20
+    (True, True)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseAimedAttack._parameter_constraints,
+        "decoys": ["array-like", None],
+    }
+
+    def __init__(
+        self,
+        epsilon=0.03,
+        *,
+        filter=None,
+        estimator=None,
+        targets=None,
+        decoys=None,
+        random_state=None,
+    ):
+        super().__init__(
+            epsilon,
+            filter=filter,
+            estimator=estimator,
+            targets=targets,
+            random_state=random_state,
+        )
+        self.decoys = decoys
+
+    def _learner(self):
+        return hinge_learner_of(self.estimator, type(self).__name__)
+
+    def _poison(self, X, codes, n_poison, rng):
+        defense = self._defend(X, codes)
+        sets = defense.sets(type(self).__name__)
+        clean = Rows(
+            X.astype(np.float64) if sparse.issparse(X) else X, 2.0 * codes - 1.0
+        )
+        aim = Aim(self._target_rows(clean), Hinge())
+        program = PairProgram(
+            sets, n_poison / len(clean), self._learner().multiple(len(clean))
+        )
+        best, self.objective_ = None, []
+        for theta in self._decoys(clean, aim.rows, n_poison, rng):
+            pair = Decoy(theta, clean, self._learner()).best_pair(program)
+            rows = defense.inwards(sets, pair.points, np.arange(2), X.dtype)
+            trained = self._train(clean, rows, pair.copies, rng)
+            self.objective_.append(aim.value(trained))
+            if self.objective_[-1] == max(self.objective_):
+                best = rows, pair, theta, trained
+        return self._report(X, *best)
+
+    def _decoys(self, clean, targets, n_poison, rng):
+        if self.decoys is None:
+            return flipped_decoys(clean, targets, self._learner(), n_poison, rng)
+        decoys = np.asarray(self.decoys, dtype=np.float64)
+        if decoys.ndim != 2 or decoys.shape[1] != clean.dim or not len(decoys):
+            raise ValueError(
+                f"decoys must have the shape (n_decoys, {clean.dim}): a weight for "
+                f"each feature, and the intercept; got {decoys.shape}."
+            )
+        if not np.isfinite(decoys).all():
+            raise ValueError("decoys must be finite; got NaN or infinity.")
+        return decoys
+
+    def _train(self, clean, points, copies, rng):
+        """Train the learner on clean rows and copies of the poison rows."""
+        sent = copies > 0
+        signs = np.concatenate([clean.signs, Decoy.signs[sent]])
+        times = np.concatenate([np.ones(len(clean)), copies[sent]])
+        join, points = np.vstack, points[sent]
+        if clean.is_sparse:
+            join, points = sparse.vstack, sparse.csr_matrix(points)
+        X = join([clean.X, points])
+        X = X.tocsr() if clean.is_sparse else X
+        return train_hinge(
+            self._learner(), X, signs, times, len(clean), tol=1e-4, rng=rng
+        )
+
+    def _report(self, X, points, pair, theta, trained):
+        sent = np.flatnonzero(pair.copies)
+        self.n_copies_ = pair.copies[sent]
+        self.decoy_coef_, self.decoy_intercept_ = theta[np.newaxis, :-1], theta[-1:]
+        self.coef_, self.intercept_ = trained[np.newaxis, :-1], trained[-1:]
+        self.residual_ = pair.residual
+        rows = repeat_rows(points[sent], self.n_copies_, sparse.issparse(X), X.dtype)
+        return rows, np.repeat(sent, self.n_copies_), self.objective_

@@ -1,0 +1,134 @@
+"""The conic program behind two poison rows, in few dimensions."""
+
+import warnings
+
+import numpy as np
+from scipy.linalg import orth
+
+# Masses below this share of the largest are none.
+NOTHING = 1e-6
+
+
+class PairProgram:
+    """Minimise what poison leaves of a learner's gradient, over rows and masses.
+
+    With masses times rows as variables the problem is convex. All of it takes place in
+    the few dimensions of the clean rows' pull, the parameters and the sets, whatever
+    the number of features. It is written down once, and solved for many decoys.
+
+    Parameters
+    ----------
+    sets : list of SphereSlab
+        The feasible sets of the classes with sign -1 and +1.
+    share : float
+        Largest total mass.
+    stiffness : float or None
+        Multiple of the parameters that the gradient has in any case; None means any
+        multiple that is not negative.
+    """
+
+    signs = (-1.0, 1.0)
+
+    def __init__(self, sets, share, stiffness):
+        import cvxpy as cp
+
+        self.sets, self.share = sets, share
+        fixed = [rows.center for rows in sets]
+        fixed += [rows.direction for rows in sets if rows.direction is not None]
+        self.fixed = fixed
+        n_dims = len(fixed) + 2
+        self.masses, self.away = cp.Variable(2, nonneg=True), cp.Variable((2, n_dims))
+        self.pull, self.theta = cp.Parameter(n_dims + 1), cp.Parameter(n_dims + 1)
+        self.centers = cp.Parameter((2, n_dims))
+        self.directions = cp.Parameter((2, n_dims))
+        self.scores = cp.Parameter(2)
+        self.problem = cp.Problem(
+            cp.Minimize(cp.sum_squares(self._left(stiffness))), self._within()
+        )
+
+    def _left(self, stiffness):
+        """Return what is left: pulls of clean rows and poison, less theta's part."""
+        import cvxpy as cp
+
+        multiple = cp.Variable(nonneg=True) if stiffness is None else stiffness
+        left = self.pull - multiple * self.theta
+        for j, sign in enumerate(self.signs):
+            total = self.masses[j] * self.centers[j] + self.away[j]
+            left = left + sign * cp.hstack([total, self.masses[j]])
+        return left
+
+    def _within(self):
+        """Return the constraints: total mass, margins at most 1, feasible sets."""
+        import cvxpy as cp
+
+        within = [cp.sum(self.masses) <= self.share]
+        for j, (sign, rows) in enumerate(zip(self.signs, self.sets, strict=True)):
+            mass, away = self.masses[j], self.away[j]
+            score = away @ self.theta[:-1] + mass * self.scores[j]
+            within += [sign * score <= mass, cp.norm(away) <= mass * rows.radius]
+            if rows.direction is not None:
+                lower, upper = rows._reach()
+                offset = away @ self.directions[j]
+                within += [offset >= mass * lower, offset <= mass * upper]
+        return within
+
+    def solve(self, decoy):
+        """Solve for one decoy.
+
+        Parameters
+        ----------
+        decoy : Decoy
+            The parameters, and the pull of the clean rows there.
+
+        Returns
+        -------
+        masses : ndarray of shape (2,)
+            Mass of each row.
+        points : ndarray of shape (2, n_features)
+            The rows, in their sets.
+
+        Raises
+        ------
+        RuntimeError
+            If the conic solver fails.
+        """
+        basis = self._basis(decoy)
+        self._set_parameters(decoy, basis)
+        with warnings.catch_warnings():
+            # Inaccurate rows are projected, and what they leave is computed anew.
+            warnings.filterwarnings("ignore", "Solution may be inaccurate")
+            self.problem.solve(solver="CLARABEL")
+        if self.masses.value is None:
+            raise RuntimeError(f"The conic solver ended with {self.problem.status}.")
+        return self._rows(self.masses.value, self.away.value @ basis.T)
+
+    def _basis(self, decoy):
+        """Return orthonormal directions of what plays a part, zeros behind them."""
+        vectors = [decoy.pull[:-1], decoy.theta[:-1], *self.fixed]
+        lengths = [max(np.linalg.norm(vector), 1e-300) for vector in vectors]
+        found = orth(np.column_stack(vectors) / lengths)
+        basis = np.zeros((len(vectors[0]), len(vectors)))
+        basis[:, : found.shape[1]] = found
+        return basis
+
+    def _set_parameters(self, decoy, basis):
+        for name in ("pull", "theta"):
+            vector = getattr(decoy, name)
+            getattr(self, name).value = np.append(basis.T @ vector[:-1], vector[-1])
+        centers = np.array([rows.center for rows in self.sets])
+        self.centers.value = centers @ basis
+        self.scores.value = centers @ decoy.theta[:-1] + decoy.theta[-1]
+        none = np.zeros(len(basis))
+        directions = [
+            none if rows.direction is None else rows.direction for rows in self.sets
+        ]
+        self.directions.value = np.array(directions) @ basis
+
+    def _rows(self, masses, away):
+        """Return masses, and rows that lie in their sets in spite of rounding."""
+        masses = np.where(masses > NOTHING * max(self.share, NOTHING), masses, 0.0)
+        points = [rows.center for rows in self.sets]
+        for j in np.flatnonzero(masses):
+            rows = self.sets[j]
+            points[j] = rows.projection(rows.center + away[j] / masses[j]).point
+        return masses, np.array(points)

@@ -1,0 +1,135 @@
+"""Decoy parameters, and the rows that make them optimal."""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import make_blobs
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+
+from skpoison import NormConstrainedSVC, SlabFilter, SphereFilter
+from skpoison.attacks import KKTAttack, LabelFlipAttack
+from skpoison.attacks._decoys import Decoy
+from skpoison.attacks._learners import learner_of
+from skpoison.attacks._pairs import PairProgram
+from skpoison.bounds._rows import Rows
+
+FILTER = SphereFilter(90) & SlabFilter(90)
+SVC = NormConstrainedSVC(rho=1.0)
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, y = make_blobs(800, centers=[[-1, 0, 0], [1, 0, 0]], random_state=0)
+    return X, y, 2.0 * y - 1.0
+
+
+def mean_hinge(X, signs, coef, intercept):
+    return np.maximum(0, 1 - signs * (X @ np.ravel(coef) + intercept)).mean()
+
+
+@pytest.mark.parametrize("estimator", [SVC, LinearSVC(loss="hinge", C=0.05)])
+def test_rows_and_masses_are_those_of_the_program_in_all_dimensions(estimator, data):
+    X, _, signs = data
+    fitted = clone(FILTER).fit(X, signs)
+    sets = [fitted.feasible_set()[sign] for sign in (-1.0, 1.0)]
+    learner = learner_of(estimator, "this test")
+    for seed in range(3):
+        theta = np.random.default_rng(seed).normal(size=4)
+        theta *= 0.7 / np.linalg.norm(theta)
+        decoy = Decoy(theta, Rows(X, signs), learner)
+        pair = decoy.best_pair(PairProgram(sets, 0.2, learner.multiple(800)))
+        least = conic_residual(decoy, sets, 160 / 800)
+        assert least <= pair.residual + 1e-6
+        assert pair.residual == pytest.approx(least, abs=5e-3)  # whole copies
+        assert pair.copies.sum() <= 160
+        assert (signs_of(decoy, pair) <= 1 + 1e-6).all()
+
+
+def signs_of(decoy, pair):
+    """Margins, at the decoy, of the rows that are sent."""
+    margins = decoy.signs * (pair.points @ decoy.theta[:-1] + decoy.theta[-1])
+    return margins[pair.copies > 0]
+
+
+def conic_residual(decoy, sets, share):
+    """The least residual over masses and rows times masses, in one program."""
+    multiple = decoy.multiple
+    if multiple is None:
+        multiple = cp.Variable(nonneg=True)
+    masses, left = cp.Variable(2, nonneg=True), decoy.pull - multiple * decoy.theta
+    within = [cp.sum(masses) <= share]
+    for j, (sign, rows) in enumerate(zip(decoy.signs, sets, strict=True)):
+        total = cp.Variable(len(rows.center))
+        away = total - masses[j] * rows.center
+        offset = rows.direction @ away
+        margin = sign * (total @ decoy.theta[:-1] + masses[j] * decoy.theta[-1])
+        within += [
+            cp.norm(away) <= masses[j] * rows.radius,
+            offset >= masses[j] * rows.lower,
+            offset <= masses[j] * rows.upper,
+            margin <= masses[j],
+        ]
+        left = left + sign * cp.hstack([total, masses[j]])
+    return cp.Problem(cp.Minimize(cp.norm(left)), within).solve(solver=cp.CLARABEL)
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_parameters_within_reach_are_reached(as_sparse, data):
+    X, y, _ = data
+    flips = LabelFlipAttack(0.1, "feasible", filter=FILTER, random_state=0)
+    poisoned = NormConstrainedSVC(rho=1.0, tol=1e-6).fit(*flips.fit_resample(X, y))
+    decoy = np.append(poisoned.coef_, poisoned.intercept_)
+    attack = KKTAttack(0.2, filter=FILTER, estimator=SVC, decoys=[decoy])
+    attack.fit(sparse.csr_matrix(X) if as_sparse else X, y)
+    clean = NormConstrainedSVC(rho=1.0).fit(X, y)
+    reached = np.append(attack.coef_, attack.intercept_)
+    far = np.linalg.norm(decoy - np.append(clean.coef_, clean.intercept_))
+    assert np.linalg.norm(decoy - reached) < 0.25 * far
+    assert attack.residual_ < 0.01
+    assert len(attack.n_copies_) <= 2
+
+
+def test_what_is_reported_is_what_training_gives(data):
+    X, y, signs = data
+    attack = KKTAttack(0.2, filter=FILTER, estimator=SVC, random_state=0)
+    svc = NormConstrainedSVC(rho=1.0, tol=1e-6).fit(*attack.fit_resample(X, y))
+    harm = mean_hinge(X, signs, svc.coef_, svc.intercept_)
+    assert harm == pytest.approx(max(attack.objective_), rel=1e-3)
+    assert len(attack.objective_) == 12
+    assert len(attack.X_poison_) == attack.n_copies_.sum() <= 160
+    clean = svc.fit(X, y)
+    assert harm > mean_hinge(X, signs, clean.coef_, clean.intercept_) + 1e-3
+
+
+def test_few_targets_are_aimed_at(data):
+    X, y, signs = data
+    rows = np.flatnonzero((np.abs(X[:, 1]) > 2) & (y == 1))
+    targets = (X[rows], y[rows])
+    aimed = KKTAttack(0.1, filter=FILTER, estimator=SVC, targets=targets).fit(X, y)
+    blunt = KKTAttack(0.1, filter=FILTER, estimator=SVC).fit(X, y)
+    losses = [
+        mean_hinge(X[rows], signs[rows], attack.coef_, attack.intercept_)
+        for attack in (aimed, blunt)
+    ]
+    assert losses[0] > losses[1]
+
+
+def test_only_the_hinge_loss_is_attacked(data):
+    with pytest.raises(ValueError, match="attacks learners with the hinge loss"):
+        KKTAttack(estimator=LogisticRegression()).fit(*data[:2])
+
+
+@pytest.mark.parametrize(
+    ("decoys", "why"),
+    [
+        (np.zeros(4), "must have the shape"),
+        (np.zeros((2, 3)), "must have the shape"),
+        (np.full((1, 4), np.nan), "must be finite"),
+    ],
+)
+def test_bad_decoys_are_refused(decoys, why, data):
+    with pytest.raises(ValueError, match=why):
+        KKTAttack(decoys=decoys).fit(*data[:2])
