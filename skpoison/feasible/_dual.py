@@ -7,6 +7,7 @@ import numpy as np
 from skpoison.feasible._planes import Cut, Model
 
 _MOST_WALL_MOVES = 40
+_FIRST_SCREENING, _SCREENING_PERIOD = 5, 4
 
 
 class Minimum(NamedTuple):
@@ -67,6 +68,7 @@ def minimize_dual(lagrangian, start=None, *, tol=1e-12, max_evals=80):
             continue
         if search.newton():
             continue
+        search.screen()
         search.visit(point[0], point[1])
     return search.result()
 
@@ -75,7 +77,9 @@ class _Search:
     """State of one minimisation."""
 
     def __init__(self, lagrangian, start):
-        self.lagrangian = lagrangian
+        self.lagrangian = self.reduced = lagrangian
+        self.has_curvature = not all(part.whole for part in lagrangian.parts)
+        self.next_screening = _FIRST_SCREENING
         self.limits = _limits(lagrangian)
         lam, nu = self._start() if start is None else start
         lam, nu = self._clip(lam, nu)
@@ -113,7 +117,7 @@ class _Search:
     def visit(self, lam, nu, walls=None):
         """Evaluate the dual; return whether it fell."""
         lam, nu = self._clip(float(lam), float(nu))
-        value, slopes, sums = self.lagrangian.cut(lam, nu)
+        value, slopes, sums = self.reduced.cut(lam, nu)
         cut = Cut(lam, nu, value, slopes)
         self.n_evals += 1
         if self.model is None:
@@ -127,22 +131,41 @@ class _Search:
 
     def newton(self):
         """Take a Newton step from the best point where there is curvature."""
-        if self.stalled:
+        if self.stalled or not self.has_curvature:
             return False
         best = self.best
-        hessian = self.lagrangian.hessian(best.lam, best.nu)
+        hessian = self.reduced.hessian(best.lam, best.nu)
         step = None if hessian is None else _newton_step(hessian, best.slopes)
         self.stalled = True
         if step is None:
             return False
-        lam, nu = best.lam + step[0], best.nu + step[1]
+        lam = min(max(best.lam + step[0], 0.5 * best.lam), 2.0 * best.lam)
+        nu = best.nu + step[1]
         if nu * best.nu < 0:
             nu = 0.0
+        lam, nu = self._clip(lam, nu)
         low, high, left, right = self.model.walls
-        if not (low <= lam <= high and left <= nu <= right):
-            return False
+        self.model.move_walls(
+            (min(low, lam), max(high, lam), min(left, nu), max(right, nu))
+        )
         self.visit(lam, nu)
         return True
+
+    def screen(self):
+        """Leave out features whose choice is settled for all multipliers in question.
+
+        The minimum lies where no cut rises above the least value. The walls move in
+        to that place; the reduced problem is the same as the whole one within them.
+        """
+        if self.n_evals < self.next_screening or self.has_curvature:
+            return
+        self.next_screening = self.n_evals + _SCREENING_PERIOD
+        slack = 1e-9 * self.scale
+        box = self.model.level_box(self.best.value + slack)
+        if box is None or not 0 < box[0]:
+            return
+        self.reduced = self.reduced.screened(box[:2], box[2:])
+        self.model.move_walls(box)
 
     def is_proof_of_emptiness(self):
         return self.best.value < self.lagrangian.floor()
@@ -174,6 +197,7 @@ class _Search:
             left - width,
             right + width,
         ]
+        self.reduced, self.next_screening = self.lagrangian, self.n_evals + 4
         walls = list(self.model.walls)
         for place in self.pushed:
             walls[place] = moved[place]

@@ -46,6 +46,39 @@ class Features:
         part.room = np.empty_like(part.a)
         return part
 
+    def screened(self, lams, nus):
+        """Leave out the features whose choice is the same for a range of multipliers.
+
+        Parameters
+        ----------
+        lams, nus : tuple of two floats
+            Least and greatest multipliers; the least of the sphere's is positive.
+
+        Returns
+        -------
+        part : Features
+            The features that remain.
+        sums : tuple of three floats
+            What the others add to the sums over the best row.
+        """
+        tilt = np.multiply(self.direction, nus[0]), self.direction * nus[1]
+        steep = self.a - np.minimum(*tilt)
+        flat = self.a - np.maximum(*tilt)
+        high = self._choose(steep, lams[0], lams[1])
+        low = self._choose(flat, lams[1], lams[0])
+        fixed = low == high
+        z = low[fixed] - self.center[fixed]
+        sums = self.a[fixed] @ z, self.direction[fixed] @ z, z @ z
+        return self.take(np.flatnonzero(~fixed)), tuple(map(float, sums))
+
+    def _choose(self, slope, if_positive, if_negative):
+        """Choices for slopes, whose multiplier depends on their sign."""
+        x = slope * np.where(slope > 0, 0.5 / if_positive, 0.5 / if_negative)
+        x += self.center
+        if self.whole:
+            np.rint(x, out=x)
+        return np.clip(x, self.lower, self.upper, out=x)
+
     def near_ties(self, z, lam, nu, size):
         """Return the part with those features only that lose least by a step."""
         chosen = np.arange(len(z))
@@ -138,6 +171,10 @@ class OneHot:
         part.a = a[self.index]
         return part
 
+    def screened(self, lams, nus):
+        """Return the part itself: groups are few."""
+        return self, (0.0, 0.0, 0.0)
+
     def scores(self, lam, nu):
         """Value of choosing each member, up to a constant of its group."""
         return self.a - nu * self.direction - lam * (1.0 - 2.0 * self.center)
@@ -177,6 +214,10 @@ class UnitNorm:
         part = copy(self)
         part.a = a[self.index]
         return part
+
+    def screened(self, lams, nus):
+        """Return the part itself: its features depend on each other."""
+        return self, (0.0, 0.0, 0.0)
 
     def respond(self, lam, nu):
         """Return the best offsets z from the centre."""
@@ -241,6 +282,7 @@ class Lagrangian:
         self.square = square
         self.lower, self.upper = lower, upper
         self.curvature = curvature
+        self.fixed = (0.0, 0.0, 0.0)
 
     @classmethod
     def nearest(cls, parts, n_features, room):
@@ -257,9 +299,29 @@ class Lagrangian:
             problem.square = np.inf
         return problem
 
+    def screened(self, lams, nus):
+        """Return the same problem for a range of multipliers, with fewer features.
+
+        Parameters
+        ----------
+        lams, nus : tuple of two floats
+            Least and greatest multipliers; the least of the sphere's is positive.
+
+        Returns
+        -------
+        problem : Lagrangian
+            Its sums are those of this one within the range.
+        """
+        problem = copy(self)
+        found = [part.screened(lams, nus) for part in self.parts]
+        problem.parts = [part for part, _ in found]
+        fixed = [self.fixed, *(sums for _, sums in found)]
+        problem.fixed = tuple(map(sum, zip(*fixed, strict=True)))
+        return problem
+
     def sums(self, lam, nu):
         """Return the sums over the best row."""
-        found = [self._part(part, lam, nu) for part in self.parts]
+        found = [self.fixed, *(self._part(part, lam, nu) for part in self.parts)]
         return Sums(*map(sum, zip(*found, strict=True)))
 
     def _part(self, part, lam, nu):
@@ -337,4 +399,4 @@ class Lagrangian:
             terms += lam * self.square
         if nu != 0.0:
             terms += abs(nu) * abs(self.end(nu, 0.0))
-        return 4.0 * np.finfo(float).eps * (self.n_features + 16) * terms
+        return np.finfo(float).eps * (self.n_features + 32) * terms

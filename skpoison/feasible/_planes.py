@@ -54,6 +54,17 @@ class Model:
         for place, (sign, wall) in enumerate(zip((1, -1, 1, -1), walls, strict=True)):
             self.rows[place] = (*self.rows[place][:3], sign * wall)
 
+    def level_box(self, height):
+        """Return walls around the part of the rectangle where no cut rises higher."""
+        low, high, left, right = self.walls
+        corners = [(low, left), (high, left), (high, right), (low, right)]
+        for down, along, _, constant in self.rows[4:]:
+            corners = _clip(corners, down, along, constant - height)
+            if not corners:
+                return None
+        lams, nus = zip(*corners, strict=True)
+        return min(lams), max(lams), min(nus), max(nus)
+
     def add(self, cut):
         """Add a cut; `minimum` then takes it into account."""
         self.rows.append(cut.row)
@@ -114,3 +125,18 @@ def _solve3(rows, right):
     second = p * minors[1] + q * (a * i - c * g) + r * (c * d - a * f)
     third = p * minors[2] + q * (b * g - a * h) + r * (a * e - b * d)
     return first / determinant, second / determinant, third / determinant
+
+
+def _clip(corners, down, along, constant):
+    """Cut a polygon: keep where ``down * lam + along * nu + constant <= 0``."""
+    kept = []
+    heights = [down * lam + along * nu + constant for lam, nu in corners]
+    for place, here in enumerate(heights):
+        before = heights[place - 1]
+        if (here <= 0) != (before <= 0):
+            share = before / (before - here)
+            pairs = zip(corners[place - 1], corners[place], strict=True)
+            kept.append(tuple(p + share * (q - p) for p, q in pairs))
+        if here <= 0:
+            kept.append(corners[place])
+    return kept
