@@ -25,6 +25,7 @@ _SUBPACKAGES = (
     "attacks",
     "bounds",
     "coreset",
+    "evaluation",
     "exceptions",
     "feasible",
     "filters",

@@ -1,6 +1,8 @@
-"""Pictures of bounds and of filters, in scikit-learn's manner of displays."""
+"""Pictures of bounds, filters and attacks, in scikit-learn's manner of displays."""
 
 from ._bound import BoundDisplay
+from ._defense import DefenseDisplay
 from ._filter import FilterDisplay
+from ._robustness import RobustnessDisplay
 
-__all__ = ["BoundDisplay", "FilterDisplay"]
+__all__ = ["BoundDisplay", "DefenseDisplay", "FilterDisplay", "RobustnessDisplay"]

@@ -1,0 +1,7 @@
+"""What attacks do and defenses prevent: figures, and the choice of a defense."""
+
+from skpoison.evaluation._evaluate import evaluate_attack
+from skpoison.evaluation._losses import held_out_loss, neg_loss_scorer
+from skpoison.evaluation._search import DefenseSearchCV
+
+__all__ = ["DefenseSearchCV", "evaluate_attack", "held_out_loss", "neg_loss_scorer"]

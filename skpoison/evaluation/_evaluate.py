@@ -1,0 +1,232 @@
+"""Errors and losses before and after an attack, with and without a defense."""
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Bunch, _safe_indexing, check_consistent_length
+from sklearn.utils.validation import indexable
+
+from skpoison.evaluation._losses import held_out_loss
+from skpoison.meta._base import fit_and_find_kept
+from skpoison.meta._poisoned import tell
+
+TRAININGS = ("clean", "poisoned", "filtered_poisoned", "filtered_clean")
+FITTED_ON = ("poisoned", "clean")
+
+
+def evaluate_attack(
+    attack,
+    defense,
+    estimator,
+    X,
+    y,
+    X_test,
+    y_test,
+    *,
+    epsilons=None,
+    adaptive=True,
+    fit_filter_on="poisoned",
+    n_jobs=None,
+    verbose=0,
+):
+    """Measure what attacks do to a classifier, and what defenses prevent.
+
+    For every attack, defense and epsilon the classifier is trained four times: on the
+    clean rows, on clean rows and poison, on what the defense keeps of these, and on
+    what it keeps of the clean rows alone.
+
+    Parameters
+    ----------
+    attack : attack or dict of str to attack
+        One attack or several by name.
+    defense : filter or dict of str to filter
+        One filter or several by name.
+    estimator : classifier
+        What is trained.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Clean training rows.
+    y : array-like of shape (n_samples,)
+        Their labels.
+    X_test : {array-like, sparse matrix} of shape (n_test, n_features)
+        Clean test rows.
+    y_test : array-like of shape (n_test,)
+        Their labels.
+    epsilons : array-like of shape (n_epsilons,), default=None
+        Shares of poison, given to each attack in turn. None means its own.
+    adaptive : bool, default=True
+        Whether each attack is told of the defense (it takes the place of the attack's
+        own ``filter``). An attack that cannot be made against a defense is an error;
+        with False, each attack faces the filter that it has.
+    fit_filter_on : {"poisoned", "clean"}, default="poisoned"
+        ``"poisoned"``: the defense is fitted on clean rows and poison together (it is
+        re-estimated), as most people must. ``"clean"``: on the clean rows (it is
+        fixed), of which certificates speak. The attacker knows the clean rows either
+        way.
+    n_jobs : int, default=None
+        How many combinations run at once, by joblib.
+    verbose : int, default=0
+        Progress, as joblib shows it.
+
+    Returns
+    -------
+    results : :class:`~sklearn.utils.Bunch`
+        Arrays with an entry for each combination: ``attack`` and ``defense``, their
+        names; ``epsilon``; ``n_poison``, rows that were sent; ``error_...`` and
+        ``loss_...`` on the test rows after training on ``clean``, ``poisoned``,
+        ``filtered_poisoned`` and ``filtered_clean`` rows;
+        ``poison_rejected`` and ``clean_rejected``, the shares that the defense
+        rejects of each; ``leverage``, by how much the error of the defended
+        classifier rises for each unit of epsilon (NaN at 0). ``frame`` is the same as
+        a DataFrame, or None where pandas is not installed.
+
+    Raises
+    ------
+    ValueError
+        If an attack cannot be made, or a parameter is no good.
+
+    See Also
+    --------
+    skpoison.inspection.RobustnessDisplay : Draws the results.
+    skpoison.PoisonedClassifier : The same under cross-validation.
+
+    Notes
+    -----
+    Losses are those of :func:`held_out_loss`.
+
+    References
+    ----------
+    .. [1] J. Steinhardt, P. W. Koh and P. Liang, "Certified Defenses for Data
+       Poisoning Attacks", NeurIPS 2017, section 5.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skpoison import SphereFilter
+    >>> from skpoison.attacks import LabelFlipAttack
+    >>> from skpoison.evaluation import evaluate_attack
+    >>> X, y = make_blobs(400, centers=[[-2, 0], [2, 0]], random_state=0)
+    >>> results = evaluate_attack(
+    ...     LabelFlipAttack(0.3, random_state=0),
+    ...     SphereFilter(70),
+    ...     LogisticRegression(),
+    ...     X[:300], y[:300], X[300:], y[300:],
+    ... )
+    >>> float(results.poison_rejected[0]) > 0.5
+    True
+    >>> bool(results.loss_filtered_poisoned[0] < results.loss_poisoned[0])
+    True
+    """
+    if fit_filter_on not in FITTED_ON:
+        raise ValueError(
+            f"fit_filter_on must be one of {FITTED_ON}; got {fit_filter_on!r}."
+        )
+    check_consistent_length(X_test, y_test)
+    data = (*indexable(X, y), X_test, y_test)
+    plan = _plan(_named(attack), _named(defense), epsilons, adaptive)
+    without = _measure(estimator, data[:2], data)
+    kept = {name: _filtered_clean(f, estimator, data) for name, f in _named(defense)}
+    rows = Parallel(n_jobs=n_jobs, verbose=verbose)(
+        delayed(_evaluate_one)(names, *pair, estimator, data, fit_filter_on)
+        for names, *pair in plan
+    )
+    return _as_bunch([without | kept[row["defense"]] | row for row in rows])
+
+
+def _named(things):
+    """Return pairs of a name and a thing; a single one has the name of its class."""
+    if isinstance(things, dict):
+        return list(things.items())
+    return [(type(things).__name__, things)]
+
+
+def _plan(attacks, defenses, epsilons, adaptive):
+    """Return names, an attack that has been told what it is told, and a filter."""
+    plan = []
+    for attack_name, attack in attacks:
+        shares = [attack.epsilon] if epsilons is None else np.ravel(epsilons).tolist()
+        for defense_name, filter_ in defenses:
+            for epsilon in shares:
+                told = clone(attack).set_params(epsilon=epsilon)
+                if adaptive:
+                    tell(told, filter_)
+                names = {
+                    "attack": attack_name,
+                    "defense": defense_name,
+                    "epsilon": epsilon,
+                }
+                plan.append((names, told, filter_))
+    if not plan:
+        raise ValueError("Give at least one attack, one defense and one epsilon.")
+    return plan
+
+
+def _measure(estimator, train, data, name="clean"):
+    """Train, and return test error and loss under the name of the training rows."""
+    X, y = train
+    X_test, y_test = data[2:]
+    fitted = clone(estimator).fit(X, y)
+    wrong = np.asarray(fitted.predict(X_test)) != np.asarray(y_test)
+    return {
+        f"error_{name}": float(wrong.mean()),
+        f"loss_{name}": held_out_loss(fitted, X_test, y_test),
+    }
+
+
+def _cut(X, y, kept):
+    rows = np.flatnonzero(kept)
+    return _safe_indexing(X, rows), _safe_indexing(y, rows)
+
+
+def _filtered_clean(filter_, estimator, data):
+    """Measure what a filter costs where nobody attacks."""
+    X, y = data[:2]
+    kept = _kept(filter_, X, y)
+    return _measure(estimator, _cut(X, y, kept), data, "filtered_clean")
+
+
+def _kept(filter_, X, y):
+    """Return which rows a filter keeps, fitted on them unless it is frozen."""
+    if isinstance(filter_, FrozenEstimator):
+        return filter_.predict(X, y) == 1
+    return fit_and_find_kept(clone(filter_), X, y)
+
+
+def _evaluate_one(names, attack, filter_, estimator, data, fit_filter_on):
+    """Make one attack against one defense, and measure."""
+    X, y = data[:2]
+    X_all, y_all = attack.fit_resample(X, y)
+    if fit_filter_on == "clean" and not isinstance(filter_, FrozenEstimator):
+        filter_ = FrozenEstimator(clone(filter_).fit(X, y))
+    kept, mask = _kept(filter_, X_all, y_all), attack.poison_mask_
+    row = names | {
+        "n_poison": int(mask.sum()),
+        "poison_rejected": float(np.mean(~kept[mask])) if mask.any() else np.nan,
+        "clean_rejected": float(np.mean(~kept[~mask])),
+    }
+    row |= _measure(estimator, (X_all, y_all), data, "poisoned")
+    return row | _measure(
+        estimator, _cut(X_all, y_all, kept), data, "filtered_poisoned"
+    )
+
+
+def _as_bunch(rows):
+    columns = ["attack", "defense", "epsilon", "n_poison"]
+    columns += [f"{what}_{name}" for what in ("error", "loss") for name in TRAININGS]
+    columns += ["poison_rejected", "clean_rejected"]
+    results = {name: np.array([row[name] for row in rows]) for name in columns}
+    rise = results["error_filtered_poisoned"] - results["error_filtered_clean"]
+    epsilon = results["epsilon"].astype(np.float64)
+    results["leverage"] = np.divide(
+        rise, epsilon, out=np.full(len(rows), np.nan), where=epsilon > 0
+    )
+    return Bunch(**results, frame=_frame(results))
+
+
+def _frame(results):
+    try:
+        import pandas as pd
+    except ImportError:
+        return None
+    return pd.DataFrame(results)

@@ -1,0 +1,87 @@
+"""Losses of fitted classifiers on held-out rows."""
+
+import numpy as np
+from sklearn.metrics import hinge_loss, log_loss
+
+
+def held_out_loss(classifier, X, y):
+    """Return the mean loss of a fitted classifier.
+
+    The hinge loss where the classifier has decision values (for several classes, that
+    of Crammer and Singer), otherwise the logarithmic loss of its probabilities. Poison
+    often moves the loss long before it moves the error.
+
+    Parameters
+    ----------
+    classifier : classifier
+        The fitted classifier.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows that it has not seen.
+    y : array-like of shape (n_samples,)
+        Their labels.
+
+    Returns
+    -------
+    loss : float
+        The mean loss.
+
+    Raises
+    ------
+    ValueError
+        If the classifier has neither decision values nor probabilities.
+
+    References
+    ----------
+    .. [1] J. Steinhardt, P. W. Koh and P. Liang, "Certified Defenses for Data
+       Poisoning Attacks", NeurIPS 2017, figure 2 (test hinge loss).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skpoison.evaluation import held_out_loss
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = LogisticRegression(max_iter=1000).fit(X[::2], y[::2])
+    >>> held_out_loss(model, X[1::2], y[1::2]) < 0.5
+    True
+    """
+    labels = np.asarray(classifier.classes_)
+    if hasattr(classifier, "decision_function"):
+        return float(hinge_loss(y, classifier.decision_function(X), labels=labels))
+    if hasattr(classifier, "predict_proba"):
+        return float(log_loss(y, classifier.predict_proba(X), labels=labels))
+    raise ValueError(
+        f"{classifier!r} has neither decision_function nor predict_proba, so that it "
+        "has no loss to look at."
+    )
+
+
+def neg_loss_scorer(classifier, X, y):
+    """Minus :func:`held_out_loss`, as a scorer for searches and cross-validation.
+
+    Parameters
+    ----------
+    classifier : classifier
+        The fitted classifier.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows that it has not seen.
+    y : array-like of shape (n_samples,)
+        Their labels.
+
+    Returns
+    -------
+    score : float
+        Minus the mean loss; higher is better.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from skpoison import FilteredClassifier
+    >>> from skpoison.evaluation import neg_loss_scorer
+    >>> X, y = make_blobs(200, centers=[[-2, 0], [2, 0]], random_state=0)
+    >>> scores = cross_val_score(FilteredClassifier(), X, y, scoring=neg_loss_scorer)
+    >>> bool(scores.mean() > -0.2)
+    True
+    """
+    return -held_out_loss(classifier, X, y)

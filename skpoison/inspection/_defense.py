@@ -1,0 +1,185 @@
+"""What a defense's parameter costs and prevents, as a picture."""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+from ._style import BLUE, GREEN, GREY, SMALL, VERMILION, axes_for
+
+LOOKS = {
+    "attacked_loss": ("under attack, held out", VERMILION, "-", "o"),
+    "clean_loss": ("no attack, held out", GREEN, "--", "D"),
+    "upper_bound": ("certified bound, training", BLUE, "-.", "s"),
+}
+
+
+class DefenseDisplay:
+    """Held-out loss with and without attack over a defense's parameter, and the bound.
+
+    It is recommended to use :meth:`from_search`. All parameters are stored as
+    attributes.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_values,)
+        The parameter's values.
+    attacked_loss : ndarray of shape (n_values,)
+        Loss on held-out clean rows after training on clean rows and poison.
+    clean_loss : ndarray of shape (n_values,)
+        The same without poison: what the defense costs.
+    upper_bound : ndarray of shape (n_values,), default=None
+        Certified bound on the training loss.
+    best : float, default=None
+        The value that was chosen.
+    parameter_name : str, default="Percentile"
+        For the horizontal axis.
+
+    Attributes
+    ----------
+    lines_ : dict of str to matplotlib Line2D
+        The lines by quantity.
+    ax_ : matplotlib Axes
+        Axes with the picture.
+    figure_ : matplotlib Figure
+        Figure that contains it.
+
+    See Also
+    --------
+    skpoison.evaluation.DefenseSearchCV : Computes what is drawn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpoison.inspection import DefenseDisplay
+    >>> display = DefenseDisplay(
+    ...     values=np.array([50, 70, 90]),
+    ...     attacked_loss=np.array([0.3, 0.2, 0.4]),
+    ...     clean_loss=np.array([0.2, 0.1, 0.1]),
+    ...     best=70,
+    ... ).plot()
+    >>> sorted(display.lines_)
+    ['attacked_loss', 'clean_loss']
+    >>> display.figure_.clear()
+    """
+
+    def __init__(
+        self,
+        *,
+        values,
+        attacked_loss,
+        clean_loss,
+        upper_bound=None,
+        best=None,
+        parameter_name="Percentile",
+    ):
+        self.values = values
+        self.attacked_loss = attacked_loss
+        self.clean_loss = clean_loss
+        self.upper_bound = upper_bound
+        self.best = best
+        self.parameter_name = parameter_name
+
+    @classmethod
+    def from_search(cls, search, *, bound=None, X=None, y=None, ax=None, **plot_kwargs):
+        """Draw a search, and compute the bound for each of its settings.
+
+        Parameters
+        ----------
+        search : DefenseSearchCV
+            A fitted search over one parameter that is a number, scored by loss.
+        bound : CertifiedBound, default=None
+            The bound to draw as well; its filter is that of the search's estimator, in
+            each setting.
+        X, y : array-likes, default=None
+            Clean rows and their labels, on which the bound is computed.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a figure.
+        **plot_kwargs : dict
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : DefenseDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If the search has several parameters, or a bound no rows.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_search")
+        if bound is not None and (X is None or y is None):
+            raise ValueError("A bound needs the rows X and y that it is computed on.")
+        found, name = search.cv_results_, _only_parameter(search)
+        values = np.array([params[name] for params in found["params"]], dtype=float)
+        order = np.argsort(values)
+        bounds = None
+        if bound is not None:
+            settings = [found["params"][i] for i in order]
+            bounds = _bounds(bound, search.estimator, settings, X, y)
+        return cls(
+            values=values[order],
+            attacked_loss=-found["mean_attacked_score"][order],
+            clean_loss=-found["mean_clean_score"][order],
+            upper_bound=bounds,
+            best=float(values[search.best_index_]),
+            parameter_name=name.split("__")[-1].replace("_", " ").capitalize(),
+        ).plot(ax, **plot_kwargs)
+
+    def plot(self, ax=None, *, curve_kwargs=None):
+        """Draw the lines.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a figure.
+        curve_kwargs : dict, default=None
+            Passed to ``Axes.plot`` for all lines.
+
+        Returns
+        -------
+        display : DefenseDisplay
+            This display.
+        """
+        ax = axes_for(self, ax)
+        self.lines_ = {}
+        for name, (label, color, linestyle, marker) in LOOKS.items():
+            losses = getattr(self, name)
+            if losses is None:
+                continue
+            look = {
+                "color": color,
+                "linestyle": linestyle,
+                "marker": marker,
+                "markersize": 4.0,
+                "markerfacecolor": "white",
+                "linewidth": 1.2,
+                "label": label,
+            }
+            look |= curve_kwargs or {}
+            (self.lines_[name],) = ax.plot(self.values, losses, **look)
+        if self.best is not None:
+            ax.axvline(self.best, color=GREY, linewidth=0.8, zorder=1)
+        ax.set(xlabel=self.parameter_name, ylabel="Loss")
+        ax.set_ylim(bottom=0.0)
+        ax.legend(fontsize=SMALL, frameon=False)
+        return self
+
+
+def _only_parameter(search):
+    names = set().union(*search.cv_results_["params"])
+    if len(names) != 1:
+        raise ValueError(
+            f"A picture has room for one parameter; the search has {sorted(names)}."
+        )
+    return names.pop()
+
+
+def _bounds(bound, estimator, settings, X, y):
+    """Return the upper bound for each setting of an estimator's filter."""
+    found = []
+    for params in settings:
+        defended = clone(estimator).set_params(**params)
+        fitted = clone(bound).set_params(filter=defended.filter).fit(X, y)
+        found.append(fitted.upper_bound_)
+    return np.array(found)

@@ -1,0 +1,279 @@
+"""What defenses prevent over the attacker's share of rows, as a picture."""
+
+import numpy as np
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils._plotting import _validate_style_kwargs
+
+from ._columns import check_lengths, unwrap, wrap
+from ._style import COLORS, GREY, MARKERS, SMALL, axes_for, style_of
+
+METRICS = {"error": "Test error", "loss": "Test loss"}
+WORST = "worst of the attacks"
+UNDEFENDED = "no defense"
+
+
+class RobustnessDisplay:
+    """Test error over the attacker's share of rows, one line for each defense.
+
+    It is recommended to use :meth:`from_results` or :meth:`from_estimator`. All
+    parameters are stored as attributes. With several defenses, every array is a list
+    of arrays, one for each defense.
+
+    Parameters
+    ----------
+    epsilon : ndarray of shape (n_epsilons,) or list of ndarrays
+        Poison rows divided by clean rows.
+    defended : ndarray of shape (n_epsilons,) or list of ndarrays
+        Test error (or loss) after training on what the defense keeps.
+    undefended : ndarray of shape (n_epsilons,) or list of ndarrays, default=None
+        The same after training on everything.
+    name : str or list of str, default=None
+        What to call the defenses. Several need a list.
+    metric_name : str, default="Test error"
+        What is drawn, for the vertical axis.
+    attack_name : str, default=None
+        The attack, for the title.
+
+    Attributes
+    ----------
+    lines_ : list of matplotlib Line2D
+        The line of each defense.
+    undefended_lines_ : list of matplotlib Line2D
+        The lines without defense, as far as drawn.
+    ax_ : matplotlib Axes
+        Axes with the picture.
+    figure_ : matplotlib Figure
+        Figure that contains it.
+
+    See Also
+    --------
+    skpoison.evaluation.evaluate_attack : Computes what is drawn.
+    BoundDisplay : What no attack can exceed.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skpoison import SphereFilter
+    >>> from skpoison.attacks import LabelFlipAttack
+    >>> from skpoison.inspection import RobustnessDisplay
+    >>> X, y = make_blobs(400, centers=[[-2, 0], [2, 0]], random_state=0)
+    >>> display = RobustnessDisplay.from_estimator(
+    ...     LabelFlipAttack(random_state=0),
+    ...     {"narrow": SphereFilter(50), "wide": SphereFilter(90)},
+    ...     LogisticRegression(),
+    ...     X[:300], y[:300], X[300:], y[300:],
+    ...     epsilons=[0.0, 0.3],
+    ... )
+    >>> display.name
+    ['narrow', 'wide']
+    >>> display.figure_.clear()
+    """
+
+    def __init__(
+        self,
+        *,
+        epsilon,
+        defended,
+        undefended=None,
+        name=None,
+        metric_name="Test error",
+        attack_name=None,
+    ):
+        self.epsilon = epsilon
+        self.defended = defended
+        self.undefended = undefended
+        self.name = name
+        self.metric_name = metric_name
+        self.attack_name = attack_name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        attack,
+        defense,
+        estimator,
+        X,
+        y,
+        X_test,
+        y_test,
+        *,
+        epsilons=(0.0, 0.01, 0.03, 0.1, 0.3),
+        metric="error",
+        n_jobs=None,
+        ax=None,
+        **plot_kwargs,
+    ):
+        """Make attacks, and draw what they do.
+
+        Parameters
+        ----------
+        attack : attack or dict of str to attack
+            One attack or several; of several, the worst at each epsilon is drawn.
+        defense : filter or dict of str to filter
+            One filter or several by name.
+        estimator : classifier
+            What is trained.
+        X, y : array-likes
+            Clean training rows and their labels.
+        X_test, y_test : array-likes
+            Clean test rows and their labels.
+        epsilons : array-like of shape (n_epsilons,)
+            Shares of poison.
+        metric : {"error", "loss"}, default="error"
+            What to draw.
+        n_jobs : int, default=None
+            How many combinations are computed at once.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a figure.
+        **plot_kwargs : dict
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : RobustnessDisplay
+            The display, drawn.
+        """
+        from skpoison.evaluation import evaluate_attack
+
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        data = (X, y, X_test, y_test)
+        results = evaluate_attack(
+            attack, defense, estimator, *data, epsilons=epsilons, n_jobs=n_jobs
+        )
+        return cls.from_results(results, metric=metric, ax=ax, **plot_kwargs)
+
+    @classmethod
+    def from_results(
+        cls, results, *, attack=None, metric="error", ax=None, **plot_kwargs
+    ):
+        """Draw results that have been computed.
+
+        Parameters
+        ----------
+        results : Bunch or DataFrame
+            What :func:`skpoison.evaluation.evaluate_attack` returned, or its frame.
+        attack : str, default=None
+            The attack to draw, by name. None means the worst at each epsilon, for
+            each defense.
+        metric : {"error", "loss"}, default="error"
+            What to draw.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a figure.
+        **plot_kwargs : dict
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : RobustnessDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If there is no such attack or metric.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_results")
+        if metric not in METRICS:
+            raise ValueError(
+                f"metric must be one of {sorted(METRICS)}; got {metric!r}."
+            )
+        chosen, attack_name = _chosen(results, attack)
+        names = list(dict.fromkeys(np.asarray(results["defense"])[chosen].tolist()))
+        curves = [_worst(results, chosen, name, metric) for name in names]
+        epsilon, defended, undefended = (
+            unwrap(list(column)) for column in zip(*curves, strict=True)
+        )
+        return cls(
+            epsilon=epsilon,
+            defended=defended,
+            undefended=undefended,
+            name=unwrap(names),
+            metric_name=METRICS[metric],
+            attack_name=attack_name,
+        ).plot(ax, **plot_kwargs)
+
+    def plot(self, ax=None, *, name=None, curve_kwargs=None, plot_undefended=True):
+        """Draw the lines.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None makes a figure.
+        name : str or list of str, default=None
+            What to call the defenses, instead of `name`.
+        curve_kwargs : dict, default=None
+            Passed to ``Axes.plot`` for the defenses' lines.
+        plot_undefended : bool, default=True
+            Whether to draw what happens without defense.
+
+        Returns
+        -------
+        display : RobustnessDisplay
+            This display.
+        """
+        epsilon, defended = wrap(self.epsilon), wrap(self.defended)
+        names = wrap(self.name if name is None else name) or [None] * len(epsilon)
+        check_lengths(len(epsilon), {"defended": defended, "name": names})
+        ax = axes_for(self, ax)
+        self.undefended_lines_ = self._undefended(ax) if plot_undefended else []
+        self.lines_ = []
+        for i, curve in enumerate(zip(epsilon, defended, names, strict=True)):
+            look = _validate_style_kwargs(_look(i), curve_kwargs or {})
+            (line,) = ax.plot(*curve[:2], **({"label": curve[2]} | look))
+            self.lines_.append(line)
+        ax.set(xlabel="Poison rows / clean rows (ε)", ylabel=self.metric_name)
+        ax.set_ylim(bottom=0.0)
+        if self.attack_name is not None:
+            ax.set_title(self.attack_name, fontsize="medium")
+        if ax.get_legend_handles_labels()[1]:
+            ax.legend(fontsize=SMALL, frameon=False)
+        return self
+
+    def _undefended(self, ax):
+        """Draw the lines without defense, each different one once."""
+        lines, seen = [], set()
+        curves = wrap(self.undefended) or []
+        for epsilon, values in zip(wrap(self.epsilon), curves, strict=False):
+            key = (tuple(np.ravel(epsilon)), tuple(np.ravel(values)))
+            if key in seen:
+                continue
+            seen.add(key)
+            label = UNDEFENDED if not lines else None
+            look = {"color": GREY, "linestyle": ":", "linewidth": 1.0, "zorder": 1}
+            lines += ax.plot(epsilon, values, label=label, **look)
+        return lines
+
+
+def _look(position):
+    return {
+        "color": style_of(position, COLORS),
+        "marker": style_of(position, MARKERS),
+        "markersize": 4.0,
+        "markerfacecolor": "white",
+        "linewidth": 1.2,
+    }
+
+
+def _chosen(results, attack):
+    """Return which results are drawn, and what to call the attack."""
+    names = np.asarray(results["attack"])
+    found = list(dict.fromkeys(names.tolist()))
+    if attack is None:
+        return np.ones(len(names), dtype=bool), found[0] if len(found) == 1 else WORST
+    if attack not in found:
+        raise ValueError(f"attack must be one of {found}; got {attack!r}.")
+    return names == attack, attack
+
+
+def _worst(results, chosen, defense, metric):
+    """Return shares in order, and the largest values of one defense at each."""
+    rows = chosen & (np.asarray(results["defense"]) == defense)
+    shares = np.asarray(results["epsilon"], dtype=np.float64)
+    epsilon = np.unique(shares[rows])
+    columns = (f"{metric}_filtered_poisoned", f"{metric}_poisoned")
+    values = [np.asarray(results[column]) for column in columns]
+    return epsilon, *(
+        np.array([v[rows & (shares == share)].max() for share in epsilon])
+        for v in values
+    )
