@@ -32,5 +32,6 @@ def main(arguments=None):
             raise
         sys.exit(MISSING.format(name=error.name))
     except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
         sys.exit(INTERRUPTED)
     app(args=arguments, prog_name="skpoison")

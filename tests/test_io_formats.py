@@ -163,11 +163,11 @@ def test_float32_columns_stay_float32(tmp_path):
     ("values", "message"),
     [
         (pa.array([[1], [2]]), "neither numbers nor words"),
-        (pa.array([b"a", b"b"]), "neither numbers nor words"),
-        (pa.array([0, 1], pa.timestamp("s")), "neither numbers nor words"),
+        (pa.array([b"a", b"b"]), "not UTF-8"),
+        (pa.array([0, 1], pa.timestamp("s")), "dates or times"),
         (pa.array([None, None]), "is empty"),
-        (pa.array([1, None]), "no value in row 2"),
-        (pa.array([np.nan, 1.0]), "value nan in row 1"),
+        (pa.array([1, None]), "no value in data row 2"),
+        (pa.array([np.nan, 1.0]), "value nan in data row 1"),
     ],
     ids=["lists", "bytes", "times", "nothing", "null", "nan"],
 )
@@ -314,7 +314,7 @@ def test_many_categories_are_sparse_and_few_are_dense(tmp_path):
 def test_words_that_are_neither_categories_nor_numbers_are_refused(tmp_path):
     slips = "a,y\n" + "".join(f"{i},0\n" for i in range(20)) + "?,1\n"
     path = written(tmp_path, slips, "slips.csv")
-    refused(path, "'a' holds numbers, but '?' in row 21")
+    refused(path, "'a' holds numbers, but '?' in data row 21")
     assert matrix(load(path), Encoding(categorical=("a",))).shape[0] == 21
     names = "name,y\n" + "".join(f"n{i},{i % 2}\n" for i in range(300))
     path = written(tmp_path, names, "names.csv")

@@ -9,7 +9,7 @@ from skpoison import __version__
 from skpoison._io import DataError
 from skpoison._io._array import Poison
 
-from ._certify import reached
+from ._certify import few_threads, reached
 
 MOST_CELLS = 10**8
 # Rows at the filter's very limit could fall beyond it by the rounding of their scale.
@@ -28,13 +28,16 @@ def attack(sample, settings):
 
     Returns
     -------
+    bound : CertifiedBound
+        The fitted bound.
     poison : Poison
         The attack's rows, each as often as it is sent.
     numbers : dict
         What ``--json`` writes; the command's help describes it.
     """
     (epsilon,) = settings.epsilons
-    bound = settings.bound(epsilon=epsilon).fit(sample.X, sample.signs)
+    with few_threads(sample):
+        bound = settings.bound(epsilon=epsilon).fit(sample.X, sample.signs)
     found = bound.attack_
     rows = np.repeat(np.arange(len(found.n_copies)), found.n_copies)
     values = {1: sample.classes.positive, -1: sample.classes.negative}
@@ -46,7 +49,7 @@ def attack(sample, settings):
         )
     X = sample.encoder.undo(_inwards(bound, sample.encoder))
     poison = Poison(X[rows], [labels[i] for i in rows], sample.encoder.names)
-    return poison, _numbers(bound, labels, sample, settings)
+    return bound, poison, _numbers(bound, labels, sample, settings)
 
 
 def _inwards(bound, encoder):

@@ -1,14 +1,17 @@
 """What ``skpoison certify`` computes."""
 
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
+from threadpoolctl import threadpool_limits
 
 from skpoison import CertifiedBound, SlabFilter, SphereFilter, __version__, bound_curve
 
 # The solver's own floor: bounds below it count as zero for the tolerance.
 LOSS_FLOOR = 1e-3
+NARROW = 64
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,32 @@ class Settings:
             "random_state": self.seed,
         }
         return CertifiedBound(**(settings | changes))
+
+    def describe(self):
+        """Name the learner and the filter in few words."""
+        learner = f"C = {self.C:g}" if self.rho is None else f"rho = {self.rho:g}"
+        return f"{learner}, percentile {self.percentile:g}"
+
+
+class Certificate(NamedTuple):
+    """What was found out.
+
+    Parameters
+    ----------
+    numbers : dict
+        What ``--json`` writes; the command's help describes it.
+    curve : Bunch
+        The fitted bounds, as :func:`skpoison.bound_curve` returns them; the last is
+        that of no poison.
+    filtered_loss, unfiltered_loss : float
+        Mean hinge loss on all clean rows without an attack, of the learners that were
+        trained on the rows that the filter keeps and on all rows.
+    """
+
+    numbers: dict
+    curve: object
+    filtered_loss: float
+    unfiltered_loss: float
 
 
 class Ticker:
@@ -93,18 +122,32 @@ def certify(sample, settings, advance=None):
 
     Returns
     -------
-    numbers : dict
-        What ``--json`` writes; the command's help describes it.
-    curve : Bunch
-        The fitted bounds, as :func:`skpoison.bound_curve` returns them.
+    certificate : Certificate
+        The numbers, and what a picture needs.
     """
+    with few_threads(sample):
+        return _certify(sample, settings, advance)
+
+
+def few_threads(sample):
+    """Return a context in which products with few columns use one thread.
+
+    Memory bounds them, so that more threads gain nothing, and where other work runs on
+    the same processors they wait for one another many times as long as they work.
+    """
+    narrow = sample.X.shape[1] <= NARROW
+    return threadpool_limits(1 if narrow else None, user_api="blas")
+
+
+def _certify(sample, settings, advance):
     # A bound without poison is the learner on clean rows; the walk gets it cheaply.
     epsilons = [*settings.epsilons, 0.0]
     bound = settings.bound()
     if advance is not None:
         bound.set_callbacks(Ticker(advance))
     curve = bound_curve(bound, sample.X, sample.signs, epsilons)
-    clean = curve.estimators.pop()
+    *bounds, clean = curve.estimators
+    filtered = _filtered(clean, sample, settings)
     numbers = {
         "skpoison": __version__,
         "command": "certify",
@@ -113,11 +156,12 @@ def certify(sample, settings, advance=None):
         "defense": _defense(clean.filter_, sample),
         "no_attack": {
             "all_rows": _clean_performance(clean, sample),
-            "kept_rows": _filtered_performance(clean, sample, settings),
+            "kept_rows": _clean_performance(filtered, sample),
         },
-        "bounds": [_row(bound, sample, settings.tol) for bound in curve.estimators],
+        "bounds": [_row(bound, sample, settings.tol) for bound in bounds],
     }
-    return numbers, curve
+    cost = _hinge(filtered.decision_function(sample.X), sample.signs)
+    return Certificate(numbers, curve, cost, clean.clean_loss_)
 
 
 def _defense(filter_, sample):
@@ -133,12 +177,12 @@ def _defense(filter_, sample):
     }
 
 
-def _filtered_performance(clean, sample, settings):
+def _filtered(clean, sample, settings):
+    """Return the learner trained on the rows that the filter keeps."""
     kept = np.flatnonzero(clean.filter_.inlier_mask_)
     # The filter stays as it is: radii measured again on the kept rows would shrink.
     learner = settings.bound(filter=FrozenEstimator(clean.filter_), epsilon=0.0)
-    learner.fit(sample.X[kept], sample.signs[kept])
-    return _clean_performance(learner, sample)
+    return learner.fit(sample.X[kept], sample.signs[kept])
 
 
 def _clean_performance(bound, sample):
@@ -175,8 +219,11 @@ def _performance(coef, intercept, sample):
     if sample.X_test is None:
         return {"test_loss": None, "test_error": None}
     scores = sample.X_test @ coef[0] + intercept[0]
-    signs = sample.signs_test
     return {
-        "test_loss": float(np.maximum(1.0 - signs * scores, 0.0).mean()),
-        "test_error": float(np.mean((scores > 0) != (signs > 0))),
+        "test_loss": _hinge(scores, sample.signs_test),
+        "test_error": float(np.mean((scores > 0) != (sample.signs_test > 0))),
     }
+
+
+def _hinge(scores, signs):
+    return float(np.maximum(1.0 - signs * scores, 0.0).mean())

@@ -14,6 +14,8 @@ class Judgement:
 
     Parameters
     ----------
+    filter : filter
+        The fitted filter.
     kept : ndarray of shape (n_rows,), dtype=bool
         The rows that are kept.
     decisions : dict
@@ -22,6 +24,7 @@ class Judgement:
         For each member, the limit of every row.
     """
 
+    filter: object
     kept: np.ndarray
     decisions: dict
     limits: dict
@@ -84,9 +87,9 @@ def judge(kind, percentile, X, y, trusted=None):
         for name, member in zip(names, members, strict=True)
     }
     kept = np.min(list(decisions.values()), axis=0) >= 0
-    return Judgement(
-        filter_.inlier_mask_ if trusted is None else kept, decisions, limits
-    )
+    if trusted is None:
+        kept = filter_.inlier_mask_
+    return Judgement(filter_, kept, decisions, limits)
 
 
 def count(judgement, labels, settings):

@@ -1,6 +1,7 @@
 """The options that commands share, with their explanations."""
 
 import math
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ import typer
 DATA = "Data"
 DEFENSE = "Defense and learner"
 OUTPUT = "Output"
+PICTURES = (".png", ".svg", ".pdf")
 
 
 def within(low, high, *, open_low=False, open_high=False):
@@ -39,6 +41,31 @@ def one_of(*allowed):
         return value
 
     return check
+
+
+def picture(path):
+    """Check that a file's name says which kind of picture it is to be."""
+    if path is not None and Path(path).suffix.lower() not in PICTURES:
+        raise typer.BadParameter(
+            f"{path!r} must end in {', '.join(PICTURES[:-1])} or {PICTURES[-1]}."
+        )
+    return path
+
+
+def shares(texts):
+    """Return shares of poison, from texts that hold one or several each."""
+    cells = [cell.strip() for text in texts for cell in text.split(",")]
+    return within(0, 1)([_share(cell) for cell in cells])
+
+
+def _share(text):
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not a number. A share is a number from 0 to 1, such as 0.05; "
+            "several are given as 0.05,0.1."
+        ) from None
 
 
 positive_number = within(0, math.inf, open_low=True, open_high=True)
@@ -135,6 +162,7 @@ KeepFormulas = Annotated[
     bool,
     typer.Option(
         "--keep-formulas",
+        metavar="",
         help="Write cells that begin with =, +, - or @ and are no numbers as they are. "
         "Otherwise they get an apostrophe in front, so that no spreadsheet runs them.",
         rich_help_panel=OUTPUT,
@@ -146,6 +174,16 @@ Json = Annotated[
         metavar="FILE",
         help="Write all numbers as JSON; - is standard output (the table then goes to "
         "standard error).",
+        rich_help_panel=OUTPUT,
+        show_default=False,
+    ),
+]
+Plot = Annotated[
+    str | None,
+    typer.Option(
+        callback=picture,
+        metavar="FILE",
+        help="Draw a picture, as FILE.png, FILE.svg or FILE.pdf.",
         rich_help_panel=OUTPUT,
         show_default=False,
     ),
@@ -202,7 +240,18 @@ NoHeader = Annotated[
     bool,
     typer.Option(
         "--no-header",
+        metavar="",
         help="The first line holds data; the columns are then called 1, 2, 3, …",
+        rich_help_panel=DATA,
+    ),
+]
+DecimalComma = Annotated[
+    bool,
+    typer.Option(
+        "--decimal-comma",
+        metavar="",
+        help="Numbers in delimited text are written as 3,14; cells are then separated "
+        "by semicolons or tabs.",
         rich_help_panel=DATA,
     ),
 ]
@@ -272,13 +321,16 @@ Seed = Annotated[
 ]
 Force = Annotated[
     bool,
-    typer.Option("--force", help="Replace files that exist.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--force", metavar="", help="Replace files that exist.", rich_help_panel=OUTPUT
+    ),
 ]
 Quiet = Annotated[
     bool,
     typer.Option(
         "--quiet",
         "-q",
+        metavar="",
         help="Print nothing but errors and warnings.",
         rich_help_panel=OUTPUT,
     ),
@@ -286,7 +338,10 @@ Quiet = Annotated[
 Debug = Annotated[
     bool,
     typer.Option(
-        "--debug", help="Show where an error comes from.", rich_help_panel=OUTPUT
+        "--debug",
+        metavar="",
+        help="Show where an error comes from.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 

@@ -31,11 +31,12 @@ def show_certificate(session, numbers):
 
 def _introduction(numbers):
     data, settings = numbers["data"], numbers["settings"]
-    tested = f"{data['n_test']:,} to test on" if data["n_test"] else "none to test on"
+    rows = f"{data['n_train']:,} clean rows"
+    if data["n_test"]:
+        rows += f" to train on, {data['n_test']:,} to test on"
     yield (
-        f"{data['source']}: {data['n_train']:,} clean rows to train on, {tested}, "
-        f"{data['n_features']:,} features; {data['positive']} against "
-        f"{data['negative']}."
+        f"{data['source']}: {rows}, {data['n_features']:,} features; "
+        f"{data['positive']} against {data['negative']}."
     )
     limit = (
         f"rho = {settings['rho']:g}" if settings["rho"] else f"C = {settings['C']:g}"
@@ -147,6 +148,10 @@ def show_counts(session, source, numbers):
         counts += [row["rejected_by"][name] for name in names]
         table.add_row(Text(plain(row["label"])), *(f"{n:,}" for n in counts))
     session.console.print(table)
+    kept = numbers["n_kept"] / numbers["n_rows"]
+    session.say(
+        f"{_percent(kept)} of the rows are kept; a larger --percentile keeps more."
+    )
     if numbers["settings"]["trusted"]:
         session.say(
             "Centers and radii come from the trusted rows: what skpoison certify says "

@@ -1,6 +1,8 @@
 """The commands, step by step."""
 
+import contextlib
 import json
+import shlex
 
 import numpy as np
 import typer
@@ -14,7 +16,7 @@ from ._sample import read_sample, widest_column
 from ._session import warn
 
 
-def run_certify(session, data, *, read, settings, json_file, force):
+def run_certify(session, data, *, read, settings, outputs):
     """Read, certify, show and write.
 
     Parameters
@@ -27,26 +29,29 @@ def run_certify(session, data, *, read, settings, json_file, force):
         Arguments of :func:`read_sample`.
     settings : Settings
         What to certify.
-    json_file : str or None
-        Where to write the numbers.
-    force : bool
-        Whether an existing file may be replaced.
+    outputs : dict
+        ``plot``, ``json`` and ``force``.
     """
-    check_free(json_file, force)
+    _check_outputs(outputs)
     with session.step(f"Reading {data or 'the digits'}"):
         sample = read_sample(data, **read)
-    _warn_of_scales(sample.X, sample.encoder)
+    _warn_of_columns(sample.X, sample.encoder, sample.data)
     sample.data = None  # The table takes as much memory as the matrices.
     # One more than was asked for: no poison at all.
     with session.count("Bounding", len(settings.epsilons) + 1) as advance:
         from ._certify import certify
 
-        numbers, _ = certify(sample, settings, advance)
-    _warn_if_short(numbers["bounds"], settings)
+        found = certify(sample, settings, advance)
+    _warn_if_short(found.numbers["bounds"], settings)
     from ._report import show_certificate
 
-    show_certificate(session, numbers)
-    write_json(numbers, json_file, force)
+    show_certificate(session, found.numbers)
+    if outputs["plot"]:
+        from ._picture import draw_bounds
+
+        with _drawing(session, outputs) as where:
+            draw_bounds(*where, found, sample, settings)
+    write_json(found.numbers, outputs["json"], outputs["force"])
 
 
 def run_filter(session, data, *, options, encoding, trusted, settings, outputs):
@@ -67,22 +72,43 @@ def run_filter(session, data, *, options, encoding, trusted, settings, outputs):
     settings : dict
         ``filter`` and ``percentile``.
     outputs : dict
-        ``output``, ``rejected``, ``json``, ``force`` and ``formulas``.
+        ``output``, ``rejected``, ``plot``, ``json``, ``force`` and ``formulas``.
     """
     _check_outputs(outputs)
     with session.step(f"Reading {data}"):
         clean = load(trusted, options) if trusted else None
         rows = load_test(data, clean, options) if clean else load(data, options)
     kept, rejected = (_output(outputs, name, rows) for name in ("output", "rejected"))
+    drawn = _labels_to_draw(session, outputs, rows.labels)
     with session.step("Filtering"):
-        judgement = _judge(rows, clean, encoding, settings)
+        X, judgement = _judge(rows, clean, encoding, settings)
     from ._filtering import count
     from ._report import show_counts
 
     numbers = count(judgement, rows.labels, {**settings, "trusted": trusted})
     show_counts(session, rows.source, numbers)
     _write_judged(session, rows, judgement, kept, rejected)
+    if drawn:
+        from ._picture import draw_filter
+
+        with _drawing(session, outputs) as where:
+            draw_filter(*where, rows, X, judgement, settings, drawn)
     write_json(numbers, outputs["json"], outputs["force"])
+
+
+def _labels_to_draw(session, outputs, labels):
+    """Choose two labels for the picture, if there is to be one, and say which."""
+    if outputs["plot"] is None:
+        return None
+    from ._picture import two_largest
+
+    drawn = two_largest(labels)
+    if len(labels.values) > 2:
+        session.say(
+            f"The picture shows the two of {len(labels.values)} labels that have most "
+            f"rows: {drawn[0]} and {drawn[1]}."
+        )
+    return drawn
 
 
 def _judge(rows, clean, encoding, settings):
@@ -91,13 +117,13 @@ def _judge(rows, clean, encoding, settings):
     source = clean or rows
     encoder = source.encoder(np.arange(len(source)), encoding)
     X = encoder.transform(rows, np.arange(len(rows)))
-    _warn_of_scales(X, encoder)
+    _warn_of_columns(X, encoder, rows)
     trusted = None
     if clean:
         X_clean = encoder.transform(clean, np.arange(len(clean)))
         trusted = X_clean, clean.labels.texts
     kind, percentile = settings["filter"], settings["percentile"]
-    return judge(kind, percentile, X, rows.labels.texts, trusted)
+    return X, judge(kind, percentile, X, rows.labels.texts, trusted)
 
 
 def _write_judged(session, rows, judgement, kept, rejected):
@@ -128,17 +154,17 @@ def run_attack(session, data, *, read, settings, outputs):
     settings : Settings
         The defense, the learner and one epsilon.
     outputs : dict
-        ``output``, ``json``, ``force`` and ``formulas``.
+        ``output``, ``plot``, ``json``, ``force`` and ``formulas``.
     """
     _check_outputs(outputs)
     with session.step(f"Reading {data or 'the digits'}"):
         sample = read_sample(data, **read)
-    _warn_of_scales(sample.X, sample.encoder)
+    _warn_of_columns(sample.X, sample.encoder, sample.data)
     output = _output(outputs, "output", sample.data)
     with session.step("Looking for the attack"):
         from ._attacking import attack
 
-        poison, numbers = attack(sample, settings)
+        bound, poison, numbers = attack(sample, settings)
     _warn_if_short([{**numbers, "epsilon": settings.epsilons[0]}], settings)
     from ._report import show_attack
 
@@ -149,15 +175,33 @@ def run_attack(session, data, *, read, settings, outputs):
             "file has a column for each category or word."
         )
     _write(session, output, sample.data.poison(poison), len(poison.labels))
+    if outputs["plot"]:
+        from ._picture import draw_attack
+
+        with _drawing(session, outputs) as where:
+            draw_attack(*where, bound, sample, settings)
     write_json(numbers, outputs["json"], outputs["force"])
 
 
 def _check_outputs(outputs):
-    paths = [outputs[key] for key in ("output", "rejected", "json") if outputs.get(key)]
+    keys = ("output", "rejected", "plot", "json")
+    paths = [outputs[key] for key in keys if outputs.get(key)]
     for path in paths:
         check_free(path, outputs["force"])
         if paths.count(path) > 1:
             raise DataError(f"Two outputs cannot go to the same place, {path!r}.")
+    if outputs["plot"]:
+        from ._picture import check_matplotlib
+
+        check_matplotlib()
+
+
+@contextlib.contextmanager
+def _drawing(session, outputs):
+    """Say that a picture is drawn, and that it has been written."""
+    with session.step("Drawing"):
+        yield outputs["plot"], outputs["force"]
+    session.say(f"Picture written to {outputs['plot']}.")
 
 
 def _output(outputs, name, data):
@@ -178,7 +222,12 @@ def _write(session, output, content, n_rows):
         )
 
 
-def _warn_of_scales(X, encoder):
+def _warn_of_columns(X, encoder, data):
+    for name in getattr(data, "row_numbers", ()):
+        warn(
+            f"column {name!r} numbers the rows, and counts as a feature like any "
+            f"other; --drop {shlex.quote(name)} leaves it out."
+        )
     name = None if encoder.scaled else widest_column(X, encoder.names)
     if name is not None:
         warn(

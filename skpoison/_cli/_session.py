@@ -1,6 +1,8 @@
 """One run of a command: its consoles, its messages and its exit code."""
 
 import contextlib
+import os
+import sys
 import traceback
 import warnings
 
@@ -11,6 +13,7 @@ from rich.progress import Progress
 INTERRUPTED = 130
 # Wide enough for the tables where no terminal says how wide it is.
 PIPE_WIDTH = 100
+EXTRAS = {"matplotlib": "plot"}
 
 
 class Session:
@@ -76,6 +79,10 @@ class Session:
         except KeyboardInterrupt:
             typer.echo("Interrupted.", err=True)
             raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            # Whoever reads has had enough, as head has; Python would complain at exit.
+            sys.stdout = open(os.devnull, "w")
+            raise typer.Exit(1) from None
         except Exception as error:
             if self.debug:
                 traceback.print_exc()
@@ -127,7 +134,8 @@ def _message(error):
     if isinstance(error, MemoryError):
         return "there is not enough memory for these data."
     if isinstance(error, ModuleNotFoundError):
-        return f"this needs {error.name}: pip install 'skpoison[cli]'"
+        extra = EXTRAS.get(error.name, "cli")
+        return f"this needs {error.name}: pip install 'skpoison[{extra}]'"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else text
     if isinstance(error, ValueError):

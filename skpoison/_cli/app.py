@@ -1,14 +1,31 @@
 """The commands and their options."""
 
 import contextlib
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from . import _options as opt
 from ._options import learner, within
 
+
+class Commands(TyperGroup):
+    """The commands; a file in the place of one gets a hint."""
+
+    def resolve_command(self, ctx, args):
+        """Find the command that is meant."""
+        if args and args[0] not in self.commands and Path(args[0]).is_file():
+            raise typer.BadParameter(
+                f"{args[0]!r} is a file, not a command. Say what to do with it: "
+                f"skpoison certify {args[0]}, for example."
+            )
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,7 +47,11 @@ def skpoison(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_version, is_eager=True, help="Show the version."
+            "--version",
+            metavar="",
+            callback=_version,
+            is_eager=True,
+            help="Show the version.",
         ),
     ] = False,
 ):
@@ -50,30 +71,32 @@ def certify(
     test_share: opt.TestShare = 0.3,
     format: opt.Format = None,
     no_header: opt.NoHeader = False,
+    decimal_comma: opt.DecimalComma = False,
     drop: opt.Drop = None,
+    scale: opt.Scaling = "none",
     categorical: opt.Categorical = None,
     text_column: opt.TextColumn = None,
     text_weights: opt.TextWeights = "tfidf",
-    scale: opt.Scaling = "none",
     max_size: opt.MaxSize = 4.0,
     epsilon: Annotated[
-        list[float],
+        list[str],
         typer.Option(
             "--epsilon",
             "-e",
-            callback=within(0, 1),
-            metavar="SHARE",
+            callback=opt.shares,
+            metavar="SHARES",
             help="Poison rows that the attacker adds, as a share of the clean ones: "
-            "0.1 is one for ten. May be given several times.",
+            "0.1 is one for ten; 0.05,0.1 is both.",
             rich_help_panel=opt.DEFENSE,
         ),
-    ] = [0.01, 0.03, 0.05, 0.1, 0.2, 0.3],  # noqa: B006 (typer never changes it)
+    ] = ["0.01,0.03,0.05,0.1,0.2,0.3"],  # noqa: B006 (typer never changes it)
     percentile: opt.Percentile = 70.0,
     C: opt.LearnerC = None,
     rho: opt.LearnerRho = None,
     tol: opt.Tolerance = 1e-3,
     max_iter: opt.MaxIter = None,
     seed: opt.Seed = 0,
+    plot: opt.Plot = None,
     json: opt.Json = None,
     force: opt.Force = False,
     quiet: opt.Quiet = False,
@@ -93,6 +116,8 @@ def certify(
     Nothing is promised if you compute centers and radii from data that may be poisoned
     already.
 
+    The picture shows the bounds and what the attacks do over epsilon.
+
     In the JSON, **bounds** has one entry for each epsilon: epsilon, n_poison,
     upper_bound, lower_bound, dual_gap, converged, clean_loss, poison_loss, attack_loss,
     attack_test_loss, attack_test_error, n_iter. **no_attack** has train_loss, test_loss
@@ -106,7 +131,7 @@ def certify(
         from ._run import run_certify
 
         options, encoding = _reading(
-            format, target, no_header, drop, max_size,
+            format, target, no_header, decimal_comma, drop, max_size,
             categorical, text_column, scale, text_weights,
         )  # fmt: skip
         run_certify(
@@ -121,8 +146,7 @@ def certify(
                 "seed": seed,
             },
             settings=Settings(tuple(epsilon), percentile, C, rho, tol, max_iter, seed),
-            json_file=json,
-            force=force,
+            outputs={"plot": plot, "json": json, "force": force},
         )
 
 
@@ -142,11 +166,12 @@ def filter_(
     ] = None,
     format: opt.Format = None,
     no_header: opt.NoHeader = False,
+    decimal_comma: opt.DecimalComma = False,
     drop: opt.Drop = None,
+    scale: opt.Scaling = "none",
     categorical: opt.Categorical = None,
     text_column: opt.TextColumn = None,
     text_weights: opt.TextWeights = "tfidf",
-    scale: opt.Scaling = "none",
     max_size: opt.MaxSize = 4.0,
     kind: Annotated[
         str,
@@ -174,6 +199,7 @@ def filter_(
         ),
     ] = None,
     keep_formulas: opt.KeepFormulas = False,
+    plot: opt.Plot = None,
     json: opt.Json = None,
     force: opt.Force = False,
     quiet: opt.Quiet = False,
@@ -184,6 +210,9 @@ def filter_(
     A row is kept if it lies within a sphere around the center of its class, and within
     a slab across the line between the centers. Rows may have any number of labels.
 
+    The picture shows the rows of two labels, sphere and slab in the plane through the
+    two centers; of more labels, the two that have most rows.
+
     The JSON has n_rows, n_kept, settings and, in **classes**, one entry for each label:
     label, n_rows, n_kept, n_rejected, rejected_by.
     """
@@ -191,7 +220,7 @@ def filter_(
         from ._run import run_filter
 
         options, encoding = _reading(
-            format, target, no_header, drop, max_size,
+            format, target, no_header, decimal_comma, drop, max_size,
             categorical, text_column, scale, text_weights,
         )  # fmt: skip
         run_filter(
@@ -204,6 +233,7 @@ def filter_(
             outputs={
                 "output": output,
                 "rejected": rejected,
+                "plot": plot,
                 "json": json,
                 "force": force,
                 "formulas": keep_formulas,
@@ -214,27 +244,16 @@ def filter_(
 @app.command()
 def attack(
     data: opt.DataFile = None,
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Where to write the poison rows, in the format that came in; - is "
-            "standard output.",
-            rich_help_panel=opt.OUTPUT,
-            show_default=False,
-        ),
-    ] = ...,
     target: opt.Target = None,
     positive: opt.Positive = None,
     format: opt.Format = None,
     no_header: opt.NoHeader = False,
+    decimal_comma: opt.DecimalComma = False,
     drop: opt.Drop = None,
+    scale: opt.Scaling = "none",
     categorical: opt.Categorical = None,
     text_column: opt.TextColumn = None,
     text_weights: opt.TextWeights = "tfidf",
-    scale: opt.Scaling = "none",
     max_size: opt.MaxSize = 4.0,
     epsilon: Annotated[
         float,
@@ -253,7 +272,20 @@ def attack(
     tol: opt.Tolerance = 1e-3,
     max_iter: opt.MaxIter = None,
     seed: opt.Seed = 0,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to write the poison rows, in the format that came in; - is "
+            "standard output.",
+            rich_help_panel=opt.OUTPUT,
+            show_default=False,
+        ),
+    ] = ...,
     keep_formulas: opt.KeepFormulas = False,
+    plot: opt.Plot = None,
     json: opt.Json = None,
     force: opt.Force = False,
     quiet: opt.Quiet = False,
@@ -268,6 +300,9 @@ def attack(
     Where one label stands against the rest, poison of the rest carries the most
     frequent label there.
 
+    The picture shows the clean rows and the poison, sphere and slab in the plane
+    through the two centers.
+
     The JSON has n_poison, rows (label, n_copies), upper_bound, lower_bound, converged,
     attack_loss, data and settings.
     """
@@ -277,7 +312,7 @@ def attack(
         from ._run import run_attack
 
         options, encoding = _reading(
-            format, target, no_header, drop, max_size,
+            format, target, no_header, decimal_comma, drop, max_size,
             categorical, text_column, scale, text_weights,
         )  # fmt: skip
         run_attack(
@@ -294,6 +329,7 @@ def attack(
             settings=Settings((epsilon,), percentile, C, rho, tol, max_iter, seed),
             outputs={
                 "output": output,
+                "plot": plot,
                 "json": json,
                 "force": force,
                 "formulas": keep_formulas,
@@ -311,8 +347,9 @@ def _session(quiet, debug, *outputs):
 
 
 def _reading(
-    format, target, no_header, drop, max_size, categorical, text, scale, weights
-):
+    format, target, no_header, decimal_comma, drop, max_size,
+    categorical, text, scale, weights,
+):  # fmt: skip
     """Return how to read files and how to turn columns into numbers."""
     from skpoison._io._encode import Encoding
     from skpoison._io._load import Options
@@ -322,6 +359,7 @@ def _reading(
         format=format,
         target=target,
         header=not no_header,
+        decimal_comma=decimal_comma,
         drop=tuple(drop or ()),
         words=categorical + text,
         max_size=max_size,

@@ -5,6 +5,8 @@ import numpy as np
 from ._errors import DataError
 
 NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
+COMMA = r"^\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*$"
+GROUPED = r"^\s*[-+]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?\s*$"
 # A column of words in which so many cells are numbers has slips, not categories.
 MOSTLY = 0.8
 FEW_CATEGORIES = 100
@@ -62,8 +64,9 @@ def numbers(name, column):
         cell = column[row].as_py()
         what = "no value" if cell is None else f"the value {cell}"
         raise DataError(
-            f"Column {name!r} has {what} in row {row + 1}; every cell must hold a "
-            "finite number."
+            f"Column {name!r} has {what} in data row {row + 1}; every cell must hold "
+            "a finite number. Fill such cells, leave their rows out, or leave out the "
+            "column (--drop)."
         )
     return values
 
@@ -108,12 +111,13 @@ def check_categories(name, column):
     import pyarrow.compute as pc
 
     strings = column.cast(pa.string()).fill_null("")
+    _check_commas(name, strings)
     numeric = pc.match_substring_regex(strings, NUMBER)
     if MOSTLY * len(column) <= pc.sum(numeric).as_py() < len(column):
         row = pc.index(numeric, False).as_py()
         raise DataError(
-            f"Column {name!r} holds numbers, but {strings[row].as_py()[:40]!r} in row "
-            f"{row + 1}. Mend or fill such cells, or take the column as categories "
+            f"Column {name!r} holds numbers, but {strings[row].as_py()[:40]!r} in data "
+            f"row {row + 1}. Mend or fill such cells, or take the column as categories "
             "(--categorical) or leave it out (--drop)."
         )
     distinct = pc.count_distinct(strings).as_py()
@@ -123,3 +127,41 @@ def check_categories(name, column):
             "rows: a name or a number of the row, or free text? Leave it out (--drop), "
             "or take its words as features (--text-column)."
         )
+
+
+def _check_commas(name, strings):
+    """Raise an error if words are numbers with commas or with groups of digits."""
+    import pyarrow.compute as pc
+
+    hints = {
+        COMMA: "say --decimal-comma if that is a decimal comma.",
+        GROUPED: "write them without separators of thousands.",
+    }
+    for pattern, hint in hints.items():
+        found = pc.match_substring_regex(strings, pattern)
+        if pc.sum(found).as_py() >= MOSTLY * len(strings):
+            cell = strings[pc.index(found, True).as_py()].as_py().strip()
+            raise DataError(f"Column {name!r} holds numbers such as {cell}; {hint}")
+
+
+def counts_rows(column):
+    """Tell whether a column numbers the rows: whole numbers, each one more.
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray
+        The column.
+
+    Returns
+    -------
+    counts : bool
+        Whether it does.
+    """
+    import pyarrow.types as types
+
+    n_rows = len(column)
+    if n_rows < 3 or not types.is_integer(column.type) or column.null_count:
+        return False
+    if column[n_rows - 1].as_py() - column[0].as_py() != n_rows - 1:
+        return False
+    return bool(np.all(np.diff(column.to_numpy()) == 1))

@@ -3,20 +3,23 @@
 from ._errors import DataError
 
 BLOCK_BYTES = 1 << 22  # Also the longest line that is read.
+NOT_UTF8 = "it is not UTF-8 text; save it as UTF-8."
 DELIMITERS = ("\t", ";", "|")
 
 
-def delimiter(source):
+def delimiter(source, decimal_comma=False):
     """Return what separates the cells: the one that the first line has most of."""
     if source.format == "tsv":
         return "\t"
     first = source.head.split(b"\n", 1)[0].decode("utf-8", "replace")
+    if decimal_comma:
+        return max([";", *DELIMITERS], key=first.count)
     if "," in first:
         return ","
     return max([",", *DELIMITERS], key=first.count)
 
 
-def read_csv(source, *, header=True, words=(), as_text=False):
+def read_csv(source, *, header=True, decimal_comma=False, words=(), as_text=False):
     """Read delimited text into a table.
 
     Parameters
@@ -26,6 +29,8 @@ def read_csv(source, *, header=True, words=(), as_text=False):
     header : bool, default=True
         Whether the first line holds the columns' names; otherwise they are called
         ``1``, ``2`` and so on.
+    decimal_comma : bool, default=False
+        Whether numbers are written as ``3,14``.
     words : tuple of str, default=()
         Columns whose cells are kept as they are written, whatever they look like.
     as_text : bool, default=False
@@ -38,36 +43,44 @@ def read_csv(source, *, header=True, words=(), as_text=False):
     """
     import pyarrow as pa
 
-    names = _names(source, header)
-    words = names if as_text else words
+    cell_end = delimiter(source, decimal_comma)
+    names = _names(source, header, cell_end)
+    point = "," if decimal_comma else "."
+    options = _options(names, header, cell_end, point, names if as_text else words)
     try:
-        return _read(source, names, header, words, use_threads=True)
+        return _read(source, *options)
     except pa.ArrowInvalid:
         pass
     try:
         # A single thread counts the lines, and so can say which one is wrong.
-        return _read(source, names, header, words, use_threads=False)
+        options[0].use_threads = False
+        return _read(source, *options)
     except pa.ArrowInvalid as error:
         raise DataError(f"{source.label} cannot be parsed: {_reason(error)}") from error
 
 
-def _read(source, names, header, words, use_threads):
+def _options(names, header, delimiter, point, words):
     import pyarrow as pa
     from pyarrow import csv
 
-    types = dict.fromkeys(words, pa.string())
+    return (
+        csv.ReadOptions(
+            block_size=BLOCK_BYTES, column_names=names, skip_rows=int(header)
+        ),
+        csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        csv.ConvertOptions(
+            column_types=dict.fromkeys(words, pa.string()),
+            strings_can_be_null=False,
+            decimal_point=point,
+        ),
+    )
+
+
+def _read(source, *options):
+    from pyarrow import csv
+
     with _arrow_file(source) as file:
-        return csv.read_csv(
-            file,
-            csv.ReadOptions(
-                block_size=BLOCK_BYTES,
-                use_threads=use_threads,
-                column_names=names,
-                skip_rows=1 if header else 0,
-            ),
-            csv.ParseOptions(delimiter=delimiter(source), newlines_in_values=True),
-            csv.ConvertOptions(column_types=types, strings_can_be_null=False),
-        )
+        return csv.read_csv(file, *options)
 
 
 def _arrow_file(source):
@@ -76,14 +89,14 @@ def _arrow_file(source):
     return pa.OSFile(source.path) if source.path else source.open()
 
 
-def _names(source, header):
+def _names(source, header, delimiter):
     """Return the columns' names, from the first line."""
     import csv
 
     limit = csv.field_size_limit(BLOCK_BYTES)
     try:
         line = _first_line(source)
-        cells = next(csv.reader([line], delimiter=delimiter(source), strict=True), [])
+        cells = next(csv.reader([line], delimiter=delimiter, strict=True), [])
     except csv.Error as error:
         raise DataError(f"{source.label} cannot be parsed: {error}.") from error
     finally:
@@ -107,9 +120,7 @@ def _first_line(source):
     try:
         return line.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{source.label} is not UTF-8 text; save it as UTF-8."
-        ) from error
+        raise DataError(f"{source.label} cannot be parsed: {NOT_UTF8}") from error
 
 
 def _check_names(source, cells):
@@ -132,7 +143,7 @@ def _check_names(source, cells):
 
 def _is_number(cell):
     try:
-        float(cell)
+        float(cell.replace(",", "."))
     except ValueError:
         return False
     return True
@@ -140,6 +151,8 @@ def _is_number(cell):
 
 def _reason(error):
     text = str(error).removeprefix("CSV parse error: ")
+    if "invalid UTF8" in text:
+        return NOT_UTF8
     if "straddling" in text:
         return f"it has a line longer than {BLOCK_BYTES >> 20} MB."
     return text.removesuffix(".") + "."

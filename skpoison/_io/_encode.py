@@ -11,6 +11,7 @@ from ._scale import Scale
 
 # Sparse rows are cheaper than dense ones below about this share of non-zeros.
 SPARSE_DENSITY = 0.25
+BLOCK_ROWS = 2048
 
 
 @dataclass(frozen=True)
@@ -146,9 +147,16 @@ class Numbers:
     def _matrix(self, data, rows):
         columns = [data.column(name) for name in self.names]
         single = all(str(column.type) in ("float", "halffloat") for column in columns)
+        columns = [
+            numbers(name, column)
+            for name, column in zip(self.names, columns, strict=True)
+        ]
         X = np.empty((len(rows), len(columns)), np.float32 if single else np.float64)
-        for j, (name, column) in enumerate(zip(self.names, columns, strict=True)):
-            X[:, j] = numbers(name, column)[rows]
+        # In blocks that stay in the processor's cache, since columns become rows.
+        for start in range(0, len(rows), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            for j, column in enumerate(columns):
+                X[block, j] = column[rows[block]]
         return X
 
 
@@ -250,6 +258,16 @@ def _role(name, column, encoding):
         return "categorical"
     if pa.types.is_null(column.type):
         raise DataError(f"Column {name!r} is empty; leave it out with --drop.")
+    if pa.types.is_temporal(column.type):
+        raise DataError(
+            f"Column {name!r} holds dates or times; leave it out with --drop, or put "
+            "numbers in their place, such as days."
+        )
+    if pa.types.is_binary(column.type):
+        raise DataError(
+            f"Column {name!r} holds bytes that are not UTF-8 text; save the file as "
+            "UTF-8, or leave the column out with --drop."
+        )
     raise DataError(
         f"Column {name!r} holds {column.type}, which is neither numbers nor words; "
         "leave it out with --drop."

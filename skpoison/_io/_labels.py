@@ -6,6 +6,9 @@ import numpy as np
 
 from ._errors import DataError, quoted
 
+# More classes than that make one doubt that they are classes.
+MANY = 50
+
 
 def label_text(value):
     """Return a label as a person would write it: ``1`` for ``1.0``, too.
@@ -74,9 +77,14 @@ class Labels(NamedTuple):
         return cls(name, values.tolist(), codes)
 
     @property
+    def value_texts(self):
+        """The distinct labels, as strings."""
+        return [label_text(value) for value in self.values]
+
+    @property
     def texts(self):
         """The label of each row, as a string."""
-        return np.array([label_text(value) for value in self.values])[self.codes]
+        return np.array(self.value_texts)[self.codes]
 
     def binary(self, positive=None):
         """Turn the labels into two classes.
@@ -95,10 +103,13 @@ class Labels(NamedTuple):
         self.check_classes()
         code = len(self.values) - 1 if positive is None else self._find(positive)
         if positive is None and len(self.values) > 2:
+            doubt = ""
+            if len(self.values) > MANY:
+                doubt = " (Is it a quantity? Another column may be the target.)"
             raise DataError(
                 f"The target {self.name!r} has {len(self.values)} classes "
                 f"({self._listed()}); choose one with --positive, to be told apart "
-                "from the rest."
+                f"from the rest.{doubt}"
             )
         counts = np.bincount(self.codes, minlength=len(self.values))
         counts[code] = -1
@@ -121,12 +132,12 @@ class Labels(NamedTuple):
             if wanted in (label_text(value), str(value)):
                 return code
         raise DataError(
-            f"The target {self.name!r} has no label {wanted!r}; it has "
+            f"The target {self.name!r} has no label {wanted!r}; its labels are "
             f"{self._listed()}."
         )
 
     def _listed(self):
-        return quoted(label_text(value) for value in self.values)
+        return quoted(self.value_texts)
 
     def take(self, rows):
         """Return the labels of some rows, with the same distinct values."""
@@ -134,7 +145,7 @@ class Labels(NamedTuple):
 
     def matched(self, test):
         """Return the labels of test rows, coded by the values of these."""
-        texts = [label_text(value) for value in self.values]
+        texts = self.value_texts
         positions = np.array(
             [
                 texts.index(text) if text in texts else -1

@@ -18,6 +18,8 @@ class Options:
         The column (or array) of labels.
     header : bool, default=True
         Whether delimited text begins with the columns' names.
+    decimal_comma : bool, default=False
+        Whether its numbers are written as ``3,14``.
     drop : tuple of str, default=()
         Columns to leave out.
     words : tuple of str, default=()
@@ -29,6 +31,7 @@ class Options:
     format: str | None = None
     target: str | None = None
     header: bool = True
+    decimal_comma: bool = False
     drop: tuple = ()
     words: tuple = ()
     max_size: float = 4.0

@@ -113,14 +113,19 @@ class Output:
         numbers = getattr(self._data, "numbers", ())
         if not self._formulas:
             table, self.n_escaped = escape_formulas(table, numbers)
+        comma = getattr(self._data, "decimal_comma", False)
+        if comma:
+            table = with_decimal_comma(table)
         header = getattr(self._data, "header", True)
-        write_csv(table, file, self._delimiter(), header, numbers)
+        write_csv(table, file, self._delimiter(comma), header, numbers)
 
-    def _delimiter(self):
+    def _delimiter(self, comma):
         origin = self._data.origin
         if self.format == "tsv":
             return "\t"
-        return delimiter(origin) if origin and origin.format == "csv" else ","
+        if origin and origin.format == "csv":
+            return delimiter(origin, comma)
+        return ";" if comma else ","
 
 
 def _pack(file, compression):
@@ -177,6 +182,30 @@ def write_csv(table, file, delimiter, header=True, numbers=()):
         quoting_style="needed" if _needs_quotes(table, delimiter, numbers) else "none",
     )
     pyarrow.csv.write_csv(table, file, options)
+
+
+def with_decimal_comma(table):
+    """Write numbers that are not whole as text, with a comma.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The cells.
+
+    Returns
+    -------
+    table : pyarrow.Table
+        The cells, floats as strings.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for i, field in enumerate(table.schema):
+        if pa.types.is_floating(field.type):
+            strings = table.column(i).cast(pa.string())
+            column = pc.replace_substring(strings, ".", ",")
+            table = table.set_column(i, field.name, column)
+    return table
 
 
 def _needs_quotes(table, delimiter, numbers):

@@ -1,7 +1,10 @@
 """Tables with named columns: delimited text and Parquet."""
 
+import re
+
 import numpy as np
 
+from ._columns import NUMBER, counts_rows, is_number, is_text
 from ._errors import DataError, quoted
 from ._labels import Labels
 
@@ -30,7 +33,12 @@ def read_table(source, options):
     else:
         from ._csv import read_csv
 
-        table = read_csv(source, header=options.header, words=options.words)
+        table = read_csv(
+            source,
+            header=options.header,
+            decimal_comma=options.decimal_comma,
+            words=options.words,
+        )
     if table.num_rows == 0:
         raise DataError(f"{source.label} has no rows.")
     return table
@@ -63,6 +71,7 @@ class TableData:
     def __init__(self, source, table, options):
         self.source, self.table = source.label, table
         self.origin, self.header = source, options.header
+        self.decimal_comma = options.decimal_comma
         self._check_known("drop", options.drop)
         self.target = target = self._find_target(options.target)
         self.labels = _labels_of_column(target, table.column(target))
@@ -77,17 +86,18 @@ class TableData:
     @property
     def words(self):
         """Columns of text, which other files must keep as they are written too."""
-        from ._columns import is_text
-
         return [name for name in self.columns if is_text(self.column(name).type)]
 
     @property
     def numbers(self):
         """All columns of numbers."""
-        from ._columns import is_number
-
         fields = self.table.schema
         return {field.name for field in fields if is_number(field.type)}
+
+    @property
+    def row_numbers(self):
+        """Columns that number the rows."""
+        return [name for name in self.columns if counts_rows(self.column(name))]
 
     def column(self, name):
         """Return a column, or say that it is missing."""
@@ -131,7 +141,12 @@ class TableData:
             return self.table
         from ._csv import read_csv
 
-        return read_csv(self.origin, header=self.header, as_text=True)
+        return read_csv(
+            self.origin,
+            header=self.header,
+            decimal_comma=self.decimal_comma,
+            as_text=True,
+        )
 
     def _find_target(self, wanted):
         names = self.table.column_names
@@ -142,9 +157,15 @@ class TableData:
         if len(found) != 1:
             raise DataError(
                 f"Which column of {self.source} holds the labels? Say so with "
-                f"--target; the columns are {quoted(names)}."
+                f"--target; the columns are {quoted(names)}{self._doubt(names)}."
             )
         return found[0]
+
+    def _doubt(self, names):
+        """Ask whether names that are numbers are a row."""
+        if self.header and any(re.match(NUMBER, name) for name in names):
+            return " (if that is a row of data, say --no-header)"
+        return ""
 
     def _check_known(self, kind, wanted):
         names = self.table.column_names

@@ -25,7 +25,7 @@ def check_free(path, force):
         raise DataError(f"{str(path)!r} is a folder, not a file.")
     if not path.absolute().parent.is_dir():
         raise DataError(f"There is no folder {str(path.parent)!r} to write to.")
-    if os.path.lexists(path) and not force:
+    if os.path.lexists(path) and not force and not _is_device(path):
         raise DataError(f"{str(path)!r} exists already; --force replaces it.")
 
 
@@ -43,10 +43,15 @@ def whole_file(path, force=False):
     Yields
     ------
     file : file object
-        What to write to; if an error comes up, nothing is left of it.
+        What to write to; if an error comes up, nothing is left of it. Pipes and
+        devices are not replaced but written to.
     """
     check_free(path, force)
     path = Path(path)
+    if _is_device(path):
+        with path.open("wb") as file:
+            yield file
+        return
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -56,6 +61,11 @@ def whole_file(path, force=False):
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
+
+
+def _is_device(path):
+    """Tell whether a path is a pipe or a device, which is written to as it is."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _move(name, path, force):

@@ -1,0 +1,216 @@
+"""Pictures of what the commands found out, drawn without a screen."""
+
+import contextlib
+import io
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+from skpoison._io import DataError
+from skpoison._io._write import whole_file
+
+from ._session import plain
+
+SIZES = {"curve": (6.4, 4.0), "plane": (6.0, 5.4)}
+DPI = 150
+# Without the time of day, so that the same numbers give the same file.
+METADATA = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+SETTINGS = {"svg.hashsalt": "skpoison"}
+LONGEST, LONGEST_PATH = 40, 64
+
+
+def check_matplotlib():
+    """Raise an error if matplotlib is missing; keep it from looking for a screen."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+
+
+@contextlib.contextmanager
+def picture(path, force, shape, title):
+    """Make axes to draw on, and write the picture when that is done.
+
+    Parameters
+    ----------
+    path : str
+        Where to write; its suffix tells the format.
+    force : bool
+        Whether an existing file may be replaced.
+    shape : {"curve", "plane"}
+        What will be drawn.
+    title : str
+        What stands above it.
+
+    Yields
+    ------
+    ax : matplotlib Axes
+        Axes of a new figure.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=SIZES[shape], layout="constrained")
+    ax = figure.subplots()
+    yield ax
+    legend = ax.get_legend()
+    _tidy(legend)
+    if shape == "plane":  # Its legend already stands above the picture.
+        legend.set_title(plain(title), prop={"size": "small"})
+        legend.get_title().set_parse_math(False)
+    else:
+        ax.set_title(plain(title), fontsize="small", parse_math=False)
+    kind = Path(path).suffix.lower().removeprefix(".")
+    drawn = io.BytesIO()
+    with matplotlib.rc_context(SETTINGS):
+        # Tight, since the layout leaves too little room beside axes of equal scales.
+        figure.savefig(
+            drawn, format=kind, dpi=DPI, metadata=METADATA[kind], bbox_inches="tight"
+        )
+    with whole_file(path, force) as file:
+        file.write(drawn.getbuffer())
+
+
+def _tidy(legend):
+    """Show labels as they are, formulas and all, but short and harmless."""
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+        label = plain(text.get_text())
+        name, comma, group = label.rpartition(", ")
+        if len(name) > LONGEST:
+            label = name[: LONGEST - 1] + "…" + comma + group
+        text.set_text(label)
+
+
+def draw_bounds(path, force, certificate, sample, settings):
+    """Draw the bounds over the shares of poison.
+
+    Parameters
+    ----------
+    path : str
+        Where to write.
+    force : bool
+        Whether an existing file may be replaced.
+    certificate : Certificate
+        What :func:`skpoison._cli._certify.certify` found.
+    sample : Sample
+        The rows.
+    settings : Settings
+        What was certified.
+    """
+    from skpoison.inspection import BoundDisplay
+
+    curve, test = certificate.curve, (sample.X_test, sample.signs_test)
+    title = f"{_end(sample.source)}: {settings.describe()}"
+    with picture(path, force, "curve", title) as ax:
+        display = BoundDisplay.from_curve(
+            curve, X_test=test[0], y_test=test[1], ax=_scratch()
+        )
+        display.filtered_loss = certificate.filtered_loss
+        display.unfiltered_loss = certificate.unfiltered_loss
+        display.plot(ax)
+
+
+def draw_attack(path, force, bound, sample, settings):
+    """Draw clean rows and the attack in the plane through the centers.
+
+    Parameters
+    ----------
+    path : str
+        Where to write.
+    force : bool
+        Whether an existing file may be replaced.
+    bound : CertifiedBound
+        Knows the filter and the attack.
+    sample : Sample
+        The clean rows.
+    settings : Settings
+        What was attacked.
+    """
+    attack = bound.attack_
+    title = (
+        f"{_end(sample.source)}: {attack.n_copies.sum():,} poison rows, copies of "
+        f"{len(attack.n_copies)}; {settings.describe()}"
+    )
+    X, y = _stacked(sample.X, attack.X), np.append(sample.signs, attack.y)
+    poison = np.arange(len(y)) >= len(sample.signs)
+    names = list(sample.classes.names)
+    _draw(path, force, bound.filter_, X, y, title, names=names, poison=poison)
+
+
+def _stacked(X, points):
+    if sparse.issparse(X):
+        return sparse.vstack([sparse.csr_array(X), points], format="csr")
+    return np.vstack([X, points])
+
+
+def draw_filter(path, force, rows, X, judgement, settings, names):
+    """Draw rows as they were judged.
+
+    Parameters
+    ----------
+    path : str
+        Where to write.
+    force : bool
+        Whether an existing file may be replaced.
+    rows : TableData or ArrayData
+        The rows that were judged.
+    X : {ndarray, csr_array} of shape (n_rows, n_features)
+        The same rows, encoded.
+    judgement : Judgement
+        Knows the filter.
+    settings : dict
+        ``percentile`` and others.
+    names : list of str
+        The two labels to draw.
+    """
+    title = f"{_end(rows.source)}: percentile {settings['percentile']:g}"
+    y = rows.labels.texts
+    _draw(path, force, judgement.filter, X, y, title, codes=names, names=names)
+
+
+def _draw(path, force, filter_, X, y, title, *, codes=None, names, poison=None):
+    """Draw rows of two of the filter's classes, which are called by other names."""
+    from skpoison.inspection import FilterDisplay
+
+    with picture(path, force, "plane", title) as ax:
+        display = FilterDisplay.from_estimator(
+            filter_, X, y, classes=codes, poison_mask=poison, ax=_scratch()
+        )
+        display.classes = names
+        display.plot(ax)
+
+
+def two_largest(labels):
+    """Return the two labels that have most rows, in their order.
+
+    Parameters
+    ----------
+    labels : Labels
+        The labels of all rows.
+
+    Returns
+    -------
+    names : list of str
+        Two labels.
+    """
+    counts = np.bincount(labels.codes, minlength=len(labels.values))
+    if np.count_nonzero(counts) < 2:
+        raise DataError(
+            "A picture needs rows of two labels; do without --plot, or look at the "
+            "target."
+        )
+    texts = labels.value_texts
+    return [texts[code] for code in sorted(np.argsort(-counts, kind="stable")[:2])]
+
+
+def _end(source):
+    """Return what a title says of a path: its end, if it is long."""
+    return source if len(source) <= LONGEST_PATH else "…" + source[1 - LONGEST_PATH :]
+
+
+def _scratch():
+    """Return axes to throw away: a display that has been changed is drawn again."""
+    from matplotlib.figure import Figure
+
+    return Figure().subplots()

@@ -1,0 +1,271 @@
+"""What a person who stumbles over the command line is told, and the way on."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_blobs
+from typer.testing import CliRunner
+
+from skpoison import SlabFilter, SphereFilter
+from skpoison._cli.app import app
+
+N_ROWS = 60
+
+
+def invoke(*arguments, code=0, **settings):
+    result = CliRunner().invoke(app, list(map(str, arguments)), **settings)
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result
+
+
+def fail(*arguments, **settings):
+    result = invoke(*arguments, code=1, **settings)
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def rows():
+    X, y = make_blobs(N_ROWS, centers=[[-1, 0], [1, 0]], random_state=0)
+    return np.round(X, 3), y
+
+
+def german(number):
+    return f"{number:.3f}".replace(".", ",")
+
+
+def written(path, header, lines):
+    path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def csv(tmp_path):
+    lines = [f"{a},{b},{k}" for (a, b), k in zip(*rows(), strict=True)]
+    return written(tmp_path / "rows.csv", "a,b,y", lines)
+
+
+@pytest.fixture
+def german_csv(tmp_path):
+    lines = [
+        f"{german(a)};{german(b)};{'ja' if k else 'nein'}"
+        for (a, b), k in zip(*rows(), strict=True)
+    ]
+    return written(tmp_path / "zeilen.csv", "größe;gewicht;kauf", lines)
+
+
+def test_decimal_commas_are_asked_for_and_read(german_csv, csv):
+    assert "--decimal-comma" in fail("certify", german_csv, "--target", "kauf")
+    options = ["--json", "-", "-e", 0.1]
+    found = invoke(
+        "certify", german_csv, "--target", "kauf", "--decimal-comma", *options
+    )
+    same = invoke("certify", csv, "--positive", 1, *options)
+    found, same = (json.loads(result.stdout) for result in (found, same))
+    # "ja" comes before "nein".
+    assert found["data"]["positive"] == "nein"
+    again = invoke("certify", csv, "--positive", 0, *options)
+    assert found["bounds"] == json.loads(again.stdout)["bounds"]
+    assert found["data"]["n_features"] == same["data"]["n_features"] == 2
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_rows_with_decimal_commas_come_out_with_them(german_csv, tmp_path, suffix):
+    if suffix == "tsv":
+        text = german_csv.read_text().replace(";", "\t")
+        german_csv = german_csv.with_suffix(".tsv")
+        german_csv.write_text(text)
+    kept, out = tmp_path / "kept.csv", tmp_path / "out.csv"
+    options = ["--target", "kauf", "--decimal-comma"]
+    invoke("filter", german_csv, *options, "-o", kept, "-r", out)
+    X, y = rows()
+    both = (SphereFilter(70.0) & SlabFilter(70.0)).fit(X, y)
+    lines = german_csv.read_text().replace("\t", ";").splitlines()
+    mask = both.inlier_mask_
+    assert kept.read_text().splitlines() == [lines[0], *np.array(lines[1:])[mask]]
+    header, *rejected = out.read_text().splitlines()
+    assert header.split(";")[-3:] == [
+        "skpoison_row",
+        "skpoison_score",
+        "skpoison_reason",
+    ]
+    scores = [float(line.split(";")[4].replace(",", ".")) for line in rejected]
+    assert scores == pytest.approx(both.scores_[~mask])
+
+
+def test_poison_with_decimal_commas_can_be_read_again(german_csv, tmp_path):
+    out = tmp_path / "gift.csv"
+    options = ["--target", "kauf", "--decimal-comma"]
+    invoke("attack", german_csv, *options, "-e", 0.2, "-o", out)
+    assert re.fullmatch(r"-?\d,\d+;-?\d,\d+;(ja|nein)", out.read_text().splitlines()[1])
+    result = invoke("filter", out, *options, "--trusted", german_csv, "--json", "-")
+    numbers = json.loads(result.stdout)
+    assert numbers["n_kept"] == numbers["n_rows"] > 0
+
+
+def test_decimal_commas_without_header(german_csv):
+    lines = german_csv.read_text().splitlines()[1:]
+    german_csv.write_text("\n".join(lines))
+    options = ["--no-header", "--target", "3", "--decimal-comma", "--json", "-"]
+    assert json.loads(invoke("filter", german_csv, *options).stdout)["n_rows"] == N_ROWS
+    german_csv.write_text("1,5;2,5;3\n" * 4)
+    assert "--no-header" in fail(
+        "filter", german_csv, "--decimal-comma", "--target", "3"
+    )
+
+
+@pytest.mark.parametrize("cell", ["1.{:03d},5", "1,{:03d}.5", "1'{:03d}.5", "7 {:03d}"])
+def test_separators_of_thousands_are_named(tmp_path, cell):
+    lines = [f"{cell.format(i)};{i % 2}" for i in range(9)]
+    path = written(tmp_path / "rows.csv", "a;y", lines)
+    assert f"such as {cell.format(0)}; write them without" in fail("filter", path)
+
+
+def test_words_with_commas_are_categories_all_the_same(tmp_path):
+    lines = [f"{i % 4};{('1,5', 'Ulm, 2')[i % 3 > 0]};{i % 2}" for i in range(30)]
+    path = written(tmp_path / "rows.csv", "a;ort;y", lines)
+    assert invoke("filter", path).exit_code == 0
+
+
+def test_other_encodings_are_named(tmp_path):
+    path = tmp_path / "rows.csv"
+    lines = [f"{i},{('Köln', 'Ulm')[i % 2]},{i % 2}" for i in (1, 4, 2, 8)]
+    path.write_bytes("\n".join(["a,ort,y", *lines]).encode("latin-1"))
+    assert "save the file as UTF-8" in fail("filter", path)
+    assert "it is not UTF-8 text" in fail(
+        "filter", path, "--quiet", "--drop", "ort", "-o", "-"
+    )
+
+
+def test_columns_that_number_the_rows_are_pointed_out(tmp_path, csv):
+    lines = csv.read_text().splitlines()[1:]
+    numbered = [f"{i},{line}" for i, line in enumerate(lines, start=1000)]
+    path = written(tmp_path / "numbered.csv", "my id,a,b,y", numbered)
+    warning = "column 'my id' numbers the rows"
+    for command in ("certify", "filter"):
+        result = invoke(command, path, "--scale", "standard")
+        assert warning in result.stderr
+        assert "--drop 'my id'" in result.stderr
+    assert invoke("filter", path, "--drop", "my id").stderr == ""
+    # Whole numbers that do not rise one by one are features.
+    path = written(tmp_path / "other.csv", "my id,a,b,y", [*numbered[1:], numbered[0]])
+    assert "my id" not in invoke("filter", path, "--scale", "standard").stderr
+
+
+def test_header_that_looks_like_a_row_is_doubted(tmp_path):
+    path = tmp_path / "bare.csv"
+    path.write_text("1.5,2,yes\n2.5,1,no\n")
+    assert "--no-header" in fail("filter", path)
+    assert "--no-header" not in fail("filter", path, "--no-header")
+
+
+def test_targets_that_look_like_quantities_are_doubted(tmp_path):
+    path = written(tmp_path / "r.csv", "a,y", [f"{i * i},{i / 7}" for i in range(80)])
+    assert "Is it a quantity?" in fail("certify", path)
+    path = written(tmp_path / "r.csv", "a,y", [f"{i * i},{i % 3}" for i in range(80)])
+    assert "quantity" not in fail("certify", path)
+
+
+def test_missing_cells_come_with_a_way_out(tmp_path):
+    path = written(tmp_path / "r.csv", "a,b,y", ["1,2,0", "2,,1", "4,5,0", "1,2,1"])
+    message = fail("certify", path)
+    assert "'b' has no value in data row 2" in message
+    assert "--drop" in message
+
+
+def test_several_epsilons_in_one_option(csv):
+    result = invoke("certify", csv, "-e", "0.1, 0.2", "-e", "0.05", "--json", "-")
+    numbers = json.loads(result.stdout)
+    assert [row["epsilon"] for row in numbers["bounds"]] == [0.1, 0.2, 0.05]
+    assert numbers["settings"]["epsilons"] == [0.1, 0.2, 0.05]
+
+
+@pytest.mark.parametrize("text", ["10%", "", "0.1,", "0.1;0.2", "a"])
+def test_epsilons_that_are_no_numbers_are_quoted(csv, text):
+    result = invoke("certify", csv, "-e", text, code=2, env={"COLUMNS": "200"})
+    cell = text.split(",")[-1]
+    assert f"{cell!r} is not a number" in result.stderr
+    assert "0.05,0.1" in result.stderr
+
+
+def test_file_in_the_place_of_a_command(csv):
+    result = invoke(csv, code=2, env={"COLUMNS": "300"})
+    assert f"skpoison certify {csv}" in result.stderr
+    result = invoke("cretify", code=2)
+    assert "is a file" not in result.stderr
+
+
+def test_help_has_the_same_order_everywhere():
+    for command in ("certify", "filter", "attack"):
+        text = invoke(command, "--help", env={"COLUMNS": "100"}).stdout
+        panels = re.findall(r"─ ([A-Z][a-z ]+) ─", text)
+        wanted = ["Arguments", "Options", "Data", "Defense and learner", "Output"]
+        assert panels == wanted, command
+        assert text.index("--plot") > text.index("─ Output ─")
+
+
+def test_filter_says_how_much_is_kept(csv):
+    result = invoke("filter", csv, "--percentile", 90)
+    X, y = rows()
+    kept = (SphereFilter(90.0) & SlabFilter(90.0)).fit(X, y).inlier_mask_.mean()
+    assert f"{100 * kept:.1f} % of the rows are kept" in result.stdout
+
+
+def test_devices_and_pipes_are_written_to_and_never_replaced(csv, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE)
+    invoke("filter", csv, "-o", pipe, "--json", "/dev/null", "--force")
+    out, _ = read.communicate(timeout=60)
+    assert out.startswith(b"a,b,y\n")
+    assert pipe.is_fifo()
+    assert not os.path.isfile("/dev/null")
+
+
+def test_reader_that_has_had_enough_is_no_error(csv):
+    command = [sys.executable, "-m", "skpoison", "filter", csv, "-q", "-o", "-"]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, timeout=60)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_interrupt_while_the_program_loads_is_said_too(monkeypatch, capsys):
+    import builtins
+
+    from skpoison.cli import main
+
+    real = builtins.__import__
+
+    def interrupt(name, *args, **kwargs):
+        if name == "rich":
+            raise KeyboardInterrupt
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", interrupt)
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
+def test_blocks_of_rows_are_put_together_rightly(tmp_path, monkeypatch):
+    from skpoison._io import load
+    from skpoison._io._encode import Encoding
+
+    monkeypatch.setattr("skpoison._io._encode.BLOCK_ROWS", 7)
+    X, y = rows()
+    text = io.StringIO()
+    np.savetxt(text, np.column_stack([X, y]), delimiter=",", fmt="%.3f")
+    path = written(tmp_path / "r.csv", "a,b,y", text.getvalue().splitlines())
+    data, chosen = load(path), np.arange(0, N_ROWS, 3)
+    matrix = data.encoder(chosen, Encoding()).transform(data, chosen)
+    np.testing.assert_array_equal(matrix, X[chosen])
