@@ -156,7 +156,7 @@ def bench_attack(n_tries=60):
     print(f"All {len(results)} targets:")
     report(results)
     fooled = [result for result in results if result["none"][0]]
-    print(f"The {len(fooled)} targets of them that are taken for the wanted class without a defense:")
+    print(f"The {len(fooled)} of them that succeed without a defense:")
     report(fooled)
 
 

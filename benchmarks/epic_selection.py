@@ -1,6 +1,5 @@
 """Medoids against the reference: the same picks, faster, in less memory."""
 
-import resource
 import statistics
 import subprocess
 import sys
@@ -148,10 +147,10 @@ def bench_scaling(backend="numba", sizes=(3000, 10000, 30000, 100000)):
 
 
 _MEASURE = """
-import resource, sys, time
+import sys, time
 import numpy as np
 sys.path.insert(0, "benchmarks")
-from epic_selection import resident
+from epic_selection import memory
 from skpoison.coreset import facility_location
 rng = np.random.default_rng(0)
 X = np.empty(({rows}, 10), dtype=np.float32)
@@ -162,17 +161,18 @@ for part in np.array_split(X, 20):
     part /= part.sum(axis=1, keepdims=True)
     part[:, 0] -= 1
 facility_location(X[:300], 60, backend="{backend}")
-before = resident()
+before = memory("VmRSS")
 wall, cpu = time.perf_counter(), time.process_time()
 facility_location(X, {rows} // 5, backend="{backend}")
 cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+peak = memory("VmHWM")
 print(f"n = {rows:7}: processor {{cpu:7.2f}} s, wall clock {{wall:7.2f}} s, "
       f"at most {{(peak - before) / 1e6:6.0f}} MB more", flush=True)
 """
 
 
-def resident():
-    """Bytes of memory that this process holds now."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+def memory(field):
+    """Bytes that this process holds now (VmRSS) or has held at most (VmHWM)."""
+    with open("/proc/self/status") as file:
+        line = next(line for line in file if line.startswith(field))
+    return 1024 * int(line.split()[1])

@@ -80,7 +80,7 @@ def facility_location(
         What computes. Results are identical. ``"auto"`` takes numba where it is
         installed and a class has many rows. numpy stores the dissimilarities of a
         class, four bytes a pair, up to 16,384 rows, and is slow for more; numba stores
-        at most about 130 MB.
+        at most about 50 MB.
 
     Returns
     -------

@@ -19,7 +19,7 @@ C0, C1, C2, C3, C4, C5 = SERIES.tolist()
 NEAR = 1 / STEPS
 RUN_ROWS = 512
 # Entries of the lists, at eight bytes; from here on lists take the place of distances.
-LISTED = 3 * 2**22
+LISTED = 2**22
 SAMPLED = 64
 # Below any gain, even after all that may be taken from it.
 PICKED = -(2**62)
