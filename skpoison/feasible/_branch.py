@@ -124,7 +124,7 @@ class _Tree:
         minimum = minimize_dual(core, start)
         self.n_nodes += 1
         self.n_evals += minimum.n_evals
-        bound = minimum.best.value + minimum.rounding + self.constant
+        bound = _least_bound(core, minimum) + self.constant
         if bound <= self.value:
             return
         self._look(core, minimum)
@@ -147,17 +147,47 @@ class _Tree:
                 self.z, self.value = found, value
 
 
+def _least_bound(core, minimum):
+    """The dual's minimum, or its value without multipliers where that is less."""
+    plain, _, sums = core.cut(core.curvature, 0.0)
+    plain += core.rounding(core.curvature, 0.0, sums)
+    return min(minimum.best.value + minimum.rounding, plain)
+
+
 def _fractional(core, minimum):
-    """Find the whole feature whose mean is farthest from a whole number."""
+    """Find where to split: the whole feature whose mean is farthest from whole.
+
+    Where all means are whole numbers but a better row is not excluded (the dual's
+    minimum may lie at infinity), the feature that loses least by a step.
+    """
     z, found, farthest = mean_row(core, minimum), (None, None), 1e-7
-    for part in core.parts:
-        if isinstance(part, Features) and part.whole and len(part.index):
-            x = z[part.place] + part.center
-            distance = np.abs(x - np.rint(x))
-            place = int(distance.argmax())
-            if distance[place] > farthest:
-                found, farthest = (part.index[place], x[place]), distance[place]
+    for part in _whole_features(core):
+        x = z[part.place] + part.center
+        distance = np.abs(x - np.rint(x))
+        place = int(distance.argmax())
+        if distance[place] > farthest:
+            found, farthest = (part.index[place], x[place]), distance[place]
+    return _cheapest_step(core, minimum.best) if found[0] is None else found
+
+
+def _cheapest_step(core, best):
+    z, found, least = core.row(best.lam, best.nu), (None, None), np.inf
+    for part in _whole_features(core):
+        losses = part.losses(z[part.place], best.lam, best.nu)
+        place = int(losses.argmin())
+        if losses[place] < least:
+            x = z[part.place][place] + part.center[place]
+            step = 0.5 if x + 0.5 < part.upper[place] else -0.5
+            found, least = (part.index[place], np.rint(x) + step), losses[place]
     return found
+
+
+def _whole_features(core):
+    return [
+        part
+        for part in core.parts
+        if isinstance(part, Features) and part.whole and len(part.index)
+    ]
 
 
 def _cut(core, feature, end, limit):

@@ -92,7 +92,7 @@ class Domain:
         kinds = _kinds(self.kind, names)
         lower = _bound("lower", self.lower, names, -np.inf)
         upper = _bound("upper", self.upper, names, np.inf)
-        groups = _groups(self.groups, names)
+        groups = _groups(self.groups, names, kinds)
         _check_tfidf(kinds, lower, upper)
         lower = np.maximum(lower, [_FLOOR.get(kind, 0.0) for kind in kinds])
         upper = np.minimum(upper, [_CEILING.get(kind, np.inf) for kind in kinds])
@@ -227,7 +227,7 @@ def _bound(what, value, names, default):
     return bound
 
 
-def _groups(groups, names):
+def _groups(groups, names, kinds):
     found = [
         np.array([names.place("groups", key) for key in group], dtype=np.intp)
         for group in groups or ()
@@ -237,6 +237,8 @@ def _groups(groups, names):
         raise ValueError("groups of the domain share columns or repeat them.")
     if any(not len(group) for group in found):
         raise ValueError("groups of the domain hold an empty group.")
+    if np.any(kinds[members] == "tfidf"):
+        raise ValueError('A feature of kind "tfidf" cannot be in a one-hot group.')
     return found
 
 

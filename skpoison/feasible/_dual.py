@@ -85,7 +85,7 @@ class _Search:
         lam, nu = self._clip(lam, nu)
         self.n_evals, self.n_moves, self.gap = 0, 0, np.inf
         self.best, self.best_sums, self.model = None, None, None
-        self.stalled = False
+        self.stalled = self.was_at_floor = False
         width = 0.3 if start is None else 0.05
         factor = 4.0 if start is None else 1.5
         walls = self._within(lam / factor, lam * factor, nu - width, nu + width)
@@ -135,13 +135,13 @@ class _Search:
             return False
         best = self.best
         hessian = self.reduced.hessian(best.lam, best.nu)
-        step = None if hessian is None else _newton_step(hessian, best.slopes)
         self.stalled = True
-        if step is None:
+        if hessian is None:
             return False
-        lam = min(max(best.lam + step[0], 0.5 * best.lam), 2.0 * best.lam)
-        nu = best.nu + step[1]
-        if nu * best.nu < 0:
+        down = self._step_of_lam(hessian)
+        along = _step_of_nu(hessian, best.slopes, down)
+        lam, nu = best.lam + down, best.nu + along
+        if nu * best.nu < 0:  # the slab's ends meet in a kink
             nu = 0.0
         lam, nu = self._clip(lam, nu)
         low, high, left, right = self.model.walls
@@ -150,6 +150,17 @@ class _Search:
         )
         self.visit(lam, nu)
         return True
+
+    def _step_of_lam(self, hessian):
+        """Newton's step for the sphere's multiplier, at most to its half or double."""
+        best, floor = self.best, self.limits[0]
+        if best.lam <= floor and best.slopes[0] >= 0:
+            return 0.0
+        step = _joint_step(hessian, best.slopes)
+        if best.lam + step <= floor and not self.was_at_floor:
+            self.was_at_floor = True
+            return floor - best.lam
+        return min(max(step, -0.5 * best.lam), best.lam)
 
     def screen(self):
         """Leave out features whose choice is settled for all multipliers in question.
@@ -224,14 +235,18 @@ def _limits(lagrangian):
     return low, high, left, right
 
 
-def _newton_step(hessian, slopes):
-    """Solve for the step; None without enough curvature."""
+def _joint_step(hessian, slopes):
+    """The first entry of Newton's step for both multipliers."""
     (first, mixed), (_, second) = hessian
-    if slopes[1] == 0.0:
-        return (-slopes[0] / first, 0.0) if first > 0 else None
     determinant = first * second - mixed * mixed
-    if not determinant > 1e-12 * first * second:
-        return None
-    down = -(second * slopes[0] - mixed * slopes[1]) / determinant
-    along = -(first * slopes[1] - mixed * slopes[0]) / determinant
-    return down, along
+    if slopes[1] == 0.0 or not determinant > 1e-12 * first * second:
+        return -slopes[0] / first
+    return -(second * slopes[0] - mixed * slopes[1]) / determinant
+
+
+def _step_of_nu(hessian, slopes, down):
+    """Newton's step for the slab's multiplier, given the other's."""
+    (_, mixed), (_, second) = hessian
+    if slopes[1] == 0.0 or not second > 0:
+        return 0.0
+    return -(slopes[1] + mixed * down) / second

@@ -1,5 +1,7 @@
 """Rows of the set that come near the dual's value."""
 
+from itertools import combinations
+
 import numpy as np
 
 from skpoison.feasible._dual import minimize_dual
@@ -116,20 +118,32 @@ def smooth_row(lagrangian, minimum, room, anchor):
         The best of the anchor, the row at the dual's minimum and the mean of the rows
         around it, moved inside where rounding leaves them outside.
     """
-    rows = [lagrangian.row(minimum.best.lam, minimum.best.nu)]
-    rows.append(mean_row(lagrangian, minimum))
+    rows = candidate_rows(lagrangian, minimum)
     moved = [move_inside(lagrangian, z, anchor, room) for z in rows]
     return max([anchor, *moved], key=lagrangian.objective)
 
 
+def candidate_rows(lagrangian, minimum):
+    """Rows around the dual's minimum: one where that is enough, else all and a mean."""
+    best = minimum.best
+    row = lagrangian.row(best.lam, best.nu)
+    gap = best.value - lagrangian.objective(row)
+    if abs(gap) <= 1e-12 * abs(best.value):  # complementary, so feasible up to rounding
+        return [row]
+    rows = [lagrangian.row(cut.lam, cut.nu) for _, cut in minimum.active]
+    return [row, *rows, mean_row(lagrangian, minimum)]
+
+
 def move_inside(lagrangian, z, anchor, room):
     """Move a row as little towards the anchor as it takes to be inside."""
-    step, low = 0.0, 0.0
+    low, step = 0.0, _first_step(lagrangian, z, anchor, room)
     trial = blend(lagrangian, z, anchor, step)
-    while not is_inside(lagrangian, trial, room) and step < 1.0:
-        low, step = step, min(max(10.0 * step, 1e-14), 1.0)
+    while not is_inside(lagrangian, trial, room):
+        if step >= 1.0:
+            return anchor
+        low, step = step, min(max(2.0 * step, 1e-15), 1.0)
         trial = blend(lagrangian, z, anchor, step)
-    for _ in range(20 if step > 1e-10 else 0):
+    for _ in range(40 if step > 1e-9 else 0):
         middle = 0.5 * (low + step)
         nearer = blend(lagrangian, z, anchor, middle)
         if is_inside(lagrangian, nearer, room):
@@ -137,6 +151,16 @@ def move_inside(lagrangian, z, anchor, room):
         else:
             low = middle
     return trial
+
+
+def _first_step(lagrangian, z, anchor, room):
+    """The step that is enough to first order, and a little more."""
+    inwards = anchor - z
+    offset, change = lagrangian.along(z), lagrangian.along(inwards)
+    needed = [(z @ z - room.square, -2.0 * (z @ inwards))]
+    needed += [(offset - room.upper, -change), (room.lower - offset, change)]
+    steps = [excess / gain for excess, gain in needed if excess > 0 and gain > 0]
+    return min(1.01 * max(steps, default=0.0), 1.0)
 
 
 def blend(lagrangian, z, anchor, step):
@@ -192,6 +216,28 @@ def nearest_row(lagrangian, room):
     """Return a row of a domain without whole features near the centre, or None."""
     near = Lagrangian.nearest(lagrangian.parts, lagrangian.n_features, room)
     minimum = minimize_dual(near)
-    rows = [near.row(minimum.best.lam, minimum.best.nu), mean_row(near, minimum)]
+    rows = candidate_rows(near, minimum)
+    rows += [_crossing(near, *pair, room) for pair in combinations(rows, 2)]
     inside = [z for z in map(near.rounded, rows) if is_inside(near, z, room)]
     return min(inside, key=lambda z: z @ z) if inside else None
+
+
+def _crossing(lagrangian, first, second, room):
+    """Follow the path between two rows to where it is least outside the slab."""
+    steps = (0.0, 1.0)
+    for _ in range(30):
+        trials = np.linspace(*steps, 5)
+        excess = [
+            _beyond_slab(lagrangian, blend(lagrangian, first, second, step), room)
+            for step in trials
+        ]
+        least = int(np.argmin(excess))
+        steps = trials[max(least - 1, 0)], trials[min(least + 1, 4)]
+        if excess[least] == 0.0:
+            break
+    return blend(lagrangian, first, second, trials[least])
+
+
+def _beyond_slab(lagrangian, z, room):
+    offset = lagrangian.along(z)
+    return max(room.lower - offset, offset - room.upper, 0.0)

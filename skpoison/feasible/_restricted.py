@@ -66,8 +66,8 @@ class RestrictedSet:
     >>> rows = RestrictedSet(SphereSlab([0.3, 0.4], 1.9), "count")
     >>> value, point = rows.support([1.0, 1.0])
     >>> point
-    array([1., 1.])
-    >>> 2.0 <= value <= 2.5
+    array([1., 2.])
+    >>> bool(3.0 <= value <= 3.2)
     True
     """
 
@@ -129,12 +129,12 @@ class RestrictedSet:
             minimum = minimize_dual(near)
             if room == self._outer():
                 self._raise_if_empty(minimum.best.value + minimum.rounding)
-            if any(part.whole for part in self._parts):
-                z = whole_row(near, minimum, room)
-            else:
+            if not any(part.whole for part in self._parts):
                 z = nearest_row(near, room)
-            if z is None and room == self._outer():
-                z = self._search(near, minimum, room)
+            else:
+                z = whole_row(near, minimum, room)
+                if z is None and room == self._outer():
+                    z = self._search(near, minimum, room)
             if z is not None and self.contains([self._point(z)])[0]:
                 return z
         return None
@@ -268,7 +268,9 @@ class RestrictedSet:
         inside = self.columns.contains(X, max(tol, 1e-9))
         if not sparse.issparse(X):
             return inside & self.base.contains(X, tol)
-        return inside & _base_contains(self.base, sparse.csr_array(X), tol)
+        return inside & _base_contains(
+            self.base, sparse.csr_array(X, dtype=np.float64), tol
+        )
 
     def project(self, X):
         """Replace each row by a near row of the set.
