@@ -8,6 +8,7 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, indexable, validate_data
 
+from skpoison._labels import check_labels
 from skpoison.evaluation._losses import neg_loss_scorer
 from skpoison.meta import PoisonedClassifier
 from skpoison.meta._base import estimator_has
@@ -134,6 +135,7 @@ class DefenseSearchCV(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """
         self._validate_params()
         validate_data(self, X, y, skip_check_array=True)
+        check_labels(y)
         X, y = indexable(X, y)
         folds = list(check_cv(self.cv, y, classifier=True).split(X, y))
         poisoned = PoisonedClassifier(self.attack, self.estimator)
