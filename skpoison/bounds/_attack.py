@@ -1,5 +1,6 @@
 """From weighted points to an attack in whole rows, and what it does to the learner."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -85,7 +86,7 @@ def surviving(sets, points, keeps, dtype):
     points : ndarray of shape (n_points, n_features)
         Points of the sets, perhaps on their boundary.
     keeps : callable
-        Says which rows, given with their positions, the filter keeps.
+        Says which of the rows the filter keeps.
     dtype : dtype
         Precision in which the rows will be used.
 
@@ -119,7 +120,7 @@ def build_attack(problem, solution, n_rows, keeps, dtype):
     n_rows : int
         Number of clean rows.
     keeps : callable
-        Says which of the points (as rows) the filter keeps.
+        Says which rows, given with the signs of their labels, the filter keeps.
     dtype : dtype
         Precision of the data.
 
@@ -128,12 +129,32 @@ def build_attack(problem, solution, n_rows, keeps, dtype):
     attack : Attack
         The attack; its points without copies are left out.
     """
-    term, (beta, points) = problem.poison, solution.below.poison
-    points, kept = surviving(term.sets, points, keeps, dtype)
-    wanted = np.where(kept, term.epsilon * beta * n_rows, 0.0)
-    copies = whole_copies(wanted, n_poison_rows(term.epsilon, n_rows))
+    signs, sets, beta, points = _weighted_points(problem.poison, solution)
+    points, kept = surviving(sets, points, partial(keeps, signs=signs), dtype)
+    epsilon = problem.poison.epsilon
+    wanted = np.where(kept, epsilon * beta * n_rows, 0.0)
+    copies = whole_copies(wanted, n_poison_rows(epsilon, n_rows))
     used = copies > 0
-    return Attack(points[used], term.signs[used], copies[used])
+    return Attack(points[used], signs[used], copies[used])
+
+
+def _weighted_points(term, solution):
+    """Return the dual's points; of convex sets, one mean for each class."""
+    poison = solution.below.poison
+    if solution.term is None:
+        return term.signs, term.sets, poison.beta, poison.points
+    signs, points = solution.term.signs, poison.points.toarray()
+    if all(rows.is_convex for rows in term.sets):
+        shares = np.array([poison.beta[signs == sign].sum() for sign in term.signs])
+        masses = poison.beta * (signs == term.signs[:, np.newaxis])
+        means = (
+            masses @ points / np.maximum(shares, np.finfo(float).tiny)[:, np.newaxis]
+        )
+        used = np.flatnonzero(shares > 0)
+        sets = [term.sets[i] for i in used]
+        return term.signs[used], sets, shares[used], means[used]
+    by_sign = dict(zip(term.signs, term.sets, strict=True))
+    return signs, [by_sign[sign] for sign in signs], poison.beta, points
 
 
 def retrain(problem, solution, attack, *, tol, max_iter, rng):

@@ -9,7 +9,10 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from skpoison.feasible import Domain, as_domain, restrict
+
 from ._attack import build_attack, retrain
+from ._cuts import solve_cuts
 from ._learners import NormBall, Penalty
 from ._linear import BinaryLinearClassifier, signed_rows
 from ._poison import PoisonTerm
@@ -49,9 +52,16 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     tol : float, default=1e-3
         Duality gap that is wanted, relative to `upper_bound_` (and, for bounds below
         one thousandth, to one thousandth: the best bound can be 0).
+    domain : str or :class:`skpoison.feasible.Domain`, default=None
+        Which rows an attacker can send at all: ``"real"`` (or None, any numbers),
+        ``"nonnegative"``, ``"count"`` (whole, not negative), ``"binary"``, ``"tfidf"``
+        (not negative, norm 1), or a Domain for mixed features. A restricted attacker
+        is solved by a proximal bundle method, with a worst row for each class at
+        every step; a tolerance of some percent is within its reach.
     max_iter : int, default=None
-        Most steps of the solver. None means 1000 Newton steps, or 8000 steps of
-        ``solver="rda"``. The bound holds wherever the solver stops.
+        Most steps of the solver. None means 1000 Newton steps (with a restricted
+        domain, rounds of worst rows), or 8000 steps of ``solver="rda"``. The bound
+        holds wherever the solver stops.
     solver : {"newton", "rda"}, default="newton"
         ``"newton"``: Newton's method on proximal subproblems. ``"rda"``: the published
         algorithm (adaptive regularised dual averaging, its worst rows found by cvxpy),
@@ -75,8 +85,9 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         through. ``upper_bound_`` is ``clean_loss_ + epsilon * poison_loss_``, plus the
         penalty if `C` is the learner's parameter.
     attack_ : :class:`~sklearn.utils.Bunch`
-        The candidate attack: `X`, its distinct rows (at most two, in the precision and
-        sparsity of the training rows); `y`, their labels; `n_copies`, how often each
+        The candidate attack: `X`, its distinct rows (in the precision and sparsity of
+        the training rows; at most two, unless the domain is not convex, such as
+        counts); `y`, their labels; `n_copies`, how often each
         is sent, ``floor(epsilon * n)`` in all at most; `rounding_slack`, how far
         whole copies fall short of `lower_bound_`, certified.
     attack_loss_ : float
@@ -150,6 +161,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         "C": [Interval(Real, 0, None, closed="neither"), None],
         "tol": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left"), None],
+        "domain": [str, Domain, None],
         "solver": [StrOptions({"newton", "rda"})],
         "random_state": ["random_state"],
     }
@@ -162,6 +174,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         rho=None,
         C=None,
         tol=1e-3,
+        domain=None,
         max_iter=None,
         solver="newton",
         random_state=None,
@@ -171,6 +184,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         self.rho = rho
         self.C = C
         self.tol = tol
+        self.domain = domain
         self.max_iter = max_iter
         self.solver = solver
         self.random_state = random_state
@@ -204,12 +218,16 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     def _fit(self, X, y, former=None):
         """Fit, from where a former fit to the same rows ended, and say where this did.
 
-        A former fit is its fitted filter and the solver's last state.
+        A former fit is its fitted filter and the solver's solution.
         """
         if self.rho is not None and self.C is not None:
             raise ValueError(
                 f"Give rho or C, not both: rho={self.rho!r} constrains the norm of the "
                 f"parameters, C={self.C!r} penalises it."
+            )
+        if self.solver == "rda" and self._is_restricted():
+            raise ValueError(
+                f"solver='rda' knows real rows only; got domain={self.domain!r}."
             )
         context = self._init_callback_context(max_subtasks=self._n_checks())
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -224,7 +242,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         warn_if_short(found, problem, self.tol)
         self._attack(problem, found, X.dtype)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
-        return self.filter_, found.state
+        return self.filter_, found
 
     def _fit_filter(self, X, y):
         if self.filter is not None:
@@ -244,6 +262,9 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         learner = Penalty(1.0 / ((self.C or 1.0) * n_rows))
         if self.rho is not None:
             learner = NormBall(self.rho)
+        if self._is_restricted():
+            names = getattr(self, "feature_names_in_", None)
+            feasible = restrict(feasible, self.domain, feature_names=names)
         sets = [feasible[label] for label in self.classes_]
         return Problem(
             signed_rows(X, codes),
@@ -256,8 +277,15 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         options = {"tol": self.tol, "max_iter": self._n_steps(), "monitor": monitor}
         if self.solver == "rda":
             return solve_rda(problem, **options)
+        if self._is_restricted():
+            return solve_cuts(problem, start=start, **options)
         rng = check_random_state(self.random_state)
+        start = None if start is None else start.state
         return solve(problem, rng=rng, start=start, **options)
+
+    def _is_restricted(self):
+        as_domain(self.domain)  # an unknown name is an error at once
+        return not (self.domain is None or self.domain == "real")
 
     def _n_steps(self):
         return DEFAULT_STEPS[self.solver] if self.max_iter is None else self.max_iter
@@ -282,10 +310,9 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     def _attack(self, problem, found, dtype):
         """Round the dual's poison to whole rows and train the learner on them."""
 
-        def keeps(points):
-            return (
-                self.filter_.decision_function(points.astype(dtype), self.classes_) >= 0
-            )
+        def keeps(points, signs):
+            labels = self.classes_[(signs > 0).astype(int)]
+            return self.filter_.decision_function(points.astype(dtype), labels) >= 0
 
         n_rows = len(problem.rows)
         attack = build_attack(problem, found, n_rows, keeps, dtype)

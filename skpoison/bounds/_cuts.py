@@ -1,0 +1,227 @@
+"""The bound where the attacker's rows are known only through an oracle.
+
+Whole counts, one-hot groups and other restricted rows have no projection to move the
+worst row by. Each round asks the oracle for the worst rows at the present parameters,
+adds them to a bundle, and minimises the bound over the bundle with a proximal term on
+the parameters: a proximal bundle method whose subproblems Newton's method solves. What
+the oracle says is an upper bound on the largest loss even where its row is not the
+best one, so the bound holds; the bundle's rows are feasible, so its dual value does.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+from ._poison import PointPoison, PoisonPoints
+from ._smooth import Gaps, Piece, State, adapt_widths, minimize_smooth
+from ._solver import Solution, dual_value
+
+# Subproblems are solved to this share of the gap that is left.
+SHARE_OF_GAP = 0.03
+MAX_ROUNDS, MAX_STEPS = 6, 60
+# A round is a success if the bound falls by this share of what the model promised.
+SUCCESS = 0.1
+# How the proximal weight follows successes and failures.
+FALL, RISE = 0.6, 1.1
+MAX_BUNDLE = 400
+PATIENCE = 40
+
+
+@dataclass
+class Bundle:
+    """Feasible rows and their weights in the last dual point.
+
+    Parameters
+    ----------
+    signs : ndarray of shape (n_points,)
+        Signs of the rows' labels.
+    points : CSR array of shape (n_points, n_features)
+        The rows.
+    beta : ndarray of shape (n_points,)
+        Their weights.
+    """
+
+    signs: np.ndarray
+    points: sparse.csr_array
+    beta: np.ndarray
+
+    def add(self, signs, rows):
+        """Return the bundle with new rows, pruned if it is large."""
+        keep = np.arange(len(self.signs))
+        if len(keep) >= MAX_BUNDLE:
+            keep = np.flatnonzero(self.beta > 0)
+        points = sparse.vstack([self.points[keep], sparse.csr_array(rows)])
+        return Bundle(
+            np.append(self.signs[keep], signs),
+            sparse.csr_array(points),
+            np.append(self.beta[keep], np.zeros(len(signs))),
+        )
+
+    def used(self):
+        """Return the rows that carry weight."""
+        keep = np.flatnonzero(self.beta > 0)
+        return Bundle(self.signs[keep], self.points[keep], self.beta[keep])
+
+
+def solve_cuts(problem, *, tol, max_iter, monitor=None, start=None):
+    """Minimise the bound by a proximal bundle method.
+
+    Parameters
+    ----------
+    problem : Problem
+        Rows, attacker and learner; of the attacker's sets only ``support`` is used.
+    tol : float
+        Relative duality gap that is wanted.
+    max_iter : int
+        Most rounds, each of which asks the oracle once for each class.
+    monitor : callable, default=None
+        Called with each entry of the history.
+    start : Solution, default=None
+        A solution for another share of poison, to start from.
+
+    Returns
+    -------
+    solution : Solution
+        The best parameters and the best dual point found; its `term` holds the rows
+        of the dual's poison.
+    """
+    best, state, bundle, drag = _begin(problem, start, tol, monitor)
+    for n_iter in range(1, max_iter + 1):
+        if best.converged or _stalls(best.history, problem.target(best.upper, tol)):
+            break
+        term = PointPoison(problem.poison.epsilon, bundle.signs, bundle.points)
+        trial = _minimize_model(problem, term, bundle.beta, state, best.gap, drag)
+        bundle = replace(bundle, beta=trial.poison.beta)
+        former, upper, answers = best.upper, *_ask(problem, trial)
+        promised = former - _model_value(problem, term, trial)
+        best = _record(problem, best, trial, upper, bundle, n_iter, tol, monitor)
+        success = upper <= former - SUCCESS * promised
+        drag *= FALL if success else RISE
+        bundle = bundle.add(*answers)
+        center = trial if success else state
+        state = replace(trial, theta=center.theta, margins=center.margins)
+    return best
+
+
+def _stalls(history, target):
+    """Whether neither bound has moved for many rounds: the oracle's gap is left."""
+    if len(history) <= PATIENCE:
+        return False
+    return _gap(history[:-PATIENCE]) - _gap(history) < 0.1 * target
+
+
+def _gap(history):
+    upper = min(entry["upper_bound"] for entry in history)
+    return upper - max(entry["lower_bound"] for entry in history)
+
+
+def _begin(problem, start, tol, monitor):
+    """Start from a former solution, or where the classes' means point."""
+    if start is not None:
+        state, bundle = start.state, _bundle_of(start)
+    else:
+        state, bundle = _first_state(problem), _empty_bundle(problem)
+    upper, answers = _ask(problem, state)
+    best = _record(problem, None, state, upper, bundle, 0, tol, monitor)
+    size = state.theta @ state.theta
+    radius = problem.learner.radius
+    drag = upper / (min(radius * radius, 10.0 * size) if size else 1.0)
+    return best, state, bundle.add(*answers), drag
+
+
+def _first_state(problem):
+    rows, weights, learner = problem.rows, problem.weights, problem.learner
+    pull = rows.combine(weights)
+    theta = pull / max(float(np.linalg.norm(pull)), np.finfo(float).tiny)
+    # As long as halves the loss at best: the mean score is one half.
+    theta = learner.admit(theta * 0.5 / max(float(theta @ pull), 0.1))
+    margins = 1.0 - rows.scores(theta)
+    return State(
+        theta,
+        np.clip(margins, 0.0, 1.0),
+        PoisonPoints(np.zeros(0), None),
+        row_width=0.2,
+        margins=margins,
+    )
+
+
+def _empty_bundle(problem):
+    none = sparse.csr_array((0, problem.rows.dim - 1))
+    return Bundle(np.zeros(0), none, np.zeros(0))
+
+
+def _bundle_of(solution):
+    points = sparse.csr_array(solution.below.poison.points)
+    return Bundle(solution.term.signs, points, solution.below.poison.beta)
+
+
+def _ask(problem, state):
+    """Return the bound's value at parameters and the worst row of each class."""
+    term, theta = problem.poison, state.theta
+    losses, rows = [], []
+    for sign, allowed in zip(term.signs, term.sets, strict=True):
+        value, row = allowed.support(-sign * theta[:-1])
+        losses.append(1.0 - sign * theta[-1] + value)
+        rows.append(row)
+    upper = (
+        float(problem.weights @ np.maximum(state.margins, 0.0))
+        + term.epsilon * max(0.0, *losses)
+        + problem.learner.value(theta)
+    )
+    return upper, (term.signs, np.array(rows))
+
+
+def _model_value(problem, term, state):
+    hinge = float(problem.weights @ np.maximum(state.margins, 0.0))
+    attack = term.epsilon * term.largest_loss(state.theta)
+    return hinge + attack + problem.learner.value(state.theta)
+
+
+def _minimize_model(problem, term, beta, state, gap, drag):
+    """Minimise the bound over the bundle's rows, near the best parameters."""
+    zero = np.zeros(problem.rows.dim)
+    piece = Piece(problem.rows, problem.weights, zero, 0.0, term, problem.learner)
+    target = SHARE_OF_GAP * gap
+    state = replace(state, poison=PoisonPoints(beta, None), row_pull=None)
+    center, former = state.theta, Gaps(np.inf, np.inf, np.inf, 1.0)
+    for _ in range(MAX_ROUNDS):
+        found, gaps, _ = minimize_smooth(piece, state, target, MAX_STEPS, drag)
+        if gaps.total <= target:
+            break
+        state = adapt_widths(replace(found, theta=center), gaps, former, target)
+        former = gaps
+    return replace(found, margins=1.0 - problem.rows.scores(found.theta))
+
+
+def _record(problem, best, state, upper, bundle, n_iter, tol, monitor):
+    """Keep the better of each bound."""
+    bundle = bundle.used()
+    term = PointPoison(problem.poison.epsilon, bundle.signs, bundle.points)
+    poison = PoisonPoints(bundle.beta, bundle.points)
+    row_pull = problem.rows.combine(problem.weights * state.duals)
+    state = replace(state, poison=poison, row_pull=row_pull)
+    lower = dual_value(problem, state.duals, poison, row_pull + term.pull(poison))
+    entry = {
+        "n_iter": n_iter,
+        "upper_bound": float(upper),
+        "lower_bound": float(lower),
+        "n_rows": len(problem.rows),
+    }
+    if monitor is not None:
+        monitor(entry)
+    higher = best is None or upper < best.upper
+    deeper = best is None or lower > best.lower
+    found = Solution(
+        above=state if higher else best.above,
+        upper=float(upper) if higher else best.upper,
+        below=state if deeper else best.below,
+        lower=float(lower) if deeper else best.lower,
+        state=state,
+        n_iter=n_iter,
+        converged=False,
+        history=[*(best.history if best else []), entry],
+        term=term if deeper else best.term,
+    )
+    found.converged = found.gap <= problem.target(found.upper, tol)
+    return found
