@@ -230,7 +230,7 @@ def test_of_several_attacks_the_worst_is_drawn(results):
     np.testing.assert_array_equal(display.defended[1], errors.max()["wide"])
     assert display.ax_.get_title() == "worst of the attacks"
     texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert texts == ["no defense", "narrow", "wide"]
+    assert texts == ["same poison, no filter", "narrow", "wide"]
     bare = display.plot(plot_undefended=False, name=["a", "b"])
     texts = [text.get_text() for text in bare.ax_.get_legend().get_texts()]
     assert texts == ["a", "b"] and bare.undefended_lines_ == []

@@ -9,7 +9,7 @@ from ._style import COLORS, GREY, MARKERS, SMALL, axes_for, style_of
 
 METRICS = {"error": "Test error", "loss": "Test loss"}
 WORST = "worst of the attacks"
-UNDEFENDED = "no defense"
+UNDEFENDED = "same poison, no filter"
 
 
 class RobustnessDisplay:
@@ -26,7 +26,8 @@ class RobustnessDisplay:
     defended : ndarray of shape (n_epsilons,) or list of ndarrays
         Test error (or loss) after training on what the defense keeps.
     undefended : ndarray of shape (n_epsilons,) or list of ndarrays, default=None
-        The same after training on everything.
+        The same after training on everything: on the poison that was made against that
+        defense, which may do more harm where it need not pass one.
     name : str or list of str, default=None
         What to call the defenses. Several need a list.
     metric_name : str, default="Test error"
@@ -205,7 +206,7 @@ class RobustnessDisplay:
         curve_kwargs : dict, default=None
             Passed to ``Axes.plot`` for the defenses' lines.
         plot_undefended : bool, default=True
-            Whether to draw what happens without defense.
+            Whether to draw what the same poison does without defense.
 
         Returns
         -------

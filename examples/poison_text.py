@@ -1,0 +1,67 @@
+"""Poison a text classifier and defend it, all sparse, in both kinds of pipeline.
+
+Made-up messages in two styles, as word counts and as TF-IDF. In scikit-learn, attack
+and defense wrap the classifier; in imbalanced-learn (where it is installed) they are
+steps. Run it as ``python examples/poison_text.py``.
+"""
+
+import numpy as np
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from skpoison import (
+    DropOutliers,
+    FilteredClassifier,
+    NormConstrainedSVC,
+    PoisonedClassifier,
+    SphereFilter,
+)
+from skpoison.attacks import MinMaxAttack
+
+RHO = 3.0
+
+
+def messages(n_messages=400, n_words=300, seed=0):
+    """Draw messages whose words are more or less frequent in one class."""
+    rng = np.random.default_rng(seed)
+    words = np.array([f"word{i}" for i in range(n_words)])
+    popularity = 1.0 / (5.0 + np.arange(n_words))
+    tilted = popularity * np.exp(0.8 * rng.normal(size=n_words))
+    shares = [popularity / popularity.sum(), tilted / tilted.sum()]
+    labels = rng.integers(0, 2, n_messages)
+    texts = [" ".join(rng.choice(words, 30, p=shares[label])) for label in labels]
+    return texts, np.array(["ham", "spam"])[labels]
+
+
+def main():
+    texts, labels = messages()
+    svc = NormConstrainedSVC(rho=RHO, random_state=0)
+    attack = MinMaxAttack(0.1, filter=SphereFilter(), rho=RHO, random_state=0)
+    robust = FilteredClassifier(SphereFilter(), svc)
+    for vectorizer in (CountVectorizer(), TfidfVectorizer()):
+        clean = make_pipeline(vectorizer, robust)
+        attacked = make_pipeline(vectorizer, PoisonedClassifier(attack, robust))
+        print(f"{type(vectorizer).__name__}: accuracy", end=" ")
+        print(cross_val_score(clean, texts, labels).mean().round(3), end=", attacked ")
+        print(cross_val_score(attacked, texts, labels).mean().round(3))
+
+    name = "poisonedclassifier__estimator__filter__percentile"
+    search = GridSearchCV(attacked, {name: [50, 70, 90]}, cv=3).fit(texts, labels)
+    print(
+        "best percentile against an attacker who knows it:", search.best_params_[name]
+    )
+
+    try:
+        from imblearn.pipeline import make_pipeline as make_imblearn_pipeline
+    except ImportError:
+        return
+    steps = make_imblearn_pipeline(
+        TfidfVectorizer(), attack, DropOutliers(SphereFilter()), svc
+    )
+    scores = cross_val_score(steps, texts, labels)
+    print("the same as steps: accuracy", scores.mean().round(3))
+
+
+if __name__ == "__main__":
+    main()
