@@ -132,7 +132,10 @@ def many_features(label, rows, a, repeats=9):
         for _ in range(repeats):
             taken, solution = seconds(lambda f=feasible: f.solve(a))
             cold.append(taken)
-            warm.append(seconds(lambda f=feasible: f.solve(1.001 * a, start=start))[0])
+            again = (1.001 * a, start)
+            warm.append(
+                seconds(lambda f=feasible, b=again: f.solve(b[0], start=b[1]))[0]
+            )
         gap = (solution.value - a @ solution.point) / solution.value
         print(
             f"{len(a):,} features, class {label:+d} {kind:12} median "

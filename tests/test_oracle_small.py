@@ -202,11 +202,17 @@ def test_rows_on_the_sphere_itself():
 def test_empty_sets_say_so():
     with pytest.raises(ValueError, match="no value of column 0"):
         RestrictedSet(SphereSlab([0.5, 1.0], 0.3), "count")
-    with pytest.raises(ValueError, match="farther from the centre than the radius"):
+    with pytest.raises(ValueError, match="no row of the domain is in the slab"):
         RestrictedSet(SphereSlab([0.5, 0.5], 0.6), "count")
     narrow = SphereSlab([0.5, 0.5], 0.8, [1.0, 0.0], -0.1, 0.1)
     with pytest.raises(ValueError, match="feasible set is empty"):
         RestrictedSet(narrow, "count")
+
+
+def test_an_empty_set_without_a_sphere_says_so():
+    narrow = SphereSlab([0.5, 0.5], direction=[1, 0], lower=-0.3, upper=0.3)
+    with pytest.raises(ValueError, match="feasible set is empty"):
+        RestrictedSet(narrow, "binary")
 
 
 def test_a_fallback_must_be_in_the_set():

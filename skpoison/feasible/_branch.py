@@ -9,7 +9,7 @@ import numpy as np
 
 from skpoison.feasible._dual import minimize_dual
 from skpoison.feasible._lagrangian import Features
-from skpoison.feasible._primal import improve, mean_row, rounded_mean
+from skpoison.feasible._primal import mean_row, whole_row
 from skpoison.feasible._toggles import Room
 
 
@@ -137,9 +137,7 @@ class _Tree:
         heapq.heappush(self.open, node)
 
     def _look(self, core, minimum):
-        best = minimum.best
-        start = rounded_mean(core, minimum)
-        found = improve(core, start, best.lam, best.nu, self.core_room)
+        found = whole_row(core, minimum, self.core_room)
         if found is not None:
             found = found + self.fixed
             value = self.problem.objective(found)

@@ -40,9 +40,7 @@ class Columns(NamedTuple):
     @property
     def is_bounded(self):
         """Whether the domain lies in some ball."""
-        loose = np.isinf(self.lower) | np.isinf(self.upper)
-        loose[self.unit] = False
-        return not loose.any()
+        return bool(np.isfinite(self.lower).all() and np.isfinite(self.upper).all())
 
     @property
     def is_free(self):
@@ -99,10 +97,9 @@ class Columns(NamedTuple):
         return np.diff(totals) + np.count_nonzero(zeros) == 0
 
     def _misfits(self, values, places, tol):
-        lower = self.lower.copy()
-        lower[self.unit] = 0.0
         broken = self.whole | self.one_hot
-        fits = (values >= lower[places] - tol) & (values <= self.upper[places] + tol)
+        fits = values >= self.lower[places] - tol
+        fits &= values <= self.upper[places] + tol
         with np.errstate(invalid="ignore"):
             fits &= ~broken[places] | (np.abs(values - np.rint(values)) <= tol)
         return ~fits

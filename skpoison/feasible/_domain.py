@@ -7,8 +7,8 @@ import numpy as np
 from skpoison.feasible._columns import Columns
 
 KINDS = ("real", "nonnegative", "count", "binary", "tfidf")
-_FLOOR = {"real": -np.inf, "tfidf": -np.inf}
-_CEILING = {"binary": 1.0}
+_FLOOR = {"real": -np.inf}
+_CEILING = {"binary": 1.0, "tfidf": 1.0}
 
 
 class Domain:

@@ -62,9 +62,10 @@ def minimize_dual(lagrangian, start=None, *, tol=1e-12, max_evals=80):
         point = search.model.minimum()
         search.gap = search.best.value - point[2]
         if search.gap <= tol * search.scale or search.is_proof_of_emptiness():
-            if not search.pushes_a_wall():
+            if search.pushes_a_wall():
+                search.move_walls()
+            elif search.is_settled(tol) or not search.newton():
                 break
-            search.move_walls()
             continue
         if search.newton():
             continue
@@ -125,9 +126,20 @@ class _Search:
         else:
             self.model.add(cut)
         fell = self.best is None or value < self.best.value
+        if not fell and value <= self.best.value + 1e-14 * self.scale:
+            fell = self._unsettled(cut) < 0.5 * self._unsettled(self.best)
         if fell:
             self.best, self.best_sums, self.stalled = cut, sums, False
         return fell
+
+    def _unsettled(self, cut):
+        """How far the row of a cut is from complementary slackness."""
+        down, along = cut.slopes
+        return abs(down) * (cut.lam - self.limits[0]) + abs(along * cut.nu)
+
+    def is_settled(self, tol):
+        """Whether the row at the best multipliers is a solution, up to rounding."""
+        return self._unsettled(self.best) <= tol * self.scale
 
     def newton(self):
         """Take a Newton step from the best point where there is curvature."""
@@ -157,7 +169,8 @@ class _Search:
         if best.lam <= floor and best.slopes[0] >= 0:
             return 0.0
         step = _joint_step(hessian, best.slopes)
-        if best.lam + step <= floor and not self.was_at_floor:
+        is_low = best.lam <= floor + 0.1 * (self._start()[0] - floor)
+        if best.lam + step <= floor and is_low and not self.was_at_floor:
             self.was_at_floor = True
             return floor - best.lam
         return min(max(step, -0.5 * best.lam), best.lam)

@@ -144,7 +144,8 @@ class Features:
         z = self.respond(lam, nu)
         x = z + self.center
         free = (x > self.lower) & (x < self.upper)
-        z, v = z[free], self.direction[free]
+        z *= free
+        v = self.direction * free
         return np.array([2.0 * (z @ z), v @ z, 0.5 * (v @ v)]) / lam
 
 
@@ -283,6 +284,11 @@ class Lagrangian:
         self.lower, self.upper = lower, upper
         self.curvature = curvature
         self.fixed = (0.0, 0.0, 0.0)
+
+    @property
+    def limits(self):
+        """What rows must satisfy: the square, and the ends of the slab."""
+        return self.square, self.lower, self.upper
 
     @classmethod
     def nearest(cls, parts, n_features, room):

@@ -1,11 +1,11 @@
 """Rows of the set that come near the dual's value."""
 
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 
 from skpoison.feasible._dual import minimize_dual
-from skpoison.feasible._lagrangian import Features, Lagrangian
+from skpoison.feasible._lagrangian import Features, Lagrangian, UnitNorm
 from skpoison.feasible._toggles import (
     Room,
     best_subset,
@@ -15,6 +15,7 @@ from skpoison.feasible._toggles import (
 )
 
 _CORE, _MOST_ROUNDS = 400, 25
+_ENOUGH = 1e-11  # gaps below are near the rounding of values
 
 
 def whole_row(lagrangian, minimum, room):
@@ -34,8 +35,13 @@ def whole_row(lagrangian, minimum, room):
     z : ndarray of shape (n_features,) or None
         Offsets from the centre; None where no row was found.
     """
-    z = rounded_mean(lagrangian, minimum)
-    return improve(lagrangian, z, minimum.best.lam, minimum.best.nu, room)
+    start = rounded_mean(lagrangian, minimum)
+    z = improve(lagrangian, start, minimum.best.lam, minimum.best.nu, room)
+    if all(part.whole for part in lagrangian.parts):
+        return z
+    refit = refit_smooth_parts(lagrangian, start if z is None else z, room)
+    found = [row for row in (z, refit) if row is not None]
+    return max(found, key=lagrangian.objective, default=None)
 
 
 def rounded_mean(lagrangian, minimum):
@@ -118,20 +124,29 @@ def smooth_row(lagrangian, minimum, room, anchor):
         The best of the anchor, the row at the dual's minimum and the mean of the rows
         around it, moved inside where rounding leaves them outside.
     """
+    found, value = anchor, lagrangian.objective(anchor)
+    enough = minimum.best.value - _ENOUGH * abs(minimum.best.value)
     rows = candidate_rows(lagrangian, minimum)
-    moved = [move_inside(lagrangian, z, anchor, room) for z in rows]
-    return max([anchor, *moved], key=lagrangian.objective)
+    if _has_unit_norm(lagrangian):
+        rows = chain(_rows_of_tighter_set(lagrangian, minimum, room), rows)
+    for z in rows:
+        moved = move_inside(lagrangian, z, anchor, room)
+        reached = lagrangian.objective(moved)
+        if reached > value:
+            found, value = moved, reached
+        if value >= enough:
+            break
+    return found
 
 
 def candidate_rows(lagrangian, minimum):
-    """Rows around the dual's minimum: one where that is enough, else all and a mean."""
+    """Rows around the dual's minimum: its own first, their mean, then the others."""
     best = minimum.best
-    row = lagrangian.row(best.lam, best.nu)
-    gap = best.value - lagrangian.objective(row)
-    if abs(gap) <= 1e-12 * abs(best.value):  # complementary, so feasible up to rounding
-        return [row]
-    rows = [lagrangian.row(cut.lam, cut.nu) for _, cut in minimum.active]
-    return [row, *rows, mean_row(lagrangian, minimum)]
+    yield lagrangian.row(best.lam, best.nu)
+    yield mean_row(lagrangian, minimum)
+    if _has_unit_norm(lagrangian):
+        for _, cut in minimum.active:
+            yield lagrangian.row(cut.lam, cut.nu)
 
 
 def move_inside(lagrangian, z, anchor, room):
@@ -143,7 +158,7 @@ def move_inside(lagrangian, z, anchor, room):
             return anchor
         low, step = step, min(max(2.0 * step, 1e-15), 1.0)
         trial = blend(lagrangian, z, anchor, step)
-    for _ in range(40 if step > 1e-9 else 0):
+    for _ in range(_halvings(lagrangian) if step > 1e-9 else 0):
         middle = 0.5 * (low + step)
         nearer = blend(lagrangian, z, anchor, middle)
         if is_inside(lagrangian, nearer, room):
@@ -151,6 +166,28 @@ def move_inside(lagrangian, z, anchor, room):
         else:
             low = middle
     return trial
+
+
+def _rows_of_tighter_set(lagrangian, minimum, room):
+    """Rows for a smaller set: paths between rows of unit norm bend outwards."""
+    margins = [
+        max(abs(wide - tight), 1e-14 * (1.0 + abs(tight))) if np.isfinite(wide) else 0.0
+        for wide, tight in zip(lagrangian.limits, room, strict=True)
+    ]
+    square, lower, upper = room
+    tighter = Room(square - margins[0], lower + margins[1], upper - margins[2])
+    smaller = lagrangian.restricted_to(lagrangian.parts, tighter)
+    best = minimum.best
+    yield from candidate_rows(smaller, minimize_dual(smaller, (best.lam, best.nu)))
+
+
+def _has_unit_norm(lagrangian):
+    return any(isinstance(part, UnitNorm) for part in lagrangian.parts)
+
+
+def _halvings(lagrangian):
+    """The first step is nearly exact but for rows of unit norm, whose paths bend."""
+    return 50 if _has_unit_norm(lagrangian) else 10
 
 
 def _first_step(lagrangian, z, anchor, room):
@@ -216,7 +253,7 @@ def nearest_row(lagrangian, room):
     """Return a row of a domain without whole features near the centre, or None."""
     near = Lagrangian.nearest(lagrangian.parts, lagrangian.n_features, room)
     minimum = minimize_dual(near)
-    rows = candidate_rows(near, minimum)
+    rows = list(candidate_rows(near, minimum))
     rows += [_crossing(near, *pair, room) for pair in combinations(rows, 2)]
     inside = [z for z in map(near.rounded, rows) if is_inside(near, z, room)]
     return min(inside, key=lambda z: z @ z) if inside else None

@@ -14,7 +14,6 @@ from skpoison.feasible._lagrangian import Features, Lagrangian, OneHot, UnitNorm
 from skpoison.feasible._primal import (
     improve,
     nearest_row,
-    refit_smooth_parts,
     smooth_row,
     whole_row,
 )
@@ -127,44 +126,56 @@ class RestrictedSet:
         return found
 
     def _nearest(self):
-        for room in (_inner(self._room), self._room, self._outer()):
-            if not room.lower <= room.upper:
-                continue
-            near = Lagrangian.nearest(self._parts, len(self.center), room)
-            minimum = minimize_dual(near)
-            if room == self._outer():
-                self._raise_if_empty(minimum.best.value + minimum.rounding)
-            if not any(part.whole for part in self._parts):
-                z = nearest_row(near, room)
-            else:
-                z = whole_row(near, minimum, room)
-                if z is None and room == self._outer():
-                    z = self._search(near, minimum, room)
-            if z is not None and self.contains([self._point(z)])[0]:
+        """Look well inside, then anywhere inside, then everywhere."""
+        for room in (_inner(self._room), self._room):
+            if room.lower <= room.upper:
+                near = Lagrangian.nearest(self._parts, len(self.center), room)
+                z = self._quick(near, minimize_dual(near), room)
+                if self._is_in(z):
+                    return z
+        return self._search()
+
+    def _quick(self, near, minimum, room):
+        if any(part.whole for part in self._parts):
+            return whole_row(near, minimum, room)
+        return nearest_row(near, room)
+
+    def _search(self):
+        """Split the domain until a row is found, or until there can be none."""
+        outer = Room(self.base.radius**2, self.base.lower, self.base.upper)
+        near = Lagrangian.nearest(self._parts, len(self.center), outer)
+        minimum = minimize_dual(near)
+        self._raise_if_empty(minimum.best.value + minimum.rounding)
+        for room in (self._room, outer):
+            z = self._quick(near, minimum, room)
+            if z is None and any(part.whole for part in self._parts):
+                floor = self._lowest
+                found = branch(near, minimum, None, room, enough=0.0, floor=floor)
+                z = found.z
+                if z is None:
+                    self._raise_if_empty(found.bound)
+            if self._is_in(z):
                 return z
         return None
 
-    def _outer(self):
-        return Room(self.base.radius**2, self.base.lower, self.base.upper)
+    def _is_in(self, z):
+        return z is not None and bool(self.contains([self._point(z)])[0])
 
     @property
     def _lowest(self):
         """Rows inside have a value above it: minus half of their squared distance."""
-        return -0.5 * self.base.radius**2 * (1.0 + 1e-12) - 1e-300
-
-    def _search(self, near, minimum, room):
-        """Split the domain until a row is found, or until there can be none."""
-        found = branch(near, minimum, None, room, enough=0.0, floor=self._lowest)
-        if found.z is None:
-            self._raise_if_empty(found.bound)
-        return found.z
+        square = self.base.radius**2
+        if not self._has_ball:
+            columns = self.columns
+            ends = np.maximum(self.center - columns.lower, columns.upper - self.center)
+            square = float(ends @ ends)
+        return -0.5 * square * (1.0 + 1e-12) - 1e-300
 
     def _raise_if_empty(self, bound):
         if bound <= self._lowest:
             raise ValueError(
-                "The feasible set is empty: every row of the domain within the slab is "
-                "farther from the centre than the radius, "
-                f"{self.base.radius:.6g}."
+                "The feasible set is empty: no row of the domain is in the slab and "
+                f"within {self.base.radius:.6g} of the centre."
             )
 
     def support(self, a):
@@ -240,11 +251,7 @@ class RestrictedSet:
         if z is None:
             best = minimum.best
             z = improve(problem, self._anchor, best.lam, best.nu, self._room)
-        z = self._anchor if z is None else z
-        if not all(part.whole for part in self._parts):
-            refit = refit_smooth_parts(problem, z, self._room)
-            z = z if refit is None else max([z, refit], key=problem.objective)
-        return z
+        return self._anchor if z is None else z
 
     def _point(self, z):
         """Return the row; whole numbers stay whole, in spite of rounding."""
