@@ -33,7 +33,7 @@ def training_loss(estimator, X_all, signs, n_clean):
 
 
 # Shrinking a failure would take minutes, and the cases are small as they are.
-@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=6, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(
     seed=st.integers(0, 10**6),
     kind=st.sampled_from([kind for kind in KINDS if kind != "two points"]),
@@ -100,7 +100,7 @@ test_loss.__test__ = False
         (MinMaxAttack(0.3, rho=RHO), 0.065, 0.071),
         (
             GradientAttack(
-                0.3, estimator=NormConstrainedSVC(RHO), n_distinct=4, max_iter=9
+                0.3, estimator=NormConstrainedSVC(RHO), n_distinct=2, max_iter=6
             ),
             0.053,
             0.071,

@@ -14,7 +14,9 @@ from skpoison.attacks._learners import train_hinge
 from skpoison.attacks._losses import Hinge
 from skpoison.bounds._rows import Rows
 
-FIRST_STEP = 0.1
+FIRST_STEP = 0.5
+# Rows drawn for each one to start from.
+DRAWN = 10
 GROW, SHRINK = 1.5, 0.5
 LEAST_STEP = 1e-4
 
@@ -93,10 +95,11 @@ class GradientAttack(BaseAimedAttack):
     """Move poison rows along the gradient of the attacker's loss, through training.
 
     Starts from clean rows with their labels flipped, projected on the filter's
-    feasible set. The attacker's loss is the mean loss on `targets` of the learner
-    trained on clean rows and poison; how it changes with the poison rows follows from
-    the learner's optimality conditions by implicit differentiation. Each step is
-    projected on the feasible set, and followed by training.
+    feasible set: of ten drawn, the one whose loss is the largest. The attacker's loss
+    is the mean loss on `targets` of the learner trained on clean rows and poison; how
+    it changes with the poison rows follows from the learner's optimality conditions by
+    implicit differentiation. Each step is projected on the feasible set, and followed
+    by training.
 
     Parameters
     ----------
@@ -225,14 +228,14 @@ class GradientAttack(BaseAimedAttack):
         defense = self._defend(X, codes)
         sets = defense.sets(type(self).__name__)
         clean = _signed(X, codes)
-        labels, points = self._start(X, codes, sets, n_poison, rng)
+        theta = self._first_theta(clean, rng)
+        labels, points = self._start(X, codes, sets, n_poison, theta, rng)
         self.n_copies_ = _share_out(n_poison, len(labels))
         learner = self._learner().smoothed(self.smoothing)
         aim = Aim(self._target_rows(clean), learner.loss)
         signs = 2.0 * labels - 1.0
         duel = Duel(clean, signs, self.n_copies_, learner, aim)
         of_points = [sets[label] for label in labels]
-        theta = self._first_theta(clean, rng)
         found = ascend(duel, points, of_points, theta, max_iter=self.max_iter)
         points = defense.inwards(sets, found.points, labels, X.dtype)
         theta = duel.play(points, theta).trained.theta
@@ -240,17 +243,23 @@ class GradientAttack(BaseAimedAttack):
         rows = repeat_rows(points, self.n_copies_, sparse.issparse(X), X.dtype)
         return rows, np.repeat(labels, self.n_copies_), found.objective
 
-    def _start(self, X, codes, sets, n_poison, rng):
-        """Return labels in turn, and rows of the other class in their feasible sets."""
+    def _start(self, X, codes, sets, n_poison, theta, rng):
+        """Return labels in turn, and rows of the other class in their feasible sets.
+
+        Rows beyond the margin have no gradient: of several drawn, those of the
+        largest loss are taken.
+        """
         n_points = min(self.n_distinct, n_poison)
         labels = np.arange(n_points) % 2
         points = np.empty((n_points, X.shape[1]))
         for label in range(2):
             of_label = np.flatnonzero(labels == label)
             others = rng.permutation(np.flatnonzero(codes != label))
-            drawn = X[np.resize(others, len(of_label))]
+            drawn = X[np.resize(others, DRAWN * len(of_label))]
             drawn = drawn.toarray() if sparse.issparse(drawn) else drawn
-            points[of_label] = sets[label].project(drawn.astype(np.float64))
+            drawn = sets[label].project(drawn.astype(np.float64))
+            margins = (2 * label - 1) * (drawn @ theta[:-1] + theta[-1])
+            points[of_label] = drawn[np.argsort(margins)[: len(of_label)]]
         return labels, points
 
     def _first_theta(self, clean, rng):
