@@ -146,6 +146,20 @@ def test_rows_in_the_picture_are_those_that_the_filter_keeps(csv, tmp_path, figu
     }
 
 
+def sent_rows(path, label):
+    lines = [line.split(",") for line in path.read_text().splitlines()[1:]]
+    return np.array([line[:3] for line in lines if line[3] == label], dtype=float)
+
+
+def along(rows, positive):
+    """Return how far rows lie from the middle on the way to the positive center."""
+    X, y = blobs()
+    centers = [X[y == k].mean(axis=0) for k in (0, 1)]
+    first, second = centers if positive == "spam" else centers[::-1]
+    way = second - first
+    return (rows - (first + second) / 2) @ way / np.linalg.norm(way)
+
+
 @pytest.mark.parametrize("positive", ["ham", "spam"])
 def test_poison_in_the_picture_is_the_attack(csv, tmp_path, figures, positive):
     out = ["-o", tmp_path / "p.csv", "--plot", tmp_path / "p.png", "--json", "-"]
@@ -157,6 +171,9 @@ def test_poison_in_the_picture_is_the_attack(csv, tmp_path, figures, positive):
     assert {name: len(points) for name, points in poison.items()} == {
         f"{label}, poison kept": 1 for label in sent
     }
+    for name, points in poison.items():
+        rows = sent_rows(tmp_path / "p.csv", name.split(",")[0])
+        np.testing.assert_allclose(points[0, 0], along(rows, positive)[0], atol=1e-6)
     clean = sum(len(points) for name, points in found.items() if name not in poison)
     assert clean == len(blobs()[1])
     for name, points in found.items():

@@ -21,10 +21,8 @@ LONGEST, LONGEST_PATH = 40, 64
 
 
 def check_matplotlib():
-    """Raise an error if matplotlib is missing; keep it from looking for a screen."""
-    import matplotlib
-
-    matplotlib.use("Agg")
+    """Raise an error if matplotlib is missing."""
+    import matplotlib  # noqa: F401
 
 
 @contextlib.contextmanager
@@ -50,6 +48,7 @@ def picture(path, force, shape, title):
     import matplotlib
     from matplotlib.figure import Figure
 
+    # A figure of no window: it draws through Agg and its like, and needs no screen.
     figure = Figure(figsize=SIZES[shape], layout="constrained")
     ax = figure.subplots()
     yield ax

@@ -149,13 +149,12 @@ def show_counts(session, source, numbers):
         table.add_row(Text(plain(row["label"])), *(f"{n:,}" for n in counts))
     session.console.print(table)
     kept = numbers["n_kept"] / numbers["n_rows"]
-    session.say(
-        f"{_percent(kept)} of the rows are kept; a larger --percentile keeps more."
-    )
+    hint = "; a larger --percentile keeps more" if kept < 1 else ""
+    session.say(f"{_percent(kept)} of the rows are kept{hint}.")
     if numbers["settings"]["trusted"]:
         session.say(
             "Centers and radii come from the trusted rows: what skpoison certify says "
-            "of those holds for this filter."
+            "of all those (--test-share 0) holds for this filter."
         )
         return
     session.say(
