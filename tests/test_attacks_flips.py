@@ -133,3 +133,14 @@ def test_min_max_sends_the_bound_s_attack(learner, data):
 def test_min_max_takes_rho_or_c_but_not_both(data):
     with pytest.raises(ValueError, match="rho or C, not both"):
         MinMaxAttack(rho=1.0, C=1.0).fit(*data)
+
+
+def test_min_max_sends_rows_of_the_domain_only():
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 2
+    X = rng.poisson(0.2 + np.eye(6)[y], size=(120, 6)).astype(float)
+    attack = MinMaxAttack(0.2, domain="nonnegative", rho=RHO, random_state=0).fit(X, y)
+    free = MinMaxAttack(0.2, rho=RHO, random_state=0).fit(X, y)
+    assert attack.X_poison_.min() >= 0.0
+    assert free.X_poison_.min() < 0.0
+    assert attack.bound_.upper_bound_ < free.bound_.upper_bound_

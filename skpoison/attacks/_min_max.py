@@ -8,14 +8,16 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skpoison.attacks._base import BaseAttack
 from skpoison.bounds import CertifiedBound
+from skpoison.feasible import Domain
 
 
 class MinMaxAttack(BaseAttack):
     """Send the attack that the certified bound finds.
 
-    The attacker's best answer to a learner who knows of him: at most two distinct rows
-    on the filter's limits, in whole copies. The loss that it causes is within
-    the bound's gap and rounding of the largest possible *training* loss.
+    The attacker's best answer to a learner who knows of him: few distinct rows (two at
+    most where the domain is convex) on the filter's limits, in whole copies. The loss
+    that it causes is within the bound's gap and rounding of the largest possible
+    *training* loss.
 
     Parameters
     ----------
@@ -27,6 +29,10 @@ class MinMaxAttack(BaseAttack):
         is (:class:`sklearn.frozen.FrozenEstimator` keeps it fitted when the attack is
         cloned), any other is cloned and fitted on the rows given. None means
         ``SphereFilter(percentile=70) & SlabFilter(percentile=70)``.
+    domain : str or :class:`skpoison.feasible.Domain`, default=None
+        Which rows the attacker can send at all, as in
+        :class:`~skpoison.CertifiedBound`; features by position, not by name. None
+        means all rows that pass the filter.
     rho : float, default=None
         Attacks the learner that minimises the mean hinge loss over
         ``||w||^2 + b^2 <= rho^2`` (:class:`~skpoison.NormConstrainedSVC`).
@@ -88,6 +94,7 @@ class MinMaxAttack(BaseAttack):
 
     _parameter_constraints: dict = {
         **BaseAttack._parameter_constraints,
+        "domain": [str, Domain, None],
         "rho": [Interval(Real, 0, None, closed="neither"), None],
         "C": [Interval(Real, 0, None, closed="neither"), None],
         "tol": [Interval(Real, 0, None, closed="neither")],
@@ -100,6 +107,7 @@ class MinMaxAttack(BaseAttack):
         epsilon=0.03,
         *,
         filter=None,
+        domain=None,
         rho=None,
         C=None,
         tol=1e-3,
@@ -108,6 +116,7 @@ class MinMaxAttack(BaseAttack):
         random_state=None,
     ):
         super().__init__(epsilon, filter=filter, random_state=random_state)
+        self.domain = domain
         self.rho = rho
         self.C = C
         self.tol = tol
@@ -120,6 +129,7 @@ class MinMaxAttack(BaseAttack):
         self.bound_ = CertifiedBound(
             FrozenEstimator(self.filter_),
             self.epsilon,
+            domain=self.domain,
             rho=self.rho,
             C=self.C,
             tol=self.tol,
