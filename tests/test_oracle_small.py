@@ -102,21 +102,7 @@ def test_groups_and_counts(seed):
     rows = whole_rows(6, 4)
     one_hot = (rows[:, :2].sum(axis=1) == 1) & (rows[:, [3, 5]].sum(axis=1) == 1)
     base = random_base(rng, 6)
-    groups = [[0, 1], [5, 3]]
-    feasible = RestrictedSet  # the gap of groups stays open: they are not split
-    rows = rows[one_hot & is_inside(rows, base)]
-    if not len(rows):
-        with pytest.raises(ValueError, match=r"is empty|No row .* was found"):
-            feasible(base, Domain("count", groups=groups))
-        return
-    a = linear_function(rng, base)
-    try:
-        feasible = RestrictedSet(base, Domain("count", groups=groups))
-    except ValueError:
-        feasible = RestrictedSet(base, Domain("count", groups=groups), fallback=rows[0])
-    value, point = feasible.support(a)
-    assert value >= (rows @ a).max()
-    assert (rows == point).all(axis=1).any()
+    check(base, Domain("count", groups=[[0, 1], [5, 3]]), rows[one_hot], rng)
 
 
 @settings(max_examples=40, deadline=None)

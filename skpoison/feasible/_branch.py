@@ -159,7 +159,9 @@ def _fractional(core, minimum):
     minimum may lie at infinity), the feature that loses least by a step.
     """
     z, found, farthest = mean_row(core, minimum), (None, None), 1e-7
-    for part in _whole_features(core):
+    for part in core.parts:
+        if not part.whole or not len(part.index):
+            continue
         x = z[part.place] + part.center
         distance = np.abs(x - np.rint(x))
         place = int(distance.argmax())
@@ -170,31 +172,22 @@ def _fractional(core, minimum):
 
 def _cheapest_step(core, best):
     z, found, least = core.row(best.lam, best.nu), (None, None), np.inf
-    for part in _whole_features(core):
+    for part in core.parts:
+        if not part.whole or not len(part.index):
+            continue
         losses = part.losses(z[part.place], best.lam, best.nu)
         place = int(losses.argmin())
         if losses[place] < least:
-            x = z[part.place][place] + part.center[place]
-            step = 0.5 if x + 0.5 < part.upper[place] else -0.5
-            found, least = (part.index[place], np.rint(x) + step), losses[place]
+            x = np.rint(z[part.place][place] + part.center[place])
+            step = 0.5 if part.can_rise(place, x) else -0.5
+            found, least = (part.index[place], x + step), losses[place]
     return found
-
-
-def _whole_features(core):
-    return [
-        part
-        for part in core.parts
-        if isinstance(part, Features) and part.whole and len(part.index)
-    ]
 
 
 def _cut(core, feature, end, limit):
     """Bound one whole feature further."""
     core = copy(core)
     core.parts = [
-        part.bounded(feature, end, limit)
-        if isinstance(part, Features) and part.whole
-        else part
-        for part in core.parts
+        part.bounded(feature, end, limit) if part.whole else part for part in core.parts
     ]
     return core

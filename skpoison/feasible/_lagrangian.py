@@ -95,6 +95,10 @@ class Features:
         np.maximum(gain, -slope, out=gain, where=x - 0.5 > self.lower)
         return lam - gain
 
+    def can_rise(self, place, x):
+        """Whether a feature may be larger by one."""
+        return x + 0.5 < self.upper[place]
+
     def bounded(self, feature, end, limit):
         """Return the part with one of its features bounded further, if it is there."""
         place = np.flatnonzero(self.index == feature)
@@ -164,6 +168,7 @@ class OneHot:
         sizes = [len(group) for group in groups]
         self.starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         self.group = np.repeat(np.arange(len(groups)), sizes)
+        self.barred = np.zeros(len(self.index))  # minus infinity for members ruled out
         self.center, self.direction = center[self.index], direction[self.index]
 
     def aim(self, a):
@@ -178,7 +183,8 @@ class OneHot:
 
     def scores(self, lam, nu):
         """Value of choosing each member, up to a constant of its group."""
-        return self.a - nu * self.direction - lam * (1.0 - 2.0 * self.center)
+        scores = self.a - nu * self.direction - lam * (1.0 - 2.0 * self.center)
+        return scores + self.barred
 
     def respond(self, lam, nu):
         """Return the best offsets z from the centre."""
@@ -186,7 +192,7 @@ class OneHot:
 
     def round(self, z):
         """Return offsets of the domain near to offsets z."""
-        return self._choose(z + self.center)
+        return self._choose(z + self.center + self.barred)
 
     def _choose(self, scores):
         best = np.maximum.reduceat(scores, self.starts)
@@ -195,6 +201,32 @@ class OneHot:
         z = -self.center
         z[ties[first]] += 1.0
         return z
+
+    def losses(self, z, lam, nu):
+        """Return what each chosen member loses by its group's second choice."""
+        scores = self.scores(lam, nu)
+        is_on = z + self.center > 0.5
+        others = np.where(is_on, -np.inf, scores)
+        second = np.maximum.reduceat(others, self.starts)[self.group]
+        losses = np.full(len(scores), np.inf)
+        losses[is_on] = scores[is_on] - second[is_on]
+        return losses
+
+    def can_rise(self, place, x):
+        """Whether a member may be larger by one: not where it is chosen."""
+        return x < 0.5
+
+    def bounded(self, feature, end, limit):
+        """Return the part with a member ruled out (upper end 0) or chosen."""
+        place = np.flatnonzero(self.index == feature)
+        if not len(place):
+            return self
+        part = copy(self)
+        part.barred = self.barred.copy()
+        if end == "lower":
+            part.barred[self.group == self.group[place]] = -np.inf
+        part.barred[place] = -np.inf if end == "upper" else 0.0
+        return part
 
     def curvature(self, lam, nu):
         """Second derivatives: none."""

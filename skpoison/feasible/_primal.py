@@ -251,12 +251,14 @@ def refit_smooth_parts(lagrangian, z, room):
 
 def nearest_row(lagrangian, room):
     """Return a row of a domain without whole features near the centre, or None."""
-    near = Lagrangian.nearest(lagrangian.parts, lagrangian.n_features, room)
-    minimum = minimize_dual(near)
-    rows = list(candidate_rows(near, minimum))
-    rows += [_crossing(near, *pair, room) for pair in combinations(rows, 2)]
-    inside = [z for z in map(near.rounded, rows) if is_inside(near, z, room)]
-    return min(inside, key=lambda z: z @ z) if inside else None
+    for target in (room.inner(), room):
+        near = Lagrangian.nearest(lagrangian.parts, lagrangian.n_features, target)
+        rows = list(candidate_rows(near, minimize_dual(near)))
+        rows += [_crossing(near, *pair, target) for pair in combinations(rows, 2)]
+        inside = [z for z in map(near.rounded, rows) if is_inside(near, z, room)]
+        if inside:
+            return min(inside, key=lambda z: z @ z)
+    return None
 
 
 def _crossing(lagrangian, first, second, room):

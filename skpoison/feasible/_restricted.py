@@ -127,7 +127,7 @@ class RestrictedSet:
 
     def _nearest(self):
         """Look well inside, then anywhere inside, then everywhere."""
-        for room in (_inner(self._room), self._room):
+        for room in (self._room.inner(), self._room):
             if room.lower <= room.upper:
                 near = Lagrangian.nearest(self._parts, len(self.center), room)
                 z = self._quick(near, minimize_dual(near), room)
@@ -391,13 +391,6 @@ def _as_index(mask):
     if mask.all():
         return slice(None)
     return np.flatnonzero(mask) if mask.any() else None
-
-
-def _inner(room):
-    width = 0.1 * (room.upper - room.lower)
-    if not np.isfinite(width):
-        width = 0.0
-    return Room(room.square, room.lower + width, room.upper - width)
 
 
 def _base_contains(base, X, tol):
