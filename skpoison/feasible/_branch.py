@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skpoison.feasible._dual import minimize_dual
-from skpoison.feasible._lagrangian import Features
+from skpoison.feasible._parts import Features
 from skpoison.feasible._primal import mean_row, whole_row
 from skpoison.feasible._toggles import Room
 

@@ -5,7 +5,8 @@ from itertools import chain, combinations
 import numpy as np
 
 from skpoison.feasible._dual import minimize_dual
-from skpoison.feasible._lagrangian import Features, Lagrangian, UnitNorm
+from skpoison.feasible._lagrangian import Lagrangian
+from skpoison.feasible._parts import Features, UnitNorm
 from skpoison.feasible._toggles import (
     Room,
     best_subset,
@@ -58,7 +59,8 @@ def mean_row(lagrangian, minimum):
     total = sum(weight for weight, _ in minimum.active)
     z = np.zeros(lagrangian.n_features)
     for weight, cut in minimum.active:
-        z += (weight / total) * lagrangian.row(cut.lam, cut.nu)
+        if weight > 1e-15 * total:
+            z += (weight / total) * lagrangian.row(cut.lam, cut.nu)
     return z
 
 

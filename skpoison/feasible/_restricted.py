@@ -5,15 +5,16 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from skpoison.feasible._anchor import find_row
 from skpoison.feasible._branch import branch
 from skpoison.feasible._columns import Columns
 from skpoison.feasible._domain import as_domain
 from skpoison.feasible._dual import minimize_dual
 from skpoison.feasible._feasible_set import FeasibleSet
-from skpoison.feasible._lagrangian import Features, Lagrangian, OneHot, UnitNorm
+from skpoison.feasible._lagrangian import Lagrangian
+from skpoison.feasible._parts import split
 from skpoison.feasible._primal import (
     improve,
-    nearest_row,
     smooth_row,
     whole_row,
 )
@@ -54,10 +55,39 @@ class RestrictedSet:
     fallback : array-like of shape (n_features,), default=None
         A row known to be in the set, used where the search finds none.
 
+    Attributes
+    ----------
+    columns : Columns
+        The domain, written out for every feature.
+    center : ndarray of shape (n_features,)
+        Centre of the ball.
+    radius : float
+        Its radius.
+    direction : ndarray of shape (n_features,) or None
+        Normal of the slab, of unit length.
+    lower, upper : float
+        Offsets of the slab's ends from the centre.
+
     Raises
     ------
     ValueError
         If the set is proved to be empty, or no row of it is found and none is given.
+
+    Notes
+    -----
+    The maximum of ``a @ x`` is bounded by Lagrangian duality [1]_: with multipliers of
+    the squared sphere and of the slab, each feature can be chosen by itself. For
+    features that are intervals the bound is exact, for whole numbers it is the value
+    of the linear program in which counts are sums of 0/1 variables; branch and bound
+    brings it nearer. Bounds are padded for rounding, rows keep a margin to sphere and
+    slab, so that a filter that computes in its own way keeps them.
+
+    References
+    ----------
+    .. [1] A. M. Geoffrion, "Lagrangean Relaxation for Integer Programming",
+       Mathematical Programming Study 2, 1974.
+    .. [2] J. Steinhardt, P. W. Koh, P. Liang, "Certified Defenses for Data Poisoning
+       Attacks", NIPS 2017, section 4.2 (integer constraints).
 
     Examples
     --------
@@ -93,8 +123,7 @@ class RestrictedSet:
             base.lower + margin,
             base.upper - margin,
         )
-        v = base.direction if base.direction is not None else np.zeros_like(base.center)
-        self._parts = _parts(self.columns, base, v)
+        self._parts = split(self.columns, base)
 
     @property
     def _has_ball(self):
@@ -112,7 +141,8 @@ class RestrictedSet:
 
     def _find_anchor(self, fallback):
         """Find a row of the set, well inside where there is an inside."""
-        found = self._nearest()
+        outer = Room(self.radius**2, self.lower, self.upper)
+        found = find_row(self._parts, self._room, outer, self._farthest, self._is_in)
         if found is None and fallback is not None:
             found = np.asarray(fallback, dtype=np.float64)
             if not self.contains([found])[0]:
@@ -125,58 +155,17 @@ class RestrictedSet:
             )
         return found
 
-    def _nearest(self):
-        """Look well inside, then anywhere inside, then everywhere."""
-        for room in (self._room.inner(), self._room):
-            if room.lower <= room.upper:
-                near = Lagrangian.nearest(self._parts, len(self.center), room)
-                z = self._quick(near, minimize_dual(near), room)
-                if self._is_in(z):
-                    return z
-        return self._search()
-
-    def _quick(self, near, minimum, room):
-        if any(part.whole for part in self._parts):
-            return whole_row(near, minimum, room)
-        return nearest_row(near, room)
-
-    def _search(self):
-        """Split the domain until a row is found, or until there can be none."""
-        outer = Room(self.base.radius**2, self.base.lower, self.base.upper)
-        near = Lagrangian.nearest(self._parts, len(self.center), outer)
-        minimum = minimize_dual(near)
-        self._raise_if_empty(minimum.best.value + minimum.rounding)
-        for room in (self._room, outer):
-            z = self._quick(near, minimum, room)
-            if z is None and any(part.whole for part in self._parts):
-                floor = self._lowest
-                found = branch(near, minimum, None, room, enough=0.0, floor=floor)
-                z = found.z
-                if z is None:
-                    self._raise_if_empty(found.bound)
-            if self._is_in(z):
-                return z
-        return None
-
     def _is_in(self, z):
         return z is not None and bool(self.contains([self._point(z)])[0])
 
     @property
-    def _lowest(self):
-        """Rows inside have a value above it: minus half of their squared distance."""
-        square = self.base.radius**2
-        if not self._has_ball:
-            columns = self.columns
-            ends = np.maximum(self.center - columns.lower, columns.upper - self.center)
-            square = float(ends @ ends)
-        return -0.5 * square * (1.0 + 1e-12) - 1e-300
-
-    def _raise_if_empty(self, bound):
-        if bound <= self._lowest:
-            raise ValueError(
-                "The feasible set is empty: no row of the domain is in the slab and "
-                f"within {self.base.radius:.6g} of the centre."
-            )
+    def _farthest(self):
+        """No row of the set is farther from the centre."""
+        if self._has_ball:
+            return self.radius
+        columns = self.columns
+        ends = np.maximum(self.center - columns.lower, columns.upper - self.center)
+        return float(np.linalg.norm(ends))
 
     def support(self, a):
         """Bound the maximum of a linear function over the set.
@@ -327,7 +316,7 @@ class RestrictedSet:
         return target + (1.0 - margin) * (x - target)
 
 
-def restrict(feasible_set, domain, *, feature_names=None):
+def restrict(feasible_set, domain, *, feature_names=None, fallbacks=None):
     """Restrict the rows that a filter keeps to a domain.
 
     Parameters
@@ -338,6 +327,8 @@ def restrict(feasible_set, domain, *, feature_names=None):
         What an attacker can send.
     feature_names : array-like of shape (n_features,), default=None
         Names of the features, if the domain speaks of names.
+    fallbacks : dict, default=None
+        From label to a row known to be in the set of that class.
 
     Returns
     -------
@@ -346,7 +337,11 @@ def restrict(feasible_set, domain, *, feature_names=None):
     """
     n_features = len(feasible_set.sets[0].center)
     columns = as_domain(domain).resolve(n_features, feature_names)
-    sets = [RestrictedSet(rows, columns) for rows in feasible_set.sets]
+    fallbacks = fallbacks or {}
+    sets = [
+        RestrictedSet(rows, columns, fallback=fallbacks.get(label))
+        for label, rows in feasible_set
+    ]
     return FeasibleSet(feasible_set.classes, sets)
 
 
@@ -358,39 +353,6 @@ def _columns(domain, n_features):
             f"The domain has {domain.n_features} features, the set has {n_features}."
         )
     return domain
-
-
-def _parts(columns, base, direction):
-    """Split the features into parts that can be chosen independently."""
-    center, reach = base.center, base.radius * (1.0 + 1e-12)
-    lower = np.maximum(columns.lower, center - reach)
-    upper = np.minimum(columns.upper, center + reach)
-    lower = np.where(columns.whole, np.ceil(lower), lower)
-    upper = np.where(columns.whole, np.floor(upper), upper)
-    single = ~columns.one_hot
-    single[columns.unit] = False
-    empty = np.flatnonzero(single & (lower > upper))
-    if len(empty):
-        raise ValueError(
-            f"The feasible set is empty: no value of column {empty[0]} is in the "
-            f"domain and within {base.radius:.6g} of the centre."
-        )
-    parts = []
-    for whole in (True, False):
-        index = _as_index(single & (columns.whole == whole))
-        if index is not None:
-            parts.append(Features(index, center, direction, lower, upper, whole))
-    if columns.groups:
-        parts.append(OneHot(columns.groups, center, direction))
-    if len(columns.unit):
-        parts.append(UnitNorm(columns.unit, center, direction))
-    return parts
-
-
-def _as_index(mask):
-    if mask.all():
-        return slice(None)
-    return np.flatnonzero(mask) if mask.any() else None
 
 
 def _base_contains(base, X, tol):

@@ -1,0 +1,81 @@
+"""A row of a restricted set, or the proof that there is none."""
+
+from skpoison.feasible._branch import branch
+from skpoison.feasible._dual import minimize_dual
+from skpoison.feasible._lagrangian import Lagrangian
+from skpoison.feasible._primal import nearest_row, whole_row
+
+
+def find_row(parts, room, outer, farthest, accept):
+    """Look for a row near the centre: well inside, then inside, then everywhere.
+
+    Parameters
+    ----------
+    parts : list
+        The parts of the domain.
+    room, outer : Room
+        What rows must satisfy with and without a margin for rounding.
+    farthest : float
+        No row of the set is farther from the centre.
+    accept : callable
+        Takes a row, as offsets from the centre, or None; says whether it is in the
+        set.
+
+    Returns
+    -------
+    z : ndarray of shape (n_features,) or None
+        The row, as offsets from the centre; None if none was found.
+
+    Raises
+    ------
+    ValueError
+        If the set is proved to be empty.
+    """
+    for target in (room.inner(), room):
+        if target.lower <= target.upper:
+            near = Lagrangian.nearest(parts, _n_features(parts), target)
+            z = _quick(near, minimize_dual(near), target)
+            if accept(z):
+                return z
+    return _search(parts, (room, outer), outer, farthest, accept)
+
+
+def _n_features(parts):
+    return sum(len(part.index) for part in parts)
+
+
+def _quick(near, minimum, room):
+    if _has_whole(near):
+        return whole_row(near, minimum, room)
+    return nearest_row(near, room)
+
+
+def _has_whole(near):
+    return any(part.whole for part in near.parts)
+
+
+def _search(parts, rooms, outer, farthest, accept):
+    """Split the domain until a row is found, or until there can be none."""
+    # Rows have a value above it: minus half of their squared distance to the centre.
+    lowest = -0.5 * farthest**2 * (1.0 + 1e-12) - 1e-300
+    near = Lagrangian.nearest(parts, _n_features(parts), outer)
+    minimum = minimize_dual(near)
+    _raise_if_empty(minimum.best.value + minimum.rounding, lowest, farthest)
+    for room in rooms:
+        z = _quick(near, minimum, room)
+        if z is None and _has_whole(near):
+            found = branch(near, minimum, None, room, enough=0.0, floor=lowest)
+            z = found.z
+            if z is None:
+                _raise_if_empty(found.bound, lowest, farthest)
+        if accept(z):
+            return z
+    return None
+
+
+def _raise_if_empty(bound, lowest, farthest):
+    if bound <= lowest:
+        raise ValueError(
+            "The feasible set is empty: no row of the domain is in the slab and within "
+            f"{farthest:.6g} of the centre."
+        )
