@@ -155,6 +155,9 @@ def test_columns_that_number_the_rows_are_pointed_out(tmp_path, csv):
         assert "--drop 'my id'" in result.stderr
     assert invoke("filter", path, "--drop", "my id").stderr == ""
     # Whole numbers that do not rise one by one are features.
+    swapped = [numbered[0], numbered[2], numbered[1], *numbered[3:]]
+    path = written(tmp_path / "swapped.csv", "my id,a,b,y", swapped)
+    assert "my id" not in invoke("filter", path, "--scale", "standard").stderr
     path = written(tmp_path / "other.csv", "my id,a,b,y", [*numbered[1:], numbered[0]])
     assert "my id" not in invoke("filter", path, "--scale", "standard").stderr
 

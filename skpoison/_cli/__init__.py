@@ -1,1 +1,1 @@
-"""The commands behind ``skpoison``. Only ``app`` and ``_options`` need typer."""
+"""The commands behind ``skpoison``; they need typer and rich."""

@@ -1,28 +1,12 @@
 """The commands and their options."""
 
-import contextlib
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from . import _options as opt
-from ._options import learner, within
-
-
-class Commands(TyperGroup):
-    """The commands; a file in the place of one gets a hint."""
-
-    def resolve_command(self, ctx, args):
-        """Find the command that is meant."""
-        if args and args[0] not in self.commands and Path(args[0]).is_file():
-            raise typer.BadParameter(
-                f"{args[0]!r} is a file, not a command. Say what to do with it: "
-                f"skpoison certify {args[0]}, for example."
-            )
-        return super().resolve_command(ctx, args)
-
+from ._checks import learner, one_of, shares, within
+from ._wiring import Commands, open_session, reading
 
 app = typer.Typer(
     cls=Commands,
@@ -83,7 +67,7 @@ def certify(
         typer.Option(
             "--epsilon",
             "-e",
-            callback=opt.shares,
+            callback=shares,
             metavar="SHARES",
             help="Poison rows that the attacker adds, as a share of the clean ones: "
             "0.1 is one for ten; 0.05,0.1 is both.",
@@ -126,11 +110,11 @@ def certify(
     speak of. What was not measured is null.
     """
     C, rho = learner(C, rho)
-    with _session(quiet, debug, json) as session:
+    with open_session(quiet, debug, json) as session:
         from ._certify import Settings
         from ._run import run_certify
 
-        options, encoding = _reading(
+        options, encoding = reading(
             format, target, no_header, decimal_comma, drop, max_size,
             categorical, text_column, scale, text_weights,
         )  # fmt: skip
@@ -177,7 +161,7 @@ def filter_(
         str,
         typer.Option(
             "--filter",
-            callback=opt.one_of("both", "sphere", "slab"),
+            callback=one_of("both", "sphere", "slab"),
             metavar="KIND",
             help="sphere: near the center of the class in all directions; slab: near "
             "it along the line between the centers; both.",
@@ -216,10 +200,10 @@ def filter_(
     The JSON has n_rows, n_kept, settings and, in **classes**, one entry for each label:
     label, n_rows, n_kept, n_rejected, rejected_by.
     """
-    with _session(quiet, debug, json, output, rejected) as session:
+    with open_session(quiet, debug, json, output, rejected) as session:
         from ._run import run_filter
 
-        options, encoding = _reading(
+        options, encoding = reading(
             format, target, no_header, decimal_comma, drop, max_size,
             categorical, text_column, scale, text_weights,
         )  # fmt: skip
@@ -307,11 +291,11 @@ def attack(
     attack_loss, data and settings.
     """
     C, rho = learner(C, rho)
-    with _session(quiet, debug, json, output) as session:
+    with open_session(quiet, debug, json, output) as session:
         from ._certify import Settings
         from ._run import run_attack
 
-        options, encoding = _reading(
+        options, encoding = reading(
             format, target, no_header, decimal_comma, drop, max_size,
             categorical, text_column, scale, text_weights,
         )  # fmt: skip
@@ -335,33 +319,3 @@ def attack(
                 "formulas": keep_formulas,
             },
         )
-
-
-@contextlib.contextmanager
-def _session(quiet, debug, *outputs):
-    from ._session import Session
-
-    session = Session(quiet, debug, results_to_stderr="-" in outputs)
-    with session.guard():
-        yield session
-
-
-def _reading(
-    format, target, no_header, decimal_comma, drop, max_size,
-    categorical, text, scale, weights,
-):  # fmt: skip
-    """Return how to read files and how to turn columns into numbers."""
-    from skpoison._io._encode import Encoding
-    from skpoison._io._load import Options
-
-    categorical, text = tuple(categorical or ()), tuple(text or ())
-    options = Options(
-        format=format,
-        target=target,
-        header=not no_header,
-        decimal_comma=decimal_comma,
-        drop=tuple(drop or ()),
-        words=categorical + text,
-        max_size=max_size,
-    )
-    return options, Encoding(scale, categorical, text, weights)

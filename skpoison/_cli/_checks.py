@@ -1,0 +1,78 @@
+"""Checks of what options say; what makes no sense is a usage error."""
+
+import math
+from pathlib import Path
+
+import typer
+
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def within(low, high, *, open_low=False, open_high=False):
+    """Return a check that a number, or each of several, lies between two others."""
+    left, right = "(" if open_low else "[", ")" if open_high else "]"
+
+    def check(values):
+        for value in values if isinstance(values, list) else [values]:
+            if value is None:
+                continue
+            above = value > low if open_low else value >= low
+            below = value < high if open_high else value <= high
+            if not (above and below):
+                span = f"{left}{low:g}, {high:g}{right}"
+                if high == math.inf:
+                    span = f"numbers above {low:g}"
+                raise typer.BadParameter(f"{value:g} is not in {span}.")
+        return values
+
+    return check
+
+
+def one_of(*allowed):
+    """Return a check that a word is one of several."""
+
+    def check(value):
+        if value is not None and value not in allowed:
+            raise typer.BadParameter(f"{value!r} is none of {', '.join(allowed)}.")
+        return value
+
+    return check
+
+
+def picture(path):
+    """Check that a file's name says which kind of picture it is to be."""
+    if path is not None and Path(path).suffix.lower() not in PICTURES:
+        raise typer.BadParameter(
+            f"{path!r} must end in {', '.join(PICTURES[:-1])} or {PICTURES[-1]}."
+        )
+    return path
+
+
+def shares(texts):
+    """Return shares of poison, from texts that hold one or several each."""
+    cells = [cell.strip() for text in texts for cell in text.split(",")]
+    return within(0, 1)([_share(cell) for cell in cells])
+
+
+def _share(text):
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not a number. A share is a number from 0 to 1, such as 0.05; "
+            "several are given as 0.05,0.1."
+        ) from None
+
+
+positive_number = within(0, math.inf, open_low=True, open_high=True)
+
+
+def learner(C, rho):
+    """Return the learner's two parameters, one of which is None."""
+    if C is not None and rho is not None:
+        raise typer.BadParameter(
+            "give one of the two, not both: --C penalises the learner's weights, --rho "
+            "limits them.",
+            param_hint="'--C' / '--rho'",
+        )
+    return (1.0 if C is None and rho is None else C), rho
