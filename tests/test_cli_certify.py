@@ -389,6 +389,8 @@ def test_interrupt_from_outside_ends_with_130(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A background job of a shell is born deaf to interrupts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     with pipe.open("wb"):  # opens once the child reads, and keeps it waiting
         child.send_signal(signal.SIGINT)
