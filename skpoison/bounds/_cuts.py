@@ -15,7 +15,7 @@ from scipy import sparse
 
 from ._poison import PointPoison, PoisonPoints
 from ._smooth import Gaps, Piece, State, adapt_widths, minimize_smooth
-from ._solver import Solution, dual_value
+from ._solver import Solution, dual_value, upper_value
 
 # Subproblems are solved to this share of the gap that is left.
 SHARE_OF_GAP = 0.03
@@ -94,7 +94,8 @@ def solve_cuts(problem, *, tol, max_iter, monitor=None, start=None):
         trial = _minimize_model(problem, term, bundle.beta, state, best.gap, drag)
         bundle = replace(bundle, beta=trial.poison.beta)
         former, upper, answers = best.upper, *_ask(problem, trial)
-        promised = former - _model_value(problem, term, trial)
+        model = problem._replace(poison=term)
+        promised = former - upper_value(model, trial.theta, trial.margins)
         best = _record(problem, best, trial, upper, bundle, n_iter, tol, monitor)
         success = upper <= former - SUCCESS * promised
         drag *= FALL if success else RISE
@@ -158,24 +159,10 @@ def _bundle_of(solution):
 
 def _ask(problem, state):
     """Return the bound's value at parameters and the worst row of each class."""
-    term, theta = problem.poison, state.theta
-    losses, rows = [], []
-    for sign, allowed in zip(term.signs, term.sets, strict=True):
-        value, row = allowed.support(-sign * theta[:-1])
-        losses.append(1.0 - sign * theta[-1] + value)
-        rows.append(row)
-    upper = (
-        float(problem.weights @ np.maximum(state.margins, 0.0))
-        + term.epsilon * max(0.0, *losses)
-        + problem.learner.value(theta)
-    )
-    return upper, (term.signs, np.array(rows))
-
-
-def _model_value(problem, term, state):
-    hinge = float(problem.weights @ np.maximum(state.margins, 0.0))
-    attack = term.epsilon * term.largest_loss(state.theta)
-    return hinge + attack + problem.learner.value(state.theta)
+    losses, rows = problem.poison.worst_rows(state.theta)
+    worst = max(0.0, *losses)
+    upper = upper_value(problem, state.theta, state.margins, worst)
+    return upper, (problem.poison.signs, np.array(rows))
 
 
 def _minimize_model(problem, term, beta, state, gap, drag):

@@ -76,12 +76,15 @@ class PoisonTerm:
 
     def largest_loss(self, theta):
         """Return the largest hinge loss of a feasible row, exactly."""
+        return max([0.0, *self.worst_rows(theta)[0]])
+
+    def worst_rows(self, theta):
+        """Return the largest margin loss in each class, and rows that reach it."""
         w, b = theta[:-1], theta[-1]
-        losses = [
-            1.0 - sign * b + rows.support(-sign * w)[0]
-            for sign, rows in zip(self.signs, self.sets, strict=True)
-        ]
-        return max([0.0, *losses])
+        pairs = zip(self.signs, self.sets, strict=True)
+        answers = [(sign, *rows.support(-sign * w)) for sign, rows in pairs]
+        losses = [1.0 - sign * b + value for sign, value, _ in answers]
+        return losses, [row for _, _, row in answers]
 
     def losses_at(self, theta, points):
         """Return the margin losses, which may be negative, of given points."""

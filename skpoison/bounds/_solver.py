@@ -264,7 +264,7 @@ def _check(problem, state, best, n_iter, n_band, tol, monitor):
     return found
 
 
-def upper_value(problem, theta, margins):
+def upper_value(problem, theta, margins, worst=None):
     """Return the bound's value at given parameters.
 
     Parameters
@@ -275,15 +275,19 @@ def upper_value(problem, theta, margins):
         The parameters.
     margins : ndarray of shape (n_rows,)
         ``1 - score`` of every row there.
+    worst : float, default=None
+        The attacker's largest loss there, if it is known.
 
     Returns
     -------
     upper : float
         A valid upper bound if the learner admits `theta`.
     """
+    if worst is None:
+        worst = problem.poison.largest_loss(theta)
     return (
         float(problem.weights @ np.maximum(margins, 0.0))
-        + problem.poison.epsilon * problem.poison.largest_loss(theta)
+        + problem.poison.epsilon * worst
         + problem.learner.value(theta)
     )
 
