@@ -1,0 +1,32 @@
+"""EPIC inside the training of networks, and attacks on networks.
+
+Needs PyTorch and skorch, ``pip install "skpoison[neural]"``, which load on first use of
+one of the names below.
+"""
+
+import importlib
+from importlib.util import find_spec
+
+_HOMES = {
+    "EPICCallback": "_callback",
+    "FilteredNetClassifier": "_net",
+}
+_NEEDED = ("torch", "skorch")
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    missing = [package for package in _NEEDED if find_spec(package) is None]
+    if missing:
+        raise ImportError(
+            f"skpoison.neural.{name} needs {' and '.join(missing)}: "
+            'pip install "skpoison[neural]".'
+        )
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__():
+    return sorted({*globals(), *_HOMES})

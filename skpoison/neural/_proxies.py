@@ -1,0 +1,156 @@
+"""Gradient proxies of rows: predicted probabilities minus one-hot labels."""
+
+import random
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from skorch.dataset import unpack_data
+from torch.utils.data import DataLoader, SequentialSampler
+
+
+@contextmanager
+def everything_restored(net, loader):
+    """Leave random streams and training flags as they were.
+
+    Parameters
+    ----------
+    net : NeuralNet
+        Its modules go back to the mode they were in.
+    loader : object
+        If it has a random generator of its own, that is restored too.
+
+    Yields
+    ------
+    None
+        In between, anything may draw random numbers.
+    """
+    modules = [
+        module
+        for name in net._modules + net._criteria
+        if isinstance(part := getattr(net, f"{name}_"), torch.nn.Module)
+        for module in part.modules()
+    ]
+    training = [module.training for module in modules]
+    generator = getattr(loader, "generator", None)
+    own = None if generator is None else generator.get_state()
+    python, numpy_ = random.getstate(), np.random.get_state()  # noqa: NPY002
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    try:
+        with torch.random.fork_rng(devices=list(devices)):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy_)  # noqa: NPY002
+        if own is not None:
+            generator.set_state(own)
+        for module, flag in zip(modules, training, strict=True):
+            module.training = flag
+
+
+def gradient_proxies(net, dataset):
+    """Compute what the gradient of each row is with respect to the logits.
+
+    One pass in evaluation mode, with the loader that the net validates and predicts
+    with. Random streams are left as they were.
+
+    Parameters
+    ----------
+    net : NeuralNetClassifier
+        The net, initialized.
+    dataset : torch Dataset
+        Rows and labels, whole numbers from 0 to ``n_classes - 1``.
+
+    Returns
+    -------
+    proxies : Tensor of shape (n_rows, n_classes)
+        Probabilities minus one-hot labels, float32, on the device of the module.
+    labels : ndarray of shape (n_rows,)
+        The labels, int64.
+
+    Raises
+    ------
+    ValueError
+        If the module's output is not one row of logits for each row, holds NaN or
+        infinity; if labels are not what they must be; or if the loader leaves out rows
+        or shuffles them.
+    """
+    loader = net.get_iterator(dataset, training=False)
+    _check_order(loader)
+    n_rows, done = len(dataset), 0
+    labels = np.empty(n_rows, dtype=np.int64)
+    proxies = None
+    with everything_restored(net, loader):
+        for batch in loader:
+            part, y = _batch_proxies(net, batch)
+            if proxies is None:
+                proxies = part.new_empty((n_rows, part.shape[1]))
+            _check_rows(done + len(part), n_rows)
+            proxies[done : done + len(part)] = part
+            labels[done : done + len(part)] = y.cpu().numpy()
+            done += len(part)
+    _check_rows(-1 if done < n_rows else done, n_rows)
+    if not torch.isfinite(proxies).all():
+        raise ValueError("the module returns NaN or infinity: training has diverged.")
+    return proxies, labels
+
+
+def _check_order(loader):
+    if isinstance(loader, DataLoader) and not isinstance(
+        loader.sampler, SequentialSampler
+    ):
+        raise ValueError(
+            "iterator_valid must go through the rows in their order, to score them: "
+            "it must have no shuffle=True and no sampler."
+        )
+
+
+def _check_rows(done, n_rows):
+    if not 0 <= done <= n_rows:
+        raise ValueError(
+            f"iterator_valid must yield each of the {n_rows} rows once, to score them: "
+            "it must have no drop_last=True, and no collate_fn that leaves out rows."
+        )
+
+
+def _batch_proxies(net, batch):
+    _, y = unpack_data(batch)
+    proxies = _probabilities(net, net.evaluation_step(batch, training=False))
+    y = torch.as_tensor(y, device=proxies.device)
+    if y.shape != proxies.shape[:1] or y.is_floating_point() or y.dtype == torch.bool:
+        raise ValueError(
+            "labels must be whole numbers, one for each row; those of a batch of "
+            f"{len(proxies)} rows have the shape {tuple(y.shape)} and are {y.dtype}."
+        )
+    y = y.long()
+    if len(y) and not (0 <= y.min() and y.max() < proxies.shape[1]):
+        raise ValueError(
+            f"labels must be from 0 to {proxies.shape[1] - 1}, for the module has "
+            f"{proxies.shape[1]} outputs; they are from {y.min()} to {y.max()}."
+        )
+    proxies[torch.arange(len(y), device=y.device), y] -= 1
+    return proxies, y
+
+
+def _probabilities(net, output):
+    output = output[0] if isinstance(output, tuple) else output
+    if output.ndim != 2 or output.shape[1] < 2:
+        raise ValueError(
+            "the module must return logits of shape (n_rows, n_classes), with two "
+            f"classes or more; it returns the shape {tuple(output.shape)}."
+        )
+    output = output.to(torch.promote_types(output.dtype, torch.float32))
+    criterion = getattr(net.criterion_, "_orig_mod", net.criterion_)
+    if callable(net.predict_nonlinearity):
+        probabilities = net.predict_nonlinearity(output)
+    elif isinstance(criterion, torch.nn.NLLLoss):
+        probabilities = output.clone()
+    else:
+        return torch.softmax(output, dim=1).float()
+    wrong = (probabilities.sum(dim=1) - 1).abs() > 1e-2
+    if wrong.any() or (probabilities < 0).any():
+        raise ValueError(
+            "probabilities must not be negative and add up to one, which those of this "
+            "module do not; with logits, take criterion=torch.nn.CrossEntropyLoss."
+        )
+    return probabilities.float()
