@@ -30,9 +30,11 @@ def exp_dissimilarities(X):
     """The integers that the selection is documented to work on, in exact order."""
     columns = np.ascontiguousarray(X.T)
     measure = Measure(False, False, X.dtype.type(1 / X.shape[1]), 1.0)
-    return all_dissimilarities(
-        lambda rows, others: squared_distances(columns, rows, others), len(X), measure
-    ).astype(np.int64)
+    units = np.empty((len(X), len(X)), dtype=np.int32)
+    all_dissimilarities(
+        lambda rows, others: squared_distances(columns, rows, others), measure, units
+    )
+    return units.astype(np.int64)
 
 
 def naive_gain(dissimilarities, picks, row):

@@ -5,7 +5,7 @@ import builtins
 import numpy as np
 import pytest
 
-from skpoison.coreset import _facility, _numpy, facility_location
+from skpoison.coreset import _dissimilarity, _facility, _numpy, facility_location
 
 numba = pytest.importorskip("numba")
 
@@ -24,6 +24,10 @@ def rows(kind, n_samples, dtype):
     return X.astype(dtype)
 
 
+def store_nothing(monkeypatch):
+    monkeypatch.setattr(_dissimilarity, "STORED_BYTES", 0)
+
+
 def assert_same(X, n_medoids, **options):
     one = facility_location(X, n_medoids, backend="numpy", **options)
     other = facility_location(X, n_medoids, backend="numba", **options)
@@ -34,7 +38,10 @@ def assert_same(X, n_medoids, **options):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", ["residuals", "duplicates", "wide"])
 @pytest.mark.parametrize("order", ["canonical", "lazy"])
-def test_backends_agree(dtype, kind, order):
+@pytest.mark.parametrize("stored", [True, False])
+def test_backends_agree(dtype, kind, order, stored, monkeypatch):
+    if not stored:
+        store_nothing(monkeypatch)
     for n_samples in (1, 2, 63, 64, 65, 129, 700):
         X = rows(kind, n_samples, dtype)
         for share in (0.02, 0.3, 1.0):
@@ -43,7 +50,10 @@ def test_backends_agree(dtype, kind, order):
 
 @pytest.mark.parametrize("similarity", ["exp", "linear"])
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
-def test_backends_agree_on_every_measure(similarity, metric):
+@pytest.mark.parametrize("stored", [True, False])
+def test_backends_agree_on_every_measure(similarity, metric, stored, monkeypatch):
+    if not stored:
+        store_nothing(monkeypatch)
     X = rows("wide", 500, np.float64)
     labels = np.random.default_rng(1).integers(0, 3, 500)
     assert_same(X, 0.2, labels=labels, similarity=similarity, metric=metric)
@@ -51,7 +61,8 @@ def test_backends_agree_on_every_measure(similarity, metric):
 
 @pytest.mark.parametrize("most", [0, 5_000, 50_000])
 def test_compiled_code_agrees_without_lists_and_with_late_ones(monkeypatch, most):
-    monkeypatch.setattr("skpoison.coreset._numba.LISTED", most)
+    store_nothing(monkeypatch)
+    monkeypatch.setattr("skpoison.coreset._balls.LISTED", most)
     for kind in ("residuals", "wide"):
         assert_same(rows(kind, 900, np.float32), 200)
 
@@ -60,14 +71,15 @@ def test_compiled_code_agrees_where_lists_outgrow_their_room(monkeypatch):
     X = rows("residuals", 640, np.float32)
     # The rows that are sampled for the size of the lists are alone, the others crowd.
     X[::10] = 100 * np.random.default_rng(0).normal(size=(64, 10))
-    monkeypatch.setattr("skpoison.coreset._numba.LISTED", 20_000)
+    store_nothing(monkeypatch)
+    monkeypatch.setattr("skpoison.coreset._balls.LISTED", 20_000)
     assert_same(X, 200)
 
 
 def test_numpy_gives_the_same_without_storing(monkeypatch):
     X = rows("residuals", 300, np.float32)
     stored = facility_location(X, 60, backend="numpy")
-    monkeypatch.setattr(_numpy, "STORED_BYTES", 0)
+    store_nothing(monkeypatch)
     computed = facility_location(X, 60, backend="numpy")
     for name in stored:
         np.testing.assert_array_equal(stored[name], computed[name])

@@ -31,8 +31,43 @@ _DECAY = [(Decimal(-k) / STEPS).exp() for k in range(int(FARTHEST) * STEPS + 1)]
 WEIGHT = np.array([float(decay) for decay in _DECAY])
 BASE = np.array([float(UNIT * (1 - decay)) for decay in _DECAY])
 
-TILE_ROWS = 48
+# What fits into the cache, with the differences in so many features.
+TILE_ROWS = 24
 TILE_COLUMNS = 384
+FEATURES = 9
+# All dissimilarities of 16,384 rows.
+STORED_BYTES = 2**30
+
+
+class Room:
+    """Memory for matrices of dissimilarities, used again for every class.
+
+    Parameters
+    ----------
+    n_samples : int
+        The most rows that a class has.
+    """
+
+    def __init__(self, n_samples):
+        self.stored = 4 * n_samples**2 <= STORED_BYTES
+        self.buffer = np.empty(n_samples**2 if self.stored else 0, dtype=np.int32)
+
+    def matrix(self, n_samples):
+        """Part of it as a matrix.
+
+        Parameters
+        ----------
+        n_samples : int
+            Number of rows.
+
+        Returns
+        -------
+        matrix : ndarray of shape (n_samples, n_samples) or None
+            None where there is no room for it.
+        """
+        if n_samples**2 > len(self.buffer):
+            return None
+        return self.buffer[: n_samples**2].reshape(n_samples, n_samples)
 
 
 class Measure(NamedTuple):
@@ -76,11 +111,11 @@ def squared_distances(columns, rows, others):
     here, there = columns[:, rows, None], columns[:, None, others]
     squares = here[0] - there[0]
     np.multiply(squares, squares, out=squares)
-    difference = np.empty_like(squares)
-    for x, y in zip(here[1:], there[1:], strict=True):
-        np.subtract(x, y, out=difference)
-        np.multiply(difference, difference, out=difference)
-        np.add(squares, difference, out=squares)
+    for first in range(1, len(columns), FEATURES):
+        part = here[first : first + FEATURES] - there[first : first + FEATURES]
+        np.multiply(part, part, out=part)
+        for more in part:
+            np.add(squares, more, out=squares)
     return squares
 
 
@@ -147,29 +182,22 @@ def tiles(n_samples):
             yield rows, slice(left, min(left + TILE_COLUMNS, n_samples))
 
 
-def all_dissimilarities(squares_between, n_samples, measure):
+def all_dissimilarities(squares_between, measure, out):
     """All dissimilarities.
 
     Parameters
     ----------
     squares_between : callable
         ``squares_between(rows, others)``: squared distances of two slices of rows.
-    n_samples : int
-        Number of rows.
     measure : Measure
         What to make of them.
-
-    Returns
-    -------
-    dissimilarities : ndarray of shape (n_samples, n_samples)
-        Symmetric, int32.
+    out : ndarray of shape (n_samples, n_samples)
+        Where they go, int32; symmetric in the end.
     """
-    out = np.empty((n_samples, n_samples), dtype=np.int32)
-    for rows, others in tiles(n_samples):
+    for rows, others in tiles(len(out)):
         tile = quantize(squares_between(rows, others), measure)
         out[rows, others] = tile
         out[others, rows] = tile.T
         if others.start == rows.start:  # matrix products need not be symmetric
             square = tile[:, : len(tile)]
             out[rows, rows] = np.minimum(square, square.T)
-    return out

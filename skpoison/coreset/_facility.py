@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skpoison.coreset import _numpy
 from skpoison.coreset._budget import class_budgets
-from skpoison.coreset._dissimilarity import UNIT, Measure
+from skpoison.coreset._dissimilarity import UNIT, Measure, Room
 
 # Below this, numpy is done before compiled code has been loaded.
 COMPILED_FROM = 2000
@@ -78,9 +78,9 @@ def facility_location(
         first, as published runs did. Gains and objective are the same greedy ones.
     backend : {"auto", "numpy", "numba"}, default="auto"
         What computes. Results are identical. ``"auto"`` takes numba where it is
-        installed and a class has many rows. numpy stores the dissimilarities of a
-        class, four bytes a pair, up to 16,384 rows, and is slow for more; numba stores
-        at most about 50 MB.
+        installed and a class has many rows. Both store the dissimilarities of a
+        class, four bytes a pair, up to 16,384 rows (1 GiB). For more rows numpy is
+        slow; numba needs at most about 50 MB.
 
     Returns
     -------
@@ -153,10 +153,11 @@ def facility_location(
     budgets = class_budgets(n_medoids, np.bincount(codes))
     if metric == "cosine":
         X = normalize(X)
-    kernels = _kernels(backend, np.bincount(codes).max())
+    largest_class = np.bincount(codes).max()
+    kernels, room = _kernels(backend, largest_class), Room(largest_class)
     rows_of = [np.flatnonzero(codes == code) for code in range(len(budgets))]
     parts = [
-        _select(X[rows], budget, similarity, metric, order, kernels)
+        _select(X[rows], budget, similarity, metric, order, kernels, room)
         for rows, budget in zip(rows_of, budgets, strict=True)
     ]
     return join_classes(rows_of, parts)
@@ -218,10 +219,12 @@ def _kernels(backend, largest_class):
     return _numba
 
 
-def _select(X, n_medoids, similarity, metric, order, kernels):
+def _select(X, n_medoids, similarity, metric, order, kernels, room):
     columns = np.ascontiguousarray(X.T)
     measure = _measure(columns, similarity, metric, kernels)
-    picks, gains, nearest = kernels.select(columns, int(n_medoids), measure, order)
+    picks, gains, nearest = kernels.select(
+        columns, int(n_medoids), measure, order, room
+    )
     return picks, gains * (measure.largest / UNIT), nearest
 
 

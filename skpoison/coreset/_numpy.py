@@ -13,10 +13,9 @@ from skpoison.coreset._order import ORDERS
 
 # Sixteen dissimilarities add up to 2**28 at most, so int32 holds the sum.
 CHUNK = 16
-STORED_BYTES = 2**30
 
 
-def greedy(dissimilarities_of, n_samples, n_medoids, order):
+def greedy(units_of, n_samples, n_medoids, order):
     """Pick medoids one by one, each the candidate that lowers the sum the most.
 
     The sum is that over the rows of the dissimilarity to the nearest medoid; with no
@@ -26,9 +25,9 @@ def greedy(dissimilarities_of, n_samples, n_medoids, order):
 
     Parameters
     ----------
-    dissimilarities_of : callable
-        ``dissimilarities_of(rows)``: int32 of shape (n_rows, n_samples), for an array
-        of row indices.
+    units_of : callable
+        ``units_of(rows)``: dissimilarities, a new int32 array of shape (n_rows,
+        n_samples), for an array of row indices.
     n_samples : int
         Number of rows.
     n_medoids : int
@@ -46,7 +45,7 @@ def greedy(dissimilarities_of, n_samples, n_medoids, order):
         Position in ``picks`` of the medoid nearest to each row, the earliest of equals.
     """
     current = np.full(n_samples, UNIT, dtype=np.int32)
-    gains = _first_gains(dissimilarities_of, n_samples)
+    gains = _first_gains(units_of, n_samples)
     nearest = np.zeros(n_samples, dtype=np.intp)
     picks = np.empty(n_medoids, dtype=np.intp)
     picked_gains = np.empty(n_medoids, dtype=np.int64)
@@ -54,44 +53,44 @@ def greedy(dissimilarities_of, n_samples, n_medoids, order):
     for position in range(n_medoids):
         picks[position] = pick = queue.next()
         picked_gains[position] = gains[pick]
-        to_pick = dissimilarities_of(picks[position : position + 1])[0]
+        to_pick = units_of(picks[position : position + 1])[0]
         changed = np.flatnonzero(to_pick < current)
-        _update(gains, dissimilarities_of, changed, current[changed], to_pick[changed])
+        _update(gains, units_of, changed, current[changed], to_pick[changed])
         current[changed] = to_pick[changed]
         nearest[changed] = position
         gains[picks[: position + 1]] = -1
     return picks, picked_gains, nearest
 
 
-def _first_gains(dissimilarities_of, n_samples):
+def _first_gains(units_of, n_samples):
     gains = np.full(n_samples, n_samples * UNIT, dtype=np.int64)
     for start in range(0, n_samples, CHUNK):
         rows = np.arange(start, min(start + CHUNK, n_samples))
-        gains -= np.add.reduce(dissimilarities_of(rows), axis=0, dtype=np.int32)
+        gains -= np.add.reduce(units_of(rows), axis=0, dtype=np.int32)
     return gains
 
 
-def _update(gains, dissimilarities_of, changed, old, new):
-    """Take from all gains what the changed rows would no longer give.
+def _update(gains, units_of, changed, old, new):
+    """Take from all gains what the changed rows no longer give.
 
     A row that was at distance ``old`` from its medoid and now is at ``new`` would have
     given max(0, old - q) to a candidate at q, and now gives max(0, new - q); the
     difference is old - clip(q, new, old).
     """
     gains -= old.sum(dtype=np.int64)
+    low, high = new[:, None], old[:, None]
     for start in range(0, len(changed), CHUNK):
         part = slice(start, start + CHUNK)
-        still = dissimilarities_of(changed[part])
-        np.minimum(still, old[part][:, None], out=still)  # np.clip is slower
-        np.maximum(still, new[part][:, None], out=still)
+        still = units_of(changed[part])
+        np.clip(still, low[part], high[part], out=still)
         gains += np.add.reduce(still, axis=0, dtype=np.int32)
 
 
-def select(columns, n_medoids, measure, order):
+def select(columns, n_medoids, measure, order, room):
     """Pick medoids among rows.
 
-    Dissimilarities of up to 16,384 rows are stored (``STORED_BYTES``); those of more
-    rows are computed whenever they are needed, which is slower.
+    Where there is no room for all dissimilarities, they are computed whenever they are
+    needed, which is slower.
 
     Parameters
     ----------
@@ -103,6 +102,8 @@ def select(columns, n_medoids, measure, order):
         What to make of squared distances.
     order : {"canonical", "lazy"}
         Who is picked among equals.
+    room : Room
+        For a matrix of dissimilarities, where there may be one.
 
     Returns
     -------
@@ -117,11 +118,12 @@ def select(columns, n_medoids, measure, order):
     def computed(rows):
         return quantize(squares_between(rows, slice(None)), measure)
 
+    units = room.matrix(n_samples)
     with np.errstate(over="ignore"):  # what is infinitely far is far
-        if 4 * n_samples**2 > STORED_BYTES:
+        if units is None:
             return greedy(computed, n_samples, n_medoids, order)
-        stored = all_dissimilarities(squares_between, n_samples, measure)
-        return greedy(stored.__getitem__, n_samples, n_medoids, order)
+        all_dissimilarities(squares_between, measure, units)
+        return greedy(units.__getitem__, n_samples, n_medoids, order)
 
 
 def largest_square(columns):

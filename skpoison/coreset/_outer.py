@@ -75,6 +75,7 @@ def select_outer(residuals, X, n_medoids, similarity, order):
         largest = np.sqrt(max(squares_between(*t).max() for t in tiles(n_samples)))
         inverse = np.float64(1.0 / largest if largest else 0.0)
         measure = Measure(True, False, inverse, float(largest))
-    stored = all_dissimilarities(squares_between, n_samples, measure)
-    picks, gains, nearest = greedy(stored.__getitem__, n_samples, n_medoids, order)
+    units = np.empty((n_samples, n_samples), dtype=np.int32)
+    all_dissimilarities(squares_between, measure, units)
+    picks, gains, nearest = greedy(units.__getitem__, n_samples, n_medoids, order)
     return picks, gains * (measure.largest / UNIT), nearest

@@ -1,0 +1,474 @@
+"""Greedy facility location, compiled, without a matrix of dissimilarities.
+
+For more rows than a matrix has room for. Rows are sorted into boxes; a row gives
+nothing to candidates farther away than its medoid, so boxes that lie farther are
+passed over.
+"""
+
+import heapq
+from typing import NamedTuple
+
+import numpy as np
+
+from skpoison.coreset._boxes import BOX_ROWS, boxes
+from skpoison.coreset._compile import compiled
+from skpoison.coreset._dissimilarity import UNIT
+from skpoison.coreset._pairs import (
+    PICKED,
+    RUN_ROWS,
+    new_line,
+    pop,
+    quantize,
+    squares_to,
+)
+
+# Entries of the lists, at eight bytes; from here on lists take the place of distances.
+LISTED = 2**22
+SAMPLED = 64
+
+
+class State(NamedTuple):
+    """What is known about every row, in the order of the boxes.
+
+    Parameters
+    ----------
+    current : ndarray of shape (n_samples,)
+        Dissimilarity to the nearest medoid, int32.
+    radius : ndarray of shape (n_samples,)
+        Squared distance to it, float64.
+    nearest : ndarray of shape (n_samples,)
+        Which one it is, by the order of picking, intp.
+    gains : ndarray of shape (n_samples,)
+        What picking the row would gain, int64.
+    reach : ndarray of shape (n_boxes,)
+        The largest radius in each box.
+    top : ndarray of shape (n_boxes,)
+        The largest gain in each box.
+    dirty : ndarray of shape (n_boxes,)
+        Whether gains have changed since.
+    """
+
+    current: np.ndarray
+    radius: np.ndarray
+    nearest: np.ndarray
+    gains: np.ndarray
+    reach: np.ndarray
+    top: np.ndarray
+    dirty: np.ndarray
+
+
+class Lists(NamedTuple):
+    """The candidates that each row gives to, once few enough are left.
+
+    Parameters
+    ----------
+    start, count : ndarray of shape (n_samples,)
+        Where the list of each row is.
+    who : ndarray of shape (n_entries,)
+        Candidates, int32.
+    units : ndarray of shape (n_entries,)
+        Their dissimilarities from the row, int32.
+    """
+
+    start: np.ndarray
+    count: np.ndarray
+    who: np.ndarray
+    units: np.ndarray
+
+
+class Scratch(NamedTuple):
+    """Room for what is computed in passing.
+
+    Parameters
+    ----------
+    squares, scaled : ndarray of shape (RUN_ROWS,)
+        Squared distances, and distances, of the dtype of the rows.
+    units : ndarray of shape (RUN_ROWS,)
+        Dissimilarities, int32.
+    who : ndarray of shape (RUN_ROWS,)
+        Which rows of a run lie in a ball, int32.
+    starts, stops : ndarray of shape (n_boxes,)
+        Runs of rows.
+    new : ndarray of shape (BOX_ROWS,)
+        Dissimilarities from the new medoid, int32.
+    new_radius : ndarray of shape (BOX_ROWS,)
+        Squared distances from the new medoid, float64.
+    point : ndarray of shape (n_features,)
+        A row, float64.
+    boxes : ndarray of shape (n_boxes,)
+        Numbers of boxes.
+    """
+
+    squares: np.ndarray
+    scaled: np.ndarray
+    units: np.ndarray
+    who: np.ndarray
+    starts: np.ndarray
+    stops: np.ndarray
+    new: np.ndarray
+    new_radius: np.ndarray
+    point: np.ndarray
+    boxes: np.ndarray
+
+
+@compiled
+def _first_gains(columns, measure, scratch, gains):
+    """Gains with no medoid yet; every pair is looked at once."""
+    n_samples = columns.shape[1]
+    gains[:] = n_samples * UNIT
+    for row in range(n_samples):
+        total = 0
+        for start in range(row + 1, n_samples, RUN_ROWS):
+            stop = min(start + RUN_ROWS, n_samples)
+            squares_to(columns, row, start, stop, scratch.squares)
+            quantize(scratch.squares, stop - start, measure, scratch)
+            part = gains[start:stop]
+            for j in range(stop - start):
+                part[j] -= scratch.units[j]
+                total += scratch.units[j]
+        gains[row] -= total
+
+
+@compiled
+def _gap(low, high, other_low, other_high):
+    """Least squared distance between two boxes."""
+    total = 0.0
+    for feature in range(len(low)):
+        apart = max(
+            low[feature] - other_high[feature], other_low[feature] - high[feature]
+        )
+        apart = max(apart, 0.0)
+        total += apart * apart
+    return total
+
+
+@compiled
+def _runs(rows, row, ball, near, scratch):
+    """Runs of rows in boxes that a ball around a row meets; how many there are."""
+    point, starts, stops = scratch.point, scratch.starts, scratch.stops
+    for feature in range(len(point)):
+        point[feature] = rows.columns[feature, row]
+    count = 0
+    for box in near:
+        if _gap(point, point, rows.low[box], rows.high[box]) > ball:
+            continue
+        start = box * BOX_ROWS
+        stop = min(start + BOX_ROWS, rows.columns.shape[1])
+        joins = count > 0 and stops[count - 1] == start
+        if joins and stop - starts[count - 1] <= RUN_ROWS:
+            stops[count - 1] = stop
+        else:
+            starts[count] = start
+            stops[count] = stop
+            count += 1
+    return count
+
+
+@compiled
+def _rows_in_ball(columns, row, run, ball, measure, scratch):
+    """Find the rows of a run in a ball around a row, and their dissimilarities."""
+    start, stop = scratch.starts[run], scratch.stops[run]
+    squares, who = scratch.squares, scratch.who
+    squares_to(columns, row, start, stop, squares)
+    found = 0
+    for j in range(stop - start):
+        square = squares[j]
+        squares[found] = square
+        who[found] = start + j
+        found += square <= ball
+    quantize(squares, found, measure, scratch)
+    return found
+
+
+@compiled
+def _take(rows, row, old, new, near, slack, measure, scratch, state):
+    """Take from the candidates around a row what it no longer gives.
+
+    With its medoid at ``old`` it gave max(0, old - q) to a candidate at q.
+    """
+    ball = state.radius[row] * slack
+    for run in range(_runs(rows, row, ball, near, scratch)):
+        found = _rows_in_ball(rows.columns, row, run, ball, measure, scratch)
+        for j in range(found):
+            units = min(max(scratch.units[j], new), old)
+            state.gains[scratch.who[j]] -= old - units
+            state.dirty[scratch.who[j] // BOX_ROWS] = True
+
+
+@compiled
+def _list_size(rows, near, slack, measure, scratch, state):
+    """Estimate the number of entries that lists would have, from a few rows."""
+    n_samples = rows.columns.shape[1]
+    step = max(1, n_samples // SAMPLED)
+    total = 0
+    for row in range(0, n_samples, step):
+        ball = state.radius[row] * slack
+        for run in range(_runs(rows, row, ball, near, scratch)):
+            total += _rows_in_ball(rows.columns, row, run, ball, measure, scratch)
+    return total * step
+
+
+@compiled
+def _fill(rows, row, first, lists, near, slack, measure, scratch, state):
+    """Write the list of a row; returns its end, or -1 where room runs out."""
+    end = first
+    ball = state.radius[row] * slack
+    for run in range(_runs(rows, row, ball, near, scratch)):
+        found = _rows_in_ball(rows.columns, row, run, ball, measure, scratch)
+        if end + found > len(lists.who):
+            return -1
+        for j in range(found):
+            lists.who[end] = scratch.who[j]
+            lists.units[end] = scratch.units[j]
+            end += scratch.units[j] < state.current[row]
+    lists.start[row] = first
+    lists.count[row] = end - first
+    return end
+
+
+@compiled
+def _new_lists(n_samples, size):
+    start = np.zeros(n_samples, np.int64)
+    count = np.zeros(n_samples, np.int64)
+    return Lists(start, count, np.empty(size, np.int32), np.empty(size, np.int32))
+
+
+@compiled
+def _make_lists(rows, most, slack, measure, scratch, state):
+    """Lists of the candidates nearer than the medoid; without entries if too many."""
+    n_samples = rows.columns.shape[1]
+    none = _new_lists(n_samples, 0)
+    near = np.arange(len(rows.low))
+    if _list_size(rows, near, slack, measure, scratch, state) > most:
+        return none
+    lists = _new_lists(n_samples, min(most * 5 // 4, n_samples**2 + BOX_ROWS))
+    end = 0
+    for row in range(n_samples):
+        end = _fill(rows, row, end, lists, near, slack, measure, scratch, state)
+        if end < 0:
+            return none
+    return lists
+
+
+@compiled
+def _take_listed(lists, row, old, new, state):
+    """Do the same by the row's list, and shorten the list."""
+    start = lists.start[row]
+    end = start
+    for entry in range(start, start + lists.count[row]):
+        who, units = lists.who[entry], lists.units[entry]
+        state.gains[who] -= old - max(units, new)
+        state.dirty[who // BOX_ROWS] = True
+        lists.who[end] = who
+        lists.units[end] = units
+        end += units < new
+    lists.count[row] = end - start
+
+
+@compiled
+def _near_boxes(rows, box, reach, scratch):
+    """Boxes that hold rows within ``reach`` of a row of a box."""
+    count = 0
+    for other in range(len(rows.low)):
+        gap = _gap(rows.low[box], rows.high[box], rows.low[other], rows.high[other])
+        if gap <= reach:
+            scratch.boxes[count] = other
+            count += 1
+    return scratch.boxes[:count]
+
+
+@compiled
+def _approach(rows, box, pick, measure, scratch, state):
+    """Measure a box's rows against a new medoid; return how far changes reach."""
+    start = box * BOX_ROWS
+    stop = min(start + BOX_ROWS, rows.columns.shape[1])
+    squares_to(rows.columns, pick, start, stop, scratch.squares)
+    quantize(scratch.squares, stop - start, measure, scratch)
+    reach = -1.0
+    for j in range(stop - start):
+        scratch.new[j] = scratch.units[j]
+        scratch.new_radius[j] = scratch.squares[j]
+        if scratch.new[j] < state.current[start + j]:
+            reach = max(reach, state.radius[start + j])
+    return reach
+
+
+@compiled
+def _assign(rows, box, position, state, scratch):
+    """Give a box's rows to the new medoid where it is nearer than theirs."""
+    start = box * BOX_ROWS
+    widest = 0.0
+    for j in range(min(BOX_ROWS, rows.columns.shape[1] - start)):
+        row = start + j
+        if position == 0 or scratch.new[j] < state.current[row]:
+            state.current[row] = scratch.new[j]
+            state.radius[row] = scratch.new_radius[j]
+            state.nearest[row] = position
+        widest = max(widest, state.radius[row])
+    state.reach[box] = widest
+
+
+@compiled
+def _update(rows, box, reach, lists, slack, measure, scratch, state):
+    """Take from all gains what a box's rows no longer give."""
+    start = box * BOX_ROWS
+    near = scratch.boxes[:0]
+    if len(lists.who) == 0:
+        near = _near_boxes(rows, box, reach * slack, scratch)
+    for j in range(min(BOX_ROWS, rows.columns.shape[1] - start)):
+        row, new, old = start + j, scratch.new[j], state.current[start + j]
+        if new < old and len(lists.who):
+            _take_listed(lists, row, old, new, state)
+        elif new < old:
+            _take(rows, row, old, new, near, slack, measure, scratch, state)
+
+
+@compiled
+def _add_medoid(rows, pick, position, lists, slack, measure, scratch, state):
+    """Make a row a medoid, and bring all gains up to date."""
+    point = rows.columns[:, pick].astype(np.float64)
+    for box in range(len(rows.low)):
+        gap = _gap(point, point, rows.low[box], rows.high[box])
+        if gap > state.reach[box] * slack:
+            continue
+        reach = _approach(rows, box, pick, measure, scratch, state)
+        if position > 0 and reach >= 0:
+            _update(rows, box, reach, lists, slack, measure, scratch, state)
+        if position == 0 or reach >= 0:
+            _assign(rows, box, position, state, scratch)
+
+
+@compiled
+def _gains_after_first(columns, measure, scratch, state):
+    """Without a medoid, rows gave to all; with one, they give to what is nearer."""
+    n_samples = columns.shape[1]
+    state.gains[:] = 0
+    for row in range(n_samples):
+        own = state.current[row]
+        total = np.int64(own)
+        for start in range(row + 1, n_samples, RUN_ROWS):
+            stop = min(start + RUN_ROWS, n_samples)
+            squares_to(columns, row, start, stop, scratch.squares)
+            quantize(scratch.squares, stop - start, measure, scratch)
+            part, current = state.gains[start:stop], state.current[start:stop]
+            for j in range(stop - start):
+                part[j] += max(own - scratch.units[j], 0)
+                total += max(current[j] - scratch.units[j], 0)
+        state.gains[row] += total
+
+
+@compiled
+def _gains_from_lists(lists, state):
+    """Do the same by the lists."""
+    state.gains[:] = 0
+    for row in range(len(state.gains)):
+        current = state.current[row]
+        for entry in range(lists.start[row], lists.start[row] + lists.count[row]):
+            state.gains[lists.who[entry]] += current - lists.units[entry]
+
+
+@compiled
+def _best(rows, state):
+    """The candidate of the largest gain; of several, that of the lowest index."""
+    for box in range(len(state.top)):
+        if state.dirty[box]:
+            state.dirty[box] = False
+            start = box * BOX_ROWS
+            state.top[box] = state.gains[start : start + BOX_ROWS].max()
+    largest = state.top.max()
+    best = -1
+    for box in range(len(state.top)):
+        if state.top[box] < largest:
+            continue
+        start = box * BOX_ROWS
+        for row in range(start, min(start + BOX_ROWS, len(state.gains))):
+            first = best < 0 or rows.rows[row] < rows.rows[best]
+            if state.gains[row] == largest and first:
+                best = row
+    return best
+
+
+@compiled
+def _greedy(rows, places, n_medoids, lazy, most, slack, measure, scratch, state):
+    """Pick medoids one by one; positions and gains."""
+    picks = np.empty(n_medoids, np.intp)
+    gains = np.empty(n_medoids, np.int64)
+    _first_gains(rows.columns, measure, scratch, state.gains)
+    heap = [(-state.gains[places[index]], -index) for index in range(len(places))]
+    heapq.heapify(heap)
+    lists = _new_lists(len(places), 0)
+    for position in range(n_medoids):
+        pick = pop(heap, places, state.gains) if lazy else _best(rows, state)
+        picks[position] = pick
+        gains[position] = state.gains[pick]
+        _add_medoid(rows, pick, position, lists, slack, measure, scratch, state)
+        if len(lists.who) == 0 and position & (position + 1) == 0:
+            lists = _make_lists(rows, most, slack, measure, scratch, state)
+        if position == 0:
+            if len(lists.who):
+                _gains_from_lists(lists, state)
+            else:
+                _gains_after_first(rows.columns, measure, scratch, state)
+            state.dirty[:] = True
+        state.gains[pick] = PICKED
+        state.dirty[pick // BOX_ROWS] = True
+    return picks, gains
+
+
+def select(columns, n_medoids, measure, order):
+    """Pick medoids among rows.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n_features, n_samples)
+        The rows, transposed, float64 or float32.
+    n_medoids : int
+        How many to pick, at most ``n_samples``.
+    measure : Measure
+        What to make of squared distances.
+    order : {"canonical", "lazy"}
+        Who is picked among equals.
+
+    Returns
+    -------
+    picks, gains, nearest : ndarray
+        As from :func:`skpoison.coreset._numpy.greedy`.
+    """
+    n_features, n_samples = columns.shape
+    rows = boxes(columns)
+    state = _new_state(n_samples, len(rows.low))
+    scratch = _new_scratch(n_features, len(rows.low), columns.dtype)
+    # How far rounding may take a computed distance from the true one, and more.
+    slack = 1 + 8 * (n_features + 4) * float(np.finfo(columns.dtype).eps)
+    lazy, places = order == "lazy", np.argsort(rows.rows)
+    picks, gains = _greedy(
+        rows, places, n_medoids, lazy, LISTED, slack, measure, scratch, state
+    )
+    nearest = np.empty(n_samples, dtype=np.intp)
+    nearest[rows.rows] = state.nearest
+    return rows.rows[picks], gains, nearest
+
+
+def _new_state(n_samples, n_boxes):
+    return State(
+        current=np.full(n_samples, UNIT, dtype=np.int32),
+        radius=np.full(n_samples, np.inf),
+        nearest=np.zeros(n_samples, dtype=np.intp),
+        gains=np.zeros(n_samples, dtype=np.int64),
+        reach=np.full(n_boxes, np.inf),
+        top=np.zeros(n_boxes, dtype=np.int64),
+        dirty=np.ones(n_boxes, dtype=bool),
+    )
+
+
+def _new_scratch(n_features, n_boxes, dtype):
+    return Scratch(
+        **new_line(dtype)._asdict(),
+        who=np.empty(RUN_ROWS, dtype=np.int32),
+        starts=np.empty(n_boxes, dtype=np.intp),
+        stops=np.empty(n_boxes, dtype=np.intp),
+        new=np.empty(BOX_ROWS, dtype=np.int32),
+        new_radius=np.empty(BOX_ROWS),
+        point=np.empty(n_features),
+        boxes=np.empty(n_boxes, dtype=np.intp),
+    )
