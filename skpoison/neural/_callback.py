@@ -11,12 +11,13 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from skorch.callbacks import Callback
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import Subset
 
 from skpoison.exceptions import FilterWarning
+from skpoison.neural._net import FilteredNetClassifier
 from skpoison.neural._proxies import gradient_proxies
 from skpoison.neural._selection import select_medoids
-from skpoison.neural._subset import FilteredSubset
 
 __all__ = ["EPICCallback"]
 
@@ -24,11 +25,117 @@ __all__ = ["EPICCallback"]
 class EPICCallback(Callback):
     """Drop rows whose gradients are unlike those of the other rows of their class.
 
-    EPIC [1]_ for a :class:`FilteredNetClassifier`. When an epoch begins whose turn it
-    is, the rows that are left get a gradient proxy each: predicted probabilities minus
-    the one-hot label, in evaluation mode. In each class, greedy facility location
-    picks medoids among the proxies, and every row goes to its nearest medoid. A medoid
-    that nobody else goes to is isolated, and is dropped for good.
+    EPIC [1]_ for a :class:`FilteredNetClassifier`: a defense against *targeted* poison
+    with clean labels, which must have gradients unlike those of the rows around it in
+    order to work. When an epoch begins whose turn it is, the rows that are left get a
+    gradient proxy each: predicted probabilities minus the one-hot label, in one pass in
+    evaluation mode. In each class, greedy facility location picks medoids among the
+    proxies, and every row goes to its nearest medoid. A medoid that nobody else goes to
+    is isolated, and is dropped for good. Rows for validation are left alone.
+
+    Parameters
+    ----------
+    medoid_fraction : float, default=0.1
+        Medoids picked in each class, as a fraction of its rows that are left; the paper
+        has 0.1 to 0.3. The more medoids, the more rows are dropped.
+    every : int, default=2
+        Epochs from one round to the next.
+    warmup : int, default=5
+        Epochs before the first round. Gradients of an untrained network tell little.
+    stop_after : int, default=None
+        There is no round once more than this many epochs are over. With
+        ``stop_after=warmup`` there is one round. None never stops.
+    similarity : {"exp", "linear"}, default="exp"
+        Similarity of gradients at a distance; see
+        :func:`skpoison.coreset.facility_location`.
+    ground_set : {"remaining", "all"}, default="remaining"
+        Among which rows medoids are picked: those that are left, as the paper writes;
+        or all training rows, as the released code does, where rows that have been
+        dropped can still be medoids and neighbours, and stay dropped.
+    max_drop_fraction : float, default=0.5
+        No class loses more than this fraction of its training rows, all rounds
+        together.
+    min_class_rows : int, default=100
+        No class is left with fewer training rows than this: among few rows, most rows
+        of a rare kind stand alone. Classes that have fewer lose none.
+    order : {"canonical", "lazy"}, default="canonical"
+        Which of equal candidates becomes a medoid; see
+        :func:`skpoison.coreset.facility_location`.
+    scoring_dataset : callable, default=None
+        Where the training data come with random augmentation: a function that is given
+        the user's Dataset and returns a Dataset of the same rows in the same order
+        without it. None scores rows as they are trained on.
+    backend : {"auto", "numpy", "numba", "torch"}, default="auto"
+        What computes medoids, with identical results. ``"auto"`` is torch for a net on
+        a CUDA device, and otherwise what
+        :func:`skpoison.coreset.facility_location` finds best on the CPU.
+
+    Attributes
+    ----------
+    spared_ : dict of int to int
+        Isolated rows of each class that were kept since training began, because of
+        ``max_drop_fraction`` or ``min_class_rows``.
+
+    Raises
+    ------
+    ValueError
+        When training begins, if a parameter is out of range, or a sampler is given as
+        an instance, made for all rows; at a round, if the module does not return
+        logits, or training has diverged.
+    TypeError
+        When training begins, if the net is no :class:`FilteredNetClassifier`.
+
+    Warns
+    -----
+    FilterWarning
+        When training ends, if isolated rows were kept; see ``spared_``.
+
+    See Also
+    --------
+    FilteredNetClassifier : Says which rows were kept.
+    skpoison.EPICFilter : The same for scikit-learn's classifiers.
+    skpoison.inspection.EPICDisplay : Draws what was dropped, and why.
+
+    Notes
+    -----
+    Every epoch has in the history ``n_kept``, rows that it trains on; ``n_dropped``,
+    rows dropped when it began; and ``selection_seconds``, how long that took, with the
+    pass over the rows.
+
+    The schedule counts epochs since the net was initialized, so that
+    :meth:`~FilteredNetClassifier.partial_fit` goes on where training had stopped.
+
+    Where a class may not lose all of its isolated rows, those that were picked as
+    medoids first are dropped. A network that normalizes batches cannot train on a batch
+    of one row: if the rows that are left would end in one, one row fewer is dropped.
+
+    The released code departs from the paper, and this departs from it, in these points:
+    its distances lack the bias of the last layer (here they have it); its budgets are
+    rounded up and trimmed at random (here to nearest); it stops at the last step of the
+    learning rate (here only at ``stop_after``); it has no guard against dropping too
+    much; and if selection fails it takes a random subset (here that is an error).
+
+    References
+    ----------
+    .. [1] Y. Yang, T. Y. Liu and B. Mirzasoleiman, "Not All Poisons are Created Equal:
+       Robust Training against Data Poisoning", ICML 2022, algorithm 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn.datasets import load_digits
+    >>> from skpoison.neural import EPICCallback, FilteredNetClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> net = FilteredNetClassifier(
+    ...     torch.nn.Linear(64, 10),
+    ...     lr=0.5,
+    ...     max_epochs=6,
+    ...     callbacks=[EPICCallback(medoid_fraction=0.2, warmup=3)],
+    ...     verbose=0,
+    ... ).fit((X / 16).astype("float32"), y)
+    >>> n_kept = net.history[:, "n_kept"]
+    >>> n_kept[2] > n_kept[3] == n_kept[4] > n_kept[5]
+    True
     """
 
     _parameter_constraints: dict = {
@@ -55,7 +162,7 @@ class EPICCallback(Callback):
         similarity="exp",
         ground_set="remaining",
         max_drop_fraction=0.5,
-        min_class_rows=50,
+        min_class_rows=100,
         order="canonical",
         scoring_dataset=None,
         backend="auto",
@@ -73,7 +180,12 @@ class EPICCallback(Callback):
         self.backend = backend
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
-        """Check parameters, before any work is done."""
+        """Check parameters and net, before any work is done."""
+        if not isinstance(net, FilteredNetClassifier):
+            raise TypeError(
+                f"{type(self).__name__} works in a FilteredNetClassifier, and not in a "
+                f"{type(net).__name__}."
+            )
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(), type(self).__name__
         )
@@ -93,11 +205,6 @@ class EPICCallback(Callback):
 
     def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         """Drop isolated rows if it is time, and record what happened."""
-        if not isinstance(dataset_train, FilteredSubset):
-            raise TypeError(
-                f"{type(self).__name__} works in a FilteredNetClassifier, and not in a "
-                f"{type(net).__name__}."
-            )
         begin = time.perf_counter()
         is_round = self._is_round(len(net.history) - 1)
         n_dropped = self._drop(net, dataset_train) if is_round else 0
@@ -139,6 +246,8 @@ class EPICCallback(Callback):
         alone = isolated(medoids)
         alone = alone[subset.pool.dropped_at[rows[alone]] == 0]
         drop = alone[self._may_be_dropped(subset.pool, labels, alone)]
+        if len(drop) and _ends_in_one_row(net, len(subset) - len(drop)):
+            drop = drop[:-1]
         subset.drop(rows[drop], len(net.history))
         return len(drop)
 
@@ -170,6 +279,15 @@ class EPICCallback(Callback):
             label = int(classes[code])
             self.spared_[label] = self.spared_.get(label, 0) + 1
         return chosen
+
+
+def _ends_in_one_row(net, n_rows):
+    """Whether the last batch would have one row, of a net that normalizes batches."""
+    options = net.get_params_for("iterator_train")
+    batch_size = options.get("batch_size", net.batch_size)
+    if options.get("drop_last") or batch_size < 2 or n_rows % batch_size != 1:
+        return False
+    return any(isinstance(part, _BatchNorm) for part in net.module_.modules())
 
 
 def isolated(medoids):
