@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shlex
+import threading
 
 import numpy as np
 import typer
@@ -33,6 +34,8 @@ def run_certify(session, data, *, read, settings, outputs):
         ``plot``, ``json`` and ``force``.
     """
     _check_outputs(outputs)
+    # Reading works outside of Python; meanwhile the solver loads.
+    threading.Thread(target=_load_solver, daemon=True).start()
     with session.step(f"Reading {data or 'the digits'}"):
         sample = read_sample(data, **read)
     _warn_of_columns(sample.X, sample.encoder, sample.data)
@@ -52,6 +55,12 @@ def run_certify(session, data, *, read, settings, outputs):
         with _drawing(session, outputs) as where:
             draw_bounds(*where, found, sample, settings)
     write_json(found.numbers, outputs["json"], outputs["force"])
+
+
+def _load_solver():
+    # What goes wrong here does so again where the solver is needed, and is told there.
+    with contextlib.suppress(Exception):
+        from . import _certify  # noqa: F401
 
 
 def run_filter(session, data, *, options, encoding, trusted, settings, outputs):

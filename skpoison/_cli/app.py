@@ -111,8 +111,8 @@ def certify(
     """
     C, rho = learner(C, rho)
     with open_session(quiet, debug, json) as session:
-        from ._certify import Settings
         from ._run import run_certify
+        from ._settings import Settings
 
         options, encoding = reading(
             format, target, no_header, decimal_comma, drop, max_size,
@@ -292,8 +292,8 @@ def attack(
     """
     C, rho = learner(C, rho)
     with open_session(quiet, debug, json, output) as session:
-        from ._certify import Settings
         from ._run import run_attack
+        from ._settings import Settings
 
         options, encoding = reading(
             format, target, no_header, decimal_comma, drop, max_size,

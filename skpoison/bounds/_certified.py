@@ -13,6 +13,7 @@ from skpoison.feasible import Domain, as_domain, restrict
 
 from ._attack import build_attack, retrain
 from ._cuts import solve_cuts
+from ._former import Former
 from ._learners import NormBall, Penalty
 from ._linear import BinaryLinearClassifier, signed_rows
 from ._poison import PoisonTerm
@@ -216,10 +217,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
 
     @with_callbacks
     def _fit(self, X, y, former=None):
-        """Fit, from where a former fit to the same rows ended, and say where this did.
-
-        A former fit is its fitted filter and the solver's solution.
-        """
+        """Fit, after a former fit to the same rows, and leave something to the next."""
         if self.rho is not None and self.C is not None:
             raise ValueError(
                 f"Give rho or C, not both: rho={self.rho!r} constrains the norm of the "
@@ -231,18 +229,17 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
             )
         context = self._init_callback_context(max_subtasks=self._n_checks())
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        X, codes = self._validate(X, y)
-        filter_, start = former or (None, None)
-        if filter_ is None:
-            filter_ = self._fit_filter(X, self.classes_[codes])
-        self.filter_ = filter_
+        X, codes = self._validate(X, y) if former is None else former.hand_on(self)
+        if former is None:
+            self.filter_ = self._fit_filter(X, self.classes_[codes])
         problem = self._problem(X, codes)
+        start = None if former is None else former.found
         found = self._solve(problem, start, progress_monitor(self, context))
         self._report(problem, found)
         warn_if_short(found, problem, self.tol)
         self._attack(problem, found, X.dtype)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
-        return self.filter_, found
+        return Former(self, X, codes, found)
 
     def _fit_filter(self, X, y):
         if self.filter is not None:

@@ -1,0 +1,51 @@
+"""What to certify; light, so that reading can begin before the solver is loaded."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to certify.
+
+    Parameters
+    ----------
+    epsilons : tuple of float
+        Shares of poison.
+    percentile : float
+        Share of each class that sphere and slab enclose each, in percent.
+    C, rho : float or None
+        The learner; one of them is None.
+    tol : float
+        Relative gap that is wanted.
+    max_iter : int or None
+        Most steps of the solver.
+    seed : int
+        Seed of all draws.
+    """
+
+    epsilons: tuple
+    percentile: float = 70.0
+    C: float | None = None
+    rho: float | None = None
+    tol: float = 1e-3
+    max_iter: int | None = None
+    seed: int = 0
+
+    def bound(self, **changes):
+        """Return an unfitted CertifiedBound with these settings."""
+        from skpoison import CertifiedBound, SlabFilter, SphereFilter
+
+        settings = {
+            "filter": SphereFilter(self.percentile) & SlabFilter(self.percentile),
+            "rho": self.rho,
+            "C": self.C,
+            "tol": self.tol,
+            "max_iter": self.max_iter,
+            "random_state": self.seed,
+        }
+        return CertifiedBound(**(settings | changes))
+
+    def describe(self):
+        """Name the learner and the filter in few words."""
+        learner = f"C = {self.C:g}" if self.rho is None else f"rho = {self.rho:g}"
+        return f"{learner}, percentile {self.percentile:g}"
