@@ -272,3 +272,26 @@ def test_blocks_of_rows_are_put_together_rightly(tmp_path, monkeypatch):
     data, chosen = load(path), np.arange(0, N_ROWS, 3)
     matrix = data.encoder(chosen, Encoding()).transform(data, chosen)
     np.testing.assert_array_equal(matrix, X[chosen])
+
+
+def test_a_share_in_place_of_a_percentage_is_noticed(csv):
+    hint = "Warning: --percentile is in percent: 0.7 lets through 0.7 %"
+    assert hint in invoke("certify", csv, "--percentile", 0.7).stderr
+    assert "in percent" not in invoke("certify", csv, "--percentile", 70).stderr
+
+
+def test_less_than_one_poison_row_is_noticed(csv):
+    found = invoke("certify", csv, "-e", "0,0.001,0.1").stdout
+    assert "Epsilon 0.001 of 42 rows is less than one row" in " ".join(found.split())
+    assert "less than one" not in invoke("certify", csv, "-e", "0,0.1").stdout
+
+
+def test_few_steps_for_the_bounds_leave_the_baseline_trained(csv):
+    short, full = (
+        json.loads(invoke("certify", csv, "--json", "-", *more).stdout)
+        for more in (["--max-iter", 1], [])
+    )
+    assert short["bounds"][0]["n_iter"] == 1
+    for rows in ("all_rows", "kept_rows"):
+        loss = full["no_attack"][rows]["train_loss"]
+        assert abs(short["no_attack"][rows]["train_loss"] - loss) <= 1e-3 * loss

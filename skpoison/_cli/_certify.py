@@ -101,6 +101,8 @@ def _certify(sample, settings, advance):
         bound.set_callbacks(Ticker(advance))
     curve = bound_curve(bound, sample.X, sample.signs, epsilons)
     *bounds, clean = curve.estimators
+    if not reached(clean, settings.tol):
+        clean = _unpoisoned(settings, clean.filter_, sample.X, sample.signs)
     filtered = _filtered(clean, sample, settings)
     numbers = {
         "skpoison": __version__,
@@ -134,9 +136,14 @@ def _defense(filter_, sample):
 def _filtered(clean, sample, settings):
     """Return the learner trained on the rows that the filter keeps."""
     kept = np.flatnonzero(clean.filter_.inlier_mask_)
+    return _unpoisoned(settings, clean.filter_, sample.X[kept], sample.signs[kept])
+
+
+def _unpoisoned(settings, filter_, X, signs):
+    """Train without poison, to the end, however few steps the bounds may take."""
     # The filter stays as it is: radii measured again on the kept rows would shrink.
-    learner = settings.bound(filter=FrozenEstimator(clean.filter_), epsilon=0.0)
-    return learner.fit(sample.X[kept], sample.signs[kept])
+    frozen = FrozenEstimator(filter_)
+    return settings.bound(filter=frozen, epsilon=0.0, max_iter=None).fit(X, signs)
 
 
 def _clean_performance(bound, sample):

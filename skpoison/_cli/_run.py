@@ -39,6 +39,7 @@ def run_certify(session, data, *, read, settings, outputs):
     with session.step(f"Reading {data or 'the digits'}"):
         sample = read_sample(data, **read)
     _warn_of_columns(sample.X, sample.encoder, sample.data)
+    _warn_of_percentile(settings.percentile)
     sample.data = None  # The table takes as much memory as the matrices.
     # One more than was asked for: no poison at all.
     with session.count("Bounding", len(settings.epsilons) + 1) as advance:
@@ -49,6 +50,7 @@ def run_certify(session, data, *, read, settings, outputs):
     from ._report import show_certificate
 
     show_certificate(session, found.numbers)
+    _say_how_few(session, settings.epsilons, len(sample.signs))
     if outputs["plot"]:
         from ._picture import draw_bounds
 
@@ -169,6 +171,7 @@ def run_attack(session, data, *, read, settings, outputs):
     with session.step(f"Reading {data or 'the digits'}"):
         sample = read_sample(data, **read)
     _warn_of_columns(sample.X, sample.encoder, sample.data)
+    _warn_of_percentile(settings.percentile)
     output = _output(outputs, "output", sample.data)
     with session.step("Looking for the attack"):
         from ._attacking import attack
@@ -243,6 +246,24 @@ def _warn_of_columns(X, encoder, data):
             f"column {name!r} spreads much farther than most, and the filter measures "
             "distances: it decides nearly alone. --scale standard makes columns "
             "comparable."
+        )
+
+
+def _warn_of_percentile(percentile):
+    if percentile <= 1:
+        warn(
+            f"--percentile is in percent: {percentile:g} lets through {percentile:g} % "
+            f"of each class, --percentile {100 * percentile:g} lets through "
+            f"{100 * percentile:g} %."
+        )
+
+
+def _say_how_few(session, epsilons, n_rows):
+    few = [f"{epsilon:g}" for epsilon in epsilons if 0 < epsilon * n_rows < 1]
+    if few:
+        session.say(
+            f"Epsilon {', '.join(few)} of {n_rows:,} rows is less than one row: nobody "
+            "can add so few."
         )
 
 
