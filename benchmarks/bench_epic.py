@@ -4,13 +4,14 @@ Needs submodlib-py for the parts ``picks`` and ``speed``, and MNIST in the folde
 the environment variable SKPOISON_DATA names. Run it with OMP_NUM_THREADS=1.
 
     python benchmarks/bench_epic.py [picks] [speed] [mnist] [scaling] [numpy-scaling]
-                                    [attack] [guarantee]
+                                    [attack] [guarantee] [noise]
 """
 
 import argparse
 
 from epic_defense import bench_attack
 from epic_guarantee import bench_guarantee
+from epic_noise import bench_noise
 from epic_selection import bench_mnist, bench_picks, bench_scaling, bench_speed
 
 PARTS = {
@@ -21,6 +22,7 @@ PARTS = {
     "numpy-scaling": lambda: bench_scaling("numpy", (1000, 3000, 10000)),
     "attack": bench_attack,
     "guarantee": bench_guarantee,
+    "noise": bench_noise,
 }
 
 

@@ -34,8 +34,8 @@ class EPICFilter(BaseFilter):
     Training continues on what is left, and so on.
 
     It is no filter for label noise: flipped labels come in crowds, whose gradients are
-    alike, and not effective poison. In a trial with 20 % of labels flipped, precision
-    was 0.30 and recall 0.31, little better than chance. Clean rows are dropped too, and
+    alike, and not effective poison. With 20 % of the labels of 2,500 images flipped,
+    37 % of the rows that it dropped were flipped ones. Clean rows are dropped too, and
     more of them than poison: on trained networks, about 16 % of a class in one round
     at ``medoid_fraction=0.2``.
 
