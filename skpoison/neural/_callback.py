@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import Subset
 
 from skpoison.exceptions import FilterWarning
+from skpoison.filters._epic import _isolated
 from skpoison.neural._net import FilteredNetClassifier
 from skpoison.neural._proxies import gradient_proxies
 from skpoison.neural._selection import select_medoids
@@ -243,7 +244,7 @@ class EPICCallback(Callback):
             self.order,
             self.backend,
         )
-        alone = isolated(medoids)
+        alone = _all_isolated(medoids, labels)
         alone = alone[subset.pool.dropped_at[rows[alone]] == 0]
         drop = alone[self._may_be_dropped(subset.pool, labels, alone)]
         if len(drop) and _ends_in_one_row(net, len(subset) - len(drop)):
@@ -290,21 +291,10 @@ def _ends_in_one_row(net, n_rows):
     return any(isinstance(part, _BatchNorm) for part in net.module_.modules())
 
 
-def isolated(medoids):
-    """Find medoids that stand for themselves only.
-
-    Parameters
-    ----------
-    medoids : Bunch
-        From :func:`skpoison.coreset.facility_location`.
-
-    Returns
-    -------
-    rows : ndarray
-        Class after class, each in the order they were picked.
-    """
-    alone = medoids.indices[medoids.cluster_sizes == 1]
-    return alone[medoids.indices[medoids.assignment[alone]] == alone]
+def _all_isolated(medoids, labels):
+    """Isolated rows, class after class, each in the order they were picked."""
+    codes = np.unique(labels, return_inverse=True)[1]
+    return _isolated(medoids, codes, np.bincount(codes))[0]
 
 
 def _place_in_class(codes):

@@ -1,0 +1,348 @@
+"""What EPIC drops while a network is trained, as a picture."""
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from skpoison.coreset import facility_location
+from skpoison.filters._epic import _isolated
+
+from ._style import BLACK, BLUE, GREY, SKY, SMALL, VERMILION, YELLOW
+
+# What a row is, in the order of drawing, and how it looks.
+LOOKS = {
+    "dropped": {"marker": "x", "s": 12, "color": GREY, "linewidth": 0.6, "alpha": 0.6},
+    "kept": {"marker": "o", "s": 8, "color": SKY, "linewidth": 0},
+    "medoid": {"marker": "o", "s": 22, "color": BLUE, "linewidth": 0},
+    "isolated medoid": {
+        "marker": "o",
+        "s": 34,
+        "facecolor": "white",
+        "edgecolor": VERMILION,
+        "linewidth": 1.4,
+    },
+}
+POISON_LOOK = {"marker": "*", "s": 55, "edgecolor": BLACK, "linewidth": 0.6}
+
+
+class EPICDisplay:
+    """Rows that EPIC keeps, epoch by epoch, and the gradients it judges by.
+
+    One picture shows the share of the training rows that is kept in each epoch, and of
+    the poison among them where it is known. The other, if rows were given, shows the
+    gradient proxies of one class in the plane in which they spread most, with the
+    medoids that the next round would pick; isolated ones, which it would drop, are
+    marked.
+
+    It is recommended to use :meth:`from_estimator`. All parameters are stored as
+    attributes.
+
+    Parameters
+    ----------
+    n_kept : ndarray of shape (n_epochs,)
+        Training rows in each epoch.
+    n_train : int
+        Training rows before any was dropped.
+    n_poison_kept : ndarray of shape (n_epochs,), default=None
+        Poison among the rows of each epoch.
+    n_poison : int, default=None
+        Poison among the training rows before any was dropped.
+    coordinates : ndarray of shape (n_rows, 2), default=None
+        Gradient proxies of training rows of one class, in a plane.
+    groups : ndarray of shape (n_rows,), default=None
+        What each of these rows is: ``"dropped"``, ``"kept"``, ``"medoid"`` or
+        ``"isolated medoid"``.
+    poison_mask : ndarray of shape (n_rows,), dtype=bool, default=None
+        Which of these rows are known to be poison.
+    label : object, default=None
+        Their class.
+
+    Attributes
+    ----------
+    lines_ : dict
+        Matplotlib lines over the epochs: ``"kept"``, and ``"poison kept"`` if known.
+    rows_ : dict
+        The rows drawn, as a PathCollection for each group, and for ``"poison"``; groups
+        without rows are left out.
+    axes_ : list of matplotlib Axes
+        The axes of the one picture or the two.
+    figure_ : matplotlib Figure
+        Figure that contains them.
+
+    Raises
+    ------
+    ImportError
+        By :meth:`plot` and :meth:`from_estimator`, if matplotlib is not installed.
+
+    See Also
+    --------
+    skpoison.neural.EPICCallback : Drops the rows.
+    FilterDisplay : What a filter of spheres and slabs keeps.
+
+    References
+    ----------
+    .. [1] Y. Yang, T. Y. Liu and B. Mirzasoleiman, "Not All Poisons are Created Equal:
+       Robust Training against Data Poisoning", ICML 2022, figure 2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn.datasets import load_digits
+    >>> from skpoison.inspection import EPICDisplay
+    >>> from skpoison.neural import EPICCallback, FilteredNetClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X = (X / 16).astype("float32")
+    >>> net = FilteredNetClassifier(
+    ...     torch.nn.Linear(64, 10),
+    ...     lr=0.5,
+    ...     callbacks=[EPICCallback(0.2, warmup=3)],
+    ...     verbose=0,
+    ... ).fit(X, y)
+    >>> display = EPICDisplay.from_estimator(net, X, y, label=8)
+    >>> len(display.n_kept), len(display.axes_)
+    (10, 2)
+    >>> display.figure_.clear()
+    """
+
+    def __init__(
+        self,
+        *,
+        n_kept,
+        n_train,
+        n_poison_kept=None,
+        n_poison=None,
+        coordinates=None,
+        groups=None,
+        poison_mask=None,
+        label=None,
+    ):
+        self.n_kept = n_kept
+        self.n_train = n_train
+        self.n_poison_kept = n_poison_kept
+        self.n_poison = n_poison
+        self.coordinates = coordinates
+        self.groups = groups
+        self.poison_mask = poison_mask
+        self.label = label
+
+    @classmethod
+    def from_estimator(
+        cls,
+        net,
+        X=None,
+        y=None,
+        *,
+        poison_mask=None,
+        label=None,
+        ax=None,
+        **plot_kwargs,
+    ):
+        """Draw what was dropped while a net was trained.
+
+        Parameters
+        ----------
+        net : FilteredNetClassifier
+            Fitted, with an :class:`~skpoison.neural.EPICCallback`.
+        X : object, default=None
+            The rows that it was fitted to. Without them, gradients are not drawn.
+        y : array-like of shape (n_samples,), default=None
+            Their labels.
+        poison_mask : array-like of shape (n_samples,), dtype=bool, default=None
+            Which of these rows are known to be poison.
+        label : int, default=None
+            The class whose gradients are drawn. None takes the one that has lost the
+            greatest share of its rows.
+        ax : matplotlib Axes or sequence of two, default=None
+            Axes to draw on: two if rows are given. None makes a figure.
+        **plot_kwargs : dict
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        display : EPICDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If the net has no EPICCallback.
+        ValueError
+            If arrays have not an entry for each row that the net was fitted to, or a
+            class has no training rows.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        check_is_fitted(net)
+        columns = _over_epochs(net, poison_mask)
+        if X is not None:
+            columns |= _gradients(net, X, y, poison_mask, label)
+        return cls(**columns).plot(ax, **plot_kwargs)
+
+    def plot(self, ax=None, *, line_kwargs=None, row_kwargs=None):
+        """Draw the rows over the epochs, and the gradients.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or sequence of two, default=None
+            Axes to draw on: two if gradients are known. None makes a figure.
+        line_kwargs : dict, default=None
+            Passed to matplotlib's `plot` for the lines over the epochs.
+        row_kwargs : dict, default=None
+            Passed to matplotlib's `scatter` for rows that are neither medoids nor
+            poison.
+
+        Returns
+        -------
+        display : EPICDisplay
+            The display.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many axes as pictures.
+        """
+        self.axes_ = _axes_for(ax, 1 if self.coordinates is None else 2)
+        self.figure_ = self.axes_[0].figure
+        self._plot_epochs(self.axes_[0], line_kwargs or {})
+        self.rows_ = {}
+        if self.coordinates is not None:
+            self._plot_gradients(self.axes_[1], row_kwargs or {})
+        return self
+
+    def _plot_epochs(self, ax, kwargs):
+        shares = {"kept": (self.n_kept, self.n_train, BLUE, "-")}
+        if self.n_poison_kept is not None:
+            shares["poison kept"] = self.n_poison_kept, self.n_poison, VERMILION, "--"
+        epochs = np.arange(1, len(self.n_kept) + 1)
+        self.lines_ = {}
+        for name, (kept, total, color, style) in shares.items():
+            look = {"color": color, "linestyle": style, "drawstyle": "steps-mid"}
+            noun = "poison rows" if name.startswith("poison") else "training rows"
+            (self.lines_[name],) = ax.plot(
+                epochs,
+                np.asarray(kept) / max(1, total),
+                label=f"{kept[-1]} of {total} {noun}",
+                **look | kwargs,
+            )
+        ax.set(xlabel="Epoch", ylabel="Share that is kept", ylim=(-0.03, 1.03))
+        ax.legend(fontsize=SMALL, frameon=False)
+
+    def _plot_gradients(self, ax, kwargs):
+        coordinates, groups = np.asarray(self.coordinates), np.asarray(self.groups)
+        masks = {name: groups == name for name in LOOKS}
+        for name, mask in masks.items():
+            if mask.any():
+                look = LOOKS[name] | ({} if "medoid" in name else kwargs)
+                self.rows_[name] = ax.scatter(*coordinates[mask].T, label=name, **look)
+        if self.poison_mask is not None and np.any(self.poison_mask):
+            poison = np.asarray(self.poison_mask)
+            face = np.where(groups[poison] == "dropped", "white", YELLOW)
+            self.rows_["poison"] = ax.scatter(
+                *coordinates[poison].T,
+                facecolor=face,
+                label="poison (white: dropped)",
+                **POISON_LOOK,
+            )
+        ax.set(
+            xlabel="Gradients, most spread",
+            ylabel="Orthogonal, next most",
+            title=f"class {self.label}",
+        )
+        ax.legend(fontsize=SMALL, frameon=False)
+
+
+def _axes_for(ax, n_pictures):
+    check_matplotlib_support("EPICDisplay.plot")
+    import matplotlib.pyplot as plt
+
+    if ax is None:
+        size = (4.8 * n_pictures, 3.6)
+        _, ax = plt.subplots(1, n_pictures, figsize=size, layout="constrained")
+    axes = list(np.ravel(np.asarray(ax, dtype=object)))
+    if len(axes) != n_pictures:
+        raise ValueError(f"ax must be {n_pictures} Axes; it is {len(axes)}.")
+    return axes
+
+
+def _callback_of(net):
+    for _, callback in net.callbacks_:
+        if hasattr(callback, "medoid_fraction"):
+            return callback
+    raise TypeError(f"this {type(net).__name__} was trained without an EPICCallback.")
+
+
+def _over_epochs(net, poison_mask):
+    _callback_of(net)
+    n_kept = np.array(net.history[:, "n_kept"])
+    rows = _train_rows(net)
+    columns = {"n_kept": n_kept, "n_train": len(rows)}
+    if poison_mask is None:
+        return columns
+    poison = rows[_check_mask(poison_mask, net)[rows]]
+    gone = net.dropped_at_[poison]
+    epochs = np.arange(1, len(n_kept) + 1)[:, None]
+    left = ((gone == 0) | (gone > epochs)).sum(axis=1)
+    return columns | {"n_poison_kept": left, "n_poison": len(poison)}
+
+
+def _train_rows(net):
+    """Rows that the net was trained on, dropped ones included."""
+    return np.union1d(net.kept_indices_, np.flatnonzero(net.dropped_at_))
+
+
+def _check_mask(poison_mask, net):
+    mask = column_or_1d(poison_mask)
+    if mask.dtype != bool or len(mask) != len(net.dropped_at_):
+        raise ValueError(
+            "poison_mask must hold a boolean for each of the "
+            f"{len(net.dropped_at_)} rows that the net was fitted to; it holds "
+            f"{len(mask)} of {mask.dtype}."
+        )
+    return mask
+
+
+def _gradients(net, X, y, poison_mask, label):
+    y = column_or_1d(y)
+    if len(y) != len(net.dropped_at_):
+        raise ValueError(
+            f"X and y must be the {len(net.dropped_at_)} rows that the net was fitted "
+            f"to; y has {len(y)}."
+        )
+    rows = _train_rows(net)
+    label = _most_dropped(y[rows], net.dropped_at_[rows]) if label is None else label
+    rows = rows[y[rows] == label]
+    kept = net.dropped_at_[rows] == 0
+    if not kept.any():
+        raise ValueError(f"no training row has the label {label!r}.")
+    proxies = net.gradient_proxies(X, y)[rows]
+    plane = PCA(2, svd_solver="full").fit(proxies[kept])
+    poison = None if poison_mask is None else np.asarray(poison_mask)[rows]
+    return {
+        "coordinates": plane.transform(proxies),
+        "groups": _groups(proxies, kept, _callback_of(net)),
+        "poison_mask": poison,
+        "label": label,
+    }
+
+
+def _most_dropped(y, dropped_at):
+    labels, codes = np.unique(y, return_inverse=True)
+    share = np.bincount(codes, weights=dropped_at > 0) / np.bincount(codes)
+    return labels[np.argmax(share)]
+
+
+def _groups(proxies, kept, callback):
+    """Say what each row is, with the medoids that the next round would pick."""
+    groups = np.where(kept, "kept", "dropped").astype(object)
+    places = np.flatnonzero(kept)
+    medoids = facility_location(
+        proxies[places],
+        float(callback.medoid_fraction),
+        similarity=callback.similarity,
+        order=callback.order,
+    )
+    codes = np.zeros(len(places), dtype=np.intp)
+    groups[places[medoids.indices]] = "medoid"
+    alone, _ = _isolated(medoids, codes, np.array([len(places)]))
+    groups[places[alone]] = "isolated medoid"
+    return groups
