@@ -12,12 +12,12 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skpoison.feasible import Domain, as_domain, restrict
 
 from ._attack import build_attack, retrain
-from ._cuts import solve_cuts
 from ._former import Former
 from ._learners import NormBall, Penalty
 from ._linear import BinaryLinearClassifier, signed_rows
 from ._poison import PoisonTerm
 from ._rda import CHECK_EVERY, solve_rda
+from ._restricted import restricted_poison, solve_restricted, spread_attack
 from ._solver import Problem, solve
 from ._svc import progress_monitor, warn_if_short
 
@@ -263,20 +263,19 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
             names = getattr(self, "feature_names_in_", None)
             feasible = restrict(feasible, self.domain, feature_names=names)
         sets = [feasible[label] for label in self.classes_]
-        return Problem(
-            signed_rows(X, codes),
-            np.full(n_rows, 1.0 / n_rows),
-            PoisonTerm(self.epsilon, SIGNS, sets),
-            learner,
-        )
+        poison = PoisonTerm(self.epsilon, SIGNS, sets)
+        if self._is_restricted():
+            poison = restricted_poison(self.epsilon, SIGNS, sets, self.tol)
+        weights = np.full(n_rows, 1.0 / n_rows)
+        return Problem(signed_rows(X, codes), weights, poison, learner)
 
     def _solve(self, problem, start=None, monitor=None):
         options = {"tol": self.tol, "max_iter": self._n_steps(), "monitor": monitor}
         if self.solver == "rda":
             return solve_rda(problem, **options)
-        if self._is_restricted():
-            return solve_cuts(problem, start=start, **options)
         rng = check_random_state(self.random_state)
+        if self._is_restricted():
+            return solve_restricted(problem, rng=rng, start=start, **options)
         start = None if start is None else start.state
         return solve(problem, rng=rng, start=start, **options)
 
@@ -312,14 +311,18 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
             return self.filter_.decision_function(points.astype(dtype), labels) >= 0
 
         n_rows = len(problem.rows)
-        attack = build_attack(problem, found, n_rows, keeps, dtype)
+        rng = check_random_state(self.random_state)
+        if getattr(found, "hull", None) is not None:
+            attack = spread_attack(problem, found, n_rows, keeps, rng)
+        else:
+            attack = build_attack(problem, found, n_rows, keeps, dtype)
         trained = retrain(
             problem,
             found,
             attack,
             tol=self.tol,
             max_iter=DEFAULT_STEPS["newton"],
-            rng=check_random_state(self.random_state),
+            rng=rng,
         )
         points = attack.points.astype(dtype)
         if problem.rows.is_sparse:

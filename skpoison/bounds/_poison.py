@@ -81,10 +81,19 @@ class PoisonTerm:
     def worst_rows(self, theta):
         """Return the largest margin loss in each class, and rows that reach it."""
         w, b = theta[:-1], theta[-1]
-        pairs = zip(self.signs, self.sets, strict=True)
-        answers = [(sign, *rows.support(-sign * w)) for sign, rows in pairs]
-        losses = [1.0 - sign * b + value for sign, value, _ in answers]
-        return losses, [row for _, _, row in answers]
+        answers = [self._worst_row(i, -sign * w) for i, sign in enumerate(self.signs)]
+        values = [value for value, _ in answers]
+        losses = [
+            1.0 - sign * b + value
+            for sign, value in zip(self.signs, values, strict=True)
+        ]
+        return losses, [row for _, row in answers]
+
+    def _worst_row(self, i, a):
+        return self.sets[i].support(a)
+
+    def _projection(self, i, x):
+        return self.sets[i].projection(x)
 
     def losses_at(self, theta, points):
         """Return the margin losses, which may be negative, of given points."""
@@ -120,8 +129,8 @@ class PoisonTerm:
         """
         w, b = theta[:-1], theta[-1]
         projections, losses = [], []
-        for sign, rows, old in zip(self.signs, self.sets, center.points, strict=True):
-            found = rows.projection(old - (sign / nu) * w)
+        for i, (sign, old) in enumerate(zip(self.signs, center.points, strict=True)):
+            found = self._projection(i, old - (sign / nu) * w)
             step = found.point - old
             loss = 1.0 - sign * (w @ found.point + b) - 0.5 * nu * (step @ step)
             projections.append(found)

@@ -221,6 +221,38 @@ class RestrictedSet:
         multipliers = (minimum.best.lam, minimum.best.nu)
         return Solution(norm * (bound + level), self._point(z), multipliers, n_evals)
 
+    def bound(self, a, *, start=None, tol=1e-12):
+        """Bound the maximum of a linear function, without looking for a row.
+
+        Parameters
+        ----------
+        a : array-like of shape (n_features,)
+            The linear function.
+        start : tuple of two floats, default=None
+            Multipliers of a similar linear function.
+        tol : float, default=1e-12
+            Relative precision of the bound; it is valid whatever the precision.
+
+        Returns
+        -------
+        value : float
+            At least the maximum of ``a @ x``.
+        multipliers : tuple of two floats
+            Multipliers of sphere and slab, for the linear function scaled to norm 1.
+        """
+        a = np.asarray(a, dtype=np.float64)
+        norm = float(np.linalg.norm(a))
+        if not norm > 0:
+            return 0.0, start or (0.0, 0.0)
+        self._check_bounded()
+        minimum = minimize_dual(self._lagrangian(a / norm), start, tol=tol)
+        value = minimum.best.value + minimum.rounding + self._level(a / norm)
+        return norm * value, (minimum.best.lam, minimum.best.nu)
+
+    def _level(self, a):
+        """Value of a linear function of norm 1 at the centre, padded for rounding."""
+        return float(a @ self.center) + 4e-16 * len(a) * np.linalg.norm(self.center)
+
     def _check_bounded(self):
         if not self.is_bounded:
             raise ValueError(
