@@ -102,14 +102,14 @@ class SubspaceFilter(BaseDistanceFilter):
 
     Examples
     --------
-    Rows on a line through the origin, but for the last one:
+    Rows on a line through the origin, but for the first and the last:
 
     >>> import numpy as np
     >>> from skpoison.filters import SubspaceFilter
-    >>> X = np.outer(np.arange(1, 10), [1.0, 2.0, 0.0])
-    >>> X[-1, 2] = 3
-    >>> SubspaceFilter(percentile=80, n_components=1).fit_predict(X)
-    array([ 1,  1,  1,  1,  1,  1,  1, -1, -1])
+    >>> X = np.outer(np.arange(-4, 5), [1.0, 2.0, 0.0])
+    >>> X[0, 2], X[-1, 2] = 3, -3
+    >>> SubspaceFilter(percentile=75, n_components=1).fit_predict(X)
+    array([-1,  1,  1,  1,  1,  1,  1,  1, -1])
     """
 
     _parameter_constraints: dict = {
@@ -212,8 +212,12 @@ def _residuals(X, rows, basis):
         return _sparse_residuals(X if rows is None else X[rows], basis)
     squares = [np.empty(0)]
     for _, block in padded_blocks(X, rows):
+        whole = np.einsum("ij,ij->i", block, block)
         block -= (block @ basis.T) @ basis
-        squares.append(np.einsum("ij,ij->i", block, block))
+        rest = np.einsum("ij,ij->i", block, block)
+        # Rows of the subspace must not be told apart by rounding errors.
+        rest[rest <= (64 * np.finfo(block.dtype).eps) ** 2 * whole] = 0.0
+        squares.append(rest)
     n_rows = X.shape[0] if rows is None else len(rows)
     return np.sqrt(np.concatenate(squares)[:n_rows])
 

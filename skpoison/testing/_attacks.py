@@ -1,0 +1,150 @@
+"""The contract of attacks."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.utils import get_tags
+
+from skpoison.testing._data import require, two_classes
+
+EPSILON = 0.1
+
+
+def check_attack(attack, random_state=0):
+    """Check that an attack keeps the contract that the rest of skpoison relies on.
+
+    Parameters
+    ----------
+    attack : attack
+        An attack; it is cloned, and the clone's ``epsilon`` and ``random_state`` are
+        set.
+    random_state : int, default=0
+        Seed of the rows that it is tried on, and of the attack.
+
+    Raises
+    ------
+    AssertionError
+        At the first thing that does not hold; the message says which.
+
+    See Also
+    --------
+    skpoison.attacks.BaseAttack : Has most of the contract ready to inherit.
+
+    Examples
+    --------
+    >>> from skpoison.attacks import LabelFlipAttack
+    >>> from skpoison.testing import check_attack
+    >>> check_attack(LabelFlipAttack())
+    """
+    X, y = two_classes(random_state)
+    attack = clone(attack).set_params(epsilon=EPSILON, random_state=random_state)
+    for check in _CHECKS:
+        check(clone(attack), X, y)
+
+
+def _check_rows(attack, X, y):
+    X_poison, y_poison = attack.poison(X, y)
+    most = int(EPSILON * len(y) + 1e-9)
+    require(
+        len(y_poison) == X_poison.shape[0] <= most and X_poison.shape[1] == X.shape[1],
+        f"poison must return at most floor(epsilon * n) = {most} whole rows and as "
+        f"many labels; got {X_poison.shape} and {len(y_poison)}.",
+    )
+    require(np.all(np.isfinite(X_poison)), "Poison rows must be finite.")
+    require(np.all(np.isin(y_poison, y)), "Poison must bear labels that are in y.")
+    require(
+        np.array_equal(attack.X_poison_, X_poison)
+        and np.array_equal(attack.y_poison_, y_poison),
+        "X_poison_ and y_poison_ must be what poison returned.",
+    )
+
+
+def _check_resampling(attack, X, y):
+    together, labels = attack.fit_resample(X, y)
+    n_rows = len(y)
+    require(
+        np.array_equal(together[:n_rows], X) and np.array_equal(labels[:n_rows], y),
+        "fit_resample must begin with the clean rows, as they were.",
+    )
+    require(
+        np.array_equal(attack.poison_mask_, np.arange(len(labels)) >= n_rows),
+        "poison_mask_ must be true for the poison rows that fit_resample returns.",
+    )
+
+
+def _check_repeats(attack, X, y):
+    before, labels = X.copy(), y.copy()
+    first, second = clone(attack).poison(X, y), clone(attack).poison(X, y)
+    require(
+        all(np.array_equal(a, b) for a, b in zip(first, second, strict=True)),
+        "With a random_state, an attack must be the same every time.",
+    )
+    require(
+        np.array_equal(X, before) and np.array_equal(y, labels),
+        "An attack must not write into X or y.",
+    )
+
+
+def _check_nothing(attack, X, y):
+    X_poison, y_poison = attack.set_params(epsilon=0.0).poison(X, y)
+    require(
+        X_poison.shape == (0, X.shape[1]) and len(y_poison) == 0,
+        "epsilon=0 must send no rows.",
+    )
+
+
+def _check_labels(attack, X, y):
+    names = np.array(["ham", "spam"])
+    _, y_poison = clone(attack).poison(X, y)
+    _, named = clone(attack).poison(X, names[y])
+    require(
+        np.array_equal(names[y_poison], named),
+        "Labels by other names must not change the attack.",
+    )
+
+
+def _check_filter(attack, X, y):
+    if "filter" not in attack.get_params():
+        return
+    filter_ = getattr(attack.fit(X, y), "filter_", None)
+    if filter_ is None or not attack._needs_feasible_set or not len(attack.y_poison_):
+        return
+    rows = attack.X_poison_
+    passed = filter_.predict(rows, attack.y_poison_) == 1
+    require(passed.all(), "Poison must pass the filter that the attack faces.")
+
+
+def _check_sparse(attack, X, y):
+    if not get_tags(attack).input_tags.sparse:
+        return
+    X_poison, _ = attack.poison(sparse.csr_array(X), y)
+    require(sparse.issparse(X_poison), "Poison for sparse rows must be sparse.")
+
+
+def _check_refusals(attack, X, y):
+    bad = X.copy()
+    bad[3, 1] = np.nan
+    _require_error(attack, bad, y, "NaN in X")
+    _require_error(attack, X, y[:-1], "a y that is too short")
+    _require_error(attack, X, np.zeros_like(y), "a single class")
+
+
+def _require_error(attack, X, y, what):
+    try:
+        clone(attack).fit(X, y)
+    except ValueError:
+        return
+    name = type(attack).__name__
+    raise AssertionError(f"{name}.fit must raise ValueError for {what}.")
+
+
+_CHECKS = (
+    _check_rows,
+    _check_resampling,
+    _check_repeats,
+    _check_nothing,
+    _check_labels,
+    _check_filter,
+    _check_sparse,
+    _check_refusals,
+)
