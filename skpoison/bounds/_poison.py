@@ -60,6 +60,9 @@ class PoisonTerm:
         The feasible sets, in the order of `signs`.
     """
 
+    # What the losses are at parameters of zero.
+    constants = 1.0
+
     def __init__(self, epsilon, signs, sets):
         self.epsilon = float(epsilon)
         self.signs = np.asarray(signs, dtype=np.float64)

@@ -351,7 +351,7 @@ def _slope(piece, center, damping, theta, at, step, scores):
     beta, points = at.poison.response
     slope = -float((piece.weights * at.duals) @ scores) - float(piece.linear @ step)
     poison = piece.poison
-    losses = poison.losses_at(step, points) - 1.0
+    losses = poison.losses_at(step, points) - poison.constants
     slope += poison.epsilon * float(beta @ losses)
     slope += piece.learner.curvature * float(theta @ step)
     return slope + damping * float((theta - center.theta) @ step)

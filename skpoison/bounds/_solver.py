@@ -312,5 +312,6 @@ def dual_value(problem, duals, poison, z):
         ``sum(alpha) + epsilon sum(beta)`` less the regulariser's conjugate at `z`.
     """
     mass = float(problem.weights @ duals)
-    mass += problem.poison.epsilon * float(poison.beta.sum())
+    poisoned = float(np.sum(problem.poison.constants * poison.beta))
+    mass += problem.poison.epsilon * poisoned
     return mass - problem.learner.conjugate(z)
