@@ -23,7 +23,7 @@ from ._relaxed import HullPoison, solve_relaxed
 from ._solver import Solution, dual_value, upper_value
 
 # The hull is solved to this share of the tolerance where rows must be found as well.
-HULL_SHARE = 0.4
+HULL_SHARE = 0.3
 # Rows that stand for a dual point: at first, and at most.
 FIRST_ROWS, MOST_ROWS = 128, 2048
 # Rounds of cutting planes, which are only for problems with few features.
@@ -184,7 +184,15 @@ def _spread(problem, found, tol, rng, monitor):
         trial.hull = hull
         if trial.converged or n_rows >= MOST_ROWS:
             return trial
-        n_rows *= 2
+        n_rows = _enough(problem, found, trial, n_rows, tol)
+
+
+def _enough(problem, found, trial, n_rows, tol):
+    """Return for how many rows the gap should be small enough: misfits halve."""
+    allowed = problem.target(trial.upper, tol) - (trial.upper - found.lower)
+    misfit = found.lower - trial.lower
+    factor = 1.1 * misfit / allowed if allowed > 0 else np.inf
+    return int(min(np.ceil(n_rows * max(factor, 1.3)), MOST_ROWS))
 
 
 def spreads_of(poison, hull, theta, rng):

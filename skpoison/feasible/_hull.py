@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skpoison.feasible._dual import minimize_dual
 from skpoison.feasible._mixtures import can_mix, mixture
 
 _MAX_STEPS, _MAX_TRIALS = 80, 40

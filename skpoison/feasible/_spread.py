@@ -14,7 +14,7 @@ from skpoison.feasible._toggles import Room, Toggles, best_subset
 _NEAR, _POOL = 512, 96
 _MOST_SHIFTS, _MOST_HALVINGS, _MOST_ROUNDS = 12, 6, 12
 # Shares below, and sums within this many features of their limit, are left alone.
-_WHOLE, _CLOSE = 1e-9, 2.0
+_WHOLE, _CLOSE = 1e-9, 3.0
 # Flips that gain less, in units of a feature's misfit, are not worth the time.
 _GAIN = 0.1
 
@@ -86,6 +86,7 @@ class _Rounding:
         direction = rows.direction
         direction = np.zeros_like(x) if direction is None else direction
         self.offset = direction[self.index]
+        self.shift = np.zeros(2)
         # What a feature moves in square and offset, typically.
         sizes = np.abs([self.square, self.offset])
         self.typical = (sizes * self.share).sum(axis=1) / max(self.share.sum(), 1e-300)
@@ -128,13 +129,15 @@ class _Rounding:
 
     def _shift(self, margin):
         """Shift margins along sphere and slab until the sums are near their limits."""
+        gradients = np.stack([self.square, self.offset])
+        margin = margin - self.shift @ gradients  # the last row's is nearly right
         excess = self._excess(margin)
         for _ in range(_MOST_SHIFTS):
             if (np.abs(excess) <= _CLOSE * self.typical).all():
                 break
-            step = self._shift_step(margin, excess)
+            step = self._shift_step(margin, excess, gradients)
             for _ in range(_MOST_HALVINGS):
-                shifted = margin - step
+                shifted = margin - step @ gradients
                 there = self._excess(shifted)
                 if self._distance(there) < self._distance(excess):
                     break
@@ -142,17 +145,17 @@ class _Rounding:
             else:
                 break
             margin, excess = shifted, there
-        return margin.copy()
+            self.shift = self.shift + step
+        return margin
 
-    def _shift_step(self, margin, excess):
+    def _shift_step(self, margin, excess, gradients):
         """Newton's step, were the margins as dense everywhere as near zero."""
         near = _smallest(np.abs(margin), _NEAR)
-        gradients = np.stack([self.square, self.offset])
         width = 2.0 * np.abs(margin[near]).max() + 1e-300
         hessian = gradients[:, near] @ gradients[:, near].T / width
         hessian[np.diag_indices(2)] *= 1.0 + 1e-9
         hessian[np.diag_indices(2)] += 1e-300
-        return np.linalg.solve(hessian, excess) @ gradients
+        return np.linalg.solve(hessian, excess)
 
     def _distance(self, excess):
         return float(np.abs(excess / self.typical).sum())
