@@ -1,7 +1,9 @@
 """The picture of EPIC shows what happened in training."""
 
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -15,6 +17,7 @@ import matplotlib.pyplot as plt
 torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
 
+from skpoison.exceptions import FilterWarning  # noqa: E402
 from skpoison.inspection import EPICDisplay  # noqa: E402
 from skpoison.inspection._style import YELLOW  # noqa: E402
 from skpoison.neural import EPICCallback, FilteredNetClassifier  # noqa: E402
@@ -173,3 +176,14 @@ def test_importing_it_loads_no_torch():
     program = "import sys, skpoison.inspection; print('torch' in sys.modules)"
     command = [sys.executable, "-c", program]
     assert subprocess.check_output(command, text=True).strip() == "False"
+
+
+def test_example_writes_a_picture(tmp_path, capsys):
+    path = tmp_path / "picture.png"
+    example = Path(__file__).parents[1] / "examples" / "plot_neural_epic.py"
+    torch.set_num_threads(1)
+    with pytest.warns(FilterWarning, match="max_drop_fraction=0.3"):
+        runpy.run_path(example)["main"](path)
+    assert plt.imread(path)[..., :3].std() > 0.05  # not blank
+    plain, epic = capsys.readouterr().out.splitlines()
+    assert plain.startswith("plain: the target, a 4") and epic.startswith("EPIC: ")
