@@ -1,4 +1,7 @@
-"""Show how much damage poison can do past a filter, and what the filter costs.
+"""Bounds over the share of poison
+===============================
+
+Show how much damage poison can do past a filter, and what the filter costs.
 
 Draws the certified bounds for handwritten digits, 1 against 8, over the share of rows
 that an attacker adds: for one filter with everything that is known about it, and for

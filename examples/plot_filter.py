@@ -1,4 +1,7 @@
-"""Show what a filter keeps, and where the worst attack hides.
+"""What a filter keeps, and where the attack hides
+===============================================
+
+Show what a filter keeps, and where the worst attack hides.
 
 Draws handwritten digits, 1 and 8, with the sphere and the slab of each class, and the
 attack that does most damage among those that the filter lets through. Run it as

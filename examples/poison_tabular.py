@@ -1,4 +1,7 @@
-"""Measure what attacks do to a classifier, and choose a filter against them.
+"""Attacks on a classifier, and a filter chosen against them
+=========================================================
+
+Measure what attacks do to a classifier, and choose a filter against them.
 
 Handwritten digits, 1 against 8: several attacks, each told of the defense, against
 filters that keep more or less; then the percentile with the least held-out loss under

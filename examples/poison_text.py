@@ -1,4 +1,7 @@
-"""Poison a text classifier and defend it, all sparse, in both kinds of pipeline.
+"""Poison for a spam filter
+========================
+
+Poison a text classifier and defend it, all sparse, in both kinds of pipeline.
 
 Made-up messages in two styles, as word counts and as TF-IDF. In scikit-learn, attack
 and defense wrap the classifier; in imbalanced-learn (where it is installed) they are

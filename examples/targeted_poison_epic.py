@@ -1,4 +1,7 @@
-"""Do targeted attacks fail when EPIC watches the training.
+"""Targeted poison, and EPIC against it
+====================================
+
+Do targeted attacks fail when EPIC watches the training.
 
 An attacker wants one test row to be taken for a class of their choice. They add twenty
 training rows of that class, correctly labelled as far as anybody can tell, but moved

@@ -75,7 +75,7 @@ class KKTAttack(BaseAimedAttack):
         The fitted filter.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string column names.
 
     See Also

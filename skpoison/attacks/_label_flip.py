@@ -62,7 +62,7 @@ class LabelFlipAttack(BaseAttack):
         The fitted filter; None for ``strategy="random"``.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string column names.
 
     See Also

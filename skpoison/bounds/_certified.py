@@ -114,7 +114,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         ``lower_bound`` and ``n_rows``, how many rows the solver looked at.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has string column names.
 
     Warns

@@ -53,7 +53,7 @@ class FilterIntersection(BaseCombination):
         :meth:`predict` still rejects it.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during fit, when X has names that are all strings.
 
     See Also
@@ -132,7 +132,7 @@ class FilterUnion(BaseCombination):
         True for the training rows that are kept; at least one in each class.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during fit, when X has names that are all strings.
 
     See Also

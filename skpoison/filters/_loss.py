@@ -59,7 +59,7 @@ class LossFilter(BaseContaminationFilter):
         The labels, sorted; ``array([0])`` when fitted without labels.
     estimator_ : classifier or None
         The last classifier; None with one class.
-    trimmed_losses_ : ndarray of shape (n_iter_,)
+    trimmed_losses_ : ndarray of shape (`n_iter_`,)
         The mean loss of the rows that were kept, after each fit.
     n_iter_ : int
         Number of classifiers that were fitted.
@@ -74,7 +74,7 @@ class LossFilter(BaseContaminationFilter):
         True for the training rows that are kept; at least one in each class.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during fit, when X has names that are all strings.
 
     Raises

@@ -39,7 +39,7 @@ class FilteredClassifier(ClassifierMixin, BaseFiltered):
         True for the training rows that are kept.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during fit, when X has names that are all strings.
 
     See Also
@@ -178,7 +178,7 @@ class FilteredRegressor(RegressorMixin, BaseFiltered):
         True for the training rows that are kept.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during fit, when X has names that are all strings.
 
     See Also

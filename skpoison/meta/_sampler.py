@@ -36,7 +36,7 @@ class DropOutliers(BaseEstimator):
         Positions of the rows that are kept, ascending.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during fit, when X has names that are all strings.
 
     See Also

@@ -1,0 +1,87 @@
+"""The documentation keeps its word: its Python runs, its reference is complete."""
+
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import skpoison
+
+DOCS = Path(__file__).parent.parent / "docs"
+sys.path.insert(0, str(DOCS))
+api_pages = importlib.import_module("api_pages")
+
+PAGES = sorted(page.name for page in DOCS.glob("*.md"))
+
+
+def blocks(page):
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)])
+def test_python_blocks_of_a_page_run_one_after_the_other(page, monkeypatch):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    if "neural" in page:
+        pytest.importorskip("skorch")
+    # A module of its own, so that classes of the page can be pickled.
+    module = types.ModuleType("page_of_the_documentation")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for code in blocks(page):
+        exec(compile(code, page, "exec"), vars(module))
+    plt.close("all")
+
+
+def public_modules():
+    """Packages and modules without an underscore, wherever they lie."""
+    found = pkgutil.walk_packages(skpoison.__path__, "skpoison.")
+    names = [module.name for module in found]
+    return [name for name in names if not any(p[0] == "_" for p in name.split("."))]
+
+
+def test_every_public_name_has_a_page_in_the_reference():
+    listed = {name for names in api_pages.public_names().values() for name in names}
+    assert set(skpoison.__all__) - {"__version__"} <= listed
+    for module in public_modules():
+        names = set(getattr(importlib.import_module(module), "__all__", ()))
+        if module not in ("skpoison.cli", "skpoison.base"):
+            assert names <= listed, module
+    pages = api_pages.pages()
+    for module, names in api_pages.public_names().items():
+        for name in names:
+            assert f":: {name}\n" in pages[f"{module}.{name}.rst"]
+            assert f"   {module}.{name}\n" in pages["index.rst"]
+
+
+def test_pages_are_written_once_and_old_ones_removed(tmp_path):
+    folder = tmp_path / "api"
+    api_pages.write_pages(folder)
+    (folder / "skpoison.Gone.rst").write_text("old")
+    before = {page: page.stat().st_mtime_ns for page in folder.glob("*.rst")}
+    api_pages.write_pages(folder)
+    after = {page: page.stat().st_mtime_ns for page in folder.glob("*.rst")}
+    del before[folder / "skpoison.Gone.rst"]
+    assert after == before
+
+
+def test_every_page_can_be_reached_from_the_first():
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    for page in PAGES:
+        assert page == "index.md" or f"\n{page.removesuffix('.md')}\n" in index, page
+
+
+@pytest.mark.slow
+def test_the_documentation_builds_without_warnings(tmp_path):
+    for package in ("sphinx", "sphinx_gallery", "myst_parser", "pydata_sphinx_theme"):
+        pytest.importorskip(package)
+    source = tmp_path / "docs"
+    build = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q"]
+    subprocess.run(
+        [*build, "-D", "plot_gallery=0", str(DOCS), str(source / "_build")], check=True
+    )
+    assert "CertifiedBound" in (source / "_build/api/index.html").read_text()
