@@ -131,8 +131,8 @@ class ClassBatch:
         device, self.sizes = proxies.device, [len(rows) for rows in rows_of]
         n_batch, n_most = len(rows_of), max(self.sizes)
         places = np.array([np.r_[r, np.repeat(r[0], n_most - len(r))] for r in rows_of])
-        filled = proxies[torch.from_numpy(places).to(device)]
-        self.columns = filled.transpose(1, 2).contiguous()
+        places = torch.from_numpy(places).to(device)
+        self.columns = proxies[places].transpose(1, 2).contiguous()
         sizes = torch.tensor(self.sizes, device=device)
         self.valid = torch.arange(n_most, device=device) < sizes[:, None]
         self.linear = similarity == "linear"
