@@ -53,6 +53,13 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     tol : float, default=1e-3
         Duality gap that is wanted, relative to `upper_bound_` (and, for bounds below
         one thousandth, to one thousandth: the best bound can be 0).
+    defense : {"fixed", "moving_centroids"}, default="fixed"
+        ``"fixed"``: the filter keeps the centroids and radii of the clean rows.
+        ``"moving_centroids"``: it keeps the radii (given, or measured on the clean
+        rows), and estimates the centroids from clean and poison rows together, so that
+        the attacker moves them; for SphereFilter, SlabFilter and their intersections.
+        The bound then covers every attack whose rows all pass the filter; with a
+        bounded `domain`, those with rejected rows too, which move centroids as well.
     domain : str or :class:`skpoison.feasible.Domain`, default=None
         Which rows an attacker can send at all: ``"real"`` (or None, any numbers),
         ``"nonnegative"``, ``"count"`` (whole, not negative), ``"binary"``, ``"tfidf"``
@@ -135,8 +142,22 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
 
     The bound speaks of training loss. It carries over to test loss if there are enough
     rows for the two to agree, and if removing clean rows matters little; both are
-    assumptions of the paper. It speaks of a *fixed* filter: an attacker who moves the
-    centroids of a filter that is fitted on poisoned rows is not covered.
+    assumptions of the paper. By default it speaks of a *fixed* filter; an attacker who
+    moves the centroids of a filter that is fitted on poisoned rows is covered by
+    ``defense="moving_centroids"``. Nothing is certified of radii that are measured on
+    poisoned rows.
+
+    With moving centroids, `poison_loss_` is certified over all ways to split the poison
+    between the classes, by branch and bound over semidefinite programs whose dual
+    values are checked here, not taken from a solver. `lower_bound_` is the least value
+    that this bound can have at any parameters: it says how well the parameters were
+    chosen, not what an attack can do. That is `attack_loss_`, which can be much
+    smaller: the worst attack differs from one parameter vector to the next.
+    `attack_` is the one, among those sent through the filter, after which the learner
+    trained on what the filter keeps has the largest loss; it holds `clean_kept`, the
+    mask of the clean rows that the filter then keeps, and `filtered_loss`,
+    `filtered_coef`, `filtered_intercept`, of that learner. With fewer than six
+    features the bound is valid, but attacks may fall short of it.
 
     References
     ----------
@@ -162,6 +183,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         "C": [Interval(Real, 0, None, closed="neither"), None],
         "tol": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left"), None],
+        "defense": [StrOptions({"fixed", "moving_centroids"})],
         "domain": [str, Domain, None],
         "solver": [StrOptions({"newton", "rda"})],
         "random_state": ["random_state"],
@@ -175,6 +197,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         rho=None,
         C=None,
         tol=1e-3,
+        defense="fixed",
         domain=None,
         max_iter=None,
         solver="newton",
@@ -185,6 +208,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         self.rho = rho
         self.C = C
         self.tol = tol
+        self.defense = defense
         self.domain = domain
         self.max_iter = max_iter
         self.solver = solver
@@ -223,6 +247,8 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
                 f"Give rho or C, not both: rho={self.rho!r} constrains the norm of the "
                 f"parameters, C={self.C!r} penalises it."
             )
+        if self.solver == "rda" and self._is_moving():
+            raise ValueError("solver='rda' knows defense='fixed' only.")
         if self.solver == "rda" and self._is_restricted():
             raise ValueError(
                 f"solver='rda' knows real rows only; got domain={self.domain!r}."
@@ -232,21 +258,43 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         X, codes = self._validate(X, y) if former is None else former.hand_on(self)
         if former is None:
             self.filter_ = self._fit_filter(X, self.classes_[codes])
-        problem = self._problem(X, codes)
         start = None if former is None else former.found
-        found = self._solve(problem, start, progress_monitor(self, context))
-        self._report(problem, found)
-        warn_if_short(found, problem, self.tol)
-        self._attack(problem, found, X.dtype)
+        certify = self._certify_moving if self._is_moving() else self._certify_fixed
+        found = certify(X, codes, start, progress_monitor(self, context))
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return Former(self, X, codes, found)
 
+    def _certify_fixed(self, X, codes, start, monitor):
+        problem = self._problem(X, codes)
+        found = self._solve(problem, start, monitor)
+        self._report(problem, found)
+        warn_if_short(found, problem, self.tol)
+        self._attack(problem, found, X.dtype)
+        return found
+
+    def _certify_moving(self, X, codes, start, monitor):
+        from skpoison.moving import certify
+
+        learner = self._learner(X.shape[0])
+        found = certify(self, signed_rows(X, codes), codes, learner, X, start, monitor)
+        warn_if_short(found, found.problem, self.tol)
+        return found
+
+    def _is_moving(self):
+        return self.defense == "moving_centroids"
+
     def _fit_filter(self, X, y):
-        if self.filter is not None:
-            return clone(self.filter).fit(X, y)
         from skpoison.filters import SlabFilter, SphereFilter
 
-        return (SphereFilter(percentile=70) & SlabFilter(percentile=70)).fit(X, y)
+        given = self.filter
+        if given is None:
+            given = SphereFilter(percentile=70) & SlabFilter(percentile=70)
+        fitted = clone(given).fit(X, y)
+        if not self._is_moving():
+            return fitted
+        from skpoison.moving import with_given_radii
+
+        return with_given_radii(fitted).fit(X, y)
 
     def _problem(self, X, codes):
         feasible = self.filter_.feasible_set()
@@ -256,9 +304,6 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
                 "arbitrarily far away pass it. Intersect it with a SphereFilter."
             )
         n_rows = X.shape[0]
-        learner = Penalty(1.0 / ((self.C or 1.0) * n_rows))
-        if self.rho is not None:
-            learner = NormBall(self.rho)
         if self._is_restricted():
             names = getattr(self, "feature_names_in_", None)
             feasible = restrict(feasible, self.domain, feature_names=names)
@@ -267,7 +312,13 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         if self._is_restricted():
             poison = restricted_poison(self.epsilon, SIGNS, sets, self.tol)
         weights = np.full(n_rows, 1.0 / n_rows)
+        learner = self._learner(n_rows)
         return Problem(signed_rows(X, codes), weights, poison, learner)
+
+    def _learner(self, n_rows):
+        if self.rho is not None:
+            return NormBall(self.rho)
+        return Penalty(1.0 / ((self.C or 1.0) * n_rows))
 
     def _solve(self, problem, start=None, monitor=None):
         options = {"tol": self.tol, "max_iter": self._n_steps(), "monitor": monitor}

@@ -1,0 +1,183 @@
+"""Attacks as displacements: the worst at a split, repaired until they truly pass."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ._conic import solve_program
+from ._plane import COUNTING, IDLE, SIDES
+from ._programs import FIRST, PRODUCT, SECOND, split_program
+
+# Displacements are kept this far, relatively, inside of sphere and slab.
+MARGIN = 1e-11
+MAX_REPAIRS = 100
+
+
+class Displacements(NamedTuple):
+    """An attack: how much of it lies in each group, and where.
+
+    Parameters
+    ----------
+    split : ndarray of shape (4,)
+        Part of the poison in each group.
+    rows : ndarray of shape (4, n_axes)
+        Displacement of each group from its own moved centroid, in units of the plane;
+        the first two axes are the plane's.
+    """
+
+    split: np.ndarray
+    rows: np.ndarray
+
+
+def worst_at_split(plane, split, n_axes):
+    """Return the worst attack at a split, as far as a solver finds it.
+
+    Parameters
+    ----------
+    plane : Plane
+        The attacker and the learner's parameters.
+    split : ndarray of shape (4,)
+        Part of the poison in each group.
+    n_axes : int
+        Number of features.
+
+    Returns
+    -------
+    attack : Displacements or None
+        An attack that passes the filter; None if no such one was found.
+    """
+    point = solve_program(split_program(plane, split)).point
+    return repaired(plane, split, coordinates(point, n_axes))
+
+
+def coordinates(point, n_axes):
+    """Return vectors with the inner products that a program found.
+
+    Parameters
+    ----------
+    point : ndarray of shape (n_variables,)
+        A point of a program.
+    n_axes : int
+        Number of features: with fewer than six, what stands out most is kept.
+
+    Returns
+    -------
+    rows : ndarray of shape (4, min(6, n_axes))
+        The displacements; their first two coordinates are those in the plane.
+    """
+    inside = np.column_stack([point[FIRST], point[SECOND]])
+    outside = point[PRODUCT] - inside @ inside.T
+    values, vectors = np.linalg.eigh(outside)
+    order = np.argsort(values)[::-1]
+    lengths = np.sqrt(np.maximum(values[order], 0.0))
+    return np.hstack([inside, vectors[:, order] * lengths])[:, :n_axes]
+
+
+def moved_difference(plane, attack):
+    """Return the difference of the moved centroids, in the attack's coordinates.
+
+    Parameters
+    ----------
+    plane : Plane
+        The attacker.
+    attack : Displacements
+        The attack.
+
+    Returns
+    -------
+    difference : ndarray of shape (n_axes,)
+        Second centroid less the first.
+    """
+    difference = (SIDES * plane.pulls * attack.split) @ attack.rows
+    difference[0] += plane.gap
+    return difference
+
+
+def passes(plane, attack, margin=0.0):
+    """Say whether every group passes sphere and slab.
+
+    Parameters
+    ----------
+    plane : Plane
+        The attacker.
+    attack : Displacements
+        The attack.
+    margin : float, default=0
+        How far inside of both, relatively.
+
+    Returns
+    -------
+    passed : bool
+        Whether it does, to the last bit.
+    """
+    difference = moved_difference(plane, attack)
+    length = np.linalg.norm(difference)
+    if not length > 0.0:
+        return False
+    inside = 1.0 - margin
+    offsets = np.abs(attack.rows @ difference) <= plane.widths * (length * inside)
+    lengths = np.linalg.norm(attack.rows, axis=1) <= plane.radii * inside
+    return bool(np.all(offsets & lengths))
+
+
+def repaired(plane, split, rows, margin=MARGIN):
+    """Move displacements into sphere and slab; the slab turns as they move.
+
+    Parameters
+    ----------
+    plane : Plane
+        The attacker.
+    split : ndarray of shape (4,)
+        Part of the poison in each group.
+    rows : ndarray of shape (4, n_axes)
+        Displacements that almost pass.
+    margin : float, default=1e-11
+        How far inside of sphere and slab they end, relatively.
+
+    Returns
+    -------
+    attack : Displacements or None
+        The repaired attack, or None if it did not settle.
+    """
+    attack = Displacements(split, rows)
+    for _ in range(MAX_REPAIRS):
+        attack = attack._replace(rows=_clipped(plane, attack, margin))
+        if passes(plane, attack, 0.5 * margin):
+            return attack
+    return None
+
+
+def _clipped(plane, attack, margin):
+    difference = moved_difference(plane, attack)
+    unit = difference / (np.linalg.norm(difference) or 1.0)
+    offsets = attack.rows @ unit
+    limits = plane.widths * (1.0 - margin)
+    change = np.clip(offsets, -limits, limits) - offsets
+    rows = attack.rows + change[:, np.newaxis] * unit
+    lengths = np.linalg.norm(rows, axis=1)
+    allowed = plane.radii * (1.0 - margin)
+    shrink = np.minimum(1.0, allowed / np.maximum(lengths, np.finfo(float).tiny))
+    return rows * shrink[:, np.newaxis]
+
+
+def mean_loss(plane, attack):
+    """Return the mean hinge loss of an attack's rows, at least.
+
+    Parameters
+    ----------
+    plane : Plane
+        The attacker and the learner's parameters.
+    attack : Displacements
+        The attack.
+
+    Returns
+    -------
+    loss : float
+        Of the groups' means, those that count: their rows' losses are no smaller.
+    """
+    # With a single feature the second axis does not exist, and nothing lies there.
+    scores = plane.scores[: attack.rows.shape[1]]
+    losses = np.einsum("gi,ig->g", attack.rows[:, :2], scores)
+    moved = plane.pulls * attack.split * losses
+    by_class = plane.margins + losses[COUNTING] + moved[COUNTING] + moved[IDLE]
+    return float(attack.split[COUNTING] @ np.maximum(by_class, 0.0))

@@ -1,0 +1,264 @@
+"""Small conic programs: solved by what is installed, bounded by their dual in numpy.
+
+Programs read ``maximise c @ x`` subject to ``A x + s = b``, s in a product of cones:
+zeros, non-negative numbers, cones of dimension three, and positive semidefinite
+matrices of order six (upper triangles column by column, off the diagonal times the
+root of two). For every z in the dual cones, whatever solver it comes from,
+
+    c @ x  <=  b @ z + (c - A.T z) @ x  <=  b @ z + |c - A.T z| @ limits
+
+where ``limits`` bound the absolute values of x at all points that matter. So a value
+is as rigorous as the limits are, and as tight as the solver is good.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+ORDER = 6
+ROOT = np.sqrt(2.0)
+# Position of the matrix entries (i, j), i <= j, column by column.
+UPPER = np.array([(i, j) for j in range(ORDER) for i in range(j + 1)])
+N_MATRIX = len(UPPER)
+_OFF = UPPER[:, 0] != UPPER[:, 1]
+# Rounding of a sum of this many products, generously.
+ROUNDING = 256 * np.finfo(float).eps
+
+
+class ConicProgram(NamedTuple):
+    """A program in the form above.
+
+    Parameters
+    ----------
+    c : ndarray of shape (n_variables,)
+        What is maximised.
+    A : ndarray of shape (n_rows, n_variables)
+        Rows of zeros first, then non-negative ones, then cones, then the matrix.
+    b : ndarray of shape (n_rows,)
+        Right-hand side.
+    limits : ndarray of shape (n_variables,)
+        Largest absolute value of each variable at points that matter.
+    n_zero, n_nonnegative, n_cones : int
+        Number of rows of the first two kinds, and of cones of dimension three.
+    """
+
+    c: np.ndarray
+    A: np.ndarray
+    b: np.ndarray
+    limits: np.ndarray
+    n_zero: int
+    n_nonnegative: int
+    n_cones: int
+
+
+class Answer(NamedTuple):
+    """What is known of a program after solving it.
+
+    Parameters
+    ----------
+    value : float
+        No point of the program has a larger objective.
+    point : ndarray of shape (n_variables,)
+        The solver's point: nothing is promised of it.
+    """
+
+    value: float
+    point: np.ndarray
+
+
+class SolverError(RuntimeError):
+    """No installed solver could solve a program."""
+
+
+def solve_program(program, solvers=None):
+    """Solve a program and bound its value.
+
+    Parameters
+    ----------
+    program : ConicProgram
+        The program.
+    solvers : sequence of callable, default=None
+        Each takes a program and returns ``(x, z)``, or None where it fails; the next
+        one is asked then. None means Clarabel, then SCS.
+
+    Returns
+    -------
+    answer : Answer
+        The certified value and the solver's point.
+
+    Raises
+    ------
+    SolverError
+        If every solver fails. Never is a failure turned into a value.
+    """
+    failures = []
+    for solver in solvers or (by_clarabel, by_scs):
+        try:
+            point, dual = solver(program)
+        except Exception as error:
+            failures.append(f"{solver.__name__}: {error}")
+            continue
+        if np.all(np.isfinite(point)) and np.all(np.isfinite(dual)):
+            return Answer(certified_value(program, dual), point)
+        failures.append(f"{solver.__name__}: not finite")
+    raise SolverError(f"No solver solved a conic program ({'; '.join(failures)}).")
+
+
+def certified_value(program, dual):
+    """Bound a program's value by a dual point of any quality.
+
+    Parameters
+    ----------
+    program : ConicProgram
+        The program.
+    dual : ndarray of shape (n_rows,)
+        Multipliers; they are moved into the dual cones first.
+
+    Returns
+    -------
+    value : float
+        At least the objective of every point within the limits.
+    """
+    z = into_dual_cones(program, dual)
+    residual = program.c - program.A.T @ z
+    sizes = np.abs(program.A).T @ np.abs(z) + np.abs(program.c)
+    rounding = ROUNDING * (np.abs(program.b) @ np.abs(z) + sizes @ program.limits)
+    return float(program.b @ z + np.abs(residual) @ program.limits + rounding)
+
+
+def into_dual_cones(program, dual):
+    """Return the nearest multipliers that are admissible beyond rounding.
+
+    Parameters
+    ----------
+    program : ConicProgram
+        Says which cones there are.
+    dual : ndarray of shape (n_rows,)
+        Multipliers.
+
+    Returns
+    -------
+    z : ndarray of shape (n_rows,)
+        Multipliers in the dual cones.
+    """
+    z = np.array(dual, dtype=np.float64)
+    start = program.n_zero + program.n_nonnegative
+    end = start + 3 * program.n_cones
+    z[program.n_zero : start] = np.maximum(z[program.n_zero : start], 0.0)
+    cones = z[start:end].reshape(-1, 3)
+    lengths = np.hypot(cones[:, 1], cones[:, 2]) * (1.0 + 1e-14)
+    cones[:, 0] = np.maximum(cones[:, 0], lengths)
+    z[end:] = _into_semidefinite(z[end:])
+    return z
+
+
+def _into_semidefinite(triangle):
+    values, vectors = np.linalg.eigh(as_matrix(triangle))
+    lifted = np.maximum(values, 0.0) + 1e-14 * np.abs(values).max()
+    return as_triangle((vectors * lifted) @ vectors.T)
+
+
+def as_matrix(triangle):
+    """Return the symmetric matrix of a scaled triangle.
+
+    Parameters
+    ----------
+    triangle : ndarray of shape (21,)
+        Upper triangle, column by column, scaled off the diagonal.
+
+    Returns
+    -------
+    matrix : ndarray of shape (6, 6)
+        The matrix.
+    """
+    matrix = np.empty((ORDER, ORDER))
+    entries = np.where(_OFF, triangle / ROOT, triangle)
+    matrix[UPPER[:, 0], UPPER[:, 1]] = entries
+    matrix[UPPER[:, 1], UPPER[:, 0]] = entries
+    return matrix
+
+
+def as_triangle(matrix):
+    """Return the scaled triangle of a symmetric matrix: undoes :func:`as_matrix`.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (6, 6)
+        The matrix.
+
+    Returns
+    -------
+    triangle : ndarray of shape (21,)
+        Its scaled triangle.
+    """
+    entries = matrix[UPPER[:, 0], UPPER[:, 1]]
+    return np.where(_OFF, entries * ROOT, entries)
+
+
+def by_clarabel(program):
+    """Solve by Clarabel.
+
+    Parameters
+    ----------
+    program : ConicProgram
+        The program.
+
+    Returns
+    -------
+    x, z : ndarray
+        The point and the multipliers.
+    """
+    import clarabel
+
+    cones = [
+        clarabel.ZeroConeT(program.n_zero),
+        clarabel.NonnegativeConeT(program.n_nonnegative),
+        *[clarabel.SecondOrderConeT(3)] * program.n_cones,
+        clarabel.PSDTriangleConeT(ORDER),
+    ]
+    settings = clarabel.DefaultSettings()
+    settings.verbose, settings.max_threads = False, 1
+    settings.chordal_decomposition_enable = False
+    nothing = sparse.csc_matrix((len(program.c), len(program.c)))
+    A = sparse.csc_matrix(program.A)
+    found = clarabel.DefaultSolver(
+        nothing, -program.c, A, program.b, cones, settings
+    ).solve()
+    if str(found.status) not in ("Solved", "AlmostSolved"):
+        raise SolverError(f"status {found.status}")
+    return np.array(found.x), np.array(found.z)
+
+
+def by_scs(program):
+    """Solve by SCS, a first-order method: slower and less exact.
+
+    Parameters
+    ----------
+    program : ConicProgram
+        The program.
+
+    Returns
+    -------
+    x, z : ndarray
+        The point and the multipliers.
+    """
+    import scs
+
+    start = len(program.b) - N_MATRIX
+    # SCS wants lower triangles column by column.
+    order = np.append(np.arange(start), start + np.lexsort(UPPER.T[[1, 0]]))
+    data = {"A": sparse.csc_matrix(program.A[order]), "b": program.b[order]}
+    cones = {
+        "z": program.n_zero,
+        "l": program.n_nonnegative,
+        "q": [3] * program.n_cones,
+        "s": [ORDER],
+    }
+    options = {"verbose": False, "eps_abs": 1e-7, "eps_rel": 1e-7, "max_iters": 100_000}
+    found = scs.SCS({**data, "c": -program.c}, cones, **options).solve()
+    if found["info"]["status"] != "solved":
+        raise SolverError(f"status {found['info']['status']}")
+    dual = np.empty(len(program.b))
+    dual[order] = found["y"]
+    return found["x"], dual

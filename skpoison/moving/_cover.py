@@ -1,0 +1,165 @@
+"""The largest loss over all splits, certified: branch and bound."""
+
+import heapq
+from itertools import count
+from typing import NamedTuple
+
+import numpy as np
+
+from ._attack import mean_loss, worst_at_split
+from ._conic import solve_program
+from ._plane import GROUPS
+from ._programs import MASSES, SQUARES, Cell, cell_program
+
+# Cells narrower than this are left as they are: solvers need an inside.
+NARROWEST = 1e-5
+
+
+class Cover(NamedTuple):
+    """What is known of the worst attack at given parameters.
+
+    Parameters
+    ----------
+    upper : float
+        No attack has a larger mean loss, whatever its split.
+    lower : float
+        Mean loss of `attack`, which passes.
+    attack : Displacements or None
+        The worst attack found.
+    n_programs : int
+        Number of conic programs solved.
+    n_cells : int
+        Number of cells among them.
+    """
+
+    upper: float
+    lower: float
+    attack: object
+    n_programs: int
+    n_cells: int
+
+
+def cover_splits(plane, n_axes, *, goal, max_programs=10_000, splits=()):
+    """Bound the mean loss of every attack, whatever its split.
+
+    The splits are covered by cells; the cell with the largest bound is halved until
+    the best attack found is near enough.
+
+    Parameters
+    ----------
+    plane : Plane
+        The attacker and the learner's parameters.
+    n_axes : int
+        Number of features.
+    goal : callable
+        Says, given a lower bound, which upper bound is good enough.
+    max_programs : int, default=10000
+        Most programs; the upper bound is valid where this ends it.
+    splits : sequence of ndarray of shape (4,), default=()
+        Splits to try first, besides those with one group only.
+
+    Returns
+    -------
+    cover : Cover
+        Both bounds.
+    """
+    search = _Search(plane, n_axes)
+    for split in [*np.eye(GROUPS)[::2], *splits]:
+        search.try_split(split)
+    search.push(Cell(np.zeros(GROUPS), np.ones(GROUPS)), np.inf)
+    while search.heap and search.n_programs < max_programs:
+        upper, cell, point = search.top()
+        if upper <= goal(search.lower) or _width(cell) < NARROWEST:
+            break
+        search.pop()
+        search.try_split(_split_of(point))
+        for half in halves(cell, point):
+            search.push(half, upper)
+    return search.result()
+
+
+class _Search:
+    """Cells by their bounds, and the best attack so far."""
+
+    def __init__(self, plane, n_axes):
+        self.plane, self.n_axes = plane, n_axes
+        self.heap, self.order = [], count()
+        self.lower, self.attack = 0.0, None
+        self.n_programs = self.n_cells = 0
+
+    def try_split(self, split):
+        self.n_programs += 1
+        attack = worst_at_split(self.plane, split, self.n_axes)
+        loss = 0.0 if attack is None else mean_loss(self.plane, attack)
+        if loss > self.lower:
+            self.lower, self.attack = loss, attack
+
+    def push(self, cell, at_most):
+        """Bound a cell, by no more than the cell around it is bounded."""
+        self.n_programs += 1
+        self.n_cells += 1
+        value, point = solve_program(cell_program(self.plane, cell))
+        value = min(value, at_most)
+        heapq.heappush(self.heap, (-value, next(self.order), cell, point))
+
+    def top(self):
+        value, _, cell, point = self.heap[0]
+        return -value, cell, point
+
+    def pop(self):
+        heapq.heappop(self.heap)
+
+    def result(self):
+        upper = max(self.top()[0], self.lower, 0.0)
+        return Cover(upper, self.lower, self.attack, self.n_programs, self.n_cells)
+
+
+def _width(cell):
+    return float(np.max(cell.upper - cell.lower))
+
+
+def _split_of(point):
+    masses = np.maximum(point[MASSES], 0.0)
+    return masses / masses.sum()
+
+
+def halves(cell, point):
+    """Halve a cell where its program is least exact.
+
+    Parameters
+    ----------
+    cell : Cell
+        The cell.
+    point : ndarray of shape (n_variables,)
+        The solution of its program.
+
+    Returns
+    -------
+    cells : list of Cell
+        Two cells that cover every split of the cell.
+    """
+    widths = cell.upper - cell.lower
+    slack = np.maximum(point[SQUARES] - point[MASSES] ** 2, 0.0)
+    group = int(np.argmax(slack + 1e-3 * widths**2))
+    middle = 0.5 * (cell.lower[group] + cell.upper[group])
+    lower, upper = cell.lower.copy(), cell.upper.copy()
+    lower[group] = upper[group] = middle
+    return [tightened(cell.lower, upper), tightened(lower, cell.upper)]
+
+
+def tightened(lower, upper):
+    """Shrink limits to what the sum of one leaves of them.
+
+    Parameters
+    ----------
+    lower, upper : ndarray of shape (4,)
+        Limits of each group's part.
+
+    Returns
+    -------
+    cell : Cell
+        The same splits in tighter limits.
+    """
+    lower = np.maximum(lower, 1.0 - (upper.sum() - upper))
+    upper = np.minimum(upper, 1.0 - (lower.sum() - lower))
+    return Cell(lower, np.maximum(upper, lower))

@@ -1,0 +1,117 @@
+"""Attacks as terms of the learner's problem.
+
+An attack that the filter lets through stays one when it is turned about the line
+through the centroids. So from any parameters its loss is a constant, less multiples of
+the intercept and of the weights' product with one point, plus a multiple of the length
+of the weights across that line: the support function of a disc.
+"""
+
+import numpy as np
+
+from skpoison.bounds._poison import (
+    PoisonPoints,
+    PoisonTerm,
+    SmoothedPoison,
+    project_on_shares,
+)
+from skpoison.feasible import SphereSlab
+
+from ._plane import COUNTING, IDLE, SIDES
+
+
+class DiscPoison(PoisonTerm):
+    """Poison that is one of finitely many attacks, turned as is worst.
+
+    Parameters
+    ----------
+    epsilon : float
+        Poison rows as a share of the clean rows.
+    constants : ndarray of shape (n_attacks,)
+        Part of each attack's rows that count.
+    tilts : ndarray of shape (n_attacks,)
+        Part with label one less part with label minus one, among those.
+    sets : sequence of SphereSlab
+        Discs of the sums of the counting rows, signed by their labels.
+    """
+
+    def __init__(self, epsilon, constants=(), tilts=(), sets=()):
+        super().__init__(epsilon, np.ones(len(sets)), sets)
+        self.constants = np.asarray(constants, dtype=np.float64)
+        self.tilts = np.asarray(tilts, dtype=np.float64)
+
+    def add(self, constant, tilt, disc):
+        """Return the term with one more attack."""
+        return DiscPoison(
+            self.epsilon,
+            np.append(self.constants, constant),
+            np.append(self.tilts, tilt),
+            [*self.sets, disc],
+        )
+
+    def worst_rows(self, theta):
+        """Return the loss of every attack, turned as is worst, and its point."""
+        answers = [disc.support(-theta[:-1]) for disc in self.sets]
+        losses = self.constants - self.tilts * theta[-1]
+        losses = losses + np.array([value for value, _ in answers])
+        return losses, [point for _, point in answers]
+
+    def losses_at(self, theta, points):
+        """Return the losses of attacks at given points of their discs."""
+        return self.constants - points @ theta[:-1] - self.tilts * theta[-1]
+
+    def gradients(self, points):
+        """Return the gradients of those losses."""
+        return -np.column_stack([points, self.tilts])
+
+    def smooth(self, theta, center, width, nu):
+        """Evaluate the smoothed term, proximal to a former answer."""
+        wanted = center.points - theta[:-1] / nu
+        pairs = zip(self.sets, wanted, strict=True)
+        projections = [disc.projection(point) for disc, point in pairs]
+        points = np.array([found.point for found in projections])
+        points = points.reshape(center.points.shape)
+        steps = ((points - center.points) ** 2).sum(axis=1)
+        losses = self.losses_at(theta, points) - 0.5 * nu * steps
+        beta = project_on_shares(center.beta + losses / width)
+        moved = beta - center.beta
+        value = float(beta @ losses - 0.5 * width * (moved @ moved))
+        return SmoothedPoison(value, losses, PoisonPoints(beta, points), projections)
+
+
+def disc_of(attack, plane, frame, defense):
+    """Return what an attack costs the learner, as the term of :class:`DiscPoison`.
+
+    Parameters
+    ----------
+    attack : Displacements
+        The attack.
+    plane : Plane
+        What it was found in.
+    frame : Frame
+        Where that lies.
+    defense : Defense
+        The defense.
+
+    Returns
+    -------
+    constant, tilt : float
+        Part of the rows that count, and their labels' sum.
+    disc : SphereSlab
+        The signed sum of the counting rows, turned about the line of the centroids.
+    """
+    signed = SIDES[COUNTING] * attack.split[COUNTING]
+    center = signed @ defense.centroids
+    rows = attack.rows[COUNTING] + _centroid_shifts(attack, plane)
+    offset = frame.unit * (signed @ rows)
+    constant, tilt = float(attack.split[COUNTING].sum()), float(signed.sum())
+    if plane.gap == 0.0:
+        return constant, tilt, SphereSlab(center, np.linalg.norm(offset))
+    axis = frame.axes[0]
+    radius = np.linalg.norm(offset[1:])
+    disc = SphereSlab(center + offset[0] * axis, radius, axis, lower=0.0, upper=0.0)
+    return constant, tilt, disc
+
+
+def _centroid_shifts(attack, plane):
+    moved = (plane.pulls * attack.split)[:, np.newaxis] * attack.rows
+    return moved[COUNTING] + moved[IDLE]

@@ -1,0 +1,98 @@
+"""The bound on moving centroids, for :class:`skpoison.CertifiedBound`."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import Bunch, check_random_state
+
+from skpoison.bounds._poison import PoisonTerm
+from skpoison.bounds._solver import Problem
+from skpoison.feasible import as_domain
+
+from ._filters import read_defense, widest_distance
+from ._rows import Gate, best_trial, train_behind
+from ._train import MAX_ROUNDS, train
+
+
+def certify(bound, rows, codes, learner, X, start=None, monitor=None):
+    """Compute the bound of an estimator and set its attributes.
+
+    Parameters
+    ----------
+    bound : CertifiedBound
+        The estimator; its `filter_` is fitted, with radii given.
+    rows : Rows
+        Signed clean rows.
+    codes : ndarray of shape (n_samples,)
+        Positions of their labels.
+    learner : NormBall or Penalty
+        The learner.
+    X : {ndarray, csr_matrix} of shape (n_samples, n_features)
+        The clean rows, as they came.
+    start : Training, default=None
+        What was found for another epsilon.
+    monitor : callable, default=None
+        Called with each entry of the history.
+
+    Returns
+    -------
+    found : Training
+        What training found.
+    """
+    rng = check_random_state(bound.random_state)
+    weights = np.full(len(rows), 1.0 / len(rows))
+    problem = Problem(rows, weights, PoisonTerm(bound.epsilon, [], []), learner)
+    defense = _defense(bound, X, codes)
+    options = {"tol": bound.tol, "rng": rng, "start": start, "monitor": monitor}
+    found = train(problem, defense, max_iter=bound.max_iter or MAX_ROUNDS, **options)
+    _report(bound, found)
+    gate = Gate(bound.filter_, X, codes, bound.classes_)
+    trial = best_trial(found, defense, gate, tol=bound.tol, rng=rng)
+    everything = np.ones(len(rows), dtype=bool)
+    trained = train_behind(found, everything, trial.attack, bound.tol, rng)
+    _report_attack(bound, trial, trained, X)
+    return found
+
+
+def _defense(bound, X, codes):
+    """Read the filter; where the domain is bounded, rejected rows are covered too."""
+    defense = read_defense(bound.filter_, X, codes)
+    names = getattr(bound, "feature_names_in_", None)
+    columns = as_domain(bound.domain).resolve(X.shape[1], names)
+    if not columns.is_bounded:
+        return defense
+    reach = widest_distance(columns, defense.centroids)
+    return read_defense(bound.filter_, X, codes, reach)
+
+
+def _report(bound, found):
+    problem, state = found.problem, found.above
+    bound._store(state.theta)
+    bound.clean_loss_ = float(problem.weights @ np.maximum(state.margins, 0.0))
+    bound.poison_loss_ = float(found.poison_loss)
+    bound.upper_bound_ = float(
+        bound.clean_loss_
+        + bound.epsilon * bound.poison_loss_
+        + problem.learner.value(state.theta)
+    )
+    bound.lower_bound_ = max(float(found.lower), 0.0)
+    bound.dual_gap_ = max(bound.upper_bound_ - bound.lower_bound_, 0.0)
+    bound.n_iter_, bound.history_ = found.n_iter, found.history
+
+
+def _report_attack(bound, trial, trained, X):
+    attack, theta = trial.attack, trial.trained.above.theta
+    points = attack.points.astype(X.dtype)
+    below = max(float(trained.lower), 0.0)
+    bound.attack_ = Bunch(
+        X=sparse.csr_matrix(points) if sparse.issparse(X) else points,
+        y=bound.classes_[(attack.signs > 0).astype(int)],
+        n_copies=attack.copies,
+        rounding_slack=max(bound.lower_bound_ - below, 0.0),
+        clean_kept=trial.kept,
+        filtered_loss=float(trial.trained.upper),
+        filtered_coef=theta[np.newaxis, :-1].copy(),
+        filtered_intercept=theta[-1:].copy(),
+    )
+    bound.attack_loss_ = float(trained.upper)
+    bound.poisoned_coef_ = trained.above.theta[np.newaxis, :-1].copy()
+    bound.poisoned_intercept_ = trained.above.theta[-1:].copy()

@@ -1,0 +1,132 @@
+"""Which filters the bound speaks of, and what of them an attacker cannot move."""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+
+from skpoison.filters import FilterIntersection, SlabFilter, SphereFilter
+
+from ._plane import Defense
+
+FLAW = (
+    "defense='moving_centroids' speaks of SphereFilter, SlabFilter and their "
+    "intersections, whose centroids are estimated"
+)
+
+
+def with_given_radii(fitted):
+    """Return a fitted filter as it is run: radii given, centroids estimated.
+
+    Parameters
+    ----------
+    fitted : filter
+        A filter fitted on clean rows.
+
+    Returns
+    -------
+    filter : filter
+        The same filter, not fitted, with the radii as parameters.
+
+    Raises
+    ------
+    ValueError
+        If it is another kind of filter, or its centroids are given.
+    """
+    if isinstance(fitted, FrozenEstimator):
+        return with_given_radii(fitted.estimator)
+    if isinstance(fitted, FilterIntersection):
+        members = [
+            (name, with_given_radii(fitted.named_filters_[name]))
+            for name, _ in fitted.filters
+        ]
+        return clone(fitted).set_params(filters=members)
+    _check_member(fitted)
+    return clone(fitted).set_params(radii=fitted.radii_.copy())
+
+
+def _check_member(fitted):
+    if type(fitted) not in (SphereFilter, SlabFilter):
+        raise ValueError(f"{FLAW}; got {fitted!r}.")
+    if fitted.centroids is not None:
+        raise ValueError(f"{FLAW}; {fitted!r} is given its centroids.")
+    if type(fitted) is SphereFilter and fitted.norm != "l2":
+        raise ValueError(f"{FLAW}, with norm='l2'; got {fitted!r}.")
+
+
+def read_defense(filter_, X, codes, reach=None):
+    """Return what an attacker faces, in numbers.
+
+    Parameters
+    ----------
+    filter_ : filter
+        A filter of :func:`with_given_radii`, fitted on the clean rows.
+    X : {ndarray, csr_matrix} of shape (n_samples, n_features)
+        Clean rows.
+    codes : ndarray of shape (n_samples,)
+        Positions of their labels.
+    reach : float, default=None
+        How far any row that can be sent lies from any centroid, at most: then rows
+        that the filter rejects are covered too. None covers rows that pass.
+
+    Returns
+    -------
+    defense : Defense
+        Clean centroids, shares, radii and widths.
+
+    Raises
+    ------
+    ValueError
+        If no sphere bounds the rows.
+    """
+    radii, widths = np.full(2, np.inf), np.full(2, np.inf)
+    for member in getattr(filter_, "filters_", [filter_]):
+        inner = _radii_and_widths(member)
+        radii, widths = np.minimum(radii, inner[0]), np.minimum(widths, inner[1])
+    if not np.all(np.isfinite(radii)):
+        raise ValueError(
+            f"The filter {filter_!r} leaves the attacker unbounded: rows arbitrarily "
+            "far away pass it. Intersect it with a SphereFilter."
+        )
+    means = np.array([_mean(X[codes == code]) for code in (0, 1)])
+    shares = np.bincount(codes, minlength=2) / len(codes)
+    radii, widths = np.repeat(radii, 2), np.repeat(widths, 2)
+    if reach is not None:
+        # Rejected rows and idle ones do the same: move centroids, at no loss.
+        radii[1::2], widths[1::2] = np.maximum(radii[1::2], reach), np.inf
+    return Defense(means, shares, radii, widths)
+
+
+def _radii_and_widths(member):
+    if isinstance(member, FilterIntersection):
+        inner = [_radii_and_widths(one) for one in member.filters_]
+        return np.min([one[0] for one in inner], 0), np.min(
+            [one[1] for one in inner], 0
+        )
+    unlimited = np.full(2, np.inf)
+    if isinstance(member, SphereFilter):
+        return member.radii_, unlimited
+    return unlimited, member.radii_
+
+
+def _mean(rows):
+    return np.asarray(rows.mean(axis=0, dtype=np.float64)).ravel()
+
+
+def widest_distance(columns, centroids):
+    """Return how far apart rows of a domain, and means of them, can be.
+
+    Parameters
+    ----------
+    columns : Columns
+        The domain, resolved.
+    centroids : ndarray of shape (2, n_features)
+        Means of rows that are there already, inside of the domain or not.
+
+    Returns
+    -------
+    distance : float
+        An upper bound; infinite for an unbounded domain.
+    """
+    lower = np.minimum(columns.lower, centroids.min(axis=0))
+    upper = np.maximum(columns.upper, centroids.max(axis=0))
+    return float(np.linalg.norm(upper - lower))

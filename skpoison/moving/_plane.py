@@ -1,0 +1,161 @@
+"""What an attack on moving centroids looks like from given parameters.
+
+Everything that the attacker can do, and what it costs the learner, depends on inner
+products only: of his rows' distances from the centroids with one another, with the
+clean centroids' difference and with the learner's weights. Those last two span a
+plane; a row is its two coordinates there and what stands out of the plane.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+# The groups of poison rows: rows of the first class that count, idle ones; then those
+# of the second class. A row counts if the learner's loss on it does.
+GROUPS = 4
+SIDES = np.array([-1.0, -1.0, 1.0, 1.0])
+COUNTING, IDLE = np.array([0, 2]), np.array([1, 3])
+
+
+class Defense(NamedTuple):
+    """A sphere and slab with given radii, and the clean rows behind its centroids.
+
+    Parameters
+    ----------
+    centroids : ndarray of shape (2, n_features)
+        Clean centroid of each class.
+    shares : ndarray of shape (2,)
+        Share of the clean rows that each class holds.
+    radii : ndarray of shape (4,)
+        How far the rows of each group can lie from their centroid.
+    widths : ndarray of shape (4,)
+        How far along the line between the centroids; infinite without a slab.
+    """
+
+    centroids: np.ndarray
+    shares: np.ndarray
+    radii: np.ndarray
+    widths: np.ndarray
+
+
+class Plane(NamedTuple):
+    """An attacker and a learner's parameters, in units of the largest radius.
+
+    Parameters
+    ----------
+    gap : float
+        Distance between the clean centroids.
+    along, across : float
+        Coordinates of the weights: along the difference of the centroids, and the
+        length of the rest.
+    margins : ndarray of shape (2,)
+        Margin loss, ``1 - y (w @ c + b)``, of each clean centroid.
+    radii, widths : ndarray of shape (4,)
+        Of each group, as in :class:`Defense`.
+    pulls : ndarray of shape (4,)
+        How far a group with all of the poison moves its centroid when its mean lies
+        at distance one: epsilon by the share of its class.
+    """
+
+    gap: float
+    along: float
+    across: float
+    margins: np.ndarray
+    radii: np.ndarray
+    widths: np.ndarray
+    pulls: np.ndarray
+
+    @property
+    def steepness(self):
+        """Length of the weights."""
+        return float(np.hypot(self.along, self.across))
+
+    @property
+    def scores(self):
+        """Weights of the in-plane coordinates of each group in its loss, (2, 4)."""
+        return -np.outer([self.along, self.across], SIDES)
+
+
+class Frame(NamedTuple):
+    """The plane's place among the features.
+
+    Parameters
+    ----------
+    axes : ndarray of shape (2, n_features)
+        Unit vectors along the centroids' difference and along the rest of the
+        weights; a zero vector where there is no such direction.
+    unit : float
+        The unit of length.
+    """
+
+    axes: np.ndarray
+    unit: float
+
+
+def look_from(theta, defense, epsilon):
+    """Reduce an attacker and a learner's parameters to their inner products.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (n_features + 1,)
+        Weights and intercept.
+    defense : Defense
+        The defense.
+    epsilon : float
+        Poison rows as a share of the clean rows.
+
+    Returns
+    -------
+    plane : Plane
+        The inner products.
+    frame : Frame
+        Where they come from.
+    """
+    weights, intercept = theta[:-1], theta[-1]
+    difference = defense.centroids[1] - defense.centroids[0]
+    gap, first = _length_and_unit(difference)
+    along = float(weights @ first)
+    rest = weights - along * first
+    rest = rest - (first @ rest) * first
+    across, second = _length_and_unit(rest)
+    unit = float(defense.radii.max()) or 1.0
+    plane = Plane(
+        gap=gap / unit,
+        along=along * unit,
+        across=across * unit,
+        margins=1.0 - SIDES[::2] * (defense.centroids @ weights + intercept),
+        radii=defense.radii / unit,
+        widths=defense.widths / unit,
+        pulls=epsilon / np.repeat(defense.shares, 2),
+    )
+    return plane, Frame(np.array([first, second]), unit)
+
+
+def _length_and_unit(vector):
+    length = float(np.linalg.norm(vector))
+    return length, vector / (length or 1.0)
+
+
+def longest_reach(plane, cell):
+    """Return how far the centroids' difference can move, at most, within a cell.
+
+    Parameters
+    ----------
+    plane : Plane
+        The attacker.
+    cell : Cell
+        Limits of the split.
+
+    Returns
+    -------
+    reach : float
+        The largest sum of ``pull * radius * mass`` over the groups.
+    """
+    worth = plane.pulls * plane.radii
+    mass = cell.lower.copy()
+    left = 1.0 - mass.sum()
+    for group in np.argsort(-worth):
+        step = min(max(left, 0.0), cell.upper[group] - cell.lower[group])
+        mass[group] += step
+        left -= step
+    return float(worth @ mass)

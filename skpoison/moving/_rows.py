@@ -1,0 +1,343 @@
+"""Attacks in whole rows: from displacements to rows that the filter keeps."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import clone
+
+from skpoison.bounds._attack import NOBODY, Attack, n_poison_rows, whole_copies
+from skpoison.bounds._rows import Rows, StackedRows
+from skpoison.bounds._smooth import State
+from skpoison.bounds._solver import solve
+from skpoison.exceptions import FilterWarning
+
+from ._attack import repaired, worst_at_split
+from ._cover import cover_splits
+from ._plane import COUNTING, SIDES, look_from
+
+# How far inside of sphere and slab rows are put, relatively, until the filter agrees.
+MARGINS = (1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
+# Attacks that are sent through the filter and trained on: those that made the bound,
+# and the worst ones against what was trained on the best so far.
+MAX_PLANS, N_ANSWERS = 4, 3
+MAX_STEPS = 1000
+
+
+class Trial(NamedTuple):
+    """An attack that was sent through the filter, and the learner trained behind it.
+
+    Parameters
+    ----------
+    attack : Attack
+        Rows in whole copies; the filter, fitted on them too, keeps all of them.
+    trained : Solution
+        The learner trained on what the filter keeps.
+    kept : ndarray of shape (n_samples,), dtype=bool
+        The clean rows that the filter keeps.
+    """
+
+    attack: Attack
+    trained: object
+    kept: np.ndarray
+
+
+class Gate:
+    """The filter as it is run, fitted on clean and poison rows together.
+
+    Parameters
+    ----------
+    filter : filter
+        Radii given, centroids not.
+    X : {ndarray, csr_matrix} of shape (n_samples, n_features)
+        Clean rows.
+    codes : ndarray of shape (n_samples,)
+        Positions of their labels.
+    classes : ndarray of shape (2,)
+        Both labels.
+    """
+
+    def __init__(self, filter, X, codes, classes):
+        self.filter, self.X, self.codes, self.classes = filter, X, codes, classes
+
+    def keeps(self, attack):
+        """Return which clean rows and which poison rows pass.
+
+        Parameters
+        ----------
+        attack : Attack
+            The poison.
+
+        Returns
+        -------
+        clean : ndarray of shape (n_samples,), dtype=bool
+            Which clean rows are kept.
+        poison : ndarray of shape (n_points,), dtype=bool
+            Which distinct poison rows are.
+        """
+        points = np.repeat(attack.points.astype(self.X.dtype), attack.copies, axis=0)
+        stack = np.vstack
+        if sparse.issparse(self.X):
+            points, stack = sparse.csr_matrix(points), _stack_sparse
+        codes = np.append(self.codes, np.repeat(attack.signs > 0, attack.copies))
+        with warnings.catch_warnings():
+            # A class that loses every row keeps its best one: the mask says so.
+            warnings.simplefilter("ignore", FilterWarning)
+            fitted = clone(self.filter).fit(
+                stack([self.X, points]), self.classes[codes.astype(int)]
+            )
+        firsts = len(self.codes) + np.cumsum(attack.copies) - attack.copies
+        mask = fitted.inlier_mask_
+        return mask[: len(self.codes)], mask[firsts]
+
+
+def _stack_sparse(parts):
+    return sparse.vstack(parts, format="csr")
+
+
+def best_trial(found, defense, gate, *, tol, rng):
+    """Send the most promising attacks and keep the one that does most harm.
+
+    Parameters
+    ----------
+    found : Training
+        What training found.
+    defense : Defense
+        The defense.
+    gate : Gate
+        The filter as it is run.
+    tol : float
+        Relative gap of the learner's training.
+    rng : numpy.random.RandomState
+        Draws directions that do not matter, and the rows that training starts from.
+
+    Returns
+    -------
+    trial : Trial
+        The attack with the largest training loss after the filter; without any
+        attack that passes, one of no rows.
+    """
+    best = None
+    for plan in plans(found, defense):
+        best = _better(best, plan, found, defense, gate, tol, rng)
+    for _ in range(N_ANSWERS if best is not None else 0):
+        plan = _answer(best.trained.above.theta, found, defense)
+        best = _better(best, plan, found, defense, gate, tol, rng)
+    return best or _trial(found, *_nothing(found, gate), tol, rng)
+
+
+def _better(best, plan, found, defense, gate, tol, rng):
+    """Send an attack; return it if it does more harm than the best one so far."""
+    sent = None if plan is None else send(plan, found, defense, gate, rng)
+    if sent is None:
+        return best
+    trial = _trial(found, *sent, tol, rng)
+    if best is None or trial.trained.upper > best.trained.upper:
+        return trial
+    return best
+
+
+def _trial(found, attack, kept, tol, rng):
+    return Trial(attack, train_behind(found, kept, attack, tol, rng), kept)
+
+
+def _answer(theta, found, defense):
+    """Return about the worst attack on a trained learner."""
+    plane, _ = look_from(theta, defense, found.problem.poison.epsilon)
+    return cover_splits(
+        plane, len(theta) - 1, goal=lambda lower: 2.0 * lower, max_programs=20
+    ).attack
+
+
+def _nothing(found, gate):
+    n_features = found.problem.rows.dim - 1
+    nobody = Attack(np.zeros((0, n_features)), np.zeros(0), np.zeros(0, dtype=int))
+    return nobody, gate.keeps(nobody)[0]
+
+
+def plans(found, defense):
+    """Return attacks worth sending: those with weight in the dual, and their mixture.
+
+    Parameters
+    ----------
+    found : Training
+        What training found.
+    defense : Defense
+        The defense.
+
+    Returns
+    -------
+    plans : list of Displacements
+        At most a few.
+    """
+    beta = found.solution.below.poison.beta
+    used = [i for i in np.argsort(-beta) if beta[i] > 0][: MAX_PLANS - 1]
+    chosen = [found.attacks[i] for i in used]
+    if len(chosen) > 1:
+        mixture = beta[used] @ [attack.split for attack in chosen]
+        epsilon, theta = found.problem.poison.epsilon, found.above.theta
+        plane, _ = look_from(theta, defense, epsilon)
+        mixed = worst_at_split(plane, mixture / mixture.sum(), len(theta) - 1)
+        chosen += [] if mixed is None else [mixed]
+    return chosen or found.attacks[-1:]
+
+
+def send(plan, found, defense, gate, rng):
+    """Turn displacements into whole rows that the filter keeps.
+
+    Parameters
+    ----------
+    plan : Displacements
+        The attack in the plane's coordinates.
+    found : Training
+        What training found.
+    defense : Defense
+        The defense.
+    gate : Gate
+        The filter as it is run.
+    rng : numpy.random.RandomState
+        Draws directions that do not matter.
+
+    Returns
+    -------
+    attack : Attack
+        The rows, all of which pass.
+    kept : ndarray of shape (n_samples,), dtype=bool
+        The clean rows that pass beside them. Instead of the pair, None if the attack
+        is of less than a row, or does not pass however far inside it is put.
+    """
+    n_rows = len(gate.codes)
+    total = n_poison_rows(found.problem.poison.epsilon, n_rows)
+    if total == 0:
+        return None
+    copies = whole_copies(plan.split * total, total)
+    # The centroids move by the copies that are sent, not by the parts wanted.
+    plane, frame = look_from(found.above.theta, defense, copies.sum() / n_rows)
+    axes = turned_axes(plan, frame, defense, _aim(found), rng)
+    for margin in MARGINS:
+        whole = repaired(plane, copies / copies.sum(), plan.rows, margin)
+        if whole is None:
+            return None
+        attack = placed(whole, copies, plane, frame.unit * axes, defense)
+        kept, passed = gate.keeps(attack)
+        if passed.all():
+            return attack, kept
+    return None
+
+
+def _aim(found):
+    """The direction in which poison undoes what clean rows teach."""
+    below = found.solution.below
+    return -below.row_pull[:-1]
+
+
+def turned_axes(plan, frame, defense, aim, rng):
+    """Return axes for displacements, turned so that the attack pulls where it hurts.
+
+    Parameters
+    ----------
+    plan : Displacements
+        The attack; its first coordinate lies along the line of the centroids.
+    frame : Frame
+        Where that line is.
+    defense : Defense
+        The defense.
+    aim : ndarray of shape (n_features,)
+        Where the signed sum of the counting rows should point, across the line.
+    rng : numpy.random.RandomState
+        Draws the other directions.
+
+    Returns
+    -------
+    axes : ndarray of shape (n_axes, n_features)
+        Orthonormal rows.
+    """
+    n_axes, n_features = plan.rows.shape[1], len(aim)
+    total = (SIDES[COUNTING] * plan.split[COUNTING]) @ plan.rows[COUNTING]
+    line = frame.axes[:1] if frame.axes[0].any() else np.zeros((0, n_features))
+    total[: len(line)] = 0.0
+    own = _orthonormal([np.eye(n_axes)[0]] * len(line) + [total], n_axes, rng)
+    wanted = _orthonormal([*line, aim], n_features, rng)[:n_axes]
+    return own.T @ wanted
+
+
+def _orthonormal(first, size, rng):
+    """Return an orthonormal basis that begins with the directions given."""
+    more = rng.standard_normal((min(size, 6), size))
+    rows = []
+    for vector in [*first, *more]:
+        for _ in range(2):
+            for row in rows:
+                vector = vector - (row @ vector) * row
+        length = np.linalg.norm(vector)
+        if length > 1e-12 and len(rows) < size:
+            rows.append(vector / length)
+    return np.array(rows)
+
+
+def placed(attack, copies, plane, axes, defense):
+    """Return an attack's rows among the features.
+
+    Parameters
+    ----------
+    attack : Displacements
+        The attack, with the split that is sent.
+    copies : ndarray of shape (4,), dtype=int
+        Copies of each group's row.
+    plane : Plane
+        What the attack was repaired in.
+    axes : ndarray of shape (n_axes, n_features)
+        The directions of the displacements' coordinates, of the length of their unit.
+    defense : Defense
+        The defense.
+
+    Returns
+    -------
+    attack : Attack
+        The rows of the groups that are not empty.
+    """
+    moved = (plane.pulls * attack.split)[:, np.newaxis] * attack.rows
+    shifts = np.repeat(moved.reshape(2, 2, -1).sum(axis=1), 2, axis=0)
+    points = np.repeat(defense.centroids, 2, axis=0) + (shifts + attack.rows) @ axes
+    used = copies > 0
+    return Attack(points[used], SIDES[used], copies[used])
+
+
+def train_behind(found, kept, attack, tol, rng):
+    """Train the learner on what the filter keeps.
+
+    Parameters
+    ----------
+    found : Training
+        Rows, learner, and parameters to start from.
+    kept : ndarray of shape (n_samples,), dtype=bool
+        Clean rows that are kept.
+    attack : Attack
+        Poison rows, all of which are.
+    tol : float
+        Relative gap.
+    rng : numpy.random.RandomState
+        Draws the first rows.
+
+    Returns
+    -------
+    trained : Solution
+        The trained learner; losses count per clean row, kept or not.
+    """
+    clean, theta = found.problem, found.above.theta
+    points = attack.points
+    if clean.rows.is_sparse:
+        points = sparse.csr_array(points)
+    poison = Rows(points, attack.signs)
+    margins = np.append(found.above.margins, 1.0 - poison.scores(theta))
+    start = State(
+        theta,
+        np.clip(margins, 0.0, 1.0),
+        NOBODY.start(clean.rows.dim - 1),
+        margins=margins,
+    )
+    rows = StackedRows(clean.rows, poison)
+    masses = np.append(clean.weights * kept, attack.copies / len(kept))
+    problem = clean._replace(rows=rows, weights=masses, poison=NOBODY)
+    return solve(problem, tol=tol, max_iter=MAX_STEPS, rng=rng, start=start)
