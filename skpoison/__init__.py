@@ -31,6 +31,8 @@ _SUBPACKAGES = (
     "filters",
     "inspection",
     "meta",
+    "neural",
+    "testing",
 )
 
 __all__ = [

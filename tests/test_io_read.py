@@ -1,12 +1,14 @@
 """Reading labelled data: what comes out, and what is refused."""
 
 import io
+import subprocess
 import sys
 import zipfile
 
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.datasets import dump_svmlight_file
 
 pytest.importorskip("pyarrow")
 
@@ -14,6 +16,7 @@ from skpoison._io import DataError, load
 from skpoison._io._encode import Encoding
 from skpoison._io._labels import Labels
 from skpoison._io._load import Options, load_test
+from skpoison._io._meanwhile import meanwhile
 
 
 def matrix(data, rows=None):
@@ -285,3 +288,35 @@ def test_labels_match_whatever_number_they_are_written_as():
     assert train.matched(test).codes.tolist() == [0, 1, 1]
     assert train.binary("1").positive == 1.0
     assert train.binary("1.0").positive == 1.0
+
+
+def test_something_is_done_while_a_table_is_read_and_only_then(tmp_path):
+    done = []
+    path = tmp_path / "rows.csv"
+    path.write_text("a,y\n1,x\n2,z\n")
+    with meanwhile(lambda: done.append("once")):
+        load(str(path))
+        load(str(path))
+    assert done == ["once"]
+    with meanwhile(lambda: done.append("never")):
+        pass
+    load(str(path))
+    assert done == ["once"]
+
+
+@pytest.mark.parametrize("data", ["digits", "csv", "svmlight"])
+def test_certify_begins_in_a_process_that_has_imported_nothing(data, tmp_path):
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 20)
+    X = rng.normal(size=(40, 2)) + y[:, None]
+    path = tmp_path / data
+    if data == "csv":
+        lines = [f"{a},{b},{label}" for (a, b), label in zip(X, y, strict=True)]
+        path.write_text("\n".join(["a,b,label", *lines]))
+    elif data == "svmlight":
+        dump_svmlight_file(X, y, str(path))
+    arguments = [] if data == "digits" else [str(path), "--format", data]
+    command = [sys.executable, "-m", "skpoison", "certify", "-e", "0.1", *arguments]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "upper bound" in found.stdout

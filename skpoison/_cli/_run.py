@@ -3,13 +3,13 @@
 import contextlib
 import json
 import shlex
-import threading
 
 import numpy as np
 import typer
 
 from skpoison._io import DataError, load
 from skpoison._io._load import load_test
+from skpoison._io._meanwhile import meanwhile
 from skpoison._io._output import Output
 from skpoison._io._write import check_free, whole_file
 
@@ -34,9 +34,7 @@ def run_certify(session, data, *, read, settings, outputs):
         ``plot``, ``json`` and ``force``.
     """
     _check_outputs(outputs)
-    # Reading works outside of Python; meanwhile the solver loads.
-    threading.Thread(target=_load_solver, daemon=True).start()
-    with session.step(f"Reading {data or 'the digits'}"):
+    with session.step(f"Reading {data or 'the digits'}"), meanwhile(_load_solver):
         sample = read_sample(data, **read)
     _warn_of_columns(sample.X, sample.encoder, sample.data)
     _warn_of_percentile(settings.percentile)

@@ -3,6 +3,7 @@
 import contextlib
 
 from ._errors import DataError
+from ._meanwhile import reading
 
 BLOCK_BYTES = 1 << 22  # Also the longest line that is read.
 SMALL_BLOCK_BYTES = 1 << 20
@@ -71,18 +72,18 @@ def _may_quote(source):
         return any(b'"' in part for part in iter(lambda: file.read(BLOCK_BYTES), b""))
 
 
-def _without_quotes(reading, parsing, converting):
+def _without_quotes(read, parse, convert):
     """Make reading faster for text in which all lines end where they seem to."""
     from pyarrow import csv
 
     return (
         csv.ReadOptions(
             block_size=SMALL_BLOCK_BYTES,
-            column_names=reading.column_names,
-            skip_rows=reading.skip_rows,
+            column_names=read.column_names,
+            skip_rows=read.skip_rows,
         ),
-        csv.ParseOptions(delimiter=parsing.delimiter, quote_char=False),
-        converting,
+        csv.ParseOptions(delimiter=parse.delimiter, quote_char=False),
+        convert,
     )
 
 
@@ -106,7 +107,7 @@ def _options(names, header, delimiter, point, words):
 def _read(source, *options):
     from pyarrow import csv
 
-    with _arrow_file(source) as file:
+    with _arrow_file(source) as file, reading():
         return csv.read_csv(file, *options)
 
 

@@ -1,22 +1,21 @@
 """Which parameters a defense should have, against an attacker who knows them."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.model_selection import GridSearchCV, check_cv
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, indexable, validate_data
 
 from skpoison._labels import check_labels
 from skpoison.evaluation._losses import neg_loss_scorer
 from skpoison.meta import PoisonedClassifier
-from skpoison.meta._base import estimator_has
+from skpoison.meta._delegated import DelegatedClassifierMixin
 
 PREFIX = "estimator__"
 
 
-class DefenseSearchCV(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Choose a defense's parameters by held-out loss under attack.
 
     A certified bound only grows with the percentile of a filter: by it alone the
@@ -176,60 +175,9 @@ class DefenseSearchCV(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.best_score_ = float(found["mean_test_score"][self.best_index_])
         self.best_params_ = self.cv_results_["params"][self.best_index_]
 
-    @property
-    def classes_(self):
-        """The labels that the fitted defense knows."""
-        return self.best_estimator_.classes_
-
-    def predict(self, X):
-        """Predict with the best defense.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            Labels.
-        """
+    def _delegate(self, method, X, **params):
         check_is_fitted(self)
-        return self.best_estimator_.predict(X)
-
-    @available_if(estimator_has("predict_proba"))
-    def predict_proba(self, X):
-        """Probabilities of the classes, from the best defense.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Columns are ordered like ``classes_``.
-        """
-        check_is_fitted(self)
-        return self.best_estimator_.predict_proba(X)
-
-    @available_if(estimator_has("decision_function"))
-    def decision_function(self, X):
-        """Decision values of the best defense.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        decisions : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Decision values.
-        """
-        check_is_fitted(self)
-        return self.best_estimator_.decision_function(X)
+        return getattr(self.estimator_, method)(X, **params)
 
 
 def _prefixed(grid):

@@ -1,15 +1,15 @@
 """Estimators that are fitted on the rows that a filter keeps."""
 
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.utils import get_tags
-from sklearn.utils.metaestimators import available_if
 
 from skpoison.filters import SphereFilter
-from skpoison.meta._base import BaseFiltered, both_filters, estimator_has
+from skpoison.meta._base import BaseFiltered, both_filters
+from skpoison.meta._delegated import DelegatedClassifierMixin
 
 
-class FilteredClassifier(ClassifierMixin, BaseFiltered):
+class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
     """Fit a classifier on the rows that a filter keeps.
 
     Rejected rows are truly dropped, and everything aligned with the rows is cut along.
@@ -90,67 +90,8 @@ class FilteredClassifier(ClassifierMixin, BaseFiltered):
         tags.classifier_tags = get_tags(self._estimator()).classifier_tags
         return tags
 
-    @property
-    def classes_(self):
-        """The labels that the fitted classifier knows."""
-        return self.estimator_.classes_
-
     def _labels(self, y):
         return y
-
-    @available_if(estimator_has("predict_proba"))
-    def predict_proba(self, X, **params):
-        """Probabilities of the classes, from the fitted classifier.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-        **params : dict
-            Passed to the classifier.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Columns are ordered like ``classes_``.
-        """
-        return self._delegate("predict_proba", X, **params)
-
-    @available_if(estimator_has("predict_log_proba"))
-    def predict_log_proba(self, X, **params):
-        """Logarithms of the probabilities of the classes.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-        **params : dict
-            Passed to the classifier.
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
-            Columns are ordered like ``classes_``.
-        """
-        return self._delegate("predict_log_proba", X, **params)
-
-    @available_if(estimator_has("decision_function"))
-    def decision_function(self, X, **params):
-        """Decision values of the fitted classifier.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-        **params : dict
-            Passed to the classifier.
-
-        Returns
-        -------
-        decisions : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            The classifier's decision values (not the filter's).
-        """
-        return self._delegate("decision_function", X, **params)
 
 
 class FilteredRegressor(RegressorMixin, BaseFiltered):

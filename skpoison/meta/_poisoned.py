@@ -1,14 +1,14 @@
 """A classifier that is poisoned whenever it is fitted."""
 
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skpoison.base import BaseFilter
-from skpoison.meta._base import BaseFiltered, estimator_has
+from skpoison.meta._base import BaseFiltered
+from skpoison.meta._delegated import DelegatedClassifierMixin
 from skpoison.meta._filtered import FilteredClassifier
 from skpoison.meta._sampler import DropOutliers
 
@@ -73,7 +73,7 @@ def tell(attack, filter_):
     return attack
 
 
-class PoisonedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class PoisonedClassifier(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Fit a classifier on clean rows and on the poison that an attack adds to them.
 
     Prediction is not attacked. Under cross-validation, poison therefore goes into the
@@ -197,74 +197,6 @@ class PoisonedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.estimator_ = estimator.fit(X_all, y_all)
         return self
 
-    @property
-    def classes_(self):
-        """The labels that the fitted classifier knows."""
-        return self.estimator_.classes_
-
-    def _delegate(self, method, X, *args, **params):
+    def _delegate(self, method, X, **params):
         check_is_fitted(self)
-        return getattr(self.estimator_, method)(X, *args, **params)
-
-    def predict(self, X):
-        """Predict with the fitted classifier.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            Labels.
-        """
-        return self._delegate("predict", X)
-
-    @available_if(estimator_has("predict_proba"))
-    def predict_proba(self, X):
-        """Probabilities of the classes, from the fitted classifier.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Columns are ordered like ``classes_``.
-        """
-        return self._delegate("predict_proba", X)
-
-    @available_if(estimator_has("predict_log_proba"))
-    def predict_log_proba(self, X):
-        """Logarithms of the probabilities of the classes.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
-            Columns are ordered like ``classes_``.
-        """
-        return self._delegate("predict_log_proba", X)
-
-    @available_if(estimator_has("decision_function"))
-    def decision_function(self, X):
-        """Decision values of the fitted classifier.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        decisions : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            The classifier's decision values.
-        """
-        return self._delegate("decision_function", X)
+        return getattr(self.estimator_, method)(X, **params)
