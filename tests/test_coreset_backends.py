@@ -88,11 +88,14 @@ def test_numpy_gives_the_same_without_storing(monkeypatch):
 def test_automatic_choice(monkeypatch):
     from skpoison.coreset import _numba
 
-    assert _facility._kernels("auto", 10) is _numpy
-    assert _facility._kernels("auto", 10**6) is _numba
-    assert _facility._kernels("numpy", 10**6) is _numpy
+    few, many = np.array([10, 20]), np.array([10, 10**6])
+    assert _facility._kernels("auto", few, 10) is _numpy
+    assert _facility._kernels("auto", many, 10) is _numba
+    assert _facility._kernels("auto", np.full(100, 300), 10) is _numba
+    assert _facility._kernels("auto", np.array([1000]), 1000) is _numba
+    assert _facility._kernels("numpy", many, 10) is _numpy
     monkeypatch.setattr(_facility, "find_spec", lambda name: None)
-    assert _facility._kernels("auto", 10**6) is _numpy
+    assert _facility._kernels("auto", many, 10) is _numpy
 
 
 def test_numba_is_asked_for_and_missing(monkeypatch):

@@ -13,8 +13,10 @@ from skpoison.coreset import _numpy
 from skpoison.coreset._budget import class_budgets
 from skpoison.coreset._dissimilarity import UNIT, Measure, Room
 
-# Below this, numpy is done before compiled code has been loaded.
-COMPILED_FROM = 2000
+# With less to do than for one class of 2,000 rows and ten features, numpy is done before
+# compiled code has been loaded. A pair costs as much as so many features, and them.
+PAIR_COST = 10
+COMPILED_FROM = 2000**2 * (10 + PAIR_COST)
 
 
 @validate_params(
@@ -78,7 +80,7 @@ def facility_location(
         first, as published runs did. Gains and objective are the same greedy ones.
     backend : {"auto", "numpy", "numba"}, default="auto"
         What computes. Results are identical. ``"auto"`` takes numba where it is
-        installed and a class has many rows. Both store the dissimilarities of a
+        installed and there is much to do. Both store the dissimilarities of a
         class, four bytes a pair, up to 16,384 rows (1 GiB). For more rows numpy is
         slow; numba needs at most about 50 MB.
 
@@ -153,8 +155,8 @@ def facility_location(
     budgets = class_budgets(n_medoids, np.bincount(codes))
     if metric == "cosine":
         X = normalize(X)
-    largest_class = np.bincount(codes).max()
-    kernels, room = _kernels(backend, largest_class), Room(largest_class)
+    counts = np.bincount(codes)
+    kernels, room = _kernels(backend, counts, X.shape[1]), Room(counts.max())
     rows_of = [np.flatnonzero(codes == code) for code in range(len(budgets))]
     parts = [
         _select(X[rows], budget, similarity, metric, order, kernels, room)
@@ -203,7 +205,7 @@ def _class_codes(X, labels):
     return np.unique(labels, return_inverse=True)[1]
 
 
-def _kernels(backend, largest_class):
+def _kernels(backend, counts, n_features):
     """Return the module that computes."""
     installed = find_spec("numba") is not None
     if backend == "numba" and not installed:
@@ -211,7 +213,8 @@ def _kernels(backend, largest_class):
             "backend='numba' needs numba: pip install 'skpoison[fast]', or take "
             "backend='numpy', whose results are the same."
         )
-    compiled = backend == "numba" or largest_class >= COMPILED_FROM
+    cost = np.sum(np.square(counts, dtype=np.float64)) * (n_features + PAIR_COST)
+    compiled = backend == "numba" or cost >= COMPILED_FROM
     if backend == "numpy" or not installed or not compiled:
         return _numpy
     from skpoison.coreset import _numba
