@@ -13,8 +13,8 @@ from skpoison.coreset import _numpy
 from skpoison.coreset._budget import class_budgets
 from skpoison.coreset._dissimilarity import UNIT, Measure, Room
 
-# With less to do than for one class of 2,000 rows and ten features, numpy is done before
-# compiled code has been loaded. A pair costs as much as so many features, and them.
+# With less to do than for one class of 2,000 rows and ten features, numpy is done
+# before compiled code has been loaded. A pair costs its features and so many more.
 PAIR_COST = 10
 COMPILED_FROM = 2000**2 * (10 + PAIR_COST)
 
