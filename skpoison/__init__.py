@@ -20,6 +20,7 @@ _HOMES = {
     "CertifiedBound": "skpoison.bounds",
     "NormConstrainedSVC": "skpoison.bounds",
     "bound_curve": "skpoison.bounds",
+    "audit": "skpoison._audit",
 }
 _SUBPACKAGES = (
     "attacks",

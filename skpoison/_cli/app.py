@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from . import _options as opt
+from ._audit_options import percents
 from ._checks import learner, one_of, shares, within
 from ._wiring import Commands, open_session, reading
 
@@ -317,5 +318,190 @@ def attack(
                 "json": json,
                 "force": force,
                 "formulas": keep_formulas,
+            },
+        )
+
+
+@app.command()
+def audit(
+    data: opt.DataFile = None,
+    target: opt.Target = None,
+    positive: opt.Positive = None,
+    format: opt.Format = None,
+    no_header: opt.NoHeader = False,
+    decimal_comma: opt.DecimalComma = False,
+    drop: opt.Drop = None,
+    scale: Annotated[
+        str,
+        typer.Option(
+            "--scale",
+            callback=one_of("auto", "none", "standard", "maxabs"),
+            metavar="KIND",
+            help="Bring columns of numbers to mean 0 and standard deviation 1 "
+            "(standard) or into -1 to 1 (maxabs). auto does the first where one column "
+            "would decide all distances alone.",
+            rich_help_panel=opt.DATA,
+        ),
+    ] = "auto",
+    categorical: opt.Categorical = None,
+    text_column: opt.TextColumn = None,
+    text_weights: opt.TextWeights = "tfidf",
+    max_size: opt.MaxSize = 4.0,
+    epsilon: Annotated[
+        list[str],
+        typer.Option(
+            "--epsilon",
+            "-e",
+            callback=shares,
+            metavar="SHARES",
+            help="Shares of poison to bound the damage for: 0.01,0.1, say.",
+            rich_help_panel=opt.DEFENSE,
+        ),
+    ] = ["0.01,0.03,0.1,0.3"],  # noqa: B006 (typer never changes it)
+    reference: Annotated[
+        float,
+        typer.Option(
+            callback=within(0, 1, open_low=True),
+            metavar="SHARE",
+            help="Share of poison to attack with and to compare defenses by.",
+            rich_help_panel=opt.DEFENSE,
+        ),
+    ] = 0.1,
+    percentiles: Annotated[
+        str,
+        typer.Option(
+            callback=percents,
+            metavar="PERCENTS",
+            help="How much of each class sphere and slab let through: 70,90, say.",
+            rich_help_panel=opt.DEFENSE,
+        ),
+    ] = "50,70,80,90,95,100",
+    C: opt.LearnerC = None,
+    rho: opt.LearnerRho = None,
+    folds: Annotated[
+        int,
+        typer.Option(
+            min=2,
+            metavar="NUMBER",
+            help="Parts that rows are split into, to train and to test in turn.",
+            rich_help_panel=opt.DEFENSE,
+        ),
+    ] = 3,
+    max_rows: Annotated[
+        int,
+        typer.Option(
+            min=10,
+            metavar="NUMBER",
+            help="Most rows to run attacks on, drawn from all classes alike. Bounds "
+            "and suspicious rows come from all rows.",
+            rich_help_panel=opt.DEFENSE,
+        ),
+    ] = 5000,
+    top: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="NUMBER",
+            help="How many suspicious rows to list.",
+            rich_help_panel=opt.OUTPUT,
+        ),
+    ] = 50,
+    moving_seconds: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="After that long, no further bound on moving centroids is begun.",
+            rich_help_panel=opt.DEFENSE,
+        ),
+    ] = 30.0,
+    seed: opt.Seed = 0,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            metavar="NUMBER",
+            help="How many parts to work on at once; -1 is one for each processor.",
+            rich_help_panel=opt.OUTPUT,
+        ),
+    ] = 1,
+    cache: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Keep finished parts there, so that an interrupted audit goes on "
+            "where it stopped. Only use a folder that nobody else can write to.",
+            rich_help_panel=opt.OUTPUT,
+            show_default=False,
+        ),
+    ] = None,
+    html: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the report as one page for a browser.",
+            rich_help_panel=opt.OUTPUT,
+            show_default=False,
+        ),
+    ] = None,
+    suspicious: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the suspicious rows as CSV: numbers, scores and reasons.",
+            rich_help_panel=opt.OUTPUT,
+            show_default=False,
+        ),
+    ] = None,
+    json: opt.Json = None,
+    force: opt.Force = False,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
+):
+    """Find out what poison could do to a model, and which rows look like it.
+
+    DATA are the rows that you train on, with two labels or more. They are held against
+    what certificates assume; the damage that any attacker could do is bounded; attacks
+    are run against many defenses, by cross-validation; and the rows that stand out are
+    listed with the reasons.
+
+    The recommended percentile has the least loss on held-out clean rows under the worst
+    attack that knows it. It is not the one with the smallest bound, which would always
+    be the strictest, whatever it costs.
+
+    The JSON has the keys that docs/audit.md describes; **recommendation**, **ranking**,
+    **bounds** and **suspicious** are the main ones.
+    """
+    C, rho = learner(C, rho)
+    with open_session(quiet, debug, json, html, suspicious) as session:
+        from ._auditing import run_audit
+
+        options, encoding = reading(
+            format, target, no_header, decimal_comma, drop, max_size,
+            categorical, text_column, "none" if scale == "auto" else scale,
+            text_weights,
+        )  # fmt: skip
+        run_audit(
+            session,
+            data,
+            read={"options": options, "encoding": encoding, "auto": scale == "auto"},
+            learner={"C": C, "rho": rho},
+            wanted={
+                "epsilons": epsilon,
+                "percentiles": percentiles,
+                "reference": reference,
+                "positive": positive,
+                "cv": folds,
+                "random_state": seed,
+                "memory": cache,
+                "n_jobs": jobs,
+                "max_rows": max_rows,
+                "top": top,
+                "moving_seconds": moving_seconds,
+            },
+            outputs={
+                "html": html,
+                "json": json,
+                "suspicious": suspicious,
+                "force": force,
             },
         )

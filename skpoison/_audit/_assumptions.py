@@ -1,0 +1,284 @@
+"""Which of the assumptions behind a certificate the data speak against."""
+
+import numpy as np
+from scipy import sparse
+
+from ._plan import name_of
+from ._text import epsilon_text, loss_text, percent_text
+
+HOLDS, WATCH, VIOLATED, UNTESTED = "holds", "watch", "violated", "not tested"
+STATUSES = (HOLDS, WATCH, VIOLATED, UNTESTED)
+# Shares of the rise that a bound allows from which a doubt is worth a word.
+MUCH, SOME = 1.0, 0.25
+# Copies of one row, as a share of all rows, that look as if they had been sent.
+MANY_COPIES = 0.01
+FEW_COPIES = 5
+# Standard errors of the distance between class means below which it may be chance.
+UNCERTAIN = 4.0
+
+
+def assumptions(inputs, plan, data, bounds, measured, rows, recommendation):
+    """Hold the data against what a certificate assumes.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        Rows.
+    plan : Plan
+        What was done.
+    data, bounds : dict
+        Parts of the report.
+    measured : dict
+        What :func:`measure` returned.
+    rows : list of dict
+        The ``percentiles`` part of the report.
+    recommendation : dict
+        That part of the report.
+
+    Returns
+    -------
+    found : list of dict
+        The ``assumptions`` part of the report: ``name``, ``status``, ``text`` and
+        ``numbers``.
+    """
+    row = _row_to_judge(rows, recommendation)
+    return [
+        _agreement(plan, bounds, measured["clean"], row),
+        _outliers(plan, bounds, row),
+        _learner(plan, bounds),
+        _two_classes(inputs, data),
+        _scale(data),
+        _direction(inputs, plan),
+        _balance(plan, data),
+        _copies(data),
+        _contradictions(data),
+        _domain(data),
+        _fixed(bounds, recommendation),
+        _trust(),
+    ]
+
+
+def _row_to_judge(rows, recommendation):
+    """The percentile that is recommended, or else the largest."""
+    wanted = recommendation["percentile"]
+    chosen = [row for row in rows if row["percentile"] == wanted]
+    return chosen[0] if chosen else rows[-1]
+
+
+def _found(name, status, text, **numbers):
+    return {"name": name, "status": status, "text": text, "numbers": numbers}
+
+
+def _judged(part, whole):
+    """Compare a doubt with the rise that the bound allows."""
+    if part > MUCH * whole:
+        return VIOLATED
+    return WATCH if part > SOME * whole else HOLDS
+
+
+def _agreement(plan, bounds, clean, row):
+    gap = max(clean["test_loss"] - clean["train_loss"], 0.0)
+    rise = max(row["upper_bound"] - bounds["no_attack_loss"], 0.0)
+    status = _judged(gap, rise)
+    text = (
+        f"Without an attack, the loss on held-out rows is {loss_text(gap)} above the "
+        f"loss on training rows. The bound allows an attacker to raise the training "
+        f"loss by {loss_text(rise)} ({epsilon_text(plan.reference)} poison, percentile "
+        f"{row['percentile']:g})."
+    )
+    if status == VIOLATED:
+        text += " Training and test loss differ by more than that: more rows, or a "
+        text += "stronger penalty, before the bound says much about new rows."
+    return _found(
+        "training and test loss agree",
+        status,
+        text,
+        train_loss=clean["train_loss"],
+        test_loss=clean["test_loss"],
+        gap=gap,
+        rise=rise,
+    )
+
+
+def _outliers(plan, bounds, row):
+    name = "rows that the filter rejects matter little"
+    cost = row["cost_loss"]
+    if cost is None:
+        return _found(name, UNTESTED, "The filter could not be measured.")
+    cost = max(cost, 0.0)
+    rise = max(row["upper_bound"] - bounds["no_attack_loss"], 0.0)
+    text = (
+        f"At percentile {row['percentile']:g} the filter keeps "
+        f"{percent_text(row['kept_share'])} of the rows. A model trained on those has "
+        f"a held-out loss of {loss_text(row['clean_loss'])} on all clean rows, "
+        f"{loss_text(cost)} more than one trained on all. The bound counts clean rows "
+        "as if all of them were kept."
+    )
+    status = _judged(cost, rise)
+    numbers = {"cost": cost, "rise": rise, "kept_share": row["kept_share"]}
+    return _found(name, status, text, **numbers)
+
+
+def _learner(plan, bounds):
+    name = "the bound speaks of the model"
+    learner = ", ".join(f"{key} = {value:g}" for key, value in plan.learner.items())
+    if bounds["speaks_of_estimator"]:
+        text = f"The model is the linear support vector machine ({learner}) itself."
+        return _found(name, HOLDS, text)
+    text = (
+        f"Bounds are known for linear support vector machines. They speak of one with "
+        f"{learner}, not of {type(plan.estimator).__name__}; what attacks do is "
+        f"measured on {type(plan.estimator).__name__} itself."
+    )
+    return _found(name, VIOLATED, text)
+
+
+def _two_classes(inputs, data):
+    name = "there are two classes"
+    if len(inputs.classes) == 2:
+        return _found(name, HOLDS, "There are two classes.", n_classes=2)
+    text = (
+        f"There are {len(inputs.classes)} classes, and the bound knows two: it speaks "
+        f"of a model that tells {data['positive']} from all others, and of a filter "
+        "with these two classes. Filters and attacks that are measured know all "
+        "classes, except attacks that are made for two, which are left out."
+    )
+    return _found(name, VIOLATED, text, n_classes=len(inputs.classes))
+
+
+def _scale(data):
+    name = "no column decides distances alone"
+    widest, done = data["widest"], data["transformed"]
+    if widest is not None:
+        text = (
+            f"Column {widest['name']} spreads {widest['times_median']:,.0f} times as "
+            "far as the median column: filters that measure distances look at little "
+            "else. Bring columns to one scale."
+        )
+        return _found(name, WATCH, text, times_median=widest["times_median"])
+    if done == "none":
+        return _found(name, HOLDS, "Columns spread alike, within a factor of 100.")
+    text = (
+        f"Columns were transformed ({done}), as measured on all rows. In use, measure "
+        "the transformation on rows that you trust, and before the filter."
+    )
+    return _found(name, HOLDS, text)
+
+
+def _direction(inputs, plan):
+    """Compare the distance between the class means with what chance would make it."""
+    name = "the class means are apart"
+    positive = inputs.codes == plan.positive
+    means, errors = [], []
+    for rows in (positive, ~positive):
+        mean, variance = _moments(inputs.X[rows])
+        means.append(mean)
+        errors.append(variance / rows.sum())
+    distance = float(np.linalg.norm(means[0] - means[1]))
+    chance = float(np.sqrt(sum(errors)))
+    certain = distance > UNCERTAIN * chance
+    text = (
+        f"The means of the two classes are {loss_text(distance)} apart; their standard "
+        f"errors alone would put them {loss_text(chance)} apart."
+    )
+    if not certain:
+        text += " The direction of the slab is uncertain: other rows give another one."
+    status = HOLDS if certain else WATCH
+    return _found(name, status, text, distance=distance, standard_error=chance)
+
+
+def _moments(X):
+    """Return the mean of rows and the sum of the variances of their columns."""
+    mean = np.asarray(X.mean(axis=0), dtype=np.float64).ravel()
+    squares = X.multiply(X).sum() if sparse.issparse(X) else np.einsum("ij,ij", X, X)
+    return mean, max(float(squares) / X.shape[0] - float(mean @ mean), 0.0)
+
+
+def _balance(plan, data):
+    name = "every class outnumbers the poison"
+    smallest = min(data["classes"], key=lambda one: one["n_rows"])
+    n_poison = int(np.floor(plan.reference * data["n_rows"] + 1e-9))
+    text = (
+        f"The smallest class, {smallest['label']}, has {smallest['n_rows']:,} rows; "
+        f"{epsilon_text(plan.reference)} poison is {n_poison:,} rows."
+    )
+    status = HOLDS
+    if n_poison >= smallest["n_rows"] / 2:
+        status = VIOLATED if n_poison >= smallest["n_rows"] else WATCH
+        text += (
+            " All of it can be sent under that label. A filter that is fitted to the "
+            "poisoned rows then follows the poison."
+        )
+    return _found(
+        name, status, text, n_poison=n_poison, smallest_class=smallest["n_rows"]
+    )
+
+
+def _copies(data):
+    name = "no row was sent many times"
+    most = data["most_repeated"]
+    if most is None:
+        return _found(name, HOLDS, "No row occurs twice under one label.", n_repeated=0)
+    text = (
+        f"{data['n_repeated']:,} rows repeat an earlier one under the same label. The "
+        f"one that occurs most, {most['n_copies']:,} times, is at position "
+        f"{most['position']:,} (label {most['label']})."
+    )
+    many = max(FEW_COPIES, MANY_COPIES * data["n_rows"])
+    status = WATCH if most["n_copies"] > many else HOLDS
+    if status == WATCH:
+        text += " The worst attacks known consist of few rows in many copies."
+    numbers = {"n_repeated": data["n_repeated"], "n_copies": most["n_copies"]}
+    return _found(name, status, text, **numbers)
+
+
+def _contradictions(data):
+    name = "equal rows have equal labels"
+    count = data["n_contradicting"]
+    if not count:
+        return _found(name, HOLDS, "Equal rows have equal labels.", n_contradicting=0)
+    text = f"{count:,} rows are equal to a row with another label."
+    status = WATCH if count > MANY_COPIES * data["n_rows"] else HOLDS
+    return _found(name, status, text, n_contradicting=count)
+
+
+def _domain(data):
+    name = "an attacker can send any numbers"
+    kinds = data["kinds"]
+    limited = {k: kinds[k] for k in ("binary", "count", "nonnegative") if kinds[k]}
+    varying = sum(kinds.values()) - kinds["constant"]
+    if not limited:
+        return _found(name, HOLDS, "The columns hold numbers of both signs.")
+    listed = ", ".join(f"{count:,} {kind}" for kind, count in limited.items())
+    text = (
+        f"Of {varying:,} columns that vary, {listed} hold such numbers only. If an "
+        "attacker can send nothing else, the bound is too cautious: "
+        "CertifiedBound(domain=...) gives a smaller one. It holds all the same."
+    )
+    return _found(name, HOLDS, text, **limited, varying=varying)
+
+
+def _fixed(bounds, recommendation):
+    name = "centroids and radii are fixed"
+    shown = recommendation["percentile"]
+    moving = any(curve["defense"] != "fixed" for curve in bounds["curves"])
+    text = (
+        "The bound speaks of a filter whose centroids and radii come from these rows, "
+        "as if they were clean, and stay as they are. A filter that is fitted again to "
+        "rows that may hold poison is not certified; what attacks do to it is measured "
+        "here."
+    )
+    if moving:
+        text += " Bounds for centroids that move are given beside it."
+    if shown is not None:
+        text += f" The figures for {name_of(shown)} are those of the fitted one."
+    return _found(name, UNTESTED, text)
+
+
+def _trust():
+    return _found(
+        "the rows are clean",
+        UNTESTED,
+        "All figures take these rows for clean. Nothing can prove that they are; look "
+        "at the suspicious rows first, and audit again without those that are wrong.",
+    )

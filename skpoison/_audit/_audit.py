@@ -1,0 +1,240 @@
+"""The audit, from rows to report."""
+
+from skpoison import __version__
+
+from ._assumptions import assumptions
+from ._cost import estimate
+from ._curves import curves
+from ._figures import figures
+from ._inputs import read_inputs
+from ._measure import measure
+from ._plan import make_plan
+from ._profile import profile
+from ._progress import Progress
+from ._ranking import by_percentile, rank, recommend
+from ._report import AuditReport
+from ._schema import SCHEMA_NAME
+from ._summary import summary
+from ._suspects import suspects
+from ._text import described
+
+EPSILONS = (0.01, 0.03, 0.1, 0.3)
+PERCENTILES = (50, 70, 80, 90, 95, 100)
+
+
+def audit(
+    X,
+    y,
+    *,
+    estimator=None,
+    filters=None,
+    attacks=None,
+    epsilons=EPSILONS,
+    percentiles=PERCENTILES,
+    reference=0.1,
+    transformer="auto",
+    positive=None,
+    cv=3,
+    max_rows=5000,
+    top=50,
+    moving_seconds=30.0,
+    random_state=0,
+    memory=None,
+    n_jobs=None,
+    verbose=0,
+    callback=None,
+):
+    """Find out what poisoned rows could do to a model, and which rows look like it.
+
+    The rows are profiled and held against what certificates assume. The certified
+    bound is computed for every percentile of the sphere and slab defense and every
+    share of poison. Attacks, each told of the defense where it can be, are run against
+    these and other defenses under cross-validation; the percentile that is recommended
+    has the least held-out loss on all clean rows under the worst attack. Every filter
+    judges every row, and the most suspicious rows are listed with the reasons.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features) or list
+        Training rows, taken for clean; texts, if `transformer` takes texts.
+    y : array-like of shape (n_samples,)
+        Their labels, of two kinds or more.
+    estimator : classifier, default=None
+        The model. None means ``LinearSVC(loss="hinge")``. Bounds speak of it if it is
+        such a machine or a :class:`~skpoison.NormConstrainedSVC`; otherwise of
+        ``LinearSVC(loss="hinge", C=1)``, and the report says so.
+    filters : dict of str to filter, default=None
+        Defenses to measure beside sphere and slab, and judges of suspicious rows. None
+        means one of each family in :mod:`skpoison.filters` (EPIC excepted), each
+        keeping ``100 / (1 + reference)`` percent of every class.
+    attacks : dict of str to attack, default=None
+        Attacks to run. None means :class:`~skpoison.attacks.MinMaxAttack` and
+        :class:`~skpoison.attacks.LabelFlipAttack` with strategies ``"feasible"`` and
+        ``"alfa"``; with more than two classes, ``"feasible"`` and ``"random"``.
+    epsilons : array-like of float, default=(0.01, 0.03, 0.1, 0.3)
+        Shares of poison for the bounds; `reference` is added.
+    percentiles : array-like of float, default=(50, 70, 80, 90, 95, 100)
+        Percentiles of sphere and slab to bound and to measure.
+    reference : float, default=0.1
+        Share of poison with which attacks are run and defenses compared.
+    transformer : transformer, {"auto", "standard", "maxabs", "tfidf"} or None, \
+            default="auto"
+        What turns rows into numbers before anything else, fitted on all rows.
+        ``"auto"`` leaves numbers as they are unless one column would decide all
+        distances alone (it spreads a hundred times as far as the median column), and
+        standardises them then. ``"tfidf"`` takes texts.
+    positive : object, default=None
+        With more than two labels, the one that stands against all others in the
+        bounds. None means the most frequent one.
+    cv : int or splitter, default=3
+        How rows are split to measure attacks; a number means stratified folds, drawn
+        with `random_state`.
+    max_rows : int or None, default=5000
+        Attacks are run on that many rows at most, drawn from all classes alike (a
+        small class is kept whole up to 30 rows). Bounds and suspicious rows always
+        come from all rows.
+    top : int, default=50
+        How many suspicious rows are listed.
+    moving_seconds : float, default=30.0
+        Bounds on a defense whose centroids move with the poison take longer; after so
+        many seconds no further one is begun, and the report says how many are missing.
+        0 computes none.
+    random_state : int, default=0
+        Seed of everything that is drawn. The same rows and seed give the same report,
+        byte for byte, as long as `moving_seconds` are enough.
+    memory : str or object with the joblib.Memory interface, default=None
+        Where finished parts are kept, so that an interrupted audit goes on where it
+        stopped.
+    n_jobs : int, default=None
+        How many parts are done at once, by joblib.
+    verbose : int, default=0
+        1 tells on standard error what is being done and, for more than two million
+        values, how long it will take and how much memory, before it begins.
+    callback : callable, default=None
+        Called as ``callback(stage, n_done, n_total)``, with a text and two numbers.
+
+    Returns
+    -------
+    report : AuditReport
+        Everything that was found, with ``to_html``, ``to_json`` and
+        ``suspicious_to_csv``.
+
+    Raises
+    ------
+    ValueError
+        If rows hold anything but finite numbers, labels are of one kind, a class has
+        fewer rows than there are folds, or a parameter is out of range.
+    TypeError
+        If filters, attacks or the model are none.
+
+    See Also
+    --------
+    skpoison.bound_curve : The bounds alone.
+    skpoison.evaluation.evaluate_attack : The measurements alone.
+
+    Notes
+    -----
+    All figures take the rows for clean. The parts of the report are described in
+    docs/audit.md.
+
+    References
+    ----------
+    .. [1] J. Steinhardt, P. W. Koh and P. Liang, "Certified Defenses for Data
+       Poisoning Attacks", NIPS 2017.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from skpoison import audit
+    >>> X, y = make_blobs(90, centers=[[-2, 0], [2, 0]], random_state=0)
+    >>> report = audit(X, y, epsilons=[0.1], percentiles=[70, 90], filters={})
+    >>> report.recommendation["percentile"] in (70, 90)
+    True
+    >>> len(report.suspicious["rows"])
+    50
+    """
+    inputs = read_inputs(X, y, transformer)
+    plan = make_plan(
+        inputs,
+        estimator=estimator,
+        filters=filters,
+        attacks=attacks,
+        epsilons=epsilons,
+        percentiles=percentiles,
+        reference=reference,
+        positive=positive,
+        cv=cv,
+        random_state=random_state,
+        memory=memory,
+        n_jobs=n_jobs,
+        max_rows=max_rows,
+        top=top,
+        moving_seconds=moving_seconds,
+    )
+    return run(inputs, plan, Progress(verbose, callback))
+
+
+def run(inputs, plan, progress):
+    """Do what was planned.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        Rows and labels.
+    plan : Plan
+        What to do.
+    progress : Progress
+        Is told how far it is.
+
+    Returns
+    -------
+    report : AuditReport
+        What was found.
+    """
+    expected = estimate(inputs, plan) if progress.is_wanted else None
+    if expected:
+        progress.say(expected)
+    data = profile(inputs, plan.positive)
+    bounds, warned = curves(inputs, plan, progress)
+    measured, more = measure(inputs, plan, progress)
+    suspicious, order, most = suspects(inputs, plan, progress)
+    ranking = rank(plan, measured)
+    rows = by_percentile(plan, measured, ranking, bounds)
+    recommendation = recommend(plan, rows, ranking)
+    content = {
+        "schema": SCHEMA_NAME,
+        "skpoison": __version__,
+        "settings": _settings(inputs, plan),
+        "data": data,
+        "assumptions": assumptions(
+            inputs, plan, data, bounds, measured, rows, recommendation
+        ),
+        "bounds": bounds,
+        "no_attack": measured["clean"],
+        "percentiles": rows,
+        "recommendation": recommendation,
+        "ranking": ranking,
+        "evaluations": measured["evaluations"],
+        "suspicious": suspicious,
+        "left_out": plan.left_out,
+        "warnings": sorted({*warned, *more, *most}),
+    }
+    content["summary"] = summary(content)
+    content["figures"] = figures(content)
+    return AuditReport(content, order)
+
+
+def _settings(inputs, plan):
+    return {
+        "estimator": described(plan.estimator),
+        "epsilons": plan.epsilons,
+        "percentiles": plan.percentiles,
+        "reference": plan.reference,
+        "filters": {k: described(f) for k, f in plan.filters.items()},
+        "attacks": {k: described(a) for k, a in plan.attacks.items()},
+        "moving_seconds": plan.moving_seconds,
+        "n_folds": len(plan.folds),
+        "n_attacked_rows": len({int(i) for fold in plan.folds for i in fold[1]}),
+        "random_state": plan.seed,
+        "top": plan.top,
+    }

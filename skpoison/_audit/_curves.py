@@ -1,0 +1,211 @@
+"""The certified bound for every percentile and share of poison."""
+
+import time
+import warnings
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from skpoison import __version__
+from skpoison.bounds import CertifiedBound, bound_curve
+
+from ._plan import both
+
+# The solver's own floor: bounds below it count as zero for the tolerance.
+LOSS_FLOOR = 1e-3
+TOL = 1e-3
+# Bounds on moving centroids come by branch and bound, and cost more for each digit.
+MOVING_TOL = 0.05
+NAMES = (
+    "upper_bound",
+    "lower_bound",
+    "dual_gap",
+    "clean_loss",
+    "poison_loss",
+    "attack_loss",
+)
+
+
+def bound_part(version, percentile, learner, X, signs, epsilons, seed):
+    """Compute the curve of one percentile; the part that is kept when interrupted.
+
+    Parameters
+    ----------
+    version : str
+        The package's, so that another one does not reuse what this one kept.
+    percentile : float
+        Of sphere and slab.
+    learner : dict
+        ``C`` or ``rho``.
+    X : {ndarray, csr_array} of shape (n_rows, n_features)
+        Clean rows.
+    signs : ndarray of shape (n_rows,)
+        Their labels, two kinds.
+    epsilons : list of float
+        Shares of poison.
+    seed : int
+        Of the solver.
+
+    Returns
+    -------
+    part : dict
+        A curve of the report, and the texts of warnings.
+    """
+    bound = CertifiedBound(both(percentile), tol=TOL, random_state=seed, **learner)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        curve = bound_curve(bound, X, signs, [*epsilons, 0.0])
+    *bounds, clean = curve.estimators
+    return {
+        "curve": {
+            "defense": "fixed",
+            "percentile": percentile,
+            "kept_share": float(np.mean(clean.filter_.inlier_mask_)),
+            "points": [_point(fitted, TOL) for fitted in bounds],
+        },
+        "no_attack_loss": clean.upper_bound_,
+        "warnings": sorted({str(warning.message) for warning in caught}),
+    }
+
+
+def moving_part(version, percentile, learner, X, signs, epsilon, seed):
+    """Bound the damage where poison moves the centroids; a part that is kept.
+
+    Parameters
+    ----------
+    version : str
+        The package's.
+    percentile : float
+        Of sphere and slab.
+    learner : dict
+        ``C`` or ``rho``.
+    X : {ndarray, csr_array} of shape (n_rows, n_features)
+        Clean rows.
+    signs : ndarray of shape (n_rows,)
+        Their labels, two kinds.
+    epsilon : float
+        Share of poison.
+    seed : int
+        Of the solver.
+
+    Returns
+    -------
+    part : dict
+        ``point``, or ``failed`` with a reason; the texts of warnings.
+    """
+    bound = CertifiedBound(
+        both(percentile),
+        epsilon,
+        tol=MOVING_TOL,
+        defense="moving_centroids",
+        random_state=seed,
+        **learner,
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            point = _point(bound.fit(X, signs), MOVING_TOL)
+        except ValueError as error:
+            failed = " ".join(str(error).split())
+            return {"point": None, "failed": failed, "warnings": []}
+    texts = sorted({str(warning.message) for warning in caught})
+    return {"point": point, "failed": None, "warnings": texts}
+
+
+def _point(bound, tol):
+    values = {name: float(getattr(bound, name + "_")) for name in NAMES}
+    wanted = tol * max(bound.upper_bound_, LOSS_FLOOR)
+    return {
+        "epsilon": float(bound.epsilon),
+        "n_poison": int(bound.attack_.n_copies.sum()),
+        **values,
+        "converged": bool(bound.dual_gap_ <= wanted),
+    }
+
+
+def curves(inputs, plan, progress):
+    """Bound the damage for every percentile and share of poison.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        Clean rows.
+    plan : Plan
+        What to do.
+    progress : Progress
+        Is told of each curve.
+
+    Returns
+    -------
+    bounds : dict
+        The ``bounds`` part of the report.
+    warned : list of str
+        Texts of warnings.
+    """
+    signs = np.where(inputs.codes == plan.positive, 1, -1)
+    part = plan.memory.cache(bound_part)
+    progress.begin("Bounding", len(plan.percentiles))
+    jobs = (
+        delayed(part)(
+            __version__, p, plan.learner, inputs.X, signs, plan.epsilons, plan.seed
+        )
+        for p in plan.percentiles
+    )
+    parallel = Parallel(n_jobs=plan.n_jobs, return_as="generator")
+    parts = list(progress.over(parallel(jobs)))
+    moving, missing, warned = _moving(inputs, signs, plan, progress)
+    fixed = [part["curve"] for part in parts]
+    bounds = {
+        "learner": plan.learner,
+        "speaks_of_estimator": plan.is_own_learner,
+        # The learner on clean rows is the same whatever the filter.
+        "no_attack_loss": parts[0]["no_attack_loss"],
+        "defenses": [
+            {"defense": "fixed", "computed": True, "reason": None},
+            {
+                "defense": "moving_centroids",
+                "computed": bool(moving),
+                "reason": missing,
+            },
+        ],
+        "curves": fixed + _as_curves(moving, fixed),
+    }
+    return bounds, warned + [text for part in parts for text in part["warnings"]]
+
+
+def _moving(inputs, signs, plan, progress):
+    """Compute bounds on moving centroids until the time for them is up."""
+    # What is compared comes first, then the rest of the curves.
+    shares = sorted(plan.epsilons, key=lambda epsilon: epsilon != plan.reference)
+    wanted = [(e, p) for e in shares for p in plan.percentiles]
+    part, begun = plan.memory.cache(moving_part), time.monotonic()
+    points, reasons, warned = {}, [], []
+    progress.begin("Bounding with moving centroids", len(wanted))
+    for done, (epsilon, percentile) in enumerate(wanted):
+        if time.monotonic() - begun >= plan.moving_seconds:
+            left = f"{len(wanted) - done} of {len(wanted)} bounds were not begun"
+            reasons.append(f"{left} within {plan.moving_seconds:g} seconds")
+            break
+        found = part(
+            __version__, percentile, plan.learner, inputs.X, signs, epsilon, plan.seed
+        )
+        warned += found["warnings"]
+        if found["failed"]:
+            reasons.append(found["failed"])
+            break
+        points[percentile, epsilon] = found["point"]
+        progress.advance()
+    return points, "; ".join(reasons) or None, warned
+
+
+def _as_curves(points, fixed):
+    """Return the points of each percentile, in the order of the fixed curves."""
+    curves_ = []
+    for curve in fixed:
+        percentile = curve["percentile"]
+        known = sorted(e for p, e in points if p == percentile)
+        if known:
+            here = [points[percentile, epsilon] for epsilon in known]
+            row = {"defense": "moving_centroids", "percentile": percentile}
+            curves_.append(row | {"kept_share": curve["kept_share"], "points": here})
+    return curves_

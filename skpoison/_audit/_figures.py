@@ -1,0 +1,141 @@
+"""What the report's pictures show, as numbers."""
+
+import math
+
+import numpy as np
+
+from ._plan import name_of
+
+WANTED_TICKS = 5
+# Figures have room for that many defenses.
+MOST_DEFENSES = 16
+
+
+def figures(content):
+    """Describe the report's pictures.
+
+    Parameters
+    ----------
+    content : dict
+        The report without figures.
+
+    Returns
+    -------
+    figures : list of dict
+        The ``figures`` part of the report: everything that is drawn, so that the
+        pictures can be drawn again by other means.
+    """
+    return [_bounds(content), _percentiles(content), _ranking(content)]
+
+
+def _bounds(content):
+    best = content["recommendation"]["percentile"]
+    series = []
+    for curve in content["bounds"]["curves"]:
+        x = [point["epsilon"] for point in curve["points"]]
+        y = [point["upper_bound"] for point in curve["points"]]
+        name, is_best = f"{curve['percentile']:g}", curve["percentile"] == best
+        role = "main" if is_best else "other"
+        if curve["defense"] != "fixed":
+            # Of these, one line is enough beside the others.
+            if not is_best:
+                continue
+            name, role = f"{name} moving", "moving"
+        series.append({"name": name, "role": role, "x": x, "y": y})
+    clean = content["bounds"]["no_attack_loss"]
+    x = content["settings"]["epsilons"]
+    series.append({"name": "no attack", "role": "base", "x": x, "y": [clean] * len(x)})
+    return {
+        "name": "bounds",
+        "kind": "lines",
+        "title": "No attack brings the training loss above",
+        "caption": "Certified upper bound over the share of poison, for each "
+        "percentile of sphere and slab with fixed centroids and radii; for the one "
+        "that is recommended also where poison moves the centroids. A stricter filter "
+        "has the lower bound, whatever it costs.",
+        "x": {"label": "poison rows per clean row", "ticks": x, "log": _is_log(x)},
+        "y": {"label": "training loss", "ticks": _ticks(series), "log": False},
+        "series": series,
+        "mark": None,
+    }
+
+
+def _is_log(x):
+    return len(x) > 1 and x[0] > 0 and x[-1] >= 10 * x[0]
+
+
+def _percentiles(content):
+    rows = [row for row in content["percentiles"] if row["clean_loss"] is not None]
+    looks = {
+        "worst_loss": ("under attack", "attacked"),
+        "clean_loss": ("no attack", "clean"),
+        "upper_bound": ("certified", "main"),
+    }
+    series = []
+    for key, (name, role) in looks.items():
+        known = [row for row in rows if row[key] is not None]
+        series.append(
+            {
+                "name": name,
+                "role": role,
+                "x": [row["percentile"] for row in known],
+                "y": [row[key] for row in known],
+            }
+        )
+    return {
+        "name": "percentiles",
+        "kind": "lines",
+        "title": "What a percentile costs, and what it prevents",
+        "caption": "Held-out loss on all clean rows under the worst attack that knows "
+        "the defense, and without an attack; the certified bound on the training loss. "
+        "The vertical line is the percentile that is recommended: the least loss under "
+        "attack.",
+        "x": {
+            "label": "percentile of sphere and slab",
+            "ticks": [row["percentile"] for row in rows],
+            "log": False,
+        },
+        "y": {"label": "loss", "ticks": _ticks(series), "log": False},
+        "series": [one for one in series if one["x"]],
+        "mark": content["recommendation"]["percentile"],
+    }
+
+
+def _ranking(content):
+    best = content["recommendation"]["percentile"]
+    rows = content["ranking"][:MOST_DEFENSES]
+    series = [
+        {
+            "name": row["defense"],
+            "role": "main" if best and row["defense"] == name_of(best) else "other",
+            "x": [row["clean_error"], row["worst_error"]],
+            "y": [row["rank"]] * 2,
+        }
+        for row in rows
+    ]
+    ends = [{"y": one["x"]} for one in series]
+    return {
+        "name": "ranking",
+        "kind": "ranges",
+        "title": "Errors without an attack and under the worst one",
+        "caption": "Open circle: held-out error without an attack. Filled: under the "
+        "worst attack that was run. The best defense under attack is at the top.",
+        "x": {"label": "held-out error", "ticks": _ticks(ends), "log": False},
+        "y": {"label": "", "ticks": [], "log": False},
+        "series": series,
+        "mark": None,
+    }
+
+
+def _ticks(series):
+    """Return round numbers from zero to the largest value, or a little above it."""
+    values = [value for one in series for value in one["y"]]
+    top = max(values, default=0.0)
+    if not top > 0:
+        return [0.0, 1.0]
+    rough = top / (WANTED_TICKS - 1)
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = next(unit * m for m in (1, 2, 5, 10) if unit * m >= rough)
+    n_steps = math.ceil(top / step - 1e-9)
+    # Rounded, for 3 * 0.1 is not 0.3.
+    return [float(f"{i * step:.10g}") for i in np.arange(n_steps + 1).tolist()]

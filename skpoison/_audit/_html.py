@@ -1,0 +1,508 @@
+"""A report as a page."""
+
+from html import escape
+
+from ._numbers import number
+from ._page import page
+from ._plan import name_of
+from ._ranking import UNDEFENDED
+from ._svg import draw
+
+# Evaluations are many; a page that nobody reads to the end helps nobody.
+CLASSES = {
+    "holds": "holds",
+    "watch": "watch",
+    "violated": "violated",
+    "not tested": "untested",
+}
+
+
+def to_html(content):
+    """Write a report as a page.
+
+    Parameters
+    ----------
+    content : dict
+        The report, as its JSON has it.
+
+    Returns
+    -------
+    html : str
+        A whole document without scripts or references to other files.
+    """
+    parts = (
+        _head(content),
+        _recommended(content),
+        _bounds(content),
+        _ranking(content),
+        _suspicious(content),
+        _assumptions(content),
+        _data(content),
+        _evaluations(content),
+        _settings(content),
+    )
+    return page(f"Audit of {_source(content)}", "\n".join(parts))
+
+
+def _source(content):
+    return text(content["data"]["source"] or "training data")
+
+
+def text(value):
+    """Escape text from the data, and keep its direction of writing to itself."""
+    return escape(str(value), quote=True)
+
+
+def own(value):
+    """Mark up a name from the data."""
+    return f"<bdi>{text(value)}</bdi>"
+
+
+def section(anchor, title, *parts):
+    """Return a section of the page."""
+    return (
+        f'<section id="{anchor}">\n<h2>{title}</h2>\n' + "\n".join(parts) + "</section>"
+    )
+
+
+def table(headers, rows, *, n_text=1, best=None, kind="cards"):
+    """Return a table; on a phone, a card for each row, or a strip to push sideways.
+
+    Parameters
+    ----------
+    headers : list of str
+        Markup of the headers.
+    rows : list of list of str
+        Markup of the cells.
+    n_text : int, default=1
+        How many columns from the left hold text.
+    best : int, default=None
+        A row to set off.
+    kind : {"cards", "strip"}, default="cards"
+        What becomes of it on a phone.
+
+    Returns
+    -------
+    markup : str
+        The table.
+    """
+    kinds = [' class="t"' if j < n_text else "" for j in range(len(headers))]
+    head = "".join(f"<th{k}>{h}</th>" for k, h in zip(kinds, headers, strict=True))
+    lines = []
+    for i, row in enumerate(rows):
+        cells = "".join(
+            f'<td{k} data-label="{h}"><span>{cell}</span></td>'
+            for k, h, cell in zip(kinds, headers, row, strict=True)
+        )
+        lines.append(f"<tr{' class=best' if i == best else ''}>{cells}</tr>")
+    return (
+        f'<div class="wide"><table class="{kind}"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def pictures(content, *names):
+    """Return figures side by side, where there is room."""
+    wanted = [
+        one for name in names for one in content["figures"] if one["name"] == name
+    ]
+    drawn = "".join(
+        f"<figure><h3>{text(one['title'])}</h3>{draw(one)}"
+        f"<figcaption>{text(one['caption'])}</figcaption></figure>"
+        for one in wanted
+    )
+    return f'<div class="figures">{drawn}</div>'
+
+
+def paragraphs(sentences):
+    """Return sentences from the report as a list."""
+    items = "".join(f"<li>{text(sentence)}</li>" for sentence in sentences)
+    return f"<ul>{items}</ul>"
+
+
+SECTIONS = {
+    "recommended": "Which percentile",
+    "bounds": "How bad it can get",
+    "ranking": "Which defense",
+    "suspicious": "Suspicious rows",
+    "assumptions": "Assumptions",
+    "data": "The data",
+    "evaluations": "All attacks",
+    "settings": "Settings",
+}
+
+
+def _head(content):
+    links = " ".join(f'<a href="#{k}">{title}</a>' for k, title in SECTIONS.items())
+    return (
+        f"<header><h1>Audit of {own(content['data']['source'] or 'training data')}</h1>"
+        f'<p class="soft">What poisoned rows could do to a model that is trained on '
+        f"these data, and which rows look like poison.</p></header>\n<nav>{links}</nav>"
+        f"{_tiles(content)}{paragraphs(content['summary'])}"
+    )
+
+
+def _tiles(content):
+    ranked = {row["defense"]: row for row in content["ranking"]}
+    found, percentiles = content["recommendation"], content["percentiles"]
+    tiles = [
+        (number(content["no_attack"]["test_error"], "percent"), "error without attack"),
+        (
+            number(ranked[UNDEFENDED]["worst_error"], "percent"),
+            "error under the worst attack, no defense",
+        ),
+    ]
+    for row in percentiles:
+        if row["percentile"] == found["percentile"]:
+            at = f"percentile {number(row['percentile'], 'plain')}"
+            worst = number(ranked[name_of(row["percentile"])]["worst_error"], "percent")
+            tiles.append((worst, f"the same behind sphere and slab, {at}"))
+            tiles.append(
+                (
+                    number(row["upper_bound"], "bound"),
+                    f"certified limit of the training loss, {at}",
+                )
+            )
+    items = "".join(
+        f"<li><b>{value}</b><span>{name}</span></li>" for value, name in tiles
+    )
+    return f'<ul class="tiles">{items}</ul>'
+
+
+def _recommended(content):
+    found = content["recommendation"]
+    share = number(found["epsilon"], "share")
+    rows = [
+        [
+            number(row["percentile"], "plain"),
+            number(row["kept_share"], "percent"),
+            number(row["clean_error"], "percent"),
+            number(row["clean_loss"]),
+            number(row["cost_loss"]),
+            number(row["worst_error"], "percent"),
+            number(row["worst_loss"]),
+            number(row["worst_loss_se"]),
+            text(row["worst_loss_attack"] or "–"),
+            number(row["upper_bound"], "bound"),
+            number(row["upper_bound_moving"], "bound"),
+        ]
+        for row in content["percentiles"]
+    ]
+    headers = [
+        "percentile",
+        "rows kept",
+        "error, no attack",
+        "loss, no attack",
+        "cost of the filter",
+        "error, attacked",
+        "loss, attacked",
+        "standard error",
+        "worst attack",
+        "certified limit",
+        "the same, moving centroids",
+    ]
+    percentiles = [row["percentile"] for row in content["percentiles"]]
+    best = found["percentile"]
+    best = percentiles.index(best) if best is not None else None
+    note = (
+        f'<p class="soft">Measured with {share} poison, on held-out clean rows, those '
+        "that the filter would reject included. The row that is set off is "
+        "recommended, by the loss under attack. The certified limit speaks of "
+        "training loss, and alone would always choose the smallest percentile.</p>"
+    )
+    return section(
+        "recommended",
+        "Which percentile should the filter keep?",
+        pictures(content, "percentiles"),
+        table(headers, rows, n_text=0, best=best),
+        note,
+    )
+
+
+def _bounds(content):
+    bounds = content["bounds"]
+    headers = ["percentile"] + [
+        f"{number(epsilon, 'share')} poison"
+        for epsilon in content["settings"]["epsilons"]
+    ]
+    rows = [
+        [_curve_name(curve), *_limits(curve, content["settings"]["epsilons"])]
+        for curve in bounds["curves"]
+    ]
+    missing = "".join(
+        f'<p class="soft">{text(_words(one["defense"]))}: {text(one["reason"])}.</p>'
+        for one in bounds["defenses"]
+        if one["reason"]
+    )
+    learner = ", ".join(
+        f"{text(key)} = {number(value, 'plain')}"
+        for key, value in bounds["learner"].items()
+    )
+    note = (
+        f"<p>The learner is a linear support vector machine ({learner}). Whatever an "
+        "attacker sends that passes the filter, its training loss (mean hinge loss for "
+        "each clean row, with the penalty if there is one) does not exceed the upper "
+        "bound. Without an attack it is "
+        f"{number(bounds['no_attack_loss'])}.</p>"
+    )
+    under = (
+        '<p class="soft">Upper bound, and beneath it the training loss that the attack '
+        "brings about which was found.</p>"
+    )
+    strip = table(headers, rows, kind="strip") + under
+    return section(
+        "bounds",
+        "How bad can it get?",
+        note,
+        f'<div class="pair">{pictures(content, "bounds")}<div>{strip}</div></div>',
+        missing,
+    )
+
+
+def _words(defense):
+    """Say what a defense is: fixed, or with centroids that move."""
+    return defense.replace("_", " ")
+
+
+def _curve_name(curve):
+    name = number(curve["percentile"], "plain")
+    if curve["defense"] == "fixed":
+        return name
+    return f"{name} {text(_words(curve['defense']))}"
+
+
+def _limits(curve, epsilons):
+    """Return for each share of poison the bound, with the attack beneath it."""
+    points = {point["epsilon"]: point for point in curve["points"]}
+    cells = []
+    for point in map(points.get, epsilons):
+        if point is None:
+            cells.append("–")
+            continue
+        upper = number(point["upper_bound"], "bound")
+        found = number(point["attack_loss"])
+        cells.append(f'{upper}<br><span class="soft">{found}</span>')
+    return cells
+
+
+def _ranking(content):
+    rows = [
+        [
+            own(row["defense"]),
+            number(row["rank"], "count"),
+            number(row["worst_error"], "percent"),
+            own(row["worst_error_attack"]),
+            number(row["worst_loss"]),
+            number(row["clean_error"], "percent"),
+            number(row["cost_error"], "percent"),
+            number(row["rank_by_clean_error"], "count"),
+            _of(row["n_adaptive"], row["n_attacks"]),
+        ]
+        for row in content["ranking"]
+    ]
+    headers = [
+        "defense",
+        "rank",
+        "worst error",
+        "by attack",
+        "worst loss",
+        "error, no attack",
+        "cost",
+        "rank by cost",
+        "attacks that know it",
+    ]
+    note = (
+        '<p class="soft">Every defense is fitted on clean rows and poison together, as '
+        "most people must. A defense that few attacks know can look better than it is: "
+        "the others were made against sphere and slab.</p>"
+    )
+    return section(
+        "ranking",
+        "Which defense does best?",
+        pictures(content, "ranking"),
+        table(headers, rows),
+        note,
+    )
+
+
+def _of(part, whole):
+    return f"{number(part, 'count')} of {number(whole, 'count')}"
+
+
+def _suspicious(content):
+    found = content["suspicious"]
+    filters = [
+        [
+            own(one["filter"]),
+            text(one["measures"]),
+            number(one["percentile"], "plain"),
+            number(one["n_beyond"], "count"),
+        ]
+        for one in found["filters"]
+    ]
+    note = (
+        f"<p>{number(found['n_rows'], 'count')} rows were judged. The score combines "
+        "the ranks that the filters give a row: a row at random has about one, higher "
+        "is more suspicious. Suspicious is not guilty: rare and mislabelled rows look "
+        "like this too. Positions count from zero.</p>"
+    )
+    cards = "".join(map(_card, found["rows"]))
+    return section(
+        "suspicious",
+        "Which rows should not be trusted?",
+        note,
+        table(
+            ["filter", "what it looks at", "percentile", "rows beyond"],
+            filters,
+            n_text=2,
+        ),
+        f'<ol class="rows">{cards}</ol>',
+    )
+
+
+def _card(row):
+    name = f"Position {number(row['position'], 'count')}"
+    if row["index"] is not None:
+        name += f", index {own(row['index'])}"
+    reasons = "".join(
+        f"<li{' class=beyond' if one['beyond'] else ''}>{own(one['filter'])}: "
+        f"{text(one['text'])}</li>"
+        for one in row["reasons"][:4]
+    )
+    features = "".join(
+        f"<li>{own(one['feature'])}: {number(one['value'], 'plain')}, class mean "
+        f"{number(one['class_mean'], 'plain')} ({number(one['share'], 'percent')} of "
+        "the squared distance)</li>"
+        for one in row["features"]
+    )
+    return (
+        f"<li><h3>{number(row['rank'], 'count')}. {name}</h3>"
+        f"Label {own(row['label'])}; score {number(row['score'], 'plain')}; beyond the "
+        f"limits of {number(row['n_beyond'], 'count')} filters"
+        f"<ul>{reasons}</ul><ul>{features}</ul></li>"
+    )
+
+
+def _assumptions(content):
+    items = "".join(
+        f'<li><span class="status {CLASSES[one["status"]]}">{text(one["status"])}'
+        f"</span> <b>{text(one['name'])}</b><p>{text(one['text'])}</p></li>"
+        for one in content["assumptions"]
+    )
+    return section(
+        "assumptions",
+        "What the certificate assumes",
+        f'<ul class="checks">{items}</ul>',
+    )
+
+
+def _data(content):
+    data = content["data"]
+    facts = {
+        "rows": number(data["n_rows"], "count"),
+        "features": number(data["n_features"], "count"),
+        "stored as": text("sparse" if data["is_sparse"] else "dense")
+        + f", {text(data['dtype'])}, {number(data['n_bytes'], 'count')} bytes",
+        "columns": "; ".join(
+            f"{number(count, 'count')} {text(kind)}"
+            for kind, count in data["kinds"].items()
+        ),
+        "transformation": text(data["transformed"]),
+        "bounds speak of": f"{own(data['positive'])} against {own(data['negative'])}",
+        "repeated rows": number(data["n_repeated"], "count"),
+        "equal rows, other label": number(data["n_contradicting"], "count"),
+    }
+    if data["is_sparse"]:
+        facts["share of non-zeros"] = number(data["density"], "percent")
+    if data["constant"]:
+        facts["constant columns"] = ", ".join(map(own, data["constant"]))
+    if data["row_numbers"]:
+        facts["columns that number the rows"] = ", ".join(map(own, data["row_numbers"]))
+    rows = [
+        [
+            own(one["label"]),
+            number(one["n_rows"], "count"),
+            number(one["share"], "percent"),
+        ]
+        for one in data["classes"]
+    ]
+    return section(
+        "data", "The data", definitions(facts), table(["label", "rows", "share"], rows)
+    )
+
+
+def definitions(facts):
+    """Return names and what they stand for."""
+    items = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items())
+    return f"<dl>{items}</dl>"
+
+
+def _evaluations(content):
+    rows = [
+        [
+            own(row["defense"]),
+            own(row["attack"]),
+            own(row["made_against"]),
+            number(row["n_poison"], "plain"),
+            number(row["error_poisoned"], "percent"),
+            number(row["error_filtered_poisoned"], "percent"),
+            number(row["loss_filtered_poisoned"]),
+            number(row["poison_rejected"], "percent"),
+            number(row["clean_rejected"], "percent"),
+            "yes" if row["adaptive"] else "no",
+        ]
+        for row in content["evaluations"]
+        if row["possible"]
+    ]
+    headers = [
+        "defense",
+        "attack",
+        "made against",
+        "rows sent",
+        "error, no defense",
+        "error, defended",
+        "loss, defended",
+        "poison rejected",
+        "clean rows rejected",
+        "knows the defense",
+    ]
+    impossible = [
+        f"{row['attack']} against {row['defense']}: {row['reason']}"
+        for row in content["evaluations"]
+        if not row["possible"]
+    ]
+    note = ""
+    if impossible:
+        items = "".join(f"<li>{text(one)}</li>" for one in impossible)
+        note = f"<p>Attacks that could not be made:</p><ul>{items}</ul>"
+    return section(
+        "evaluations",
+        "All attacks, all defenses",
+        table(headers, rows, n_text=3, kind="strip"),
+        note,
+    )
+
+
+def _settings(content):
+    settings = content["settings"]
+    facts = {
+        "model": f"<code>{text(settings['estimator'])}</code>",
+        **{
+            f"filter {own(name)}": f"<code>{text(shown)}</code>"
+            for name, shown in settings["filters"].items()
+        },
+        **{
+            f"attack {own(name)}": f"<code>{text(shown)}</code>"
+            for name, shown in settings["attacks"].items()
+        },
+        "folds": number(settings["n_folds"], "count"),
+        "rows that attacks were run on": number(settings["n_attacked_rows"], "count"),
+        "seed": number(settings["random_state"], "count"),
+        "skpoison": text(content["skpoison"]),
+    }
+    left = [f"{one['what']}: {one['reason']}" for one in content["left_out"]]
+    parts = [definitions(facts)]
+    for title, sentences in (("Left out", left), ("Warnings", content["warnings"])):
+        if sentences:
+            parts += [f"<h3>{title}</h3>", paragraphs(sentences)]
+    return section("settings", "Settings", *parts)

@@ -1,0 +1,406 @@
+"""What attacks do to the model behind each defense, held out."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+
+from skpoison import __version__
+from skpoison.evaluation import evaluate_attack, held_out_loss
+from skpoison.filters import SphereFilter
+
+from ._plan import both, name_of, seeded
+
+FIGURES = (
+    "n_poison",
+    "error_poisoned",
+    "loss_poisoned",
+    "error_filtered_poisoned",
+    "loss_filtered_poisoned",
+    "poison_rejected",
+    "clean_rejected",
+)
+CLEAN_FIGURES = ("error_filtered_clean", "loss_filtered_clean")
+SHOWN_ERRORS = 300
+UNDEFENDED = "no defense"
+# What somebody sends whom no filter stops, to have some limit for the attacks.
+TIMES_AS_FAR = 3.0
+ANYWHERE = "rows up to three times as far out as any"
+
+
+class PartPlan(NamedTuple):
+    """What one part needs to know, and nothing that would make it be done again.
+
+    Parameters
+    ----------
+    attacks : dict of str to attack
+        The attacks.
+    estimator : classifier
+        The model.
+    reference : float
+        Share of poison.
+    seed : int
+        Of everything that is drawn.
+    stricter : tuple of float
+        Smaller percentiles of the same defense: what passes them passes it too, and
+        can do it more harm than what is made against it.
+    """
+
+    attacks: dict
+    estimator: object
+    reference: float
+    seed: int
+    stricter: tuple = ()
+
+
+def measure(inputs, plan, progress):
+    """Run every attack against every defense, fold by fold.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        Clean rows.
+    plan : Plan
+        What to do.
+    progress : Progress
+        Is told of each fold of each defense.
+
+    Returns
+    -------
+    found : dict
+        ``clean``: the model without attack and defense; ``defenses``: what each costs
+        without an attack; ``evaluations``: what each attack does behind each.
+    warned : list of str
+        Texts of warnings.
+    """
+    y = inputs.y
+    needed = PartPlan(plan.attacks, plan.estimator, plan.reference, plan.seed)
+    part, plain = plan.memory.cache(defense_part), plan.memory.cache(clean_part)
+    jobs = [delayed(plain)(__version__, plan.estimator, inputs.X, y, plan.folds)]
+    for name, defense in _defenses(plan).items():
+        known = needed._replace(stricter=_stricter(name, plan))
+        for rows, split in map(_compact, plan.folds):
+            data = inputs.X[rows], y[rows], *split
+            jobs.append(delayed(part)(__version__, name, defense, known, *data))
+    progress.begin("Attacking", len(jobs))
+    parallel = Parallel(n_jobs=plan.n_jobs, return_as="generator")
+    clean, *parts = progress.over(parallel(jobs))
+    found = {
+        "clean": clean["figures"],
+        "defenses": _costs(plan, parts),
+        "evaluations": _evaluations(plan, parts),
+    }
+    return found, [text for one in (clean, *parts) for text in one["warnings"]]
+
+
+def _defenses(plan):
+    """Return all defenses, and none: a sphere around all rows rejects no row."""
+    return {UNDEFENDED: SphereFilter(100), **plan.defenses}
+
+
+def _stricter(name, plan):
+    """Return the percentiles of sphere and slab below that of a defense."""
+    known = {name_of(p): p for p in plan.percentiles}
+    return tuple(p for p in plan.percentiles if p < known.get(name, 0))
+
+
+def _compact(fold):
+    """Return the rows of a fold, and where among them those to train and test on are.
+
+    With all rows drawn that is a copy of the rows; with some, far fewer are sent.
+    """
+    train, test = fold
+    rows = np.union1d(train, test)
+    return rows, (np.searchsorted(rows, train), np.searchsorted(rows, test))
+
+
+def clean_part(version, estimator, X, y, folds):
+    """Train on the clean rows of every fold; the part that is kept.
+
+    Parameters
+    ----------
+    version : str
+        The package's.
+    estimator : classifier
+        The model.
+    X : {ndarray, csr_array} of shape (n_rows, n_features)
+        Rows.
+    y : ndarray of shape (n_rows,)
+        Their labels.
+    folds : list of (ndarray, ndarray)
+        Rows to train on and rows to test on.
+
+    Returns
+    -------
+    part : dict
+        Means over the folds, and the texts of warnings.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = [_clean_fold(estimator, X, y, *fold) for fold in folds]
+    figures = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+    # Of a mean over folds: they share training rows, so it is about right at best.
+    losses = [one["test_loss"] for one in found]
+    figures["test_loss_se"] = standard_error(losses)
+    return {"figures": figures, "warnings": _texts(caught)}
+
+
+def standard_error(values):
+    """Return the standard error of a mean; None for a single value."""
+    if len(values) < 2:
+        return None
+    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def _clean_fold(estimator, X, y, train, test):
+    fitted = clone(estimator).fit(X[train], y[train])
+    return {
+        "train_loss": held_out_loss(fitted, X[train], y[train]),
+        "train_error": float(np.mean(fitted.predict(X[train]) != y[train])),
+        "test_loss": held_out_loss(fitted, X[test], y[test]),
+        "test_error": float(np.mean(fitted.predict(X[test]) != y[test])),
+    }
+
+
+def defense_part(version, name, defense, plan, X, y, train, test):
+    """Run all attacks against one defense in one fold; the part that is kept.
+
+    Parameters
+    ----------
+    version : str
+        The package's.
+    name : str
+        What the defense is called.
+    defense : filter
+        The defense.
+    plan : PartPlan
+        Attacks, model and share of poison.
+    X : {ndarray, csr_array} of shape (n_rows, n_features)
+        Rows.
+    y : ndarray of shape (n_rows,)
+        Their labels.
+    train, test : ndarray of int
+        Rows to train on and rows to test on.
+
+    Returns
+    -------
+    part : dict
+        Figures for each attack, or why it cannot be made; the texts of warnings.
+    """
+    data = X[train], y[train], X[test], y[test]
+    part = {"defense": name, "attacks": {}, "failed": None}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            told = whom_it_can_tell(plan.attacks, defense, *data[:2])
+        except ValueError as error:
+            return part | {"failed": _reason(error), "warnings": _texts(caught)}
+        part["attacks"] = _all_attacks(told, name, defense, plan, data)
+    return part | {"warnings": _texts(caught)}
+
+
+def _all_attacks(told, name, defense, plan, data):
+    """Return what each attack does, by its name and by what it was made against."""
+    if name == UNDEFENDED:
+        attacks = _aimed(plan.attacks, far_out(defense, data), plan)
+        return _run(attacks, defense, False, plan, data, ANYWHERE)
+    aim = round(100 / (1 + plan.reference), 1)
+    knowing = {k: a for k, a in plan.attacks.items() if told[k]}
+    others = {k: a for k, a in plan.attacks.items() if not told[k]}
+    found = _run(knowing, defense, True, plan, data, name)
+    aimed = _aimed(others, both(aim), plan)
+    found |= _run(aimed, defense, False, plan, data, name_of(aim))
+    moving = {k: a for k, a in knowing.items() if _looks_at_sets(a)}
+    for percentile in plan.stricter:
+        aimed = _aimed(moving, both(percentile), plan)
+        found |= _run(aimed, defense, False, plan, data, name_of(percentile))
+    return found
+
+
+def _reason(error):
+    return " ".join(str(error).split())[:SHOWN_ERRORS]
+
+
+def _texts(caught):
+    return sorted({str(warning.message) for warning in caught})
+
+
+def whom_it_can_tell(attacks, defense, X, y):
+    """Say which attacks can be made against a defense, knowing it.
+
+    Parameters
+    ----------
+    attacks : dict of str to attack
+        The attacks.
+    defense : filter
+        The defense.
+    X : {ndarray, csr_array} of shape (n_rows, n_features)
+        Clean rows.
+    y : ndarray of shape (n_rows,)
+        Their labels.
+
+    Returns
+    -------
+    told : dict of str to bool
+        Whether each attack can be told.
+    """
+    fitted = clone(defense).fit(X, y)
+    judges = hasattr(fitted, "decision_function")
+    bounded = hasattr(fitted, "feasible_set") and fitted.feasible_set().is_bounded
+    return {
+        name: _listens(attack) and bool(bounded if _looks_at_sets(attack) else judges)
+        for name, attack in attacks.items()
+    }
+
+
+def _listens(attack):
+    """Tell whether an attack makes use of knowing the defense."""
+    params = attack.get_params(deep=False)
+    return "filter" in params and params.get("strategy") != "random"
+
+
+def _looks_at_sets(attack):
+    """Tell whether an attack looks for its rows in the defense's feasible set."""
+    return getattr(attack, "_needs_feasible_set", True)
+
+
+def far_out(sphere, data):
+    """Return a sphere that lets rows through which are far beyond all others.
+
+    Parameters
+    ----------
+    sphere : SphereFilter
+        A sphere around all rows of each class.
+    data : tuple
+        Rows to train on and their labels come first.
+
+    Returns
+    -------
+    wide : FrozenEstimator
+        A fitted sphere, many times as wide.
+    """
+    fitted = clone(sphere).fit(*data[:2])
+    wide = SphereFilter(centroids=fitted.centroids_, radii=TIMES_AS_FAR * fitted.radii_)
+    return FrozenEstimator(wide.fit(*data[:2]))
+
+
+def _aimed(attacks, filter_, plan):
+    """Aim attacks at a filter; those with a filter of their own keep it."""
+    aimed = {}
+    for name, attack in attacks.items():
+        if attack.get_params(deep=False).get("filter", attack) is None:
+            attack = clone(attack).set_params(filter=seeded(filter_, plan.seed))
+        aimed[name] = attack
+    return aimed
+
+
+def _run(attacks, defense, adaptive, plan, data, against):
+    """Run attacks together, or one by one where one of them cannot be made."""
+    if not attacks:
+        return {}
+    try:
+        return _evaluate(attacks, defense, adaptive, plan, data, against)
+    except ValueError as error:
+        if len(attacks) == 1:
+            reason = _reason(error)
+            return {(name, against): {"impossible": reason} for name in attacks}
+    found = {}
+    for name, attack in attacks.items():
+        found |= _run({name: attack}, defense, adaptive, plan, data, against)
+    return found
+
+
+def _evaluate(attacks, defense, adaptive, plan, data, against):
+    results = evaluate_attack(
+        attacks,
+        defense,
+        plan.estimator,
+        *data,
+        epsilons=[plan.reference],
+        adaptive=adaptive,
+    )
+    return {
+        (str(name), against): {
+            key: float(results[key][i]) for key in (*FIGURES, *CLEAN_FIGURES)
+        }
+        for i, name in enumerate(results.attack)
+    }
+
+
+def _costs(plan, parts):
+    """Return what each defense costs where nobody attacks, as means over the folds."""
+    costs = []
+    for name in plan.defenses:
+        folds = _possible(parts, name)
+        if not folds:
+            continue
+        any_attack = [next(iter(fold.values())) for fold in folds]
+        costs.append(
+            {
+                "defense": name,
+                "clean_error": _mean(any_attack, "error_filtered_clean"),
+                "clean_loss": _mean(any_attack, "loss_filtered_clean"),
+            }
+        )
+    return costs
+
+
+def _possible(parts, name):
+    """Return the folds of a defense, with the attacks that could be made in it."""
+    folds = [
+        {k: a for k, a in part["attacks"].items() if "impossible" not in a}
+        for part in parts
+        if part["defense"] == name
+    ]
+    return folds if all(folds) else []
+
+
+def _mean(figures, key):
+    """Return the mean of what was measured; None if nothing was."""
+    values = [one[key] for one in figures if np.isfinite(one[key])]
+    return float(np.mean(values)) if values else None
+
+
+def _evaluations(plan, parts):
+    """Return means over the folds for each attack and defense."""
+    rows = []
+    for name in _defenses(plan):
+        folds = [part for part in parts if part["defense"] == name]
+        failed = [part["failed"] for part in folds if part["failed"]]
+        if failed:
+            plan.left_out.append({"what": f"defense {name}", "reason": failed[0]})
+            continue
+        stricter = {name_of(p) for p in _stricter(name, plan)}
+        for attack, against in folds[0]["attacks"]:
+            figures = [part["attacks"].get((attack, against)) for part in folds]
+            adaptive = against in {name, ANYWHERE, *stricter}
+            rows.append(
+                {
+                    "defense": name,
+                    "attack": attack,
+                    "made_against": against,
+                    "adaptive": adaptive,
+                    "epsilon": plan.reference,
+                    **_means(figures),
+                }
+            )
+    return rows
+
+
+def _means(folds):
+    """Return means over the folds, or why there are none."""
+    nothing = dict.fromkeys((*FIGURES, "loss_filtered_poisoned_se"))
+    for fold in folds:
+        if fold is None or "impossible" in fold:
+            reason = "not in every fold" if fold is None else fold["impossible"]
+            return {"possible": False, "reason": reason, **nothing}
+    losses = [fold["loss_filtered_poisoned"] for fold in folds]
+    return {
+        "possible": True,
+        "reason": None,
+        **{key: _mean(folds, key) for key in FIGURES},
+        "loss_filtered_poisoned_se": standard_error(losses),
+    }

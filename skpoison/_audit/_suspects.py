@@ -1,0 +1,287 @@
+"""Which rows stand out, for which filter, and why."""
+
+import warnings
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy import sparse
+from scipy.stats import rankdata
+from sklearn.base import clone
+
+from skpoison import __version__
+
+from ._plan import both
+from ._text import loss_text, name_text
+
+# Features named for each row, and text of a row's label in an index.
+EXPLAINED = 3
+
+MEASURES = {
+    "SphereFilter": "distance to the mean of class {label}",
+    "SlabFilter": "distance, along the line between the class means, to the mean of "
+    "class {label}",
+    "MahalanobisFilter": "distance to the mean of class {label} in units of its spread",
+    "SubspaceFilter": "distance to the main directions of class {label}",
+    "NeighborsFilter": "distance to its nearest rows of class {label}",
+    "NeighborsFilter labels": "share of other labels than {label} among its nearest "
+    "rows",
+    "LossFilter": "loss under label {label} of a model trained on rows that it fits",
+    "SpectralFilter": "squared distance, along the direction of most spread, to the "
+    "mean of class {label}",
+    "SeverFilter": "largest excess of its gradient's squared projection over a limit "
+    "among gradients of class {label}",
+    "EPICFilter": "how soon its gradient stands alone among those of class {label}",
+}
+UNKNOWN = "how far it is out among rows of class {label}"
+
+
+def judge_part(version, filter_, X, y):
+    """Fit a filter to all rows; the part that is kept when interrupted.
+
+    Parameters
+    ----------
+    version : str
+        The package's.
+    filter_ : filter
+        The filter.
+    X : {ndarray, csr_array} of shape (n_rows, n_features)
+        Rows.
+    y : ndarray of shape (n_rows,)
+        Their labels.
+
+    Returns
+    -------
+    part : dict
+        ``members``: for each filter that it is made of, a dict with ``name``, ``kind``,
+        ``distances``, ``thresholds`` and ``beyond``; ``failed``; the texts of warnings.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            members = _members(clone(filter_).fit(X, y), y)
+        except ValueError as error:
+            return {
+                "members": [],
+                "failed": " ".join(str(error).split()),
+                "warnings": [],
+            }
+    texts = sorted({str(warning.message) for warning in caught})
+    return {"members": members, "failed": None, "warnings": texts}
+
+
+def _members(fitted, y, name=None):
+    if hasattr(fitted, "filters_"):
+        named = zip(fitted.named_filters_, fitted.filters_, strict=True)
+        return [one for key, f in named for one in _members(f, y, key)]
+    distances = -np.asarray(fitted.scores_, dtype=np.float64)
+    offset = np.asarray(getattr(fitted, "offset_", np.nan), dtype=np.float64)
+    codes = np.searchsorted(fitted.classes_, y)
+    thresholds = -(offset[codes] if offset.ndim else np.full(len(codes), offset))
+    return [
+        {
+            "name": name,
+            "kind": _kind(fitted),
+            "percentile": _percentile(fitted),
+            "distances": distances,
+            # Adding zero turns -0.0 into 0.0.
+            "thresholds": thresholds + 0.0,
+            "beyond": distances > thresholds
+            if np.all(np.isfinite(thresholds))
+            else ~fitted.inlier_mask_,
+        }
+    ]
+
+
+def _kind(fitted):
+    kind = type(fitted).__name__
+    return f"{kind} labels" if getattr(fitted, "criterion", "") == "labels" else kind
+
+
+def _percentile(fitted):
+    percentile = getattr(fitted, "_percentile", None)
+    return None if percentile is None else float(percentile)
+
+
+def suspects(inputs, plan, progress):
+    """Rank rows by how far they stand out, for each filter and all together.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        Rows.
+    plan : Plan
+        What to do.
+    progress : Progress
+        Is told of each filter.
+
+    Returns
+    -------
+    suspicious : dict
+        The ``suspicious`` part of the report.
+    order : ndarray of shape (n_rows,)
+        All rows, the most suspicious first.
+    warned : list of str
+        Texts of warnings.
+    """
+    filters = {None: both(round(100 / (1 + plan.reference), 1)), **plan.filters}
+    part, y = plan.memory.cache(judge_part), inputs.y
+    progress.begin("Judging rows", len(filters))
+    jobs = (delayed(part)(__version__, f, inputs.X, y) for f in filters.values())
+    parallel = Parallel(n_jobs=plan.n_jobs, return_as="generator")
+    parts = list(progress.over(parallel(jobs)))
+    judges = []
+    for name, found in zip(filters, parts, strict=True):
+        judges += [_judge(name, one, inputs) for one in found["members"]]
+        if found["failed"]:
+            plan.left_out.append({"what": f"filter {name}", "reason": found["failed"]})
+    scores = combined([judge["ranks"] for judge in judges])
+    order = np.lexsort((np.arange(len(scores)), -scores))
+    listed = _listed(inputs, judges, scores, order[: plan.top])
+    return listed, order, [text for found in parts for text in found["warnings"]]
+
+
+def _judge(name, member, inputs):
+    """Complete a member: what it is called, and the ranks it gives the rows."""
+    names = [part for part in (name, member["name"]) if part]
+    extents = relative(member["distances"], inputs.codes)
+    return member | {
+        "name": " ".join(names),
+        "ranks": rankdata(-extents, method="average"),
+    }
+
+
+def relative(distances, codes):
+    """Divide distances by the mean distance of their class, so that classes compare.
+
+    Parameters
+    ----------
+    distances : ndarray of shape (n_rows,)
+        Distances; excesses may be negative.
+    codes : ndarray of shape (n_rows,)
+        Positions of the rows' labels.
+
+    Returns
+    -------
+    extents : ndarray of shape (n_rows,)
+        Distances in units of their class's mean magnitude.
+    """
+    sums = np.bincount(codes, weights=np.abs(distances))
+    means = sums / np.maximum(np.bincount(codes), 1)
+    return distances / np.where(means > 0, means, 1.0)[codes]
+
+
+def combined(ranks):
+    """Combine ranks of several filters into one score.
+
+    The score is the mean of ``-log(rank / n)``: a row at random has 1 on average, and
+    one that leads every list has ``log(n)``.
+
+    Parameters
+    ----------
+    ranks : list of ndarray of shape (n_rows,)
+        Ranks from 1, the most suspicious, to n; ties share the mean of their ranks.
+
+    Returns
+    -------
+    scores : ndarray of shape (n_rows,)
+        Higher is more suspicious.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> combined([np.array([1, 2]), np.array([1, 2])]).round(2)
+    array([0.69, 0.  ])
+    """
+    n_rows = len(ranks[0])
+    # Adding zero turns -0.0 into 0.0.
+    return -np.mean([np.log(r / n_rows) for r in ranks], axis=0) + 0.0
+
+
+def _listed(inputs, judges, scores, rows):
+    means = _class_means(inputs) if len(rows) else None
+    return {
+        "n_rows": len(scores),
+        "n_listed": len(rows),
+        "filters": [
+            {
+                "filter": judge["name"],
+                "percentile": judge["percentile"],
+                "measures": _what(judge, "its own"),
+                "n_beyond": int(judge["beyond"].sum()),
+            }
+            for judge in judges
+        ],
+        "rows": [
+            _row(inputs, judges, scores, int(i), rank, means)
+            for rank, i in enumerate(rows, start=1)
+        ],
+    }
+
+
+def _row(inputs, judges, scores, i, rank, means):
+    label = inputs.labels[inputs.codes[i]]
+    return {
+        "rank": rank,
+        "position": i,
+        "row": i + 1,
+        "index": None if inputs.index is None else name_text(inputs.index[i]),
+        "label": name_text(label),
+        "score": float(scores[i]),
+        "n_beyond": sum(bool(judge["beyond"][i]) for judge in judges),
+        "reasons": sorted(
+            (_reason(judge, i, label) for judge in judges), key=lambda r: r["rank"]
+        ),
+        "features": _features(inputs, i, means),
+    }
+
+
+def _reason(judge, i, label):
+    distance, threshold = float(judge["distances"][i]), float(judge["thresholds"][i])
+    known = np.isfinite(threshold)
+    limit = f" (threshold {loss_text(threshold)})" if known else ""
+    return {
+        "filter": judge["name"],
+        "rank": float(judge["ranks"][i]),
+        "distance": distance,
+        "threshold": threshold if known else None,
+        "beyond": bool(judge["beyond"][i]),
+        "text": f"{_what(judge, name_text(label, 40))}: {loss_text(distance)}{limit}",
+    }
+
+
+def _what(judge, label):
+    measure = MEASURES.get(
+        judge["kind"], "how far it is out among rows of class {label}"
+    )
+    return measure.replace("{label}", label)
+
+
+def _class_means(inputs):
+    n_classes = len(inputs.classes)
+    shape = (n_classes, len(inputs.codes))
+    counts = np.bincount(inputs.codes)
+    weights = 1.0 / counts[inputs.codes]
+    rows = np.arange(len(inputs.codes))
+    averages = sparse.csr_array((weights, (inputs.codes, rows)), shape=shape)
+    means = averages @ inputs.X
+    return means.toarray() if sparse.issparse(means) else np.asarray(means)
+
+
+def _features(inputs, i, means):
+    """Name the features in which a row differs most from the mean of its class."""
+    row = inputs.X[[i]]
+    row = (row.toarray() if sparse.issparse(row) else row)[0].astype(np.float64)
+    center = means[inputs.codes[i]]
+    squares = (row - center) ** 2
+    total = squares.sum()
+    largest = np.argsort(-squares, kind="stable")[:EXPLAINED]
+    return [
+        {
+            "feature": name_text(inputs.names[j]),
+            "value": float(row[j]),
+            "class_mean": float(center[j]),
+            "share": float(squares[j] / total),
+        }
+        for j in largest
+        if squares[j] > 0
+    ]
