@@ -8,8 +8,17 @@ import pytest
 from oracles import labelled_rows, training_loss
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import normalize
 
-from skpoison import CertifiedBound, NormConstrainedSVC, SlabFilter, SphereFilter
+from skpoison import (
+    CertifiedBound,
+    NormConstrainedSVC,
+    SlabFilter,
+    SphereFilter,
+    bound_curve,
+)
 from skpoison.bounds._cuts import solve_cuts
 from skpoison.bounds._solver import solve
 from skpoison.feasible import Domain
@@ -24,9 +33,10 @@ def counts(seed, n_rows=60):
     return rng.poisson(rates).astype(float), y
 
 
-def fitted(X, y, domain, *, tol=1e-2, **learner):
+def fitted(X, y, domain, *, epsilon=0.2, tol=1e-2, **learner):
     both = SphereFilter(percentile=80) & SlabFilter(percentile=80)
-    bound = CertifiedBound(both, 0.2, domain=domain, tol=tol, random_state=0, **learner)
+    options = {"epsilon": epsilon, "tol": tol, "random_state": 0, **learner}
+    bound = CertifiedBound(both, domain=domain, **options)
     with warnings.catch_warnings():
         # Where counts are few, the oracle's own gap keeps the bounds apart.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -107,3 +117,126 @@ def test_domains_that_make_no_sense_are_refused():
     assert same.upper_bound_ == plain.upper_bound_
     boxed = CertifiedBound(domain=Domain(lower=0, upper=3), rho=1.0, tol=1e-2)
     assert (boxed.fit(X, y).attack_.X <= 3).all()
+
+
+def texts(seed=0, n_rows=300, n_words=800):
+    """Word counts with many rare words, as texts have."""
+    rng = np.random.default_rng(seed)
+    y = rng.choice([-1, 1], n_rows)
+    popularity = 1.0 / (3.0 + np.arange(n_words))
+    tilt = np.exp(0.5 * rng.normal(size=n_words))
+    shares = {-1: popularity, 1: popularity * tilt}
+    counts = [rng.multinomial(40, shares[label] / shares[label].sum()) for label in y]
+    return sparse.csr_matrix(np.array(counts, dtype=float)), y
+
+
+@pytest.fixture(scope="module")
+def text_bounds():
+    X, y = texts()
+    domains = ("nonnegative", "count")
+    return X, y, {d: fitted(X, y, d, epsilon=0.05, tol=2e-2, rho=3.0) for d in domains}
+
+
+def independent_filter(X, y, percentile):
+    """Sphere and slab of each class, written out."""
+    X = X.toarray()
+    means = {label: X[y == label].mean(axis=0) for label in (-1, 1)}
+    axis = means[1] - means[-1]
+    axis /= np.linalg.norm(axis)
+
+    def limits(label):
+        away = X[y == label] - means[label]
+        sphere = np.percentile(np.linalg.norm(away, axis=1), percentile)
+        return sphere, np.percentile(np.abs(away @ axis), percentile)
+
+    def passes(row, label):
+        sphere, slab = limits(label)
+        away = row - means[label]
+        inside = np.linalg.norm(away) <= sphere + 1e-9
+        return inside and abs(away @ axis) <= slab + 1e-9
+
+    return passes
+
+
+@pytest.mark.parametrize("domain", ["nonnegative", "count"])
+def test_the_bounds_on_texts_meet(text_bounds, domain):
+    bound = text_bounds[2][domain]
+    assert 0.0 <= bound.dual_gap_ <= 2e-2 * bound.upper_bound_
+    assert bound.lower_bound_ - bound.attack_.rounding_slack <= bound.attack_loss_
+    assert bound.attack_loss_ <= bound.upper_bound_
+
+
+def test_word_counts_hold_an_attacker_back(text_bounds):
+    bounds = text_bounds[2]
+    assert bounds["count"].upper_bound_ < 0.95 * bounds["nonnegative"].upper_bound_
+
+
+def test_each_poison_text_is_whole_and_passes_an_independent_filter(text_bounds):
+    X, y, bounds = text_bounds
+    attack = bounds["count"].attack_
+    passes = independent_filter(X, y, percentile=80)
+    rows = attack.X.toarray()
+    np.testing.assert_array_equal(rows, np.round(rows))
+    assert (rows >= 0).all()
+    assert all(passes(*pair) for pair in zip(rows, attack.y, strict=True))
+    assert attack.n_copies.sum() == 15
+
+
+@pytest.mark.parametrize("domain", ["count", "tfidf"])
+def test_a_curve_of_restricted_bounds_grows(domain):
+    X, y = texts(1, 120, 200)
+    if domain == "tfidf":
+        X = normalize(X)
+    bound = CertifiedBound(domain=domain, rho=2.0, tol=2e-2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        curve = bound_curve(bound, X, y, [0.05, 0.1, 0.2])
+    assert (np.diff(curve.upper_bound) > -1e-3).all()
+    assert (curve.lower_bound <= curve.upper_bound).all()
+    for fit in curve.estimators:
+        rows = fit.attack_.X
+        assert (fit.filter_.predict(rows, fit.attack_.y) == 1).all()
+        if domain == "tfidf":
+            norms = np.sqrt(rows.multiply(rows).sum(axis=1))
+            np.testing.assert_allclose(norms, 1.0, atol=1e-9)
+            assert rows.min() >= 0
+
+
+def test_mixed_features_have_a_bound():
+    X, y = counts(5, 80)
+    X = np.hstack([X, np.random.default_rng(5).normal(y[:, None], 1.0, (80, 2))])
+    domain = Domain(["count"] * 4 + ["real"] * 2, lower={5: -3.0})
+    bound = fitted(X, y, domain, tol=5e-2, rho=1.0)
+    assert bound.dual_gap_ <= 0.1 * bound.upper_bound_
+    rows = bound.attack_.X
+    np.testing.assert_array_equal(rows[:, :4], np.round(rows[:, :4]))
+    assert (rows[:, 5] >= -3.0).all()
+    assert (bound.filter_.predict(rows, bound.attack_.y) == 1).all()
+
+
+def test_one_hot_groups_have_a_bound():
+    rng = np.random.default_rng(6)
+    y = np.arange(90) % 2
+    colors = np.eye(3)[np.minimum(rng.integers(0, 3, 90) + y, 2)]
+    X = np.hstack([colors, rng.poisson(1.0 + y[:, None], (90, 2))]).astype(float)
+    domain = Domain(["count"] * 5, groups=[[0, 1, 2]])
+    bound = fitted(X, y, domain, tol=5e-2, rho=1.0)
+    np.testing.assert_array_equal(bound.attack_.X[:, :3].sum(axis=1), 1.0)
+    assert bound.lower_bound_ <= bound.upper_bound_
+
+
+def test_a_pipeline_on_raw_strings():
+    rng = np.random.default_rng(0)
+    words = np.array(["offer", "money", "meeting", "paper", "hello", "today"])
+    shares = {"spam": [4, 4, 1, 1, 2, 2], "ham": [1, 1, 4, 4, 2, 2]}
+    labels = rng.choice(["ham", "spam"], 100)
+    drawn = [rng.choice(words, 8, p=np.array(shares[label]) / 14) for label in labels]
+    mails = [" ".join(mail) for mail in drawn]
+    bound = CertifiedBound(epsilon=0.1, domain="count", rho=1.0, tol=5e-2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        pipeline = make_pipeline(CountVectorizer(), bound).fit(mails, labels)
+    attack = pipeline[-1].attack_
+    sent = pipeline[0].inverse_transform(attack.X)
+    assert all(set(mail) <= set(words) for mail in sent)
+    assert pipeline.score(mails, labels) > 0.8

@@ -20,6 +20,7 @@ from ._attack import Attack, n_poison_rows, whole_copies
 from ._cuts import solve_cuts
 from ._poison import PointPoison, PoisonPoints, PoisonTerm
 from ._relaxed import HullPoison, solve_relaxed
+from ._smooth import State
 from ._solver import Solution, dual_value, upper_value
 
 # The hull is solved to this share of the tolerance where rows must be found as well.
@@ -58,15 +59,18 @@ class OraclePoison(PoisonTerm):
 
 @dataclass
 class RestrictedSolution(Solution):
-    """A solution, and the point of the hulls that its rows stand for.
+    """A solution, and what was found for the hulls.
 
     Parameters
     ----------
     hull : PoisonPoints or None
         The dual's poison in the hulls, where rows were spread around it.
+    relaxed : State or None
+        The last iterate for the hulls, to start from again.
     """
 
     hull: PoisonPoints | None = None
+    relaxed: State | None = None
 
 
 def restricted_poison(epsilon, signs, sets, tol):
@@ -124,7 +128,8 @@ def solve_restricted(problem, *, tol, max_iter, rng, start=None, monitor=None):
         problem._replace(poison=poison),
         tol=tol if is_convex else HULL_SHARE * tol,
         max_iter=max_iter,
-        start=None if start is None else start.state,
+        rng=rng,
+        start=None if start is None else start.relaxed,
         monitor=monitor,
     )
     if is_convex:
@@ -161,6 +166,7 @@ def _with_rows(problem, found, poison, term, tol):
         "lower": float(lower),
         "term": term,
         "history": [*found.history, entry],
+        "relaxed": found.state,
     }
     found = RestrictedSolution(**fields)
     found.converged = found.gap <= problem.target(found.upper, tol)
@@ -239,11 +245,12 @@ def _cut_further(problem, found, max_iter, options):
     more = solve_cuts(problem, start=merged, max_iter=max_iter, **options)
     if more.gap >= found.gap:
         return found
-    return replace(
-        more,
-        n_iter=found.n_iter + more.n_iter,
-        history=[*found.history, *more.history],
-    )
+    fields = vars(more) | {
+        "n_iter": found.n_iter + more.n_iter,
+        "history": [*found.history, *more.history],
+        "relaxed": found.relaxed,
+    }
+    return RestrictedSolution(**fields)
 
 
 def _merged(found):

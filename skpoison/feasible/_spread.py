@@ -75,7 +75,7 @@ class _Rounding:
     """Rounds whole features up or down, within sphere and slab."""
 
     def __init__(self, rows, x, begin, lam, nu):
-        self.rows, self.lam, self.nu = rows, lam, nu
+        self.rows = rows
         whole = rows.columns.whole
         self.base = np.where(whole, np.floor(x + _WHOLE), x)
         share = np.where(whole, x - self.base, 0.0)
@@ -94,6 +94,16 @@ class _Rounding:
         room = rows._room
         along = float(direction @ z)
         self.room = Room(room.square - z @ z, room.lower - along, room.upper - along)
+        self._set_aim(lam, nu)
+
+    def _set_aim(self, lam, nu):
+        """Aim at the sums of the point; only limits that it touches pull rows."""
+        square, offset = self._sums(self.share)
+        room = self.room
+        self.aim = min(square, room.square), np.clip(offset, room.lower, room.upper)
+        end = room.upper if nu > 0 else room.lower
+        slack = np.abs([room.square - square, end - offset])
+        self.lam, self.nu = np.where(slack <= self.typical, (lam, nu), 0.0)
 
     def next(self):
         """Return a row."""
@@ -111,6 +121,8 @@ class _Rounding:
 
     def _nearest(self, margin):
         """Choose which features to round up, near to those of a positive margin."""
+        if not len(margin):
+            return None
         margin = self._shift(margin)
         up, found = margin > 0.0, None
         for _ in range(_MOST_ROUNDS):
@@ -164,15 +176,8 @@ class _Rounding:
         return float(self.square @ up), float(self.offset @ up)
 
     def _excess(self, margin):
-        """How far sums are beyond the limits, or short of those that should bind."""
-        square, offset = self._sums(margin > 0.0)
-        room = self.room
-        beyond = square - room.square
-        beyond = beyond if self.lam > 0 else max(beyond, 0.0)
-        end = np.clip(offset, room.lower, room.upper)
-        if self.nu != 0:
-            end = room.upper if self.nu > 0 else room.lower
-        return np.array([beyond, offset - end])
+        """How far sums are from those of the point, which rows have on average."""
+        return np.array(self._sums(margin > 0.0)) - self.aim
 
     def _toggles(self, near, margin, up):
         """Flips of some features: what they move, gain and cost."""
