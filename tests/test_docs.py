@@ -85,3 +85,14 @@ def test_the_documentation_builds_without_warnings(tmp_path):
         [*build, "-D", "plot_gallery=0", str(DOCS), str(source / "_build")], check=True
     )
     assert "CertifiedBound" in (source / "_build/api/index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "example",
+    sorted((DOCS.parent / "examples").glob("*.py")),
+    ids=lambda path: path.name,
+)
+def test_examples_begin_with_a_title(example):
+    first, second = example.read_text(encoding="utf-8").splitlines()[:2]
+    assert first.startswith('"""')
+    assert second == "=" * (len(first) - 3)
