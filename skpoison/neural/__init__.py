@@ -8,8 +8,12 @@ import importlib
 from importlib.util import find_spec
 
 _HOMES = {
+    "BullseyePolytopeAttack": "_polytopes",
+    "ConvexPolytopeAttack": "_polytopes",
     "EPICCallback": "_callback",
+    "FeatureCollisionAttack": "_feature_collision",
     "FilteredNetClassifier": "_net",
+    "LayerFeatures": "_features",
 }
 _NEEDED = ("torch", "skorch")
 
