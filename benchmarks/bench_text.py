@@ -1,4 +1,4 @@
-"""Restricted features: the oracle over word counts, and synthetic text.
+"""Restricted features: the oracle over word counts, and bounds on text.
 
 Run with ``SKPOISON_DATA=folder OMP_NUM_THREADS=1 python benchmarks/bench_text.py``;
 name sections (``oracle generator``) to run only those. Both sides of a ratio run
@@ -7,6 +7,7 @@ alternately; medians are printed.
 
 import argparse
 import os
+import resource
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import cvxpy as cp
 import numpy as np
 from scipy import sparse
 
-from skpoison import NormConstrainedSVC, SlabFilter, SphereFilter
+from skpoison import CertifiedBound, NormConstrainedSVC, SlabFilter, SphereFilter
 from skpoison.feasible import RestrictedSet
 
 DATA = Path(os.environ.get("SKPOISON_DATA", "../shared/data"))
@@ -26,6 +27,8 @@ def main():
     sections = {
         "oracle": oracle,
         "generator": generator,
+        "spam": spam,
+        "imdb": imdb,
     }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sections", nargs="*", default=list(sections))
@@ -213,6 +216,117 @@ def generator():
             f"{X.nnz / n_rows:5.0f}  {X.sum(axis=0).max() / X.sum():13.3f}  "
             f"{100 * error:9.1f} %"
         )
+
+
+def spam():
+    """The bound on real e-mails, its gap over time, and what its attack does."""
+    X, y = spam_rows()
+    data = np.load(DATA / "spam_assassin_bow.npz")
+    parts = (data["test_data"], data["test_indices"], data["test_indptr"])
+    X_test = sparse.csr_matrix(parts, shape=data["test_shape"])
+    clean = NormConstrainedSVC(rho=6**0.5).fit(X, y)
+    both = sphere_and_slab(X, y)
+    kept = both.inlier_mask_
+    filtered = NormConstrainedSVC(rho=6**0.5).fit(X[kept], y[kept])
+    print_errors("trained on clean mails", clean, X_test, data["y_test"])
+    print(f"the filter keeps {100 * kept.mean():.0f} % of them;")
+    print_errors("trained on these", filtered, X_test, data["y_test"])
+    for domain in ("nonnegative", "count"):
+        bound = timed_bound(X, y, domain, rho=6**0.5)
+        bound.coef_, bound.intercept_ = bound.poisoned_coef_, bound.poisoned_intercept_
+        print_errors("trained on the attack", bound, X_test, data["y_test"])
+        attack = bound.attack_
+        passing = passes_a_filter_written_out(X, y, attack.X, attack.y)
+        print(f"  {passing.sum()} of {len(passing)} rows pass an independent filter")
+
+
+def print_errors(name, model, X, y):
+    wrong = model.predict(X) != y
+    print(
+        f"  {name}: test error {100 * wrong.mean():.2f} %, missed spam "
+        f"{100 * wrong[y == 1].mean():.1f} %, false alarms "
+        f"{100 * wrong[y == -1].mean():.1f} %"
+    )
+
+
+def timed_bound(X, y, domain, rho, tol=1e-2, shown=12):
+    """Fit a bound; print how bounds and gap went with time."""
+    bound = CertifiedBound(
+        sphere_and_slab(X, y), 0.03, rho=rho, domain=domain, tol=tol, random_state=0
+    )
+    watch = Watch()
+    taken, _ = seconds(lambda: bound.set_callbacks(watch).fit(X, y))
+    print(f"{domain}, {X.shape[0]:,} x {X.shape[1]:,}")
+    print("  seconds  processor  steps    upper    lower      gap")
+    least, most = np.inf, 0.0
+    for i, (wall, cpu, entry) in enumerate(watch.entries):
+        least = min(least, entry["upper_bound"])
+        most = max(most, entry["lower_bound"])
+        n_entries = len(watch.entries)
+        if i % -(-n_entries // shown) == 0 or i == n_entries - 1:
+            print(
+                f"  {wall:7.1f}  {cpu:9.1f}  {entry['n_iter']:5d}  {least:.5f}  "
+                f"{most:.5f}  {100 * (1 - most / least):5.1f} %"
+            )
+    cpu = time.process_time() - watch.begin[1]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(
+        f"  upper {bound.upper_bound_:.4f}, lower {bound.lower_bound_:.4f} (rows that "
+        f"can be sent), attack {bound.attack_loss_:.4f} with "
+        f"{bound.attack_.n_copies.sum()} rows; {taken:.1f} s, {cpu:.1f} s of processor "
+        f"time with the attack, peak {peak:.2f} GB"
+    )
+    return bound
+
+
+class Watch:
+    """Callback that notes when the solver reports."""
+
+    def setup(self, estimator, context):
+        """Start the clocks."""
+        self.begin, self.entries = (time.perf_counter(), time.process_time()), []
+
+    def on_fit_task_begin(self, estimator, context):
+        """Do nothing: checks are noted when they end."""
+
+    def on_fit_task_end(self, estimator, context, *, metadata=None):
+        """Note the bounds and the time."""
+        if context.task_name == "check":
+            wall, cpu = time.perf_counter(), time.process_time()
+            self.entries.append((wall - self.begin[0], cpu - self.begin[1], metadata))
+
+    def teardown(self, estimator, context):
+        """Do nothing."""
+
+
+def passes_a_filter_written_out(X, y, rows, labels, percentile=70):
+    """Say which rows lie in sphere and slab at a percentile, without the package."""
+    means = {label: np.asarray(X[y == label].mean(axis=0)).ravel() for label in (-1, 1)}
+    axis = means[1] - means[-1]
+    axis /= np.linalg.norm(axis)
+    passing = np.zeros(len(labels), dtype=bool)
+    for label, mean in means.items():
+        away, along = from_the_mean(X[y == label], mean, axis)
+        radius, width = (
+            np.percentile(away, percentile),
+            np.percentile(along, percentile),
+        )
+        away, along = from_the_mean(rows[labels == label], mean, axis)
+        passing[labels == label] = (away <= radius + 1e-9) & (along <= width + 1e-9)
+    return passing
+
+
+def from_the_mean(X, mean, axis):
+    squares = np.asarray(X.multiply(X).sum(axis=1)).ravel() - 2 * (X @ mean)
+    away = np.sqrt(np.maximum(squares + mean @ mean, 0.0))
+    return away, np.abs(X @ axis - mean @ axis)
+
+
+def imdb():
+    """How bound, gap and time grow with the numbers of texts and words."""
+    for n_rows, n_features in ((2_000, 10_000), (7_000, 30_000), (25_000, 90_000)):
+        X, y = synthetic_reviews(n_rows, n_features)
+        timed_bound(X, y, "count", rho=4.0, shown=6)
 
 
 if __name__ == "__main__":
