@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._attack import mean_loss, worst_at_split
+from ._attack import coordinates, mean_loss, repaired, worst_at_split
 from ._conic import solve_program
 from ._plane import GROUPS
 from ._programs import MASSES, SQUARES, Cell, cell_program
@@ -72,7 +72,7 @@ def cover_splits(plane, n_axes, *, goal, max_programs=10_000, splits=()):
         if upper <= goal(search.lower) or _width(cell) < NARROWEST:
             break
         search.pop()
-        search.try_split(_split_of(point))
+        search.try_point(point)
         for half in halves(cell, point):
             search.push(half, upper)
     return search.result()
@@ -93,6 +93,15 @@ class _Search:
         loss = 0.0 if attack is None else mean_loss(self.plane, attack)
         if loss > self.lower:
             self.lower, self.attack = loss, attack
+
+    def try_point(self, point):
+        """Try the split of a cell's solution, if what it looks like is promising."""
+        masses = np.maximum(point[MASSES], 0.0)
+        split = masses / masses.sum()
+        rows = coordinates(point, self.n_axes) / np.maximum(masses, 1e-9)[:, np.newaxis]
+        attack = repaired(self.plane, split, rows)
+        if attack is not None and mean_loss(self.plane, attack) > self.lower:
+            self.try_split(split)
 
     def push(self, cell, at_most):
         """Bound a cell, by no more than the cell around it is bounded."""
@@ -116,11 +125,6 @@ class _Search:
 
 def _width(cell):
     return float(np.max(cell.upper - cell.lower))
-
-
-def _split_of(point):
-    masses = np.maximum(point[MASSES], 0.0)
-    return masses / masses.sum()
 
 
 def halves(cell, point):

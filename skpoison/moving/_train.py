@@ -18,7 +18,7 @@ from ._plane import look_from
 
 MAX_ROUNDS, MAX_STEPS = 100, 1000
 # Programs after which a cover is taken as it is.
-MAX_PROGRAMS = 3000
+MAX_PROGRAMS = 1000
 # How exact a cover is: these shares of the gap at its parameters and of the target.
 GAP_SHARE, TARGET_SHARE = 0.2, 0.3
 # The learner's problem is solved to this share of the tolerance.

@@ -1,0 +1,304 @@
+"""The attacker's programs on moving centroids, against searches and other programs."""
+
+import warnings
+
+import cvxpy as cp
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from skpoison.moving._attack import (
+    Displacements,
+    mean_loss,
+    moved_difference,
+    passes,
+    repaired,
+    worst_at_split,
+)
+from skpoison.moving._conic import (
+    SolverError,
+    by_clarabel,
+    by_scs,
+    certified_value,
+    solve_program,
+)
+from skpoison.moving._cover import cover_splits, halves, tightened
+from skpoison.moving._discs import DiscPoison, disc_of
+from skpoison.moving._plane import Defense, look_from
+from skpoison.moving._programs import Cell, base_loss, cell_program, split_program
+
+EPSILON = 0.3
+SIGNS = np.array([-1.0, -1.0, 1.0, 1.0])
+
+
+def scene(seed, n_features=8, slab=True, gap=1.0):
+    """Parameters and a defense of random data."""
+    rng = np.random.default_rng(seed)
+    theta = rng.normal(size=n_features + 1)
+    theta *= rng.uniform(0.2, 1.5) / np.linalg.norm(theta)
+    centroids = 3.0 * rng.normal(size=n_features) + gap * rng.normal(
+        size=(2, n_features)
+    )
+    share = rng.uniform(0.3, 0.7)
+    radii = np.repeat(rng.uniform(0.5, 3.0, 2), 2)
+    widths = np.repeat(rng.uniform(0.1, 0.8, 2), 2) * radii if slab else np.inf
+    shares = np.array([share, 1.0 - share])
+    return theta, Defense(centroids, shares, radii, widths + np.zeros(4))
+
+
+def random_split(rng):
+    return rng.dirichlet([0.5] * 4)
+
+
+def loss_of_points(points, split, theta, defense):
+    """Mean margin loss of the counting rows, and the room that all rows have left."""
+    mass = EPSILON * split[:, np.newaxis] * points
+    shares = defense.shares[:, np.newaxis]
+    weights = shares + EPSILON * split.reshape(2, 2).sum(axis=1)[:, np.newaxis]
+    moved = (shares * defense.centroids + mass.reshape(2, 2, -1).sum(axis=1)) / weights
+    away = points - np.repeat(moved, 2, axis=0)
+    difference = moved[1] - moved[0]
+    inside = defense.radii**2 - (away**2).sum(axis=1)
+    room = (defense.widths**2) * (difference @ difference) - (away @ difference) ** 2
+    losses = 1.0 - SIGNS * (points @ theta[:-1] + theta[-1])
+    return (split * losses)[::2].sum(), np.append(inside, room)
+
+
+def search(split, theta, defense, n_starts, rng):
+    """The worst points by a non-convex search from many starts."""
+    shape = (4, len(theta) - 1)
+    best = -np.inf
+    for _ in range(n_starts):
+        away = rng.normal(size=shape) * defense.radii[:, np.newaxis]
+        away -= 5.0 * SIGNS[:, np.newaxis] * theta[:-1]
+        start = np.repeat(defense.centroids, 2, axis=0) + 0.5 * away
+        found = minimize(
+            lambda x: -loss_of_points(x.reshape(shape), split, theta, defense)[0],
+            start.ravel(),
+            constraints={
+                "type": "ineq",
+                "fun": lambda x: loss_of_points(
+                    x.reshape(shape), split, theta, defense
+                )[1],
+            },
+            method="SLSQP",
+            options={"maxiter": 300, "ftol": 1e-10},
+        )
+        value, slack = loss_of_points(found.x.reshape(shape), split, theta, defense)
+        if slack.min() >= -1e-6:
+            best = max(best, value)
+    return best
+
+
+def whole_gram_program(split, theta, defense):
+    """The program as published: the Gram matrix of four points, two centroids, w."""
+    known = np.vstack([defense.centroids, theta[:-1]])
+    G = cp.Variable((7, 7), PSD=True)
+    masses = EPSILON * split.reshape(2, 2)
+    weights = defense.shares + masses.sum(axis=1)
+    moved = np.zeros((2, 7))
+    moved[0, :2], moved[1, 2:4] = masses / weights[:, np.newaxis]
+    moved[[0, 1], [4, 5]] = defense.shares / weights
+    difference = moved[1] - moved[0]
+    limits = [G[4:, 4:] == known @ known.T]
+    for g in range(4):
+        away = np.eye(7)[g] - moved[g // 2]
+        limits.append(away @ G @ away <= defense.radii[g] ** 2)
+        room = defense.widths[g] * cp.sqrt(difference @ G @ difference)
+        limits.append(cp.abs(away @ G @ difference) <= room)
+    losses = [1.0 - SIGNS[g] * (G[g, 6] + theta[-1]) for g in (0, 2)]
+    objective = cp.Maximize(split[0] * losses[0] + split[2] * losses[1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return cp.Problem(objective, limits).solve(solver=cp.CLARABEL)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_value_at_a_split_is_that_of_the_published_program(seed):
+    rng = np.random.default_rng(seed)
+    theta, defense = scene(seed)
+    plane, _ = look_from(theta, defense, EPSILON)
+    split = random_split(rng)
+    value = solve_program(split_program(plane, split)).value + base_loss(plane, split)
+    known = whole_gram_program(split, theta, defense)
+    assert value == pytest.approx(known, abs=1e-5 * max(1.0, abs(known)))
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_value_at_a_split_is_that_of_a_search_with_many_starts(seed):
+    rng = np.random.default_rng(seed)
+    theta, defense = scene(seed)
+    plane, _ = look_from(theta, defense, EPSILON)
+    split = random_split(rng)
+    value = solve_program(split_program(plane, split)).value + base_loss(plane, split)
+    found = search(split, theta, defense, 4, rng)
+    assert found <= value + 1e-5
+    assert found == pytest.approx(value, rel=1e-3)
+
+
+@pytest.mark.parametrize("gap", [0.0, 1e-6, 0.3, 3.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_cell_contains_every_attack_with_such_a_split(seed, gap):
+    rng = np.random.default_rng(seed)
+    theta, defense = scene(seed, gap=gap, slab=seed % 2 == 0)
+    plane, _ = look_from(theta, defense, EPSILON)
+    for _ in range(5):
+        lower, upper = np.sort([random_split(rng), random_split(rng)], axis=0)
+        cell = tightened(lower, upper)
+        value = solve_program(cell_program(plane, cell)).value
+        inner = lower + (upper - lower) * rng.uniform(size=4)
+        split = inner / inner.sum()
+        if np.any(split < cell.lower) or np.any(split > cell.upper):
+            split = np.clip(random_split(rng), lower, upper)
+            split = lower + (upper - lower) * (1 - lower.sum()) / (upper - lower).sum()
+        at_split = solve_program(split_program(plane, split)).value
+        assert at_split + base_loss(plane, split) <= value + 1e-6
+        for _ in range(20):
+            rows = rng.normal(size=(4, 6)) * plane.radii[:, np.newaxis]
+            attack = repaired(plane, split, rows)
+            if attack is not None:
+                signed = mean_loss_with_signs(plane, attack)
+                assert signed <= value + 1e-9
+
+
+def mean_loss_with_signs(plane, attack):
+    """Mean margin loss of the counting rows, written with loops."""
+    total = 0.0
+    for side, counting in ((-1.0, 0), (1.0, 2)):
+        shift = sum(
+            plane.pulls[g] * attack.split[g] * attack.rows[g]
+            for g in (counting, counting + 1)
+        )
+        place = shift + attack.rows[counting]
+        score = plane.along * place[0] + plane.across * place[1]
+        margin = plane.margins[counting // 2] - side * score
+        total += attack.split[counting] * margin
+    return total
+
+
+def test_small_cells_are_nearly_exact():
+    theta, defense = scene(3)
+    plane, _ = look_from(theta, defense, EPSILON)
+    split = np.array([0.4, 0.1, 0.3, 0.2])
+    exact = solve_program(split_program(plane, split)).value + base_loss(plane, split)
+    errors = []
+    for width in (1e-1, 1e-2, 1e-3):
+        cell = tightened(split - 0.05 * width, split + 0.05 * width)
+        errors.append(solve_program(cell_program(plane, cell)).value - exact)
+    assert errors[0] > errors[1] > errors[2] > -1e-7
+    assert errors[2] < 1e-3
+
+
+def test_halves_cover_a_cell():
+    rng = np.random.default_rng(0)
+    theta, defense = scene(0)
+    plane, _ = look_from(theta, defense, EPSILON)
+    cell = tightened(np.zeros(4), np.array([0.7, 0.6, 0.9, 0.3]))
+    point = solve_program(cell_program(plane, cell)).point
+    parts = halves(cell, point)
+    for split in rng.dirichlet(np.ones(4), size=500):
+        if np.all(split <= cell.upper):
+            inside = [np.all((h.lower <= split) & (split <= h.upper)) for h in parts]
+            assert any(inside)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_multipliers_give_a_bound(seed):
+    rng = np.random.default_rng(seed)
+    theta, defense = scene(seed)
+    plane, _ = look_from(theta, defense, EPSILON)
+    for program in (
+        split_program(plane, random_split(rng)),
+        cell_program(plane, Cell(np.zeros(4), np.ones(4))),
+    ):
+        point, dual = by_clarabel(program)
+        value = program.c @ point
+        assert certified_value(program, dual) == pytest.approx(value, abs=1e-5)
+        assert certified_value(program, dual) >= value - 1e-6
+        for noise in (1e-8, 1e-3, 1.0, 1e3):
+            worse = dual + noise * rng.normal(size=len(dual))
+            assert certified_value(program, worse) >= value - 1e-6
+
+
+def test_another_solver_finds_the_same():
+    theta, defense = scene(1)
+    plane, _ = look_from(theta, defense, EPSILON)
+    program = cell_program(plane, Cell(np.zeros(4), np.ones(4)))
+    first, second = (
+        solve_program(program, [one]).value for one in (by_clarabel, by_scs)
+    )
+    assert first == pytest.approx(second, abs=1e-3)
+
+
+def fails(program):
+    raise ValueError("out of luck")
+
+
+def lies(program):
+    return np.full(len(program.c), np.nan), np.zeros(len(program.b))
+
+
+def test_failures_are_retried_and_in_the_end_reported():
+    theta, defense = scene(1)
+    plane, _ = look_from(theta, defense, EPSILON)
+    program = split_program(plane, np.full(4, 0.25))
+    known = solve_program(program).value
+    assert solve_program(program, [fails, lies, by_clarabel]).value == known
+    with pytest.raises(SolverError, match=r"out of luck.*not finite"):
+        solve_program(program, [fails, lies])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_without_a_slab_the_worst_is_one_group_in_closed_form(seed):
+    theta, defense = scene(seed, slab=False)
+    plane, _ = look_from(theta, defense, EPSILON)
+    steep = np.linalg.norm(theta[:-1]) * defense.radii[::2]
+    losses = 1.0 - SIGNS[::2] * (defense.centroids @ theta[:-1] + theta[-1])
+    best = max(0.0, *(losses + steep * (1.0 + EPSILON / defense.shares)))
+    cover = cover_splits(plane, 8, goal=lambda lower: 1.001 * lower + 1e-3)
+    assert cover.lower == pytest.approx(best, rel=1e-6, abs=1e-6)
+    assert best - 1e-9 <= cover.upper <= 1.001 * best + 1.1e-3
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 3, 8])
+@pytest.mark.parametrize("seed", range(3))
+def test_no_split_exceeds_the_cover(seed, n_features):
+    rng = np.random.default_rng(seed)
+    theta, defense = scene(seed, n_features)
+    plane, _ = look_from(theta, defense, EPSILON)
+    cover = cover_splits(plane, n_features, goal=lambda lower: 1.02 * lower + 0.02)
+    assert cover.upper <= 1.02 * cover.lower + 0.02 or n_features < 6
+    for split in rng.dirichlet([0.4] * 4, size=20):
+        attack = worst_at_split(plane, split, n_features)
+        assert mean_loss(plane, attack) <= cover.upper + 1e-9
+        assert attack.rows.shape[1] == min(n_features, 6)
+    few = cover_splits(plane, n_features, goal=lambda lower: lower, max_programs=4)
+    assert few.upper >= cover.lower
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_attack_costs_what_its_disc_says(seed):
+    rng = np.random.default_rng(seed)
+    theta, defense = scene(seed, gap=0.0 if seed == 3 else 1.0)
+    plane, frame = look_from(theta, defense, EPSILON)
+    attack = worst_at_split(plane, random_split(rng), 8)
+    term = DiscPoison(EPSILON).add(*disc_of(attack, plane, frame, defense))
+    losses, points = term.worst_rows(theta)
+    assert losses[0] == pytest.approx(mean_loss_with_signs(plane, attack), rel=1e-6)
+    np.testing.assert_allclose(term.losses_at(theta, np.array(points)), losses)
+
+
+def test_repaired_attacks_pass_and_hopeless_ones_are_none():
+    theta, defense = scene(0)
+    plane, _ = look_from(theta, defense, EPSILON)
+    split = np.full(4, 0.25)
+    far = Displacements(split, 10.0 * np.ones((4, 6)))
+    assert not passes(plane, far)
+    attack = repaired(plane, split, far.rows)
+    assert passes(plane, attack)
+    difference = moved_difference(plane, attack)
+    unit = difference / np.linalg.norm(difference)
+    assert np.all(np.abs(attack.rows @ unit) <= plane.widths)
+    # A slab without a direction passes nothing.
+    nowhere = plane._replace(gap=0.0)
+    assert repaired(nowhere, split, np.zeros((4, 6))) is None
