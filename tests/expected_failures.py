@@ -17,6 +17,7 @@ from skpoison import (
 )
 from skpoison.attacks import GradientAttack, KKTAttack, LabelFlipAttack, MinMaxAttack
 from skpoison.filters import (
+    ActivationClusteringFilter,
     FilterUnion,
     LossFilter,
     MahalanobisFilter,
@@ -31,6 +32,7 @@ INSTANCES = [
     SlabFilter(),
     FilterIntersection([("sphere", SphereFilter()), ("slab", SlabFilter())]),
     FilterUnion([("sphere", SphereFilter()), ("slab", SlabFilter())]),
+    ActivationClusteringFilter(max_fraction=0.5, random_state=0),
     EPICFilter(random_state=0),
     LossFilter(),
     MahalanobisFilter(),
@@ -72,6 +74,7 @@ EXPECTED_FAILURES = {
     SlabFilter: _keeping_all_without_labels(_NO_DIRECTION),
     FilterIntersection: _REPLACING,
     FilterUnion: _keeping_all_without_labels(_NO_DIRECTION),
+    ActivationClusteringFilter: _REPLACING,
     EPICFilter: {"check_outliers_fit_predict": _NO_CLASSIFIER},
     LossFilter: _keeping_all_without_labels(_NO_CLASSIFIER),
     MahalanobisFilter: _REPLACING,

@@ -21,6 +21,7 @@ Scores are minus that number, so that higher is more normal; decisions are the r
 minus it, so that rows with a decision of at least zero are kept.
 """
 
+from skpoison.filters._clusters import ActivationClusteringFilter
 from skpoison.filters._combine import FilterIntersection, FilterUnion
 from skpoison.filters._epic import EPICFilter
 from skpoison.filters._loss import LossFilter
@@ -33,6 +34,7 @@ from skpoison.filters._sphere import SphereFilter
 from skpoison.filters._subspace import SubspaceFilter
 
 __all__ = [
+    "ActivationClusteringFilter",
     "EPICFilter",
     "FilterIntersection",
     "FilterUnion",

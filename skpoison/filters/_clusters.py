@@ -1,0 +1,205 @@
+"""Rows in the smaller one of two clusters of their class are rejected."""
+
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import TransformerMixin
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA, FastICA
+from sklearn.metrics import silhouette_score
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import validate_data
+
+from skpoison.base import BaseFilter
+
+
+class ActivationClusteringFilter(BaseFilter):
+    """Keep all rows but those of a small cluster within their class.
+
+    The rows of each class are projected on a few directions and split in two by
+    k-means. Where the smaller cluster is suspect, its rows are rejected: poison with a
+    trigger gets its label for another reason than the other rows of the class, so that
+    a network's last hidden layer shows it apart. Features are taken to be such
+    activations; :class:`skpoison.neural.EmbeddingFilter` computes them.
+
+    Parameters
+    ----------
+    n_components : int, default=10
+        Directions that are looked at; fewer where a class has fewer rows or features.
+    reduction : {"pca", "ica"}, default="pca"
+        Whether these are principal directions, or independent components, which the
+        paper found better, and which depend on ``random_state``.
+    criterion : {"size", "silhouette"}, default="size"
+        What makes the smaller cluster suspect: its share of the class, or how far apart
+        the two clusters are.
+    max_fraction : float, default=0.35
+        With ``criterion="size"``, a smaller cluster is suspect if its share of the rows
+        of the class is at most this.
+    min_silhouette : float, default=0.1
+        With ``criterion="silhouette"``, the smaller cluster is suspect if the mean
+        silhouette of the two is at least this.
+    random_state : int, RandomState instance or None, default=None
+        Draws the starts of k-means and of independent components, and the order in
+        which :meth:`fit_transform` goes round the kept rows.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted; ``array([0])`` when fitted without labels.
+    fractions_ : ndarray of shape (n_classes,)
+        The smaller cluster's share of each class; 0 for a class that cannot be split,
+        having one distinct row or fewer than three rows.
+    silhouettes_ : ndarray of shape (n_classes,)
+        The mean silhouette of the two clusters of each class; 0 where there are none.
+    suspected_ : ndarray of shape (n_classes,), dtype=bool
+        Whether the smaller cluster is rejected.
+    offset_ : ndarray of shape (n_classes,)
+        What decisions are scores minus: 0 where the smaller cluster is suspect, and
+        minus infinity where it is not.
+    scores_ : ndarray of shape (n_samples,)
+        Scores of the training rows: the distance to the center of the smaller cluster,
+        less that to the larger's, in the reduced space; float64.
+    inlier_mask_ : ndarray of shape (n_samples,)
+        True for the training rows that are kept; at least one in each class.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit, when X has names that are all strings.
+
+    See Also
+    --------
+    SpectralFilter : Looks along the top direction of each class.
+    NeighborsFilter : With ``criterion="labels"``, looks at the labels around each row.
+
+    Notes
+    -----
+    In a class whose smaller cluster is not suspect, all rows are kept, new ones too:
+    their decisions are infinite. Data must be dense.
+
+    k-means always finds two clusters, and one of them is smaller. With
+    ``criterion="size"``, classes without any poison lose rows too whenever they fall
+    into unequal parts.
+
+    References
+    ----------
+    .. [1] B. Chen, W. Carvalho, N. Baracaldo, H. Ludwig, B. Edwards, T. Lee, I. Molloy
+       and B. Srivastava, "Detecting Backdoor Attacks on Deep Neural Networks by
+       Activation Clustering", SafeAI at AAAI 2019 (arXiv 2018), algorithm 1 and
+       section 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpoison.filters import ActivationClusteringFilter
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(100, 20))
+    >>> X[:8] += 5
+    >>> clusters = ActivationClusteringFilter(random_state=0).fit(X)
+    >>> np.flatnonzero(~clusters.inlier_mask_)
+    array([0, 1, 2, 3, 4, 5, 6, 7])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseFilter._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "reduction": [StrOptions({"pca", "ica"})],
+        "criterion": [StrOptions({"size", "silhouette"})],
+        "max_fraction": [Interval(Real, 0, 0.5, closed="both")],
+        "min_silhouette": [Interval(Real, -1, 1, closed="both")],
+    }
+
+    def __init__(
+        self,
+        n_components=10,
+        *,
+        reduction="pca",
+        criterion="size",
+        max_fraction=0.35,
+        min_silhouette=0.1,
+        random_state=None,
+    ):
+        super().__init__(random_state=random_state)
+        self.n_components = n_components
+        self.reduction = reduction
+        self.criterion = criterion
+        self.max_fraction = max_fraction
+        self.min_silhouette = min_silhouette
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        return tags
+
+    def _validate_rows(self, X, *, reset):
+        return validate_data(self, X, reset=reset, dtype=[np.float64, np.float32])
+
+    def _fit(self, X, codes):
+        rng = check_random_state(self.random_state)
+        self._pairs = [
+            self._split(X[codes == code], rng) for code in range(len(self.classes_))
+        ]
+        self.fractions_ = np.array([pair.fraction for pair in self._pairs])
+        self.silhouettes_ = np.array([pair.silhouette for pair in self._pairs])
+        if self.criterion == "size":
+            suspected = self.fractions_ <= self.max_fraction
+        else:
+            suspected = self.silhouettes_ >= self.min_silhouette
+        self.suspected_ = suspected & (self.fractions_ > 0)
+        self.offset_ = np.where(self.suspected_, 0.0, -np.inf)
+        scores = self._score(X, codes)
+        return scores, scores - self.offset_[codes]
+
+    def _split(self, rows, rng):
+        """Split the rows of a class in two."""
+        if len(rows) < 3 or np.all(rows == rows[0]):
+            return _Pair(None, None, None, 0.0, 0.0)
+        reducer = self._reducer(rows, rng)
+        reduced = reducer.fit_transform(rows)
+        means = KMeans(2, n_init=10, random_state=rng).fit(reduced)
+        counts = np.bincount(means.labels_, minlength=2)
+        small = int(counts.argmin())
+        return _Pair(
+            reducer,
+            means.cluster_centers_[small],
+            means.cluster_centers_[1 - small],
+            counts[small] / len(rows),
+            silhouette_score(reduced, means.labels_),
+        )
+
+    def _reducer(self, rows, rng):
+        # Centered rows leave one direction less than there are rows.
+        most = min(self.n_components, rows.shape[1], len(rows) - 1)
+        if self.reduction == "pca":
+            return PCA(most, svd_solver="full")
+        return FastICA(most, whiten="unit-variance", random_state=rng)
+
+    def _score(self, X, codes):
+        scores = np.zeros(X.shape[0])
+        for code, pair in enumerate(self._pairs):
+            rows = np.flatnonzero(codes == code)
+            if len(rows) and pair.reducer is not None:
+                scores[rows] = pair.score(X[rows])
+        return scores
+
+    def _decide(self, X, codes):
+        return self._score(X, codes) - self.offset_[codes]
+
+
+class _Pair(NamedTuple):
+    """The two clusters of a class."""
+
+    reducer: TransformerMixin | None
+    small: np.ndarray | None
+    large: np.ndarray | None
+    fraction: float
+    silhouette: float
+
+    def score(self, X):
+        reduced = self.reducer.transform(X)
+        to_small, to_large = (
+            np.linalg.norm((reduced - center).astype(np.float64), axis=1)
+            for center in (self.small, self.large)
+        )
+        return to_small - to_large
