@@ -91,7 +91,7 @@ def table(headers, rows, *, n_text=1, best=None, kind="cards"):
     lines = []
     for i, row in enumerate(rows):
         cells = "".join(
-            f'<td{k} data-label="{h}"><span>{cell}</span></td>'
+            f"<td{k}{_label(h, kind)}><span>{cell}</span></td>"
             for k, h, cell in zip(kinds, headers, row, strict=True)
         )
         lines.append(f"<tr{' class=best' if i == best else ''}>{cells}</tr>")
@@ -99,6 +99,11 @@ def table(headers, rows, *, n_text=1, best=None, kind="cards"):
         f'<div class="wide"><table class="{kind}"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
+
+
+def _label(header, kind):
+    """Name a cell for the card that a row becomes; headers of strips have markup."""
+    return f' data-label="{header}"' if kind == "cards" else ""
 
 
 def pictures(content, *names):
@@ -116,8 +121,12 @@ def pictures(content, *names):
 
 def paragraphs(sentences):
     """Return sentences from the report as a list."""
-    items = "".join(f"<li>{text(sentence)}</li>" for sentence in sentences)
-    return f"<ul>{items}</ul>"
+    return listed(map(text, sentences))
+
+
+def listed(items):
+    """Return markup as a list."""
+    return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
 
 
 SECTIONS = {
@@ -230,7 +239,7 @@ def _bounds(content):
         for curve in bounds["curves"]
     ]
     missing = "".join(
-        f'<p class="soft">{text(_words(one["defense"]))}: {text(one["reason"])}.</p>'
+        f'<p class="soft">{text(_words(one["defense"]))}: {own(one["reason"])}.</p>'
         for one in bounds["defenses"]
         if one["reason"]
     )
@@ -344,7 +353,7 @@ def _suspicious(content):
         f"<p>{number(found['n_rows'], 'count')} rows were judged. The score combines "
         "the ranks that the filters give a row: a row at random has about one, higher "
         "is more suspicious. Suspicious is not guilty: rare and mislabelled rows look "
-        "like this too. Positions count from zero.</p>"
+        "like this too. Positions count from zero; features are as transformed.</p>"
     )
     cards = "".join(map(_card, found["rows"]))
     return section(
@@ -365,8 +374,8 @@ def _card(row):
     if row["index"] is not None:
         name += f", index {own(row['index'])}"
     reasons = "".join(
-        f"<li{' class=beyond' if one['beyond'] else ''}>{own(one['filter'])}: "
-        f"{text(one['text'])}</li>"
+        f"<li><span{' class=beyond' if one['beyond'] else ''}>{own(one['filter'])}"
+        f"</span>: {text(one['text'])}</li>"
         for one in row["reasons"][:4]
     )
     features = "".join(
@@ -402,7 +411,7 @@ def _data(content):
         "rows": number(data["n_rows"], "count"),
         "features": number(data["n_features"], "count"),
         "stored as": text("sparse" if data["is_sparse"] else "dense")
-        + f", {text(data['dtype'])}, {number(data['n_bytes'], 'count')} bytes",
+        + f", {own(data['dtype'])}, {number(data['n_bytes'], 'count')} bytes",
         "columns": "; ".join(
             f"{number(count, 'count')} {text(kind)}"
             for kind, count in data["kinds"].items()
@@ -467,14 +476,13 @@ def _evaluations(content):
         "knows the defense",
     ]
     impossible = [
-        f"{row['attack']} against {row['defense']}: {row['reason']}"
+        f"{own(row['attack'])} against {own(row['defense'])}: {own(row['reason'])}"
         for row in content["evaluations"]
         if not row["possible"]
     ]
     note = ""
     if impossible:
-        items = "".join(f"<li>{text(one)}</li>" for one in impossible)
-        note = f"<p>Attacks that could not be made:</p><ul>{items}</ul>"
+        note = f"<p>Attacks that could not be made:</p>{listed(impossible)}"
     return section(
         "evaluations",
         "All attacks, all defenses",
@@ -500,9 +508,10 @@ def _settings(content):
         "seed": number(settings["random_state"], "count"),
         "skpoison": text(content["skpoison"]),
     }
-    left = [f"{one['what']}: {one['reason']}" for one in content["left_out"]]
+    left = [f"{own(one['what'])}: {own(one['reason'])}" for one in content["left_out"]]
     parts = [definitions(facts)]
-    for title, sentences in (("Left out", left), ("Warnings", content["warnings"])):
-        if sentences:
-            parts += [f"<h3>{title}</h3>", paragraphs(sentences)]
+    if left:
+        parts += ["<h3>Left out</h3>", listed(left)]
+    if content["warnings"]:
+        parts += ["<h3>Warnings</h3>", paragraphs(content["warnings"])]
     return section("settings", "Settings", *parts)

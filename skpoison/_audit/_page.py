@@ -65,6 +65,7 @@ caption { text-align: left; padding-bottom: .3rem; }
 th, td { text-align: right; padding: .35rem .6rem .35rem 0; vertical-align: top;
   border-bottom: 1px solid var(--rule); }
 th { font-weight: 600; vertical-align: bottom; }
+data { white-space: nowrap; }
 th.t, td.t { text-align: left; }
 tr.best { background: var(--tint); font-weight: 600; }
 .status { display: inline-block; border: 1px solid; border-radius: 1rem;
@@ -83,7 +84,7 @@ dt { color: var(--soft); } dd { margin: 0; min-width: 0; }
 .rows > li { border: 1px solid var(--rule); border-radius: .5rem; margin: 0;
   padding: .7rem .9rem; break-inside: avoid; font-size: .88rem; min-width: 0; }
 .rows h3 { margin: 0; font-size: 1rem; } .rows ul { margin: .3rem 0 0; }
-.rows .beyond { font-weight: 600; }
+.rows .beyond { font-weight: 700; color: var(--bad); }
 @media (max-width: 40rem) {
   dl { grid-template-columns: 1fr; } dd { margin-bottom: .4rem; }
   .cards thead { position: absolute; width: 1px; height: 1px; overflow: hidden;

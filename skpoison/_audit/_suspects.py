@@ -206,7 +206,9 @@ def _listed(inputs, judges, scores, rows):
             {
                 "filter": judge["name"],
                 "percentile": judge["percentile"],
-                "measures": _what(judge, "its own"),
+                "measures": _measure(judge)
+                .replace("class {label}", "its own class")
+                .replace("{label}", "its own"),
                 "n_beyond": int(judge["beyond"].sum()),
             }
             for judge in judges
@@ -250,10 +252,11 @@ def _reason(judge, i, label):
 
 
 def _what(judge, label):
-    measure = MEASURES.get(
-        judge["kind"], "how far it is out among rows of class {label}"
-    )
-    return measure.replace("{label}", label)
+    return _measure(judge).replace("{label}", label)
+
+
+def _measure(judge):
+    return MEASURES.get(judge["kind"], UNKNOWN)
 
 
 def _class_means(inputs):

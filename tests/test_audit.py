@@ -1,0 +1,527 @@
+"""``skpoison.audit``: its numbers are those of its parts, its doubts are founded."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.datasets import make_blobs
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.svm import LinearSVC
+
+import skpoison
+from skpoison import (
+    CertifiedBound,
+    FilteredClassifier,
+    NormConstrainedSVC,
+    SlabFilter,
+    SphereFilter,
+    audit,
+)
+from skpoison.attacks import LabelFlipAttack, MinMaxAttack
+from skpoison.evaluation import DefenseSearchCV
+from skpoison.filters import EPICFilter, LossFilter, NeighborsFilter, SeverFilter
+
+SVC = LinearSVC(loss="hinge", max_iter=100_000, random_state=0)
+QUICK = {
+    "percentiles": [70, 90],
+    "epsilons": [0.05],
+    "filters": {},
+    "attacks": {"flips": LabelFlipAttack(strategy="random")},
+    "moving_seconds": 0,
+}
+
+
+def blobs(n_rows=150, n_features=3, seed=0):
+    centers = np.zeros((2, n_features))
+    centers[:, 0] = -1.2, 1.2
+    return make_blobs(n_rows, centers=centers, random_state=seed)
+
+
+def quick(X, y, **changes):
+    return audit(X, y, **(QUICK | changes))
+
+
+def assumption(report, name):
+    return next(one for one in report.assumptions if one["name"].startswith(name))
+
+
+@pytest.fixture(scope="module")
+def full():
+    """A report with all that comes by default, on few rows."""
+    X, y = blobs()
+    return X, y, audit(X, y, percentiles=[70, 90], epsilons=[0.05], estimator=SVC)
+
+
+def test_bounds_are_those_of_the_estimator(full):
+    X, y, report = full
+    curves = {
+        (curve["defense"], curve["percentile"]): {
+            point["epsilon"]: point for point in curve["points"]
+        }
+        for curve in report.bounds["curves"]
+    }
+    assert list(curves["fixed", 90]) == [0.05, 0.1]
+    for percentile in (70, 90):
+        bound = CertifiedBound(
+            SphereFilter(percentile) & SlabFilter(percentile), 0.1, C=1.0
+        ).fit(X, y)
+        point = curves["fixed", percentile][0.1]
+        assert point["upper_bound"] == pytest.approx(bound.upper_bound_, rel=3e-3)
+        assert point["lower_bound"] <= bound.upper_bound_
+        assert point["attack_loss"] <= point["upper_bound"]
+        assert point["converged"]
+
+
+def test_moving_centroids_are_bounded_beside_the_fixed_ones(full):
+    *_, report = full
+    rows = report.percentiles
+    assert report.bounds["defenses"][1]["computed"]
+    for row in rows:
+        assert row["upper_bound_moving"] >= row["upper_bound"] * (1 - 1e-3)
+
+
+def test_no_time_for_moving_centroids_is_said():
+    report = quick(*blobs())
+    (moving,) = [
+        one for one in report.bounds["defenses"] if one["defense"] == "moving_centroids"
+    ]
+    assert not moving["computed"]
+    assert "4 of 4 bounds were not begun within 0 seconds" in moving["reason"]
+    assert {curve["defense"] for curve in report.bounds["curves"]} == {"fixed"}
+    assert all(row["upper_bound_moving"] is None for row in report.percentiles)
+
+
+def test_measured_losses_are_those_of_a_search_over_the_same_folds():
+    X, y = blobs()
+    worst = MinMaxAttack(C=1.0, random_state=0)
+    report = quick(X, y, estimator=SVC, attacks={"min-max": worst})
+    folds = list(StratifiedKFold(3, shuffle=True, random_state=0).split(X, y))
+    filters = [SphereFilter(p) & SlabFilter(p) for p in (70, 90)]
+    robust = FilteredClassifier(filters[0], SVC)
+    search = DefenseSearchCV(
+        worst.set_params(epsilon=0.1), robust, {"filter": filters}, cv=folds
+    ).fit(X, y)
+    own = [
+        row
+        for row in report.evaluations
+        if row["defense"] == row["made_against"] and row["possible"]
+    ]
+    assert [row["defense"] for row in own] == ["sphere & slab 70", "sphere & slab 90"]
+    assert all(row["adaptive"] for row in own)
+    np.testing.assert_allclose(
+        [row["loss_filtered_poisoned"] for row in own],
+        -search.cv_results_["mean_attacked_score"],
+    )
+    np.testing.assert_allclose(
+        [row["clean_loss"] for row in report.percentiles],
+        -search.cv_results_["mean_clean_score"],
+    )
+
+
+def test_a_wider_filter_faces_what_is_made_against_stricter_ones():
+    report = quick(*blobs(), estimator=SVC, attacks={"m": MinMaxAttack(C=1.0)})
+    faced = {
+        row["made_against"]: row
+        for row in report.evaluations
+        if row["defense"] == "sphere & slab 90"
+    }
+    assert set(faced) == {"sphere & slab 70", "sphere & slab 90"}
+    worst = max(row["loss_filtered_poisoned"] for row in faced.values())
+    assert report.percentiles[1]["worst_loss"] == worst
+
+
+def test_the_recommendation_is_the_least_loss_under_attack_not_the_least_bound(full):
+    *_, report = full
+    found, rows = report.recommendation, report.percentiles
+    best = min(rows, key=lambda row: row["worst_loss"])
+    assert found["percentile"] == best["percentile"]
+    assert found["worst_loss"] == best["worst_loss"]
+    bounds = [row["upper_bound"] for row in rows]
+    assert bounds == sorted(bounds)
+    assert found["by_certificate_alone"] == rows[0]["percentile"]
+    for row in rows:
+        judged = [
+            one["loss_filtered_poisoned"]
+            for one in report.evaluations
+            if one["defense"] == f"sphere & slab {row['percentile']:g}"
+            and one["adaptive"]
+        ]
+        assert row["worst_loss"] == max(judged)
+
+
+def test_recommendation_and_bound_can_disagree():
+    # Means of classes say little here: strict filters keep the wrong rows.
+    rng = np.random.default_rng(0)
+    X = np.vstack(
+        [rng.normal([-4, 0], 0.3, (60, 2)), rng.normal([0.5, 0], 0.3, (40, 2))]
+    )
+    X = np.vstack([X, -X])
+    y = np.repeat([0, 1], 100)
+    report = audit(
+        X,
+        y,
+        percentiles=[50, 100],
+        epsilons=[0.01],
+        reference=0.01,
+        filters={},
+        estimator=SVC,
+        moving_seconds=0,
+    )
+    assert report.recommendation["by_certificate_alone"] == 50
+    assert report.recommendation["percentile"] == 100
+
+
+def test_ranking_is_by_worst_error_and_by_cost(full):
+    *_, report = full
+    errors = [row["worst_error"] for row in report.ranking]
+    assert errors == sorted(errors)
+    assert [row["rank"] for row in report.ranking] == list(range(1, len(errors) + 1))
+    by_cost = sorted(report.ranking, key=lambda row: row["rank_by_clean_error"])
+    costs = [row["clean_error"] for row in by_cost]
+    assert costs == sorted(costs)
+    ranked = {row["defense"]: row for row in report.ranking}
+    assert ranked["no defense"]["cost_error"] == 0.0
+    # Without sets of feasible rows, only flips can be made against a defense.
+    assert ranked["mahalanobis"]["n_adaptive"] == 2
+    assert ranked["mahalanobis"]["n_attacks"] == 3
+    assert ranked["sphere & slab 90"]["n_adaptive"] == 3
+
+
+def test_no_defense_faces_rows_from_far_out():
+    X, y = blobs()
+    attack = MinMaxAttack(C=1.0, random_state=0)
+    report = quick(X, y, estimator=SVC, attacks={"m": attack})
+    (row,) = [row for row in report.evaluations if row["defense"] == "no defense"]
+    assert row["clean_rejected"] == row["poison_rejected"] == 0.0
+    assert row["error_poisoned"] == row["error_filtered_poisoned"]
+    assert "three times" in row["made_against"]
+
+
+def test_a_planted_row_is_found_with_its_reasons():
+    X, y = blobs()
+    X[17] = 9.0
+    sphere = SphereFilter(90)
+    report = quick(X, y, filters={"ball": sphere, "nn": NeighborsFilter(90)})
+    first = report.suspicious["rows"][0]
+    assert first["position"] == 17
+    assert first["row"] == 18
+    assert first["n_beyond"] == 4
+    assert list(report.most_suspicious(1)) == [17]
+    reasons = {reason["filter"]: reason for reason in first["reasons"]}
+    assert set(reasons) == {"sphere", "slab", "ball", "nn"}
+    sphere.fit(X, y)
+    code = int(y[17])
+    assert reasons["ball"]["distance"] == pytest.approx(-sphere.scores_[17])
+    assert reasons["ball"]["threshold"] == pytest.approx(sphere.radii_[code])
+    assert f"mean of class {code}" in reasons["ball"]["text"]
+    assert sum(one["share"] for one in first["features"]) == pytest.approx(1.0)
+
+
+def test_scores_are_means_of_minus_log_ranks(full):
+    *_, report = full
+    n_rows = report.suspicious["n_rows"]
+    scores = []
+    for row in report.suspicious["rows"]:
+        ranks = np.array([reason["rank"] for reason in row["reasons"]])
+        assert row["score"] == pytest.approx(-np.log(ranks / n_rows).mean())
+        scores.append(row["score"])
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_copies_contradictions_and_scales_are_noticed():
+    X, y = blobs()
+    X[:12], y[:12] = X[0], 0
+    X[20] = X[21]
+    y[20], y[21] = 0, 1
+    X[:, 2] *= 1e4
+    report = quick(X, y, transformer=None)
+    assert report.data["most_repeated"] == {"position": 0, "label": "0", "n_copies": 12}
+    assert report.data["n_repeated"] == 11
+    assert report.data["n_contradicting"] == 2
+    assert assumption(report, "no row was sent many")["status"] == "watch"
+    assert assumption(report, "equal rows")["status"] == "watch"
+    assert report.data["widest"]["name"] == "x2"
+    assert assumption(report, "no column decides")["status"] == "watch"
+    scaled = quick(X, y)
+    assert scaled.data["transformed"] == "standard"
+    assert assumption(scaled, "no column decides")["status"] == "holds"
+
+
+def test_sound_data_raise_no_doubts(full):
+    *_, report = full
+    for name in (
+        "there are two",
+        "no column",
+        "the class means",
+        "no row was",
+        "equal",
+    ):
+        assert assumption(report, name)["status"] == "holds"
+    assert assumption(report, "the bound speaks")["status"] == "holds"
+    assert assumption(report, "the rows are clean")["status"] == "not tested"
+
+
+def test_more_columns_than_rows_break_the_bond_of_training_and_test_loss():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 200)), np.repeat([0, 1], 30)
+    report = quick(X, y)
+    found = assumption(report, "training and test loss")
+    assert found["status"] == "violated"
+    assert found["numbers"]["gap"] == pytest.approx(
+        report.no_attack["test_loss"] - report.no_attack["train_loss"]
+    )
+    assert assumption(report, "the class means")["status"] == "watch"
+    assert "training and test loss agree" in " ".join(report.summary)
+
+
+def test_a_class_that_poison_outnumbers_is_noticed():
+    X, y = blobs()
+    y = np.where(np.arange(150) < 8, 1, 0)
+    report = quick(X, y)
+    found = assumption(report, "every class outnumbers")
+    assert found["status"] == "violated"
+    assert found["numbers"] == {"n_poison": 15, "smallest_class": 8}
+
+
+def test_another_model_is_measured_while_bounds_speak_of_the_machine():
+    X, y = blobs()
+    report = quick(X, y, estimator=LogisticRegression())
+    assert not report.bounds["speaks_of_estimator"]
+    assert report.bounds["learner"] == {"C": 1.0}
+    assert assumption(report, "the bound speaks")["status"] == "violated"
+    ball = quick(X, y, estimator=NormConstrainedSVC(rho=2.0))
+    assert ball.bounds["learner"] == {"rho": 2.0}
+    assert ball.bounds["speaks_of_estimator"]
+
+
+def test_several_classes_are_one_against_the_rest_for_the_bound():
+    X, y = make_blobs(150, centers=4, random_state=0)
+    y = np.array(["a", "b", "c", "d"])[y]
+    report = audit(X, y, percentiles=[80], epsilons=[0.1], filters={}, positive="c",
+                   moving_seconds=0)  # fmt: skip
+    assert (report.data["positive"], report.data["negative"]) == ("c", "not c")
+    assert set(report.settings["attacks"]) == {"flips", "random flips"}
+    bound = CertifiedBound(SphereFilter(80) & SlabFilter(80), 0.1).fit(X, y == "c")
+    (point,) = report.bounds["curves"][0]["points"]
+    assert point["upper_bound"] == pytest.approx(bound.upper_bound_, rel=3e-3)
+    assert assumption(report, "there are two")["status"] == "violated"
+    assert [one["n_rows"] for one in report.data["classes"]] == [38, 38, 37, 37]
+
+
+def test_frames_keep_their_names_and_index():
+    X, y = blobs()
+    X[5] = 7.0
+    frame = pd.DataFrame(X, columns=["alpha", "beta", "gamma"])
+    frame.index = [f"row {i}" for i in range(150)]
+    labels = pd.Series(np.where(y == 0, "ham", "spam"), index=frame.index)
+    first = quick(frame, labels).suspicious["rows"][0]
+    assert (first["position"], first["index"]) == (5, "row 5")
+    assert first["label"] in ("ham", "spam")
+    assert {one["feature"] for one in first["features"]} == {"alpha", "beta", "gamma"}
+
+
+def test_sparse_and_dense_rows_give_the_same():
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random((120, 20)) < 0.2, rng.integers(1, 4, (120, 20)), 0.0)
+    y = (X[:, 0] + X[:, 1] > 0.5).astype(int)
+    dense, thin = quick(X, y), quick(sparse.csr_array(X), y)
+    assert thin.data["is_sparse"]
+    assert thin.data["kinds"] == dense.data["kinds"]
+    assert thin.data["n_repeated"] == dense.data["n_repeated"]
+    for a, b in zip(dense.percentiles, thin.percentiles, strict=True):
+        assert a["upper_bound"] == pytest.approx(b["upper_bound"], rel=3e-3)
+    rows = dense.suspicious["rows"], thin.suspicious["rows"]
+    assert [a["position"] for a in rows[0][:5]] == [b["position"] for b in rows[1][:5]]
+
+
+def test_texts_need_a_transformer_and_get_their_words():
+    texts = ["cheap pills now", "meeting at noon", "pills cheap", "noon lunch"] * 10
+    texts[3] += " aardvark"
+    y = [1, 0] * 20
+    with pytest.raises(ValueError, match="transformer='tfidf'"):
+        quick(texts, y)
+    report = quick(texts, y, transformer="tfidf", cv=2)
+    assert report.data["transformed"] == "tfidf"
+    names = {
+        one["feature"] for row in report.suspicious["rows"] for one in row["features"]
+    }
+    assert "aardvark" in names
+
+
+def test_the_same_seed_gives_the_same_report():
+    X, y = blobs()
+    attacks = {"flips": LabelFlipAttack(strategy="random")}
+    settings = {"estimator": LinearSVC(loss="hinge"), "attacks": attacks}
+    once, again = (quick(X, y, **settings).to_dict() for _ in range(2))
+    assert once == again
+    other = quick(X, y, **settings, random_state=1).to_dict()
+    assert once["evaluations"] != other["evaluations"]
+
+
+def test_an_interrupted_audit_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    X, y = blobs()
+    module = __import__("skpoison._audit._measure", fromlist=["evaluate_attack"])
+    done, real = [], module.evaluate_attack
+
+    def counted(*args, **kwargs):
+        done.append(1)
+        return real(*args, **kwargs)
+
+    def stop(stage, n_done, n_total):
+        if stage == "Attacking" and n_done == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "evaluate_attack", counted)
+    plain = quick(X, y)
+    total = len(done)
+    done.clear()
+    with pytest.raises(KeyboardInterrupt):
+        quick(X, y, memory=str(tmp_path), callback=stop)
+    before = len(done)
+    assert 0 < before < total
+    resumed = quick(X, y, memory=str(tmp_path))
+    assert len(done) == total
+    assert resumed.to_dict() == plain.to_dict()
+
+
+def test_progress_counts_to_the_end(capsys):
+    told = []
+    quick(*blobs(), callback=lambda *args: told.append(args), verbose=1)
+    last = {stage: (done, total) for stage, done, total in told}
+    assert {"Bounding", "Attacking", "Judging rows"} <= set(last)
+    assert all(
+        done == total for stage, (done, total) in last.items() if "mov" not in stage
+    )
+    assert "Attacking: 10 parts" in capsys.readouterr().err
+
+
+def test_big_data_are_told_what_it_takes(capsys, monkeypatch):
+    X, y = blobs()
+    monkeypatch.setattr("skpoison._audit._cost.BIG", 100)
+    quick(X, y, verbose=1)
+    first = capsys.readouterr().err.split("\n")[0]
+    assert first.startswith(
+        "150 rows of 3 features: this takes about less than a minute"
+    )
+    assert "of memory" in first
+
+
+def test_attacks_run_on_some_rows_where_there_are_many():
+    X, y = blobs(400)
+    y = np.where(np.arange(400) < 20, 1, 0)
+    report = quick(X, y, max_rows=100)
+    n_attacked = report.settings["n_attacked_rows"]
+    assert n_attacked == 95 + 20  # the small class is kept whole
+    assert report.suspicious["n_rows"] == 400
+    (left,) = report.left_out
+    assert left["what"] == "attacks on 285 of 400 rows"
+
+
+def test_filters_of_ones_own_are_measured_and_judge():
+    X, y = blobs()
+    filters = {
+        "epic": EPICFilter(LogisticRegression(), n_rounds=1),
+        "sever": SeverFilter(90),
+        "either": SphereFilter(90) | LossFilter(90),
+    }
+    report = quick(X, y, filters=filters)
+    names = [one["filter"] for one in report.suspicious["filters"]]
+    assert names == [
+        "sphere",
+        "slab",
+        "epic",
+        "sever",
+        "either spherefilter",
+        "either lossfilter",
+    ]
+    assert {"epic", "sever", "either"} <= {row["defense"] for row in report.ranking}
+
+
+def test_what_cannot_be_done_is_said():
+    X = np.vstack([np.full((30, 2), -50.0), np.full((30, 2), 50.0)])
+    X += np.random.default_rng(0).normal(size=X.shape)
+    y = np.repeat([0, 1], 30)
+    attacks = {"flips": LabelFlipAttack(strategy="feasible"), "m": MinMaxAttack()}
+    report = quick(X, y, attacks=attacks)
+    impossible = [row for row in report.evaluations if not row["possible"]]
+    assert {row["attack"] for row in impossible} == {"flips"}
+    assert "flips are impossible" in impossible[0]["reason"]
+    assert all(row["error_poisoned"] is None for row in impossible)
+
+
+def test_warnings_end_in_the_report():
+    X, y = blobs()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        report = quick(X, y, estimator=LinearSVC(loss="hinge", max_iter=1))
+    assert any("converge" in text for text in report.warnings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"epsilons": [2]}, ValueError, "epsilons must be one or more numbers from 0"),
+        ({"epsilons": []}, ValueError, "epsilons"),
+        ({"percentiles": [0]}, ValueError, "percentiles must be .* above 0 to 100"),
+        ({"reference": 0}, ValueError, "reference"),
+        ({"reference": [0.1]}, ValueError, "reference must be one number"),
+        (
+            {"positive": "z"},
+            ValueError,
+            r"positive must be one of the labels \['0', '1'",
+        ),
+        ({"cv": 1}, ValueError, "cv must be a whole number"),
+        ({"cv": 90}, ValueError, "fewer than the 90 folds"),
+        ({"top": -1}, ValueError, "top"),
+        ({"random_state": None}, ValueError, "random_state"),
+        ({"moving_seconds": -1}, ValueError, "moving_seconds"),
+        ({"filters": SphereFilter()}, TypeError, "filters must be a dict"),
+        ({"filters": {"a": 3}}, TypeError, r"filters\['a'\] must be skpoison filters"),
+        ({"attacks": {}}, ValueError, "at least one attack"),
+        ({"attacks": {"a": SphereFilter()}}, TypeError, "attacks"),
+        ({"estimator": 3}, TypeError, "estimator must be a classifier"),
+        ({"transformer": "what"}, ValueError, "transformer"),
+    ],
+)
+def test_bad_parameters_are_errors_before_any_work(changes, error, message):
+    def stop(*_):
+        raise AssertionError("work has begun")
+
+    with pytest.raises(error, match=message):
+        quick(*blobs(), callback=stop, **changes)
+
+
+def test_bad_rows_are_errors():
+    X, y = blobs()
+    for bad in (np.nan, np.inf):
+        broken = X.copy()
+        broken[3, 1] = bad
+        with pytest.raises(ValueError, match="X contains"):
+            quick(broken, y)
+    with pytest.raises(ValueError, match="one class only, 0"):
+        quick(X, np.zeros(150, dtype=int))
+    with pytest.raises(ValueError, match="inconsistent"):
+        quick(X, y[:-1])
+    with pytest.raises(ValueError, match="y contains NaN"):
+        quick(X, np.where(y == 0, np.nan, 1.0))
+    words = pd.DataFrame({"number": X[:, 0], "word": ["a"] * 150})
+    with pytest.raises(ValueError, match="hold no numbers: 'word'"):
+        quick(words, y)
+
+
+def test_what_is_given_stays_as_it_is():
+    X, y = blobs()
+    given, kept = X.copy(), {"flips": LabelFlipAttack(strategy="random")}
+    model = LinearSVC(loss="hinge")
+    quick(X, y, estimator=model, attacks=kept)
+    np.testing.assert_array_equal(X, given)
+    assert not hasattr(model, "coef_")
+    assert kept["flips"].random_state is None
+
+
+def test_audit_is_public():
+    assert skpoison.audit is audit
+    assert "audit" in skpoison.__all__

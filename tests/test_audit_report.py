@@ -1,0 +1,334 @@
+"""Reports of audits: the page, the JSON, the CSV, and what hostile data cannot do."""
+
+import csv
+import io
+import json
+import pickle
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import make_blobs
+
+from skpoison import SphereFilter, audit
+from skpoison._audit._schema import SCHEMA, described_keys
+from skpoison.attacks import LabelFlipAttack, MinMaxAttack
+
+NASTY = "<script>alert(1)</script><img src=x onerror=alert(2)>&\"'"
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    None,
+)
+BROWSER = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+           "--disable-background-networking", "--hide-scrollbars"]  # fmt: skip
+
+
+def blobs(n_rows=90):
+    return make_blobs(n_rows, centers=[[-1, 0, 1], [1, 0, 0]], random_state=0)
+
+
+def quick(X, y, **changes):
+    settings = {
+        "percentiles": [70, 90],
+        "epsilons": [0.05],
+        "filters": {"ball": SphereFilter(90)},
+        "attacks": {"flips": LabelFlipAttack(strategy="random"), "m": MinMaxAttack()},
+        "moving_seconds": 0,
+        "top": 20,
+    }
+    return audit(X, y, **(settings | changes))
+
+
+@pytest.fixture(scope="module")
+def report():
+    X, y = blobs()
+    X[7] = 8.0
+    return quick(X, y, moving_seconds=60)
+
+
+@pytest.fixture(scope="module")
+def hostile():
+    """A report on rows whose every name is an attempt at something."""
+    X, y = blobs()
+    columns = [NASTY, "=cmd|' /C calc'!A0", "name\u202egnp.exe\x1b[31m" + "x" * 100_000]
+    frame = pd.DataFrame(X, columns=columns)
+    frame.index = [f"+HYPERLINK({i})" for i in range(90)]
+    labels = np.where(y == 0, "</bdi></title><svg onload=alert(3)>", "@SUM(1+1)")
+    return quick(frame, labels, filters={NASTY: SphereFilter(90)})
+
+
+class Page(HTMLParser):
+    """Reads a page: its elements, its texts, and the numbers that it marks up."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.elements, self.texts, self.numbers = [], [], []
+        self._open = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.elements.append((tag, attrs))
+        value = attrs.get("value") if tag == "data" else attrs.get("data-value")
+        if value is not None:
+            self.numbers.append(json.loads(value))
+        if tag not in ("meta", "br", "circle", "line", "polyline"):
+            self._open.append((tag, value is not None))
+
+    def handle_endtag(self, tag):
+        if self._open and self._open[-1][0] == tag:
+            self._open.pop()
+
+    def handle_data(self, text):
+        inside = {tag for tag, _ in self._open}
+        marked = any(is_number for _, is_number in self._open)
+        if "style" not in inside and not marked:
+            self.texts.append(text)
+
+
+def leaves(value):
+    """All numbers and texts of a report."""
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            yield from leaves(one)
+    else:
+        yield value
+
+
+def check(value, schema, path="report"):
+    """Hold a value against as much of JSON Schema as the schema uses."""
+    if "const" in schema:
+        assert value == schema["const"], path
+        return
+    if "enum" in schema:
+        assert value in schema["enum"], path
+        return
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    assert kind_of(value) & set(kinds), (path, value, kinds)
+    if isinstance(value, list):
+        for i, one in enumerate(value):
+            check(one, schema["items"], f"{path}[{i}]")
+    if isinstance(value, dict):
+        check_object(value, schema, path)
+
+
+def check_object(value, schema, path):
+    known, others = schema.get("properties", {}), schema.get("additionalProperties")
+    assert set(schema.get("required", ())) <= set(value), path
+    for key, one in value.items():
+        assert key in known or others, f"{path}.{key} is not in the schema"
+        check(one, known.get(key, others), f"{path}.{key}")
+
+
+def kind_of(value):
+    if value is None:
+        return {"null"}
+    if isinstance(value, bool):
+        return {"boolean"}
+    names = {int: {"integer", "number"}, float: {"number"}, str: {"string"}}
+    return names.get(type(value), {"array"} if type(value) is list else {"object"})
+
+
+@pytest.mark.parametrize("which", ["report", "hostile"])
+def test_the_json_follows_its_schema(which, request):
+    check(request.getfixturevalue(which).to_dict(), SCHEMA)
+
+
+def test_the_checker_of_schemas_notices_what_is_wrong(report):
+    for break_ in (
+        lambda c: c.pop("ranking"),
+        lambda c: c["data"].update(n_rows="many"),
+        lambda c: c["data"].update(extra=1),
+        lambda c: c["ranking"][0].update(worst_error=None),
+        lambda c: c["assumptions"][0].update(status="perhaps"),
+    ):
+        content = report.to_dict()
+        break_(content)
+        with pytest.raises(AssertionError):
+            check(content, SCHEMA)
+
+
+def test_every_key_is_described():
+    keys = list(described_keys())
+    assert len(keys) > 100
+    assert all(len(described) > 2 for *_, described in keys)
+
+
+def test_every_number_of_the_page_is_in_the_json(report):
+    content = report.to_dict()
+    known = [one for one in leaves(content) if isinstance(one, (int, float))]
+    known = {float(one) for one in known if not isinstance(one, bool)}
+    page = Page(report._html())
+    assert len(page.numbers) > 150
+    assert {float(one) for one in page.numbers} <= known
+
+
+def test_other_digits_of_the_page_are_in_texts_of_the_json(report):
+    known = "\n".join(one for one in leaves(report.to_dict()) if isinstance(one, str))
+    with_digits = filter(re.compile(r"\d").search, Page(report._html()).texts)
+    strange = [text for text in with_digits if text.strip(" :,") not in known]
+    assert strange == []
+
+
+def test_shown_numbers_are_the_exact_ones_rounded(report):
+    row = report.percentiles[0]
+    html = report._html()
+    error = row["clean_error"]
+    assert f'<data value="{json.dumps(error)}">{100 * error:.1f} %</data>' in html
+    shown = re.search(
+        f'<data value="{re.escape(json.dumps(row["upper_bound"]))}">([^<]*)', html
+    )
+    assert 0 <= float(shown[1]) - row["upper_bound"] < 1e-4  # never below the bound
+
+
+def test_the_page_needs_nothing_else_and_runs_nothing(report):
+    html = report._html()
+    page = Page(html)
+    tags = {tag for tag, _ in page.elements}
+    assert not tags & {"script", "link", "img", "iframe", "object", "embed", "form"}
+    for _, attrs in page.elements:
+        assert not any(name.startswith("on") for name in attrs)
+        assert attrs.get("href", "#").startswith("#")
+        assert "src" not in attrs
+    assert not re.search(r"url\(|@import", html)
+    policies = [a["content"] for t, a in page.elements if "http-equiv" in a]
+    assert policies == ["default-src 'none'; style-src 'unsafe-inline'"]
+    targets = {attrs["href"][1:] for tag, attrs in page.elements if tag == "a"}
+    assert targets <= {attrs.get("id") for _, attrs in page.elements}
+
+
+def test_names_from_the_data_stay_text(hostile):
+    html = hostile._html()
+    page = Page(html)
+    tags = {tag for tag, _ in page.elements}
+    assert not tags & {"script", "img"}
+    assert not any(n.startswith("on") for _, attrs in page.elements for n in attrs)
+    assert "&lt;script&gt;alert(1)" in html
+    assert "&lt;svg onload=alert(3)&gt;" in html
+    # Neither escapes for terminals nor changes of direction, nor endless cells.
+    for text in (html, hostile._csv(), str(hostile), hostile._json()):
+        assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e]", text)
+    assert "x" * 200 not in hostile._json()
+
+
+def test_cells_of_the_csv_are_no_formulas(hostile):
+    rows = list(csv.reader(io.StringIO(hostile._csv())))
+    assert len(rows) == 21
+    assert {row[3][:2] for row in rows[1:]} == {"'+"}
+    for row in rows[1:]:
+        assert not any(re.match(r"[=+@]", cell) for cell in row)
+
+
+def test_the_csv_lists_what_the_report_lists(report):
+    rows = list(csv.DictReader(io.StringIO(report._csv())))
+    assert len(rows) == report.suspicious["n_listed"] == 20
+    for written, row in zip(rows, report.suspicious["rows"], strict=True):
+        assert int(written["position"]) == row["position"]
+        assert float(written["score"]) == row["score"]
+        assert written["index"] == ""
+    assert int(rows[0]["position"]) == 7
+    assert "ball: distance to the mean of class" in rows[0]["reasons"]
+
+
+def test_nothing_is_written_over_unless_told(report, tmp_path):
+    for write in (report.to_html, report.to_json, report.suspicious_to_csv):
+        path = tmp_path / write.__name__
+        write(path)
+        first = path.read_bytes()
+        path.write_text("mine")
+        with pytest.raises(FileExistsError, match="overwrite=True"):
+            write(path)
+        assert path.read_text() == "mine"
+        write(str(path), overwrite=True)
+        assert path.read_bytes() == first
+    assert len(list(tmp_path.iterdir())) == 3
+    assert json.loads((tmp_path / "to_json").read_text()) == report.to_dict()
+    with pytest.raises(ValueError, match="There is no folder"):
+        report.to_html(tmp_path / "none" / "page.html")
+
+
+def test_no_half_file_is_left(report, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skpoison._io._write._move", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        report.to_html(tmp_path / "page.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_notebook_shows_the_page_in_a_frame_of_its_own(report):
+    (frame,) = Page(report._repr_html_()).elements
+    assert frame[0] == "iframe"
+    assert "sandbox" in frame[1]
+    assert frame[1]["srcdoc"] == report._html()
+
+
+def test_reports_can_be_pickled(report):
+    again = pickle.loads(pickle.dumps(report))
+    assert again.to_dict() == report.to_dict()
+    assert list(again.most_suspicious(3)) == list(report.most_suspicious(3))
+    assert "AuditReport of 90 rows" in repr(again)
+
+
+def test_figures_show_what_the_tables_say(report):
+    figures = {figure["name"]: figure for figure in report.figures}
+    curve = report.bounds["curves"][0]
+    line = figures["bounds"]["series"][0]
+    assert line["y"] == [point["upper_bound"] for point in curve["points"]]
+    assert any("moving" in one["name"] for one in figures["bounds"]["series"])
+    attacked = figures["percentiles"]["series"][0]
+    assert attacked["y"] == [row["worst_loss"] for row in report.percentiles]
+    for figure in report.figures:
+        axis = figure["x"] if figure["kind"] == "ranges" else figure["y"]
+        values = [
+            v for s in figure["series"] for v in s["x" if axis is figure["x"] else "y"]
+        ]
+        assert axis["ticks"][0] <= min(values) <= max(values) <= axis["ticks"][-1]
+
+
+def pixels(path):
+    from matplotlib import image
+
+    return image.imread(path)[..., :3]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+@pytest.mark.parametrize(("width", "scheme"), [(390, 1), (390, 0), (1200, 1)])
+def test_a_browser_shows_the_page(report, tmp_path, width, scheme):
+    pytest.importorskip("matplotlib")
+    page, picture = tmp_path / "page.html", tmp_path / "page.png"
+    report.to_html(page)
+    look = [f"--blink-settings=preferredColorScheme={scheme}",
+            f"--window-size={width},1600", f"--screenshot={picture}",
+            f"--user-data-dir={tmp_path / 'profile'}"]  # fmt: skip
+    subprocess.run([*BROWSER, *look, page.as_uri()], check=True, capture_output=True,
+                   timeout=120)  # fmt: skip
+    seen = pixels(picture)
+    assert seen.shape[1] == width
+    background = seen[-1, 1]
+    assert background.mean() > 0.9 if scheme else background.mean() < 0.2
+    ink = np.abs(seen - background).max(axis=2) > 0.3
+    assert 0.01 < ink.mean() < 0.5
+    # A margin on the right stays free: nothing is wider than the screen.
+    assert not ink[:, -8:].any()
+    # The recommended line of a figure has a colour.
+    assert (np.ptp(seen, axis=2) > 0.3).sum() > 100
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_a_browser_runs_nothing_from_the_data(hostile, tmp_path):
+    page = tmp_path / "page.html"
+    hostile.to_html(page)
+    run = [*BROWSER, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
+    seen = subprocess.run([*run, page.as_uri()], check=True, capture_output=True,
+                          timeout=120, text=True).stdout  # fmt: skip
+    assert "&lt;script&gt;alert(1)" in seen
+    assert "<script" not in seen and "<img" not in seen
