@@ -11,9 +11,11 @@ _HOMES = {
     "BullseyePolytopeAttack": "_polytopes",
     "ConvexPolytopeAttack": "_polytopes",
     "EPICCallback": "_callback",
+    "EmbeddingFilter": "_embedding",
     "FeatureCollisionAttack": "_feature_collision",
     "FilteredNetClassifier": "_net",
     "LayerFeatures": "_features",
+    "RelearningClassifier": "_relearning",
 }
 _NEEDED = ("torch", "skorch")
 

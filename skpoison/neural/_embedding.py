@@ -1,0 +1,185 @@
+"""Filters on what a network makes of rows."""
+
+from numbers import Integral
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skpoison.base import BaseFilter
+from skpoison.filters import SpectralFilter
+from skpoison.neural._features import LayerFeatures
+
+__all__ = ["EmbeddingFilter"]
+
+
+class EmbeddingFilter(BaseFilter):
+    """Filter on the features that a layer of a network computes of rows.
+
+    Many defenses look at the embedding of rows in a network rather than at rows:
+    spectral signatures (:class:`~skpoison.filters.SpectralFilter`), activation
+    clustering (:class:`~skpoison.filters.ActivationClusteringFilter`), deep k-NN
+    (:class:`~skpoison.filters.NeighborsFilter` with ``criterion="labels"``). This makes
+    them of any filter. Rows may be images, or whatever the network takes.
+
+    Parameters
+    ----------
+    net : skorch net or torch.nn.Module, default=None
+        The network. A module, and a net that is fitted, are used as they are; a net
+        that is not fitted is cloned and fitted on the rows that the filter is fitted
+        on, poison included. Cloning a filter, as meta-estimators and searches do,
+        forgets that its net was fitted: wrap the net in
+        :class:`~sklearn.frozen.FrozenEstimator` to keep it.
+    layer : str, default=None
+        The layer whose output is the embedding, by its name in
+        ``module.named_modules()``. None takes what goes into the last
+        :class:`torch.nn.Linear`.
+    filter : filter, default=None
+        Judges the embedding. None means ``SpectralFilter()``.
+    batch_size : int, default=512
+        Rows that go through the network at once.
+    random_state : int, RandomState instance or None, default=None
+        Draws the order in which :meth:`fit_transform` goes round the kept rows.
+
+    Attributes
+    ----------
+    net_ : skorch net or torch.nn.Module
+        The network.
+    filter_ : filter
+        The fitted filter.
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted; ``array([0])`` when fitted without labels.
+    scores_ : ndarray of shape (n_samples,)
+        Scores of the training rows, those of ``filter_``.
+    inlier_mask_ : ndarray of shape (n_samples,)
+        True for the training rows that are kept; at least one in each class.
+    n_features_in_ : int
+        ``X.shape[1]``: features of a row, or channels of an image.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit, when X has names that are all strings.
+
+    Raises
+    ------
+    TypeError
+        At fit, if ``net`` is neither a net nor a module.
+
+    See Also
+    --------
+    LayerFeatures : Computes the embedding.
+    EPICCallback : Judges gradients, while a network is trained.
+
+    Notes
+    -----
+    New rows are scored where ``filter`` scores new rows.
+
+    References
+    ----------
+    .. [1] B. Tran, J. Li and A. Madry, "Spectral Signatures in Backdoor Attacks",
+       NeurIPS 2018.
+    .. [2] B. Chen et al., "Detecting Backdoor Attacks on Deep Neural Networks by
+       Activation Clustering", SafeAI at AAAI 2019.
+    .. [3] N. Peri et al., "Deep k-NN Defense against Clean-Label Data Poisoning
+       Attacks", ECCV Workshops 2020.
+
+    Examples
+    --------
+    Deep k-NN: a row is kept if at least half of its neighbors have its label.
+
+    >>> import torch
+    >>> from sklearn.datasets import load_digits
+    >>> from skpoison.filters import NeighborsFilter
+    >>> from skpoison.neural import EmbeddingFilter
+    >>> X, y = load_digits(return_X_y=True)
+    >>> y[:5] = 9 - y[:5]
+    >>> X = (X / 16).astype("float32").reshape(-1, 1, 8, 8)
+    >>> seed = torch.manual_seed(0)
+    >>> net = torch.nn.Sequential(
+    ...     torch.nn.Flatten(), torch.nn.Linear(64, 32), torch.nn.ReLU(),
+    ...     torch.nn.Linear(32, 10),
+    ... )
+    >>> neighbors = NeighborsFilter(
+    ...     criterion="labels", n_neighbors=10, radii=[0.5] * 10
+    ... )
+    >>> deep_knn = EmbeddingFilter(net, filter=neighbors).fit(X, y)
+    >>> deep_knn.inlier_mask_[:5]
+    array([False, False, False, False, False])
+    >>> bool(deep_knn.inlier_mask_.mean() > 0.9)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseFilter._parameter_constraints,
+        "net": [HasMethods(["fit", "predict"]), torch.nn.Module],
+        "layer": [str, None],
+        "filter": [BaseFilter, None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self, net=None, layer=None, filter=None, *, batch_size=512, random_state=None
+    ):
+        super().__init__(random_state=random_state)
+        self.net = net
+        self.layer = layer
+        self.filter = filter
+        self.batch_size = batch_size
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        tags.input_tags.three_d_array = True
+        return tags
+
+    @property
+    def _transductive(self):
+        return self._new_filter()._transductive
+
+    def _new_filter(self):
+        return SpectralFilter() if self.filter is None else clone(self.filter)
+
+    def _validate_rows(self, X, *, reset):
+        return validate_data(
+            self, X, reset=reset, dtype=[np.float64, np.float32], allow_nd=True
+        )
+
+    def _as_container(self, X, ensure_all_finite):
+        valid = validate_data(
+            self,
+            X,
+            reset=False,
+            dtype="numeric",
+            allow_nd=True,
+            ensure_all_finite=ensure_all_finite,
+        )
+        return X if hasattr(X, "iloc") else valid
+
+    def _fit(self, X, codes):
+        labels = self._labels(codes)
+        self.net_ = self._fitted_net(X, labels)
+        self.filter_ = self._new_filter().fit(self._embed(X), labels)
+        kept = self.filter_.inlier_mask_
+        return self.filter_.scores_, np.where(kept, 0.0, -1.0)
+
+    def _fitted_net(self, X, labels):
+        if isinstance(self.net, torch.nn.Module):
+            return self.net
+        try:
+            check_is_fitted(self.net)
+        except NotFittedError:
+            return clone(self.net).fit(X, labels)
+        return self.net
+
+    def _embed(self, X):
+        return LayerFeatures(self.net_, self.layer).embed(X, self.batch_size)
+
+    def _score(self, X, codes):
+        return self.filter_.score_samples(self._embed(X), self._labels(codes))
+
+    def _decide(self, X, codes):
+        return self.filter_.decision_function(self._embed(X), self._labels(codes))
+
+    def _labels(self, codes):
+        return self.classes_[codes] if self._labelled else None
