@@ -26,7 +26,7 @@ from ._solver import Solution, dual_value, upper_value
 # The hull is solved to this share of the tolerance where rows must be found as well.
 HULL_SHARE = 0.3
 # Rows that stand for a dual point: at first, and at most.
-FIRST_ROWS, MOST_ROWS = 128, 2048
+FIRST_ROWS, MOST_ROWS = 128, 4096
 # Rounds of cutting planes, which are only for problems with few features.
 MAX_ROUNDS, FEW_FEATURES = 200, 2000
 # Branching brings the oracle's value this near, relative to it.

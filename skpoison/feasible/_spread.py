@@ -12,9 +12,9 @@ from skpoison.feasible._parts import Features
 from skpoison.feasible._toggles import Room, Toggles, best_subset
 
 _NEAR, _POOL = 512, 96
-_MOST_SHIFTS, _MOST_HALVINGS, _MOST_ROUNDS = 12, 6, 12
+_MOST_SHIFTS, _MOST_ROUNDS = 12, 12
 # Shares below, and sums within this many features of their limit, are left alone.
-_WHOLE, _CLOSE = 1e-9, 3.0
+_WHOLE, _CLOSE, _LARGE = 1e-9, 3.0, 10.0
 # Flips that gain less, in units of a feature's misfit, are not worth the time.
 _GAIN = 0.1
 
@@ -87,10 +87,10 @@ class _Rounding:
         direction = np.zeros_like(x) if direction is None else direction
         self.offset = direction[self.index]
         self.shift = np.zeros(2)
+        self.gradients = np.stack([self.square, self.offset])
         # What a feature moves in square and offset, typically.
-        sizes = np.abs([self.square, self.offset])
-        self.typical = (sizes * self.share).sum(axis=1) / max(self.share.sum(), 1e-300)
-        self.typical += 1e-300
+        sizes = np.abs(self.gradients)
+        self.typical = [_median(size, self.share) for size in sizes]
         room = rows._room
         along = float(direction @ z)
         self.room = Room(room.square - z @ z, room.lower - along, room.upper - along)
@@ -129,7 +129,7 @@ class _Rounding:
             sums = self._sums(up)
             if float(self.room.excess(*sums)) == 0.0:
                 found = up.copy()
-            near = _smallest(np.abs(margin), _POOL)
+            near = self._candidates(np.abs(margin))
             toggles = self._toggles(near, margin, up)
             chosen, gain = best_subset(toggles, self.room, *sums)
             if not chosen or (found is not None and gain <= _GAIN):
@@ -140,37 +140,31 @@ class _Rounding:
         return None if found is None else found.astype(np.float64)
 
     def _shift(self, margin):
-        """Shift margins along sphere and slab until the sums are near their limits."""
-        gradients = np.stack([self.square, self.offset])
-        margin = margin - self.shift @ gradients  # the last row's is nearly right
-        excess = self._excess(margin)
+        """Shift margins along sphere and slab until the sums are near their aims."""
+        margin = margin - self.shift @ self.gradients  # the last row's is nearly right
         for _ in range(_MOST_SHIFTS):
-            if (np.abs(excess) <= _CLOSE * self.typical).all():
+            excess = self._excess(margin)
+            beyond = np.abs(excess) / self.typical
+            worst = int(beyond.argmax())
+            if beyond[worst] <= _CLOSE:
                 break
-            step = self._shift_step(margin, excess, gradients)
-            for _ in range(_MOST_HALVINGS):
-                shifted = margin - step @ gradients
-                there = self._excess(shifted)
-                if self._distance(there) < self._distance(excess):
-                    break
-                step *= 0.3
-            else:
-                break
-            margin, excess = shifted, there
-            self.shift = self.shift + step
+            gradient = self.gradients[worst]
+            # Large features are left as they are, for small ones to make up the rest.
+            large = np.abs(gradient) > max(
+                _LARGE * self.typical[worst], 1.5 * abs(excess[worst])
+            )
+            margin[large] = np.copysign(np.inf, margin[large])
+            step = _flipping(margin, gradient, excess[worst])
+            margin = margin - step * gradient
+            self.shift[worst] += step
         return margin
 
-    def _shift_step(self, margin, excess, gradients):
-        """Newton's step, were the margins as dense everywhere as near zero."""
-        near = _smallest(np.abs(margin), _NEAR)
-        width = 2.0 * np.abs(margin[near]).max() + 1e-300
-        hessian = gradients[:, near] @ gradients[:, near].T / width
-        hessian[np.diag_indices(2)] *= 1.0 + 1e-9
-        hessian[np.diag_indices(2)] += 1e-300
-        return np.linalg.solve(hessian, excess)
-
-    def _distance(self, excess):
-        return float(np.abs(excess / self.typical).sum())
+    def _candidates(self, cost):
+        """Features that cost least to flip, and least for what they move."""
+        movable = np.abs(self.offset) + 1e-300
+        found = [_smallest(cost, _POOL // 2), _smallest(cost / movable, _POOL // 2)]
+        found = np.unique(np.concatenate(found))
+        return found[np.argsort(cost[found], kind="stable")]
 
     def _sums(self, up):
         return float(self.square @ up), float(self.offset @ up)
@@ -187,6 +181,37 @@ class _Rounding:
         gain = (self.lam * square + self.nu * offset) / (self.lam or abs(self.nu) or 1)
         none = np.full(len(near), -1)
         return Toggles(cost, gain - cost, square, offset, near, none, none)
+
+
+def _median(values, weights):
+    """Weighted median of the values that are not zero."""
+    order = np.argsort(values)
+    heights = np.cumsum(weights[order] * (values[order] > 0))
+    if not len(heights) or heights[-1] == 0.0:
+        return 1.0
+    return float(values[order][np.searchsorted(heights, 0.5 * heights[-1])])
+
+
+def _flipping(margin, gradient, excess):
+    """Return the shift along a gradient that flips as many features as it takes."""
+    side = np.sign(excess)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        flips_at = side * margin / gradient
+    flips_at[~(flips_at > 0.0)] = np.inf
+    first = _smallest(flips_at, _NEAR)
+    if not len(first):
+        return 0.0
+    moved = np.cumsum(np.abs(gradient[first]))
+    n_flips = int(np.searchsorted(moved, abs(excess)))
+    if n_flips and (n_flips == len(first) or _is_nearer(moved, n_flips, abs(excess))):
+        n_flips -= 1
+    ends = flips_at[first[n_flips : n_flips + 2]]
+    return side * (ends.mean() if len(ends) == 2 else 1.000001 * ends[0])
+
+
+def _is_nearer(moved, place, wanted):
+    """Whether the sum before a place is nearer to what is wanted than the sum at it."""
+    return wanted - moved[place - 1] < moved[place] - wanted
 
 
 def _smallest(values, size):
