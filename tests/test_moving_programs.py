@@ -17,6 +17,7 @@ from skpoison.moving._attack import (
 )
 from skpoison.moving._conic import (
     SolverError,
+    as_matrix,
     by_clarabel,
     by_scs,
     certified_value,
@@ -24,7 +25,7 @@ from skpoison.moving._conic import (
 )
 from skpoison.moving._cover import cover_splits, halves, tightened
 from skpoison.moving._discs import DiscPoison, disc_of
-from skpoison.moving._plane import Defense, look_from
+from skpoison.moving._plane import Defense, longest_reach, look_from
 from skpoison.moving._programs import Cell, base_loss, cell_program, split_program
 
 EPSILON = 0.3
@@ -161,6 +162,56 @@ def test_a_cell_contains_every_attack_with_such_a_split(seed, gap):
                 assert signed <= value + 1e-9
 
 
+def lifted(plane, cell, attack):
+    """An attack as a point of the programs over cells."""
+    rows = attack.split[:, np.newaxis] * attack.rows
+    products = rows @ rows.T
+    scores = rows[:, :2] @ np.array([plane.along, plane.across])
+    length = np.linalg.norm(moved_difference(plane, attack))
+    counting = np.repeat(attack.split[::2], 2)
+    return np.concatenate(
+        [
+            rows[:, 0],
+            rows[:, 1],
+            [products[i, j] for j in range(4) for i in range(j + 1)],
+            [length / (plane.gap + longest_reach(plane, cell))],
+            attack.split,
+            attack.split**2,
+            attack.split[::2] * attack.split[1::2],
+            -counting * SIGNS * scores,
+        ]
+    )
+
+
+@pytest.mark.parametrize("gap", [0.0, 1e-3, 1.0, 10.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_attacks_are_points_of_the_programs_of_their_cells(seed, gap):
+    rng = np.random.default_rng(seed)
+    theta, defense = scene(seed, gap=gap)
+    plane, _ = look_from(theta, defense, EPSILON)
+    for _ in range(40):
+        split = random_split(rng)
+        rows = 2.0 * rng.normal(size=(4, 6)) * plane.radii[:, np.newaxis]
+        attack = repaired(plane, split, rows)
+        if attack is None:
+            continue
+        around = rng.uniform(0, rng.choice([0.01, 0.3]), size=(2, 4))
+        cell = tightened(
+            np.maximum(split - around[0], 0.0), np.minimum(split + around[1], 1.0)
+        )
+        program, point = cell_program(plane, cell), lifted(plane, cell, attack)
+        loss = mean_loss_with_signs(plane, attack)
+        assert program.c @ point == pytest.approx(loss, abs=1e-12)
+        assert np.all(np.abs(point) <= program.limits + 1e-12)
+        left = program.b - program.A @ point
+        start = 1 + program.n_nonnegative
+        assert abs(left[0]) <= 1e-12
+        assert left[1:start].min() >= -1e-12
+        cones = left[start:-21].reshape(-1, 3)
+        assert np.all(np.linalg.norm(cones[:, 1:], axis=1) <= cones[:, 0] + 1e-9)
+        assert np.linalg.eigvalsh(as_matrix(left[-21:])).min() >= -1e-12
+
+
 def mean_loss_with_signs(plane, attack):
     """Mean margin loss of the counting rows, written with loops."""
     total = 0.0
@@ -215,6 +266,8 @@ def test_any_multipliers_give_a_bound(seed):
         value = program.c @ point
         assert certified_value(program, dual) == pytest.approx(value, abs=1e-5)
         assert certified_value(program, dual) >= value - 1e-6
+        for share in (0.0, 0.5, 2.0):
+            assert certified_value(program, share * dual) >= value - 1e-6
         for noise in (1e-8, 1e-3, 1.0, 1e3):
             worse = dual + noise * rng.normal(size=len(dual))
             assert certified_value(program, worse) >= value - 1e-6
@@ -272,8 +325,9 @@ def test_no_split_exceeds_the_cover(seed, n_features):
         attack = worst_at_split(plane, split, n_features)
         assert mean_loss(plane, attack) <= cover.upper + 1e-9
         assert attack.rows.shape[1] == min(n_features, 6)
-    few = cover_splits(plane, n_features, goal=lambda lower: lower, max_programs=4)
-    assert few.upper >= cover.lower
+    few = cover_splits(plane, n_features, goal=lambda lower: lower, max_programs=3)
+    everything = Cell(np.zeros(4), np.ones(4))
+    assert few.upper == max(solve_program(cell_program(plane, everything)).value, 0.0)
 
 
 @pytest.mark.parametrize("seed", range(4))
