@@ -16,6 +16,7 @@ _HOMES = {
     "FilteredNetClassifier": "_net",
     "LayerFeatures": "_features",
     "RelearningClassifier": "_relearning",
+    "evaluate_targeted": "_evaluate",
 }
 _NEEDED = ("torch", "skorch")
 
