@@ -65,7 +65,7 @@ class ActivationClusteringFilter(BaseFilter):
         True for the training rows that are kept; at least one in each class.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during fit, when X has names that are all strings.
 
     See Also

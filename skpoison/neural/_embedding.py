@@ -58,7 +58,7 @@ class EmbeddingFilter(BaseFilter):
         True for the training rows that are kept; at least one in each class.
     n_features_in_ : int
         ``X.shape[1]``: features of a row, or channels of an image.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during fit, when X has names that are all strings.
 
     Raises
