@@ -9,6 +9,8 @@ from threadpoolctl import threadpool_limits
 
 from skpoison import __version__, bound_curve
 
+from ._moving import fixed_curve, measured_defenses
+
 # The solver's own floor: bounds below it count as zero for the tolerance.
 LOSS_FLOOR = 1e-3
 NARROW = 64
@@ -27,12 +29,15 @@ class Certificate(NamedTuple):
     filtered_loss, unfiltered_loss : float
         Mean hinge loss on all clean rows without an attack, of the learners that were
         trained on the rows that the filter keeps and on all rows.
+    fixed : Bunch or None
+        With moving centroids, the bounds with fixed ones.
     """
 
     numbers: dict
     curve: object
     filtered_loss: float
     unfiltered_loss: float
+    fixed: object = None
 
 
 class Ticker:
@@ -109,22 +114,23 @@ def _certify(sample, settings, advance):
         "command": "certify",
         "data": sample.describe(),
         "settings": asdict(settings),
-        "defense": _defense(clean.filter_, sample),
+        "defense": _defense(clean.filter_, settings.defense),
         "no_attack": {
             "all_rows": _clean_performance(clean, sample),
             "kept_rows": _clean_performance(filtered, sample),
         },
-        "bounds": [_row(bound, sample, settings.tol) for bound in bounds],
+        "bounds": [_row(bound, sample, settings) for bound in bounds],
     }
     cost = _hinge(filtered.decision_function(sample.X), sample.signs)
-    return Certificate(numbers, curve, cost, clean.clean_loss_)
+    fixed = fixed_curve(settings, sample) if settings.is_moving else None
+    return Certificate(numbers, curve, cost, clean.clean_loss_, fixed)
 
 
-def _defense(filter_, sample):
+def _defense(filter_, kind):
     kept = filter_.inlier_mask_
     radii = [member.radii_.tolist() for member in filter_.filters_]
     return {
-        "kind": "fixed",
+        "kind": kind,
         "filters": ["sphere", "slab"],
         "sphere_radii": radii[0],
         "slab_half_widths": radii[1],
@@ -143,7 +149,8 @@ def _unpoisoned(settings, filter_, X, signs):
     """Train without poison, to the end, however few steps the bounds may take."""
     # The filter stays as it is: radii measured again on the kept rows would shrink.
     frozen = FrozenEstimator(filter_)
-    return settings.bound(filter=frozen, epsilon=0.0, max_iter=None).fit(X, signs)
+    bound = settings.bound(filter=frozen, epsilon=0.0, max_iter=None, defense="fixed")
+    return bound.fit(X, signs)
 
 
 def _clean_performance(bound, sample):
@@ -157,15 +164,15 @@ def reached(bound, tol):
     return bool(bound.dual_gap_ <= tol * max(bound.upper_bound_, LOSS_FLOOR))
 
 
-def _row(bound, sample, tol):
+def _row(bound, sample, settings):
     attacked = _performance(bound.poisoned_coef_, bound.poisoned_intercept_, sample)
-    return {
+    row = {
         "epsilon": float(bound.epsilon),
         "n_poison": int(bound.attack_.n_copies.sum()),
         "upper_bound": bound.upper_bound_,
         "lower_bound": bound.lower_bound_,
         "dual_gap": bound.dual_gap_,
-        "converged": reached(bound, tol),
+        "converged": reached(bound, settings.tol),
         "clean_loss": bound.clean_loss_,
         "poison_loss": bound.poison_loss_,
         "attack_loss": bound.attack_loss_,
@@ -173,6 +180,9 @@ def _row(bound, sample, tol):
         "attack_test_error": attacked["test_error"],
         "n_iter": int(bound.n_iter_),
     }
+    if settings.is_moving:
+        row |= measured_defenses(bound, sample, settings, _performance)
+    return row
 
 
 def _performance(coef, intercept, sample):

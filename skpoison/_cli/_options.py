@@ -205,6 +205,18 @@ Percentile = Annotated[
         rich_help_panel=DEFENSE,
     ),
 ]
+DefenseKind = Annotated[
+    str,
+    typer.Option(
+        "--defense",
+        callback=one_of("fixed", "moving-centroids"),
+        metavar="KIND",
+        help="What the attacker cannot move: centers and radii of the filter (fixed), "
+        "or the radii only (moving-centroids), where centers are estimated from clean "
+        "and poison rows together; with it, --tol 0.01 is within reach.",
+        rich_help_panel=DEFENSE,
+    ),
+]
 LearnerC = Annotated[
     float | None,
     typer.Option(

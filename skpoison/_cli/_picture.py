@@ -10,6 +10,7 @@ from scipy import sparse
 from skpoison._io import DataError
 from skpoison._io._write import whole_file
 
+from ._moving import draw_reestimated
 from ._session import plain
 
 SIZES = {"curve": (6.4, 4.0), "plane": (6.0, 5.4)}
@@ -100,14 +101,19 @@ def draw_bounds(path, force, certificate, sample, settings):
     from skpoison.inspection import BoundDisplay
 
     curve, test = certificate.curve, (sample.X_test, sample.signs_test)
+    if settings.is_moving:
+        curve = {"fixed": certificate.fixed, "moving centroids": curve}
     title = f"{_end(sample.source)}: {settings.describe()}"
     with picture(path, force, "curve", title) as ax:
         display = BoundDisplay.from_curve(
             curve, X_test=test[0], y_test=test[1], ax=_scratch()
         )
-        display.filtered_loss = certificate.filtered_loss
+        if not settings.is_moving:
+            display.filtered_loss = certificate.filtered_loss
         display.unfiltered_loss = certificate.unfiltered_loss
         display.plot(ax)
+        if settings.is_moving and sample.X_test is not None:
+            draw_reestimated(display, certificate.numbers["bounds"])
 
 
 def draw_attack(path, force, bound, sample, settings):

@@ -119,7 +119,18 @@ def _conclusions(numbers):
             else "."
         )
     )
-    yield (
+    yield _speaks_of(numbers)
+
+
+def _speaks_of(numbers):
+    if numbers["settings"].get("defense") == "moving-centroids":
+        return (
+            "The guarantee speaks of a filter with these radii, whose centers are "
+            "estimated from clean and poison rows together, and of attackers whose "
+            "rows all pass it. It says nothing about radii that are measured on "
+            "poisoned rows."
+        )
+    return (
         "The guarantee speaks of a fixed filter: its centers and radii come from these "
         "clean rows. It says nothing about a filter that is fitted on poisoned rows. "
         "It carries over from training to test loss as far as the two agree on clean "

@@ -21,6 +21,8 @@ class Settings:
         Most steps of the solver.
     seed : int
         Seed of all draws.
+    defense : str
+        What the attacker cannot move: "fixed" or "moving-centroids".
     """
 
     epsilons: tuple
@@ -30,6 +32,12 @@ class Settings:
     tol: float = 1e-3
     max_iter: int | None = None
     seed: int = 0
+    defense: str = "fixed"
+
+    @property
+    def is_moving(self):
+        """Whether the attacker moves the centroids."""
+        return self.defense == "moving-centroids"
 
     def bound(self, **changes):
         """Return an unfitted CertifiedBound with these settings."""
@@ -42,10 +50,12 @@ class Settings:
             "tol": self.tol,
             "max_iter": self.max_iter,
             "random_state": self.seed,
+            "defense": self.defense.replace("-", "_"),
         }
         return CertifiedBound(**(settings | changes))
 
     def describe(self):
         """Name the learner and the filter in few words."""
         learner = f"C = {self.C:g}" if self.rho is None else f"rho = {self.rho:g}"
-        return f"{learner}, percentile {self.percentile:g}"
+        moved = "" if self.defense == "fixed" else ", moving centroids"
+        return f"{learner}, percentile {self.percentile:g}{moved}"

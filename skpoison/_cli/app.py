@@ -76,6 +76,7 @@ def certify(
         ),
     ] = ["0.01,0.03,0.05,0.1,0.2,0.3"],  # noqa: B006 (typer never changes it)
     percentile: opt.Percentile = 70.0,
+    defense: opt.DefenseKind = "fixed",
     C: opt.LearnerC = None,
     rho: opt.LearnerRho = None,
     tol: opt.Tolerance = 1e-3,
@@ -99,16 +100,20 @@ def certify(
     learner that is trained on all clean rows and the attack.
 
     Nothing is promised if you compute centers and radii from data that may be poisoned
-    already.
+    already. If only the centers are, --defense moving-centroids bounds what can happen
+    as long as all rows that the attacker sends pass the filter.
 
     The picture shows the bounds and what the attacks do over epsilon.
 
     In the JSON, **bounds** has one entry for each epsilon: epsilon, n_poison,
     upper_bound, lower_bound, dual_gap, converged, clean_loss, poison_loss, attack_loss,
-    attack_test_loss, attack_test_error, n_iter. **no_attack** has train_loss, test_loss
-    and test_error of the learner trained on all_rows and on kept_rows;
-    **defense**, **data** and **settings** say what they
-    speak of. What was not measured is null.
+    attack_test_loss, attack_test_error, n_iter; with moving centroids also
+    filtered_test_loss, filtered_test_error, reestimated_test_loss and
+    reestimated_test_error, of learners behind filters that are fitted on poisoned rows
+    (the latter with radii of poisoned rows too: measured, not bounded). **no_attack**
+    has train_loss, test_loss and test_error of the learner trained on all_rows and on
+    kept_rows; **defense**, **data** and **settings** say what they speak of. What was
+    not measured is null.
     """
     C, rho = learner(C, rho)
     with open_session(quiet, debug, json) as session:
@@ -130,7 +135,9 @@ def certify(
                 "test_share": test_share,
                 "seed": seed,
             },
-            settings=Settings(tuple(epsilon), percentile, C, rho, tol, max_iter, seed),
+            settings=Settings(
+                tuple(epsilon), percentile, C, rho, tol, max_iter, seed, defense=defense
+            ),
             outputs={"plot": plot, "json": json, "force": force},
         )
 
