@@ -26,7 +26,13 @@ from skpoison.moving._conic import (
 from skpoison.moving._cover import cover_splits, halves, tightened
 from skpoison.moving._discs import DiscPoison, disc_of
 from skpoison.moving._plane import Defense, longest_reach, look_from
-from skpoison.moving._programs import Cell, base_loss, cell_program, split_program
+from skpoison.moving._programs import (
+    N_OVER_CELL,
+    Cell,
+    base_loss,
+    cell_program,
+    split_program,
+)
 
 EPSILON = 0.3
 SIGNS = np.array([-1.0, -1.0, 1.0, 1.0])
@@ -262,7 +268,7 @@ def test_any_multipliers_give_a_bound(seed):
         split_program(plane, random_split(rng)),
         cell_program(plane, Cell(np.zeros(4), np.ones(4))),
     ):
-        point, dual = by_clarabel(program)
+        point, dual, _ = by_clarabel(program)
         value = program.c @ point
         assert certified_value(program, dual) == pytest.approx(value, abs=1e-5)
         assert certified_value(program, dual) >= value - 1e-6
@@ -288,7 +294,15 @@ def fails(program):
 
 
 def lies(program):
-    return np.full(len(program.c), np.nan), np.zeros(len(program.b))
+    return np.full(len(program.c), np.nan), np.zeros(len(program.b)), None
+
+
+def stops_early(program):
+    return *by_clarabel(program)[:2], "stopped"
+
+
+def stops_at_once(program):
+    return np.zeros(len(program.c)), np.zeros(len(program.b)), "stopped"
 
 
 def test_failures_are_retried_and_in_the_end_reported():
@@ -296,9 +310,31 @@ def test_failures_are_retried_and_in_the_end_reported():
     plane, _ = look_from(theta, defense, EPSILON)
     program = split_program(plane, np.full(4, 0.25))
     known = solve_program(program).value
-    assert solve_program(program, [fails, lies, by_clarabel]).value == known
-    with pytest.raises(SolverError, match=r"out of luck.*not finite"):
-        solve_program(program, [fails, lies])
+    for solver in (by_clarabel, stops_early):
+        assert solve_program(program, [fails, lies, solver]).value == known
+    with pytest.raises(SolverError, match=r"out of luck.*not finite.*stopped"):
+        solve_program(program, [fails, lies, stops_at_once])
+
+
+def test_a_cell_that_no_solver_solves_counts_as_the_one_around_it(monkeypatch):
+    theta, defense = scene(1)
+    plane, _ = look_from(theta, defense, EPSILON)
+    whole = Cell(np.zeros(4), np.ones(4))
+    at_root = solve_program(cell_program(plane, whole)).value
+
+    def only_the_root(program):
+        if len(program.c) == N_OVER_CELL and not np.array_equal(
+            program.b[5:9], [1] * 4
+        ):
+            raise SolverError("out of luck")
+        return solve_program(program)
+
+    monkeypatch.setattr("skpoison.moving._cover.solve_program", only_the_root)
+    cover = cover_splits(plane, 8, goal=lambda lower: lower, max_programs=20)
+    assert cover.upper == at_root
+    monkeypatch.setattr("skpoison.moving._cover.solve_program", fails)
+    with pytest.raises(ValueError, match="out of luck"):
+        cover_splits(plane, 8, goal=lambda lower: lower)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._conic import solve_program
+from ._conic import SolverError, solve_program
 from ._plane import COUNTING, IDLE, SIDES
 from ._programs import FIRST, PRODUCT, SECOND, split_program
 
@@ -46,7 +46,10 @@ def worst_at_split(plane, split, n_axes):
     attack : Displacements or None
         An attack that passes the filter; None if no such one was found.
     """
-    point = solve_program(split_program(plane, split)).point
+    try:
+        point = solve_program(split_program(plane, split)).point
+    except SolverError:  # No attack is no bound: others are left to be tried.
+        return None
     return repaired(plane, split, coordinates(point, n_axes))
 
 

@@ -22,6 +22,8 @@ ROOT = np.sqrt(2.0)
 UPPER = np.array([(i, j) for j in range(ORDER) for i in range(j + 1)])
 N_MATRIX = len(UPPER)
 _OFF = UPPER[:, 0] != UPPER[:, 1]
+# An unfinished solution whose multipliers come so near to it will do.
+NEAR = 1e-4
 # Rounding of a sum of this many products, generously.
 ROUNDING = 256 * np.finfo(float).eps
 
@@ -79,8 +81,8 @@ def solve_program(program, solvers=None):
     program : ConicProgram
         The program.
     solvers : sequence of callable, default=None
-        Each takes a program and returns ``(x, z)``, or None where it fails; the next
-        one is asked then. None means Clarabel, then SCS.
+        Each takes a program and returns the point x, the multipliers z, and what kept
+        it from solving the program, if anything did. None means Clarabel, then SCS.
 
     Returns
     -------
@@ -90,19 +92,33 @@ def solve_program(program, solvers=None):
     Raises
     ------
     SolverError
-        If every solver fails. Never is a failure turned into a value.
+        If every solver fails, and none was stopped so near to the end that the value
+        of its multipliers proves it.
     """
-    failures = []
+    failures, best = [], None
     for solver in solvers or (by_clarabel, by_scs):
         try:
-            point, dual = solver(program)
+            answer, failure = _ask(solver, program)
         except Exception as error:
-            failures.append(f"{solver.__name__}: {error}")
-            continue
-        if np.all(np.isfinite(point)) and np.all(np.isfinite(dual)):
-            return Answer(certified_value(program, dual), point)
-        failures.append(f"{solver.__name__}: not finite")
+            answer, failure = None, error
+        if answer is not None:
+            best = answer if best is None or answer.value < best.value else best
+            if failure is None or _is_near(program, answer):
+                return best
+        failures.append(f"{solver.__name__}: {failure}")
     raise SolverError(f"No solver solved a conic program ({'; '.join(failures)}).")
+
+
+def _ask(solver, program):
+    point, dual, failure = solver(program)
+    if not (np.all(np.isfinite(point)) and np.all(np.isfinite(dual))):
+        return None, failure or "not finite"
+    return Answer(certified_value(program, dual), point), failure
+
+
+def _is_near(program, answer):
+    gap = answer.value - float(program.c @ answer.point)
+    return gap <= NEAR * (1.0 + abs(answer.value))
 
 
 def certified_value(program, dual):
@@ -208,6 +224,8 @@ def by_clarabel(program):
     -------
     x, z : ndarray
         The point and the multipliers.
+    failure : str or None
+        Why they may be of no use.
     """
     import clarabel
 
@@ -225,9 +243,9 @@ def by_clarabel(program):
     found = clarabel.DefaultSolver(
         nothing, -program.c, A, program.b, cones, settings
     ).solve()
-    if str(found.status) not in ("Solved", "AlmostSolved"):
-        raise SolverError(f"status {found.status}")
-    return np.array(found.x), np.array(found.z)
+    solved = str(found.status) in ("Solved", "AlmostSolved")
+    failure = None if solved else f"status {found.status}"
+    return np.array(found.x), np.array(found.z), failure
 
 
 def by_scs(program):
@@ -242,6 +260,8 @@ def by_scs(program):
     -------
     x, z : ndarray
         The point and the multipliers.
+    failure : str or None
+        Why they may be of no use.
     """
     import scs
 
@@ -255,10 +275,9 @@ def by_scs(program):
         "q": [3] * program.n_cones,
         "s": [ORDER],
     }
-    options = {"verbose": False, "eps_abs": 1e-7, "eps_rel": 1e-7, "max_iters": 100_000}
+    options = {"verbose": False, "eps_abs": 1e-7, "eps_rel": 1e-7, "max_iters": 20_000}
     found = scs.SCS({**data, "c": -program.c}, cones, **options).solve()
-    if found["info"]["status"] != "solved":
-        raise SolverError(f"status {found['info']['status']}")
+    status = found["info"]["status"]
     dual = np.empty(len(program.b))
     dual[order] = found["y"]
-    return found["x"], dual
+    return found["x"], dual, None if status == "solved" else f"status {status}"

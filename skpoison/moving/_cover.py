@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ._attack import coordinates, mean_loss, repaired, worst_at_split
-from ._conic import solve_program
+from ._conic import SolverError, solve_program
 from ._plane import GROUPS
-from ._programs import MASSES, SQUARES, Cell, cell_program
+from ._programs import MASSES, N_OVER_CELL, SQUARES, Cell, cell_program
 
 # Cells narrower than this are left as they are: solvers need an inside.
-NARROWEST = 1e-5
+NARROWEST = 1e-3
 
 
 class Cover(NamedTuple):
@@ -107,7 +107,13 @@ class _Search:
         """Bound a cell, by no more than the cell around it is bounded."""
         self.n_programs += 1
         self.n_cells += 1
-        value, point = solve_program(cell_program(self.plane, cell))
+        try:
+            value, point = solve_program(cell_program(self.plane, cell))
+        except SolverError:
+            if at_most == np.inf:
+                raise
+            # What bounds the cell around it bounds the cell.
+            value, point = at_most, _middle(cell)
         value = min(value, at_most)
         heapq.heappush(self.heap, (-value, next(self.order), cell, point))
 
@@ -121,6 +127,13 @@ class _Search:
     def result(self):
         upper = max(self.top()[0], self.lower, 0.0)
         return Cover(upper, self.lower, self.attack, self.n_programs, self.n_cells)
+
+
+def _middle(cell):
+    point = np.zeros(N_OVER_CELL)
+    point[MASSES] = 0.5 * (cell.lower + cell.upper)
+    point[SQUARES] = point[MASSES] ** 2 + 0.25 * (cell.upper - cell.lower) ** 2
+    return point
 
 
 def _width(cell):
