@@ -5,9 +5,11 @@ import io
 import json
 import pickle
 import re
+import runpy
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,8 @@ import pytest
 from sklearn.datasets import make_blobs
 
 from skpoison import SphereFilter, audit
+from skpoison._audit._html import _evaluations
+from skpoison._audit._page import page
 from skpoison._audit._schema import SCHEMA, described_keys
 from skpoison.attacks import LabelFlipAttack, MinMaxAttack
 
@@ -165,9 +169,9 @@ def test_every_number_of_the_page_is_in_the_json(report):
     content = report.to_dict()
     known = [one for one in leaves(content) if isinstance(one, (int, float))]
     known = {float(one) for one in known if not isinstance(one, bool)}
-    page = Page(report._html())
-    assert len(page.numbers) > 150
-    assert {float(one) for one in page.numbers} <= known
+    numbers = Page(report._html()).numbers
+    assert len(numbers) > 150
+    assert {float(one) for one in numbers} <= known
 
 
 def test_other_digits_of_the_page_are_in_texts_of_the_json(report):
@@ -294,41 +298,80 @@ def test_figures_show_what_the_tables_say(report):
         assert axis["ticks"][0] <= min(values) <= max(values) <= axis["ticks"][-1]
 
 
-def pixels(path):
-    from matplotlib import image
-
-    return image.imread(path)[..., :3]
+def screenshot(html, folder, width, height, scheme=1):
+    """What a browser shows of a page, and where it is not the background."""
+    image = pytest.importorskip("matplotlib.image")
+    written, picture = folder / "page.html", folder / "page.png"
+    written.write_text(html, encoding="utf-8")
+    look = [
+        f"--blink-settings=preferredColorScheme={scheme}",
+        f"--window-size={width},{height}",
+        f"--screenshot={picture}",
+        f"--user-data-dir={folder / 'profile'}",
+        written.as_uri(),
+    ]
+    subprocess.run([*BROWSER, *look], check=True, capture_output=True, timeout=120)
+    seen = image.imread(picture)[..., :3]
+    assert seen.shape[1] == width
+    return seen, np.abs(seen - seen[0, 0]).max(axis=2) > 0.3
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 @pytest.mark.parametrize(("width", "scheme"), [(390, 1), (390, 0), (1200, 1)])
 def test_a_browser_shows_the_page(report, tmp_path, width, scheme):
-    pytest.importorskip("matplotlib")
-    page, picture = tmp_path / "page.html", tmp_path / "page.png"
-    report.to_html(page)
-    look = [f"--blink-settings=preferredColorScheme={scheme}",
-            f"--window-size={width},1600", f"--screenshot={picture}",
-            f"--user-data-dir={tmp_path / 'profile'}"]  # fmt: skip
-    subprocess.run([*BROWSER, *look, page.as_uri()], check=True, capture_output=True,
-                   timeout=120)  # fmt: skip
-    seen = pixels(picture)
-    assert seen.shape[1] == width
-    background = seen[-1, 1]
-    assert background.mean() > 0.9 if scheme else background.mean() < 0.2
-    ink = np.abs(seen - background).max(axis=2) > 0.3
-    assert 0.01 < ink.mean() < 0.5
+    seen, ink = screenshot(report._html(), tmp_path, width, 3000, scheme)
+    background = seen[0, 0].mean()
+    assert background > 0.9 if scheme else background < 0.2
+    assert 0.005 < ink.mean() < 0.5
     # A margin on the right stays free: nothing is wider than the screen.
     assert not ink[:, -8:].any()
-    # The recommended line of a figure has a colour.
+    # The lines of a figure have colours.
     assert (np.ptp(seen, axis=2) > 0.3).sum() > 100
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_the_widest_table_does_not_widen_the_page_on_a_phone(report, tmp_path):
+    html = page("table", _evaluations(report))
+    assert not screenshot(html, tmp_path, 390, 600)[1][:, -8:].any()
+    spilt = html.replace("overflow-x: auto", "overflow-x: visible")
+    assert screenshot(spilt, tmp_path, 390, 600)[1][:, -8:].any()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 def test_a_browser_runs_nothing_from_the_data(hostile, tmp_path):
-    page = tmp_path / "page.html"
-    hostile.to_html(page)
+    written = tmp_path / "page.html"
+    hostile.to_html(written)
     run = [*BROWSER, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
-    seen = subprocess.run([*run, page.as_uri()], check=True, capture_output=True,
+    seen = subprocess.run([*run, written.as_uri()], check=True, capture_output=True,
                           timeout=120, text=True).stdout  # fmt: skip
     assert "&lt;script&gt;alert(1)" in seen
     assert "<script" not in seen and "<img" not in seen
+
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_documentation_lists_every_key():
+    text = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(.*?)` \| (.*?) \| (.*?) \|$", text, re.MULTILINE)
+    assert listed == list(described_keys())
+
+
+def test_the_documentation_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(compile(code, "audit.md", "exec"), {})
+    assert (tmp_path / "report.html").exists()
+    assert "Certified with 10 % poison" in capsys.readouterr().out
+
+
+def test_the_example_finds_flipped_rows(tmp_path, capsys, monkeypatch):
+    flips = {"flips": LabelFlipAttack(strategy="random")}
+    monkeypatch.setattr("skpoison._audit._plan.default_attacks", lambda *_: flips)
+    written = tmp_path / "report.html"
+    places = runpy.run_path(ROOT / "examples" / "audit_data.py")["main"](written)
+    assert len(places) == 5
+    assert places.max() <= 25  # of 356
+    assert written.stat().st_size > 10_000
+    assert "places of the flipped rows" in capsys.readouterr().out

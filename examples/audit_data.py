@@ -1,0 +1,37 @@
+"""Audit a data set in which labels were flipped on purpose, and find the flipped rows.
+
+Handwritten digits, 1 against 8, with five labels exchanged. Run it as
+``python examples/audit_data.py report.html``.
+"""
+
+import sys
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+from skpoison import audit
+
+N_FLIPPED = 5
+
+
+def main(path=None):
+    X, y = load_digits(return_X_y=True)
+    rows = np.isin(y, [1, 8])
+    X, y = X[rows] / 16, y[rows]
+    flipped = np.random.default_rng(0).permutation(len(y))[:N_FLIPPED]
+    y[flipped] = 9 - y[flipped]
+
+    report = audit(
+        X, y, percentiles=[70, 90], epsilons=[0.03, 0.1], moving_seconds=0, verbose=1
+    )
+    print(report)
+    order = report.most_suspicious(len(y))
+    places = np.sort(np.flatnonzero(np.isin(order, flipped))) + 1
+    print(f"places of the flipped rows among {len(y)} by suspicion: {places}")
+    if path is not None:
+        report.to_html(path, overwrite=True)
+    return places
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
