@@ -14,6 +14,8 @@ from sklearn.utils.validation import validate_data
 
 from skpoison.base import BaseFilter
 
+ICA_STEPS = 1000
+
 
 class ActivationClusteringFilter(BaseFilter):
     """Keep all rows but those of a small cluster within their class.
@@ -67,6 +69,12 @@ class ActivationClusteringFilter(BaseFilter):
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during fit, when X has names that are all strings.
+
+    Warns
+    -----
+    ConvergenceWarning
+        At fit, if independent components have not converged, as happens for rows that
+        are normally distributed.
 
     See Also
     --------
@@ -173,7 +181,9 @@ class ActivationClusteringFilter(BaseFilter):
         most = min(self.n_components, rows.shape[1], len(rows) - 1)
         if self.reduction == "pca":
             return PCA(most, svd_solver="full")
-        return FastICA(most, whiten="unit-variance", random_state=rng)
+        return FastICA(
+            most, whiten="unit-variance", max_iter=ICA_STEPS, random_state=rng
+        )
 
     def _score(self, X, codes):
         scores = np.zeros(X.shape[0])

@@ -52,6 +52,8 @@ class EmbeddingFilter(BaseFilter):
         The fitted filter.
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted; ``array([0])`` when fitted without labels.
+    offset_ : float or ndarray of shape (n_classes,)
+        What decisions are scores minus, where ``filter_`` says so.
     scores_ : ndarray of shape (n_samples,)
         Scores of the training rows, those of ``filter_``.
     inlier_mask_ : ndarray of shape (n_samples,)
@@ -136,6 +138,11 @@ class EmbeddingFilter(BaseFilter):
     @property
     def _transductive(self):
         return self._new_filter()._transductive
+
+    @property
+    def offset_(self):
+        """What decisions are scores minus, where the filter says so."""
+        return self.filter_.offset_
 
     def _new_filter(self):
         return SpectralFilter() if self.filter is None else clone(self.filter)

@@ -216,7 +216,7 @@ class _Stage:
         """Train without poison; return which test rows are given their labels."""
         with seeded(seed):
             fitted = clone(self.estimator).fit(self.seen, self.y)
-        return self._predict(fitted) == self.labels_test
+            return self._predict(fitted) == self.labels_test
 
     def _predict(self, fitted):
         return np.asarray(fitted.predict(self.seen_test))
@@ -250,11 +250,11 @@ class _Stage:
 
     def _measure(self, defense, data, target, intended, seed):
         X, y, mask = data
-        begin = time.perf_counter()
         with seeded(seed):
+            begin = time.perf_counter()
             fitted, kept = _defended(defense, self.estimator, X, y)
-        seconds = time.perf_counter() - begin
-        predicted = self._predict(fitted)
+            seconds = time.perf_counter() - begin
+            predicted = self._predict(fitted)
         others = np.arange(len(predicted)) != target
         return (
             predicted[target] == intended,

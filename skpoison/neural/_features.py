@@ -258,10 +258,27 @@ def embed(module, X, batch_size):
         Features, in the module's precision.
     """
     device, dtype = home(module)
-    rows = X if torch.is_tensor(X) else torch.from_numpy(np.asarray(X))
+    rows = X if torch.is_tensor(X) else torch.from_numpy(writeable(np.asarray(X)))
     with evaluating([module]), torch.no_grad():
         parts = [
             flat(module(part.to(device, dtype))).cpu()
             for part in rows.split(batch_size)
         ]
     return torch.cat(parts).numpy()
+
+
+def writeable(array):
+    """Return an array that torch may share, a copy if need be.
+
+    Parameters
+    ----------
+    array : ndarray
+        Any.
+
+    Returns
+    -------
+    array : ndarray
+        In order, and writeable.
+    """
+    array = np.ascontiguousarray(array)
+    return array if array.flags.writeable else array.copy()

@@ -13,7 +13,7 @@ from skpoison._labels import check_labels
 from skpoison.attacks._containers import like_rows, like_targets, stack
 from skpoison.bounds._attack import n_poison_rows
 from skpoison.bounds._svc import progress_monitor
-from skpoison.neural._features import evaluating, features_of, home
+from skpoison.neural._features import evaluating, features_of, home, writeable
 from skpoison.neural._room import Room
 
 
@@ -391,10 +391,10 @@ def _as_tensor(data, name):
 
 
 def _float_array(data):
-    array = np.ascontiguousarray(data)
+    array = np.asarray(data)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"numbers are needed; got an array of dtype {array.dtype}.")
-    return array if array.flags.writeable else array.copy()
+    return writeable(array)
 
 
 def _like_rows(rows, X):
