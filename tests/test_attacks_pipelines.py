@@ -6,7 +6,9 @@ import pytest
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import make_pipeline as make_imblearn_pipeline
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris, make_blobs
+from sklearn.ensemble import VotingClassifier
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_validate
@@ -88,6 +90,21 @@ def test_a_filter_behind_a_scaler_cannot_be_told(data):
         PoisonedClassifier(FLIPS, hidden).fit(*data)
     PoisonedClassifier(FLIPS, hidden, adaptive=False).fit(*data)
     make_pipeline(StandardScaler(), PoisonedClassifier(FLIPS)).fit(*data)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda robust: CalibratedClassifierCV(robust, cv=2),
+        lambda robust: VotingClassifier([("robust", robust)]),
+        lambda robust: GridSearchCV(robust, {"filter__percentile": [70, 90]}),
+    ],
+)
+def test_a_filter_inside_another_estimator_cannot_be_told(around, data):
+    estimator = around(FilteredClassifier(SphereFilter(80), LogisticRegression()))
+    with pytest.raises(ValueError, match="There is a filter inside"):
+        PoisonedClassifier(FLIPS, estimator).fit(*data)
+    assert PoisonedClassifier(FLIPS, estimator, adaptive=False).fit(*data).classes_.size
 
 
 def test_cross_validation_poisons_training_folds_only(data):

@@ -257,3 +257,19 @@ def test_the_search_s_picture(search, data):
     assert set(display.lines_) == {"attacked_loss", "clean_loss", "upper_bound"}
     with pytest.raises(ValueError, match="needs the rows"):
         DefenseDisplay.from_search(search, bound=bound)
+
+
+def test_filters_in_the_grid_stay_as_they_are(data):
+    X, y = data[:2]
+    sphere = SphereFilter(55)
+    grid = {"filter": [sphere], "filter__percentile": [60, 90]}
+    robust = FilteredClassifier(SphereFilter(), LogisticRegression())
+    search = DefenseSearchCV(
+        LabelFlipAttack(0.1, "feasible", random_state=0), robust, grid, cv=2
+    )
+    search.fit(X, y)
+    assert sphere.percentile == 55
+    assert search.best_estimator_.filter.percentile in (60, 90)
+    assert [one["filter"].percentile for one in search.cv_results_["params"]] == [
+        55
+    ] * 2

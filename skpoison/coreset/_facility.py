@@ -69,7 +69,8 @@ def facility_location(
         against ``n_features`` the two agree up to scale, for exp(-t) is about 1 - t.
         They differ most in binary problems, where gradients have two features and
         distances up to the root of two: there, ``"exp"`` cares less for rows that are
-        far from every medoid.
+        far from every medoid. Rows farther apart than 17 times ``n_features`` are all
+        alike to ``"exp"`` (similarity zero): scale the rows, or take ``"linear"``.
     metric : {"euclidean", "cosine"}, default="euclidean"
         Distance between rows. The cosine distance is half of the squared Euclidean
         distance between rows scaled to length one; a row of zeros stays as it is, at

@@ -141,7 +141,9 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
         attacked = self._search(poisoned, _prefixed(self.param_grid), folds, X, y)
         clean = self._search(self.estimator, self.param_grid, folds, X, y)
         self._report(attacked, clean)
-        best = clone(self.estimator).set_params(**self.best_params_)
+        # Copies: setting a parameter of a filter in the grid would change the user's.
+        chosen = clone(self.best_params_, safe=False)
+        best = clone(self.estimator).set_params(**chosen)
         self.best_estimator_ = self.estimator_ = best.fit(X, y)
         return self
 

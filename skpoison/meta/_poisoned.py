@@ -29,13 +29,15 @@ def filter_of(estimator):
     Raises
     ------
     ValueError
-        If other steps of a pipeline come before the filter.
+        If other steps of a pipeline come before the filter, or if it is somewhere
+        inside another estimator.
     """
     if isinstance(estimator, BaseFilter):
         return estimator
     if isinstance(estimator, BaseFiltered | DropOutliers):
         return estimator._filter()
     if not isinstance(estimator, Pipeline):
+        _refuse_hidden_filter(estimator)
         return None
     steps = [
         step
@@ -51,6 +53,21 @@ def filter_of(estimator):
             "adaptive=False."
         )
     return found[0]
+
+
+def _refuse_hidden_filter(estimator):
+    parameters = estimator.get_params().values() if _has_params(estimator) else ()
+    if any(isinstance(one, BaseFilter | BaseFiltered) for one in parameters):
+        name = type(estimator).__name__
+        raise ValueError(
+            f"There is a filter inside {name}, of which an attacker cannot be told. "
+            f"Put {name} inside FilteredClassifier rather than around it, or set "
+            "adaptive=False."
+        )
+
+
+def _has_params(estimator):
+    return hasattr(estimator, "get_params") and not isinstance(estimator, type)
 
 
 def tell(attack, filter_):
