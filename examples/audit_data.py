@@ -1,4 +1,7 @@
-"""Audit a data set in which labels were flipped on purpose, and find the flipped rows.
+"""An audit of a data set
+======================
+
+Audit a data set in which labels were flipped on purpose, and find the flipped rows.
 
 Handwritten digits, 1 against 8, with five labels exchanged. Run it as
 ``python examples/audit_data.py report.html``.

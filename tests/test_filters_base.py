@@ -34,7 +34,7 @@ FILTERS = {
     "either": SphereFilter(50) | SlabFilter(50),
     "l1": SphereFilter(norm="l1"),
     "mahalanobis": MahalanobisFilter(),
-    "subspace": SubspaceFilter(n_components=1),
+    "subspace": SubspaceFilter(n_components=1, per_class=True),
     "neighbors": NeighborsFilter(),
     "loss": LossFilter(),
     "spectral": SpectralFilter(),
