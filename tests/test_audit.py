@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.datasets import make_blobs
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
@@ -20,8 +22,9 @@ from skpoison import (
     SphereFilter,
     audit,
 )
+from skpoison._audit._plan import seeded
 from skpoison.attacks import LabelFlipAttack, MinMaxAttack
-from skpoison.evaluation import DefenseSearchCV
+from skpoison.evaluation import DefenseSearchCV, held_out_loss
 from skpoison.filters import EPICFilter, LossFilter, NeighborsFilter, SeverFilter
 
 SVC = LinearSVC(loss="hinge", max_iter=100_000, random_state=0)
@@ -194,12 +197,34 @@ def test_ranking_is_by_worst_error_and_by_cost(full):
 
 def test_no_defense_faces_rows_from_far_out():
     X, y = blobs()
-    attack = MinMaxAttack(C=1.0, random_state=0)
-    report = quick(X, y, estimator=SVC, attacks={"m": attack})
+    report = quick(X, y, estimator=SVC, attacks={"m": MinMaxAttack(C=1.0)})
     (row,) = [row for row in report.evaluations if row["defense"] == "no defense"]
     assert row["clean_rejected"] == row["poison_rejected"] == 0.0
     assert row["error_poisoned"] == row["error_filtered_poisoned"]
-    assert "three times" in row["made_against"]
+    losses = []
+    folds = StratifiedKFold(3, shuffle=True, random_state=0).split(X, y)
+    for train, test in folds:
+        means = np.array([X[train][y[train] == label].mean(axis=0) for label in (0, 1)])
+        distances = np.linalg.norm(X[train] - means[y[train]], axis=1)
+        radii = [3 * distances[y[train] == label].max() for label in (0, 1)]
+        wide = SphereFilter(centroids=means, radii=radii).fit(X[train], y[train])
+        attack = MinMaxAttack(0.1, C=1.0, filter=FrozenEstimator(wide), random_state=0)
+        rows, labels = attack.fit_resample(X[train], y[train])
+        outermost = np.linalg.norm(rows[-1] - means[labels[-1]])
+        assert outermost > 2 * distances.max()
+        losses.append(held_out_loss(clone(SVC).fit(rows, labels), X[test], y[test]))
+    assert row["loss_poisoned"] == pytest.approx(np.mean(losses), rel=0.02)
+
+
+def test_what_is_frozen_keeps_what_it_was_fitted_on():
+    X, y = blobs()
+    sphere = FrozenEstimator(SphereFilter(95).fit(X, y))
+    attack = LabelFlipAttack(strategy="feasible", filter=sphere)
+    model = seeded(attack, 3)
+    assert model.random_state == 3
+    assert attack.random_state is None
+    assert model.filter.estimator is sphere.estimator
+    assert seeded(sphere, 3).estimator is sphere.estimator
 
 
 def test_a_planted_row_is_found_with_its_reasons():

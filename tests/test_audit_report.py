@@ -357,15 +357,6 @@ def test_the_documentation_lists_every_key():
     assert listed == list(described_keys())
 
 
-def test_the_documentation_runs(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    text = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    exec(compile(code, "audit.md", "exec"), {})
-    assert (tmp_path / "report.html").exists()
-    assert "Certified with 10 % poison" in capsys.readouterr().out
-
-
 def test_the_example_finds_flipped_rows(tmp_path, capsys, monkeypatch):
     flips = {"flips": LabelFlipAttack(strategy="random")}
     monkeypatch.setattr("skpoison._audit._plan.default_attacks", lambda *_: flips)

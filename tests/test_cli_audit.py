@@ -65,7 +65,7 @@ def test_the_report_is_that_of_the_function(brief, rows, tmp_path):
     invoke(rows, "--json", out, "--top", 5)
     written = json.loads(out.read_text())
     X, y = blobs()
-    model = LinearSVC(loss="hinge", max_iter=10_000)
+    model = LinearSVC(loss="hinge", max_iter=2000)
     report = audit(X, y.astype(str), estimator=model, percentiles=[80],
                    epsilons=[0.1], top=5, moving_seconds=0).to_dict()  # fmt: skip
     assert written["data"]["source"].endswith("rows.csv")

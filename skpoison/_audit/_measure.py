@@ -24,7 +24,7 @@ FIGURES = (
     "clean_rejected",
 )
 CLEAN_FIGURES = ("error_filtered_clean", "loss_filtered_clean")
-SHOWN_ERRORS = 300
+SHOWN_ERRORS = 600
 UNDEFENDED = "no defense"
 # What somebody sends whom no filter stops, to have some limit for the attacks.
 TIMES_AS_FAR = 3.0

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.svm import LinearSVC
 from sklearn.utils.validation import check_memory
@@ -12,7 +13,7 @@ from sklearn.utils.validation import check_memory
 from skpoison.base import BaseFilter
 
 BOTH = "sphere & slab"
-MAX_ITER = 10_000
+MAX_ITER = 2000
 
 
 class Plan(NamedTuple):
@@ -166,14 +167,33 @@ def learner_of(estimator):
 
 
 def seeded(thing, seed):
-    """Return a clone that draws from a seed wherever it would draw at random."""
+    """Return a clone that draws from a seed wherever it would draw at random.
+
+    Parameters
+    ----------
+    thing : estimator
+        A model, a filter or an attack.
+    seed : int
+        The seed; what has one of its own keeps it.
+
+    Returns
+    -------
+    thing : estimator
+        The clone. What is frozen in it stays as it is.
+    """
     thing = clone(thing)
+    params = {"": thing, **thing.get_params(deep=True)}
+    frozen = [name for name, v in params.items() if isinstance(v, FrozenEstimator)]
     unset = {
         name: seed
-        for name, value in thing.get_params(deep=True).items()
-        if name.rpartition("__")[-1] == "random_state" and value is None
+        for name, value in params.items()
+        if name.rpartition("__")[-1] == "random_state"
+        and value is None
+        and not any(name.startswith(f"{one}__" if one else "") for one in frozen)
     }
-    return thing.set_params(**unset)
+    if unset:
+        thing.set_params(**unset)
+    return thing
 
 
 def default_filters(percentile):
