@@ -106,6 +106,17 @@ def test_no_attack_of_whole_counts_exceeds_the_bound():
             assert loss <= bound.upper_bound_ * (1 + 1e-4)
 
 
+@pytest.mark.parametrize("domain", ["nonnegative", "count"])
+def test_without_poison_the_bound_is_the_loss_of_the_learner(domain):
+    X, y = counts(4)
+    bound = fitted(X, y, domain, epsilon=0.0, tol=1e-3, rho=1.0)
+    svc = NormConstrainedSVC(1.0, tol=1e-4).fit(X, y)
+    w, b = svc.coef_[0], svc.intercept_[0]
+    loss = training_loss(X, 2.0 * y - 1, w, b, n_clean=60)
+    assert bound.upper_bound_ == pytest.approx(loss, rel=2e-3)
+    assert bound.attack_.n_copies.sum() == 0
+
+
 def test_domains_that_make_no_sense_are_refused():
     X, y = counts(3)
     with pytest.raises(ValueError, match="domain='words' is unknown"):
@@ -164,6 +175,15 @@ def test_the_bounds_on_texts_meet(text_bounds, domain):
     assert 0.0 <= bound.dual_gap_ <= 2e-2 * bound.upper_bound_
     assert bound.lower_bound_ - bound.attack_.rounding_slack <= bound.attack_loss_
     assert bound.attack_loss_ <= bound.upper_bound_
+
+
+def test_dense_and_sparse_texts_have_the_same_bounds(text_bounds):
+    X, y, bounds = text_bounds
+    dense = fitted(X.toarray(), y, "count", epsilon=0.05, tol=2e-2, rho=3.0)
+    assert isinstance(dense.attack_.X, np.ndarray)
+    assert dense.lower_bound_ <= bounds["count"].upper_bound_
+    assert bounds["count"].lower_bound_ <= dense.upper_bound_
+    assert (dense.filter_.predict(dense.attack_.X, dense.attack_.y) == 1).all()
 
 
 def test_word_counts_hold_an_attacker_back(text_bounds):

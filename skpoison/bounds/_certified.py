@@ -17,7 +17,7 @@ from ._learners import NormBall, Penalty
 from ._linear import BinaryLinearClassifier, signed_rows
 from ._poison import PoisonTerm
 from ._rda import CHECK_EVERY, solve_rda
-from ._restricted import restricted_poison, solve_restricted, spread_attack
+from ._restricted import OraclePoison, solve_restricted, spread_attack
 from ._solver import Problem, solve
 from ._svc import progress_monitor, warn_if_short
 
@@ -310,7 +310,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         sets = [feasible[label] for label in self.classes_]
         poison = PoisonTerm(self.epsilon, SIGNS, sets)
         if self._is_restricted():
-            poison = restricted_poison(self.epsilon, SIGNS, sets, self.tol)
+            poison = OraclePoison(self.epsilon, SIGNS, sets)
         weights = np.full(n_rows, 1.0 / n_rows)
         learner = self._learner(n_rows)
         return Problem(signed_rows(X, codes), weights, poison, learner)
@@ -358,6 +358,8 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         """Round the dual's poison to whole rows and train the learner on them."""
 
         def keeps(points, signs):
+            if not len(signs):
+                return np.zeros(0, dtype=bool)
             labels = self.classes_[(signs > 0).astype(int)]
             return self.filter_.decision_function(points.astype(dtype), labels) >= 0
 

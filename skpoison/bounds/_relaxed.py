@@ -28,8 +28,8 @@ MAX_STEPS = 15
 # Each round wants this share of the gap that is left.
 SHARE_OF_GAP = 0.3
 # How proximal weights of points follow rounds that end well, and others.
-FALL, RISE = 0.7, 2.0
-ROW_WIDTH, SHARE_WIDTH, POINT_WIDTH = 0.2, 0.5, 1.0
+FALL, RISE = 0.75, 1.3
+ROW_WIDTH, SHARE_WIDTH, POINT_WIDTH = 0.2, 0.5, 2.0
 # Where there are more than twice as many rows, so many are looked at first, loosely.
 FIRST_ROWS, FIRST_TOL, FIRST_STEPS = 3000, 0.15, 150
 # While the gap is wide, the largest loss is known to this relative precision.

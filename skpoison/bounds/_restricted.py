@@ -16,20 +16,27 @@ from skpoison.feasible._hull import Hull
 from skpoison.feasible._mixtures import can_mix
 from skpoison.feasible._spread import Spread
 
-from ._attack import Attack, n_poison_rows, whole_copies
+from ._attack import NOBODY, Attack, n_poison_rows, retrain, whole_copies
 from ._cuts import solve_cuts
 from ._poison import PointPoison, PoisonPoints, PoisonTerm
 from ._relaxed import HullPoison, solve_relaxed
 from ._smooth import State
-from ._solver import Solution, dual_value, upper_value
+from ._solver import Solution, dual_value, solve, upper_value
 
 # The hull is solved to this share of the tolerance where rows must be found as well.
 HULL_SHARE = 0.3
 # Rows that stand for a dual point: at first, and at most.
-FIRST_ROWS, MOST_ROWS = 128, 4096
+FIRST_ROWS, MOST_ROWS = 128, 2048
+# More rows help as long as each time they leave less than this share of the misfit.
+SHRINKING = 0.9
+# How precisely, relative to the tolerance, the clean rows answer them.
+REFIT_SHARE, REFIT_STEPS = 0.2, 200
+# They do where not many more rows than these would be enough.
+NEAR = 3
 # Rounds of cutting planes, which are only for problems with few features.
 MAX_ROUNDS, FEW_FEATURES = 200, 2000
-# Branching brings the oracle's value this near, relative to it.
+MOST_MERGED, MAX_NODES = 150, 100
+# Branching brings the poison's part this near, relative to the gap that is wanted.
 ORACLE_SHARE = 0.25
 SHRINKS = (0.0, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6)
 
@@ -45,16 +52,18 @@ class OraclePoison(PoisonTerm):
         Sign of each set's label.
     sets : sequence of RestrictedSet
         The feasible sets, in the order of `signs`.
-    gap_tol : float
-        Relative gap between an oracle's value and its row at which it stops.
+
+    Attributes
+    ----------
+    loss_tol : float
+        The oracle branches until the largest loss is known to this precision.
     """
 
-    def __init__(self, epsilon, signs, sets, gap_tol):
-        super().__init__(epsilon, signs, sets)
-        self.gap_tol = gap_tol
+    loss_tol = np.inf
 
     def _worst_row(self, i, a):
-        return self.sets[i].solve(a, gap_tol=self.gap_tol)[:2]
+        options = {"gap_tol": 0.0, "abs_tol": self.loss_tol, "max_nodes": MAX_NODES}
+        return self.sets[i].solve(a, **options)[:2]
 
 
 @dataclass
@@ -71,28 +80,6 @@ class RestrictedSolution(Solution):
 
     hull: PoisonPoints | None = None
     relaxed: State | None = None
-
-
-def restricted_poison(epsilon, signs, sets, tol):
-    """Return the attacker's term for restricted sets, as precise as a tolerance asks.
-
-    Parameters
-    ----------
-    epsilon : float
-        Total weight of the poison.
-    signs : sequence of float
-        Sign of each set's label.
-    sets : sequence of RestrictedSet
-        The feasible sets.
-    tol : float
-        Relative duality gap that is wanted of the bound.
-
-    Returns
-    -------
-    poison : OraclePoison
-        The term.
-    """
-    return OraclePoison(epsilon, signs, sets, ORACLE_SHARE * tol)
 
 
 def solve_restricted(problem, *, tol, max_iter, rng, start=None, monitor=None):
@@ -119,6 +106,8 @@ def solve_restricted(problem, *, tol, max_iter, rng, start=None, monitor=None):
         The best parameters and the best dual point found.
     """
     options = {"tol": tol, "monitor": monitor}
+    if problem.poison.epsilon == 0.0:
+        return _unpoisoned(problem, max_iter, rng, options)
     if not all(can_mix(rows._parts) for rows in problem.poison.sets):
         return solve_cuts(problem, start=start, max_iter=max_iter, **options)
     hulls = [Hull(rows) for rows in problem.poison.sets]
@@ -135,9 +124,20 @@ def solve_restricted(problem, *, tol, max_iter, rng, start=None, monitor=None):
     if is_convex:
         return _inside(problem, found, tol)
     found = _spread(problem, found, tol, rng, monitor)
-    if found.converged or problem.rows.dim > FEW_FEATURES:
-        return found
-    return _cut_further(problem, found, min(max_iter, MAX_ROUNDS), options)
+    if not found.converged and problem.rows.dim <= FEW_FEATURES:
+        found = _cut_further(problem, found, min(max_iter, MAX_ROUNDS), options)
+    return found if found.converged else _branched(problem, found, tol)
+
+
+def _unpoisoned(problem, max_iter, rng, options):
+    """Train on the clean rows alone."""
+    clean = problem._replace(poison=NOBODY)
+    found = solve(clean, max_iter=max_iter, rng=rng, **options)
+    points = sparse.csr_array((0, problem.rows.dim - 1))
+    poison = PoisonPoints(np.zeros(0), points)
+    below = replace(found.below, poison=poison)
+    term = PointPoison(0.0, np.zeros(0), points)
+    return RestrictedSolution(**(vars(found) | {"below": below, "term": term}))
 
 
 def _inside(problem, found, tol):
@@ -153,17 +153,26 @@ def _inside(problem, found, tol):
     return _with_rows(problem, found, poison, None, tol)
 
 
+def _branched(problem, found, tol):
+    """Return the solution with the bound that branching gives."""
+    target = problem.target(found.upper, tol)
+    problem.poison.loss_tol = ORACLE_SHARE * target / problem.poison.epsilon
+    upper = upper_value(problem, found.above.theta, found.above.margins)
+    found = replace(found, upper=float(min(upper, found.upper)))
+    found.converged = found.gap <= target
+    return found
+
+
 def _with_rows(problem, found, poison, term, tol):
     """Return the solution with poison that can be sent, and its dual value."""
     below = replace(found.below, poison=poison)
     z = below.row_pull + (term or problem.poison).pull(poison)
-    upper = upper_value(problem, found.above.theta, found.above.margins)
-    lower = dual_value(problem, below.duals, poison, z)
-    entry = {**found.history[-1], "upper_bound": upper, "lower_bound": float(lower)}
+    lower = float(dual_value(problem, below.duals, poison, z))
+    bounds = {"upper_bound": found.upper, "lower_bound": lower}
+    entry = {**found.history[-1], **bounds}
     fields = vars(found) | {
         "below": below,
-        "upper": float(upper),
-        "lower": float(lower),
+        "lower": lower,
         "term": term,
         "history": [*found.history, entry],
         "relaxed": found.state,
@@ -175,30 +184,57 @@ def _with_rows(problem, found, poison, term, tol):
 
 def _spread(problem, found, tol, rng, monitor):
     """Replace the dual's points by rows around them, as many as the gap asks for."""
-    hull, theta = found.below.poison, found.above.theta
-    spreads = spreads_of(problem.poison, hull, theta, rng)
-    bundle, n_rows = [[] for _ in spreads], FIRST_ROWS
+    hull, former = found.below.poison, np.inf
+    spreads = spreads_of(problem.poison, hull, found.above.theta, rng)
+    bundle = [[] for _ in spreads]
+    # Shares of words that only one clean row has are multiples of one poison row's:
+    # with whole multiples of the rows that the attacker sends they come out even.
+    sent = problem.poison.epsilon * len(problem.rows)
+    times = max(1, int(np.ceil(FIRST_ROWS / sent)))
     while True:
-        for i, (spread, share) in enumerate(zip(spreads, hull.beta, strict=True)):
-            wanted = int(np.ceil(n_rows * share)) if share > 0 else 0
-            have = sum(rows.shape[0] for rows in bundle[i])
-            bundle[i].append(spread.take(wanted - have))
+        for parts, spread, share in zip(bundle, spreads, hull.beta, strict=True):
+            have = sum(rows.shape[0] for rows in parts)
+            parts.append(spread.take(int(np.rint(times * sent * share)) - have))
         poison, term = _bundled(problem.poison, bundle, hull.beta)
         trial = _with_rows(problem, found, poison, term, tol)
+        misfit = found.lower - trial.lower
+        longest = max(1, int(MOST_ROWS / sent))
+        wanted = _enough(problem, found, trial, times, tol)
+        is_last = times >= longest or misfit > SHRINKING * former
+        if not trial.converged and (is_last or wanted <= NEAR * times):
+            trial = _refit(problem, trial, tol, rng)
         if monitor is not None:
             monitor(trial.history[-1])
-        trial.hull = hull
-        if trial.converged or n_rows >= MOST_ROWS:
+        if trial.converged or is_last:
+            trial.hull = hull
             return trial
-        n_rows = _enough(problem, found, trial, n_rows, tol)
+        times, former = min(wanted, longest), misfit
 
 
-def _enough(problem, found, trial, n_rows, tol):
-    """Return for how many rows the gap should be small enough: misfits halve."""
+def _enough(problem, found, trial, times, tol):
+    """Return how many times the rows sent should do: more rows, less misfit."""
     allowed = problem.target(trial.upper, tol) - (trial.upper - found.lower)
     misfit = found.lower - trial.lower
     factor = 1.1 * misfit / allowed if allowed > 0 else np.inf
-    return int(min(np.ceil(n_rows * max(factor, 1.3)), MOST_ROWS))
+    return int(min(np.ceil(times * max(factor, 1.3)), 1e9))
+
+
+def _refit(problem, found, tol, rng):
+    """Answer the rows found with the best duals of the clean rows."""
+    n_rows, poison = len(problem.rows), found.below.poison
+    copies = problem.poison.epsilon * n_rows * poison.beta
+    attack = Attack(_like(problem, poison.points), found.term.signs, copies)
+    options = {"tol": REFIT_SHARE * tol, "max_iter": REFIT_STEPS, "rng": rng}
+    duals = retrain(problem, found, attack, **options).below.duals
+    clean, poisoned = duals[:n_rows], duals[n_rows:]
+    below = replace(
+        found.below,
+        duals=clean,
+        row_pull=problem.rows.combine(problem.weights * clean),
+    )
+    poison = poison._replace(beta=poison.beta * poisoned)
+    better = _with_rows(problem, replace(found, below=below), poison, found.term, tol)
+    return better if better.lower > found.lower else found
 
 
 def spreads_of(poison, hull, theta, rng):
@@ -254,14 +290,16 @@ def _cut_further(problem, found, max_iter, options):
 
 
 def _merged(found):
-    """Merge equal rows of the dual's poison."""
+    """Merge equal rows of the dual's poison; keep the heaviest, which weigh it all."""
     term, beta = found.term, found.below.poison.beta
     labelled = np.column_stack([term.signs, term.points.toarray()])
     rows, place = np.unique(labelled, axis=0, return_inverse=True)
-    points = sparse.csr_array(rows[:, 1:])
-    term = PointPoison(term.epsilon, rows[:, 0], points)
-    beta = np.bincount(place.ravel(), beta, minlength=len(rows))
-    below = replace(found.below, poison=PoisonPoints(beta, points))
+    weights = np.bincount(place.ravel(), beta, minlength=len(rows))
+    kept = np.argsort(-weights, kind="stable")[:MOST_MERGED]
+    points = sparse.csr_array(rows[kept, 1:])
+    weights = weights[kept] * (beta.sum() / max(weights[kept].sum(), 1e-300))
+    below = replace(found.below, poison=PoisonPoints(weights, points))
+    term = PointPoison(term.epsilon, rows[kept, 0], points)
     return replace(found, below=below, term=term)
 
 
@@ -284,14 +322,19 @@ def spread_attack(problem, found, n_rows, keeps, rng):
     Returns
     -------
     attack : Attack
-        The attack, its points a CSR array.
+        The attack, its points as sparse as the clean rows.
     """
     poison, hull = problem.poison, found.hull
     total = n_poison_rows(poison.epsilon, n_rows)
     copies = whole_copies(poison.epsilon * hull.beta * n_rows, total)
     spreads = spreads_of(poison, hull, found.above.theta, rng)
     parts = [spread.take(n) for spread, n in zip(spreads, copies, strict=True)]
-    points = sparse.csr_array(sparse.vstack(parts))
+    points = _like(problem, sparse.csr_array(sparse.vstack(parts)))
     signs = np.repeat(poison.signs, copies)
     kept = keeps(points, signs)
     return Attack(points[kept], signs[kept], np.ones(int(kept.sum()), dtype=int))
+
+
+def _like(problem, points):
+    """Return CSR rows as sparse as the clean rows are."""
+    return points if problem.rows.is_sparse else points.toarray()

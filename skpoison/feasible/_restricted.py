@@ -184,7 +184,16 @@ class RestrictedSet:
         """
         return self.solve(a)[:2]
 
-    def solve(self, a, *, gap_tol=np.inf, max_evals=80, start=None):
+    def solve(
+        self,
+        a,
+        *,
+        gap_tol=np.inf,
+        abs_tol=0.0,
+        max_evals=80,
+        max_nodes=300,
+        start=None,
+    ):
         """Bound the maximum of a linear function over the set, with details.
 
         Parameters
@@ -192,9 +201,13 @@ class RestrictedSet:
         a : array-like of shape (n_features,)
             The linear function.
         gap_tol : float, default=inf
-            Branch until the value exceeds that of the point by at most this share.
+            Branch until the value exceeds that of the point by at most this share,
+        abs_tol : float, default=0.0
+            or by at most this much.
         max_evals : int, default=80
             Largest number of evaluations of the dual at each node.
+        max_nodes : int, default=300
+            Largest number of nodes.
         start : tuple of two floats, default=None
             Multipliers of a similar linear function.
 
@@ -214,8 +227,11 @@ class RestrictedSet:
         bound, n_evals = minimum.best.value + minimum.rounding, minimum.n_evals
         level = float(a @ self.center) / norm
         enough = np.inf if np.isinf(gap_tol) else gap_tol * abs(bound + level)
+        enough = max(enough, abs_tol / norm)
         if bound - problem.objective(z) > enough and not self.is_convex:
-            bound, z, more = branch(problem, minimum, z, self._room, enough=enough)
+            bound, z, more = branch(
+                problem, minimum, z, self._room, enough=enough, max_nodes=max_nodes
+            )
             n_evals += more
         level += 4e-16 * len(a) * np.linalg.norm(self.center)
         multipliers = (minimum.best.lam, minimum.best.nu)

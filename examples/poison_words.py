@@ -1,0 +1,91 @@
+"""The e-mail that an attacker would send: poison as words.
+
+Mails become word counts, a filter rejects unusual ones, and CertifiedBound says how
+much harm mails that pass it can do, given that a mail holds each word a whole number
+of times. Its attack is printed as words. Run it as ``python examples/poison_words.py``
+for made-up mails, or with ``SKPOISON_DATA=folder`` for the SpamAssassin corpus.
+"""
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.pipeline import make_pipeline
+
+from skpoison import CertifiedBound, SlabFilter, SphereFilter
+
+WORDS = {
+    "ham": "meeting report code review thanks monday project patch release list",
+    "spam": "free money offer click winner credit prize guarantee cheap deal",
+    "both": "hello today time people please send mail work new day week home",
+}
+
+
+def made_up_mails(n_mails=300, seed=0):
+    """Return mails and their labels."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(["ham", "spam"], n_mails)
+    words = {kind: text.split() for kind, text in WORDS.items()}
+    other = {"ham": "spam", "spam": "ham"}
+    mails = [
+        np.concatenate(
+            [
+                rng.choice(words[label], 4),
+                rng.choice(words["both"], 6),
+                rng.choice(words[other[label]], 2),
+            ]
+        )
+        for label in labels
+    ]
+    return [" ".join(mail) for mail in mails], labels
+
+
+def as_mail(counts, words):
+    """Write a row of counts as text, its most frequent words first."""
+    counts = np.asarray(counts).ravel().astype(int)
+    order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+    return " ".join(" ".join([words[i]] * counts[i]) for i in order)
+
+
+def show(bound, words, n_mails=2):
+    """Print what is certain, and what the attacker would send."""
+    attack = bound.attack_
+    print(f"no attack raises the training loss above {bound.upper_bound_:.3f};")
+    print(f"this one raises it to {bound.attack_loss_:.3f}:")
+    for label in bound.classes_:
+        chosen = np.flatnonzero(attack.y == label)
+        print(f"\n{attack.n_copies[chosen].sum()} mails labelled {label}, such as")
+        for i in chosen[:n_mails]:
+            row = attack.X[[i]]
+            row = row.toarray() if sparse.issparse(row) else row
+            print(f"  {as_mail(row, words)[:200]}")
+
+
+def spam_assassin(folder):
+    """Return word counts, labels and words of the corpus."""
+    data = np.load(Path(folder) / "spam_assassin_bow.npz", allow_pickle=False)
+    parts = (data["train_data"], data["train_indices"], data["train_indptr"])
+    X = sparse.csr_matrix(parts, shape=data["train_shape"], dtype=np.float64)
+    return X, np.where(data["y_train"] > 0, "spam", "ham"), data["vocabulary"]
+
+
+def main():
+    warnings.simplefilter("ignore", ConvergenceWarning)  # the bound holds all the same
+    both = SphereFilter(percentile=70) & SlabFilter(percentile=70)
+    bound = CertifiedBound(both, 0.05, domain="count", rho=6**0.5, tol=0.05)
+    folder = os.environ.get("SKPOISON_DATA")
+    if folder:
+        X, y, words = spam_assassin(folder)
+        show(bound.fit(X, y), words)
+        return
+    mails, labels = made_up_mails()
+    pipeline = make_pipeline(CountVectorizer(), bound).fit(mails, labels)
+    show(pipeline[-1], pipeline[0].get_feature_names_out())
+
+
+if __name__ == "__main__":
+    main()
