@@ -1,4 +1,7 @@
-"""The e-mail that an attacker would send: poison as words.
+"""The e-mail that an attacker would send
+======================================
+
+Poison as words.
 
 Mails become word counts, a filter rejects unusual ones, and CertifiedBound says how
 much harm mails that pass it can do, given that a mail holds each word a whole number

@@ -28,10 +28,11 @@ def blocks(page):
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)])
-def test_python_blocks_of_a_page_run_one_after_the_other(page, monkeypatch):
+def test_python_blocks_of_a_page_run_one_after_the_other(page, monkeypatch, tmp_path):
     plt = pytest.importorskip("matplotlib.pyplot")
     if "neural" in page:
         pytest.importorskip("skorch")
+    monkeypatch.chdir(tmp_path)  # where a page writes files
     # A module of its own, so that classes of the page can be pickled.
     module = types.ModuleType("page_of_the_documentation")
     monkeypatch.setitem(sys.modules, module.__name__, module)
