@@ -76,3 +76,18 @@ def learner(C, rho):
             param_hint="'--C' / '--rho'",
         )
     return (1.0 if C is None and rho is None else C), rho
+
+
+def sendable(domain, scale, text, weights):
+    """Return the attacker's domain, which must speak of the features as they are."""
+    if domain != "real" and scale != "none":
+        raise typer.BadParameter(
+            f"{domain} speaks of features that are not scaled; leave --scale out.",
+            param_hint="'--domain'",
+        )
+    wanted = {"count": "counts", "binary": "counts", "tfidf": "tfidf"}.get(domain)
+    if text and wanted not in (None, weights):
+        raise typer.BadParameter(
+            f"{domain} goes with --text-weights {wanted}.", param_hint="'--domain'"
+        )
+    return domain

@@ -217,6 +217,18 @@ DefenseKind = Annotated[
         rich_help_panel=DEFENSE,
     ),
 ]
+Domain = Annotated[
+    str,
+    typer.Option(
+        callback=one_of("real", "nonnegative", "count", "binary", "tfidf"),
+        metavar="KIND",
+        help="What the attacker can send as features: any numbers (real), none below 0 "
+        "(nonnegative), whole ones (count), zeros and ones (binary), or the TF-IDF "
+        "weights of a text (tfidf). Speaks of all features, unscaled; with it, "
+        "--tol 0.01 is within reach.",
+        rich_help_panel=DEFENSE,
+    ),
+]
 LearnerC = Annotated[
     float | None,
     typer.Option(

@@ -21,6 +21,8 @@ class Settings:
         Most steps of the solver.
     seed : int
         Seed of all draws.
+    domain : str
+        Which rows the attacker can send.
     defense : str
         What the attacker cannot move: "fixed" or "moving-centroids".
     """
@@ -32,6 +34,7 @@ class Settings:
     tol: float = 1e-3
     max_iter: int | None = None
     seed: int = 0
+    domain: str = "real"
     defense: str = "fixed"
 
     @property
@@ -50,6 +53,7 @@ class Settings:
             "tol": self.tol,
             "max_iter": self.max_iter,
             "random_state": self.seed,
+            "domain": self.domain,
             "defense": self.defense.replace("-", "_"),
         }
         return CertifiedBound(**(settings | changes))
@@ -57,5 +61,6 @@ class Settings:
     def describe(self):
         """Name the learner and the filter in few words."""
         learner = f"C = {self.C:g}" if self.rho is None else f"rho = {self.rho:g}"
+        rows = "" if self.domain == "real" else f", {self.domain} rows"
         moved = "" if self.defense == "fixed" else ", moving centroids"
-        return f"{learner}, percentile {self.percentile:g}{moved}"
+        return f"{learner}, percentile {self.percentile:g}{rows}{moved}"

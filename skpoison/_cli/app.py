@@ -6,7 +6,7 @@ import typer
 
 from . import _options as opt
 from ._audit_options import percents
-from ._checks import learner, one_of, shares, within
+from ._checks import learner, one_of, sendable, shares, within
 from ._wiring import Commands, open_session, reading
 
 app = typer.Typer(
@@ -77,6 +77,7 @@ def certify(
     ] = ["0.01,0.03,0.05,0.1,0.2,0.3"],  # noqa: B006 (typer never changes it)
     percentile: opt.Percentile = 70.0,
     defense: opt.DefenseKind = "fixed",
+    domain: opt.Domain = "real",
     C: opt.LearnerC = None,
     rho: opt.LearnerRho = None,
     tol: opt.Tolerance = 1e-3,
@@ -116,6 +117,7 @@ def certify(
     not measured is null.
     """
     C, rho = learner(C, rho)
+    domain = sendable(domain, scale, text_column, text_weights)
     with open_session(quiet, debug, json) as session:
         from ._run import run_certify
         from ._settings import Settings
@@ -136,7 +138,7 @@ def certify(
                 "seed": seed,
             },
             settings=Settings(
-                tuple(epsilon), percentile, C, rho, tol, max_iter, seed, defense=defense
+                tuple(epsilon), percentile, C, rho, tol, max_iter, seed, domain, defense
             ),
             outputs={"plot": plot, "json": json, "force": force},
         )
@@ -259,6 +261,7 @@ def attack(
         ),
     ] = 0.03,
     percentile: opt.Percentile = 70.0,
+    domain: opt.Domain = "real",
     C: opt.LearnerC = None,
     rho: opt.LearnerRho = None,
     tol: opt.Tolerance = 1e-3,
@@ -287,7 +290,8 @@ def attack(
 
     DATA are clean rows. The poison consists of copies of one or two rows, which do
     nearly as much harm to a linear support vector machine as any rows could that the
-    filter lets through. Its features are numbers without bounds, whole or not.
+    filter lets through. Its features are numbers without bounds, whole or not, unless
+    --domain says otherwise; of counts there are many different rows.
 
     Where one label stands against the rest, poison of the rest carries the most
     frequent label there.
@@ -299,6 +303,7 @@ def attack(
     attack_loss, data and settings.
     """
     C, rho = learner(C, rho)
+    domain = sendable(domain, scale, text_column, text_weights)
     with open_session(quiet, debug, json, output) as session:
         from ._run import run_attack
         from ._settings import Settings
@@ -318,7 +323,9 @@ def attack(
                 "test_share": 0,
                 "seed": seed,
             },
-            settings=Settings((epsilon,), percentile, C, rho, tol, max_iter, seed),
+            settings=Settings(
+                (epsilon,), percentile, C, rho, tol, max_iter, seed, domain
+            ),
             outputs={
                 "output": output,
                 "plot": plot,
