@@ -17,7 +17,7 @@ import pytest
 from sklearn.datasets import make_blobs
 
 from skpoison import SphereFilter, audit
-from skpoison._audit._html import _evaluations
+from skpoison._audit._details import _evaluations
 from skpoison._audit._page import page
 from skpoison._audit._schema import SCHEMA, described_keys
 from skpoison.attacks import LabelFlipAttack, MinMaxAttack

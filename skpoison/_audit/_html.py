@@ -1,20 +1,18 @@
 """A report as a page."""
 
-from html import escape
-
+from ._details import _assumptions, _data, _evaluations, _settings
+from ._markup import (
+    own,
+    paragraphs,
+    pictures,
+    section,
+    table,
+    text,
+)
 from ._numbers import number
 from ._page import page
 from ._plan import name_of
 from ._ranking import UNDEFENDED
-from ._svg import draw
-
-# Evaluations are many; a page that nobody reads to the end helps nobody.
-CLASSES = {
-    "holds": "holds",
-    "watch": "watch",
-    "violated": "violated",
-    "not tested": "untested",
-}
 
 
 def to_html(content):
@@ -46,87 +44,6 @@ def to_html(content):
 
 def _source(content):
     return text(content["data"]["source"] or "training data")
-
-
-def text(value):
-    """Escape text from the data, and keep its direction of writing to itself."""
-    return escape(str(value), quote=True)
-
-
-def own(value):
-    """Mark up a name from the data."""
-    return f"<bdi>{text(value)}</bdi>"
-
-
-def section(anchor, title, *parts):
-    """Return a section of the page."""
-    return (
-        f'<section id="{anchor}">\n<h2>{title}</h2>\n' + "\n".join(parts) + "</section>"
-    )
-
-
-def table(headers, rows, *, n_text=1, best=None, kind="cards"):
-    """Return a table; on a phone, a card for each row, or a strip to push sideways.
-
-    Parameters
-    ----------
-    headers : list of str
-        Markup of the headers.
-    rows : list of list of str
-        Markup of the cells.
-    n_text : int, default=1
-        How many columns from the left hold text.
-    best : int, default=None
-        A row to set off.
-    kind : {"cards", "strip"}, default="cards"
-        What becomes of it on a phone.
-
-    Returns
-    -------
-    markup : str
-        The table.
-    """
-    kinds = [' class="t"' if j < n_text else "" for j in range(len(headers))]
-    head = "".join(f"<th{k}>{h}</th>" for k, h in zip(kinds, headers, strict=True))
-    lines = []
-    for i, row in enumerate(rows):
-        cells = "".join(
-            f"<td{k}{_label(h, kind)}><span>{cell}</span></td>"
-            for k, h, cell in zip(kinds, headers, row, strict=True)
-        )
-        lines.append(f"<tr{' class=best' if i == best else ''}>{cells}</tr>")
-    return (
-        f'<div class="wide"><table class="{kind}"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
-    )
-
-
-def _label(header, kind):
-    """Name a cell for the card that a row becomes; headers of strips have markup."""
-    return f' data-label="{header}"' if kind == "cards" else ""
-
-
-def pictures(content, *names):
-    """Return figures side by side, where there is room."""
-    wanted = [
-        one for name in names for one in content["figures"] if one["name"] == name
-    ]
-    drawn = "".join(
-        f"<figure><h3>{text(one['title'])}</h3>{draw(one)}"
-        f"<figcaption>{text(one['caption'])}</figcaption></figure>"
-        for one in wanted
-    )
-    return f'<div class="figures">{drawn}</div>'
-
-
-def paragraphs(sentences):
-    """Return sentences from the report as a list."""
-    return listed(map(text, sentences))
-
-
-def listed(items):
-    """Return markup as a list."""
-    return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
 
 
 SECTIONS = {
@@ -178,6 +95,21 @@ def _tiles(content):
     return f'<ul class="tiles">{items}</ul>'
 
 
+PERCENTILE_HEADERS = [
+    "percentile",
+    "rows kept",
+    "error, no attack",
+    "loss, no attack",
+    "cost of the filter",
+    "error, attacked",
+    "loss, attacked",
+    "standard error",
+    "worst attack",
+    "certified limit",
+    "the same, moving centroids",
+]
+
+
 def _recommended(content):
     found = content["recommendation"]
     share = number(found["epsilon"], "share")
@@ -197,19 +129,6 @@ def _recommended(content):
         ]
         for row in content["percentiles"]
     ]
-    headers = [
-        "percentile",
-        "rows kept",
-        "error, no attack",
-        "loss, no attack",
-        "cost of the filter",
-        "error, attacked",
-        "loss, attacked",
-        "standard error",
-        "worst attack",
-        "certified limit",
-        "the same, moving centroids",
-    ]
     percentiles = [row["percentile"] for row in content["percentiles"]]
     best = found["percentile"]
     best = percentiles.index(best) if best is not None else None
@@ -223,7 +142,7 @@ def _recommended(content):
         "recommended",
         "Which percentile should the filter keep?",
         pictures(content, "percentiles"),
-        table(headers, rows, n_text=0, best=best),
+        table(PERCENTILE_HEADERS, rows, n_text=0, best=best),
         note,
     )
 
@@ -294,6 +213,19 @@ def _limits(curve, epsilons):
     return cells
 
 
+RANKING_HEADERS = [
+    "defense",
+    "rank",
+    "worst error",
+    "by attack",
+    "worst loss",
+    "error, no attack",
+    "cost",
+    "rank by cost",
+    "attacks that know it",
+]
+
+
 def _ranking(content):
     rows = [
         [
@@ -309,17 +241,6 @@ def _ranking(content):
         ]
         for row in content["ranking"]
     ]
-    headers = [
-        "defense",
-        "rank",
-        "worst error",
-        "by attack",
-        "worst loss",
-        "error, no attack",
-        "cost",
-        "rank by cost",
-        "attacks that know it",
-    ]
     note = (
         '<p class="soft">Every defense is fitted on clean rows and poison together, as '
         "most people must. A defense that few attacks know can look better than it is: "
@@ -329,7 +250,7 @@ def _ranking(content):
         "ranking",
         "Which defense does best?",
         pictures(content, "ranking"),
-        table(headers, rows),
+        table(RANKING_HEADERS, rows),
         note,
     )
 
@@ -390,128 +311,3 @@ def _card(row):
         f"limits of {number(row['n_beyond'], 'count')} filters"
         f"<ul>{reasons}</ul><ul>{features}</ul></li>"
     )
-
-
-def _assumptions(content):
-    items = "".join(
-        f'<li><span class="status {CLASSES[one["status"]]}">{text(one["status"])}'
-        f"</span> <b>{text(one['name'])}</b><p>{text(one['text'])}</p></li>"
-        for one in content["assumptions"]
-    )
-    return section(
-        "assumptions",
-        "What the certificate assumes",
-        f'<ul class="checks">{items}</ul>',
-    )
-
-
-def _data(content):
-    data = content["data"]
-    facts = {
-        "rows": number(data["n_rows"], "count"),
-        "features": number(data["n_features"], "count"),
-        "stored as": text("sparse" if data["is_sparse"] else "dense")
-        + f", {own(data['dtype'])}, {number(data['n_bytes'], 'count')} bytes",
-        "columns": "; ".join(
-            f"{number(count, 'count')} {text(kind)}"
-            for kind, count in data["kinds"].items()
-        ),
-        "transformation": text(data["transformed"]),
-        "bounds speak of": f"{own(data['positive'])} against {own(data['negative'])}",
-        "repeated rows": number(data["n_repeated"], "count"),
-        "equal rows, other label": number(data["n_contradicting"], "count"),
-    }
-    if data["is_sparse"]:
-        facts["share of non-zeros"] = number(data["density"], "percent")
-    if data["constant"]:
-        facts["constant columns"] = ", ".join(map(own, data["constant"]))
-    if data["row_numbers"]:
-        facts["columns that number the rows"] = ", ".join(map(own, data["row_numbers"]))
-    rows = [
-        [
-            own(one["label"]),
-            number(one["n_rows"], "count"),
-            number(one["share"], "percent"),
-        ]
-        for one in data["classes"]
-    ]
-    return section(
-        "data", "The data", definitions(facts), table(["label", "rows", "share"], rows)
-    )
-
-
-def definitions(facts):
-    """Return names and what they stand for."""
-    items = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts.items())
-    return f"<dl>{items}</dl>"
-
-
-def _evaluations(content):
-    rows = [
-        [
-            own(row["defense"]),
-            own(row["attack"]),
-            own(row["made_against"]),
-            number(row["n_poison"], "plain"),
-            number(row["error_poisoned"], "percent"),
-            number(row["error_filtered_poisoned"], "percent"),
-            number(row["loss_filtered_poisoned"]),
-            number(row["poison_rejected"], "percent"),
-            number(row["clean_rejected"], "percent"),
-            "yes" if row["adaptive"] else "no",
-        ]
-        for row in content["evaluations"]
-        if row["possible"]
-    ]
-    headers = [
-        "defense",
-        "attack",
-        "made against",
-        "rows sent",
-        "error, no defense",
-        "error, defended",
-        "loss, defended",
-        "poison rejected",
-        "clean rows rejected",
-        "knows the defense",
-    ]
-    impossible = [
-        f"{own(row['attack'])} against {own(row['defense'])}: {own(row['reason'])}"
-        for row in content["evaluations"]
-        if not row["possible"]
-    ]
-    note = ""
-    if impossible:
-        note = f"<p>Attacks that could not be made:</p>{listed(impossible)}"
-    return section(
-        "evaluations",
-        "All attacks, all defenses",
-        table(headers, rows, n_text=3, kind="strip"),
-        note,
-    )
-
-
-def _settings(content):
-    settings = content["settings"]
-    facts = {
-        "model": f"<code>{text(settings['estimator'])}</code>",
-        **{
-            f"filter {own(name)}": f"<code>{text(shown)}</code>"
-            for name, shown in settings["filters"].items()
-        },
-        **{
-            f"attack {own(name)}": f"<code>{text(shown)}</code>"
-            for name, shown in settings["attacks"].items()
-        },
-        "folds": number(settings["n_folds"], "count"),
-        "rows that attacks were run on": number(settings["n_attacked_rows"], "count"),
-        "seed": number(settings["random_state"], "count"),
-        "skpoison": text(content["skpoison"]),
-    }
-    left = [f"{own(one['what'])}: {own(one['reason'])}" for one in content["left_out"]]
-    parts = [definitions(facts)]
-    if left:
-        parts += ["<h3>Left out</h3>", listed(left)]
-    if content["warnings"]:
-        parts += ["<h3>Warnings</h3>", paragraphs(content["warnings"])]
-    return section("settings", "Settings", *parts)
