@@ -251,3 +251,26 @@ def test_bad_targets_are_refused(data):
 def test_learners_that_are_not_modelled_are_refused(estimator, why, data):
     with pytest.raises(ValueError, match=why):
         GradientAttack(estimator=estimator).fit(*data[:2])
+
+
+@pytest.mark.parametrize("domain", ["nonnegative", "count", "tfidf"])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_rows_of_a_domain_climb(domain, container):
+    rng = np.random.default_rng(0)
+    y = rng.choice([0, 1], 150)
+    rates = rng.gamma(0.5, 1.0, (2, 20))
+    X = rng.poisson(rates[y]).astype(float)
+    X[X.sum(axis=1) == 0, 0] = 1.0
+    if domain == "tfidf":
+        X /= np.linalg.norm(X, axis=1, keepdims=True)
+    options = {"random_state": 0, "max_iter": 15}
+    attack = GradientAttack(0.1, domain=domain, **options)
+    X_poison, y_poison = attack.poison(container(X), y)
+    rows = X_poison.toarray() if sparse.issparse(X_poison) else X_poison
+    assert attack.objective_[-1] > attack.objective_[0]
+    assert (attack.filter_.predict(X_poison, y_poison) == 1).all()
+    assert (rows >= 0).all()
+    if domain == "count":
+        np.testing.assert_array_equal(rows, np.round(rows))
+    if domain == "tfidf":
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-9)

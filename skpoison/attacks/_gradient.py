@@ -13,6 +13,8 @@ from skpoison.attacks._implicit import Aim, Duel
 from skpoison.attacks._learners import train_hinge
 from skpoison.attacks._losses import Hinge
 from skpoison.bounds._rows import Rows
+from skpoison.feasible import Domain, RestrictedSet
+from skpoison.feasible._hull import Hull
 
 FIRST_STEP = 0.5
 # Rows drawn for each one to start from.
@@ -120,6 +122,10 @@ class GradientAttack(BaseAimedAttack):
     targets : tuple of (X, y), default=None
         Rows, with their true labels, on which the attacker wants a large loss: test
         rows that he knows, or some that he cares for. None means the clean rows.
+    domain : str or :class:`skpoison.feasible.Domain`, default=None
+        Which rows the attacker can send at all, without one-hot groups; features by
+        position, not by name. Rows climb as means of such rows and are rounded in the
+        end. None means all rows that pass the filter.
     n_distinct : int, default=10
         How many distinct rows are moved, half of them under each label. Each is sent
         equally often (copies differ by at most one). Few are as strong as many
@@ -149,7 +155,8 @@ class GradientAttack(BaseAimedAttack):
     poison_mask_ : ndarray of shape (n_samples + n_poison,)
         True for the poison rows in what :meth:`fit_resample` returns.
     objective_ : list of float
-        The attacker's loss at the start and after each step; it never falls.
+        The attacker's loss at the start and after each step; it never falls. Where
+        `domain` asks for whole numbers, the last is that before rounding.
     filter_ : filter
         The fitted filter.
     n_features_in_ : int
@@ -196,6 +203,7 @@ class GradientAttack(BaseAimedAttack):
 
     _parameter_constraints: dict = {
         **BaseAimedAttack._parameter_constraints,
+        "domain": [str, Domain, None],
         "n_distinct": [Interval(Integral, 1, None, closed="left")],
         "smoothing": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -208,6 +216,7 @@ class GradientAttack(BaseAimedAttack):
         filter=None,
         estimator=None,
         targets=None,
+        domain=None,
         n_distinct=10,
         smoothing=0.2,
         max_iter=50,
@@ -220,13 +229,14 @@ class GradientAttack(BaseAimedAttack):
             targets=targets,
             random_state=random_state,
         )
+        self.domain = domain
         self.n_distinct = n_distinct
         self.smoothing = smoothing
         self.max_iter = max_iter
 
     def _poison(self, X, codes, n_poison, rng):
         defense = self._defend(X, codes)
-        sets = defense.sets(type(self).__name__)
+        sets = self._sendable(defense.sets(type(self).__name__))
         clean = _signed(X, codes)
         theta = self._first_theta(clean, rng)
         labels, points = self._start(X, codes, sets, n_poison, theta, rng)
@@ -235,13 +245,25 @@ class GradientAttack(BaseAimedAttack):
         aim = Aim(self._target_rows(clean), learner.loss)
         signs = 2.0 * labels - 1.0
         duel = Duel(clean, signs, self.n_copies_, learner, aim)
-        of_points = [sets[label] for label in labels]
+        hulls = [Hull(rows) if _is_restricted(rows) else rows for rows in sets]
+        of_points = [hulls[label] for label in labels]
         found = ascend(duel, points, of_points, theta, max_iter=self.max_iter)
-        points = defense.inwards(sets, found.points, labels, X.dtype)
+        points = [
+            sets[label].project([point])[0] if _is_restricted(sets[label]) else point
+            for label, point in zip(labels, found.points, strict=True)
+        ]
+        points = np.array(points).reshape(found.points.shape)
+        points = defense.inwards(sets, points, labels, X.dtype)
         theta = duel.play(points, theta).trained.theta
         self.coef_, self.intercept_ = theta[np.newaxis, :-1], theta[-1:]
         rows = repeat_rows(points, self.n_copies_, sparse.issparse(X), X.dtype)
         return rows, np.repeat(labels, self.n_copies_), found.objective
+
+    def _sendable(self, sets):
+        """Restrict the feasible sets to the rows that can be sent."""
+        if self.domain is None or self.domain == "real":
+            return sets
+        return [RestrictedSet(rows, self.domain) for rows in sets]
 
     def _start(self, X, codes, sets, n_poison, theta, rng):
         """Return labels in turn, and rows of the other class in their feasible sets.
@@ -271,6 +293,10 @@ class GradientAttack(BaseAimedAttack):
         return train_hinge(
             learner, clean.X, clean.signs, ones, n_rows, tol=1e-3, rng=rng
         )
+
+
+def _is_restricted(rows):
+    return isinstance(rows, RestrictedSet)
 
 
 def _signed(X, codes):
