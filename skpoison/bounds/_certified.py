@@ -63,13 +63,14 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     domain : str or :class:`skpoison.feasible.Domain`, default=None
         Which rows an attacker can send at all: ``"real"`` (or None, any numbers),
         ``"nonnegative"``, ``"count"`` (whole, not negative), ``"binary"``, ``"tfidf"``
-        (not negative, norm 1), or a Domain for mixed features. A restricted attacker
-        is solved by a proximal bundle method, with a worst row for each class at
-        every step; a tolerance of some percent is within its reach.
+        (not negative, norm 1), or a Domain for mixed features. Where the domain is not
+        convex (whole numbers, norm 1), a `tol` of 0.01 is within reach for texts of
+        some thousand words; features that take few values can keep the bounds further
+        apart.
     max_iter : int, default=None
         Most steps of the solver. None means 1000 Newton steps (with a restricted
-        domain, rounds of worst rows), or 8000 steps of ``solver="rda"``. The bound
-        holds wherever the solver stops.
+        domain, followed by rounds of worst rows), or 8000 steps of ``solver="rda"``.
+        The bound holds wherever the solver stops.
     solver : {"newton", "rda"}, default="newton"
         ``"newton"``: Newton's method on proximal subproblems. ``"rda"``: the published
         algorithm (adaptive regularised dual averaging, its worst rows found by cvxpy),
@@ -118,7 +119,8 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         Steps made by the solver.
     history_ : list of dict
         One entry for each check on all rows: ``n_iter``, ``upper_bound``,
-        ``lower_bound`` and ``n_rows``, how many rows the solver looked at.
+        ``lower_bound`` and ``n_rows``, how many rows the solver looked at. Where the
+        domain is not convex, lower bounds before the last speak of means of rows.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
