@@ -13,6 +13,7 @@ and the same random numbers. OMP_NUM_THREADS=1 keeps it to one core.
 
 import argparse
 import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Bunch
 from torch import nn
 
 from skpoison.exceptions import FilterWarning
@@ -37,9 +39,11 @@ from skpoison.neural import (
     RelearningClassifier,
     evaluate_targeted,
 )
+from skpoison.neural._evaluate import MEASURES, summarize
 from skpoison.neural._proxies import gradient_proxies
 
 N_ROWS, N_POISON, RADIUS, WIDTH, N_CLASSES = 2500, 25, 0.4, 128, 10
+CHUNK = 5
 # What the papers reject where they know the share of poison: 25 of 250 rows.
 SHARE = N_POISON / (N_ROWS / N_CLASSES)
 
@@ -246,6 +250,32 @@ def show(results):
 
 
 PARTS = {"frozen": frozen, "finetune": finetune}
+FIELDS = ("target", "intended_label", "objective", *MEASURES)
+
+
+def evaluate(data, part, n_targets, save):
+    """Evaluate a few targets at a time, and go on where a former run has stopped."""
+    done = dict(np.load(save)) if save and Path(save).exists() else {}
+    n_done = len(done.get("target", ()))
+    while n_done < n_targets:
+        found = evaluate_targeted(
+            *(part[name] for name in ("attack", "defense", "estimator")),
+            *data,
+            n_targets=min(CHUNK, n_targets - n_done),
+            embedding=part.get("embedding"),
+            only_successful=True,
+            random_state=n_done,
+        )
+        for name in FIELDS:
+            done[name] = np.concatenate(
+                [done[name], found[name]] if n_done else [found[name]]
+            )
+        done |= {name: found[name] for name in ("defense", "clean_accuracy")}
+        n_done = len(done["target"])
+        if save:
+            np.savez(save, **done)
+        print(f"{n_done} targets", file=sys.stderr, flush=True)
+    return Bunch(**done, summary=summarize(Bunch(**done)))
 
 
 def main():
@@ -256,6 +286,7 @@ def main():
     parser.add_argument(
         "--data", default=os.environ.get("SKPOISON_DATA", "../shared/data")
     )
+    parser.add_argument("--save", help="file for results, where another run goes on")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", FilterWarning)
@@ -265,18 +296,7 @@ def main():
     features = pretrained(X[half], y[half], options.device)
     data = X[rows], y[rows], X_test, y_test
     part = PARTS[options.part](*data, features, options.device)
-    results = evaluate_targeted(
-        part.pop("attack"),
-        part.pop("defense"),
-        part.pop("estimator"),
-        *data,
-        n_targets=options.targets,
-        only_successful=True,
-        random_state=0,
-        verbose=1,
-        **part,
-    )
-    show(results)
+    show(evaluate(data, part, options.targets, options.save))
 
 
 if __name__ == "__main__":

@@ -38,27 +38,29 @@ class DiagonalHessian(Hessian):
     def _prepare_gram(self):
         """Woodbury, with one Gram matrix for each value of the diagonal."""
         grams = [self._gram(level) for level in range(len(self.levels))]
+        # Not through self: a cycle would keep the matrices until it is collected.
+        rows, row_weights, levels = self.rows, self.row_weights, self.levels
+        vectors, vector_weights = self.vectors, self.vector_weights
+        diagonal = self.tau
 
         def factor(shift):
-            inverse = 1.0 / (self.tau + shift)
+            inverse = 1.0 / (diagonal + shift)
             gram = sum(
                 part / (level + shift)
-                for part, level in zip(grams, self.levels, strict=True)
+                for part, level in zip(grams, levels, strict=True)
             )
-            cross = [self.rows.scores(inverse * vector) for vector in self.vectors]
-            corner = (self.vectors * inverse) @ self.vectors.T
+            cross = [rows.scores(inverse * vector) for vector in vectors]
+            corner = (vectors * inverse) @ vectors.T
             inner = _bordered_solver(
-                _plus_diagonal(gram, 1.0 / self.row_weights),
-                np.array(cross).reshape(len(self.vectors), len(self.rows)),
-                _plus_diagonal(corner, 1.0 / self.vector_weights),
+                _plus_diagonal(gram, 1.0 / row_weights),
+                np.array(cross).reshape(len(vectors), len(rows)),
+                _plus_diagonal(corner, 1.0 / vector_weights),
             )
 
             def solve(r):
                 scaled = inverse * r
-                on_rows, on_vectors = inner(
-                    self.rows.scores(scaled), self.vectors @ scaled
-                )
-                inside = self.rows.combine(on_rows) + on_vectors @ self.vectors
+                on_rows, on_vectors = inner(rows.scores(scaled), vectors @ scaled)
+                inside = rows.combine(on_rows) + on_vectors @ vectors
                 return scaled - inverse * inside
 
             return solve

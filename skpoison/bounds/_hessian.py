@@ -70,22 +70,25 @@ class Hessian:
 
     def _prepare_gram(self):
         """Woodbury: only a matrix of as many rows as there are outer products."""
-        gram = self.rows.gram()
-        cross = np.array([self.rows.scores(vector) for vector in self.vectors])
-        cross = cross.reshape(len(self.vectors), len(self.rows))
-        corner = self.vectors @ self.vectors.T
+        # Not through self: a cycle would keep the matrix until it is collected.
+        rows, row_weights, tau = self.rows, self.row_weights, self.tau
+        vectors, vector_weights = self.vectors, self.vector_weights
+        gram = rows.gram()
+        cross = np.array([rows.scores(vector) for vector in vectors])
+        cross = cross.reshape(len(vectors), len(rows))
+        corner = vectors @ vectors.T
 
         def factor(shift):
-            scale = self.tau + shift
+            scale = tau + shift
             inner = _bordered_solver(
-                _plus_diagonal(gram, scale / self.row_weights),
+                _plus_diagonal(gram, scale / row_weights),
                 cross,
-                _plus_diagonal(corner, scale / self.vector_weights),
+                _plus_diagonal(corner, scale / vector_weights),
             )
 
             def solve(r):
-                on_rows, on_vectors = inner(self.rows.scores(r), self.vectors @ r)
-                inside = self.rows.combine(on_rows) + on_vectors @ self.vectors
+                on_rows, on_vectors = inner(rows.scores(r), vectors @ r)
+                inside = rows.combine(on_rows) + on_vectors @ vectors
                 return (r - inside) / scale
 
             return solve

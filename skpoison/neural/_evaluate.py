@@ -341,12 +341,24 @@ def _as_bunch(plan, names, rows, clean_accuracy):
         clean_accuracy=float(clean_accuracy),
         **{name: values[..., i] for i, name in enumerate(MEASURES)},
     )
-    results.summary = _summary(results)
+    results.summary = summarize(results)
     results.frame = _frame(results.summary)
     return results
 
 
-def _summary(results):
+def summarize(results):
+    """Compute rates, means and their intervals from what was measured on targets.
+
+    Parameters
+    ----------
+    results : Bunch
+        ``defense``, and what was measured.
+
+    Returns
+    -------
+    summary : Bunch
+        As :func:`evaluate_targeted` says.
+    """
     selected = results.success[:, 0] == 1
     columns = {"defense": results.defense}
     for name, rows in (("success", selected), ("success_all", slice(None))):
