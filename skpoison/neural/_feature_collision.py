@@ -5,15 +5,15 @@ from numbers import Real
 import torch
 from sklearn.utils._param_validation import Interval
 
-from skpoison.neural._perturbation import BasePerturbationAttack
 from skpoison.neural._room import TINY
+from skpoison.neural._space import BaseFeatureAttack
 
 __all__ = ["FeatureCollisionAttack"]
 
 GROW, SHRINK = 1.5, 0.5
 
 
-class FeatureCollisionAttack(BasePerturbationAttack):
+class FeatureCollisionAttack(BaseFeatureAttack):
     """Change rows of a class so that a network sees a target in each of them.
 
     Scenario: transfer learning. The victim takes a network that others have trained
@@ -137,7 +137,7 @@ class FeatureCollisionAttack(BasePerturbationAttack):
     """
 
     _parameter_constraints: dict = {
-        **BasePerturbationAttack._parameter_constraints,
+        **BaseFeatureAttack._parameter_constraints,
         "beta": [Interval(Real, 0, None, closed="left"), None],
         "opacity": [Interval(Real, 0, 1, closed="left")],
         "step_size": [Interval(Real, 0, None, closed="neither")],
@@ -180,7 +180,7 @@ class FeatureCollisionAttack(BasePerturbationAttack):
         self.opacity = opacity
         self.step_size = step_size
 
-    def _start(self, space):
+    def _start(self, space, generator):
         mixed = torch.lerp(space.room.bases, space.target[None], self.opacity)
         return space.room.project(mixed)
 

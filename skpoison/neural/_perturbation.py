@@ -1,5 +1,6 @@
 """What attacks share that change rows a little, so that a network sees another row."""
 
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -13,7 +14,7 @@ from skpoison._labels import check_labels
 from skpoison.attacks._containers import like_rows, like_targets, stack
 from skpoison.bounds._attack import n_poison_rows
 from skpoison.bounds._svc import progress_monitor
-from skpoison.neural._features import evaluating, features_of, home, writeable
+from skpoison.neural._features import evaluating, writeable
 from skpoison.neural._room import Room
 
 
@@ -21,17 +22,19 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
     """Base class of attacks that make poison of rows of a class by small changes.
 
     The labels of the poison are right: what is changed is too little for a person to
-    see. A subclass defines ``_craft(space, start, monitor)``, which returns rows and
-    the objective after each step.
+    see. A subclass defines
+
+    - ``_modules(rows, labels, rng)``, the networks that are attacked;
+    - ``_space(modules, room, rows, labels)``, an object that has the room;
+    - ``_craft(space, start, monitor)``, which returns rows of the room and the
+      objective after each step;
+    - and what else is different: ``_check(rows)``, ``_bases``, ``_start``,
+      ``_finish``.
 
     Parameters
     ----------
-    feature_extractor : torch.nn.Module or list of these, default=None
-        What computes features of rows.
-    target : {array-like, Tensor} of shape (...), default=None
-        The row that the victim shall take for another class.
     intended_label : label, default=None
-        That class.
+        The class that the victim shall see where it is not.
     epsilon : float, default=0.01
         Poison rows divided by clean rows.
     radius : float, default=0.1
@@ -53,8 +56,6 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "feature_extractor": [torch.nn.Module, list, tuple, None],
-        "target": ["array-like", torch.Tensor, None],
         "intended_label": "no_validation",
         "epsilon": [Interval(Real, 0, 1, closed="both")],
         "radius": [Interval(Real, 0, None, closed="neither")],
@@ -69,8 +70,6 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
 
     def __init__(
         self,
-        feature_extractor=None,
-        target=None,
         intended_label=None,
         *,
         epsilon=0.01,
@@ -83,8 +82,6 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         batch_size=256,
         random_state=None,
     ):
-        self.feature_extractor = feature_extractor
-        self.target = target
         self.intended_label = intended_label
         self.epsilon = epsilon
         self.radius = radius
@@ -123,26 +120,34 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
     @with_callbacks
     def _fit(self, X, y):
         self._validate_params()
-        modules = self._modules()
         rows, labels = self._validate(X, y)
         n_poison = n_poison_rows(self.epsilon, len(rows))
         rng = check_random_state(self.random_state)
-        self.base_indices_ = self._bases(labels, n_poison, rng)
-        room = self._room(rows)
-        self.objective_ = []
+        modules = self._modules(rows, labels, rng)
         context = self._init_callback_context(
             max_subtasks=self.n_restarts * self.n_steps
         )
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         monitor = progress_monitor(self, context) or (lambda entry: None)
         with evaluating(modules):
-            moved = self._best(modules, room, rng, monitor) if n_poison else room.bases
-        # In the rows' own precision; the network may have computed in another.
-        self.X_poison_ = _as_array(room.project(moved.to(room.bases)))
-        self.y_poison_ = labels[self.base_indices_]
+            self.base_indices_ = self._bases(modules, rows, labels, n_poison, rng)
+            self._make(modules, rows, labels, rng, monitor)
         self.poison_mask_ = self._mask(len(rows))
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
+
+    def _make(self, modules, rows, labels, rng, monitor):
+        """Change the rows that poison is made of, and label them."""
+        self.objective_ = []
+        room = self._room(rows)
+        moved = room.bases
+        if len(moved):
+            generator = torch.Generator().manual_seed(int(rng.randint(2**31)))
+            space = self._space(modules, room, rows, labels)
+            moved = self._best(space, generator, monitor)
+        # In the rows' own precision; the network may have computed in another.
+        self.X_poison_ = _as_array(self._finish(room.project(moved.to(room.bases))))
+        self.y_poison_ = np.full(len(moved), self.intended_label, dtype=labels.dtype)
 
     def _mask(self, n_rows):
         if not self.replace:
@@ -189,23 +194,15 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         """
         X_poison, y_poison = self.poison(X, y)
         if self.replace:
-            return _overwritten(X, self.base_indices_, X_poison), y
-        return _stacked(X, X_poison), _stacked(y, y_poison)
-
-    def _modules(self):
-        given = self.feature_extractor
-        modules = list(given) if isinstance(given, list | tuple) else [given]
-        wrong = [m for m in modules if not isinstance(m, torch.nn.Module)]
-        if wrong or not modules:
-            raise ValueError(
-                "feature_extractor must be a torch.nn.Module or a list of these; got "
-                f"{given!r}."
+            return (
+                overwritten(X, self.base_indices_, X_poison),
+                overwritten(y, self.base_indices_, y_poison),
             )
-        return modules
+        return _stacked(X, X_poison), _stacked(y, y_poison)
 
     def _validate(self, X, y):
         """Return rows as a tensor and labels as an array; set ``classes_``."""
-        rows = _as_tensor(X, "X")
+        rows = as_tensor(X, "X")
         if rows.ndim < 2:
             raise ValueError(f"X must have rows; got the shape {tuple(rows.shape)}.")
         labels = check_labels(y.cpu().numpy() if torch.is_tensor(y) else y)
@@ -216,28 +213,26 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
                 f"intended_label must be one of the labels {self.classes_.tolist()}; "
                 f"got {self.intended_label!r}."
             )
-        self._check_target(rows)
+        self._check(rows)
         return rows, labels
 
-    def _check_target(self, rows):
-        if self.target is None:
-            raise ValueError("target must be a row; got None.")
-        target = _as_tensor(self.target, "target")
-        if target.shape != rows.shape[1:]:
-            raise ValueError(
-                f"target must be a row like those of X, of the shape "
-                f"{tuple(rows.shape[1:])}; got the shape {tuple(target.shape)}."
-            )
+    def _check(self, rows):
+        """Check what only this attack has."""
 
-    def _bases(self, labels, n_poison, rng):
-        """Draw the rows that poison is made of."""
-        rows = np.flatnonzero(labels == self.intended_label)
-        if len(rows) < n_poison:
+    def _candidates(self, labels, n_poison):
+        """Return the rows that poison can be made of."""
+        found = np.flatnonzero(labels == self.intended_label)
+        if len(found) < n_poison:
             raise ValueError(
                 f"epsilon={self.epsilon!r} asks for {n_poison} poison rows, but only "
-                f"{len(rows)} rows have the label {self.intended_label!r}."
+                f"{len(found)} rows have the label {self.intended_label!r}."
             )
-        return np.sort(rng.permutation(rows)[:n_poison])
+        return found
+
+    def _bases(self, modules, rows, labels, n_poison, rng):
+        """Draw the rows that poison is made of."""
+        found = self._candidates(labels, n_poison)
+        return np.sort(rng.permutation(found)[:n_poison])
 
     def _room(self, rows):
         bases = rows[torch.from_numpy(self.base_indices_)]
@@ -258,127 +253,77 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
             )
         return Room(bases, float(self.radius), self.norm, low, high)
 
-    def _best(self, modules, room, rng, monitor):
+    def _best(self, space, generator, monitor):
         """Make the attack several times; keep the rows of the lowest objective."""
-        generator = torch.Generator().manual_seed(int(rng.randint(2**31)))
-        space = Space(modules, room, self.target, self.batch_size)
         best = None
         for restart in range(self.n_restarts):
-            start = space.room.draw(generator) if restart else self._start(space)
-            rows, objective = self._craft(space, start, monitor)
+            drawn = space.room.draw if restart else partial(self._start, space)
+            rows, objective = self._craft(space, drawn(generator), monitor)
             if best is None or min(objective) < min(self.objective_):
                 best, self.objective_ = rows, objective
         return best
 
-    def _start(self, space):
+    def _start(self, space, generator):
         return space.room.bases
 
+    def _finish(self, rows):
+        """Return poison, of rows that have been moved in the room."""
+        return rows
 
-class Space:
-    """Rows that may be changed, and how far their features are from a target's.
+
+def check_target(target, rows):
+    """Check that a target is a row like others.
 
     Parameters
     ----------
-    modules : list of torch.nn.Module
-        Feature extractors.
-    room : Room
-        Where rows may go.
     target : {array-like, Tensor}
-        The row to come near to.
-    batch_size : int
-        Rows at a time.
+        The target.
+    rows : Tensor of shape (n_rows, ...)
+        The others.
 
-    Attributes
-    ----------
-    room : Room
-        On the device and in the precision of the first module.
-    target : Tensor
-        The target, there.
-    goals : list of Tensor of shape (n_features,)
-        Its features under each module.
+    Raises
+    ------
+    ValueError
+        If it is not.
+    TypeError
+        If it does not hold floating point numbers.
     """
-
-    def __init__(self, modules, room, target, batch_size):
-        self.modules, self.batch_size = modules, batch_size
-        self.room = room.to(*home(modules[0]))
-        target = _as_tensor(target, "target")
-        self.target = target.to(self.room.bases)
-        with torch.no_grad():
-            self.goals = [g[0] for g in self.features(self.target[None])]
-        if any(not goal.any() for goal in self.goals):
-            raise ValueError("the features of the target are all zero.")
-
-    def features(self, rows):
-        """Compute features of rows under each module."""
-        return features_of(self.modules, rows, self.batch_size)
-
-    def value_and_gradient(self, rows, loss):
-        """Compute a loss of features, and its gradient with respect to the rows.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (n_rows, ...)
-            Rows.
-        loss : callable
-            Takes the features under each module; returns a value, or one for each row.
-
-        Returns
-        -------
-        value : Tensor
-            What the loss returns.
-        gradient : Tensor of shape (n_rows, ...)
-            Gradient of the (sum of the) value.
-        """
-        rows = rows.detach().requires_grad_()
-        value = loss(self.features(rows))
-        (gradient,) = torch.autograd.grad(value.sum(), rows)
-        return value.detach(), gradient
-
-    def descend(self, start, loss, n_steps, step_size, monitor):
-        """Lower a loss by Adam's steps, each followed by a projection.
-
-        Parameters
-        ----------
-        start : Tensor of shape (n_rows, ...)
-            Rows to start from, in the room.
-        loss : callable
-            Takes the features under each module; returns a value.
-        n_steps : int
-            Steps; they become shorter, down to zero.
-        step_size : float
-            The first step, as a share of the radius.
-        monitor : callable
-            Told of each step.
-
-        Returns
-        -------
-        rows : Tensor of shape (n_rows, ...)
-            Those of the lowest loss that were met.
-        objective : list of float
-            The loss at the start and after each step.
-        """
-        rows = start.clone()
-        adam = torch.optim.Adam([rows], lr=self.room.step(step_size))
-        decay = torch.optim.lr_scheduler.CosineAnnealingLR(adam, n_steps)
-        best, objective = rows.clone(), []
-        for step in range(n_steps + 1):
-            value, rows.grad = self.value_and_gradient(rows, loss)
-            objective.append(value.item())
-            if objective[-1] == min(objective):
-                best.copy_(rows)
-            if step == n_steps:
-                return best, objective
-            adam.step()
-            decay.step()
-            rows.copy_(self.room.project(rows))
-            monitor({"step": step + 1, "objective": objective[-1]})
+    if target is None:
+        raise ValueError("target must be a row; got None.")
+    target = as_tensor(target, "target")
+    if target.shape != rows.shape[1:]:
+        raise ValueError(
+            f"target must be a row like those of X, of the shape "
+            f"{tuple(rows.shape[1:])}; got the shape {tuple(target.shape)}."
+        )
 
 
 def _as_array(tensor):
     return tensor.cpu().numpy()
 
 
-def _as_tensor(data, name):
+def as_tensor(data, name):
+    """Return rows as a tensor.
+
+    Parameters
+    ----------
+    data : {array-like, Tensor}
+        Floating point numbers.
+    name : str
+        What errors call them.
+
+    Returns
+    -------
+    tensor : Tensor
+        The same numbers, not copied where that can be helped.
+
+    Raises
+    ------
+    TypeError
+        If they are no floating point numbers.
+    ValueError
+        If some are NaN or infinity.
+    """
     tensor = data if torch.is_tensor(data) else torch.from_numpy(_float_array(data))
     if not tensor.is_floating_point():
         raise TypeError(
@@ -415,11 +360,27 @@ def _stacked(first, second):
     return stack(first, second)
 
 
-def _overwritten(X, rows, poison):
-    if hasattr(X, "iloc"):
-        X = X.copy()
-        X.iloc[rows] = poison.to_numpy()
-        return X
-    X = X.clone() if torch.is_tensor(X) else np.array(X)
-    X[rows] = poison
-    return X
+def overwritten(data, places, new):
+    """Return a copy of rows, or of labels, with others in some places.
+
+    Parameters
+    ----------
+    data : {ndarray, Tensor, DataFrame, Series} of shape (n_rows, ...)
+        Rows or labels.
+    places : ndarray of shape (n_new,)
+        Where others go.
+    new : object
+        The others, in the same kind of container.
+
+    Returns
+    -------
+    data : object
+        The copy.
+    """
+    if hasattr(data, "iloc"):
+        data = data.copy()
+        data.iloc[places] = new.to_numpy()
+        return data
+    data = data.clone() if torch.is_tensor(data) else np.array(data)
+    data[places] = new
+    return data

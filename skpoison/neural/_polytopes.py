@@ -5,7 +5,7 @@ from numbers import Real
 import torch
 from sklearn.utils._param_validation import Interval
 
-from skpoison.neural._perturbation import BasePerturbationAttack
+from skpoison.neural._space import BaseFeatureAttack
 
 __all__ = ["BullseyePolytopeAttack", "ConvexPolytopeAttack"]
 
@@ -13,7 +13,7 @@ WEIGHT_STEPS = 50
 WEIGHT_GAP = 1e-3
 
 
-class BasePolytopeAttack(BasePerturbationAttack):
+class BasePolytopeAttack(BaseFeatureAttack):
     """Base class of attacks that put a target among the features of poison rows.
 
     A subclass defines ``_aims(space)``: for each module, a function that takes features
@@ -24,11 +24,11 @@ class BasePolytopeAttack(BasePerturbationAttack):
     step_size : float, default=0.1
         The first step, as a share of the radius.
     **params : dict
-        As in :class:`BasePerturbationAttack`.
+        As in :class:`BaseFeatureAttack`.
     """
 
     _parameter_constraints: dict = {
-        **BasePerturbationAttack._parameter_constraints,
+        **BaseFeatureAttack._parameter_constraints,
         "step_size": [Interval(Real, 0, None, closed="neither")],
     }
 
