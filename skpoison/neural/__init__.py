@@ -15,6 +15,8 @@ _HOMES = {
     "FeatureCollisionAttack": "_feature_collision",
     "FilteredNetClassifier": "_net",
     "LayerFeatures": "_features",
+    "GradientMatchingAttack": "_gradient_matching",
+    "RandomCropFlip": "_augment",
     "RelearningClassifier": "_relearning",
     "evaluate_targeted": "_evaluate",
 }

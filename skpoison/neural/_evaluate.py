@@ -1,7 +1,6 @@
 """Success of targeted attacks, with and without defenses."""
 
 import time
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from skorch.callbacks import Callback
 from skorch.utils import multi_indexing, to_numpy
 
 from skpoison.meta._base import fit_and_find_kept
+from skpoison.neural._seeded import seeded
 
 __all__ = ["evaluate_targeted"]
 
@@ -304,26 +304,6 @@ def clone_callback(callback):
         Another one.
     """
     return type(callback)(**callback.get_params(deep=False))
-
-
-@contextmanager
-def seeded(seed):
-    """Seed torch's random stream, and put it back.
-
-    Parameters
-    ----------
-    seed : int
-        The seed.
-
-    Yields
-    ------
-    None
-        In between, random numbers follow from the seed.
-    """
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    with torch.random.fork_rng(devices=list(devices)):
-        torch.manual_seed(seed)
-        yield
 
 
 def _without_tensor(labels):

@@ -259,9 +259,13 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         for restart in range(self.n_restarts):
             drawn = space.room.draw if restart else partial(self._start, space)
             rows, objective = self._craft(space, drawn(generator), monitor)
-            if best is None or min(objective) < min(self.objective_):
+            if best is None or self._merit(objective) < self._merit(self.objective_):
                 best, self.objective_ = rows, objective
         return best
+
+    def _merit(self, objective):
+        """Return by what restarts are compared; the lower, the better."""
+        return min(objective)
 
     def _start(self, space, generator):
         return space.room.bases

@@ -1,0 +1,96 @@
+"""Random crops and flips that gradients go through."""
+
+import torch
+
+__all__ = ["RandomCropFlip"]
+
+
+class RandomCropFlip(torch.nn.Module):
+    """Shift images at random, and turn some of them left to right.
+
+    Each image is padded on all sides, cropped to its size at a random place, and with
+    ``flip`` mirrored in half of the cases. Gradients go through.
+
+    It serves in two places. In front of a network, it augments in training and leaves
+    images as they are in evaluation, so that a net needs no Dataset of its own. As
+    ``augment`` of :class:`GradientMatchingAttack`, it makes poison that withstands such
+    training.
+
+    Parameters
+    ----------
+    padding : int, default=4
+        Pixels on each side; the largest shift.
+    flip : bool, default=True
+        Whether to mirror. Digits and letters have no mirror images.
+    padding_mode : {"constant", "reflect"}, default="constant"
+        What the border is made of: zeros, or the image mirrored.
+
+    Raises
+    ------
+    ValueError
+        If ``padding`` is negative or ``padding_mode`` is none of these; at use, if
+        images are not of shape (n_images, n_channels, height, width).
+
+    Notes
+    -----
+    Random numbers are torch's, on the CPU.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skpoison.neural import RandomCropFlip
+    >>> images = torch.arange(9.0).reshape(1, 1, 3, 3)
+    >>> augment = RandomCropFlip(padding=1)
+    >>> augment(images).shape
+    torch.Size([1, 1, 3, 3])
+    >>> torch.equal(augment.eval()(images), images)
+    True
+    """
+
+    def __init__(self, padding=4, flip=True, padding_mode="constant"):
+        super().__init__()
+        if padding < 0 or padding_mode not in ("constant", "reflect"):
+            raise ValueError(
+                "padding must not be negative, and padding_mode be 'constant' or "
+                f"'reflect'; got {padding!r} and {padding_mode!r}."
+            )
+        self.padding, self.flip, self.padding_mode = padding, flip, padding_mode
+
+    def forward(self, images):
+        """Return images, each changed in its own way if in training.
+
+        Parameters
+        ----------
+        images : Tensor of shape (n_images, n_channels, height, width)
+            Images.
+
+        Returns
+        -------
+        images : Tensor of shape (n_images, n_channels, height, width)
+            Of the same size.
+        """
+        if images.ndim != 4:
+            raise ValueError(
+                "images of shape (n_images, n_channels, height, width) are needed; "
+                f"got the shape {tuple(images.shape)}."
+            )
+        if not self.training:
+            return images
+        padded = torch.nn.functional.pad(images, [self.padding] * 4, self.padding_mode)
+        rows, columns = self._places(*images.shape)
+        row, channel = (torch.arange(size) for size in images.shape[:2])
+        return padded[
+            row[:, None, None, None],
+            channel[:, None, None],
+            rows[:, None, :, None],
+            columns[:, None, None, :],
+        ]
+
+    def _places(self, n_images, _, height, width):
+        """Draw which rows and columns of padded images are seen."""
+        top, left = torch.randint(2 * self.padding + 1, (2, n_images, 1))
+        columns = torch.arange(width).expand(n_images, width)
+        if self.flip:
+            mirrored = torch.rand(n_images, 1) < 0.5
+            columns = torch.where(mirrored, columns.flip(1), columns)
+        return top + torch.arange(height), left + columns

@@ -1,0 +1,263 @@
+"""What attacks share that align the gradients of poison with another gradient."""
+
+from numbers import Real
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skpoison.neural._features import as_module, home
+from skpoison.neural._gradients import LossGradients, misalignment
+from skpoison.neural._perturbation import BasePerturbationAttack
+from skpoison.neural._seeded import seeded
+
+# When, of all steps, steps become ten times shorter.
+MILESTONES = (3 / 8, 5 / 8, 7 / 8)
+
+
+class BaseMatchingAttack(BasePerturbationAttack):
+    """Base class of attacks by gradient matching.
+
+    A subclass defines ``_wanted(gradients, rows, labels)``: the gradient that poison
+    shall have, under one network.
+
+    Parameters
+    ----------
+    net : torch.nn.Module, skorch net or list of these, default=None
+        Networks whose gradients are matched.
+    intended_label : label, default=None
+        The class that the victim shall see.
+    step_size : float, default=0.3
+        The first step, as a share of the radius.
+    selection : {"random", "gradient"}, default="random"
+        Which rows of the class poison is made of.
+    augment : callable, default=None
+        What poison goes through before it is seen.
+    **params : dict
+        As in :class:`BasePerturbationAttack`.
+    """
+
+    _parameter_constraints: dict = {
+        **BasePerturbationAttack._parameter_constraints,
+        "net": "no_validation",
+        "step_size": [Interval(Real, 0, None, closed="neither")],
+        "selection": [StrOptions({"random", "gradient"})],
+        "augment": [callable, None],
+    }
+
+    def __init__(
+        self,
+        net=None,
+        intended_label=None,
+        *,
+        epsilon=0.01,
+        radius=0.1,
+        norm="linf",
+        value_range=(0.0, 1.0),
+        n_steps=250,
+        step_size=0.3,
+        n_restarts=1,
+        selection="random",
+        augment=None,
+        replace=False,
+        batch_size=256,
+        random_state=None,
+    ):
+        super().__init__(
+            intended_label,
+            epsilon=epsilon,
+            radius=radius,
+            norm=norm,
+            value_range=value_range,
+            n_steps=n_steps,
+            n_restarts=n_restarts,
+            replace=replace,
+            batch_size=batch_size,
+            random_state=random_state,
+        )
+        self.net = net
+        self.step_size = step_size
+        self.selection = selection
+        self.augment = augment
+
+    def _modules(self, rows, labels, rng):
+        given = self.net if isinstance(self.net, list | tuple) else [self.net]
+        if not given:
+            raise ValueError("net must be a network or a list of one at least; got [].")
+        return [as_module(net) for net in given]
+
+    def _gradients(self, modules):
+        n_classes = len(self.classes_)
+        return [LossGradients(m, n_classes, self.batch_size) for m in modules]
+
+    def _codes(self, labels):
+        return torch.from_numpy(np.searchsorted(self.classes_, labels))
+
+    def _bases(self, modules, rows, labels, n_poison, rng):
+        if self.selection == "random":
+            return super()._bases(modules, rows, labels, n_poison, rng)
+        found = self._candidates(labels, n_poison)
+        candidates = rows[torch.from_numpy(found)], self._codes(labels[found])
+        norms = sum(g.row_norms(*candidates) for g in self._gradients(modules))
+        return np.sort(found[np.argsort(-norms, kind="stable")[:n_poison]])
+
+    def _space(self, modules, room, rows, labels):
+        codes = self._codes(np.array([self.intended_label]))
+        space = Matching(room.to(*home(modules[0])), codes, self.augment)
+        space.aim(
+            [(g, self._wanted(g, rows, labels)) for g in self._gradients(modules)]
+        )
+        return space
+
+    def _best(self, space, generator, monitor):
+        with seeded(generator.initial_seed()):
+            return super()._best(space, generator, monitor)
+
+    def _merit(self, objective):
+        if self.augment is None:
+            return min(objective)
+        return np.mean(objective[-(1 + len(objective) // 10) :])
+
+    def _start(self, space, generator):
+        return space.room.draw(generator)
+
+    def _craft(self, space, start, monitor):
+        descent = SignedDescent(space, start, self.step_size, self.n_steps)
+        return descent.run(self.n_steps, monitor), descent.objective
+
+
+class Matching:
+    """Poison, and the gradients that it shall have.
+
+    Parameters
+    ----------
+    room : Room
+        Where rows may go.
+    codes : Tensor of shape (1,)
+        The position of their label.
+    augment : callable or None
+        What they go through before they are seen.
+    """
+
+    def __init__(self, room, codes, augment=None):
+        self.room, self.codes, self.augment = room, codes, augment
+        self.goals = []
+
+    @property
+    def noisy(self):
+        """Whether the same rows are not always worth the same."""
+        return self.augment is not None
+
+    def aim(self, goals):
+        """Set the gradients that poison shall have.
+
+        Parameters
+        ----------
+        goals : list of tuple (LossGradients, Tensor of shape (n_parameters,))
+            For each network, how gradients are computed, and the one that is wanted.
+
+        Raises
+        ------
+        ValueError
+            If one is zero.
+        """
+        if any(not goal.any() for _, goal in goals):
+            raise ValueError(
+                "the gradient that poison shall have is zero: the network already "
+                "gives the intended label, with certainty."
+            )
+        self.goals = goals
+
+    def value_and_gradient(self, rows):
+        """Compute one minus the cosine, and its gradient with respect to the rows.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n_rows, ...)
+            Rows.
+
+        Returns
+        -------
+        value : Tensor
+            The mean over the networks.
+        gradient : Tensor of shape (n_rows, ...)
+            Its gradient.
+        """
+        rows = rows.detach().requires_grad_()
+        seen = rows if self.augment is None else self.augment(rows)
+        values, pulls = zip(
+            *(self._one(seen.detach(), *goal) for goal in self.goals), strict=True
+        )
+        pull = sum(pulls) / len(pulls)
+        if seen is not rows:
+            (pull,) = torch.autograd.grad(seen, rows, pull)
+        return sum(values) / len(values), pull
+
+    def _one(self, rows, gradients, goal):
+        codes = self.codes.expand(len(rows))
+        value, slope = misalignment(gradients.mean(rows, codes), goal)
+        return value.to(rows), gradients.pull(rows, codes, slope)
+
+
+class SignedDescent:
+    """Adam on the signs of gradients, with projections; steps fall by tens.
+
+    Parameters
+    ----------
+    space : object
+        Has a ``room``, ``noisy``, and ``value_and_gradient(rows)``.
+    start : Tensor of shape (n_rows, ...)
+        Rows in the room.
+    step_size : float
+        The first step, as a share of the radius.
+    n_steps : int
+        Steps that will be made, which tell when they become shorter.
+
+    Attributes
+    ----------
+    rows : Tensor of shape (n_rows, ...)
+        Where the descent is.
+    objective : list of float
+        Every value that was met.
+    """
+
+    def __init__(self, space, start, step_size, n_steps):
+        self.space, self.rows, self.objective = space, start.clone(), []
+        self.adam = torch.optim.Adam([self.rows], lr=space.room.step(step_size))
+        milestones = [int(share * n_steps) for share in MILESTONES]
+        self.decay = torch.optim.lr_scheduler.MultiStepLR(self.adam, milestones)
+        self.n_done = 0
+
+    def run(self, n_steps, monitor):
+        """Make some steps.
+
+        Parameters
+        ----------
+        n_steps : int
+            How many.
+        monitor : callable
+            Told of each.
+
+        Returns
+        -------
+        rows : Tensor of shape (n_rows, ...)
+            Those of the lowest value since the call; where values are noisy, the last.
+        """
+        best, lowest = self.rows.clone(), np.inf
+        for step in range(n_steps + 1):
+            value, gradient = self.space.value_and_gradient(self.rows)
+            self.objective.append(value.item())
+            if self.space.noisy or self.objective[-1] < lowest:
+                best.copy_(self.rows)
+                lowest = self.objective[-1]
+            if step < n_steps:
+                self._step(gradient, monitor)
+        return best
+
+    def _step(self, gradient, monitor):
+        self.rows.grad = gradient.sign()
+        self.adam.step()
+        self.decay.step()
+        self.rows.copy_(self.space.room.project(self.rows))
+        self.n_done += 1
+        monitor({"step": self.n_done, "objective": self.objective[-1]})
