@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.optimize import linprog
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.linear_model import LogisticRegression
@@ -145,3 +146,31 @@ def test_min_max_sends_rows_of_the_domain_only():
     assert free.X_poison_.min() < 0.0
     # Either bound lies within its own gap of the best one.
     assert attack.bound_.lower_bound_ <= free.bound_.upper_bound_
+
+
+@pytest.mark.parametrize("strategy", ["random", "feasible", "alfa"])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_only_rows_of_the_domain_are_copied(strategy, container):
+    rng = np.random.default_rng(0)
+    y = rng.choice([0, 1], 100)
+    X = rng.poisson(2.0 + y[:, None] * [0, 1, 0], (100, 3)).astype(float)
+    X[::2] += 0.5
+    options = {"filter": SphereFilter(95), "random_state": 0}
+    attack = LabelFlipAttack(0.2, strategy, domain="count", **options)
+    attack.fit(container(X), y)
+    assert (attack.flipped_indices_ % 2 == 1).all()
+    free = LabelFlipAttack(0.2, strategy, **options).fit(container(X), y)
+    assert (free.flipped_indices_ % 2 == 0).any()
+
+
+def test_float32_rows_of_norm_one_are_in_the_domain():
+    X = np.random.default_rng(0).uniform(0.1, 1, (50, 30))
+    X = (X / np.linalg.norm(X, axis=1, keepdims=True)).astype(np.float32)
+    attack = LabelFlipAttack(0.2, domain="tfidf", random_state=0)
+    assert attack.fit(X, np.arange(50) % 2).n_candidates_.sum() == 50
+
+
+def test_no_row_in_the_domain_is_an_error():
+    X, y = np.full((10, 2), 0.5), np.arange(10) % 2
+    with pytest.raises(ValueError, match="No training row is in domain='count'"):
+        LabelFlipAttack(0.2, domain="count").fit(X, y)

@@ -12,9 +12,12 @@ from sklearn.svm import LinearSVC
 from skpoison import NormConstrainedSVC, SlabFilter, SphereFilter
 from skpoison.attacks import KKTAttack, LabelFlipAttack
 from skpoison.attacks._decoys import Decoy
+from skpoison.attacks._defense import sendable
 from skpoison.attacks._learners import learner_of
+from skpoison.attacks._mixed_rows import MixedRows
 from skpoison.attacks._pairs import PairProgram
 from skpoison.bounds._rows import Rows
+from skpoison.feasible import Domain
 
 FILTER = SphereFilter(90) & SlabFilter(90)
 SVC = NormConstrainedSVC(rho=1.0)
@@ -40,21 +43,23 @@ def test_rows_and_masses_are_those_of_the_program_in_all_dimensions(estimator, d
         theta = np.random.default_rng(seed).normal(size=4)
         theta *= 0.7 / np.linalg.norm(theta)
         decoy = Decoy(theta, Rows(X, signs), learner)
-        pair = decoy.best_pair(PairProgram(sets, 0.2, learner.multiple(800)))
         least = conic_residual(decoy, sets, 160 / 800)
-        assert least <= pair.residual + 1e-6
-        assert pair.residual == pytest.approx(least, abs=5e-3)  # whole copies
-        assert pair.copies.sum() <= 160
-        assert (signs_of(decoy, pair) <= 1 + 1e-6).all()
+        conic = PairProgram(sets, 0.2, learner.multiple(800))
+        for program in (conic, MixedRows(sets, 0.2)):
+            found = decoy.find_rows(program)
+            assert least <= found.residual + 1e-6
+            assert found.residual == pytest.approx(least, abs=5e-3)  # whole copies
+            assert found.copies.sum() <= 160
+            assert (margins_of(decoy, found) <= 1 + 1e-6).all()
 
 
-def signs_of(decoy, pair):
+def margins_of(decoy, found):
     """Margins, at the decoy, of the rows that are sent."""
-    margins = decoy.signs * (pair.points @ decoy.theta[:-1] + decoy.theta[-1])
-    return margins[pair.copies > 0]
+    scores = found.points @ decoy.theta[:-1] + decoy.theta[-1]
+    return decoy.signs[found.labels] * scores
 
 
-def conic_residual(decoy, sets, share):
+def conic_residual(decoy, sets, share, *, nonnegative=False):
     """The least residual over masses and rows times masses, in one program."""
     multiple = decoy.multiple
     if multiple is None:
@@ -71,6 +76,7 @@ def conic_residual(decoy, sets, share):
             offset >= masses[j] * rows.lower,
             offset <= masses[j] * rows.upper,
             margin <= masses[j],
+            *([total >= 0] if nonnegative else []),
         ]
         left = left + sign * cp.hstack([total, masses[j]])
     return cp.Problem(cp.Minimize(cp.norm(left)), within).solve(solver=cp.CLARABEL)
@@ -133,3 +139,76 @@ def test_only_the_hinge_loss_is_attacked(data):
 def test_bad_decoys_are_refused(decoys, why, data):
     with pytest.raises(ValueError, match=why):
         KKTAttack(decoys=decoys).fit(*data[:2])
+
+
+@pytest.fixture(scope="module")
+def counts():
+    rng = np.random.default_rng(0)
+    y = rng.choice([0, 1], 200)
+    X = rng.poisson(rng.gamma(0.5, 1.0, (2, 12))[y]).astype(float)
+    X[X.sum(axis=1) == 0, 0] = 1.0
+    return X, y
+
+
+@pytest.mark.parametrize("estimator", [SVC, LinearSVC(loss="hinge", C=0.05)])
+def test_mixed_rows_that_are_not_negative_leave_the_least(estimator, counts):
+    X, y = counts
+    signs = 2.0 * y - 1.0
+    fitted = clone(FILTER).fit(X, signs)
+    sets = [fitted.feasible_set()[sign] for sign in (-1.0, 1.0)]
+    learner = learner_of(estimator, "this test")
+    for seed in range(3):
+        theta = np.random.default_rng(seed).normal(size=13)
+        theta *= 0.7 / np.linalg.norm(theta)
+        decoy = Decoy(theta, Rows(X, signs), learner)
+        program = MixedRows(sendable(sets, "nonnegative"), 0.2)
+        masses, points, labels = program.solve(decoy)
+        left = np.linalg.norm(decoy.residual(points, labels, masses))
+        least = conic_residual(decoy, sets, 0.2, nonnegative=True)
+        assert least - 1e-6 <= left <= 1.03 * least + 1e-3
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("domain", ["nonnegative", "count", "binary", "tfidf"])
+def test_rows_of_a_domain(domain, container, counts):
+    X, y = counts
+    X = np.minimum(X, 1) if domain == "binary" else X
+    if domain == "tfidf":
+        X = X / np.linalg.norm(X, axis=1, keepdims=True)
+    flips = LabelFlipAttack(0.2, random_state=0).fit_resample(X, y)
+    poisoned = NormConstrainedSVC(rho=1.0, tol=1e-4).fit(*flips)
+    decoys = np.append(poisoned.coef_, poisoned.intercept_)[np.newaxis]
+    attack = KKTAttack(
+        0.1, filter=FILTER, estimator=SVC, domain=domain, decoys=decoys, random_state=0
+    )
+    rows, labels = attack.fit(container(X), y).poison(container(X), y)
+    assert (attack.filter_.predict(rows, labels) == 1).all()
+    rows = rows.toarray() if sparse.issparse(rows) else rows
+    assert Domain(domain).contains(rows).all()
+    assert 0 < len(rows) <= 20
+    assert attack.n_copies_.sum() == len(rows)
+    clean = NormConstrainedSVC(rho=1.0, tol=1e-4).fit(X, y)
+    harm = mean_hinge(X, 2 * y - 1, attack.coef_, attack.intercept_)
+    assert harm > mean_hinge(X, 2 * y - 1, clean.coef_, clean.intercept_)
+
+
+def test_mixed_whole_rows_come_nearer_than_one_row_of_each_class(counts):
+    """Twenty rows of whole counts balance a pull better than two distinct ones."""
+    X, y = counts
+    signs = 2.0 * y - 1.0
+    fitted = clone(FILTER).fit(X, signs)
+    sets = sendable([fitted.feasible_set()[sign] for sign in (-1.0, 1.0)], "count")
+    flips = LabelFlipAttack(0.2, random_state=0)
+    poisoned = NormConstrainedSVC(rho=1.0, tol=1e-6).fit(*flips.fit_resample(X, y))
+    theta = np.append(poisoned.coef_, poisoned.intercept_)
+    decoy = Decoy(theta, Rows(X, signs), learner_of(SVC, "this test"))
+    masses, points, labels = MixedRows(sets, 0.2).solve(decoy)
+    left = decoy.residual(points, labels, masses)
+    alone = [
+        np.linalg.norm(decoy.residual(points[[i, j]], labels[[i, j]], np.array(pair)))
+        for i in np.flatnonzero(labels == 0)
+        for j in np.flatnonzero(labels == 1)
+        for pair in ([0.1, 0.1], [0.2, 0.0], [0.0, 0.2], [0.05, 0.15], [0.15, 0.05])
+    ]
+    assert len(labels) > 2
+    assert np.linalg.norm(left) < min(alone)

@@ -13,20 +13,23 @@ SHARES = (0.005, 0.02, 0.05)
 MASSES = (0.25, 0.5, 1.0, 2.0)
 
 
-class Pair(NamedTuple):
-    """One poison row for each class.
+class Found(NamedTuple):
+    """Poison rows for a decoy.
 
     Parameters
     ----------
-    points : ndarray of shape (2, n_features)
-        The rows.
-    copies : ndarray of shape (2,), dtype=int
-        How often each is sent.
+    points : ndarray of shape (n_distinct, n_features)
+        The distinct rows.
+    labels : ndarray of shape (n_distinct,), dtype=int
+        Positions of their labels, 0 or 1.
+    copies : ndarray of shape (n_distinct,), dtype=int
+        How often each is sent, at least once.
     residual : float
         Norm of what is left of the learner's gradient at the decoy.
     """
 
     points: np.ndarray
+    labels: np.ndarray
     copies: np.ndarray
     residual: float
 
@@ -109,9 +112,9 @@ class Decoy:
         self.pull = clean.combine(inside / len(clean))
         self.multiple = learner.multiple(len(clean))
 
-    def residual(self, points, masses):
+    def residual(self, points, labels, masses):
         """Return what the pulls of clean rows and poison leave for theta to bear."""
-        signed = masses * self.signs
+        signed = masses * self.signs[labels]
         left = self.pull + np.append(signed @ points, signed.sum())
         multiple = self.multiple
         if multiple is None:
@@ -119,22 +122,31 @@ class Decoy:
             multiple = max(float(self.theta @ left) / square, 0.0) if square else 0.0
         return left - multiple * self.theta
 
-    def best_pair(self, program):
+    def find_rows(self, program):
         """Find the rows and the numbers of copies that leave the least.
 
         Parameters
         ----------
-        program : PairProgram
-            The conic program for these sets.
+        program : PairProgram or MixedRows
+            What finds rows and masses in these sets.
 
         Returns
         -------
-        pair : Pair
+        found : Found
             The best, up to whole copies.
         """
-        masses, points = program.solve(self)
-        copies = np.floor(masses * self.n_rows + 0.5).astype(int)
-        most = round(program.share * self.n_rows)
-        copies[np.argmax(copies)] -= max(copies.sum() - most, 0)
-        left = self.residual(points, copies / self.n_rows)
-        return Pair(points, copies, float(np.linalg.norm(left)))
+        masses, points, labels = program.solve(self)
+        copies = _whole(masses * self.n_rows, round(program.share * self.n_rows))
+        sent = copies > 0
+        points, labels, copies = points[sent], labels[sent], copies[sent]
+        left = self.residual(points, labels, copies / self.n_rows)
+        return Found(points, labels, copies, float(np.linalg.norm(left)))
+
+
+def _whole(copies, most):
+    """Round to whole numbers whose sum is the rounded sum, and `most` at most."""
+    rounded = np.floor(copies).astype(int)
+    missing = min(int(np.floor(copies.sum() + 0.5)), most) - rounded.sum()
+    order = np.argsort(rounded - copies, kind="stable")
+    rounded[order[: max(missing, 0)]] += 1
+    return rounded

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skpoison._labels import encode_labels
 from skpoison.bounds._attack import surviving
+from skpoison.feasible import RestrictedSet
 
 
 def default_filter():
@@ -153,3 +154,23 @@ class Defense(NamedTuple):
                 "set is too thin. Use float64 data, or a larger percentile."
             )
         return rows
+
+
+def sendable(sets, domain):
+    """Restrict feasible sets to the rows that can be sent.
+
+    Parameters
+    ----------
+    sets : list of SphereSlab
+        The feasible set of each class.
+    domain : str, Domain or None
+        Which rows can be sent; None means all.
+
+    Returns
+    -------
+    sets : list of SphereSlab or RestrictedSet
+        The rows of each set that can be sent.
+    """
+    if domain is None or domain == "real":
+        return sets
+    return [RestrictedSet(rows, domain) for rows in sets]

@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import Interval
 
 from skpoison.attacks._aim import BaseAimedAttack
 from skpoison.attacks._base import repeat_rows
+from skpoison.attacks._defense import sendable
 from skpoison.attacks._implicit import Aim, Duel
 from skpoison.attacks._learners import train_hinge
 from skpoison.attacks._losses import Hinge
@@ -236,7 +237,7 @@ class GradientAttack(BaseAimedAttack):
 
     def _poison(self, X, codes, n_poison, rng):
         defense = self._defend(X, codes)
-        sets = self._sendable(defense.sets(type(self).__name__))
+        sets = sendable(defense.sets(type(self).__name__), self.domain)
         clean = _signed(X, codes)
         theta = self._first_theta(clean, rng)
         labels, points = self._start(X, codes, sets, n_poison, theta, rng)
@@ -258,12 +259,6 @@ class GradientAttack(BaseAimedAttack):
         self.coef_, self.intercept_ = theta[np.newaxis, :-1], theta[-1:]
         rows = repeat_rows(points, self.n_copies_, sparse.issparse(X), X.dtype)
         return rows, np.repeat(labels, self.n_copies_), found.objective
-
-    def _sendable(self, sets):
-        """Restrict the feasible sets to the rows that can be sent."""
-        if self.domain is None or self.domain == "real":
-            return sets
-        return [RestrictedSet(rows, self.domain) for rows in sets]
 
     def _start(self, X, codes, sets, n_poison, theta, rng):
         """Return labels in turn, and rows of the other class in their feasible sets.

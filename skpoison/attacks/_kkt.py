@@ -6,11 +6,14 @@ from scipy import sparse
 from skpoison.attacks._aim import BaseAimedAttack
 from skpoison.attacks._base import repeat_rows
 from skpoison.attacks._decoys import Decoy, flipped_decoys
+from skpoison.attacks._defense import sendable
 from skpoison.attacks._implicit import Aim
 from skpoison.attacks._learners import hinge_learner_of, train_hinge
 from skpoison.attacks._losses import Hinge
+from skpoison.attacks._mixed_rows import MixedRows
 from skpoison.attacks._pairs import PairProgram
 from skpoison.bounds._rows import Rows
+from skpoison.feasible import Domain, RestrictedSet
 
 
 class KKTAttack(BaseAimedAttack):
@@ -21,7 +24,12 @@ class KKTAttack(BaseAimedAttack):
     Then, for each decoy, at most one row for each class, in the filter's feasible set,
     whose pull on the learner balances that of the clean rows there, so that training
     ends at the decoy (or near it, where the feasible set is too small). What does
-    most harm after real training is sent.
+    most harm after real training is sent. With a `domain`, a few rows of each class
+    take the place of the one.
+
+    It needs a filter that leaves room for the pull of the decoy: where the feasible
+    set is small, or there are few features, no rows reach it, and flipped labels or
+    :class:`GradientAttack` do more harm. ``residual_`` says how far it fell short.
 
     Parameters
     ----------
@@ -39,6 +47,10 @@ class KKTAttack(BaseAimedAttack):
     targets : tuple of (X, y), default=None
         Rows, with their true labels, on which the attacker wants a large loss. None
         means the clean rows.
+    domain : str or :class:`skpoison.feasible.Domain`, default=None
+        Which rows the attacker can send at all, as in
+        :class:`~skpoison.CertifiedBound`; features by position, not by name. None
+        means all rows that pass the filter.
     decoys : array-like of shape (n_decoys, n_features + 1), default=None
         Parameters to reach, the intercept last in each row. None means those of
         flipped target rows: twelve trainings.
@@ -109,6 +121,7 @@ class KKTAttack(BaseAimedAttack):
 
     _parameter_constraints: dict = {
         **BaseAimedAttack._parameter_constraints,
+        "domain": [str, Domain, None],
         "decoys": ["array-like", None],
     }
 
@@ -119,6 +132,7 @@ class KKTAttack(BaseAimedAttack):
         filter=None,
         estimator=None,
         targets=None,
+        domain=None,
         decoys=None,
         random_state=None,
     ):
@@ -129,6 +143,7 @@ class KKTAttack(BaseAimedAttack):
             targets=targets,
             random_state=random_state,
         )
+        self.domain = domain
         self.decoys = decoys
 
     def _learner(self):
@@ -136,23 +151,28 @@ class KKTAttack(BaseAimedAttack):
 
     def _poison(self, X, codes, n_poison, rng):
         defense = self._defend(X, codes)
-        sets = defense.sets(type(self).__name__)
+        sets = sendable(defense.sets(type(self).__name__), self.domain)
         clean = Rows(
             X.astype(np.float64) if sparse.issparse(X) else X, 2.0 * codes - 1.0
         )
         aim = Aim(self._target_rows(clean), Hinge())
-        program = PairProgram(
-            sets, n_poison / len(clean), self._learner().multiple(len(clean))
-        )
+        program = self._program(sets, n_poison / len(clean), len(clean))
         best, self.objective_ = None, []
         for theta in self._decoys(clean, aim.rows, n_poison, rng):
-            pair = Decoy(theta, clean, self._learner()).best_pair(program)
-            rows = defense.inwards(sets, pair.points, np.arange(2), X.dtype)
-            trained = self._train(clean, rows, pair.copies, rng)
+            found = Decoy(theta, clean, self._learner()).find_rows(program)
+            points = defense.inwards(sets, found.points, found.labels, X.dtype)
+            found = found._replace(points=points)
+            trained = self._train(clean, found, rng)
             self.objective_.append(aim.value(trained))
             if self.objective_[-1] == max(self.objective_):
-                best = rows, pair, theta, trained
+                best = found, theta, trained
         return self._report(X, *best)
+
+    def _program(self, sets, share, n_rows):
+        """Return what finds rows for a decoy."""
+        if any(isinstance(rows, RestrictedSet) for rows in sets):
+            return MixedRows(sets, share)
+        return PairProgram(sets, share, self._learner().multiple(n_rows))
 
     def _decoys(self, clean, targets, n_poison, rng):
         if self.decoys is None:
@@ -167,12 +187,11 @@ class KKTAttack(BaseAimedAttack):
             raise ValueError("decoys must be finite; got NaN or infinity.")
         return decoys
 
-    def _train(self, clean, points, copies, rng):
+    def _train(self, clean, found, rng):
         """Train the learner on clean rows and copies of the poison rows."""
-        sent = copies > 0
-        signs = np.concatenate([clean.signs, Decoy.signs[sent]])
-        times = np.concatenate([np.ones(len(clean)), copies[sent]])
-        join, points = np.vstack, points[sent]
+        signs = np.concatenate([clean.signs, Decoy.signs[found.labels]])
+        times = np.concatenate([np.ones(len(clean)), found.copies])
+        join, points = np.vstack, found.points
         if clean.is_sparse:
             join, points = sparse.vstack, sparse.csr_matrix(points)
         X = join([clean.X, points])
@@ -181,11 +200,9 @@ class KKTAttack(BaseAimedAttack):
             self._learner(), X, signs, times, len(clean), tol=1e-4, rng=rng
         )
 
-    def _report(self, X, points, pair, theta, trained):
-        sent = np.flatnonzero(pair.copies)
-        self.n_copies_ = pair.copies[sent]
+    def _report(self, X, found, theta, trained):
+        self.n_copies_, self.residual_ = found.copies, found.residual
         self.decoy_coef_, self.decoy_intercept_ = theta[np.newaxis, :-1], theta[-1:]
         self.coef_, self.intercept_ = trained[np.newaxis, :-1], trained[-1:]
-        self.residual_ = pair.residual
-        rows = repeat_rows(points[sent], self.n_copies_, sparse.issparse(X), X.dtype)
-        return rows, np.repeat(sent, self.n_copies_), self.objective_
+        rows = repeat_rows(found.points, found.copies, sparse.issparse(X), X.dtype)
+        return rows, np.repeat(found.labels, found.copies), self.objective_

@@ -8,6 +8,10 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skpoison.attacks._alfa import alfa
 from skpoison.attacks._base import BaseAttack
 from skpoison.attacks._learners import hinge_learner_of
+from skpoison.feasible import Domain, as_domain
+
+# Slack of a unit norm, in the precision that rows come in.
+SLACK = {"float32": 1e-5, "float64": 1e-9}
 
 
 class LabelFlipAttack(BaseAttack):
@@ -32,6 +36,10 @@ class LabelFlipAttack(BaseAttack):
         cloned), any other is cloned and fitted on the rows given. None means
         ``SphereFilter(percentile=70) & SlabFilter(percentile=70)``. Not used by
         ``strategy="random"``.
+    domain : str or :class:`skpoison.feasible.Domain`, default=None
+        Which rows the attacker can send at all, as in
+        :class:`~skpoison.CertifiedBound`; features by position, not by name. Training
+        rows outside of it are not copied. None means that all can be.
     estimator : LinearSVC or NormConstrainedSVC, default=None
         The learner that ``strategy="alfa"`` attacks, with the hinge loss; it is never
         fitted itself. None means ``LinearSVC(loss="hinge")``.
@@ -101,6 +109,7 @@ class LabelFlipAttack(BaseAttack):
     _parameter_constraints: dict = {
         **BaseAttack._parameter_constraints,
         "strategy": [StrOptions({"random", "feasible", "alfa"})],
+        "domain": [str, Domain, None],
         "estimator": [HasMethods(["fit", "predict"]), None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
     }
@@ -112,12 +121,14 @@ class LabelFlipAttack(BaseAttack):
         strategy="random",
         *,
         filter=None,
+        domain=None,
         estimator=None,
         max_iter=20,
         random_state=None,
     ):
         super().__init__(epsilon, filter=filter, random_state=random_state)
         self.strategy = strategy
+        self.domain = domain
         self.estimator = estimator
         self.max_iter = max_iter
 
@@ -145,6 +156,9 @@ class LabelFlipAttack(BaseAttack):
         """Return rows and positions of other labels under which they may be sent."""
         n_classes = len(self.classes_)
         rows, labels = _flips(codes, n_classes)
+        if self.domain is not None:
+            sendable = self._in_domain(X)[rows]
+            rows, labels = rows[sendable], labels[sendable]
         self.filter_ = None
         if self.strategy != "random":
             defense = self._defend(X, codes)
@@ -155,6 +169,16 @@ class LabelFlipAttack(BaseAttack):
             rows, labels = rows[kept], labels[kept]
         self.n_candidates_ = np.bincount(labels, minlength=n_classes)
         return rows, labels
+
+    def _in_domain(self, X):
+        """Say which training rows can be sent; raise if none can."""
+        sendable = as_domain(self.domain).contains(X, SLACK[X.dtype.name])
+        if not sendable.any():
+            raise ValueError(
+                f"No training row is in domain={self.domain!r}, so there is none to "
+                "flip."
+            )
+        return sendable
 
     def _choose(self, X, codes, rows, n_poison, rng):
         if self.strategy != "alfa" or not n_poison:

@@ -86,6 +86,8 @@ class PairProgram:
             Mass of each row.
         points : ndarray of shape (2, n_features)
             The rows, in their sets.
+        labels : ndarray of shape (2,)
+            Positions of their labels.
 
         Raises
         ------
@@ -100,7 +102,8 @@ class PairProgram:
             self.problem.solve(solver="CLARABEL")
         if self.masses.value is None:
             raise RuntimeError(f"The conic solver ended with {self.problem.status}.")
-        return self._rows(self.masses.value, self.away.value @ basis.T)
+        masses, points = self._rows(self.masses.value, self.away.value @ basis.T)
+        return masses, points, np.arange(2)
 
     def _basis(self, decoy):
         """Return orthonormal directions of what plays a part, zeros behind them."""

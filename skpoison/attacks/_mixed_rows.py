@@ -1,0 +1,147 @@
+"""Rows of restricted sets, mixed until they make given parameters optimal."""
+
+import numpy as np
+from scipy.optimize import nnls
+
+from skpoison.attacks._decoys import Decoy
+
+# Stop where the residual has fallen by less than this share in so many steps.
+STALL, PATIENCE = 2e-3, 3
+MAX_STEPS = 30
+# Masses below this share of the largest are none.
+NOTHING = 1e-9
+DOUBLINGS, HALVINGS = 12, 12
+# A row whose margin is this close to 1 is on it.
+CLOSE = 1e-3
+# Weight of the equation that masses add up to one, beside others of size one.
+HEAVY = 1e4
+
+
+class MixedRows:
+    """Minimise what poison leaves of a learner's gradient, over rows that can be sent.
+
+    Any masses of rows of both classes pull the learner as a point of one convex set
+    does, spanned by the rows of both sets and by nothing. Frank and Wolfe's method,
+    fully corrective, goes to the point of it that leaves least: each step asks the
+    sets for the rows that pull most against what is left, and weighs all rows anew.
+
+    Parameters
+    ----------
+    sets : list of RestrictedSet or SphereSlab
+        The rows that can be sent under the labels of sign -1 and +1.
+    share : float
+        Largest total mass.
+    """
+
+    def __init__(self, sets, share):
+        self.sets, self.share = sets, share
+
+    def solve(self, decoy):
+        """Solve for one decoy.
+
+        Parameters
+        ----------
+        decoy : Decoy
+            The parameters, and the pull of the clean rows there.
+
+        Returns
+        -------
+        masses : ndarray of shape (n_points,)
+            Mass of each row.
+        points : ndarray of shape (n_points, n_features)
+            The rows.
+        labels : ndarray of shape (n_points,)
+            Positions of their labels, 0 or 1.
+        """
+        points, masses = np.zeros((0, len(decoy.theta) - 1)), np.zeros(0)
+        labels, norms = np.zeros(0, dtype=int), []
+        left = decoy.residual(points, labels, masses)
+        for _ in range(MAX_STEPS):
+            for code in (0, 1):
+                row = self._best_row(decoy, left, code)
+                if row is not None:
+                    points, labels = np.vstack([points, row]), np.append(labels, code)
+            if not len(points):
+                break
+            masses = self._weigh(decoy, points, labels)
+            used = masses > NOTHING * masses.max()
+            points, labels, masses = points[used], labels[used], masses[used]
+            left = decoy.residual(points, labels, masses)
+            norms.append(np.linalg.norm(left))
+            if (
+                len(norms) > PATIENCE
+                and norms[-1] > (1.0 - STALL) * norms[-1 - PATIENCE]
+            ):
+                break
+        return masses, points, labels
+
+    def _best_row(self, decoy, left, code):
+        """Return the row within the margin that pulls most against what is left.
+
+        Rows beyond the margin do not pull at all. None where none is within it.
+        """
+        sign, theta = Decoy.signs[code], decoy.theta
+        aim, away = -sign * left[:-1], -sign * theta[:-1]
+
+        def row(multiplier):
+            return self.sets[code].support(aim + multiplier * away)[1]
+
+        def beyond(point):
+            return sign * (point @ theta[:-1] + theta[-1]) - 1.0
+
+        point = row(0.0)
+        if beyond(point) <= 0 or not away.any():
+            return point
+        scale = np.linalg.norm(aim) / np.linalg.norm(away)
+        return _least_multiplier(row, beyond, beyond(point), scale or 1.0)
+
+    def _weigh(self, decoy, points, labels):
+        """Return the masses that leave least, at most `share` in all."""
+        signs = Decoy.signs[labels]
+        pulls = signs * np.column_stack([points, np.ones(len(points))]).T
+        columns, goal = [self.share * pulls], -decoy.pull
+        if decoy.multiple is None:
+            columns.append(-decoy.theta[:, np.newaxis])
+        else:
+            goal = goal + decoy.multiple * decoy.theta
+        # One more unknown for mass that is not used.
+        columns.append(np.zeros((len(goal), 1)))
+        matrix, size = np.hstack(columns), max(np.abs(goal).max(), 1e-300)
+        # Only inner products count, of which there are few.
+        factor, right = _small(matrix / size, goal / size)
+        adds_up = np.ones(matrix.shape[1])
+        adds_up[len(points) : -1] = 0.0
+        weights = nnls(np.vstack([factor, HEAVY * adds_up]), np.append(right, HEAVY))[0]
+        weights = weights[: len(points)]
+        return self.share * weights / max(weights.sum(), 1.0)
+
+
+def _small(matrix, goal):
+    """Return a small least-squares problem with the same solutions."""
+    rotation, factor = np.linalg.qr(matrix)
+    return factor, rotation.T @ goal
+
+
+def _least_multiplier(row, beyond, excess, high):
+    """Return the row of nearly the least multiplier whose row is within the margin."""
+    low = 0.0
+    for _ in range(DOUBLINGS):
+        point = row(high)
+        room = -beyond(point)
+        if room >= 0:
+            break
+        low, excess, high = high, -room, 2.0 * high
+    else:
+        return None
+    for _ in range(HALVINGS):
+        if room < CLOSE:
+            break
+        # Where the line between the ends crosses the margin, but not too near to them.
+        share = np.clip(excess / (excess + room), 0.1, 0.9) if excess + room else 0.5
+        middle = low + share * (high - low)
+        tried = row(middle)
+        if beyond(tried) <= 0:
+            point, high, room = tried, middle, -beyond(tried)
+        else:
+            low, excess = middle, beyond(tried)
+    return point
