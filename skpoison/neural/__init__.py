@@ -18,6 +18,10 @@ _HOMES = {
     "GradientMatchingAttack": "_gradient_matching",
     "RandomCropFlip": "_augment",
     "RelearningClassifier": "_relearning",
+    "SleeperAgentAttack": "_sleeper_agent",
+    "Trigger": "_triggers",
+    "TriggerBackdoorAttack": "_triggers",
+    "evaluate_backdoor": "_evaluate_backdoor",
     "evaluate_targeted": "_evaluate",
 }
 _NEEDED = ("torch", "skorch")

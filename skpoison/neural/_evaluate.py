@@ -1,23 +1,23 @@
 """Success of targeted attacks, with and without defenses."""
 
-import time
-
 import numpy as np
-import torch
 from joblib import Parallel, delayed
-from scipy.stats import binomtest
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone
 from sklearn.utils import Bunch, check_random_state
-from skorch.callbacks import Callback
-from skorch.utils import multi_indexing, to_numpy
 
-from skpoison.meta._base import fit_and_find_kept
 from skpoison.neural._seeded import seeded
+from skpoison.neural._victims import (
+    MEASURES,
+    UNDEFENDED,
+    Stage,
+    as_frame,
+    named,
+    normal,
+    wilson,
+    with_interval,
+)
 
 __all__ = ["evaluate_targeted"]
-
-UNDEFENDED = "none"
-MEASURES = ("success", "accuracy", "poison_dropped", "clean_dropped", "seconds")
 
 
 def evaluate_targeted(
@@ -149,9 +149,11 @@ def evaluate_targeted(
     >>> results.defense.tolist(), results.success.shape
     (['none', 'sphere'], (3, 2))
     """
-    defenses = _named(defense)
+    defenses = named(defense)
     rng = check_random_state(random_state)
-    stage = _Stage(attack, defenses, estimator, (X, y, X_test, y_test), embedding)
+    stage = TargetedStage(
+        attack, defenses, estimator, (X, y, X_test, y_test), embedding
+    )
     right = stage.find_right(int(rng.randint(2**31)))
     plan = _plan(right, stage.labels_test, rng, n_targets, targets, intended_labels)
     seeds = rng.randint(2**31, size=len(plan))
@@ -160,21 +162,6 @@ def evaluate_targeted(
         for pair, seed in zip(plan, seeds, strict=True)
     )
     return _as_bunch(plan, [UNDEFENDED, *defenses], rows, right.mean())
-
-
-def _named(defense):
-    if not isinstance(defense, dict) or UNDEFENDED in defense:
-        raise ValueError(
-            "defense must be a dict from names to defenses, and "
-            f"{UNDEFENDED!r} is the victim without any; got {defense!r}."
-        )
-    for name, one in defense.items():
-        if not (isinstance(one, Callback) or hasattr(one, "fit")):
-            raise TypeError(
-                "a defense must be a filter, a callback or a classifier; "
-                f"{name!r} is {one!r}."
-            )
-    return defense
 
 
 def _plan(right, labels, rng, n_targets, targets, intended):
@@ -199,115 +186,46 @@ def _plan(right, labels, rng, n_targets, targets, intended):
     return list(zip(targets.tolist(), np.asarray(intended).tolist(), strict=True))
 
 
-class _Stage:
+class TargetedStage(Stage):
     """What is the same for all targets."""
-
-    def __init__(self, attack, defenses, estimator, data, embedding):
-        self.attack, self.defenses, self.estimator = attack, defenses, estimator
-        self.X, self.y, self.X_test, y_test = data
-        self.embedding = embedding
-        self.seen, self.seen_test = self._embed(self.X), self._embed(self.X_test)
-        self.labels_test = np.asarray(_without_tensor(y_test))
-
-    def _embed(self, X):
-        return X if self.embedding is None else self.embedding(X)
 
     def find_right(self, seed):
         """Train without poison; return which test rows are given their labels."""
         with seeded(seed):
-            fitted = clone(self.estimator).fit(self.seen, self.y)
-            return self._predict(fitted) == self.labels_test
-
-    def _predict(self, fitted):
-        return np.asarray(fitted.predict(self.seen_test))
+            return self.predict(self.clean_victim()) == self.labels_test
 
     def play(self, target, intended, seed, only_successful):
-        """Attack one target, and train all victims."""
+        """Attack one target, and train all victims.
+
+        Parameters
+        ----------
+        target : int
+            Its position in the test rows.
+        intended : label
+            What it shall be taken for.
+        seed : int
+            Seeds attack and victims.
+        only_successful : bool
+            Whether to leave out defenses where the attack fails without.
+
+        Returns
+        -------
+        objective : float
+            The attack's lowest.
+        rows : list
+            What was measured on each victim.
+        """
         attack = clone(self.attack).set_params(
             target=self.X_test[target], intended_label=intended, random_state=seed
         )
-        X, y = attack.fit_resample(self.X, self.y)
-        mask = attack.poison_mask_
-        data = self._poisoned(X, mask), y, mask
-        rows = [self._measure(None, data, target, intended, seed)]
-        for defense in self.defenses.values():
-            if only_successful and not rows[0][0]:
-                rows.append([np.nan] * len(MEASURES))
-            else:
-                rows.append(self._measure(defense, data, target, intended, seed))
-        return min(attack.objective_, default=np.nan), rows
 
-    def _poisoned(self, X, mask):
-        """Return what victims see: features of the poison only are computed anew."""
-        if self.embedding is None:
-            return X
-        seen = np.empty((len(mask), *self.seen.shape[1:]), dtype=self.seen.dtype)
-        clean = self.seen if len(mask) > len(self.seen) else self.seen[~mask]
-        seen[~mask] = clean
-        if mask.any():
-            seen[mask] = self.embedding(multi_indexing(X, np.flatnonzero(mask)))
-        return seen
+        def judge(fitted):
+            predicted = self.predict(fitted)
+            others = np.arange(len(predicted)) != target
+            right = predicted == self.labels_test
+            return predicted[target] == intended, np.mean(right[others])
 
-    def _measure(self, defense, data, target, intended, seed):
-        X, y, mask = data
-        with seeded(seed):
-            begin = time.perf_counter()
-            fitted, kept = _defended(defense, self.estimator, X, y)
-            seconds = time.perf_counter() - begin
-            predicted = self._predict(fitted)
-        others = np.arange(len(predicted)) != target
-        return (
-            predicted[target] == intended,
-            np.mean((predicted == self.labels_test)[others]),
-            np.mean(~kept[mask]) if mask.any() else np.nan,
-            np.mean(~kept[~mask]),
-            seconds,
-        )
-
-
-def _defended(defense, estimator, X, y):
-    """Train with a defense; return the fitted classifier and which rows it kept."""
-    if isinstance(defense, Callback):
-        callbacks = [*(estimator.callbacks or []), clone_callback(defense)]
-        defense = clone(estimator).set_params(callbacks=callbacks)
-    if defense is None or is_classifier(defense):
-        fitted = clone(estimator if defense is None else defense).fit(X, y)
-        return fitted, _kept_by(fitted, len(X))
-    kept = fit_and_find_kept(clone(defense), X, y)
-    rows = np.flatnonzero(kept)
-    fitted = clone(estimator).fit(multi_indexing(X, rows), multi_indexing(y, rows))
-    return fitted, kept
-
-
-def _kept_by(fitted, n_rows):
-    """Find which rows a classifier says that it kept; all if it says nothing."""
-    if hasattr(fitted, "inlier_mask_"):
-        return np.asarray(fitted.inlier_mask_)
-    if hasattr(fitted, "dropped_at_"):
-        return fitted.dropped_at_ == 0
-    if hasattr(fitted, "kept_indices_"):
-        return np.isin(np.arange(n_rows), fitted.kept_indices_)
-    return np.ones(n_rows, dtype=bool)
-
-
-def clone_callback(callback):
-    """Return a callback of the same parameters that has seen nothing.
-
-    Parameters
-    ----------
-    callback : skorch callback
-        Any.
-
-    Returns
-    -------
-    callback : skorch callback
-        Another one.
-    """
-    return type(callback)(**callback.get_params(deep=False))
-
-
-def _without_tensor(labels):
-    return to_numpy(labels) if torch.is_tensor(labels) else labels
+        return self.compare(attack, judge, seed, only_successful)
 
 
 def _as_bunch(plan, names, rows, clean_accuracy):
@@ -322,7 +240,7 @@ def _as_bunch(plan, names, rows, clean_accuracy):
         **{name: values[..., i] for i, name in enumerate(MEASURES)},
     )
     results.summary = summarize(results)
-    results.frame = _frame(results.summary)
+    results.frame = as_frame(results.summary)
     return results
 
 
@@ -342,37 +260,7 @@ def summarize(results):
     selected = results.success[:, 0] == 1
     columns = {"defense": results.defense}
     for name, rows in (("success", selected), ("success_all", slice(None))):
-        columns |= _with_interval(name, results.success[rows].T, _wilson)
+        columns |= with_interval(name, results.success[rows].T, wilson)
     for name in MEASURES[1:]:
-        columns |= _with_interval(name, results[name][selected].T, _normal)
+        columns |= with_interval(name, results[name][selected].T, normal)
     return Bunch(**columns)
-
-
-def _with_interval(name, values, interval):
-    """Return the mean of each row of values and its interval, by name."""
-    found = [interval(row) if len(row) else (np.nan,) * 3 for row in values]
-    names = (name, f"{name}_low", f"{name}_high")
-    return dict(zip(names, np.array(found).T, strict=True))
-
-
-def _wilson(successes):
-    if np.isnan(successes).any():
-        return np.nan, np.nan, np.nan
-    test = binomtest(int(successes.sum()), len(successes))
-    low, high = test.proportion_ci(method="wilson")
-    return successes.mean(), low, high
-
-
-def _normal(values):
-    error = (
-        1.96 * values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
-    )
-    return values.mean(), values.mean() - error, values.mean() + error
-
-
-def _frame(summary):
-    try:
-        import pandas as pd
-    except ImportError:
-        return None
-    return pd.DataFrame(dict(summary)).set_index("defense")

@@ -144,7 +144,8 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         if len(moved):
             generator = torch.Generator().manual_seed(int(rng.randint(2**31)))
             space = self._space(modules, room, rows, labels)
-            moved = self._best(space, generator, monitor)
+            # Without a space, rows stay as they are.
+            moved = moved if space is None else self._best(space, generator, monitor)
         # In the rows' own precision; the network may have computed in another.
         self.X_poison_ = _as_array(self._finish(room.project(moved.to(room.bases))))
         self.y_poison_ = np.full(len(moved), self.intended_label, dtype=labels.dtype)

@@ -1,0 +1,247 @@
+"""Success of backdoors, with and without defenses."""
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.utils import Bunch, check_random_state
+from skorch.utils import multi_indexing
+
+from skpoison.neural._seeded import seeded
+from skpoison.neural._victims import (
+    MEASURES,
+    UNDEFENDED,
+    Stage,
+    as_frame,
+    named,
+    normal,
+    with_interval,
+)
+
+__all__ = ["evaluate_backdoor"]
+
+
+def evaluate_backdoor(
+    attack,
+    defense,
+    estimator,
+    X,
+    y,
+    X_test,
+    y_test,
+    *,
+    n_trials=20,
+    source_labels=None,
+    intended_labels=None,
+    n_jobs=None,
+    random_state=None,
+    verbose=0,
+):
+    """Measure how often a trigger is obeyed, with and without defenses.
+
+    In each trial, the attack makes poison of the clean rows, and a victim is trained on
+    the poisoned rows without a defense, and with each. Its success is the share of test
+    rows of the source class that are taken for the intended class once they bear the
+    trigger. All victims of a trial face the same poison and begin with the same random
+    numbers, so that they compare in pairs.
+
+    Parameters
+    ----------
+    attack : attack
+        A sampler with the parameters ``trigger``, ``source_label`` and
+        ``intended_label``: :class:`TriggerBackdoorAttack` or
+        :class:`SleeperAgentAttack`. It is cloned and told of each pair of labels.
+    defense : dict of str to defense
+        Defenses by name (not ``"none"``, which is the victim without any): filters,
+        callbacks of skorch or classifiers, as for :func:`evaluate_targeted`.
+    estimator : classifier
+        The victim: a :class:`FilteredNetClassifier`, or any classifier that takes the
+        rows. It is cloned.
+    X : {ndarray, Tensor} of shape (n_samples, ...)
+        Clean training rows.
+    y : {ndarray, Tensor} of shape (n_samples,)
+        Their labels.
+    X_test : {ndarray, Tensor} of shape (n_test, ...)
+        Clean test rows, floating point numbers.
+    y_test : {ndarray, Tensor} of shape (n_test,)
+        Their labels.
+    n_trials : int, default=20
+        How many pairs of labels are drawn.
+    source_labels : array-like of shape (n_trials,), default=None
+        The sources, in place of drawing; with `intended_labels`.
+    intended_labels : array-like of shape (n_trials,), default=None
+        What each source shall be taken for.
+    n_jobs : int, default=None
+        How many trials at once, by joblib. Each job holds a copy of everything.
+    random_state : int, RandomState instance or None, default=None
+        Draws pairs of labels, and seeds attacks and victims.
+    verbose : int, default=0
+        Progress, as joblib shows it.
+
+    Returns
+    -------
+    results : :class:`~sklearn.utils.Bunch`
+        ``source_label`` and ``intended_label``, of shape (n_trials,); ``defense``, the
+        names, ``"none"`` first; ``objective``, the attack's lowest in each trial, or
+        NaN; ``clean_accuracy`` of a victim without poison and defense, and
+        ``clean_success``, of shape (n_trials,), the share of rows with the trigger that
+        it takes for the intended class. Of shape (n_trials, n_defenses), float64:
+        ``success``; ``accuracy`` on the test rows without the trigger;
+        ``poison_dropped`` and ``clean_dropped``, shares of these rows that were not
+        trained on; ``seconds``, for training with the defense. ``summary`` is a Bunch
+        of arrays of shape (n_defenses,), with the means of all these and their 95 %
+        intervals (``..._low``, ``..._high``); ``frame`` the same as a DataFrame, or
+        None where pandas is not installed.
+
+    Raises
+    ------
+    ValueError
+        If there are no trials, or a name, a label or a length is wrong.
+    TypeError
+        If a defense is none of those above.
+
+    See Also
+    --------
+    evaluate_targeted : The same for attacks on single rows.
+
+    Notes
+    -----
+    Intervals are plus and minus 1.96 standard errors over trials.
+
+    Torch's random stream is seeded for each victim, and put back.
+
+    References
+    ----------
+    .. [1] H. Souri, L. Fowl, R. Chellappa, M. Goldblum and T. Goldstein, "Sleeper
+       Agent: Scalable Hidden Trigger Backdoors for Neural Networks Trained from
+       Scratch", NeurIPS 2022, section 4.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from skpoison.filters import NeighborsFilter
+    >>> from skpoison.neural import Trigger, TriggerBackdoorAttack, evaluate_backdoor
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X = (X / 16).astype("float32")
+    >>> results = evaluate_backdoor(
+    ...     TriggerBackdoorAttack(Trigger([1.0] * 8), epsilon=0.02),
+    ...     {"neighbors": NeighborsFilter()},
+    ...     KNeighborsClassifier(1),
+    ...     X[:1000], y[:1000], X[1000:], y[1000:],
+    ...     n_trials=2,
+    ...     random_state=0,
+    ... )
+    >>> results.defense.tolist(), results.success.shape
+    (['none', 'neighbors'], (2, 2))
+    >>> bool(results.success[:, 0].mean() > results.clean_success.mean())
+    True
+    """
+    defenses = named(defense)
+    rng = check_random_state(random_state)
+    stage = BackdoorStage(attack, defenses, estimator, (X, y, X_test, y_test), None)
+    pairs = _pairs(stage.labels_test, rng, n_trials, source_labels, intended_labels)
+    clean = stage.judge_clean(pairs, int(rng.randint(2**31)))
+    seeds = rng.randint(2**31, size=len(pairs))
+    rows = Parallel(n_jobs=n_jobs, verbose=verbose)(
+        delayed(stage.play)(*pair, int(seed))
+        for pair, seed in zip(pairs, seeds, strict=True)
+    )
+    return _as_bunch(pairs, [UNDEFENDED, *defenses], rows, clean)
+
+
+def _pairs(labels, rng, n_trials, sources, intended):
+    """Return pairs of a source and what it shall be taken for."""
+    classes = np.unique(labels)
+    if (sources is None) != (intended is None):
+        raise ValueError("give both source_labels and intended_labels, or neither.")
+    if sources is None:
+        if n_trials < 1:
+            raise ValueError(f"n_trials must be one at least; got {n_trials!r}.")
+        draws = [rng.choice(classes, 2, replace=False) for _ in range(n_trials)]
+        return [tuple(pair.tolist()) for pair in draws]
+    sources, intended = np.asarray(sources), np.asarray(intended)
+    fits = sources.shape == intended.shape == (sources.size,) and sources.size
+    if not fits or (sources == intended).any() or not np.isin(sources, classes).all():
+        raise ValueError(
+            "there must be as many intended_labels as source_labels, one at least, and "
+            f"each source another label of y_test; got {sources.tolist()} and "
+            f"{intended.tolist()}."
+        )
+    return list(zip(sources.tolist(), intended.tolist(), strict=True))
+
+
+class BackdoorStage(Stage):
+    """What is the same for all pairs of labels."""
+
+    def judge_clean(self, pairs, seed):
+        """Train without poison; return what each trigger does then, and accuracy."""
+        with seeded(seed):
+            fitted = self.clean_victim()
+            return [self.judge(fitted, *pair) for pair in pairs]
+
+    def play(self, source, intended, seed):
+        """Attack one class, and train all victims.
+
+        Parameters
+        ----------
+        source, intended : label
+            What is attacked, and what it shall be taken for.
+        seed : int
+            Seeds attack and victims.
+
+        Returns
+        -------
+        objective : float
+            The attack's lowest.
+        rows : list
+            What was measured on each victim.
+        """
+        attack = clone(self.attack).set_params(
+            source_label=source, intended_label=intended, random_state=seed
+        )
+        return self.compare(
+            attack, lambda fitted: self.judge(fitted, source, intended), seed, False
+        )
+
+    def judge(self, fitted, source, intended):
+        """Measure how often a classifier obeys the trigger, and is right without.
+
+        Parameters
+        ----------
+        fitted : classifier
+            The classifier.
+        source, intended : label
+            The class that bears the trigger, and what it shall be taken for.
+
+        Returns
+        -------
+        success, accuracy : float
+            Shares of rows.
+        """
+        places = np.flatnonzero(self.labels_test == source)
+        triggered = self.attack.trigger(multi_indexing(self.X_test, places))
+        return (
+            np.mean(np.asarray(fitted.predict(triggered)) == intended),
+            np.mean(self.predict(fitted) == self.labels_test),
+        )
+
+
+def _as_bunch(pairs, names, rows, clean):
+    sources, intended = zip(*pairs, strict=True)
+    values = np.array([measured for _, measured in rows], dtype=np.float64)
+    clean_success, clean_accuracy = zip(*clean, strict=True)
+    results = Bunch(
+        source_label=np.array(sources),
+        intended_label=np.array(intended),
+        defense=np.array(names),
+        objective=np.array([objective for objective, _ in rows]),
+        clean_accuracy=float(clean_accuracy[0]),
+        clean_success=np.array(clean_success),
+        **{name: values[..., i] for i, name in enumerate(MEASURES)},
+    )
+    columns = {"defense": results.defense}
+    for name in MEASURES:
+        columns |= with_interval(name, results[name].T, normal)
+    results.summary = Bunch(**columns)
+    results.frame = as_frame(results.summary)
+    return results

@@ -1,0 +1,270 @@
+"""Victims of attacks, with and without defenses, and what is measured on them."""
+
+import time
+
+import numpy as np
+import torch
+from scipy.stats import binomtest
+from sklearn.base import clone, is_classifier
+from skorch.callbacks import Callback
+from skorch.utils import multi_indexing, to_numpy
+
+from skpoison.meta._base import fit_and_find_kept
+from skpoison.neural._seeded import seeded
+
+UNDEFENDED = "none"
+MEASURES = ("success", "accuracy", "poison_dropped", "clean_dropped", "seconds")
+
+
+def named(defense):
+    """Check defenses that have names.
+
+    Parameters
+    ----------
+    defense : dict of str to defense
+        Defenses.
+
+    Returns
+    -------
+    defense : dict of str to defense
+        The same.
+
+    Raises
+    ------
+    ValueError
+        If they have none, or a victim's.
+    TypeError
+        If one is no defense.
+    """
+    if not isinstance(defense, dict) or UNDEFENDED in defense:
+        raise ValueError(
+            "defense must be a dict from names to defenses, and "
+            f"{UNDEFENDED!r} is the victim without any; got {defense!r}."
+        )
+    for name, one in defense.items():
+        if not (isinstance(one, Callback) or hasattr(one, "fit")):
+            raise TypeError(
+                "a defense must be a filter, a callback or a classifier; "
+                f"{name!r} is {one!r}."
+            )
+    return defense
+
+
+class Stage:
+    """What is the same for all poisons: defenses, victims, clean rows.
+
+    Parameters
+    ----------
+    attack : attack
+        The attack.
+    defenses : dict of str to defense
+        Defenses by name.
+    estimator : classifier
+        The victim.
+    data : tuple of (X, y, X_test, y_test)
+        Clean rows.
+    embedding : callable or None
+        What is given in place of rows.
+    """
+
+    def __init__(self, attack, defenses, estimator, data, embedding):
+        self.attack, self.defenses, self.estimator = attack, defenses, estimator
+        self.X, self.y, self.X_test, y_test = data
+        self.embedding = embedding
+        self.seen, self.seen_test = self._embed(self.X), self._embed(self.X_test)
+        self.labels_test = np.asarray(_without_tensor(y_test))
+
+    def _embed(self, X):
+        return X if self.embedding is None else self.embedding(X)
+
+    def clean_victim(self):
+        """Train without poison."""
+        return clone(self.estimator).fit(self.seen, self.y)
+
+    def predict(self, fitted):
+        """Return the labels that a victim gives the test rows."""
+        return np.asarray(fitted.predict(self.seen_test))
+
+    def compare(self, attack, judge, seed, only_successful):
+        """Make poison, and train all victims on it.
+
+        Parameters
+        ----------
+        attack : attack
+            Told of all but its rows.
+        judge : callable
+            Takes a fitted classifier; returns success, and accuracy.
+        seed : int
+            Seeds every victim.
+        only_successful : bool
+            Whether to leave out defenses where the attack fails without.
+
+        Returns
+        -------
+        objective : float
+            The attack's lowest.
+        rows : list of (len(MEASURES),)
+            What was measured undefended, then with each defense.
+        """
+        X, y = attack.fit_resample(self.X, self.y)
+        mask = attack.poison_mask_
+        data = self._poisoned(X, mask), y, mask
+        rows = [self._measure(None, data, judge, seed)]
+        for defense in self.defenses.values():
+            if only_successful and not rows[0][0]:
+                rows.append([np.nan] * len(MEASURES))
+            else:
+                rows.append(self._measure(defense, data, judge, seed))
+        return min(attack.objective_, default=np.nan), rows
+
+    def _poisoned(self, X, mask):
+        """Return what victims see: features of the poison only are computed anew."""
+        if self.embedding is None:
+            return X
+        seen = np.empty((len(mask), *self.seen.shape[1:]), dtype=self.seen.dtype)
+        clean = self.seen if len(mask) > len(self.seen) else self.seen[~mask]
+        seen[~mask] = clean
+        if mask.any():
+            seen[mask] = self.embedding(multi_indexing(X, np.flatnonzero(mask)))
+        return seen
+
+    def _measure(self, defense, data, judge, seed):
+        X, y, mask = data
+        with seeded(seed):
+            begin = time.perf_counter()
+            fitted, kept = _defended(defense, self.estimator, X, y)
+            seconds = time.perf_counter() - begin
+            success, accuracy = judge(fitted)
+        return (
+            success,
+            accuracy,
+            np.mean(~kept[mask]) if mask.any() else np.nan,
+            np.mean(~kept[~mask]),
+            seconds,
+        )
+
+
+def _defended(defense, estimator, X, y):
+    """Train with a defense; return the fitted classifier and which rows it kept."""
+    if isinstance(defense, Callback):
+        callbacks = [*(estimator.callbacks or []), clone_callback(defense)]
+        defense = clone(estimator).set_params(callbacks=callbacks)
+    if defense is None or is_classifier(defense):
+        fitted = clone(estimator if defense is None else defense).fit(X, y)
+        return fitted, _kept_by(fitted, len(X))
+    kept = fit_and_find_kept(clone(defense), X, y)
+    rows = np.flatnonzero(kept)
+    fitted = clone(estimator).fit(multi_indexing(X, rows), multi_indexing(y, rows))
+    return fitted, kept
+
+
+def _kept_by(fitted, n_rows):
+    """Find which rows a classifier says that it kept; all if it says nothing."""
+    if hasattr(fitted, "inlier_mask_"):
+        return np.asarray(fitted.inlier_mask_)
+    if hasattr(fitted, "dropped_at_"):
+        return fitted.dropped_at_ == 0
+    if hasattr(fitted, "kept_indices_"):
+        return np.isin(np.arange(n_rows), fitted.kept_indices_)
+    return np.ones(n_rows, dtype=bool)
+
+
+def clone_callback(callback):
+    """Return a callback of the same parameters that has seen nothing.
+
+    Parameters
+    ----------
+    callback : skorch callback
+        Any.
+
+    Returns
+    -------
+    callback : skorch callback
+        Another one.
+    """
+    return type(callback)(**callback.get_params(deep=False))
+
+
+def _without_tensor(labels):
+    return to_numpy(labels) if torch.is_tensor(labels) else labels
+
+
+def with_interval(name, values, interval):
+    """Return the mean of each row of values and its interval, by name.
+
+    Parameters
+    ----------
+    name : str
+        What the mean is called.
+    values : ndarray of shape (n_rows, n_values)
+        Values.
+    interval : callable
+        :func:`wilson` or :func:`normal`.
+
+    Returns
+    -------
+    columns : dict of str to ndarray of shape (n_rows,)
+        ``name``, ``name_low`` and ``name_high``.
+    """
+    found = [interval(row) if len(row) else (np.nan,) * 3 for row in values]
+    names = (name, f"{name}_low", f"{name}_high")
+    return dict(zip(names, np.array(found).T, strict=True))
+
+
+def wilson(successes):
+    """Return a rate and Wilson's 95 % interval.
+
+    Parameters
+    ----------
+    successes : ndarray of shape (n_trials,)
+        Zeros and ones, or NaN.
+
+    Returns
+    -------
+    rate, low, high : float
+        NaN if one trial is.
+    """
+    if np.isnan(successes).any():
+        return np.nan, np.nan, np.nan
+    test = binomtest(int(successes.sum()), len(successes))
+    low, high = test.proportion_ci(method="wilson")
+    return successes.mean(), low, high
+
+
+def normal(values):
+    """Return a mean, and it minus and plus 1.96 standard errors.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_values,)
+        Numbers.
+
+    Returns
+    -------
+    mean, low, high : float
+        The ends are NaN where there is one value.
+    """
+    error = (
+        1.96 * values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
+    )
+    return values.mean(), values.mean() - error, values.mean() + error
+
+
+def as_frame(summary):
+    """Return a summary as a table of defenses, or None without pandas.
+
+    Parameters
+    ----------
+    summary : Bunch
+        Columns, one of them ``defense``.
+
+    Returns
+    -------
+    frame : DataFrame or None
+        The table.
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        return None
+    return pd.DataFrame(dict(summary)).set_index("defense")
