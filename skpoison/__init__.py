@@ -26,6 +26,7 @@ _SUBPACKAGES = (
     "attacks",
     "bounds",
     "coreset",
+    "datasets",
     "evaluation",
     "exceptions",
     "feasible",

@@ -14,6 +14,7 @@ _HOMES = {
     "EmbeddingFilter": "_embedding",
     "FeatureCollisionAttack": "_feature_collision",
     "FilteredNetClassifier": "_net",
+    "JPEGCompressor": "_jpeg",
     "LayerFeatures": "_features",
     "GradientMatchingAttack": "_gradient_matching",
     "RandomCropFlip": "_augment",
@@ -23,6 +24,7 @@ _HOMES = {
     "TriggerBackdoorAttack": "_triggers",
     "evaluate_backdoor": "_evaluate_backdoor",
     "evaluate_targeted": "_evaluate",
+    "load_published_poisons": "_published",
 }
 _NEEDED = ("torch", "skorch")
 
