@@ -9,7 +9,7 @@ from sklearn.datasets import load_iris, make_blobs
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
-from skpoison import NormConstrainedSVC, SlabFilter, SphereFilter
+from skpoison import CertifiedBound, NormConstrainedSVC, SlabFilter, SphereFilter
 from skpoison.attacks import GradientAttack, KKTAttack, LabelFlipAttack, MinMaxAttack
 from skpoison.filters import NeighborsFilter
 
@@ -187,7 +187,7 @@ def test_a_filter_of_other_labels_is_refused(attack, data):
     X, y = data
     attack = clone(attack)
     attack.filter = SphereFilter().fit(X, np.where(y == "ham", "a", "b"))
-    with pytest.raises(ValueError, match="was not fitted on"):
+    with pytest.raises(ValueError, match="was fitted on the labels"):
         attack.fit(X, y)
 
 
@@ -195,3 +195,49 @@ def test_an_unfitted_frozen_filter_is_an_error(data):
     attack = MinMaxAttack(filter=FrozenEstimator(SphereFilter()))
     with pytest.raises(NotFittedError):
         attack.fit(*data)
+
+
+FACING = [
+    LabelFlipAttack(0.1, "feasible", filter=SphereFilter(95)),
+    MinMaxAttack(0.1, filter=SphereFilter(95), rho=1.0),
+    GradientAttack(0.1, filter=SphereFilter(95), max_iter=3),
+    KKTAttack(0.1, filter=SphereFilter(95)),
+    CertifiedBound(SphereFilter(95), 0.1, rho=1.0),
+]
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    return make_blobs(200, centers=[[-1, 0], [1, 0]], random_state=0)
+
+
+@pytest.mark.parametrize("attack", FACING, ids=lambda a: type(a).__name__)
+def test_filters_know_the_names_of_features(attack, blobs):
+    X, y = blobs
+    table = pd.DataFrame(X, columns=["a", "b"])
+    assert clone(attack).fit(table, y).filter_.predict(table, y).any()
+    known = FrozenEstimator(SphereFilter(95).fit(table, y))
+    clone(attack).set_params(filter=known).fit(table, y)  # no warning of names
+
+
+@pytest.mark.parametrize("attack", FACING, ids=lambda a: type(a).__name__)
+def test_filters_of_other_rows_are_refused(attack, blobs):
+    X, y = blobs
+    wide = FrozenEstimator(SphereFilter(95).fit(np.hstack([X, X]), y))
+    with pytest.raises(ValueError, match="fitted on rows of 4 features; X has 2"):
+        clone(attack).set_params(filter=wide).fit(X, y)
+    other = FrozenEstimator(SphereFilter(95).fit(X, y + 3))
+    with pytest.raises(ValueError, match=r"y holds \[0, 1\], too"):
+        clone(attack).set_params(filter=other).fit(X, y)
+
+
+def test_columns_of_truth_values_and_sparse_columns(blobs):
+    X, y = blobs
+    table = pd.DataFrame({"a": X[:, 0], "b": X[:, 1] > 0})
+    both, _ = LabelFlipAttack(0.1, random_state=0).fit_resample(table, y)
+    assert list(both.dtypes) == [np.float64, np.float64]
+    assert list(table.dtypes) == [np.float64, bool]
+    thin = pd.DataFrame.sparse.from_spmatrix(sparse.csr_matrix(np.maximum(X, 0)))
+    both, _ = LabelFlipAttack(0.1, random_state=0).fit_resample(thin, y)
+    assert all(isinstance(kind, pd.SparseDtype) for kind in both.dtypes)
+    assert len(both) == 220

@@ -8,15 +8,17 @@ import pytest
 from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_blobs
+from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Perceptron
 from sklearn.metrics import hinge_loss, log_loss
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skpoison import (
     CertifiedBound,
+    EPICFilter,
     FilteredClassifier,
     NormConstrainedSVC,
     PoisonedClassifier,
@@ -273,3 +275,83 @@ def test_filters_in_the_grid_stay_as_they_are(data):
     assert [one["filter"].percentile for one in search.cv_results_["params"]] == [
         55
     ] * 2
+
+
+def test_attacks_that_cannot_be_made_leave_nan(data):
+    attacks = {"flips": FLIPS, "min-max": MIN_MAX}
+    defenses = {"both": BOTH, "neighbors": NeighborsFilter(), "none": None}
+    with pytest.warns(FitFailedWarning, match="min-max against neighbors") as caught:
+        results = evaluate_attack(attacks, defenses, SVC, *data)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    failed = np.isnan(results.error_filtered_poisoned)
+    assert [*zip(results.attack[failed], results.defense[failed], strict=True)] == [
+        ("min-max", "neighbors")
+    ]
+    assert results.n_poison[failed] == [0]
+    assert np.isfinite(results.error_filtered_clean).all()
+    display = RobustnessDisplay.from_results(results)
+    assert np.isfinite(np.concatenate(display.defended)).all()
+    with pytest.raises(ValueError, match="has none"):
+        evaluate_attack(attacks, defenses, SVC, *data, error_score="raise")
+
+
+def test_no_defense_keeps_all_rows(data):
+    results = evaluate_attack(FLIPS, None, SVC, *data, fit_filter_on="clean")
+    assert results.defense == ["none"]
+    assert results.poison_rejected == results.clean_rejected == [0.0]
+    np.testing.assert_array_equal(
+        results.error_filtered_poisoned, results.error_poisoned
+    )
+    np.testing.assert_array_equal(results.error_filtered_clean, results.error_clean)
+
+
+def test_filters_that_judge_training_rows_only(data):
+    told = evaluate_attack(
+        LabelFlipAttack(0.1, random_state=0), EPICFilter(), SVC, *data
+    )
+    assert np.isfinite(told.error_filtered_poisoned).all()
+    with pytest.raises(ValueError, match="adaptive=False leaves the attack"):
+        evaluate_attack(MIN_MAX, EPICFilter(), SVC, *data)
+    blunt = evaluate_attack(MIN_MAX, EPICFilter(), SVC, *data, adaptive=False)
+    assert np.isfinite(blunt.error_filtered_poisoned).all()
+
+
+@pytest.mark.parametrize(
+    ("attack", "defense", "why"),
+    [
+        ([FLIPS], BOTH, "attack must be an attack"),
+        ({"a": "flips"}, BOTH, "got 'flips'"),
+        (FLIPS, [BOTH], "defense must be a filter"),
+        (FLIPS, FilteredClassifier(BOTH, SVC), "give its filter"),
+    ],
+)
+def test_things_that_are_no_attack_or_defense(attack, defense, why, data):
+    with pytest.raises(TypeError, match=why):
+        evaluate_attack(attack, defense, SVC, *data)
+
+
+def test_labels_without_training_rows_are_refused(data):
+    X, y, X_test, y_test = data
+    strange = np.full_like(y_test, 7)
+    with pytest.raises(ValueError, match=r"y_test holds the labels \[7\]"):
+        evaluate_attack(FLIPS, BOTH, SVC, X, y, X_test, strange)
+    with pytest.raises(ValueError, match=r"y holds the labels \[7\]"):
+        held_out_loss(clone(SVC).fit(X, y), X_test, strange)
+
+
+def test_searches_that_make_no_picture(search, data):
+    X, y = data[:2]
+    robust = FilteredClassifier(SphereFilter(), SVC)
+    with pytest.raises(NotFittedError):
+        DefenseDisplay.from_search(DefenseSearchCV(FLIPS, robust, {}))
+    plain = GridSearchCV(robust, {"filter__percentile": [60, 90]}).fit(X, y)
+    with pytest.raises(ValueError, match="must be a DefenseSearchCV"):
+        DefenseDisplay.from_search(plain)
+    grid = {"filter__percentile": [60, 90]}
+    scored = DefenseSearchCV(FLIPS, robust, grid, scoring="accuracy", cv=2).fit(X, y)
+    with pytest.raises(ValueError, match="scoring='accuracy'"):
+        DefenseDisplay.from_search(scored)
+    filters = {"filter": [SphereFilter(60), SphereFilter(90)]}
+    objects = DefenseSearchCV(FLIPS, robust, filters, cv=2).fit(X, y)
+    with pytest.raises(ValueError, match="needs numbers along its axis"):
+        DefenseDisplay.from_search(objects)

@@ -206,7 +206,8 @@ class BaseAttack(BaseEstimator):
     def _defend(self, X, codes):
         """Fit the filter, unless it is fitted; return the defense."""
         filter_ = self._default_filter() if self.filter is None else self.filter
-        defense = Defense.of(filter_, self.classes_, X, codes)
+        names = getattr(self, "feature_names_in_", None)
+        defense = Defense.of(filter_, self.classes_, X, codes, names)
         self.filter_ = defense.filter
         return defense
 

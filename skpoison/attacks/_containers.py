@@ -23,7 +23,10 @@ def like_rows(rows, X):
         return rows
     import pandas as pd
 
-    return pd.DataFrame(rows, columns=X.columns, index=next_labels(X.index, len(rows)))
+    index = next_labels(X.index, rows.shape[0])
+    if sparse.issparse(rows):
+        return pd.DataFrame.sparse.from_spmatrix(rows, index, X.columns)
+    return pd.DataFrame(rows, columns=X.columns, index=index)
 
 
 def like_targets(targets, y):
@@ -89,8 +92,18 @@ def stack(first, second):
     if hasattr(first, "iloc") and hasattr(second, "iloc"):
         import pandas as pd
 
-        # An empty part would change the types of the other's columns.
-        return pd.concat([first, second]) if len(second) else first.copy()
+        if not len(second):  # it would change the types of the other's columns
+            return first.copy()
+        return pd.concat([_without_truth(first), second])
     if sparse.issparse(first):
         return sparse.vstack([first, second], format="csr")
     return np.concatenate([np.asarray(first), second])
+
+
+def _without_truth(table):
+    """Return a table with numbers where truth values were, which do not mix."""
+    if table.ndim == 1:
+        return table
+    truths = [kind.kind == "b" for kind in table.dtypes]
+    kinds = dict.fromkeys(table.columns[truths], np.float64)
+    return table.astype(kinds) if kinds else table

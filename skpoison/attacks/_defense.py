@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from skpoison._labels import encode_labels
+from skpoison._fitted import check_fits, remember_names, scores
 from skpoison.bounds._attack import surviving
 from skpoison.feasible import RestrictedSet
 
@@ -43,7 +43,7 @@ class Defense(NamedTuple):
     classes: np.ndarray
 
     @classmethod
-    def of(cls, filter_, classes, X, codes):
+    def of(cls, filter_, classes, X, codes, names=None):
         """Return the defense of a filter, which is fitted unless it is fitted already.
 
         Parameters
@@ -56,15 +56,23 @@ class Defense(NamedTuple):
             Clean rows.
         codes : ndarray of shape (n_samples,)
             Positions of their labels.
+        names : ndarray of shape (n_features,), default=None
+            Names of the features, if there are any.
 
         Returns
         -------
         defense : Defense
             The defense.
+
+        Raises
+        ------
+        ValueError
+            If the filter was fitted on other features or labels.
         """
         if not is_fitted(filter_):
             filter_ = clone(filter_).fit(X, classes[codes])
-        encode_labels(classes, np.asarray(filter_.classes_))
+            remember_names(filter_, names)
+        check_fits(filter_, X.shape[1], classes)
         return cls(filter_, classes)
 
     def keeps(self, X, codes):
@@ -84,7 +92,7 @@ class Defense(NamedTuple):
         """
         if not len(codes):
             return np.zeros(0, dtype=bool)
-        return self.filter.decision_function(X, self.classes[codes]) >= 0
+        return scores(self.filter, X, self.classes[codes]) >= 0
 
     def sets(self, attack):
         """Return the feasible set of each class.

@@ -136,6 +136,10 @@ class LabelFlipAttack(BaseAttack):
     def _multi_class(self):
         return self.strategy != "alfa"
 
+    @property
+    def _faces_filter(self):
+        return self.strategy != "random"
+
     def _check(self):
         if self.strategy == "alfa":
             hinge_learner_of(self.estimator, type(self).__name__)

@@ -6,9 +6,11 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import _fit_context, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from skpoison._fitted import check_fits, remember_names, scores
 from skpoison.feasible import Domain, as_domain, restrict
 
 from ._attack import build_attack, retrain
@@ -292,11 +294,14 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         if given is None:
             given = SphereFilter(percentile=70) & SlabFilter(percentile=70)
         fitted = clone(given).fit(X, y)
-        if not self._is_moving():
-            return fitted
-        from skpoison.moving import with_given_radii
+        check_fits(fitted, X.shape[1], self.classes_)
+        if self._is_moving():
+            from skpoison.moving import with_given_radii
 
-        return with_given_radii(fitted).fit(X, y)
+            fitted = with_given_radii(fitted).fit(X, y)
+        if not isinstance(fitted, FrozenEstimator):
+            remember_names(fitted, getattr(self, "feature_names_in_", None))
+        return fitted
 
     def _problem(self, X, codes):
         feasible = self.filter_.feasible_set()
@@ -363,7 +368,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
             if not len(signs):
                 return np.zeros(0, dtype=bool)
             labels = self.classes_[(signs > 0).astype(int)]
-            return self.filter_.decision_function(points.astype(dtype), labels) >= 0
+            return scores(self.filter_, points.astype(dtype), labels) >= 0
 
         n_rows = len(problem.rows)
         rng = check_random_state(self.random_state)

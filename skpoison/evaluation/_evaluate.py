@@ -1,18 +1,27 @@
 """Errors and losses before and after an attack, with and without a defense."""
 
+import warnings
+
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch, _safe_indexing, check_consistent_length
 from sklearn.utils.validation import indexable
 
-from skpoison.evaluation._losses import held_out_loss
+from skpoison.evaluation._losses import check_known, held_out_loss
 from skpoison.meta._base import fit_and_find_kept
 from skpoison.meta._poisoned import tell
 
 TRAININGS = ("clean", "poisoned", "filtered_poisoned", "filtered_clean")
 FITTED_ON = ("poisoned", "clean")
+# What there is to measure where an attack can be made.
+MEASURED = (
+    *("error_poisoned", "loss_poisoned"),
+    *("error_filtered_poisoned", "loss_filtered_poisoned"),
+    *("poison_rejected", "clean_rejected"),
+)
 
 
 def evaluate_attack(
@@ -27,6 +36,7 @@ def evaluate_attack(
     epsilons=None,
     adaptive=True,
     fit_filter_on="poisoned",
+    error_score=np.nan,
     n_jobs=None,
     verbose=0,
 ):
@@ -40,8 +50,9 @@ def evaluate_attack(
     ----------
     attack : attack or dict of str to attack
         One attack or several by name.
-    defense : filter or dict of str to filter
-        One filter or several by name.
+    defense : filter, None or dict of str to filter or None
+        One filter or several by name. None keeps all rows; attacks then face the
+        filter that they have.
     estimator : classifier
         What is trained.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -56,13 +67,19 @@ def evaluate_attack(
         Shares of poison, given to each attack in turn. None means its own.
     adaptive : bool, default=True
         Whether each attack is told of the defense (it takes the place of the attack's
-        own ``filter``). An attack that cannot be made against a defense is an error;
-        with False, each attack faces the filter that it has.
+        own ``filter``). With False, each attack faces the filter that it has: for
+        defenses such as :class:`~skpoison.EPICFilter`, which judge training rows only,
+        so that no attacker can ask them what passes.
     fit_filter_on : {"poisoned", "clean"}, default="poisoned"
         ``"poisoned"``: the defense is fitted on clean rows and poison together (it is
         re-estimated), as most people must. ``"clean"``: on the clean rows (it is
         fixed), of which certificates speak. The attacker knows the clean rows either
         way.
+    error_score : "raise" or float, default=nan
+        What stands in the figures of an attack that cannot be made against a defense
+        (one without a feasible set, for example), with a
+        :class:`~sklearn.exceptions.FitFailedWarning`. ``"raise"`` raises the error, as
+        happens in any case where no attack can be made at all.
     n_jobs : int, default=None
         How many combinations run at once, by joblib.
     verbose : int, default=0
@@ -83,7 +100,14 @@ def evaluate_attack(
     Raises
     ------
     ValueError
-        If an attack cannot be made, or a parameter is no good.
+        If no attack can be made, or a parameter is no good.
+    TypeError
+        If an attack or a defense is none.
+
+    Warns
+    -----
+    FitFailedWarning
+        If some attacks cannot be made, with the reasons.
 
     See Also
     --------
@@ -118,45 +142,75 @@ def evaluate_attack(
     >>> bool(results.loss_filtered_poisoned[0] < results.loss_poisoned[0])
     True
     """
+    if isinstance(error_score, str) and error_score != "raise":
+        raise ValueError(
+            f"error_score must be 'raise' or a number; got {error_score!r}."
+        )
     if fit_filter_on not in FITTED_ON:
         raise ValueError(
             f"fit_filter_on must be one of {FITTED_ON}; got {fit_filter_on!r}."
         )
     check_consistent_length(X_test, y_test)
     data = (*indexable(X, y), X_test, y_test)
-    plan = _plan(_named(attack), _named(defense), epsilons, adaptive)
+    check_known(y_test, np.unique(np.asarray(data[1])), "y_test")
+    attacks, defenses = _named_attacks(attack), _named_defenses(defense)
+    plan = _plan(attacks, defenses, epsilons)
     without = _measure(estimator, data[:2], data)
-    kept = {name: _filtered_clean(f, estimator, data) for name, f in _named(defense)}
+    kept = {name: _filtered_clean(f, estimator, data) for name, f in defenses}
     rows = Parallel(n_jobs=n_jobs, verbose=verbose)(
-        delayed(_evaluate_one)(names, *pair, estimator, data, fit_filter_on)
+        delayed(_try_one)(names, *pair, estimator, data, fit_filter_on, adaptive)
         for names, *pair in plan
     )
+    rows = _filled(rows, error_score)
     return _as_bunch([without | kept[row["defense"]] | row for row in rows])
 
 
-def _named(things):
-    """Return pairs of a name and a thing; a single one has the name of its class."""
-    if isinstance(things, dict):
-        return list(things.items())
-    return [(type(things).__name__, things)]
+def _named_attacks(attack):
+    """Return pairs of a name and an attack; a single one has the name of its class."""
+    named = attack.items() if isinstance(attack, dict) else [(None, attack)]
+    for _, sampler in named:
+        if not hasattr(sampler, "fit_resample"):
+            raise TypeError(
+                "attack must be an attack, which has fit_resample, or a dict of "
+                f"attacks by name; got {sampler!r}."
+            )
+    return [(name or type(sampler).__name__, sampler) for name, sampler in named]
 
 
-def _plan(attacks, defenses, epsilons, adaptive):
-    """Return names, an attack that has been told what it is told, and a filter."""
+def _named_defenses(defense):
+    """Return pairs of a name and a filter, or None."""
+    named = defense.items() if isinstance(defense, dict) else [(None, defense)]
+    for _, filter_ in named:
+        if filter_ is not None and not _is_filter(filter_):
+            hint = "; give its filter" if hasattr(filter_, "filter") else ""
+            raise TypeError(
+                "defense must be a filter, which has fit_predict, None, or a dict of "
+                f"these by name; got {filter_!r}{hint}."
+            )
+    return [
+        (name or ("none" if filter_ is None else type(filter_).__name__), filter_)
+        for name, filter_ in named
+    ]
+
+
+def _is_filter(thing):
+    is_frozen = isinstance(thing, FrozenEstimator)
+    return hasattr(thing, "decision_function" if is_frozen else "fit_predict")
+
+
+def _plan(attacks, defenses, epsilons):
+    """Return names, an attack with its epsilon, and a filter."""
     plan = []
     for attack_name, attack in attacks:
         shares = [attack.epsilon] if epsilons is None else np.ravel(epsilons).tolist()
         for defense_name, filter_ in defenses:
             for epsilon in shares:
-                told = clone(attack).set_params(epsilon=epsilon)
-                if adaptive:
-                    tell(told, filter_)
                 names = {
                     "attack": attack_name,
                     "defense": defense_name,
                     "epsilon": epsilon,
                 }
-                plan.append((names, told, filter_))
+                plan.append((names, attack, filter_))
     if not plan:
         raise ValueError("Give at least one attack, one defense and one epsilon.")
     return plan
@@ -188,19 +242,35 @@ def _filtered_clean(filter_, estimator, data):
 
 def _kept(filter_, X, y):
     """Return which rows a filter keeps, fitted on them unless it is frozen."""
+    if filter_ is None:
+        return np.ones(len(y), dtype=bool)
     if isinstance(filter_, FrozenEstimator):
         return filter_.predict(X, y) == 1
     return fit_and_find_kept(clone(filter_), X, y)
 
 
-def _evaluate_one(names, attack, filter_, estimator, data, fit_filter_on):
-    """Make one attack against one defense, and measure."""
+def _try_one(names, attack, filter_, estimator, data, fit_filter_on, adaptive):
+    """Make one attack and measure; or return the error where it cannot be made."""
     X, y = data[:2]
-    X_all, y_all = attack.fit_resample(X, y)
-    if fit_filter_on == "clean" and not isinstance(filter_, FrozenEstimator):
+    try:
+        attack = clone(attack).set_params(epsilon=names["epsilon"])
+        if adaptive:
+            tell(attack, filter_)
+        X_all, y_all = attack.fit_resample(X, y)
+    except ValueError as error:
+        return names | {"failed": error}
+    mask = attack.poison_mask_
+    return names | _defend(filter_, X_all, y_all, mask, estimator, data, fit_filter_on)
+
+
+def _defend(filter_, X_all, y_all, mask, estimator, data, fit_filter_on):
+    """Measure what one attack does to one defense."""
+    X, y = data[:2]
+    is_fitted = filter_ is None or isinstance(filter_, FrozenEstimator)
+    if fit_filter_on == "clean" and not is_fitted:
         filter_ = FrozenEstimator(clone(filter_).fit(X, y))
-    kept, mask = _kept(filter_, X_all, y_all), attack.poison_mask_
-    row = names | {
+    kept = _kept(filter_, X_all, y_all)
+    row = {
         "n_poison": int(mask.sum()),
         "poison_rejected": float(np.mean(~kept[mask])) if mask.any() else np.nan,
         "clean_rejected": float(np.mean(~kept[~mask])),
@@ -209,6 +279,27 @@ def _evaluate_one(names, attack, filter_, estimator, data, fit_filter_on):
     return row | _measure(
         estimator, _cut(X_all, y_all, kept), data, "filtered_poisoned"
     )
+
+
+def _filled(rows, error_score):
+    """Fill the rows of attacks that could not be made, and warn of them."""
+    failed = [row for row in rows if "failed" in row]
+    if failed and (len(failed) == len(rows) or isinstance(error_score, str)):
+        raise failed[0]["failed"]
+    if failed:
+        reasons = "\n".join(
+            f"{row['attack']} against {row['defense']} at epsilon={row['epsilon']}: "
+            f"{row['failed']}"
+            for row in failed
+        )
+        warnings.warn(
+            f"{len(failed)} of {len(rows)} attacks could not be made, and are "
+            f"{error_score} in the results.\n{reasons}",
+            FitFailedWarning,
+            stacklevel=3,
+        )
+    empty = {"n_poison": 0} | dict.fromkeys(MEASURED, error_score)
+    return [row | empty if "failed" in row else row for row in rows]
 
 
 def _as_bunch(rows):

@@ -28,7 +28,8 @@ def held_out_loss(classifier, X, y):
     Raises
     ------
     ValueError
-        If the classifier has neither decision values nor probabilities.
+        If the classifier has neither decision values nor probabilities, or y holds
+        labels that it does not know.
 
     References
     ----------
@@ -46,6 +47,7 @@ def held_out_loss(classifier, X, y):
     True
     """
     labels = np.asarray(classifier.classes_)
+    check_known(y, labels, "y")
     if hasattr(classifier, "decision_function"):
         return float(hinge_loss(y, classifier.decision_function(X), labels=labels))
     if hasattr(classifier, "predict_proba"):
@@ -54,6 +56,31 @@ def held_out_loss(classifier, X, y):
         f"{classifier!r} has neither decision_function nor predict_proba, so that it "
         "has no loss to look at."
     )
+
+
+def check_known(y, labels, name):
+    """Raise unless all labels are among those that were trained on.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels.
+    labels : array-like of shape (n_classes,)
+        Those that were trained on.
+    name : str
+        What errors call y.
+
+    Raises
+    ------
+    ValueError
+        If y holds others; the error names them.
+    """
+    unknown = np.setdiff1d(np.asarray(y), labels)
+    if len(unknown):
+        raise ValueError(
+            f"{name} holds the labels {unknown.tolist()}, of which there are no "
+            f"training rows; these have {np.asarray(labels).tolist()}."
+        )
 
 
 def neg_loss_scorer(classifier, X, y):

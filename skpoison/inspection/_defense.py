@@ -3,6 +3,9 @@
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils.validation import check_is_fitted
+
+from skpoison.evaluation import neg_loss_scorer
 
 from ._style import BLUE, GREEN, GREY, SMALL, VERMILION, axes_for
 
@@ -105,13 +108,15 @@ class DefenseDisplay:
         Raises
         ------
         ValueError
-            If the search has several parameters, or a bound no rows.
+            If the search is not fitted, has several parameters, one that is no
+            number, or another score than the loss, or if a bound has no rows.
         """
         check_matplotlib_support(f"{cls.__name__}.from_search")
         if bound is not None and (X is None or y is None):
             raise ValueError("A bound needs the rows X and y that it is computed on.")
+        _check_search(search)
         found, name = search.cv_results_, _only_parameter(search)
-        values = np.array([params[name] for params in found["params"]], dtype=float)
+        values = _numbers([params[name] for params in found["params"]], name)
         order = np.argsort(values)
         bounds = None
         if bound is not None:
@@ -164,6 +169,29 @@ class DefenseDisplay:
         ax.set_ylim(bottom=0.0)
         ax.legend(fontsize=SMALL, frameon=False)
         return self
+
+
+def _check_search(search):
+    check_is_fitted(search)
+    if "mean_attacked_score" not in search.cv_results_:
+        raise ValueError(
+            f"search must be a DefenseSearchCV; {type(search).__name__} has no scores "
+            "under attack."
+        )
+    if search.scoring not in (None, neg_loss_scorer):
+        raise ValueError(
+            "The picture is one of losses, and the search was scored by "
+            f"scoring={search.scoring!r}; search with scoring=None."
+        )
+
+
+def _numbers(values, name):
+    try:
+        return np.array(values, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"The picture needs numbers along its axis; {name} has the values {values}."
+        ) from None
 
 
 def _only_parameter(search):

@@ -233,16 +233,16 @@ class RobustnessDisplay:
 
     def _undefended(self, ax):
         """Draw the lines without defense, each different one once."""
-        lines, seen = [], set()
+        lines, seen = [], {}
         curves = wrap(self.undefended) or []
-        for epsilon, values in zip(wrap(self.epsilon), curves, strict=False):
-            key = (tuple(np.ravel(epsilon)), tuple(np.ravel(values)))
-            if key in seen:
-                continue
-            seen.add(key)
+        for i, curve in enumerate(zip(wrap(self.epsilon), curves, strict=False)):
+            seen.setdefault(tuple(tuple(np.ravel(part)) for part in curve), i)
+        for curve, i in seen.items():
+            # In the colour of the defense against which the poison was made.
+            color = GREY if len(seen) == 1 else style_of(i, COLORS)
             label = UNDEFENDED if not lines else None
-            look = {"color": GREY, "linestyle": ":", "linewidth": 1.0, "zorder": 1}
-            lines += ax.plot(epsilon, values, label=label, **look)
+            look = {"color": color, "linestyle": ":", "linewidth": 1.0, "zorder": 1}
+            lines += ax.plot(*curve, label=label, **look)
         return lines
 
 
@@ -275,6 +275,7 @@ def _worst(results, chosen, defense, metric):
     columns = (f"{metric}_filtered_poisoned", f"{metric}_poisoned")
     values = [np.asarray(results[column]) for column in columns]
     return epsilon, *(
-        np.array([v[rows & (shares == share)].max() for share in epsilon])
+        # fmax: an attack that could not be made is none.
+        np.array([np.fmax.reduce(v[rows & (shares == share)]) for share in epsilon])
         for v in values
     )

@@ -84,10 +84,27 @@ def tell(attack, filter_):
     -------
     attack : sampler
         The attack.
+
+    Raises
+    ------
+    ValueError
+        If the filter judges training rows only, so that the attack cannot ask it.
     """
-    if filter_ is not None and "filter" in attack.get_params(deep=False):
-        attack.set_params(filter=clone(filter_))
-    return attack
+    if filter_ is None or not _faces_a_filter(attack):
+        return attack
+    if not hasattr(filter_, "decision_function"):
+        raise ValueError(
+            f"{filter_!r} judges only the rows that it is fitted on, so that no attack "
+            "can ask it which rows pass; adaptive=False leaves the attack the filter "
+            "that it has."
+        )
+    return attack.set_params(filter=clone(filter_))
+
+
+def _faces_a_filter(attack):
+    """Say whether an attack looks at its filter at all."""
+    has_filter = "filter" in attack.get_params(deep=False)
+    return has_filter and getattr(attack, "_faces_filter", True)
 
 
 class PoisonedClassifier(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimator):
