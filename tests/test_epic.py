@@ -7,9 +7,10 @@ import pytest
 from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from scipy import sparse
 from sklearn.datasets import make_classification
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.model_selection import GridSearchCV
-from sklearn.naive_bayes import MultinomialNB
+from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -126,16 +127,25 @@ def test_estimators_with_partial_fit_or_warm_start(problem, estimator):
     X, y = problem
     filter_ = epic(estimator=estimator, n_rounds=2)
     if isinstance(estimator, FilteredClassifier):
-        with pytest.raises(TypeError, match="must have partial_fit, or a parameter"):
+        with pytest.raises(TypeError, match="must be trained by steps"):
             filter_.fit(X - X.min(), y)
         return
     filter_.fit(X - X.min(), y)
     assert 0 < (~filter_.inlier_mask_).sum() < len(y) / 2
 
 
-def test_estimators_without_either_are_refused(problem):
-    with pytest.raises(TypeError, match="KNeighborsClassifier has neither"):
-        epic(estimator=KNeighborsClassifier()).fit(*problem)
+@pytest.mark.parametrize(
+    "estimator", [KNeighborsClassifier(), RandomForestClassifier()], ids=repr
+)
+def test_estimators_that_make_no_steps_are_refused(problem, estimator):
+    with pytest.raises(TypeError, match="must be trained by steps"):
+        epic(estimator=estimator).fit(*problem)
+
+
+def test_gradients_of_parameters_need_a_linear_estimator(problem):
+    X, y = problem
+    with pytest.raises(TypeError, match="GaussianNB has none"):
+        epic(estimator=GaussianNB(), gradient="parameters").fit(X, y)
 
 
 def test_probabilities_of_decision_values():

@@ -21,6 +21,9 @@ from skpoison.exceptions import FilterWarning
 
 __all__ = ["EPICFilter"]
 
+# Parameters of ensembles of trees, whose fits make no steps, warm_start or not.
+TREES = {"n_estimators", "max_leaf_nodes"}
+
 
 class EPICFilter(BaseFilter):
     """Drop rows whose gradients are unlike those of all other rows of their class.
@@ -239,10 +242,11 @@ class EPICFilter(BaseFilter):
             _set_random_states(estimator, check_random_state(self.random_state))
         if hasattr(estimator, "partial_fit"):
             return estimator
-        if "warm_start" not in estimator.get_params():
+        params = estimator.get_params()
+        if "warm_start" not in params or not TREES.isdisjoint(params):
             raise TypeError(
-                "estimator must have partial_fit, or a parameter warm_start; "
-                f"{type(estimator).__name__} has neither."
+                "estimator must be trained by steps, which partial_fit makes, or fit "
+                f"with a parameter warm_start; {type(estimator).__name__} is not."
             )
         return estimator.set_params(warm_start=True)
 
@@ -255,6 +259,12 @@ class EPICFilter(BaseFilter):
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", ConvergenceWarning)
                     self.estimator_.fit(X, y)
+        if self.gradient == "parameters" and not hasattr(self.estimator_, "coef_"):
+            raise TypeError(
+                "gradient='parameters' needs a linear estimator, which has coef_; "
+                f"{type(self.estimator_).__name__} has none. gradient='logits' is for "
+                "all."
+            )
 
     def _medoids(self, X, codes):
         residuals = _residuals(self.estimator_, X, codes)
