@@ -23,6 +23,8 @@ __all__ = ["EPICFilter"]
 
 # Parameters of ensembles of trees, whose fits make no steps, warm_start or not.
 TREES = {"n_estimators", "max_leaf_nodes"}
+# The weights of linear estimators; those of naive Bayes for counts are linear, too.
+WEIGHTS = ("coef_", "feature_log_prob_")
 
 
 class EPICFilter(BaseFilter):
@@ -259,11 +261,12 @@ class EPICFilter(BaseFilter):
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", ConvergenceWarning)
                     self.estimator_.fit(X, y)
-        if self.gradient == "parameters" and not hasattr(self.estimator_, "coef_"):
+        weights = [name for name in WEIGHTS if hasattr(self.estimator_, name)]
+        if self.gradient == "parameters" and not weights:
             raise TypeError(
-                "gradient='parameters' needs a linear estimator, which has coef_; "
-                f"{type(self.estimator_).__name__} has none. gradient='logits' is for "
-                "all."
+                "gradient='parameters' needs an estimator that is linear in its rows, "
+                f"which has {' or '.join(WEIGHTS)}; {type(self.estimator_).__name__} "
+                "has none. gradient='logits' is for all."
             )
 
     def _medoids(self, X, codes):
