@@ -428,3 +428,20 @@ def test_mnist_gives_the_published_bound(data_folder, tmp_path, epsilon, low, hi
     assert row["lower_bound"] <= high
     assert row["upper_bound"] >= low
     assert row["dual_gap"] <= 1e-4 * row["upper_bound"]
+
+
+def test_json_says_how_the_file_was_read(csv):
+    found = numbers_of(csv, "--scale", "standard", "--test-share", 0.2, "-e", 0.1)
+    assert found["reading"] | {"target": None} == {
+        "format": None,
+        "target": None,
+        "header": True,
+        "decimal_comma": False,
+        "drop": [],
+        "scale": "standard",
+        "categorical": [],
+        "text_columns": [],
+        "text_weights": None,
+        "test": None,
+        "test_share": 0.2,
+    }

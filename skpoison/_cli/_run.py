@@ -54,7 +54,7 @@ def run_certify(session, data, *, read, settings, outputs):
 
         with _drawing(session, outputs) as where:
             draw_bounds(*where, found, sample, settings)
-    write_json(found.numbers, outputs["json"], outputs["force"])
+    write_json(found.numbers | _sampled(read), outputs["json"], outputs["force"])
 
 
 def _load_solver():
@@ -102,6 +102,7 @@ def run_filter(session, data, *, options, encoding, trusted, settings, outputs):
 
         with _drawing(session, outputs) as where:
             draw_filter(*where, rows, X, judgement, settings, drawn)
+    numbers["reading"] = _read(options, encoding)
     write_json(numbers, outputs["json"], outputs["force"])
 
 
@@ -190,7 +191,7 @@ def run_attack(session, data, *, read, settings, outputs):
 
         with _drawing(session, outputs) as where:
             draw_attack(*where, bound, sample, settings)
-    write_json(numbers, outputs["json"], outputs["force"])
+    write_json(numbers | _sampled(read), outputs["json"], outputs["force"])
 
 
 def _check_outputs(outputs):
@@ -274,6 +275,29 @@ def _warn_if_short(bounds, settings):
             f"came as close as asked for (--tol {settings.tol:g}). The upper bounds "
             "hold all the same; a larger --max-iter may lower them."
         )
+
+
+def _sampled(read):
+    """Return how the rows were read and held out, for the JSON."""
+    held = {"test": read["test"], "test_share": read["test_share"]}
+    if read["test"] is not None:
+        held["test_share"] = None
+    return {"reading": _read(read["options"], read["encoding"]) | held}
+
+
+def _read(options, encoding):
+    """Return how files were read and columns turned into numbers, for the JSON."""
+    return {
+        "format": options.format,
+        "target": options.target,
+        "header": options.header,
+        "decimal_comma": options.decimal_comma,
+        "drop": list(options.drop),
+        "scale": encoding.scale,
+        "categorical": list(encoding.categorical),
+        "text_columns": list(encoding.text),
+        "text_weights": encoding.weights if encoding.text else None,
+    }
 
 
 def write_json(numbers, path, force):

@@ -113,8 +113,8 @@ def certify(
     reestimated_test_error, of learners behind filters that are fitted on poisoned rows
     (the latter with radii of poisoned rows too: measured, not bounded). **no_attack**
     has train_loss, test_loss and test_error of the learner trained on all_rows and on
-    kept_rows; **defense**, **data** and **settings** say what they speak of. What was
-    not measured is null.
+    kept_rows; **defense**, **data**, **settings** and **reading** (how the file was
+    read) say what they speak of. What was not measured is null.
     """
     C, rho = learner(C, rho)
     domain = sendable(domain, scale, text_column, text_weights)
@@ -207,8 +207,9 @@ def filter_(
     The picture shows the rows of two labels, sphere and slab in the plane through the
     two centers; of more labels, the two that have most rows.
 
-    The JSON has n_rows, n_kept, settings and, in **classes**, one entry for each label:
-    label, n_rows, n_kept, n_rejected, rejected_by.
+    The JSON has n_rows, n_kept, settings, reading (how the file was read) and, in
+    **classes**, one entry for each label: label, n_rows, n_kept, n_rejected and
+    rejected_by.
     """
     with open_session(quiet, debug, json, output, rejected) as session:
         from ._run import run_filter
@@ -300,7 +301,7 @@ def attack(
     through the two centers.
 
     The JSON has n_poison, rows (label, n_copies), upper_bound, lower_bound, converged,
-    attack_loss, data and settings.
+    attack_loss, data, settings and reading (how the file was read).
     """
     C, rho = learner(C, rho)
     domain = sendable(domain, scale, text_column, text_weights)
