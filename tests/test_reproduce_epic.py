@@ -1,0 +1,105 @@
+"""The script for EPIC's experiments, end to end on a tiny archive."""
+
+import importlib
+import pickle
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("skorch")
+Image = pytest.importorskip("PIL.Image")
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    torch.set_num_threads(1)
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module("reproduce_epic")
+
+
+def pixels(n_rows, seed):
+    return np.random.default_rng(seed).integers(0, 256, (n_rows, 3072), np.uint8)
+
+
+def archive(path, n_rows=20):
+    """CIFAR-10 with a few images in each batch."""
+    folder = path / "cifar-10-batches-py"
+    folder.mkdir()
+    names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
+    for seed, name in enumerate(names):
+        batch = {"data": pixels(n_rows, seed), "labels": [*range(10)] * (n_rows // 10)}
+        (folder / name).write_bytes(pickle.dumps(batch, 2))
+    meta = {"label_names": [f"kind {i}" for i in range(10)]}
+    (folder / "batches.meta").write_bytes(pickle.dumps(meta, 2))
+    with tarfile.open(path / "cifar.tar.gz", "w:gz") as file:
+        file.add(folder, folder.name)
+    return path / "cifar.tar.gz"
+
+
+def poison_set(folder, rows):
+    folder.mkdir(parents=True)
+    images = pixels(len(rows) + 1, 99).reshape(-1, 32, 32, 3)
+    poisons = [(Image.fromarray(image), 3) for image in images[1:]]
+    target = Image.fromarray(images[0]), 5
+    for name, content in (
+        ("poisons", poisons), ("base_indices", np.array(rows)), ("target", target),
+    ):  # fmt: skip
+        (folder / f"{name}.pickle").write_bytes(pickle.dumps(content))
+
+
+def test_the_table_is_printed(script, tmp_path, capsys):
+    cifar = archive(tmp_path)
+    for number, rows in enumerate(([3, 13], [23, 33])):
+        poison_set(tmp_path / "poisons" / str(number), rows)
+    script.main([
+        "--cifar", str(cifar), "--poisons", str(tmp_path / "poisons"),
+        "--width", "2", "--epochs", "2", "--fractions", "0.5",
+    ])  # fmt: skip
+    title, _, undefended, epic = capsys.readouterr().out.splitlines()
+    assert title == "eps8-40, 2 poison sets, the released rule"
+    without, with_epic = (line.split() for line in (undefended, epic))
+    assert without[0] == "0%"
+    assert with_epic[0] == "50%"
+    assert without[-2] == "0.000"
+    assert 0 < float(with_epic[-2]) < 1
+
+
+def test_settings_are_those_that_are_published(script):
+    options = script.options_of(["--cifar", "c", "--poisons", "p", "--width", "4"])
+    net = script.victim(options, 0.1).initialize()
+    decayed = {id(p) for g in net.optimizer_.param_groups if g["weight_decay"]
+               for p in g["params"]}  # fmt: skip
+    for part in net.module_.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            assert id(part.weight) not in decayed
+            assert id(part.bias) not in decayed
+        if isinstance(part, torch.nn.Conv2d | torch.nn.Linear):
+            assert id(part.weight) in decayed
+    assert script.milestones(40) == [15, 25, 35]
+    assert script.milestones(200) == [100, 150]
+    epic = net.callbacks[-1]
+    assert (epic.warmup, epic.every, epic.stop_after) == (10, 2, 35)
+    assert (epic.ground_set, epic.order, epic.similarity) == ("all", "lazy", "exp")
+    n_parameters = sum(p.numel() for p in script.Victim().parameters())
+    assert n_parameters == 11_173_962  # The ResNet-18 of CIFAR-10.
+
+
+def test_the_network_scales_and_augments_in_training_only(script):
+    torch.manual_seed(0)
+    module = script.Victim(4).eval()
+    images = torch.rand(5, 3, 32, 32)
+    assert torch.equal(module(images), module(images))
+    scaled = module[1](torch.tensor(script.MEAN).reshape(1, 3, 1, 1))
+    assert torch.equal(scaled, torch.zeros(1, 3, 1, 1))
+    module[0].train()
+    assert not torch.equal(module[0](images), images)
+
+
+def test_a_folder_without_poison_is_refused(script, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no poisons\.pickle"):
+        script.poison_folders(tmp_path)
