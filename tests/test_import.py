@@ -44,3 +44,18 @@ def test_subpackages_need_no_import_of_their_own():
 def test_unknown_names_are_attribute_errors():
     with pytest.raises(AttributeError, match="no attribute 'rubbish'"):
         _ = skpoison.rubbish
+
+
+def test_a_filter_loads_what_it_needs_and_no_other_filter():
+    loaded = modules_after("from skpoison import SphereFilter, SlabFilter")
+    assert "skpoison.filters._sphere" in loaded
+    assert "skpoison.filters._clusters" not in loaded
+    assert "sklearn.cluster" not in loaded
+
+
+def test_names_of_filters_are_listed_and_resolve():
+    assert set(skpoison.filters.__all__) <= set(dir(skpoison.filters))
+    for name in skpoison.filters.__all__:
+        assert getattr(skpoison.filters, name).__name__ == name
+    with pytest.raises(AttributeError, match=r"skpoison.filters.*'rubbish'"):
+        _ = skpoison.filters.rubbish

@@ -21,29 +21,24 @@ Scores are minus that number, so that higher is more normal; decisions are the r
 minus it, so that rows with a decision of at least zero are kept.
 """
 
-from skpoison.filters._clusters import ActivationClusteringFilter
-from skpoison.filters._combine import FilterIntersection, FilterUnion
-from skpoison.filters._epic import EPICFilter
-from skpoison.filters._loss import LossFilter
-from skpoison.filters._mahalanobis import MahalanobisFilter
-from skpoison.filters._neighbors import NeighborsFilter
-from skpoison.filters._sever import SeverFilter
-from skpoison.filters._slab import SlabFilter
-from skpoison.filters._spectral import SpectralFilter
-from skpoison.filters._sphere import SphereFilter
-from skpoison.filters._subspace import SubspaceFilter
+from skpoison._lazy import lazy_names
 
-__all__ = [
-    "ActivationClusteringFilter",
-    "EPICFilter",
-    "FilterIntersection",
-    "FilterUnion",
-    "LossFilter",
-    "MahalanobisFilter",
-    "NeighborsFilter",
-    "SeverFilter",
-    "SlabFilter",
-    "SpectralFilter",
-    "SphereFilter",
-    "SubspaceFilter",
-]
+# They load on first use: some need parts of scikit-learn that most people do not.
+_HOMES = {
+    "ActivationClusteringFilter": "_clusters",
+    "EPICFilter": "_epic",
+    "FilterIntersection": "_combine",
+    "FilterUnion": "_combine",
+    "LossFilter": "_loss",
+    "MahalanobisFilter": "_mahalanobis",
+    "NeighborsFilter": "_neighbors",
+    "SeverFilter": "_sever",
+    "SlabFilter": "_slab",
+    "SpectralFilter": "_spectral",
+    "SphereFilter": "_sphere",
+    "SubspaceFilter": "_subspace",
+}
+
+__all__ = [*_HOMES]
+
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)
