@@ -155,6 +155,39 @@ class LoggedEPIC(EPICCallback):
         self.log.append((self.medoid_fraction, shares))
 
 
+class Sparing:
+    """Training rows of which some cannot be dropped."""
+
+    def __init__(self, subset, spared):
+        self.subset, self.spared = subset, spared
+
+    def __getattr__(self, name):
+        """Find all else in the training rows."""
+        return getattr(self.subset, name)
+
+    def __len__(self):
+        """How many are left."""
+        return len(self.subset)
+
+    def drop(self, rows, epoch):
+        """Drop those rows that can be."""
+        self.subset.drop(rows[~self.spared[rows]], epoch)
+
+
+class EPICOfPoison(LoggedEPIC):
+    """EPIC that drops isolated poison only, as nobody can."""
+
+    def _drop(self, net, subset):
+        return super()._drop(net, Sparing(subset, ~self.mask_))
+
+
+class EPICOfClean(LoggedEPIC):
+    """EPIC that drops isolated clean rows only."""
+
+    def _drop(self, net, subset):
+        return super()._drop(net, Sparing(subset, self.mask_))
+
+
 def epic(fraction, options, kind=LoggedEPIC, **changed):
     """EPIC from a quarter of the training on, every tenth of it."""
     schedule = {
@@ -176,7 +209,8 @@ def schedules(options):
         "every epoch from the first": epic(0.2, options, warmup=1, every=1),
         "medoids among all rows": epic(0.2, options, ground_set="all"),
         "no guard": epic(0.2, options, max_drop_fraction=1.0, min_class_rows=1),
-        "50 % medoids": epic(0.5, options),
+        "isolated poison only": epic(0.2, options, EPICOfPoison),
+        "isolated clean rows only": epic(0.2, options, EPICOfClean),
     }
 
 
@@ -295,7 +329,8 @@ def main():
     LoggedEPIC.clean = data[:2]
     results = evaluate(options, victim(options), data)
     show(options, results)
-    show_epochs()
+    if options.defenses != "schedules":
+        show_epochs()
 
 
 if __name__ == "__main__":

@@ -172,7 +172,7 @@ def main(arguments=None):
     sets = [
         load_published_poisons(folder) for folder in poison_folders(options.poisons)
     ]
-    print(f"{options.setting}, {len(sets)} poison sets, the {options.rule} rule")
+    print(f"{options.setting}, poison sets: {len(sets)}, the {options.rule} rule")
     print("medoids  success, 95 %       accuracy  poison  clean dropped  seconds")
     for fraction in (0.0, *options.fractions):
         rows = np.array([trial(options, data, one, fraction) for one in sets], float)

@@ -281,10 +281,10 @@ def test_nets_of_skorch_are_taken():
 
 
 class Watch:
-    """A callback that counts the tensors there are at each step."""
+    """A callback that counts the tensors there are at some steps."""
 
-    def __init__(self):
-        self.steps, self.n_tensors = [], []
+    def __init__(self, look_at):
+        self.look_at, self.steps, self.n_tensors = look_at, [], []
 
     def setup(self, estimator, context):
         pass
@@ -297,19 +297,18 @@ class Watch:
 
     def on_fit_task_end(self, estimator, context, *, metadata=None):
         if metadata is not None:
-            gc.collect()
             self.steps.append(metadata["step"])
+        if metadata is not None and metadata["step"] in self.look_at:
             found = [t for t in gc.get_objects() if issubclass(type(t), torch.Tensor)]
             self.n_tensors.append(len(found))
 
 
 def test_progress_is_told_and_memory_does_not_grow():
     X, y = rows()
-    watch = Watch()
-    attack(X, n_steps=8, n_restarts=2).set_callbacks(watch).fit(X, y)
-    assert watch.steps == [*range(1, 9)] * 2
-    assert len(set(watch.n_tensors[1:8])) == 1
-    assert watch.n_tensors[-1] <= watch.n_tensors[1] + 2
+    watch = Watch((2, 9))
+    attack(X, n_steps=9).set_callbacks(watch).fit(X, y)
+    assert watch.steps == [*range(1, 10)]
+    assert watch.n_tensors[0] == watch.n_tensors[1]
 
 
 def test_documented_parameters_and_attributes_are_there():

@@ -54,14 +54,13 @@ def poison_set(folder, rows):
 
 def test_the_table_is_printed(script, tmp_path, capsys):
     cifar = archive(tmp_path)
-    for number, rows in enumerate(([3, 13], [23, 33])):
-        poison_set(tmp_path / "poisons" / str(number), rows)
+    poison_set(tmp_path / "poisons" / "0", [3, 13])
     script.main([
         "--cifar", str(cifar), "--poisons", str(tmp_path / "poisons"),
         "--width", "2", "--epochs", "2", "--fractions", "0.5",
     ])  # fmt: skip
     title, _, undefended, epic = capsys.readouterr().out.splitlines()
-    assert title == "eps8-40, 2 poison sets, the released rule"
+    assert title == "eps8-40, poison sets: 1, the released rule"
     without, with_epic = (line.split() for line in (undefended, epic))
     assert without[0] == "0%"
     assert with_epic[0] == "50%"
@@ -98,6 +97,13 @@ def test_the_network_scales_and_augments_in_training_only(script):
     assert torch.equal(scaled, torch.zeros(1, 3, 1, 1))
     module[0].train()
     assert not torch.equal(module[0](images), images)
+
+
+def test_folders_of_sets_are_found_in_order(script, tmp_path):
+    for name in ("b", "a"):
+        poison_set(tmp_path / name, [1])
+    assert script.poison_folders(tmp_path) == [tmp_path / "a", tmp_path / "b"]
+    assert script.poison_folders(tmp_path / "b") == [tmp_path / "b"]
 
 
 def test_a_folder_without_poison_is_refused(script, tmp_path):

@@ -88,6 +88,35 @@ class LossGradients:
         parts = zip(*self._batches(rows, codes), strict=True)
         return sum(self._flat(self.loss(*part)) for part in parts) / len(rows)
 
+    def align(self, rows, codes, goal):
+        """Compute one minus the cosine of the mean gradient and a goal, and its slope.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n_rows, ...)
+            Rows.
+        codes : Tensor of shape (n_rows,)
+            Positions of their labels.
+        goal : Tensor of shape (n_parameters,)
+            The direction that is wanted.
+
+        Returns
+        -------
+        value : Tensor
+            One minus the cosine.
+        gradient : Tensor of shape (n_rows, ...)
+            Its gradient with respect to the rows, on their device.
+        """
+        if len(rows) > self.batch_size:
+            # Rows of all batches make the slope, so each is looked at twice.
+            value, slope = misalignment(self.mean(rows, codes), goal)
+            return value, self.pull(rows, codes, slope)
+        rows = rows.detach().requires_grad_()
+        mean = self._flat(self.loss(rows, codes), create_graph=True) / len(rows)
+        value, slope = misalignment(mean.detach(), goal)
+        (gradient,) = torch.autograd.grad(mean, rows, slope)
+        return value, gradient
+
     def pull(self, rows, codes, direction):
         """Compute how rows change the mean gradient's product with a direction.
 

@@ -7,7 +7,7 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skpoison.neural._features import as_module, home
-from skpoison.neural._gradients import LossGradients, misalignment
+from skpoison.neural._gradients import LossGradients
 from skpoison.neural._perturbation import BasePerturbationAttack
 from skpoison.neural._seeded import seeded
 
@@ -194,9 +194,8 @@ class Matching:
         return sum(values) / len(values), pull
 
     def _one(self, rows, gradients, goal):
-        codes = self.codes.expand(len(rows))
-        value, slope = misalignment(gradients.mean(rows, codes), goal)
-        return value.to(rows), gradients.pull(rows, codes, slope)
+        value, pull = gradients.align(rows, self.codes.expand(len(rows)), goal)
+        return value.to(rows), pull
 
 
 class SignedDescent:
