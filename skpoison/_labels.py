@@ -33,7 +33,7 @@ def check_labels(y):
     except ValueError as error:
         raise ValueError(
             f"y must hold class labels. {error} For regression, fit the filter "
-            "without y, as FilteredRegressor does."
+            "without y, as FilteredRegressor does, or take TrimFilter."
         ) from error
     return y
 

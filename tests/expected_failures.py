@@ -25,6 +25,7 @@ from skpoison.filters import (
     SeverFilter,
     SpectralFilter,
     SubspaceFilter,
+    TrimFilter,
 )
 
 INSTANCES = [
@@ -40,6 +41,7 @@ INSTANCES = [
     SeverFilter(),
     SpectralFilter(),
     SubspaceFilter(),
+    TrimFilter(random_state=0),
     FilteredClassifier(),
     FilteredRegressor(),
     DropOutliers(),
@@ -59,6 +61,7 @@ _REPLACING = {
 }
 _NO_DIRECTION = "without labels a slab has no direction: every row is kept"
 _NO_CLASSIFIER = "without labels there is no classifier to fit: every row is kept"
+_NO_REGRESSOR = "without targets there is no regressor to fit: every row is kept"
 _ALL_IN_THE_SUBSPACE = "the subspace of few features is all there is: every row is kept"
 
 
@@ -83,6 +86,7 @@ EXPECTED_FAILURES = {
     SeverFilter: _keeping_all(_NO_CLASSIFIER),
     SpectralFilter: _REPLACING,
     SubspaceFilter: _keeping_all(_ALL_IN_THE_SUBSPACE),
+    TrimFilter: _keeping_all(_NO_REGRESSOR),
 }
 
 

@@ -37,6 +37,7 @@ _HOMES = {
     "SpectralFilter": "_spectral",
     "SphereFilter": "_sphere",
     "SubspaceFilter": "_subspace",
+    "TrimFilter": "_trim",
 }
 
 __all__ = [*_HOMES]

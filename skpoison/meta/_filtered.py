@@ -97,7 +97,8 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
 class FilteredRegressor(RegressorMixin, BaseFiltered):
     """Fit a regressor on the rows that a filter keeps.
 
-    The filter sees X only: all rows are one class.
+    The filter sees X only: all rows are one class. One that judges targets, such as
+    :class:`~skpoison.filters.TrimFilter`, sees them too.
 
     Parameters
     ----------
@@ -129,8 +130,8 @@ class FilteredRegressor(RegressorMixin, BaseFiltered):
 
     Notes
     -----
-    Since the filter is not told the targets, it cannot see poison that lies in the
-    targets alone.
+    A filter that is not told the targets cannot see poison that lies in the targets
+    alone; :class:`~skpoison.filters.TrimFilter` can.
 
     Examples
     --------
@@ -146,4 +147,4 @@ class FilteredRegressor(RegressorMixin, BaseFiltered):
     _default_estimator = LinearRegression
 
     def _labels(self, y):
-        return None
+        return y if getattr(self._filter(), "_judges_targets", False) else None

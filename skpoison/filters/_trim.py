@@ -1,0 +1,260 @@
+"""Rows whose targets a regressor fits badly are rejected."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import Ridge
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
+
+from skpoison.exceptions import FilterWarning
+from skpoison.filters._contamination import BaseContaminationFilter, with_slack
+
+LOSSES = {"squared": np.square, "absolute": np.abs}
+
+
+class TrimFilter(BaseContaminationFilter):
+    """Keep the rows whose targets a regressor, fitted on the kept rows, fits well.
+
+    The filter for regression: y holds numbers, not labels. A regressor is fitted, the
+    rows of the largest losses are rejected, and it is fitted anew on the rest, until
+    the trimmed loss (the mean over the kept rows) falls no more. Rejected rows come
+    back when the next fit is near them. The best of several starts counts.
+
+    Put it into :class:`~skpoison.FilteredRegressor`, which tells it the targets.
+    Without targets there is nothing to fit: the filter keeps every row and warns.
+
+    Parameters
+    ----------
+    percentile : float, default=None
+        Percentage of the rows that are kept, in (0, 100]; interpolated linearly. By
+        default 70, unless ``contamination`` is given.
+    contamination : float, default=None
+        Share of the rows that are rejected, in (0, 0.5]:
+        ``percentile = 100 * (1 - contamination)``.
+    estimator : regressor, default=None
+        What is fitted; ``Ridge()`` by default.
+    loss : {"squared", "absolute"}, default="squared"
+        Of the difference between prediction and target. Take what `estimator`
+        minimises: only then is the trimmed loss sure to fall.
+    n_init : int, default=5
+        Starts: the first from all rows, the others from as many random rows as will be
+        kept.
+    max_iter : int, default=50
+        Most fits of each start.
+    tol : float, default=1e-6
+        A start ends when the trimmed loss falls by no more than this share.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows of the starts, and the order in which :meth:`fit_transform` goes
+        round the kept rows.
+
+    Attributes
+    ----------
+    estimator_ : regressor or None
+        The last regressor of the best start; None without targets.
+    trimmed_losses_ : ndarray of shape (`n_iter_`,)
+        The mean loss of the rows that were kept, after each of its fits.
+    n_iter_ : int
+        Number of its fits.
+    classes_ : ndarray of shape (1,)
+        ``array([0])``: all rows are of one kind.
+    radii_ : ndarray of shape (1,)
+        The largest loss that is kept, float64; a few rounding errors above the
+        percentile, so that rows on it stay when they are scored alone.
+    offset_ : ndarray of shape (1,)
+        ``-radii_``: decisions are scores minus the offset.
+    scores_ : ndarray of shape (n_samples,)
+        Scores of the training rows: minus the loss under ``estimator_``, float64.
+    inlier_mask_ : ndarray of shape (n_samples,)
+        True for the training rows that are kept; at least one.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during fit, when X has names that are all strings.
+
+    Raises
+    ------
+    ValueError
+        At fit, if both ``percentile`` and ``contamination`` are given, or y does not
+        hold one finite number for each row.
+
+    Warns
+    -----
+    FilterWarning
+        At fit, without targets.
+    ConvergenceWarning
+        At fit, if the trimmed loss still falls after ``max_iter`` fits.
+
+    See Also
+    --------
+    LossFilter : The same for classification.
+    sklearn.linear_model.RANSACRegressor : Rejects rows by residuals of small samples.
+
+    Notes
+    -----
+    Scored without their targets, rows get the score of their prediction, 0: any row may
+    have the target that the regressor expects.
+
+    References
+    ----------
+    .. [1] M. Jagielski et al., "Manipulating Machine Learning: Poisoning Attacks and
+       Countermeasures for Regression Learning", IEEE S&P 2018, algorithm 2 (TRIM).
+    .. [2] P. J. Rousseeuw, K. Van Driessen, "Computing LTS Regression for Large Data
+       Sets", Data Mining and Knowledge Discovery 12, 2006 (several starts).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpoison import FilteredRegressor
+    >>> from skpoison.filters import TrimFilter
+    >>> X = np.arange(20.0)[:, None]
+    >>> y = 3 * X.ravel()
+    >>> y[[2, 17]] = 90, -20
+    >>> np.flatnonzero(~TrimFilter(contamination=0.1).fit(X, y).inlier_mask_)
+    array([ 2, 17])
+    >>> robust = FilteredRegressor(TrimFilter(contamination=0.1)).fit(X, y)
+    >>> robust.predict([[100.0]]).round(6)
+    array([300.])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseContaminationFilter._parameter_constraints,
+        "estimator": [HasMethods(["fit", "predict"]), None],
+        "loss": [StrOptions(set(LOSSES))],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+    }
+    _judges_targets = True
+
+    def __init__(
+        self,
+        percentile=None,
+        *,
+        contamination=None,
+        estimator=None,
+        loss="squared",
+        n_init=5,
+        max_iter=50,
+        tol=1e-6,
+        random_state=None,
+    ):
+        super().__init__(
+            percentile, contamination=contamination, random_state=random_state
+        )
+        self.estimator = estimator
+        self.loss = loss
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+
+    def _begin_as_member(self, owner, passes):
+        raise TypeError(
+            "TrimFilter judges the targets of regression, and cannot be intersected or "
+            "united with filters that judge rows by their labels."
+        )
+
+    def _fit_labels(self, X, y):
+        self.classes_ = np.array([0])
+        self._labelled = y is not None
+        # Only until _fit_distances takes it.
+        self._targets = None if y is None else _numbers(X, y)
+        return np.zeros(X.shape[0], dtype=np.intp)
+
+    def _encode_labels(self, X, y):
+        return np.zeros(len(_numbers(X, y)), dtype=np.intp)
+
+    def _fit_distances(self, X, codes):
+        targets = self.__dict__.pop("_targets")
+        self._dtype = X.dtype
+        if targets is None:
+            return self._keep_everything(codes)
+        rng = check_random_state(self.random_state)
+        n_kept = max(int(len(codes) * self._percentile / 100.0), 1)
+        best = None
+        for start in range(self.n_init):
+            kept = np.ones(len(codes), dtype=bool)
+            if start:
+                kept = rng.permutation(len(codes)) < n_kept
+            found = self._descend(X, targets, kept)
+            if best is None or found[1][-1] < best[1][-1]:
+                best = found
+        self.estimator_, history, has_settled = best
+        if not has_settled and self.max_iter > 1:
+            self._warn_of_iterations()
+        self.trimmed_losses_, self.n_iter_ = np.array(history), len(history)
+        return self._losses(X, targets)
+
+    def _descend(self, X, targets, kept):
+        """Fit and trim in turn; return the regressor, losses and whether it settled."""
+        estimator = Ridge() if self.estimator is None else self.estimator
+        history, codes = [], np.zeros(len(targets), dtype=np.intp)
+        for _ in range(self.max_iter):
+            rows = slice(None) if kept.all() else np.flatnonzero(kept)
+            self.estimator_ = clone(estimator).fit(X[rows], targets[rows])
+            losses = self._losses(X, targets)
+            before, kept = kept, losses <= self._percentiles(losses, codes)[0]
+            history.append(losses[kept].mean())
+            if np.array_equal(kept, before) or self._has_settled(history):
+                return self.estimator_, history, True
+        return self.estimator_, history, False
+
+    def _has_settled(self, history):
+        if len(history) < 2:
+            return False
+        return history[-2] - history[-1] <= self.tol * history[-2]
+
+    def _percentiles(self, distances, codes):
+        radii = super()._percentiles(distances, codes)
+        return with_slack(radii, distances, codes, self._dtype)
+
+    def _losses(self, X, targets):
+        predicted = np.asarray(self.estimator_.predict(X), dtype=np.float64)
+        losses = LOSSES[self.loss](predicted.reshape(len(targets), -1)[:, 0] - targets)
+        if not np.isfinite(losses).all():
+            raise ValueError(f"{self.estimator_!r} predicts NaN or infinity.")
+        return losses
+
+    def _keep_everything(self, codes):
+        warnings.warn(
+            "TrimFilter needs targets to fit a regressor; it keeps every row.",
+            FilterWarning,
+            stacklevel=2,
+        )
+        self.estimator_, self.n_iter_, self.trimmed_losses_ = None, 0, np.zeros(0)
+        return np.zeros(len(codes))
+
+    def _warn_of_iterations(self):
+        warnings.warn(
+            f"The trimmed loss still fell after max_iter={self.max_iter} fits, by more "
+            f"than tol={self.tol}.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+
+    def _best_over_labels(self, method, X, y):
+        check_is_fitted(self)
+        X = self._validate_rows(X, reset=False)
+        if y is None or not self._labelled:
+            return method(X, None)
+        return method(X, _numbers(X, y))
+
+    def _distances(self, X, targets):
+        if targets is None:
+            return np.zeros(X.shape[0])
+        return self._losses(X, targets)
+
+    def _decide(self, X, targets):
+        return self.radii_[0] - self._distances(X, targets)
+
+
+def _numbers(X, y):
+    """Return targets as float64, or say why they are none."""
+    y = column_or_1d(y, warn=True)
+    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    check_consistent_length(X, y)
+    return y
