@@ -11,7 +11,7 @@ from skpoison.neural._features import as_module
 from skpoison.neural._matching import BaseMatchingAttack, SignedDescent
 from skpoison.neural._perturbation import overwritten
 from skpoison.neural._seeded import seeded
-from skpoison.neural._triggers import check_source, check_trigger
+from skpoison.neural._trigger import check_source, check_trigger
 
 __all__ = ["SleeperAgentAttack"]
 
