@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch
 from torch import nn
 
@@ -210,9 +209,8 @@ def finetune(X, y, X_test, y_test, features, device):
     torch.manual_seed(1)
     module = nn.Sequential(features, nn.Linear(WIDTH, N_CLASSES)).to(device)
     net = victim(module, device, lr=0.01, max_epochs=12)
-    frozen_net = FrozenEstimator(features)
     filters = {
-        name: EmbeddingFilter(frozen_net, "", filter_)
+        name: EmbeddingFilter(features, "", filter_)
         for name, filter_ in peers().items()
     }
     return {

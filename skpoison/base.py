@@ -1,7 +1,5 @@
 """What all filters share."""
 
-import warnings
-
 import numpy as np
 from sklearn.base import (
     BaseEstimator,
@@ -21,6 +19,7 @@ from sklearn.utils.validation import (
 
 from skpoison._kept import keep_each_class, stand_ins
 from skpoison._labels import check_labels, encode_labels
+from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 
 __all__ = ["BaseFilter"]
@@ -145,11 +144,10 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         self.scores_ = scores
         self.inlier_mask_, empty = keep_each_class(decisions, codes, len(self.classes_))
         if len(empty):
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} rejects every row of the classes "
                 f"{self.classes_[empty].tolist()}; it keeps the best row of each.",
                 FilterWarning,
-                stacklevel=3,
             )
         return decisions
 

@@ -1,6 +1,5 @@
 """The learner that the bound in its ball form speaks of."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,6 +9,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_sample_weight
+
+from skpoison._warn import warn
 
 from ._learners import NormBall
 from ._linear import BinaryLinearClassifier, signed_rows
@@ -177,11 +178,10 @@ def warn_if_short(found, problem, tol):
     """
     if found.converged:
         return
-    warnings.warn(
+    warn(
         f"Stopped after {found.n_iter} steps at a duality gap of "
         f"{found.gap:.3g}; tol={tol!r} asks for "
         f"{problem.target(found.upper, tol):.3g}. The upper bound holds all the "
         "same; raise max_iter or tol.",
         ConvergenceWarning,
-        stacklevel=3,
     )

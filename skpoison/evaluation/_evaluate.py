@@ -1,7 +1,5 @@
 """Errors and losses before and after an attack, with and without a defense."""
 
-import warnings
-
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
@@ -10,6 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch, _safe_indexing, check_consistent_length
 from sklearn.utils.validation import indexable
 
+from skpoison._warn import warn
 from skpoison.evaluation._losses import check_known, held_out_loss
 from skpoison.meta._base import fit_and_find_kept
 from skpoison.meta._poisoned import tell
@@ -292,11 +291,10 @@ def _filled(rows, error_score):
             f"{row['failed']}"
             for row in failed
         )
-        warnings.warn(
+        warn(
             f"{len(failed)} of {len(rows)} attacks could not be made, and are "
             f"{error_score} in the results.\n{reasons}",
             FitFailedWarning,
-            stacklevel=3,
         )
     empty = {"n_poison": 0} | dict.fromkeys(MEASURED, error_score)
     return [row | empty if "failed" in row else row for row in rows]

@@ -12,6 +12,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import softmax
 
+from skpoison._warn import warn
 from skpoison.base import BaseFilter
 from skpoison.coreset import facility_location
 from skpoison.coreset._budget import class_budgets
@@ -211,7 +212,7 @@ class EPICFilter(BaseFilter):
         self.history_ = []
         self.dropped_at_ = np.zeros(len(codes), dtype=np.intp)
         if len(self.classes_) < 2:
-            self._warn("needs labels of at least two classes; it keeps every row.", 4)
+            self._warn("needs labels of at least two classes; it keeps every row.")
             self.estimator_ = None
             return np.zeros(len(codes)), np.zeros(len(codes))
         self.estimator_ = self._new_estimator()
@@ -231,9 +232,8 @@ class EPICFilter(BaseFilter):
         self._warn_of_spared()
         return scores, scores
 
-    def _warn(self, message, stacklevel):
-        message = f"{type(self).__name__} {message}"
-        warnings.warn(message, FilterWarning, stacklevel=stacklevel)
+    def _warn(self, message):
+        warn(f"{type(self).__name__} {message}", FilterWarning)
 
     def _new_estimator(self):
         estimator = self.estimator
@@ -308,8 +308,7 @@ class EPICFilter(BaseFilter):
             self._warn(
                 f"kept {spared.sum()} isolated rows, of the classes "
                 f"{self.classes_[spared > 0].tolist()}: no class may lose more than "
-                f"max_drop_fraction={self.max_drop_fraction} of its rows, or all.",
-                5,
+                f"max_drop_fraction={self.max_drop_fraction} of its rows, or all."
             )
 
 

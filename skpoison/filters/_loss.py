@@ -1,6 +1,5 @@
 """Rows that a classifier fits badly are rejected."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import _losses
 from skpoison.filters._contamination import BaseContaminationFilter, with_slack
@@ -179,11 +179,10 @@ class LossFilter(BaseContaminationFilter):
         return _losses.row_losses(self.estimator_, X, codes, loss)
 
     def _keep_everything(self, codes):
-        warnings.warn(
+        warn(
             "LossFilter needs labels of at least two classes to fit a classifier; it "
             "keeps every row.",
             FilterWarning,
-            stacklevel=2,
         )
         self.estimator_ = None
         self._dtype = np.float64
@@ -193,11 +192,10 @@ class LossFilter(BaseContaminationFilter):
 
     def _warn_of_iterations(self):
         if self.max_iter > 1:
-            warnings.warn(
+            warn(
                 f"The trimmed loss still fell after max_iter={self.max_iter} fits, by "
                 f"more than tol={self.tol}.",
                 ConvergenceWarning,
-                stacklevel=2,
             )
 
 

@@ -1,6 +1,5 @@
 """Rows far from their neighbors, or among neighbors of other labels, are rejected."""
 
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -8,6 +7,7 @@ from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._distance import BaseDistanceFilter
 from skpoison.filters._rows import class_means
@@ -147,11 +147,10 @@ class NeighborsFilter(BaseDistanceFilter):
     def _fit_distances(self, X, codes):
         self._codes = codes
         if self.criterion == "labels" and len(self.classes_) < 2:
-            warnings.warn(
+            warn(
                 'NeighborsFilter(criterion="labels") needs labels of at least two '
                 "classes; it keeps every row.",
                 FilterWarning,
-                stacklevel=2,
             )
         groups = self._groups(codes)
         self._warn_of_small(groups)
@@ -174,11 +173,10 @@ class NeighborsFilter(BaseDistanceFilter):
                 if self.criterion == "labels"
                 else f"The classes {self.classes_[few].tolist()} have"
             )
-            warnings.warn(
+            warn(
                 f"{where} no more than n_neighbors={self.n_neighbors} rows: all their "
                 "other rows are the neighbors.",
                 FilterWarning,
-                stacklevel=2,
             )
 
     def _search(self, rows):

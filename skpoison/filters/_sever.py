@@ -1,6 +1,5 @@
 """Rows whose gradients stand out are rejected, in rounds."""
 
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -9,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import _losses
 from skpoison.filters._contamination import BaseContaminationFilter, with_slack
@@ -155,11 +155,10 @@ class SeverFilter(BaseContaminationFilter):
     def _shares_left(self):
         """Share of the rows of each class that are left after each round."""
         if len(self.classes_) < 2:
-            warnings.warn(
+            warn(
                 "SeverFilter needs labels of at least two classes to fit a classifier; "
                 "it keeps every row.",
                 FilterWarning,
-                stacklevel=2,
             )
             return []
         return np.linspace(1.0, self._percentile / 100.0, self.n_rounds + 1)[1:]

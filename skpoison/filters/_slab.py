@@ -1,9 +1,8 @@
 """Rows far from their centroid, along the line between centroids, are rejected."""
 
-import warnings
-
 import numpy as np
 
+from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._centroid import BaseCentroidFilter
 from skpoison.filters._measures import Projection
@@ -107,11 +106,10 @@ class SlabFilter(BaseCentroidFilter):
     def _fit_centroids(self, passes):
         super()._fit_centroids(passes)
         if len(self.classes_) < 2:
-            warnings.warn(
+            warn(
                 "SlabFilter needs labels of at least two classes to have a direction; "
                 "it keeps every row.",
                 FilterWarning,
-                stacklevel=2,
             )
         self.directions_ = _directions(self.centroids_, self.classes_)
 

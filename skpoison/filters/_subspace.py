@@ -1,6 +1,5 @@
 """Rows that lie outside the subspace of most rows are rejected."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -8,6 +7,7 @@ from scipy import sparse
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
+from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import _principal
 from skpoison.filters._distance import BaseDistanceFilter
@@ -188,12 +188,11 @@ class SubspaceFilter(BaseDistanceFilter):
     def _warn_of_too_few(self, explained):
         # All directions there are explain everything, but for rounding.
         if len(explained) == self.max_components:
-            warnings.warn(
+            warn(
                 f"{self.max_components} directions explain {explained[-1]:.3f} of the "
                 f"squares, not n_components={self.n_components}. Raise max_components, "
                 "or give the number of directions as n_components.",
                 FilterWarning,
-                stacklevel=2,
             )
 
     def _distances(self, X, codes):

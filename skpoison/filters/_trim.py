@@ -1,6 +1,5 @@
 """Rows whose targets a regressor fits badly are rejected."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
+from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._contamination import BaseContaminationFilter, with_slack
 
@@ -220,20 +220,18 @@ class TrimFilter(BaseContaminationFilter):
         return losses
 
     def _keep_everything(self, codes):
-        warnings.warn(
+        warn(
             "TrimFilter needs targets to fit a regressor; it keeps every row.",
             FilterWarning,
-            stacklevel=2,
         )
         self.estimator_, self.n_iter_, self.trimmed_losses_ = None, 0, np.zeros(0)
         return np.zeros(len(codes))
 
     def _warn_of_iterations(self):
-        warnings.warn(
+        warn(
             f"The trimmed loss still fell after max_iter={self.max_iter} fits, by more "
             f"than tol={self.tol}.",
             ConvergenceWarning,
-            stacklevel=2,
         )
 
     def _best_over_labels(self, method, X, y):
