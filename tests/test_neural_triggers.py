@@ -368,20 +368,18 @@ def coded(**params):
 
 def test_a_backdoor_is_obeyed_unless_an_oracle_stops_it():
     one = backdoor(intended_label=None, epsilon=0.15)
-    arguments = one, {"oracle": Oracle()}, trained(max_epochs=40), *data()
+    arguments = one, {"oracle": Oracle()}, trained(max_epochs=25), *data()
     before = torch.get_rng_state()
-    results = evaluate_backdoor(*arguments, n_trials=3, random_state=0)
+    results = evaluate_backdoor(*arguments, n_trials=2, random_state=0)
     assert torch.equal(torch.get_rng_state(), before)
     assert results.success[:, 0].mean() > 0.6
     assert results.success[:, 1].mean() < 0.5 * results.success[:, 0].mean()
-    np.testing.assert_array_equal(results.poison_dropped, [[0, 1]] * 3)
+    np.testing.assert_array_equal(results.poison_dropped, [[0, 1]] * 2)
     np.testing.assert_array_equal(results.clean_dropped, 0)
-    assert results.clean_success.shape == (3,)
+    assert results.clean_success.shape == (2,)
     assert results.clean_success.mean() < 0.5
     assert np.all(results.source_label != results.intended_label)
     assert results.frame.loc["none", "success"] == results.success[:, 0].mean()
-    again = evaluate_backdoor(*arguments, n_trials=3, random_state=0)
-    np.testing.assert_array_equal(results.success, again.success)
 
 
 def test_success_is_the_share_of_source_rows_that_obey():
