@@ -258,8 +258,10 @@ def show(options, results):
         f"{options.attack} against {options.net}, {options.size} rows, "
         f"{options.epsilon:.1%} poison, radius {options.radius}, "
         f"{len(results.success)} trials. Accuracy without poison "
-        f"{results.clean_accuracy:.4f}; objective {np.nanmean(results.objective):.2f}."
+        f"{results.clean_accuracy:.4f}."
     )
+    if not np.isnan(results.objective).all():
+        print(f"Mean objective of the attack {results.objective.mean():.2f}.")
     if "clean_success" in results:
         share = results.clean_success.mean()
         print(f"Without poison the trigger works on {share:.2f}.")
@@ -279,7 +281,7 @@ def show(options, results):
 def rates(results):
     """Success with intervals: Wilson's over targets, of means over triggers."""
     if "clean_success" in results:
-        return [normal(column) for column in results.success.T]
+        return [np.clip(normal(column), 0, 1) for column in results.success.T]
     return [wilson(column) for column in results.success.T]
 
 
