@@ -321,6 +321,8 @@ def test_filters_that_judge_training_rows_only(data):
     [
         ([FLIPS], BOTH, "attack must be an attack"),
         ({"a": "flips"}, BOTH, "got 'flips'"),
+        ({"a": LabelFlipAttack}, BOTH, "attack must be an attack"),
+        (FLIPS, SphereFilter, "defense must be a filter"),
         (FLIPS, [BOTH], "defense must be a filter"),
         (FLIPS, FilteredClassifier(BOTH, SVC), "give its filter"),
     ],

@@ -112,7 +112,7 @@ def test_the_regressor_behind_it(poisoned):
 def test_targets_that_are_none_are_refused(poisoned):
     X, y, *_ = poisoned
     for targets, why in (
-        (np.where(y > 0, "a", "b"), "could not convert"),
+        (np.where(y > 0, "a", "b"), "LossFilter judges labels"),
         (np.where(y > 0, y, np.nan), "NaN"),
         (y[:-1], "inconsistent"),
         (np.c_[y, y], "1d array"),

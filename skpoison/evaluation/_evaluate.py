@@ -168,7 +168,7 @@ def _named_attacks(attack):
     """Return pairs of a name and an attack; a single one has the name of its class."""
     named = attack.items() if isinstance(attack, dict) else [(None, attack)]
     for _, sampler in named:
-        if not hasattr(sampler, "fit_resample"):
+        if isinstance(sampler, type) or not hasattr(sampler, "fit_resample"):
             raise TypeError(
                 "attack must be an attack, which has fit_resample, or a dict of "
                 f"attacks by name; got {sampler!r}."
@@ -194,7 +194,9 @@ def _named_defenses(defense):
 
 def _is_filter(thing):
     is_frozen = isinstance(thing, FrozenEstimator)
-    return hasattr(thing, "decision_function" if is_frozen else "fit_predict")
+    return not isinstance(thing, type) and hasattr(
+        thing, "decision_function" if is_frozen else "fit_predict"
+    )
 
 
 def _plan(attacks, defenses, epsilons):

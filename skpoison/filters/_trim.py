@@ -253,6 +253,11 @@ class TrimFilter(BaseContaminationFilter):
 def _numbers(X, y):
     """Return targets as float64, or say why they are none."""
     y = column_or_1d(y, warn=True)
+    if y.dtype.kind in "SU" or any(isinstance(value, str) for value in y[:1]):
+        raise ValueError(
+            "TrimFilter judges the targets of regression, and y holds labels such as "
+            f"{y[0]!r}; LossFilter judges labels."
+        )
     y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
     check_consistent_length(X, y)
     return y
