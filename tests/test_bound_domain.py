@@ -21,6 +21,7 @@ from skpoison import (
 )
 from skpoison.bounds._cuts import solve_cuts
 from skpoison.bounds._solver import solve
+from skpoison.exceptions import FilterWarning
 from skpoison.feasible import Domain
 
 LEARNERS = [{"rho": 1.0}, {"C": 1.0}]
@@ -260,3 +261,12 @@ def test_a_pipeline_on_raw_strings():
     sent = pipeline[0].inverse_transform(attack.X)
     assert all(set(mail) <= set(words) for mail in sent)
     assert pipeline.score(mails, labels) > 0.8
+
+
+def test_a_domain_that_most_clean_rows_are_not_in_is_warned_of():
+    rng = np.random.default_rng(0)
+    X, y = rng.poisson(1.0, (80, 6)) + 0.0, np.arange(80) % 2
+    bound = CertifiedBound(epsilon=0.1, rho=1.0, domain="binary", tol=0.1)
+    with pytest.warns(FilterWarning, match=r"Only \d+% of the clean rows are rows of"):
+        bound.fit(X, y)
+    bound.set_params(domain="count").fit(X, y)  # no warning

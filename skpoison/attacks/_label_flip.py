@@ -8,10 +8,8 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skpoison.attacks._alfa import alfa
 from skpoison.attacks._base import BaseAttack
 from skpoison.attacks._learners import hinge_learner_of
+from skpoison.bounds._domain import SLACK
 from skpoison.feasible import Domain, as_domain
-
-# Slack of a unit norm, in the precision that rows come in.
-SLACK = {"float32": 1e-5, "float64": 1e-9}
 
 
 class LabelFlipAttack(BaseAttack):

@@ -14,6 +14,7 @@ from skpoison._fitted import check_fits, remember_names, scores
 from skpoison.feasible import Domain, as_domain, restrict
 
 from ._attack import build_attack, retrain
+from ._domain import warn_of_strangers
 from ._former import Former
 from ._learners import NormBall, Penalty
 from ._linear import BinaryLinearClassifier, signed_rows
@@ -313,6 +314,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         n_rows = X.shape[0]
         if self._is_restricted():
             names = getattr(self, "feature_names_in_", None)
+            warn_of_strangers(self.domain, X, names)
             feasible = restrict(feasible, self.domain, feature_names=names)
         sets = [feasible[label] for label in self.classes_]
         poison = PoisonTerm(self.epsilon, SIGNS, sets)
