@@ -1,18 +1,23 @@
 """What a person who stumbles over the command line is told, and the way on."""
 
+import contextlib
 import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
+import typer
 from sklearn.datasets import make_blobs
 from typer.testing import CliRunner
 
 from skpoison import SlabFilter, SphereFilter
+from skpoison._cli._session import Session
 from skpoison._cli.app import app
 
 N_ROWS = 60
@@ -295,3 +300,20 @@ def test_few_steps_for_the_bounds_leave_the_baseline_trained(csv):
     for rows in ("all_rows", "kept_rows"):
         loss = full["no_attack"][rows]["train_loss"]
         assert abs(short["no_attack"][rows]["train_loss"] - loss) <= 1e-3 * loss
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+@pytest.mark.parametrize("ends_there", [False, True])
+def test_an_interrupt_that_somebody_swallows_still_ends_the_command(ends_there, capsys):
+    session, reached = Session(), False
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(typer.Exit) as caught, session.guard():
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        if not ends_there:
+            with session.step("Next"):
+                reached = True
+    assert caught.value.exit_code == 130 and not reached
+    assert capsys.readouterr().err == "Interrupted.\n"
+    assert signal.getsignal(signal.SIGINT) == before

@@ -321,6 +321,7 @@ def _evaluate(attacks, defense, adaptive, plan, data, against):
         *data,
         epsilons=[plan.reference],
         adaptive=adaptive,
+        error_score="raise",
     )
     return {
         (str(name), against): {

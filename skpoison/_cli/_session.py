@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
 
@@ -33,10 +35,12 @@ class Session:
         self.quiet, self.debug = quiet, debug
         self.console = _console(stderr=results_to_stderr, quiet=quiet)
         self._progress = _console(stderr=True, quiet=quiet)
+        self._interrupted = False
 
     @contextlib.contextmanager
     def step(self, text):
         """Show on a terminal that something is being done."""
+        self.go_on()
         if self.quiet or not self._progress.is_terminal:
             yield
             return
@@ -62,7 +66,20 @@ class Session:
         hidden = self.quiet or not self._progress.is_terminal
         with Progress(console=self._progress, transient=True, disable=hidden) as bars:
             bar = bars.add_task(plain(text), total=total)
-            yield lambda: bars.advance(bar)
+
+            def advance():
+                bars.advance(bar)
+                self.go_on()
+
+            yield advance
+
+    def go_on(self):
+        """Stop here if an interrupt has come that somebody else's code has swallowed.
+
+        joblib does so while it writes to a cache.
+        """
+        if self._interrupted:
+            raise KeyboardInterrupt
 
     def say(self, text):
         """Print a line."""
@@ -72,8 +89,9 @@ class Session:
     def guard(self):
         """Turn errors, warnings and interrupts into messages and exit codes."""
         try:
-            with _warnings_as_messages():
+            with _warnings_as_messages(), self._remembering_interrupts():
                 yield
+                self.go_on()
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except KeyboardInterrupt:
@@ -88,6 +106,21 @@ class Session:
                 traceback.print_exc()
             typer.echo(f"Error: {_message(error)}", err=True)
             raise typer.Exit(1) from None
+
+    @contextlib.contextmanager
+    def _remembering_interrupts(self):
+        def interrupt(number, frame):
+            self._interrupted = True
+            raise KeyboardInterrupt
+
+        if threading.current_thread() is not threading.main_thread():
+            yield  # Only the main thread can be told of signals.
+            return
+        before = signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
 def _console(stderr, quiet):
