@@ -11,6 +11,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skpoison import CertifiedBound, NormConstrainedSVC, SlabFilter, SphereFilter
 from skpoison.attacks import GradientAttack, KKTAttack, LabelFlipAttack, MinMaxAttack
+from skpoison.feasible import Domain
 from skpoison.filters import NeighborsFilter
 
 SVC = NormConstrainedSVC(rho=1.5)
@@ -241,3 +242,28 @@ def test_columns_of_truth_values_and_sparse_columns(blobs):
     both, _ = LabelFlipAttack(0.1, random_state=0).fit_resample(thin, y)
     assert all(isinstance(kind, pd.SparseDtype) for kind in both.dtypes)
     assert len(both) == 220
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        LabelFlipAttack(0.1, filter=SphereFilter(95)),
+        MinMaxAttack(0.1, filter=SphereFilter(95), rho=1.0, tol=0.1),
+        GradientAttack(0.1, filter=SphereFilter(95), max_iter=3),
+        KKTAttack(0.1, filter=SphereFilter(95), decoys=[[-1.0, 0.0, 0.0]]),
+    ],
+    ids=lambda a: type(a).__name__,
+)
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_domains_may_name_columns(attack, as_sparse, blobs):
+    X, y = blobs
+    X = np.column_stack([np.clip(X[:, 0], -1.5, 1.5), np.round(abs(X[:, 1]))])
+    table = pd.DataFrame(X, columns=["a", "b"])
+    if as_sparse:
+        table = table.astype(pd.SparseDtype(float, 0.0))
+    domain = Domain({"b": "count"}, lower={"a": -1.5}, upper={"a": 1.5})
+    poison, _ = clone(attack).set_params(domain=domain).poison(table, y)
+    rows = np.asarray(poison, dtype=float)
+    assert len(rows) and (abs(rows[:, 0]) <= 1.5 + 1e-9).all()
+    np.testing.assert_allclose(rows[:, 1], np.round(rows[:, 1]), atol=1e-9)
+    assert (rows[:, 1] >= 0).all()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from oracles import KINDS, labelled_rows
 from sklearn.frozen import FrozenEstimator
@@ -42,6 +42,15 @@ def training_loss(estimator, X_all, signs, n_clean):
     percentile=st.sampled_from([60, 90, 100]),
     ball=st.booleans(),
     size=st.floats(0.2, 5.0),
+)
+@example(  # fitted without any loss, where Newton's method had nowhere to go
+    seed=35860,
+    kind="constant feature",
+    gap=0.7933936223520004,
+    epsilon=0.3233427502542989,
+    percentile=100,
+    ball=True,
+    size=4.1504392542945565,
 )
 def test_no_attack_exceeds_the_bound(seed, kind, gap, epsilon, percentile, ball, size):
     X, y = labelled_rows(seed, kind, gap=gap)

@@ -183,7 +183,11 @@ def test_archives_write_nothing_and_lead_nowhere(tmp_path):
         load_cifar10(path)
 
 
-@pytest.mark.parametrize("junk", [b"", b"junk", gzip.compress(b"junk" * 500)])
+@pytest.mark.parametrize(
+    "junk",
+    [b"", b"junk", gzip.compress(b"junk" * 500)],
+    ids=["empty", "text", "compressed"],  # bytes would hold the time of compression
+)
 def test_what_is_no_archive_is_refused(tmp_path, junk):
     path = tmp_path / "cifar.tar.gz"
     path.write_bytes(junk)

@@ -17,6 +17,7 @@ from skpoison import (
     SphereFilter,
     bound_curve,
 )
+from skpoison.exceptions import FilterWarning
 from skpoison.feasible import Domain
 from skpoison.filters import NeighborsFilter
 
@@ -221,3 +222,13 @@ def test_what_it_cannot_speak_of_is_an_error(options, message):
         moving(**options).fit(X, y)
     with pytest.raises(ValueError, match="defense"):
         CertifiedBound(defense="none").fit(X, y)
+
+
+def test_a_domain_without_effect_is_warned_of():
+    rng = np.random.default_rng(0)
+    X, y = rng.poisson(1.0, (60, 8)) + 0.0, np.arange(60) % 2
+    bound = CertifiedBound(
+        epsilon=0.1, rho=1.0, domain="count", tol=0.1, defense="moving_centroids"
+    )
+    with pytest.warns(FilterWarning, match="no effect with moving centroids"):
+        bound.fit(X, y)

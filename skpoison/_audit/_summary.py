@@ -103,11 +103,11 @@ def _suspicious(content):
     if not rows:
         return "No suspicious rows were asked for."
     agreed = [row for row in rows if row["n_beyond"] > n_filters / 2]
-    listed = ", ".join(f"{row['position']:,}" for row in rows[:MOST_NAMED])
+    listed = ", ".join(f"{row['row']:,}" for row in rows[:MOST_NAMED])
     return (
         f"{len(agreed)} of the {len(rows)} most suspicious rows are beyond the limits "
-        f"of more than half of the {n_filters} filters. Look first at positions "
-        f"{listed} (counted from zero)."
+        f"of more than half of the {n_filters} filters. Look first at rows "
+        f"{listed} (counted from one)."
     )
 
 

@@ -105,8 +105,11 @@ def _conclusions(numbers):
             f", and the test error from {_percent(clean['test_error'])} to "
             f"{_percent(worst['attack_test_error'])}"
         )
+    which = "whatever they are"
+    if numbers["settings"]["defense"] == "moving-centroids":
+        which = "all of which pass the filter"
     yield (
-        f"Guaranteed: with {share}, whatever they are, the training loss does not "
+        f"Guaranteed: with {share}, {which}, the training loss does not "
         f"exceed {_loss(worst['upper_bound'], math.ceil)}. {found}."
     )
     yield (

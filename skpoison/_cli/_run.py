@@ -181,10 +181,14 @@ def run_attack(session, data, *, read, settings, outputs):
 
     show_attack(session, numbers)
     if not sample.encoder.plain:
-        warn(
-            "the attack's rows lie between the categories and words of real rows; the "
-            "file has a column for each category or word."
+        between = (
+            ""
+            if settings.domain != "real"
+            else (
+                "the attack's rows lie between the categories and words of real rows; "
+            )
         )
+        warn(f"{between}the file has a column for each category or word.")
     _write(session, output, sample.data.poison(poison), len(poison.labels))
     if outputs["plot"]:
         from ._picture import draw_attack

@@ -200,14 +200,17 @@ class BaseAttack(BaseEstimator):
     def _check(self):
         """Raise what speaks against the parameters together, before any work."""
 
+    @property
+    def _names(self):
+        return getattr(self, "feature_names_in_", None)
+
     def _default_filter(self):
         return default_filter()
 
     def _defend(self, X, codes):
         """Fit the filter, unless it is fitted; return the defense."""
         filter_ = self._default_filter() if self.filter is None else self.filter
-        names = getattr(self, "feature_names_in_", None)
-        defense = Defense.of(filter_, self.classes_, X, codes, names)
+        defense = Defense.of(filter_, self.classes_, X, codes, self._names)
         self.filter_ = defense.filter
         return defense
 

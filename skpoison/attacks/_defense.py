@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skpoison._fitted import check_fits, remember_names, scores
 from skpoison.bounds._attack import surviving
-from skpoison.feasible import RestrictedSet
+from skpoison.feasible import RestrictedSet, as_domain
 
 
 def default_filter():
@@ -164,7 +164,7 @@ class Defense(NamedTuple):
         return rows
 
 
-def sendable(sets, domain):
+def sendable(sets, domain, names=None):
     """Restrict feasible sets to the rows that can be sent.
 
     Parameters
@@ -173,6 +173,8 @@ def sendable(sets, domain):
         The feasible set of each class.
     domain : str, Domain or None
         Which rows can be sent; None means all.
+    names : ndarray of shape (n_features,), default=None
+        Names of the features, if there are any.
 
     Returns
     -------
@@ -181,4 +183,5 @@ def sendable(sets, domain):
     """
     if domain is None or domain == "real":
         return sets
-    return [RestrictedSet(rows, domain) for rows in sets]
+    columns = as_domain(domain).resolve(len(sets[0].center), names)
+    return [RestrictedSet(rows, columns) for rows in sets]

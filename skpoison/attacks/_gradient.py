@@ -237,7 +237,7 @@ class GradientAttack(BaseAimedAttack):
 
     def _poison(self, X, codes, n_poison, rng):
         defense = self._defend(X, codes)
-        sets = sendable(defense.sets(type(self).__name__), self.domain)
+        sets = sendable(defense.sets(type(self).__name__), self.domain, self._names)
         clean = _signed(X, codes)
         theta = self._first_theta(clean, rng)
         labels, points = self._start(X, codes, sets, n_poison, theta, rng)

@@ -49,7 +49,7 @@ class KKTAttack(BaseAimedAttack):
         means the clean rows.
     domain : str or :class:`skpoison.feasible.Domain`, default=None
         Which rows the attacker can send at all, as in
-        :class:`~skpoison.CertifiedBound`; features by position, not by name. None
+        :class:`~skpoison.CertifiedBound`. None
         means all rows that pass the filter.
     decoys : array-like of shape (n_decoys, n_features + 1), default=None
         Parameters to reach, the intercept last in each row. None means those of
@@ -151,7 +151,7 @@ class KKTAttack(BaseAimedAttack):
 
     def _poison(self, X, codes, n_poison, rng):
         defense = self._defend(X, codes)
-        sets = sendable(defense.sets(type(self).__name__), self.domain)
+        sets = sendable(defense.sets(type(self).__name__), self.domain, self._names)
         clean = Rows(
             X.astype(np.float64) if sparse.issparse(X) else X, 2.0 * codes - 1.0
         )

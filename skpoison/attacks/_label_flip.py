@@ -36,8 +36,8 @@ class LabelFlipAttack(BaseAttack):
         ``strategy="random"``.
     domain : str or :class:`skpoison.feasible.Domain`, default=None
         Which rows the attacker can send at all, as in
-        :class:`~skpoison.CertifiedBound`; features by position, not by name. Training
-        rows outside of it are not copied. None means that all can be.
+        :class:`~skpoison.CertifiedBound`. Training rows outside of it are not copied.
+        None means that all can be.
     estimator : LinearSVC or NormConstrainedSVC, default=None
         The learner that ``strategy="alfa"`` attacks, with the hinge loss; it is never
         fitted itself. None means ``LinearSVC(loss="hinge")``.
@@ -174,7 +174,8 @@ class LabelFlipAttack(BaseAttack):
 
     def _in_domain(self, X):
         """Say which training rows can be sent; raise if none can."""
-        sendable = as_domain(self.domain).contains(X, SLACK[X.dtype.name])
+        sendable = as_domain(self.domain).resolve(X.shape[1], self._names)
+        sendable = sendable.contains(X, SLACK[X.dtype.name])
         if not sendable.any():
             raise ValueError(
                 f"No training row is in domain={self.domain!r}, so there is none to "

@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from scipy import sparse
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -31,7 +32,7 @@ class MinMaxAttack(BaseAttack):
         ``SphereFilter(percentile=70) & SlabFilter(percentile=70)``.
     domain : str or :class:`skpoison.feasible.Domain`, default=None
         Which rows the attacker can send at all, as in
-        :class:`~skpoison.CertifiedBound`; features by position, not by name. None
+        :class:`~skpoison.CertifiedBound`. None
         means all rows that pass the filter.
     rho : float, default=None
         Attacks the learner that minimises the mean hinge loss over
@@ -123,6 +124,16 @@ class MinMaxAttack(BaseAttack):
         self.max_iter = max_iter
         self.solver = solver
 
+    def _with_names(self, X):
+        """Return the rows as a table where the domain may speak of names."""
+        if self._names is None or not isinstance(self.domain, Domain):
+            return X
+        import pandas as pd
+
+        if sparse.issparse(X):
+            return pd.DataFrame.sparse.from_spmatrix(X, columns=self._names)
+        return pd.DataFrame(X, columns=self._names)
+
     def _poison(self, X, codes, n_poison, rng):
         defense = self._defend(X, codes)
         defense.sets(type(self).__name__)
@@ -136,7 +147,7 @@ class MinMaxAttack(BaseAttack):
             max_iter=self.max_iter,
             solver=self.solver,
             random_state=rng,
-        ).fit(X, self.classes_[codes])
+        ).fit(self._with_names(X), self.classes_[codes])
         found = self.bound_.attack_
         rows = np.repeat(np.arange(len(found.n_copies)), found.n_copies)
         labels = np.searchsorted(self.classes_, found.y)

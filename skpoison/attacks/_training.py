@@ -12,6 +12,8 @@ MOST_DENSE_FEATURES = 2000
 # Keeps Newton steps finite where nothing is curved, as a share of the curvature.
 FLAT = 1e-10
 CG_TOL = 1e-10
+# A mean loss below which relative precision is beside the point.
+SMALL = 1e-6
 MAX_NEWTON = 200
 MAX_SHIFTS = 50
 MAX_HALVINGS = 40
@@ -212,7 +214,8 @@ def train(task, theta, tol=1e-12):
         step, pull = newton_step(hessian, gradient, theta, task.radius)
         decrease = -float(gradient @ step)
         value = task.value(theta, margins)
-        if decrease <= tol * max(value, tol):
+        # Nothing lies below a loss of zero, and little between it and the smallest.
+        if value <= 0.0 or decrease <= tol * max(value, SMALL):
             return Trained(theta + step, pull, hessian)
         theta, margins = _descend(task, theta, margins, step, value, decrease)
     raise RuntimeError(f"Training did not end within {MAX_NEWTON} Newton steps.")

@@ -51,7 +51,10 @@ class Hull:
 
     def __init__(self, rows):
         if not can_mix(rows._parts):
-            raise ValueError("Mixtures of one-hot groups are not known.")
+            raise ValueError(
+                "Gradients cannot climb over one-hot groups (`groups` of the domain); "
+                "MinMaxAttack and KKTAttack can send such rows."
+            )
         self.rows, self.parts = rows, rows._parts
         self.center, self.radius = rows.center, rows.radius
         direction = rows.direction

@@ -4,8 +4,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import Bunch, check_random_state
 
+from skpoison._warn import warn
 from skpoison.bounds._poison import PoisonTerm
 from skpoison.bounds._solver import Problem
+from skpoison.exceptions import FilterWarning
 from skpoison.feasible import as_domain
 
 from ._filters import read_defense, widest_distance
@@ -59,9 +61,20 @@ def _defense(bound, X, codes):
     names = getattr(bound, "feature_names_in_", None)
     columns = as_domain(bound.domain).resolve(X.shape[1], names)
     if not columns.is_bounded:
+        if not columns.is_free:
+            _warn_of_domain(bound.domain)
         return defense
     reach = widest_distance(columns, defense.centroids)
     return read_defense(bound.filter_, X, codes, reach)
+
+
+def _warn_of_domain(domain):
+    warn(
+        f"domain={domain!r} has no effect with moving centroids: only one with bounds "
+        "on all sides has. The bound holds for its rows, too; those of attack_ need "
+        "not be in it.",
+        FilterWarning,
+    )
 
 
 def _report(bound, found):
