@@ -6,21 +6,23 @@ pulls in none of the heavier dependencies.
 
 import importlib
 
+from skpoison._lazy import lazy_names
+
 __version__ = "0.1.0.dev0"
 
 _HOMES = {
-    "SphereFilter": "skpoison.filters",
-    "SlabFilter": "skpoison.filters",
-    "EPICFilter": "skpoison.filters",
-    "FilterIntersection": "skpoison.filters",
-    "FilteredClassifier": "skpoison.meta",
-    "FilteredRegressor": "skpoison.meta",
-    "DropOutliers": "skpoison.meta",
-    "PoisonedClassifier": "skpoison.meta",
-    "CertifiedBound": "skpoison.bounds",
-    "NormConstrainedSVC": "skpoison.bounds",
-    "bound_curve": "skpoison.bounds",
-    "audit": "skpoison._audit",
+    "SphereFilter": "filters",
+    "SlabFilter": "filters",
+    "EPICFilter": "filters",
+    "FilterIntersection": "filters",
+    "FilteredClassifier": "meta",
+    "FilteredRegressor": "meta",
+    "DropOutliers": "meta",
+    "PoisonedClassifier": "meta",
+    "CertifiedBound": "bounds",
+    "NormConstrainedSVC": "bounds",
+    "bound_curve": "bounds",
+    "audit": "_audit",
 }
 _SUBPACKAGES = (
     "attacks",
@@ -43,12 +45,13 @@ __all__ = [
 ]
 
 
+_load, _ = lazy_names(__name__, _HOMES)
+
+
 def __getattr__(name):
     if name in _SUBPACKAGES:
         return importlib.import_module(f"skpoison.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return _load(name)
 
 
 def __dir__():

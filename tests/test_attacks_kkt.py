@@ -12,12 +12,11 @@ from sklearn.svm import LinearSVC
 from skpoison import NormConstrainedSVC, SlabFilter, SphereFilter
 from skpoison.attacks import KKTAttack, LabelFlipAttack
 from skpoison.attacks._decoys import Decoy
-from skpoison.attacks._defense import sendable
 from skpoison.attacks._learners import learner_of
 from skpoison.attacks._mixed_rows import MixedRows
 from skpoison.attacks._pairs import PairProgram
 from skpoison.bounds._rows import Rows
-from skpoison.feasible import Domain
+from skpoison.feasible import Domain, RestrictedSet, restrict
 
 FILTER = SphereFilter(90) & SlabFilter(90)
 SVC = NormConstrainedSVC(rho=1.0)
@@ -161,7 +160,7 @@ def test_mixed_rows_that_are_not_negative_leave_the_least(estimator, counts):
         theta = np.random.default_rng(seed).normal(size=13)
         theta *= 0.7 / np.linalg.norm(theta)
         decoy = Decoy(theta, Rows(X, signs), learner)
-        program = MixedRows(sendable(sets, "nonnegative"), 0.2)
+        program = MixedRows([RestrictedSet(r, "nonnegative") for r in sets], 0.2)
         masses, points, labels = program.solve(decoy)
         left = np.linalg.norm(decoy.residual(points, labels, masses))
         least = conic_residual(decoy, sets, 0.2, nonnegative=True)
@@ -197,7 +196,8 @@ def test_mixed_whole_rows_come_nearer_than_one_row_of_each_class(counts):
     X, y = counts
     signs = 2.0 * y - 1.0
     fitted = clone(FILTER).fit(X, signs)
-    sets = sendable([fitted.feasible_set()[sign] for sign in (-1.0, 1.0)], "count")
+    feasible = restrict(fitted.feasible_set(), "count")
+    sets = [feasible[sign] for sign in (-1.0, 1.0)]
     flips = LabelFlipAttack(0.2, random_state=0)
     poisoned = NormConstrainedSVC(rho=1.0, tol=1e-6).fit(*flips.fit_resample(X, y))
     theta = np.append(poisoned.coef_, poisoned.intercept_)

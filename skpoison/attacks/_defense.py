@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skpoison._fitted import check_fits, remember_names, scores
 from skpoison.bounds._attack import surviving
-from skpoison.feasible import RestrictedSet, as_domain
+from skpoison.feasible import restrict
 
 
 def default_filter():
@@ -94,18 +94,22 @@ class Defense(NamedTuple):
             return np.zeros(0, dtype=bool)
         return scores(self.filter, X, self.classes[codes]) >= 0
 
-    def sets(self, attack):
+    def sets(self, attack, domain=None, names=None):
         """Return the feasible set of each class.
 
         Parameters
         ----------
         attack : str
             Who asks, for the error.
+        domain : str or Domain, default=None
+            Which rows can be sent; None means all.
+        names : ndarray of shape (n_features,), default=None
+            Names of the features, if there are any.
 
         Returns
         -------
-        sets : list of SphereSlab
-            The rows that the filter keeps under each label.
+        sets : list of SphereSlab or RestrictedSet
+            The rows that the filter keeps under each label, as far as they can be sent.
 
         Raises
         ------
@@ -123,6 +127,8 @@ class Defense(NamedTuple):
                 f"The filter {self.filter!r} leaves the attacker unbounded: rows "
                 "arbitrarily far away pass it. Intersect it with a SphereFilter."
             )
+        if domain not in (None, "real"):
+            feasible = restrict(feasible, domain, feature_names=names)
         return [feasible[label] for label in self.classes]
 
     def inwards(self, sets, points, codes, dtype):
@@ -162,26 +168,3 @@ class Defense(NamedTuple):
                 "set is too thin. Use float64 data, or a larger percentile."
             )
         return rows
-
-
-def sendable(sets, domain, names=None):
-    """Restrict feasible sets to the rows that can be sent.
-
-    Parameters
-    ----------
-    sets : list of SphereSlab
-        The feasible set of each class.
-    domain : str, Domain or None
-        Which rows can be sent; None means all.
-    names : ndarray of shape (n_features,), default=None
-        Names of the features, if there are any.
-
-    Returns
-    -------
-    sets : list of SphereSlab or RestrictedSet
-        The rows of each set that can be sent.
-    """
-    if domain is None or domain == "real":
-        return sets
-    columns = as_domain(domain).resolve(len(sets[0].center), names)
-    return [RestrictedSet(rows, columns) for rows in sets]

@@ -9,7 +9,6 @@ from sklearn.utils._param_validation import Interval
 
 from skpoison.attacks._aim import BaseAimedAttack
 from skpoison.attacks._base import repeat_rows
-from skpoison.attacks._defense import sendable
 from skpoison.attacks._implicit import Aim, Duel
 from skpoison.attacks._learners import train_hinge
 from skpoison.attacks._losses import Hinge
@@ -237,7 +236,7 @@ class GradientAttack(BaseAimedAttack):
 
     def _poison(self, X, codes, n_poison, rng):
         defense = self._defend(X, codes)
-        sets = sendable(defense.sets(type(self).__name__), self.domain, self._names)
+        sets = defense.sets(type(self).__name__, self.domain, self._names)
         clean = _signed(X, codes)
         theta = self._first_theta(clean, rng)
         labels, points = self._start(X, codes, sets, n_poison, theta, rng)

@@ -6,7 +6,6 @@ from scipy import sparse
 from skpoison.attacks._aim import BaseAimedAttack
 from skpoison.attacks._base import repeat_rows
 from skpoison.attacks._decoys import Decoy, flipped_decoys
-from skpoison.attacks._defense import sendable
 from skpoison.attacks._implicit import Aim
 from skpoison.attacks._learners import hinge_learner_of, train_hinge
 from skpoison.attacks._losses import Hinge
@@ -151,7 +150,7 @@ class KKTAttack(BaseAimedAttack):
 
     def _poison(self, X, codes, n_poison, rng):
         defense = self._defend(X, codes)
-        sets = sendable(defense.sets(type(self).__name__), self.domain, self._names)
+        sets = defense.sets(type(self).__name__, self.domain, self._names)
         clean = Rows(
             X.astype(np.float64) if sparse.issparse(X) else X, 2.0 * codes - 1.0
         )

@@ -8,8 +8,8 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skpoison.attacks._alfa import alfa
 from skpoison.attacks._base import BaseAttack
 from skpoison.attacks._learners import hinge_learner_of
-from skpoison.bounds._domain import SLACK
-from skpoison.feasible import Domain, as_domain
+from skpoison.bounds._domain import in_domain
+from skpoison.feasible import Domain
 
 
 class LabelFlipAttack(BaseAttack):
@@ -174,8 +174,7 @@ class LabelFlipAttack(BaseAttack):
 
     def _in_domain(self, X):
         """Say which training rows can be sent; raise if none can."""
-        sendable = as_domain(self.domain).resolve(X.shape[1], self._names)
-        sendable = sendable.contains(X, SLACK[X.dtype.name])
+        sendable = in_domain(self.domain, X, self._names)
         if not sendable.any():
             raise ValueError(
                 f"No training row is in domain={self.domain!r}, so there is none to "

@@ -4,8 +4,9 @@ Needs PyTorch and skorch, ``pip install "skpoison[neural]"``, which load on firs
 one of the names below.
 """
 
-import importlib
 from importlib.util import find_spec
+
+from skpoison._lazy import lazy_names
 
 _HOMES = {
     "BullseyePolytopeAttack": "_polytopes",
@@ -31,17 +32,19 @@ _NEEDED = ("torch", "skorch")
 __all__ = [*_HOMES]
 
 
+_load, __dir__ = lazy_names(__name__, _HOMES)
+
+
 def __getattr__(name):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _HOMES:
+        _check_needed(name)
+    return _load(name)
+
+
+def _check_needed(name):
     missing = [package for package in _NEEDED if find_spec(package) is None]
     if missing:
         raise ImportError(
             f"skpoison.neural.{name} needs {' and '.join(missing)}: "
             'pip install "skpoison[neural]".'
         )
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__():
-    return sorted({*globals(), *_HOMES})
