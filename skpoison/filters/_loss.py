@@ -3,18 +3,16 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import _losses
-from skpoison.filters._contamination import BaseContaminationFilter, with_slack
+from skpoison.filters._trimming import BaseTrimmingFilter
 
 
-class LossFilter(BaseContaminationFilter):
+class LossFilter(BaseTrimmingFilter):
     """Keep the rows that a classifier, fitted on the kept rows, fits well.
 
     A classifier is fitted, the rows with losses above the radius of their class are
@@ -115,7 +113,7 @@ class LossFilter(BaseContaminationFilter):
     """
 
     _parameter_constraints: dict = {
-        **BaseContaminationFilter._parameter_constraints,
+        **BaseTrimmingFilter._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict"]), None],
         "loss": [StrOptions({"auto", *_losses.NAMES}), callable],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -145,32 +143,15 @@ class LossFilter(BaseContaminationFilter):
         if len(self.classes_) < 2:
             return self._keep_everything(codes)
         self._dtype = X.dtype
-        history = []
-        kept = np.ones(len(codes), dtype=bool)
-        for _ in range(self.max_iter):
-            losses = self._fit_estimator(X, codes, kept)
-            before, kept = kept, losses <= self._percentiles(losses, codes)[codes]
-            history.append(losses[kept].mean())
-            if np.array_equal(kept, before) or _has_settled(history, self.tol):
-                break
-        else:
-            self._warn_of_iterations()
-        self.trimmed_losses_ = np.array(history)
-        self.n_iter_ = len(history)
-        return losses
+        everything = np.ones(len(codes), dtype=bool)
+        return self._report(
+            self._trim(X, codes, everything, self.classes_[codes], codes)
+        )
 
-    def _fit_estimator(self, X, codes, kept):
-        """Fit on the kept rows; return the losses of all rows."""
-        estimator = self.estimator
-        if estimator is None:
-            estimator = LogisticRegression(max_iter=1000)
-        rows = slice(None) if kept.all() else np.flatnonzero(kept)
-        self.estimator_ = clone(estimator).fit(X[rows], self.classes_[codes[rows]])
-        return self._distances(X, codes)
-
-    def _percentiles(self, distances, codes):
-        radii = super()._percentiles(distances, codes)
-        return with_slack(radii, distances, codes, self._dtype)
+    def _new_estimator(self):
+        if self.estimator is None:
+            return LogisticRegression(max_iter=1000)
+        return self.estimator
 
     def _distances(self, X, codes):
         if self.estimator_ is None:
@@ -189,15 +170,3 @@ class LossFilter(BaseContaminationFilter):
         self.n_iter_ = 0
         self.trimmed_losses_ = np.zeros(0)
         return np.zeros(len(codes))
-
-    def _warn_of_iterations(self):
-        if self.max_iter > 1:
-            warn(
-                f"The trimmed loss still fell after max_iter={self.max_iter} fits, by "
-                f"more than tol={self.tol}.",
-                ConvergenceWarning,
-            )
-
-
-def _has_settled(history, tol):
-    return len(history) > 1 and history[-2] - history[-1] <= tol * history[-2]

@@ -3,8 +3,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -12,12 +10,12 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
-from skpoison.filters._contamination import BaseContaminationFilter, with_slack
+from skpoison.filters._trimming import BaseTrimmingFilter
 
 LOSSES = {"squared": np.square, "absolute": np.abs}
 
 
-class TrimFilter(BaseContaminationFilter):
+class TrimFilter(BaseTrimmingFilter):
     """Keep the rows whose targets a regressor, fitted on the kept rows, fits well.
 
     The filter for regression: y holds numbers, not labels. A regressor is fitted, the
@@ -122,7 +120,7 @@ class TrimFilter(BaseContaminationFilter):
     """
 
     _parameter_constraints: dict = {
-        **BaseContaminationFilter._parameter_constraints,
+        **BaseTrimmingFilter._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict"]), None],
         "loss": [StrOptions(set(LOSSES))],
         "n_init": [Interval(Integral, 1, None, closed="left")],
@@ -180,37 +178,13 @@ class TrimFilter(BaseContaminationFilter):
             kept = np.ones(len(codes), dtype=bool)
             if start:
                 kept = rng.permutation(len(codes)) < n_kept
-            found = self._descend(X, targets, kept)
-            if best is None or found[1][-1] < best[1][-1]:
+            found = self._trim(X, codes, kept, targets, targets)
+            if best is None or found.history[-1] < best.history[-1]:
                 best = found
-        self.estimator_, history, has_settled = best
-        if not has_settled and self.max_iter > 1:
-            self._warn_of_iterations()
-        self.trimmed_losses_, self.n_iter_ = np.array(history), len(history)
-        return self._losses(X, targets)
+        return self._report(best)
 
-    def _descend(self, X, targets, kept):
-        """Fit and trim in turn; return the regressor, losses and whether it settled."""
-        estimator = Ridge() if self.estimator is None else self.estimator
-        history, codes = [], np.zeros(len(targets), dtype=np.intp)
-        for _ in range(self.max_iter):
-            rows = slice(None) if kept.all() else np.flatnonzero(kept)
-            self.estimator_ = clone(estimator).fit(X[rows], targets[rows])
-            losses = self._losses(X, targets)
-            before, kept = kept, losses <= self._percentiles(losses, codes)[0]
-            history.append(losses[kept].mean())
-            if np.array_equal(kept, before) or self._has_settled(history):
-                return self.estimator_, history, True
-        return self.estimator_, history, False
-
-    def _has_settled(self, history):
-        if len(history) < 2:
-            return False
-        return history[-2] - history[-1] <= self.tol * history[-2]
-
-    def _percentiles(self, distances, codes):
-        radii = super()._percentiles(distances, codes)
-        return with_slack(radii, distances, codes, self._dtype)
+    def _new_estimator(self):
+        return Ridge() if self.estimator is None else self.estimator
 
     def _losses(self, X, targets):
         predicted = np.asarray(self.estimator_.predict(X), dtype=np.float64)
@@ -226,13 +200,6 @@ class TrimFilter(BaseContaminationFilter):
         )
         self.estimator_, self.n_iter_, self.trimmed_losses_ = None, 0, np.zeros(0)
         return np.zeros(len(codes))
-
-    def _warn_of_iterations(self):
-        warn(
-            f"The trimmed loss still fell after max_iter={self.max_iter} fits, by more "
-            f"than tol={self.tol}.",
-            ConvergenceWarning,
-        )
 
     def _best_over_labels(self, method, X, y):
         check_is_fitted(self)
