@@ -133,6 +133,12 @@ def test_domains_that_make_no_sense(arguments, message):
         Domain(**arguments).resolve(3)
 
 
+@pytest.mark.parametrize("groups", [[0, 1], ["ab"]])
+def test_groups_are_lists_of_lists(groups):
+    with pytest.raises(TypeError, match=f"list of lists.* holds {groups[0]!r}"):
+        Domain(groups=groups).resolve(3)
+
+
 def test_names_must_agree_with_the_number_of_features():
     with pytest.raises(ValueError, match="2 feature names were given for 3"):
         Domain().resolve(3, ["a", "b"])

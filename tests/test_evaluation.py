@@ -43,6 +43,9 @@ SVC = NormConstrainedSVC(rho=1.5, random_state=0)
 FLIPS = LabelFlipAttack(0.3, "feasible", random_state=0)
 MIN_MAX = MinMaxAttack(0.3, rho=1.5, random_state=0)
 BOTH = SphereFilter(80) & SlabFilter(80)
+FAILURES_MAY_BE_TOLD = pytest.mark.filterwarnings(
+    "ignore:[^S]*fits failed", "ignore:Scoring failed", "ignore:One or more of the test"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -173,6 +176,7 @@ SEARCH = DefenseSearchCV(
 )
 
 
+@FAILURES_MAY_BE_TOLD
 @parametrize_with_checks([SEARCH])
 def test_the_search_passes_scikit_learn_s_checks(estimator, check):
     check(estimator)
@@ -275,6 +279,24 @@ def test_filters_in_the_grid_stay_as_they_are(data):
     assert [one["filter"].percentile for one in search.cv_results_["params"]] == [
         55
     ] * 2
+
+
+@FAILURES_MAY_BE_TOLD
+def test_settings_that_no_attack_can_face_are_never_the_best(data):
+    X, y = data[:2]
+    epic = EPICFilter(LogisticRegression())
+    robust = FilteredClassifier(SphereFilter(80), LogisticRegression())
+    search = DefenseSearchCV(FLIPS, robust, {"filter": [epic, SphereFilter(80)]}, cv=2)
+    with pytest.warns(FitFailedWarning, match="judges only the rows"):
+        search.fit(X, y)
+    found = search.cv_results_["mean_attacked_score"]
+    assert np.isnan(found[0]) and found[1] == search.best_score_
+    assert isinstance(search.best_params_["filter"], SphereFilter)
+    assert np.isfinite(search.cv_results_["mean_clean_score"]).all()
+    with pytest.raises(ValueError, match="judges only the rows"):
+        clone(search).set_params(error_score="raise").fit(X, y)
+    both = clone(search).set_params(adaptive=False).fit(X, y)
+    assert np.isfinite(both.cv_results_["mean_attacked_score"]).all()
 
 
 def test_attacks_that_cannot_be_made_leave_nan(data):

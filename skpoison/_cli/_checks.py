@@ -29,9 +29,11 @@ def within(low, high, *, open_low=False, open_high=False):
 
 
 def one_of(*allowed):
-    """Return a check that a word is one of several."""
+    """Return a check that a word is one of several; "_" does for "-", as in Python."""
 
     def check(value):
+        if value is not None and value.replace("_", "-") in allowed:
+            return value.replace("_", "-")
         if value is not None and value not in allowed:
             raise typer.BadParameter(f"{value!r} is none of {', '.join(allowed)}.")
         return value

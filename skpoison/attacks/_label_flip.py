@@ -9,7 +9,6 @@ from skpoison.attacks._alfa import alfa
 from skpoison.attacks._base import BaseAttack
 from skpoison.attacks._learners import hinge_learner_of
 from skpoison.bounds._domain import in_domain
-from skpoison.feasible import Domain
 
 
 class LabelFlipAttack(BaseAttack):
@@ -107,7 +106,7 @@ class LabelFlipAttack(BaseAttack):
     _parameter_constraints: dict = {
         **BaseAttack._parameter_constraints,
         "strategy": [StrOptions({"random", "feasible", "alfa"})],
-        "domain": [str, Domain, None],
+        "domain": "no_validation",
         "estimator": [HasMethods(["fit", "predict"]), None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
     }

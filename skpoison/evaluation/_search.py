@@ -1,10 +1,12 @@
 """Which parameters a defense should have, against an attacker who knows them."""
 
+from numbers import Real
+
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.model_selection import GridSearchCV, check_cv
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted, indexable, validate_data
 
 from skpoison._labels import check_labels
@@ -45,6 +47,13 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
         rows may be poison already.
     n_jobs : int, default=None
         How many fits run at once.
+    adaptive : bool, default=True
+        Whether the attack is told of each setting's filter. With False it faces the
+        filter that it has, whatever the setting; so can filters be searched that judge
+        training rows only, such as :class:`~skpoison.filters.EPICFilter`.
+    error_score : "raise" or float, default=np.nan
+        The score of a fit that fails, with a warning: of a setting that no attack can
+        be made against, for example. Settings whose mean is NaN are never the best.
 
     Attributes
     ----------
@@ -58,13 +67,19 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
         `estimator` with these parameters, fitted on the rows given, without attack.
     cv_results_ : dict of ndarrays
         ``params``; ``param_...`` for each parameter; ``mean_attacked_score``,
-        ``std_attacked_score``, ``mean_clean_score`` and ``std_clean_score``.
+        ``std_attacked_score``, ``mean_clean_score`` and ``std_clean_score``; NaN where
+        a fit failed.
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during fit, when X has names that are all strings.
+
+    Raises
+    ------
+    ValueError
+        At fit, if no setting has a score, or a fit fails and ``error_score="raise"``.
 
     See Also
     --------
@@ -95,10 +110,21 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
         "attack": [HasMethods(["fit_resample"])],
         "estimator": [HasMethods(["fit", "predict"])],
         "param_grid": [dict, list],
+        "adaptive": ["boolean"],
+        "error_score": [StrOptions({"raise"}), Real],
     }
 
     def __init__(
-        self, attack, estimator, param_grid, *, scoring=None, cv=None, n_jobs=None
+        self,
+        attack,
+        estimator,
+        param_grid,
+        *,
+        scoring=None,
+        cv=None,
+        n_jobs=None,
+        adaptive=True,
+        error_score=np.nan,
     ):
         self.attack = attack
         self.estimator = estimator
@@ -106,6 +132,8 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
         self.scoring = scoring
         self.cv = cv
         self.n_jobs = n_jobs
+        self.adaptive = adaptive
+        self.error_score = error_score
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -137,8 +165,14 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
         check_labels(y)
         X, y = indexable(X, y)
         folds = list(check_cv(self.cv, y, classifier=True).split(X, y))
-        poisoned = PoisonedClassifier(self.attack, self.estimator)
-        attacked = self._search(poisoned, _prefixed(self.param_grid), folds, X, y)
+        poisoned = PoisonedClassifier(
+            self.attack, self.estimator, adaptive=self.adaptive
+        )
+        grid = _prefixed(self.param_grid)
+        attacked = self._search(poisoned, grid, folds, X, y)
+        if np.isnan(attacked.cv_results_["mean_test_score"]).all():
+            # Each setting failed in some fold: the first error says best what is wrong.
+            self._search(poisoned, grid, folds, X, y, error_score="raise")
         clean = self._search(self.estimator, self.param_grid, folds, X, y)
         self._report(attacked, clean)
         # Copies: setting a parameter of a filter in the grid would change the user's.
@@ -147,7 +181,7 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
         self.best_estimator_ = self.estimator_ = best.fit(X, y)
         return self
 
-    def _search(self, estimator, grid, folds, X, y):
+    def _search(self, estimator, grid, folds, X, y, error_score=None):
         search = GridSearchCV(
             estimator,
             grid,
@@ -155,7 +189,7 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
             cv=folds,
             n_jobs=self.n_jobs,
             refit=False,
-            error_score="raise",
+            error_score=self.error_score if error_score is None else error_score,
         )
         return search.fit(X, y)
 
@@ -173,7 +207,7 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
             "mean_clean_score": clean.cv_results_["mean_test_score"],
             "std_clean_score": clean.cv_results_["std_test_score"],
         }
-        self.best_index_ = int(np.argmax(found["mean_test_score"]))
+        self.best_index_ = int(np.nanargmax(found["mean_test_score"]))
         self.best_score_ = float(found["mean_test_score"][self.best_index_])
         self.best_params_ = self.cv_results_["params"][self.best_index_]
 

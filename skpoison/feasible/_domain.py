@@ -1,6 +1,6 @@
 """Which rows an attacker can send at all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -228,6 +228,12 @@ def _bound(what, value, names, default):
 
 
 def _groups(groups, names, kinds):
+    for group in groups or ():
+        if isinstance(group, str) or not isinstance(group, Iterable):
+            raise TypeError(
+                "groups of the domain must be a list of lists of columns, one list "
+                f"for each group; it holds {group!r}."
+            )
     found = [
         np.array([names.place("groups", key) for key in group], dtype=np.intp)
         for group in groups or ()

@@ -150,8 +150,10 @@ class RestrictedSet:
             found = found - self.center
         if found is None:
             raise ValueError(
-                "No row of the feasible set was found, and it is not proved to be "
-                "empty; a row that is known to be in it can be given as fallback."
+                "No row of the domain was found that passes the filter, and it is not "
+                "proved that there is none. Wider radii or a wider domain would help; "
+                "a RestrictedSet also takes a row that is known to be in it, as "
+                "`fallback`."
             )
         return found
 

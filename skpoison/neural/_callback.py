@@ -1,7 +1,6 @@
 """EPIC, while a network is trained."""
 
 import time
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -14,6 +13,7 @@ from skorch.callbacks import Callback
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import Subset
 
+from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._epic import _isolated
 from skpoison.neural._net import FilteredNetClassifier
@@ -217,13 +217,12 @@ class EPICCallback(Callback):
     def on_train_end(self, net, X=None, y=None, **kwargs):
         """Warn of isolated rows that had to be kept."""
         if self.spared_:
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} kept {sum(self.spared_.values())} isolated "
                 f"rows, of the classes {sorted(self.spared_)}: no class may lose more "
                 f"than max_drop_fraction={self.max_drop_fraction} of its rows, or be "
                 f"left with fewer than min_class_rows={self.min_class_rows}.",
                 FilterWarning,
-                stacklevel=2,
             )
 
     def _is_round(self, n_epochs):

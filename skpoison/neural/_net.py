@@ -1,13 +1,12 @@
 """A skorch classifier whose training rows can be dropped while it is trained."""
 
-import warnings
-
 import numpy as np
 import torch
 from sklearn.exceptions import NotFittedError
 from skorch import NeuralNetClassifier
 from torch.utils.data import IterableDataset
 
+from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.neural._proxies import gradient_proxies
 from skpoison.neural._subset import (
@@ -157,11 +156,10 @@ class FilteredNetClassifier(NeuralNetClassifier):
             if pool.data.is_same(data):
                 return pool
             if data.dataset is not None and pool.dropped_at.any():
-                warnings.warn(
+                warn(
                     "training goes on with another Dataset object: none of its rows "
                     "counts as dropped, even if its rows are those of before.",
                     FilterWarning,
-                    stacklevel=5,
                 )
         return RowPool(n_rows, data)
 
