@@ -270,3 +270,22 @@ def test_a_domain_that_most_clean_rows_are_not_in_is_warned_of():
     with pytest.warns(FilterWarning, match=r"Only \d+% of the clean rows are rows of"):
         bound.fit(X, y)
     bound.set_params(domain="count").fit(X, y)  # no warning
+
+
+@pytest.mark.parametrize("as_rows", [np.asarray, sparse.csr_matrix])
+def test_attacks_use_all_of_their_rows_in_single_precision(as_rows):
+    rng = np.random.default_rng(0)
+    y = np.arange(100) % 2
+    X = rng.random((100, 30)) * (rng.random((100, 30)) < 0.4 + 0.2 * y[:, np.newaxis])
+    X = normalize(X)
+    double, single = (
+        fitted(as_rows(X.astype(dtype)), y, "tfidf", tol=1e-3, C=1.0)
+        for dtype in (np.float64, np.float32)
+    )
+    assert single.attack_.X.dtype == np.float32
+    assert single.attack_.n_copies.sum() == double.attack_.n_copies.sum() == 20
+    assert single.attack_loss_ == pytest.approx(double.attack_loss_, rel=1e-2)
+    kept = single.filter_.feasible_set().contains(single.attack_.X, single.attack_.y)
+    assert kept.all()
+    rows = sparse.csr_array(single.attack_.X, dtype=np.float64)
+    assert sparse.linalg.norm(rows, axis=1) == pytest.approx(np.ones(20), abs=1e-6)

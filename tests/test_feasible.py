@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 from scipy.optimize import approx_fprime
 
 from skpoison.feasible import FeasibleSet, SphereSlab
@@ -157,3 +158,16 @@ def test_feasible_set_holds_one_set_per_class():
         rows & other
     with pytest.raises(ValueError, match="2 sets were given for 1 classes"):
         FeasibleSet(["a"], rows.sets)
+
+
+def test_sparse_rows_are_judged_like_dense_ones():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 6)) * (rng.random((200, 6)) < 0.5)
+    y = np.arange(200) % 2
+    sets = [SphereSlab(np.full(6, c), 2.0, np.eye(6)[c], -0.5, 0.7) for c in (0, 1)]
+    rows = FeasibleSet([0, 1], sets)
+    dense = rows.contains(X, y)
+    assert 20 < dense.sum() < 180
+    np.testing.assert_array_equal(rows.contains(sparse.csr_matrix(X), y), dense)
+    ball = SphereSlab(np.zeros(6), 2.0)
+    np.testing.assert_array_equal(ball.contains(sparse.coo_array(X)), ball.contains(X))

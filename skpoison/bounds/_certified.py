@@ -375,7 +375,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         n_rows = len(problem.rows)
         rng = check_random_state(self.random_state)
         if getattr(found, "hull", None) is not None:
-            attack = spread_attack(problem, found, n_rows, keeps, rng)
+            attack = spread_attack(problem, found, n_rows, keeps, dtype, rng)
         else:
             attack = build_attack(problem, found, n_rows, keeps, dtype)
         trained = retrain(

@@ -38,6 +38,8 @@ MAX_ROUNDS, FEW_FEATURES = 200, 2000
 MOST_MERGED, MAX_NODES = 150, 100
 # Branching brings the poison's part this near, relative to the gap that is wanted.
 ORACLE_SHARE = 0.25
+# What float32 can move a row by, in units of the rows' size.
+ROUNDING = 1e-6
 SHRINKS = (0.0, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6)
 
 
@@ -303,7 +305,7 @@ def _merged(found):
     return replace(found, below=below, term=term)
 
 
-def spread_attack(problem, found, n_rows, keeps, rng):
+def spread_attack(problem, found, n_rows, keeps, dtype, rng):
     """Send rows around the dual's points of the hulls, one copy of each.
 
     Parameters
@@ -316,6 +318,8 @@ def spread_attack(problem, found, n_rows, keeps, rng):
         Number of clean rows.
     keeps : callable
         Says which rows, given with the signs of their labels, the filter keeps.
+    dtype : dtype
+        Precision of the data.
     rng : numpy.random.RandomState
         Draws where the rounding begins.
 
@@ -325,6 +329,10 @@ def spread_attack(problem, found, n_rows, keeps, rng):
         The attack, its points as sparse as the clean rows.
     """
     poison, hull = problem.poison, found.hull
+    if dtype == np.float32:
+        # Rows on the sphere would be rounded out of it.
+        sets = [rows.tightened(ROUNDING) for rows in poison.sets]
+        poison = OraclePoison(poison.epsilon, poison.signs, sets)
     total = n_poison_rows(poison.epsilon, n_rows)
     copies = whole_copies(poison.epsilon * hull.beta * n_rows, total)
     spreads = spreads_of(poison, hull, found.above.theta, rng)

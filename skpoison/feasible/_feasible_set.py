@@ -1,6 +1,7 @@
 """One set of rows per class."""
 
 import numpy as np
+from scipy import sparse
 
 
 class FeasibleSet:
@@ -69,7 +70,7 @@ class FeasibleSet:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
         y : array-like of shape (n_samples,)
             Their labels.
@@ -82,8 +83,9 @@ class FeasibleSet:
             True for the rows that are kept. A label that is not one of the classes
             is never kept.
         """
-        X, y = np.asarray(X), np.asarray(y)
-        inside = np.zeros(len(X), dtype=bool)
+        X = sparse.csr_array(X) if sparse.issparse(X) else np.asarray(X)
+        y = np.asarray(y)
+        inside = np.zeros(X.shape[0], dtype=bool)
         for label, rows in self:
             members = np.flatnonzero(y == label)
             if len(members):

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from skpoison.feasible._anchor import find_row
 from skpoison.feasible._branch import branch
@@ -18,6 +17,7 @@ from skpoison.feasible._primal import (
     smooth_row,
     whole_row,
 )
+from skpoison.feasible._sphere_slab import SphereSlab
 from skpoison.feasible._toggles import Room
 
 
@@ -317,11 +317,7 @@ class RestrictedSet:
             True for the rows in the set.
         """
         inside = self.columns.contains(X, max(tol, 1e-9))
-        if not sparse.issparse(X):
-            return inside & self.base.contains(X, tol)
-        return inside & _base_contains(
-            self.base, sparse.csr_array(X, dtype=np.float64), tol
-        )
+        return inside & self.base.contains(X, tol)
 
     def project(self, X):
         """Replace each row by a near row of the set.
@@ -344,6 +340,32 @@ class RestrictedSet:
         norm = max(float(np.linalg.norm(y)), 1e-300)
         problem = self._lagrangian(y / norm, curvature=0.5 / norm)
         return self._point(self._row(problem, minimize_dual(problem)))
+
+    def tightened(self, margin):
+        """Return the rows of the domain that stay away from sphere and slab.
+
+        Parameters
+        ----------
+        margin : float
+            How far, in units of the largest distance of a row of the ball from the
+            origin.
+
+        Returns
+        -------
+        rows : RestrictedSet
+            The tighter set; the set itself where no row is found in it, or the ball is
+            infinite.
+        """
+        base = self.base
+        if not self._has_ball:
+            return self
+        step = margin * (np.linalg.norm(base.center) + base.radius)
+        sides = base.direction, base.lower + step, base.upper - step
+        try:
+            tighter = SphereSlab(base.center, base.radius - step, *sides)
+            return RestrictedSet(tighter, self.columns)
+        except ValueError:
+            return self
 
     def shrink(self, x, margin):
         """Move a row inwards, so that rounding cannot push it out.
@@ -403,14 +425,3 @@ def _columns(domain, n_features):
             f"The domain has {domain.n_features} features, the set has {n_features}."
         )
     return domain
-
-
-def _base_contains(base, X, tol):
-    """`SphereSlab.contains` for sparse rows, which stay sparse."""
-    squares = np.asarray((X * X).sum(axis=1)).ravel()
-    squares += base.center @ base.center - 2.0 * (X @ base.center)
-    inside = np.sqrt(np.maximum(squares, 0.0)) <= base.radius + tol
-    if base.direction is not None:
-        offset = X @ base.direction - base.center @ base.direction
-        inside &= (offset >= base.lower - tol) & (offset <= base.upper + tol)
-    return inside

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 
 class Projection(NamedTuple):
@@ -154,7 +155,7 @@ class SphereSlab:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
         tol : float, default=0
             Slack, in the units of the features.
@@ -164,12 +165,26 @@ class SphereSlab:
         mask : ndarray of shape (n_samples,), dtype=bool
             True for the rows in the set.
         """
-        rows = np.asarray(X, dtype=np.float64) - self.center
-        inside = np.linalg.norm(rows, axis=1) <= self.radius + tol
+        distance, offset = self._measured(X)
+        inside = distance <= self.radius + tol
         if self.direction is not None:
-            offset = rows @ self.direction
             inside &= (offset >= self.lower - tol) & (offset <= self.upper + tol)
         return inside
+
+    def _measured(self, X):
+        """Return distances from the centre, and offsets along the direction."""
+        center, direction = self.center, self.direction
+        if not sparse.issparse(X):
+            rows = np.asarray(X, dtype=np.float64) - center
+            distance = np.linalg.norm(rows, axis=1)
+            return distance, None if direction is None else rows @ direction
+        X = sparse.csr_array(X, dtype=np.float64)
+        squares = np.asarray((X * X).sum(axis=1)).ravel()
+        squares += center @ center - 2.0 * (X @ center)
+        distance = np.sqrt(np.maximum(squares, 0.0))
+        if direction is None:
+            return distance, None
+        return distance, X @ direction - center @ direction
 
     def project(self, X):
         """Replace each row by the nearest row of the set.
