@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
 Image = pytest.importorskip("PIL.Image")
 
@@ -62,6 +62,26 @@ def test_other_ranges_are_scaled():
     wide = JPEGCompressor(value_range=(-3, 7)).fit_transform(10 * X - 3)
     np.testing.assert_allclose((wide + 3) / 10, plain, atol=1e-12)
     assert wide.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [("float64", "float64"), ("float32",) * 2, ("float16", "float32")],
+)
+def test_tensors_are_the_same_as_arrays(kind, wanted):
+    X = images().astype(kind)
+    array, tensor = (JPEGCompressor().fit_transform(x) for x in (X, torch.tensor(X)))
+    assert array.dtype == tensor.dtype == wanted
+    np.testing.assert_array_equal(array, tensor)
+
+
+@pytest.mark.parametrize("convert", [np.asarray, torch.tensor, np.ndarray.tolist])
+def test_whole_numbers_become_single_precision(convert):
+    X = np.rint(255 * images()).astype(np.uint8)
+    found = JPEGCompressor(value_range=(0, 255)).fit_transform(convert(X))
+    assert found.dtype == np.float32
+    plain = JPEGCompressor().fit_transform(X / np.float32(255))
+    np.testing.assert_allclose(found / 255, plain, atol=1e-6)
 
 
 def test_perturbations_are_taken_away():

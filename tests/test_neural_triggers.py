@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from numpydoc.docscrape import ClassDoc
 from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_random_state
 
 torch = pytest.importorskip("torch")
@@ -14,8 +15,11 @@ pytest.importorskip("skorch")
 
 from torch import nn  # noqa: E402
 
+from skpoison.filters import SpectralFilter  # noqa: E402
 from skpoison.neural import (  # noqa: E402
+    EmbeddingFilter,
     FilteredNetClassifier,
+    JPEGCompressor,
     SleeperAgentAttack,
     Trigger,
     TriggerBackdoorAttack,
@@ -320,6 +324,7 @@ def test_several_surrogates_and_restarts():
     [
         ({"net": None}, ValueError, "net"),
         ({"net": []}, ValueError, "one at least"),
+        ({"net": make_pipeline(JPEGCompressor(), trained())}, TypeError, "Pipeline"),
         ({"trigger": None}, ValueError, "got None"),
         ({"source_label": None}, ValueError, "one of the other labels"),
         ({"source_label": 1}, ValueError, "one of the other labels"),
@@ -399,6 +404,28 @@ def test_success_is_the_share_of_source_rows_that_obey():
     obeys = net.predict(Trigger(PATCH)(X_test[y_test == 2])) == 0
     assert results.success[0, 0] == obeys.mean()
     assert results.accuracy[0, 0] == np.mean(net.predict(X_test) == y_test)
+
+
+def test_tensors_are_evaluated_as_arrays_are():
+    defenses = {
+        "jpeg": make_pipeline(JPEGCompressor(50), trained()),
+        "spectral": EmbeddingFilter(
+            trained(), filter=SpectralFilter(contamination=0.1)
+        ),
+    }
+    found = [
+        evaluate_backdoor(
+            backdoor(replace=True),
+            defenses,
+            trained(),
+            *each,
+            n_trials=1,
+            random_state=0,
+        )
+        for each in (data(), [torch.tensor(part) for part in data()])
+    ]
+    for name in ("success", "accuracy", "poison_dropped", "clean_dropped"):
+        np.testing.assert_array_equal(*(results[name] for results in found))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skpoison.base import BaseFilter
 from skpoison.filters import SpectralFilter
-from skpoison.neural._features import LayerFeatures
+from skpoison.neural._features import LayerFeatures, without_tensor
 
 __all__ = ["EmbeddingFilter"]
 
@@ -148,8 +148,13 @@ class EmbeddingFilter(BaseFilter):
         return SpectralFilter() if self.filter is None else clone(self.filter)
 
     def _validate_rows(self, X, *, reset):
+        # What is of another type takes the first of these, which networks take.
         return validate_data(
-            self, X, reset=reset, dtype=[np.float64, np.float32], allow_nd=True
+            self,
+            without_tensor(X),
+            reset=reset,
+            dtype=[np.float32, np.float64],
+            allow_nd=True,
         )
 
     def _as_container(self, X, ensure_all_finite):

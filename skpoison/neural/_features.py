@@ -267,6 +267,22 @@ def embed(module, X, batch_size):
     return torch.cat(parts).numpy()
 
 
+def without_tensor(data):
+    """Return a tensor as an array of the same precision, and all else as it is.
+
+    Parameters
+    ----------
+    data : object
+        Rows or labels.
+
+    Returns
+    -------
+    data : object
+        The same numbers.
+    """
+    return data.detach().cpu().numpy() if torch.is_tensor(data) else data
+
+
 def writeable(array):
     """Return an array that torch may share, a copy if need be.
 

@@ -8,6 +8,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
+from skpoison.neural._features import without_tensor
+
 __all__ = ["JPEGCompressor"]
 
 
@@ -92,7 +94,7 @@ class JPEGCompressor(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, ...)
+        X : {array-like, Tensor} of shape (n_samples, ...)
             Images, or flat rows.
         y : None
             Ignored.
@@ -111,13 +113,14 @@ class JPEGCompressor(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, ...)
+        X : {array-like, Tensor} of shape (n_samples, ...)
             Images, or flat rows.
 
         Returns
         -------
         X : ndarray of shape (n_samples, ...)
-            The same images with less detail, float64 or float32 as X is.
+            The same images with less detail: float64 as X is, or else float32, which
+            networks take, also for whole numbers, float16 and lists.
         """
         self._validate_params()
         rows = self._validated(X, reset=not hasattr(self, "n_features_in_"))
@@ -135,8 +138,13 @@ class JPEGCompressor(TransformerMixin, BaseEstimator):
         return found.reshape(rows.shape).astype(rows.dtype)
 
     def _validated(self, X, *, reset):
+        # What is of another type takes the first of these.
         return validate_data(
-            self, X, reset=reset, dtype=[np.float64, np.float32], allow_nd=True
+            self,
+            without_tensor(X),
+            reset=reset,
+            dtype=[np.float32, np.float64],
+            allow_nd=True,
         )
 
     def _images(self, rows):

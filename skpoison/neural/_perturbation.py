@@ -14,7 +14,7 @@ from skpoison._labels import check_labels
 from skpoison.attacks._containers import like_rows, like_targets, stack
 from skpoison.bounds._attack import n_poison_rows
 from skpoison.bounds._svc import progress_monitor
-from skpoison.neural._features import evaluating, writeable
+from skpoison.neural._features import evaluating, without_tensor, writeable
 from skpoison.neural._room import Room
 
 
@@ -147,7 +147,9 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
             # Without a space, rows stay as they are.
             moved = moved if space is None else self._best(space, generator, monitor)
         # In the rows' own precision; the network may have computed in another.
-        self.X_poison_ = _as_array(self._finish(room.project(moved.to(room.bases))))
+        self.X_poison_ = without_tensor(
+            self._finish(room.project(moved.to(room.bases)))
+        )
         self.y_poison_ = np.full(len(moved), self.intended_label, dtype=labels.dtype)
 
     def _mask(self, n_rows):
@@ -206,7 +208,7 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         rows = as_tensor(X, "X")
         if rows.ndim < 2:
             raise ValueError(f"X must have rows; got the shape {tuple(rows.shape)}.")
-        labels = check_labels(y.cpu().numpy() if torch.is_tensor(y) else y)
+        labels = check_labels(without_tensor(y))
         check_consistent_length(rows, labels)
         self.classes_ = np.unique(labels)
         if self.intended_label not in self.classes_.tolist():
@@ -301,10 +303,6 @@ def check_target(target, rows):
             f"target must be a row like those of X, of the shape "
             f"{tuple(rows.shape[1:])}; got the shape {tuple(target.shape)}."
         )
-
-
-def _as_array(tensor):
-    return tensor.cpu().numpy()
 
 
 def as_tensor(data, name):

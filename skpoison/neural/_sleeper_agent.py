@@ -109,8 +109,8 @@ class SleeperAgentAttack(BaseMatchingAttack):
         At fit, if a parameter is no good, or a network has not one logit for each
         label.
     TypeError
-        At fit, if what was trained is no network, or rows are no floating point
-        numbers.
+        At fit, if ``net`` is no skorch net (a pipeline is none), or rows are no
+        floating point numbers.
 
     See Also
     --------
@@ -211,7 +211,21 @@ class SleeperAgentAttack(BaseMatchingAttack):
         self.source_label = source_label
         self.n_retrain = n_retrain
 
+    def _nets(self):
+        nets = self.net if isinstance(self.net, list | tuple) else [self.net]
+        if not nets:
+            raise ValueError("net must be a net or a list of one at least; got [].")
+        for net in nets:
+            if not hasattr(net, "initialize_module"):
+                raise TypeError(
+                    f"net must be a skorch net or a list of these; got "
+                    f"{type(net).__name__}. Gradients do not go through the "
+                    "transformers of a pipeline: give the net at its end."
+                )
+        return nets
+
     def _check(self, rows):
+        self._nets()
         check_trigger(self.trigger, rows)
         check_source(self.source_label, self.intended_label, self.classes_)
 
@@ -221,10 +235,8 @@ class SleeperAgentAttack(BaseMatchingAttack):
 
     def _trained(self, rows, labels):
         """Train surrogates, each from its own beginning."""
-        nets = self.net if isinstance(self.net, list | tuple) else [self.net]
-        if not nets:
-            raise ValueError("net must be a net or a list of one at least; got [].")
-        return [as_module(clone(net).fit(rows, labels)).eval() for net in nets]
+        fitted = [clone(net).fit(rows, labels) for net in self._nets()]
+        return [as_module(net).eval() for net in fitted]
 
     def _wanted(self, gradients, rows, labels):
         source = rows[torch.from_numpy(np.flatnonzero(labels == self.source_label))]

@@ -3,13 +3,13 @@
 import time
 
 import numpy as np
-import torch
 from scipy.stats import binomtest
 from sklearn.base import clone, is_classifier
 from skorch.callbacks import Callback
-from skorch.utils import multi_indexing, to_numpy
+from skorch.utils import multi_indexing
 
 from skpoison.meta._base import fit_and_find_kept
+from skpoison.neural._features import without_tensor
 from skpoison.neural._seeded import seeded
 
 UNDEFENDED = "none"
@@ -72,7 +72,7 @@ class Stage:
         self.X, self.y, self.X_test, y_test = data
         self.embedding = embedding
         self.seen, self.seen_test = self._embed(self.X), self._embed(self.X_test)
-        self.labels_test = np.asarray(_without_tensor(y_test))
+        self.labels_test = np.asarray(without_tensor(y_test))
 
     def _embed(self, X):
         return X if self.embedding is None else self.embedding(X)
@@ -183,10 +183,6 @@ def clone_callback(callback):
         Another one.
     """
     return type(callback)(**callback.get_params(deep=False))
-
-
-def _without_tensor(labels):
-    return to_numpy(labels) if torch.is_tensor(labels) else labels
 
 
 def with_interval(name, values, interval):
