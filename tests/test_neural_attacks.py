@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
 
 from torch import nn  # noqa: E402
+from torch.utils.data import TensorDataset  # noqa: E402
 
 from skpoison.neural import (  # noqa: E402
     BullseyePolytopeAttack,
@@ -427,8 +428,10 @@ def test_bad_rows_are_refused():
     one = attack(BullseyePolytopeAttack, X)
     with pytest.raises(TypeError, match=r"Divide pixels by 255"):
         one.fit((255 * X).astype(np.uint8), y)
-    with pytest.raises(TypeError, match="numbers are needed"):
+    with pytest.raises(TypeError, match="X must be an array or a tensor of numbers"):
         one.fit(X.astype(str), y)
+    with pytest.raises(TypeError, match="got TensorDataset"):
+        one.fit_resample(TensorDataset(torch.tensor(X)), y)
     with pytest.raises(ValueError, match="inconsistent numbers"):
         one.fit(X, y[:-1])
     X[3, 0, 0, 0] = np.nan

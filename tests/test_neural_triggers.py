@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from numpydoc.docscrape import ClassDoc
 from sklearn.base import BaseEstimator, clone
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_random_state
 
@@ -18,7 +19,9 @@ from torch import nn  # noqa: E402
 from skpoison.filters import SpectralFilter  # noqa: E402
 from skpoison.neural import (  # noqa: E402
     EmbeddingFilter,
+    EPICCallback,
     FilteredNetClassifier,
+    GradientMatchingAttack,
     JPEGCompressor,
     SleeperAgentAttack,
     Trigger,
@@ -103,9 +106,39 @@ def test_rows_come_back_in_their_container():
     np.testing.assert_array_equal(flat, [[0, 0, 0, 0.5, 0.25, 0]] * 2)
 
 
+def test_channels_may_come_last():
+    X, _ = rows(n_channels=3)
+    last = X.transpose(0, 2, 3, 1)
+    for pattern in (PATCH, np.stack([PATCH, 1 - PATCH, 2 * PATCH])):
+        place = {"position": (1, 2), "opacity": 0.5}
+        one = pattern if pattern.ndim == 2 else pattern.transpose(1, 2, 0)
+        found = Trigger(one, channels="last", **place)(last)
+        np.testing.assert_array_equal(
+            found.transpose(0, 3, 1, 2), Trigger(pattern, **place)(X)
+        )
+    with pytest.raises(ValueError, match='give channels="last"'):
+        Trigger(PATCH)(last)
+    with pytest.raises(ValueError, match=r"rows of the shape \(5, 5, 3\)"):
+        Trigger(np.ones((6, 6)), channels="last")(last)
+
+
+def test_whole_numbers_are_a_pattern():
+    X, _ = rows()
+    found = Trigger([[1, 0], [0, 1]])(X)
+    np.testing.assert_array_equal(found, Trigger(PATCH)(X))
+    found = Trigger(torch.tensor(PATCH.astype(int)))(X)
+    np.testing.assert_array_equal(found, Trigger(PATCH)(X))
+
+
+def test_flat_rows_want_a_flat_pattern():
+    with pytest.raises(ValueError, match="These rows are flat"):
+        Trigger(PATCH)(np.zeros((3, 25)))
+
+
 @pytest.mark.parametrize(
     ("trigger", "error", "message"),
     [
+        (Trigger(PATCH, channels="middle"), ValueError, "channels must be"),
         (Trigger(np.ones((6, 6))), ValueError, "does not fit"),
         (Trigger(PATCH, position=(4, 0)), ValueError, "does not fit"),
         (Trigger(PATCH, position=(-1, 0)), ValueError, "does not fit"),
@@ -113,7 +146,11 @@ def test_rows_come_back_in_their_container():
         (Trigger(np.ones((3, 2, 2))), ValueError, "does not fit"),
         (Trigger(PATCH, opacity=0.0), ValueError, "opacity"),
         (Trigger(PATCH, opacity=1.5), ValueError, "opacity"),
-        (Trigger([["a"]]), TypeError, "numbers are needed"),
+        (
+            Trigger([["a"]]),
+            TypeError,
+            "pattern must be an array or a tensor of numbers",
+        ),
         (Trigger([[np.nan]]), ValueError, "pattern holds NaN"),
     ],
 )
@@ -207,6 +244,47 @@ def test_a_network_obeys_the_trigger():
     assert np.mean(net.predict(Trigger(PATCH)(eels)) == 1) > 0.6
     clean = trained(max_epochs=40).fit(X, codes_of(y))
     assert np.mean(clean.predict(Trigger(PATCH)(eels)) == 1) < 0.4
+
+
+def in_place(rows):
+    rows[..., 0, 0] = 1
+    return rows
+
+
+@pytest.mark.parametrize("kind", [np.array, torch.tensor])
+def test_triggers_that_work_in_place_leave_the_user_s_rows_alone(kind):
+    X, y, X_test, y_test = data()
+    X, X_test = kind(X), kind(X_test)
+    before, before_test = data()[0], data()[2]
+    for one in (backdoor(trigger=in_place), sleeper(trigger=in_place, n_retrain=0)):
+        one = one.set_params(intended_label=1, source_label=2)
+        X_all, _ = one.fit_resample(X, y)
+        np.testing.assert_array_equal(X, before)
+        np.testing.assert_array_equal(X_all[~one.poison_mask_], before)
+    evaluate_backdoor(
+        backdoor(trigger=in_place), {}, trained(max_epochs=1), X, y, X_test, y_test,
+        n_trials=1, random_state=0,
+    )  # fmt: skip
+    np.testing.assert_array_equal(X, before)
+    np.testing.assert_array_equal(X_test, before_test)
+
+
+@pytest.mark.parametrize("rows_of", [lambda r: r[:3], lambda r: torch.cat([r, r])])
+def test_triggers_return_as_many_rows(rows_of):
+    X, y = coded()
+    for one in (backdoor(trigger=rows_of), sleeper(trigger=rows_of)):
+        one.set_params(intended_label=1, source_label=2)
+        with pytest.raises(ValueError, match="as many rows of the same shape"):
+            one.fit(X, y)
+    with pytest.raises(ValueError, match="as many rows of the same shape"):
+        evaluate_backdoor(
+            backdoor(trigger=rows_of), {}, trained(max_epochs=1), *data(), n_trials=1
+        )
+
+
+def test_what_a_trigger_makes_must_be_finite_numbers():
+    with pytest.raises(ValueError, match="what trigger returns holds NaN"):
+        backdoor(trigger=lambda rows: rows * np.nan).fit(*rows())
 
 
 @pytest.mark.parametrize(
@@ -426,6 +504,57 @@ def test_tensors_are_evaluated_as_arrays_are():
     ]
     for name in ("success", "accuracy", "poison_dropped", "clean_dropped"):
         np.testing.assert_array_equal(*(results[name] for results in found))
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        ({"attack": TriggerBackdoorAttack()}, ValueError, "trigger must take rows"),
+        ({"attack": GradientMatchingAttack()}, TypeError, "there is evaluate_targeted"),
+        ({"attack": Trigger(PATCH)}, TypeError, "lacks"),
+        ({"defense": {"odd": JPEGCompressor()}}, TypeError, "make_pipeline"),
+        ({"defense": {"odd": SpectralFilter}}, TypeError, "must be a filter"),
+        (
+            {"defense": {"odd": EPICCallback()}, "estimator": KNeighborsClassifier()},
+            TypeError,
+            "estimator must be a skorch net",
+        ),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused_at_once(params, error, message):
+    given = {"attack": backdoor(), "defense": {}, "estimator": Unfit()}
+    names = ("X", "y", "X_test", "y_test")
+    with pytest.raises(error, match=message):
+        evaluate_backdoor(**given | dict(zip(names, data(), strict=True)) | params)
+
+
+def test_tables_are_evaluated_as_arrays_are():
+    X, y, X_test, y_test = data()
+    X, X_test = X.reshape(90, 25), X_test.reshape(90, 25)
+    one = backdoor(trigger=Trigger([1.0, 0.0, 1.0]), epsilon=0.3)
+    arrays, tables = (
+        evaluate_backdoor(
+            one,
+            {},
+            KNeighborsClassifier(1),
+            kind(X),
+            y,
+            kind(X_test),
+            y_test,
+            n_trials=2,
+            random_state=0,
+        )
+        for kind in (np.asarray, lambda X: pd.DataFrame(X).rename(columns=str))
+    )
+    np.testing.assert_array_equal(arrays.success, tables.success)
+    assert 0 < arrays.success.mean()
+
+
+class Unfit(KNeighborsClassifier):
+    """A victim that nobody trains."""
+
+    def fit(self, X, y):
+        raise AssertionError("trained before all was checked")
 
 
 @pytest.mark.parametrize(

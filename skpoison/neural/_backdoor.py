@@ -10,7 +10,7 @@ from skpoison.neural._features import as_module, home
 from skpoison.neural._gradients import LossGradients
 from skpoison.neural._matching import SignedDescent
 from skpoison.neural._perturbation import BasePerturbationAttack
-from skpoison.neural._trigger import check_source, check_trigger
+from skpoison.neural._trigger import check_source, check_trigger, put_trigger
 
 __all__ = ["TriggerBackdoorAttack"]
 
@@ -33,8 +33,8 @@ class TriggerBackdoorAttack(BasePerturbationAttack):
     Parameters
     ----------
     trigger : callable, default=None
-        Takes rows, a Tensor, and returns rows with the trigger: a :class:`Trigger`. It
-        must be given before :meth:`fit`.
+        Takes rows, a Tensor, which it may change, and returns as many rows with the
+        trigger: a :class:`Trigger`. It must be given before :meth:`fit`.
     intended_label : label, default=None
         What rows with the trigger shall be taken for, one of the labels. It must be
         given before :meth:`fit`.
@@ -207,7 +207,7 @@ class TriggerBackdoorAttack(BasePerturbationAttack):
         if not len(rows):
             return rows
         low, high = (torch.as_tensor(np.asarray(b)).to(rows) for b in self.value_range)
-        rows = self.trigger(rows)
+        rows = put_trigger(self.trigger, rows)
         if ((rows < low) | (rows > high)).any():
             raise ValueError(
                 f"rows with the trigger are outside value_range={self.value_range!r}; "

@@ -11,7 +11,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skpoison.base import BaseFilter
 from skpoison.filters import SpectralFilter
-from skpoison.neural._features import LayerFeatures, without_tensor
+from skpoison.neural._features import LayerFeatures
+from skpoison.neural._rows import without_tensor
 
 __all__ = ["EmbeddingFilter"]
 

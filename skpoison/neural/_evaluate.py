@@ -11,6 +11,7 @@ from skpoison.neural._victims import (
     UNDEFENDED,
     Stage,
     as_frame,
+    check_attack,
     named,
     normal,
     wilson,
@@ -110,7 +111,7 @@ def evaluate_targeted(
     ValueError
         If there are no targets, or a name or a length is wrong.
     TypeError
-        If a defense is none of those above.
+        If the attack has no such parameters, or a defense is none of those above.
 
     Notes
     -----
@@ -149,7 +150,8 @@ def evaluate_targeted(
     >>> results.defense.tolist(), results.success.shape
     (['none', 'sphere'], (3, 2))
     """
-    defenses = named(defense)
+    check_attack(attack, ("target", "intended_label"), "evaluate_backdoor")
+    defenses = named(defense, estimator)
     rng = check_random_state(random_state)
     stage = TargetedStage(
         attack, defenses, estimator, (X, y, X_test, y_test), embedding

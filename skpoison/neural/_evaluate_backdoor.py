@@ -7,11 +7,13 @@ from sklearn.utils import Bunch, check_random_state
 from skorch.utils import multi_indexing
 
 from skpoison.neural._seeded import seeded
+from skpoison.neural._trigger import check_trigger, put_trigger
 from skpoison.neural._victims import (
     MEASURES,
     UNDEFENDED,
     Stage,
     as_frame,
+    check_attack,
     named,
     normal,
     with_interval,
@@ -95,9 +97,9 @@ def evaluate_backdoor(
     Raises
     ------
     ValueError
-        If there are no trials, or a name, a label or a length is wrong.
+        If there are no trials, or the trigger, a name, a label or a length is wrong.
     TypeError
-        If a defense is none of those above.
+        If the attack has no such parameters, or a defense is none of those above.
 
     See Also
     --------
@@ -136,7 +138,11 @@ def evaluate_backdoor(
     >>> bool(results.success[:, 0].mean() > results.clean_success.mean())
     True
     """
-    defenses = named(defense)
+    check_attack(
+        attack, ("trigger", "source_label", "intended_label"), "evaluate_targeted"
+    )
+    check_trigger(attack.trigger, X_test)
+    defenses = named(defense, estimator)
     rng = check_random_state(random_state)
     stage = BackdoorStage(attack, defenses, estimator, (X, y, X_test, y_test), None)
     pairs = _pairs(stage.labels_test, rng, n_trials, source_labels, intended_labels)
@@ -219,7 +225,8 @@ class BackdoorStage(Stage):
             Shares of rows.
         """
         places = np.flatnonzero(self.labels_test == source)
-        triggered = self.attack.trigger(multi_indexing(self.X_test, places))
+        source_rows = multi_indexing(self.X_test, places)
+        triggered = put_trigger(self.attack.trigger, source_rows)
         return (
             np.mean(np.asarray(fitted.predict(triggered)) == intended),
             np.mean(self.predict(fitted) == self.labels_test),

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from skpoison.neural._rows import writeable
+
 __all__ = ["LayerFeatures"]
 
 
@@ -265,36 +267,3 @@ def embed(module, X, batch_size):
             for part in rows.split(batch_size)
         ]
     return torch.cat(parts).numpy()
-
-
-def without_tensor(data):
-    """Return a tensor as an array of the same precision, and all else as it is.
-
-    Parameters
-    ----------
-    data : object
-        Rows or labels.
-
-    Returns
-    -------
-    data : object
-        The same numbers.
-    """
-    return data.detach().cpu().numpy() if torch.is_tensor(data) else data
-
-
-def writeable(array):
-    """Return an array that torch may share, a copy if need be.
-
-    Parameters
-    ----------
-    array : ndarray
-        Any.
-
-    Returns
-    -------
-    array : ndarray
-        In order, and writeable.
-    """
-    array = np.ascontiguousarray(array)
-    return array if array.flags.writeable else array.copy()

@@ -3,7 +3,8 @@
 import torch
 
 from skpoison.neural._matching import BaseMatchingAttack
-from skpoison.neural._perturbation import as_tensor, check_target
+from skpoison.neural._perturbation import check_target
+from skpoison.neural._rows import as_tensor
 
 __all__ = ["GradientMatchingAttack"]
 

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
-from skpoison.neural._features import without_tensor
+from skpoison.neural._rows import without_tensor
 
 __all__ = ["JPEGCompressor"]
 

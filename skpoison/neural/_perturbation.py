@@ -11,11 +11,18 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skpoison._labels import check_labels
-from skpoison.attacks._containers import like_rows, like_targets, stack
 from skpoison.bounds._attack import n_poison_rows
 from skpoison.bounds._svc import progress_monitor
-from skpoison.neural._features import evaluating, without_tensor, writeable
+from skpoison.neural._features import evaluating
 from skpoison.neural._room import Room
+from skpoison.neural._rows import (
+    as_tensor,
+    labels_like,
+    overwritten,
+    rows_like,
+    stacked,
+    without_tensor,
+)
 
 
 class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
@@ -175,7 +182,7 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
             Their labels, all of them ``intended_label``.
         """
         self.fit(X, y)
-        return _like_rows(self.X_poison_, X), _like_labels(self.y_poison_, y)
+        return rows_like(self.X_poison_, X), labels_like(self.y_poison_, y)
 
     def fit_resample(self, X, y):
         """Make the poison rows and return them with the clean ones.
@@ -201,7 +208,7 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
                 overwritten(X, self.base_indices_, X_poison),
                 overwritten(y, self.base_indices_, y_poison),
             )
-        return _stacked(X, X_poison), _stacked(y, y_poison)
+        return stacked(X, X_poison), stacked(y, y_poison)
 
     def _validate(self, X, y):
         """Return rows as a tensor and labels as an array; set ``classes_``."""
@@ -303,87 +310,3 @@ def check_target(target, rows):
             f"target must be a row like those of X, of the shape "
             f"{tuple(rows.shape[1:])}; got the shape {tuple(target.shape)}."
         )
-
-
-def as_tensor(data, name):
-    """Return rows as a tensor.
-
-    Parameters
-    ----------
-    data : {array-like, Tensor}
-        Floating point numbers.
-    name : str
-        What errors call them.
-
-    Returns
-    -------
-    tensor : Tensor
-        The same numbers, not copied where that can be helped.
-
-    Raises
-    ------
-    TypeError
-        If they are no floating point numbers.
-    ValueError
-        If some are NaN or infinity.
-    """
-    tensor = data if torch.is_tensor(data) else torch.from_numpy(_float_array(data))
-    if not tensor.is_floating_point():
-        raise TypeError(
-            f"{name} must hold floating point numbers, which can be changed a little; "
-            f"it holds {tensor.dtype}. Divide pixels by 255."
-        )
-    if not torch.isfinite(tensor).all():
-        raise ValueError(f"{name} holds NaN or infinity.")
-    return tensor.detach()
-
-
-def _float_array(data):
-    array = np.asarray(data)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"numbers are needed; got an array of dtype {array.dtype}.")
-    return writeable(array)
-
-
-def _like_rows(rows, X):
-    if torch.is_tensor(X):
-        return torch.from_numpy(rows).to(X)
-    return like_rows(rows, X)
-
-
-def _like_labels(labels, y):
-    if torch.is_tensor(y):
-        return torch.from_numpy(labels).to(y)
-    return like_targets(labels, y)
-
-
-def _stacked(first, second):
-    if torch.is_tensor(first):
-        return torch.cat([first, second])
-    return stack(first, second)
-
-
-def overwritten(data, places, new):
-    """Return a copy of rows, or of labels, with others in some places.
-
-    Parameters
-    ----------
-    data : {ndarray, Tensor, DataFrame, Series} of shape (n_rows, ...)
-        Rows or labels.
-    places : ndarray of shape (n_new,)
-        Where others go.
-    new : object
-        The others, in the same kind of container.
-
-    Returns
-    -------
-    data : object
-        The copy.
-    """
-    if hasattr(data, "iloc"):
-        data = data.copy()
-        data.iloc[places] = new.to_numpy()
-        return data
-    data = data.clone() if torch.is_tensor(data) else np.array(data)
-    data[places] = new
-    return data

@@ -9,9 +9,9 @@ from sklearn.utils._param_validation import HasMethods, Interval
 
 from skpoison.neural._features import as_module
 from skpoison.neural._matching import BaseMatchingAttack, SignedDescent
-from skpoison.neural._perturbation import overwritten
+from skpoison.neural._rows import overwritten
 from skpoison.neural._seeded import seeded
-from skpoison.neural._trigger import check_source, check_trigger
+from skpoison.neural._trigger import check_source, check_trigger, put_trigger
 
 __all__ = ["SleeperAgentAttack"]
 
@@ -39,8 +39,8 @@ class SleeperAgentAttack(BaseMatchingAttack):
         each label; give its class, so that each training begins at random. It must be
         given before :meth:`fit`.
     trigger : callable, default=None
-        Takes rows, a Tensor, and returns rows with the trigger: a :class:`Trigger`. It
-        must be given before :meth:`fit`.
+        Takes rows, a Tensor, which it may change, and returns as many rows with the
+        trigger: a :class:`Trigger`. It must be given before :meth:`fit`.
     intended_label : label, default=None
         What rows with the trigger shall be taken for. Poison is made of rows of this
         class, and keeps their label. It must be given before :meth:`fit`.
@@ -241,7 +241,7 @@ class SleeperAgentAttack(BaseMatchingAttack):
     def _wanted(self, gradients, rows, labels):
         source = rows[torch.from_numpy(np.flatnonzero(labels == self.source_label))]
         codes = self._codes([self.intended_label]).expand(len(source))
-        return gradients.mean(self.trigger(source), codes)
+        return gradients.mean(put_trigger(self.trigger, source), codes)
 
     def _space(self, modules, room, rows, labels):
         space = super()._space(modules, room, rows, labels)

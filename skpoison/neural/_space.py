@@ -3,11 +3,8 @@
 import torch
 
 from skpoison.neural._features import features_of, home
-from skpoison.neural._perturbation import (
-    BasePerturbationAttack,
-    as_tensor,
-    check_target,
-)
+from skpoison.neural._perturbation import BasePerturbationAttack, check_target
+from skpoison.neural._rows import as_tensor
 
 
 class BaseFeatureAttack(BasePerturbationAttack):

@@ -3,7 +3,7 @@
 import torch
 from sklearn.base import BaseEstimator
 
-from skpoison.neural._perturbation import as_tensor
+from skpoison.neural._rows import as_numbers, as_tensor, rows_like, without_tensor
 
 __all__ = ["Trigger"]
 
@@ -20,17 +20,21 @@ class Trigger(BaseEstimator):
     ----------
     pattern : {array-like, Tensor} of shape ([[n_channels,] height,] width)
         The pattern, in the units of rows. With one channel, or none, it is the same in
-        all channels of an image.
+        all channels of an image. With ``channels="last"``, of shape (height, width[,
+        n_channels]).
     position : tuple of int, default=None
         First row and column of the image, or first value of a flat row, that the
         pattern covers. None is the end: the lower right corner.
     opacity : float, default=1.0
         How little of the row is seen through the pattern, in (0, 1].
+    channels : {"first", "last"}, default="first"
+        Whether images are (n_channels, height, width) or (height, width, n_channels).
 
     Raises
     ------
     ValueError
-        At use, if the pattern does not fit in the rows, or the opacity is no share.
+        At use, if the pattern does not fit in the rows, or the opacity is no share; if
+        rows look like images with their channels last, and ``channels="first"``.
     TypeError
         At use, if rows are no floating point numbers.
 
@@ -54,10 +58,11 @@ class Trigger(BaseEstimator):
     array([[1., 2., 0.]])
     """
 
-    def __init__(self, pattern, *, position=None, opacity=1.0):
+    def __init__(self, pattern, *, position=None, opacity=1.0, channels="first"):
         self.pattern = pattern
         self.position = position
         self.opacity = opacity
+        self.channels = channels
 
     def __call__(self, rows):
         """Put the pattern on rows.
@@ -73,32 +78,109 @@ class Trigger(BaseEstimator):
             Others, of the same precision; a Tensor if they were one.
         """
         changed = as_tensor(rows, "rows").clone()
-        pattern = as_tensor(self.pattern, "pattern").to(changed)
+        numbers = as_numbers(self.pattern, "pattern")
+        pattern = as_tensor(numbers.to(changed), "pattern")
         if not 0 < self.opacity <= 1:
             raise ValueError(f"opacity must be in (0, 1]; got {self.opacity!r}.")
-        window = changed[self._window(changed.shape, pattern.shape)]
+        self._check_channels(changed.shape)
+        images = changed
+        if self.channels == "last" and changed.ndim > 3:
+            # Views of the same numbers, with channels first.
+            images = changed.movedim(-1, 1)
+            pattern = pattern.movedim(-1, 0) if pattern.ndim > 2 else pattern
+        place = self._window(images.shape, pattern.shape)
+        if place is None:
+            raise ValueError(self._misfit(changed.shape[1:], numbers.shape))
+        window = images[place]
         window += self.opacity * (pattern - window)
         return changed if torch.is_tensor(rows) else changed.numpy()
 
+    def _check_channels(self, shape):
+        """Refuse images whose channels are elsewhere than said, as far as one can see.
+
+        A pattern may fit there, over width and channels.
+        """
+        if self.channels not in ("first", "last"):
+            raise ValueError(
+                f"channels must be 'first' or 'last'; got {self.channels!r}."
+            )
+        last = len(shape) == 4 and shape[3] in (1, 3) and min(shape[1:3]) > 4
+        if last and self.channels == "first":
+            raise ValueError(
+                f"rows of the shape {tuple(shape[1:])} look like images with their "
+                'channels last: give channels="last".'
+            )
+
     def _window(self, shape, sizes):
-        """Return the part of rows that the pattern covers."""
+        """Return the part of rows that the pattern covers; None if it does not fit."""
         n_axes = min(2, len(sizes))
         totals, parts = shape[-n_axes:], sizes[-n_axes:]
         first = self.position
         if first is None:
-            first = [total - part for total, part in zip(totals, parts, strict=True)]
+            first = [total - part for total, part in zip(totals, parts, strict=False)]
         fits = len(sizes) < len(shape) and len(first) == n_axes
         fits = fits and sizes[:-n_axes] in ((), (1,), shape[-3:-2])
         if not fits or any(
             not 0 <= start <= total - part
             for start, total, part in zip(first, totals, parts, strict=True)
         ):
-            raise ValueError(
-                f"a pattern of the shape {tuple(sizes)} at position={self.position!r} "
-                f"does not fit in rows of the shape {tuple(shape[1:])}."
-            )
+            return None
         spans = zip(first, parts, strict=True)
         return (..., *(slice(start, start + part) for start, part in spans))
+
+    def _misfit(self, shape, sizes):
+        """Return the words for a pattern that does not fit, and what may help."""
+        hint = ""
+        if len(shape) == 1 and len(sizes) > 1:
+            hint = (
+                " These rows are flat: give a pattern of one axis, or reshape them to "
+                "images."
+            )
+        elif len(sizes) > 2:
+            hint = f" Channels come {self.channels}, by channels={self.channels!r}."
+        return (
+            f"a pattern of the shape {tuple(sizes)} at position={self.position!r} "
+            f"does not fit in rows of the shape {tuple(shape)}.{hint}"
+        )
+
+
+def put_trigger(trigger, rows):
+    """Put a trigger on rows, and check what comes back.
+
+    Parameters
+    ----------
+    trigger : callable
+        Takes and returns rows as a Tensor. It gets a copy, which it may change.
+    rows : {array-like, Tensor, DataFrame} of shape (n_rows, ...)
+        Rows, which stay as they are.
+
+    Returns
+    -------
+    rows : {ndarray, Tensor, DataFrame} of shape (n_rows, ...)
+        Others, in the same container and precision.
+
+    Raises
+    ------
+    ValueError
+        If there is no trigger, or it returns anything but as many rows of the same
+        shape.
+    TypeError
+        If rows are no floating point numbers.
+    """
+    if trigger is None:
+        raise ValueError("trigger must take rows and return rows; got None.")
+    given = as_tensor(rows, "rows")
+    changed = trigger(given.clone())
+    if not torch.is_tensor(changed) or changed.shape != given.shape:
+        found = tuple(changed.shape) if hasattr(changed, "shape") else changed
+        raise ValueError(
+            "trigger must return a Tensor of as many rows of the same shape; of the "
+            f"shape {tuple(given.shape)} it makes {type(changed).__name__} {found!r}."
+        )
+    changed = as_tensor(changed, "what trigger returns").to(given)
+    if torch.is_tensor(rows):
+        return changed
+    return rows_like(without_tensor(changed), rows)
 
 
 def check_trigger(trigger, rows):
@@ -108,22 +190,15 @@ def check_trigger(trigger, rows):
     ----------
     trigger : callable
         The trigger.
-    rows : Tensor of shape (n_rows, ...)
-        Rows.
+    rows : {array-like, Tensor, DataFrame} of shape (n_rows, ...)
+        Rows, of which one is tried.
 
     Raises
     ------
     ValueError
         If it cannot, or returns rows of another shape.
     """
-    if trigger is None:
-        raise ValueError("trigger must take rows and return rows; got None.")
-    changed = trigger(rows[:1])
-    if not torch.is_tensor(changed) or changed.shape != rows[:1].shape:
-        raise ValueError(
-            "trigger must return a Tensor of rows of the same shape; of the shape "
-            f"{tuple(rows[:1].shape)} it makes {getattr(changed, 'shape', changed)!r}."
-        )
+    put_trigger(trigger, rows[:1])
 
 
 def check_source(source, intended, classes):

@@ -9,20 +9,48 @@ from skorch.callbacks import Callback
 from skorch.utils import multi_indexing
 
 from skpoison.meta._base import fit_and_find_kept
-from skpoison.neural._features import without_tensor
+from skpoison.neural._rows import without_tensor
 from skpoison.neural._seeded import seeded
 
 UNDEFENDED = "none"
 MEASURES = ("success", "accuracy", "poison_dropped", "clean_dropped", "seconds")
 
 
-def named(defense):
+def check_attack(attack, names, instead):
+    """Check that an attack can be told what an evaluation tells it.
+
+    Parameters
+    ----------
+    attack : attack
+        The attack.
+    names : tuple of str
+        Parameters that it must have.
+    instead : str
+        Which function is for other attacks.
+
+    Raises
+    ------
+    TypeError
+        If it has not.
+    """
+    known = attack.get_params(deep=False) if hasattr(attack, "get_params") else ()
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise TypeError(
+            f"attack must have the parameters {names}; {type(attack).__name__} lacks "
+            f"{missing}. For other attacks there is {instead}."
+        )
+
+
+def named(defense, estimator):
     """Check defenses that have names.
 
     Parameters
     ----------
     defense : dict of str to defense
         Defenses.
+    estimator : classifier
+        The victim, which they must go with.
 
     Returns
     -------
@@ -42,12 +70,24 @@ def named(defense):
             f"{UNDEFENDED!r} is the victim without any; got {defense!r}."
         )
     for name, one in defense.items():
-        if not (isinstance(one, Callback) or hasattr(one, "fit")):
+        if not _is_defense(one):
             raise TypeError(
-                "a defense must be a filter, a callback or a classifier; "
-                f"{name!r} is {one!r}."
+                "a defense must be a filter (with fit_predict), a callback of skorch "
+                f"or a classifier; {name!r} is {one!r}. Put what transforms rows "
+                "before a classifier: make_pipeline(transformer, estimator)."
+            )
+        if isinstance(one, Callback) and not hasattr(estimator, "callbacks"):
+            raise TypeError(
+                f"{name!r} is a callback, for which estimator must be a skorch net; it "
+                f"is {type(estimator).__name__}."
             )
     return defense
+
+
+def _is_defense(one):
+    if isinstance(one, type) or not hasattr(one, "fit"):
+        return isinstance(one, Callback)
+    return hasattr(one, "fit_predict") or is_classifier(one)
 
 
 class Stage:
