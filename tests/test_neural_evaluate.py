@@ -24,6 +24,7 @@ from skpoison.neural import (  # noqa: E402
     FeatureCollisionAttack,
     FilteredNetClassifier,
     RelearningClassifier,
+    TriggerBackdoorAttack,
     evaluate_targeted,
 )
 
@@ -242,6 +243,12 @@ def test_defenses_may_be_tried_on_successes_only(data):
         ({"n_targets": 1000}, ValueError, "n_targets=1000 must be from 1 to"),
         ({"targets": [1, 2], "intended_labels": [0]}, ValueError, "as many"),
         ({"targets": []}, ValueError, "one at least"),
+        ({"targets": [-1]}, ValueError, "targets must be positions in X_test"),
+        ({"targets": [120]}, ValueError, "from 0 to 119"),
+        ({"targets": [0.5]}, ValueError, "targets must be positions in X_test"),
+        ({"targets": [[1, 2]]}, ValueError, "targets must be positions in X_test"),
+        ({"intended_labels": [0] * 40, "n_targets": 40}, ValueError, "must differ"),
+        ({"attack": TriggerBackdoorAttack()}, TypeError, "there is evaluate_backdoor"),
     ],
 )
 def test_bad_parameters_are_refused(data, params, error, message):
@@ -249,6 +256,17 @@ def test_bad_parameters_are_refused(data, params, error, message):
     names = ("X", "y", "X_test", "y_test")
     with pytest.raises(error, match=message):
         evaluate_targeted(**given | dict(zip(names, data, strict=True)) | params)
+
+
+def test_targets_that_have_the_intended_label_are_refused_at_once(data):
+    own = data[3][[3, 5]]
+    intended = [(own[0] + 1) % 3, own[1]]
+    with pytest.raises(
+        ValueError, match=rf"targets \[5\] have the labels \[{own[1]}\]"
+    ):
+        evaluate_targeted(
+            attack(), {}, None, *data, targets=[3, 5], intended_labels=intended
+        )
 
 
 # Training anew.

@@ -75,7 +75,8 @@ def evaluate_targeted(
     targets : array-like of shape (n_targets,), default=None
         Positions of the targets in X_test, in place of drawing them.
     intended_labels : array-like of shape (n_targets,), default=None
-        What each target shall be taken for. None draws one of the other labels.
+        What each target shall be taken for, another label than its own. None draws one
+        of the others.
     embedding : callable, default=None
         A frozen feature extractor: takes rows and returns features (ndarray), which
         victims and filters are given in place of rows. It is called once for clean and
@@ -109,7 +110,7 @@ def evaluate_targeted(
     Raises
     ------
     ValueError
-        If there are no targets, or a name or a length is wrong.
+        If there are no targets, or a name, a position, a label or a length is wrong.
     TypeError
         If the attack has no such parameters, or a defense is none of those above.
 
@@ -156,6 +157,7 @@ def evaluate_targeted(
     stage = TargetedStage(
         attack, defenses, estimator, (X, y, X_test, y_test), embedding
     )
+    _check_given(targets, intended_labels, stage.labels_test)
     right = stage.find_right(int(rng.randint(2**31)))
     plan = _plan(right, stage.labels_test, rng, n_targets, targets, intended_labels)
     seeds = rng.randint(2**31, size=len(plan))
@@ -164,6 +166,36 @@ def evaluate_targeted(
         for pair, seed in zip(plan, seeds, strict=True)
     )
     return _as_bunch(plan, [UNDEFENDED, *defenses], rows, right.mean())
+
+
+def _check_given(targets, intended, labels):
+    """Check targets that are given, before anything is trained."""
+    if targets is None:
+        return
+    targets = np.asarray(targets)
+    whole = targets.ndim == 1 and (targets.dtype.kind in "iu" or not targets.size)
+    if not whole or not ((targets >= 0) & (targets < len(labels))).all():
+        raise ValueError(
+            f"targets must be positions in X_test, from 0 to {len(labels) - 1}; got "
+            f"{targets.tolist()!r}."
+        )
+    if intended is not None:
+        _check_pairs(targets, np.asarray(intended), labels)
+
+
+def _check_pairs(targets, intended, labels):
+    """Check that each target has another label than the one that is intended."""
+    if intended.shape != targets.shape or not len(targets):
+        raise ValueError(
+            f"there must be as many intended_labels as targets, and one at least; got "
+            f"{intended.size} and {targets.size}."
+        )
+    has_it = labels[targets] == intended
+    if np.any(has_it):
+        raise ValueError(
+            "intended_labels must differ from the targets' own; the targets "
+            f"{targets[has_it].tolist()} have the labels {intended[has_it].tolist()}."
+        )
 
 
 def _plan(right, labels, rng, n_targets, targets, intended):
@@ -180,12 +212,9 @@ def _plan(right, labels, rng, n_targets, targets, intended):
     classes = np.unique(labels)
     if intended is None:
         intended = [rng.choice(classes[classes != labels[t]]) for t in targets]
-    if len(intended) != len(targets) or not len(targets):
-        raise ValueError(
-            f"there must be as many intended_labels as targets, and one at least; got "
-            f"{len(intended)} and {len(targets)}."
-        )
-    return list(zip(targets.tolist(), np.asarray(intended).tolist(), strict=True))
+    intended = np.asarray(intended)
+    _check_pairs(targets, intended, labels)
+    return list(zip(targets.tolist(), intended.tolist(), strict=True))
 
 
 class TargetedStage(Stage):
