@@ -377,9 +377,9 @@ def test_progress_is_told_to_callbacks(kind):
 
 
 @each_attack
-def test_no_room_for_a_whole_row_is_no_poison(kind):
+def test_no_epsilon_is_no_poison(kind):
     X, y = rows()
-    one = attack(kind, X, epsilon=0.01)
+    one = attack(kind, X, epsilon=0)
     X_all, y_all = one.fit_resample(X, y)
     np.testing.assert_array_equal(X_all, X)
     assert len(y_all) == len(y)
@@ -406,6 +406,7 @@ def test_documented_parameters_and_attributes_are_there(kind):
         ({"target": None}, ValueError, "target must be a row; got None"),
         ({"target": np.zeros((2, 2))}, ValueError, "of the shape \\(1, 6, 6\\)"),
         ({"epsilon": 0.5}, ValueError, "30 poison rows, but only 20"),
+        ({"epsilon": 0.016}, ValueError, "epsilon=0.016 of 60 rows .* epsilon=1/60"),
         ({"radius": 0.0}, ValueError, "radius"),
         ({"radius": np.inf}, ValueError, "radius"),
         ({"norm": "l3"}, ValueError, "norm"),
@@ -421,6 +422,17 @@ def test_bad_parameters_are_refused(kind, params, error, message):
     X, y = rows()
     with pytest.raises(error, match=message):
         attack(kind, X).set_params(**params).fit(X, y)
+
+
+@each_attack
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_networks_that_have_diverged_are_refused(kind, value):
+    X, y = rows()
+    one = attack(kind, X)
+    nn.init.constant_(one.feature_extractor[1].weight, value)
+    one.set_params(feature_extractor=one.feature_extractor[:2])
+    with pytest.raises(ValueError, match="training may have diverged"):
+        one.fit(X, y)
 
 
 def test_bad_rows_are_refused():

@@ -341,6 +341,16 @@ def test_bad_parameters_are_refused(params, error, message):
         attack(X).set_params(**params).fit(X, y)
 
 
+@pytest.mark.parametrize("selection", ["random", "gradient"])
+@pytest.mark.parametrize("augment", [None, RandomCropFlip(1)])
+def test_networks_that_have_diverged_are_refused(selection, augment):
+    X, y = rows()
+    one = attack(X, n_steps=1, selection=selection, augment=augment)
+    nn.init.constant_(one.net[0].bias, np.nan)
+    with pytest.raises(ValueError, match="training may have diverged"):
+        one.fit(X, y)
+
+
 def test_a_target_that_has_nothing_to_teach_is_refused():
     X, y = rows()
     module = nn.Sequential(nn.Flatten(), nn.Linear(36, 3))

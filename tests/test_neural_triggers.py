@@ -297,6 +297,7 @@ def test_what_a_trigger_makes_must_be_finite_numbers():
         ({"source_label": "fox"}, ValueError, "one of the other labels"),
         ({"source_label": "dog"}, ValueError, "one of the other labels"),
         ({"source_label": "eel", "epsilon": 0.5}, ValueError, "has only 30"),
+        ({"epsilon": 0.01}, ValueError, "epsilon=0.01 of 90 rows"),
         ({"labels": "clean", "epsilon": 0.5}, ValueError, "but only 30"),
         ({"labels": "odd"}, ValueError, "labels"),
         ({"labels": "clean", "net": 3}, TypeError, "an initialized skorch net"),
@@ -407,6 +408,7 @@ def test_several_surrogates_and_restarts():
         ({"source_label": None}, ValueError, "one of the other labels"),
         ({"source_label": 1}, ValueError, "one of the other labels"),
         ({"n_retrain": -1}, ValueError, "n_retrain"),
+        ({"epsilon": 0.01}, ValueError, "epsilon=0.01 of 90 rows"),
     ],
 )
 def test_a_sleeper_without_what_it_needs_is_refused(params, error, message):

@@ -118,7 +118,9 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter, X or y is no good, or there are too few rows of the class.
+            If a parameter, X or y is no good, there are too few rows of the class, or a
+            positive ``epsilon`` is less than one row; if a network returns NaN or
+            infinity.
         TypeError
             If X holds whole numbers, which cannot be changed a little.
         """
@@ -128,20 +130,29 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
     def _fit(self, X, y):
         self._validate_params()
         rows, labels = self._validate(X, y)
-        n_poison = n_poison_rows(self.epsilon, len(rows))
+        n_poison = self._n_poison(len(rows))
         rng = check_random_state(self.random_state)
         modules = self._modules(rows, labels, rng)
         context = self._init_callback_context(
             max_subtasks=self.n_restarts * self.n_steps
         )
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        monitor = progress_monitor(self, context) or (lambda entry: None)
+        monitor = _watch(progress_monitor(self, context))
         with evaluating(modules):
             self.base_indices_ = self._bases(modules, rows, labels, n_poison, rng)
             self._make(modules, rows, labels, rng, monitor)
         self.poison_mask_ = self._mask(len(rows))
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
+
+    def _n_poison(self, n_rows):
+        found = n_poison_rows(self.epsilon, n_rows)
+        if self.epsilon and not found:
+            raise ValueError(
+                f"epsilon={self.epsilon!r} of {n_rows} rows is no whole row of poison; "
+                f"the least that is one is epsilon=1/{n_rows}."
+            )
+        return found
 
     def _make(self, modules, rows, labels, rng, monitor):
         """Change the rows that poison is made of, and label them."""
@@ -283,6 +294,21 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
     def _finish(self, rows):
         """Return poison, of rows that have been moved in the room."""
         return rows
+
+
+def _watch(monitor):
+    """Return what steps are told to: it stops an attack that cannot go anywhere."""
+
+    def tell(entry):
+        if not np.isfinite(entry["objective"]):
+            raise ValueError(
+                f"the objective of the attack is {entry['objective']}: a network, or "
+                "its gradient, is NaN or infinity; its training may have diverged."
+            )
+        if monitor is not None:
+            monitor(entry)
+
+    return tell
 
 
 def check_target(target, rows):
