@@ -148,7 +148,7 @@ def test_columns_of_very_different_spread_are_scaled_unless_told(brief, tmp_path
     X[:, 1] *= 1e5
     path = write_csv(tmp_path / "rows.csv", X, y)
     scaled = json.loads(invoke(path, "--json", "-").stdout)["data"]
-    assert (scaled["transformed"], scaled["widest"]) == ("standard", None)
+    assert (scaled["transformed"], scaled["widest"]["name"]) == ("standard", "b")
     result = invoke(path, "--scale", "none", "--json", "-", "--C", "0.01")
     assert json.loads(result.stdout)["data"]["widest"]["name"] == "b"
     assert "column 'b' spreads much farther" in result.stderr

@@ -205,3 +205,13 @@ def test_packed_files_hold_neither_name_nor_time(tmp_path):
     flags, time = content[3], content[4:8]
     assert (flags, time) == (0, bytes(4))
     assert gzip.decompress(content) == b"a,y\n2,v\n"
+
+
+def test_a_folder_that_takes_no_files_is_found_out_at_once(tmp_path, monkeypatch):
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(DataError, match="Nothing can be written .*Permission denied"):
+        check_free(tmp_path / "out", force=False)
+    assert os.listdir(tmp_path) == []

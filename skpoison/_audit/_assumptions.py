@@ -15,6 +15,7 @@ MANY_COPIES = 0.01
 FEW_COPIES = 5
 # Standard errors of the distance between class means below which it may be chance.
 UNCERTAIN = 4.0
+COPIES = "no row was sent many times"
 
 
 def assumptions(inputs, plan, data, bounds, measured, rows, recommendation):
@@ -149,20 +150,25 @@ def _two_classes(inputs, data):
 def _scale(data):
     name = "no column decides distances alone"
     widest, done = data["widest"], data["transformed"]
+    numbers, text = {}, ""
     if widest is not None:
+        numbers = {key: widest[key] for key in ("times_median", "share")}
         text = (
             f"Column {widest['name']} spreads {widest['times_median']:,.0f} times as "
-            "far as the median column: filters that measure distances look at little "
-            "else. Bring columns to one scale."
+            f"far as the median of the others, and has {percent_text(widest['share'])} "
+            "of the sum of squares. "
         )
-        return _found(name, WATCH, text, times_median=widest["times_median"])
-    if done == "none":
-        return _found(name, HOLDS, "Columns spread alike, within a factor of 100.")
-    text = (
-        f"Columns were transformed ({done}), as measured on all rows. In use, measure "
-        "the transformation on rows that you trust, and before the filter."
-    )
-    return _found(name, HOLDS, text)
+    if done != "none":
+        text += (
+            f"Columns were transformed ({done}), as measured on all rows. In use, "
+            "measure the transformation on rows that you trust, and before the filter."
+        )
+        return _found(name, HOLDS, text, **numbers)
+    if widest is None:
+        text = "No column spreads so much farther than the others."
+        return _found(name, HOLDS, text)
+    text += "Filters that measure distances look at little else. Bring columns to one "
+    return _found(name, WATCH, f"{text}scale.", **numbers)
 
 
 def _direction(inputs, plan):
@@ -200,7 +206,7 @@ def _balance(plan, data):
     n_poison = int(np.floor(plan.reference * data["n_rows"] + 1e-9))
     text = (
         f"The smallest class, {smallest['label']}, has {smallest['n_rows']:,} rows; "
-        f"{epsilon_text(plan.reference)} poison is {n_poison:,} rows."
+        f"{epsilon_text(plan.reference)} poison is {n_poison:,} rows in all."
     )
     status = HOLDS
     if n_poison >= smallest["n_rows"] / 2:
@@ -215,21 +221,22 @@ def _balance(plan, data):
 
 
 def _copies(data):
-    name = "no row was sent many times"
     most = data["most_repeated"]
     if most is None:
-        return _found(name, HOLDS, "No row occurs twice under one label.", n_repeated=0)
+        return _found(
+            COPIES, HOLDS, "No row occurs twice under one label.", n_repeated=0
+        )
     text = (
-        f"{data['n_repeated']:,} rows repeat an earlier one under the same label. The "
-        f"one that occurs most, {most['n_copies']:,} times, is at position "
-        f"{most['position']:,} (label {most['label']})."
+        f"{data['n_repeated']:,} of the rows repeat an earlier one under the same "
+        f"label. The one that occurs most, {most['n_copies']:,} times, is row "
+        f"{most['row']:,}, counted from one (label {most['label']})."
     )
     many = max(FEW_COPIES, MANY_COPIES * data["n_rows"])
     status = WATCH if most["n_copies"] > many else HOLDS
     if status == WATCH:
         text += " The worst attacks known consist of few rows in many copies."
     numbers = {"n_repeated": data["n_repeated"], "n_copies": most["n_copies"]}
-    return _found(name, status, text, **numbers)
+    return _found(COPIES, status, text, **numbers)
 
 
 def _contradictions(data):

@@ -70,7 +70,8 @@ def audit(
     attacks : dict of str to attack, default=None
         Attacks to run. None means :class:`~skpoison.attacks.MinMaxAttack` and
         :class:`~skpoison.attacks.LabelFlipAttack` with strategies ``"feasible"`` and
-        ``"alfa"``; with more than two classes, ``"feasible"`` and ``"random"``.
+        ``"alfa"``; with more than two classes, ``"feasible"`` and ``"random"``. Each
+        sends `reference`, whatever its own ``epsilon``.
     epsilons : array-like of float, default=(0.01, 0.03, 0.1, 0.3)
         Shares of poison for the bounds; `reference` is added.
     percentiles : array-like of float, default=(50, 70, 80, 90, 95, 100)
@@ -81,8 +82,9 @@ def audit(
             default="auto"
         What turns rows into numbers before anything else, fitted on all rows.
         ``"auto"`` leaves numbers as they are unless one column would decide all
-        distances alone (it spreads a hundred times as far as the median column), and
-        standardises them then. ``"tfidf"`` takes texts.
+        distances alone (it spreads a hundred times as far as the median of the others,
+        or ten times and holds 95 % of the squares), and standardises them then.
+        ``"tfidf"`` takes texts.
     positive : object, default=None
         With more than two labels, the one that stands against all others in the
         bounds. None means the most frequent one.
@@ -90,8 +92,8 @@ def audit(
         How rows are split to measure attacks; a number means stratified folds, drawn
         with `random_state`.
     max_rows : int or None, default=5000
-        Attacks are run on that many rows at most, drawn from all classes alike (a
-        small class is kept whole up to 30 rows). Bounds and suspicious rows always
+        Attacks are run on about that many rows, drawn from all classes (a small class
+        is kept whole up to 30 rows). Bounds and suspicious rows always
         come from all rows.
     top : int, default=50
         How many suspicious rows are listed.
@@ -123,7 +125,8 @@ def audit(
     ------
     ValueError
         If rows hold anything but finite numbers, labels are of one kind, a class has
-        fewer rows than there are folds, or a parameter is out of range.
+        fewer rows than there are folds, `reference` of the rows is no whole row, or a
+        parameter is out of range.
     TypeError
         If filters, attacks or the model are none.
 
@@ -200,7 +203,7 @@ def run(inputs, plan, progress):
     suspicious, order, most = suspects(inputs, plan, progress)
     ranking = rank(plan, measured)
     rows = by_percentile(plan, measured, ranking, bounds)
-    recommendation = recommend(plan, rows, ranking)
+    recommendation = recommend(plan, measured, rows, ranking)
     content = {
         "schema": SCHEMA_NAME,
         "skpoison": __version__,

@@ -184,7 +184,9 @@ def _moving(inputs, signs, plan, progress):
     for done, (epsilon, percentile) in enumerate(wanted):
         if time.monotonic() - begun >= plan.moving_seconds:
             left = f"{len(wanted) - done} of {len(wanted)} bounds were not begun"
-            reasons.append(f"{left} within {plan.moving_seconds:g} seconds")
+            seconds = f"within {plan.moving_seconds:g} seconds"
+            asked = "none was asked for (moving_seconds is 0)"
+            reasons.append(f"{left} {seconds}" if plan.moving_seconds else asked)
             break
         found = part(
             __version__, percentile, plan.learner, inputs.X, signs, epsilon, plan.seed

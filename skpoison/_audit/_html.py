@@ -11,8 +11,7 @@ from ._markup import (
 )
 from ._numbers import number
 from ._page import page
-from ._plan import name_of
-from ._ranking import UNDEFENDED
+from ._plan import UNDEFENDED, name_of
 
 
 def to_html(content):
@@ -86,13 +85,20 @@ def _tiles(content):
             tiles.append(
                 (
                     number(row["upper_bound"], "bound"),
-                    f"certified limit of the training loss, {at}",
+                    f"certified limit of the training loss{_whose(content)}, {at}",
                 )
             )
     items = "".join(
         f"<li><b>{value}</b><span>{name}</span></li>" for value, name in tiles
     )
     return f'<ul class="tiles">{items}</ul>'
+
+
+def _whose(content):
+    """Say whose training loss is limited where there are more than two classes."""
+    if len(content["data"]["classes"]) == 2:
+        return ""
+    return f" of {own(content['data']['positive'])} against the rest"
 
 
 PERCENTILE_HEADERS = [
@@ -274,7 +280,8 @@ def _suspicious(content):
         f"<p>{number(found['n_rows'], 'count')} rows were judged. The score combines "
         "the ranks that the filters give a row: a row at random has about one, higher "
         "is more suspicious. Suspicious is not guilty: rare and mislabelled rows look "
-        "like this too. Positions count from zero; features are as transformed.</p>"
+        "like this too. Rows count from one; values of features are in the units of "
+        "the data.</p>"
     )
     cards = "".join(map(_card, found["rows"]))
     return section(
@@ -291,7 +298,7 @@ def _suspicious(content):
 
 
 def _card(row):
-    name = f"Position {number(row['position'], 'count')}"
+    name = f"Row {number(row['row'], 'count')}"
     if row["index"] is not None:
         name += f", index {own(row['index'])}"
     reasons = "".join(

@@ -1,5 +1,6 @@
 """Labelled rows as they come, turned into a matrix, labels and names."""
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,8 @@ from ._text import described, name_text
 # Rows to estimate spreads from, and what counts as much farther than usual.
 LOOK_AT = 10_000
 FAR = 100.0
+# The same for few columns, of which one holds nearly all of the squared distances.
+FARTHER, NEARLY_ALL = 10.0, 0.95
 SHOWN = 3
 TRANSFORMERS = ("auto", "standard", "maxabs", "tfidf")
 
@@ -38,6 +41,8 @@ class Inputs(NamedTuple):
         What was done to the columns before anything else.
     source : str or None
         Where the rows come from.
+    unscaled : {ndarray, csr_array} of shape (n_rows, n_features) or None
+        The same columns as they were, where they were brought to one scale.
     """
 
     X: object
@@ -47,6 +52,12 @@ class Inputs(NamedTuple):
     index: list | None
     transformed: str
     source: str | None = None
+    unscaled: object = None
+
+    @property
+    def given(self):
+        """The rows in the units that their owner knows."""
+        return self.X if self.unscaled is None else self.unscaled
 
     @property
     def y(self):
@@ -96,8 +107,9 @@ def read_inputs(X, y, transformer="auto"):
     """
     index = [str(label) for label in X.index] if hasattr(X, "iloc") else None
     names = [str(name) for name in X.columns] if hasattr(X, "columns") else None
-    X, names, transformed = _as_numbers(X, names, transformer)
-    y = check_labels(column_or_1d(y, warn=True))
+    _check_names(names)
+    X, names, transformed, unscaled = _as_numbers(X, names, transformer)
+    y = check_labels(_known(column_or_1d(y, warn=True)))
     check_consistent_length(X, y)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
@@ -106,7 +118,27 @@ def read_inputs(X, y, transformer="auto"):
         )
     if names is None:
         names = [f"x{j}" for j in range(X.shape[1])]
-    return Inputs(X, classes, codes, names, index, transformed)
+    return Inputs(X, classes, codes, names, index, transformed, None, unscaled)
+
+
+def _known(y):
+    """Return labels, if none of them is missing."""
+    missing = [label is None or label != label for label in y.tolist()]
+    if any(missing):
+        raise ValueError(
+            f"y holds {sum(missing)} missing labels (None or NaN), the first of row "
+            f"{missing.index(True) + 1}, counted from one. Leave these rows out."
+        )
+    return y
+
+
+def _check_names(names):
+    """Raise an error where two columns have one name."""
+    twice = [name for name, count in Counter(names or ()).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"X has several columns of the name {twice[0]!r}; give each its own."
+        )
 
 
 def _as_numbers(X, names, transformer):
@@ -116,39 +148,35 @@ def _as_numbers(X, names, transformer):
             f"transformer must be a transformer, None or one of {TRANSFORMERS}; got "
             f"{transformer!r}."
         )
-    if transformer is None or transformer == "auto":
+    if transformer is None or transformer in ("auto", "standard", "maxabs"):
         _check_words(X)
-        X = checked(X)
-        return (X, names, "none") if transformer is None else scaled(X, names)
+        X = checked(X, names)
+        if transformer == "auto":
+            transformer = None if widest(X) is None else "standard"
+        if transformer is None:
+            return X, names, "none", None
+        return checked(_named(transformer).fit_transform(X)), names, transformer, X
+    if transformer == "tfidf":
+        X = _texts(X)
     # A copy, for the one given is to stay as it is.
     fitted = clone(_named(transformer))
     X = checked(fitted.fit_transform(X))
     done = transformer if isinstance(transformer, str) else described(transformer)
-    return X, _names_after(fitted, names, X.shape[1]), done
+    return X, _names_after(fitted, names, X.shape[1]), done, None
 
 
-def scaled(X, names):
-    """Bring columns to one scale if one of them would decide all distances alone.
-
-    Parameters
-    ----------
-    X : {ndarray, csr_array} of shape (n_rows, n_features)
-        Rows.
-    names : list of str or None
-        Names of the columns.
-
-    Returns
-    -------
-    X : {ndarray, csr_array} of shape (n_rows, n_features)
-        The rows.
-    names : list of str or None
-        The names, as they were.
-    transformed : {"none", "standard"}
-        What was done.
-    """
-    if widest(X) is None:
-        return X, names, "none"
-    return checked(_named("standard").fit_transform(X)), names, "standard"
+def _texts(X):
+    """Return a list of texts, from a list, a column or a table with one column."""
+    if hasattr(X, "iloc") and getattr(X, "ndim", 1) == 2 and X.shape[1] == 1:
+        X = X.iloc[:, 0]
+    is_table = sparse.issparse(X) or (np.ndim(X) != 1 and not isinstance(X, list))
+    if is_table or not all(isinstance(text, str) for text in X):
+        raise ValueError(
+            "transformer='tfidf' takes texts: a list of str, or one column of them; "
+            f"got {type(X).__name__}. For tables with texts and numbers, give a "
+            "ColumnTransformer."
+        )
+    return list(X)
 
 
 def _named(transformer):
@@ -172,15 +200,34 @@ def _names_after(fitted, names, n_features):
         return names if names and len(names) == n_features else None
 
 
-def checked(X):
+def checked(X, names=None):
     """Return rows as a matrix of finite floats, or say why they are none."""
-    return check_array(
+    X = check_array(
         X,
         accept_sparse="csr",
         dtype=[np.float64, np.float32],
         input_name="X",
         ensure_min_samples=2,
+        ensure_all_finite=False,
     )
+    rows, columns = _broken(X)
+    if not len(rows):
+        return X
+    first = int(np.argmin(rows))
+    column = names[columns[first]] if names else int(columns[first])
+    raise ValueError(
+        f"X contains NaN or infinity in {len(set(rows.tolist()))} rows, the first of "
+        f"them row {rows[first] + 1}, counted from one, in column {column!r}. Fill "
+        "such cells (SimpleImputer), or leave these rows out."
+    )
+
+
+def _broken(X):
+    """Return the rows and columns of the values that are not finite."""
+    if not sparse.issparse(X):
+        return np.nonzero(~np.isfinite(X))
+    X = sparse.coo_array(X)
+    return np.array(X.coords)[:, ~np.isfinite(X.data)]
 
 
 def _check_words(X):
@@ -221,17 +268,20 @@ def widest(X):
 
     Returns
     -------
-    found : tuple of (int, float) or None
-        The column that spreads farthest, and how many times as far as the median
-        column, if that is a hundred times or more. Sparse columns differ in how often
-        they are filled, and are not judged.
+    found : tuple of (int, float, float) or None
+        The column that spreads farthest; how many times as far as the median one of
+        the others; and its share of the sum of squared spreads: if the first is a
+        hundred or more, or ten with nearly the whole sum. Sparse columns differ in how
+        often they are filled, and are not judged.
     """
     if sparse.issparse(X) or X.shape[1] < 2:
         return None
     spreads = X[:LOOK_AT].std(axis=0, dtype=np.float64)
-    varying = spreads[spreads > 0]
-    if not len(varying):
-        return None
     column = int(np.argmax(spreads))
-    ratio = float(spreads[column] / np.median(varying))
-    return (column, ratio) if ratio >= FAR else None
+    others = np.delete(spreads, column)
+    if not (others > 0).any():
+        return None
+    ratio = float(spreads[column] / np.median(others[others > 0]))
+    share = float(spreads[column] ** 2 / (spreads**2).sum())
+    decides = ratio >= FAR or (ratio >= FARTHER and share >= NEARLY_ALL)
+    return (column, ratio, share) if decides else None

@@ -12,7 +12,7 @@ from skpoison import __version__
 from skpoison.evaluation import evaluate_attack, held_out_loss
 from skpoison.filters import SphereFilter
 
-from ._plan import both, name_of, seeded
+from ._plan import UNDEFENDED, both, name_of, seeded
 
 FIGURES = (
     "n_poison",
@@ -25,7 +25,6 @@ FIGURES = (
 )
 CLEAN_FIGURES = ("error_filtered_clean", "loss_filtered_clean")
 SHOWN_ERRORS = 600
-UNDEFENDED = "no defense"
 # What somebody sends whom no filter stops, to have some limit for the attacks.
 TIMES_AS_FAR = 3.0
 ANYWHERE = "rows up to three times as far out as any"
@@ -157,7 +156,9 @@ def standard_error(values):
 
 def _clean_fold(estimator, X, y, train, test):
     fitted = clone(estimator).fit(X[train], y[train])
+    labels, counts = np.unique(y[train], return_counts=True)
     return {
+        "majority_error": float(np.mean(y[test] != labels[np.argmax(counts)])),
         "train_loss": held_out_loss(fitted, X[train], y[train]),
         "train_error": float(np.mean(fitted.predict(X[train]) != y[train])),
         "test_loss": held_out_loss(fitted, X[test], y[test]),
@@ -213,6 +214,11 @@ def _all_attacks(told, name, defense, plan, data):
     found = _run(knowing, defense, True, plan, data, name)
     aimed = _aimed(others, both(aim), plan)
     found |= _run(aimed, defense, False, plan, data, name_of(aim))
+    # What no set of feasible rows holds back is sent from as far out as to nobody.
+    free = {k: a for k, a in others.items() if _looks_at_sets(a) and _is_free(a)}
+    if free:
+        aimed = _aimed(free, far_out(SphereFilter(100), data), plan)
+        found |= _run(aimed, defense, False, plan, data, ANYWHERE)
     moving = {k: a for k, a in knowing.items() if _looks_at_sets(a)}
     for percentile in plan.stricter:
         aimed = _aimed(moving, both(percentile), plan)
@@ -291,10 +297,15 @@ def _aimed(attacks, filter_, plan):
     """Aim attacks at a filter; those with a filter of their own keep it."""
     aimed = {}
     for name, attack in attacks.items():
-        if attack.get_params(deep=False).get("filter", attack) is None:
+        if _is_free(attack):
             attack = clone(attack).set_params(filter=seeded(filter_, plan.seed))
         aimed[name] = attack
     return aimed
+
+
+def _is_free(attack):
+    """Tell whether an attack can be aimed at a filter, and has none of its own."""
+    return attack.get_params(deep=False).get("filter", attack) is None
 
 
 def _run(attacks, defense, adaptive, plan, data, against):
@@ -307,6 +318,9 @@ def _run(attacks, defense, adaptive, plan, data, against):
         if len(attacks) == 1:
             reason = _reason(error)
             return {(name, against): {"impossible": reason} for name in attacks}
+    except Exception as error:
+        error.add_note(f"Raised by one of the attacks {list(attacks)} on {against}.")
+        raise
     found = {}
     for name, attack in attacks.items():
         found |= _run({name: attack}, defense, adaptive, plan, data, against)
@@ -374,10 +388,12 @@ def _evaluations(plan, parts):
         if failed:
             plan.left_out.append({"what": f"defense {name}", "reason": failed[0]})
             continue
-        stricter = {name_of(p) for p in _stricter(name, plan)}
+        passed = {name, *(name_of(p) for p in _stricter(name, plan))}
+        if name == UNDEFENDED:
+            passed.add(ANYWHERE)
         for attack, against in folds[0]["attacks"]:
             figures = [part["attacks"].get((attack, against)) for part in folds]
-            adaptive = against in {name, ANYWHERE, *stricter}
+            adaptive = against in passed
             rows.append(
                 {
                     "defense": name,

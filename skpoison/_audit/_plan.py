@@ -4,7 +4,7 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.svm import LinearSVC
@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_memory
 from skpoison.base import BaseFilter
 
 BOTH = "sphere & slab"
+UNDEFENDED = "no defense"
 MAX_ITER = 2000
 
 
@@ -273,6 +274,11 @@ def check_things(name, things, kind, described):
             f"{name} must be a dict from names to {described}; got {things!r}."
         )
     for key, thing in things.items():
+        if isinstance(thing, type):
+            raise TypeError(
+                f"{name}[{key!r}] is the class {thing.__name__}; make one of it: "
+                f"{thing.__name__}()."
+            )
         if not kind(thing):
             raise TypeError(f"{name}[{key!r}] must be {described}; got {thing!r}.")
     return {str(key): thing for key, thing in things.items()}
@@ -297,10 +303,7 @@ def make_plan(inputs, *, estimator, filters, attacks, epsilons, percentiles, ref
         What to do.
     """
     seed = check_count("random_state", random_state, 0)
-    estimator = default_estimator() if estimator is None else estimator
-    if not hasattr(estimator, "fit") or not hasattr(estimator, "predict"):
-        raise TypeError(f"estimator must be a classifier; got {estimator!r}.")
-    estimator = seeded(estimator, seed)
+    estimator = seeded(_classifier(estimator), seed)
     if not is_number(reference):
         raise ValueError(f"reference must be one number; got {reference!r}.")
     (reference,) = numbers_between("reference", reference, 0, 1, open_low=True)
@@ -311,15 +314,18 @@ def make_plan(inputs, *, estimator, filters, attacks, epsilons, percentiles, ref
     epsilons = numbers_between("epsilons", epsilons, 0, 1)
     return Plan(
         epsilons=sorted({*epsilons, reference}),
-        percentiles=numbers_between("percentiles", percentiles, 0, 100, open_low=True),
+        percentiles=_percentiles(percentiles),
         reference=reference,
         estimator=estimator,
         learner=learner,
         is_own_learner=own,
         filters={name: seeded(f, seed) for name, f in wanted.items()},
-        attacks={name: seeded(a, seed) for name, a in wanted_attacks.items()},
+        attacks={
+            name: seeded(_sending(a, reference), seed)
+            for name, a in wanted_attacks.items()
+        },
         positive=_positive(inputs, positive),
-        folds=_folds(inputs, cv, seed, max_rows, left_out),
+        folds=_enough(_folds(inputs, cv, seed, max_rows, left_out), reference),
         n_jobs=n_jobs,
         memory=check_memory(memory),
         seed=seed,
@@ -327,6 +333,50 @@ def make_plan(inputs, *, estimator, filters, attacks, epsilons, percentiles, ref
         moving_seconds=_seconds(moving_seconds),
         left_out=left_out,
     )
+
+
+def _classifier(estimator):
+    if estimator is None:
+        return default_estimator()
+    if isinstance(estimator, type):
+        raise TypeError(
+            f"estimator must be a classifier; got the class {estimator.__name__}. "
+            f"Make one of it: {estimator.__name__}()."
+        )
+    if not hasattr(estimator, "fit") or not is_classifier(estimator):
+        raise TypeError(f"estimator must be a classifier; got {estimator!r}.")
+    return estimator
+
+
+def _percentiles(percentiles):
+    found = numbers_between("percentiles", percentiles, 0, 100, open_low=True)
+    if max(found) <= 1:
+        raise ValueError(
+            f"percentiles are percentages, such as 70 or 90; got {found}, which would "
+            "keep one row of a hundred at most."
+        )
+    return found
+
+
+def _sending(attack, reference):
+    """Return an attack that sends as much poison as defenses are compared by."""
+    if "epsilon" in attack.get_params(deep=False):
+        return clone(attack).set_params(epsilon=reference)
+    return attack
+
+
+def _enough(folds, reference):
+    """Return folds, if there are rows enough in each to send poison along."""
+    from skpoison.bounds._attack import n_poison_rows
+
+    n_rows = min(len(train) for train, _ in folds)
+    if n_poison_rows(reference, n_rows) < 1:
+        raise ValueError(
+            f"reference={reference} of the {n_rows} rows that a fold is trained on is "
+            f"less than one row, so that no attack could send any; it must be "
+            f"{1 / n_rows:.2g} at least."
+        )
+    return folds
 
 
 def _seconds(seconds):
@@ -350,9 +400,10 @@ MOST_ROWS_FOR_NEIGHBORS = 50_000
 
 def _filters(inputs, filters, reference, left_out):
     if filters is not None:
-        return check_things(
+        found = check_things(
             "filters", filters, lambda f: isinstance(f, BaseFilter), "skpoison filters"
         )
+        return _new_names(found)
     # As many rows as an attacker sends are rejected: epsilon counts clean rows only.
     found = default_filters(round(100 / (1 + reference), 1))
     if inputs.X.shape[0] > MOST_ROWS_FOR_NEIGHBORS:
@@ -367,6 +418,17 @@ def _filters(inputs, filters, reference, left_out):
                 }
             )
     return found
+
+
+def _new_names(filters):
+    """Return filters, unless one is called what the audit calls one of its own."""
+    for name in filters:
+        if name == UNDEFENDED or name.startswith(f"{BOTH} "):
+            raise ValueError(
+                f"filters must have names of their own; {name!r} is what the audit "
+                "calls a defense that it measures anyway."
+            )
+    return filters
 
 
 def _positive(inputs, positive):
@@ -395,7 +457,8 @@ def _folds(inputs, cv, seed, max_rows, left_out):
             raise ValueError(
                 f"The class {inputs.labels[rare]!r} has {counts[rare]} rows, fewer "
                 f"than the {cv} folds of the cross-validation. Merge or leave out so "
-                "small a class, or take a smaller cv."
+                "small a class, or take fewer folds (cv). Numbers that are measured, "
+                "not labels, cannot be audited."
             )
         splitter = StratifiedKFold(int(cv), shuffle=True, random_state=seed)
     else:
@@ -417,12 +480,19 @@ def _drawn(inputs, max_rows, seed, left_out):
         n_drawn = max(round(max_rows * len(of_class) / n_rows), min(len(of_class), 30))
         parts.append(rng.choice(of_class, n_drawn, replace=False))
     rows = np.sort(np.concatenate(parts))
+    if len(rows) == n_rows:
+        return rows
+    shares = np.bincount(inputs.codes[rows]) / len(rows)
+    listed = ", ".join(
+        f"{label} {share:.1%}"
+        for label, share in zip(inputs.labels, shares, strict=True)
+    )
     left_out.append(
         {
             "what": f"attacks on {n_rows - len(rows):,} of {n_rows:,} rows",
             "reason": f"attacks and defenses are measured on {len(rows):,} rows drawn "
-            "from all classes alike (max_rows); bounds and suspicious rows come from "
-            "all rows",
+            f"from all classes (max_rows), of small ones up to 30: {listed}; bounds "
+            "and suspicious rows come from all rows",
         }
     )
     return rows

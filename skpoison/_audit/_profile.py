@@ -69,7 +69,7 @@ def _others(labels, positive):
 
 def _columns(inputs):
     """Say which columns are constant, binary, counts, number the rows or decide all."""
-    X, names = inputs.X, inputs.names
+    X, names = inputs.given, inputs.names
     low, high = _extremes(X)
     kinds = Counter(_kinds(X, low, high).tolist())
     far = widest(X)
@@ -80,7 +80,11 @@ def _columns(inputs):
         "kinds": {kind: kinds.get(kind, 0) for kind in KINDS},
         "widest": None
         if far is None
-        else {"name": name_text(names[far[0]]), "times_median": far[1]},
+        else {
+            "name": name_text(names[far[0]]),
+            "times_median": far[1],
+            "share": far[2],
+        },
         "row_numbers": [name_text(names[j]) for j in _numbering(X)[:NAMED]],
     }
 
@@ -116,11 +120,12 @@ def _whole(X):
 
 
 def _numbering(X):
-    """Return the columns that number the rows: each value one more than the last."""
+    """Return the columns that number the rows, in whatever order: each number once."""
     if sparse.issparse(X) or X.shape[0] < 3:
         return []
-    suspects = np.flatnonzero(X[1] - X[0] == 1)
-    return [int(j) for j in suspects if np.all(np.diff(X[:, j]) == 1)]
+    low, high = _extremes(X)
+    suspects = np.flatnonzero(high - low == X.shape[0] - 1)
+    return [int(j) for j in suspects if np.all(np.diff(np.sort(X[:, j])) == 1)]
 
 
 def _repeats(inputs):
@@ -143,6 +148,7 @@ def _repeats(inputs):
         )
         found["most_repeated"] = {
             "position": position,
+            "row": position + 1,
             "label": inputs.labels[largest[1]],
             "n_copies": n_copies,
         }

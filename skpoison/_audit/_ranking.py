@@ -1,10 +1,13 @@
 """Which defense does best when attacked, and what it costs when nobody attacks."""
 
-from ._measure import UNDEFENDED
+from ._plan import UNDEFENDED, name_of
 
 
 def rank(plan, measured):
     """Order defenses by the worst that was measured, and by what they cost.
+
+    Those that no attack knew come last: nothing says how bad it can get for them. Those
+    that rejected no row are left out, for they are no defense.
 
     Parameters
     ----------
@@ -21,14 +24,28 @@ def rank(plan, measured):
     rows = [_undefended(measured)]
     for cost in measured["defenses"]:
         done = [row for row in measured["evaluations"] if _counts(row, cost["defense"])]
-        if done:
+        if done and cost["defense"] in plan.filters and not any(map(_rejects, done)):
+            reason = "it rejected no row in any fold, clean or poison"
+            plan.left_out.append(
+                {"what": f"defense {cost['defense']}", "reason": reason}
+            )
+        elif done:
             rows.append(_row(cost, done, measured["clean"]))
-    rows.sort(key=lambda row: (row["worst_error"], row["worst_loss"], row["defense"]))
+    rows.sort(key=_order)
     by_cost = sorted(rows, key=lambda row: (row["clean_error"], row["clean_loss"]))
     for position, row in enumerate(rows):
         row["rank"] = position + 1
         row["rank_by_clean_error"] = by_cost.index(row) + 1
     return rows
+
+
+def _rejects(row):
+    return row["clean_rejected"] or row["poison_rejected"]
+
+
+def _order(row):
+    unknown = row["n_adaptive"] == 0
+    return unknown, row["worst_error"], row["worst_loss"], row["defense"]
 
 
 def _counts(row, defense):
@@ -103,8 +120,6 @@ def by_percentile(plan, measured, ranking, bounds):
     rows : list of dict
         The ``percentiles`` part of the report.
     """
-    from ._plan import name_of
-
     ranked = {row["defense"]: row for row in ranking}
     rows = []
     for curve in bounds["curves"]:
@@ -158,7 +173,7 @@ def _percentile_row(plan, curve, ranked, adaptive):
     return row
 
 
-def recommend(plan, rows, ranking):
+def recommend(plan, measured, rows, ranking):
     """Choose a percentile by the held-out loss under the worst adaptive attack.
 
     Never by the bound, which only grows with the percentile: by it alone the smallest
@@ -168,6 +183,8 @@ def recommend(plan, rows, ranking):
     ----------
     plan : Plan
         What was done.
+    measured : dict
+        What :func:`measure` returned.
     rows : list of dict
         What :func:`by_percentile` returned.
     ranking : list of dict
@@ -186,6 +203,7 @@ def recommend(plan, rows, ranking):
         "percentile": None,
         "worst_loss": None,
         "also_good": [],
+        "not_judged": list(_not_judged(measured, rows)),
         "undefended_loss": undefended["worst_loss"],
         "better_than_undefended": None,
         "by_certificate_alone": min(rows, key=_by_bound)["percentile"],
@@ -207,6 +225,17 @@ def recommend(plan, rows, ranking):
         ],
         "better_than_undefended": best["worst_loss"] < undefended["worst_loss"],
     }
+
+
+def _not_judged(measured, rows):
+    """Yield the percentiles that no attack could be made against, and why not."""
+    for row in rows:
+        if row["worst_loss"] is None:
+            name = name_of(row["percentile"])
+            tried = [e for e in measured["evaluations"] if e["defense"] == name]
+            reasons = [e["reason"] for e in tried if e["adaptive"] and e["reason"]]
+            reason = reasons[0] if reasons else "no attack that was run can know it"
+            yield {"percentile": row["percentile"], "reason": reason}
 
 
 def _by_bound(row):

@@ -83,7 +83,8 @@ DATA = _object(
         _object(
             "A column that decides distances nearly alone; null if there is none.",
             name=_about(TEXT, "its name"),
-            times_median=_about(NUMBER, "its spread over that of the median column"),
+            times_median=_about(NUMBER, "its spread over the others' median"),
+            share=_about(NUMBER, "its share of the sum of squared spreads"),
         )
     ),
     row_numbers=_list(TEXT, "columns that number the rows"),
@@ -93,6 +94,7 @@ DATA = _object(
         _object(
             "The row that occurs most often; null if none occurs twice.",
             position=_about(COUNT, "where it occurs first, from zero"),
+            row=_about(COUNT, "the same from one"),
             label=_about(TEXT, "its label"),
             n_copies=_about(COUNT, "how often it occurs"),
         )
@@ -156,6 +158,7 @@ NO_ATTACK = _object(
     train_error=_about(NUMBER, "share of errors on training rows"),
     test_loss=_about(NUMBER, "loss on held-out rows"),
     test_error=_about(NUMBER, "share of errors on held-out rows"),
+    majority_error=_about(NUMBER, "the same if the most frequent label is always said"),
     test_loss_se=_about(MAYBE_NUMBER, "standard error of the loss over the folds"),
 )
 
@@ -186,6 +189,14 @@ RECOMMENDATION = _object(
     percentile=_about(MAYBE_NUMBER, "the percentile; null if none could be judged"),
     worst_loss=_about(MAYBE_NUMBER, "its held-out loss under the worst attack"),
     also_good=_list(NUMBER, "percentiles within one standard error of it"),
+    not_judged=_list(
+        _object(
+            "A percentile that no attack could be made against.",
+            percentile=_about(NUMBER, "the percentile"),
+            reason=_about(TEXT, "why not"),
+        ),
+        "percentiles that could not be judged",
+    ),
     undefended_loss=_about(NUMBER, "held-out loss without a defense, same attacks"),
     better_than_undefended=_about(
         {"type": ["boolean", "null"]}, "whether it is less than that"

@@ -131,7 +131,12 @@ def suspects(inputs, plan, progress):
     parts = list(progress.over(parallel(jobs)))
     judges = []
     for name, found in zip(filters, parts, strict=True):
-        judges += [_judge(name, one, inputs) for one in found["members"]]
+        for member in found["members"]:
+            if np.ptp(member["distances"]) > 0:
+                judges.append(_judge(name, member, inputs))
+                continue
+            reason = "it finds all rows alike, so that it rejects and judges none"
+            plan.left_out.append({"what": f"judging by {name}", "reason": reason})
         if found["failed"]:
             plan.left_out.append({"what": f"filter {name}", "reason": found["failed"]})
     scores = combined([judge["ranks"] for judge in judges])
@@ -208,6 +213,7 @@ def _listed(inputs, judges, scores, rows):
                 "percentile": judge["percentile"],
                 "measures": _measure(judge)
                 .replace("class {label}", "its own class")
+                .replace("under label {label}", "under its own label")
                 .replace("{label}", "its own"),
                 "n_beyond": int(judge["beyond"].sum()),
             }
@@ -260,31 +266,36 @@ def _measure(judge):
 
 
 def _class_means(inputs):
+    """Return the classes' means as filters see them, and in their owner's units."""
     n_classes = len(inputs.classes)
     shape = (n_classes, len(inputs.codes))
     counts = np.bincount(inputs.codes)
     weights = 1.0 / counts[inputs.codes]
     rows = np.arange(len(inputs.codes))
     averages = sparse.csr_array((weights, (inputs.codes, rows)), shape=shape)
-    means = averages @ inputs.X
-    return means.toarray() if sparse.issparse(means) else np.asarray(means)
+    means = averages @ inputs.X, averages @ inputs.given
+    return [m.toarray() if sparse.issparse(m) else np.asarray(m) for m in means]
 
 
 def _features(inputs, i, means):
     """Name the features in which a row differs most from the mean of its class."""
-    row = inputs.X[[i]]
-    row = (row.toarray() if sparse.issparse(row) else row)[0].astype(np.float64)
-    center = means[inputs.codes[i]]
+    row, given = (_dense_row(X, i) for X in (inputs.X, inputs.given))
+    center, usual = (of_class[inputs.codes[i]] for of_class in means)
     squares = (row - center) ** 2
     total = squares.sum()
     largest = np.argsort(-squares, kind="stable")[:EXPLAINED]
     return [
         {
             "feature": name_text(inputs.names[j]),
-            "value": float(row[j]),
-            "class_mean": float(center[j]),
+            "value": float(given[j]),
+            "class_mean": float(usual[j]),
             "share": float(squares[j] / total),
         }
         for j in largest
         if squares[j] > 0
     ]
+
+
+def _dense_row(X, i):
+    row = X[[i]]
+    return (row.toarray() if sparse.issparse(row) else row)[0].astype(np.float64)

@@ -110,16 +110,19 @@ def read_inputs(name, options, encoding, auto):
     data.labels.check_classes()
     rows = np.arange(len(data))
     encoder = data.encoder(rows, encoding)
-    X = encoder.transform(data, rows)
+    X, unscaled = encoder.transform(data, rows), None
     if auto and widest(X) is not None:
         encoding = replace(encoding, scale="standard")
         encoder = data.encoder(rows, encoding)
-        X = encoder.transform(data, rows)
+        X, unscaled = encoder.transform(data, rows), checked(X)
+    elif encoding.scale != "none":
+        as_they_are = data.encoder(rows, replace(encoding, scale="none"))
+        unscaled = checked(as_they_are.transform(data, rows))
     _warn_of_columns(X, encoder, data)
     classes, codes = np.unique(data.labels.texts, return_inverse=True)
     names, done = list(map(str, encoder.names)), encoding.scale
     source = name_text(data.source)
-    return Inputs(checked(X), classes, codes, names, None, done, source)
+    return Inputs(checked(X), classes, codes, names, None, done, source, unscaled)
 
 
 class ShownProgress(Progress):
@@ -179,6 +182,7 @@ def show(session, report):
 
 def _defenses(report):
     headers = ["defense", "worst\nerror", "worst\nloss", "no attack:\nerror", "loss"]
+    headers.append("attacks\nthat know it")
     table = _table("Defenses, by the error under the worst attack", headers)
     for row in report["ranking"]:
         table.add_row(
@@ -187,6 +191,7 @@ def _defenses(report):
             loss_text(row["worst_loss"]),
             percent_text(row["clean_error"]),
             loss_text(row["clean_loss"]),
+            f"{row['n_adaptive']} of {row['n_attacks']}",
         )
     return table
 

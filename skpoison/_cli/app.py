@@ -407,8 +407,8 @@ def audit(
         typer.Option(
             min=10,
             metavar="NUMBER",
-            help="Most rows to run attacks on, drawn from all classes alike. Bounds "
-            "and suspicious rows come from all rows.",
+            help="About how many rows to run attacks on, drawn from all classes. "
+            "Bounds and suspicious rows come from all rows.",
             rich_help_panel=opt.DEFENSE,
         ),
     ] = 5000,

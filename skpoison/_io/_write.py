@@ -25,6 +25,8 @@ def check_free(path, force):
         raise DataError(f"{str(path)!r} is a folder, not a file.")
     if not path.absolute().parent.is_dir():
         raise DataError(f"There is no folder {str(path.parent)!r} to write to.")
+    if not _is_device(path):
+        _check_writable(path.absolute().parent)
     if os.path.lexists(path) and not force and not _is_device(path):
         raise DataError(f"{str(path)!r} exists already; --force replaces it.")
 
@@ -61,6 +63,17 @@ def whole_file(path, force=False):
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
+
+
+def _check_writable(folder):
+    """Raise an error if no file can be made in a folder, at once and not at the end."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise DataError(
+            f"Nothing can be written to the folder {str(folder)!r}: {error.strerror}."
+        ) from None
 
 
 def _is_device(path):
