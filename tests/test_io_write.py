@@ -212,6 +212,6 @@ def test_a_folder_that_takes_no_files_is_found_out_at_once(tmp_path, monkeypatch
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
-    with pytest.raises(DataError, match="Nothing can be written .*Permission denied"):
+    with pytest.raises(DataError, match=r"Nothing can be written .*Permission denied"):
         check_free(tmp_path / "out", force=False)
     assert os.listdir(tmp_path) == []
