@@ -89,7 +89,8 @@ class EPICCallback(Callback):
     Warns
     -----
     FilterWarning
-        When training ends, if isolated rows were kept; see ``spared_``.
+        When training ends, if isolated rows were kept; see ``spared_``. At a round, if
+        the module returns probabilities in place of logits.
 
     See Also
     --------

@@ -10,6 +10,11 @@ from skpoison.neural._rows import writeable
 
 __all__ = ["LayerFeatures"]
 
+FORGETS = (
+    " that is not initialized. Cloning, as evaluations and searches do, forgets that a "
+    "net was fitted: give net.module_, or FrozenEstimator(net)."
+)
+
 
 class LayerFeatures(torch.nn.Module):
     """What a layer of a network says of rows, as one flat vector for each.
@@ -122,9 +127,11 @@ def as_module(module):
     module = getattr(module, "module_", module)
     module = getattr(module, "_orig_mod", module)
     if not isinstance(module, torch.nn.Module):
+        forgets = hasattr(module, "initialize_module")
         raise TypeError(
             "a torch.nn.Module or an initialized skorch net is needed; got "
-            f"{type(module).__name__}."
+            f"{type(module).__name__}"
+            f"{FORGETS if forgets else '.'}"
         )
     return module
 

@@ -8,7 +8,8 @@ from torch.utils.data import IterableDataset
 
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
-from skpoison.neural._proxies import gradient_proxies
+from skpoison.neural._features import home
+from skpoison.neural._proxies import ENCODE, check_codes, gradient_proxies
 from skpoison.neural._subset import (
     DataMark,
     FilteredSubset,
@@ -66,7 +67,9 @@ class FilteredNetClassifier(NeuralNetClassifier):
     that are left if they get the same data again: rows and labels that are equal, or
     the same Dataset object. Other data begin with all of their rows.
 
-    Labels are whole numbers from 0 to ``n_classes - 1``, as in skorch.
+    Labels are whole numbers, of any type, from 0 to ``n_classes - 1``, as in skorch. A
+    stratified split, which is skorch's default, needs them: with a torch Dataset, give
+    ``y`` as well, or another ``train_split``.
 
     Examples
     --------
@@ -139,11 +142,20 @@ class FilteredNetClassifier(NeuralNetClassifier):
         ------
         TypeError
             If X is an IterableDataset, whose rows have no numbers.
+        ValueError
+            If labels are no numbers; if the split is stratified and there is no y.
         """
         if isinstance(X, IterableDataset):
             raise TypeError(
                 "X must be a Dataset with a length, not an IterableDataset."
             )
+        if y is None and getattr(self.train_split, "stratified", False):
+            raise ValueError(
+                "the split for validation is stratified, so that it needs labels: "
+                "give y beside the Dataset, or train_split=None, or "
+                "train_split=ValidSplit(5), which is not stratified."
+            )
+        y = _class_numbers(y)
         train, valid = super().get_split_datasets(X, y, **fit_params)
         base, rows = user_rows(train, X)
         self.pool_ = self._pool_for(DataMark(X, y), len(base))
@@ -162,6 +174,99 @@ class FilteredNetClassifier(NeuralNetClassifier):
                     FilterWarning,
                 )
         return RowPool(n_rows, data)
+
+    def get_dataset(self, X, y=None):
+        """Get rows and labels as a Dataset.
+
+        Parameters
+        ----------
+        X, y : object
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        dataset : torch Dataset
+            Of both; labels are int64.
+
+        Raises
+        ------
+        ValueError
+            If labels are no numbers.
+        TypeError
+            If X is a DataFrame whose columns have names that are no texts.
+        """
+        names = X.columns if hasattr(X, "iloc") and X.ndim == 2 else ()
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError(
+                "the columns of a DataFrame are given to the module's forward by their "
+                "names, which must be texts: for rows of numbers, give X.to_numpy()."
+            )
+        return super().get_dataset(X, _class_numbers(y))
+
+    def infer(self, x, **fit_params):
+        """Compute what the module returns for a batch.
+
+        Parameters
+        ----------
+        x : object
+            Rows.
+        **fit_params : dict
+            Passed to ``forward``.
+
+        Returns
+        -------
+        output : Tensor or tuple of Tensor
+            Logits.
+
+        Raises
+        ------
+        TypeError
+            If the module cannot take rows of their precision.
+        """
+        try:
+            return super().infer(x, **fit_params)
+        except RuntimeError as error:
+            kind = home(self.module_)[1]
+            pixels = torch.is_tensor(x) and x.dtype == torch.uint8
+            floats = torch.is_tensor(x) and x.is_floating_point()
+            if (pixels or floats) and x.dtype != kind:
+                raise TypeError(
+                    f"{error}: rows are {x.dtype}, and parameters of the module "
+                    f"{kind}. Give rows of that precision, such as "
+                    'X.astype("float32").'
+                ) from error
+            raise
+
+    def get_loss(self, y_pred, y_true, *args, **kwargs):
+        """Compute the loss of a batch.
+
+        Parameters
+        ----------
+        y_pred : Tensor or tuple that begins with one
+            Logits.
+        y_true : Tensor of shape (n_rows,)
+            Labels.
+        *args, **kwargs : object
+            As in skorch.
+
+        Returns
+        -------
+        loss : Tensor
+            The loss.
+
+        Raises
+        ------
+        ValueError
+            If labels are no numbers of the module's outputs.
+        """
+        try:
+            return super().get_loss(y_pred, y_true, *args, **kwargs)
+        except (IndexError, RuntimeError):
+            # Torch's words for labels that do not fit would not help.
+            logits = y_pred[0] if isinstance(y_pred, tuple) else y_pred
+            if logits.ndim == 2 and y_true.ndim == 1:
+                check_codes(y_true, logits)
+            raise
 
     def get_iterator(self, dataset, training=False):
         """Get what yields batches.
@@ -196,3 +301,20 @@ class FilteredNetClassifier(NeuralNetClassifier):
             Predicted probabilities minus one-hot labels, float32.
         """
         return gradient_proxies(self, self.get_dataset(X, y))[0].cpu().numpy()
+
+
+def _class_numbers(y):
+    """Return labels that are whole numbers as int64, which losses want."""
+    if torch.is_tensor(y):
+        return y if y.is_floating_point() else y.long()
+    if y is None or isinstance(y, dict) or getattr(y, "dtype", None) == np.int64:
+        return y
+    array = np.asarray(y)
+    if array.dtype == object:
+        array = np.array(array.tolist())
+    if array.dtype.kind in "OSU":
+        raise ValueError(
+            f"labels must be whole numbers from 0; got {array[:3].tolist()!r}, ... "
+            f"{ENCODE}"
+        )
+    return array.astype(np.int64) if array.dtype.kind in "biu" else y

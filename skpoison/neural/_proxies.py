@@ -8,6 +8,12 @@ import torch
 from skorch.dataset import unpack_data
 from torch.utils.data import DataLoader, SequentialSampler
 
+from skpoison._warn import warn
+from skpoison.exceptions import FilterWarning
+
+# What to do with other labels.
+ENCODE = "sklearn.preprocessing.LabelEncoder makes such numbers of any labels."
+
 
 @contextmanager
 def everything_restored(net, loader):
@@ -68,6 +74,11 @@ def gradient_proxies(net, dataset):
     labels : ndarray of shape (n_rows,)
         The labels, int64.
 
+    Warns
+    -----
+    FilterWarning
+        If outputs that shall be logits are probabilities.
+
     Raises
     ------
     ValueError
@@ -77,12 +88,13 @@ def gradient_proxies(net, dataset):
     """
     loader = net.get_iterator(dataset, training=False)
     _check_order(loader)
-    n_rows, done = len(dataset), 0
+    n_rows, done, twice = len(dataset), 0, True
     labels = np.empty(n_rows, dtype=np.int64)
     proxies = None
     with everything_restored(net, loader):
         for batch in loader:
-            part, y = _batch_proxies(net, batch)
+            part, y, is_twice = _batch_proxies(net, batch)
+            twice = twice and is_twice
             if proxies is None:
                 proxies = part.new_empty((n_rows, part.shape[1]))
             _check_rows(done + len(part), n_rows)
@@ -92,6 +104,12 @@ def gradient_proxies(net, dataset):
     _check_rows(-1 if done < n_rows else done, n_rows)
     if not torch.isfinite(proxies).all():
         raise ValueError("the module returns NaN or infinity: training has diverged.")
+    if twice:
+        warn(
+            "the module returns probabilities, and is trained and scored as if they "
+            "were logits: leave out its softmax, or take criterion=torch.nn.NLLLoss.",
+            FilterWarning,
+        )
     return proxies, labels
 
 
@@ -115,24 +133,46 @@ def _check_rows(done, n_rows):
 
 def _batch_proxies(net, batch):
     _, y = unpack_data(batch)
-    proxies = _probabilities(net, net.evaluation_step(batch, training=False))
+    output = net.evaluation_step(batch, training=False)
+    proxies, is_twice = _probabilities(net, output)
     y = torch.as_tensor(y, device=proxies.device)
-    if y.shape != proxies.shape[:1] or y.is_floating_point() or y.dtype == torch.bool:
+    check_codes(y, proxies)
+    y = y.long()
+    proxies[torch.arange(len(y), device=y.device), y] -= 1
+    return proxies, y, is_twice
+
+
+def check_codes(y, outputs):
+    """Check that labels are numbers of a module's outputs.
+
+    Parameters
+    ----------
+    y : Tensor of shape (n_rows,)
+        Labels.
+    outputs : Tensor of shape (n_rows, n_classes)
+        What the module returns for these rows.
+
+    Raises
+    ------
+    ValueError
+        If they are not.
+    """
+    if y.shape != outputs.shape[:1] or y.is_floating_point() or y.dtype == torch.bool:
         raise ValueError(
             "labels must be whole numbers, one for each row; those of a batch of "
-            f"{len(proxies)} rows have the shape {tuple(y.shape)} and are {y.dtype}."
+            f"{len(outputs)} rows have the shape {tuple(y.shape)} and are {y.dtype}. "
+            f"{ENCODE}"
         )
-    y = y.long()
-    if len(y) and not (0 <= y.min() and y.max() < proxies.shape[1]):
+    if len(y) and not (0 <= y.min() and y.max() < outputs.shape[1]):
         raise ValueError(
-            f"labels must be from 0 to {proxies.shape[1] - 1}, for the module has "
-            f"{proxies.shape[1]} outputs; they are from {y.min()} to {y.max()}."
+            f"labels must be from 0 to {outputs.shape[1] - 1}, for the module has "
+            f"{outputs.shape[1]} outputs; they are from {y.min()} to {y.max()}. "
+            f"{ENCODE}"
         )
-    proxies[torch.arange(len(y), device=y.device), y] -= 1
-    return proxies, y
 
 
 def _probabilities(net, output):
+    """Return probabilities, and whether they were made of what is some already."""
     output = output[0] if isinstance(output, tuple) else output
     if output.ndim != 2 or output.shape[1] < 2:
         raise ValueError(
@@ -146,11 +186,15 @@ def _probabilities(net, output):
     elif isinstance(criterion, torch.nn.NLLLoss):
         probabilities = output.clone()
     else:
-        return torch.softmax(output, dim=1).float()
-    wrong = (probabilities.sum(dim=1) - 1).abs() > 1e-2
-    if wrong.any() or (probabilities < 0).any():
+        return torch.softmax(output, dim=1).float(), _are_shares(output, 1e-4)
+    if not _are_shares(probabilities, 1e-2):
         raise ValueError(
             "probabilities must not be negative and add up to one, which those of this "
             "module do not; with logits, take criterion=torch.nn.CrossEntropyLoss."
         )
-    return probabilities.float()
+    return probabilities.float(), False
+
+
+def _are_shares(values, tolerance):
+    off = (values.sum(dim=1) - 1).abs()
+    return bool((values >= 0).all() and (off <= tolerance).all())
