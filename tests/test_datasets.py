@@ -93,13 +93,61 @@ def test_mnist_from_openml_is_split_as_published(monkeypatch):
     [b"", b"\0\0\x08\x03", idx(pixels(5, 28, 28))[:-1], idx(pixels(5)), b"x" * 90],
 )
 def test_broken_idx_files_are_refused(tmp_path, junk):
-    (tmp_path / "train-images-idx3-ubyte").write_bytes(junk)
-    with pytest.raises(ValueError, match="is no IDX file"):
+    path = tmp_path / "train-images-idx3-ubyte"
+    path.write_bytes(junk)
+    with pytest.raises(ValueError, match=rf"{path} is no IDX file .*: it "):
         load_mnist(tmp_path)
 
 
+def flipped(data, place):
+    return data[:place] + bytes([data[place] ^ 255]) + data[place + 1 :]
+
+
+def test_broken_packed_files_are_refused(tmp_path):
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    whole = gzip.compress(idx(pixels(5, 28, 28)), mtime=0)
+    for junk in (b"", b"junk" * 9, whole[:-900], flipped(whole, 900), whole + b"x"):
+        path.write_bytes(junk)
+        with pytest.raises(ValueError, match=rf"{path} is no IDX file .*: \w"):
+            load_mnist(tmp_path)
+
+
+def test_broken_npz_files_are_refused(tmp_path):
+    path = tmp_path / "mnist.npz"
+    X, y, X_test, y_test = mnist()
+    np.savez(path, X_train=X, y_train=y, X_test=X_test, y_test=y_test)
+    whole = path.read_bytes()
+    broken = [flipped(whole, place) for place in (0, 200, len(whole) - 10)]
+    for junk in (b"", b"junk" * 9, whole[: len(whole) // 2], *broken):
+        path.write_bytes(junk)
+        with pytest.raises(ValueError, match=rf"{path} is no NPZ file") as caught:
+            load_mnist(path)
+        assert "pickle" not in str(caught.value)
+    np.save(tmp_path / "one.npy", X)
+    with pytest.raises(ValueError, match="it is no zip archive"):
+        load_mnist(tmp_path / "one.npy")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"X_train": pixels(5, 700)},
+        {"X_train": pixels(5, 784) / 255},
+        {"y_train": np.arange(5)[:, None]},
+        {"y_train": np.arange(5) / 2},
+        {"y_train": np.array(["a"] * 5)},
+    ],
+)
+def test_arrays_that_are_no_mnist_are_refused(tmp_path, changed):
+    X, y, X_test, y_test = mnist()
+    given = {"X_train": X, "y_train": y, "X_test": X_test, "y_test": y_test} | changed
+    np.savez(tmp_path / "mnist.npz", **given)
+    with pytest.raises(ValueError, match=r"mnist.npz is no MNIST: \w"):
+        load_mnist(tmp_path / "mnist.npz")
+
+
 def test_what_is_no_mnist_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"neither (\S+) nor \1.gz"):
         load_mnist(tmp_path)
     with pytest.raises(FileNotFoundError):
         load_mnist(tmp_path / "none.npz")
@@ -108,7 +156,7 @@ def test_what_is_no_mnist_is_refused(tmp_path):
         load_mnist(tmp_path / "other.npz")
     objects = np.array([print], dtype=object)
     np.savez(tmp_path / "evil.npz", **dict.fromkeys(images_module.IDX_FILES, objects))
-    with pytest.raises(ValueError, match="allow_pickle"):
+    with pytest.raises(ValueError, match=r"evil.npz .* its 'X_train' is no array"):
         load_mnist(tmp_path / "evil.npz")
     X, y, X_test, y_test = mnist()
     np.savez(
@@ -142,6 +190,26 @@ def cifar(folder):
     meta = {"label_names": ["plane", "car"], "num_vis": 3072}
     (folder / "batches.meta").write_bytes(python2(meta))
     return folder
+
+
+def test_cifar10_as_python_3_writes_it_again(tmp_path):
+    folder = cifar(tmp_path / "cifar-10-batches-py")
+    plain = load_cifar10(folder)
+    for path in folder.iterdir():
+        again = pickle.loads(path.read_bytes(), encoding="bytes")
+        if path.name == "batches.meta":
+            again = {b"label_names": [b"plane", b"car"]}
+        path.write_bytes(pickle.dumps(by_bytes(again)))
+    again = load_cifar10(folder)
+    assert again.label_names == plain.label_names
+    np.testing.assert_array_equal(again.X_train, plain.X_train)
+    np.testing.assert_array_equal(again.y_test, plain.y_test)
+
+
+def by_bytes(record):
+    return {
+        key if isinstance(key, bytes) else key.encode(): record[key] for key in record
+    }
 
 
 def pack(folder, path):
@@ -208,9 +276,27 @@ def test_truncated_archives_are_refused(tmp_path):
 
 def test_a_missing_batch_or_another_pickle_is_refused(tmp_path):
     folder = cifar(tmp_path / "cifar-10-batches-py")
-    (folder / "test_batch").write_bytes(pickle.dumps({"data": [1, 2]}))
-    with pytest.raises(ValueError, match="test_batch is no batch"):
+    X = pixels(2, 3072)
+    for content, reason in [
+        ({"data": [1, 2]}, "it has no 'labels'"),
+        ({"data": [1, 2], "labels": [1, 2]}, "no 3072 values each, but list"),
+        ([1, 2], "a list in place of a dict"),
+        ({"data": X[:, 1:], "labels": [1, 2]}, r"\(2, 3071\)"),
+        ({"data": X / 255, "labels": [1, 2]}, "2 images of float64"),
+        ({"data": X, "labels": [1]}, "and 1 labels"),
+        ({"data": X, "labels": ["a", "b"]}, "invalid literal"),
+    ]:
+        (folder / "test_batch").write_bytes(pickle.dumps(content))
+        with pytest.raises(ValueError, match=rf"{folder}/test_batch is no .*{reason}"):
+            load_cifar10(folder)
+    (folder / "test_batch").write_bytes(b"junk")
+    with pytest.raises(ValueError, match=rf"{folder}/test_batch is refused"):
         load_cifar10(folder)
+    (folder / "test_batch").write_bytes(python2(batch_of(5)))
+    for content in ([1], {"names": ["a"]}, {"label_names": 3}):
+        (folder / "batches.meta").write_bytes(pickle.dumps(content))
+        with pytest.raises(ValueError, match=rf"{folder}/batches.meta is no list"):
+            load_cifar10(folder)
     (folder / "test_batch").unlink()
     with pytest.raises(FileNotFoundError):
         load_cifar10(folder)
@@ -371,3 +457,32 @@ def test_what_is_no_tiny_imagenet_is_refused(tmp_path):
         load_tiny_imagenet(tmp_path / "empty.zip")
     with pytest.raises(FileNotFoundError):
         load_tiny_imagenet(tmp_path)
+
+
+@pytest.mark.parametrize("junk", [b"", b"junk", "cut", "small"])
+def test_broken_images_are_named(tmp_path, junk):
+    Image = pytest.importorskip("PIL.Image")
+    path = tiny(tmp_path / "tiny") / "train/n01/images/n01_1.JPEG"
+    if junk == "small":
+        Image.new("RGB", (1, 1)).save(path)
+    else:
+        path.write_bytes(path.read_bytes()[:-200] if junk == "cut" else junk)
+    with pytest.raises(ValueError, match=rf"{path} is no image of 64 x 64 pixels"):
+        load_tiny_imagenet(tmp_path / "tiny")
+
+
+@pytest.mark.parametrize("marks", [b"v0.JPEG\tn77\t0", b"junk", b"\xff\xfe"])
+def test_labels_that_cannot_be_read_are_named(tmp_path, marks):
+    path = tiny(tmp_path / "tiny") / "val/val_annotations.txt"
+    path.write_bytes(marks)
+    with pytest.raises(ValueError, match=rf"{path} is no"):
+        load_tiny_imagenet(tmp_path / "tiny")
+
+
+def test_broken_zip_archives_are_refused(tmp_path):
+    path = tmp_path / "tiny.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("tiny-imagenet-200/wnids.txt", "n01\n" * 50)
+    path.write_bytes(flipped(path.read_bytes(), 100))
+    with pytest.raises(ValueError, match=rf"{path} is no whole zip archive: Bad CRC"):
+        load_tiny_imagenet(path)

@@ -155,12 +155,16 @@ def test_tensors_that_reach_beyond_their_numbers_are_refused(tmp_path, place):
     [
         {"base_indices": np.array([1, 2])},
         {"base_indices": np.array([0.5, 1.5, 2.5])},
+        {"base_indices": np.array([30, -1, 20])},
         {"base_indices": "none"},
         {"poisons": []},
         {"poisons": 3},
         {"poisons": [(Image.fromarray(image()), "cat")] * 3},
         {"poisons": [(np.zeros((3, 8, 8), dtype=np.int64), 4)] * 3},
         {"poisons": [(torch.full((3, 8, 8), 2.0), 4)] * 3},
+        {"poisons": [(torch.full((3, 8, 8), np.nan), 4)] * 3},
+        {"target": (torch.full((3, 8, 8), np.nan), 7)},
+        {"target": (Image.fromarray(image()), 7, np.full((3, 2, 2), np.nan), (1, 1))},
         {"target": (Image.fromarray(image()[:5]), 7)},
         {"target": [Image.fromarray(image())]},
         {"target": (Image.fromarray(image()), 7, np.ones((3, 5, 5)), (6, 6))},
@@ -171,6 +175,11 @@ def test_tensors_that_reach_beyond_their_numbers_are_refused(tmp_path, place):
 def test_what_is_no_poison_set_is_refused(tmp_path, changed):
     with pytest.raises(ValueError, match=r"is no poison set|is refused"):
         load_published_poisons(write(tmp_path, **changed))
+
+
+def test_empty_sets_are_called_so(tmp_path):
+    with pytest.raises(ValueError, match="it holds no poison rows"):
+        load_published_poisons(write(tmp_path, poisons=[], base_indices=np.array([])))
 
 
 def test_missing_files_are_named(tmp_path):

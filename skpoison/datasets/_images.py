@@ -1,10 +1,9 @@
-"""MNIST, CIFAR-10 and Tiny ImageNet from the files that they are published as."""
+"""MNIST and CIFAR-10 from the files that they are published as."""
 
 import gzip
 import io
 import math
 import tarfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.datasets import fetch_openml
 from sklearn.utils import Bunch
 
 from skpoison.datasets._pickles import load_plain
+from skpoison.datasets._reading import reading
 
 N_MNIST_TRAIN = 60_000
 IDX_FILES = {
@@ -70,9 +70,10 @@ def load_mnist(path=None, *, scale=True):
         parts = {name: _read_idx(path, *file) for name, file in IDX_FILES.items()}
     else:
         parts = _mnist_from_npz(Path(path))
-    for part in ("train", "test"):
-        parts[f"X_{part}"] = parts[f"X_{part}"].reshape(-1, 1, 28, 28)
-    return _as_bunch(parts, scale)
+    with reading("OpenML's answer" if path is None else path, "MNIST"):
+        for part in ("train", "test"):
+            parts[f"X_{part}"] = parts[f"X_{part}"].reshape(-1, 1, 28, 28)
+        return as_bunch(parts, scale)
 
 
 def load_cifar10(path, *, scale=True):
@@ -118,74 +119,46 @@ def load_cifar10(path, *, scale=True):
     files = _files(path, "cifar-10-batches-py", [*names, "batches.meta"])
     parts = {}
     for part, batches in CIFAR_BATCHES.items():
-        read = [_cifar_batch(files[name], name) for name in batches]
+        read = [_cifar_batch(files[name], Path(path, name)) for name in batches]
         parts[f"X_{part}"] = np.concatenate([pixels for pixels, _ in read])
         parts[f"y_{part}"] = np.concatenate([labels for _, labels in read])
-    meta = load_plain(io.BytesIO(files["batches.meta"]), "batches.meta")
-    return _as_bunch(parts, scale, label_names=list(meta["label_names"]))
+    names = _cifar_names(files["batches.meta"], Path(path, "batches.meta"))
+    return as_bunch(parts, scale, label_names=names)
 
 
-def load_tiny_imagenet(path, *, scale=True):
-    """Load Tiny ImageNet, color images of 200 kinds of things.
-
-    Needs Pillow. As float32, all of it takes about 5 GB of memory.
+def as_bunch(parts, scale, **more):
+    """Return images and labels, checked, in their final types.
 
     Parameters
     ----------
-    path : str or Path
-        The published archive, ``tiny-imagenet-200.zip``, or the folder in it.
-    scale : bool, default=True
-        Whether to return pixels as float32 between 0 and 1, or else as uint8.
+    parts : dict of str to ndarray
+        ``X_train``, ``y_train``, ``X_test`` and ``y_test``.
+    scale : bool
+        Whether to return pixels as float32 between 0 and 1.
+    **more : dict
+        What else the Bunch holds.
 
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        ``X_train`` of shape (100000, 3, 64, 64), ``y_train`` of shape (100000,), int64,
-        ``X_test`` of shape (10000, 3, 64, 64) and ``y_test`` of shape (10000,), those
-        published for validation, for the others have no labels; and ``label_names``,
-        WordNet's identifiers, sorted. Rows are in the order of labels and names.
+        All of these.
 
     Raises
     ------
-    FileNotFoundError
-        If there is nothing at the path, or a file is missing there.
     ValueError
-        If what is there is something else.
-    ImportError
-        If Pillow is not installed.
-
-    References
-    ----------
-    .. [1] Y. Le and X. Yang, "Tiny ImageNet Visual Recognition Challenge", 2015.
-
-    Examples
-    --------
-    >>> from skpoison.datasets import load_tiny_imagenet
-    >>> data = load_tiny_imagenet("tiny-imagenet-200.zip")  # doctest: +SKIP
-    >>> data.X_train.shape  # doctest: +SKIP
-    (100000, 3, 64, 64)
+        If there are no images of 8 bits, or not as many labels.
     """
-    with _TinyFiles(Path(path)) as files:
-        names = sorted(files.text("wnids.txt").split())
-        found = {"train": _tiny_train(files, names), "test": _tiny_test(files, names)}
-        parts = {}
-        for part, marks in found.items():
-            parts[f"X_{part}"] = _decoded(files, [file for file, _ in marks])
-            parts[f"y_{part}"] = np.array([code for _, code in marks])
-    return _as_bunch(parts, scale, label_names=names)
-
-
-def _as_bunch(parts, scale, **more):
-    """Return images and labels, checked, in their final types."""
     for part in ("train", "test"):
         X, y = parts[f"X_{part}"], parts[f"y_{part}"]
-        if X.dtype != np.uint8 or len(X) != len(y) or not len(X):
+        codes = y.astype(np.int64)
+        fits = X.dtype == np.uint8 and codes.shape == (len(X),) and len(X)
+        if not fits or (y.dtype.kind == "f" and (codes != y).any()):
             raise ValueError(
-                f"there must be images of 8 bits and as many labels; got {len(X)} of "
-                f"{X.dtype} and {len(y)} labels."
+                "there must be images of 8 bits and as many labels, whole numbers; got "
+                f"{len(X)} of {X.dtype} and labels of {y.dtype}, of the shape {y.shape}"
             )
         parts[f"X_{part}"] = X / np.float32(255) if scale else X
-        parts[f"y_{part}"] = y.astype(np.int64)
+        parts[f"y_{part}"] = codes
     return Bunch(**parts, **more)
 
 
@@ -201,28 +174,46 @@ def _mnist_from_openml():
 
 
 def _mnist_from_npz(path):
-    with np.load(path, allow_pickle=False) as data:
-        found = {name.replace("x_", "X_"): data[name] for name in data.files}
-    missing = [name for name in IDX_FILES if name not in found]
-    if missing:
-        raise ValueError(f"{path} lacks {missing}; it has {sorted(found)}.")
+    with reading(path, "NPZ file of MNIST"), path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            raise ValueError("it is no zip archive of arrays")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as data:
+            found = {name.replace("x_", "X_"): _array(data, name) for name in data}
+        missing = [name for name in IDX_FILES if name not in found]
+        if missing:
+            raise ValueError(f"it lacks {missing}; it has {sorted(found)}")
     return {name: found[name] for name in IDX_FILES}
+
+
+def _array(data, name):
+    try:
+        return data[name]
+    except ValueError as error:
+        # Numpy speaks of options here that would run what is in the file.
+        raise ValueError(f"its {name!r} is no array of numbers") from error
 
 
 def _read_idx(folder, name, n_axes):
     """Read an array of bytes in the IDX format."""
-    path = Path(folder) / name
-    data = (
-        path.read_bytes()
-        if path.exists()
-        else gzip.decompress(path.with_name(f"{name}.gz").read_bytes())
-    )
+    path = Path(folder, name)
+    packed = path.with_name(f"{name}.gz")
+    if not (path.exists() or packed.exists()):
+        raise FileNotFoundError(f"{folder} has neither {name} nor {packed.name}.")
+    path = path if path.exists() else packed
+    with reading(path, f"IDX file of bytes with {n_axes} axes"):
+        data = path.read_bytes()
+        return _idx(gzip.decompress(data) if path == packed else data, n_axes)
+
+
+def _idx(data, n_axes):
     header = 4 + 4 * n_axes
     sizes = data[4:header]
+    if data[:4] != bytes([0, 0, 8, n_axes]) or len(sizes) != 4 * n_axes:
+        raise ValueError("it begins otherwise")
     shape = [int.from_bytes(sizes[i : i + 4]) for i in range(0, 4 * n_axes, 4)]
-    whole = data[:4] == bytes([0, 0, 8, n_axes]) and len(sizes) == 4 * n_axes
-    if not whole or len(data) != header + math.prod(shape):
-        raise ValueError(f"{path} is no IDX file of bytes with {n_axes} axes.")
+    if len(data) != header + math.prod(shape):
+        raise ValueError(f"it has {len(data)} bytes, and is to hold the shape {shape}")
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
 
 
@@ -232,93 +223,48 @@ def _files(path, folder, names):
     if path.is_dir():
         return {name: (path / name).read_bytes() for name in names}
     found = {}
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                # Nothing is unpacked to disk, wherever a member wants to lie.
-                head, _, name = member.name.rpartition("/")
-                if head == folder and name in names and member.isreg():
-                    found[name] = archive.extractfile(member).read()
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path} is no archive: {error}") from error
+    with reading(path, "archive"), tarfile.open(path) as archive:
+        for member in archive:
+            # Nothing is unpacked to disk, wherever a member wants to lie.
+            head, _, name = member.name.rpartition("/")
+            if head == folder and name in names and member.isreg():
+                found[name] = archive.extractfile(member).read()
     missing = [name for name in names if name not in found]
     if missing:
         raise FileNotFoundError(f"{path} has no {folder}/{missing[0]}.")
     return found
 
 
-def _cifar_batch(data, name):
+def _cifar_batch(data, path):
     """Return images and labels of a batch."""
-    batch = load_plain(io.BytesIO(data), name)
-    pixels, labels = (batch.get(key) for key in ("data", "labels"))
-    if not isinstance(pixels, np.ndarray) or pixels.shape[1:] != (3072,):
-        raise ValueError(f"{name} is no batch of CIFAR-10.")
-    return pixels.reshape(-1, 3, 32, 32), np.asarray(labels, dtype=np.int64)
+    batch = load_plain(io.BytesIO(data), str(path))
+    with reading(path, "batch of CIFAR-10"):
+        pixels, labels = (_entry(batch, name) for name in ("data", "labels"))
+        if not isinstance(pixels, np.ndarray) or pixels.shape[1:] != (3072,):
+            shape = getattr(pixels, "shape", type(pixels).__name__)
+            raise ValueError(f"its images have no 3072 values each, but {shape}")
+        labels = np.array([int(label) for label in labels], dtype=np.int64)
+        if pixels.dtype != np.uint8 or len(labels) != len(pixels):
+            raise ValueError(
+                f"it has {len(pixels)} images of {pixels.dtype}, and {len(labels)} "
+                "labels"
+            )
+    return pixels.reshape(-1, 3, 32, 32), labels
 
 
-def _tiny_train(files, names):
-    return [
-        (file, code)
-        for code, name in enumerate(names)
-        for file in files.in_folder(f"train/{name}/images")
-    ]
+def _cifar_names(data, path):
+    """Return the names of the labels."""
+    meta = load_plain(io.BytesIO(data), str(path))
+    with reading(path, "list of labels of CIFAR-10"):
+        names = _entry(meta, "label_names")
+        return [n.decode() if isinstance(n, bytes) else str(n) for n in names]
 
 
-def _tiny_test(files, names):
-    lines = files.text("val/val_annotations.txt").splitlines()
-    marks = [line.split("\t")[:2] for line in lines]
-    found = [(names.index(name), f"val/images/{file}") for file, name in marks]
-    return [(file, code) for code, file in sorted(found)]
-
-
-class _TinyFiles:
-    """Files of Tiny ImageNet, in a folder or an archive."""
-
-    def __init__(self, path):
-        self.path, self.archive = path, None
-        if not path.is_dir():
-            try:
-                self.archive = zipfile.ZipFile(path)
-            except zipfile.BadZipFile as error:
-                raise ValueError(f"{path} is no zip archive, and no folder.") from error
-            self.names = sorted(self.archive.namelist())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.archive is not None:
-            self.archive.close()
-
-    def read(self, name):
-        if self.archive is None:
-            return (self.path / name).read_bytes()
-        try:
-            return self.archive.read(f"tiny-imagenet-200/{name}")
-        except KeyError as error:
-            raise FileNotFoundError(f"{self.path} has no {name}.") from error
-
-    def text(self, name):
-        return self.read(name).decode()
-
-    def in_folder(self, name):
-        if self.archive is None:
-            return sorted(f"{name}/{p.name}" for p in (self.path / name).iterdir())
-        folder = f"tiny-imagenet-200/{name}/"
-        inside = [n for n in self.names if n.startswith(folder) and n != folder]
-        return [n.removeprefix("tiny-imagenet-200/") for n in inside]
-
-
-def _decoded(files, names):
-    """Return images as one array of shape (n_images, 3, height, width)."""
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError(
-            'Pillow is needed: pip install "skpoison[neural]".'
-        ) from error
-    images = [
-        np.asarray(Image.open(io.BytesIO(files.read(name))).convert("RGB"))
-        for name in names
-    ]
-    return np.stack(images).transpose(0, 3, 1, 2)
+def _entry(record, name):
+    """Return an entry of a dict, whose keys Python 3 may have written as bytes."""
+    if not isinstance(record, dict):
+        raise TypeError(f"it holds a {type(record).__name__} in place of a dict")
+    found = record.get(name, record.get(name.encode()))
+    if found is None:
+        raise ValueError(f"it has no {name!r}; it has {sorted(map(str, record))}")
+    return found

@@ -9,6 +9,7 @@ import torch
 from sklearn.utils import Bunch
 
 from skpoison.datasets._pickles import load_plain
+from skpoison.datasets._reading import reading
 
 __all__ = ["load_published_poisons"]
 
@@ -65,20 +66,26 @@ def load_published_poisons(path):
     """
     names = ("poisons", "base_indices", "target")
     poisons, bases, target = (_read(Path(path) / f"{name}.pickle") for name in names)
-    try:
-        pairs = [(_image(image), int(label)) for image, label, *_ in poisons]
-        bases = np.asarray(bases).astype(np.int64, casting="same_kind").reshape(-1)
-        target = _target(*target)
-        X_poison = np.stack([image for image, _ in pairs])
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no poison set: {error}") from error
+    with reading(path, "poison set"):
+        return _as_set(poisons, bases, _target(*target))
+
+
+def _as_set(poisons, bases, target):
+    """Return a poison set, checked, of what its files hold."""
+    if not len(poisons):
+        raise ValueError("it holds no poison rows")
+    pairs = [(_image(image), int(label)) for image, label, *_ in poisons]
+    labels = np.array([label for _, label in pairs], dtype=np.int64)
+    X_poison = np.stack([image for image, _ in pairs])
+    bases = np.asarray(bases).astype(np.int64, casting="same_kind").reshape(-1)
     if len(bases) != len(pairs) or target["target"].shape != X_poison.shape[1:]:
         raise ValueError(
-            f"{path} is no poison set: {len(pairs)} poison rows of the shape "
-            f"{X_poison.shape[1:]}, {len(bases)} rows that they replace, a target of "
-            f"the shape {target['target'].shape}."
+            f"it has {len(pairs)} poison rows of the shape {X_poison.shape[1:]}, "
+            f"{len(bases)} rows that they replace, and a target of the shape "
+            f"{target['target'].shape}"
         )
-    labels = np.array([label for _, label in pairs], dtype=np.int64)
+    if bases.min() < 0:
+        raise ValueError(f"they replace a row of the number {bases.min()}")
     return Bunch(
         X_poison=X_poison,
         y_poison=labels,
@@ -133,22 +140,30 @@ def _image(image):
         raise ValueError(
             f"images are needed; got {image.dtype} of the shape {image.shape}."
         )
-    if image.min() < 0 or image.max() > 1:
-        raise ValueError("a tensor that is an image must lie between 0 and 1.")
-    return image.astype(np.float32)
+    return _in_range(image).astype(np.float32)
+
+
+def _in_range(image):
+    # NaN is in no range.
+    if not (image.min() >= 0 and image.max() <= 1):
+        raise ValueError(
+            "a tensor that is an image must lie between 0 and 1; it has values from "
+            f"{image.min():.4g} to {image.max():.4g}"
+        )
+    return image
 
 
 def _target(image, label, patch=None, position=None):
     """Return the target as it is shown to the victim."""
     image = _image(image)
     if patch is not None:
-        patch = np.asarray(patch, dtype=np.float32)
+        patch = _in_range(np.asarray(patch, dtype=np.float32))
         column, row = (int(start) for start in position)
         window = image[
             :, row : row + patch.shape[-2], column : column + patch.shape[-1]
         ]
         if row < 0 or column < 0 or window.shape != patch.shape:
-            raise ValueError(f"a patch at {position} does not fit in the target.")
+            raise ValueError(f"a patch at {position} does not fit in the target")
         window[:] = patch
         position = row, column
     return {
