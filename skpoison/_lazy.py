@@ -25,6 +25,8 @@ def lazy_names(package, homes):
         return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
 
     def __dir__():
-        return sorted({*vars(importlib.import_module(package)), *homes})
+        # What the package itself imports is none of its names.
+        own = vars(importlib.import_module(package))
+        return sorted({*(name for name in own if name.startswith("__")), *homes})
 
     return __getattr__, __dir__

@@ -824,6 +824,13 @@ def test_torch_loads_on_first_use_only():
     assert subprocess.check_output(command, text=True).strip() == "False"
 
 
+def test_only_public_names_are_listed():
+    import skpoison.neural
+
+    names = [name for name in dir(skpoison.neural) if not name.startswith("__")]
+    assert names == sorted(skpoison.neural.__all__)
+
+
 def test_missing_torch_is_explained(monkeypatch):
     import skpoison.neural
 
