@@ -64,7 +64,7 @@ class Bundle:
         return Bundle(self.signs[keep], self.points[keep], self.beta[keep])
 
 
-def solve_cuts(problem, *, tol, max_iter, monitor=None, start=None):
+def solve_cuts(problem, *, tol, max_iter, monitor=None, start=None, patience=PATIENCE):
     """Minimise the bound by a proximal bundle method.
 
     Parameters
@@ -79,6 +79,9 @@ def solve_cuts(problem, *, tol, max_iter, monitor=None, start=None):
         Called with each entry of the history.
     start : Solution, default=None
         A solution for another share of poison, to start from.
+    patience : int, default=40
+        After so many rounds in which neither bound moves it ends: the difference that
+        is left is the oracle's.
 
     Returns
     -------
@@ -88,7 +91,8 @@ def solve_cuts(problem, *, tol, max_iter, monitor=None, start=None):
     """
     best, state, bundle, drag = _begin(problem, start, tol, monitor)
     for n_iter in range(1, max_iter + 1):
-        if best.converged or _stalls(best.history, problem.target(best.upper, tol)):
+        target = problem.target(best.upper, tol)
+        if best.converged or _stalls(best.history, target, patience):
             break
         term = PointPoison(problem.poison.epsilon, bundle.signs, bundle.points)
         trial = _minimize_model(problem, term, bundle.beta, state, best.gap, drag)
@@ -105,11 +109,11 @@ def solve_cuts(problem, *, tol, max_iter, monitor=None, start=None):
     return best
 
 
-def _stalls(history, target):
+def _stalls(history, target, patience):
     """Whether neither bound has moved for many rounds: the oracle's gap is left."""
-    if len(history) <= PATIENCE:
+    if len(history) <= patience:
         return False
-    return _gap(history[:-PATIENCE]) - _gap(history) < 0.1 * target
+    return _gap(history[:-patience]) - _gap(history) < 0.1 * target
 
 
 def _gap(history):

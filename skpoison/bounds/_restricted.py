@@ -35,6 +35,8 @@ REFIT_SHARE, REFIT_STEPS = 0.2, 200
 NEAR = 3
 # Rounds of cutting planes, which are only for problems with few features.
 MAX_ROUNDS, FEW_FEATURES = 200, 2000
+# They start near the optimum: after so many rounds in vain no better row is left.
+FEW_ROUNDS = 10
 MOST_MERGED, MAX_NODES = 150, 100
 # Branching brings the poison's part this near, relative to the gap that is wanted.
 ORACLE_SHARE = 0.25
@@ -280,7 +282,8 @@ def _bundled(poison, bundle, shares):
 def _cut_further(problem, found, max_iter, options):
     """Bring the bounds nearer by cutting planes, where rows fall short of the hull."""
     merged = _merged(found)
-    more = solve_cuts(problem, start=merged, max_iter=max_iter, **options)
+    options = options | {"max_iter": max_iter, "patience": FEW_ROUNDS}
+    more = solve_cuts(problem, start=merged, **options)
     if more.gap >= found.gap:
         return found
     fields = vars(more) | {
