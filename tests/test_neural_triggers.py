@@ -514,6 +514,7 @@ def test_tensors_are_evaluated_as_arrays_are():
         ({"attack": TriggerBackdoorAttack()}, ValueError, "trigger must take rows"),
         ({"attack": GradientMatchingAttack()}, TypeError, "there is evaluate_targeted"),
         ({"attack": Trigger(PATCH)}, TypeError, "lacks"),
+        ({"X_test": np.ones((90, 1, 5, 5), dtype=int)}, TypeError, "X_test must hold"),
         ({"defense": {"odd": JPEGCompressor()}}, TypeError, "make_pipeline"),
         ({"defense": {"odd": SpectralFilter}}, TypeError, "must be a filter"),
         (

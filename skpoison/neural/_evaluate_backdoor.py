@@ -6,6 +6,7 @@ from sklearn.base import clone
 from sklearn.utils import Bunch, check_random_state
 from skorch.utils import multi_indexing
 
+from skpoison.neural._rows import as_tensor
 from skpoison.neural._seeded import seeded
 from skpoison.neural._trigger import check_trigger, put_trigger
 from skpoison.neural._victims import (
@@ -99,7 +100,8 @@ def evaluate_backdoor(
     ValueError
         If there are no trials, or the trigger, a name, a label or a length is wrong.
     TypeError
-        If the attack has no such parameters, or a defense is none of those above.
+        If the attack has no such parameters, a defense is none of those above, or test
+        rows are no floating point numbers.
 
     See Also
     --------
@@ -141,7 +143,7 @@ def evaluate_backdoor(
     check_attack(
         attack, ("trigger", "source_label", "intended_label"), "evaluate_targeted"
     )
-    check_trigger(attack.trigger, X_test)
+    check_trigger(attack.trigger, as_tensor(X_test, "X_test"))
     defenses = named(defense, estimator)
     rng = check_random_state(random_state)
     stage = BackdoorStage(attack, defenses, estimator, (X, y, X_test, y_test), None)
