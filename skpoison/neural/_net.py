@@ -264,7 +264,7 @@ class FilteredNetClassifier(NeuralNetClassifier):
         except (IndexError, RuntimeError):
             # Torch's words for labels that do not fit would not help.
             logits = y_pred[0] if isinstance(y_pred, tuple) else y_pred
-            if logits.ndim == 2 and y_true.ndim == 1:
+            if torch.is_tensor(y_true) and y_true.ndim == 1 and logits.ndim == 2:
                 check_codes(y_true, logits)
             raise
 
@@ -307,7 +307,8 @@ def _class_numbers(y):
     """Return labels that are whole numbers as int64, which losses want."""
     if torch.is_tensor(y):
         return y if y.is_floating_point() else y.long()
-    if y is None or isinstance(y, dict) or getattr(y, "dtype", None) == np.int64:
+    several = isinstance(y, dict | list | tuple)  # to skorch, each of them its own
+    if y is None or several or getattr(y, "dtype", None) == np.int64:
         return y
     array = np.asarray(y)
     if array.dtype == object:
