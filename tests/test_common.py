@@ -57,6 +57,7 @@ def documented(estimator):
     }
 
 
+@pytest.mark.filterwarnings("ignore:The subspace has all")
 @each_estimator
 def test_documented_attributes_are_the_fitted_ones(estimator, labelled_frame):
     fitted = clone(estimator).fit(*labelled_frame)
@@ -72,6 +73,7 @@ def test_documented_parameters_are_the_constructor_s(estimator):
     assert documented(estimator)["Parameters"] == set(signature.parameters)
 
 
+@pytest.mark.filterwarnings("ignore:The subspace has all")
 @each_estimator
 def test_fitting_again_or_pickling_changes_nothing(estimator, labelled_frame):
     first = clone(estimator).fit(*labelled_frame)

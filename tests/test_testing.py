@@ -7,6 +7,7 @@ from sklearn.base import clone
 from skpoison import EPICFilter, SlabFilter, SphereFilter
 from skpoison.attacks import BaseAttack, LabelFlipAttack, MinMaxAttack
 from skpoison.base import BaseFilter
+from skpoison.exceptions import FilterWarning
 from skpoison.filters import (
     MahalanobisFilter,
     NeighborsFilter,
@@ -16,6 +17,7 @@ from skpoison.filters import (
 from skpoison.testing import check_attack, check_filter
 
 
+@pytest.mark.filterwarnings("ignore:The subspace has all")
 @pytest.mark.parametrize(
     "filter_",
     [
@@ -163,5 +165,7 @@ def test_what_is_checked_stays_as_it_is():
 
 def test_rows_of_the_subspace_are_all_kept():
     X = np.random.default_rng(0).normal(size=(50, 3))
-    filter_ = SubspaceFilter(n_components=3, percentile=50).fit(X)
+    filter_ = SubspaceFilter(n_components=3, percentile=50)
+    with pytest.warns(FilterWarning, match="has all 3 dimensions"):
+        filter_.fit(X)
     assert filter_.inlier_mask_.all()

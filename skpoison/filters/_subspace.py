@@ -79,7 +79,8 @@ class SubspaceFilter(BaseDistanceFilter):
     Warns
     -----
     FilterWarning
-        At fit, if ``max_components`` directions do not explain ``n_components``.
+        At fit, if ``max_components`` directions do not explain ``n_components``, or if
+        the subspace holds every row there can be.
 
     See Also
     --------
@@ -164,7 +165,15 @@ class SubspaceFilter(BaseDistanceFilter):
         # A mean that is nothing but rounding points anywhere.
         least = 64 * np.finfo(rows.dtype).eps * np.sqrt(total / rows.shape[0])
         means = means[np.linalg.norm(means, axis=1) > least]
-        return span(directions, means), min(1.0, squares.sum() / total)
+        basis = span(directions, means)
+        if len(basis) == rows.shape[1]:
+            warn(
+                f"The subspace has all {len(basis)} dimensions there are, so that no "
+                "row is far from it and none is rejected. Ask for fewer directions by "
+                f"n_components; it is {self.n_components}.",
+                FilterWarning,
+            )
+        return basis, min(1.0, squares.sum() / total)
 
     def _enough_directions(self, rows, total, rng):
         most = min(self.max_components, *rows.shape)
