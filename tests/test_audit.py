@@ -22,7 +22,7 @@ from skpoison import (
     SphereFilter,
     audit,
 )
-from skpoison._audit._plan import seeded
+from skpoison._audit._defenses import seeded
 from skpoison.attacks import LabelFlipAttack, MinMaxAttack
 from skpoison.evaluation import DefenseSearchCV, held_out_loss
 from skpoison.filters import (

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from ._plan import name_of
+from ._defenses import name_of
 from ._text import epsilon_text, loss_text, percent_text
 
 HOLDS, WATCH, VIOLATED, UNTESTED = "holds", "watch", "violated", "not tested"

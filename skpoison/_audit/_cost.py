@@ -5,8 +5,8 @@ import time
 import numpy as np
 from scipy import sparse
 
+from ._defenses import both
 from ._measure import PartPlan, defense_part
-from ._plan import both
 from ._profile import n_bytes
 
 # Values stored in X from which an estimate is worth its time.

@@ -9,7 +9,7 @@ from joblib import Parallel, delayed
 from skpoison import __version__
 from skpoison.bounds import CertifiedBound, bound_curve
 
-from ._plan import both
+from ._defenses import both
 
 # The solver's own floor: bounds below it count as zero for the tolerance.
 LOSS_FLOOR = 1e-3

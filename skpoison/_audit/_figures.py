@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ._plan import name_of
+from ._defenses import name_of
 
 WANTED_TICKS = 5
 # Figures have room for that many defenses.

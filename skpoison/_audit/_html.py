@@ -1,5 +1,6 @@
 """A report as a page."""
 
+from ._defenses import UNDEFENDED, name_of
 from ._details import _assumptions, _data, _evaluations, _settings
 from ._markup import (
     own,
@@ -11,7 +12,6 @@ from ._markup import (
 )
 from ._numbers import number
 from ._page import page
-from ._plan import UNDEFENDED, name_of
 
 
 def to_html(content):

@@ -12,7 +12,7 @@ from skpoison import __version__
 from skpoison.evaluation import evaluate_attack, held_out_loss
 from skpoison.filters import SphereFilter
 
-from ._plan import UNDEFENDED, both, name_of, seeded
+from ._defenses import UNDEFENDED, both, name_of, seeded
 
 FIGURES = (
     "n_poison",

@@ -1,6 +1,6 @@
 """Which defense does best when attacked, and what it costs when nobody attacks."""
 
-from ._plan import UNDEFENDED, name_of
+from ._defenses import UNDEFENDED, name_of
 
 
 def rank(plan, measured):

@@ -1,9 +1,8 @@
 """What was found, in a few sentences."""
 
 from ._assumptions import COPIES, VIOLATED, WATCH
+from ._defenses import UNDEFENDED, name_of
 from ._numbers import bound_text
-from ._plan import name_of
-from ._ranking import UNDEFENDED
 from ._text import epsilon_text, loss_text, percent_text
 
 MOST_NAMED = 3

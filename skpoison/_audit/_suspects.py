@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from skpoison import __version__
 
-from ._plan import both
+from ._defenses import both
 from ._text import loss_text, name_text
 
 # Features named for each row, and text of a row's label in an index.

@@ -8,8 +8,9 @@ import typer
 from rich.text import Text
 
 from skpoison._audit._audit import run
+from skpoison._audit._defenses import default_estimator
 from skpoison._audit._inputs import Inputs, checked, widest
-from skpoison._audit._plan import default_estimator, make_plan
+from skpoison._audit._plan import make_plan
 from skpoison._audit._progress import Progress
 from skpoison._audit._text import loss_text, name_text, percent_text
 from skpoison._io import DataError, load

@@ -1,0 +1,127 @@
+"""Checks of what an audit is asked for."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import is_classifier
+
+from ._defenses import BOTH, UNDEFENDED, default_estimator
+
+
+def is_number(value):
+    """Tell whether a value is a real number and no truth value."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def numbers_between(name, values, low, high, *, open_low=False):
+    """Return distinct numbers in rising order, or say which is no good.
+
+    Parameters
+    ----------
+    name : str
+        What errors call them.
+    values : float or array-like
+        The numbers.
+    low, high : float
+        Their limits.
+    open_low : bool, default=False
+        Whether `low` itself is out.
+
+    Returns
+    -------
+    values : list of float
+        The numbers.
+    """
+    values = np.unique(np.atleast_1d(np.asarray(values, dtype=np.float64)))
+    fits = (values > low if open_low else values >= low) & (values <= high)
+    if values.ndim != 1 or not len(values) or not fits.all():
+        left = "above" if open_low else "from"
+        raise ValueError(
+            f"{name} must be one or more numbers {left} {low:g} to {high:g}; got "
+            f"{values.tolist()}."
+        )
+    return values.tolist()
+
+
+def check_count(name, value, least):
+    """Return a whole number, or say what is wrong with it."""
+    good = isinstance(value, Integral) and not isinstance(value, bool)
+    if not good or value < least:
+        raise ValueError(
+            f"{name} must be a whole number, {least} at least; got {value!r}."
+        )
+    return int(value)
+
+
+def check_things(name, things, kind, described):
+    """Return things by name, or say which one is none of the kind.
+
+    Parameters
+    ----------
+    name : str
+        What errors call them.
+    things : dict
+        Filters or attacks by name.
+    kind : callable
+        Tells whether a thing is one.
+    described : str
+        What it should have been.
+
+    Returns
+    -------
+    things : dict
+        The same, with names as text.
+    """
+    if not isinstance(things, dict):
+        raise TypeError(
+            f"{name} must be a dict from names to {described}; got {things!r}."
+        )
+    for key, thing in things.items():
+        if isinstance(thing, type):
+            raise TypeError(
+                f"{name}[{key!r}] is the class {thing.__name__}; make one of it: "
+                f"{thing.__name__}()."
+            )
+        if not kind(thing):
+            raise TypeError(f"{name}[{key!r}] must be {described}; got {thing!r}.")
+    return {str(key): thing for key, thing in things.items()}
+
+
+def classifier(estimator):
+    if estimator is None:
+        return default_estimator()
+    if isinstance(estimator, type):
+        raise TypeError(
+            f"estimator must be a classifier; got the class {estimator.__name__}. "
+            f"Make one of it: {estimator.__name__}()."
+        )
+    if not hasattr(estimator, "fit") or not is_classifier(estimator):
+        raise TypeError(f"estimator must be a classifier; got {estimator!r}.")
+    return estimator
+
+
+def percentiles_of(percentiles):
+    found = numbers_between("percentiles", percentiles, 0, 100, open_low=True)
+    if max(found) <= 1:
+        raise ValueError(
+            f"percentiles are percentages, such as 70 or 90; got {found}, which would "
+            "keep one row of a hundred at most."
+        )
+    return found
+
+
+def seconds_of(seconds):
+    if not is_number(seconds) or not seconds >= 0:
+        raise ValueError(f"moving_seconds must not be negative; got {seconds!r}.")
+    return float(seconds)
+
+
+def new_names(filters):
+    """Return filters, unless one is called what the audit calls one of its own."""
+    for name in filters:
+        if name == UNDEFENDED or name.startswith(f"{BOTH} "):
+            raise ValueError(
+                f"filters must have names of their own; {name!r} is what the audit "
+                "calls a defense that it measures anyway."
+            )
+    return filters
