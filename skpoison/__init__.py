@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 
-_load, _ = lazy_names(__name__, _HOMES)
+_load, _names = lazy_names(__name__, _HOMES)
 
 
 def __getattr__(name):
@@ -55,4 +55,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *_HOMES, *_SUBPACKAGES})
+    return sorted({*_names(), *_SUBPACKAGES})
