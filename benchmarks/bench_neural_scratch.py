@@ -66,10 +66,12 @@ def victim(options):
     n_epochs = options.epochs
     steps = [int(n_epochs * share) for share in (3 / 8, 5 / 8, 7 / 8)]
     drops = LRScheduler(torch.optim.lr_scheduler.MultiStepLR, milestones=steps)
+    width = {"module__width": options.width} if options.net == "resnet18" else {}
     return FilteredNetClassifier(
         NETS[options.net],
         module__n_channels=1,
         module__size=28,
+        **width,
         optimizer=torch.optim.SGD,
         optimizer__momentum=0.9,
         optimizer__weight_decay=5e-4,
@@ -304,6 +306,9 @@ def options_of(arguments=None):
     parser.add_argument("--net", choices=NETS, default="perceptron")
     parser.add_argument(
         "--defenses", choices=("all", "epic", "schedules"), default="all"
+    )
+    parser.add_argument(
+        "--width", type=int, default=64, help="channels of the ResNet-18's first stage"
     )
     parser.add_argument("--size", type=int, default=2500, help="training rows")
     parser.add_argument("--trials", type=int, default=20)
