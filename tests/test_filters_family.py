@@ -21,6 +21,9 @@ from skpoison.filters import (
     _principal,
 )
 
+# Few features, nearly all of whose directions matter.
+pytestmark = pytest.mark.filterwarnings("ignore:The subspace has all")
+
 RIDGE = RidgeClassifier(tol=1e-12)
 FAMILY = {
     "sphere": SphereFilter(),
@@ -98,7 +101,6 @@ def test_training_rows_are_judged_alike_at_fit_and_later(filter_):
         np.testing.assert_allclose(scores, fitted.scores_, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:The subspace has all")
 @members("mahalanobis", "reduced", "subspace", "subspaces", "kth", "mean", "spectral")
 @pytest.mark.parametrize("n_features", [3, 50, 1100])
 def test_scores_do_not_depend_on_the_rows_around(filter_, n_features):

@@ -189,6 +189,7 @@ def test_directions_are_those_of_truncated_svd():
     np.testing.assert_allclose(fitted.explained_ratio_, ratio)
 
 
+@pytest.mark.filterwarnings("ignore:The subspace has all")
 @pytest.mark.parametrize("n_features", [12, 1100])
 @pytest.mark.parametrize("ratio", [0.3, 0.9, 0.999])
 def test_as_few_directions_as_explain_the_ratio(n_features, ratio):
