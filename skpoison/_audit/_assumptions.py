@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import sparse
 
+from skpoison.bounds._attack import n_poison_rows
+
 from ._defenses import name_of
 from ._text import epsilon_text, loss_text, percent_text
 
@@ -203,7 +205,7 @@ def _moments(X):
 def _balance(plan, data):
     name = "every class outnumbers the poison"
     smallest = min(data["classes"], key=lambda one: one["n_rows"])
-    n_poison = int(np.floor(plan.reference * data["n_rows"] + 1e-9))
+    n_poison = n_poison_rows(plan.reference, data["n_rows"])
     text = (
         f"The smallest class, {smallest['label']}, has {smallest['n_rows']:,} rows; "
         f"{epsilon_text(plan.reference)} poison is {n_poison:,} rows in all."

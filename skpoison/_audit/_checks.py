@@ -77,30 +77,31 @@ def check_things(name, things, kind, described):
             f"{name} must be a dict from names to {described}; got {things!r}."
         )
     for key, thing in things.items():
-        if isinstance(thing, type):
-            raise TypeError(
-                f"{name}[{key!r}] is the class {thing.__name__}; make one of it: "
-                f"{thing.__name__}()."
-            )
+        _check_made(f"{name}[{key!r}]", thing)
         if not kind(thing):
             raise TypeError(f"{name}[{key!r}] must be {described}; got {thing!r}.")
     return {str(key): thing for key, thing in things.items()}
 
 
+def _check_made(name, thing):
+    if isinstance(thing, type):
+        raise TypeError(
+            f"{name} is the class {thing.__name__}; make one of it: {thing.__name__}()."
+        )
+
+
 def classifier(estimator):
+    """Return a model, the default one for None, or say why it is no classifier."""
     if estimator is None:
         return default_estimator()
-    if isinstance(estimator, type):
-        raise TypeError(
-            f"estimator must be a classifier; got the class {estimator.__name__}. "
-            f"Make one of it: {estimator.__name__}()."
-        )
+    _check_made("estimator", estimator)
     if not hasattr(estimator, "fit") or not is_classifier(estimator):
         raise TypeError(f"estimator must be a classifier; got {estimator!r}.")
     return estimator
 
 
 def percentiles_of(percentiles):
+    """Return percentiles in rising order, if they look like percentages."""
     found = numbers_between("percentiles", percentiles, 0, 100, open_low=True)
     if max(found) <= 1:
         raise ValueError(
@@ -111,6 +112,7 @@ def percentiles_of(percentiles):
 
 
 def seconds_of(seconds):
+    """Return seconds as a float, if they are not negative."""
     if not is_number(seconds) or not seconds >= 0:
         raise ValueError(f"moving_seconds must not be negative; got {seconds!r}.")
     return float(seconds)

@@ -85,7 +85,7 @@ def _columns(inputs):
             "times_median": far[1],
             "share": far[2],
         },
-        "row_numbers": [name_text(names[j]) for j in _numbering(X)[:NAMED]],
+        "row_numbers": [name_text(names[j]) for j in _numbering(X, low, high)[:NAMED]],
     }
 
 
@@ -119,11 +119,10 @@ def _whole(X):
     return np.bincount(broken, minlength=X.shape[1]) == 0
 
 
-def _numbering(X):
+def _numbering(X, low, high):
     """Return the columns that number the rows, in whatever order: each number once."""
     if sparse.issparse(X) or X.shape[0] < 3:
         return []
-    low, high = _extremes(X)
     suspects = np.flatnonzero(high - low == X.shape[0] - 1)
     return [int(j) for j in suspects if np.all(np.diff(np.sort(X[:, j])) == 1)]
 

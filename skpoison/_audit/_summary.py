@@ -129,7 +129,7 @@ def _guaranteed(content):
 def _advice(content):
     """Say what to do, as far as what was tried can tell."""
     found = content["recommendation"]
-    best = next(row for row in content["ranking"] if row["rank"] == 1)
+    best = content["ranking"][0]
     if best["defense"] == UNDEFENDED:
         yield (
             "So, of what was tried, no filter is worth what it costs: limit how many "

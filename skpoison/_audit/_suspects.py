@@ -135,8 +135,9 @@ def suspects(inputs, plan, progress):
             if np.ptp(member["distances"]) > 0:
                 judges.append(_judge(name, member, inputs))
                 continue
+            what = f"judging by {_judge_name(name, member)}"
             reason = "it finds all rows alike, so that it rejects and judges none"
-            plan.left_out.append({"what": f"judging by {name}", "reason": reason})
+            plan.left_out.append({"what": what, "reason": reason})
         if found["failed"]:
             plan.left_out.append({"what": f"filter {name}", "reason": found["failed"]})
     scores = combined([judge["ranks"] for judge in judges])
@@ -147,12 +148,15 @@ def suspects(inputs, plan, progress):
 
 def _judge(name, member, inputs):
     """Complete a member: what it is called, and the ranks it gives the rows."""
-    names = [part for part in (name, member["name"]) if part]
     extents = relative(member["distances"], inputs.codes)
     return member | {
-        "name": " ".join(names),
+        "name": _judge_name(name, member),
         "ranks": rankdata(-extents, method="average"),
     }
+
+
+def _judge_name(name, member):
+    return " ".join(part for part in (name, member["name"]) if part)
 
 
 def relative(distances, codes):

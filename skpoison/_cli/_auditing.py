@@ -110,15 +110,14 @@ def read_inputs(name, options, encoding, auto):
     data = digits() if name is None else load(name, options)
     data.labels.check_classes()
     rows = np.arange(len(data))
-    encoder = data.encoder(rows, encoding)
+    encoder = data.encoder(rows, replace(encoding, scale="none"))
     X, unscaled = encoder.transform(data, rows), None
     if auto and widest(X) is not None:
         encoding = replace(encoding, scale="standard")
+    if encoding.scale != "none":
+        unscaled = checked(X)
         encoder = data.encoder(rows, encoding)
-        X, unscaled = encoder.transform(data, rows), checked(X)
-    elif encoding.scale != "none":
-        as_they_are = data.encoder(rows, replace(encoding, scale="none"))
-        unscaled = checked(as_they_are.transform(data, rows))
+        X = encoder.transform(data, rows)
     _warn_of_columns(X, encoder, data)
     classes, codes = np.unique(data.labels.texts, return_inverse=True)
     names, done = list(map(str, encoder.names)), encoding.scale
