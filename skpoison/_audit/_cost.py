@@ -5,7 +5,8 @@ import time
 import numpy as np
 from scipy import sparse
 
-from ._defenses import both
+from skpoison._defaults import default_filter
+
 from ._measure import PartPlan, defense_part
 from ._profile import n_bytes
 
@@ -61,7 +62,9 @@ def _pilot(inputs, plan):
     part = PartPlan(plan.attacks, plan.estimator, plan.reference, plan.seed)
     X, y, every = inputs.X[rows], inputs.y[rows], np.arange(len(rows))
     begun = time.perf_counter()
-    defense_part("", "pilot", both(plan.percentiles[-1]), part, X, y, every, every)
+    defense_part(
+        "", "pilot", default_filter(plan.percentiles[-1]), part, X, y, every, every
+    )
     return time.perf_counter() - begun
 
 

@@ -7,9 +7,8 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from skpoison import __version__
+from skpoison._defaults import default_filter
 from skpoison.bounds import CertifiedBound, bound_curve
-
-from ._defenses import both
 
 # The solver's own floor: bounds below it count as zero for the tolerance.
 LOSS_FLOOR = 1e-3
@@ -51,7 +50,9 @@ def bound_part(version, percentile, learner, X, signs, epsilons, seed):
     part : dict
         A curve of the report, and the texts of warnings.
     """
-    bound = CertifiedBound(both(percentile), tol=TOL, random_state=seed, **learner)
+    bound = CertifiedBound(
+        default_filter(percentile), tol=TOL, random_state=seed, **learner
+    )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         curve = bound_curve(bound, X, signs, [*epsilons, 0.0])
@@ -94,7 +95,7 @@ def moving_part(version, percentile, learner, X, signs, epsilon, seed):
         ``point``, or ``failed`` with a reason; the texts of warnings.
     """
     bound = CertifiedBound(
-        both(percentile),
+        default_filter(percentile),
         epsilon,
         tol=MOVING_TOL,
         defense="moving_centroids",

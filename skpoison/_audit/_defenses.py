@@ -14,15 +14,6 @@ def name_of(percentile):
     return f"{BOTH} {percentile:g}"
 
 
-def both(percentile):
-    """Return sphere and slab at a percentile."""
-    from skpoison.filters import FilterIntersection, SlabFilter, SphereFilter
-
-    return FilterIntersection(
-        [("sphere", SphereFilter(percentile)), ("slab", SlabFilter(percentile))]
-    )
-
-
 def default_estimator():
     """Return the model that is audited where none is given."""
     return LinearSVC(loss="hinge", max_iter=MAX_ITER)

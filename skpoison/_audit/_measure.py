@@ -9,10 +9,11 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from skpoison import __version__
+from skpoison._defaults import default_filter
 from skpoison.evaluation import evaluate_attack, held_out_loss
 from skpoison.filters import SphereFilter
 
-from ._defenses import UNDEFENDED, both, name_of, seeded
+from ._defenses import UNDEFENDED, name_of, seeded
 
 FIGURES = (
     "n_poison",
@@ -212,7 +213,7 @@ def _all_attacks(told, name, defense, plan, data):
     knowing = {k: a for k, a in plan.attacks.items() if told[k]}
     others = {k: a for k, a in plan.attacks.items() if not told[k]}
     found = _run(knowing, defense, True, plan, data, name)
-    aimed = _aimed(others, both(aim), plan)
+    aimed = _aimed(others, default_filter(aim), plan)
     found |= _run(aimed, defense, False, plan, data, name_of(aim))
     # What no set of feasible rows holds back is sent from as far out as to nobody.
     free = {k: a for k, a in others.items() if _looks_at_sets(a) and _is_free(a)}
@@ -221,7 +222,7 @@ def _all_attacks(told, name, defense, plan, data):
         found |= _run(aimed, defense, False, plan, data, ANYWHERE)
     moving = {k: a for k, a in knowing.items() if _looks_at_sets(a)}
     for percentile in plan.stricter:
-        aimed = _aimed(moving, both(percentile), plan)
+        aimed = _aimed(moving, default_filter(percentile), plan)
         found |= _run(aimed, defense, False, plan, data, name_of(percentile))
     return found
 

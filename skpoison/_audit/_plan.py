@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_memory
 
+from skpoison._defaults import default_filter
 from skpoison.base import BaseFilter
 
 from ._checks import (
@@ -19,7 +20,6 @@ from ._checks import (
     seconds_of,
 )
 from ._defenses import (
-    both,
     default_attacks,
     default_filters,
     learner_of,
@@ -88,7 +88,7 @@ class Plan(NamedTuple):
     @property
     def defenses(self):
         """All defenses by name: sphere and slab at each percentile, then the others."""
-        return {name_of(p): both(p) for p in self.percentiles} | self.filters
+        return {name_of(p): default_filter(p) for p in self.percentiles} | self.filters
 
 
 def make_plan(inputs, *, estimator, filters, attacks, epsilons, percentiles, reference,

@@ -9,8 +9,8 @@ from scipy.stats import rankdata
 from sklearn.base import clone
 
 from skpoison import __version__
+from skpoison._defaults import default_filter
 
-from ._defenses import both
 from ._text import loss_text, name_text
 
 # Features named for each row, and text of a row's label in an index.
@@ -123,7 +123,10 @@ def suspects(inputs, plan, progress):
     warned : list of str
         Texts of warnings.
     """
-    filters = {None: both(round(100 / (1 + plan.reference), 1)), **plan.filters}
+    filters = {
+        None: default_filter(round(100 / (1 + plan.reference), 1)),
+        **plan.filters,
+    }
     part, y = plan.memory.cache(judge_part), inputs.y
     progress.begin("Judging rows", len(filters))
     jobs = (delayed(part)(__version__, f, inputs.X, y) for f in filters.values())

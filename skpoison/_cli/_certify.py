@@ -131,7 +131,7 @@ def _defense(filter_, kind):
     radii = [member.radii_.tolist() for member in filter_.filters_]
     return {
         "kind": kind,
-        "filters": ["sphere", "slab"],
+        "filters": list(filter_.named_filters_),
         "sphere_radii": radii[0],
         "slab_half_widths": radii[1],
         "n_kept": int(kept.sum()),

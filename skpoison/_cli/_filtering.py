@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skpoison import SlabFilter, SphereFilter, __version__
+from skpoison import __version__
+from skpoison._defaults import default_filter
 from skpoison._io._labels import label_text
 
 
@@ -48,8 +49,8 @@ class Judgement:
 
 def build_filter(kind, percentile):
     """Return an unfitted filter of the kind ``both``, ``sphere`` or ``slab``."""
-    sphere, slab = SphereFilter(percentile), SlabFilter(percentile)
-    return {"both": sphere & slab, "sphere": sphere, "slab": slab}[kind]
+    both = default_filter(percentile)
+    return both if kind == "both" else dict(both.filters)[kind]
 
 
 def judge(kind, percentile, X, y, trusted=None):
@@ -75,17 +76,12 @@ def judge(kind, percentile, X, y, trusted=None):
     """
     filter_ = build_filter(kind, percentile)
     filter_.fit(*(trusted or (X, y)))
-    members = [filter_] if kind != "both" else filter_.filters_
-    names = [kind] if kind != "both" else ["sphere", "slab"]
+    members = filter_.named_filters_ if kind == "both" else {kind: filter_}
     positions = np.searchsorted(filter_.classes_, y)
     decisions = {
-        name: member.decision_function(X, y)
-        for name, member in zip(names, members, strict=True)
+        name: member.decision_function(X, y) for name, member in members.items()
     }
-    limits = {
-        name: member.radii_[positions]
-        for name, member in zip(names, members, strict=True)
-    }
+    limits = {name: member.radii_[positions] for name, member in members.items()}
     kept = np.min(list(decisions.values()), axis=0) >= 0
     if trusted is None:
         kept = filter_.inlier_mask_

@@ -44,10 +44,11 @@ class Settings:
 
     def bound(self, **changes):
         """Return an unfitted CertifiedBound with these settings."""
-        from skpoison import CertifiedBound, SlabFilter, SphereFilter
+        from skpoison import CertifiedBound
+        from skpoison._defaults import default_filter
 
         settings = {
-            "filter": SphereFilter(self.percentile) & SlabFilter(self.percentile),
+            "filter": default_filter(self.percentile),
             "rho": self.rho,
             "C": self.C,
             "tol": self.tol,

@@ -9,9 +9,10 @@ from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import column_or_1d, indexable, validate_data
 
+from skpoison._defaults import default_filter
 from skpoison._labels import check_labels
 from skpoison.attacks._containers import like_rows, like_targets, stack
-from skpoison.attacks._defense import Defense, default_filter
+from skpoison.attacks._defense import Defense
 from skpoison.bounds._attack import n_poison_rows
 
 

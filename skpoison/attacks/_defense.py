@@ -12,13 +12,6 @@ from skpoison.bounds._attack import surviving
 from skpoison.feasible import restrict
 
 
-def default_filter():
-    """The filter that attacks face where none is given: sphere and slab."""
-    from skpoison.filters import SlabFilter, SphereFilter
-
-    return SphereFilter(percentile=70) & SlabFilter(percentile=70)
-
-
 def is_fitted(estimator):
     """Say whether an estimator is fitted."""
     try:

@@ -112,7 +112,8 @@ class GradientAttack(BaseAimedAttack):
         The defense that the attacker faces. One that is fitted already is used as it
         is (:class:`sklearn.frozen.FrozenEstimator` keeps it fitted when the attack is
         cloned), any other is cloned and fitted on the rows given. None means
-        ``SphereFilter(percentile=70) & SlabFilter(percentile=70)``.
+        sphere and slab at percentile 70, intersected under the names ``sphere`` and
+        ``slab``.
     estimator : estimator, default=None
         The learner attacked, of which only the parameters are read:
         ``LinearSVC(loss="hinge")`` (which None means),

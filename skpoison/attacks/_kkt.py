@@ -39,7 +39,8 @@ class KKTAttack(BaseAimedAttack):
         The defense that the attacker faces. One that is fitted already is used as it
         is (:class:`sklearn.frozen.FrozenEstimator` keeps it fitted when the attack is
         cloned), any other is cloned and fitted on the rows given. None means
-        ``SphereFilter(percentile=70) & SlabFilter(percentile=70)``.
+        sphere and slab at percentile 70, intersected under the names ``sphere`` and
+        ``slab``.
     estimator : LinearSVC or NormConstrainedSVC, default=None
         The learner attacked, with the hinge loss; only its parameters are read. None
         means ``LinearSVC(loss="hinge")``.

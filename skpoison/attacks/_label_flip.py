@@ -31,8 +31,8 @@ class LabelFlipAttack(BaseAttack):
         is fitted already is used as it is
         (:class:`sklearn.frozen.FrozenEstimator` keeps it fitted when the attack is
         cloned), any other is cloned and fitted on the rows given. None means
-        ``SphereFilter(percentile=70) & SlabFilter(percentile=70)``. Not used by
-        ``strategy="random"``.
+        sphere and slab at percentile 70, intersected under the names ``sphere`` and
+        ``slab``. Not used by ``strategy="random"``.
     domain : str or :class:`skpoison.feasible.Domain`, default=None
         Which rows the attacker can send at all, as in
         :class:`~skpoison.CertifiedBound`. Training rows outside of it are not copied.

@@ -29,7 +29,8 @@ class MinMaxAttack(BaseAttack):
         The defense that the attacker faces. One that is fitted already is used as it
         is (:class:`sklearn.frozen.FrozenEstimator` keeps it fitted when the attack is
         cloned), any other is cloned and fitted on the rows given. None means
-        ``SphereFilter(percentile=70) & SlabFilter(percentile=70)``.
+        sphere and slab at percentile 70, intersected under the names ``sphere`` and
+        ``slab``.
     domain : str or :class:`skpoison.feasible.Domain`, default=None
         Which rows the attacker can send at all, as in
         :class:`~skpoison.CertifiedBound`. None

@@ -10,6 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from skpoison._defaults import default_filter
 from skpoison._fitted import check_fits, remember_names, scores
 from skpoison.feasible import as_domain, restrict
 
@@ -43,8 +44,9 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     ----------
     filter : filter with ``feasible_set``, default=None
         The defense; fitted on the rows given to :meth:`fit`. None means
-        ``SphereFilter(percentile=70) & SlabFilter(percentile=70)``. Wrap a fitted
-        filter in :class:`sklearn.frozen.FrozenEstimator` to keep it as it is.
+        sphere and slab at percentile 70, intersected under the names ``sphere`` and
+        ``slab``. Wrap a fitted filter in :class:`sklearn.frozen.FrozenEstimator` to
+        keep it as it is.
     epsilon : float, default=0.03
         Rows that the attacker adds, as a share of the clean rows, between 0 and 1.
     rho : float, default=None
@@ -289,11 +291,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         return self.defense == "moving_centroids"
 
     def _fit_filter(self, X, y):
-        from skpoison.filters import SlabFilter, SphereFilter
-
-        given = self.filter
-        if given is None:
-            given = SphereFilter(percentile=70) & SlabFilter(percentile=70)
+        given = default_filter() if self.filter is None else self.filter
         fitted = clone(given).fit(X, y)
         check_fits(fitted, X.shape[1], self.classes_)
         if self._is_moving():

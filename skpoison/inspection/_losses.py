@@ -8,6 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
+from skpoison._defaults import default_filter
 from skpoison._labels import encode_labels
 
 
@@ -40,11 +41,9 @@ def with_percentiles(estimator, percentiles):
 
 
 def _with_percentile(estimator, percentile):
-    from skpoison.filters import SlabFilter, SphereFilter
-
     bound = clone(estimator)
     if bound.filter is None:
-        bound.filter = SphereFilter() & SlabFilter()
+        bound.filter = default_filter()
     params = bound.filter.get_params()
     # Radii that are given leave a percentile without effect.
     names = [

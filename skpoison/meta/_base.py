@@ -19,13 +19,6 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skpoison.filters import FilterIntersection, SlabFilter, SphereFilter
-
-
-def both_filters():
-    """The filter that stands in where none is given."""
-    return FilterIntersection([("sphere", SphereFilter()), ("slab", SlabFilter())])
-
 
 def fit_and_find_kept(filter_, X, y):
     """Fit a filter, and find the rows that it keeps.

@@ -4,8 +4,9 @@ from sklearn.base import RegressorMixin
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.utils import get_tags
 
+from skpoison._defaults import default_filter
 from skpoison.filters import SphereFilter
-from skpoison.meta._base import BaseFiltered, both_filters
+from skpoison.meta._base import BaseFiltered
 from skpoison.meta._delegated import DelegatedClassifierMixin
 
 
@@ -82,7 +83,7 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
         "decision_function",
         "score",
     )
-    _default_filter = staticmethod(both_filters)
+    _default_filter = staticmethod(default_filter)
     _default_estimator = LogisticRegression
 
     def __sklearn_tags__(self):

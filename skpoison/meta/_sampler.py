@@ -6,8 +6,9 @@ from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import indexable, validate_data
 
+from skpoison._defaults import default_filter
 from skpoison.filters import SphereFilter
-from skpoison.meta._base import both_filters, fit_and_find_kept
+from skpoison.meta._base import fit_and_find_kept
 
 
 class DropOutliers(BaseEstimator):
@@ -76,7 +77,7 @@ class DropOutliers(BaseEstimator):
     def _filter(self):
         if self.filter is not None:
             return self.filter
-        return SphereFilter() if self.ignore_y else both_filters()
+        return SphereFilter() if self.ignore_y else default_filter()
 
     def fit(self, X, y):
         """Fit the filter.
