@@ -1,9 +1,15 @@
 """Class labels: checks, codes, and parameters that hold one value for each class."""
 
+from numbers import Number
+
 import numpy as np
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
+
+# Kinds of label by the kind of array; np.str_ and the like come as their own.
+_KINDS = {"b": "bool", "i": "number", "u": "number", "f": "number", "c": "number"}
+_KINDS |= {"U": "str", "S": "bytes"}
 
 
 def check_labels(y):
@@ -38,8 +44,125 @@ def check_labels(y):
     return y
 
 
-def encode_labels(y, classes):
-    """Find labels among the classes.
+def label_key(label):
+    """Return what makes a label the same as another one: its kind and its value.
+
+    Python and numpy take True for 1 and False for 0; as labels they are different.
+
+    Parameters
+    ----------
+    label : object
+        The label.
+
+    Returns
+    -------
+    key : tuple of (str, object)
+        Hashable; equal for labels that are the same.
+
+    Examples
+    --------
+    >>> from skpoison._labels import label_key
+    >>> label_key(1) == label_key(1.0), label_key(1) == label_key(True)
+    (True, False)
+    """
+    value = label.item() if isinstance(label, np.generic) else label
+    return _kind_of(value), value
+
+
+def _kind_of(value):
+    if isinstance(value, bool):
+        return "bool"
+    return "number" if isinstance(value, Number) else type(value).__name__
+
+
+def find_labels(y, classes):
+    """Find labels among the classes; labels of another kind are not among them.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels.
+    classes : array-like of shape (n_classes,)
+        The known labels, sorted.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_samples,)
+        Positions in ``classes``; -1 for labels that are not there.
+
+    Examples
+    --------
+    >>> from skpoison._labels import find_labels
+    >>> find_labels([1, 7, 0], [0, 1])
+    array([ 1, -1,  0])
+    >>> find_labels([True, False], [0, 1])
+    array([-1, -1])
+    """
+    y, classes = np.asarray(y), np.asarray(classes)
+    if "O" in (y.dtype.kind, classes.dtype.kind):
+        places = {label_key(label): i for i, label in enumerate(classes.tolist())}
+        found = [places.get(label_key(label), -1) for label in y.tolist()]
+        return np.array(found, dtype=np.intp)
+    if label_kinds(y) != label_kinds(classes):
+        return np.full(len(y), -1, dtype=np.intp)
+    codes = np.searchsorted(classes, y)
+    # searchsorted gives a place to unknown labels too, the end included.
+    codes[classes.take(codes, mode="clip") != y] = -1
+    return codes
+
+
+def label_kinds(y):
+    """Return the kinds of label that there are, a set of str.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels.
+
+    Returns
+    -------
+    kinds : set of str
+        More than one only where y holds objects.
+    """
+    if y.dtype.kind == "O":
+        return {label_key(label)[0] for label in y.tolist()}
+    return {_KINDS.get(y.dtype.kind, y.dtype.kind)}
+
+
+def shown_labels(labels, most=5):
+    """Return labels as errors show them, each once and not too many.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_labels,)
+        Labels.
+    most : int, default=5
+        How many are shown.
+
+    Returns
+    -------
+    text : str
+        The labels in brackets.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpoison._labels import shown_labels
+    >>> shown_labels(np.array([3, 3, 1])), shown_labels(np.arange(9))
+    ('[1, 3]', '[0, 1, 2, 3, 4] and 4 more')
+    """
+    labels = labels.tolist()
+    try:
+        distinct = sorted(set(labels))
+    except TypeError:  # labels of several kinds have no order
+        distinct = sorted({label_key(label) for label in labels}, key=str)
+        distinct = [value for _, value in distinct]
+    rest = len(distinct) - most
+    return f"{distinct[:most]}" + (f" and {rest} more" if rest > 0 else "")
+
+
+def encode_labels(y, classes, what="y", whose="the filter"):
+    """Find labels among the classes, where all of them must be.
 
     Parameters
     ----------
@@ -47,6 +170,10 @@ def encode_labels(y, classes):
         Labels.
     classes : ndarray of shape (n_classes,)
         The known labels, sorted.
+    what : str, default="y"
+        What errors call the labels.
+    whose : str, default="the filter"
+        Who knows the classes, in errors.
 
     Returns
     -------
@@ -58,15 +185,36 @@ def encode_labels(y, classes):
     ValueError
         If a label is unknown; the error names it.
     """
-    codes = np.searchsorted(classes, y)
-    # searchsorted gives a place to unknown labels too, the end included.
-    unknown = classes.take(codes, mode="clip") != y
-    if np.any(unknown):
+    codes = find_labels(y, classes)
+    if np.any(codes < 0):
         raise ValueError(
-            "y holds labels that the filter was not fitted on: "
-            f"{np.unique(y[unknown]).tolist()}; it knows {classes.tolist()}."
+            f"{what} holds labels that {whose} was not fitted on: "
+            f"{shown_labels(y[codes < 0])}; it knows {classes.tolist()}"
+            f"{kinds_hint(y, classes)}."
         )
     return codes
+
+
+def kinds_hint(y, classes):
+    """Return a reminder where labels differ in kind, for the end of an error.
+
+    Parameters
+    ----------
+    y, classes : ndarray of shape (n_labels,)
+        Labels.
+
+    Returns
+    -------
+    hint : str
+        Empty where some of the kinds are the same.
+    """
+    kinds, known = label_kinds(y), label_kinds(classes)
+    if kinds & known:
+        return ""
+    return (
+        f", which are another kind of label ({', '.join(sorted(known))}, not "
+        f"{', '.join(sorted(kinds))})"
+    )
 
 
 def per_class(name, values, classes, shape=()):
@@ -94,10 +242,14 @@ def per_class(name, values, classes, shape=()):
         If a label has no value, or values have the wrong shape or are not finite.
     """
     if isinstance(values, dict):
-        missing = [label for label in classes.tolist() if label not in values]
+        entries = {label_key(label): value for label, value in values.items()}
+        missing = [one for one in classes.tolist() if label_key(one) not in entries]
         if missing:
-            raise ValueError(f"{name} has no entry for the labels {missing}.")
-        values = [values[label] for label in classes.tolist()]
+            raise ValueError(
+                f"{name} has no entry for the labels {missing}; it has entries for "
+                f"{list(values)}."
+            )
+        values = [entries[label_key(label)] for label in classes.tolist()]
     values = np.array(values, dtype=np.float64)
     wanted = (len(classes), *shape)
     if values.shape != wanted:

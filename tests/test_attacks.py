@@ -228,7 +228,7 @@ def test_filters_of_other_rows_are_refused(attack, blobs):
     with pytest.raises(ValueError, match="fitted on rows of 4 features; X has 2"):
         clone(attack).set_params(filter=wide).fit(X, y)
     other = FrozenEstimator(SphereFilter(95).fit(X, y + 3))
-    with pytest.raises(ValueError, match=r"y holds \[0, 1\], too"):
+    with pytest.raises(ValueError, match=r"on the labels \[3, 4\]; y holds \[0, 1\]"):
         clone(attack).set_params(filter=other).fit(X, y)
 
 

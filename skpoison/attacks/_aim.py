@@ -2,8 +2,9 @@
 
 import numpy as np
 from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.validation import check_X_y, column_or_1d
+from sklearn.utils.validation import _get_feature_names, check_X_y, column_or_1d
 
+from skpoison._fitted import check_names
 from skpoison._labels import encode_labels
 from skpoison.attacks._base import BaseAttack
 from skpoison.attacks._learners import learner_of
@@ -75,4 +76,7 @@ class BaseAimedAttack(BaseAttack):
                 f"The rows in targets have {X.shape[1]} features; the clean rows have "
                 f"{clean.dim - 1}."
             )
-        return Rows(X, 2.0 * encode_labels(column_or_1d(y), self.classes_) - 1.0)
+        names = _get_feature_names(self.targets[0])
+        check_names("The attack", self._names, names, "targets")
+        codes = encode_labels(column_or_1d(y), self.classes_, "targets", "the attack")
+        return Rows(X, 2.0 * codes - 1.0)

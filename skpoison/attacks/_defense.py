@@ -65,7 +65,7 @@ class Defense(NamedTuple):
         if not is_fitted(filter_):
             filter_ = clone(filter_).fit(X, classes[codes])
             remember_names(filter_, names)
-        check_fits(filter_, X.shape[1], classes)
+        check_fits(filter_, X.shape[1], classes, names)
         return cls(filter_, classes)
 
     def keeps(self, X, codes):

@@ -7,6 +7,7 @@ from scipy import sparse
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skpoison._fitted import names_left_out
 from skpoison.attacks._base import BaseAttack
 from skpoison.bounds import CertifiedBound
 from skpoison.feasible import Domain
@@ -138,7 +139,7 @@ class MinMaxAttack(BaseAttack):
     def _poison(self, X, codes, n_poison, rng):
         defense = self._defend(X, codes)
         defense.sets(type(self).__name__)
-        self.bound_ = CertifiedBound(
+        bound = CertifiedBound(
             FrozenEstimator(self.filter_),
             self.epsilon,
             domain=self.domain,
@@ -148,7 +149,9 @@ class MinMaxAttack(BaseAttack):
             max_iter=self.max_iter,
             solver=self.solver,
             random_state=rng,
-        ).fit(self._with_names(X), self.classes_[codes])
+        )
+        with names_left_out():
+            self.bound_ = bound.fit(self._with_names(X), self.classes_[codes])
         found = self.bound_.attack_
         rows = np.repeat(np.arange(len(found.n_copies)), found.n_copies)
         labels = np.searchsorted(self.classes_, found.y)

@@ -293,13 +293,15 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     def _fit_filter(self, X, y):
         given = default_filter() if self.filter is None else self.filter
         fitted = clone(given).fit(X, y)
-        check_fits(fitted, X.shape[1], self.classes_)
+        names = getattr(self, "feature_names_in_", None)
+        if not isinstance(fitted, FrozenEstimator):
+            remember_names(fitted, names)
+        check_fits(fitted, X.shape[1], self.classes_, names)
         if self._is_moving():
             from skpoison.moving import with_given_radii
 
             fitted = with_given_radii(fitted).fit(X, y)
-        if not isinstance(fitted, FrozenEstimator):
-            remember_names(fitted, getattr(self, "feature_names_in_", None))
+            remember_names(fitted, names)
         return fitted
 
     def _problem(self, X, codes):

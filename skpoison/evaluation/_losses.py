@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.metrics import hinge_loss, log_loss
 
+from skpoison._labels import find_labels, kinds_hint, shown_labels
+
 
 def held_out_loss(classifier, X, y):
     """Return the mean loss of a fitted classifier.
@@ -75,11 +77,12 @@ def check_known(y, labels, name):
     ValueError
         If y holds others; the error names them.
     """
-    unknown = np.setdiff1d(np.asarray(y), labels)
-    if len(unknown):
+    y, labels = np.asarray(y), np.asarray(labels)
+    unknown = find_labels(y, labels) < 0
+    if np.any(unknown):
         raise ValueError(
-            f"{name} holds the labels {unknown.tolist()}, of which there are no "
-            f"training rows; these have {np.asarray(labels).tolist()}."
+            f"{name} holds the labels {shown_labels(y[unknown])}, of which there are "
+            f"no training rows; these have {labels.tolist()}{kinds_hint(y, labels)}."
         )
 
 

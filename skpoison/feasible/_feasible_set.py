@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import sparse
 
+from skpoison._labels import find_labels
+
 
 class FeasibleSet:
     """The labelled rows that a fixed filter keeps: one set of rows per class.
@@ -35,12 +37,12 @@ class FeasibleSet:
 
     def __getitem__(self, label):
         """Return the set of one class."""
-        found = np.flatnonzero(self.classes == label)
-        if not len(found):
+        code = find_labels([label], self.classes)[0]
+        if code < 0:
             raise KeyError(
                 f"{label!r} is not one of the classes {self.classes.tolist()}."
             )
-        return self.sets[found[0]]
+        return self.sets[code]
 
     def __iter__(self):
         """Iterate over pairs of label and set."""
@@ -84,10 +86,10 @@ class FeasibleSet:
             is never kept.
         """
         X = sparse.csr_array(X) if sparse.issparse(X) else np.asarray(X)
-        y = np.asarray(y)
+        codes = find_labels(y, self.classes)
         inside = np.zeros(X.shape[0], dtype=bool)
-        for label, rows in self:
-            members = np.flatnonzero(y == label)
+        for code, rows in enumerate(self.sets):
+            members = np.flatnonzero(codes == code)
             if len(members):
                 inside[members] = rows.contains(X[members], tol)
         return inside

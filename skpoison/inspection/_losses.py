@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, check_consistent_length
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import column_or_1d, validate_data
 
 from skpoison._defaults import default_filter
 from skpoison._labels import encode_labels
@@ -124,7 +124,11 @@ def mean_hinge(X, y, bound, coef, intercept):
     loss : float
         The mean of ``max(0, 1 - sign * score)``.
     """
-    signs = 2.0 * encode_labels(column_or_1d(y), bound.classes_) - 1.0
+    X = validate_data(
+        bound, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32]
+    )
+    codes = encode_labels(column_or_1d(y), bound.classes_, whose="the bound")
+    signs = 2.0 * codes - 1.0
     scores = X @ coef[0] + intercept[0]
     return float(np.mean(np.maximum(1.0 - signs * np.asarray(scores), 0.0)))
 

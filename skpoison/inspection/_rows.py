@@ -7,6 +7,8 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skpoison._labels import find_labels
+
 
 def two_classes(classes, known):
     """Return the two labels to draw.
@@ -34,7 +36,7 @@ def two_classes(classes, known):
             "classes must name two labels to draw: the filter knows "
             f"{known.tolist()}, and classes={classes!r}."
         )
-    unknown = wanted[~np.isin(wanted, known)]
+    unknown = wanted[find_labels(wanted, known) < 0]
     if len(unknown):
         raise ValueError(
             f"classes names {unknown.tolist()}; the filter knows {known.tolist()}."
@@ -78,9 +80,9 @@ def rows_of(filter_, X, y, poison_mask, classes):
         raise ValueError(f"poison_mask must hold booleans; its dtype is {mask.dtype}.")
     check_consistent_length(X, y, mask)
     for label in classes:
-        if not np.any(y == label):
+        if not np.any(find_labels(y, [label]) == 0):
             raise ValueError(f"y holds no rows of the class {label!r}.")
-    rows = np.flatnonzero(np.isin(y, classes))
+    rows = np.flatnonzero(find_labels(y, np.sort(classes)) >= 0)
     if len(rows) == len(y):
         return X, y, mask  # all of them: no copy
     return X[rows], y[rows], mask[rows]
