@@ -3,6 +3,36 @@
 import numpy as np
 
 
+def spread(values, rows, n_rows):
+    """Spread values of some rows over all rows; the others get minus infinity.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_some,) or tuple of these
+        Scores or decisions, or both.
+    rows : ndarray of shape (n_some,)
+        Positions of the rows that have them.
+    n_rows : int
+        How many rows there are.
+
+    Returns
+    -------
+    values : ndarray of shape (n_rows,) or tuple of these
+        The same for all rows: rows that nothing speaks for are rejected.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> spread(np.array([0.5, -2.0]), np.array([0, 2]), 3)
+    array([ 0.5, -inf, -2. ])
+    """
+    if isinstance(values, tuple):
+        return tuple(spread(one, rows, n_rows) for one in values)
+    everywhere = np.full(n_rows, -np.inf)
+    everywhere[rows] = values
+    return everywhere
+
+
 def keep_each_class(decisions, codes, n_classes):
     """Keep the rows with decisions >= 0, and the best row of each class without any.
 

@@ -217,6 +217,48 @@ def kinds_hint(y, classes):
     )
 
 
+def has_entries(values, classes):
+    """Say which classes a dict has entries for.
+
+    Parameters
+    ----------
+    values : dict
+        From labels to anything.
+    classes : ndarray of shape (n_classes,)
+        The labels.
+
+    Returns
+    -------
+    there : ndarray of shape (n_classes,), dtype=bool
+        True for the classes that have one.
+    """
+    known = {label_key(label) for label in values}
+    return np.array([label_key(one) in known for one in classes.tolist()], dtype=bool)
+
+
+def no_entry(name, values, missing):
+    """Return the error of labels that a dict has no entries for.
+
+    Parameters
+    ----------
+    name : str
+        What errors call the dict.
+    values : dict
+        From labels to anything.
+    missing : ndarray of shape (n_labels,)
+        The labels.
+
+    Returns
+    -------
+    error : ValueError
+        Not raised yet.
+    """
+    return ValueError(
+        f"{name} has no entry for the labels {shown_labels(missing)}; it has entries "
+        f"for {list(values)}."
+    )
+
+
 def per_class(name, values, classes, shape=()):
     """One value for each class, from an array in the classes' order or from a dict.
 
@@ -242,20 +284,18 @@ def per_class(name, values, classes, shape=()):
         If a label has no value, or values have the wrong shape or are not finite.
     """
     if isinstance(values, dict):
+        there = has_entries(values, classes)
+        if not there.all():
+            raise no_entry(name, values, classes[~there])
         entries = {label_key(label): value for label, value in values.items()}
-        missing = [one for one in classes.tolist() if label_key(one) not in entries]
-        if missing:
-            raise ValueError(
-                f"{name} has no entry for the labels {missing}; it has entries for "
-                f"{list(values)}."
-            )
         values = [entries[label_key(label)] for label in classes.tolist()]
     values = np.array(values, dtype=np.float64)
     wanted = (len(classes), *shape)
     if values.shape != wanted:
         raise ValueError(
             f"{name} must have shape {wanted}, one entry for each of the labels "
-            f"{classes.tolist()}; got {values.shape}."
+            f"{classes.tolist()}; got {values.shape}. A dict from label to entry says "
+            "which labels are known."
         )
     if not np.all(np.isfinite(values)):
         raise ValueError(f"{name} must be finite; got NaN or infinity.")

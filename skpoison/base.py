@@ -17,8 +17,14 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skpoison._kept import keep_each_class, stand_ins
-from skpoison._labels import check_labels, encode_labels
+from skpoison._kept import keep_each_class, spread, stand_ins
+from skpoison._labels import (
+    check_labels,
+    encode_labels,
+    find_labels,
+    label_kinds,
+    shown_labels,
+)
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 
@@ -32,6 +38,16 @@ def _scores_new_rows(filter_):
             "others: use fit_predict, or scores_ and inlier_mask_ after fit."
         )
     return True
+
+
+def _of_known_rows(method, X, codes):
+    """Ask a method about the rows whose labels are known, and reject the others."""
+    rows = np.flatnonzero(codes >= 0)
+    if len(rows) == len(codes):
+        return method(X, codes)
+    if not len(rows):
+        return np.full(len(codes), -np.inf)
+    return spread(method(X[rows], codes[rows]), rows, len(codes))
 
 
 class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -50,6 +66,12 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
     ``X`` arrives as an ndarray or CSR array of float64 or float32, ``codes[i]`` is the
     position of the label of row ``i`` in ``classes_``. A subclass that notices NaN and
     infinity in its results may set ``_check_finite = False`` to save a pass over X.
+
+    Rows with labels that the filter does not know do not arrive at all: they are
+    rejected, with a :class:`~skpoison.exceptions.FilterWarning`. Whoever sends rows
+    chooses their labels, and must not be able to stop the defense. In new rows these
+    are the labels that it was not fitted on; a subclass with parameters that speak of
+    certain labels only says so in ``_knows(classes)``.
 
     Parameters
     ----------
@@ -88,6 +110,8 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
     _parameter_constraints: dict = {"random_state": ["random_state"]}
     _transductive = False
     _check_finite = True
+    # What happens to rows of unknown labels; a parameter of some filters.
+    handle_unknown = "reject"
 
     def __init__(self, *, random_state=None):
         self.random_state = random_state
@@ -137,8 +161,11 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         self._validate_params()
         X = self._validate_rows(X, reset=True)
         codes = self._fit_labels(X, y)
-        self._judge(codes, *self._fit(X, codes))
+        self._judge(codes, *self._fit_known(X, codes))
         return self
+
+    def _fit_known(self, X, codes):
+        return _of_known_rows(self._fit, X, codes)
 
     def _judge(self, codes, scores, decisions):
         self.scores_ = scores
@@ -157,11 +184,28 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         Return a function that ends the fit and returns the decisions.
         """
         self._validate_params()
-        for name in ("classes_", "_labelled", "n_features_in_", "feature_names_in_"):
+        for name in ("_labelled", "n_features_in_", "feature_names_in_"):
             if hasattr(owner, name):
                 setattr(self, name, getattr(owner, name))
-        end = self._begin_fit(passes)
-        return lambda: self._judge(passes.codes, *end())
+        self.classes_ = owner.classes_[self._knows(owner.classes_)]
+        own = passes.recoded(find_labels(owner.classes_, self.classes_))
+        end = self._begin_fit_known(own)
+        return lambda: self._judge(own.codes, *end())
+
+    def _begin_decide_as_member(self, owner, passes):
+        """Begin to judge rows by the owner's codes; return a function that ends it."""
+        own = passes.recoded(find_labels(owner.classes_, self.classes_))
+        return self._begin_decide_known(own)
+
+    def _begin_fit_known(self, passes):
+        end = self._begin_fit(passes.known)
+        return lambda: passes.spread(end())
+
+    def _begin_decide_known(self, passes):
+        if not len(passes.known.codes):
+            return lambda: passes.spread(np.empty(0))
+        end = self._begin_decide(passes.known)
+        return lambda: passes.spread(end())
 
     def _begin_fit(self, passes):
         """Begin ``_fit``, say what to compute; return a function that ends it.
@@ -192,9 +236,44 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             return np.zeros(X.shape[0], dtype=np.intp)
         y = check_labels(y)
         check_consistent_length(X, y)
-        self.classes_ = np.unique(y)
+        classes = np.unique(y)
+        self.classes_ = classes[self._knows(classes)]
         self._labelled = True
-        return np.searchsorted(self.classes_, y)
+        if not len(self.classes_):
+            raise ValueError(
+                f"{type(self).__name__} knows none of the labels in y, "
+                f"{shown_labels(classes)}."
+            )
+        codes = find_labels(y, self.classes_)
+        self._reject_unknown(y, codes)
+        return codes
+
+    def _knows(self, classes):
+        """Say which labels rows may have when the filter is fitted: all of them."""
+        return np.ones(len(classes), dtype=bool)
+
+    @property
+    def _is_strict(self):
+        return self.handle_unknown == "error"
+
+    def _reject_unknown(self, y, codes):
+        """Warn of rows with unknown labels, or raise where that is asked for.
+
+        Where all labels are of another kind (text instead of numbers), the caller has
+        made a mistake: no row that an attacker adds makes a whole column of them.
+        """
+        unknown = codes < 0
+        if not np.any(unknown):
+            return
+        kinds = label_kinds(y), label_kinds(self.classes_)
+        if self._is_strict or kinds[0].isdisjoint(kinds[1]):
+            encode_labels(y, self.classes_)
+        warn(
+            f"{type(self).__name__} rejects {np.count_nonzero(unknown)} of {len(y)} "
+            f"rows: their labels, {shown_labels(y[unknown])}, are not among those that "
+            f"it knows, {self.classes_.tolist()}.",
+            FilterWarning,
+        )
 
     def _encode_labels(self, X, y):
         if not self._labelled:
@@ -203,13 +282,15 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             )
         y = column_or_1d(y)
         check_consistent_length(X, y)
-        return encode_labels(y, self.classes_)
+        return find_labels(y, self.classes_)
 
     def _best_over_labels(self, method, X, y):
         check_is_fitted(self)
         X = self._validate_rows(X, reset=False)
         if y is not None:
-            return method(X, self._encode_labels(X, y))
+            codes = self._encode_labels(X, y)
+            self._reject_unknown(column_or_1d(y), codes)
+            return _of_known_rows(method, X, codes)
         best = np.full(X.shape[0], -np.inf)
         for code in range(len(self.classes_)):
             codes = np.full(X.shape[0], code, dtype=np.intp)
@@ -226,6 +307,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             Rows.
         y : array-like of shape (n_samples,), default=None
             Their labels. Without them, each row gets its best score over the labels.
+            Rows of labels that the filter does not know get minus infinity.
 
         Returns
         -------
@@ -244,6 +326,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             Rows.
         y : array-like of shape (n_samples,), default=None
             Their labels. Without them, each row gets its best value over the labels.
+            Rows of labels that the filter does not know get minus infinity.
 
         Returns
         -------
@@ -262,6 +345,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             Rows.
         y : array-like of shape (n_samples,), default=None
             Their labels. Without them, a row is kept if it would be under any label.
+            Rows of labels that the filter does not know are rejected, with a warning.
 
         Returns
         -------
@@ -336,6 +420,14 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         self.fit(X, y, **fit_params)
         one_class = np.zeros(len(self.inlier_mask_), dtype=np.intp)
         codes = one_class if y is None else self._encode_labels(X, y)
+        if np.any(codes < 0):
+            raise ValueError(
+                f"fit_transform cannot replace the rows of the labels "
+                f"{shown_labels(column_or_1d(y)[codes < 0])}, which "
+                f"{type(self).__name__} does not know: there are no kept rows of these "
+                "labels, and y keeps them. Drop such rows, with FilteredClassifier or "
+                "fit_filter."
+            )
         rng = check_random_state(self.random_state)
         rows = stand_ins(self.inlier_mask_, codes, len(self.classes_), rng)
         X = self._as_container(X, ensure_all_finite=False)  # fit has looked already

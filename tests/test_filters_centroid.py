@@ -424,9 +424,17 @@ def test_overflow_is_refused():
         ),
         ({"radii": [1.0, -1.0]}, r"radii must not be negative; got \[1.0, -1.0\]"),
         ({"radii": [1.0, np.nan]}, "radii must be finite"),
-        ({"radii": {0: 1.0}}, r"radii has no entry for the labels \[1\]"),
+        ({"radii": {7: 1.0}}, r"radii has no entry for the labels \[0, 1\]"),
+        (
+            {"radii": {0: 1.0}, "handle_unknown": "error"},
+            r"radii has no entry for the labels \[1\]",
+        ),
         ({"centroids": np.zeros((2, 4))}, r"centroids must have shape \(2, 5\)"),
-        ({"centroids": {1: [0.0] * 5}}, r"no entry for the labels \[0\]"),
+        (
+            {"centroids": {1: [0.0] * 5}, "handle_unknown": "error"},
+            r"no entry for the labels \[0\]",
+        ),
+        ({"handle_unknown": "ignore"}, "'handle_unknown' parameter .* Got 'ignore'"),
         ({"random_state": "x"}, "'random_state' parameter"),
     ],
 )

@@ -10,6 +10,7 @@ from sklearn.base import clone
 
 from skpoison import __version__
 from skpoison._defaults import default_filter
+from skpoison._labels import encode_labels
 
 from ._text import loss_text, name_text
 
@@ -75,7 +76,7 @@ def _members(fitted, y, name=None):
         return [one for key, f in named for one in _members(f, y, key)]
     distances = -np.asarray(fitted.scores_, dtype=np.float64)
     offset = np.asarray(getattr(fitted, "offset_", np.nan), dtype=np.float64)
-    codes = np.searchsorted(fitted.classes_, y)
+    codes = encode_labels(y, fitted.classes_)
     thresholds = -(offset[codes] if offset.ndim else np.full(len(codes), offset))
     return [
         {

@@ -7,6 +7,7 @@ import numpy as np
 from skpoison import __version__
 from skpoison._defaults import default_filter
 from skpoison._io._labels import label_text
+from skpoison._labels import find_labels
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Judgement:
     decisions : dict
         For each member, how far every row is within its limit; negative is beyond it.
     limits : dict
-        For each member, the limit of every row.
+        For each member, the limit of every row; NaN where no row that the filter was
+        fitted to has its label.
     """
 
     filter: object
@@ -43,6 +45,9 @@ class Judgement:
         for name, decisions in self.decisions.items():
             if decisions[row] < 0:
                 limit = self.limits[name][row]
+                if np.isnan(limit):
+                    yield f"{name}: no trusted row has this label"
+                    continue
                 distance = limit - decisions[row]
                 yield f"{name}: distance {distance:.4g} is above {limit:.4g}"
 
@@ -77,11 +82,14 @@ def judge(kind, percentile, X, y, trusted=None):
     filter_ = build_filter(kind, percentile)
     filter_.fit(*(trusted or (X, y)))
     members = filter_.named_filters_ if kind == "both" else {kind: filter_}
-    positions = np.searchsorted(filter_.classes_, y)
+    positions = find_labels(y, filter_.classes_)
     decisions = {
         name: member.decision_function(X, y) for name, member in members.items()
     }
-    limits = {name: member.radii_[positions] for name, member in members.items()}
+    limits = {
+        name: np.where(positions >= 0, member.radii_[positions], np.nan)
+        for name, member in members.items()
+    }
     kept = np.min(list(decisions.values()), axis=0) >= 0
     if trusted is None:
         kept = filter_.inlier_mask_

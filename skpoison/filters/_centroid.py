@@ -24,6 +24,13 @@ class BaseCentroidFilter(BaseDistanceFilter):
         Centroids, if they are known, ordered like the sorted labels or by label.
     radii : array-like of shape (n_classes,) or dict, default=None
         Radii, if they are known, ordered like the sorted labels or by label.
+    handle_unknown : {"reject", "error"}, default="reject"
+        What happens to rows with labels that are unknown: for which `radii` or
+        `centroids`, as a dict, have no entry or, in new rows, which the filter was not
+        fitted on. ``"reject"``: they are rejected, with a warning; whoever sends rows
+        chooses their labels, and could otherwise stop the defense. ``"error"``:
+        ValueError. An array does not say which labels it knows: where labels can be
+        wrong, give a dict.
     random_state : int, RandomState instance or None, default=None
         Draws the order in which :meth:`fit_transform` goes round the kept rows.
 
@@ -51,10 +58,24 @@ class BaseCentroidFilter(BaseDistanceFilter):
     _check_finite = False
 
     def __init__(
-        self, percentile=70.0, *, centroids=None, radii=None, random_state=None
+        self,
+        percentile=70.0,
+        *,
+        centroids=None,
+        radii=None,
+        handle_unknown="reject",
+        random_state=None,
     ):
-        super().__init__(percentile, radii=radii, random_state=random_state)
+        super().__init__(
+            percentile,
+            radii=radii,
+            handle_unknown=handle_unknown,
+            random_state=random_state,
+        )
         self.centroids = centroids
+
+    def _given(self):
+        return {**super()._given(), "centroids": self.centroids}
 
     def _fit(self, X, codes):
         return self._begin_fit(Passes(X, codes, len(self.classes_)))()

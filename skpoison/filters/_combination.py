@@ -121,8 +121,25 @@ class BaseCombination(BaseFilter, _BaseComposition):
                 )
         self._validate_names([name for name, _ in self.filters])
 
+    @property
+    def _is_strict(self):
+        return any(filter_._is_strict for _, filter_ in self.filters)
+
+    def _knows(self, classes):
+        known = [filter_._knows(classes) for _, filter_ in self.filters]
+        return functools.reduce(self._choose, known)
+
     def _fit(self, X, codes):
         return self._begin_fit(Passes(X, codes, len(self.classes_)))()
+
+    # Members pick the rows that they know themselves, of all rows.
+    _fit_known = _fit
+
+    def _begin_fit_known(self, passes):
+        return self._begin_fit(passes)
+
+    def _begin_decide_known(self, passes):
+        return self._begin_decide(passes)
 
     def _begin_fit(self, passes):
         members = [(name, clone(filter_)) for name, filter_ in self.filters]
@@ -133,7 +150,7 @@ class BaseCombination(BaseFilter, _BaseComposition):
         return lambda: (self._combined(ends),) * 2
 
     def _begin_decide(self, passes):
-        ends = [filter_._begin_decide(passes) for filter_ in self.filters_]
+        ends = [one._begin_decide_as_member(self, passes) for one in self.filters_]
         return lambda: self._combined(ends)
 
     def _decide(self, X, codes):

@@ -3,9 +3,9 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 
-from skpoison._labels import per_class
+from skpoison._labels import has_entries, no_entry, per_class
 from skpoison.base import BaseFilter
 
 
@@ -25,6 +25,13 @@ class BaseDistanceFilter(BaseFilter):
         Percentage of the rows of each class that the radius encloses, in (0, 100].
     radii : array-like of shape (n_classes,) or dict, default=None
         Radii, if they are known, ordered like the sorted labels or by label.
+    handle_unknown : {"reject", "error"}, default="reject"
+        What happens to rows with labels that are unknown: for which `radii`, as a
+        dict, have no entry or, in new rows, which the filter was not fitted on.
+        ``"reject"``: they are rejected, with a warning; whoever sends rows chooses
+        their labels, and could otherwise stop the defense. ``"error"``: ValueError.
+        An array does not say which labels it knows: where labels can be wrong, give a
+        dict.
     random_state : int, RandomState instance or None, default=None
         Draws the order in which :meth:`fit_transform` goes round the kept rows.
 
@@ -52,12 +59,35 @@ class BaseDistanceFilter(BaseFilter):
         **BaseFilter._parameter_constraints,
         "percentile": [Interval(Real, 0, 100, closed="right")],
         "radii": ["array-like", dict, None],
+        "handle_unknown": [StrOptions({"reject", "error"})],
     }
 
-    def __init__(self, percentile=70.0, *, radii=None, random_state=None):
+    def __init__(
+        self,
+        percentile=70.0,
+        *,
+        radii=None,
+        handle_unknown="reject",
+        random_state=None,
+    ):
         super().__init__(random_state=random_state)
         self.percentile = percentile
         self.radii = radii
+        self.handle_unknown = handle_unknown
+
+    def _given(self):
+        """What is given for each class, by name."""
+        return {"radii": self.radii}
+
+    def _knows(self, classes):
+        known = super()._knows(classes)
+        for name, values in self._given().items():
+            if isinstance(values, dict):
+                there = has_entries(values, classes)
+                if not there.any() or (self._is_strict and not there.all()):
+                    raise no_entry(name, values, classes[~there])
+                known &= there
+        return known
 
     def _fit(self, X, codes):
         given = self._given_radii()

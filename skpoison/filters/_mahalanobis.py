@@ -51,6 +51,13 @@ class MahalanobisFilter(BaseDistanceFilter):
         With more features than this, rows are reduced.
     n_components : int, default=50
         Number of principal directions that rows are reduced to, besides centroids.
+    handle_unknown : {"reject", "error"}, default="reject"
+        What happens to rows with labels that are unknown: for which `radii`, as a
+        dict, have no entry or, in new rows, which the filter was not fitted on.
+        ``"reject"``: they are rejected, with a warning; whoever sends rows chooses
+        their labels, and could otherwise stop the defense. ``"error"``: ValueError.
+        An array does not say which labels it knows: where labels can be wrong, give a
+        dict.
     random_state : int, RandomState instance or None, default=None
         Draws the start of the search for principal directions (of more than 1000
         features), and the order in which :meth:`fit_transform` goes round the kept
@@ -129,9 +136,15 @@ class MahalanobisFilter(BaseDistanceFilter):
         shrinkage="auto",
         max_features=500,
         n_components=50,
+        handle_unknown="reject",
         random_state=None,
     ):
-        super().__init__(percentile, radii=radii, random_state=random_state)
+        super().__init__(
+            percentile,
+            radii=radii,
+            handle_unknown=handle_unknown,
+            random_state=random_state,
+        )
         self.shrinkage = shrinkage
         self.max_features = max_features
         self.n_components = n_components

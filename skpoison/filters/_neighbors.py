@@ -50,6 +50,13 @@ class NeighborsFilter(BaseDistanceFilter):
     n_jobs : int, default=None
         Number of jobs of the search; see
         :class:`~sklearn.neighbors.NearestNeighbors`.
+    handle_unknown : {"reject", "error"}, default="reject"
+        What happens to rows with labels that are unknown: for which `radii`, as a
+        dict, have no entry or, in new rows, which the filter was not fitted on.
+        ``"reject"``: they are rejected, with a warning; whoever sends rows chooses
+        their labels, and could otherwise stop the defense. ``"error"``: ValueError.
+        An array does not say which labels it knows: where labels can be wrong, give a
+        dict.
     random_state : int, RandomState instance or None, default=None
         Draws the order in which :meth:`fit_transform` goes round the kept rows.
 
@@ -136,9 +143,15 @@ class NeighborsFilter(BaseDistanceFilter):
         criterion="kth",
         algorithm="auto",
         n_jobs=None,
+        handle_unknown="reject",
         random_state=None,
     ):
-        super().__init__(percentile, radii=radii, random_state=random_state)
+        super().__init__(
+            percentile,
+            radii=radii,
+            handle_unknown=handle_unknown,
+            random_state=random_state,
+        )
         self.n_neighbors = n_neighbors
         self.criterion = criterion
         self.algorithm = algorithm

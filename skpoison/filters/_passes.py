@@ -2,6 +2,9 @@
 
 from functools import cached_property
 
+import numpy as np
+
+from skpoison._kept import spread
 from skpoison.filters._measures import measure
 from skpoison.filters._rows import class_means
 
@@ -17,7 +20,8 @@ class Passes:
     X : {ndarray, CSR matrix} of shape (n_samples, n_features)
         Rows, float64 or float32.
     codes : ndarray of shape (n_samples,)
-        The class of each row, from 0 to ``n_classes - 1``.
+        The class of each row, from 0 to ``n_classes - 1``, or -1 where it is none of
+        these; then ask ``known``.
     n_classes : int
         Number of classes.
 
@@ -43,6 +47,27 @@ class Passes:
     def class_means(self):
         """Mean of the rows of each class, ndarray of shape (n_classes, n_features)."""
         return class_means(self.X, self.codes, self.n_classes)
+
+    @cached_property
+    def known(self):
+        """The same for the rows of known classes alone, whose codes are not -1."""
+        rows = np.flatnonzero(self.codes >= 0)
+        if len(rows) == len(self.codes):
+            return self
+        return Passes(self.X[rows], self.codes[rows], self.n_classes)
+
+    def spread(self, values):
+        """Spread values of the rows of known classes over all rows."""
+        if self.known is self:
+            return values
+        return spread(values, np.flatnonzero(self.codes >= 0), len(self.codes))
+
+    def recoded(self, codes):
+        """Return the same for somebody who gives each class another code, or -1."""
+        if np.array_equal(codes, np.arange(self.n_classes)):
+            return self
+        own = np.where(self.codes >= 0, codes[self.codes], -1)
+        return Passes(self.X, own, np.count_nonzero(codes >= 0))
 
     def plan(self, one):
         """Plan a measure; return a function that returns its values."""

@@ -32,6 +32,13 @@ class SlabFilter(BaseCentroidFilter):
     radii : array-like of shape (n_classes,) or dict, default=None
         Half widths, if they are known, ordered like the sorted labels; or a dict from
         label to half width.
+    handle_unknown : {"reject", "error"}, default="reject"
+        What happens to rows with labels that are unknown: for which `radii` or
+        `centroids`, as a dict, have no entry or, in new rows, which the filter was not
+        fitted on. ``"reject"``: they are rejected, with a warning; whoever sends rows
+        chooses their labels, and could otherwise stop the defense. ``"error"``:
+        ValueError. An array does not say which labels it knows: where labels can be
+        wrong, give a dict.
     random_state : int, RandomState instance or None, default=None
         Draws the order in which :meth:`fit_transform` goes round the kept rows.
 

@@ -45,6 +45,13 @@ class SphereFilter(BaseCentroidFilter):
     norm : {"l2", "l1"}, default="l2"
         Euclidean distance, or the sum of absolute differences; the centroid is the mean
         in either case.
+    handle_unknown : {"reject", "error"}, default="reject"
+        What happens to rows with labels that are unknown: for which `radii` or
+        `centroids`, as a dict, have no entry or, in new rows, which the filter was not
+        fitted on. ``"reject"``: they are rejected, with a warning; whoever sends rows
+        chooses their labels, and could otherwise stop the defense. ``"error"``:
+        ValueError. An array does not say which labels it knows: where labels can be
+        wrong, give a dict.
     random_state : int, RandomState instance or None, default=None
         Draws the order in which :meth:`fit_transform` goes round the kept rows.
 
@@ -125,10 +132,15 @@ class SphereFilter(BaseCentroidFilter):
         centroids=None,
         radii=None,
         norm="l2",
+        handle_unknown="reject",
         random_state=None,
     ):
         super().__init__(
-            percentile, centroids=centroids, radii=radii, random_state=random_state
+            percentile,
+            centroids=centroids,
+            radii=radii,
+            handle_unknown=handle_unknown,
+            random_state=random_state,
         )
         self.norm = norm
 

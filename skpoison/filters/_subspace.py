@@ -48,6 +48,13 @@ class SubspaceFilter(BaseDistanceFilter):
         Most directions that are tried to explain the share ``n_components``.
     per_class : bool, default=False
         Whether each class has a subspace of its own, from its rows and its mean.
+    handle_unknown : {"reject", "error"}, default="reject"
+        What happens to rows with labels that are unknown: for which `radii`, as a
+        dict, have no entry or, in new rows, which the filter was not fitted on.
+        ``"reject"``: they are rejected, with a warning; whoever sends rows chooses
+        their labels, and could otherwise stop the defense. ``"error"``: ValueError.
+        An array does not say which labels it knows: where labels can be wrong, give a
+        dict.
     random_state : int, RandomState instance or None, default=None
         Draws the start of the search for singular directions (of more than 1000
         features), and the order in which :meth:`fit_transform` goes round the kept
@@ -131,9 +138,15 @@ class SubspaceFilter(BaseDistanceFilter):
         n_components=0.95,
         max_components=200,
         per_class=False,
+        handle_unknown="reject",
         random_state=None,
     ):
-        super().__init__(percentile, radii=radii, random_state=random_state)
+        super().__init__(
+            percentile,
+            radii=radii,
+            handle_unknown=handle_unknown,
+            random_state=random_state,
+        )
         self.n_components = n_components
         self.max_components = max_components
         self.per_class = per_class

@@ -41,7 +41,9 @@ def with_given_radii(fitted):
         ]
         return clone(fitted).set_params(filters=members)
     _check_member(fitted)
-    return clone(fitted).set_params(radii=fitted.radii_.copy())
+    # By label: radii in the order of labels would not tell a label that is unknown.
+    radii = dict(zip(fitted.classes_.tolist(), fitted.radii_.tolist(), strict=True))
+    return clone(fitted).set_params(radii=radii)
 
 
 def _check_member(fitted):

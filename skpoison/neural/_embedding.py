@@ -148,6 +148,15 @@ class EmbeddingFilter(BaseFilter):
     def _new_filter(self):
         return SpectralFilter() if self.filter is None else clone(self.filter)
 
+    def _knows(self, classes):
+        filter_ = self._new_filter()
+        knows = filter_._knows if isinstance(filter_, BaseFilter) else super()._knows
+        return knows(classes)
+
+    @property
+    def _is_strict(self):
+        return getattr(self._new_filter(), "_is_strict", False)
+
     def _validate_rows(self, X, *, reset):
         # What is of another type takes the first of these, which networks take.
         return validate_data(
