@@ -110,6 +110,29 @@ def test_trusted_rows_make_the_filter(csv, tmp_path):
     assert "no guarantee" in invoke(csv, "--drop", "id").stdout
 
 
+def test_rows_with_labels_that_no_trusted_row_has_are_rejected(csv, tmp_path):
+    lines = csv.read_text().splitlines()
+    places = [line.split(",") for line in lines]
+    target = places[0].index("label")
+    for row, label in ((1, "new"), (3, "0")):
+        places[row][target] = label
+    data, rejected = tmp_path / "data.csv", tmp_path / "rejected.csv"
+    data.write_text("\n".join(",".join(line) for line in places))
+    arguments = ["--trusted", csv, "--drop", "id", "--json", "-"]
+    result = invoke(data, *arguments, "-r", rejected, "--plot", tmp_path / "plot.svg")
+    assert result.stderr.count("are not among those that it knows") == 1
+    numbers = json.loads(result.stdout)
+    found = {one["label"]: one for one in numbers["classes"]}
+    for label in ("new", "0"):
+        counts = found[label]
+        assert (counts["n_rows"], counts["n_kept"], counts["n_rejected"]) == (1, 0, 1)
+    alone = json.loads(invoke(csv, *arguments).stdout)
+    strange = kept_mask()[[0, 2]].sum()
+    assert numbers["n_kept"] == alone["n_kept"] - strange
+    reasons = [line.split(",")[-1] for line in rejected.read_text().splitlines()]
+    assert reasons.count("no trusted row has this label") == 2
+
+
 @pytest.mark.parametrize("kind", ["sphere", "slab"])
 def test_one_filter_alone(csv, kind):
     result = invoke(csv, "--drop", "id", "--filter", kind, "--json", "-")

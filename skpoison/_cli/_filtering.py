@@ -1,5 +1,6 @@
 """What ``skpoison filter`` computes."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,8 +47,8 @@ class Judgement:
             if decisions[row] < 0:
                 limit = self.limits[name][row]
                 if np.isnan(limit):
-                    yield f"{name}: no trusted row has this label"
-                    continue
+                    yield "no trusted row has this label"
+                    return
                 distance = limit - decisions[row]
                 yield f"{name}: distance {distance:.4g} is above {limit:.4g}"
 
@@ -83,9 +84,13 @@ def judge(kind, percentile, X, y, trusted=None):
     filter_.fit(*(trusted or (X, y)))
     members = filter_.named_filters_ if kind == "both" else {kind: filter_}
     positions = find_labels(y, filter_.classes_)
-    decisions = {
-        name: member.decision_function(X, y) for name, member in members.items()
-    }
+    filter_._reject_unknown(y, positions)
+    with warnings.catch_warnings():
+        # Of what has been said of the whole filter.
+        warnings.filterwarnings("ignore", ".* are not among those that it knows")
+        decisions = {
+            name: member.decision_function(X, y) for name, member in members.items()
+        }
     limits = {
         name: np.where(positions >= 0, member.radii_[positions], np.nan)
         for name, member in members.items()

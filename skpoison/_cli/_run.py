@@ -86,9 +86,11 @@ def run_filter(session, data, *, options, encoding, trusted, settings, outputs):
     _check_outputs(outputs)
     with session.step(f"Reading {data}"):
         clean = load(trusted, options) if trusted else None
-        rows = load_test(data, clean, options) if clean else load(data, options)
+        # A row whose label no trusted row has is rejected; it must not stop the rest.
+        rows = load_test(data, clean, options, True) if clean else load(data, options)
     kept, rejected = (_output(outputs, name, rows) for name in ("output", "rejected"))
-    drawn = _labels_to_draw(session, outputs, rows.labels)
+    known = rows.labels.of_first(len((clean or rows).labels.values))
+    drawn = _labels_to_draw(session, outputs, known)
     with session.step("Filtering"):
         X, judgement = _judge(rows, clean, encoding, settings)
     from ._filtering import count

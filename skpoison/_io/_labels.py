@@ -51,7 +51,7 @@ class Labels(NamedTuple):
     name : str
         What the column or array is called.
     values : list
-        The distinct labels, sorted, as Python objects.
+        The distinct labels, as Python objects; sorted, those that test rows add last.
     codes : ndarray of shape (n_rows,), dtype=int
         Positions in `values`.
     """
@@ -139,13 +139,25 @@ class Labels(NamedTuple):
     def _listed(self):
         return quoted(self.value_texts)
 
+    def of_first(self, n_values):
+        """Return the labels of the rows that have one of the first distinct values."""
+        return self._replace(
+            values=self.values[:n_values], codes=self.codes[self.codes < n_values]
+        )
+
     def take(self, rows):
         """Return the labels of some rows, with the same distinct values."""
         return self._replace(codes=self.codes[rows])
 
-    def matched(self, test):
-        """Return the labels of test rows, coded by the values of these."""
-        texts = self.value_texts
+    def matched(self, test, new_labels=False):
+        """Return the labels of test rows, coded by the values of these.
+
+        Labels that are not among these come after them, or are an error.
+        """
+        texts, values = self.value_texts, list(self.values)
+        if new_labels:
+            values += [one for one in test.values if label_text(one) not in texts]
+            texts = [label_text(value) for value in values]
         positions = np.array(
             [
                 texts.index(text) if text in texts else -1
@@ -158,4 +170,4 @@ class Labels(NamedTuple):
                 f"The test data have labels that the training data lack: "
                 f"{quoted(map(label_text, unknown))}."
             )
-        return self._replace(codes=positions[test.codes])
+        return self._replace(values=values, codes=positions[test.codes])

@@ -72,7 +72,7 @@ def load(name, options=None):
     return TableData(source, read_table(source, options), options)
 
 
-def load_test(name, data, options):
+def load_test(name, data, options, new_labels=False):
     """Read test data that belong to training data.
 
     Parameters
@@ -83,11 +83,13 @@ def load_test(name, data, options):
         The training data.
     options : Options
         What is known about the training data's file.
+    new_labels : bool, default=False
+        Whether test rows may have labels that no training row has.
 
     Returns
     -------
     test : TableData or ArrayData
-        The test data, their labels coded like those of `data`.
+        The test data, their labels coded like those of `data`; new ones come last.
     """
     words = (*options.words, *getattr(data, "words", ()))
     options = replace(options, format=None, target=data.labels.name, words=words)
@@ -99,5 +101,5 @@ def load_test(name, data, options):
         )
     if hasattr(test, "follow"):
         test.follow(data)
-    test.labels = data.labels.matched(test.labels)
+    test.labels = data.labels.matched(test.labels, new_labels)
     return test
