@@ -84,7 +84,7 @@ class BaseCentroidFilter(BaseDistanceFilter):
         given = self._given_radii()
         self._fit_centroids(passes)
         distances = self._begin_distances(passes)
-        return lambda: self._set_radii(given, distances(), passes.codes)
+        return lambda: self._set_radii(given, distances(), passes.codes, passes.X.dtype)
 
     def _begin_decide(self, passes):
         distances = self._begin_distances(passes)

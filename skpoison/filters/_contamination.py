@@ -2,7 +2,6 @@
 
 from numbers import Real
 
-import numpy as np
 from sklearn.utils._param_validation import Interval
 
 from skpoison.base import BaseFilter
@@ -76,30 +75,3 @@ class BaseContaminationFilter(BaseDistanceFilter):
 
     def _given_radii(self):
         return None
-
-
-def with_slack(radii, distances, codes, dtype):
-    """Enlarge radii by what rounding may add to distances.
-
-    Estimators may sum in another order for other batches of rows; a row that lies on
-    its radius must not fall out for that.
-
-    Parameters
-    ----------
-    radii : ndarray of shape (n_classes,)
-        Radii.
-    distances : ndarray of shape (n_samples,)
-        Distances of the training rows.
-    codes : ndarray of shape (n_samples,)
-        The class of each row.
-    dtype : numpy dtype
-        What the distances were computed in.
-
-    Returns
-    -------
-    radii : ndarray of shape (n_classes,)
-        Radii, larger by a few rounding errors of the largest distance of their class.
-    """
-    largest = np.zeros(len(radii))
-    np.maximum.at(largest, codes, distances)
-    return radii + 64 * np.finfo(dtype).eps * largest

@@ -7,17 +7,35 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skpoison._labels import has_entries, no_entry, per_class
 from skpoison.base import BaseFilter
+from skpoison.filters._radius import estimate_radius, rounding_slack
 
 
 class BaseDistanceFilter(BaseFilter):
     """Base class of filters that reject rows far from the rest of their class.
 
-    A row is kept if its distance is at most the radius of its class. Radii are
-    percentiles of the distances of the training rows of the class (interpolated
-    linearly), or given. A subclass defines
+    A row is kept if its distance is at most the radius of its class. Radii are given,
+    or estimated: percentiles of the distances of the training rows of the class,
+    interpolated linearly.
+
+    A radius that is *given* is closed: rows exactly on it are kept. Rows whose
+    distances equal an *estimated* radius (to rounding) stand on it because they made
+    it, often as copies of one row, and are judged as a group, whatever their content.
+    It matters where only some of the group are among the rows that the percentile asks
+    for. Where most of the other rows of the class have distances of their own, the
+    group is rejected. Where most of them share their distances too, as with features
+    of few values, it falls on the side of most of its members, outside if these are
+    half of it: the share that is rejected is then as near as possible to the one asked
+    for. If the group is rejected, the radius is the largest distance below it. In any
+    case the group is kept where less than three quarters of the rows asked for would
+    be left, so that equal rows do not empty a class. Percentile 100 keeps every row.
+
+    A subclass defines
 
     - ``_fit_distances(X, codes)``: learn, and return the training rows' distances;
     - ``_distances(X, codes)``: the distances of new rows to the classes ``codes``.
+
+    It sets ``_sums_by_batch = True`` if distances depend, by rounding, on the rows that
+    are scored together; radii are then larger by as much.
 
     Parameters
     ----------
@@ -61,6 +79,7 @@ class BaseDistanceFilter(BaseFilter):
         "radii": ["array-like", dict, None],
         "handle_unknown": [StrOptions({"reject", "error"})],
     }
+    _sums_by_batch = False
 
     def __init__(
         self,
@@ -91,11 +110,14 @@ class BaseDistanceFilter(BaseFilter):
 
     def _fit(self, X, codes):
         given = self._given_radii()
-        return self._set_radii(given, self._fit_distances(X, codes), codes)
+        distances = self._fit_distances(X, codes)
+        return self._set_radii(given, distances, codes, X.dtype)
 
-    def _set_radii(self, given, distances, codes):
+    def _set_radii(self, given, distances, codes, dtype):
         """Set the radii; return the scores and decisions of the training rows."""
-        self.radii_ = self._percentiles(distances, codes) if given is None else given
+        if given is None:
+            given = self._estimate_radii(distances, codes, dtype)
+        self.radii_ = given
         self.offset_ = -self.radii_
         return -distances, self.radii_[codes] - distances
 
@@ -111,13 +133,13 @@ class BaseDistanceFilter(BaseFilter):
             raise ValueError(f"radii must not be negative; got {radii.tolist()}.")
         return radii
 
-    def _percentiles(self, distances, codes):
-        return np.array(
-            [
-                np.percentile(distances[codes == code], self._percentile)
-                for code in range(len(self.classes_))
-            ]
-        )
+    def _estimate_radii(self, distances, codes, dtype):
+        radii = np.empty(len(self.classes_))
+        for code in range(len(radii)):
+            of_class = distances[codes == code]
+            slack = rounding_slack(of_class, dtype) if self._sums_by_batch else 0.0
+            radii[code] = estimate_radius(of_class, self._percentile, dtype, slack)
+        return radii
 
     def _score(self, X, codes):
         return -self._distances(X, codes)

@@ -142,7 +142,6 @@ class LossFilter(BaseTrimmingFilter):
     def _fit_distances(self, X, codes):
         if len(self.classes_) < 2:
             return self._keep_everything(codes)
-        self._dtype = X.dtype
         everything = np.ones(len(codes), dtype=bool)
         return self._report(
             self._trim(X, codes, everything, self.classes_[codes], codes)
@@ -166,7 +165,6 @@ class LossFilter(BaseTrimmingFilter):
             FilterWarning,
         )
         self.estimator_ = None
-        self._dtype = np.float64
         self.n_iter_ = 0
         self.trimmed_losses_ = np.zeros(0)
         return np.zeros(len(codes))

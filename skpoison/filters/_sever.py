@@ -11,9 +11,10 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import _losses
-from skpoison.filters._contamination import BaseContaminationFilter, with_slack
+from skpoison.filters._contamination import BaseContaminationFilter
 from skpoison.filters._gradients import gradients
 from skpoison.filters._principal import principal_directions
+from skpoison.filters._radius import estimate_radius, rounding_slack
 
 
 class SeverFilter(BaseContaminationFilter):
@@ -219,14 +220,17 @@ def _squares(one, found, codes):
 def _radii(squares, codes, left, share, dtype):
     """Radii that leave a share of all rows, from the rows that are left.
 
-    Copies of one row pass together where a round may not reject all of them. What a
-    round leaves too many, later rounds reject.
+    What a round leaves too many or too few, because it judges copies of one row
+    together, later rounds make up for.
     """
     # As many rows as the percentile of all of them leaves: ranks count from zero.
     ranks, last_ranks = np.bincount(codes) - 1, np.bincount(codes[left]) - 1
     percentiles = 100.0 * np.minimum(1.0, share * ranks / np.maximum(last_ranks, 1))
-    radii = [
-        np.percentile(squares[left & (codes == code)], percentile)
-        for code, percentile in enumerate(percentiles)
-    ]
-    return with_slack(np.array(radii), squares, codes, dtype)
+    radii = np.empty(len(ranks))
+    for code, percentile in enumerate(percentiles):
+        of_class = codes == code
+        slack = rounding_slack(squares[of_class], dtype)
+        radii[code] = estimate_radius(
+            squares[left & of_class], percentile, dtype, slack
+        )
+    return radii

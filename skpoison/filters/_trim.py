@@ -168,7 +168,6 @@ class TrimFilter(BaseTrimmingFilter):
 
     def _fit_distances(self, X, codes):
         targets = self.__dict__.pop("_targets")
-        self._dtype = X.dtype
         if targets is None:
             return self._keep_everything(codes)
         rng = check_random_state(self.random_state)

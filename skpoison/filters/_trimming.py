@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skpoison._warn import warn
-from skpoison.filters._contamination import BaseContaminationFilter, with_slack
+from skpoison.filters._contamination import BaseContaminationFilter
 
 
 class Trimmed(NamedTuple):
@@ -36,7 +36,7 @@ class BaseTrimmingFilter(BaseContaminationFilter):
 
     A subclass has the parameters ``max_iter`` and ``tol``, and defines
     ``_new_estimator()`` and ``_distances(X, judged_by)``, the losses of rows under
-    ``estimator_``. Before it trims it sets ``_dtype``, the precision of rows.
+    ``estimator_``.
 
     Parameters
     ----------
@@ -52,6 +52,8 @@ class BaseTrimmingFilter(BaseContaminationFilter):
     True
     """
 
+    _sums_by_batch = True
+
     def _trim(self, X, codes, kept, fitted_to, judged_by):
         """Fit to the kept rows and trim all rows, until the kept ones settle."""
         history = []
@@ -59,7 +61,8 @@ class BaseTrimmingFilter(BaseContaminationFilter):
             rows = slice(None) if kept.all() else np.flatnonzero(kept)
             self.estimator_ = clone(self._new_estimator()).fit(X[rows], fitted_to[rows])
             losses = self._distances(X, judged_by)
-            before, kept = kept, losses <= self._percentiles(losses, codes)[codes]
+            radii = self._estimate_radii(losses, codes, X.dtype)
+            before, kept = kept, losses <= radii[codes]
             history.append(losses[kept].mean())
             if np.array_equal(kept, before) or self._falls_no_more(history):
                 return Trimmed(self.estimator_, losses, history, True)
@@ -80,7 +83,3 @@ class BaseTrimmingFilter(BaseContaminationFilter):
                 ConvergenceWarning,
             )
         return trimmed.losses
-
-    def _percentiles(self, distances, codes):
-        radii = super()._percentiles(distances, codes)
-        return with_slack(radii, distances, codes, self._dtype)
