@@ -1,6 +1,7 @@
 """What all filters share."""
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
     OneToOneFeatureMixin,
@@ -63,9 +64,10 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
     - ``_score(X, codes)`` and ``_decide(X, codes)``: the same two for new rows, unless
       the class sets ``_transductive = True``.
 
-    ``X`` arrives as an ndarray or CSR array of float64 or float32, ``codes[i]`` is the
-    position of the label of row ``i`` in ``classes_``. A subclass that notices NaN and
-    infinity in its results may set ``_check_finite = False`` to save a pass over X.
+    ``X`` arrives as an ndarray, or as a CSR array in canonical format, of float64 or
+    float32; ``codes[i]`` is the position of the label of row ``i`` in ``classes_``. A
+    subclass that notices NaN and infinity in its results may set ``_check_finite =
+    False`` to save a pass over X.
 
     Rows with labels that the filter does not know do not arrive at all: they are
     rejected, with a :class:`~skpoison.exceptions.FilterWarning`. Whoever sends rows
@@ -220,7 +222,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         return lambda: self._decide(passes.X, passes.codes)
 
     def _validate_rows(self, X, *, reset):
-        return validate_data(
+        X = validate_data(
             self,
             X,
             reset=reset,
@@ -228,6 +230,10 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             dtype=[np.float64, np.float32],
             ensure_all_finite=self._check_finite,
         )
+        if sparse.issparse(X) and not X.has_canonical_format:
+            X = X.copy()  # it may be the caller's
+            X.sum_duplicates()
+        return X
 
     def _fit_labels(self, X, y):
         if y is None:

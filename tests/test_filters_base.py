@@ -89,6 +89,35 @@ ROWS = {
 }
 
 
+def with_duplicates(X, dtype):
+    """CSR rows whose entries are stored twice, as halves, and in no order."""
+    rows, columns = np.indices(X.shape).reshape(2, -1)
+    order = np.random.default_rng(0).permutation(2 * X.size)
+    halves = np.tile(X.ravel() / 2, 2)[order].astype(dtype)
+    columns, rows = np.tile(columns, 2)[order], np.tile(rows, 2)[order]
+    by_row = np.argsort(rows, kind="stable")
+    ends = np.r_[0, np.cumsum(np.bincount(rows))]
+    return sparse.csr_array((halves[by_row], columns[by_row], ends), shape=X.shape)
+
+
+@each_filter
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_entries_stored_twice_count_as_their_sum(filter_, dtype, blobs):
+    X, y = np.round(blobs[0] * 8) + 0.5, blobs[1]  # nowhere zero
+    clean = sparse.csr_array(X.astype(dtype))
+    scattered = with_duplicates(X, dtype)
+    stored = scattered.data.copy(), scattered.indices.copy()
+    expected = clone(filter_).fit(clean, y)
+    fitted = clone(filter_).fit(scattered, y)
+    np.testing.assert_array_equal(fitted.scores_, expected.scores_)
+    np.testing.assert_array_equal(fitted.inlier_mask_, expected.inlier_mask_)
+    scores = fitted.score_samples(scattered, y)
+    np.testing.assert_array_equal(scores, expected.score_samples(clean, y))
+    # The caller's matrix stays as it was.
+    np.testing.assert_array_equal(scattered.data, stored[0])
+    np.testing.assert_array_equal(scattered.indices, stored[1])
+
+
 def as_array(X):
     return X.toarray() if sparse.issparse(X) else np.asarray(X)
 
