@@ -236,7 +236,7 @@ def test_columns_of_truth_values_and_sparse_columns(blobs):
     X, y = blobs
     table = pd.DataFrame({"a": X[:, 0], "b": X[:, 1] > 0})
     both, _ = LabelFlipAttack(0.1, random_state=0).fit_resample(table, y)
-    assert list(both.dtypes) == [np.float64, np.float64]
+    assert list(both.dtypes) == [np.float64, bool]
     assert list(table.dtypes) == [np.float64, bool]
     thin = pd.DataFrame.sparse.from_spmatrix(sparse.csr_matrix(np.maximum(X, 0)))
     both, _ = LabelFlipAttack(0.1, random_state=0).fit_resample(thin, y)

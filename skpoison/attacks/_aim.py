@@ -41,6 +41,8 @@ class BaseAimedAttack(BaseAttack):
         "targets": [tuple, None],
     }
 
+    _moves_rows = True
+
     def __init__(
         self,
         epsilon=0.03,

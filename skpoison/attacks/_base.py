@@ -7,13 +7,15 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
-from sklearn.utils.validation import column_or_1d, indexable, validate_data
+from sklearn.utils.validation import validate_data
 
 from skpoison._defaults import default_filter
 from skpoison._labels import check_labels
-from skpoison.attacks._containers import like_rows, like_targets, stack
+from skpoison.attacks._containers import like_rows, like_targets, stack, stack_targets
 from skpoison.attacks._defense import Defense
+from skpoison.attacks._types import Types, check_moving, check_numbers
 from skpoison.bounds._attack import n_poison_rows
+from skpoison.feasible import as_domain
 
 
 class BaseAttack(BaseEstimator):
@@ -23,7 +25,9 @@ class BaseAttack(BaseEstimator):
     defines ``_poison(X, codes, n_poison, rng)``, which returns the poison rows (ndarray
     or CSR), the positions of their labels in ``classes_`` and the objective after each
     iteration. ``X`` arrives as an ndarray or CSR array of float64 or float32. What is
-    the same for all attacks is here: labels, containers, the filter.
+    the same for all attacks is here: labels, containers and their types, the filter. A
+    subclass whose rows lie between the clean ones sets ``_moves_rows = True``, so that
+    columns which cannot hold such rows are refused before any work.
 
     Parameters
     ----------
@@ -67,9 +71,8 @@ class BaseAttack(BaseEstimator):
     ...     def _poison(self, X, codes, n_poison, rng):
     ...         rows = np.zeros(n_poison, dtype=int)
     ...         return X[rows], 1 - codes[rows], []
-    >>> X, y = Repeat(epsilon=0.5).fit_resample([[1.0], [2.0]], ["a", "b"])
-    >>> X.ravel(), y
-    (array([1., 2., 1.]), array(['a', 'b', 'b'], dtype='<U1'))
+    >>> Repeat(epsilon=0.5).fit_resample([[1.0], [2.0]], ["a", "b"])
+    ([[1.0], [2.0], [1.0]], ['a', 'b', 'b'])
     """
 
     _parameter_constraints: dict = {
@@ -80,6 +83,9 @@ class BaseAttack(BaseEstimator):
     _multi_class = False
     # Whether a defense without a feasible set is of any use to the attack.
     _needs_feasible_set = True
+    # Whether columns of X must be numbers, and hold what lies between the clean rows.
+    _needs_numbers = True
+    _moves_rows = False
 
     def __init__(self, epsilon=0.03, *, filter=None, random_state=None):
         self.epsilon = epsilon
@@ -114,13 +120,16 @@ class BaseAttack(BaseEstimator):
             If a parameter, X or y is no good, or if the attack cannot be made.
         """
         self._validate_params()
+        self._types = Types.of(X)
+        if self._needs_numbers:
+            check_numbers(self._types, type(self).__name__)
         X, codes = self._validate(X, y)
         self._check()
+        self._check_types(X.shape[1])
         n_poison = n_poison_rows(self.epsilon, X.shape[0])
         rng = check_random_state(self.random_state)
-        self.X_poison_, poison_codes, self.objective_ = self._poison(
-            X, codes, n_poison, rng
-        )
+        rows, poison_codes, self.objective_ = self._poison(X, codes, n_poison, rng)
+        self.X_poison_ = self._written(rows, X.dtype)
         self.y_poison_ = self.classes_[poison_codes]
         n_all = X.shape[0] + len(self.y_poison_)
         self.poison_mask_ = np.arange(n_all) >= X.shape[0]
@@ -138,13 +147,20 @@ class BaseAttack(BaseEstimator):
 
         Returns
         -------
-        X_poison : {ndarray, CSR matrix, DataFrame} of shape (n_poison, n_features)
-            The poison rows; a DataFrame where X is one, with an index that goes on.
-        y_poison : {ndarray, Series} of shape (n_poison,)
-            Their labels.
+        X_poison : {ndarray, list, CSR matrix, DataFrame} of shape \
+                (n_poison, n_features)
+            The poison rows, in the container of X: a DataFrame (of pandas or polars)
+            with its columns and their types, and with an index that goes on; a list.
+        y_poison : {ndarray, list, Series, DataFrame} of shape (n_poison,)
+            Their labels, in the container of y.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`fit` does, or if the type of a column of X cannot hold the rows.
         """
         self.fit(X, y)
-        return like_rows(self.X_poison_, X), like_targets(self.y_poison_, y)
+        return self._like_clean(X), like_targets(self.y_poison_, y)
 
     def fit_resample(self, X, y):
         """Compute the poison rows and return them after the clean ones.
@@ -158,17 +174,37 @@ class BaseAttack(BaseEstimator):
 
         Returns
         -------
-        X : {ndarray, CSR matrix, DataFrame} of shape \
+        X : {ndarray, list, CSR matrix, DataFrame} of shape \
                 (n_samples + n_poison, n_features)
-            Clean rows and then poison rows; ``poison_mask_`` tells them apart.
-        y : {ndarray, Series} of shape (n_samples + n_poison,)
-            Their labels.
+            Clean rows, as they were, and then poison rows; ``poison_mask_`` tells them
+            apart. The container is that of X; the columns of a DataFrame keep their
+            types.
+        y : {ndarray, list, Series, DataFrame} of shape (n_samples + n_poison,)
+            Their labels, in the container of y.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`poison` does, or if an array cannot hold clean rows and poison
+            rows together without changing the clean ones.
         """
         X_poison, y_poison = self.poison(X, y)
-        X, y = indexable(X, y)
-        if not hasattr(y, "iloc"):
-            y = column_or_1d(y)
-        return stack(X, X_poison), stack(y, y_poison)
+        return stack(X, X_poison), stack_targets(y, y_poison)
+
+    def _like_clean(self, X):
+        """Return the poison rows in the container and types of the clean ones."""
+        return like_rows(self.X_poison_, X)
+
+    def _written(self, rows, dtype):
+        """Return rows in the precision that the columns of X have."""
+        return self._types.written(rows, dtype) if rows.dtype.kind == "f" else rows
+
+    def _check_types(self, n_features):
+        """Raise an error where columns cannot hold rows that the attack makes up."""
+        if self._moves_rows and (self._types.whole or self._types.categories):
+            domain = as_domain(getattr(self, "domain", None))
+            columns = domain.resolve(n_features, self._names)
+            check_moving(self._types, type(self).__name__, columns)
 
     def _validate(self, X, y):
         """Return rows and the positions of their labels; set ``classes_``."""
@@ -177,7 +213,7 @@ class BaseAttack(BaseEstimator):
             X,
             y,
             accept_sparse="csr",
-            dtype=[np.float64, np.float32],
+            dtype=None if self._types.words else [np.float64, np.float32],
             y_numeric=False,
         )
         self.classes_, codes = np.unique(check_labels(y), return_inverse=True)

@@ -1,11 +1,32 @@
-"""Poison in the container that the clean rows came in."""
+"""Poison in the container that the clean rows came in.
+
+Clean rows stay what they were, bit for bit, and poison rows are written beside them:
+
+- In tables (pandas, polars) each column keeps its type. A poison row that a column
+  cannot hold exactly is an error; columns of floats round it, and what passes the
+  filter is what was rounded. Copies of clean rows (label flips) fit every column; other
+  attacks need numbers, send whole ones where their domain says so, and refuse
+  categories, of which there are no fractions.
+- Arrays and sparse matrices have one type for all cells. It stays if it holds the
+  poison rows; otherwise it becomes one that holds the clean rows, too.
+- Lists stay lists, of Python's numbers or of arrays.
+- Rows of pandas get index labels that no clean row has.
+"""
+
+from copy import copy
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import column_or_1d
+
+from skpoison._frames import is_frame, is_pandas, is_polars
+from skpoison.attacks._index import next_labels
+from skpoison.attacks._types import as_polars, as_type, cast
 
 
 def like_rows(rows, X):
-    """Return poison rows as a DataFrame where the clean rows are one.
+    """Return poison rows in the container and types of the clean rows.
 
     Parameters
     ----------
@@ -16,62 +37,129 @@ def like_rows(rows, X):
 
     Returns
     -------
-    rows : {ndarray, CSR matrix, DataFrame} of shape (n_poison, n_features)
+    rows : {ndarray, list, CSR matrix, DataFrame} of shape (n_poison, n_features)
         The same rows.
+
+    Raises
+    ------
+    ValueError
+        If a column's type cannot hold them.
     """
-    if not hasattr(X, "iloc"):
+    if is_pandas(X):
+        return _like_pandas(rows, X)
+    if is_polars(X):
+        return _like_polars(rows, X)
+    if isinstance(X, list | tuple):
+        return list(rows) if isinstance(X[0], np.ndarray) else rows.tolist()
+    if sparse.issparse(X):
+        kind = sparse.csr_array if isinstance(X, sparse.sparray) else sparse.csr_matrix
+        return _in_type(kind(rows), X.dtype)
+    return _in_type(rows, getattr(X, "dtype", None))
+
+
+def _in_type(rows, kind):
+    """Return rows of a type if it holds them exactly; as they are otherwise."""
+    if kind is None or kind == rows.dtype or kind.kind not in "biuf":
         return rows
+    with np.errstate(invalid="ignore", over="ignore"):
+        found = rows.astype(kind)
+    pair = (rows.data, found.data) if sparse.issparse(rows) else (rows, found)
+    return found if np.array_equal(*pair) else rows
+
+
+def _like_pandas(rows, X):
     import pandas as pd
 
     index = next_labels(X.index, rows.shape[0])
-    if sparse.issparse(rows):
-        return pd.DataFrame.sparse.from_spmatrix(rows, index, X.columns)
-    return pd.DataFrame(rows, columns=X.columns, index=index)
+    kinds = set(X.dtypes)
+    if sparse.issparse(rows) and len(kinds) == 1:
+        (kind,) = kinds
+        if isinstance(kind, pd.SparseDtype) and kind.fill_value == 0:
+            data = cast(rows.data, kind.subtype, "X", kind)
+            rows = sparse.csr_array((data, rows.indices, rows.indptr), rows.shape)
+            table = pd.DataFrame.sparse.from_spmatrix(rows, index)
+            return table.set_axis(X.columns, axis=1)
+    rows = rows.toarray() if sparse.issparse(rows) else rows
+    columns = {
+        place: as_type(rows[:, place], kind, name)
+        for place, (name, kind) in enumerate(X.dtypes.items())
+    }
+    return pd.DataFrame(columns, index=index).set_axis(X.columns, axis=1)
+
+
+def _like_polars(rows, X):
+    import polars as pl
+
+    rows = rows.toarray() if sparse.issparse(rows) else rows
+    kinds = enumerate(X.schema.items())
+    return pl.DataFrame(
+        [as_polars(rows[:, j], kind, name) for j, (name, kind) in kinds]
+    )
+
+
+def copies(X, places):
+    """Return copies of clean rows as poison rows, in their container and types.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        Clean rows.
+    places : ndarray of shape (n_poison,)
+        Which rows are copied.
+
+    Returns
+    -------
+    rows : {ndarray, list, CSR matrix, DataFrame} of shape (n_poison, n_features)
+        The copies.
+    """
+    if isinstance(X, list | tuple):
+        return [copy(X[place]) for place in places]
+    if sparse.issparse(X):
+        return X.tocsr()[places]
+    rows = _safe_indexing(X if hasattr(X, "shape") else np.asarray(X), places)
+    if is_pandas(X):
+        rows.index = next_labels(X.index, len(places))
+    return rows
 
 
 def like_targets(targets, y):
-    """Return poison labels as a Series where the clean labels are one.
+    """Return poison labels in the container and type of the clean labels.
 
     Parameters
     ----------
     targets : ndarray of shape (n_poison,)
         Labels of poison rows.
-    y : {array-like, Series} of shape (n_samples,)
+    y : {array-like, Series, DataFrame} of shape (n_samples,) or (n_samples, 1)
         Clean labels.
 
     Returns
     -------
-    targets : {ndarray, Series} of shape (n_poison,)
-        The same labels.
+    targets : {ndarray, list, Series, DataFrame} of shape (n_poison,)
+        The same labels; one column of a DataFrame where `y` is one.
     """
-    if not hasattr(y, "iloc") or y.ndim != 1:
+    if isinstance(y, list | tuple):
+        return targets.tolist()
+    if is_polars(y):
+        return _like_polars_targets(targets, y)
+    if not is_pandas(y):
         return targets
     import pandas as pd
 
     index = next_labels(y.index, len(targets))
-    return pd.Series(targets, index=index, name=y.name, dtype=y.dtype)
+    if y.ndim == 1:
+        return pd.Series(targets, index=index, name=y.name, dtype=y.dtype)
+    column = pd.Series(targets, index=index, dtype=y.dtypes.iloc[0])
+    return column.to_frame().set_axis(y.columns, axis=1)
 
 
-def next_labels(index, n):
-    """Continue the index of a table: no label of a poison row is a clean row's.
+def _like_polars_targets(targets, y):
+    import polars as pl
 
-    Parameters
-    ----------
-    index : Index
-        The clean rows' labels.
-    n : int
-        Number of poison rows.
-
-    Returns
-    -------
-    labels : list
-        Whole numbers after the largest one where labels are whole numbers; otherwise
-        ``poison-0``, ``poison-1`` and so on.
-    """
-    if index.dtype.kind in "iu":
-        first = int(index.max()) + 1
-        return list(range(first, first + n))
-    return [f"poison-{i}" for i in range(n)]
+    values = targets.tolist()
+    if not is_frame(y):
+        return pl.Series(y.name, values, dtype=y.dtype)
+    ((name, kind),) = y.schema.items()
+    return pl.DataFrame([pl.Series(name, values, dtype=kind)])
 
 
 def stack(first, second):
@@ -81,29 +169,54 @@ def stack(first, second):
     ----------
     first : {array-like, sparse matrix, DataFrame, Series}
         Clean part, which says what the result is.
-    second : {ndarray, CSR matrix, DataFrame, Series}
-        Poison part.
+    second : {ndarray, list, CSR matrix, DataFrame, Series}
+        Poison part, of the same kind.
 
     Returns
     -------
-    both : {ndarray, CSR matrix, DataFrame, Series}
+    both : {ndarray, list, CSR matrix, DataFrame, Series}
         One after the other.
+
+    Raises
+    ------
+    ValueError
+        If the type that arrays need to hold the poison does not hold the clean part.
     """
-    if hasattr(first, "iloc") and hasattr(second, "iloc"):
+    if is_pandas(first) and is_pandas(second):
         import pandas as pd
 
-        if not len(second):  # it would change the types of the other's columns
-            return first.copy()
-        return pd.concat([_without_truth(first), second])
+        return pd.concat([first, second]) if len(second) else first.copy()
+    if is_polars(first) and is_polars(second):
+        import polars as pl
+
+        return pl.concat([first, second])
+    if isinstance(first, list | tuple):
+        return [*first, *second]
     if sparse.issparse(first):
-        return sparse.vstack([first, second], format="csr")
-    return np.concatenate([np.asarray(first), second])
+        both = sparse.vstack([first, second], format="csr")
+        _check_clean(first.tocsr().data, both.dtype)
+        return both
+    first = np.asarray(first)
+    both = np.concatenate([first, second])
+    _check_clean(first, both.dtype)
+    return both
 
 
-def _without_truth(table):
-    """Return a table with numbers where truth values were, which do not mix."""
-    if table.ndim == 1:
-        return table
-    truths = [kind.kind == "b" for kind in table.dtypes]
-    kinds = dict.fromkeys(table.columns[truths], np.float64)
-    return table.astype(kinds) if kinds else table
+def stack_targets(first, second):
+    """Return clean labels and poison labels in one, columns of arrays flattened."""
+    has_type = is_pandas(first) or is_polars(first) or isinstance(first, list | tuple)
+    return stack(first if has_type else column_or_1d(first), second)
+
+
+def _check_clean(clean, kind):
+    """Raise an error where clean values change because poison is of another type."""
+    if kind == clean.dtype or clean.dtype.kind not in "iu":
+        return
+    with np.errstate(invalid="ignore"):
+        changed = clean.astype(kind).astype(clean.dtype) != clean
+    if changed.any():
+        raise ValueError(
+            f"X holds {clean.dtype} values such as {clean[changed].flat[0]}, and the "
+            f"poison rows are not whole: {kind} would change these values. Leave such "
+            "columns (identifiers?) out, or give the attack a domain of whole numbers."
+        )

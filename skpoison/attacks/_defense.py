@@ -124,7 +124,7 @@ class Defense(NamedTuple):
             feasible = restrict(feasible, domain, feature_names=names)
         return [feasible[label] for label in self.classes]
 
-    def inwards(self, sets, points, codes, dtype):
+    def inwards(self, sets, points, codes, dtype, types):
         """Move points of the feasible sets inwards until the filter keeps them.
 
         Parameters
@@ -136,12 +136,14 @@ class Defense(NamedTuple):
         codes : ndarray of shape (n_points,)
             Positions of their labels.
         dtype : dtype
-            Precision in which they will be sent.
+            Precision of the clean rows.
+        types : Types
+            The types of their columns, some of which may be less precise.
 
         Returns
         -------
         rows : ndarray of shape (n_points, n_features)
-            Rows that the filter keeps, float64, rounded to `dtype`.
+            Rows that the filter keeps, float64, rounded as they will be written.
 
         Raises
         ------
@@ -150,14 +152,15 @@ class Defense(NamedTuple):
         """
 
         def keeps(rows):
-            return self.keeps(rows.astype(dtype), codes)
+            return self.keeps(types.written(rows, dtype), codes)
 
         rows, kept = surviving([sets[code] for code in codes], points, keeps, dtype)
         if not kept.all():
             labels = self.classes[np.unique(codes[~kept])].tolist()
+            kind = min([np.dtype(dtype), *types.floats], key=lambda kind: kind.itemsize)
             raise ValueError(
                 f"The filter rejects rows of the classes {labels} whose distance from "
-                f"its limit is within rounding of {np.dtype(dtype).name}: the feasible "
-                "set is too thin. Use float64 data, or a larger percentile."
+                f"its limit is within rounding of {kind.name}: the feasible set is too "
+                "thin. Use float64 data, or a larger percentile."
             )
-        return rows
+        return types.written(rows, dtype).astype(np.float64)

@@ -254,7 +254,7 @@ class GradientAttack(BaseAimedAttack):
             for label, point in zip(labels, found.points, strict=True)
         ]
         points = np.array(points).reshape(found.points.shape)
-        points = defense.inwards(sets, points, labels, X.dtype)
+        points = defense.inwards(sets, points, labels, X.dtype, self._types)
         theta = duel.play(points, theta).trained.theta
         self.coef_, self.intercept_ = theta[np.newaxis, :-1], theta[-1:]
         rows = repeat_rows(points, self.n_copies_, sparse.issparse(X), X.dtype)

@@ -160,7 +160,9 @@ class KKTAttack(BaseAimedAttack):
         best, self.objective_ = None, []
         for theta in self._decoys(clean, aim.rows, n_poison, rng):
             found = Decoy(theta, clean, self._learner()).find_rows(program)
-            points = defense.inwards(sets, found.points, found.labels, X.dtype)
+            points = defense.inwards(
+                sets, found.points, found.labels, X.dtype, self._types
+            )
             found = found._replace(points=points)
             trained = self._train(clean, found, rng)
             self.objective_.append(aim.value(trained))

@@ -7,6 +7,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skpoison.attacks._alfa import alfa
 from skpoison.attacks._base import BaseAttack
+from skpoison.attacks._containers import copies
 from skpoison.attacks._learners import hinge_learner_of
 from skpoison.bounds._domain import in_domain
 
@@ -21,7 +22,8 @@ class LabelFlipAttack(BaseAttack):
         rows are sent. Where there are fewer candidates than that, they are sent more
         than once, none more than once more often than another.
     strategy : {"random", "feasible", "alfa"}, default="random"
-        ``"random"``: rows drawn from all training rows, whatever the filter.
+        ``"random"``: rows drawn from all training rows, whatever the filter; they may
+        hold words, categories and dates.
         ``"feasible"``: drawn from those that the filter keeps under the other label.
         ``"alfa"``: chosen among these to raise the loss of a support vector machine,
         alternately training it and solving a linear program for the flips; two
@@ -54,7 +56,8 @@ class LabelFlipAttack(BaseAttack):
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     X_poison_ : {ndarray, CSR matrix} of shape (n_poison, n_features)
-        The poison rows, in the precision of the clean ones.
+        The poison rows, in the precision of the clean ones; an array of objects where
+        columns hold no numbers.
     y_poison_ : ndarray of shape (n_poison,)
         Their labels.
     poison_mask_ : ndarray of shape (n_samples + n_poison,)
@@ -132,6 +135,13 @@ class LabelFlipAttack(BaseAttack):
     @property
     def _multi_class(self):
         return self.strategy != "alfa"
+
+    @property
+    def _needs_numbers(self):
+        return self.strategy != "random" or self.domain is not None
+
+    def _like_clean(self, X):
+        return copies(X, self.flipped_indices_)
 
     @property
     def _faces_filter(self):

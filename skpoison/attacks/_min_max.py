@@ -105,6 +105,8 @@ class MinMaxAttack(BaseAttack):
         "solver": [StrOptions({"newton", "rda"})],
     }
 
+    _moves_rows = True
+
     def __init__(
         self,
         epsilon=0.03,
@@ -155,5 +157,15 @@ class MinMaxAttack(BaseAttack):
         found = self.bound_.attack_
         rows = np.repeat(np.arange(len(found.n_copies)), found.n_copies)
         labels = np.searchsorted(self.classes_, found.y)
+        points = found.X
+        if self._types.is_narrower(X.dtype) and len(rows):
+            points = self._kept_as_written(defense, points, labels, X.dtype)
         certain = [entry["lower_bound"] for entry in self.bound_.history_]
-        return found.X[rows], labels[rows], certain
+        return points[rows], labels[rows], certain
+
+    def _kept_as_written(self, defense, points, labels, dtype):
+        """Return the bound's rows, which columns of lower precision round, kept."""
+        sets = defense.sets(type(self).__name__, self.domain, self._names)
+        dense = points.toarray() if sparse.issparse(points) else points
+        kept = defense.inwards(sets, dense, labels, dtype, self._types)
+        return sparse.csr_array(kept) if sparse.issparse(points) else kept
