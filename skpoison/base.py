@@ -18,6 +18,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skpoison._frames import is_frame, is_pandas
 from skpoison._kept import keep_each_class, spread, stand_ins
 from skpoison._labels import (
     check_labels,
@@ -438,7 +439,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         rows = stand_ins(self.inlier_mask_, codes, len(self.classes_), rng)
         X = self._as_container(X, ensure_all_finite=False)  # fit has looked already
         replaced = _safe_indexing(X, rows)
-        if hasattr(X, "iloc"):
+        if is_pandas(X):
             replaced.index = X.index
         return replaced
 
@@ -467,4 +468,4 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             dtype="numeric",
             ensure_all_finite=ensure_all_finite,
         )
-        return X if hasattr(X, "iloc") else valid
+        return X if is_frame(X) else valid

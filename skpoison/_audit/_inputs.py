@@ -9,6 +9,8 @@ from sklearn.base import clone
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
+from skpoison._column_types import Types
+from skpoison._frames import is_frame, is_pandas
 from skpoison._labels import check_labels
 
 from ._text import described, name_text
@@ -105,7 +107,7 @@ def read_inputs(X, y, transformer="auto"):
     ValueError
         If rows hold anything but finite numbers, or labels are fewer than two.
     """
-    index = [str(label) for label in X.index] if hasattr(X, "iloc") else None
+    index = [str(label) for label in X.index] if is_pandas(X) else None
     names = [str(name) for name in X.columns] if hasattr(X, "columns") else None
     _check_names(names)
     X, names, transformed, unscaled = _as_numbers(X, names, transformer)
@@ -167,9 +169,10 @@ def _as_numbers(X, names, transformer):
 
 def _texts(X):
     """Return a list of texts, from a list, a column or a table with one column."""
-    if hasattr(X, "iloc") and getattr(X, "ndim", 1) == 2 and X.shape[1] == 1:
-        X = X.iloc[:, 0]
-    is_table = sparse.issparse(X) or (np.ndim(X) != 1 and not isinstance(X, list))
+    if is_frame(X) and X.shape[1] == 1:
+        X = X[X.columns[0]]
+    is_table = is_frame(X) or sparse.issparse(X)
+    is_table |= np.ndim(X) != 1 and not isinstance(X, list)
     if is_table or not all(isinstance(text, str) for text in X):
         raise ValueError(
             "transformer='tfidf' takes texts: a list of str, or one column of them; "
@@ -232,13 +235,9 @@ def _broken(X):
 
 def _check_words(X):
     """Raise an error where rows hold words, which says what could be done."""
-    if hasattr(X, "dtypes") and hasattr(X, "columns"):
-        words = [str(n) for n, t in X.dtypes.items() if t.kind not in "biufO"]
-        words += [
-            str(name)
-            for name, kind in X.dtypes.items()
-            if kind.kind == "O" and _holds_words(X[name])
-        ]
+    if is_frame(X):
+        types = Types.of(X)
+        words = [str(types.names[place]) for place in types.words]
         if words:
             listed = ", ".join(repr(name) for name in words[:SHOWN])
             raise ValueError(

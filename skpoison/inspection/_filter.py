@@ -5,6 +5,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
+from skpoison._fitted import scores
+
 from ._plane import plane_of
 from ._regions import draw_region, draw_view, drawable_sets, section, view_box
 from ._rows import groups_of, rows_of, subsample, two_classes
@@ -178,7 +180,7 @@ class FilterDisplay:
         sets = drawable_sets(filter.feasible_set(), classes)
         X, y, poison = rows_of(filter, X, y, poison_mask, classes)
         codes = (y == classes[1]).astype(np.intp)
-        kept = filter.decision_function(X, y) >= 0
+        kept = scores(filter, X, y) >= 0
         plane = plane_of(X, codes, np.array([rows.center for rows in sets]))
         chosen = subsample(poison, max_rows, check_random_state(random_state))
         display = cls(

@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skpoison._frames import is_frame
 from skpoison.base import BaseFilter
 from skpoison.filters import SpectralFilter
 from skpoison.neural._features import LayerFeatures
@@ -176,7 +177,7 @@ class EmbeddingFilter(BaseFilter):
             allow_nd=True,
             ensure_all_finite=ensure_all_finite,
         )
-        return X if hasattr(X, "iloc") else valid
+        return X if is_frame(X) else valid
 
     def _fit(self, X, codes):
         labels = self._labels(codes)

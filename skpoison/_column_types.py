@@ -1,0 +1,151 @@
+"""The types of the columns of rows: which hold numbers, and how exactly."""
+
+from numbers import Number
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from skpoison._frames import is_frame, is_pandas
+
+SHOWN = 3
+
+
+class Types(NamedTuple):
+    """The types of the columns of rows, as far as attacks must know them.
+
+    Parameters
+    ----------
+    names : list
+        Names of the columns; empty for arrays and lists, which have one type.
+    words : dict
+        Types of the columns that hold no numbers, by position.
+    categories : dict
+        Types of the columns of categories that are numbers, by position.
+    whole : dict
+        Types of a table's columns of whole numbers or truth values, by position.
+    floats : dict
+        For each precision, the positions of the columns that have it; a slice for all.
+    """
+
+    names: list
+    words: dict
+    categories: dict
+    whole: dict
+    floats: dict
+
+    @classmethod
+    def of(cls, X):
+        """Read the types of rows in any container."""
+        if not is_frame(X):
+            return _types_of_array(X)
+        types = cls(list(X.columns), {}, {}, {}, {})
+        read = _read_pandas if is_pandas(X) else _read_polars
+        for place in range(len(types.names)):
+            kind = X.dtypes.iloc[place] if is_pandas(X) else X.dtypes[place]
+            what = read(X, place, kind)
+            if isinstance(what, np.dtype):
+                types.floats.setdefault(what, []).append(place)
+            elif what is not None:
+                getattr(types, what)[place] = kind
+        return types
+
+    def written(self, rows, dtype):
+        """Return rows as the columns of floats will hold them.
+
+        Parameters
+        ----------
+        rows : {ndarray, CSR matrix} of shape (n_rows, n_features)
+            Rows.
+        dtype : dtype
+            Precision in which attacks were given the clean rows.
+
+        Returns
+        -------
+        rows : {ndarray, CSR matrix} of shape (n_rows, n_features)
+            Rows of that precision, or less precise where their column is.
+        """
+        rows = rows.astype(dtype)
+        narrow = {k: at for k, at in self.floats.items() if k.itemsize < dtype.itemsize}
+        for kind, places in narrow.items():
+            if sparse.issparse(rows):
+                at = np.isin(rows.indices, np.arange(rows.shape[1])[places])
+                rows.data[at] = rows.data[at].astype(kind)
+            else:
+                rows[:, places] = rows[:, places].astype(kind)
+        return rows
+
+    def is_narrower(self, dtype):
+        """Say whether a column is less precise than what attacks were given."""
+        return any(kind.itemsize < dtype.itemsize for kind in self.floats)
+
+
+def _types_of_array(X):
+    types = Types([], {}, {}, {}, {})
+    kind = getattr(X, "dtype", None)
+    if isinstance(X, list | tuple) or getattr(kind, "kind", None) == "O":
+        cells = np.asarray(X, dtype=object).ravel()
+        found = next((cell for cell in cells if isinstance(cell, str | bytes)), None)
+        if found is not None:
+            types.words[0] = type(found).__name__
+    elif isinstance(kind, np.dtype) and kind.kind not in "biufc":
+        types.words[0] = kind
+    elif isinstance(kind, np.dtype) and kind.kind == "f":
+        types.floats[kind] = slice(None)
+    return types
+
+
+def _read_pandas(X, place, kind):
+    import pandas as pd
+
+    inner = getattr(kind, "subtype", kind) if is_sparse(kind) else kind
+    if isinstance(inner, pd.CategoricalDtype):
+        numeric = pd.api.types.is_numeric_dtype(inner.categories.dtype)
+        return "categories" if numeric else "words"
+    if pd.api.types.is_object_dtype(inner):
+        cells = X.iloc[:, place]
+        return None if all(map(_may_be_number, cells)) else "words"
+    if not pd.api.types.is_numeric_dtype(inner):
+        return "words"
+    inner = getattr(inner, "numpy_dtype", inner)
+    if inner.kind == "f":
+        return inner
+    return "whole" if inner.kind in "biu" else None
+
+
+def _read_polars(X, place, kind):
+    import polars as pl
+
+    if kind.is_integer() or kind == pl.Boolean:
+        return "whole"
+    if kind.is_float():
+        return np.dtype(str(kind).lower())
+    if kind.is_numeric() or kind == pl.Null:
+        return None
+    return "words"
+
+
+def is_sparse(kind):
+    """Say whether a type of pandas is that of sparse columns."""
+    import pandas as pd
+
+    return isinstance(kind, pd.SparseDtype)
+
+
+def _may_be_number(value):
+    """Say whether a cell is a number, or missing, which others complain about."""
+    import pandas as pd
+
+    return isinstance(value, Number | np.bool_) or value is None or value is pd.NA
+
+
+def listed(types, columns):
+    """Return where columns of some types are, for an error."""
+    if not types.names:
+        return f"X ({columns[0]})"
+    shown = [
+        f"{types.names[place]!r} ({kind})"
+        for place, kind in list(columns.items())[:SHOWN]
+    ]
+    more = " and more" if len(columns) > SHOWN else ""
+    return f"the columns of X {', '.join(shown)}{more}"
