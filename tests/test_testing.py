@@ -135,6 +135,30 @@ class KeepsToItself(Repeat):
         return X_poison, y_poison
 
 
+class ForgetsTypes(Repeat):
+    def fit_resample(self, X, y):
+        if not hasattr(X, "iloc"):
+            return super().fit_resample(X, y)
+        together, y = super().fit_resample(X, y)
+        return together.astype(np.float64), y
+
+
+class ForgetsWholeNumbers(Repeat):
+    def fit_resample(self, X, y):
+        together, y = super().fit_resample(X, y)
+        if hasattr(X, "iloc"):
+            together = together.astype({"column 0": np.float64})
+        return together, y
+
+
+class NamesRowsAnew(Repeat):
+    def poison(self, X, y):
+        rows, labels = super().poison(X, y)
+        if hasattr(X, "iloc"):
+            rows.index = labels.index = X.index[: len(rows)]
+        return rows, labels
+
+
 class IgnoresItsFilter(MinMaxAttack):
     def _poison(self, X, codes, n_poison, rng):
         X_poison, codes, objective = super()._poison(X, codes, n_poison, rng)
@@ -147,6 +171,9 @@ class IgnoresItsFilter(MinMaxAttack):
         (TooMany, "at most floor"),
         (MoodyAttack, "the same every time"),
         (KeepsToItself, "begin with the clean rows"),
+        (ForgetsTypes, "types of columns as they were"),
+        (ForgetsWholeNumbers, "keep columns of whole numbers"),
+        (NamesRowsAnew, "that no clean row has"),
         (IgnoresItsFilter, "pass the filter"),
     ],
 )

@@ -72,6 +72,54 @@ def _check_resampling(attack, X, y):
     )
 
 
+def _check_types(attack, X, y):
+    """Give the rows in columns of two precisions, with names for the rows."""
+    table, labels = _as_table(X, y)
+    if table is None:
+        return
+    together, named = attack.fit_resample(table, labels)
+    n_rows = len(y)
+    require(
+        together[:n_rows].equals(table)
+        and list(together.dtypes) == list(table.dtypes)
+        and named[:n_rows].equals(labels),
+        "fit_resample must leave clean rows and the types of columns as they were.",
+    )
+    require(
+        together.index.is_unique and together.index.equals(named.index),
+        "Poison rows must have labels in the index that no clean row has.",
+    )
+
+
+def _check_whole_numbers(attack, X, y):
+    """Give whole numbers: they stay such, or the attack says that it has fractions."""
+    table, labels = _as_table(np.rint(X), y)
+    if table is None:
+        return
+    table = table.astype({"column 0": np.int16})
+    try:
+        together, _ = attack.fit_resample(table, labels)
+    except ValueError:
+        return
+    require(
+        list(together.dtypes) == list(table.dtypes)
+        and together[: len(y)].equals(table),
+        "fit_resample must keep columns of whole numbers, or raise ValueError.",
+    )
+
+
+def _as_table(X, y):
+    """Return rows and labels as pandas has them; None where it is not installed."""
+    try:
+        import pandas as pd
+    except ImportError:
+        return None, None
+    index = pd.Index([f"poison-{i}" for i in range(len(y))], name="row")
+    names = [f"column {i}" for i in range(X.shape[1])]
+    table = pd.DataFrame(X, index=index, columns=names)
+    return table.astype({names[-1]: np.float32}), pd.Series(y, index, name="label")
+
+
 def _check_repeats(attack, X, y):
     before, labels = X.copy(), y.copy()
     first, second = clone(attack).poison(X, y), clone(attack).poison(X, y)
@@ -141,6 +189,8 @@ def _require_error(attack, X, y, what):
 _CHECKS = (
     _check_rows,
     _check_resampling,
+    _check_types,
+    _check_whole_numbers,
     _check_repeats,
     _check_nothing,
     _check_labels,
