@@ -19,6 +19,7 @@ from skpoison.neural import (  # noqa: E402
     GradientMatchingAttack,
     evaluate_targeted,
 )
+from skpoison.neural._seeded import seeded, streams_restored  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +91,68 @@ def test_rows_of_another_precision_are_explained():
             net_of().fit(X.astype(kind), y)
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
         net_of().fit(X[:, 1:], y)
+
+
+class Broken(nn.Module):
+    """Fails for a reason that has nothing to do with precision."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.layer, self.error = nn.Linear(7, 3), error
+
+    def forward(self, X):
+        raise self.error
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float64", "int64", "float32"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("The size of tensor a (8) must match the size of tensor b (9)"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR, along with no point"),
+    ],
+)
+def test_other_errors_of_a_module_stay_what_they_are(error, kind):
+    X, y = data()
+    with pytest.raises(type(error)) as caught:
+        net_of(Broken(error)).fit(X.astype(kind), y)
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int64", "float64", "float16"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.Linear(7, 3),
+        nn.Sequential(nn.Unflatten(1, (7, 1)), nn.Conv1d(7, 3, 1), nn.Flatten()),
+        nn.Sequential(nn.BatchNorm1d(7), nn.Linear(7, 3)),
+        nn.Sequential(nn.LayerNorm(7), nn.Linear(7, 3)),
+        nn.Sequential(nn.PReLU(), nn.Linear(7, 3)),
+    ],
+    ids=["linear", "convolution", "batches", "layers", "prelu"],
+)
+def test_errors_of_every_module_about_precision_are_explained(module, kind):
+    X, y = data()
+    with pytest.raises(TypeError, match=rf"rows are torch.{kind}, and parameters"):
+        net_of(module).fit(X.astype(kind), y)
+
+
+def test_a_seed_is_put_back_even_where_cuda_has_not_started(monkeypatch):
+    seeds = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    torch.manual_seed(11)
+    before = torch.get_rng_state()
+    with seeded(5):
+        assert torch.initial_seed() == seeds[-1] == 5
+    assert torch.equal(torch.get_rng_state(), before)
+    # What CUDA would draw from, had nothing been seeded in between.
+    assert seeds == [11, 5, 11]
+    with streams_restored():
+        torch.rand(3)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert seeds == [11, 5, 11]
 
 
 def test_tables_with_numbers_for_names_are_refused():

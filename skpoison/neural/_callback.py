@@ -9,15 +9,16 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, PrintLog
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import Subset
 
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._epic import _isolated
-from skpoison.neural._net import FilteredNetClassifier
+from skpoison.neural._net import FilteredNetClassifier, modules_of
 from skpoison.neural._proxies import gradient_proxies
+from skpoison.neural._recorded import KEY, record_rows
 from skpoison.neural._selection import select_medoids
 
 __all__ = ["EPICCallback"]
@@ -89,8 +90,10 @@ class EPICCallback(Callback):
     Warns
     -----
     FilterWarning
-        When training ends, if isolated rows were kept; see ``spared_``. At a round, if
-        the module returns probabilities in place of logits.
+        When training goes on with parameters that were loaded without a history, so
+        that nothing says which rows had been dropped. When training ends, if isolated
+        rows were kept; see ``spared_``. At a round, if the module returns probabilities
+        in place of logits.
 
     See Also
     --------
@@ -101,8 +104,9 @@ class EPICCallback(Callback):
     Notes
     -----
     Every epoch has in the history ``n_kept``, rows that it trains on; ``n_dropped``,
-    rows dropped when it began; and ``selection_seconds``, how long that took, with the
-    pass over the rows.
+    rows dropped when it began; ``selection_seconds``, how long that took, with the
+    pass over the rows; and ``event_rows``, a dict that says which rows were dropped,
+    and of which data they are, for a training that goes on from a file.
 
     The schedule counts epochs since the net was initialized, so that
     :meth:`~FilteredNetClassifier.partial_fit` goes on where training had stopped.
@@ -203,10 +207,22 @@ class EPICCallback(Callback):
                 "will be dropped: let iterator_train be a function that makes a loader "
                 "with its sampler for the dataset that it is given."
             )
+        for _, callback in net.callbacks_:
+            if isinstance(callback, PrintLog):
+                # Lists of rows are for files, and not to be printed.
+                callback.keys_ignored_.add(KEY)
         self.spared_ = {}
 
     def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         """Drop isolated rows if it is time, and record what happened."""
+        if net.lacks_history_:
+            net.lacks_history_ = False
+            warn(
+                "parameters were loaded without a history, which says what was "
+                "dropped: no row counts as dropped, and epochs are counted anew. To go "
+                "on with a training, load its f_history as well.",
+                FilterWarning,
+            )
         begin = time.perf_counter()
         is_round = self._is_round(len(net.history) - 1)
         n_dropped = self._drop(net, dataset_train) if is_round else 0
@@ -214,6 +230,7 @@ class EPICCallback(Callback):
         net.history.record("n_kept", len(dataset_train))
         net.history.record("n_dropped", n_dropped)
         net.history.record("selection_seconds", seconds)
+        record_rows(net.history, dataset_train.pool)
 
     def on_train_end(self, net, X=None, y=None, **kwargs):
         """Warn of isolated rows that had to be kept."""
@@ -288,7 +305,8 @@ def _ends_in_one_row(net, n_rows):
     batch_size = options.get("batch_size", net.batch_size)
     if options.get("drop_last") or batch_size < 2 or n_rows % batch_size != 1:
         return False
-    return any(isinstance(part, _BatchNorm) for part in net.module_.modules())
+    parts = modules_of(net).modules()
+    return any(isinstance(part, _BatchNorm) for part in parts)
 
 
 def _all_isolated(medoids, labels):

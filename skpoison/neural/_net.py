@@ -9,7 +9,9 @@ from torch.utils.data import IterableDataset
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.neural._features import home
+from skpoison.neural._precision import speaks_of
 from skpoison.neural._proxies import ENCODE, check_codes, gradient_proxies
+from skpoison.neural._recorded import are_same_rows, check_same_rows, recorded_pool
 from skpoison.neural._subset import (
     DataMark,
     FilteredSubset,
@@ -67,6 +69,19 @@ class FilteredNetClassifier(NeuralNetClassifier):
     that are left if they get the same data again: rows and labels that are equal, or
     the same Dataset object. Other data begin with all of their rows.
 
+    Which rows were dropped is part of the history. So :meth:`save_params` and
+    :meth:`load_params` with ``f_history``, and skorch's ``Checkpoint``,
+    ``TrainEndCheckpoint`` and ``LoadInitState``, go on with the rows that are left, or
+    go back to those of an earlier epoch. A training that goes on from a file must get
+    the data of before, or else there is an error. A file or a pickle cannot tell a
+    Dataset object from another: it is the same if it has as many rows, and the labels
+    given beside it, or those of some of the dropped rows, are the same.
+
+    A custom ``iterator_train`` gets the training split that skorch would give it until
+    rows are dropped, and then one of the same kind with fewer rows. Of attributes of
+    the Dataset that have an entry for each row, such as ``targets``, it gets the
+    entries of the rows that are left.
+
     Labels are whole numbers, of any type, from 0 to ``n_classes - 1``, as in skorch. A
     stratified split, which is skorch's default, needs them: with a torch Dataset, give
     ``y`` as well, or another ``train_split``.
@@ -94,6 +109,10 @@ class FilteredNetClassifier(NeuralNetClassifier):
     True
     """
 
+    # Whether parameters were loaded without the history of their training.
+    lacks_history_ = False
+    pool_ = None
+
     def __init__(self, module, *, criterion=torch.nn.CrossEntropyLoss, **kwargs):
         super().__init__(module, criterion=criterion, **kwargs)
 
@@ -110,7 +129,9 @@ class FilteredNetClassifier(NeuralNetClassifier):
         return self._fitted_pool().dropped_at.copy()
 
     def _fitted_pool(self):
-        pool = getattr(self, "pool_", None)
+        pool = self.pool_
+        if pool is None:
+            pool = recorded_pool(self.history or [])
         if pool is None:
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet.")
         return pool
@@ -118,7 +139,7 @@ class FilteredNetClassifier(NeuralNetClassifier):
     def initialize_history(self):
         """Begin a history, and forget which rows were dropped."""
         super().initialize_history()
-        self.pool_ = None
+        self.pool_, self.lacks_history_ = None, False
         return self
 
     def get_split_datasets(self, X, y=None, **fit_params):
@@ -158,14 +179,17 @@ class FilteredNetClassifier(NeuralNetClassifier):
         y = _class_numbers(y)
         train, valid = super().get_split_datasets(X, y, **fit_params)
         base, rows = user_rows(train, X)
-        self.pool_ = self._pool_for(DataMark(X, y), len(base))
+        self.pool_ = self._pool_for(X, y, len(base))
         self.pool_.train_rows = rows
         return FilteredSubset(train, self.pool_, base, rows), valid
 
-    def _pool_for(self, data, n_rows):
-        pool = self.pool_
+    def _pool_for(self, X, y, n_rows):
+        data, pool = DataMark.of(X, y), self.pool_
+        if pool is None and (pool := recorded_pool(self.history)) is not None:
+            check_same_rows(pool, data, X, y)
         if pool is not None and len(pool.labels) == n_rows:
-            if pool.data.is_same(data):
+            if are_same_rows(pool, data, X, y):
+                pool.data = data
                 return pool
             if data.dataset is not None and pool.dropped_at.any():
                 warn(
@@ -174,6 +198,29 @@ class FilteredNetClassifier(NeuralNetClassifier):
                     FilterWarning,
                 )
         return RowPool(n_rows, data)
+
+    def load_params(self, *args, **kwargs):
+        """Load parameters, optimizer and history, and with it which rows are left.
+
+        Parameters
+        ----------
+        *args, **kwargs : object
+            As in skorch.
+
+        Raises
+        ------
+        ValueError
+            If the history says that rows were dropped, and not which.
+        """
+        before = self.history
+        super().load_params(*args, **kwargs)
+        self.lacks_history_ = not self.history
+        recorded = recorded_pool(self.history or [])
+        if self.history is not before and recorded is not None:
+            known, self.pool_ = self.pool_, None
+            if known is not None and recorded.leads_to(known, len(self.history)):
+                # Back in the same training, whose data are known better.
+                recorded.data, self.pool_ = known.data, recorded
 
     def get_dataset(self, X, y=None):
         """Get rows and labels as a Dataset.
@@ -226,10 +273,8 @@ class FilteredNetClassifier(NeuralNetClassifier):
         try:
             return super().infer(x, **fit_params)
         except RuntimeError as error:
-            kind = home(self.module_)[1]
-            pixels = torch.is_tensor(x) and x.dtype == torch.uint8
-            floats = torch.is_tensor(x) and x.is_floating_point()
-            if (pixels or floats) and x.dtype != kind:
+            kind = home(modules_of(self))[1]
+            if torch.is_tensor(x) and speaks_of(error, x.dtype, kind):
                 raise TypeError(
                     f"{error}: rows are {x.dtype}, and parameters of the module "
                     f"{kind}. Give rows of that precision, such as "
@@ -303,6 +348,23 @@ class FilteredNetClassifier(NeuralNetClassifier):
         return gradient_proxies(self, self.get_dataset(X, y))[0].cpu().numpy()
 
 
+def modules_of(net):
+    """Collect a net's modules, whatever it calls them.
+
+    Parameters
+    ----------
+    net : NeuralNet
+        Initialized.
+
+    Returns
+    -------
+    modules : torch.nn.ModuleList
+        All of them, criteria left out.
+    """
+    found = [getattr(net, f"{name}_") for name in net._modules]
+    return torch.nn.ModuleList(m for m in found if isinstance(m, torch.nn.Module))
+
+
 def _class_numbers(y):
     """Return labels that are whole numbers as int64, which losses want."""
     if torch.is_tensor(y):
@@ -312,6 +374,8 @@ def _class_numbers(y):
         return y
     array = np.asarray(y)
     if array.dtype == object:
+        if any(np.ndim(label) for label in array.flat):
+            return y  # labels of several lengths, which some losses take
         array = np.array(array.tolist())
     if array.dtype.kind in "OSU":
         raise ValueError(

@@ -1,6 +1,5 @@
 """Gradient proxies of rows: predicted probabilities minus one-hot labels."""
 
-import random
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,6 +9,7 @@ from torch.utils.data import DataLoader, SequentialSampler
 
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
+from skpoison.neural._seeded import streams_restored
 
 # What to do with other labels.
 ENCODE = "sklearn.preprocessing.LabelEncoder makes such numbers of any labels."
@@ -40,14 +40,10 @@ def everything_restored(net, loader):
     training = [module.training for module in modules]
     generator = getattr(loader, "generator", None)
     own = None if generator is None else generator.get_state()
-    python, numpy_ = random.getstate(), np.random.get_state()  # noqa: NPY002
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     try:
-        with torch.random.fork_rng(devices=list(devices)):
+        with streams_restored():
             yield
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy_)  # noqa: NPY002
         if own is not None:
             generator.set_state(own)
         for module, flag in zip(modules, training, strict=True):
@@ -88,28 +84,23 @@ def gradient_proxies(net, dataset):
     """
     loader = net.get_iterator(dataset, training=False)
     _check_order(loader)
-    n_rows, done, twice = len(dataset), 0, True
+    n_rows, done = len(dataset), 0
     labels = np.empty(n_rows, dtype=np.int64)
-    proxies = None
+    proxies, are_shares = None, []
     with everything_restored(net, loader):
         for batch in loader:
-            part, y, is_twice = _batch_proxies(net, batch)
-            twice = twice and is_twice
+            part, y, shares = _batch_proxies(net, batch)
             if proxies is None:
                 proxies = part.new_empty((n_rows, part.shape[1]))
             _check_rows(done + len(part), n_rows)
             proxies[done : done + len(part)] = part
             labels[done : done + len(part)] = y.cpu().numpy()
             done += len(part)
+            are_shares.append(shares)
     _check_rows(-1 if done < n_rows else done, n_rows)
     if not torch.isfinite(proxies).all():
         raise ValueError("the module returns NaN or infinity: training has diverged.")
-    if twice:
-        warn(
-            "the module returns probabilities, and is trained and scored as if they "
-            "were logits: leave out its softmax, or take criterion=torch.nn.NLLLoss.",
-            FilterWarning,
-        )
+    _check_shares(net, all(torch.stack(are_shares).tolist()))
     return proxies, labels
 
 
@@ -132,14 +123,19 @@ def _check_rows(done, n_rows):
 
 
 def _batch_proxies(net, batch):
+    """Return proxies and labels, and whether the module's outputs are shares.
+
+    Nothing here waits for a device: labels are looked at where the loader puts them.
+    """
     _, y = unpack_data(batch)
     output = net.evaluation_step(batch, training=False)
-    proxies, is_twice = _probabilities(net, output)
-    y = torch.as_tensor(y, device=proxies.device)
+    proxies, are_shares = _probabilities(net, output)
+    y = torch.as_tensor(y)
     check_codes(y, proxies)
     y = y.long()
-    proxies[torch.arange(len(y), device=y.device), y] -= 1
-    return proxies, y, is_twice
+    places = y.to(proxies.device, non_blocking=True)
+    proxies[torch.arange(len(y), device=proxies.device), places] -= 1
+    return proxies, y, are_shares
 
 
 def check_codes(y, outputs):
@@ -163,16 +159,17 @@ def check_codes(y, outputs):
             f"{len(outputs)} rows have the shape {tuple(y.shape)} and are {y.dtype}. "
             f"{ENCODE}"
         )
-    if len(y) and not (0 <= y.min() and y.max() < outputs.shape[1]):
+    low, high = torch.stack(torch.aminmax(y)).tolist() if len(y) else (0, 0)
+    if not 0 <= low <= high < outputs.shape[1]:
         raise ValueError(
             f"labels must be from 0 to {outputs.shape[1] - 1}, for the module has "
-            f"{outputs.shape[1]} outputs; they are from {y.min()} to {y.max()}. "
+            f"{outputs.shape[1]} outputs; they are from {low} to {high}. "
             f"{ENCODE}"
         )
 
 
 def _probabilities(net, output):
-    """Return probabilities, and whether they were made of what is some already."""
+    """Return probabilities, and whether each output is non-negative with sum one."""
     output = output[0] if isinstance(output, tuple) else output
     if output.ndim != 2 or output.shape[1] < 2:
         raise ValueError(
@@ -180,21 +177,51 @@ def _probabilities(net, output):
             f"classes or more; it returns the shape {tuple(output.shape)}."
         )
     output = output.to(torch.promote_types(output.dtype, torch.float32))
-    criterion = getattr(net.criterion_, "_orig_mod", net.criterion_)
-    if callable(net.predict_nonlinearity):
-        probabilities = net.predict_nonlinearity(output)
-    elif isinstance(criterion, torch.nn.NLLLoss):
-        probabilities = output.clone()
-    else:
+    if not _gives_probabilities(net):
         return torch.softmax(output, dim=1).float(), _are_shares(output, 1e-4)
-    if not _are_shares(probabilities, 1e-2):
+    if callable(net.predict_nonlinearity):
+        output = net.predict_nonlinearity(output)
+    else:
+        output = output.clone()
+    return output.float(), _are_shares(output, 1e-2)
+
+
+def _gives_probabilities(net):
+    """Whether outputs become probabilities without a softmax of ours."""
+    if callable(net.predict_nonlinearity):
+        return True
+    return isinstance(_criterion(net), torch.nn.NLLLoss)
+
+
+def _criterion(net):
+    """Return the criterion, whatever the net calls it."""
+    if len(net._criteria) != 1:
         raise ValueError(
-            "probabilities must not be negative and add up to one, which those of this "
-            "module do not; with logits, take criterion=torch.nn.CrossEntropyLoss."
+            f"the net has the criteria {net._criteria}, which do not say what the "
+            "module's output is: give predict_nonlinearity, a function that makes "
+            "probabilities of it."
         )
-    return probabilities.float(), False
+    criterion = getattr(net, f"{net._criteria[0]}_")
+    return getattr(criterion, "_orig_mod", criterion)
 
 
 def _are_shares(values, tolerance):
     off = (values.sum(dim=1) - 1).abs()
-    return bool((values >= 0).all() and (off <= tolerance).all())
+    return (values >= 0).all() & (off <= tolerance).all()
+
+
+def _check_shares(net, are_shares):
+    """Check that probabilities are some, and that logits are none."""
+    if _gives_probabilities(net):
+        if not are_shares:
+            raise ValueError(
+                "probabilities must not be negative and add up to one, which those of "
+                "this module do not; with logits, take "
+                "criterion=torch.nn.CrossEntropyLoss."
+            )
+    elif are_shares:
+        warn(
+            "the module returns probabilities, and is trained and scored as if they "
+            "were logits: leave out its softmax, or take criterion=torch.nn.NLLLoss.",
+            FilterWarning,
+        )

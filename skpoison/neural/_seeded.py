@@ -1,13 +1,15 @@
-"""Random numbers of torch that follow from a seed."""
+"""Random streams that follow from a seed, and are put back."""
 
+import random
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 
 @contextmanager
 def seeded(seed):
-    """Seed torch's random stream, and put it back.
+    """Seed torch's random streams, and put them back.
 
     Parameters
     ----------
@@ -19,7 +21,38 @@ def seeded(seed):
     None
         In between, random numbers follow from the seed.
     """
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    with torch.random.fork_rng(devices=list(devices)):
+    with _torch_restored(reseeds=True):
         torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def streams_restored():
+    """Put the random streams of torch, NumPy and Python back.
+
+    Yields
+    ------
+    None
+        In between, anything may draw random numbers.
+    """
+    python, numpy_ = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        with _torch_restored():
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy_)  # noqa: NPY002
+
+
+@contextmanager
+def _torch_restored(reseeds=False):
+    """Put torch's streams back, those of CUDA also if it starts in between."""
+    started = torch.cuda.is_initialized()
+    devices = range(torch.cuda.device_count()) if started else ()
+    try:
+        with torch.random.fork_rng(devices=list(devices)):
+            yield
+    finally:
+        # CUDA takes torch's seed when it starts, or when torch is seeded later on.
+        if not started and (reseeds or torch.cuda.is_initialized()):
+            torch.cuda.manual_seed_all(torch.initial_seed())

@@ -1,12 +1,14 @@
 """Training rows that become fewer while a network is trained."""
 
 import weakref
+from collections.abc import Mapping
 
 import joblib
 import numpy as np
 import torch
+from scipy import sparse
 from skorch.dataset import get_len
-from skorch.utils import is_dataset, multi_indexing, to_numpy
+from skorch.utils import is_dataset, is_pandas_ndframe, multi_indexing, to_numpy
 from torch.utils.data import Subset
 
 SAMPLED_ROWS = 64
@@ -30,6 +32,8 @@ class RowPool:
         The epoch, from 1, from which on a row is left out; 0 if it is not.
     labels : ndarray of shape (n_rows,)
         The class of each row as far as it is known, else -1.
+    recorded : ndarray of shape (n_rows,) or None
+        Which rows the history says are in the training split; None if it says nothing.
     """
 
     def __init__(self, n_rows, data):
@@ -37,6 +41,7 @@ class RowPool:
         self.train_rows = np.arange(n_rows)
         self.dropped_at = np.zeros(n_rows, dtype=np.intp)
         self.labels = np.full(n_rows, -1)
+        self.recorded = None
 
     def counts(self, classes):
         """Count training rows by class.
@@ -56,25 +61,56 @@ class RowPool:
         gone = codes[self.dropped_at[rows] > 0]
         return tuple(np.bincount(c, minlength=len(classes)) for c in (codes, gone))
 
+    def leads_to(self, other, n_epochs):
+        """Whether this is what another pool was after some epochs.
+
+        Parameters
+        ----------
+        other : RowPool
+            Perhaps of the same training, later on.
+        n_epochs : int
+            How many.
+
+        Returns
+        -------
+        is_earlier : bool
+            Whether it is.
+        """
+        then = np.where(other.dropped_at <= n_epochs, other.dropped_at, 0)
+        same = self.data.hash == other.data.hash
+        return same and np.array_equal(self.dropped_at, then)
+
 
 class DataMark:
     """Tells whether data given later are the same as data given before.
 
-    Arrays are the same if all labels and a sample of rows are. A torch Dataset is the
-    same if it is the same object, which cannot be told after pickling.
+    Arrays are the same if all labels and a sample of rows are. What reads its rows when
+    they are asked for, a torch Dataset or a ``SliceDataset``, is not read: it is the
+    same if it is the same object. Where that cannot be told, after pickling or from a
+    file, it is the same if it has as many rows, and the labels given with it are.
 
     Parameters
     ----------
-    X, y : object
-        What was given to ``fit``.
+    hash_ : str
+        Of the number of rows, labels and sampled rows.
+    dataset : weakref.ref, default=None
+        The object that reads rows, while it is known.
     """
 
-    def __init__(self, X, y):
-        self.dataset = weakref.ref(X) if is_dataset(X) else None
-        self.hash = None if is_dataset(X) else _sample_hash(X, y)
+    def __init__(self, hash_, dataset=None):
+        self.hash, self.dataset = hash_, dataset
+
+    @classmethod
+    def of(cls, X, y):
+        """Mark what was given to ``fit``."""
+        if not _reads_rows(X):
+            return cls(_sample_hash(X, y))
+        read = X if is_dataset(X) else getattr(X, "dataset", X)
+        rows = get_len(X), getattr(X, "indices_", None), _in_memory(y)
+        return cls(joblib.hash(rows), weakref.ref(read))
 
     def __getstate__(self):
-        return {"dataset": None, "hash": self.hash}
+        return {"hash": self.hash, "dataset": None}
 
     def is_same(self, other):
         """Compare with a later mark.
@@ -89,23 +125,33 @@ class DataMark:
         same : bool
             Whether both are of the same data.
         """
-        if self.dataset is not None and other.dataset is not None:
-            return self.dataset() is other.dataset()
-        return self.hash is not None and self.hash == other.hash
+        if self.hash != other.hash:
+            return False
+        return self.dataset is None or self.dataset() is other.dataset()
+
+
+def _reads_rows(data):
+    """Whether data are read on demand: no array, and not made of arrays."""
+    arrays = (np.ndarray, np.generic, torch.Tensor, Mapping, list, tuple)
+    known = data is None or isinstance(data, arrays) or np.isscalar(data)
+    return not (known or sparse.issparse(data) or is_pandas_ndframe(data))
 
 
 def _sample_hash(X, y):
     n_rows = get_len(X)
     rows = np.unique(np.linspace(0, n_rows - 1, SAMPLED_ROWS).astype(np.intp))
-    sample = _on_cpu(multi_indexing(X, rows)) if n_rows else None
-    return joblib.hash((n_rows, sample, _on_cpu(y)))
+    sample = _in_memory(multi_indexing(X, rows)) if n_rows else None
+    return joblib.hash((n_rows, sample, _in_memory(y)))
 
 
-def _on_cpu(data):
-    if isinstance(data, dict):
-        return {key: _on_cpu(value) for key, value in data.items()}
+def _in_memory(data):
+    """Return data on the CPU, and a count in place of what is read on demand."""
+    if isinstance(data, Mapping):
+        return {key: _in_memory(value) for key, value in data.items()}
     if isinstance(data, list | tuple):
-        return [_on_cpu(value) for value in data]
+        return [_in_memory(value) for value in data]
+    if _reads_rows(data) and hasattr(data, "__len__"):
+        return len(data)
     return to_numpy(data) if torch.is_tensor(data) else data
 
 
@@ -136,7 +182,42 @@ def user_rows(train, X):
     return train, rows
 
 
-class FilteredSubset(Subset):
+class RowsOf(Subset):
+    """Some rows of a Dataset, with its attributes.
+
+    Attributes that have one entry for each row are cut to the rows that are there, so
+    that whoever reads labels or weights gets those of these rows.
+
+    Parameters
+    ----------
+    dataset : torch Dataset
+        All rows.
+    indices : ndarray of int
+        Which ones.
+    """
+
+    def __getattr__(self, name):
+        if name.startswith("__") or "dataset" not in self.__dict__:
+            raise AttributeError(name)
+        value = getattr(self.dataset, name)
+        n_rows = len(self.dataset)
+        if isinstance(value, tuple) and all(_has_rows(part, n_rows) for part in value):
+            return tuple(multi_indexing(part, self.indices) for part in value)
+        if _has_rows(value, n_rows):
+            return multi_indexing(value, self.indices)
+        return value
+
+
+def _has_rows(value, n_rows):
+    """Whether a value is an array, or a list, of so many rows."""
+    if isinstance(value, list):
+        return len(value) == n_rows
+    is_array = isinstance(value, np.ndarray | torch.Tensor) or sparse.issparse(value)
+    shape = value.shape if is_array or is_pandas_ndframe(value) else ()
+    return len(shape) > 0 and shape[0] == n_rows
+
+
+class FilteredSubset(RowsOf):
     """The training rows that have not been dropped.
 
     Parameters
@@ -175,8 +256,25 @@ class FilteredSubset(Subset):
         epoch : int
             The epoch that begins, from 1.
         """
-        self.pool.dropped_at[rows] = epoch
-        self.refresh()
+        if len(rows):
+            self.pool.dropped_at[rows] = epoch
+            self.refresh()
+
+    def as_plain(self):
+        """Return the rows that are left in the form that skorch itself would give.
+
+        Returns
+        -------
+        dataset : torch Dataset
+            The training split itself while no row is dropped; then a Subset of what
+            it is a Subset of, or rows of it with its attributes.
+        """
+        train = self.dataset
+        if len(self) == len(self.rows):
+            return train
+        if type(train) is Subset:
+            return Subset(train.dataset, np.asarray(train.indices)[self.indices])
+        return RowsOf(train, self.indices)
 
 
 class FreshLoader:
@@ -215,7 +313,7 @@ class FreshLoader:
     def _current(self):
         indices = self.subset.indices
         if self._indices is not indices:
-            rows = Subset(self.subset.dataset, indices)
             self._indices = indices
+            rows = self.subset.as_plain()
             self._loader = self.net.get_iterator(rows, training=True)
         return self._loader

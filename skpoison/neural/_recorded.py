@@ -1,0 +1,140 @@
+"""Which rows were dropped, written into a net's history, and read from it.
+
+The history is what skorch saves beside parameters, by default too, and what the
+schedule of rounds counts its epochs by. So whoever goes on with a loaded history goes
+on with the rows that were left.
+"""
+
+import base64
+
+import numpy as np
+import torch
+from skorch.dataset import get_len, unpack_data
+from skorch.utils import is_dataset
+
+from skpoison.neural._seeded import streams_restored
+from skpoison.neural._subset import SAMPLED_ROWS, DataMark, RowPool
+
+# skorch's loggers leave out what begins so.
+KEY = "event_rows"
+
+
+def record_rows(history, pool):
+    """Write into the current epoch what became of rows when it began.
+
+    Parameters
+    ----------
+    history : skorch.history.History
+        Has a current epoch.
+    pool : RowPool
+        The rows.
+    """
+    entry, in_split = {}, np.isin(np.arange(len(pool.labels)), pool.train_rows)
+    if pool.recorded is None:
+        entry |= {"n_rows": len(in_split), "data": pool.data.hash}
+    if not np.array_equal(pool.recorded, in_split):
+        entry["train"] = base64.b64encode(np.packbits(in_split)).decode("ascii")
+    rows = np.flatnonzero(pool.dropped_at == len(history))
+    if len(rows):
+        entry |= {"dropped": rows.tolist(), "labels": pool.labels[rows].tolist()}
+    pool.recorded = in_split
+    history.record(KEY, entry)
+
+
+def recorded_pool(history):
+    """Find what became of rows.
+
+    Parameters
+    ----------
+    history : skorch.history.History
+        Of a training, from a file perhaps.
+
+    Returns
+    -------
+    pool : RowPool or None
+        The rows of the data trained on last, as after the last epoch; None if nothing
+        is written of them.
+
+    Raises
+    ------
+    ValueError
+        If rows were dropped, and it is not written which.
+    """
+    pool = None
+    for epoch, row in enumerate(history, start=1):
+        if KEY not in row:
+            if row.get("n_dropped"):
+                raise ValueError(
+                    f"the history says that {row['n_dropped']} rows were dropped in "
+                    f"epoch {epoch}, and not which: the rows that are left are not "
+                    "known, so that training cannot go on with them."
+                )
+            continue
+        entry = row[KEY]
+        if "data" in entry:
+            pool = RowPool(entry["n_rows"], DataMark(entry["data"]))
+        if "train" in entry:
+            bits = np.frombuffer(base64.b64decode(entry["train"]), dtype=np.uint8)
+            pool.recorded = np.unpackbits(bits, count=len(pool.labels)).astype(bool)
+            pool.train_rows = np.flatnonzero(pool.recorded)
+        dropped = entry.get("dropped", [])
+        pool.dropped_at[dropped] = epoch
+        pool.labels[dropped] = entry.get("labels", [])
+    return pool
+
+
+def check_same_rows(pool, data, X, y):
+    """Check that a training goes on with the rows that a loaded history speaks of.
+
+    Parameters
+    ----------
+    pool : RowPool
+        From the history.
+    data : DataMark
+        Of the data given now.
+    X, y : object
+        These data.
+
+    Raises
+    ------
+    ValueError
+        If they are others, and some rows had been dropped.
+    """
+    n_dropped = np.count_nonzero(pool.dropped_at)
+    if n_dropped and not are_same_rows(pool, data, X, y):
+        raise ValueError(
+            f"the loaded history says that {n_dropped} of {len(pool.labels)} rows were "
+            f"dropped, and the {get_len(X)} rows given now are others, or have other "
+            "labels: give the same rows, or begin anew with all rows of these data by "
+            "loading parameters without the history (f_history=None)."
+        )
+
+
+def are_same_rows(pool, data, X, y):
+    """Whether a training goes on with the rows that it knows.
+
+    Parameters
+    ----------
+    pool : RowPool
+        What became of the rows that it knows.
+    data : DataMark
+        Of the data given now.
+    X, y : object
+        These data. Of a Dataset whose object is not known, some of the dropped rows are
+        looked at.
+
+    Returns
+    -------
+    same : bool
+        Whether these are the same.
+    """
+    if not pool.data.is_same(data):
+        return False
+    if pool.data.dataset is not None or y is not None or not is_dataset(X):
+        return True
+    rows = np.flatnonzero(pool.dropped_at)
+    sample = np.linspace(0, len(rows) - 1, SAMPLED_ROWS) if len(rows) else []
+    rows = rows[np.unique(np.asarray(sample, dtype=np.intp))]
+    with streams_restored():
+        labels = [int(torch.as_tensor(unpack_data(X[int(row)])[1])) for row in rows]
+    return labels == pool.labels[rows].tolist()
