@@ -1,9 +1,10 @@
 """Features that a network computes of rows."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 
 from skpoison.neural._rows import writeable
@@ -214,6 +215,58 @@ def evaluating(modules):
             part.training = flag
 
 
+def is_recurrent(module):
+    """Whether a module has recurrent layers.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any.
+
+    Returns
+    -------
+    is_recurrent : bool
+        Whether it has.
+    """
+    kinds = torch.nn.RNNBase, torch.nn.RNNCellBase
+    return any(isinstance(part, kinds) for part in module.modules())
+
+
+def _without_cudnn(module):
+    """Run recurrent layers by torch's own kernels.
+
+    Those of cuDNN have no gradient in evaluation mode, and no second one in any.
+    """
+    if is_recurrent(module):
+        return torch.backends.cudnn.flags(enabled=False)
+    return nullcontext()
+
+
+@contextmanager
+def twice_differentiable(module):
+    """Let a module run by kernels only whose gradients have gradients.
+
+    Fused kernels of attention have none.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        What runs.
+
+    Yields
+    ------
+    None
+        In between, such kernels are taken; gradients can be asked for later.
+    """
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH), _without_cudnn(module):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
 def features_of(modules, rows, batch_size):
     """Compute the features of rows under each of some modules, with gradients.
 
@@ -243,10 +296,15 @@ def _run(module, rows, again):
     device, dtype = home(module)
     rows = rows.to(device, dtype)
     if again and torch.is_grad_enabled():
-        features = checkpoint(module, rows, use_reentrant=False)
+        features = checkpoint(_forward, module, rows, use_reentrant=False)
     else:
-        features = module(rows)
+        features = _forward(module, rows)
     return flat(features).to(rows.device)
+
+
+def _forward(module, rows):
+    with _without_cudnn(module):
+        return module(rows)
 
 
 def embed(module, X, batch_size):

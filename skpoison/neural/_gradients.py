@@ -1,15 +1,16 @@
 """Gradients of a network's loss, with respect to all parameters, and their angles."""
 
-import numpy as np
 import torch
 from torch.func import functional_call, vmap
 from torch.func import grad as func_grad
 from torch.nn.functional import cross_entropy
 
-from skpoison.neural._features import home
+from skpoison.neural._features import home, is_recurrent, twice_differentiable
 
-# Numbers that the gradients of all rows of a chunk may have together.
+# Numbers that the gradients of all rows of a chunk may have together; on a CUDA device,
+# this share of its free memory, if that is more.
 CHUNK_SIZE = 2**25
+CHUNK_SHARE = 0.25
 
 
 class LossGradients:
@@ -61,7 +62,8 @@ class LossGradients:
 
     def _loss(self, parameters, rows, codes):
         device, dtype = self.home
-        logits = functional_call(self.module, parameters, (rows.to(device, dtype),))
+        with twice_differentiable(self.module):
+            logits = functional_call(self.module, parameters, (rows.to(device, dtype),))
         logits = logits[0] if isinstance(logits, tuple) else logits
         if logits.shape[1:] != (self.n_classes,):
             raise ValueError(
@@ -162,11 +164,23 @@ class LossGradients:
             gradient = func_grad(self._loss)(parameters, row[None], code[None])
             return sum(part.square().sum() for part in gradient.values()).sqrt()
 
-        n_parameters = sum(p.numel() for p in parameters.values())
-        chunk = max(1, min(self.batch_size, CHUNK_SIZE // n_parameters))
+        rows, codes = rows.to(*self.home), codes.to(self.home[0])
         with torch.no_grad():
-            norms = vmap(norm, chunk_size=chunk)(rows.to(*self.home), codes)
-        return norms.cpu().numpy().astype(np.float64)
+            if is_recurrent(self.module):  # some of these write in place
+                pairs = zip(rows, codes, strict=True)
+                norms = torch.stack([norm(*pair) for pair in pairs])
+            else:
+                norms = vmap(norm, chunk_size=self._chunk())(rows, codes)
+        return norms.double().cpu().numpy()
+
+    def _chunk(self):
+        """Return for how many rows at a time there is room for gradients."""
+        numbers, (device, dtype) = CHUNK_SIZE, self.home
+        if device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(device)
+            numbers = max(numbers, int(CHUNK_SHARE * free) // dtype.itemsize)
+        n_parameters = sum(p.numel() for p in self.parameters.values())
+        return max(1, min(self.batch_size, numbers // n_parameters))
 
     def _batches(self, rows, codes):
         return rows.split(self.batch_size), codes.split(self.batch_size)
