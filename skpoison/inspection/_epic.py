@@ -290,8 +290,13 @@ def _train_rows(net):
     return np.union1d(net.kept_indices_, np.flatnonzero(net.dropped_at_))
 
 
+def _on_cpu(values):
+    """Return a tensor as it is on the CPU, and all else as it is."""
+    return values.detach().cpu() if hasattr(values, "cpu") else values
+
+
 def _check_mask(poison_mask, net):
-    mask = column_or_1d(poison_mask)
+    mask = column_or_1d(_on_cpu(poison_mask))
     if mask.dtype != bool or len(mask) != len(net.dropped_at_):
         raise ValueError(
             "poison_mask must hold a boolean for each of the "
@@ -302,7 +307,7 @@ def _check_mask(poison_mask, net):
 
 
 def _gradients(net, X, y, poison_mask, label):
-    y = column_or_1d(y)
+    y = column_or_1d(_on_cpu(y))
     if len(y) != len(net.dropped_at_):
         raise ValueError(
             f"X and y must be the {len(net.dropped_at_)} rows that the net was fitted "
@@ -316,7 +321,7 @@ def _gradients(net, X, y, poison_mask, label):
         raise ValueError(f"no training row has the label {label!r}.")
     proxies = net.gradient_proxies(X, y)[rows]
     plane = PCA(2, svd_solver="full").fit(proxies[kept])
-    poison = None if poison_mask is None else np.asarray(poison_mask)[rows]
+    poison = None if poison_mask is None else _check_mask(poison_mask, net)[rows]
     return {
         "coordinates": plane.transform(proxies),
         "groups": _groups(proxies, kept, _callback_of(net)),

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skpoison.neural._features import as_module, home
+from skpoison.neural._features import as_module, workplace
 from skpoison.neural._gradients import LossGradients
 from skpoison.neural._matching import SignedDescent
 from skpoison.neural._perturbation import BasePerturbationAttack
@@ -197,7 +197,7 @@ class TriggerBackdoorAttack(BasePerturbationAttack):
             return None
         gradients = LossGradients(modules[0], len(self.classes_), self.batch_size)
         code = int(np.searchsorted(self.classes_, self.intended_label))
-        return HardToLearn(room.to(*home(modules[0])), gradients, code)
+        return HardToLearn(room.to(*workplace(modules[0])), gradients, code)
 
     def _craft(self, space, start, monitor):
         descent = SignedDescent(space, start, self.step_size, self.n_steps)

@@ -13,7 +13,7 @@ from skpoison._frames import is_frame
 from skpoison.base import BaseFilter
 from skpoison.filters import SpectralFilter
 from skpoison.neural._features import LayerFeatures
-from skpoison.neural._rows import without_tensor
+from skpoison.neural._rows import check_no_dataset, without_tensor
 
 __all__ = ["EmbeddingFilter"]
 
@@ -37,8 +37,8 @@ class EmbeddingFilter(BaseFilter):
         :class:`~sklearn.frozen.FrozenEstimator` to keep it.
     layer : str, default=None
         The layer whose output is the embedding, by its name in
-        ``module.named_modules()``. None takes what goes into the last
-        :class:`torch.nn.Linear`.
+        ``module.named_modules()``. None takes what goes into the linear layer that
+        makes the module's output; see :class:`LayerFeatures`.
     filter : filter, default=None
         Judges the embedding. None means ``SpectralFilter()``.
     batch_size : int, default=512
@@ -159,6 +159,7 @@ class EmbeddingFilter(BaseFilter):
         return getattr(self._new_filter(), "_is_strict", False)
 
     def _validate_rows(self, X, *, reset):
+        check_no_dataset(X, "X")
         # What is of another type takes the first of these, which networks take.
         return validate_data(
             self,

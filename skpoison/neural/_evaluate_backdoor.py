@@ -17,6 +17,7 @@ from skpoison.neural._victims import (
     check_attack,
     named,
     normal,
+    predicted,
     with_interval,
 )
 
@@ -230,7 +231,7 @@ class BackdoorStage(Stage):
         source_rows = multi_indexing(self.X_test, places)
         triggered = put_trigger(self.attack.trigger, source_rows)
         return (
-            np.mean(np.asarray(fitted.predict(triggered)) == intended),
+            np.mean(predicted(fitted, triggered) == intended),
             np.mean(self.predict(fitted) == self.labels_test),
         )
 

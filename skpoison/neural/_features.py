@@ -7,7 +7,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 
-from skpoison.neural._rows import writeable
+from skpoison.neural._rows import check_no_dataset, without_tensor, writeable
 
 __all__ = ["LayerFeatures"]
 
@@ -29,8 +29,9 @@ class LayerFeatures(torch.nn.Module):
         The network; of a net that is initialized, its module.
     layer : str, default=None
         The layer whose output is taken, by its name in ``module.named_modules()``; the
-        empty name is the whole module. None takes what goes *into* the last
-        :class:`torch.nn.Linear`, in the order of ``named_modules()``.
+        empty name is the whole module. None takes what goes *into* the
+        :class:`torch.nn.Linear` whose output the module returns (first, if it returns
+        several); if it returns none's, into the one that runs last.
 
     Raises
     ------
@@ -59,8 +60,8 @@ class LayerFeatures(torch.nn.Module):
     def __init__(self, module, layer=None):
         super().__init__()
         module = as_module(module)
-        self.layer, self._before = _layer_name(module, layer)
-        self.module = module
+        _check_layer(module, layer)
+        self.module, self.layer = module, layer
 
     def forward(self, X):
         """Compute features.
@@ -75,19 +76,23 @@ class LayerFeatures(torch.nn.Module):
         features : Tensor of shape (n_rows, n_features)
             One flat vector for each row.
         """
-        found = []
-        part = dict(self.module.named_modules())[self.layer]
-        if self._before:
-            handle = part.register_forward_pre_hook(lambda _, args: found.append(args))
-        else:
-            handle = part.register_forward_hook(lambda *call: found.append(call[-1]))
-        try:
-            self.module(X)
-        finally:
-            handle.remove()
-        if not found:
+        if self.layer is None:
+            return flat(self._into_last_linear(X))
+        calls, _ = _run_watching([self.module.get_submodule(self.layer)], X, self)
+        if not calls:
             raise ValueError(f"the module does not run its layer {self.layer!r}.")
-        return flat(found[-1])
+        return flat(calls[-1][1])
+
+    def _into_last_linear(self, X):
+        linear = [m for m in self.module.modules() if isinstance(m, torch.nn.Linear)]
+        calls, output = _run_watching(linear, X, self)
+        if not calls:
+            raise ValueError(
+                "the module runs none of its torch.nn.Linear: give the layer."
+            )
+        output = output[0] if isinstance(output, tuple) else output
+        into = [given for given, made in calls if made is output]
+        return into[-1] if into else calls[-1][0]
 
     def embed(self, X, batch_size=512):
         """Compute features as an array, in evaluation mode, without gradients.
@@ -102,7 +107,7 @@ class LayerFeatures(torch.nn.Module):
         Returns
         -------
         features : ndarray of shape (n_rows, n_features)
-            Features, in the module's precision.
+            Features, in the module's precision, or float32 for bfloat16.
         """
         return embed(self, X, batch_size)
 
@@ -137,19 +142,30 @@ def as_module(module):
     return module
 
 
-def _layer_name(module, layer):
-    """Return the name of a layer, and whether its input is meant."""
+def _check_layer(module, layer):
     parts = dict(module.named_modules())
     if layer is None:
-        linear = [n for n, part in parts.items() if isinstance(part, torch.nn.Linear)]
-        if not linear:
+        if not any(isinstance(part, torch.nn.Linear) for part in parts.values()):
             raise ValueError("the module has no torch.nn.Linear: give the layer.")
-        return linear[-1], True
-    if layer not in parts:
+    elif layer not in parts:
         raise ValueError(
             f"the module has no layer {layer!r}; it has {[n for n in parts if n]}."
         )
-    return layer, False
+
+
+def _run_watching(layers, X, features):
+    """Run a module; return the first input and the output of each run of layers."""
+    calls = []
+
+    def note(layer, given, made):
+        calls.append((given[0] if given else None, made))
+
+    handles = [layer.register_forward_hook(note) for layer in layers]
+    try:
+        return calls, features.module(X)
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def flat(features):
@@ -188,6 +204,31 @@ def home(module):
         if tensor.is_floating_point():
             return tensor.device, tensor.dtype
     return torch.device("cpu"), torch.float32
+
+
+def workplace(module):
+    """Return where rows are moved for a module, and how precisely.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any.
+
+    Returns
+    -------
+    device : torch.device
+        That of its parameters.
+    dtype : torch.dtype
+        That of its parameters, but float32 where that is less: small steps would be
+        lost in bfloat16.
+    """
+    device, dtype = home(module)
+    return device, torch.promote_types(dtype, torch.float32)
+
+
+def at_least_single(tensor):
+    """Return numbers in float32 where they are less precise, for sums of many."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 @contextmanager
@@ -292,14 +333,13 @@ def features_of(modules, rows, batch_size):
     ]
 
 
-def _run(module, rows, again):
-    device, dtype = home(module)
-    rows = rows.to(device, dtype)
+def _run(module, given, again):
+    rows = given.to(*home(module))
     if again and torch.is_grad_enabled():
         features = checkpoint(_forward, module, rows, use_reentrant=False)
     else:
         features = _forward(module, rows)
-    return flat(features).to(rows.device)
+    return at_least_single(flat(features)).to(given.device)
 
 
 def _forward(module, rows):
@@ -322,8 +362,9 @@ def embed(module, X, batch_size):
     Returns
     -------
     features : ndarray of shape (n_rows, n_features)
-        Features, in the module's precision.
+        Features, in the module's precision, or float32 for bfloat16.
     """
+    check_no_dataset(X, "X")
     device, dtype = home(module)
     rows = X if torch.is_tensor(X) else torch.from_numpy(writeable(np.asarray(X)))
     with evaluating([module]), torch.no_grad():
@@ -331,4 +372,4 @@ def embed(module, X, batch_size):
             flat(module(part.to(device, dtype))).cpu()
             for part in rows.split(batch_size)
         ]
-    return torch.cat(parts).numpy()
+    return without_tensor(torch.cat(parts))

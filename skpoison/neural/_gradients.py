@@ -5,7 +5,12 @@ from torch.func import functional_call, vmap
 from torch.func import grad as func_grad
 from torch.nn.functional import cross_entropy
 
-from skpoison.neural._features import home, is_recurrent, twice_differentiable
+from skpoison.neural._features import (
+    at_least_single,
+    home,
+    is_recurrent,
+    twice_differentiable,
+)
 
 # Numbers that the gradients of all rows of a chunk may have together; on a CUDA device,
 # this share of its free memory, if that is more.
@@ -70,6 +75,7 @@ class LossGradients:
                 f"the network must return {self.n_classes} logits for each row, one "
                 f"for each label; it returns the shape {tuple(logits.shape)}."
             )
+        logits = at_least_single(logits)
         return cross_entropy(logits, codes.to(device), reduction="sum")
 
     def mean(self, rows, codes):
@@ -162,7 +168,8 @@ class LossGradients:
 
         def norm(row, code):
             gradient = func_grad(self._loss)(parameters, row[None], code[None])
-            return sum(part.square().sum() for part in gradient.values()).sqrt()
+            squares = (at_least_single(p).square().sum() for p in gradient.values())
+            return sum(squares).sqrt()
 
         rows, codes = rows.to(*self.home), codes.to(self.home[0])
         with torch.no_grad():
@@ -192,7 +199,7 @@ class LossGradients:
             create_graph=create_graph,
             materialize_grads=True,
         )
-        return torch.cat([part.flatten() for part in gradient])
+        return torch.cat([at_least_single(part.flatten()) for part in gradient])
 
 
 def misalignment(gradient, goal):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skpoison.neural._features import as_module, home
+from skpoison.neural._features import as_module, workplace
 from skpoison.neural._gradients import LossGradients
 from skpoison.neural._perturbation import BasePerturbationAttack
 from skpoison.neural._seeded import seeded
@@ -103,7 +103,7 @@ class BaseMatchingAttack(BasePerturbationAttack):
 
     def _space(self, modules, room, rows, labels):
         codes = self._codes(np.array([self.intended_label]))
-        space = Matching(room.to(*home(modules[0])), codes, self.augment)
+        space = Matching(room.to(*workplace(modules[0])), codes, self.augment)
         space.aim(
             [(g, self._wanted(g, rows, labels)) for g in self._gradients(modules)]
         )

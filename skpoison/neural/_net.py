@@ -282,6 +282,11 @@ class FilteredNetClassifier(NeuralNetClassifier):
                 ) from error
             raise
 
+    def _get_predict_nonlinearity(self):
+        # NumPy, which predictions are given in, has no bfloat16.
+        nonlinearity = super()._get_predict_nonlinearity()
+        return lambda output: nonlinearity(_in_numpy(output))
+
     def get_loss(self, y_pred, y_true, *args, **kwargs):
         """Compute the loss of a batch.
 
@@ -363,6 +368,12 @@ def modules_of(net):
     """
     found = [getattr(net, f"{name}_") for name in net._modules]
     return torch.nn.ModuleList(m for m in found if isinstance(m, torch.nn.Module))
+
+
+def _in_numpy(output):
+    """Return numbers in a type that NumPy has."""
+    is_short = torch.is_tensor(output) and output.dtype == torch.bfloat16
+    return output.float() if is_short else output
 
 
 def _class_numbers(y):

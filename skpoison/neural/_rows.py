@@ -156,8 +156,34 @@ def overwritten(data, places, new):
     return data
 
 
+def check_no_dataset(data, name):
+    """Check that rows can be indexed all at once.
+
+    Parameters
+    ----------
+    data : object
+        Rows.
+    name : str
+        What errors call them.
+
+    Raises
+    ------
+    TypeError
+        If they are a torch Dataset.
+    """
+    if is_dataset(data):
+        raise TypeError(
+            f"{name} must be an array or a tensor of rows, and not a "
+            f"{type(data).__name__}: give "
+            "torch.stack([torch.as_tensor(row) for row, _ in dataset]), and labels "
+            "beside it."
+        )
+
+
 def without_tensor(data):
-    """Return a tensor as an array of the same precision, and all else as it is.
+    """Return a tensor as an array of the same numbers, and all else as it is.
+
+    NumPy has no bfloat16, so that such numbers become float32.
 
     Parameters
     ----------
@@ -169,7 +195,10 @@ def without_tensor(data):
     data : object
         The same numbers.
     """
-    return data.detach().cpu().numpy() if torch.is_tensor(data) else data
+    if not torch.is_tensor(data):
+        return data
+    data = data.detach().cpu()
+    return (data.float() if data.dtype == torch.bfloat16 else data).numpy()
 
 
 def writeable(array):

@@ -2,7 +2,7 @@
 
 import torch
 
-from skpoison.neural._features import features_of, home
+from skpoison.neural._features import features_of, workplace
 from skpoison.neural._perturbation import BasePerturbationAttack, check_target
 from skpoison.neural._rows import as_tensor
 
@@ -103,7 +103,7 @@ class Space:
 
     def __init__(self, modules, room, target, batch_size):
         self.modules, self.batch_size = modules, batch_size
-        self.room = room.to(*home(modules[0]))
+        self.room = room.to(*workplace(modules[0]))
         target = as_tensor(target, "target")
         self.target = target.to(self.room.bases)
         with torch.no_grad():

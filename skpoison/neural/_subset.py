@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from scipy import sparse
 from skorch.dataset import get_len
-from skorch.utils import is_dataset, is_pandas_ndframe, multi_indexing, to_numpy
+from skorch.utils import is_dataset, is_pandas_ndframe, multi_indexing
 from torch.utils.data import Subset
+
+from skpoison.neural._rows import without_tensor
 
 SAMPLED_ROWS = 64
 
@@ -152,7 +154,7 @@ def _in_memory(data):
         return [_in_memory(value) for value in data]
     if _reads_rows(data) and hasattr(data, "__len__"):
         return len(data)
-    return to_numpy(data) if torch.is_tensor(data) else data
+    return without_tensor(data)
 
 
 def user_rows(train, X):

@@ -9,7 +9,7 @@ from skorch.callbacks import Callback
 from skorch.utils import multi_indexing
 
 from skpoison.meta._base import fit_and_find_kept
-from skpoison.neural._rows import without_tensor
+from skpoison.neural._rows import check_no_dataset, without_tensor
 from skpoison.neural._seeded import seeded
 
 UNDEFENDED = "none"
@@ -110,20 +110,22 @@ class Stage:
     def __init__(self, attack, defenses, estimator, data, embedding):
         self.attack, self.defenses, self.estimator = attack, defenses, estimator
         self.X, self.y, self.X_test, y_test = data
+        check_no_dataset(self.X, "X")
+        check_no_dataset(self.X_test, "X_test")
         self.embedding = embedding
         self.seen, self.seen_test = self._embed(self.X), self._embed(self.X_test)
         self.labels_test = np.asarray(without_tensor(y_test))
 
     def _embed(self, X):
-        return X if self.embedding is None else self.embedding(X)
+        return X if self.embedding is None else without_tensor(self.embedding(X))
 
     def clean_victim(self):
         """Train without poison."""
-        return clone(self.estimator).fit(self.seen, self.y)
+        return _fitted(self.estimator, self.seen, self.y)
 
     def predict(self, fitted):
         """Return the labels that a victim gives the test rows."""
-        return np.asarray(fitted.predict(self.seen_test))
+        return predicted(fitted, self.seen_test)
 
     def compare(self, attack, judge, seed, only_successful):
         """Make poison, and train all victims on it.
@@ -165,7 +167,7 @@ class Stage:
         clean = self.seen if len(mask) > len(self.seen) else self.seen[~mask]
         seen[~mask] = clean
         if mask.any():
-            seen[mask] = self.embedding(multi_indexing(X, np.flatnonzero(mask)))
+            seen[mask] = self._embed(multi_indexing(X, np.flatnonzero(mask)))
         return seen
 
     def _measure(self, defense, data, judge, seed):
@@ -190,12 +192,42 @@ def _defended(defense, estimator, X, y):
         callbacks = [*(estimator.callbacks or []), clone_callback(defense)]
         defense = clone(estimator).set_params(callbacks=callbacks)
     if defense is None or is_classifier(defense):
-        fitted = clone(estimator if defense is None else defense).fit(X, y)
+        fitted = _fitted(estimator if defense is None else defense, X, y)
         return fitted, _kept_by(fitted, len(X))
-    kept = fit_and_find_kept(clone(defense), X, y)
+    kept = fit_and_find_kept(clone(defense), without_tensor(X), without_tensor(y))
     rows = np.flatnonzero(kept)
-    fitted = clone(estimator).fit(multi_indexing(X, rows), multi_indexing(y, rows))
-    return fitted, kept
+    return _fitted(estimator, multi_indexing(X, rows), multi_indexing(y, rows)), kept
+
+
+def _fitted(estimator, X, y):
+    """Fit an estimator; only nets are given tensors, which may be on another device."""
+    if not _takes_tensors(estimator):
+        X, y = without_tensor(X), without_tensor(y)
+    return clone(estimator).fit(X, y)
+
+
+def predicted(fitted, X):
+    """Return the labels that a classifier gives rows.
+
+    Parameters
+    ----------
+    fitted : classifier
+        Any.
+    X : {array-like, Tensor} of shape (n_rows, ...)
+        Rows.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_rows,)
+        Labels.
+    """
+    return np.asarray(
+        fitted.predict(X if _takes_tensors(fitted) else without_tensor(X))
+    )
+
+
+def _takes_tensors(estimator):
+    return hasattr(estimator, "initialize_module")
 
 
 def _kept_by(fitted, n_rows):
