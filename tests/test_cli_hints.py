@@ -219,6 +219,13 @@ def test_help_has_the_same_order_everywhere():
         assert text.index("--plot") > text.index("─ Output ─")
 
 
+def test_switches_are_shown_without_values():
+    for command in ([], ["certify"], ["filter"], ["attack"], ["audit"]):
+        text = invoke(*command, "--help", env={"COLUMNS": "100"}).stdout
+        assert re.search(r"--help +-h +Show this message", text), command
+        assert "bool" not in text.lower(), command
+
+
 def test_filter_says_how_much_is_kept(csv):
     result = invoke("filter", csv, "--percentile", 90)
     X, y = rows()

@@ -4,10 +4,25 @@ import contextlib
 from pathlib import Path
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 
-class Commands(TyperGroup):
+class _BareHelp:
+    """Shows ``--help`` like other switches, without ``<bool>`` behind it."""
+
+    def get_help_option(self, ctx):
+        """Return the option that shows the help."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.metavar = ""
+        return option
+
+
+class Command(_BareHelp, TyperCommand):
+    """One command."""
+
+
+class Commands(_BareHelp, TyperGroup):
     """The commands; a file in the place of one gets a hint."""
 
     def resolve_command(self, ctx, args):

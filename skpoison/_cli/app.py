@@ -7,7 +7,7 @@ import typer
 from . import _options as opt
 from ._audit_options import percents
 from ._checks import learner, one_of, sendable, shares, within
-from ._wiring import Commands, open_session, reading
+from ._wiring import Command, Commands, open_session, reading
 
 app = typer.Typer(
     cls=Commands,
@@ -47,7 +47,7 @@ def skpoison(
     """
 
 
-@app.command()
+@app.command(cls=Command)
 def certify(
     data: opt.DataFile = None,
     target: opt.Target = None,
@@ -144,7 +144,7 @@ def certify(
         )
 
 
-@app.command("filter")
+@app.command("filter", cls=Command)
 def filter_(
     data: opt.RequiredFile,
     target: opt.Target = None,
@@ -236,7 +236,7 @@ def filter_(
         )
 
 
-@app.command()
+@app.command(cls=Command)
 def attack(
     data: opt.DataFile = None,
     target: opt.Target = None,
@@ -337,7 +337,7 @@ def attack(
         )
 
 
-@app.command()
+@app.command(cls=Command)
 def audit(
     data: opt.DataFile = None,
     target: opt.Target = None,
