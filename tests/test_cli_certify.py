@@ -19,7 +19,8 @@ from skpoison._cli.app import app
 
 ROW_KEYS = {
     "epsilon",
-    "n_poison",
+    "n_allowed",
+    "attack_rows",
     "upper_bound",
     "lower_bound",
     "dual_gap",
@@ -85,7 +86,8 @@ def test_numbers_are_those_of_the_estimators(csv):
     assert set(row) == ROW_KEYS
     for name in ("upper_bound", "lower_bound", "attack_loss"):
         assert row[name] == pytest.approx(getattr(bound, name + "_"), rel=2e-3)
-    assert row["n_poison"] == bound.attack_.n_copies.sum()
+    assert row["attack_rows"] == bound.attack_.n_copies.sum()
+    assert row["n_allowed"] == 12
     assert row["attack_test_loss"] is None
     assert numbers["defense"]["n_kept"] == bound.filter_.inlier_mask_.sum()
     assert numbers["defense"]["kind"] == "fixed"
@@ -151,21 +153,38 @@ def test_table_shows_the_numbers_of_the_json(csv, tmp_path):
     assert len(shown) == 2
     for cells, row in zip(shown, numbers["bounds"], strict=True):
         assert float(cells[0]) == row["epsilon"]
-        assert int(cells[1]) == row["n_poison"]
+        assert int(cells[1]) == row["n_allowed"]
+        assert int(cells[6]) == row["attack_rows"] <= row["n_allowed"]
         assert float(cells[2]) == math.ceil(row["upper_bound"] * 1e4) / 1e4
         assert float(cells[3]) == math.floor(row["lower_bound"] * 1e4) / 1e4
         assert float(cells[5]) == pytest.approx(row["clean_loss"], abs=5.1e-5)
-        assert float(cells[6]) == pytest.approx(row["attack_loss"], abs=5.1e-5)
-        assert float(cells[7]) == pytest.approx(row["attack_test_loss"], abs=5.1e-5)
-        assert float(cells[8]) == pytest.approx(
+        assert float(cells[7]) == pytest.approx(row["attack_loss"], abs=5.1e-5)
+        assert float(cells[8]) == pytest.approx(row["attack_test_loss"], abs=5.1e-5)
+        assert float(cells[9]) == pytest.approx(
             100 * row["attack_test_error"], abs=0.051
         )
 
 
+def test_rows_that_are_allowed_are_told_from_those_of_the_attack(tmp_path):
+    # Classes so far apart that the worst attack needs no more than a few rows.
+    X, y = blobs()
+    path = write_csv(tmp_path / "rows.csv", X + 4 * (2 * y[:, None] - 1), y)
+    out = tmp_path / "out.json"
+    result = invoke(path, "-e", "0.1,1", "--test-share", 0, "--json", out)
+    few, many = json.loads(out.read_text())["bounds"]
+    assert (few["n_allowed"], many["n_allowed"]) == (12, 120)
+    assert few["attack_rows"] <= 12 and many["attack_rows"] < 120
+    said = " ".join(result.stdout.split())
+    assert "with 100 poison rows for every 100 clean ones" in said
+    assert [cells[1] for cells in cells_of_bounds(result.stdout)] == ["12", "120"]
+
+
 @pytest.mark.parametrize("width", ["80", "200"])
 def test_table_is_whole_on_a_narrow_terminal(csv, width):
-    result = invoke(csv, env={"COLUMNS": width})
-    assert "…" not in result.stdout
+    # Colours make it a terminal for rich, whose width counts.
+    terminal = {"COLUMNS": width, "FORCE_COLOR": "1", "TERM": "xterm"}
+    result = invoke(csv, env=terminal)
+    assert "\x1b" in result.stdout and "…" not in result.stdout
     assert len(cells_of_bounds(result.stdout)) == 6
 
 
@@ -228,10 +247,11 @@ def test_unconverged_bounds_are_said_to_be(csv):
 def test_columns_that_decide_alone_are_pointed_out(tmp_path):
     X, y = blobs()
     path = write_csv(tmp_path / "rows.csv", X * [1, 1000, 1], y)
-    warning = "Warning: column 'b' spreads much farther than most"
-    assert warning in invoke(path, "-e", 0.1).stderr
-    assert warning in invoke(path, "-e", 0.1, "--quiet").stderr
+    warning, options = "Warning: column 'b' spreads", ["-e", 0.1, "--scale", "none"]
+    assert warning in invoke(path, *options).stderr
+    assert warning in invoke(path, *options, "--quiet").stderr
     assert invoke(path, "-e", 0.1, "--scale", "standard").stderr == ""
+    assert invoke(path, "-e", 0.1).stderr == ""
 
 
 def test_scaled_numbers_are_those_of_scaled_rows(tmp_path):

@@ -159,11 +159,12 @@ def test_columns_that_number_the_rows_are_pointed_out(tmp_path, csv):
         assert warning in result.stderr
         assert "--drop 'my id'" in result.stderr
     assert invoke("filter", path, "--drop", "my id").stderr == ""
-    # Whole numbers that do not rise one by one are features.
-    swapped = [numbered[0], numbered[2], numbered[1], *numbered[3:]]
-    path = written(tmp_path / "swapped.csv", "my id,a,b,y", swapped)
-    assert "my id" not in invoke("filter", path, "--scale", "standard").stderr
-    path = written(tmp_path / "other.csv", "my id,a,b,y", [*numbered[1:], numbered[0]])
+    # They do so in whatever order.
+    for rows in (numbered[::-1], [*numbered[1:], numbered[0]]):
+        path = written(tmp_path / "other.csv", "my id,a,b,y", rows)
+        assert warning in invoke("filter", path, "--scale", "standard").stderr
+    # Whole numbers of which one occurs twice are features.
+    path = written(tmp_path / "twice.csv", "my id,a,b,y", [*numbered[1:], numbered[1]])
     assert "my id" not in invoke("filter", path, "--scale", "standard").stderr
 
 
@@ -296,6 +297,13 @@ def test_less_than_one_poison_row_is_noticed(csv):
     found = invoke("certify", csv, "-e", "0,0.001,0.1").stdout
     assert "Epsilon 0.001 of 42 rows is less than one row" in " ".join(found.split())
     assert "less than one" not in invoke("certify", csv, "-e", "0,0.1").stdout
+    # 1 / 49 of 49 rows is one row, though the product is below 1.
+    assert 1 / 49 * 49 < 1
+    lines = csv.read_text().splitlines()[:50]
+    path = written(csv.with_name("few.csv"), lines[0], lines[1:])
+    found = invoke("certify", path, "-e", 1 / 49, "--test-share", 0, "--json", "-")
+    assert "less than one" not in found.stderr
+    assert json.loads(found.stdout)["bounds"][0]["n_allowed"] == 1
 
 
 def test_few_steps_for_the_bounds_leave_the_baseline_trained(csv):

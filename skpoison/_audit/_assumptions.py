@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import sparse
 
+from skpoison._columns import times_text
 from skpoison.bounds._attack import n_poison_rows
 
 from ._defenses import name_of
@@ -156,9 +157,9 @@ def _scale(data):
     if widest is not None:
         numbers = {key: widest[key] for key in ("times_median", "share")}
         text = (
-            f"Column {widest['name']} spreads {widest['times_median']:,.0f} times as "
-            f"far as the median of the others, and has {percent_text(widest['share'])} "
-            "of the sum of squares. "
+            f"Column {widest['name']} spreads {times_text(widest['times_median'])} "
+            "times as far as the median of the others, and has "
+            f"{percent_text(widest['share'])} of the sum of squares. "
         )
     if done != "none":
         text += (

@@ -83,7 +83,8 @@ def audit(
         What turns rows into numbers before anything else, fitted on all rows.
         ``"auto"`` leaves numbers as they are unless one column would decide all
         distances alone (it spreads a hundred times as far as the median of the others,
-        or ten times and holds 95 % of the squares), and standardises them then.
+        or ten times and holds 95 % of the squares), and standardises them then. Sparse
+        rows are judged by the second only, and divided by the columns' magnitudes.
         ``"tfidf"`` takes texts.
     positive : object, default=None
         With more than two labels, the one that stands against all others in the

@@ -9,6 +9,7 @@ from joblib import Parallel, delayed
 from skpoison import __version__
 from skpoison._defaults import default_filter
 from skpoison.bounds import CertifiedBound, bound_curve
+from skpoison.bounds._attack import n_poison_rows
 
 # The solver's own floor: bounds below it count as zero for the tolerance.
 LOSS_FLOOR = 1e-3
@@ -62,7 +63,7 @@ def bound_part(version, percentile, learner, X, signs, epsilons, seed):
             "defense": "fixed",
             "percentile": percentile,
             "kept_share": float(np.mean(clean.filter_.inlier_mask_)),
-            "points": [_point(fitted, TOL) for fitted in bounds],
+            "points": [_point(fitted, TOL, len(signs)) for fitted in bounds],
         },
         "no_attack_loss": clean.upper_bound_,
         "warnings": sorted({str(warning.message) for warning in caught}),
@@ -105,7 +106,7 @@ def moving_part(version, percentile, learner, X, signs, epsilon, seed):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            point = _point(bound.fit(X, signs), MOVING_TOL)
+            point = _point(bound.fit(X, signs), MOVING_TOL, len(signs))
         except ValueError as error:
             failed = " ".join(str(error).split())
             return {"point": None, "failed": failed, "warnings": []}
@@ -113,12 +114,13 @@ def moving_part(version, percentile, learner, X, signs, epsilon, seed):
     return {"point": point, "failed": None, "warnings": texts}
 
 
-def _point(bound, tol):
+def _point(bound, tol, n_rows):
     values = {name: float(getattr(bound, name + "_")) for name in NAMES}
     wanted = tol * max(bound.upper_bound_, LOSS_FLOOR)
     return {
         "epsilon": float(bound.epsilon),
-        "n_poison": int(bound.attack_.n_copies.sum()),
+        "n_allowed": n_poison_rows(bound.epsilon, n_rows),
+        "attack_rows": int(bound.attack_.n_copies.sum()),
         **values,
         "converged": bool(bound.dual_gap_ <= wanted),
     }

@@ -46,6 +46,9 @@ def _data(content):
         facts["constant columns"] = ", ".join(map(own, data["constant"]))
     if data["row_numbers"]:
         facts["columns that number the rows"] = ", ".join(map(own, data["row_numbers"]))
+    if data["unique_numbers"]:
+        names = ", ".join(map(own, data["unique_numbers"]))
+        facts["columns with another whole number in every row"] = names
     rows = [
         [
             own(one["label"]),

@@ -11,15 +11,11 @@ from sklearn.utils.validation import column_or_1d
 
 from skpoison._column_types import Types
 from skpoison._frames import is_frame, is_pandas
+from skpoison._columns import scale_for
 from skpoison._labels import check_labels
 
 from ._text import described, name_text
 
-# Rows to estimate spreads from, and what counts as much farther than usual.
-LOOK_AT = 10_000
-FAR = 100.0
-# The same for few columns, of which one holds nearly all of the squared distances.
-FARTHER, NEARLY_ALL = 10.0, 0.95
 SHOWN = 3
 TRANSFORMERS = ("auto", "standard", "maxabs", "tfidf")
 
@@ -154,8 +150,8 @@ def _as_numbers(X, names, transformer):
         _check_words(X)
         X = checked(X, names)
         if transformer == "auto":
-            transformer = None if widest(X) is None else "standard"
-        if transformer is None:
+            transformer = scale_for(X)
+        if transformer in (None, "none"):
             return X, names, "none", None
         return checked(_named(transformer).fit_transform(X)), names, transformer, X
     if transformer == "tfidf":
@@ -255,32 +251,3 @@ def _check_words(X):
 
 def _holds_words(values):
     return any(isinstance(value, str) for value in values)
-
-
-def widest(X):
-    """Find a column that decides all distances nearly alone.
-
-    Parameters
-    ----------
-    X : {ndarray, csr_array} of shape (n_rows, n_features)
-        Rows.
-
-    Returns
-    -------
-    found : tuple of (int, float, float) or None
-        The column that spreads farthest; how many times as far as the median one of
-        the others; and its share of the sum of squared spreads: if the first is a
-        hundred or more, or ten with nearly the whole sum. Sparse columns differ in how
-        often they are filled, and are not judged.
-    """
-    if sparse.issparse(X) or X.shape[1] < 2:
-        return None
-    spreads = X[:LOOK_AT].std(axis=0, dtype=np.float64)
-    column = int(np.argmax(spreads))
-    others = np.delete(spreads, column)
-    if not (others > 0).any():
-        return None
-    ratio = float(spreads[column] / np.median(others[others > 0]))
-    share = float(spreads[column] ** 2 / (spreads**2).sum())
-    decides = ratio >= FAR or (ratio >= FARTHER and share >= NEARLY_ALL)
-    return (column, ratio, share) if decides else None

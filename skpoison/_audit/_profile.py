@@ -5,7 +5,8 @@ from collections import Counter
 import numpy as np
 from scipy import sparse
 
-from ._inputs import widest
+from skpoison._columns import numbered, widest
+
 from ._text import name_text
 
 # Columns named at most, where many are alike.
@@ -68,11 +69,12 @@ def _others(labels, positive):
 
 
 def _columns(inputs):
-    """Say which columns are constant, binary, counts, number the rows or decide all."""
+    """Say which columns are constant, binary, counts, names of rows, or decide all."""
     X, names = inputs.given, inputs.names
     low, high = _extremes(X)
     kinds = Counter(_kinds(X, low, high).tolist())
     far = widest(X)
+    numbering, unique = numbered(X)
     constant = np.flatnonzero(low == high)
     return {
         "n_constant": len(constant),
@@ -85,7 +87,8 @@ def _columns(inputs):
             "times_median": far[1],
             "share": far[2],
         },
-        "row_numbers": [name_text(names[j]) for j in _numbering(X, low, high)[:NAMED]],
+        "row_numbers": [name_text(names[j]) for j in numbering[:NAMED]],
+        "unique_numbers": [name_text(names[j]) for j in unique[:NAMED]],
     }
 
 
@@ -117,14 +120,6 @@ def _whole(X):
         )
     broken = X.indices[X.data != np.rint(X.data)]
     return np.bincount(broken, minlength=X.shape[1]) == 0
-
-
-def _numbering(X, low, high):
-    """Return the columns that number the rows, in whatever order: each number once."""
-    if sparse.issparse(X) or X.shape[0] < 3:
-        return []
-    suspects = np.flatnonzero(high - low == X.shape[0] - 1)
-    return [int(j) for j in suspects if np.all(np.diff(np.sort(X[:, j])) == 1)]
 
 
 def _repeats(inputs):

@@ -88,6 +88,7 @@ DATA = _object(
         )
     ),
     row_numbers=_list(TEXT, "columns that number the rows"),
+    unique_numbers=_list(TEXT, "other columns with another whole number in every row"),
     n_repeated=_about(COUNT, "rows that repeat an earlier one with the same label"),
     n_contradicting=_about(COUNT, "rows that are equal to one with another label"),
     most_repeated=_maybe(
@@ -136,7 +137,8 @@ BOUNDS = _object(
                 _object(
                     "The bound for one share of poison.",
                     epsilon=_about(NUMBER, "poison rows per clean row"),
-                    n_poison=_about(COUNT, "rows that the attack sends"),
+                    n_allowed=_about(COUNT, "most rows that an attacker may add"),
+                    attack_rows=_about(COUNT, "rows of the attack that was found"),
                     upper_bound=_about(NUMBER, "no attack raises training loss above"),
                     lower_bound=_about(NUMBER, "no bound of this kind could be lower"),
                     dual_gap=_about(NUMBER, "upper minus lower bound"),

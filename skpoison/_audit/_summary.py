@@ -185,6 +185,11 @@ def _copies(content):
 def _numbering(content):
     for name in content["data"]["row_numbers"]:
         yield f"Column {name} numbers the rows; leave it out."
+    for name in content["data"]["unique_numbers"]:
+        yield (
+            f"Column {name} holds another whole number in every row, as customer "
+            "numbers do; leave it out unless it is a quantity."
+        )
 
 
 def _doubts(content):

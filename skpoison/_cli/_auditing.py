@@ -9,7 +9,7 @@ from rich.text import Text
 
 from skpoison._audit._audit import run
 from skpoison._audit._defenses import default_estimator
-from skpoison._audit._inputs import Inputs, checked, widest
+from skpoison._audit._inputs import Inputs, checked
 from skpoison._audit._plan import make_plan
 from skpoison._audit._progress import Progress
 from skpoison._audit._text import loss_text, name_text, percent_text
@@ -18,8 +18,8 @@ from skpoison._io._array import digits
 from skpoison._io._write import check_free, whole_file
 
 from ._certify import few_threads
+from ._columns import encode, tell_of_columns
 from ._report import _table
-from ._run import _warn_of_columns
 from ._session import plain
 
 LISTED = 5
@@ -35,7 +35,7 @@ def run_audit(session, data, *, read, learner, wanted, outputs):
     data : str or None
         The file; None stands for scikit-learn's digits.
     read : dict
-        ``options``, ``encoding``, and ``auto``: whether to scale columns if need be.
+        ``options`` and ``encoding``.
     learner : dict
         ``C`` and ``rho``, one of which is None.
     wanted : dict
@@ -45,7 +45,10 @@ def run_audit(session, data, *, read, learner, wanted, outputs):
     """
     _check_outputs(outputs)
     with session.step(f"Reading {data or 'the digits'}"):
-        inputs = read_inputs(data, **read)
+        rows, encoded = read_encoded(data, **read)
+    tell_of_columns(session, rows, encoded)
+    inputs = as_inputs(rows, encoded)
+    del rows, encoded
     everything = {"filters": None, "attacks": None, **wanted}
     plan = make_plan(inputs, estimator=_estimator(**learner), **everything)
     with few_threads(inputs), contextlib.ExitStack() as bars:
@@ -88,7 +91,7 @@ def _estimator(C, rho):
     return NormConstrainedSVC(rho=rho)
 
 
-def read_inputs(name, options, encoding, auto):
+def read_encoded(name, options, encoding):
     """Read rows and turn them into numbers.
 
     Parameters
@@ -99,30 +102,31 @@ def read_inputs(name, options, encoding, auto):
         How to read it.
     encoding : Encoding
         How columns become numbers.
-    auto : bool
-        Whether to bring columns to one scale if one would decide distances alone.
 
     Returns
     -------
-    inputs : Inputs
-        Rows and labels.
+    data : TableData or ArrayData
+        The rows.
+    encoded : Encoded
+        The same as numbers, and as they were before they were scaled.
     """
     data = digits() if name is None else load(name, options)
     data.labels.check_classes()
     rows = np.arange(len(data))
-    encoder = data.encoder(rows, replace(encoding, scale="none"))
-    X, unscaled = encoder.transform(data, rows), None
-    if auto and widest(X) is not None:
-        encoding = replace(encoding, scale="standard")
-    if encoding.scale != "none":
-        unscaled = checked(X)
-        encoder = data.encoder(rows, encoding)
-        X = encoder.transform(data, rows)
-    _warn_of_columns(X, encoder, data)
+    encoded = encode(data, rows, encoding)
+    if encoded.encoder.scaled and encoded.unscaled is None:
+        unscaled = data.encoder(rows, replace(encoding, scale="none"))
+        encoded = encoded._replace(unscaled=unscaled.transform(data, rows))
+    return data, encoded
+
+
+def as_inputs(data, encoded):
+    """Return rows and labels as an audit takes them."""
     classes, codes = np.unique(data.labels.texts, return_inverse=True)
-    names, done = list(map(str, encoder.names)), encoding.scale
-    source = name_text(data.source)
-    return Inputs(checked(X), classes, codes, names, None, done, source, unscaled)
+    names, done = list(map(str, encoded.encoder.names)), encoded.encoding.scale
+    unscaled = None if encoded.unscaled is None else checked(encoded.unscaled)
+    X, source = checked(encoded.X), name_text(data.source)
+    return Inputs(X, classes, codes, names, None, done, source, unscaled)
 
 
 class ShownProgress(Progress):

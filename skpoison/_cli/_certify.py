@@ -8,6 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from threadpoolctl import threadpool_limits
 
 from skpoison import __version__, bound_curve
+from skpoison.bounds._attack import n_poison_rows
 
 from ._moving import fixed_curve, measured_defenses
 
@@ -168,7 +169,8 @@ def _row(bound, sample, settings):
     attacked = _performance(bound.poisoned_coef_, bound.poisoned_intercept_, sample)
     row = {
         "epsilon": float(bound.epsilon),
-        "n_poison": int(bound.attack_.n_copies.sum()),
+        "n_allowed": n_poison_rows(bound.epsilon, len(sample.signs)),
+        "attack_rows": int(bound.attack_.n_copies.sum()),
         "upper_bound": bound.upper_bound_,
         "lower_bound": bound.lower_bound_,
         "dual_gap": bound.dual_gap_,

@@ -81,7 +81,9 @@ def learner(C, rho):
 
 
 def sendable(domain, scale, text, weights):
-    """Return the attacker's domain, which must speak of the features as they are."""
+    """Return the scale; a domain other than real speaks of features as they are."""
+    if domain != "real" and scale == "auto":
+        scale = "none"
     if domain != "real" and scale != "none":
         raise typer.BadParameter(
             f"{domain} speaks of features that are not scaled; leave --scale out.",
@@ -92,4 +94,4 @@ def sendable(domain, scale, text, weights):
         raise typer.BadParameter(
             f"{domain} goes with --text-weights {wanted}.", param_hint="'--domain'"
         )
-    return domain
+    return scale

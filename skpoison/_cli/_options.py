@@ -70,11 +70,11 @@ Scaling = Annotated[
     str,
     typer.Option(
         "--scale",
-        callback=one_of("none", "standard", "maxabs"),
+        callback=one_of("auto", "none", "standard", "maxabs"),
         metavar="KIND",
         help="Bring columns of numbers to mean 0 and standard deviation 1 (standard) "
-        "or into -1 to 1 (maxabs). The filter measures distances: without it, columns "
-        "of large numbers decide alone.",
+        "or into -1 to 1 (maxabs). auto does the first (the second for sparse rows) "
+        "where one column would decide all distances nearly alone, and says so.",
         rich_help_panel=DATA,
     ),
 ]

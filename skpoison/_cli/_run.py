@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import shlex
 
 import numpy as np
 import typer
@@ -13,7 +12,8 @@ from skpoison._io._meanwhile import meanwhile
 from skpoison._io._output import Output
 from skpoison._io._write import check_free, whole_file
 
-from ._sample import read_sample, widest_column
+from ._columns import encode, tell_of_columns
+from ._sample import read_sample
 from ._session import warn
 
 
@@ -36,7 +36,7 @@ def run_certify(session, data, *, read, settings, outputs):
     _check_outputs(outputs)
     with session.step(f"Reading {data or 'the digits'}"), meanwhile(_load_solver):
         sample = read_sample(data, **read)
-    _warn_of_columns(sample.X, sample.encoder, sample.data)
+    tell_of_columns(session, sample.data, sample.encoded, settings.domain)
     _warn_of_percentile(settings.percentile)
     sample.data = None  # The table takes as much memory as the matrices.
     # One more than was asked for: no poison at all.
@@ -54,7 +54,8 @@ def run_certify(session, data, *, read, settings, outputs):
 
         with _drawing(session, outputs) as where:
             draw_bounds(*where, found, sample, settings)
-    write_json(found.numbers | _sampled(read), outputs["json"], outputs["force"])
+    numbers = found.numbers | _sampled(read, sample)
+    write_json(numbers, outputs["json"], outputs["force"])
 
 
 def _load_solver():
@@ -91,8 +92,12 @@ def run_filter(session, data, *, options, encoding, trusted, settings, outputs):
     kept, rejected = (_output(outputs, name, rows) for name in ("output", "rejected"))
     known = rows.labels.of_first(len((clean or rows).labels.values))
     drawn = _labels_to_draw(session, outputs, known)
+    with session.step("Encoding"):
+        source = clean or rows
+        encoded = encode(source, np.arange(len(source)), encoding)
+    tell_of_columns(session, source, encoded)
     with session.step("Filtering"):
-        X, judgement = _judge(rows, clean, encoding, settings)
+        X, judgement = _judge(rows, clean, encoded, settings)
     from ._filtering import count
     from ._report import show_counts
 
@@ -104,7 +109,7 @@ def run_filter(session, data, *, options, encoding, trusted, settings, outputs):
 
         with _drawing(session, outputs) as where:
             draw_filter(*where, rows, X, judgement, settings, drawn)
-    numbers["reading"] = _read(options, encoding)
+    numbers["reading"] = _read(options, encoded.encoding)
     write_json(numbers, outputs["json"], outputs["force"])
 
 
@@ -123,17 +128,13 @@ def _labels_to_draw(session, outputs, labels):
     return drawn
 
 
-def _judge(rows, clean, encoding, settings):
+def _judge(rows, clean, encoded, settings):
     from ._filtering import judge
 
-    source = clean or rows
-    encoder = source.encoder(np.arange(len(source)), encoding)
-    X = encoder.transform(rows, np.arange(len(rows)))
-    _warn_of_columns(X, encoder, rows)
-    trusted = None
+    X, trusted = encoded.X, None
     if clean:
-        X_clean = encoder.transform(clean, np.arange(len(clean)))
-        trusted = X_clean, clean.labels.texts
+        X = encoded.encoder.transform(rows, np.arange(len(rows)))
+        trusted = encoded.X, clean.labels.texts
     kind, percentile = settings["filter"], settings["percentile"]
     return X, judge(kind, percentile, X, rows.labels.texts, trusted)
 
@@ -171,7 +172,7 @@ def run_attack(session, data, *, read, settings, outputs):
     _check_outputs(outputs)
     with session.step(f"Reading {data or 'the digits'}"):
         sample = read_sample(data, **read)
-    _warn_of_columns(sample.X, sample.encoder, sample.data)
+    tell_of_columns(session, sample.data, sample.encoded, settings.domain)
     _warn_of_percentile(settings.percentile)
     output = _output(outputs, "output", sample.data)
     with session.step("Looking for the attack"):
@@ -197,7 +198,7 @@ def run_attack(session, data, *, read, settings, outputs):
 
         with _drawing(session, outputs) as where:
             draw_attack(*where, bound, sample, settings)
-    write_json(numbers | _sampled(read), outputs["json"], outputs["force"])
+    write_json(numbers | _sampled(read, sample), outputs["json"], outputs["force"])
 
 
 def _check_outputs(outputs):
@@ -239,21 +240,6 @@ def _write(session, output, content, n_rows):
         )
 
 
-def _warn_of_columns(X, encoder, data):
-    for name in getattr(data, "row_numbers", ()):
-        warn(
-            f"column {name!r} numbers the rows, and counts as a feature like any "
-            f"other; --drop {shlex.quote(name)} leaves it out."
-        )
-    name = None if encoder.scaled else widest_column(X, encoder.names)
-    if name is not None:
-        warn(
-            f"column {name!r} spreads much farther than most, and the filter measures "
-            "distances: it decides nearly alone. --scale standard makes columns "
-            "comparable."
-        )
-
-
 def _warn_of_percentile(percentile):
     if percentile <= 1:
         warn(
@@ -264,7 +250,9 @@ def _warn_of_percentile(percentile):
 
 
 def _say_how_few(session, epsilons, n_rows):
-    few = [f"{epsilon:g}" for epsilon in epsilons if 0 < epsilon * n_rows < 1]
+    from skpoison.bounds._attack import n_poison_rows
+
+    few = [f"{e:g}" for e in epsilons if e > 0 and n_poison_rows(e, n_rows) == 0]
     if few:
         session.say(
             f"Epsilon {', '.join(few)} of {n_rows:,} rows is less than one row: nobody "
@@ -283,12 +271,12 @@ def _warn_if_short(bounds, settings):
         )
 
 
-def _sampled(read):
+def _sampled(read, sample):
     """Return how the rows were read and held out, for the JSON."""
     held = {"test": read["test"], "test_share": read["test_share"]}
     if read["test"] is not None:
         held["test_share"] = None
-    return {"reading": _read(read["options"], read["encoding"]) | held}
+    return {"reading": _read(read["options"], sample.encoded.encoding) | held}
 
 
 def _read(options, encoding):

@@ -8,11 +8,8 @@ from skpoison._io import load
 from skpoison._io._array import digits
 from skpoison._io._load import load_test
 
+from ._columns import encode
 from ._split import split_rows
-
-# Rows to estimate spreads from, and what counts as much farther than usual.
-LOOK_AT = 10_000
-FAR = 100.0
 
 
 @dataclass
@@ -25,24 +22,35 @@ class Sample:
         Where the rows come from.
     classes : TwoClasses
         What the labels mean.
-    encoder : object
-        What turned the rows into numbers.
+    encoded : Encoded
+        How the rows were turned into numbers.
     data : TableData or ArrayData
         The rows as they came.
-    X, X_test : {ndarray, sparse array} or None
-        The rows; there may be none to test on.
-    signs, signs_test : ndarray or None
+    signs : ndarray
+        The labels of the rows to train on.
+    X_test : {ndarray, sparse array} or None
+        The rows to test on, if there are any.
+    signs_test : ndarray or None
         Their labels.
     """
 
     source: str
     classes: object
-    encoder: object
+    encoded: object
     data: object
-    X: object
     signs: np.ndarray
     X_test: object = None
     signs_test: np.ndarray | None = None
+
+    @property
+    def X(self):
+        """The rows to train on."""
+        return self.encoded.X
+
+    @property
+    def encoder(self):
+        """What turned the rows into numbers."""
+        return self.encoded.encoder
 
     def describe(self):
         """Return the data's part of the report."""
@@ -90,33 +98,11 @@ def read_sample(name, options, encoding, *, positive, test, test_share, seed):
         held = data
     else:
         train, rows = np.arange(len(data)), np.arange(len(held))
-    encoder = data.encoder(train, encoding)
-    sample = Sample(data.source, classes, encoder, data, None, classes.signs[train])
-    sample.X = encoder.transform(data, train)
+    encoded = encode(data, train, encoding)
+    # Unscaled rows are for audits, and take as much memory as the others.
+    encoded = encoded._replace(unscaled=None)
+    sample = Sample(data.source, classes, encoded, data, classes.signs[train])
     if len(rows):
-        sample.X_test = encoder.transform(held, rows)
+        sample.X_test = sample.encoder.transform(held, rows)
         sample.signs_test = held.labels.binary(positive).signs[rows]
     return sample
-
-
-def widest_column(X, names):
-    """Find a column that decides all distances nearly alone.
-
-    Parameters
-    ----------
-    X : {ndarray, sparse array} of shape (n_rows, n_features)
-        Encoded rows.
-    names : list of str
-        Names of the columns.
-
-    Returns
-    -------
-    name : str or None
-        The column that spreads farthest, if that is much farther than most.
-    """
-    if not isinstance(X, np.ndarray) or X.shape[1] < 2:
-        return None
-    spreads = X[:LOOK_AT].std(axis=0, dtype=np.float64)
-    usual = np.median(spreads[spreads > 0]) if np.any(spreads > 0) else 0.0
-    j = int(np.argmax(spreads))
-    return names[j] if spreads[j] > FAR * usual else None

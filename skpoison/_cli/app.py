@@ -58,7 +58,7 @@ def certify(
     no_header: opt.NoHeader = False,
     decimal_comma: opt.DecimalComma = False,
     drop: opt.Drop = None,
-    scale: opt.Scaling = "none",
+    scale: opt.Scaling = "auto",
     categorical: opt.Categorical = None,
     text_column: opt.TextColumn = None,
     text_weights: opt.TextWeights = "tfidf",
@@ -106,9 +106,10 @@ def certify(
 
     The picture shows the bounds and what the attacks do over epsilon.
 
-    In the JSON, **bounds** has one entry for each epsilon: epsilon, n_poison,
-    upper_bound, lower_bound, dual_gap, converged, clean_loss, poison_loss, attack_loss,
-    attack_test_loss, attack_test_error, n_iter; with moving centroids also
+    In the JSON, **bounds** has one entry for each epsilon: epsilon, n_allowed (most
+    rows that the attacker may add), upper_bound, lower_bound, dual_gap, converged,
+    clean_loss, poison_loss, attack_rows (rows that the attack found adds: often fewer),
+    attack_loss, attack_test_loss, attack_test_error, n_iter; with moving centroids also
     filtered_test_loss, filtered_test_error, reestimated_test_loss and
     reestimated_test_error, of learners behind filters that are fitted on poisoned rows
     (the latter with radii of poisoned rows too: measured, not bounded). **no_attack**
@@ -117,7 +118,7 @@ def certify(
     read) say what they speak of. What was not measured is null.
     """
     C, rho = learner(C, rho)
-    domain = sendable(domain, scale, text_column, text_weights)
+    scale = sendable(domain, scale, text_column, text_weights)
     with open_session(quiet, debug, json) as session:
         from ._run import run_certify
         from ._settings import Settings
@@ -162,7 +163,7 @@ def filter_(
     no_header: opt.NoHeader = False,
     decimal_comma: opt.DecimalComma = False,
     drop: opt.Drop = None,
-    scale: opt.Scaling = "none",
+    scale: opt.Scaling = "auto",
     categorical: opt.Categorical = None,
     text_column: opt.TextColumn = None,
     text_weights: opt.TextWeights = "tfidf",
@@ -245,7 +246,7 @@ def attack(
     no_header: opt.NoHeader = False,
     decimal_comma: opt.DecimalComma = False,
     drop: opt.Drop = None,
-    scale: opt.Scaling = "none",
+    scale: opt.Scaling = "auto",
     categorical: opt.Categorical = None,
     text_column: opt.TextColumn = None,
     text_weights: opt.TextWeights = "tfidf",
@@ -300,11 +301,12 @@ def attack(
     The picture shows the clean rows and the poison, sphere and slab in the plane
     through the two centers.
 
-    The JSON has n_poison, rows (label, n_copies), upper_bound, lower_bound, converged,
-    attack_loss, data, settings and reading (how the file was read).
+    The JSON has n_poison (rows written), rows (label, n_copies), upper_bound,
+    lower_bound, converged, attack_loss, data, settings and reading (how the file was
+    read).
     """
     C, rho = learner(C, rho)
-    domain = sendable(domain, scale, text_column, text_weights)
+    scale = sendable(domain, scale, text_column, text_weights)
     with open_session(quiet, debug, json, output) as session:
         from ._run import run_attack
         from ._settings import Settings
@@ -346,18 +348,7 @@ def audit(
     no_header: opt.NoHeader = False,
     decimal_comma: opt.DecimalComma = False,
     drop: opt.Drop = None,
-    scale: Annotated[
-        str,
-        typer.Option(
-            "--scale",
-            callback=one_of("auto", "none", "standard", "maxabs"),
-            metavar="KIND",
-            help="Bring columns of numbers to mean 0 and standard deviation 1 "
-            "(standard) or into -1 to 1 (maxabs). auto does the first where one column "
-            "would decide all distances alone.",
-            rich_help_panel=opt.DATA,
-        ),
-    ] = "auto",
+    scale: opt.Scaling = "auto",
     categorical: opt.Categorical = None,
     text_column: opt.TextColumn = None,
     text_weights: opt.TextWeights = "tfidf",
@@ -492,13 +483,12 @@ def audit(
 
         options, encoding = reading(
             format, target, no_header, decimal_comma, drop, max_size,
-            categorical, text_column, "none" if scale == "auto" else scale,
-            text_weights,
+            categorical, text_column, scale, text_weights,
         )  # fmt: skip
         run_audit(
             session,
             data,
-            read={"options": options, "encoding": encoding, "auto": scale == "auto"},
+            read={"options": options, "encoding": encoding},
             learner={"C": C, "rho": rho},
             wanted={
                 "epsilons": epsilon,

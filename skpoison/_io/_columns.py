@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skpoison._columns import FEWEST_NUMBERED, whole_and_unique
+
 from ._errors import DataError
 
 NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
@@ -144,8 +146,8 @@ def _check_commas(name, strings):
             raise DataError(f"Column {name!r} holds numbers such as {cell}; {hint}")
 
 
-def counts_rows(column):
-    """Tell whether a column numbers the rows: whole numbers, each one more.
+def names_rows(column):
+    """Tell whether a column looks like names of the rows: all its cells differ.
 
     Parameters
     ----------
@@ -154,14 +156,17 @@ def counts_rows(column):
 
     Returns
     -------
-    counts : bool
-        Whether it does.
+    kind : {"numbering", "unique", "words"} or None
+        Numbers each row once, in whatever order; holds another whole number in every
+        row; another word in every row.
     """
+    import pyarrow.compute as pc
     import pyarrow.types as types
 
-    n_rows = len(column)
-    if n_rows < 3 or not types.is_integer(column.type) or column.null_count:
-        return False
-    if column[n_rows - 1].as_py() - column[0].as_py() != n_rows - 1:
-        return False
-    return bool(np.all(np.diff(column.to_numpy()) == 1))
+    if column.null_count or len(column) < FEWEST_NUMBERED:
+        return None
+    if types.is_integer(column.type) or types.is_floating(column.type):
+        return whole_and_unique(column.to_numpy())
+    if is_text(column.type):
+        return "words" if pc.count_distinct(column).as_py() == len(column) else None
+    return None

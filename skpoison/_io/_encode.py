@@ -21,7 +21,7 @@ class Encoding:
     Parameters
     ----------
     scale : {"none", "standard", "maxabs"}
-        How columns of numbers are scaled.
+        How columns of numbers are scaled; commands decide what "auto" means for it.
     categorical : tuple of str
         Columns to take as categories whatever they hold; columns of words are
         categories anyway.

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from ._columns import NUMBER, counts_rows, is_number, is_text
+from ._columns import NUMBER, is_number, is_text, names_rows
 from ._errors import DataError, quoted
 from ._labels import Labels
 
@@ -94,10 +94,22 @@ class TableData:
         fields = self.table.schema
         return {field.name for field in fields if is_number(field.type)}
 
-    @property
-    def row_numbers(self):
-        """Columns that number the rows."""
-        return [name for name in self.columns if counts_rows(self.column(name))]
+    def names_of_rows(self, texts):
+        """Return columns, other than texts, that look like names of the rows.
+
+        Parameters
+        ----------
+        texts : tuple of str
+            Columns of free text.
+
+        Returns
+        -------
+        found : list of tuple (str, str)
+            Their names and what they look like; see :func:`names_rows`.
+        """
+        names = [name for name in self.columns if name not in texts]
+        kinds = [(name, names_rows(self.column(name))) for name in names]
+        return [(name, kind) for name, kind in kinds if kind is not None]
 
     def column(self, name):
         """Return a column, or say that it is missing."""

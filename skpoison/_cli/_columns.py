@@ -1,0 +1,137 @@
+"""Columns turned into numbers of comparable size, and what to say of them."""
+
+import shlex
+from dataclasses import replace
+from typing import NamedTuple
+
+from skpoison._columns import numbered, scale_for, times_text, widest
+from skpoison._io._array import ArrayData
+
+from ._session import warn
+
+DONE = {
+    "standard": "brought to mean 0 and standard deviation 1",
+    "maxabs": "divided by their largest magnitude",
+}
+
+
+class Encoded(NamedTuple):
+    """Rows as numbers.
+
+    Parameters
+    ----------
+    X : {ndarray, csr_array} of shape (n_rows, n_features)
+        The rows, scaled.
+    unscaled : {ndarray, csr_array} of shape (n_rows, n_features) or None
+        The same columns as they were, if they were scaled because one decided alone.
+    encoder : TableEncoder or MatrixEncoder
+        What made numbers of them.
+    encoding : Encoding
+        How; its scale is never "auto".
+    widest : tuple or None
+        What :func:`skpoison._columns.widest` says of columns that were left as they
+        are, or would have been if they had been.
+    """
+
+    X: object
+    unscaled: object
+    encoder: object
+    encoding: object
+    widest: tuple | None
+
+
+def encode(data, rows, encoding):
+    """Learn from rows how to turn rows into numbers, and turn them.
+
+    With the scale "auto", columns of numbers are scaled if one decides alone.
+
+    Parameters
+    ----------
+    data : TableData or ArrayData
+        The data.
+    rows : ndarray of int
+        The rows to learn from.
+    encoding : Encoding
+        How columns become numbers.
+
+    Returns
+    -------
+    encoded : Encoded
+        The rows, and how they were turned into numbers.
+    """
+    auto, X = encoding.scale == "auto", None
+    if auto:
+        encoding = replace(encoding, scale="none")
+    encoder = data.encoder(rows, encoding)
+    unscaled = encoder.transform(data, rows)
+    if encoder.scaled:
+        return Encoded(unscaled, None, encoder, encoding, None)
+    found = widest(unscaled)
+    if found and auto:
+        scaled = replace(encoding, scale=scale_for(unscaled))
+        encoder = data.encoder(rows, scaled)
+        if encoder.scaled:
+            X = encoder.transform(data, rows)
+            return Encoded(X, unscaled, encoder, scaled, found)
+    return Encoded(unscaled, None, encoder, encoding, found)
+
+
+def tell_of_columns(session, data, encoded, domain="real"):
+    """Say what was done about a column that decides alone, and warn of names of rows.
+
+    Parameters
+    ----------
+    session : Session
+        Where to say it.
+    data : TableData or ArrayData
+        The data.
+    encoded : Encoded
+        The same as numbers.
+    domain : str, default="real"
+        Which rows the attacker can send; any other speaks of unscaled columns.
+    """
+    for name, what in _names_of_rows(data, encoded):
+        drop = f"; --drop {shlex.quote(name)} leaves it out"
+        can_drop = not isinstance(data, ArrayData)
+        warn(
+            f"column {name!r} {what}, and counts as a feature like any other"
+            f"{drop if can_drop else ''}."
+        )
+    if encoded.widest is None:
+        return
+    column, ratio, share = encoded.widest
+    found = (
+        f"olumn {encoded.encoder.names[column]!r} spreads {times_text(ratio)} times as "
+        f"far as the median of the others and holds {100 * share:.1f} % of the squared "
+        "distances"
+    )
+    if encoded.encoder.scaled:
+        session.say(
+            f"C{found}. So columns of numbers are {DONE[encoded.encoding.scale]} "
+            "(--scale none leaves them as they are)."
+        )
+        return
+    way_out = "--scale standard makes columns comparable"
+    if domain != "real":
+        way_out = f"--domain {domain} leaves columns as they are"
+    warn(
+        f"c{found}: the filter measures distances, and looks at little else. {way_out}."
+    )
+
+
+def _names_of_rows(data, encoded):
+    """Yield columns that look like names of the rows, and what they look like."""
+    kinds = {
+        "numbering": "numbers the rows",
+        "unique": "holds another whole number in every row, as customer numbers do "
+        "(though a quantity can, too)",
+        "words": "holds another word in every row, as names do",
+    }
+    if isinstance(data, ArrayData):
+        numbering, unique = numbered(data.X)
+        found = [(data.columns[j], "numbering") for j in numbering]
+        found += [(data.columns[j], "unique") for j in unique]
+    else:
+        found = data.names_of_rows(encoded.encoding.text)
+    for name, kind in found:
+        yield name, kinds[kind]
