@@ -37,7 +37,8 @@ class BaseAttack(BaseEstimator):
         rows are sent.
     filter : filter, default=None
         The defense that the attacker faces. One that is fitted already is used as it
-        is, any other is cloned and fitted on the rows given. Cloning an attack, as
+        is (on its own labels and columns only), any other is cloned and fitted on the
+        rows given. Cloning an attack, as
         searches do, forgets that its filter was fitted: wrap the filter in
         :class:`sklearn.frozen.FrozenEstimator` to keep it.
     random_state : int, RandomState instance or None, default=None

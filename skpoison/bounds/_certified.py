@@ -46,7 +46,10 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         The defense; fitted on the rows given to :meth:`fit`. None means
         sphere and slab at percentile 70, intersected under the names ``sphere`` and
         ``slab``. Wrap a fitted filter in :class:`sklearn.frozen.FrozenEstimator` to
-        keep it as it is.
+        keep it as it is; it must have been fitted on the same labels (of the same kind:
+        True is not 1) and the same columns in the same order. Under
+        :class:`~sklearn.multiclass.OneVsRestClassifier`, which makes labels of its own,
+        give one that is not fitted.
     epsilon : float, default=0.03
         Rows that the attacker adds, as a share of the clean rows, between 0 and 1.
     rho : float, default=None
@@ -240,8 +243,9 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         Raises
         ------
         ValueError
-            If both `rho` and `C` are given, if there are not two classes, or if the
-            filter leaves the attacker unbounded.
+            If both `rho` and `C` are given, if there are not two classes, if a fitted
+            filter knows other labels or columns, or if the filter leaves the attacker
+            unbounded.
         """
         self._fit(X, y)
         return self
