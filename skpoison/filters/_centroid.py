@@ -37,7 +37,7 @@ class BaseCentroidFilter(BaseDistanceFilter):
     Attributes
     ----------
     centroids_ : ndarray of shape (n_classes, n_features)
-        The centroid of each class, of the dtype of X.
+        The centroid of each class, float64.
 
     Examples
     --------
@@ -105,15 +105,15 @@ class BaseCentroidFilter(BaseDistanceFilter):
         else:
             self.centroids_ = per_class(
                 "centroids", self.centroids, self.classes_, (X.shape[1],)
-            ).astype(X.dtype)
+            )
 
     def _finite(self, what, values, X):
         """Return values computed from X, or say what in X makes them infinite."""
         if not np.all(np.isfinite(values)):
             assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
             raise ValueError(
-                f"{what} overflow {X.dtype}: X or the centroids hold values that are "
-                "too large to be summed or squared; rescale the data."
+                f"{what} overflow float64: X or the centroids hold values that are "
+                "too large to be summed; rescale the data."
             )
         return values
 

@@ -13,6 +13,12 @@ from scipy import sparse
 
 from skpoison.filters._rows import Support, blocks, buffer, differences
 
+# How many rows are computed anew at once.
+MENDED_ROWS = 1024
+# A distance counts as it is while it is so many times what rounding the centroid to the
+# dtype of the rows may change.
+SAFE = 2.0**22
+
 
 def measure(X, codes, *measures):
     """Measure every row against the centroid of its class.
@@ -30,7 +36,9 @@ def measure(X, codes, *measures):
     -------
     values : list of ndarray of shape (n_samples,)
         The values of each measure, float64. Dense float32 rows are subtracted and
-        summed in float32.
+        summed in float32, from centroids with twice as many digits. Values that are
+        too large or too small for that are computed anew in float64, from rows and
+        centroids divided by a power of two.
 
     Examples
     --------
@@ -40,13 +48,51 @@ def measure(X, codes, *measures):
     >>> measure(X, codes, Distance(centroids), ManhattanDistance(centroids))
     [array([5., 1.]), array([7., 1.])]
     """
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        values = _values(X, codes, measures)
+        for one, out in zip(measures, values, strict=True):
+            _mend(X, codes, one, out)
+    return values
+
+
+def _values(X, codes, measures):
     is_sparse = sparse.issparse(X)
-    dtype = np.float64 if is_sparse else X.dtype
-    tasks = [(one.astype(dtype), np.empty(X.shape[0], dtype)) for one in measures]
+    dtype = np.dtype(np.float64) if is_sparse else X.dtype
+    tasks = [(one.astype(dtype), np.empty(X.shape[0])) for one in measures]
     one_pass = _pass_sparse if is_sparse else _pass_dense
-    with np.errstate(over="ignore", invalid="ignore"):
-        one_pass(X, codes, _by_centroids(tasks))
-        return [one.end(out) for one, out in tasks]
+    one_pass(X, codes, _by_centroids(tasks))
+    return [out for _, out in tasks]
+
+
+def _mend(X, codes, one, out):
+    """Compute values anew where squares or products have left the range of numbers."""
+    least = 0.0
+    if one.multiplies:
+        limits = np.finfo(np.float64 if sparse.issparse(X) else X.dtype)
+        least = np.sqrt(limits.tiny / limits.eps)
+    sizes = np.abs(out)
+    if sizes.size == 0 or (sizes.min() > least and sizes.max() < np.inf):
+        return
+    doubtful = np.flatnonzero(~((sizes >= least) & (sizes < np.inf)))
+    for code in np.unique(codes[doubtful]):
+        rows = doubtful[codes[doubtful] == code]
+        for start in range(0, len(rows), MENDED_ROWS):
+            few = rows[start : start + MENDED_ROWS]
+            out[few] = _shrunk_values(X[few].astype(np.float64), code, one)
+
+
+def _shrunk_values(X, code, one):
+    """Values of rows of one class, which are divided by a power of two meanwhile."""
+    data = X.data if sparse.issparse(X) else X
+    size = max(np.abs(data).max(initial=0.0), np.abs(one.centroids[code]).max())
+    exponent = np.frexp(size)[1] if np.isfinite(size) else 0
+    if sparse.issparse(X):
+        X.data = np.ldexp(data, -exponent)
+    else:
+        X = np.ldexp(data, -exponent)
+    codes = np.zeros(X.shape[0], dtype=np.intp)
+    (values,) = _values(X, codes, [one.of(code, exponent)])
+    return np.ldexp(values, exponent)
 
 
 def _by_centroids(tasks):
@@ -93,46 +139,66 @@ class Distance:
     ----------
     centroids : ndarray of shape (n_classes, n_features)
         One centroid for each class.
+    remainders : ndarray of shape (n_classes, n_features), default=None
+        What rounding to the dtype of rows has taken from the centroids.
     """
 
     centroids: np.ndarray
+    remainders: np.ndarray | None = None
+
+    multiplies = True
 
     def astype(self, dtype):
-        return type(self)(self.centroids.astype(dtype, copy=False))
+        return type(self)(*_split(self.centroids, dtype))
+
+    def of(self, code, exponent):
+        """Return the measure of one class, divided by a power of two."""
+        return type(self)(np.ldexp(self.centroids[[code]], -exponent))
 
     @cached_property
     def _total(self):
         return np.einsum("ij,ij->i", self.centroids, self.centroids)
 
+    @cached_property
+    def _least(self):
+        """Smallest distances that do without the remainders."""
+        return SAFE * self._lengths(self.remainders, None)
+
+    def _lengths(self, difference, scratch):
+        squares = np.einsum("ij,ij->i", difference, difference)
+        return np.sqrt(squares, dtype=np.float64)
+
     def dense(self, difference, codes, scratch, out):
-        np.einsum("ij,ij->i", difference, difference, out=out)
+        out[:] = self._lengths(difference, scratch)
+        if self.remainders is None or out.min(initial=np.inf) > self._least.max():
+            return
+        rows = np.flatnonzero(out <= self._least[codes])
+        # Both differences are as good as exact, whichever of the two is the larger.
+        exact = difference[rows] - self.remainders[codes[rows]]
+        out[rows] = self._lengths(exact, scratch[: len(rows)])
 
     def sparse(self, support, center):
         inside = support.sums((support.data - center) ** 2)
         outside = support.rest(self._total, support.sums(center**2), self._total)
-        return inside + np.maximum(outside, 0.0)
-
-    def end(self, values):
-        return np.sqrt(values, dtype=np.float64)
+        return np.sqrt(inside + np.maximum(outside, 0.0))
 
 
 class ManhattanDistance(Distance):
     """Sum of the absolute differences from the centroid of the class."""
 
+    multiplies = False
+
     @cached_property
     def _total(self):
         return np.abs(self.centroids).sum(axis=1)
 
-    def dense(self, difference, codes, scratch, out):
-        np.add.reduce(np.abs(difference, out=scratch), axis=1, out=out)
+    def _lengths(self, difference, scratch):
+        return np.add.reduce(np.abs(difference, out=scratch), axis=1)
 
     def sparse(self, support, center):
         inside = support.sums(np.abs(support.data - center))
         covered = support.sums(np.abs(center))
         return inside + np.maximum(support.rest(self._total, covered, self._total), 0.0)
-
-    def end(self, values):
-        return values.astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,16 +211,25 @@ class Projection:
         One centroid for each class.
     directions : ndarray of shape (n_classes, n_features)
         One direction for each class.
+    remainders : ndarray of shape (n_classes, n_features), default=None
+        What rounding to the dtype of rows has taken from the centroids.
     """
 
     centroids: np.ndarray
     directions: np.ndarray
+    remainders: np.ndarray | None = None
+
+    multiplies = True
 
     def astype(self, dtype):
-        return Projection(
-            self.centroids.astype(dtype, copy=False),
-            self.directions.astype(dtype, copy=False),
-        )
+        centroids, remainders = _split(self.centroids, dtype)
+        directions = self.directions.astype(dtype, copy=False)
+        return Projection(centroids, directions, remainders)
+
+    def of(self, code, exponent):
+        """Return the measure of one class, divided by a power of two."""
+        centroid = np.ldexp(self.centroids[[code]], -exponent)
+        return Projection(centroid, self.directions[[code]])
 
     @cached_property
     def _total(self):
@@ -165,9 +240,17 @@ class Projection:
         sizes = np.abs(self.centroids), np.abs(self.directions)
         return np.einsum("ij,ij->i", *sizes)
 
+    @cached_property
+    def _shifts(self):
+        """How far the remainders are along the directions."""
+        directions = self.directions.astype(np.float64)
+        return np.einsum("ij,ij->i", self.remainders, directions)
+
     def dense(self, difference, codes, scratch, out):
         np.take(self.directions, codes, axis=0, out=scratch, mode="clip")
-        np.einsum("ij,ij->i", difference, scratch, out=out)
+        out[:] = np.einsum("ij,ij->i", difference, scratch)
+        if self.remainders is not None:
+            out -= self._shifts[codes]
 
     def sparse(self, support, center):
         along = support.at(self.directions)
@@ -176,5 +259,13 @@ class Projection:
             self._total, support.sums(center * along), self._scale
         )
 
-    def end(self, values):
-        return values.astype(np.float64, copy=False)
+
+def _split(centroids, dtype):
+    """Centroids in another dtype, and what rounding has taken from them, if anything.
+
+    Their sum has the digits of both.
+    """
+    if dtype == centroids.dtype:
+        return centroids, None
+    rounded = centroids.astype(dtype)
+    return rounded, (centroids - rounded).astype(dtype)

@@ -10,6 +10,15 @@ import numpy as np
 from scipy import sparse
 
 BLOCK_BYTES = 2**21
+# Up to so many classes, summing them by a product of matrices is the fastest.
+FEW_CLASSES = 4
+# Rows that are this many times as far from the origin as from the mean of their class
+# leave their mean with too few digits: it is corrected by the mean of what is left.
+FAR = 1e5
+# Rows that tell whether they are that far.
+SAMPLE = 64
+# Sums of so many rows fit float64 whatever the rows are, once divided by it.
+HEADROOM = 2.0**60
 # Sums over the support and over all entries of a centroid differ by their rounding;
 # what is left of the centroid outside the support counts from here on.
 ROUNDING = 64 * np.finfo(np.float64).eps
@@ -30,15 +39,91 @@ def class_means(X, codes, n_classes):
     Returns
     -------
     means : ndarray of shape (n_classes, n_features)
-        Means, of the dtype of X, accurate to a few of its rounding errors.
+        Means, float64 whatever the dtype of X is: float32 has too few digits for the
+        mean of rows that are far from the origin. Summed in float64; where rows are
+        farther from it than float64 can bear, in a second pass over what is left of
+        them, so that means are exact but for a few rounding errors of their own.
     """
-    sums = np.zeros((n_classes, X.shape[1]))
-    add = _add_sparse if sparse.issparse(X) else _add_dense
     with np.errstate(over="ignore", invalid="ignore"):
-        for rows in blocks(X):
-            add(sums, X[rows], codes[rows])
-        means = sums / np.bincount(codes, minlength=n_classes)[:, None]
-        return means.astype(X.dtype)
+        means = _means(X, codes, n_classes)
+        if not np.all(np.isfinite(means)):
+            means = HEADROOM * _means(X, codes, n_classes, share=1 / HEADROOM)
+        if are_far(X, codes, means):
+            means += _means(X, codes, n_classes, means)
+        return means
+
+
+def _means(X, codes, n_classes, center=None, share=1.0):
+    """Mean of a share of each row, less the center of its class."""
+    sums = np.zeros((n_classes, X.shape[1]))
+    add = _add_sparse if sparse.issparse(X) else _DenseSums(X)
+    for rows in blocks(X):
+        block = X[rows] if share == 1.0 else X[rows] * share
+        add(sums, block, codes[rows], center)
+    return sums / np.bincount(codes, minlength=n_classes)[:, None]
+
+
+def are_far(X, codes, means):
+    """Whether most rows are much farther from the origin than from their mean."""
+    distances, lengths = _sampled_lengths(X, codes, means)
+    return bool(np.median(FAR * distances - lengths) < 0)
+
+
+def rounding_of_means(X, codes, means):
+    """How much rounding may move the means of classes, along any direction."""
+    distances, lengths = _sampled_lengths(X, codes, means)
+    # Of rows that are farther away, what is left has been summed once more.
+    size = min(lengths.max(), FAR * np.median(distances))
+    return ROUNDING * max(size, np.median(distances))
+
+
+def _sampled_lengths(X, codes, means):
+    """Distances of some rows from their class mean, and that of it from the origin."""
+    few = max(4, min(SAMPLE, BLOCK_BYTES // X.shape[1]))
+    rows = np.unique(np.linspace(0, X.shape[0] - 1, few).astype(np.intp))
+    dense = X[rows].toarray() if sparse.issparse(X) else X[rows]
+    return lengths(dense - means[codes[rows]]), lengths(means)[codes[rows]]
+
+
+def differences_of_means(minuend, subtrahend):
+    """Subtract means from means; what rounding alone has left over is zero.
+
+    Each feature is judged by its own numbers: one with large, constant values hides no
+    other one.
+
+    Parameters
+    ----------
+    minuend, subtrahend : ndarray of shape (n_means, n_features)
+        Means, float64.
+
+    Returns
+    -------
+    differences : ndarray of shape (n_means, n_features)
+        Their differences.
+    """
+    differences = minuend - subtrahend
+    sizes = np.maximum(np.abs(minuend), np.abs(subtrahend)).max(axis=0)
+    differences[np.abs(differences) <= 8 * np.finfo(np.float64).eps * sizes] = 0.0
+    return differences
+
+
+def lengths(rows):
+    """Euclidean lengths of rows, also where their squares are too large or too small.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_rows, n_features)
+        Rows, float64.
+
+    Returns
+    -------
+    lengths : ndarray of shape (n_rows,)
+        Lengths; infinite only where they are no float64.
+    """
+    # A power of two changes no digits.
+    exponents = np.frexp(np.abs(rows).max(axis=1, initial=0.0))[1]
+    shares = np.ldexp(rows, -exponents[:, None])
+    return np.ldexp(np.sqrt(np.einsum("ij,ij->i", shares, shares)), exponents)
 
 
 def blocks(X):
@@ -49,9 +134,10 @@ def blocks(X):
     return [slice(start, start + step) for start in range(0, n_samples, step)]
 
 
-def buffer(X):
-    """Room for the rows of the largest block."""
-    return np.empty((min(blocks(X)[0].stop, len(X)), X.shape[1]), dtype=X.dtype)
+def buffer(X, dtype=None):
+    """Room for the rows of the largest block, in their dtype or another one."""
+    n_rows = min(blocks(X)[0].stop, len(X))
+    return np.empty((n_rows, X.shape[1]), dtype=X.dtype if dtype is None else dtype)
 
 
 def padded_blocks(X, rows=None, center=None):
@@ -119,24 +205,47 @@ def _indicator(codes, n_classes, dtype):
     )
 
 
-def _add_dense(sums, block, codes):
-    """Add the rows of a block to the sums of their classes.
+class _DenseSums:
+    """Adds the rows of dense blocks, less centers, to the sums of their classes."""
 
-    Sums of a few rows are taken in the dtype of the block, which is fast, and added
-    up in float64, so that rounding does not grow with the number of rows.
-    """
+    def __init__(self, X):
+        self.room = buffer(X, np.float64)
+
+    def __call__(self, sums, block, codes, center):
+        rows = self.room[: len(block)]
+        if center is not None:
+            block = differences(block, codes, center, out=rows)
+        elif block.dtype != rows.dtype:
+            np.copyto(rows, block)
+            block = rows
+        if len(sums) <= FEW_CLASSES and len(block) <= 2048:
+            members = np.arange(len(sums))[:, None] == codes
+            sums += members.astype(np.float64) @ block
+        else:
+            _add_groups(sums, block, codes)
+
+
+def _add_groups(sums, block, codes):
+    """Sum a few rows at a time, so that rounding does not grow with their number."""
     few = max(64, len(sums))
     n_groups = -(-len(codes) // few)
     groups = codes * n_groups + np.arange(len(codes)) // few
     group_sums = _indicator(groups, len(sums) * n_groups, block.dtype) @ block
-    group_sums = group_sums.reshape(len(sums), n_groups, -1)
-    sums += group_sums.sum(axis=1, dtype=np.float64)
+    sums += group_sums.reshape(len(sums), n_groups, -1).sum(axis=1)
 
 
-def _add_sparse(sums, block, codes):
-    block_sums = _indicator(codes, len(sums), np.float64) @ block.astype(np.float64)
-    block_sums = block_sums.tocoo()
+def _add_sparse(sums, block, codes, center):
+    members = _indicator(codes, len(sums), np.float64)
+    block = block.astype(np.float64)
+    if center is not None:
+        support = Support(block, codes)
+        block.data -= support.at(center)
+    block_sums = (members @ block).tocoo()
     np.add.at(sums, block_sums.coords, block_sums.data)
+    if center is not None:
+        block.data[:] = 1.0
+        stored = (members @ block).toarray()
+        sums -= (np.bincount(codes, minlength=len(sums))[:, None] - stored) * center
 
 
 def differences(block, codes, centroids, out):

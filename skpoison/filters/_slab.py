@@ -6,6 +6,7 @@ from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._centroid import BaseCentroidFilter
 from skpoison.filters._measures import Projection
+from skpoison.filters._rows import differences_of_means, lengths, rounding_of_means
 
 
 class SlabFilter(BaseCentroidFilter):
@@ -47,7 +48,7 @@ class SlabFilter(BaseCentroidFilter):
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted; ``array([0])`` when fitted without labels.
     centroids_ : ndarray of shape (n_classes, n_features)
-        The centroid of each class, of the dtype of X.
+        The centroid of each class, float64 whatever the dtype of X is.
     directions_ : ndarray of shape (n_classes, n_features)
         The unit vector across the slab of each class, float64; zero with one class.
     radii_ : ndarray of shape (n_classes,)
@@ -67,8 +68,9 @@ class SlabFilter(BaseCentroidFilter):
     Raises
     ------
     ValueError
-        At fit, if the centroid of a class is the mean of the others' centroids: the
-        direction of its slab is undefined.
+        At fit, if the centroid of a class is the mean of the others' centroids, but for
+        the rounding of the numbers of each feature: the direction of its slab is
+        undefined.
 
     Warns
     -----
@@ -85,7 +87,7 @@ class SlabFilter(BaseCentroidFilter):
     -----
     Distances of dense rows are computed from differences, in the dtype of X: their
     errors stay near 1e-6 (float32) or 1e-15 (float64) times the distance of the row to
-    the centroid. Distances of sparse rows are computed in float64. X is never copied,
+    the centroid, for classes far from the origin too. Distances of sparse rows are computed in float64. X is never copied,
     nor made dense. The notes of :class:`SphereFilter` on pipelines hold here too.
 
     References
@@ -118,7 +120,10 @@ class SlabFilter(BaseCentroidFilter):
                 "it keeps every row.",
                 FilterWarning,
             )
-        self.directions_ = _directions(self.centroids_, self.classes_)
+        rounding = 0.0
+        if self.centroids is None:
+            rounding = rounding_of_means(passes.X, passes.codes, self.centroids_)
+        self.directions_ = _directions(self.centroids_, self.classes_, rounding)
 
     def _measure(self):
         return Projection(self.centroids_, self.directions_)
@@ -136,22 +141,25 @@ class SlabFilter(BaseCentroidFilter):
         )
 
 
-def _directions(centroids, classes):
-    """Unit vectors from the mean of the other centroids to each centroid."""
-    # Shorter differences than this are rounding: they point anywhere.
-    rounding = max(4 * np.finfo(centroids.dtype).eps, 1e-13)
-    centroids = centroids.astype(np.float64)
+def _directions(centroids, classes, rounding):
+    """Unit vectors from the mean of the other centroids to each centroid.
+
+    Differences no longer than ``rounding`` point anywhere.
+    """
     n_classes = len(centroids)
     if n_classes < 2:
         return np.zeros_like(centroids)
+    # Sums of huge centroids are finite once these are divided by a power of two.
+    exponent = np.frexp(np.abs(centroids).max())[1]
+    centroids = np.ldexp(centroids, -exponent)
     others = (centroids.sum(axis=0) - centroids) / (n_classes - 1)
-    directions = centroids - others
-    lengths = np.linalg.norm(directions, axis=1)
-    undefined = lengths <= rounding * np.linalg.norm(centroids, axis=1).max()
+    directions = differences_of_means(centroids, others)
+    sizes = lengths(directions)
+    undefined = sizes <= np.ldexp(rounding, -exponent)
     if np.any(undefined):
         raise ValueError(
             "The direction of the slab is undefined for the classes "
             f"{classes[undefined].tolist()}: their centroids are identical to the mean "
             "of the other classes' centroids."
         )
-    return directions / lengths[:, None]
+    return directions / sizes[:, None]

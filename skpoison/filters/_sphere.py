@@ -60,7 +60,7 @@ class SphereFilter(BaseCentroidFilter):
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted; ``array([0])`` when fitted without labels.
     centroids_ : ndarray of shape (n_classes, n_features)
-        The centroid of each class, of the dtype of X.
+        The centroid of each class, float64 whatever the dtype of X is.
     radii_ : ndarray of shape (n_classes,)
         The radius of each class, float64.
     offset_ : ndarray of shape (n_classes,)
@@ -84,7 +84,9 @@ class SphereFilter(BaseCentroidFilter):
     -----
     Distances of dense rows are computed from differences, in the dtype of X: relative
     errors stay near 1e-6 in float32 and 1e-15 in float64, for rows near to their
-    centroid too. Distances of sparse rows are computed in float64 with an error of at
+    centroid and for classes far from the origin too. Values whose squares are no
+    numbers of that dtype are divided by a power of two meanwhile: multiplied by a power
+    of two, rows have scores that are multiplied by it, and the same decisions. Distances of sparse rows are computed in float64 with an error of at
     most about 1e-13 (||x||^2 + ||c||^2) in the square. X is never copied, nor made
     dense.
 

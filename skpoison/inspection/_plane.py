@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, svds
 
+from skpoison.filters._rows import differences_of_means
+
 
 class Plane(NamedTuple):
     """A plane through two centroids.
@@ -53,9 +55,9 @@ def plane_of(X, codes, centers):
             "X has a single feature: there is no direction orthogonal to the line "
             "between the centroids."
         )
-    line = centers[1] - centers[0]
+    (line,) = differences_of_means(centers[[1]], centers[[0]])
     length = np.linalg.norm(line)
-    if length <= 1e-13 * np.linalg.norm(centers, axis=1).max():
+    if length == 0:
         raise ValueError("The centroids are identical: there is no line between them.")
     line = line / length
     return Plane(centers.mean(axis=0), np.stack([line, most_spread(X, codes, line)]))
