@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# Puts our net in the place of skorch's, for runs of its own.
+collect_ignore = ["skorch_on_our_net.py"]
+
 
 @pytest.fixture(scope="session")
 def data_folder():
