@@ -58,13 +58,61 @@ def margins_of(decoy, found):
     return decoy.signs[found.labels] * scores
 
 
-def conic_residual(decoy, sets, share, *, nonnegative=False):
+@pytest.mark.parametrize("estimator", [SVC, LinearSVC(loss="hinge", C=0.05)])
+@pytest.mark.parametrize("split", [(1.0, 0.0), (0.3, 0.7)])
+def test_rows_of_a_split_leave_the_least_that_its_masses_can(estimator, split, data):
+    X, _, signs = data
+    fitted = clone(FILTER).fit(X, signs)
+    sets = [fitted.feasible_set()[sign] for sign in (-1.0, 1.0)]
+    learner = learner_of(estimator, "this test")
+    theta = 0.7 * np.array([0.5, -0.5, 0.5, -0.5])
+    decoy = Decoy(theta, Rows(X, signs), learner)
+    least = conic_residual(decoy, sets, 0.2, split=split)
+    for program in (
+        PairProgram(sets, 0.2, learner.multiple(800)),
+        MixedRows(sets, 0.2),
+    ):
+        found = decoy.find_rows(program, split)
+        copies = np.bincount(found.labels, found.copies, minlength=2)
+        assert copies.tolist() == [160 * split[0], 160 * split[1]]
+        assert least - 1e-6 <= found.residual <= least + 5e-3  # whole copies
+        assert (margins_of(decoy, found) <= 1 + 1e-6).all()
+
+
+def test_a_class_beyond_the_margin_takes_no_part(data):
+    X, _, signs = data
+    fitted = clone(FILTER).fit(X, signs)
+    sets = [fitted.feasible_set()[sign] for sign in (-1.0, 1.0)]
+    theta = np.array([0.0, 0.0, 0.0, 5.0])  # says +1 of every row, and firmly
+    decoy = Decoy(theta, Rows(X, signs), learner_of(SVC, "this test"))
+    for program in (PairProgram(sets, 0.2, None), MixedRows(sets, 0.2)):
+        assert decoy.find_rows(program, (0.5, 0.5)) is None
+        assert set(decoy.find_rows(program, (1.0, 0.0)).labels) == {0}
+
+
+@pytest.mark.parametrize("estimator", [SVC, LinearSVC(loss="hinge", C=0.05)])
+@pytest.mark.parametrize("epsilon", [0.03, 0.1])
+def test_all_rows_are_sent_in_the_split_that_does_most_harm(estimator, epsilon, data):
+    X, y, _ = data
+    attack = KKTAttack(epsilon, filter=FILTER, estimator=estimator, random_state=0)
+    attack.fit(X, y)
+    assert len(attack.X_poison_) == attack.n_copies_.sum() == int(epsilon * 800 + 1e-9)
+    decoy = np.append(attack.decoy_coef_, attack.decoy_intercept_)
+    nearest = clone(attack).set_params(decoys=[decoy]).fit(X, y)
+    assert nearest.residual_ <= attack.residual_ + 1e-3
+    # All of the rows under one label do several times the harm that few rows do.
+    clean = clone(attack).set_params(epsilon=0.0).fit(X, y).objective_[0]
+    assert max(attack.objective_) - clean > 3 * (nearest.objective_[0] - clean)
+
+
+def conic_residual(decoy, sets, share, *, nonnegative=False, split=None):
     """The least residual over masses and rows times masses, in one program."""
     multiple = decoy.multiple
     if multiple is None:
         multiple = cp.Variable(nonneg=True)
     masses, left = cp.Variable(2, nonneg=True), decoy.pull - multiple * decoy.theta
     within = [cp.sum(masses) <= share]
+    within += [] if split is None else [masses == share * np.array(split)]
     for j, (sign, rows) in enumerate(zip(decoy.signs, sets, strict=True)):
         total = cp.Variable(len(rows.center))
         away = total - masses[j] * rows.center

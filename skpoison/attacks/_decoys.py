@@ -11,6 +11,8 @@ from skpoison.attacks._learners import train_hinge
 # in units of the attacker's share of rows.
 SHARES = (0.005, 0.02, 0.05)
 MASSES = (0.25, 0.5, 1.0, 2.0)
+# How the poison rows may be split between the classes.
+SPLITS = ((1.0, 0.0), (0.75, 0.25), (0.5, 0.5), (0.25, 0.75), (0.0, 1.0))
 
 
 class Found(NamedTuple):
@@ -122,20 +124,31 @@ class Decoy:
             multiple = max(float(self.theta @ left) / square, 0.0) if square else 0.0
         return left - multiple * self.theta
 
-    def find_rows(self, program):
+    def find_rows(self, program, split=None, *, all_rows=False):
         """Find the rows and the numbers of copies that leave the least.
 
         Parameters
         ----------
         program : PairProgram or MixedRows
             What finds rows and masses in these sets.
+        split : tuple of (float, float), default=None
+            The share of each class in the rows that are allowed. None means what leaves
+            the least, with as few rows as that takes.
+        all_rows : bool, default=False
+            Whether to send as many as are allowed, each more often.
 
         Returns
         -------
-        found : Found
-            The best, up to whole copies.
+        found : Found or None
+            The best, up to whole copies; None where a class to be sent has no row
+            that pulls at all.
         """
-        masses, points, labels = program.solve(self)
+        solution = program.solve(self, split)
+        if solution is None:
+            return None
+        masses, points, labels = solution
+        if all_rows and masses.any():
+            masses = masses * (program.share / masses.sum())
         copies = _whole(masses * self.n_rows, round(program.share * self.n_rows))
         sent = copies > 0
         points, labels, copies = points[sent], labels[sent], copies[sent]

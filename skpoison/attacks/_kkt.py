@@ -5,7 +5,7 @@ from scipy import sparse
 
 from skpoison.attacks._aim import BaseAimedAttack
 from skpoison.attacks._base import repeat_rows
-from skpoison.attacks._decoys import Decoy, flipped_decoys
+from skpoison.attacks._decoys import SPLITS, Decoy, flipped_decoys
 from skpoison.attacks._implicit import Aim
 from skpoison.attacks._learners import hinge_learner_of, train_hinge
 from skpoison.attacks._losses import Hinge
@@ -20,21 +20,22 @@ class KKTAttack(BaseAimedAttack):
 
     First, decoys: parameters that do harm, trained on clean rows and on target rows of
     high loss with their labels flipped and repeated, which would not pass any filter.
-    Then, for each decoy, at most one row for each class, in the filter's feasible set,
-    whose pull on the learner balances that of the clean rows there, so that training
-    ends at the decoy (or near it, where the feasible set is too small). What does
+    Then, for each decoy and for several splits of the allowed rows between the classes,
+    at most one distinct row for each class, in the filter's feasible set, whose pull on
+    the learner balances that of the clean rows there, so that training ends at the
+    decoy (or near it, where the feasible set is too small, or beyond it). What does
     most harm after real training is sent. With a `domain`, a few rows of each class
     take the place of the one.
 
     It needs a filter that leaves room for the pull of the decoy: where the feasible
     set is small, or there are few features, no rows reach it, and flipped labels or
-    :class:`GradientAttack` do more harm. ``residual_`` says how far it fell short.
+    :class:`GradientAttack` do more harm. ``residual_`` says how far it is off.
 
     Parameters
     ----------
     epsilon : float, default=0.03
-        Poison rows divided by clean rows, between 0 and 1. ``floor(epsilon * n)`` rows
-        are sent at most; fewer where these come nearer to the decoy.
+        Poison rows divided by clean rows, between 0 and 1; ``floor(epsilon * n)`` whole
+        rows are sent. With given `decoys`, fewer where these come nearer to one.
     filter : filter with ``feasible_set``, default=None
         The defense that the attacker faces. One that is fitted already is used as it
         is (:class:`sklearn.frozen.FrozenEstimator` keeps it fitted when the attack is
@@ -52,8 +53,9 @@ class KKTAttack(BaseAimedAttack):
         :class:`~skpoison.CertifiedBound`. None
         means all rows that pass the filter.
     decoys : array-like of shape (n_decoys, n_features + 1), default=None
-        Parameters to reach, the intercept last in each row. None means those of
-        flipped target rows: twelve trainings.
+        Parameters to reach, the intercept last in each row; only the split that comes
+        nearest is tried. None means those of flipped target rows, twelve of them, and
+        six splits for each, each followed by training.
     random_state : int, RandomState instance or None, default=None
         Draws the rows that training looks at first.
 
@@ -82,7 +84,8 @@ class KKTAttack(BaseAimedAttack):
         True for the poison rows in what :meth:`fit_resample` returns.
     objective_ : list of float
         For each decoy, the mean hinge loss on the targets after training on the rows
-        found for it; the largest is that of the rows sent.
+        found for it, of the split that does most harm; the largest is that of the rows
+        sent.
     filter_ : filter
         The fitted filter.
     n_features_in_ : int
@@ -98,7 +101,8 @@ class KKTAttack(BaseAimedAttack):
     -----
     For the hinge loss, two distinct rows are as good as many where each class's
     feasible set is convex, and finding them and their masses is one small conic program
-    (solved by cvxpy). In [1]_ it is solved for each of several splits of the copies.
+    (solved by cvxpy). It is solved for each of several splits of the copies, as in
+    [1]_, and once with masses left open, whose rows are then sent in that proportion.
     Clean rows whose margin at the decoy is exactly 1 count as beyond it.
 
     References
@@ -159,16 +163,27 @@ class KKTAttack(BaseAimedAttack):
         program = self._program(sets, n_poison / len(clean), len(clean))
         best, self.objective_ = None, []
         for theta in self._decoys(clean, aim.rows, n_poison, rng):
-            found = Decoy(theta, clean, self._learner()).find_rows(program)
-            points = defense.inwards(
-                sets, found.points, found.labels, X.dtype, self._types
-            )
-            found = found._replace(points=points)
-            trained = self._train(clean, found, rng)
-            self.objective_.append(aim.value(trained))
-            if self.objective_[-1] == max(self.objective_):
-                best = found, theta, trained
-        return self._report(X, *best)
+            tried = []
+            for found in self._found(Decoy(theta, clean, self._learner()), program):
+                points = defense.inwards(
+                    sets, found.points, found.labels, X.dtype, self._types
+                )
+                found = found._replace(points=points)
+                trained = self._train(clean, found, rng)
+                tried.append((aim.value(trained), found, theta, trained))
+            worst = max(tried, key=lambda one: one[0])
+            self.objective_.append(worst[0])
+            best = worst if best is None or worst[0] >= best[0] else best
+        return self._report(X, *best[1:])
+
+    def _found(self, decoy, program):
+        """Return rows for a decoy: of several splits, if it is but a means to harm."""
+        if self.decoys is not None or not program.share:
+            return [decoy.find_rows(program)]
+        found = [
+            decoy.find_rows(program, split, all_rows=True) for split in (None, *SPLITS)
+        ]
+        return [one for one in found if one is not None]
 
     def _program(self, sets, share, n_rows):
         """Return what finds rows for a decoy."""

@@ -36,13 +36,16 @@ class MixedRows:
     def __init__(self, sets, share):
         self.sets, self.share = sets, share
 
-    def solve(self, decoy):
+    def solve(self, decoy, split=None):
         """Solve for one decoy.
 
         Parameters
         ----------
         decoy : Decoy
             The parameters, and the pull of the clean rows there.
+        split : tuple of (float, float), default=None
+            The masses of both classes, as shares of `share`. None leaves them open,
+            up to `share` in all.
 
         Returns
         -------
@@ -52,18 +55,24 @@ class MixedRows:
             The rows.
         labels : ndarray of shape (n_points,)
             Positions of their labels, 0 or 1.
+        None
+            Instead of these, where a class is to have a mass and all of its set is
+            beyond the margin.
         """
+        codes = [0, 1] if split is None else np.flatnonzero(split)
         points, masses = np.zeros((0, len(decoy.theta) - 1)), np.zeros(0)
         labels, norms = np.zeros(0, dtype=int), []
         left = decoy.residual(points, labels, masses)
         for _ in range(MAX_STEPS):
-            for code in (0, 1):
+            for code in codes:
                 row = self._best_row(decoy, left, code)
                 if row is not None:
                     points, labels = np.vstack([points, row]), np.append(labels, code)
+                elif split is not None and code not in labels:
+                    return None
             if not len(points):
                 break
-            masses = self._weigh(decoy, points, labels)
+            masses = self._weigh(decoy, points, labels, split)
             used = masses > NOTHING * masses.max()
             points, labels, masses = points[used], labels[used], masses[used]
             left = decoy.residual(points, labels, masses)
@@ -90,13 +99,15 @@ class MixedRows:
             return sign * (point @ theta[:-1] + theta[-1]) - 1.0
 
         point = row(0.0)
-        if beyond(point) <= 0 or not away.any():
+        if beyond(point) <= 0:
             return point
+        if not away.any():  # all rows have the same margin
+            return None
         scale = np.linalg.norm(aim) / np.linalg.norm(away)
         return _least_multiplier(row, beyond, beyond(point), scale or 1.0)
 
-    def _weigh(self, decoy, points, labels):
-        """Return the masses that leave least, at most `share` in all."""
+    def _weigh(self, decoy, points, labels, split):
+        """Return the masses that leave least: at most `share` in all, or as split."""
         signs = Decoy.signs[labels]
         pulls = signs * np.column_stack([points, np.ones(len(points))]).T
         columns, goal = [self.share * pulls], -decoy.pull
@@ -104,16 +115,31 @@ class MixedRows:
             columns.append(-decoy.theta[:, np.newaxis])
         else:
             goal = goal + decoy.multiple * decoy.theta
-        # One more unknown for mass that is not used.
-        columns.append(np.zeros((len(goal), 1)))
+        if split is None:  # One more unknown for mass that is not used.
+            columns.append(np.zeros((len(goal), 1)))
         matrix, size = np.hstack(columns), max(np.abs(goal).max(), 1e-300)
         # Only inner products count, of which there are few.
         factor, right = _small(matrix / size, goal / size)
-        adds_up = np.ones(matrix.shape[1])
-        adds_up[len(points) : -1] = 0.0
-        weights = nnls(np.vstack([factor, HEAVY * adds_up]), np.append(right, HEAVY))[0]
+        adds_up, sums = _sums(labels, matrix.shape[1], split)
+        weights, _ = nnls(
+            np.vstack([factor, HEAVY * adds_up]), np.append(right, HEAVY * sums)
+        )
         weights = weights[: len(points)]
-        return self.share * weights / max(weights.sum(), 1.0)
+        if split is None:
+            return self.share * weights / max(weights.sum(), 1.0)
+        found = np.bincount(labels, weights, minlength=2)
+        return self.share * weights * (sums / np.maximum(found, 1e-300))[labels]
+
+
+def _sums(labels, n_columns, split):
+    """Return the equations for what the weights of the rows add up to."""
+    if split is None:
+        adds_up = np.ones((1, n_columns))
+        adds_up[:, len(labels) : -1] = 0.0
+        return adds_up, np.ones(1)
+    adds_up = np.zeros((2, n_columns))
+    adds_up[labels, np.arange(len(labels))] = 1.0
+    return adds_up, np.array(split)
 
 
 def _small(matrix, goal):

@@ -38,6 +38,10 @@ class PairProgram:
         self.fixed = fixed
         n_dims = len(fixed) + 2
         self.masses, self.away = cp.Variable(2, nonneg=True), cp.Variable((2, n_dims))
+        self.least, self.most = (
+            cp.Parameter(2, nonneg=True),
+            cp.Parameter(2, nonneg=True),
+        )
         self.pull, self.theta = cp.Parameter(n_dims + 1), cp.Parameter(n_dims + 1)
         self.centers = cp.Parameter((2, n_dims))
         self.directions = cp.Parameter((2, n_dims))
@@ -58,10 +62,11 @@ class PairProgram:
         return left
 
     def _within(self):
-        """Return the constraints: total mass, margins at most 1, feasible sets."""
+        """Return the constraints: masses, margins at most 1, feasible sets."""
         import cvxpy as cp
 
         within = [cp.sum(self.masses) <= self.share]
+        within += [self.masses >= self.least, self.masses <= self.most]
         for j, (sign, rows) in enumerate(zip(self.signs, self.sets, strict=True)):
             mass, away = self.masses[j], self.away[j]
             score = away @ self.theta[:-1] + mass * self.scores[j]
@@ -72,13 +77,16 @@ class PairProgram:
                 within += [offset >= mass * lower, offset <= mass * upper]
         return within
 
-    def solve(self, decoy):
+    def solve(self, decoy, split=None):
         """Solve for one decoy.
 
         Parameters
         ----------
         decoy : Decoy
             The parameters, and the pull of the clean rows there.
+        split : tuple of (float, float), default=None
+            The masses of both classes, as shares of `share`. None leaves them open,
+            up to `share` in all.
 
         Returns
         -------
@@ -88,18 +96,25 @@ class PairProgram:
             The rows, in their sets.
         labels : ndarray of shape (2,)
             Positions of their labels.
+        None
+            Instead of these, where a class is to have a mass and all of its set is
+            beyond the margin.
 
         Raises
         ------
         RuntimeError
             If the conic solver fails.
         """
+        self.least.value = self.share * np.array((0.0, 0.0) if split is None else split)
+        self.most.value = self.share * np.array((1.0, 1.0) if split is None else split)
         basis = self._basis(decoy)
         self._set_parameters(decoy, basis)
         with warnings.catch_warnings():
             # Inaccurate rows are projected, and what they leave is computed anew.
             warnings.filterwarnings("ignore", "Solution may be inaccurate")
             self.problem.solve(solver="CLARABEL")
+        if split is not None and "infeasible" in self.problem.status:
+            return None
         if self.masses.value is None:
             raise RuntimeError(f"The conic solver ended with {self.problem.status}.")
         masses, points = self._rows(self.masses.value, self.away.value @ basis.T)
