@@ -142,16 +142,61 @@ def test_svmlight_keeps_its_numbering(tmp_path, first):
     assert numbers["n_kept"] == numbers["n_rows"] > 0
 
 
-def test_categories_become_columns_of_their_own(tmp_path):
-    X, y = blobs()
+def with_categories(X, y):
+    import pyarrow as pa
+
+    rng = np.random.default_rng(0)
+    sizes = pa.array(np.array(["S", "M"])[y ^ (X[:, 2] > 1)])
+    colours = np.array(["red", "", "blue, =dark"])[np.digitize(X[:, 1], [-0.5, 0.8])]
+    return pa.table(
+        {
+            "a": X[:, 0],
+            "colour": pa.array([colour or None for colour in colours]),
+            "y": y,
+            "shop": pa.array(rng.integers(1, 4, len(X)), pa.int8()),
+            "size": sizes.dictionary_encode(),
+            "c": X[:, 2],
+        }
+    )
+
+
+@pytest.mark.parametrize("scale", ["none", "standard"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_categories_are_written_as_one_each_and_pass_the_filter(
+    tmp_path, suffix, scale
+):
+    from pyarrow import csv, parquet
+
+    table = with_categories(*blobs())
+    path, out = tmp_path / f"rows.{suffix}", tmp_path / f"p.{suffix}"
+    (parquet.write_table if suffix == "parquet" else csv.write_csv)(table, path)
+    common = ["--categorical", "shop", "--scale", scale]
+    numbers = json.loads(
+        invoke("attack", path, *common, "-o", out, "-e", 0.2, "--json", "-").stdout
+    )
+    read = parquet.read_table if suffix == "parquet" else csv.read_csv
+    clean, poison = read(path), read(out)
+    assert poison.column_names == clean.column_names
+    for name in ("colour", "shop", "size"):
+        assert poison[name].type == clean[name].type
+        assert set(poison[name].to_pylist()) <= set(clean[name].to_pylist())
+    assert len(poison) == numbers["n_poison"] > 0
+    result = invoke("filter", out, *common, "--trusted", path, "--json", "-")
+    judged = json.loads(result.stdout)
+    assert judged["n_kept"] == judged["n_rows"] == len(poison)
+
+
+def test_words_of_a_text_become_columns_of_their_own(tmp_path):
     path = tmp_path / "rows.csv"
-    colours = np.array(["red", "blue"])[(X[:, 1] > 0).astype(int)]
-    lines = [f"{a},{c},{k}" for a, c, k in zip(X[:, 0], colours, y, strict=True)]
-    path.write_text("\n".join(["a,colour,y", *lines]))
-    result = invoke("attack", path, "-o", tmp_path / "p.csv", "-e", 0.2)
-    assert "Warning: the attack's rows lie between" in result.stderr
-    header = (tmp_path / "p.csv").read_text().splitlines()[0]
-    assert header == "a,y,colour=blue,colour=red"
+    lines = [f"{w} pills,{c},{k}" for w, c, k in 20 * [("a1", "x", 0), ("b1", "z", 1)]]
+    path.write_text("\n".join(["text,kind,y", *lines]))
+    result = invoke(
+        "attack", path, "--text-column", "text", "-o", tmp_path / "p.csv", "-e", 0.2
+    )
+    assert "Warning: the attack's rows lie between the words" in result.stderr
+    header, *rows = (tmp_path / "p.csv").read_text().splitlines()
+    assert header == "kind,y,text:a1,text:b1,text:pills"
+    assert {row.split(",")[0] for row in rows} <= {"x", "z"}
 
 
 def test_too_few_rows_for_any_poison(tmp_path):

@@ -8,6 +8,8 @@ from scipy import sparse
 from skpoison import __version__
 from skpoison._io import DataError
 from skpoison._io._array import Poison
+from skpoison.bounds._attack import surviving
+from skpoison.feasible import Domain, restrict
 
 from ._certify import few_threads, reached
 
@@ -36,8 +38,10 @@ def attack(sample, settings):
         What ``--json`` writes; the command's help describes it.
     """
     (epsilon,) = settings.epsilons
+    domain = _domain(settings.domain, sample.encoder)
     with few_threads(sample):
-        bound = settings.bound(epsilon=epsilon).fit(sample.X, sample.signs)
+        bound = settings.bound(epsilon=epsilon, domain=domain)
+        bound.fit(sample.X, sample.signs)
     found = bound.attack_
     rows = np.repeat(np.arange(len(found.n_copies)), found.n_copies)
     values = {1: sample.classes.positive, -1: sample.classes.negative}
@@ -47,9 +51,42 @@ def attack(sample, settings):
             f"The attack has {len(rows):,} rows of {found.X.shape[1]:,} features, more "
             "than is written; take a smaller --epsilon."
         )
-    X = sample.encoder.undo(_inwards(bound, sample.encoder))
-    poison = Poison(X[rows], [labels[i] for i in rows], sample.encoder.names)
+    encoder = sample.encoder
+    X = _kept(bound, encoder, domain) if encoder.groups else _inwards(bound, encoder)
+    X = encoder.undo(X)[rows]
+    poison = Poison(X, [labels[i] for i in rows], encoder.columns(X))
     return bound, poison, _numbers(bound, labels, sample, settings)
+
+
+def _domain(kind, encoder):
+    """Return the attacker's domain: of a column of categories, one."""
+    if not encoder.groups:
+        return kind
+    kinds = np.full(len(encoder.names), kind, dtype=object)
+    kinds[np.concatenate(encoder.groups)] = "real"
+    return Domain(kinds, groups=encoder.groups)
+
+
+def _kept(bound, encoder, domain):
+    """Return the attack's distinct rows, so that the filter keeps what is written."""
+    found = bound.attack_
+    X = found.X.toarray() if sparse.issparse(found.X) else found.X
+    if not len(X):
+        return X
+    sets = restrict(bound.filter_.feasible_set(), domain)
+
+    def keeps(rows):
+        written = encoder.redo(encoder.undo(rows))
+        return bound.filter_.decision_function(written, found.y) >= 0
+
+    of_rows = [sets[sign] for sign in found.y.tolist()]
+    rows, kept = surviving(of_rows, X, keeps, np.float64)
+    if not kept.all():
+        raise DataError(
+            "The attack's rows lie within rounding of the filter's limits; take a "
+            "larger --percentile."
+        )
+    return rows
 
 
 def _inwards(bound, encoder):

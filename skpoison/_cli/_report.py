@@ -11,6 +11,8 @@ from ._session import plain
 DIGITS = 4
 # Terminals with fewer columns get tables with less between the columns.
 ROOMY = 90
+# More distinct rows than these are told of by label.
+FEW_ROWS = 4
 
 
 def show_certificate(session, numbers):
@@ -197,15 +199,28 @@ def show_attack(session, numbers):
     """
     for text in _introduction(numbers):
         session.say(text)
-    copies = " and ".join(
-        f"{row['n_copies']:,} {'copy' if row['n_copies'] == 1 else 'copies'} of a row "
-        f"labelled {row['label']}"
-        for row in numbers["rows"]
-    )
+    copies = _copies(numbers["rows"])
     session.say(
         f"The attack: {copies or 'no rows at all'}. All pass the filter. They bring "
         f"the training loss to {_loss(numbers['attack_loss'])}; no attack brings it "
         f"above {_loss(numbers['upper_bound'], math.ceil)}."
+    )
+
+
+def _copies(rows):
+    """Say how many rows of each label are sent; one by one where they are few."""
+    told = [(row["label"], 1, row["n_copies"]) for row in rows]
+    if len(told) > FEW_ROWS:
+        labels = dict.fromkeys(row["label"] for row in rows)
+        counts = {
+            label: [row["n_copies"] for row in rows if row["label"] == label]
+            for label in labels
+        }
+        told = [(label, len(each), sum(each)) for label, each in counts.items()]
+    return " and ".join(
+        f"{total:,} {'copy' if total == 1 else 'copies'} of "
+        f"{'a row' if n == 1 else f'{n:,} rows'} labelled {label}"
+        for label, n, total in told
     )
 
 

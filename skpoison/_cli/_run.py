@@ -183,15 +183,13 @@ def run_attack(session, data, *, read, settings, outputs):
     from ._report import show_attack
 
     show_attack(session, numbers)
-    if not sample.encoder.plain:
+    if sample.encoder.has_text:
         between = (
             ""
             if settings.domain != "real"
-            else (
-                "the attack's rows lie between the categories and words of real rows; "
-            )
+            else "the attack's rows lie between the words of real rows; "
         )
-        warn(f"{between}the file has a column for each category or word.")
+        warn(f"{between}the file has a column for each word.")
     _write(session, output, sample.data.poison(poison), len(poison.labels))
     if outputs["plot"]:
         from ._picture import draw_attack

@@ -293,7 +293,8 @@ def attack(
     DATA are clean rows. The poison consists of copies of one or two rows, which do
     nearly as much harm to a linear support vector machine as any rows could that the
     filter lets through. Its features are numbers without bounds, whole or not, unless
-    --domain says otherwise; of counts there are many different rows.
+    --domain says otherwise; of a column of categories each row has one. Of counts and
+    categories there are many different rows.
 
     Where one label stands against the rest, poison of the rest carries the most
     frequent label there.

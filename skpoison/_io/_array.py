@@ -21,13 +21,13 @@ class Poison(NamedTuple):
         Encoded rows, in the columns' own scale.
     labels : list
         Their labels, as the file writes them.
-    names : list of str
-        Names of the encoded columns.
+    columns : dict
+        Their columns in a table, by name; for rows of tables.
     """
 
     X: object
     labels: list
-    names: list
+    columns: dict
 
 
 class ArrayData:
@@ -101,6 +101,8 @@ class MatrixEncoder:
     """
 
     plain = True
+    has_text = False
+    groups = ()
 
     def __init__(self, data, rows, encoding):
         if encoding.categorical or encoding.text:
@@ -146,6 +148,10 @@ class MatrixEncoder:
     def undo(self, X):
         """Return rows in their own scale again."""
         return self.scale.undo(X)
+
+    def columns(self, X):
+        """Return no columns: these rows are no table's."""
+        return {}
 
 
 def _rows(data, rows):

@@ -56,8 +56,12 @@ class TableEncoder:
     ----------
     names : list of str
         The names of the matrix's columns.
+    groups : list of list of int
+        For each column of categories, the positions of its categories' columns.
     plain : bool
         Whether all columns are the table's own.
+    has_text : bool
+        Whether there is free text, of which rows of the matrix are no rows again.
     scaled : bool
         Whether columns are scaled.
     """
@@ -72,9 +76,11 @@ class TableEncoder:
             self._blocks.append(Categories(categorical))
         self._blocks += [Words(name, encoding.weights) for name in text]
         self.plain = not categorical and not text
+        self.has_text = bool(text)
         for block in self._blocks:
             block.fit(data, rows)
         self.names = [name for block in self._blocks for name in block.names]
+        self.groups = self._find_groups()
         self._sparse = bool(text) or self._is_thin(len(categorical))
 
     def _is_thin(self, n_categorical):
@@ -110,14 +116,44 @@ class TableEncoder:
             [part.toarray() if sparse.issparse(part) else part for part in parts]
         )
 
+    def _find_groups(self):
+        groups, start = [], 0
+        for block in self._blocks:
+            for size in getattr(block, "sizes", ()):
+                groups.append([*range(start, start + size)])
+                start += size
+            start += 0 if hasattr(block, "sizes") else len(block.names)
+        return groups
+
     def undo(self, X):
-        """Return encoded rows with numbers in their own scale again."""
+        """Return encoded rows, dense, with numbers in their own scale again."""
+        return self._with_numbers(X, lambda scale, numbers: scale.undo(numbers))
+
+    def redo(self, X):
+        """Return what :meth:`undo` returned, in the scale of the matrix."""
+        X = self._with_numbers(X, lambda scale, numbers: scale.apply(numbers.copy()))
+        return sparse.csr_array(X) if self._sparse else X
+
+    def _with_numbers(self, X, change):
         X = X.toarray() if sparse.issparse(X) else np.array(X)
         if isinstance(self._blocks[0], Numbers):
             block = self._blocks[0]
             own = slice(0, len(block.names))
-            X[:, own] = block.scale.undo(X[:, own])
+            X[:, own] = change(block.scale, X[:, own])
         return X
+
+    def columns(self, X):
+        """Return rows that :meth:`undo` returned as columns of the table, by name.
+
+        Columns of categories hold the largest one; free text remains in columns of
+        words.
+        """
+        columns, start = {}, 0
+        for block in self._blocks:
+            part = X[:, start : start + len(block.names)]
+            columns |= block.columns(part)
+            start += len(block.names)
+        return columns
 
 
 class Numbers:
@@ -143,6 +179,10 @@ class Numbers:
     def transform(self, data, rows):
         """Return the scaled columns."""
         return self.scale.apply(self._matrix(data, rows))
+
+    def columns(self, X):
+        """Return columns by name."""
+        return dict(zip(self.names, X.T, strict=True))
 
     def _matrix(self, data, rows):
         columns = [data.column(name) for name in self.names]
@@ -178,6 +218,7 @@ class Categories:
     def fit(self, data, rows):
         """Collect the categories."""
         self._encoder.fit(self._cells(data, rows))
+        self.sizes = [len(found) for found in self._encoder.categories_]
         self.names = [
             f"{column}={category}"
             for column, categories in zip(
@@ -190,6 +231,14 @@ class Categories:
     def transform(self, data, rows):
         """Return zeros and ones."""
         return sparse.csr_array(self._encoder.transform(self._cells(data, rows)))
+
+    def columns(self, X):
+        """Return a column of categories for each column, by name."""
+        parts = np.split(X, np.cumsum(self.sizes)[:-1], axis=1)
+        found = zip(self._columns, self._encoder.categories_, parts, strict=True)
+        return {
+            name: categories[part.argmax(axis=1)] for name, categories, part in found
+        }
 
     def _cells(self, data, rows):
         columns = [words(name, data.column(name))[rows] for name in self._columns]
@@ -229,6 +278,10 @@ class Words:
     def transform(self, data, rows):
         """Return weights of words."""
         return sparse.csr_array(self._vectorizer.transform(self._texts(data, rows)))
+
+    def columns(self, X):
+        """Return a column for each word, by its name."""
+        return dict(zip(self.names, X.T, strict=True))
 
     def _texts(self, data, rows):
         return words(self._column, data.column(self._column))[rows]

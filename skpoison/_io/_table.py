@@ -137,16 +137,32 @@ class TableData:
         """Return poison rows as a table, with the columns in the file's order."""
         import pyarrow as pa
 
-        columns = dict(zip(rows.names, np.asarray(rows.X).T, strict=True))
+        columns = rows.columns
         # The target stays where it was among columns that are the file's own.
         order = [n for n in self.table.column_names if n in columns or n == self.target]
         order += [name for name in columns if name not in order]
         return pa.table(
             {
-                name: rows.labels if name == self.target else columns[name]
+                name: rows.labels
+                if name == self.target
+                else self._column_of(name, columns[name])
                 for name in order
             }
         )
+
+    def _column_of(self, name, values):
+        """Return categories in the type of their column, and all else as it is."""
+        import pyarrow as pa
+
+        if values.dtype != object:
+            return values
+        column = self.table.column(name)
+        kind, lacks = column.type, column.null_count > 0
+        cells = [None if value == "" and lacks else value for value in values]
+        column = pa.array(cells, pa.string())
+        if pa.types.is_dictionary(kind):
+            return column.cast(kind.value_type).dictionary_encode().cast(kind)
+        return column.cast(kind)
 
     def _as_written(self):
         if self.origin.format == "parquet":
