@@ -6,9 +6,10 @@
 ``selection`` picks medoids among made-up gradient proxies at the sizes of CIFAR-10
 (50,000 rows, 10 classes), of ImageNet (1,300 rows in each of 1,000 classes), and of
 100,000 rows in one class, 10 % medoids each. ``epoch`` times one epoch of ResNet-18 at
-32 x 32 pixels (its usual form for CIFAR-10) on some batches of random images, and one
-scoring pass, and states what EPIC every 2 epochs adds to training: half of a selection
-and a pass, as a share of an epoch. Batches and selections take turns, medians.
+32 x 32 pixels (its usual form for CIFAR-10) on some batches of random images, one
+scoring pass, and a selection of the first size, and states what EPIC every 2 epochs
+adds to training: half of a selection and a pass, as a share of an epoch. Batches and
+selections take turns, medians.
 """
 
 import argparse
@@ -28,6 +29,8 @@ SIZES = {
     "1,300 rows x 1,000 classes": (1_000, 1_300, 1_000),
     "100,000 rows, 1 class of 10": (1, 100_000, 10),
 }
+# To try this script with.
+SMALL = {"300 rows, 3 classes": (3, 100, 10)}
 N_TRAIN = 50_000
 
 
@@ -100,7 +103,7 @@ def bench_selection(args):
     for backend in args.backends:  # compiled and loaded, before anything is timed
         select_medoids(warm, labels, 0.1, "exp", "canonical", backend)
     for name in args.sizes:
-        proxies, labels = proxies_of(*SIZES[name], args.device)
+        proxies, labels = proxies_of(*(SIZES | SMALL)[name], args.device)
         for backend in args.backends:
             found = timed_selection(proxies, labels, backend, args.repeats)
             print(f"{name:30} {backend:8} {found[0]:9.2f} {found[1]:7.0f}", flush=True)
@@ -165,7 +168,7 @@ def bench_epoch(args):
     optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
     X = torch.randn(args.batch_size, 3, 32, 32, device=device)
     y = torch.randint(0, 10, (args.batch_size,), device=device)
-    proxies, labels = proxies_of(*SIZES["50,000 rows, 10 classes"], device)
+    proxies, labels = proxies_of(*(SIZES | SMALL)[args.sizes[0]], device)
     backend = args.backends[0]
     select_medoids(proxies[:8_000], labels[:8_000], 0.1, "exp", "canonical", backend)
     seconds = {"train": [], "score": [], "select": []}
@@ -207,21 +210,31 @@ def report_epoch(args, seconds):
     )
 
 
-def main():
+PARTS = {"selection": bench_selection, "epoch": bench_epoch}
+
+
+def options_of(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("part", choices=["selection", "epoch"], nargs="*")
+    parser.add_argument("part", choices=[*PARTS, "all"], nargs="?", default="all")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--backends", nargs="+", default=["auto"])
-    parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
+    parser.add_argument(
+        "--sizes", nargs="+", default=list(SIZES), choices=[*SIZES, *SMALL]
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batches", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--mixed", action="store_true", help="bfloat16")
     parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def main():
+    args = options_of()
     torch.set_num_threads(args.threads)
-    for part in args.part or ["selection", "epoch"]:
-        {"selection": bench_selection, "epoch": bench_epoch}[part](args)
+    for name, part in PARTS.items():
+        if args.part in (name, "all"):
+            part(args)
 
 
 if __name__ == "__main__":

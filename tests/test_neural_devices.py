@@ -1,5 +1,8 @@
 """Numbers that NumPy lacks, tensors that are elsewhere, and heads in any order."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -21,12 +24,14 @@ from skpoison.neural import (  # noqa: E402
     FilteredNetClassifier,
     GradientMatchingAttack,
     LayerFeatures,
+    SleeperAgentAttack,
     Trigger,
     TriggerBackdoorAttack,
     evaluate_backdoor,
     evaluate_targeted,
 )
 from skpoison.neural._proxies import gradient_proxies  # noqa: E402
+from skpoison.neural._seeded import seeded, streams_restored  # noqa: E402
 
 HAS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 
@@ -193,6 +198,75 @@ def test_scoring_of_labels_on_a_cuda_device():
     np.testing.assert_array_equal(labels, y)
     expected, _ = gradient_proxies(plain, plain.get_dataset(X, y))
     np.testing.assert_allclose(proxies.cpu(), expected, atol=1e-6)
+
+
+@pytest.mark.gpu
+@HAS_CUDA
+def test_checkpoints_go_from_one_device_to_another(tmp_path):
+    X, y = data()
+    files = {f"f_{name}": tmp_path / name for name in ("params", "history")}
+    first = net_of(device="cuda").fit(X, y)
+    first.save_params(**files)
+    second = net_of(device="cpu").initialize()
+    second.load_params(**files)
+    np.testing.assert_array_equal(second.dropped_at_, first.dropped_at_)
+    second.partial_fit(X, y)
+    assert second.dropped_at_[first.dropped_at_ > 0].all()
+
+
+@pytest.mark.gpu
+@HAS_CUDA
+@pytest.mark.parametrize("restored", [lambda: seeded(3), streams_restored])
+def test_streams_of_cuda_are_put_back(restored):
+    torch.manual_seed(7)
+    torch.rand(1, device="cuda")
+    expected = torch.rand(3, device="cuda")
+    torch.manual_seed(7)
+    torch.rand(1, device="cuda")
+    with restored():
+        torch.rand(5, device="cuda")
+    assert torch.equal(torch.rand(3, device="cuda"), expected)
+
+
+@pytest.mark.gpu
+@HAS_CUDA
+def test_cuda_may_start_within_a_seed():
+    program = (
+        "import torch; from skpoison.neural._seeded import seeded\n"
+        "torch.manual_seed(7)\n"
+        "{}\n"
+        "print(torch.rand(3, device='cuda').tolist())"
+    )
+    inside = "with seeded(3): torch.rand(3, device='cuda')"
+    found = [
+        subprocess.check_output([sys.executable, "-c", program.format(first)])
+        for first in ("pass", inside)
+    ]
+    assert found[0] == found[1]
+
+
+@pytest.mark.gpu
+@HAS_CUDA
+def test_filters_and_triggers_of_networks_on_a_cuda_device():
+    X, y = data()
+    here, there = module(), module().cuda()
+    np.testing.assert_allclose(
+        LayerFeatures(there).embed(X), LayerFeatures(here).embed(X), atol=1e-5
+    )
+    fitted = EmbeddingFilter(there).fit(torch.from_numpy(X).cuda(), y)
+    assert fitted.inlier_mask_.any()
+    params = {"epsilon": 0.1, "radius": 0.3, "n_steps": 5, "random_state": 0}
+    clean = TriggerBackdoorAttack(
+        trigger=Trigger([1.0]), intended_label=1, labels="clean", **params
+    )
+    objectives = [
+        clean.set_params(net=net).fit(X, y).objective_ for net in (here, there)
+    ]
+    np.testing.assert_allclose(*objectives, rtol=1e-3)
+    net = net_of(device="cuda", max_epochs=1)
+    sleeper = SleeperAgentAttack(net, Trigger([1.0]), 1, 0, n_retrain=1, **params)
+    X_poison, _ = sleeper.poison(torch.from_numpy(X).cuda(), y)
+    assert X_poison.device.type == "cuda"
 
 
 def on_cuda(rows):

@@ -1,0 +1,74 @@
+"""The script for the day on which there is a GPU, tried without one."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("skorch")
+
+SCRIPTS = ("bench_neural_scratch", "bench_neural_overhead")
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "gpu_check.py"
+
+
+def run(*arguments):
+    command = [sys.executable, str(SCRIPT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_without_a_device_it_says_so():
+    done = run()
+    assert done.returncode == 3
+    assert done.stderr.startswith("no CUDA device: nothing was checked")
+    assert not done.stdout
+
+
+@pytest.mark.slow
+def test_all_parts_run_in_small(data_folder):
+    done = run("--device", "cpu", "--tiny", "--data", str(data_folder / "mnist.npz"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(": passed, ") == 4
+    for word in ("SKIPPED", "EPIC every 2 epochs adds", "as many at random"):
+        assert word in done.stdout
+
+
+@pytest.fixture
+def script(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    return importlib.import_module("gpu_check")
+
+
+def test_parts_that_fail_or_are_stopped_are_told(script, monkeypatch, capfd):
+    commands = {
+        "tests": [sys.executable, "-c", "print('fine')"],
+        "overhead": [sys.executable, "-c", "raise SystemExit(4)"],
+        "matching": [sys.executable, "-c", "import time; time.sleep(60)"],
+        "large": [sys.executable, "-c", "print('fine')"],
+    }
+    assert list(commands) == list(script.parts_of(script.options_of([])))
+    assert tuple(commands) == script.PARTS
+    monkeypatch.setattr(script, "parts_of", lambda options: commands)
+    assert script.main(["--device", "cpu", "--seconds", "2"]) == 1
+    told = capfd.readouterr().out
+    assert "overhead: failed with 4" in told
+    assert "matching: stopped, for the time was up" in told
+    assert told.endswith("passed: tests, large\nfailed: overhead, matching\n")
+    assert script.main(["--device", "cpu", "--parts", "tests"]) == 0
+
+
+@pytest.mark.parametrize("arguments", [[], ["--device", "cpu", "--tiny"]])
+def test_parts_are_asked_for_what_they_know(script, arguments):
+    commands = script.parts_of(script.options_of(arguments))
+    scratch, overhead = map(importlib.import_module, SCRIPTS)
+    asked = scratch.options_of(commands["matching"][2:])
+    assert (asked.attack, asked.device) == ("gradient", "cpu" if arguments else "cuda")
+    sizes = []
+    for name, part in (("overhead", "all"), ("large", "selection")):
+        asked = overhead.options_of(commands[name][2:])
+        assert asked.part == part
+        sizes += asked.sizes
+    assert set(sizes) == set(overhead.SMALL if arguments else overhead.SIZES)
