@@ -12,8 +12,9 @@ Settings are those of the released code (Y. Yang, T. Y. Liu and B. Mirzasoleiman
 All Poisons are Created Equal", ICML 2022; github.com/YuYang0901/EPIC at 72ce127,
 examples.sh and the defaults of train_poison_epic.py): SGD with Nesterov momentum 0.9, a
 learning rate of 0.1 that falls to a tenth at 3/8, 5/8 and 7/8 of 40 epochs or at 1/2
-and 3/4 of 200, weight decay 5e-4 on all but biases and normalization, batches of 128,
-random flips and crops with 4 reflected pixels. Rounds are at epochs that ``every``
+and 3/4 of 200, weight decay 5e-4 on all but biases and normalization (it goes by names,
+so that the normalization of the ways around blocks does decay), batches of 128, random
+flips and crops with 4 reflected pixels. Rounds are at epochs that ``every``
 divides, from ``warmup`` on and up to the last fall of the rate, with medoids among all
 rows and no guard. ``--rule paper`` picks medoids among the rows that are left, as the
 paper's algorithm 1 says.
@@ -76,7 +77,8 @@ def undecayed(width):
     """Names of parameters that weight decay leaves alone."""
     names = ["*bias"]
     for name, part in Victim(width).named_modules():
-        names += [f"{name}.weight"] if isinstance(part, nn.BatchNorm2d) else []
+        if isinstance(part, nn.BatchNorm2d) and ".around." not in name:
+            names.append(f"{name}.weight")
     return [(name, {"weight_decay": 0.0}) for name in names]
 
 

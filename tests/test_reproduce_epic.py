@@ -73,17 +73,23 @@ def test_settings_are_those_that_are_published(script):
     net = script.victim(options, 0.1).initialize()
     decayed = {id(p) for g in net.optimizer_.param_groups if g["weight_decay"]
                for p in g["params"]}  # fmt: skip
-    for part in net.module_.modules():
+    for name, part in net.module_.named_modules():
         if isinstance(part, torch.nn.BatchNorm2d):
-            assert id(part.weight) not in decayed
+            # The released code goes by names, and calls these shortcut.1.weight.
+            assert (id(part.weight) in decayed) == (".around." in name)
             assert id(part.bias) not in decayed
         if isinstance(part, torch.nn.Conv2d | torch.nn.Linear):
             assert id(part.weight) in decayed
+    # 17 convolutions, 3 on the ways around with their normalization, the last layer.
+    assert len(decayed) == 17 + 2 * 3 + 1
     assert script.milestones(40) == [15, 25, 35]
     assert script.milestones(200) == [100, 150]
     epic = net.callbacks[-1]
     assert (epic.warmup, epic.every, epic.stop_after) == (10, 2, 35)
     assert (epic.ground_set, epic.order, epic.similarity) == ("all", "lazy", "exp")
+    for setting in script.SETTINGS.values():
+        # There, rounds fall on multiples of the frequency; here, on those after warmup.
+        assert setting["warmup"] % setting["every"] == 0
     n_parameters = sum(p.numel() for p in script.Victim().parameters())
     assert n_parameters == 11_173_962  # The ResNet-18 of CIFAR-10.
 
