@@ -18,8 +18,10 @@ from sklearn.datasets import make_blobs
 
 from skpoison import SphereFilter, audit
 from skpoison._audit._details import _evaluations
+from skpoison._audit._html import to_html
 from skpoison._audit._page import page
 from skpoison._audit._schema import SCHEMA, described_keys
+from skpoison._audit._summary import summary
 from skpoison.attacks import LabelFlipAttack, MinMaxAttack
 
 NASTY = "<script>alert(1)</script><img src=x onerror=alert(2)>&\"'"
@@ -335,6 +337,27 @@ def test_the_widest_table_does_not_widen_the_page_on_a_phone(report, tmp_path):
     assert not screenshot(html, tmp_path, 390, 600)[1][:, -8:].any()
     spilt = html.replace("overflow-x: auto", "overflow-x: visible")
     assert screenshot(spilt, tmp_path, 390, 600)[1][:, -8:].any()
+
+
+def with_bounds(value, bound):
+    """The same content with another number for every upper bound."""
+    if isinstance(value, list):
+        return [with_bounds(one, bound) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: bound if key.startswith("upper_bound") else with_bounds(one, bound)
+        for key, one in value.items()
+    }
+
+
+def test_printed_bounds_are_rounded_up(report):
+    content = with_bounds(report.to_dict(), 0.12341)
+    found = re.findall(r'value="0.12341">(.*?)<', to_html(content))
+    assert len(found) > 5 and set(found) == {"0.1235"}
+    sentences = " ".join(summary(content))
+    assert "does not exceed 0.1235" in sentences
+    assert "nor 0.1235 where poison moves" in sentences
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")

@@ -1,7 +1,8 @@
 """Numbers in the page, each with the exact value that the JSON has."""
 
 import json
-import math
+
+from skpoison._rounding import upper_text
 
 from ._text import epsilon_text, loss_text, percent_text
 
@@ -36,20 +37,9 @@ def number(value, kind="loss"):
     return f'<data value="{exact}">{shown}</data>'
 
 
-def bound_text(value):
-    """Write an upper bound, rounded to its safe side.
-
-    Examples
-    --------
-    >>> bound_text(0.12341), bound_text(12.341)
-    ('0.1235', '12.3410')
-    """
-    return f"{math.ceil(value * 10_000) / 10_000:.4f}"
-
-
 KINDS = {
     "loss": loss_text,
-    "bound": bound_text,
+    "bound": upper_text,
     "percent": percent_text,
     "share": epsilon_text,
     "count": lambda value: f"{value:,}",

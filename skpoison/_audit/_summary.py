@@ -1,8 +1,9 @@
 """What was found, in a few sentences."""
 
+from skpoison._rounding import upper_text
+
 from ._assumptions import COPIES, VIOLATED, WATCH
 from ._defenses import UNDEFENDED, name_of
-from ._numbers import bound_text
 from ._text import epsilon_text, loss_text, percent_text
 
 MOST_NAMED = 3
@@ -110,7 +111,7 @@ def _guaranteed(content):
     moving = ""
     if row["upper_bound_moving"] is not None:
         moving = (
-            f", nor {bound_text(row['upper_bound_moving'])} where poison moves the "
+            f", nor {upper_text(row['upper_bound_moving'])} where poison moves the "
             "centroids and the radii stay fixed"
         )
     data = content["data"]
@@ -119,7 +120,7 @@ def _guaranteed(content):
         whose = f" of a model that tells {data['positive']} from all others"
     yield (
         f"Certified with {epsilon_text(found['epsilon'])} poison: the training loss"
-        f"{whose} does not exceed {bound_text(row['upper_bound'])} where centroids "
+        f"{whose} does not exceed {upper_text(row['upper_bound'])} where centroids "
         f"and radii stay fixed{moving} (without an attack, it is "
         f"{loss_text(content['bounds']['no_attack_loss'])}). The certificate alone "
         f"would choose percentile {found['by_certificate_alone']:g}."

@@ -1,10 +1,10 @@
 """Numbers as tables and sentences."""
 
-import math
-
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
+
+from skpoison._rounding import lower_text, upper_text
 
 from ._session import plain
 
@@ -88,8 +88,8 @@ def _bounds_table(numbers, tight):
         table.add_row(
             f"{row['epsilon']:g}",
             f"{row['n_allowed']:,}",
-            _loss(row["upper_bound"], math.ceil),
-            _loss(row["lower_bound"], math.floor),
+            upper_text(row["upper_bound"]),
+            lower_text(row["lower_bound"]),
             f"{row['dual_gap']:.1e}",
             _loss(row["clean_loss"]),
             f"{row['attack_rows']:,}",
@@ -119,7 +119,7 @@ def _conclusions(numbers):
         which = "all of which pass the filter"
     yield (
         f"Guaranteed: with {share}, {which}, the training loss does not "
-        f"exceed {_loss(worst['upper_bound'], math.ceil)}. {found}."
+        f"exceed {upper_text(worst['upper_bound'])}. {found}."
     )
     yield (
         "Losses are mean hinge losses for each clean row (0 is perfect, 1 is no better "
@@ -203,7 +203,7 @@ def show_attack(session, numbers):
     session.say(
         f"The attack: {copies or 'no rows at all'}. All pass the filter. They bring "
         f"the training loss to {_loss(numbers['attack_loss'])}; no attack brings it "
-        f"above {_loss(numbers['upper_bound'], math.ceil)}."
+        f"above {upper_text(numbers['upper_bound'])}."
     )
 
 
@@ -238,12 +238,8 @@ def _table(title, headers, tight=False):
     return table
 
 
-def _loss(value, rounding=round):
-    """Write a loss; bounds are rounded to their safe side."""
-    if value is None:
-        return "–"
-    scale = 10**DIGITS
-    return f"{rounding(value * scale) / scale:.{DIGITS}f}"
+def _loss(value):
+    return "–" if value is None else f"{value:.{DIGITS}f}"
 
 
 def _percent(value):

@@ -1,0 +1,113 @@
+"""What the command line makes of numbers: each on its safe side."""
+
+import io
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from skpoison._cli._report import show_attack, show_certificate
+from skpoison._rounding import lower_text, upper_text
+
+# What rounding to the nearest would get wrong.
+UPPER, LOWER = 0.12341, 0.12339
+
+
+class Recorded:
+    """A session whose texts are kept."""
+
+    def __init__(self):
+        self.console = Console(record=True, width=100, quiet=False, file=io.StringIO())
+
+    def say(self, text):
+        self.console.print(text, markup=False, highlight=False)
+
+    @property
+    def text(self):
+        return self.console.export_text(clear=False)
+
+    @property
+    def line(self):
+        return " ".join(self.text.split())
+
+
+def bound_row(epsilon, **changes):
+    return {
+        "epsilon": epsilon,
+        "n_allowed": 10,
+        "attack_rows": 9,
+        "upper_bound": UPPER,
+        "lower_bound": LOWER,
+        "dual_gap": UPPER - LOWER,
+        "clean_loss": 0.1,
+        "attack_loss": 0.11,
+        "attack_test_loss": None,
+        "attack_test_error": None,
+    } | changes
+
+
+def certificate(*bounds):
+    nothing = {"train_loss": 0.05, "test_loss": None, "test_error": None}
+    return {
+        "data": {
+            "source": "rows.csv",
+            "n_train": 100,
+            "n_test": 0,
+            "n_features": 2,
+            "positive": "a",
+            "negative": "b",
+        },
+        "settings": {"C": 1.0, "rho": None, "percentile": 70.0, "defense": "fixed"},
+        "defense": {"kept_share": 0.5},
+        "no_attack": {"all_rows": nothing, "kept_rows": nothing},
+        "bounds": bounds,
+    }
+
+
+def test_printed_bounds_are_on_their_safe_side():
+    session = Recorded()
+    show_certificate(session, certificate(bound_row(0.1)))
+    (cells,) = [
+        line.split() for line in session.text.splitlines() if line.startswith(" 0.1 ")
+    ]
+    assert cells[2:4] == ["0.1235", "0.1233"]
+    assert "does not exceed 0.1235." in session.line
+    assert "0.1234" not in session.text
+
+
+def test_printed_limit_of_an_attack_is_rounded_up():
+    session = Recorded()
+    numbers = certificate()
+    del numbers["defense"]
+    rows = [{"label": "a", "n_copies": 1}, {"label": "b", "n_copies": 2}]
+    found = {"rows": rows, "attack_loss": 0.11, "upper_bound": UPPER}
+    show_attack(session, numbers | found)
+    assert "no attack brings it above 0.1235." in session.line
+    assert "1 copy of a row labelled a and 2 copies of a row labelled b" in session.line
+
+
+def test_the_guarantee_is_that_for_most_rows():
+    session = Recorded()
+    # Bounds of fewer rows can lie higher, by what the solver leaves open.
+    less = bound_row(0.2, upper_bound=0.12331, attack_loss=0.12)
+    show_certificate(session, certificate(bound_row(0.1), less))
+    assert "with 20 poison rows for every 100" in session.line
+    assert "does not exceed 0.1234. " in session.line
+    assert "from 0.0500 to 0.1200" in session.line
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-9, 1e-4, 0.1, 1, 1e6, 1e15, 1e300])
+def test_texts_of_bounds_are_on_their_safe_side_exactly(scale):
+    values = np.random.default_rng(0).random(200) * scale
+    # Next to numbers with four digits, where a product with 10,000 is rounded.
+    near = np.round(values, 4)
+    values = [*values, *np.nextafter(near, math.inf), *np.nextafter(near, 0), *near]
+    step = Fraction(1, 10_000)
+    for value in map(float, values):
+        above, below = Fraction(upper_text(value)), Fraction(lower_text(value))
+        exact = Fraction(value)
+        assert above - step < exact <= above
+        assert below <= exact < below + step
+    assert upper_text(-1e-9) == "0.0000"
