@@ -15,6 +15,7 @@ from sklearn.datasets import dump_svmlight_file
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
 from skpoison._io import DataError, load
+from skpoison._io._array import Poison
 from skpoison._io._encode import Encoding
 from skpoison._io._load import Options, load_test
 
@@ -220,6 +221,31 @@ def test_svmlight_test_rows_follow_the_training_rows(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("train", "test", "wanted"),
+    [
+        # Columns count from 0 in the training rows, so they do in rows without a 0.
+        ("1 0:5 2:6\n-1 1:4\n", "1 1:7\n-1 2:8\n", [[0, 7, 0], [0, 0, 8]]),
+        # And from 1 where no training row has a 0, which a test row may have.
+        ("1 1:5 2:6\n-1 1:4\n", "1 0:3 1:7\n-1 2:8\n", [[7, 0], [0, 8]]),
+    ],
+)
+def test_svmlight_columns_are_counted_as_in_the_training_rows(
+    tmp_path, train, test, wanted
+):
+    data = load(written(tmp_path, train, "train.svm"))
+    test = load_test(written(tmp_path, test, "test.svm"), data, Options())
+    np.testing.assert_array_equal(test.X.toarray(), wanted)
+
+
+def test_poison_of_svmlight_counts_columns_as_the_file_does(tmp_path):
+    for first in (0, 1):
+        content = f"1 {first}:5 {first + 1}:6\n-1 {first + 1}:4\n"
+        data = load(written(tmp_path, content, "train.svm"))
+        rows = data.poison(Poison(np.array([[2.0, 0.0], [0.0, 3.0]]), [1, -1], []))
+        assert rows == [f"1 {first}:2.0".encode(), f"-1 {first + 1}:3.0".encode()]
+
+
+@pytest.mark.parametrize(
     ("content", "parts"),
     [
         ("1 1:2\nx y:z\n", ["at line 2"]),
@@ -251,6 +277,44 @@ def test_words_become_categories(tmp_path):
         encoder.transform(data, np.arange(3)), [[1, 0, 1], [2, 1, 0], [3, 0, 1]]
     )
     assert not encoder.plain
+
+
+MISSING = ["NA", "None", "null", "NaN", "n/a", "nan", "NULL", "#N/A"]
+
+
+@pytest.mark.parametrize("word", MISSING)
+def test_words_that_mean_nothing_elsewhere_are_words(tmp_path, word):
+    # Namibia's code is NA, and "None" may be an answer.
+    data = table(tmp_path, f"a,land,y\n1,{word},{word}\n2,US,1x\n3,,{word}\n")
+    encoder = data.encoder(np.arange(3), Encoding())
+    names = sorted(["", word, "US"])
+    assert encoder.names == ["a", *(f"land={name}" for name in names)]
+    encoded = encoder.transform(data, np.arange(3))[:, 1:]
+    assert [names[j] for j in encoded.argmax(axis=1)] == [word, "US", ""]
+    assert data.labels.texts.tolist() == [word, "1x", word]
+    # A file that holds nothing else speaks of the same categories and labels.
+    path = written(tmp_path, f"a,land,y\n1,{word},{word}\n", "test.csv")
+    test = load_test(path, data, Options())
+    assert test.labels.texts.tolist() == [word]
+    np.testing.assert_array_equal(
+        encoder.transform(test, np.arange(1))[:, 1:], encoded[:1]
+    )
+
+
+@pytest.mark.parametrize("word", MISSING)
+def test_rows_with_words_that_mean_nothing_elsewhere_are_written_as_they_came(
+    tmp_path, word
+):
+    data = table(tmp_path, f"a,land,y\n1,{word},{word}\n2,US,1x\n")
+    taken = data.taken(np.array([0]), {})
+    assert taken.to_pylist() == [{"a": "1", "land": word, "y": word}]
+
+
+def test_labels_of_test_rows_are_read_as_words_where_the_training_labels_are(tmp_path):
+    data = table(tmp_path, "a,y\n1,01\n2,x\n3,1\n")
+    path = written(tmp_path, "a,y\n1,01\n2,1\n", "test.csv")
+    test = load_test(path, data, Options())
+    assert test.labels.texts.tolist() == ["01", "1"]
 
 
 def test_categories_come_from_the_rows_to_learn_from_only(tmp_path):

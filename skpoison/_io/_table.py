@@ -86,7 +86,8 @@ class TableData:
     @property
     def words(self):
         """Columns of text, which other files must keep as they are written too."""
-        return [name for name in self.columns if is_text(self.column(name).type)]
+        names = [*self.columns, self.target]
+        return [name for name in names if is_text(self.table.column(name).type)]
 
     @property
     def numbers(self):
