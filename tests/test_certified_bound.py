@@ -402,3 +402,21 @@ def test_weights_of_the_classifier_are_checked():
         NormConstrainedSVC().fit(X, y, sample_weight=np.zeros(len(y)))
     with pytest.raises(ValueError, match=r"[Nn]egative"):
         NormConstrainedSVC().fit(X, y, sample_weight=-np.ones(len(y)))
+
+
+@pytest.mark.parametrize("size", [1e308, 5e-324])
+def test_the_size_of_weights_does_not_matter(size):
+    X, y = labelled_rows(0)
+    plain = NormConstrainedSVC(tol=1e-8).fit(X, y)
+    weighted = NormConstrainedSVC(tol=1e-8).fit(X, y, np.full(len(y), size))
+    assert weighted.loss_ == pytest.approx(plain.loss_, rel=1e-12)
+    assert np.allclose(weighted.coef_, plain.coef_)
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_weights_are_finite(value):
+    X, y = labelled_rows(0)
+    weights = np.ones(len(y))
+    weights[3] = value
+    with pytest.raises(ValueError, match="sample_weight"):
+        NormConstrainedSVC().fit(X, y, weights)

@@ -106,7 +106,7 @@ class NormConstrainedSVC(CallbackSupportMixin, BinaryLinearClassifier):
         y : array-like of shape (n_samples,)
             Labels of two kinds.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, not negative.
+            Weights of the rows, finite and not negative. Only their ratios count.
 
         Returns
         -------
@@ -116,12 +116,14 @@ class NormConstrainedSVC(CallbackSupportMixin, BinaryLinearClassifier):
         context = self._init_callback_context(max_subtasks=None)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         X, codes = self._validate(X, y)
-        weights = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        weights = _shares(
+            _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
         )
         problem = Problem(
             signed_rows(X, codes),
-            weights / weights.sum(),
+            weights,
             PoisonTerm(0.0, [], []),
             NormBall(self.rho),
         )
@@ -136,6 +138,12 @@ class NormConstrainedSVC(CallbackSupportMixin, BinaryLinearClassifier):
         warn_if_short(found, problem, self.tol)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
+
+
+def _shares(weights):
+    """Divide weights by their sum, which may itself be too large for a float."""
+    weights = weights / weights.max()
+    return weights / weights.sum()
 
 
 def progress_monitor(estimator, context):
