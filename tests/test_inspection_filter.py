@@ -14,6 +14,7 @@ from sklearn.preprocessing import LabelBinarizer
 
 from skpoison import CertifiedBound, SlabFilter, SphereFilter
 from skpoison.inspection import FilterDisplay
+from skpoison.inspection._regions import draw_region
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -82,6 +83,64 @@ def test_the_edges_drawn_are_those_of_sphere_and_slab():
         np.testing.assert_allclose(
             np.sort(np.ravel(along)), np.repeat([-1, 1], 2) * width
         )
+
+
+def lifted(display, X, centroids, points):
+    """Return points of the picture as rows; its axes are read off where rows lie."""
+    design = np.column_stack([X, np.ones(len(X))])
+    axes = np.linalg.lstsq(design, display.coordinates)[0][:-1].T
+    np.testing.assert_allclose(axes @ axes.T, np.eye(2), atol=1e-9)
+    return centroids.mean(axis=0) + points @ axes
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_slabs_that_are_oblique_to_the_plane_are_drawn_where_they_cut_it(seed):
+    # Of three classes in five dimensions, slabs stand across lines out of the plane.
+    X, y = blobs(3, n_features=5, seed=seed)
+    filter_ = both(80).fit(X, y)
+    sphere, slab = filter_.filters_
+    display = FilterDisplay.from_estimator(filter_, X, y, classes=[0, 2])
+    X = X[y != 1]
+    assert np.all(np.linalg.norm(display.normals, axis=1) < 0.99)
+    centroids = sphere.centroids_[[0, 2]]
+    rng = np.random.default_rng(seed)
+    for code, label in enumerate(display.classes):
+        _, *edges, _ = display.boundaries_[code]
+        assert edges
+        for edge in edges:
+            ends = edge.get_xydata()
+            within = ends.mean(axis=0) + np.outer([-0.4, 0, 0.4], ends[1] - ends[0])
+            rows = lifted(display, X, centroids, within)
+            labels = np.full(len(rows), label)
+            np.testing.assert_allclose(
+                slab.decision_function(rows, labels), 0, atol=1e-9
+            )
+            assert np.all(sphere.decision_function(rows, labels) > 0)
+            # A little beyond the circle, which the edge crosses.
+            ends = lifted(display, X, centroids, ends)
+            assert np.all(sphere.decision_function(ends, labels[:2]) < 0)
+            half = np.linalg.norm(ends - sphere.centroids_[label], axis=1)
+            assert np.all(half < 1.1 * sphere.radii_[label])
+        points = display.centers[code] + 1.2 * display.radii[code] * (
+            2 * rng.random((300, 2)) - 1
+        )
+        points = points[far_from(display, code, points)]
+        rows = lifted(display, X, centroids, points)
+        kept = filter_.predict(rows, np.full(len(rows), label)) == 1
+        region = Path(display.regions_[code].get_xy())
+        assert 20 < kept.sum() < len(kept) - 20
+        np.testing.assert_array_equal(region.contains_points(points), kept)
+
+
+def test_edges_that_miss_the_circle_are_not_drawn():
+    _, ax = plt.subplots()
+    look = {"color": "red", "kwargs": None}
+    center, normal = np.zeros(2), np.array([0.5, 0.0])
+    # The slab reaches to 2 and -0.6 in the plane; the circle to 1.
+    limits = np.array([-0.3, 1.0])
+    _, (_, *edges, _) = draw_region(ax, center, 1.0, normal, limits, **look)
+    (edge,) = edges
+    np.testing.assert_allclose(edge.get_xydata()[:, 0], -0.6)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
