@@ -1,0 +1,245 @@
+"""Parts of the audit on inputs made by hand: ranks, recommendations, pictures."""
+
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from skpoison import SphereFilter, audit
+from skpoison._audit._defenses import UNDEFENDED
+from skpoison._audit._figures import _bounds, _ticks
+from skpoison._audit._ranking import recommend
+from skpoison._audit._suspects import combined, relative
+from skpoison._audit._svg import APART, BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, draw
+
+# ---------------------------------------------------------------------------
+# Suspicious rows
+
+
+def test_distances_are_in_units_of_their_class():
+    codes = np.array([0, 1, 0, 1, 0])
+    distances = np.array([1.0, 30.0, 2.0, 10.0, 3.0])
+    np.testing.assert_allclose(relative(distances, codes), [0.5, 1.5, 1, 0.5, 1.5])
+    # Excesses over a limit have signs, of which the magnitudes are averaged.
+    np.testing.assert_allclose(
+        relative(np.array([-1.0, 4.0, 3.0, 4.0]), np.array([0, 1, 0, 1])),
+        [-0.5, 1, 1.5, 1],
+    )
+    # A class all of whose rows lie at its mean has no unit.
+    np.testing.assert_array_equal(relative(np.zeros(3), np.array([0, 0, 1])), 0.0)
+
+
+def test_a_class_that_spreads_farther_is_not_the_more_suspicious_one():
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 2
+    X = rng.normal(size=(120, 2))
+    X -= np.array([X[y == k].mean(axis=0) for k in (0, 1)])[y]
+    settings = {
+        "percentiles": [90],
+        "epsilons": [0.1],
+        "moving_seconds": 0,
+        "transformer": None,
+        "filters": {"ball": SphereFilter(90)},
+        "top": 120,
+    }
+    places = []
+    for scale in (1.0, 50.0):
+        # About their own means, so that these stay where they are.
+        spread = X * np.where(y == 1, scale, 1.0)[:, None]
+        spread[:, 0] += np.where(y == 1, 3.0, 0.0)
+        rows = audit(spread, y, **settings).suspicious["rows"]
+        ranks = {}
+        for row in rows:
+            for reason in row["reasons"]:
+                if reason["filter"] == "ball":
+                    ranks[row["position"]] = reason["rank"]
+        places.append([ranks[i] for i in range(120)])
+    np.testing.assert_allclose(places[0], places[1])
+    # Nor do rows of either class crowd at the front.
+    first = np.argsort(places[1])[:40]
+    assert 8 <= y[first].sum() <= 32
+
+
+def test_scores_are_larger_for_ranks_nearer_to_the_front():
+    ranks = [np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.5, 2.0, 3.5])]
+    scores = combined(ranks)
+    assert scores[0] == pytest.approx(np.log(4))
+    assert np.all(np.diff(scores[[0, 2, 3]]) < 0)
+    assert scores[3] == pytest.approx(-np.log(3.5 / 4) / 2)
+
+
+# ---------------------------------------------------------------------------
+# Recommendations
+
+
+def percentile_row(percentile, loss, se=None, upper=None):
+    return {
+        "percentile": percentile,
+        "worst_loss": loss,
+        "worst_loss_se": se,
+        "upper_bound": percentile / 100 if upper is None else upper,
+    }
+
+
+def recommended(*rows, undefended=1.0):
+    plan = SimpleNamespace(reference=0.1)
+    ranking = [
+        {"defense": "sphere & slab 70", "worst_loss": 0.1},
+        {"defense": UNDEFENDED, "worst_loss": undefended},
+    ]
+    return recommend(plan, {"evaluations": []}, list(rows), ranking)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_percentiles_that_do_as_well_the_one_that_rejects_less_is_taken(order):
+    rows = [percentile_row(p, 0.2) for p in (50, 70, 90)][::order]
+    found = recommended(*rows, percentile_row(100, 0.3))
+    assert found["percentile"] == 90
+    assert sorted(found["also_good"]) == [50, 70]
+    # A difference, however small, is one.
+    found = recommended(percentile_row(50, 0.2), percentile_row(90, 0.2 + 1e-12))
+    assert found["percentile"] == 50
+
+
+def test_percentiles_within_a_standard_error_are_named():
+    rows = [
+        percentile_row(50, 0.25, 1.0),
+        percentile_row(70, 0.2, 0.05),
+        percentile_row(90, 0.26, 1.0),
+        percentile_row(95, None),
+    ]
+    found = recommended(*rows)
+    assert (found["percentile"], found["also_good"]) == (70, [50])
+    assert [one["percentile"] for one in found["not_judged"]] == [95]
+
+
+def test_of_equal_bounds_the_certificate_alone_takes_the_stricter_filter():
+    rows = [percentile_row(p, 0.2, upper=0.5) for p in (90, 70, 80)]
+    assert recommended(*rows)["by_certificate_alone"] == 70
+
+
+def test_a_defense_is_better_only_if_its_loss_is_less():
+    for undefended, better in [(0.3, True), (0.2, False), (0.1, False)]:
+        found = recommended(percentile_row(70, 0.2), undefended=undefended)
+        assert found["better_than_undefended"] is better
+
+
+# ---------------------------------------------------------------------------
+# Pictures
+
+
+def lines(x, *ys, ticks=None, log=False, mark=None):
+    """A figure of lines over the same places."""
+    return {
+        "name": "bounds",
+        "kind": "lines",
+        "title": "A title",
+        "caption": "A caption.",
+        "x": {"label": "x", "ticks": x if ticks is None else ticks, "log": log},
+        "y": {"label": "y", "ticks": [0.0, 0.5, 1.0], "log": False},
+        "series": [
+            {"name": f"line {i}", "role": "other", "x": x, "y": y}
+            for i, y in enumerate(ys)
+        ],
+        "mark": mark,
+    }
+
+
+def places(svg, kind):
+    """Where the texts or circles of a kind stand."""
+    pattern = rf'<(?:text|circle) class="{kind}[^"]*" c?x="([\d.-]+)" c?y="([\d.-]+)"'
+    return [tuple(map(float, found)) for found in re.findall(pattern, svg)]
+
+
+def test_shares_of_poison_that_differ_by_factors_are_on_a_log_axis():
+    def axis(epsilons):
+        content = {
+            "recommendation": {"percentile": 70},
+            "bounds": {"curves": [], "no_attack_loss": 0.1},
+            "settings": {"epsilons": epsilons},
+        }
+        return _bounds(content)["x"]["log"]
+
+    assert axis([0.01, 0.1]) and axis([0.01, 0.03, 0.3])
+    assert not axis([0.01, 0.05, 0.099])
+    assert not axis([0.0, 0.1]) and not axis([0.1])
+
+
+def test_equal_factors_are_equally_far_apart_on_a_log_axis():
+    x = [0.01, 0.1, 1.0]
+    svg = draw(lines(x, [0.0, 0.5, 1.0], log=True))
+    across, down = np.transpose(places(svg, "dot"))
+    np.testing.assert_allclose(np.diff(across, 2), 0, atol=0.11)
+    np.testing.assert_allclose(across[[0, -1]], [LEFT + 6, WIDTH - RIGHT])
+    np.testing.assert_allclose(down[[0, -1]], [HEIGHT - BOTTOM, TOP])
+    svg = draw(lines(x, [0.0, 0.5, 1.0]))
+    across, _ = np.transpose(places(svg, "dot"))
+    share = (across - across[0]) / (across[-1] - across[0])
+    np.testing.assert_allclose(share, [0, 0.09 / 0.99, 1], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        [0.5, 0.5, 0.5],
+        [0.0, 0.0, 0.0, 0.0],
+        [1.0, 1.0, 0.98],
+        [0.0, 0.01, 0.5, 0.52, 1.0, 1.0],
+        list(np.linspace(0, 0.3, 12)),
+    ],
+)
+def test_names_of_lines_keep_apart_and_in_the_picture(ends):
+    svg = draw(lines([0, 1], *[[0.2, end] for end in ends]))
+    found = dict(
+        re.findall(r'<text class="name other" x="[\d.]+" y="([\d.]+)">(line \d+)', svg)
+    )
+    heights = {name: float(at) for at, name in found.items()}
+    assert len(heights) == len(ends)
+    down = np.sort(list(heights.values()))
+    assert np.all(np.diff(down) >= APART - 1e-9)
+    assert down[0] >= TOP and down[-1] <= HEIGHT - BOTTOM + 8
+    # The higher line has the higher name.
+    names = sorted(range(len(ends)), key=lambda i: -heights[f"line {i}"])
+    assert np.all(np.diff([ends[i] for i in names]) >= 0)
+
+
+def test_a_name_with_room_stands_at_the_end_of_its_line():
+    svg = draw(lines([0, 1], [0.2, 0.2], [0.2, 0.8]))
+    dots, names = places(svg, "dot"), places(svg, "name")
+    ends = sorted([dots[1], dots[3]])
+    for (across, down), (x, y) in zip(ends, sorted(names), strict=True):
+        assert x - across == pytest.approx(7) and abs(y - down) <= 8
+
+
+def test_labels_of_ticks_keep_apart():
+    ticks = [0.01, 0.011, 0.03, 0.031, 0.1, 1.0]
+    svg = draw(lines(ticks, [0.5] * 6, log=True))
+    found = re.findall(r'<text class="axis mid" x="([\d.]+)" y="[\d.]+"><tspan', svg)
+    across = np.array(list(map(float, found)))
+    assert 3 <= len(across) < len(ticks)
+    assert np.all(np.diff(across) >= 24)
+    # Each tick has its stroke all the same.
+    assert svg.count('class="tick"') == len(ticks)
+
+
+def test_a_mark_stands_where_its_number_lies():
+    svg = draw(lines([50, 70, 100], [0.1, 0.2, 0.3], mark=70))
+    (at,) = re.findall(r'class="mark" x1="([\d.]+)"', svg)
+    assert float(at) == places(svg, "dot")[1][0]
+
+
+@pytest.mark.parametrize(
+    ("top", "ticks"),
+    [
+        (0.0, [0, 1]),
+        (1.0, [0, 0.5, 1]),
+        (0.3, [0, 0.1, 0.2, 0.3]),
+        (0.81, [0, 0.5, 1]),
+        (0.79, [0, 0.2, 0.4, 0.6, 0.8]),
+        (37.0, [0, 10, 20, 30, 40]),
+        (4e-3, [0, 1e-3, 2e-3, 3e-3, 4e-3]),
+    ],
+)
+def test_ticks_are_round_and_reach_the_largest_value(top, ticks):
+    assert _ticks([{"y": [top / 2, top]}]) == ticks
