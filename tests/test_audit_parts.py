@@ -239,6 +239,8 @@ def test_a_mark_stands_where_its_number_lies():
         (0.79, [0, 0.2, 0.4, 0.6, 0.8]),
         (37.0, [0, 10, 20, 30, 40]),
         (4e-3, [0, 1e-3, 2e-3, 3e-3, 4e-3]),
+        # 1e-5 over 5e-6 is a little above 2.
+        (1e-5, [0, 5e-6, 1e-5]),
     ],
 )
 def test_ticks_are_round_and_reach_the_largest_value(top, ticks):
