@@ -5,6 +5,7 @@ import pytest
 from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.datasets import make_blobs
+from sklearn.neighbors import NearestNeighbors
 
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import NeighborsFilter
@@ -72,6 +73,119 @@ def test_a_copy_with_another_label_is_no_self():
     np.testing.assert_array_equal(fitted.score_samples(X, y), fitted.scores_)
 
 
+def plain_shares(X, y, n_neighbors):
+    """Mean share of each label among the neighbors, over all orders of ties.
+
+    Squared distances must be whole numbers.
+    """
+    labels = np.unique(y)
+    out = np.zeros((len(X), len(labels)))
+    squares = np.round(cdist(X, X, "sqeuclidean"))
+    for i in range(len(X)):
+        others = np.arange(len(X)) != i
+        last = np.sort(squares[i, others])[n_neighbors - 1]
+        nearer = others & (squares[i] < last)
+        equal = others & (squares[i] == last)
+        left = n_neighbors - nearer.sum()
+        for code, label in enumerate(labels):
+            share = left * np.mean(y[equal] == label)
+            out[i, code] = (np.sum(y[nearer] == label) + share) / n_neighbors
+    return out
+
+
+COUNTS = {
+    "counts": lambda rng: rng.poisson(0.6, (200, 6)),
+    "bits": lambda rng: rng.integers(0, 2, (200, 4)),
+    "one bit": lambda rng: rng.integers(0, 2, (200, 1)),
+    "constant": lambda rng: np.ones((200, 2)),
+    "far out": lambda rng: rng.poisson(0.6, (200, 6)) + 3_000_000,
+}
+CONTAINERS = {
+    "dense": np.asarray,
+    "CSR": sparse.csr_array,
+    "float32": lambda X: X.astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("algorithm", ["kd_tree", "brute"])
+@pytest.mark.parametrize("data", COUNTS)
+def test_rows_at_the_same_distance_share_the_last_places(data, algorithm, container):
+    rng = np.random.default_rng(0)
+    X = COUNTS[data](rng).astype(float)
+    y = rng.integers(0, 3, 200)
+    shares = plain_shares(X, y, 5)
+    own = shares[np.arange(200), y]
+    shares[np.arange(200), y] = 0
+    expected = {"labels": 1 - own, "plurality": np.maximum(shares.max(axis=1) - own, 0)}
+    order = rng.permutation(200)
+    for criterion, distances in expected.items():
+        fitted = NeighborsFilter(criterion=criterion, algorithm=algorithm)
+        rows = CONTAINERS[container](X[order])
+        fitted.fit(rows, y[order])
+        np.testing.assert_allclose(-fitted.scores_, distances[order], atol=1e-12)
+        later = fitted.score_samples(rows, y[order])
+        np.testing.assert_array_equal(later, fitted.scores_)
+
+
+def test_half_of_shared_places_is_exactly_half():
+    # 6 places for 14 rows at distance 1, half of which agree.
+    X = np.r_[np.zeros(1), np.ones(7), -np.ones(7)][:, None]
+    y = np.r_[0, np.zeros(7), np.ones(7)]
+    fitted = NeighborsFilter(criterion="labels", n_neighbors=6, radii=[0.5, 0.5])
+    fitted.fit(X, y)
+    assert fitted.scores_[0] == -0.5
+    assert fitted.inlier_mask_[0]
+
+
+@pytest.mark.filterwarnings("ignore:NeighborsFilter rejects every row of the classes")
+def test_plurality_keeps_labels_that_no_other_outnumbers():
+    X = np.array([[0.0], [1.0], [1.0], [-1.0], [-1.0], [-1.0], [9.0], [9.0]])
+    y = np.array(["a", "a", "a", "b", "c", "c", "b", "b"])
+    votes = NeighborsFilter(criterion="plurality", n_neighbors=5, radii=[0, 0, 0])
+    # Two votes of five, as many as "c" has.
+    assert votes.fit(X, y).predict(X, y)[0] == 1
+    half = NeighborsFilter(criterion="labels", n_neighbors=5, radii=[0.5] * 3)
+    assert half.fit(X, y).predict(X, y)[0] == -1
+    y[1] = "c"
+    assert votes.fit(X, y).predict(X, y)[0] == -1
+    assert votes.scores_[0] == -2 / 5
+
+
+@pytest.mark.parametrize("criterion", ["kth", "labels"])
+def test_new_rows_may_come_in_another_container(criterion, blobs):
+    X, y = blobs
+    X = X + 1000
+    kinds = [np.asarray, sparse.csr_array]
+    for fitted_on, scored in [kinds, kinds[::-1]]:
+        fitted = NeighborsFilter(criterion=criterion).fit(fitted_on(X), y)
+        scores = fitted.score_samples(scored(X), y)
+        np.testing.assert_allclose(scores, fitted.scores_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_array])
+def test_the_mean_among_all_is_the_released_sum_over_five(convert, blobs):
+    X, y = blobs
+    five = NearestNeighbors(n_neighbors=5).fit(X).kneighbors(X)[0].sum(axis=1)
+    fitted = NeighborsFilter(criterion="mean", among="all", n_neighbors=4)
+    fitted.fit(convert(X), y)
+    np.testing.assert_allclose(-4 * fitted.scores_, five, rtol=1e-9)
+    later = fitted.score_samples(X, y)
+    np.testing.assert_allclose(later, fitted.scores_, rtol=1e-12)
+    for k in range(3):
+        radius = np.percentile(five[y == k], 70) / 4
+        np.testing.assert_allclose(fitted.radii_[k], radius, rtol=1e-9)
+
+
+def test_one_class_alone_has_no_others_to_look_among(blobs):
+    X, _ = blobs
+    one = NeighborsFilter().fit(X)
+    every = NeighborsFilter(among="all").fit(X)
+    np.testing.assert_array_equal(one.scores_, every.scores_)
+    with pytest.warns(FilterWarning, match="The data have no more than n_neighbors=9"):
+        NeighborsFilter(among="all", n_neighbors=9).fit(X[:9], [0] * 4 + [1] * 5)
+
+
 def test_half_the_neighbors_is_a_majority_vote(blobs):
     X, y = blobs
     y = y.copy()
@@ -118,5 +232,5 @@ def test_a_row_alone_is_the_neighbor_of_new_rows():
 def test_blocks_of_pairs_do_not_change_the_result(blobs, monkeypatch):
     X, y = blobs
     whole = NeighborsFilter().fit(X, y).scores_
-    monkeypatch.setattr("skpoison.filters._neighbors.PAIRS", 35)
+    monkeypatch.setattr("skpoison.filters._pairs.PAIRS", 35)
     np.testing.assert_array_equal(NeighborsFilter().fit(X, y).scores_, whole)

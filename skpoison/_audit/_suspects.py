@@ -24,8 +24,11 @@ MEASURES = {
     "MahalanobisFilter": "distance to the mean of class {label} in units of its spread",
     "SubspaceFilter": "distance to the main directions of class {label}",
     "NeighborsFilter": "distance to its nearest rows of class {label}",
+    "NeighborsFilter all": "distance to its nearest rows",
     "NeighborsFilter labels": "share of other labels than {label} among its nearest "
     "rows",
+    "NeighborsFilter plurality": "share by which another label outnumbers {label} among "
+    "its nearest rows",
     "LossFilter": "loss under label {label} of a model trained on rows that it fits",
     "SpectralFilter": "squared distance, along the direction of most spread, to the "
     "mean of class {label}",
@@ -95,7 +98,10 @@ def _members(fitted, y, name=None):
 
 def _kind(fitted):
     kind = type(fitted).__name__
-    return f"{kind} labels" if getattr(fitted, "criterion", "") == "labels" else kind
+    for variant in (getattr(fitted, "criterion", ""), getattr(fitted, "among", "")):
+        if f"{kind} {variant}" in MEASURES:
+            return f"{kind} {variant}"
+    return kind
 
 
 def _percentile(fitted):

@@ -10,9 +10,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._distance import BaseDistanceFilter
+from skpoison.filters._pairs import pair_distances
 from skpoison.filters._rows import class_means
+from skpoison.filters._votes import Votes
 
-PAIRS = 2**22  # values of pairs of rows that are compared at once
+BY_LABELS = ("labels", "plurality")  # criteria that look at labels
 
 
 class NeighborsFilter(BaseDistanceFilter):
@@ -25,11 +27,15 @@ class NeighborsFilter(BaseDistanceFilter):
       class y;
     - "mean": the mean distance to the ``n_neighbors`` nearest of these;
     - "labels": the share of other labels than y among the ``n_neighbors`` nearest
-      training rows of any class.
+      training rows of any class;
+    - "plurality": by how large a share of these another label is more frequent than y;
+      0 if none is.
 
     A row is not its own neighbor: of the training rows at distance zero, one counts as
-    the row itself (for "labels", one of the same label). Training rows are therefore
-    judged alike at fit and later.
+    the row itself (where labels are compared, one of the same label). Training rows are
+    therefore judged alike at fit and later. Where labels are compared and several rows
+    are at the distance of the last neighbor, they share the places that are left: each
+    counts with the same fraction, so that the order of rows does not matter.
 
     Parameters
     ----------
@@ -38,13 +44,17 @@ class NeighborsFilter(BaseDistanceFilter):
         interpolated linearly. Not used where ``radii`` are given.
     radii : array-like of shape (n_classes,) or dict, default=None
         Radii, if they are known, ordered like the sorted labels; or a dict from label
-        to radius. For "labels", 0.5 for each class keeps the rows that most neighbors
-        agree with.
+        to radius. For "labels", 0.5 for each class keeps the rows that at least half of
+        the neighbors agree with; for "plurality", 0 keeps those whose label no other
+        one outnumbers.
     n_neighbors : int, default=5
         Number of neighbors. A class with no more rows than that has all its other
         rows as neighbors, with a warning.
-    criterion : {"kth", "mean", "labels"}, default="kth"
+    criterion : {"kth", "mean", "labels", "plurality"}, default="kth"
         What is compared with the radius.
+    among : {"class", "all"}, default="class"
+        Whether the neighbors of "kth" and "mean" are rows of the same class, or of any.
+        The other criteria look at rows of any class.
     algorithm : {"auto", "ball_tree", "kd_tree", "brute"}, default="auto"
         How neighbors are found; see :class:`~sklearn.neighbors.NearestNeighbors`.
     n_jobs : int, default=None
@@ -65,8 +75,9 @@ class NeighborsFilter(BaseDistanceFilter):
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted; ``array([0])`` when fitted without labels.
     neighbors_ : list of :class:`~sklearn.neighbors.NearestNeighbors`
-        The search among the rows of each class, or the one among all rows. They hold
-        copies of the rows; dense ones less their mean.
+        The search among the rows of each class, or the one among all rows (among those
+        that are distinct, where labels are compared). They hold copies of the rows in
+        float64; dense ones less their mean.
     radii_ : ndarray of shape (n_classes,)
         The radius of each class, float64.
     offset_ : ndarray of shape (n_classes,)
@@ -83,8 +94,9 @@ class NeighborsFilter(BaseDistanceFilter):
     Warns
     -----
     FilterWarning
-        At fit, if a class (for "labels", the data) has too few rows; for "labels" with
-        fewer than two classes, where every row is kept.
+        At fit, if a class (or the data, where the neighbors are of any class) has too
+        few rows; for "labels" and "plurality" with fewer than two classes, where every
+        row is kept.
 
     See Also
     --------
@@ -95,17 +107,26 @@ class NeighborsFilter(BaseDistanceFilter):
     -----
     A search takes time in proportion to the square of the number of rows. Distances to
     the neighbors found are computed anew, from differences: the search itself may lose
-    half of the digits. Poison in clusters of more than ``n_neighbors`` rows has near
-    neighbors and passes.
+    half of the digits. Distances count as equal if they differ by no more than 1e-9 of
+    their size. Poison in clusters of more than ``n_neighbors`` rows has near neighbors
+    and passes.
+
+    The code released with [1]_ sums the distances to the 5 nearest training rows of any
+    class, of which the row itself is one. ``criterion="mean", among="all",
+    n_neighbors=4`` ranks rows alike: it is a quarter of that sum. Deep k-NN [3]_ is
+    ``criterion="plurality"`` with radii of 0 on the features of a network, which
+    :class:`skpoison.neural.EmbeddingFilter` computes.
 
     References
     ----------
     .. [1] P. W. Koh, J. Steinhardt and P. Liang, "Stronger Data Poisoning Attacks Break
        Data Sanitization Defenses", Machine Learning 111, 2022, section 3 (the k-NN
-       defense, k = 5).
+       defense, k = 5; see the notes).
     .. [2] A. Paudice, L. Muñoz-González and E. C. Lupu, "Label Sanitization against
        Label Flipping Poisoning Attacks", ECML PKDD Workshops 2018 (agreement of the
        labels of neighbors).
+    .. [3] N. Peri et al., "Deep k-NN Defense against Clean-Label Data Poisoning
+       Attacks", ECCV Workshops 2020.
 
     Examples
     --------
@@ -129,7 +150,8 @@ class NeighborsFilter(BaseDistanceFilter):
     _parameter_constraints: dict = {
         **BaseDistanceFilter._parameter_constraints,
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
-        "criterion": [StrOptions({"kth", "mean", "labels"})],
+        "criterion": [StrOptions({"kth", "mean", *BY_LABELS})],
+        "among": [StrOptions({"class", "all"})],
         "algorithm": [StrOptions({"auto", "ball_tree", "kd_tree", "brute"})],
         "n_jobs": [Integral, None],
     }
@@ -141,6 +163,7 @@ class NeighborsFilter(BaseDistanceFilter):
         radii=None,
         n_neighbors=5,
         criterion="kth",
+        among="class",
         algorithm="auto",
         n_jobs=None,
         handle_unknown="reject",
@@ -154,36 +177,53 @@ class NeighborsFilter(BaseDistanceFilter):
         )
         self.n_neighbors = n_neighbors
         self.criterion = criterion
+        self.among = among
         self.algorithm = algorithm
         self.n_jobs = n_jobs
 
     def _fit_distances(self, X, codes):
-        self._codes = codes
-        if self.criterion == "labels" and len(self.classes_) < 2:
+        if self._compares_labels and len(self.classes_) < 2:
             warn(
-                'NeighborsFilter(criterion="labels") needs labels of at least two '
-                "classes; it keeps every row.",
+                f"NeighborsFilter(criterion={self.criterion!r}) needs labels of at "
+                "least two classes; it keeps every row.",
                 FilterWarning,
             )
         groups = self._groups(codes)
         self._warn_of_small(groups)
+        self._is_sparse = sparse.issparse(X)
         self._centers = class_means(X, groups, groups.max() + 1)
-        self.neighbors_ = [
-            self._search(self._centered(X, np.flatnonzero(groups == group), group))
+        rows = [
+            self._centered(X, np.flatnonzero(groups == group), group)
             for group in range(len(self._centers))
         ]
+        if self._compares_labels:
+            self._votes = Votes(
+                *rows, codes, len(self.classes_), self.n_neighbors,
+                algorithm=self.algorithm, n_jobs=self.n_jobs,
+            )  # fmt: skip
+            self.neighbors_ = [self._votes.search]
+        else:
+            self.neighbors_ = [self._search(of_group) for of_group in rows]
         return self._distances(X, codes)
+
+    @property
+    def _compares_labels(self):
+        return self.criterion in BY_LABELS
+
+    @property
+    def _is_among_all(self):
+        return self._compares_labels or self.among == "all"
 
     def _groups(self, codes):
         """Which search each row takes part in."""
-        return np.zeros_like(codes) if self.criterion == "labels" else codes
+        return np.zeros_like(codes) if self._is_among_all else codes
 
     def _warn_of_small(self, groups):
         few = np.bincount(groups) <= self.n_neighbors
         if np.any(few):
             where = (
                 "The data have"
-                if self.criterion == "labels"
+                if self._is_among_all
                 else f"The classes {self.classes_[few].tolist()} have"
             )
             warn(
@@ -200,8 +240,13 @@ class NeighborsFilter(BaseDistanceFilter):
         ).fit(rows)
 
     def _centered(self, X, rows, group):
+        """Rows in the form in which the search holds the training rows."""
+        taken = X[rows].astype(np.float64)
+        if self._is_sparse:
+            return sparse.csr_array(taken)
         # The search loses digits where rows are far from the origin.
-        return X[rows] if sparse.issparse(X) else X[rows] - self._centers[group]
+        taken = taken.toarray() if sparse.issparse(taken) else taken
+        return taken - self._centers[group]
 
     def _distances(self, X, codes):
         groups = self._groups(codes)
@@ -210,45 +255,37 @@ class NeighborsFilter(BaseDistanceFilter):
             rows = np.flatnonzero(groups == group)
             if len(rows):
                 queries = self._centered(X, rows, group)
-                out[rows] = self._compare(queries, codes[rows], search)
+                if self._compares_labels:
+                    out[rows] = self._disagreement(queries, codes[rows])
+                else:
+                    out[rows] = self._compare(queries, search)
         return out
 
-    def _compare(self, queries, codes, search):
+    def _compare(self, queries, search):
         found = search.kneighbors(queries, return_distance=False)
-        distances = _pair_distances(queries, search._fit_X, found)
-        if self.criterion == "labels":
-            others = self._codes[found] != codes[:, None]
-            return _without_self(others, distances, ~others).mean(axis=1)
-        distances = _without_self(distances, distances)
+        distances = pair_distances(queries, search._fit_X, found)
+        distances = _without_self(distances)
         distances.sort(axis=1)
         return distances.mean(axis=1) if self.criterion == "mean" else distances[:, -1]
 
-
-def _pair_distances(queries, rows, found):
-    """Distances of queries to the rows found for them, from differences."""
-    out = np.empty(found.shape)
-    step = max(1, PAIRS // queries.shape[1]) if not sparse.issparse(rows) else 4096
-    for start in range(0, len(found), step):
-        block = slice(start, start + step)
-        for j in range(found.shape[1]):
-            difference = queries[block] - rows[found[block, j]]
-            out[block, j] = _lengths(difference)
-    return out
-
-
-def _lengths(rows):
-    if sparse.issparse(rows):
-        rows.data **= 2  # differences belong to nobody else
-        return np.sqrt(np.asarray(rows.sum(axis=1), dtype=np.float64).ravel())
-    return np.sqrt(np.einsum("ij,ij->i", rows, rows), dtype=np.float64)
+    def _disagreement(self, queries, codes):
+        """Compare a row's label with those around it."""
+        votes, whole = self._votes.count(queries, codes)
+        each = np.arange(len(codes))
+        own = votes[each, codes]
+        against = whole - own
+        if self.criterion == "plurality":
+            votes[each, codes] = 0
+            against = np.maximum(votes.max(axis=1) - own, 0)
+        return against / np.maximum(whole, 1)
 
 
-def _without_self(values, distances, eligible=True):
+def _without_self(distances):
     """Leave out the pair of a row with itself, or else that with the farthest."""
-    if values.shape[1] == 1:
-        return values
-    itself = (distances == 0) & eligible
+    if distances.shape[1] == 1:
+        return distances
+    itself = distances == 0
     farthest = distances.argmax(axis=1)
     left_out = np.where(itself.any(axis=1), itself.argmax(axis=1), farthest)
-    kept = np.arange(values.shape[1]) != left_out[:, None]
-    return values[kept].reshape(len(values), -1)
+    kept = np.arange(distances.shape[1]) != left_out[:, None]
+    return distances[kept].reshape(len(distances), -1)

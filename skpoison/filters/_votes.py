@@ -1,0 +1,156 @@
+"""Labels around rows, whatever the order of the training rows."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.neighbors import NearestNeighbors
+
+from skpoison.filters._pairs import pair_distances
+
+SAME = 1e-9  # distances that differ by no more than this share count as equal
+ENTRIES = 2**22  # votes that are held at once
+
+
+class Votes:
+    """The labels of the nearest training rows, with all that are equally near.
+
+    Where the last places among the nearest rows are fewer than the rows at the same
+    distance, these rows share the places evenly. Equal rows are looked for once.
+
+    Parameters
+    ----------
+    rows : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        Training rows, float64.
+    codes : ndarray of shape (n_samples,)
+        Their classes.
+    n_classes : int
+        Number of classes.
+    n_neighbors : int
+        Number of places.
+    algorithm, n_jobs
+        As in :class:`~sklearn.neighbors.NearestNeighbors`.
+
+    Examples
+    --------
+    Three rows at distance 1 share the two places that the row at 0.5 leaves:
+
+    >>> import numpy as np
+    >>> votes = Votes(
+    ...     np.array([[0.5], [1.0], [-1.0], [1.0]]), np.array([0, 0, 1, 1]), 2, 3
+    ... )
+    >>> votes.count(np.array([[0.0]]), np.array([0]))
+    (array([[5, 4]]), array([9]))
+    """
+
+    def __init__(
+        self, rows, codes, n_classes, n_neighbors, *, algorithm="auto", n_jobs=None
+    ):
+        first, which = distinct(rows)
+        self.counts = np.zeros((len(first), n_classes), dtype=np.intp)
+        np.add.at(self.counts, (which, codes), 1)
+        self.n_neighbors = n_neighbors
+        self.n_rows = rows.shape[0]
+        self.search = NearestNeighbors(
+            n_neighbors=min(n_neighbors + 2, len(first)),
+            algorithm="brute" if sparse.issparse(rows) else algorithm,
+            n_jobs=n_jobs,
+        ).fit(rows[first])
+
+    def count(self, queries, codes):
+        """Count the labels around rows, without one training row equal to each.
+
+        Returns
+        -------
+        votes : ndarray of shape (n_queries, n_classes)
+            What each class has, in parts of a whole.
+        whole : ndarray of shape (n_queries,)
+            The sum of the parts: whole numbers, so that shares are exact.
+        """
+        votes = np.zeros((len(codes), self.counts.shape[1]), dtype=np.intp)
+        whole = np.zeros(len(codes), dtype=np.intp)
+        pending, n_found = np.arange(len(codes)), self.search.n_neighbors
+        while len(pending):
+            step = max(1, ENTRIES // (n_found * self.counts.shape[1]))
+            left = []
+            for start in range(0, len(pending), step):
+                some = pending[start : start + step]
+                done, *counted = self._count(queries[some], codes[some], n_found)
+                votes[some[done]], whole[some[done]] = (part[done] for part in counted)
+                left.append(some[~done])
+            pending = np.concatenate(left)
+            n_found = min(2 * n_found, len(self.counts))
+        return votes, whole
+
+    def _count(self, queries, codes, n_found):
+        """Count among so many distinct rows; say where these are enough."""
+        found = self.search.kneighbors(queries, n_found, return_distance=False)
+        distances = pair_distances(queries, self.search._fit_X, found)
+        order = np.argsort(distances, axis=1, kind="stable")
+        distances = np.take_along_axis(distances, order, axis=1)
+        counts = self.counts[np.take_along_axis(found, order, axis=1)]
+        each = np.arange(len(codes))
+        itself = (distances[:, 0] == 0) & (counts[each, 0, codes] > 0)
+        counts[each, 0, codes] -= itself
+        n_places = np.minimum(self.n_neighbors, self.n_rows - itself)
+        reached = counts.sum(axis=2).cumsum(axis=1) >= n_places[:, None]
+        last = distances[each, reached.argmax(axis=1)][:, None]
+        nearer = distances < last * (1 - SAME)
+        equal = ~nearer & (distances <= last * (1 + SAME))
+        votes = _shared(counts, nearer, equal, n_places)
+        done = reached[:, -1] & self._is_beyond(queries, distances[:, -1], last[:, 0])
+        if n_found == len(self.counts):
+            done[:] = True
+        return done, votes, votes.sum(axis=1)
+
+    def _is_beyond(self, queries, farthest, last):
+        """Whether no row that was not found can be as near as the last place."""
+        # The search by products of matrices loses digits; trees do not.
+        error = 0.0
+        if self.search._fit_method == "brute":
+            error = 8 * np.finfo(np.float64).eps * _squares(queries)
+        return farthest**2 > (last * (1 + SAME)) ** 2 + error
+
+
+def _shared(counts, nearer, equal, n_places):
+    """Votes in parts: rows at the last distance share the places that are left."""
+    of_nearer = np.einsum("ij,ijk->ik", nearer, counts)
+    of_equal = np.einsum("ij,ijk->ik", equal, counts)
+    n_equal = np.maximum(of_equal.sum(axis=1), 1)
+    places = n_places - of_nearer.sum(axis=1)
+    return of_nearer * n_equal[:, None] + of_equal * places[:, None]
+
+
+def _squares(rows):
+    if sparse.issparse(rows):
+        return np.asarray(rows.multiply(rows).sum(axis=1)).ravel()
+    return np.einsum("ij,ij->i", rows, rows)
+
+
+def distinct(rows):
+    """Find the distinct rows.
+
+    Parameters
+    ----------
+    rows : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        Rows; sparse ones in canonical format.
+
+    Returns
+    -------
+    first : ndarray of shape (n_distinct,)
+        Where each distinct row comes first.
+    which : ndarray of shape (n_samples,)
+        Which distinct row each row is.
+    """
+    if not sparse.issparse(rows):
+        _, first, which = np.unique(
+            rows, axis=0, return_index=True, return_inverse=True
+        )
+        return first, which.ravel()
+    rows = rows.copy()
+    rows.eliminate_zeros()
+    known, first, which = {}, [], np.empty(rows.shape[0], dtype=np.intp)
+    for i, (start, stop) in enumerate(zip(rows.indptr, rows.indptr[1:], strict=False)):
+        key = rows.indices[start:stop].tobytes(), rows.data[start:stop].tobytes()
+        which[i] = known.setdefault(key, len(known))
+        if which[i] == len(first):
+            first.append(i)
+    return np.array(first), which
