@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from skpoison.filters import ActivationClusteringFilter
@@ -48,6 +49,30 @@ def test_clusters_that_are_apart_are_told_from_halves_of_one(trigger, reduction)
     assert clusters.suspected_.tolist() == [True, False]
     assert clusters.silhouettes_[0] > 0.25 > clusters.silhouettes_[1]
     np.testing.assert_array_equal(np.flatnonzero(~clusters.inlier_mask_), range(16))
+
+
+def test_a_large_cluster_is_not_suspect_for_being_apart():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(160, 12))
+    X[:36, 0] += 12  # 0.45 of the first class
+    X[80:96, 0] += 12  # 0.2 of the second one
+    clusters = ActivationClusteringFilter(criterion="silhouette", random_state=0)
+    clusters.fit(X, np.repeat(["a", "b"], 80))
+    assert (clusters.silhouettes_ > 0.3).all()
+    assert clusters.suspected_.tolist() == [False, True]
+    np.testing.assert_array_equal(np.flatnonzero(~clusters.inlier_mask_), range(80, 96))
+    clusters.set_params(max_fraction=0.5).fit(X, np.repeat(["a", "b"], 80))
+    assert clusters.suspected_.all()
+
+
+def test_the_silhouette_suspects_no_class_that_size_spares():
+    X, y = load_digits(return_X_y=True)
+    by_size, by_both = (
+        ActivationClusteringFilter(criterion=criterion, random_state=0).fit(X, y)
+        for criterion in ("size", "silhouette")
+    )
+    assert by_both.suspected_.sum() <= by_size.suspected_.sum() < 5
+    assert not np.any(by_both.suspected_ & ~by_size.suspected_)
 
 
 def test_of_a_class_without_suspicion_new_rows_are_kept_wherever_they_lie(trigger):

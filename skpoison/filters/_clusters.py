@@ -34,14 +34,14 @@ class ActivationClusteringFilter(BaseFilter):
         Whether these are principal directions, or independent components, which the
         paper found better, and which depend on ``random_state``.
     criterion : {"size", "silhouette"}, default="size"
-        What makes the smaller cluster suspect: its share of the class, or how far apart
-        the two clusters are.
+        What makes the smaller cluster suspect: its share of the class alone; or that
+        and how far apart the two clusters are.
     max_fraction : float, default=0.35
-        With ``criterion="size"``, a smaller cluster is suspect if its share of the rows
-        of the class is at most this.
+        A smaller cluster is suspect only if its share of the rows of the class is at
+        most this.
     min_silhouette : float, default=0.1
-        With ``criterion="silhouette"``, the smaller cluster is suspect if the mean
-        silhouette of the two is at least this.
+        With ``criterion="silhouette"``, the smaller cluster is suspect only if the mean
+        silhouette of the two is at least this as well.
     random_state : int, RandomState instance or None, default=None
         Draws the starts of k-means and of independent components, and the order in
         which :meth:`fit_transform` goes round the kept rows.
@@ -86,9 +86,10 @@ class ActivationClusteringFilter(BaseFilter):
     In a class whose smaller cluster is not suspect, all rows are kept, new ones too:
     their decisions are infinite. Data must be dense.
 
-    k-means always finds two clusters, and one of them is smaller. With
-    ``criterion="size"``, classes without any poison lose rows too whenever they fall
-    into unequal parts.
+    k-means always finds two clusters, and one of them is smaller: classes without any
+    poison lose rows too whenever they fall into unequal parts. ``criterion=
+    "silhouette"`` spares those whose parts hang together. ``max_fraction=0.5`` leaves
+    the verdict to the silhouette alone.
 
     References
     ----------
@@ -150,11 +151,10 @@ class ActivationClusteringFilter(BaseFilter):
         ]
         self.fractions_ = np.array([pair.fraction for pair in self._pairs])
         self.silhouettes_ = np.array([pair.silhouette for pair in self._pairs])
-        if self.criterion == "size":
-            suspected = self.fractions_ <= self.max_fraction
-        else:
-            suspected = self.silhouettes_ >= self.min_silhouette
-        self.suspected_ = suspected & (self.fractions_ > 0)
+        suspected = (self.fractions_ > 0) & (self.fractions_ <= self.max_fraction)
+        if self.criterion == "silhouette":
+            suspected &= self.silhouettes_ >= self.min_silhouette
+        self.suspected_ = suspected
         self.offset_ = np.where(self.suspected_, 0.0, -np.inf)
         scores = self._score(X, codes)
         return scores, scores - self.offset_[codes]
