@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from scipy import sparse
-from sklearn.datasets import make_classification
+from sklearn.datasets import load_digits, make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.model_selection import GridSearchCV
@@ -59,6 +59,24 @@ def test_one_round_drops_the_medoids_that_stand_alone(problem):
     alone = itself & (medoids.cluster_sizes[medoids.assignment] == 1)
     assert alone.any()
     assert filter_.inlier_mask_.tolist() == (~alone).tolist()
+
+
+@pytest.mark.parametrize("gradient", ["logits", "parameters"])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        SGDClassifier(loss="log_loss", fit_intercept=False),
+        LogisticRegression(max_iter=5),
+        MultinomialNB(),
+    ],
+)
+def test_estimators_that_learn_alike_drop_alike(estimator, gradient):
+    X, y = load_digits(return_X_y=True)
+    dense = epic(estimator=estimator, gradient=gradient).fit(X[:600], y[:600])
+    stored = dense.dropped_at_
+    dense.fit(sparse.csr_array(X[:600]), y[:600])
+    np.testing.assert_array_equal(dense.dropped_at_, stored)
+    assert stored.any()
 
 
 def test_history_tells_what_happened(problem):

@@ -135,7 +135,14 @@ class EPICFilter(BaseFilter):
     -----
     Scores exist for the training rows only, as in
     :class:`~sklearn.neighbors.LocalOutlierFactor`: use :meth:`fit_predict`,
-    ``scores_`` and ``inlier_mask_``. Sparse rows are never made dense. Warnings of an
+    ``scores_`` and ``inlier_mask_``. Sparse rows are never made dense. Rows are dropped
+    by what the estimator has learned: where it learns the same from sparse rows as from
+    dense ones, the same rows are dropped. The default estimator does not, because
+    :class:`~sklearn.linear_model.SGDClassifier` slows the steps of its intercept on
+    sparse rows; ``SGDClassifier(loss="log_loss", fit_intercept=False)`` does. It also
+    takes its steps in an order that depends on the order of the rows, as does the
+    choice between equal medoids (``order``): other orders of rows drop partly other
+    rows. Warnings of an
     estimator with ``warm_start`` that it has not converged are not shown: it is not
     meant to.
 
