@@ -27,8 +27,8 @@ MEASURES = {
     "NeighborsFilter all": "distance to its nearest rows",
     "NeighborsFilter labels": "share of other labels than {label} among its nearest "
     "rows",
-    "NeighborsFilter plurality": "share by which another label outnumbers {label} among "
-    "its nearest rows",
+    "NeighborsFilter plurality": "share by which another label outnumbers {label} "
+    "among its nearest rows",
     "LossFilter": "loss under label {label} of a model trained on rows that it fits",
     "SpectralFilter": "squared distance, along the direction of most spread, to the "
     "mean of class {label}",

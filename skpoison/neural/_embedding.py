@@ -24,8 +24,8 @@ class EmbeddingFilter(BaseFilter):
     Many defenses look at the embedding of rows in a network rather than at rows:
     spectral signatures (:class:`~skpoison.filters.SpectralFilter`), activation
     clustering (:class:`~skpoison.filters.ActivationClusteringFilter`), deep k-NN
-    (:class:`~skpoison.filters.NeighborsFilter` with ``criterion="labels"``). This makes
-    them of any filter. Rows may be images, or whatever the network takes.
+    (:class:`~skpoison.filters.NeighborsFilter` with ``criterion="plurality"``). This
+    makes them of any filter. Rows may be images, or whatever the network takes.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class EmbeddingFilter(BaseFilter):
 
     Examples
     --------
-    Deep k-NN: a row is kept if at least half of its neighbors have its label.
+    Deep k-NN: a row is kept if no other label is more frequent among its neighbors.
 
     >>> import torch
     >>> from sklearn.datasets import load_digits
@@ -105,7 +105,7 @@ class EmbeddingFilter(BaseFilter):
     ...     torch.nn.Linear(32, 10),
     ... )
     >>> neighbors = NeighborsFilter(
-    ...     criterion="labels", n_neighbors=10, radii=[0.5] * 10
+    ...     criterion="plurality", n_neighbors=10, radii=[0] * 10
     ... )
     >>> deep_knn = EmbeddingFilter(net, filter=neighbors).fit(X, y)
     >>> deep_knn.inlier_mask_[:5]
