@@ -219,8 +219,25 @@ def test_a_curve_of_restricted_bounds_grows(domain):
         assert (fit.filter_.predict(rows, fit.attack_.y) == 1).all()
         if domain == "tfidf":
             norms = np.sqrt(rows.multiply(rows).sum(axis=1))
-            np.testing.assert_allclose(norms, 1.0, atol=1e-9)
+            np.testing.assert_allclose(norms, np.rint(norms), atol=1e-9)
+            assert norms.max() <= 1 + 1e-9
             assert rows.min() >= 0
+
+
+def test_a_text_without_known_words_is_among_the_attackers_rows():
+    """Separable texts, radii that let the row of zeros pass: its loss is what is left.
+
+    Rows of norm 1 that pass lie at their class's word, where the loss can be zero; the
+    row of zeros has the loss 1 - y b, whatever the weights.
+    """
+    X, y = np.repeat(np.eye(2), 20, axis=0), np.repeat([0, 1], 20)
+    filter_ = SphereFilter(radii=[0.6, 0.6], centroids=[[0.6, 0.0], [0.0, 0.6]])
+    bound = CertifiedBound(filter_, 0.25, domain="tfidf", rho=50.0, tol=1e-3)
+    bound.fit(X, y)
+    assert bound.upper_bound_ == pytest.approx(0.25, rel=1e-2)
+    assert not bound.attack_.X.any()
+    assert bound.attack_loss_ == pytest.approx(0.25, rel=1e-2)
+    assert (bound.filter_.predict(bound.attack_.X, bound.attack_.y) == 1).all()
 
 
 def test_mixed_features_have_a_bound():

@@ -21,6 +21,7 @@ TEXTS = ["good film", "bad film", "good good actors", "the film was bad, bad, ba
         ("binary", [0.0, 1.0], [0.0, 2.0]),
         ("tfidf", [0.6, 0.8], [0.6, 0.7]),
         ("tfidf", [0.0, 1.0], [-0.6, 0.8]),
+        ("tfidf", [0.0, 0.0], [0.0, 0.1]),
     ],
 )
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array, sparse.csc_matrix])
@@ -35,7 +36,9 @@ def test_rows_of_vectorizers_are_in_their_domains():
     counts = CountVectorizer().fit_transform(TEXTS)
     assert Domain("count").contains(counts).all()
     assert not Domain("binary").contains(counts).all()
-    assert Domain("tfidf").contains(TfidfVectorizer().fit_transform(TEXTS)).all()
+    vectorizer = TfidfVectorizer().fit(TEXTS)
+    for texts in (TEXTS, [*TEXTS, "unheard-of"]):
+        assert Domain("tfidf").contains(vectorizer.transform(texts)).all()
 
 
 def test_sparse_rows_are_judged_as_dense_ones_are():

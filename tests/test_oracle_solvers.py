@@ -154,7 +154,8 @@ def unit_rows(seed, n_features=8):
 def test_unit_rows_against_searches_from_many_starts(seed):
     base, rng = unit_rows(seed)
     a = rng.normal(size=8)
-    feasible = RestrictedSet(base, "tfidf")
+    whole = RestrictedSet(base, "tfidf")
+    feasible = whole.pieces[0]
     value, point = feasible.support(a)
     assert feasible.contains([point]).all()
     assert np.linalg.norm(point) == pytest.approx(1.0, abs=1e-14)
@@ -188,17 +189,46 @@ def test_unit_rows_against_searches_from_many_starts(seed):
     assert value >= best - 1e-8
     assert value == pytest.approx(best, abs=1e-6)
     assert a @ point == pytest.approx(value, rel=1e-9)
+    zero = 0.0 if base.contains([np.zeros(8)])[0] else -np.inf
+    value, point = whole.support(a)
+    assert value == pytest.approx(max(best, zero), abs=1e-6)
+    assert a @ point == pytest.approx(value, abs=1e-9)
+    assert whole.contains([point]).all()
 
 
 def test_unit_rows_need_the_linear_form_of_the_sphere():
     """For unit rows the sphere says how far they reach along the centre."""
     base, _ = unit_rows(0)
-    feasible = RestrictedSet(SphereSlab(base.center, base.radius), "tfidf")
+    whole = RestrictedSet(SphereSlab(base.center, base.radius), "tfidf")
+    feasible = whole.pieces[0]
     value, point = feasible.support(-base.center)
     square = base.center @ base.center
     least = (1 + square - base.radius**2) / 2
     assert -value == pytest.approx(least, rel=1e-10)
     assert base.center @ point == pytest.approx(least, rel=1e-9)
+
+
+@pytest.mark.parametrize(("place", "radius"), [(0.3, 0.5), (0.3, 0.7), (0.6, 0.3)])
+def test_sets_of_unit_rows_hold_the_row_of_zeros_where_the_filter_does(place, radius):
+    """Only rows near enough to the centre count: of norm 1, of zeros, or of both."""
+    center = np.full(2, place)
+    feasible = RestrictedSet(SphereSlab(center, radius), "tfidf")
+    has_zero = radius >= np.linalg.norm(center)
+    norms = {1.0} if radius > 1 - np.linalg.norm(center) else set()
+    assert {len(piece.columns.unit) / 2 for piece in feasible.pieces} == (
+        norms | ({0.0} if has_zero else set())
+    )
+    assert feasible.contains([[0.0, 0.0]])[0] == has_zero
+    angles = np.linspace(0, np.pi / 2, 100_001)
+    rows = np.column_stack([np.cos(angles), np.sin(angles)])
+    rows = np.vstack([rows, np.zeros((1, 2))])
+    rows = rows[np.linalg.norm(rows - center, axis=1) <= radius]
+    for a in ([-1.0, -1.0], [1.0, -0.2], [-3.0, 1.0]):
+        value, point = feasible.support(a)
+        assert value == pytest.approx((rows @ a).max(), abs=1e-4)
+        assert a @ point == pytest.approx(value, abs=1e-9)
+        near = feasible.project([point + 1e-6])[0]
+        assert near == pytest.approx(point, abs=1e-4)
 
 
 def test_warm_starts_end_in_the_same_value():

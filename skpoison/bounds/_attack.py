@@ -153,8 +153,16 @@ def _weighted_points(term, solution):
         used = np.flatnonzero(shares > 0)
         sets = [term.sets[i] for i in used]
         return term.signs[used], sets, shares[used], means[used]
-    by_sign = dict(zip(term.signs, term.sets, strict=True))
-    return signs, [by_sign[sign] for sign in signs], poison.beta, points
+    sets = [_set_of(term, *pair) for pair in zip(signs, points, strict=True)]
+    return signs, sets, poison.beta, points
+
+
+def _set_of(term, sign, point):
+    """Return the set of a class that holds a point, or comes first."""
+    sets = [
+        one for one, other in zip(term.sets, term.signs, strict=True) if other == sign
+    ]
+    return next((one for one in sets if one.contains([point], 1e-9)[0]), sets[0])
 
 
 def retrain(problem, solution, attack, *, tol, max_iter, rng):

@@ -71,10 +71,10 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     domain : str or :class:`skpoison.feasible.Domain`, default=None
         Which rows an attacker can send at all: ``"real"`` (or None, any numbers),
         ``"nonnegative"``, ``"count"`` (whole, not negative), ``"binary"``, ``"tfidf"``
-        (not negative, norm 1), or a Domain for mixed features. Where the domain is not
-        convex (whole numbers, norm 1), a `tol` of 0.01 is within reach for texts of
-        some thousand words; features that take few values can keep the bounds further
-        apart.
+        (not negative, norm 1 or 0), or a Domain for mixed features. Where the domain
+        is not convex (whole numbers, norm 1), a `tol` of 0.01 is within reach for texts
+        of some thousand words; features that take few values can keep the bounds
+        further apart.
     max_iter : int, default=None
         Most steps of the solver. None means 1000 Newton steps (with a restricted
         domain, followed by rounds of worst rows), or 8000 steps of ``solver="rda"``.
@@ -323,7 +323,12 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         sets = [feasible[label] for label in self.classes_]
         poison = PoisonTerm(self.epsilon, SIGNS, sets)
         if self._is_restricted():
-            poison = OraclePoison(self.epsilon, SIGNS, sets)
+            pieces = [
+                (sign, piece)
+                for sign, rows in zip(SIGNS, sets, strict=True)
+                for piece in rows.pieces
+            ]
+            poison = OraclePoison(self.epsilon, *zip(*pieces, strict=True))
         weights = np.full(n_rows, 1.0 / n_rows)
         learner = self._learner(n_rows)
         return Problem(signed_rows(X, codes), weights, poison, learner)

@@ -3,6 +3,7 @@
 from skpoison.feasible._branch import branch
 from skpoison.feasible._dual import minimize_dual
 from skpoison.feasible._lagrangian import Lagrangian
+from skpoison.feasible._parts import EmptySetError
 from skpoison.feasible._primal import nearest_row, whole_row
 
 
@@ -28,7 +29,7 @@ def find_row(parts, room, outer, farthest, accept):
 
     Raises
     ------
-    ValueError
+    EmptySetError
         If the set is proved to be empty.
     """
     for target in (room.inner(), room):
@@ -75,7 +76,7 @@ def _search(parts, rooms, outer, farthest, accept):
 
 def _raise_if_empty(bound, lowest, farthest):
     if bound <= lowest:
-        raise ValueError(
+        raise EmptySetError(
             "The feasible set is empty: no row of the domain is in the slab and within "
             f"{farthest:.6g} of the centre."
         )

@@ -19,6 +19,8 @@ class Columns(NamedTuple):
         Indices of the members of each one-hot group.
     unit : ndarray of shape (n_unit_features,)
         Indices of the non-negative features whose norm together is 1.
+    blank : bool, default=True
+        Whether all features of `unit` may be 0 instead.
     """
 
     whole: np.ndarray
@@ -26,6 +28,7 @@ class Columns(NamedTuple):
     upper: np.ndarray
     groups: list
     unit: np.ndarray
+    blank: bool = True
 
     @property
     def n_features(self):
@@ -57,6 +60,17 @@ class Columns(NamedTuple):
             mask[group] = True
         return mask
 
+    @property
+    def pieces(self):
+        """Domains that make up this one, in which `unit` is of one kind only."""
+        if not (len(self.unit) and self.blank):
+            return [self]
+        lower, upper = self.lower.copy(), self.upper.copy()
+        lower[self.unit] = upper[self.unit] = 0.0
+        none = self.unit[:0]
+        blank = self._replace(lower=lower, upper=upper, unit=none, blank=False)
+        return [self._replace(blank=False), blank]
+
     def contains(self, X, tol=1e-9):
         """Say which rows are rows of the domain.
 
@@ -82,7 +96,8 @@ class Columns(NamedTuple):
             inside &= np.abs(_row_sums(X[:, group]) - 1.0) <= tol
         if len(self.unit):
             part = X[:, self.unit]
-            inside &= np.abs(np.sqrt(_row_sums(part * part)) - 1.0) <= tol
+            norms = np.sqrt(_row_sums(part * part))
+            inside &= (np.abs(norms - 1.0) <= tol) | (self.blank & (norms <= tol))
         return inside
 
     def _entries_fit(self, X, tol):

@@ -25,8 +25,9 @@ class Domain:
         - ``"count"``: a whole number, 0 or more;
         - ``"binary"``: 0 or 1;
         - ``"tfidf"``: 0 or more, and the Euclidean norm of all features of this kind
-          together is 1, as :class:`~sklearn.feature_extraction.text.TfidfVectorizer`
-          makes rows of texts that hold at least one known word.
+          together is 1, or all of them are 0: as
+          :class:`~sklearn.feature_extraction.text.TfidfVectorizer` makes rows of
+          texts, of which some hold no known word.
     lower, upper : float, array-like of shape (n_features,) or dict, default=None
         Further bounds on the features, in their units; a dict names columns and leaves
         out those without a bound. Features of kind ``"tfidf"`` take none.

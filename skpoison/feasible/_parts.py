@@ -10,6 +10,10 @@ from copy import copy
 import numpy as np
 
 
+class EmptySetError(ValueError):
+    """No row of the domain passes the filter, which is proved."""
+
+
 class Features:
     """Features that can be chosen one by one: whole numbers or intervals."""
 
@@ -307,7 +311,7 @@ def split(columns, base):
     single[columns.unit] = False
     empty = np.flatnonzero(single & (lower > upper))
     if len(empty):
-        raise ValueError(
+        raise EmptySetError(
             f"The feasible set is empty: no value of column {empty[0]} is in the "
             f"domain and within {base.radius:.6g} of the centre."
         )

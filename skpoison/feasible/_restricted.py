@@ -11,7 +11,7 @@ from skpoison.feasible._domain import as_domain
 from skpoison.feasible._dual import minimize_dual
 from skpoison.feasible._feasible_set import FeasibleSet
 from skpoison.feasible._lagrangian import Lagrangian
-from skpoison.feasible._parts import split
+from skpoison.feasible._parts import EmptySetError, split
 from skpoison.feasible._primal import (
     improve,
     smooth_row,
@@ -67,6 +67,10 @@ class RestrictedSet:
         Normal of the slab, of unit length.
     lower, upper : float
         Offsets of the slab's ends from the centre.
+    pieces : list of RestrictedSet
+        Sets that make up this one: two for domains of which some features have the
+        norm 1 or are all 0, if the filter lets rows of both kinds through; otherwise
+        the set itself.
 
     Raises
     ------
@@ -106,8 +110,14 @@ class RestrictedSet:
     """
 
     def __init__(self, base, domain, *, fallback=None):
-        self.base = base
-        self.columns = _columns(domain, len(base.center))
+        columns = _columns(domain, len(base.center))
+        self.pieces = _pieces(base, columns, fallback)
+        if self.pieces:
+            # What speaks of rows of one kind speaks of those of the first piece.
+            vars(self).update(vars(self.pieces[0]) | {"pieces": self.pieces})
+            self.columns = columns
+            return
+        self.base, self.columns, self.pieces = base, columns, [self]
         self._set_limits()
         self._anchor = self._find_anchor(fallback)
 
@@ -218,7 +228,24 @@ class RestrictedSet:
         solution : Solution
             Value, point, multipliers and number of evaluations.
         """
+        options = {
+            "gap_tol": gap_tol,
+            "abs_tol": abs_tol,
+            "max_evals": max_evals,
+            "max_nodes": max_nodes,
+            "start": start,
+        }
         a = np.asarray(a, dtype=np.float64)
+        found = [piece._solve(a, **options) for piece in self.pieces]
+        return Solution(
+            max(one.value for one in found),
+            max((one.point for one in found), key=a.__matmul__),
+            max(found, key=lambda one: one.value).multipliers,
+            sum(one.n_evals for one in found),
+        )
+
+    def _solve(self, a, *, gap_tol, abs_tol, max_evals, max_nodes, start):
+        """Solve for the rows of one piece."""
         norm = float(np.linalg.norm(a))
         if not norm > 0:
             return Solution(0.0, self._point(self._anchor), start or (0.0, 0.0), 0)
@@ -259,6 +286,10 @@ class RestrictedSet:
             Multipliers of sphere and slab, for the linear function scaled to norm 1.
         """
         a = np.asarray(a, dtype=np.float64)
+        return max((piece._bound(a, start, tol) for piece in self.pieces), key=_value)
+
+    def _bound(self, a, start, tol):
+        """Bound the maximum over the rows of one piece."""
         norm = float(np.linalg.norm(a))
         if not norm > 0:
             return 0.0, start or (0.0, 0.0)
@@ -333,7 +364,11 @@ class RestrictedSet:
             The nearest rows of a convex set; otherwise rows near to them.
         """
         X = np.asarray(X, dtype=np.float64)
-        return np.array([self._project(row) for row in X]).reshape(X.shape)
+        return np.array([self._nearest(row) for row in X]).reshape(X.shape)
+
+    def _nearest(self, x):
+        found = [piece._project(x) for piece in self.pieces]
+        return min(found, key=lambda row: np.linalg.norm(row - x))
 
     def _project(self, x):
         y = x - self.center
@@ -415,6 +450,29 @@ def restrict(feasible_set, domain, *, feature_names=None, fallbacks=None):
         for label, rows in feasible_set
     ]
     return FeasibleSet(feasible_set.classes, sets)
+
+
+def _value(bound):
+    return bound[0]
+
+
+def _pieces(base, columns, fallback):
+    """Return the sets that make up one of several kinds; none for one of one kind."""
+    parts = columns.pieces
+    if len(parts) == 1:
+        return []
+    found, proof = [], None
+    for part in parts:
+        is_in = fallback is not None and part.contains([fallback])[0]
+        try:
+            found.append(
+                RestrictedSet(base, part, fallback=fallback if is_in else None)
+            )
+        except EmptySetError as error:
+            proof = proof or error
+    if not found:
+        raise proof
+    return found
 
 
 def _columns(domain, n_features):
