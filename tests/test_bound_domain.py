@@ -170,6 +170,26 @@ def independent_filter(X, y, percentile):
     return passes
 
 
+@pytest.mark.parametrize("learner", LEARNERS, ids=str)
+@pytest.mark.parametrize("kind", ["one-hot", "nonnegative"])
+def test_a_domain_never_has_a_larger_bound_than_any_numbers(kind, learner):
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        y = np.arange(50) % 2
+        X = np.hstack([np.eye(2)[y], rng.normal(y[:, np.newaxis], 1.0, (50, 2))])
+        domain = Domain(groups=[[0, 1]])
+        if kind == "nonnegative":
+            X, domain = np.abs(X[:, 2:]), "nonnegative"
+        real, narrow = (fitted(X, y, d, **learner) for d in (None, domain))
+        assert narrow.upper_bound_ <= real.upper_bound_
+        assert narrow.lower_bound_ <= narrow.upper_bound_
+        assert narrow.attack_loss_ <= narrow.upper_bound_
+        scores = (2 * y - 1) * narrow.decision_function(X)
+        assert narrow.clean_loss_ == pytest.approx(np.maximum(1 - scores, 0).mean())
+        least = min(entry["upper_bound"] for entry in narrow.history_)
+        assert narrow.upper_bound_ == pytest.approx(least, rel=1e-9)
+
+
 @pytest.mark.parametrize("domain", ["nonnegative", "count"])
 def test_the_bounds_on_texts_meet(text_bounds, domain):
     bound = text_bounds[2][domain]

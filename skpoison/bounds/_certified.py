@@ -71,10 +71,10 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     domain : str or :class:`skpoison.feasible.Domain`, default=None
         Which rows an attacker can send at all: ``"real"`` (or None, any numbers),
         ``"nonnegative"``, ``"count"`` (whole, not negative), ``"binary"``, ``"tfidf"``
-        (not negative, norm 1 or 0), or a Domain for mixed features. Where the domain
-        is not convex (whole numbers, norm 1), a `tol` of 0.01 is within reach for texts
-        of some thousand words; features that take few values can keep the bounds
-        further apart.
+        (not negative, norm 1 or 0), or a Domain for mixed features. The bound is never
+        larger than that of rows of any numbers. Where the domain is not convex (whole
+        numbers, norm 1), a `tol` of 0.01 is within reach for texts of some thousand
+        words; features that take few values can keep the bounds further apart.
     max_iter : int, default=None
         Most steps of the solver. None means 1000 Newton steps (with a restricted
         domain, followed by rounds of worst rows), or 8000 steps of ``solver="rda"``.

@@ -67,7 +67,21 @@ class OraclePoison(PoisonTerm):
 
     def _worst_row(self, i, a):
         options = {"gap_tol": 0.0, "abs_tol": self.loss_tol, "max_nodes": MAX_NODES}
-        return self.sets[i].solve(a, **options)[:2]
+        value, point = self.sets[i].solve(a, **options)[:2]
+        base = self.sets[i].base
+        # A search that ended early must not fall behind the rows of any numbers.
+        return (min(value, base.support(a)[0]) if base.is_bounded else value), point
+
+    def without_domain(self):
+        """Return the term of rows of any numbers; None where they are unbounded."""
+        bases = {
+            id(rows.base): (sign, rows.base)
+            for sign, rows in zip(self.signs, self.sets, strict=True)
+        }
+        signs, sets = zip(*bases.values(), strict=True)
+        if not all(base.is_bounded for base in sets):
+            return None
+        return PoisonTerm(self.epsilon, signs, sets)
 
 
 @dataclass
@@ -80,10 +94,13 @@ class RestrictedSolution(Solution):
         The dual's poison in the hulls, where rows were spread around it.
     relaxed : State or None
         The last iterate for the hulls, to start from again.
+    unrestricted : Solution or None
+        The solution for rows of any numbers.
     """
 
     hull: PoisonPoints | None = None
     relaxed: State | None = None
+    unrestricted: Solution | None = None
 
 
 def solve_restricted(problem, *, tol, max_iter, rng, start=None, monitor=None):
@@ -112,6 +129,48 @@ def solve_restricted(problem, *, tol, max_iter, rng, start=None, monitor=None):
     options = {"tol": tol, "monitor": monitor}
     if problem.poison.epsilon == 0.0:
         return _unpoisoned(problem, max_iter, rng, options)
+    # First, so that the rows drawn are those of the bound without a domain.
+    real = _without_domain(problem, tol, max_iter, rng, start)
+    found = _solve_rows(problem, max_iter, rng, start, options)
+    return found if real is None else _least(problem, found, real, tol, monitor)
+
+
+def _without_domain(problem, tol, max_iter, rng, start):
+    """Solve for rows of any numbers, whose bound is valid for the domain's too."""
+    poison = problem.poison.without_domain()
+    if poison is None:
+        return None
+    former = getattr(start, "unrestricted", None)
+    return solve(
+        problem._replace(poison=poison),
+        tol=tol,
+        max_iter=max_iter,
+        rng=rng,
+        start=None if former is None else former.state,
+    )
+
+
+def _least(problem, found, real, tol, monitor):
+    """Take the parameters of the bound without a domain where they do better."""
+    fields = {name: getattr(found, name) for name in found.__dataclass_fields__}
+    found = RestrictedSolution(**fields | {"unrestricted": real})
+    found.n_iter += real.n_iter
+    upper = upper_value(problem, real.above.theta, real.above.margins)
+    if upper >= found.upper:
+        return found
+    bounds = {"upper_bound": float(upper), "lower_bound": found.lower}
+    entry = {**found.history[-1], **bounds, "n_iter": found.n_iter}
+    if monitor is not None:
+        monitor(entry)
+    found.above, found.upper = real.above, float(upper)
+    found.history = [*found.history, entry]
+    found.converged = found.gap <= problem.target(found.upper, tol)
+    return found
+
+
+def _solve_rows(problem, max_iter, rng, start, options):
+    """Minimise the bound for the rows of the domain, step by step."""
+    tol, monitor = options["tol"], options["monitor"]
     if not all(can_mix(rows._parts) for rows in problem.poison.sets):
         return solve_cuts(problem, start=start, max_iter=max_iter, **options)
     hulls = [Hull(rows) for rows in problem.poison.sets]
