@@ -4,7 +4,7 @@ from numbers import Real
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin
 from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import validate_data
@@ -15,11 +15,14 @@ from skpoison._labels import check_labels
 from skpoison.attacks._containers import like_rows, like_targets, stack, stack_targets
 from skpoison.attacks._defense import Defense
 from skpoison.attacks._types import check_moving, check_numbers
+from skpoison._sampler_tags import sampler_tags
+from skpoison.attacks._containers import like_rows, like_targets, stack
+from skpoison.attacks._defense import Defense, default_filter
 from skpoison.bounds._attack import n_poison_rows
 from skpoison.feasible import as_domain
 
 
-class BaseAttack(BaseEstimator):
+class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
     """Base class of all attacks.
 
     An attack is a sampler: it looks at clean rows and adds poison rows. A subclass
@@ -99,7 +102,7 @@ class BaseAttack(BaseEstimator):
         tags.input_tags.sparse = True
         tags.target_tags.required = True
         tags.classifier_tags = ClassifierTags(multi_class=self._multi_class)
-        return tags
+        return sampler_tags(tags)
 
     def fit(self, X, y):
         """Compute the poison rows.
