@@ -284,3 +284,24 @@ def test_a_backdoor_is_found_in_its_class_alone():
     fitted = SpectralFilter(contamination=0.05).fit(X, y)
     rejected = np.flatnonzero(~fitted.inlier_mask_ & (y == 1))
     np.testing.assert_array_equal(rejected, poison)
+
+
+@pytest.mark.parametrize(
+    ("n_features", "n_classes", "n_components", "advice", "taken"),
+    [
+        (6, 2, 6, "fewer directions", {"n_components": 1}),
+        (4, 3, 1, "per_class=True", {"n_components": 1, "per_class": True}),
+        (2, 2, 1, "another filter", None),
+    ],
+)
+def test_advice_on_a_subspace_of_all_dimensions_helps(
+    n_features, n_classes, n_components, advice, taken
+):
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % n_classes
+    X = rng.normal(size=(60, n_features)) + 5 * rng.normal(size=(3, n_features))[y]
+    filter_ = SubspaceFilter(n_components=n_components)
+    with pytest.warns(FilterWarning, match=advice):
+        filter_.fit(X, y)
+    if taken is not None:
+        assert not filter_.set_params(**taken).fit(X, y).inlier_mask_.all()

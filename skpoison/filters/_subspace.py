@@ -182,11 +182,27 @@ class SubspaceFilter(BaseDistanceFilter):
         if len(basis) == rows.shape[1]:
             warn(
                 f"The subspace has all {len(basis)} dimensions there are, so that no "
-                "row is far from it and none is rejected. Ask for fewer directions by "
-                f"n_components; it is {self.n_components}.",
+                "row is far from it and none is rejected. "
+                f"{self._advice(len(basis), len(means))}",
                 FilterWarning,
             )
         return basis, min(1.0, squares.sum() / total)
+
+    def _advice(self, n_features, n_means):
+        """Say how a subspace that holds everything can become smaller, if it can."""
+        if 1 + n_means < n_features:
+            return (
+                f"Ask for fewer directions by n_components; it is {self.n_components}."
+            )
+        if 1 + 1 < n_features:
+            return (
+                f"One direction and {n_means} means of classes span as much: take "
+                "per_class=True and n_components=1."
+            )
+        return (
+            f"One direction and one mean span as much (n_features={n_features}): take "
+            "another filter, such as SphereFilter or MahalanobisFilter."
+        )
 
     def _enough_directions(self, rows, total, rng):
         most = min(self.max_components, *rows.shape)
