@@ -27,6 +27,9 @@ from skpoison._labels import (
     label_kinds,
     shown_labels,
 )
+from skpoison._kept import keep_each_class, stand_ins
+from skpoison._labels import check_labels, encode_labels
+from skpoison._numeric import numbers_needed
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 
@@ -162,7 +165,8 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             If X or y is malformed, holds NaN or infinity, or y holds no class labels.
         """
         self._validate_params()
-        X = self._validate_rows(X, reset=True)
+        with numbers_needed(self, X):
+            X = self._validate_rows(X, reset=True)
         codes = self._fit_labels(X, y)
         self._judge(codes, *self._fit_known(X, codes))
         return self
