@@ -1,9 +1,30 @@
-"""Filters that others have fitted: what fits them, and how to ask them."""
+"""Estimators that others made: fitting them, what fits fitted filters, asking these."""
 
 import warnings
 from contextlib import contextmanager
 
 import numpy as np
+from sklearn.base import clone
+
+
+def fit_clone(estimator, *args, **params):
+    """Fit a clone of an estimator, and return it whatever its ``fit`` returns.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What is cloned.
+    *args, **params : tuple and dict
+        Passed to ``fit``.
+
+    Returns
+    -------
+    fitted : estimator
+        The fitted clone.
+    """
+    fitted = clone(estimator)
+    fitted.fit(*args, **params)
+    return fitted
 
 from skpoison._labels import find_labels, kinds_hint
 from skpoison._warn import warn

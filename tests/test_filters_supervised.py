@@ -288,3 +288,16 @@ def test_classifiers_that_are_not_linear_are_refused():
         SeverFilter(estimator=RandomForestClassifier(2)).fit(*flipped())
     with pytest.raises(ValueError, match="'loss' parameter"):
         SeverFilter(loss="cubic").fit(*flipped())
+
+
+class ReturnsNothing(LogisticRegression):
+    def fit(self, X, y, sample_weight=None):
+        super().fit(X, y, sample_weight)
+
+
+@pytest.mark.parametrize("filter_", [LossFilter, SeverFilter])
+def test_fitted_classifiers_are_kept_whatever_their_fit_returns(filter_):
+    X, y = make_blobs([30, 30], 2, random_state=0)
+    mask = filter_(estimator=LogisticRegression()).fit(X, y).inlier_mask_
+    fitted = filter_(estimator=ReturnsNothing()).fit(X, y)
+    np.testing.assert_array_equal(fitted.inlier_mask_, mask)

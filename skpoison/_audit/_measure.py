@@ -10,6 +10,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skpoison import __version__
 from skpoison._defaults import default_filter
+from skpoison._fitted import fit_clone
 from skpoison.evaluation import evaluate_attack, held_out_loss
 from skpoison.filters import SphereFilter
 
@@ -156,7 +157,7 @@ def standard_error(values):
 
 
 def _clean_fold(estimator, X, y, train, test):
-    fitted = clone(estimator).fit(X[train], y[train])
+    fitted = fit_clone(estimator, X[train], y[train])
     labels, counts = np.unique(y[train], return_counts=True)
     return {
         "majority_error": float(np.mean(y[test] != labels[np.argmax(counts)])),

@@ -3,11 +3,11 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from skpoison._fitted import fit_clone
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import _losses
@@ -167,7 +167,7 @@ class SeverFilter(BaseContaminationFilter):
     def _fit_round(self, X, codes, left, share, rng):
         """Fit a round on the rows that are left; return the decisions on all rows."""
         rows = np.flatnonzero(left)
-        estimator = clone(self._classifier()).fit(X[rows], self.classes_[codes[rows]])
+        estimator = fit_clone(self._classifier(), X[rows], self.classes_[codes[rows]])
         found = gradients(estimator, X, codes, self._loss(estimator))
         shape = (len(self.classes_), found.shape[1])
         one = Bunch(

@@ -1,10 +1,10 @@
 """Rows that stand out along the top direction of their class are rejected."""
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods
 
+from skpoison._fitted import fit_clone
 from skpoison.filters._contamination import BaseContaminationFilter
 from skpoison.filters._measures import Projection, measure
 from skpoison.filters._principal import ClassRows, principal_directions
@@ -129,7 +129,7 @@ class SpectralFilter(BaseContaminationFilter):
         self.transformer_ = None
         if self.transformer is not None:
             labels = self.classes_[codes] if self._labelled else None
-            self.transformer_ = clone(self.transformer).fit(X, labels)
+            self.transformer_ = fit_clone(self.transformer, X, labels)
         return self._features(X)
 
     def _features(self, X):

@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from skpoison._fitted import fit_clone
 from skpoison._warn import warn
 from skpoison.filters._contamination import BaseContaminationFilter
 
@@ -59,7 +59,7 @@ class BaseTrimmingFilter(BaseContaminationFilter):
         history = []
         for _ in range(self.max_iter):
             rows = slice(None) if kept.all() else np.flatnonzero(kept)
-            self.estimator_ = clone(self._new_estimator()).fit(X[rows], fitted_to[rows])
+            self.estimator_ = fit_clone(self._new_estimator(), X[rows], fitted_to[rows])
             losses = self._distances(X, judged_by)
             radii = self._estimate_radii(losses, codes, X.dtype)
             before, kept = kept, losses <= radii[codes]
