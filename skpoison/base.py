@@ -27,8 +27,6 @@ from skpoison._labels import (
     label_kinds,
     shown_labels,
 )
-from skpoison._kept import keep_each_class, stand_ins
-from skpoison._labels import check_labels, encode_labels
 from skpoison._numeric import numbers_needed
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning

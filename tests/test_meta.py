@@ -1,5 +1,7 @@
 """Filters around estimators."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,25 +10,30 @@ from imblearn.pipeline import make_pipeline as make_imblearn_pipeline
 from imblearn.under_sampling import RandomUnderSampler
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_blobs, make_regression
-from sklearn.ensemble import IsolationForest
+from sklearn.ensemble import AdaBoostClassifier, BaggingClassifier, IsolationForest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import Lars, LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.neighbors import LocalOutlierFactor
+from sklearn.neighbors import KNeighborsClassifier, LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
+from sklearn.utils.validation import has_fit_parameter
 
 from skpoison import (
     DropOutliers,
     FilteredClassifier,
     FilteredRegressor,
     FilterIntersection,
+    PoisonedClassifier,
     SlabFilter,
     SphereFilter,
 )
+from skpoison.attacks import LabelFlipAttack
+from skpoison.evaluation import DefenseSearchCV, evaluate_attack
 
 
 @pytest.fixture
@@ -343,3 +350,141 @@ def test_weights_that_do_not_belong_to_the_rows_are_refused(length):
     model = FilteredClassifier(SphereFilter(percentile=70), LogisticRegression())
     with pytest.raises(ValueError, match=f"sample_weight has {length} values for 100"):
         model.fit(X, y, sample_weight=np.ones(length))
+
+
+# ---- weights
+
+
+def test_ensembles_and_calibration_see_which_estimators_take_weights(blobs):
+    X, y = blobs
+    weights = np.random.default_rng(0).uniform(0.1, 5, size=150)
+    weighted = FilteredClassifier(SphereFilter(), LogisticRegression())
+    unweighted = FilteredClassifier(SphereFilter(), KNeighborsClassifier())
+    assert has_fit_parameter(weighted, "sample_weight")
+    assert not has_fit_parameter(unweighted, "sample_weight")
+    assert has_fit_parameter(FilteredRegressor(), "sample_weight")
+    assert not has_fit_parameter(FilteredRegressor(None, Lars()), "sample_weight")
+    AdaBoostClassifier(weighted, n_estimators=2).fit(X, y)
+    with pytest.raises(ValueError, match="doesn't support sample_weight"):
+        AdaBoostClassifier(unweighted, n_estimators=2).fit(X, y)
+    BaggingClassifier(unweighted, n_estimators=2, random_state=0).fit(X, y)
+    calibrated = CalibratedClassifierCV(weighted, ensemble=False, cv=2)
+    calibrated.fit(X, y, sample_weight=weights)
+    inner = calibrated.calibrated_classifiers_[0].estimator.estimator_
+    alone = clone(weighted).fit(X, y, sample_weight=weights).estimator_
+    np.testing.assert_allclose(inner.coef_, alone.coef_)
+    assert not np.allclose(inner.coef_, clone(weighted).fit(X, y).estimator_.coef_)
+
+
+def test_weights_are_named_or_come_after_the_labels(blobs):
+    X, y = blobs
+    weights = np.arange(150.0)
+    named = FilteredClassifier().fit(X, y, sample_weight=weights).estimator_
+    placed = FilteredClassifier().fit(X, y, weights).estimator_
+    np.testing.assert_array_equal(named.coef_, placed.coef_)
+
+
+def test_weights_that_the_estimator_does_not_take_are_refused_at_once(blobs):
+    X, y = blobs
+    filtered = FilteredClassifier(Untouchable(), KNeighborsClassifier())
+    with pytest.raises(ValueError, match="KNeighborsClassifier takes no sample_weight"):
+        filtered.fit(X, y, sample_weight=np.ones(150))
+
+
+class Untouchable(BaseEstimator):
+    def fit_predict(self, X, y=None):
+        raise AssertionError("the filter was fitted")
+
+
+def test_the_fit_of_an_estimator_around_a_filter_can_be_pickled(blobs):
+    for inner in (LogisticRegression(), KNeighborsClassifier()):
+        method = pickle.loads(pickle.dumps(FilteredClassifier(None, inner).fit))
+        assert method(*blobs).score(*blobs) > 0.8
+
+
+# ---- scores
+
+
+@pytest.fixture
+def scored_otherwise(blobs):
+    """A search whose score is no accuracy, and rows."""
+    search = GridSearchCV(LogisticRegression(), {"C": [1.0]}, scoring="neg_log_loss")
+    return search, *blobs
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda inner: FilteredClassifier(SphereFilter(100), inner),
+        lambda inner: PoisonedClassifier(LabelFlipAttack(0), inner),
+        lambda inner: DefenseSearchCV(
+            LabelFlipAttack(0), inner, {"param_grid": [{"C": [1.0]}]}, cv=2
+        ),
+    ],
+    ids=["FilteredClassifier", "PoisonedClassifier", "DefenseSearchCV"],
+)
+def test_scores_are_the_estimator_s_own(make, scored_otherwise):
+    search, X, y = scored_otherwise
+    fitted = make(search).fit(X, y)
+    own = clone(search).fit(X, y).score(X, y)
+    assert own < 0
+    assert fitted.score(X, y) == pytest.approx(own)
+
+
+def test_scores_of_a_regressor_are_the_estimator_s_own():
+    X, y = make_regression(100, 3, noise=1, random_state=0)
+    search = GridSearchCV(Ridge(), {"alpha": [1.0]}, scoring="neg_mean_squared_error")
+    fitted = FilteredRegressor(SphereFilter(100), search).fit(X, y)
+    assert fitted.score(X, y) == clone(search).fit(X, y).score(X, y) < 0
+
+
+def test_an_estimator_without_score_has_none_through_a_filter(blobs):
+    assert not hasattr(FilteredClassifier(SphereFilter(), Recorder()), "score")
+
+
+def test_requests_of_the_estimator_s_score_are_honored(blobs):
+    X, y = blobs
+    weights = np.where(y == 0, 1.0, 50.0)
+    flips = LabelFlipAttack(0.2, random_state=0)
+    with sklearn.config_context(enable_metadata_routing=True):
+        asks = LogisticRegression(C=1e-3).set_score_request(sample_weight=True)
+        refuses = LogisticRegression(C=1e-3).set_score_request(sample_weight=False)
+        for made in (
+            FilteredClassifier(SphereFilter(), asks),
+            PoisonedClassifier(flips, asks),
+        ):
+            fitted = made.fit(X, y)
+            right = fitted.predict(X) == y
+            score = fitted.score(X, y, sample_weight=weights)
+            assert score == pytest.approx(np.average(right, weights=weights))
+            assert score != right.mean()
+        for made in (
+            make_pipeline(refuses),  # what scikit-learn makes of it
+            FilteredClassifier(SphereFilter(), refuses),
+            PoisonedClassifier(flips, refuses),
+        ):
+            with pytest.raises(TypeError, match="not routed to any object"):
+                made.fit(X, y).score(X, y, sample_weight=weights)
+
+
+# ---- estimators whose fit returns something else
+
+
+class ReturnsNothing(LogisticRegression):
+    def fit(self, X, y, sample_weight=None):
+        super().fit(X, y, sample_weight)
+
+
+def test_the_fitted_estimator_is_kept_whatever_its_fit_returns(blobs):
+    X, y = blobs
+    flips = LabelFlipAttack(0.1, random_state=0)
+    for made in (
+        FilteredClassifier(SphereFilter(), ReturnsNothing()),
+        PoisonedClassifier(flips, ReturnsNothing()),
+        DefenseSearchCV(flips, ReturnsNothing(), {"C": [1.0]}, cv=2),
+    ):
+        made.fit(X, y)
+        assert isinstance(made.estimator_, ReturnsNothing)
+        assert made.predict(X).shape == (150,)
+    found = evaluate_attack(flips, SphereFilter(), ReturnsNothing(), X, y, X, y)
+    assert found.error_clean[0] < 0.2

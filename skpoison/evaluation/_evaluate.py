@@ -8,9 +8,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch, _safe_indexing, check_consistent_length
 from sklearn.utils.validation import indexable
 
+from skpoison._fitted import fit_clone
 from skpoison._warn import warn
 from skpoison.evaluation._losses import check_known, held_out_loss
-from skpoison.meta._base import fit_and_find_kept
+from skpoison.meta._judging import check_detector, find_kept, fit_and_find_kept
 from skpoison.meta._poisoned import tell
 
 TRAININGS = ("clean", "poisoned", "filtered_poisoned", "filtered_clean")
@@ -186,6 +187,8 @@ def _named_defenses(defense):
                 "defense must be a filter, which has fit_predict, None, or a dict of "
                 f"these by name; got {filter_!r}{hint}."
             )
+        if filter_ is not None:
+            check_detector(filter_)
     return [
         (name or ("none" if filter_ is None else type(filter_).__name__), filter_)
         for name, filter_ in named
@@ -221,7 +224,7 @@ def _measure(estimator, train, data, name="clean"):
     """Train, and return test error and loss under the name of the training rows."""
     X, y = train
     X_test, y_test = data[2:]
-    fitted = clone(estimator).fit(X, y)
+    fitted = fit_clone(estimator, X, y)
     wrong = np.asarray(fitted.predict(X_test)) != np.asarray(y_test)
     return {
         f"error_{name}": float(wrong.mean()),
@@ -246,7 +249,7 @@ def _kept(filter_, X, y):
     if filter_ is None:
         return np.ones(len(y), dtype=bool)
     if isinstance(filter_, FrozenEstimator):
-        return filter_.predict(X, y) == 1
+        return find_kept(filter_, X, y)
     return fit_and_find_kept(clone(filter_), X, y)
 
 

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.model_selection import GridSearchCV, check_cv
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
-from sklearn.utils.validation import check_is_fitted, indexable, validate_data
+from sklearn.utils.validation import indexable, validate_data
 
 from skpoison._labels import check_labels
 from skpoison.evaluation._losses import neg_loss_scorer
@@ -145,6 +145,11 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
     def _estimator(self):
         return self.estimator
 
+    @property
+    def estimator_(self):
+        """The best estimator, to which predictions are delegated."""
+        return self.best_estimator_
+
     def fit(self, X, y):
         """Search, and fit the best defense.
 
@@ -178,7 +183,8 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
         # Copies: setting a parameter of a filter in the grid would change the user's.
         chosen = clone(self.best_params_, safe=False)
         best = clone(self.estimator).set_params(**chosen)
-        self.best_estimator_ = self.estimator_ = best.fit(X, y)
+        best.fit(X, y)
+        self.best_estimator_ = best
         return self
 
     def _search(self, estimator, grid, folds, X, y, error_score=None):
@@ -210,10 +216,6 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
         self.best_index_ = int(np.nanargmax(found["mean_test_score"]))
         self.best_score_ = float(found["mean_test_score"][self.best_index_])
         self.best_params_ = self.cv_results_["params"][self.best_index_]
-
-    def _delegate(self, method, X, **params):
-        check_is_fitted(self)
-        return getattr(self.estimator_, method)(X, **params)
 
 
 def _prefixed(grid):

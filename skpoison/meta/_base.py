@@ -1,96 +1,23 @@
 """What estimators around a filter share."""
 
 import numpy as np
-from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
-    process_routing,
-)
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import (
-    _check_method_params,
-    _num_samples,
-    check_is_fitted,
-    indexable,
-    validate_data,
-)
+from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.validation import _check_method_params, indexable, validate_data
 
-
-def fit_and_find_kept(filter_, X, y):
-    """Fit a filter, and find the rows that it keeps.
-
-    Parameters
-    ----------
-    filter_ : filter or outlier detector
-        Has a ``fit_predict`` that gives 1 for rows to keep.
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Training rows.
-    y : array-like of shape (n_samples,) or None
-        Their labels.
-
-    Returns
-    -------
-    kept : ndarray of shape (n_samples,)
-        True for the rows that are kept.
-
-    Raises
-    ------
-    ValueError
-        If the filter rejects every row.
-    """
-    kept = np.asarray(filter_.fit_predict(X, y)) == 1
-    if not np.any(kept):
-        raise ValueError(
-            f"{type(filter_).__name__} rejects every row: nothing is left to fit on. "
-            "Let the filter keep more."
-        )
-    return kept
-
-
-def estimator_has(method):
-    """Make a check for ``available_if``: whether the estimator has a method.
-
-    Parameters
-    ----------
-    method : str
-        Name of the method.
-
-    Returns
-    -------
-    check : callable
-        Returns True, or raises the estimator's own AttributeError.
-    """
-
-    def check(self):
-        # Some methods come and go with parameters, so that the fitted estimator
-        # decides once there is one; its AttributeError says why a method is missing.
-        getattr(getattr(self, "estimator_", self._estimator()), method)
-        return True
-
-    return check
-
-
-def _check_weights(fit_params, X):
-    """Refuse sample weights that do not belong to the rows, before rows are cut."""
-    for name, values in fit_params.items():
-        aligned = name.endswith("sample_weight") and np.ndim(values) > 0
-        if aligned and _num_samples(values) != _num_samples(X):
-            raise ValueError(
-                f"{name} has {_num_samples(values)} values for {_num_samples(X)} rows; "
-                "it needs one for each row given, rejected ones included."
-            )
+from skpoison._fitted import fit_clone
+from skpoison.base import BaseFilter
+from skpoison.meta._judging import fit_and_find_kept, last_step
+from skpoison.meta._weights import WithInnerWeights, check_weights
 
 
 class BaseFiltered(MetaEstimatorMixin, BaseEstimator):
     """A filter in front of an estimator.
 
-    A subclass defines ``_default_filter`` and ``_default_estimator``, ``_labels(y)``,
-    which is what the filter gets to see of y, and ``_routed``, the methods that hand
-    metadata on.
+    A subclass defines ``_default_filter`` and ``_default_estimator``, and
+    ``_shows_targets()``, whether the filter gets to see y.
 
     Parameters
     ----------
@@ -121,17 +48,22 @@ class BaseFiltered(MetaEstimatorMixin, BaseEstimator):
         "estimator": [HasMethods(["fit", "predict"]), None],
     }
 
+    # Requests are those of the estimator inside.
+    __metadata_request__fit = {"sample_weight": UNUSED}
+
     def __init__(self, filter=None, estimator=None):
         self.filter = filter
         self.estimator = estimator
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        inner = get_tags(self._estimator())
-        tags.input_tags.sparse = (
-            inner.input_tags.sparse and get_tags(self._filter()).input_tags.sparse
+        inner, of_filter = get_tags(self._estimator()), get_tags(self._filter())
+        for name in ("sparse", "allow_nan"):
+            both_take = [getattr(one.input_tags, name) for one in (inner, of_filter)]
+            setattr(tags.input_tags, name, all(both_take))
+        tags.target_tags.multi_output = (
+            inner.target_tags.multi_output and not self._needs_one_column()
         )
-        tags.target_tags.multi_output = inner.target_tags.multi_output
         return tags
 
     def _filter(self):
@@ -140,7 +72,14 @@ class BaseFiltered(MetaEstimatorMixin, BaseEstimator):
     def _estimator(self):
         return self._default_estimator() if self.estimator is None else self.estimator
 
-    def fit(self, X, y, **fit_params):
+    def _needs_one_column(self):
+        """Whether the filter judges rows by y, and so needs one label for each."""
+        return self._shows_targets() and isinstance(
+            last_step(self._filter()), BaseFilter
+        )
+
+    @WithInnerWeights
+    def fit(self, X, y, sample_weight=None, **fit_params):
         """Fit the filter, and the estimator on the rows that the filter keeps.
 
         Parameters
@@ -149,10 +88,13 @@ class BaseFiltered(MetaEstimatorMixin, BaseEstimator):
             Training rows, some of which may be poison.
         y : array-like of shape (n_samples,)
             Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, for the estimator alone: the filter judges rows
+            whatever their weights. Part of the signature if the estimator takes it.
         **fit_params : dict
-            Passed to the estimator's ``fit``; what is aligned with the rows, such as
-            ``sample_weight``, is cut down to the kept ones. With metadata routing
-            enabled, the estimator gets what it requests.
+            Passed to the estimator's ``fit``. What is aligned with the rows is cut down
+            to the kept ones, as ``sample_weight`` is. With metadata routing enabled,
+            the estimator gets what it requests.
 
         Returns
         -------
@@ -162,82 +104,29 @@ class BaseFiltered(MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the filter rejects every row, or refuses X or y.
+            If the filter rejects every row, refuses X or y, or is no outlier detector.
+
+        Warns
+        -----
+        FilterWarning
+            If the filter rejects every row of a class: the best one is kept, where
+            there are scores to tell it by.
         """
         self._validate_params()
         validate_data(self, X, y, skip_check_array=True)
-        _check_weights(fit_params, X)
+        if sample_weight is not None:
+            fit_params["sample_weight"] = sample_weight
+        check_weights(fit_params, X, self._estimator())
         params = self._route("fit", fit_params)
         X, y = indexable(X, y)
         self.filter_ = clone(self._filter())
-        self.inlier_mask_ = fit_and_find_kept(self.filter_, X, self._labels(y))
+        labels = y if self._shows_targets() else None
+        self.inlier_mask_ = fit_and_find_kept(self.filter_, X, labels)
         rows = np.flatnonzero(self.inlier_mask_)
-        self.estimator_ = clone(self._estimator()).fit(
+        self.estimator_ = fit_clone(
+            self._estimator(),
             _safe_indexing(X, rows),
             _safe_indexing(y, rows),
             **_check_method_params(X, params, indices=rows),
         )
         return self
-
-    def _route(self, method, params):
-        if get_config()["enable_metadata_routing"]:
-            return process_routing(self, method, **params).estimator[method]
-        return params
-
-    def _delegate(self, method, X, *args, **params):
-        check_is_fitted(self)
-        params = self._route(method, params)
-        return getattr(self.estimator_, method)(X, *args, **params)
-
-    @available_if(estimator_has("predict"))
-    def predict(self, X, **params):
-        """Predict with the fitted estimator; new rows are not filtered.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-        **params : dict
-            Passed to the estimator.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions.
-        """
-        return self._delegate("predict", X, **params)
-
-    @available_if(estimator_has("score"))
-    def score(self, X, y, **params):
-        """Score the fitted estimator; new rows are not filtered.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            True targets.
-        **params : dict
-            Passed to the estimator, for instance ``sample_weight``.
-
-        Returns
-        -------
-        score : float
-            The estimator's own score.
-        """
-        return self._delegate("score", X, y, **params)
-
-    def get_metadata_routing(self):
-        """Tell which metadata goes where.
-
-        Returns
-        -------
-        routing : :class:`~sklearn.utils.metadata_routing.MetadataRouter`
-            Everything goes to the estimator.
-        """
-        mapping = MethodMapping()
-        for method in self._routed:
-            mapping.add(caller=method, callee=method)
-        return MetadataRouter(owner=self).add(
-            estimator=self._estimator(), method_mapping=mapping
-        )

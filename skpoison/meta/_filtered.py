@@ -1,13 +1,13 @@
 """Estimators that are fitted on the rows that a filter keeps."""
 
-from sklearn.base import RegressorMixin
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.utils import get_tags
 
 from skpoison._defaults import default_filter
 from skpoison.filters import SphereFilter
 from skpoison.meta._base import BaseFiltered
-from skpoison.meta._delegated import DelegatedClassifierMixin
+from skpoison.meta._delegated import DelegatedClassifierMixin, DelegatedRegressorMixin
+from skpoison.meta._judging import last_step
 
 
 class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
@@ -21,8 +21,9 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
     ----------
     filter : filter or outlier detector, default=None
         What judges the training rows: any estimator whose ``fit_predict(X, y)`` gives
-        1 for rows to keep and -1 for the others. By default, :class:`SphereFilter` and
-        :class:`SlabFilter` at percentile 70, intersected under the names ``sphere``
+        1 for rows to keep and -1 for the others, a detector of PyOD (which gives 0 and
+        1), or a pipeline that ends in one of these. By default, :class:`SphereFilter`
+        and :class:`SlabFilter` at percentile 70, intersected under the names ``sphere``
         and ``slab``.
     estimator : classifier, default=None
         What is fitted on the kept rows. By default,
@@ -55,6 +56,15 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
     ``FilteredClassifier(filter, make_pipeline(StandardScaler(), LinearSVC()))``; the
     filter then judges unscaled rows.
 
+    Tables with categories, and texts, need an encoder in both places:
+    ``FilteredClassifier(make_pipeline(encoder, SphereFilter()), make_pipeline(encoder,
+    LinearSVC()))``. A category that occurs in rejected rows only is unknown to the
+    second one: ``OneHotEncoder(handle_unknown="ignore")``.
+
+    Each class keeps a row. Where a detector that does not look at labels rejects every
+    row of a class, the one with its best score is kept, with a warning; without scores,
+    the warning says that the class is lost.
+
     References
     ----------
     .. [1] J. Steinhardt, P. W. Koh and P. Liang, "Certified Defenses for Data
@@ -75,27 +85,22 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
     True
     """
 
-    _routed = (
-        "fit",
-        "predict",
-        "predict_proba",
-        "predict_log_proba",
-        "decision_function",
-        "score",
-    )
+    _routed = ("fit", *DelegatedClassifierMixin._routed)
     _default_filter = staticmethod(default_filter)
     _default_estimator = LogisticRegression
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags = get_tags(self._estimator()).classifier_tags
+        if tags.classifier_tags is not None and self._needs_one_column():
+            tags.classifier_tags.multi_label = False
         return tags
 
-    def _labels(self, y):
-        return y
+    def _shows_targets(self):
+        return True
 
 
-class FilteredRegressor(RegressorMixin, BaseFiltered):
+class FilteredRegressor(DelegatedRegressorMixin, BaseFiltered):
     """Fit a regressor on the rows that a filter keeps.
 
     The filter sees X only: all rows are one class. One that judges targets, such as
@@ -105,8 +110,9 @@ class FilteredRegressor(RegressorMixin, BaseFiltered):
     ----------
     filter : filter or outlier detector, default=None
         What judges the training rows: any estimator whose ``fit_predict(X)`` gives 1
-        for rows to keep and -1 for the others. By default, :class:`SphereFilter` at
-        percentile 70.
+        for rows to keep and -1 for the others, a detector of PyOD (which gives 0 and
+        1), or a pipeline that ends in one of these. By default,
+        :class:`SphereFilter` at percentile 70.
     estimator : regressor, default=None
         What is fitted on the kept rows. By default,
         :class:`~sklearn.linear_model.LinearRegression`.
@@ -143,9 +149,9 @@ class FilteredRegressor(RegressorMixin, BaseFiltered):
     309
     """
 
-    _routed = ("fit", "predict", "score")
+    _routed = ("fit", *DelegatedRegressorMixin._routed)
     _default_filter = SphereFilter
     _default_estimator = LinearRegression
 
-    def _labels(self, y):
-        return y if getattr(self._filter(), "_judges_targets", False) else None
+    def _shows_targets(self):
+        return getattr(last_step(self._filter()), "_judges_targets", False)

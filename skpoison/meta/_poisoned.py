@@ -1,11 +1,14 @@
 """A classifier that is poisoned whenever it is fitted."""
 
+from inspect import signature
+
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
+from skpoison._fitted import fit_clone
 from skpoison.base import BaseFilter
 from skpoison.meta._base import BaseFiltered
 from skpoison.meta._delegated import DelegatedClassifierMixin
@@ -88,15 +91,24 @@ def tell(attack, filter_):
     Raises
     ------
     ValueError
-        If the filter judges training rows only, so that the attack cannot ask it.
+        If the attack cannot ask the filter: it judges training rows only, or rows
+        without their labels, or other steps come before it.
     """
     if filter_ is None or not _faces_a_filter(attack):
         return attack
+    if isinstance(filter_, Pipeline):
+        filter_ = filter_of(filter_) or filter_
     if not hasattr(filter_, "decision_function"):
         raise ValueError(
             f"{filter_!r} judges only the rows that it is fitted on, so that no attack "
             "can ask it which rows pass; adaptive=False leaves the attack the filter "
             "that it has."
+        )
+    if "y" not in signature(filter_.decision_function).parameters:
+        raise ValueError(
+            f"{filter_!r} judges rows without their labels, so that no attack can ask "
+            "it which labels pass; adaptive=False leaves the attack the filter that it "
+            "has."
         )
     return attack.set_params(filter=clone(filter_))
 
@@ -222,15 +234,11 @@ class PoisonedClassifier(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstim
         """
         self._validate_params()
         validate_data(self, X, y, skip_check_array=True)
-        attack, estimator = clone(self.attack), clone(self._estimator())
+        attack, estimator = clone(self.attack), self._estimator()
         if self.adaptive:
             tell(attack, filter_of(estimator))
         X_all, y_all = attack.fit_resample(X, y)
         self.attack_ = attack
         self.poison_mask_ = attack.poison_mask_
-        self.estimator_ = estimator.fit(X_all, y_all)
+        self.estimator_ = fit_clone(estimator, X_all, y_all)
         return self
-
-    def _delegate(self, method, X, **params):
-        check_is_fitted(self)
-        return getattr(self.estimator_, method)(X, **params)

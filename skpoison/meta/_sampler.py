@@ -1,17 +1,18 @@
 """A filter as a step that drops rows, in imbalanced-learn's pipelines."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, clone
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import indexable, validate_data
 
 from skpoison._defaults import default_filter
+from skpoison._sampler_tags import sampler_tags
 from skpoison.filters import SphereFilter
-from skpoison.meta._base import fit_and_find_kept
+from skpoison.meta._judging import fit_and_find_kept
 
 
-class DropOutliers(BaseEstimator):
+class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
     """Drop the rows that a filter rejects, as a sampler.
 
     A step for ``imblearn.pipeline.Pipeline``: it acts when the pipeline is fitted, and
@@ -21,11 +22,13 @@ class DropOutliers(BaseEstimator):
     ----------
     filter : filter or outlier detector, default=None
         What judges the rows: any estimator whose ``fit_predict(X, y)`` gives 1 for
-        rows to keep and -1 for the others. By default, :class:`SphereFilter` and
+        rows to keep and -1 for the others, a detector of PyOD (which gives 0 and 1), or
+        a pipeline that ends in one of these. By default, :class:`SphereFilter` and
         :class:`SlabFilter` at percentile 70, intersected under the names ``sphere``
         and ``slab``; with ``ignore_y``, :class:`SphereFilter` alone.
     ignore_y : bool, default=False
-        Whether to hide y from the filter, as one must for regression.
+        Whether to hide y from the filter, as one must for regression. Otherwise whole
+        numbers are classes, each of which keeps a row.
 
     Attributes
     ----------
@@ -70,9 +73,11 @@ class DropOutliers(BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = get_tags(self._filter()).input_tags.sparse
+        of_filter = get_tags(self._filter()).input_tags
+        tags.input_tags.sparse = of_filter.sparse
+        tags.input_tags.allow_nan = of_filter.allow_nan
         tags.target_tags.required = True
-        return tags
+        return sampler_tags(tags, sample_indices=True)
 
     def _filter(self):
         if self.filter is not None:
@@ -97,7 +102,13 @@ class DropOutliers(BaseEstimator):
         Raises
         ------
         ValueError
-            If the filter rejects every row, or refuses X or y.
+            If the filter rejects every row, refuses X or y, or is no outlier detector.
+
+        Warns
+        -----
+        FilterWarning
+            If the filter rejects every row of a class: the best one is kept, where
+            there are scores to tell it by.
         """
         self._validate_params()
         validate_data(self, X, y, skip_check_array=True)

@@ -1,0 +1,204 @@
+"""Which rows a filter, or any other outlier detector, keeps."""
+
+import warnings
+
+import numpy as np
+from scipy import sparse
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+from sklearn.utils.multiclass import type_of_target
+
+from skpoison._kept import keep_each_class
+from skpoison._warn import warn
+from skpoison.base import BaseFilter
+from skpoison.exceptions import FilterWarning
+
+# What PyOD's detectors warn of when they are called as scikit-learn's are.
+OF_PYOD = ("Function fit_predict is deprecated", "y should not be presented")
+WITH_CLASSES = (
+    *("binary", "multiclass"),
+    *("multiclass-multioutput", "multilabel-indicator"),
+)
+
+
+def last_step(filter_):
+    """Find what judges the rows: the last step of a pipeline, the frozen estimator.
+
+    Parameters
+    ----------
+    filter_ : filter, outlier detector or pipeline that ends in one
+        What is given as a filter.
+
+    Returns
+    -------
+    last : filter or outlier detector
+        What is inside; `filter_` itself unless there is something.
+    """
+    while isinstance(filter_, Pipeline | FrozenEstimator):
+        is_frozen = isinstance(filter_, FrozenEstimator)
+        filter_ = filter_.estimator if is_frozen else filter_.steps[-1][1]
+    return filter_
+
+
+def check_detector(filter_):
+    """Refuse what gives numbers of clusters, before any work.
+
+    Parameters
+    ----------
+    filter_ : filter, outlier detector or pipeline that ends in one
+        What is given as a filter.
+
+    Raises
+    ------
+    ValueError
+        If its tags say that it is a clusterer or a density estimator.
+    """
+    kind = get_tags(filter_).estimator_type
+    if kind in ("clusterer", "density_estimator"):
+        raise ValueError(
+            f"The filter must be an outlier detector; {_name(filter_)} is a "
+            f"{kind.replace('_', ' ')}, whose fit_predict gives numbers of clusters: "
+            "they do not tell which rows to keep. Take a filter of skpoison.filters "
+            "(ActivationClusteringFilter clusters), or a detector such as "
+            "IsolationForest."
+        )
+
+
+def fit_and_find_kept(filter_, X, y):
+    """Fit a filter, and find the rows that it keeps.
+
+    Parameters
+    ----------
+    filter_ : filter, outlier detector or pipeline that ends in one
+        Has a ``fit_predict`` that gives 1 for rows to keep and -1 for the others; or is
+        a detector of PyOD, which gives 0 and 1.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Training rows.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs) or None
+        Their labels.
+
+    Returns
+    -------
+    kept : ndarray of shape (n_samples,)
+        True for the rows that are kept.
+
+    Raises
+    ------
+    ValueError
+        If `filter_` is no outlier detector, or rejects every row.
+
+    Warns
+    -----
+    FilterWarning
+        If `filter_` rejects every row of a class. The row with the best score is kept
+        then, where there are scores.
+    """
+    check_detector(filter_)
+    if isinstance(last_step(filter_), BaseFilter):
+        return _as_kept(filter_, filter_.fit_predict(X, y))
+    with warnings.catch_warnings():
+        for message in OF_PYOD:
+            warnings.filterwarnings("ignore", message)
+        judgements = filter_.fit_predict(X, y)
+    kept = _as_kept(filter_, judgements)
+    return kept if y is None else _keep_some_of_each_class(filter_, X, y, kept)
+
+
+def find_kept(filter_, X, y):
+    """Find the rows that a fitted filter keeps, labels being shown to our filters only.
+
+    Parameters
+    ----------
+    filter_ : filter, outlier detector or pipeline that ends in one
+        The fitted filter.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows.
+    y : array-like of shape (n_samples,)
+        Their labels.
+
+    Returns
+    -------
+    kept : ndarray of shape (n_samples,)
+        True for the rows that are kept.
+
+    Raises
+    ------
+    ValueError
+        If `filter_` is no outlier detector, or rejects every row.
+    """
+    check_detector(filter_)
+    labels = {"y": y} if isinstance(last_step(filter_), BaseFilter) else {}
+    return _as_kept(filter_, filter_.predict(X, **labels))
+
+
+def _name(filter_):
+    return type(last_step(filter_)).__name__
+
+
+def _as_kept(filter_, judgements):
+    """Read what a detector gives for each row: True for rows to keep."""
+    judgements = np.asarray(judgements)
+    last = last_step(filter_)
+    # PyOD's convention: 0 for inliers and 1 for outliers.
+    is_pyod = hasattr(last, "labels_") and hasattr(last, "decision_scores_")
+    keep, reject = (0, 1) if is_pyod else (1, -1)
+    kept = judgements == keep
+    if judgements.dtype == bool or not np.all(kept | (judgements == reject)):
+        values = np.unique(judgements)[:5].tolist()
+        raise ValueError(
+            f"The filter must give {keep} for rows to keep and {reject} for the "
+            f"others; the values that {_name(filter_)} gives are "
+            f"{values}{' and others' if len(np.unique(judgements)) > 5 else ''}."
+        )
+    if not np.any(kept):
+        raise ValueError(
+            f"{_name(filter_)} rejects every row: nothing is left to fit on. "
+            "Let the filter keep more."
+        )
+    return kept
+
+
+def _keep_some_of_each_class(filter_, X, y, kept):
+    """Keep the best row of each class that a detector rejects as a whole."""
+    y = y.toarray() if sparse.issparse(y) else np.asarray(y)
+    if type_of_target(y) not in WITH_CLASSES:
+        return kept
+    for column in y.reshape(len(y), -1).T:
+        classes, codes = np.unique(column, return_inverse=True)
+        lost = np.setdiff1d(codes, codes[kept])
+        if len(lost):
+            kept = _keep_best(filter_, X, kept, classes, codes, classes[lost].tolist())
+    return kept
+
+
+def _keep_best(filter_, X, kept, classes, codes, lost):
+    scores = _training_scores(filter_, X)
+    if scores is None:
+        warn(
+            f"{_name(filter_)} rejects every row of the classes {lost}, and has no "
+            "scores to tell their best rows by: nothing is learned of these classes.",
+            FilterWarning,
+        )
+        return kept
+    warn(
+        f"{_name(filter_)} rejects every row of the classes {lost}; the best row of "
+        "each is kept.",
+        FilterWarning,
+    )
+    scores = np.nan_to_num(scores, nan=-np.inf)
+    ranks = np.unique(scores, return_inverse=True)[1] - len(scores)  # all below 0
+    return keep_each_class(np.where(kept, 0, ranks), codes, len(classes))[0]
+
+
+def _training_scores(filter_, X):
+    """Scores of the rows given to fit, higher is more normal; None without any."""
+    last = last_step(filter_)
+    if hasattr(last, "decision_scores_"):  # PyOD's: higher is less normal
+        return -np.ravel(last.decision_scores_)
+    if hasattr(last, "negative_outlier_factor_"):
+        return last.negative_outlier_factor_
+    for method in ("score_samples", "decision_function"):
+        if hasattr(filter_, method):
+            return np.ravel(getattr(filter_, method)(X))
+    return None
