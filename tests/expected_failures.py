@@ -16,6 +16,7 @@ from skpoison import (
     SphereFilter,
 )
 from skpoison.attacks import GradientAttack, KKTAttack, LabelFlipAttack, MinMaxAttack
+from skpoison.evaluation import DefenseSearchCV
 from skpoison.filters import (
     ActivationClusteringFilter,
     FilterUnion,
@@ -52,6 +53,13 @@ INSTANCES = [
     LabelFlipAttack(epsilon=0.2),
     MinMaxAttack(),
     PoisonedClassifier(LabelFlipAttack(epsilon=0.2, random_state=0)),
+    DefenseSearchCV(
+        LabelFlipAttack(epsilon=0.2, random_state=0),
+        FilteredClassifier(SphereFilter()),
+        {"filter__percentile": [70, 100]},
+        cv=2,
+        error_score="raise",
+    ),
 ]
 
 _REPLACES = "fit_transform replaces rejected training rows; transform leaves new rows"
@@ -63,6 +71,8 @@ _NO_DIRECTION = "without labels a slab has no direction: every row is kept"
 _NO_CLASSIFIER = "without labels there is no classifier to fit: every row is kept"
 _NO_REGRESSOR = "without targets there is no regressor to fit: every row is kept"
 _ALL_IN_THE_SUBSPACE = "the subspace of few features is all there is: every row is kept"
+
+_UNWEIGHTED = "the filter judges each row once, whatever its weight"
 
 
 def _keeping_all(reason):
@@ -87,6 +97,10 @@ EXPECTED_FAILURES = {
     SpectralFilter: _REPLACING,
     SubspaceFilter: _keeping_all(_ALL_IN_THE_SUBSPACE),
     TrimFilter: _keeping_all(_NO_REGRESSOR),
+    FilteredClassifier: {
+        "check_sample_weight_equivalence_on_dense_data": _UNWEIGHTED,
+        "check_sample_weight_equivalence_on_sparse_data": _UNWEIGHTED,
+    },
 }
 
 

@@ -30,7 +30,12 @@ def test_scikit_learn_checks(estimator, check):
 def test_every_public_estimator_is_checked():
     public = (
         getattr(home, name)
-        for home in (skpoison, skpoison.attacks, skpoison.filters)
+        for home in (
+            skpoison,
+            skpoison.attacks,
+            skpoison.evaluation,
+            skpoison.filters,
+        )
         for name in home.__all__
     )
     estimators = {
