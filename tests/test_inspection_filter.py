@@ -10,6 +10,7 @@ from matplotlib.path import Path
 from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.inspection import DecisionBoundaryDisplay
 from sklearn.preprocessing import LabelBinarizer
 
 from skpoison import CertifiedBound, SlabFilter, SphereFilter
@@ -413,3 +414,16 @@ def test_mnist_looks_as_in_the_paper(data_folder):
     assert np.all(
         np.linalg.norm(from_center, axis=1) <= display.radii[display.codes[poison]]
     )
+
+
+def test_scikit_learn_draws_what_a_filter_keeps():
+    X, y = blobs()
+    filter_ = SphereFilter(80).fit(X, y)
+    drawn = DecisionBoundaryDisplay.from_estimator(
+        filter_, X, response_method="decision_function", grid_resolution=20
+    )
+    grid = np.c_[drawn.xx0.ravel(), drawn.xx1.ravel()]
+    kept = drawn.response.ravel() >= 0
+    np.testing.assert_array_equal(kept, filter_.predict(grid) == 1)
+    assert kept.any()
+    assert not kept.all()
