@@ -375,6 +375,67 @@ def test_many_categories_are_sparse_and_few_are_dense(tmp_path):
     assert isinstance(few, np.ndarray)
 
 
+@pytest.mark.parametrize(
+    ("n_columns", "n_categories", "numeric", "thin"),
+    [
+        # Of four columns of zeros and ones, one is not zero: a quarter is not thin.
+        (1, 4, False, False),
+        (1, 5, False, True),
+        (2, 4, False, False),
+        (2, 5, False, True),
+        # A column of numbers is filled.
+        (1, 5, True, False),
+        (1, 7, True, False),
+        (1, 8, True, True),
+    ],
+)
+def test_rows_are_sparse_where_less_than_a_quarter_is_filled(
+    tmp_path, n_columns, n_categories, numeric, thin
+):
+    names = ["a"] * numeric + [f"c{j}" for j in range(n_columns)] + ["y"]
+    lines = [",".join(names)]
+    for i in range(40):
+        cells = [f"w{i % n_categories}"] * n_columns
+        lines.append(",".join(["1.5"] * numeric + cells + [str(i % 2)]))
+    data = table(tmp_path, "\n".join(lines))
+    assert sparse.issparse(matrix(data)) == thin
+
+
+def words_table(tmp_path, cells):
+    lines = [f"{cell},{i % 2}" for i, cell in enumerate(cells)]
+    return written(tmp_path, "\n".join(["c,y", *lines]), "words.csv")
+
+
+def test_four_of_five_cells_are_numbers_with_slips(tmp_path):
+    numbers = [f"{i % 9}.5" for i in range(80)]
+    slips = words_table(tmp_path, [*numbers, *["?"] * 20])
+    refused(slips, "holds numbers, but '?' in data row 81")
+    mixed = words_table(tmp_path, [*numbers, *["?"] * 21])
+    assert matrix(load(mixed)).shape[1] == 10
+    commas = [f'"{i % 9},5"' for i in range(80)]
+    refused(words_table(tmp_path, [*commas, *["?"] * 20]), "--decimal-comma")
+    mixed = words_table(tmp_path, [*commas, *["?"] * 21])
+    assert matrix(load(mixed)).shape[1] == 10
+
+
+def test_words_are_names_where_more_than_half_of_them_differ(tmp_path):
+    def differing(n_words, n_rows):
+        return words_table(tmp_path, [f"w{i % n_words}" for i in range(n_rows)])
+
+    assert matrix(load(differing(100, 100))).shape[1] == 100
+    refused(differing(101, 101), "101 different values in 101 rows", "--text-column")
+    assert matrix(load(differing(120, 240))).shape[1] == 120
+    refused(differing(121, 240), "121 different values in 240 rows")
+
+
+def test_strings_of_digits_in_parquet_are_categories(tmp_path):
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(pa.table({"zip": ["01", "1", "01"], "y": [0, 1, 0]}), path)
+    data = load(path)
+    encoder = data.encoder(np.arange(3), Encoding())
+    assert encoder.names == ["zip=01", "zip=1"]
+
+
 def test_words_that_are_neither_categories_nor_numbers_are_refused(tmp_path):
     slips = "a,y\n" + "".join(f"{i},0\n" for i in range(20)) + "?,1\n"
     path = written(tmp_path, slips, "slips.csv")

@@ -86,7 +86,8 @@ class TableEncoder:
     def _is_thin(self, n_categorical):
         if not n_categorical:
             return False
-        n_numeric = len(self._blocks[0].names) if len(self._blocks) > 1 else 0
+        first = self._blocks[0]
+        n_numeric = len(first.names) if isinstance(first, Numbers) else 0
         return (n_numeric + n_categorical) < SPARSE_DENSITY * len(self.names)
 
     def transform(self, data, rows):
