@@ -243,6 +243,8 @@ def project_on_shares(q):
     beta = np.maximum(q, 0.0)
     if beta.sum() <= 1.0:
         return beta
+    # From the largest on, or beside it the 1 of the sum would be lost to rounding.
+    q = q - q.max()
     ordered = np.sort(q)[::-1]
     excess = (np.cumsum(ordered) - 1.0) / np.arange(1, len(q) + 1)
     last = np.flatnonzero(ordered > excess)[-1]
