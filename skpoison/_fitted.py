@@ -6,6 +6,9 @@ from contextlib import contextmanager
 import numpy as np
 from sklearn.base import clone
 
+from skpoison._labels import find_labels, kinds_hint
+from skpoison._warn import warn
+
 
 def fit_clone(estimator, *args, **params):
     """Fit a clone of an estimator, and return it whatever its ``fit`` returns.
@@ -25,9 +28,6 @@ def fit_clone(estimator, *args, **params):
     fitted = clone(estimator)
     fitted.fit(*args, **params)
     return fitted
-
-from skpoison._labels import find_labels, kinds_hint
-from skpoison._warn import warn
 
 
 def check_fits(filter_, n_features, classes, names=None):

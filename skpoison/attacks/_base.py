@@ -14,7 +14,7 @@ from skpoison._defaults import default_filter
 from skpoison._labels import check_labels
 from skpoison._sampler_tags import sampler_tags
 from skpoison.attacks._containers import like_rows, like_targets, stack, stack_targets
-from skpoison.attacks._defense import Defense, default_filter
+from skpoison.attacks._defense import Defense
 from skpoison.attacks._types import check_moving, check_numbers
 from skpoison.bounds._attack import n_poison_rows
 from skpoison.feasible import as_domain

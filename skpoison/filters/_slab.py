@@ -87,8 +87,9 @@ class SlabFilter(BaseCentroidFilter):
     -----
     Distances of dense rows are computed from differences, in the dtype of X: their
     errors stay near 1e-6 (float32) or 1e-15 (float64) times the distance of the row to
-    the centroid, for classes far from the origin too. Distances of sparse rows are computed in float64. X is never copied,
-    nor made dense. The notes of :class:`SphereFilter` on pipelines hold here too.
+    the centroid, for classes far from the origin too. Distances of sparse rows are
+    computed in float64. X is never copied, nor made dense. The notes of
+    :class:`SphereFilter` on pipelines hold here too.
 
     References
     ----------

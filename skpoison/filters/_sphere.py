@@ -86,9 +86,9 @@ class SphereFilter(BaseCentroidFilter):
     errors stay near 1e-6 in float32 and 1e-15 in float64, for rows near to their
     centroid and for classes far from the origin too. Values whose squares are no
     numbers of that dtype are divided by a power of two meanwhile: multiplied by a power
-    of two, rows have scores that are multiplied by it, and the same decisions. Distances of sparse rows are computed in float64 with an error of at
-    most about 1e-13 (||x||^2 + ||c||^2) in the square. X is never copied, nor made
-    dense.
+    of two, rows have scores that are multiplied by it, and the same decisions.
+    Distances of sparse rows are computed in float64 with an error of at most about
+    1e-13 (||x||^2 + ||c||^2) in the square. X is never copied, nor made dense.
 
     As a step of a :class:`~sklearn.pipeline.Pipeline` the filter replaces rejected rows
     at fit and leaves new data alone. A scaler *before* it is fitted on poison too.
