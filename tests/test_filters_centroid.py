@@ -137,7 +137,7 @@ def test_float32_is_accurate_near_the_centroid_too(make, offset):
     X = (X + offset).astype(np.float32)
     X[0] = X[y == y[0]].mean(axis=0) * np.float32(1 + 1e-6)
     fitted = make().fit(X, y)
-    assert fitted.centroids_.dtype == np.float32
+    assert fitted.centroids_.dtype == np.float64
     assert fitted.scores_.dtype == np.float64
     centers = fitted.centroids_.astype(np.float64)[y]
     differences = X - centers
@@ -178,7 +178,7 @@ def test_sparse_rows_score_like_dense_ones(make, dtype, as_sparse):
     np.testing.assert_allclose(
         fitted.centroids_, dense.centroids_, rtol=rtol, atol=rtol
     )
-    assert fitted.centroids_.dtype == dtype
+    assert fitted.centroids_.dtype == np.float64
 
 
 @ALL
@@ -404,11 +404,18 @@ def test_only_euclidean_spheres_have_a_feasible_set():
         SphereFilter(norm="l3").fit(X, y)
 
 
-def test_overflow_is_refused():
+def test_squares_that_overflow_float32_are_those_of_float64():
     X = np.array([[1e30, 0], [-1e30, 0], [0, 1], [1, 1]], dtype=np.float32)
-    with pytest.raises(ValueError, match="overflow float32"):
-        SphereFilter().fit(X, [0, 0, 1, 1])
-    SphereFilter().fit(X.astype(np.float64), [0, 0, 1, 1])
+    y = [0, 0, 1, 1]
+    expected = SphereFilter().fit(X.astype(np.float64), y).scores_
+    np.testing.assert_allclose(SphereFilter().fit(X, y).scores_, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("make", [SphereFilter, L1SphereFilter])
+def test_distances_that_are_no_float64_are_refused(make):
+    X = np.array([[1.5e308] * 9, [-1.5e308] * 9, [0] * 9, [1] * 9])
+    with pytest.raises(ValueError, match=r"overflow float64: X .* too large.* rescale"):
+        make().fit(X, [0, 0, 1, 1])
 
 
 @pytest.mark.parametrize(

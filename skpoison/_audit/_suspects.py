@@ -295,7 +295,10 @@ def _features(inputs, i, means):
     """Name the features in which a row differs most from the mean of its class."""
     row, given = (_dense_row(X, i) for X in (inputs.X, inputs.given))
     center, usual = (of_class[inputs.codes[i]] for of_class in means)
-    squares = (row - center) ** 2
+    differences = row - center
+    # Squares of shares of the largest one are finite, and not all zero.
+    largest_one = np.abs(differences).max()
+    squares = (differences / largest_one) ** 2 if largest_one else differences
     total = squares.sum()
     largest = np.argsort(-squares, kind="stable")[:EXPLAINED]
     return [

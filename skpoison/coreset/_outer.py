@@ -33,6 +33,8 @@ def outer_squares(residuals, X):
     """
     norms = row_norms(residuals, squared=True)
     norms = norms * (row_norms(X.astype(np.float64), squared=True) + 1)
+    if not np.all(np.isfinite(norms)):
+        raise ValueError("X holds values whose squares overflow: scale it.")
 
     def squares_between(rows, others):
         inner = safe_sparse_dot(X[rows], X[others].T, dense_output=True) + 1.0

@@ -13,6 +13,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 from skpoison.base import BaseFilter
+from skpoison.filters._rows import (
+    class_means,
+    extreme_exponent,
+    lengths,
+    shrunk,
+)
 
 ICA_STEPS = 1000
 
@@ -83,7 +89,8 @@ class ActivationClusteringFilter(BaseFilter):
 
     Notes
     -----
-    In a class whose smaller cluster is not suspect, all rows are kept, new ones too:
+    Multiplied by a power of two, rows have the same clusters. In a class whose smaller
+    cluster is not suspect, all rows are kept, new ones too:
     their decisions are infinite. Data must be dense.
 
     k-means always finds two clusters, and one of them is smaller: classes without any
@@ -162,7 +169,13 @@ class ActivationClusteringFilter(BaseFilter):
     def _split(self, rows, rng):
         """Split the rows of a class in two."""
         if len(rows) < 3 or np.all(rows == rows[0]):
-            return _Pair(None, None, None, 0.0, 0.0)
+            return _Pair(None, None, None, 0.0, 0.0, None, 0)
+        # Rows far from the origin lose digits in what follows, which does not mind
+        # where that is.
+        center = class_means(rows, np.zeros(len(rows), dtype=np.intp), 1)[0]
+        center = center.astype(rows.dtype)
+        exponent = extreme_exponent(rows)
+        rows = shrunk(rows - center, exponent)
         reducer = self._reducer(rows, rng)
         reduced = reducer.fit_transform(rows)
         means = KMeans(2, n_init=10, random_state=rng).fit(reduced)
@@ -174,6 +187,8 @@ class ActivationClusteringFilter(BaseFilter):
             means.cluster_centers_[1 - small],
             counts[small] / len(rows),
             silhouette_score(reduced, means.labels_),
+            center,
+            exponent,
         )
 
     def _reducer(self, rows, rng):
@@ -205,11 +220,22 @@ class _Pair(NamedTuple):
     large: np.ndarray | None
     fraction: float
     silhouette: float
+    center: np.ndarray | None  # what is subtracted from rows first
+    exponent: int  # of the power of two that rows are divided by
 
     def score(self, X):
-        reduced = self.reducer.transform(X)
-        to_small, to_large = (
-            np.linalg.norm((reduced - center).astype(np.float64), axis=1)
-            for center in (self.small, self.large)
-        )
-        return to_small - to_large
+        with np.errstate(over="ignore", invalid="ignore"):
+            reduced = self.reducer.transform(shrunk(X - self.center, self.exponent))
+            to_small, to_large = (
+                lengths((reduced - center).astype(np.float64))
+                for center in (self.small, self.large)
+            )
+            scores = to_small - to_large
+            if isinstance(self.reducer, PCA):
+                scores = np.ldexp(scores, self.exponent)
+        if not np.all(np.isfinite(scores)):
+            raise ValueError(
+                "Distances to clusters overflow: X holds values that are too large; "
+                "rescale the data."
+            )
+        return scores

@@ -110,7 +110,7 @@ class BaseDistanceFilter(BaseFilter):
 
     def _fit(self, X, codes):
         given = self._given_radii()
-        distances = self._fit_distances(X, codes)
+        distances = _finite(self._fit_distances(X, codes))
         return self._set_radii(given, distances, codes, X.dtype)
 
     def _set_radii(self, given, distances, codes, dtype):
@@ -142,7 +142,17 @@ class BaseDistanceFilter(BaseFilter):
         return radii
 
     def _score(self, X, codes):
-        return -self._distances(X, codes)
+        return -_finite(self._distances(X, codes))
 
     def _decide(self, X, codes):
-        return self.radii_[codes] - self._distances(X, codes)
+        return self.radii_[codes] - _finite(self._distances(X, codes))
+
+
+def _finite(distances):
+    """Return distances, or say why they are none."""
+    if not np.all(np.isfinite(distances)):
+        raise ValueError(
+            "Distances overflow float64: X holds values that are too large to be "
+            "summed or squared; rescale the data."
+        )
+    return distances

@@ -3,12 +3,12 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import _losses
+from skpoison.filters._logistic import fit_logistic
 from skpoison.filters._trimming import BaseTrimmingFilter
 
 
@@ -35,7 +35,9 @@ class LossFilter(BaseTrimmingFilter):
         Share of the rows of each class that are rejected, in (0, 0.5]:
         ``percentile = 100 * (1 - contamination)``.
     estimator : classifier, default=None
-        What is fitted; ``LogisticRegression(max_iter=1000)`` by default.
+        What is fitted; ``LogisticRegression(max_iter=1000)`` by default, around their
+        mean where dense rows are far from the origin. One that is given gets the rows
+        as they are.
     loss : {"auto", "hinge", "log_loss", "squared"} or callable, default="auto"
         How badly a row is fitted: "log_loss" asks for the probability of its label;
         "hinge" for ``max(0, 1 - margin)``, where the margin is the signed decision (two
@@ -78,7 +80,8 @@ class LossFilter(BaseTrimmingFilter):
     Raises
     ------
     ValueError
-        At fit, if both ``percentile`` and ``contamination`` are given.
+        At fit, if both ``percentile`` and ``contamination`` are given. If X holds
+        values whose squares overflow its dtype, and no estimator is given.
 
     Warns
     -----
@@ -148,9 +151,12 @@ class LossFilter(BaseTrimmingFilter):
         )
 
     def _new_estimator(self):
-        if self.estimator is None:
-            return LogisticRegression(max_iter=1000)
         return self.estimator
+
+    def _fit_estimator(self, X, fitted_to):
+        if self.estimator is None:
+            return fit_logistic(X, fitted_to)
+        return super()._fit_estimator(X, fitted_to)
 
     def _distances(self, X, codes):
         if self.estimator_ is None:

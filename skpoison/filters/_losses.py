@@ -45,11 +45,14 @@ def row_losses(estimator, X, codes, loss):
     """
     if callable(loss):
         losses = loss(estimator, X, codes)
-    elif loss == "log_loss":
-        chances = estimator.predict_proba(X)[np.arange(len(codes)), codes]
-        losses = -np.log(np.maximum(chances, SMALLEST, dtype=np.float64))
     else:
-        losses = _LOSSES[loss](estimator.decision_function(X), codes)
+        with np.errstate(over="ignore", invalid="ignore"):
+            losses = _known_losses(estimator, X, codes, loss)
+        if not np.all(np.isfinite(losses)):
+            raise ValueError(
+                f"The loss {loss!r} is not finite under {estimator!r}: X holds values "
+                "that are too large for it; rescale the data."
+            )
     losses = np.asarray(losses, dtype=np.float64)
     if losses.shape != codes.shape or not np.all(np.isfinite(losses)):
         raise ValueError(
@@ -57,6 +60,13 @@ def row_losses(estimator, X, codes, loss):
             f"of shape {losses.shape} for {len(codes)} rows."
         )
     return losses
+
+
+def _known_losses(estimator, X, codes, loss):
+    if loss == "log_loss":
+        chances = estimator.predict_proba(X)[np.arange(len(codes)), codes]
+        return -np.log(np.maximum(chances, SMALLEST, dtype=np.float64))
+    return _LOSSES[loss](estimator.decision_function(X), codes)
 
 
 def derivatives(decisions, codes, loss):

@@ -14,7 +14,14 @@ from skpoison.filters._principal import (
     principal_directions,
     span,
 )
-from skpoison.filters._rows import class_means, padded_blocks
+from skpoison.filters._rows import (
+    class_means,
+    extreme_exponent,
+    extreme_exponents,
+    lengths,
+    padded_blocks,
+    shrunk,
+)
 
 # A feature that varies less than this share of its usual deviation counts as if it did.
 LEAST_DEVIATION = 1e-6
@@ -72,7 +79,8 @@ class MahalanobisFilter(BaseDistanceFilter):
     location_ : ndarray of shape (n_classes, n_directions)
         The centroid of each class, in the coordinates of ``components_``, float64.
     covariance_ : ndarray of shape (n_classes, n_directions, n_directions)
-        The shrunk covariance of each class, in the same coordinates, float64.
+        The shrunk covariance of each class, in the same coordinates, float64; infinite
+        where that has no room for it, which distances do not mind.
     shrinkage_ : ndarray of shape (n_classes,)
         How far the covariance of each class is shrunk.
     radii_ : ndarray of shape (n_classes,)
@@ -96,8 +104,10 @@ class MahalanobisFilter(BaseDistanceFilter):
     Notes
     -----
     Covariances are those of the rows given, poison included: enough poison in one place
-    inflates them in its own direction. Distances are computed in float64. Sparse rows
-    are reduced as they are, or made dense in blocks of a few hundred rows.
+    inflates them in its own direction. Distances are computed in float64, and do not
+    change where all rows are multiplied by a power of two: huge and tiny ones are
+    divided by one. Sparse rows are reduced as they are, or made dense in blocks of a
+    few hundred rows.
 
     References
     ----------
@@ -151,16 +161,24 @@ class MahalanobisFilter(BaseDistanceFilter):
 
     def _fit_distances(self, X, codes):
         n_classes = len(self.classes_)
+        # Each feature has its own unit, unless directions across them are sought.
+        reduces = X.shape[1] > self.max_features
+        self._exponent = extreme_exponent(X) if reduces else extreme_exponents(X)
+        X = shrunk(X, self._exponent)
         means = class_means(X, codes, n_classes)
         self.components_ = self._reduction(X, codes, means)
         Z = self._reduced(X)
-        self.location_ = means if Z is X else class_means(Z, codes, n_classes)
-        self.location_ = self.location_.astype(np.float64)
+        self._location = means if Z is X else class_means(Z, codes, n_classes)
         self._fit_spread(Z, codes)
+        with np.errstate(over="ignore"):
+            self.location_ = np.ldexp(self._location, self._exponent)
+            exponents = np.add.outer(self._exponent, self._exponent)
+            self.covariance_ = np.ldexp(self.covariance_, exponents)
         return self._distances_reduced(Z, codes)
 
     def _distances(self, X, codes):
-        return self._distances_reduced(self._reduced(X), codes)
+        rows = self._reduced(shrunk(X, self._exponent))
+        return self._distances_reduced(rows, codes)
 
     def _reduction(self, X, codes, means):
         if X.shape[1] <= self.max_features:
@@ -176,9 +194,9 @@ class MahalanobisFilter(BaseDistanceFilter):
     def _fit_spread(self, Z, codes):
         scatters = [
             _scatter(Z, np.flatnonzero(codes == code), center)
-            for code, center in enumerate(self.location_)
+            for code, center in enumerate(self._location)
         ]
-        scales = _scales(scatters, np.bincount(codes), self.location_)
+        scales = _scales(scatters, np.bincount(codes), self._location)
         self.shrinkage_ = np.zeros(len(scatters))
         self.covariance_ = np.empty_like(scatters)
         self._whiteners = []
@@ -187,7 +205,7 @@ class MahalanobisFilter(BaseDistanceFilter):
             correlation = scatter / len(rows) / np.outer(scale, scale)
             share = self.shrinkage
             if share == "auto":
-                lengths = _fourth_powers(Z, rows, self.location_[code], scale)
+                lengths = _fourth_powers(Z, rows, self._location[code], scale)
                 share = _ledoit_wolf(correlation, lengths, len(rows))
             correlation = _shrunk(correlation, share)
             self.shrinkage_[code] = share
@@ -197,13 +215,11 @@ class MahalanobisFilter(BaseDistanceFilter):
     def _distances_reduced(self, Z, codes):
         out = np.empty(Z.shape[0])
         for code, (center, whitener) in enumerate(
-            zip(self.location_, self._whiteners, strict=True)
+            zip(self._location, self._whiteners, strict=True)
         ):
             rows = np.flatnonzero(codes == code)
             for chosen, block in padded_blocks(Z, rows, center):
-                white = block @ whitener
-                squares = np.einsum("ij,ij->i", white, white)
-                out[chosen] = np.sqrt(squares[: len(chosen)])
+                out[chosen] = lengths(block @ whitener)[: len(chosen)]
         return out
 
 

@@ -10,8 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._distance import BaseDistanceFilter
-from skpoison.filters._pairs import pair_distances
-from skpoison.filters._rows import class_means
+from skpoison.filters._pairs import SearchSpace, clipped, pair_distances
 from skpoison.filters._votes import Votes
 
 BY_LABELS = ("labels", "plurality")  # criteria that look at labels
@@ -108,7 +107,8 @@ class NeighborsFilter(BaseDistanceFilter):
     A search takes time in proportion to the square of the number of rows. Distances to
     the neighbors found are computed anew, from differences: the search itself may lose
     half of the digits. Distances count as equal if they differ by no more than 1e-9 of
-    their size. Poison in clusters of more than ``n_neighbors`` rows has near neighbors
+    their size. Multiplied by a power of two, rows have distances that are multiplied by
+    it. Poison in clusters of more than ``n_neighbors`` rows has near neighbors
     and passes.
 
     The code released with [1]_ sums the distances to the 5 nearest training rows of any
@@ -190,20 +190,19 @@ class NeighborsFilter(BaseDistanceFilter):
             )
         groups = self._groups(codes)
         self._warn_of_small(groups)
-        self._is_sparse = sparse.issparse(X)
-        self._centers = class_means(X, groups, groups.max() + 1)
-        rows = [
-            self._centered(X, np.flatnonzero(groups == group), group)
-            for group in range(len(self._centers))
+        members = [X[groups == group] for group in range(groups.max() + 1)]
+        self._spaces = [SearchSpace.of(rows.astype(np.float64)) for rows in members]
+        self._rows = [
+            space.enter(rows) for space, rows in zip(self._spaces, members, strict=True)
         ]
         if self._compares_labels:
             self._votes = Votes(
-                *rows, codes, len(self.classes_), self.n_neighbors,
+                *self._rows, codes, len(self.classes_), self.n_neighbors,
                 algorithm=self.algorithm, n_jobs=self.n_jobs,
             )  # fmt: skip
             self.neighbors_ = [self._votes.search]
         else:
-            self.neighbors_ = [self._search(of_group) for of_group in rows]
+            self.neighbors_ = [self._search(clipped(rows)) for rows in self._rows]
         return self._distances(X, codes)
 
     @property
@@ -239,32 +238,25 @@ class NeighborsFilter(BaseDistanceFilter):
             n_jobs=self.n_jobs,
         ).fit(rows)
 
-    def _centered(self, X, rows, group):
-        """Rows in the form in which the search holds the training rows."""
-        taken = X[rows].astype(np.float64)
-        if self._is_sparse:
-            return sparse.csr_array(taken)
-        # The search loses digits where rows are far from the origin.
-        taken = taken.toarray() if sparse.issparse(taken) else taken
-        return taken - self._centers[group]
-
     def _distances(self, X, codes):
         groups = self._groups(codes)
         out = np.zeros(X.shape[0])
-        for group, search in enumerate(self.neighbors_):
-            rows = np.flatnonzero(groups == group)
-            if len(rows):
-                queries = self._centered(X, rows, group)
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            for group, space in enumerate(self._spaces):
+                rows = np.flatnonzero(groups == group)
+                if not len(rows):
+                    continue
+                queries = space.enter(X[rows])
                 if self._compares_labels:
                     out[rows] = self._disagreement(queries, codes[rows])
                 else:
-                    out[rows] = self._compare(queries, search)
+                    out[rows] = space.leave(self._compare(queries, group))
         return out
 
-    def _compare(self, queries, search):
-        found = search.kneighbors(queries, return_distance=False)
-        distances = pair_distances(queries, search._fit_X, found)
-        distances = _without_self(distances)
+    def _compare(self, queries, group):
+        search = self.neighbors_[group]
+        found = search.kneighbors(clipped(queries), return_distance=False)
+        distances = _without_self(pair_distances(queries, self._rows[group], found))
         distances.sort(axis=1)
         return distances.mean(axis=1) if self.criterion == "mean" else distances[:, -1]
 

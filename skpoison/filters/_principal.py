@@ -11,12 +11,15 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import LinearOperator, svds
 
 from skpoison.filters._measures import Distance, measure
-from skpoison.filters._rows import padded_blocks
+from skpoison.filters._rows import are_far, padded_blocks
 
 # Up to so many features, the scatter matrix is small and its eigenvectors are exact.
 EXACT_FEATURES = 1000
 # Squared singular values that count as zero, as a share of their sum.
 ROUNDING = 1e-14
+# Products lose digits, in the dtype of rows, that are so many times as far from the
+# origin as from their center.
+FAR_FOR_PRODUCTS = 10.0
 
 
 class ClassRows(LinearOperator):
@@ -36,7 +39,7 @@ class ClassRows(LinearOperator):
         n_rows = X.shape[0] if rows is None else len(rows)
         super().__init__(X.dtype, (n_rows, X.shape[1]))
         self._given = X, rows
-        self.center = None if center is None else center.astype(X.dtype, copy=False)
+        self.center = center
 
     @cached_property
     def X(self):
@@ -45,20 +48,39 @@ class ClassRows(LinearOperator):
         return X if rows is None else X[rows]
 
     @cached_property
+    def _centered(self):
+        """The rows less their center, and what still has to be subtracted of it.
+
+        Products with rows far from the origin lose the digits in which they differ, so
+        that the center is taken from the rows where that is possible.
+        """
+        X, rows = self._given
+        if self.center is None:
+            return self.X, None
+        rounded = self.center.astype(self.dtype)
+        if sparse.issparse(X):
+            return self.X, rounded
+        taken = X.copy() if rows is None else X[rows]
+        taken -= rounded
+        return taken, (self.center - rounded).astype(self.dtype)
+
+    @cached_property
     def _transposed(self):
-        return self.X.T
+        return self._centered[0].T
 
     def _matmat(self, V):
         V = V.astype(self.dtype, copy=False)
-        products = self.X @ V
-        return products if self.center is None else products - self.center @ V
+        rows, center = self._centered
+        products = rows @ V
+        return products if center is None else products - center @ V
 
     def _rmatmat(self, U):
         U = U.astype(self.dtype, copy=False)
         products = self._transposed @ U
-        if self.center is None:
+        _, center = self._centered
+        if center is None:
             return products
-        return products - np.multiply.outer(self.center, U.sum(axis=0))
+        return products - np.multiply.outer(center, U.sum(axis=0))
 
     _matvec, _rmatvec = _matmat, _rmatmat
 
@@ -92,17 +114,35 @@ class WithinClasses(LinearOperator):
         super().__init__(X.dtype, X.shape)
         self.X = X
         self.codes = codes
-        self.centers = centers.astype(X.dtype, copy=False)
-        self._transposed = X.T
+        self.centers = centers
+
+    @cached_property
+    def _shifted(self):
+        """Rows that can be multiplied, and the centers that go with them.
+
+        Rows far from the origin are copied nearer to it: products would lose the digits
+        in which they differ.
+        """
+        rounded = self.centers.astype(self.dtype)
+        if sparse.issparse(self.X) or not are_far(
+            self.X, self.codes, self.centers, times=FAR_FOR_PRODUCTS
+        ):
+            return self.X, rounded
+        return self.X - rounded[self.codes], np.zeros_like(rounded)
+
+    @cached_property
+    def _transposed(self):
+        return self._shifted[0].T
 
     def _matmat(self, V):
         V = V.astype(self.dtype, copy=False)
-        return self.X @ V - (self.centers @ V)[self.codes]
+        rows, centers = self._shifted
+        return rows @ V - (centers @ V)[self.codes]
 
     def _rmatmat(self, U):
         U = U.astype(self.dtype, copy=False)
         sums = [U[self.codes == k].sum(axis=0) for k in range(len(self.centers))]
-        return self._transposed @ U - self.centers.T @ np.stack(sums)
+        return self._transposed @ U - self._shifted[1].T @ np.stack(sums)
 
     _matvec, _rmatvec = _matmat, _rmatmat
 
@@ -144,16 +184,28 @@ def principal_directions(rows, count, rng):
     (array([[1., 0.]]), array([2.]))
     """
     count = min(count, *rows.shape)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares, directions = _top_directions(rows, count, rng)
+    above = squares > ROUNDING * max(squares.sum(), np.finfo(float).tiny)
+    return directions[above], squares[above]
+
+
+def _top_directions(rows, count, rng):
     # Iteration cannot find all directions; where nearly all are wanted, a matrix of
     # features by features is no larger than the answer.
     if rows.shape[1] <= max(EXACT_FEATURES, count + 1):
-        squares, directions = _by_scatter(rows, count)
-    elif count >= rows.shape[0] - 1:
-        squares, directions = _by_all_rows(rows, count)
-    else:
-        squares, directions = _by_iteration(rows, count, rng)
-    above = squares > ROUNDING * max(squares.sum(), np.finfo(float).tiny)
-    return directions[above], squares[above]
+        return _by_scatter(rows, count)
+    if count >= rows.shape[0] - 1:
+        return _by_all_rows(rows, count)
+    return _by_iteration(rows, count, rng)
+
+
+def _check_squares(values):
+    if not np.all(np.isfinite(values)):
+        raise ValueError(
+            "Squares overflow float64: X holds values that are too large to be "
+            "squared; rescale the data."
+        )
 
 
 def _by_scatter(rows, count):
@@ -161,6 +213,7 @@ def _by_scatter(rows, count):
     scatter = np.zeros((n_features, n_features))
     for block in rows.blocks():
         scatter += block.T @ block
+    _check_squares(scatter)
     top = (n_features - count, n_features - 1)
     squares, vectors = linalg.eigh(scatter, subset_by_index=top)
     return squares[::-1], np.ascontiguousarray(vectors[:, ::-1].T)
@@ -175,6 +228,10 @@ def _by_all_rows(rows, count):
 
 def _by_iteration(rows, count, rng):
     start = rng.uniform(-1, 1, min(rows.shape)).astype(rows.dtype)
+    there, back = rows.matvec, rows.rmatvec
+    if rows.shape[1] > rows.shape[0]:
+        there, back = back, there
+    _check_squares(back(there(start)))
     _, values, directions = svds(
         rows, count, v0=start, return_singular_vectors="vh", solver="arpack"
     )

@@ -10,8 +10,6 @@ import numpy as np
 from scipy import sparse
 
 BLOCK_BYTES = 2**21
-# Up to so many classes, summing them by a product of matrices is the fastest.
-FEW_CLASSES = 4
 # Rows that are this many times as far from the origin as from the mean of their class
 # leave their mean with too few digits: it is corrected by the mean of what is left.
 FAR = 1e5
@@ -19,6 +17,8 @@ FAR = 1e5
 SAMPLE = 64
 # Sums of so many rows fit float64 whatever the rows are, once divided by it.
 HEADROOM = 2.0**60
+# Smaller sums of squares have lost digits.
+SMALL = np.finfo(np.float64).tiny / np.finfo(np.float64).eps
 # Sums over the support and over all entries of a centroid differ by their rounding;
 # what is left of the centroid outside the support counts from here on.
 ROUNDING = 64 * np.finfo(np.float64).eps
@@ -63,17 +63,18 @@ def _means(X, codes, n_classes, center=None, share=1.0):
     return sums / np.bincount(codes, minlength=n_classes)[:, None]
 
 
-def are_far(X, codes, means):
+def are_far(X, codes, means, times=FAR):
     """Whether most rows are much farther from the origin than from their mean."""
     distances, lengths = _sampled_lengths(X, codes, means)
-    return bool(np.median(FAR * distances - lengths) < 0)
+    return bool(np.median(times * distances - lengths) < 0)
 
 
 def rounding_of_means(X, codes, means):
     """How much rounding may move the means of classes, along any direction."""
     distances, lengths = _sampled_lengths(X, codes, means)
     # Of rows that are farther away, what is left has been summed once more.
-    size = min(lengths.max(), FAR * np.median(distances))
+    with np.errstate(over="ignore"):
+        size = min(lengths.max(), FAR * np.median(distances))
     return ROUNDING * max(size, np.median(distances))
 
 
@@ -107,6 +108,45 @@ def differences_of_means(minuend, subtrahend):
     return differences
 
 
+def extreme_exponent(X):
+    """Exponent of the largest value, if squares may leave the range of numbers; else 0.
+
+    Rows divided by that power of two, which :func:`shrunk` does, keep their digits.
+    """
+    values = X.data if sparse.issparse(X) else X
+    if values.size == 0:
+        return 0
+    exponent = int(np.frexp(max(values.max(), -values.min()))[1])
+    return exponent if abs(exponent) > np.finfo(X.dtype).maxexp // 3 else 0
+
+
+def extreme_exponents(X):
+    """Exponent of the largest value of each feature, if any is extreme; else 0."""
+    if not extreme_exponent(X):
+        return 0
+    largest = abs(X).max(axis=0)
+    largest = largest.toarray().ravel() if sparse.issparse(X) else largest
+    return np.frexp(largest)[1]
+
+
+def shrunk(X, exponent):
+    """Rows divided by a power of two, or by one for each feature.
+
+    Where rows are to be divided they become float64; the others are returned as they
+    are.
+    """
+    if not np.any(exponent):
+        return X
+    with np.errstate(over="ignore", under="ignore"):
+        if not sparse.issparse(X):
+            return np.ldexp(X.astype(np.float64, copy=False), -exponent)
+        X = X.astype(np.float64)
+        if np.ndim(exponent):
+            exponent = exponent[X.indices]
+        X.data = np.ldexp(X.data, -exponent)
+        return X
+
+
 def lengths(rows):
     """Euclidean lengths of rows, also where their squares are too large or too small.
 
@@ -121,9 +161,23 @@ def lengths(rows):
         Lengths; infinite only where they are no float64.
     """
     # A power of two changes no digits.
-    exponents = np.frexp(np.abs(rows).max(axis=1, initial=0.0))[1]
-    shares = np.ldexp(rows, -exponents[:, None])
-    return np.ldexp(np.sqrt(np.einsum("ij,ij->i", shares, shares)), exponents)
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        squares = np.einsum("ij,ij->i", rows, rows)
+        if squares.min(initial=1.0) > SMALL and squares.max(initial=1.0) < np.inf:
+            return np.sqrt(squares)
+        # A power of two changes no digits.
+        exponents = np.frexp(np.abs(rows).max(axis=1, initial=0.0))[1]
+        shares = np.ldexp(rows, -exponents[:, None])
+        squares = np.einsum("ij,ij->i", shares, shares)
+        return np.ldexp(np.sqrt(squares), exponents)
+
+
+def lengths_of_sparse(rows):
+    """Euclidean lengths of sparse rows of float64; see :func:`lengths`."""
+    exponents = np.frexp(abs(rows).max(axis=1).toarray().ravel())[1]
+    data = np.ldexp(rows.data, -np.repeat(exponents, np.diff(rows.indptr)))
+    squares = sparse.csr_array((data**2, rows.indices, rows.indptr), shape=rows.shape)
+    return np.ldexp(np.sqrt(np.asarray(squares.sum(axis=1)).ravel()), exponents)
 
 
 def blocks(X):
@@ -218,11 +272,7 @@ class _DenseSums:
         elif block.dtype != rows.dtype:
             np.copyto(rows, block)
             block = rows
-        if len(sums) <= FEW_CLASSES and len(block) <= 2048:
-            members = np.arange(len(sums))[:, None] == codes
-            sums += members.astype(np.float64) @ block
-        else:
-            _add_groups(sums, block, codes)
+        _add_groups(sums, block, codes)
 
 
 def _add_groups(sums, block, codes):

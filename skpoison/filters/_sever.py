@@ -3,7 +3,6 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
@@ -13,6 +12,7 @@ from skpoison.exceptions import FilterWarning
 from skpoison.filters import _losses
 from skpoison.filters._contamination import BaseContaminationFilter
 from skpoison.filters._gradients import gradients
+from skpoison.filters._logistic import fit_logistic
 from skpoison.filters._principal import principal_directions
 from skpoison.filters._radius import estimate_radius, rounding_slack
 
@@ -42,7 +42,9 @@ class SeverFilter(BaseContaminationFilter):
     estimator : classifier, default=None
         A linear classifier, with ``coef_`` and ``decision_function``, or a
         :class:`~sklearn.pipeline.Pipeline` that ends in one (gradients are then those
-        of its last step); ``LogisticRegression(max_iter=1000)`` by default.
+        of its last step); ``LogisticRegression(max_iter=1000)`` by default, around
+        their mean where dense rows are far from the origin. One that is given gets the
+        rows as they are.
     loss : {"auto", "hinge", "log_loss", "squared"}, default="auto"
         Whose gradients; "auto" is the log loss for classifiers with ``predict_proba``,
         and the hinge loss for others.
@@ -81,7 +83,8 @@ class SeverFilter(BaseContaminationFilter):
     Raises
     ------
     ValueError
-        At fit, if both ``percentile`` and ``contamination`` are given.
+        At fit, if both ``percentile`` and ``contamination`` are given. If X holds
+        values whose squares overflow.
     TypeError
         At fit, if the classifier is not linear.
 
@@ -167,8 +170,8 @@ class SeverFilter(BaseContaminationFilter):
     def _fit_round(self, X, codes, left, share, rng):
         """Fit a round on the rows that are left; return the decisions on all rows."""
         rows = np.flatnonzero(left)
-        estimator = fit_clone(self._classifier(), X[rows], self.classes_[codes[rows]])
-        found = gradients(estimator, X, codes, self._loss(estimator))
+        estimator = self._fit_classifier(X[rows], self.classes_[codes[rows]])
+        found = self._gradients(estimator, X, codes)
         shape = (len(self.classes_), found.shape[1])
         one = Bunch(
             estimator=estimator, centers=np.zeros(shape), directions=np.zeros(shape)
@@ -184,20 +187,22 @@ class SeverFilter(BaseContaminationFilter):
         self.rounds_.append(one)
         return one.radii[codes] - squares
 
-    def _classifier(self):
+    def _fit_classifier(self, X, y):
         if self.estimator is None:
-            return LogisticRegression(max_iter=1000)
-        return self.estimator
+            return fit_logistic(X, y)
+        return fit_clone(self.estimator, X, y)
 
-    def _loss(self, estimator):
-        return _losses.loss_name(self.loss, estimator)
+    def _gradients(self, estimator, X, codes):
+        loss = _losses.loss_name(self.loss, estimator)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return gradients(estimator, X, codes, loss)
 
     def _decide(self, X, codes):
         decisions = np.zeros(X.shape[0])
         if self.rounds_:
             decisions[:] = np.inf
         for one in self.rounds_:
-            found = gradients(one.estimator, X, codes, self._loss(one.estimator))
+            found = self._gradients(one.estimator, X, codes)
             of_round = one.radii[codes] - _squares(one, found, codes)
             np.minimum(decisions, of_round, out=decisions)
         return decisions
@@ -213,7 +218,13 @@ def _squares(one, found, codes):
         zip(one.centers, one.directions, strict=True)
     ):
         rows = np.flatnonzero(codes == code)
-        out[rows] = (found.of(rows)._along(direction) - center @ direction) ** 2
+        with np.errstate(over="ignore", invalid="ignore"):
+            out[rows] = (found.of(rows)._along(direction) - center @ direction) ** 2
+    if not np.all(np.isfinite(out)):
+        raise ValueError(
+            "Squared gradients overflow float64: X holds values that are too large; "
+            "rescale the data."
+        )
     return out
 
 

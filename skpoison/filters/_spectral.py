@@ -8,7 +8,7 @@ from skpoison._fitted import fit_clone
 from skpoison.filters._contamination import BaseContaminationFilter
 from skpoison.filters._measures import Projection, measure
 from skpoison.filters._principal import ClassRows, principal_directions
-from skpoison.filters._rows import class_means
+from skpoison.filters._rows import class_means, extreme_exponent, shrunk
 
 
 class SpectralFilter(BaseContaminationFilter):
@@ -44,7 +44,7 @@ class SpectralFilter(BaseContaminationFilter):
     transformer_ : transformer or None
         The fitted transformer.
     centroids_ : ndarray of shape (n_classes, n_columns)
-        The mean features of each class.
+        The mean features of each class, float64.
     directions_ : ndarray of shape (n_classes, n_columns)
         The top right singular vector of each class, float64; zero for a class whose
         rows are all the same.
@@ -64,7 +64,8 @@ class SpectralFilter(BaseContaminationFilter):
     Raises
     ------
     ValueError
-        At fit, if both ``percentile`` and ``contamination`` are given.
+        At fit, if both ``percentile`` and ``contamination`` are given. If squared
+        projections are too large or too small for float64.
 
     See Also
     --------
@@ -111,8 +112,10 @@ class SpectralFilter(BaseContaminationFilter):
         features = self._fit_features(X, codes)
         self.centroids_ = class_means(features, codes, len(self.classes_))
         self.directions_ = np.zeros(self.centroids_.shape)
-        for code, center in enumerate(self.centroids_):
-            rows = ClassRows(features, np.flatnonzero(codes == code), center)
+        exponent = extreme_exponent(features)
+        part, centers = shrunk(features, exponent), shrunk(self.centroids_, exponent)
+        for code, center in enumerate(centers):
+            rows = ClassRows(part, np.flatnonzero(codes == code), center)
             directions, _ = principal_directions(rows, 1, rng)
             self.directions_[code] = directions[0] if len(directions) else 0.0
         return self._signatures(features, codes)
@@ -123,7 +126,14 @@ class SpectralFilter(BaseContaminationFilter):
     def _signatures(self, features, codes):
         along = Projection(self.centroids_, self.directions_)
         (projections,) = measure(features, codes, along)
-        return projections**2
+        with np.errstate(over="ignore", under="ignore"):
+            squares = projections**2
+        if np.any((squares == 0) & (projections != 0)):
+            raise ValueError(
+                "Squared projections underflow float64: X holds values that are too "
+                "small to be squared; rescale the data."
+            )
+        return squares
 
     def _fit_features(self, X, codes):
         self.transformer_ = None

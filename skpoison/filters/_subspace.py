@@ -17,7 +17,13 @@ from skpoison.filters._principal import (
     principal_directions,
     span,
 )
-from skpoison.filters._rows import class_means, padded_blocks
+from skpoison.filters._rows import (
+    class_means,
+    extreme_exponent,
+    lengths,
+    padded_blocks,
+    shrunk,
+)
 
 FIRST_DIRECTIONS = 16
 # Squared distances of sparse rows below this share of the squared length are rounding.
@@ -96,7 +102,8 @@ class SubspaceFilter(BaseDistanceFilter):
 
     Notes
     -----
-    Distances are computed in float64, from what is left of a row after its projection.
+    Distances are computed in float64, from what is left of a row after its projection;
+    multiplied by a power of two, rows have distances that are multiplied by it.
     Those of sparse rows of more than 1000 features come from the difference of two
     squares, which is exact to about 1e-14 times the squared length of the row.
 
@@ -153,6 +160,8 @@ class SubspaceFilter(BaseDistanceFilter):
 
     def _fit_distances(self, X, codes):
         n_classes = len(self.classes_)
+        self._exponent = extreme_exponent(X)
+        X = shrunk(X, self._exponent)
         means = class_means(X, codes, n_classes)
         rng = check_random_state(self.random_state)
         if self.per_class:
@@ -166,7 +175,7 @@ class SubspaceFilter(BaseDistanceFilter):
             fitted = [self._subspace(ClassRows(X), means, rng)] * n_classes
         self.components_ = [basis for basis, _ in fitted]
         self.explained_ratio_ = np.array([ratio for _, ratio in fitted])
-        return self._distances(X, codes)
+        return self._unshrunk_distances(X, codes)
 
     def _subspace(self, rows, means, rng):
         """Basis of a subspace, and the share that its singular directions explain."""
@@ -234,29 +243,35 @@ class SubspaceFilter(BaseDistanceFilter):
             )
 
     def _distances(self, X, codes):
-        if not self.per_class:
-            return _residuals(X, None, self.components_[0])
+        return self._unshrunk_distances(shrunk(X, self._exponent), codes)
+
+    def _unshrunk_distances(self, X, codes):
+        """Distances of rows before they were divided by a power of two."""
         out = np.empty(X.shape[0])
-        for code, basis in enumerate(self.components_):
-            rows = np.flatnonzero(codes == code)
-            out[rows] = _residuals(X, rows, basis)
-        return out
+        if not self.per_class:
+            out[:] = _residuals(X, None, self.components_[0])
+        else:
+            for code, basis in enumerate(self.components_):
+                rows = np.flatnonzero(codes == code)
+                out[rows] = _residuals(X, rows, basis)
+        with np.errstate(over="ignore"):
+            return np.ldexp(out, self._exponent)
 
 
 def _residuals(X, rows, basis):
     """Distances of rows, or of all, to the span of an orthonormal basis."""
     if sparse.issparse(X) and X.shape[1] > _principal.EXACT_FEATURES:
         return _sparse_residuals(X if rows is None else X[rows], basis)
-    squares = [np.empty(0)]
+    distances = [np.empty(0)]
     for _, block in padded_blocks(X, rows):
-        whole = np.einsum("ij,ij->i", block, block)
+        whole = lengths(block)
         block -= (block @ basis.T) @ basis
-        rest = np.einsum("ij,ij->i", block, block)
+        rest = lengths(block)
         # Rows of the subspace must not be told apart by rounding errors.
-        rest[rest <= (64 * np.finfo(block.dtype).eps) ** 2 * whole] = 0.0
-        squares.append(rest)
+        rest[rest <= 64 * np.finfo(block.dtype).eps * whole] = 0.0
+        distances.append(rest)
     n_rows = X.shape[0] if rows is None else len(rows)
-    return np.sqrt(np.concatenate(squares)[:n_rows])
+    return np.concatenate(distances)[:n_rows]
 
 
 def _sparse_residuals(X, basis):

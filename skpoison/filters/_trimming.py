@@ -59,7 +59,7 @@ class BaseTrimmingFilter(BaseContaminationFilter):
         history = []
         for _ in range(self.max_iter):
             rows = slice(None) if kept.all() else np.flatnonzero(kept)
-            self.estimator_ = fit_clone(self._new_estimator(), X[rows], fitted_to[rows])
+            self.estimator_ = self._fit_estimator(X[rows], fitted_to[rows])
             losses = self._distances(X, judged_by)
             radii = self._estimate_radii(losses, codes, X.dtype)
             before, kept = kept, losses <= radii[codes]
@@ -67,6 +67,9 @@ class BaseTrimmingFilter(BaseContaminationFilter):
             if np.array_equal(kept, before) or self._falls_no_more(history):
                 return Trimmed(self.estimator_, losses, history, True)
         return Trimmed(self.estimator_, losses, history, False)
+
+    def _fit_estimator(self, X, fitted_to):
+        return fit_clone(self._new_estimator(), X, fitted_to)
 
     def _falls_no_more(self, history):
         return len(history) > 1 and history[-2] - history[-1] <= self.tol * history[-2]

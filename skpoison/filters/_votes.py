@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
-from skpoison.filters._pairs import pair_distances
+from skpoison.filters._pairs import clipped, pair_distances
 
 SAME = 1e-9  # distances that differ by no more than this share count as equal
 ENTRIES = 2**22  # votes that are held at once
@@ -49,11 +49,12 @@ class Votes:
         np.add.at(self.counts, (which, codes), 1)
         self.n_neighbors = n_neighbors
         self.n_rows = rows.shape[0]
+        self.rows = rows[first]
         self.search = NearestNeighbors(
             n_neighbors=min(n_neighbors + 2, len(first)),
             algorithm="brute" if sparse.issparse(rows) else algorithm,
             n_jobs=n_jobs,
-        ).fit(rows[first])
+        ).fit(clipped(rows[first]))
 
     def count(self, queries, codes):
         """Count the labels around rows, without one training row equal to each.
@@ -82,8 +83,8 @@ class Votes:
 
     def _count(self, queries, codes, n_found):
         """Count among so many distinct rows; say where these are enough."""
-        found = self.search.kneighbors(queries, n_found, return_distance=False)
-        distances = pair_distances(queries, self.search._fit_X, found)
+        found = self.search.kneighbors(clipped(queries), n_found, return_distance=False)
+        distances = pair_distances(queries, self.rows, found)
         order = np.argsort(distances, axis=1, kind="stable")
         distances = np.take_along_axis(distances, order, axis=1)
         counts = self.counts[np.take_along_axis(found, order, axis=1)]
