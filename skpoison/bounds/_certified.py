@@ -22,6 +22,7 @@ from ._linear import BinaryLinearClassifier, signed_rows
 from ._poison import PoisonTerm
 from ._rda import CHECK_EVERY, solve_rda
 from ._restricted import OraclePoison, solve_restricted, spread_attack
+from ._rounding import judged, margins
 from ._solver import Problem, solve
 from ._svc import progress_monitor, warn_if_short
 
@@ -90,7 +91,8 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     Attributes
     ----------
     upper_bound_ : float
-        No attack that passes the filter makes the learner's training loss exceed it.
+        No attack that passes the filter makes the learner's training loss exceed it:
+        rounding included, the filter's and that of the bound itself.
     lower_bound_ : float
         No parameters make the bound smaller than this: the dual value.
     dual_gap_ : float
@@ -100,7 +102,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     poison_loss_ : float
         Largest hinge loss, at the certified parameters, of a row that the filter lets
         through. ``upper_bound_`` is ``clean_loss_ + epsilon * poison_loss_``, plus the
-        penalty if `C` is the learner's parameter.
+        penalty if `C` is the learner's parameter, plus a margin for rounding.
     attack_ : :class:`~sklearn.utils.Bunch`
         The candidate attack: `X`, its distinct rows (in the precision and sparsity of
         the training rows; at most two, unless the domain is not convex, such as
@@ -149,6 +151,12 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     With F the rows that the filter keeps, the bound is the minimum over the learner's
     parameters of ``mean hinge loss of clean rows + epsilon * largest hinge loss in F``
     (plus the penalty): a saddle point whose dual gives `lower_bound_` and the attack.
+
+    The margins for rounding follow from the sizes of the numbers: `poison_loss_` is
+    taken over the rows that a filter can keep whose sums are as precise as those of
+    the rows given (in float32, rows that lie too far by some millionths of the
+    radius), and `upper_bound_` and `lower_bound_` are moved outwards by what the sums
+    behind them can be wrong by. `history_` has the values before that.
 
     The bound speaks of training loss. It carries over to test loss if there are enough
     rows for the two to agree, and if removing clean rows matters little; both are
@@ -278,7 +286,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     def _certify_fixed(self, X, codes, start, monitor):
         problem = self._problem(X, codes)
         found = self._solve(problem, start, monitor)
-        self._report(problem, found)
+        self._report(problem, found, X)
         warn_if_short(found, problem, self.tol)
         self._attack(problem, found, X.dtype)
         return found
@@ -359,27 +367,35 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         """Return how often the solver can report progress at most, if it is known."""
         return None if self.solver == "newton" else -(-self._n_steps() // CHECK_EVERY)
 
-    def _report(self, problem, found):
-        self._store(found.above.theta)
+    def _report(self, problem, found, X):
+        theta = found.above.theta
+        rounding = margins(problem, theta, found.lower)
+        wider = [judged(rows, X) for rows in problem.poison.sets]
+        self._store(theta)
         self.clean_loss_ = float(problem.weights @ np.maximum(found.above.margins, 0.0))
-        self.poison_loss_ = float(problem.poison.largest_loss(found.above.theta))
+        self.poison_loss_ = float(problem.poison.over(wider).largest_loss(theta))
         self.upper_bound_ = float(
             self.clean_loss_
             + self.epsilon * self.poison_loss_
-            + problem.learner.value(found.above.theta)
+            + problem.learner.value(theta)
+            + rounding.upper
         )
-        self.lower_bound_ = max(float(found.lower), 0.0)
+        self.lower_bound_ = max(float(found.lower) - rounding.lower, 0.0)
         self.dual_gap_ = max(self.upper_bound_ - self.lower_bound_, 0.0)
         self.n_iter_, self.history_ = found.n_iter, found.history
 
     def _attack(self, problem, found, dtype):
         """Round the dual's poison to whole rows and train the learner on them."""
 
+        def as_sent(points):
+            points = points.astype(dtype)
+            return sparse.csr_matrix(points) if problem.rows.is_sparse else points
+
         def keeps(points, signs):
             if not len(signs):
                 return np.zeros(0, dtype=bool)
             labels = self.classes_[(signs > 0).astype(int)]
-            return scores(self.filter_, points.astype(dtype), labels) >= 0
+            return scores(self.filter_, as_sent(points), labels) >= 0
 
         n_rows = len(problem.rows)
         rng = check_random_state(self.random_state)
@@ -395,11 +411,8 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
             max_iter=DEFAULT_STEPS["newton"],
             rng=rng,
         )
-        points = attack.points.astype(dtype)
-        if problem.rows.is_sparse:
-            points = sparse.csr_matrix(points)
         self.attack_ = Bunch(
-            X=points,
+            X=as_sent(attack.points),
             y=self.classes_[(attack.signs > 0).astype(int)],
             n_copies=attack.copies,
             rounding_slack=max(self.lower_bound_ - max(float(trained.lower), 0.0), 0.0),

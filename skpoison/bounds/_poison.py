@@ -6,6 +6,7 @@ over the classes, or nothing: the maximum of ``beta @ h`` over
 ``beta >= 0, sum(beta) <= 1``.
 """
 
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -69,6 +70,12 @@ class PoisonTerm:
         self.sets = list(sets)
         spread = max((rows.radius for rows in self.sets), default=0.0)
         self.squared_radius = spread * spread or 1.0
+
+    def over(self, sets):
+        """Return the same term over other sets, one for each of its own."""
+        term = copy(self)
+        term.sets = list(sets)
+        return term
 
     def start(self, n_features):
         """Return poison to begin with: the centres, in equal shares."""

@@ -42,6 +42,16 @@ class Rows:
         signed = a * self.signs
         return np.append(_transpose_times(self.X, signed), signed.sum())
 
+    def squared_norms(self):
+        """Return ``||x_i||^2`` for every row."""
+        if sparse.issparse(self.X):
+            return np.asarray(self.X.multiply(self.X).sum(axis=1)).ravel()
+        if self.X.dtype == np.float64:
+            return np.einsum("ij,ij->i", self.X, self.X)
+        X = self.X
+        parts = (X[block].astype(np.float64) for block in _blocks(len(X)))
+        return np.concatenate([np.einsum("ij,ij->i", part, part) for part in parts])
+
     def take(self, index):
         """Return the rows of an index, copied, as float64."""
         X = self.X[index]

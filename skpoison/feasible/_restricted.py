@@ -1,5 +1,6 @@
 """The rows of a domain that a filter keeps."""
 
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -401,6 +402,28 @@ class RestrictedSet:
             return RestrictedSet(tighter, self.columns)
         except ValueError:
             return self
+
+    def widened(self, by, ends):
+        """Return the rows of the domain in a larger ball and slab.
+
+        Parameters
+        ----------
+        by : float
+            What is added to the radius.
+        ends : float
+            How far both ends of the slab move outwards.
+
+        Returns
+        -------
+        rows : RestrictedSet
+            The larger set.
+        """
+        if len(self.pieces) > 1:
+            return RestrictedSet(self.base.widened(by, ends), self.columns)
+        wider = copy(self)
+        wider.base, wider.pieces = self.base.widened(by, ends), [wider]
+        wider._set_limits()
+        return wider
 
     def shrink(self, x, margin):
         """Move a row inwards, so that rounding cannot push it out.

@@ -253,6 +253,28 @@ class SphereSlab:
             target = target + middle * self.direction
         return target + (1.0 - margin) * (x - target)
 
+    def widened(self, by, ends):
+        """Return a larger set around the same centre.
+
+        Parameters
+        ----------
+        by : float
+            What is added to the radius.
+        ends : float
+            How far both hyperplanes move outwards.
+
+        Returns
+        -------
+        rows : SphereSlab
+            The larger set.
+        """
+        radius = self.radius + by if self.is_bounded else self.radius
+        wider = SphereSlab(self.center, radius)
+        wider.direction = self.direction
+        if self.direction is not None:
+            wider.lower, wider.upper = self.lower - ends, self.upper + ends
+        return wider
+
     def _middle(self):
         lower, upper = self._reach()
         return 0.0 if lower <= 0.0 <= upper else 0.5 * (lower + upper)

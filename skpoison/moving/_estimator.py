@@ -6,6 +6,7 @@ from sklearn.utils import Bunch, check_random_state
 
 from skpoison._warn import warn
 from skpoison.bounds._poison import PoisonTerm
+from skpoison.bounds._rounding import margins, slack
 from skpoison.bounds._solver import Problem
 from skpoison.exceptions import FilterWarning
 from skpoison.feasible import as_domain
@@ -46,7 +47,7 @@ def certify(bound, rows, codes, learner, X, start=None, monitor=None):
     defense = _defense(bound, X, codes)
     options = {"tol": bound.tol, "rng": rng, "start": start, "monitor": monitor}
     found = train(problem, defense, max_iter=bound.max_iter or MAX_ROUNDS, **options)
-    _report(bound, found)
+    _report(bound, found, defense)
     gate = Gate(bound.filter_, X, codes, bound.classes_)
     trial = best_trial(found, defense, gate, tol=bound.tol, rng=rng)
     everything = np.ones(len(rows), dtype=bool)
@@ -56,6 +57,17 @@ def certify(bound, rows, codes, learner, X, start=None, monitor=None):
 
 
 def _defense(bound, X, codes):
+    """Read the filter, and cover what its rounding lets through."""
+    defense = _read(bound, X, codes)
+    size = float(np.linalg.norm(defense.centroids, axis=1).max())
+    slacks = [slack(radius, size + radius, X) for radius in defense.radii]
+    distance, offset = np.array(slacks).T
+    return defense._replace(
+        radii=defense.radii + distance, widths=defense.widths + offset
+    )
+
+
+def _read(bound, X, codes):
     """Read the filter; where the domain is bounded, rejected rows are covered too."""
     defense = read_defense(bound.filter_, X, codes)
     names = getattr(bound, "feature_names_in_", None)
@@ -77,8 +89,11 @@ def _warn_of_domain(domain):
     )
 
 
-def _report(bound, found):
+def _report(bound, found, defense):
     problem, state = found.problem, found.above
+    # Poison moves a centroid by less than twice the radius.
+    reach = np.linalg.norm(defense.centroids, axis=1).max() + 3.0 * defense.radii.max()
+    rounding = margins(problem, state.theta, found.lower, float(reach))
     bound._store(state.theta)
     bound.clean_loss_ = float(problem.weights @ np.maximum(state.margins, 0.0))
     bound.poison_loss_ = float(found.poison_loss)
@@ -86,8 +101,9 @@ def _report(bound, found):
         bound.clean_loss_
         + bound.epsilon * bound.poison_loss_
         + problem.learner.value(state.theta)
+        + rounding.upper
     )
-    bound.lower_bound_ = max(float(found.lower), 0.0)
+    bound.lower_bound_ = max(float(found.lower) - rounding.lower, 0.0)
     bound.dual_gap_ = max(bound.upper_bound_ - bound.lower_bound_, 0.0)
     bound.n_iter_, bound.history_ = found.n_iter, found.history
 
