@@ -5,13 +5,34 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from skpoison import SphereFilter, audit
 from skpoison._audit._defenses import UNDEFENDED
 from skpoison._audit._figures import _bounds, _ticks
+from skpoison._audit._profile import _extremes, _kinds
 from skpoison._audit._ranking import recommend
 from skpoison._audit._suspects import combined, relative
 from skpoison._audit._svg import APART, BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, draw
+
+# ---------------------------------------------------------------------------
+# Columns
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array])
+def test_columns_are_of_the_kind_that_their_values_are(make):
+    columns = {
+        "constant": [[3.0, 3, 3, 3], [0, 0, 0, 0], [-1.5] * 4],
+        "binary": [[0, 1, 1, 0]],
+        "count": [[0, 1, 2, 1], [0, 2, 0, 2], [1, 2, 1, 2]],
+        "nonnegative": [[0, 0.5, 1, 1], [0.1, 1, 1, 1]],
+        "real": [[-1, 0, 1, 1], [-0.5, 0, 0, 0]],
+    }
+    X = make(np.array([one for ones in columns.values() for one in ones]).T)
+    low, high = _extremes(X)
+    wanted = [kind for kind, ones in columns.items() for _ in ones]
+    assert _kinds(X, low, high).tolist() == wanted
+
 
 # ---------------------------------------------------------------------------
 # Suspicious rows

@@ -66,6 +66,16 @@ def test_rows_are_those_of_the_estimator(tmp_path):
     assert numbers["attack_loss"] <= numbers["upper_bound"]
 
 
+def test_attacks_too_large_to_be_written_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("skpoison._cli._attacking.MOST_CELLS", 29)
+    path = write_csv(tmp_path / "rows.csv", *blobs())
+    out = tmp_path / "poison.csv"
+    options = ["--target", "kind", "-e", 0.1, "-o", out]
+    result = invoke("attack", path, *options, code=1)
+    assert "rows of 3 features, more than is written" in result.stderr
+    assert "--epsilon" in result.stderr and not out.exists()
+
+
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("scale", ["none", "standard", "maxabs"])
 def test_all_poison_rows_pass_the_filter_of_the_clean_rows(tmp_path, scale, seed):

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from sklearn.svm import LinearSVC
 from typer.testing import CliRunner
 
 from skpoison import CertifiedBound, SlabFilter, SphereFilter
+from skpoison._cli._certify import _performance, reached
 from skpoison._cli.app import app
 
 ROW_KEYS = {
@@ -91,6 +93,22 @@ def test_numbers_are_those_of_the_estimators(csv):
     assert row["attack_test_loss"] is None
     assert numbers["defense"]["n_kept"] == bound.filter_.inlier_mask_.sum()
     assert numbers["defense"]["kind"] == "fixed"
+
+
+def test_a_score_of_zero_is_the_negative_class_as_for_scikit_learn():
+    sample = SimpleNamespace(
+        X_test=np.array([[0.0], [0], [0], [1]]), signs_test=np.array([1, -1, -1, 1])
+    )
+    found = _performance(np.array([[2.0]]), np.array([0.0]), sample)
+    assert found == {"test_loss": 0.75, "test_error": 0.25}
+
+
+def test_bounds_have_met_within_the_tolerance_or_near_zero():
+    def met(gap, upper):
+        return reached(SimpleNamespace(dual_gap_=gap, upper_bound_=upper), 0.01)
+
+    assert met(0.005, 0.5) and not met(0.0051, 0.5)
+    assert met(1e-5, 0.0) and not met(1.1e-5, 0.0)
 
 
 def hinge(svc, X, y):

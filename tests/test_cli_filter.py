@@ -11,7 +11,10 @@ from scipy import sparse
 from typer.testing import CliRunner
 
 from skpoison import SlabFilter, SphereFilter
+from skpoison._cli._filtering import count, judge
 from skpoison._cli.app import app
+from skpoison._io._labels import Labels
+from skpoison.exceptions import FilterWarning
 
 N_ROWS = 40
 
@@ -92,6 +95,65 @@ def test_counts_are_the_same_in_table_and_json(csv):
         wanted = [entry["n_rows"], entry["n_kept"], entry["n_rejected"]]
         assert list(map(int, cells[1:])) == [*wanted, by["sphere"], by["slab"]]
     assert sum(entry["n_rows"] for entry in numbers["classes"]) == N_ROWS
+
+
+def judged_by_hand():
+    """Rows on a line, whose distances and limits can be seen."""
+    X = np.array([[0.0], [2.0], [4.0], [20.0], [20.5], [30.0]])
+    X = np.column_stack([X, np.zeros(6)])
+    labels = Labels.of_array("y", np.array(["b", "b", "b", "c", "c", "c"]))
+    trusted = np.array([[0.0, 0], [4, 0], [18, 0], [22, 0]]), np.array([*"bbcc"])
+    return labels, judge("both", 100, X, labels.texts, trusted)
+
+
+def test_rows_on_the_limit_are_kept_and_have_no_reason():
+    labels, judgement = judged_by_hand()
+    # The centers are 2 and 20, the radii 2: the first and third row lie on them.
+    assert judgement.kept.tolist() == [True] * 5 + [False]
+    assert judgement.scores.tolist() == [0, 2, 0, 2, 1.5, -8]
+    assert judgement.reasons([0, 2]) == ["", ""]
+    reason = "sphere: distance 10 is above 2 and slab: distance 10 is above 2"
+    assert judgement.reasons([5]) == [reason]
+    numbers = count(judgement, labels, {})
+    assert (numbers["n_rows"], numbers["n_kept"]) == (6, 5)
+    common = {"n_rows": 3}
+    assert numbers["classes"] == [
+        common
+        | {
+            "label": "b",
+            "n_kept": 3,
+            "n_rejected": 0,
+            "rejected_by": {"sphere": 0, "slab": 0},
+        },
+        common
+        | {
+            "label": "c",
+            "n_kept": 2,
+            "n_rejected": 1,
+            "rejected_by": {"sphere": 1, "slab": 1},
+        },
+    ]
+
+
+def test_limits_are_those_of_the_row_s_own_class():
+    trusted = np.array([[0.0, 0], [4, 0], [10, 0], [30, 0]]), np.array([*"bbcc"])
+    rows = np.array([[9.0, 0], [35, 0]])
+    found = judge("sphere", 100, rows, np.array(["b", "c"]), trusted)
+    assert found.reasons([0, 1]) == [
+        "sphere: distance 7 is above 2",
+        "sphere: distance 15 is above 10",
+    ]
+
+
+def test_a_class_of_which_no_row_is_within_both_keeps_one():
+    rng = np.random.default_rng(3)
+    X, y = rng.normal(size=(40, 3)), np.array(["b", "c"])[np.arange(40) % 2]
+    with pytest.warns(FilterWarning, match="keeps the best row of each"):
+        found = judge("both", 1, X, y)
+    assert np.all(np.unique(y[found.kept]) == ["b", "c"])
+    # None passes both, so that what is kept is not what lies within the limits.
+    assert not np.any(found.scores >= 0)
+    np.testing.assert_array_equal(found.kept, found.filter.inlier_mask_)
 
 
 def test_trusted_rows_make_the_filter(csv, tmp_path):

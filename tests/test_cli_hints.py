@@ -290,7 +290,14 @@ def test_blocks_of_rows_are_put_together_rightly(tmp_path, monkeypatch):
 def test_a_share_in_place_of_a_percentage_is_noticed(csv):
     hint = "Warning: --percentile is in percent: 0.7 lets through 0.7 %"
     assert hint in invoke("certify", csv, "--percentile", 0.7).stderr
-    assert "in percent" not in invoke("certify", csv, "--percentile", 70).stderr
+    assert (
+        "0.7 lets through 0.7 % of each class, --percentile 70"
+        in invoke(
+            "attack", csv, "--percentile", 0.7, "-o", csv.with_name("p.csv")
+        ).stderr
+    )
+    assert "in percent" in invoke("certify", csv, "--percentile", 1).stderr
+    assert "in percent" not in invoke("certify", csv, "--percentile", 1.5).stderr
 
 
 def test_less_than_one_poison_row_is_noticed(csv):
@@ -315,6 +322,11 @@ def test_few_steps_for_the_bounds_leave_the_baseline_trained(csv):
     for rows in ("all_rows", "kept_rows"):
         loss = full["no_attack"][rows]["train_loss"]
         assert abs(short["no_attack"][rows]["train_loss"] - loss) <= 1e-3 * loss
+    options = ["--max-iter", 1, "--tol", 1e-6, "--json", "-"]
+    short = json.loads(invoke("certify", csv, *options).stdout)
+    for rows in ("all_rows", "kept_rows"):
+        loss = full["no_attack"][rows]["train_loss"]
+        assert 0 <= loss - short["no_attack"][rows]["train_loss"] <= 1e-3 * loss
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
