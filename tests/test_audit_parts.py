@@ -8,11 +8,25 @@ import pytest
 from scipy import sparse
 
 from skpoison import SphereFilter, audit
+from skpoison._audit._assumptions import (
+    _balance,
+    _contradictions,
+    _copies,
+    _direction,
+    _judged,
+)
 from skpoison._audit._defenses import UNDEFENDED
 from skpoison._audit._figures import _bounds, _ticks
 from skpoison._audit._profile import _extremes, _kinds
 from skpoison._audit._ranking import recommend
-from skpoison._audit._suspects import combined, relative
+from skpoison._audit._summary import _suspicious
+from skpoison._audit._suspects import (
+    _class_means,
+    _features,
+    combined,
+    judge_part,
+    relative,
+)
 from skpoison._audit._svg import APART, BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, draw
 
 # ---------------------------------------------------------------------------
@@ -266,3 +280,102 @@ def test_a_mark_stands_where_its_number_lies():
 )
 def test_ticks_are_round_and_reach_the_largest_value(top, ticks):
     assert _ticks([{"y": [top / 2, top]}]) == ticks
+
+
+# ---------------------------------------------------------------------------
+# Assumptions and what is said of them
+
+
+@pytest.mark.parametrize(
+    ("part", "status"),
+    [
+        (0.0, "holds"),
+        (0.5, "holds"),
+        (0.51, "watch"),
+        (2.0, "watch"),
+        (2.1, "violated"),
+    ],
+)
+def test_doubts_are_judged_in_units_of_what_the_bound_allows(part, status):
+    assert _judged(part, 2.0) == status
+
+
+@pytest.mark.parametrize(
+    ("smallest", "status"),
+    [(10, "violated"), (11, "watch"), (20, "watch"), (21, "holds")],
+)
+def test_a_class_is_small_if_poison_is_half_of_it(smallest, status):
+    classes = [
+        {"label": "rare", "n_rows": smallest},
+        {"label": "other", "n_rows": 100 - smallest},
+    ]
+    data = {"classes": classes, "n_rows": 100}
+    found = _balance(SimpleNamespace(reference=0.1), data)
+    assert (found["status"], found["numbers"]["n_poison"]) == (status, 10)
+
+
+@pytest.mark.parametrize(
+    ("n_copies", "n_rows", "status"),
+    [(5, 100, "holds"), (6, 100, "watch"), (10, 1000, "holds"), (11, 1000, "watch")],
+)
+def test_many_copies_are_more_than_five_and_a_hundredth_of_the_rows(
+    n_copies, n_rows, status
+):
+    most = {"n_copies": n_copies, "row": 3, "label": "a"}
+    data = {"most_repeated": most, "n_repeated": n_copies - 1, "n_rows": n_rows}
+    assert _copies(data)["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("count", "status"), [(0, "holds"), (2, "holds"), (3, "watch")]
+)
+def test_contradictions_are_many_above_a_hundredth_of_the_rows(count, status):
+    found = _contradictions({"n_contradicting": count, "n_rows": 200})
+    assert found["status"] == status
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array])
+def test_means_are_apart_by_four_standard_errors_of_their_distance(make):
+    rng = np.random.default_rng(0)
+    codes = np.arange(60) % 3 // 2
+    X = rng.normal(size=(60, 3))
+    X -= np.array([X[codes == k].mean(axis=0) for k in (0, 1)])[codes]
+    variances = [X[codes == k].var(axis=0).sum() / np.sum(codes == k) for k in (0, 1)]
+    error = np.sqrt(sum(variances))
+    for times, status in [(3.99, "watch"), (4.01, "holds")]:
+        moved = X + np.outer(codes, [times * error, 0, 0])
+        inputs = SimpleNamespace(X=make(moved), codes=codes)
+        found = _direction(inputs, SimpleNamespace(positive=1))
+        assert found["status"] == status
+        assert found["numbers"]["distance"] == pytest.approx(times * error)
+        assert found["numbers"]["standard_error"] == pytest.approx(error)
+
+
+def test_rows_beyond_more_than_half_of_the_filters_are_counted():
+    rows = [{"row": i + 1, "n_beyond": n} for i, n in enumerate([4, 3, 2, 1])]
+    found = {"rows": rows, "filters": [{}] * 4}
+    said = _suspicious({"suspicious": found})
+    assert said.startswith("2 of the 4 most suspicious rows") and "1, 2, 3" in said
+
+
+def test_rows_on_the_limit_are_not_beyond_it():
+    X = np.array([[0.0, 0], [4, 0], [1, 0], [10, 0], [14, 0]])
+    y = np.array([0, 0, 0, 1, 1])
+    part = judge_part("", SphereFilter(100, centroids=[[2, 0], [12, 0]]), X, y)
+    (member,) = part["members"]
+    np.testing.assert_allclose(member["distances"], [2, 2, 1, 2, 2])
+    np.testing.assert_allclose(member["thresholds"], 2)
+    assert not member["beyond"].any()
+
+
+def test_features_are_named_by_their_share_of_the_squared_distance():
+    X = np.array([[0.0, 0, 0, 0, 5], [6, 3, 0, 2, 5], [1, 1, 1, 1, 1]])
+    codes = np.array([0, 0, 1])
+    inputs = SimpleNamespace(
+        X=X, given=10 * X, codes=codes, classes=np.array([0, 1]), names=list("abcde")
+    )
+    found = _features(inputs, 1, _class_means(inputs))
+    assert [one["feature"] for one in found] == ["a", "b", "d"]
+    shares = np.array([9, 2.25, 1]) / 12.25
+    np.testing.assert_allclose([one["share"] for one in found], shares)
+    assert (found[0]["value"], found[0]["class_mean"]) == (60, 30)
