@@ -17,6 +17,7 @@ from skpoison._audit._assumptions import (
 )
 from skpoison._audit._defenses import UNDEFENDED
 from skpoison._audit._figures import _bounds, _ticks
+from skpoison._audit._folds import enough, folds_of
 from skpoison._audit._profile import _extremes, _kinds
 from skpoison._audit._ranking import recommend
 from skpoison._audit._summary import _suspicious
@@ -379,3 +380,29 @@ def test_features_are_named_by_their_share_of_the_squared_distance():
     shares = np.array([9, 2.25, 1]) / 12.25
     np.testing.assert_allclose([one["share"] for one in found], shares)
     assert (found[0]["value"], found[0]["class_mean"]) == (60, 30)
+
+
+# ---------------------------------------------------------------------------
+# Folds
+
+
+def test_a_class_with_a_row_for_each_fold_is_enough():
+    codes = np.repeat([0, 1], [9, 3])
+    inputs = SimpleNamespace(
+        X=np.zeros((12, 1)), y=codes, codes=codes, classes=[0, 1], labels=["0", "1"]
+    )
+    folds = folds_of(inputs, 3, 0, None, [])
+    assert [codes[test].sum() for _, test in folds] == [1, 1, 1]
+    with pytest.raises(ValueError, match="'1' has 3 rows, fewer than the 4 folds"):
+        folds_of(inputs, 4, 0, None, [])
+
+
+@pytest.mark.parametrize("n_rows", [3, 7, 10, 30, 49, 67, 100, 1234])
+def test_the_share_that_is_asked_for_is_enough(n_rows):
+    folds = [(np.arange(n_rows), np.arange(2))]
+    with pytest.raises(ValueError, match="at least") as caught:
+        enough(folds, 0.5 / n_rows)
+    share = float(str(caught.value).split()[-3])
+    assert enough(folds, share) is folds
+    # Not much more than what is needed.
+    assert share <= 1.1 / n_rows

@@ -1,5 +1,6 @@
 """The rows on which attacks are measured, in folds."""
 
+import math
 from numbers import Integral
 
 import numpy as np
@@ -17,9 +18,15 @@ def enough(folds, reference):
         raise ValueError(
             f"reference={reference} of the {n_rows} rows that a fold is trained on is "
             f"less than one row, so that no attack could send any; it must be "
-            f"{1 / n_rows:.2g} at least."
+            f"{_rounded_up(1 / n_rows):.2g} at least."
         )
     return folds
+
+
+def _rounded_up(value):
+    """Round a positive number up to two digits, which must not be too small."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return math.ceil(value / unit - 1e-9) * unit
 
 
 def folds_of(inputs, cv, seed, max_rows, left_out):
