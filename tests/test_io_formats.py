@@ -279,6 +279,14 @@ def test_words_become_categories(tmp_path):
     assert not encoder.plain
 
 
+@pytest.mark.parametrize("suffix", ["svm", "npz"])
+def test_columns_without_names_cannot_be_dropped(tmp_path, suffix):
+    path = written(tmp_path, "1 1:2\n0 1:3\n", f"rows.{suffix}")
+    if suffix == "npz":
+        np.savez(path, X=np.eye(2), y=[0, 1])
+    refused(path, "no named columns", "--drop", drop=("1",))
+
+
 MISSING = ["NA", "None", "null", "NaN", "n/a", "nan", "NULL", "#N/A"]
 
 

@@ -55,10 +55,13 @@ def load(name, options=None):
     Raises
     ------
     DataError
-        If the file is missing, cannot be parsed, or does not hold labelled rows.
+        If the file is missing, cannot be parsed, or does not hold labelled rows; or if
+        columns without names are to be left out.
     """
     options = options or Options()
     source = Source(name, options.format, options.max_size)
+    if options.drop and source.format in ("npz", "svmlight"):
+        raise DataError(f"{source.label} has no named columns: --drop is for tables.")
     if source.format == "npz":
         from ._npz import load_npz
 
