@@ -167,6 +167,9 @@ def names_rows(column):
         return None
     if types.is_integer(column.type) or types.is_floating(column.type):
         return whole_and_unique(column.to_numpy())
+    if types.is_dictionary(column.type):
+        # Not every pyarrow counts the words of a dictionary.
+        column = column.cast(column.type.value_type)
     if is_text(column.type):
         return "words" if pc.count_distinct(column).as_py() == len(column) else None
     return None
