@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from skpoison.bounds._diagonal import DiagonalHessian
+from skpoison.bounds._hessian import Hessian
 from skpoison.bounds._rows import Rows
 from skpoison.feasible import Domain, RestrictedSet, SphereSlab
 from skpoison.feasible._hull import Hull
@@ -142,7 +142,7 @@ def test_systems_with_a_diagonal_are_solved_as_dense_ones(n_active, container):
     diagonal = rng.choice([0.1, 2.0, 2.1], 21)
     weights, vectors = rng.random(n_active) + 0.1, rng.normal(size=(2, 21))
     signs = np.array([0.5, -0.01])
-    hessian = DiagonalHessian(diagonal, rows, weights, vectors, signs)
+    hessian = Hessian(diagonal, rows, weights, vectors, signs)
     signed = rows.signs[:, None] * np.hstack([X, np.ones((n_active, 1))])
     dense = np.diag(diagonal) + (signed.T * weights) @ signed
     dense += (vectors.T * signs) @ vectors

@@ -7,6 +7,8 @@ from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, cg
 
+from skpoison.bounds._hessian import step_in_ball
+
 # Above this number of features, or for sparse rows, the Hessian is never formed.
 MOST_DENSE_FEATURES = 2000
 # Keeps Newton steps finite where nothing is curved, as a share of the curvature.
@@ -15,7 +17,6 @@ CG_TOL = 1e-10
 # A mean loss below which relative precision is beside the point.
 SMALL = 1e-6
 MAX_NEWTON = 200
-MAX_SHIFTS = 50
 MAX_HALVINGS = 40
 
 
@@ -137,6 +138,10 @@ class DenseHessian:
         self.floor = FLAT * max(matrix.diagonal().max(), 1.0)
         self._shift, self._factor = None, None
 
+    def shifted(self, shift):
+        """Return a function that solves with a multiple of the identity added."""
+        return lambda rhs: self.solve(rhs, shift)
+
     def solve(self, rhs, shift=0.0):
         """Solve with the Hessian plus a multiple of the identity."""
         if shift != self._shift:
@@ -173,6 +178,8 @@ class MatrixFreeHessian:
         scores = self.curvature * (self.X @ inner[:-1] + inner[-1])
         product = np.append(self.X.T @ scores, scores.sum()) + self.stiffness * inner
         return self.free * product + (shift + self.floor) * v + (1.0 - self.free) * v
+
+    shifted = DenseHessian.shifted
 
     def solve(self, rhs, shift=0.0):
         """Solve with the Hessian plus a multiple of the identity."""
@@ -255,17 +262,4 @@ def newton_step(hessian, gradient, theta, radius):
     pull : float
         Multiplier of the constraint.
     """
-    new = theta - hessian.solve(gradient)
-    pull = 0.0
-    if np.linalg.norm(new) <= radius:
-        return new - theta, pull
-    for _ in range(MAX_SHIFTS):
-        # Hebden's iteration: 1 / ||new|| is nearly linear in the multiplier.
-        norm = float(np.linalg.norm(new))
-        curved = float(new @ hessian.solve(new, pull))
-        pull += (norm - radius) / radius * norm**2 / curved
-        pull = max(pull, 0.0)
-        new = theta - hessian.solve(gradient + pull * theta, pull)
-        if abs(np.linalg.norm(new) - radius) <= 1e-12 * radius:
-            break
-    return new * min(radius / np.linalg.norm(new), 1.0) - theta, pull
+    return step_in_ball(hessian, theta, gradient, radius, 0.0, 1e-12)

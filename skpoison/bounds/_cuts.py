@@ -15,7 +15,7 @@ from scipy import sparse
 
 from ._poison import PointPoison, PoisonPoints
 from ._smooth import Gaps, Piece, State, adapt_widths, minimize_smooth
-from ._solver import Solution, dual_value, upper_value
+from ._solver import record, upper_value
 
 # Subproblems are solved to this share of the gap that is left.
 SHARE_OF_GAP = 0.03
@@ -190,29 +190,6 @@ def _record(problem, best, state, upper, bundle, n_iter, tol, monitor):
     bundle = bundle.used()
     term = PointPoison(problem.poison.epsilon, bundle.signs, bundle.points)
     poison = PoisonPoints(bundle.beta, bundle.points)
-    row_pull = problem.rows.combine(problem.weights * state.duals)
-    state = replace(state, poison=poison, row_pull=row_pull)
-    lower = dual_value(problem, state.duals, poison, row_pull + term.pull(poison))
-    entry = {
-        "n_iter": n_iter,
-        "upper_bound": float(upper),
-        "lower_bound": float(lower),
-        "n_rows": len(problem.rows),
-    }
-    if monitor is not None:
-        monitor(entry)
-    higher = best is None or upper < best.upper
-    deeper = best is None or lower > best.lower
-    found = Solution(
-        above=state if higher else best.above,
-        upper=float(upper) if higher else best.upper,
-        below=state if deeper else best.below,
-        lower=float(lower) if deeper else best.lower,
-        state=state,
-        n_iter=n_iter,
-        converged=False,
-        history=[*(best.history if best else []), entry],
-        term=term if deeper else best.term,
-    )
-    found.converged = found.gap <= problem.target(found.upper, tol)
-    return found
+    state = replace(state, poison=poison, row_pull=None)
+    n_rows = len(problem.rows)
+    return record(problem, best, state, upper, n_iter, n_rows, tol, monitor, term)

@@ -1,18 +1,20 @@
-"""Newton systems: a multiple of the identity plus few (or many) outer products.
+"""Newton systems: diagonal plus low rank.
 
 The second derivative of the smoothed bound is
-``H = tau I + R^T diag(d) R + E^T diag(e) E`` with R the active signed rows (sparse or
-dense), and E a handful of dense vectors whose weights e may be negative. What a Newton
-step needs is ``(H + shift I)^-1`` for several shifts.
+``H = diag(c) + R^T diag(d) R + E^T diag(e) E`` with R the active signed rows (sparse or
+dense), E a handful of dense vectors whose weights e may be negative, and few different
+values in c. What a Newton step needs is ``(H + shift I)^-1`` for several shifts.
 """
 
 import numpy as np
-from scipy import linalg
+from scipy import linalg, sparse
 from scipy.sparse.linalg import LinearOperator, cg
 
 # Above this many active rows the Gram matrix of sparse rows is no longer formed.
 MAX_GRAM = 2500
 MAX_SHIFTS = 25
+# Columns that are this full are multiplied as dense ones.
+FULL = 0.1
 
 
 class Hessian:
@@ -20,8 +22,8 @@ class Hessian:
 
     Parameters
     ----------
-    tau : float
-        Multiple of the identity, positive.
+    diagonal : ndarray of shape (dim,)
+        The diagonal c, positive.
     rows : Rows
         Active rows R.
     row_weights : ndarray of shape (n_rows,)
@@ -32,8 +34,8 @@ class Hessian:
         Their weights e, of either sign, not zero.
     """
 
-    def __init__(self, tau, rows, row_weights, vectors, vector_weights):
-        self.tau = tau
+    def __init__(self, diagonal, rows, row_weights, vectors, vector_weights):
+        self.diagonal = diagonal
         self.rows, self.row_weights = rows, row_weights
         self.vectors, self.vector_weights = vectors, vector_weights
         n_columns = len(rows) + len(vectors)
@@ -46,7 +48,7 @@ class Hessian:
 
     def __matmul__(self, x):
         """Return ``H @ x``."""
-        product = self.tau * x
+        product = self.diagonal * x
         if len(self.rows):
             product += self.rows.combine(self.row_weights * self.rows.scores(x))
         return product + (self.vector_weights * (self.vectors @ x)) @ self.vectors
@@ -59,7 +61,7 @@ class Hessian:
         matrix = self.rows.weighted_outer(self.row_weights)
         matrix += (self.vectors.T * self.vector_weights) @ self.vectors
         diagonal = np.arange(len(matrix)), np.arange(len(matrix))
-        matrix[diagonal] += self.tau
+        matrix[diagonal] += self.diagonal
 
         def factor(shift):
             shifted = matrix.copy()
@@ -69,31 +71,49 @@ class Hessian:
         return factor
 
     def _prepare_gram(self):
-        """Woodbury: only a matrix of as many rows as there are outer products."""
-        # Not through self: a cycle would keep the matrix until it is collected.
-        rows, row_weights, tau = self.rows, self.row_weights, self.tau
+        """Woodbury, with one Gram matrix for each value of the diagonal."""
+        levels, level_of = np.unique(self.diagonal, return_inverse=True)
+        grams = [self._gram(level_of == level) for level in range(len(levels))]
+        # Not through self: a cycle would keep the matrices until it is collected.
+        rows, row_weights = self.rows, self.row_weights
         vectors, vector_weights = self.vectors, self.vector_weights
-        gram = rows.gram()
-        cross = np.array([rows.scores(vector) for vector in vectors])
-        cross = cross.reshape(len(vectors), len(rows))
-        corner = vectors @ vectors.T
+        diagonal = self.diagonal
 
         def factor(shift):
-            scale = tau + shift
+            inverse = 1.0 / (diagonal + shift)
+            gram = sum(
+                part / (level + shift)
+                for part, level in zip(grams, levels, strict=True)
+            )
+            cross = [rows.scores(inverse * vector) for vector in vectors]
+            corner = (vectors * inverse) @ vectors.T
             inner = _bordered_solver(
-                _plus_diagonal(gram, scale / row_weights),
-                cross,
-                _plus_diagonal(corner, scale / vector_weights),
+                _plus_diagonal(gram, 1.0 / row_weights),
+                np.array(cross).reshape(len(vectors), len(rows)),
+                _plus_diagonal(corner, 1.0 / vector_weights),
             )
 
             def solve(r):
-                on_rows, on_vectors = inner(rows.scores(r), vectors @ r)
+                scaled = inverse * r
+                on_rows, on_vectors = inner(rows.scores(scaled), vectors @ scaled)
                 inside = rows.combine(on_rows) + on_vectors @ vectors
-                return (r - inside) / scale
+                return scaled - inverse * inside
 
             return solve
 
         return factor
+
+    def _gram(self, chosen):
+        """Inner products of the rows over some of the parameters."""
+        X = self.rows.X
+        if not chosen[:-1].all():
+            X = X[:, np.flatnonzero(chosen[:-1])]
+        products = _sparse_gram(X) if sparse.issparse(X) else X @ X.T
+        if chosen[-1]:
+            products += 1.0
+        products *= self.rows.signs
+        products *= self.rows.signs[:, np.newaxis]
+        return products
 
     def _factor_iterative(self, shift):
         dim = self.rows.dim
@@ -105,6 +125,17 @@ class Hessian:
             return cg(operator, r, rtol=1e-6, maxiter=500)[0]
 
         return solve
+
+
+def _sparse_gram(X):
+    """Inner products of sparse rows; frequent columns, which cost most, as dense."""
+    counts = np.bincount(X.indices, minlength=X.shape[1])
+    full = counts > FULL * X.shape[0]
+    dense = X[:, np.flatnonzero(full)].toarray()
+    rest = X[:, np.flatnonzero(~full)]
+    products = (rest @ rest.T).toarray()
+    products += dense @ dense.T
+    return products
 
 
 def _plus_diagonal(matrix, diagonal):

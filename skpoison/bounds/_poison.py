@@ -165,8 +165,8 @@ class PoisonTerm:
 
         Returns
         -------
-        identity : float
-            Multiple of the identity on the features (not the intercept).
+        diagonal : ndarray of shape (n_features + 1,)
+            The part that differs from feature to feature.
         vectors : ndarray of shape (n_vectors, n_features + 1)
             Directions of the rest.
         weights : ndarray of shape (n_vectors,)
@@ -174,16 +174,16 @@ class PoisonTerm:
         """
         beta, points = smoothed.response
         jacobian = shares_jacobian(beta)
-        vectors = list(jacobian @ self.gradients(points))
-        weights = [self.epsilon / width] * len(beta)
-        identity = 0.0
+        vectors = list((jacobian @ self.gradients(points))[beta > 0])
+        weights = [self.epsilon / width] * len(vectors)
+        diagonal = np.zeros(points.shape[1] + 1)
         for share, found in zip(beta, smoothed.projections, strict=True):
-            stiffness = self.epsilon * share * found.scale / nu
-            identity += stiffness
-            vectors.extend(np.append(normal, 0.0) for normal in found.normals)
-            weights.extend([-stiffness] * len(found.normals))
-        vectors = np.array(vectors).reshape(-1, points.shape[1] + 1)
-        return identity, vectors, np.array(weights)
+            stiffness = self.epsilon * share / nu
+            if stiffness > 0:
+                diagonal[:-1] += stiffness * found.diagonal
+                vectors += [np.append(vector, 0.0) for vector in found.vectors]
+                weights += [-stiffness] * len(found.vectors)
+        return diagonal, np.array(vectors).reshape(-1, len(diagonal)), np.array(weights)
 
 
 class PointPoison(PoisonTerm):
@@ -231,7 +231,7 @@ class PointPoison(PoisonTerm):
         )
         jacobian = shares_jacobian(beta)[np.ix_(used, used)]
         weights = np.full(len(used), self.epsilon / width)
-        return 0.0, jacobian @ signed, weights
+        return np.zeros(points.shape[1] + 1), jacobian @ signed, weights
 
 
 def project_on_shares(q):

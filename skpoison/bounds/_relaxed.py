@@ -10,19 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ._diagonal import DiagonalHessian
-from ._hessian import step_in_ball
-from ._poison import PoisonTerm, shares_jacobian
-from ._smooth import (
-    RELATIVE_DAMPING,
-    Piece,
-    State,
-    evaluate,
-    gaps_at,
-    line_search,
-    pull,
-)
-from ._solver import Solution, dual_value, upper_value
+from ._poison import PoisonTerm
+from ._smooth import Piece, State, minimize_smooth
+from ._solver import record, upper_value
 
 MAX_STEPS = 15
 # Each round wants this share of the gap that is left.
@@ -70,31 +60,6 @@ class HullPoison(PoisonTerm):
         self._projections[i] = found.multipliers
         return found
 
-    def curvature(self, smoothed, width, nu):
-        """Return the term's second derivative (times epsilon).
-
-        Returns
-        -------
-        diagonal : ndarray of shape (n_features + 1,)
-            The part that differs from feature to feature.
-        vectors : ndarray of shape (n_vectors, n_features + 1)
-            Directions of the rest.
-        weights : ndarray of shape (n_vectors,)
-            Their weights, not zero: ``vectors.T * weights @ vectors``.
-        """
-        beta, points = smoothed.response
-        vectors = shares_jacobian(beta) @ self.gradients(points)
-        vectors = list(vectors[beta > 0])
-        weights = [self.epsilon / width] * len(vectors)
-        diagonal = np.zeros(points.shape[1] + 1)
-        for share, found in zip(beta, smoothed.projections, strict=True):
-            stiffness = self.epsilon * share / nu
-            if stiffness > 0:
-                diagonal[:-1] += stiffness * found.diagonal
-                vectors += [np.append(vector, 0.0) for vector in found.vectors]
-                weights += [-stiffness] * len(found.vectors)
-        return diagonal, np.array(vectors).reshape(-1, len(diagonal)), np.array(weights)
-
 
 def solve_relaxed(problem, *, tol, max_iter, rng, start=None, monitor=None):
     """Minimise the bound over the learner's parameters, for hulls of rows.
@@ -130,7 +95,7 @@ def solve_relaxed(problem, *, tol, max_iter, rng, start=None, monitor=None):
     while not best.converged and n_iter < max_iter:
         steps = min(MAX_STEPS, max_iter - n_iter)
         goal = max(problem.target(best.upper, tol), SHARE_OF_GAP * best.gap)
-        state, gaps, n_steps = _minimize(piece, state, goal, steps)
+        state, gaps, n_steps = minimize_smooth(piece, state, goal, steps)
         n_iter += n_steps
         best = _check(problem, state, best, n_iter, tol, monitor)
         hard = n_steps >= steps or gaps.learner > gaps.rows + gaps.poison
@@ -181,98 +146,9 @@ def _first_state(problem):
     )
 
 
-def _minimize(piece, state, target, max_steps):
-    """Minimise the smooth function around a state, roughly."""
-    theta, shift = state.theta, state.shift
-    damping = _damping(piece.learner, target)
-    margins = 1.0 - piece.rows.scores(theta)
-    at = evaluate(piece, state, damping, theta, margins)
-    n_steps = 0
-    while True:
-        poison = at.poison.response
-        z = pull(piece, at.duals, poison)
-        drag = damping * (theta - state.theta)
-        gaps = gaps_at(piece, theta, at.margins, at.duals, poison, z, drag)
-        is_near = gaps.learner <= max(0.2 * (gaps.rows + gaps.poison), 0.1 * target)
-        if is_near or n_steps >= max_steps:
-            break
-        gradient = piece.learner.curvature * theta - z + drag
-        step, shift = _newton_step(
-            piece, state, damping, at, theta, gradient, shift, target
-        )
-        slope = float(gradient @ step)
-        n_steps += 1
-        if slope >= 0.0:
-            break
-        _, theta, there = line_search(piece, state, damping, theta, at, step, slope)
-        if there is None:
-            break
-        at = there
-    state = replace(
-        state,
-        theta=theta,
-        duals=at.duals,
-        poison=poison,
-        shift=shift,
-        margins=at.margins,
-    )
-    return state, gaps, n_steps
-
-
-def _damping(learner, target):
-    if learner.curvature > 0.0:
-        return 0.0
-    return 1e-3 * target / learner.radius**2
-
-
-def _newton_step(piece, center, damping, at, theta, gradient, shift, target):
-    """Return the step to the quadratic model's minimum within the learner's ball."""
-    poison, learner = piece.poison, piece.learner
-    nu = center.point_width / poison.squared_radius
-    diagonal, vectors, weights = poison.curvature(at.poison, center.share_width, nu)
-    # Keeps the system regular where the curvature cancels along a vector.
-    damping = damping + RELATIVE_DAMPING * diagonal.max()
-    between = (at.duals > 0.0) & (at.duals < 1.0)
-    active = np.flatnonzero(between & (piece.weights > 0.0))
-    hessian = DiagonalHessian(
-        diagonal + (learner.curvature + damping),
-        piece.rows.take(active),
-        piece.weights[active] / center.row_width,
-        vectors,
-        weights,
-    )
-    height = learner.conjugate(gradient - learner.curvature * theta)
-    norm_tol = min(1e-3, 0.02 * target / max(height, target))
-    return step_in_ball(hessian, theta, gradient, learner.radius, shift, norm_tol)
-
-
 def _check(problem, state, best, n_iter, tol, monitor):
-    """Evaluate an iterate and keep the better of each bound."""
-    row_pull = problem.rows.combine(problem.weights * state.duals)
     margins = 1.0 - problem.rows.scores(state.theta)
-    state = replace(state, margins=margins, row_pull=row_pull)
-    z = row_pull + problem.poison.pull(state.poison)
+    state = replace(state, margins=margins, row_pull=None)
     upper = upper_value(problem, state.theta, margins)
-    lower = dual_value(problem, state.duals, state.poison, z)
-    entry = {
-        "n_iter": n_iter,
-        "upper_bound": float(upper),
-        "lower_bound": float(lower),
-        "n_rows": len(problem.rows),
-    }
-    if monitor is not None:
-        monitor(entry)
-    higher = best is None or upper < best.upper
-    deeper = best is None or lower > best.lower
-    found = Solution(
-        above=state if higher else best.above,
-        upper=float(upper) if higher else best.upper,
-        below=state if deeper else best.below,
-        lower=float(lower) if deeper else best.lower,
-        state=state,
-        n_iter=n_iter,
-        converged=False,
-        history=[*(best.history if best else []), entry],
-    )
-    found.converged = found.gap <= problem.target(found.upper, tol)
-    return found
+    n_rows = len(problem.rows)
+    return record(problem, best, state, upper, n_iter, n_rows, tol, monitor)

@@ -268,24 +268,20 @@ def newton_step(piece, center, damping, at, theta, gradient, shift, norm_tol):
         Multiplier of the norm.
     """
     nu = center.point_width / piece.poison.squared_radius
-    identity, vectors, vector_weights = piece.poison.curvature(
+    diagonal, vectors, weights = piece.poison.curvature(
         at.poison, center.share_width, nu
     )
-    if identity > 0.0:
-        # The intercept has no proximal point: take its share of the identity back.
-        intercept = np.zeros((1, len(theta)))
-        intercept[0, -1] = 1.0
-        vectors = np.vstack([vectors, intercept])
-        vector_weights = np.append(vector_weights, -identity)
-    used = vector_weights != 0.0
+    # Keeps the system regular where the curvature cancels along a vector.
+    damping = damping + RELATIVE_DAMPING * diagonal.max()
+    used = weights != 0.0
     between = (at.duals > 0.0) & (at.duals < 1.0)
     active = np.flatnonzero(between & (piece.weights > 0.0))
     hessian = Hessian(
-        identity * (1.0 + RELATIVE_DAMPING) + piece.learner.curvature + damping,
+        diagonal + (piece.learner.curvature + damping),
         piece.rows.take(active),
         piece.weights[active] / center.row_width,
         vectors[used],
-        vector_weights[used],
+        weights[used],
     )
     radius = piece.learner.radius
     return step_in_ball(hessian, theta, gradient, radius, shift, norm_tol)

@@ -232,33 +232,40 @@ def _piece(problem, margins, band):
 
 def _check(problem, state, best, n_iter, n_band, tol, monitor):
     """Evaluate an iterate on all rows and keep the better of each bound."""
-    row_pull = state.row_pull
-    if row_pull is None:
-        row_pull = problem.rows.combine(problem.weights * state.duals)
-    state = replace(state, row_pull=row_pull)
-    z = row_pull + problem.poison.pull(state.poison)
     upper = upper_value(problem, state.theta, state.margins)
-    lower = dual_value(problem, state.duals, state.poison, z)
+    return record(problem, best, state, upper, n_iter, n_band, tol, monitor)
+
+
+def record(problem, best, state, upper, n_iter, n_rows, tol, monitor, term=None):
+    """Keep the better of each bound: the incumbents of parameters and of duals."""
+    if state.row_pull is None:
+        row_pull = problem.rows.combine(problem.weights * state.duals)
+        state = replace(state, row_pull=row_pull)
+    z = state.row_pull + (term or problem.poison).pull(state.poison)
+    upper, lower = (
+        float(upper),
+        float(dual_value(problem, state.duals, state.poison, z)),
+    )
     entry = {
         "n_iter": n_iter,
         "upper_bound": upper,
         "lower_bound": lower,
-        "n_rows": n_band,
+        "n_rows": n_rows,
     }
-    history = [*(best.history if best else []), entry]
     if monitor is not None:
         monitor(entry)
-    above = state if best is None or upper < best.upper else best.above
-    below = state if best is None or lower > best.lower else best.below
+    higher = best is None or upper < best.upper
+    deeper = best is None or lower > best.lower
     found = Solution(
-        above=above,
-        upper=min(upper, best.upper) if best else upper,
-        below=below,
-        lower=max(lower, best.lower) if best else lower,
+        above=state if higher else best.above,
+        upper=upper if higher else best.upper,
+        below=state if deeper else best.below,
+        lower=lower if deeper else best.lower,
         state=state,
         n_iter=n_iter,
         converged=False,
-        history=history,
+        history=[*(best.history if best else []), entry],
+        term=term if deeper else best.term,
     )
     found.converged = found.gap <= problem.target(found.upper, tol)
     return found

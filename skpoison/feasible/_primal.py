@@ -244,7 +244,6 @@ def refit_smooth_parts(lagrangian, z, room):
     anchor = nearest_row(part_of, left)
     if anchor is None:
         return None
-    part_of = lagrangian.restricted_to(smooth, left)
     best = smooth_row(part_of, minimize_dual(part_of), left, anchor)
     for part in smooth:
         fixed[part.place] = best[part.index]

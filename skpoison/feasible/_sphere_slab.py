@@ -23,6 +23,16 @@ class Projection(NamedTuple):
     scale: float
     normals: list
 
+    @property
+    def diagonal(self):
+        """The Jacobian is ``diagonal - sum(outer(v, v))`` over `vectors`."""
+        return self.scale
+
+    @property
+    def vectors(self):
+        """See `diagonal`."""
+        return [np.sqrt(self.scale) * normal for normal in self.normals]
+
 
 class SphereSlab:
     """The rows within a ball and between two parallel hyperplanes.
