@@ -13,6 +13,7 @@ MODULES = {
     "skpoison.bounds": "Certified bounds",
     "skpoison.feasible": "Rows that an attacker can send past a filter",
     "skpoison.attacks": "Attacks on classical models",
+    "skpoison.losses": "Losses of margins",
     "skpoison.evaluation": "Measuring attacks and defenses",
     "skpoison.coreset": "Medoids",
     "skpoison.neural": "Networks",

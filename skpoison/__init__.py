@@ -34,6 +34,7 @@ _SUBPACKAGES = (
     "feasible",
     "filters",
     "inspection",
+    "losses",
     "meta",
     "neural",
     "testing",

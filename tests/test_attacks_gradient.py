@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from scipy import sparse
-from scipy.integrate import quad
 from scipy.optimize import approx_fprime, brentq, minimize
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
@@ -14,7 +13,6 @@ from skpoison import NormConstrainedSVC, SphereFilter
 from skpoison.attacks import GradientAttack, LabelFlipAttack
 from skpoison.attacks._implicit import Aim, Duel
 from skpoison.attacks._learners import learner_of
-from skpoison.attacks._losses import Logistic, SmoothHinge, Squared
 from skpoison.attacks._training import DenseHessian, MatrixFreeHessian, Task, train
 from skpoison.bounds._rows import Rows
 
@@ -36,25 +34,6 @@ WIDTH = 0.5
 def data():
     X, y = make_blobs([70, 50], centers=[[-1, 0, 0, 0], [1, 0, 0, 0]], random_state=3)
     return X, y, 2.0 * y - 1.0
-
-
-@pytest.mark.parametrize("loss", [SmoothHinge(0.3), Logistic(), Squared()])
-def test_losses_match_their_derivatives(loss):
-    margins = np.linspace(-2, 3, 101)
-    h = 1e-5
-    slope = (loss.value(margins + h) - loss.value(margins - h)) / (2 * h)
-    curvature = (loss.slope(margins + h) - loss.slope(margins - h)) / (2 * h)
-    np.testing.assert_allclose(loss.slope(margins), slope, atol=1e-8)
-    np.testing.assert_allclose(loss.curvature(margins), curvature, atol=1e-3)
-
-
-def test_the_smooth_hinge_is_the_mean_over_noisy_margins():
-    loss = SmoothHinge(0.4)
-    for margin in (0.5, 0.65, 0.9, 1.0, 1.2, 1.39, 1.6):
-        mean, _ = quad(
-            lambda z, m=margin: 0.75 * (1 - z * z) * max(0, 1 - m + 0.4 * z), -1, 1
-        )
-        assert loss.value(np.array([margin]))[0] == pytest.approx(mean, abs=1e-7)
 
 
 def duel_of(estimator, X, signs, *, as_sparse=False, targets=None):

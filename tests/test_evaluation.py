@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression, Perceptron
 from sklearn.metrics import hinge_loss, log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.naive_bayes import GaussianNB
+from sklearn.svm import LinearSVC, NuSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skpoison import (
@@ -160,6 +161,27 @@ def test_losses_of_classifiers_with_and_without_decision_values():
     assert neg_loss_scorer(bayes, X, y) == -held_out_loss(bayes, X, y)
     with pytest.raises(ValueError, match="neither decision_function"):
         held_out_loss(FilteredClassifier(estimator=HasNoScores()).fit(X, y), X, y)
+
+
+def test_the_loss_of_rows_of_one_class_is_theirs():
+    """scikit-learn's hinge_loss takes labels without a second class for the first."""
+    X, y = make_blobs(60, centers=[[-3, 0], [3, 0]], random_state=0)
+    for names in ([0, 1], ["ham", "spam"]):
+        svc = LinearSVC().fit(X, np.take(names, y))
+        for code, sign in ((0, -1.0), (1, 1.0)):
+            rows = X[y == code]
+            expected = np.maximum(0, 1 - sign * svc.decision_function(rows)).mean()
+            found = held_out_loss(svc, rows, np.full(len(rows), names[code]))
+            assert found == pytest.approx(expected)
+        whole = held_out_loss(svc, X, np.take(names, y)[:, np.newaxis].tolist())
+        assert whole == pytest.approx(hinge_loss(y, svc.decision_function(X)))
+
+
+def test_decisions_of_pairs_of_classes_have_no_loss():
+    X, y = make_blobs(80, centers=4, random_state=0)
+    svc = NuSVC(nu=0.1, decision_function_shape="ovo").fit(X, y)
+    with pytest.raises(ValueError, match=r"each of its 4 classes.*\(80, 6\)"):
+        held_out_loss(svc, X, y)
 
 
 class HasNoScores(GaussianNB):

@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from skpoison import __version__, bound_curve
 from skpoison.bounds._attack import n_poison_rows
+from skpoison.losses import Hinge
 
 from ._moving import fixed_curve, measured_defenses
 
@@ -199,4 +200,4 @@ def _performance(coef, intercept, sample):
 
 
 def _hinge(scores, signs):
-    return float(np.maximum(1.0 - signs * scores, 0.0).mean())
+    return float(Hinge().value(signs * scores).mean())

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from skpoison.attacks._learners import train_hinge
+from skpoison.losses import Hinge
 
 
 class Flips(NamedTuple):
@@ -132,4 +133,4 @@ class _Tainted:
 
     def _losses(self, theta):
         scores = self.X @ theta[:-1] + theta[-1]
-        return np.maximum(0.0, 1.0 - self.signs * scores)
+        return Hinge().value(self.signs * scores)

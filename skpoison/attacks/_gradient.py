@@ -11,10 +11,10 @@ from skpoison.attacks._aim import BaseAimedAttack
 from skpoison.attacks._base import repeat_rows
 from skpoison.attacks._implicit import Aim, Duel
 from skpoison.attacks._learners import train_hinge
-from skpoison.attacks._losses import Hinge
 from skpoison.bounds._rows import Rows
 from skpoison.feasible import RestrictedSet
 from skpoison.feasible._hull import Hull
+from skpoison.losses import Hinge
 
 FIRST_STEP = 0.5
 # Rows drawn for each one to start from.

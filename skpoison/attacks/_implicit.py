@@ -7,6 +7,7 @@ from scipy import sparse
 
 from skpoison.attacks._training import Task, train
 from skpoison.bounds._rows import Rows, StackedRows
+from skpoison.losses import Loss
 
 
 class Aim(NamedTuple):
@@ -16,12 +17,12 @@ class Aim(NamedTuple):
     ----------
     rows : Rows
         Signed rows.
-    loss : SmoothHinge, Logistic or Squared
+    loss : Loss
         The loss of a margin.
     """
 
     rows: Rows
-    loss: object
+    loss: Loss
 
     def value(self, theta):
         """Return the mean loss."""
@@ -29,7 +30,7 @@ class Aim(NamedTuple):
 
     def gradient(self, theta):
         """Return its derivative by the parameters."""
-        slopes = self.loss.slope(self.rows.scores(theta))
+        slopes = self.loss.derivative(self.rows.scores(theta))
         return self.rows.combine(slopes / len(self.rows))
 
 
@@ -118,7 +119,7 @@ class Duel(NamedTuple):
         margins = self.signs * (points @ w + b)
         masses = self.copies / len(self.clean)
         bend = masses * self.learner.loss.curvature(margins)
-        push = masses * self.learner.loss.slope(margins) * self.signs
+        push = masses * self.learner.loss.derivative(margins) * self.signs
         return -np.outer(bend * (points @ v[:-1] + v[-1]), w) - np.outer(push, v[:-1])
 
 

@@ -8,11 +8,11 @@ from skpoison.attacks._base import repeat_rows
 from skpoison.attacks._decoys import SPLITS, Decoy, flipped_decoys
 from skpoison.attacks._implicit import Aim
 from skpoison.attacks._learners import hinge_learner_of, train_hinge
-from skpoison.attacks._losses import Hinge
 from skpoison.attacks._mixed_rows import MixedRows
 from skpoison.attacks._pairs import PairProgram
 from skpoison.bounds._rows import Rows
 from skpoison.feasible import RestrictedSet
+from skpoison.losses import Hinge
 
 
 class KKTAttack(BaseAimedAttack):

@@ -7,12 +7,12 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.svm import LinearSVC
 from sklearn.utils import check_random_state
 
-from skpoison.attacks._losses import Hinge, Logistic, SmoothHinge, Squared
 from skpoison.bounds import NormConstrainedSVC
 from skpoison.bounds._attack import NOBODY
 from skpoison.bounds._learners import NormBall, Penalty
 from skpoison.bounds._rows import Rows
 from skpoison.bounds._solver import Problem, solve
+from skpoison.losses import Hinge, Logistic, Loss, SmoothedHinge, Squared
 
 MAX_STEPS = 1000
 CLASS_WEIGHTS = "weights its classes"
@@ -27,7 +27,7 @@ class Learner(NamedTuple):
 
     Parameters
     ----------
-    loss : Hinge, SmoothHinge, Logistic or Squared
+    loss : Loss
         The loss of a margin.
     rho : float or None
         Radius of the ball.
@@ -39,7 +39,7 @@ class Learner(NamedTuple):
         Whether there is a b.
     """
 
-    loss: object
+    loss: Loss
     rho: float | None
     C: float | None
     penalises_intercept: bool = True
@@ -48,7 +48,7 @@ class Learner(NamedTuple):
     def smoothed(self, width):
         """Return the learner with a hinge loss smeared out; others as they are."""
         if isinstance(self.loss, Hinge):
-            return self._replace(loss=SmoothHinge(width))
+            return self._replace(loss=SmoothedHinge(width))
         return self
 
     def multiple(self, n_rows):

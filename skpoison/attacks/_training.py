@@ -8,6 +8,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, cg
 
 from skpoison.bounds._hessian import step_in_ball
+from skpoison.losses import Loss
 
 # Above this number of features, or for sparse rows, the Hessian is never formed.
 MOST_DENSE_FEATURES = 2000
@@ -47,8 +48,8 @@ class Task(NamedTuple):
         Signed rows.
     weights : ndarray of shape (n_rows,)
         Weights of their losses.
-    loss : SmoothHinge, Logistic or Squared
-        The loss of a margin.
+    loss : Loss
+        The loss of a margin, smooth.
     stiffness : ndarray of shape (n_features + 1,)
         Second derivative of the penalty for each parameter.
     radius : float
@@ -59,7 +60,7 @@ class Task(NamedTuple):
 
     rows: object
     weights: np.ndarray
-    loss: object
+    loss: Loss
     stiffness: np.ndarray
     radius: float
     free: np.ndarray
@@ -102,7 +103,7 @@ class Task(NamedTuple):
 
     def gradient(self, theta, margins):
         """Return its first derivative."""
-        slopes = self.weights * self.loss.slope(margins)
+        slopes = self.weights * self.loss.derivative(margins)
         return self.free * (self.rows.combine(slopes) + self.stiffness * theta)
 
     def hessian(self, margins):

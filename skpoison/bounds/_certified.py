@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skpoison._defaults import default_filter
 from skpoison._fitted import check_fits, remember_names, scores
 from skpoison.feasible import as_domain, restrict
+from skpoison.losses import Hinge
 
 from ._attack import build_attack, retrain
 from ._domain import warn_of_strangers
@@ -372,7 +373,9 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         rounding = margins(problem, theta, found.lower)
         wider = [judged(rows, X) for rows in problem.poison.sets]
         self._store(theta)
-        self.clean_loss_ = float(problem.weights @ np.maximum(found.above.margins, 0.0))
+        self.clean_loss_ = float(
+            problem.weights @ Hinge().of_shortfalls(found.above.margins)
+        )
         self.poison_loss_ = float(problem.poison.over(wider).largest_loss(theta))
         self.upper_bound_ = float(
             self.clean_loss_

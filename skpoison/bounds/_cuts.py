@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
+from skpoison.losses import Hinge
+
 from ._poison import PointPoison, PoisonPoints
 from ._smooth import Gaps, Piece, State, adapt_widths, minimize_smooth
 from ._solver import record, upper_value
@@ -144,7 +146,7 @@ def _first_state(problem):
     margins = 1.0 - rows.scores(theta)
     return State(
         theta,
-        np.clip(margins, 0.0, 1.0),
+        Hinge().project(margins),
         PoisonPoints(np.zeros(0), None),
         row_width=0.2,
         margins=margins,
@@ -164,7 +166,7 @@ def _bundle_of(solution):
 def _ask(problem, state):
     """Return the bound's value at parameters and the worst row of each class."""
     losses, rows = problem.poison.worst_rows(state.theta)
-    worst = max(0.0, *losses)
+    worst = float(Hinge().of_shortfalls(max(losses)))
     upper = upper_value(problem, state.theta, state.margins, worst)
     return upper, (problem.poison.signs, np.array(rows))
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skpoison.losses import Hinge
+
 
 class PoisonPoints(NamedTuple):
     """Weighted poison rows: one row and one weight per class.
@@ -86,7 +88,8 @@ class PoisonTerm:
 
     def largest_loss(self, theta):
         """Return the largest hinge loss of a feasible row, exactly."""
-        return max([0.0, *self.worst_rows(theta)[0]])
+        worst = max(self.worst_rows(theta)[0], default=0.0)
+        return float(Hinge().of_shortfalls(worst))
 
     def worst_rows(self, theta):
         """Return the largest margin loss in each class, and rows that reach it."""
@@ -209,7 +212,8 @@ class PointPoison(PoisonTerm):
         return 1.0 - self.signs * (self.points @ theta[:-1] + theta[-1])
 
     def largest_loss(self, theta):
-        return max(0.0, float(self.losses_at(theta, None).max(initial=0.0)))
+        worst = self.losses_at(theta, None).max(initial=0.0)
+        return float(Hinge().of_shortfalls(worst))
 
     def pull(self, poison):
         weights = self.epsilon * poison.beta * self.signs

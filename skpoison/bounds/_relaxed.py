@@ -10,6 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from skpoison.losses import Hinge
+
 from ._poison import PoisonTerm
 from ._smooth import Piece, State, minimize_smooth
 from ._solver import record, upper_value
@@ -47,13 +49,13 @@ class HullPoison(PoisonTerm):
         self.precision = COARSE
 
     def largest_loss(self, theta):
-        losses = [0.0]
+        losses = []
         for i, (sign, hull) in enumerate(zip(self.signs, self.sets, strict=True)):
             value, self._supports[i] = hull.support(
                 -sign * theta[:-1], self._supports[i], self.precision
             )
             losses.append(1.0 - sign * theta[-1] + value)
-        return max(losses)
+        return float(Hinge().of_shortfalls(max(losses, default=0.0)))
 
     def _projection(self, i, x):
         found = self.sets[i].projection(x, self._projections[i])
@@ -120,7 +122,7 @@ def _few_rows(problem, max_iter, rng):
     steps = min(FIRST_STEPS, max_iter)
     state = solve_relaxed(few, tol=FIRST_TOL, max_iter=steps, rng=rng).state
     margins = 1.0 - problem.rows.scores(learner.admit(state.theta))
-    duals = np.clip(margins / state.row_width, 0.0, 1.0)
+    duals = Hinge().project(margins / state.row_width)
     return replace(state, duals=duals, margins=margins, row_pull=None)
 
 
@@ -136,7 +138,7 @@ def _first_state(problem):
     size = min(learner.radius, 10.0 * float(np.linalg.norm(theta)))
     return State(
         theta,
-        np.clip(margins, 0.0, 1.0),
+        Hinge().project(margins),
         problem.poison.start(rows.dim - 1),
         row_width=ROW_WIDTH,
         share_width=SHARE_WIDTH,

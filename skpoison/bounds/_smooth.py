@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skpoison.losses import Hinge
+
 from ._hessian import Hessian, step_in_ball
 from ._poison import PoisonPoints, SmoothedPoison
 
@@ -158,7 +160,7 @@ def evaluate(piece, center, damping, theta, margins):
     at : Evaluation
         Value and answers.
     """
-    duals = np.clip(center.duals + margins / center.row_width, 0.0, 1.0)
+    duals = Hinge().project(center.duals + margins / center.row_width)
     moved = duals - center.duals
     loss = duals * margins - (0.5 * center.row_width) * moved * moved
     nu = center.point_width / piece.poison.squared_radius
@@ -224,7 +226,7 @@ def gaps_at(piece, theta, margins, duals, poison, z, drag=0.0):
     """
     largest = piece.poison.largest_loss(theta)
     reached = float(poison.beta @ piece.poison.losses_at(theta, poison.points))
-    hinge = np.maximum(margins, 0.0)
+    hinge = Hinge().of_shortfalls(margins)
     epsilon, learner = piece.poison.epsilon, piece.learner
     free = z - drag
     upper = (

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from skpoison.losses import Hinge
+
 from ._poison import PoisonTerm
 from ._smooth import Gaps, Piece, State, adapt_widths, minimize_smooth
 
@@ -138,7 +140,7 @@ def _with_margins(problem, state):
         margins = 1.0 - problem.rows.scores(state.theta)
     duals = state.duals
     if duals is None:
-        duals = np.clip(margins / state.row_width, 0.0, 1.0)
+        duals = Hinge().project(margins / state.row_width)
     return replace(state, margins=margins, duals=duals)
 
 
@@ -293,7 +295,7 @@ def upper_value(problem, theta, margins, worst=None):
     if worst is None:
         worst = problem.poison.largest_loss(theta)
     return (
-        float(problem.weights @ np.maximum(margins, 0.0))
+        float(problem.weights @ Hinge().of_shortfalls(margins))
         + problem.poison.epsilon * worst
         + problem.learner.value(theta)
     )

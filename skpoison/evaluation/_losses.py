@@ -1,9 +1,11 @@
 """Losses of fitted classifiers on held-out rows."""
 
 import numpy as np
-from sklearn.metrics import hinge_loss, log_loss
+from sklearn.metrics import log_loss
+from sklearn.utils import check_array, column_or_1d
 
 from skpoison._labels import find_labels, kinds_hint, shown_labels
+from skpoison.losses import Hinge, decision_margins
 
 
 def held_out_loss(classifier, X, y):
@@ -30,8 +32,9 @@ def held_out_loss(classifier, X, y):
     Raises
     ------
     ValueError
-        If the classifier has neither decision values nor probabilities, or y holds
-        labels that it does not know.
+        If the classifier has neither decision values nor probabilities, its decisions
+        have no column for each of several classes, or y holds labels that it does not
+        know.
 
     References
     ----------
@@ -51,13 +54,25 @@ def held_out_loss(classifier, X, y):
     labels = np.asarray(classifier.classes_)
     check_known(y, labels, "y")
     if hasattr(classifier, "decision_function"):
-        return float(hinge_loss(y, classifier.decision_function(X), labels=labels))
+        return float(Hinge().value(_margins(classifier, X, y, labels)).mean())
     if hasattr(classifier, "predict_proba"):
         return float(log_loss(y, classifier.predict_proba(X), labels=labels))
     raise ValueError(
         f"{classifier!r} has neither decision_function nor predict_proba, so that it "
         "has no loss to look at."
     )
+
+
+def _margins(classifier, X, y, labels):
+    decisions = check_array(classifier.decision_function(X), ensure_2d=False)
+    if len(labels) <= 2:
+        decisions = column_or_1d(decisions)
+    elif decisions.shape[1:] != labels.shape:
+        raise ValueError(
+            f"The decisions of {classifier!r} must have a column for each of its "
+            f"{len(labels)} classes; their shape is {decisions.shape}."
+        )
+    return decision_margins(decisions, find_labels(column_or_1d(y), labels))
 
 
 def check_known(y, labels, name):

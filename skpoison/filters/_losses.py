@@ -1,4 +1,4 @@
-"""Losses of classifiers, row by row, and their derivatives.
+"""Losses of classifiers, row by row, and their derivatives, from losses of margins.
 
 ``decisions`` are what a classifier's ``decision_function`` returns: of shape
 (n_samples,) for two classes, (n_samples, n_classes) for more. ``codes[i]`` is the
@@ -6,10 +6,16 @@ position of the label of row ``i`` among the classifier's classes.
 """
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import softmax
+
+from skpoison.losses import Hinge, Logistic, Squared, decision_margins
 
 NAMES = ("hinge", "log_loss", "squared")
 SMALLEST = np.finfo(np.float64).tiny
+
+_LOSSES = {"hinge": Hinge(), "log_loss": Logistic(), "squared": Squared()}
+# Filters mean the whole square, the class half of it.
+_FACTORS = {"hinge": 1.0, "log_loss": 1.0, "squared": 2.0}
 
 
 def loss_name(loss, estimator):
@@ -20,28 +26,9 @@ def loss_name(loss, estimator):
 
 
 def row_losses(estimator, X, codes, loss):
-    """Loss of each row.
+    """Return the loss of each row, float64; it may be a callable of the same form.
 
-    Parameters
-    ----------
-    estimator : classifier
-        Fitted; with ``predict_proba`` for the log loss, ``decision_function`` else.
-    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-        Rows.
-    codes : ndarray of shape (n_samples,)
-        The class of each row.
-    loss : {"hinge", "log_loss", "squared"} or callable
-        Which loss; ``loss(estimator, X, codes)`` returns that of each row.
-
-    Returns
-    -------
-    losses : ndarray of shape (n_samples,)
-        Losses, float64.
-
-    Raises
-    ------
-    ValueError
-        If losses have the wrong shape or are not finite.
+    The log loss is that of ``predict_proba``, the others those of decisions.
     """
     if callable(loss):
         losses = loss(estimator, X, codes)
@@ -66,25 +53,20 @@ def _known_losses(estimator, X, codes, loss):
     if loss == "log_loss":
         chances = estimator.predict_proba(X)[np.arange(len(codes)), codes]
         return -np.log(np.maximum(chances, SMALLEST, dtype=np.float64))
-    return _LOSSES[loss](estimator.decision_function(X), codes)
+    return _of_decisions(estimator.decision_function(X), codes, loss)
+
+
+def _of_decisions(decisions, codes, loss):
+    if loss == "squared" and decisions.ndim == 2:  # of one-vs-rest targets
+        margins = _signs(decisions, codes) * decisions
+        return _FACTORS[loss] * _LOSSES[loss].value(margins).sum(axis=1)
+    return _FACTORS[loss] * _LOSSES[loss].value(decision_margins(decisions, codes))
 
 
 def derivatives(decisions, codes, loss):
-    """Derivatives of the loss of each row with respect to its decisions.
+    """Return the derivatives of each row's loss by its decisions, float64 of two axes.
 
-    Parameters
-    ----------
-    decisions : ndarray of shape (n_samples,) or (n_samples, n_classes)
-        Decisions.
-    codes : ndarray of shape (n_samples,)
-        The class of each row.
-    loss : {"hinge", "log_loss", "squared"}
-        Which loss; of several subgradients of the hinge, the one of the flat side.
-
-    Returns
-    -------
-    derivatives : ndarray of shape (n_samples, 1) or (n_samples, n_classes)
-        Derivatives, float64.
+    Of several subgradients of the hinge, it takes the one of the flat side.
 
     Examples
     --------
@@ -97,31 +79,13 @@ def derivatives(decisions, codes, loss):
     if decisions.ndim == 2:
         return _DERIVATIVES_OF_MANY[loss](decisions, codes)
     signs = 2.0 * codes - 1.0
-    return (signs * _DERIVATIVES_OF_MARGINS[loss](signs * decisions))[:, None]
+    slopes = _LOSSES[loss].derivative(signs * decisions)
+    return (_FACTORS[loss] * signs * slopes)[:, None]
 
 
-def _margins(decisions, codes):
-    """How much higher the decision of the row's class is than that of any other."""
-    if decisions.ndim == 1:
-        return (2 * codes - 1) * decisions
-    rows = np.arange(len(codes))
-    others = decisions.copy()
-    others[rows, codes] = -np.inf
-    return decisions[rows, codes] - others.max(axis=1)
-
-
-def _targets(decisions, codes):
+def _signs(decisions, codes):
+    """Return the targets of one-vs-rest: 1 for each row's class, -1 for the others."""
     return 2.0 * (np.arange(decisions.shape[1]) == codes[:, None]) - 1.0
-
-
-def _hinge(decisions, codes):
-    return np.maximum(0.0, 1.0 - _margins(decisions, codes))
-
-
-def _squared(decisions, codes):
-    if decisions.ndim == 1:
-        return (1.0 - _margins(decisions, codes)) ** 2
-    return ((decisions - _targets(decisions, codes)) ** 2).sum(axis=1)
 
 
 def _hinge_of_many(decisions, codes):
@@ -129,10 +93,10 @@ def _hinge_of_many(decisions, codes):
     others = decisions.copy()
     others[rows, codes] = -np.inf
     rival = others.argmax(axis=1)
-    violating = decisions[rows, codes] - others[rows, rival] < 1
+    slopes = _LOSSES["hinge"].derivative(decision_margins(decisions, codes))
     out = np.zeros_like(decisions)
-    out[rows, codes] = -1.0 * violating
-    out[rows, rival] = 1.0 * violating
+    out[rows, codes] = slopes
+    out[rows, rival] = -slopes
     return out
 
 
@@ -142,14 +106,15 @@ def _log_loss_of_many(decisions, codes):
     return out
 
 
-_LOSSES = {"hinge": _hinge, "squared": _squared}
-_DERIVATIVES_OF_MARGINS = {
-    "hinge": lambda margins: np.where(margins < 1, -1.0, 0.0),
-    "log_loss": lambda margins: -expit(-margins),
-    "squared": lambda margins: 2.0 * (margins - 1.0),
-}
+def _squared_of_many(decisions, codes):
+    signs = _signs(decisions, codes)
+    return (
+        _FACTORS["squared"] * signs * _LOSSES["squared"].derivative(signs * decisions)
+    )
+
+
 _DERIVATIVES_OF_MANY = {
     "hinge": _hinge_of_many,
     "log_loss": _log_loss_of_many,
-    "squared": lambda decisions, codes: 2 * (decisions - _targets(decisions, codes)),
+    "squared": _squared_of_many,
 }

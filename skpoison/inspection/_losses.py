@@ -10,6 +10,7 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from skpoison._defaults import default_filter
 from skpoison._labels import encode_labels
+from skpoison.losses import Hinge
 
 
 def with_percentiles(estimator, percentiles):
@@ -122,7 +123,7 @@ def mean_hinge(X, y, bound, coef, intercept):
     Returns
     -------
     loss : float
-        The mean of ``max(0, 1 - sign * score)``.
+        The mean.
     """
     X = validate_data(
         bound, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32]
@@ -130,7 +131,7 @@ def mean_hinge(X, y, bound, coef, intercept):
     codes = encode_labels(column_or_1d(y), bound.classes_, whose="the bound")
     signs = 2.0 * codes - 1.0
     scores = X @ coef[0] + intercept[0]
-    return float(np.mean(np.maximum(1.0 - signs * np.asarray(scores), 0.0)))
+    return float(Hinge().value(signs * np.asarray(scores)).mean())
 
 
 def attack_test_losses(curve, X_test, y_test):

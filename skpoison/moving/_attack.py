@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skpoison.losses import Hinge
+
 from ._conic import SolverError, solve_program
 from ._plane import COUNTING, IDLE, SIDES
 from ._programs import FIRST, PRODUCT, SECOND, split_program
@@ -183,4 +185,4 @@ def mean_loss(plane, attack):
     losses = np.einsum("gi,ig->g", attack.rows[:, :2], scores)
     moved = plane.pulls * attack.split * losses
     by_class = plane.margins + losses[COUNTING] + moved[COUNTING] + moved[IDLE]
-    return float(attack.split[COUNTING] @ np.maximum(by_class, 0.0))
+    return float(attack.split[COUNTING] @ Hinge().of_shortfalls(by_class))

@@ -10,6 +10,7 @@ from skpoison.bounds._rounding import margins, slack
 from skpoison.bounds._solver import Problem
 from skpoison.exceptions import FilterWarning
 from skpoison.feasible import as_domain
+from skpoison.losses import Hinge
 
 from ._filters import read_defense, widest_distance
 from ._rows import Gate, best_trial, train_behind
@@ -95,7 +96,7 @@ def _report(bound, found, defense):
     reach = np.linalg.norm(defense.centroids, axis=1).max() + 3.0 * defense.radii.max()
     rounding = margins(problem, state.theta, found.lower, float(reach))
     bound._store(state.theta)
-    bound.clean_loss_ = float(problem.weights @ np.maximum(state.margins, 0.0))
+    bound.clean_loss_ = float(problem.weights @ Hinge().of_shortfalls(state.margins))
     bound.poison_loss_ = float(found.poison_loss)
     bound.upper_bound_ = float(
         bound.clean_loss_

@@ -12,6 +12,7 @@ from skpoison.bounds._rows import Rows, StackedRows
 from skpoison.bounds._smooth import State
 from skpoison.bounds._solver import solve
 from skpoison.exceptions import FilterWarning
+from skpoison.losses import Hinge
 
 from ._attack import repaired, worst_at_split
 from ._cover import cover_splits
@@ -333,7 +334,7 @@ def train_behind(found, kept, attack, tol, rng):
     margins = np.append(found.above.margins, 1.0 - poison.scores(theta))
     start = State(
         theta,
-        np.clip(margins, 0.0, 1.0),
+        Hinge().project(margins),
         NOBODY.start(clean.rows.dim - 1),
         margins=margins,
     )

@@ -1,0 +1,513 @@
+"""Losses of margins, each in one place: what bounds, filters and attacks minimize.
+
+The margin of a row is ``m = y (w @ x + b)`` with labels -1 and +1; a loss is a convex
+function of it. Every loss has the same methods, those of :class:`Loss`.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy.special import entr, expit
+
+__all__ = [
+    "Hinge",
+    "Logistic",
+    "Loss",
+    "SmoothedHinge",
+    "Squared",
+    "SquaredHinge",
+    "decision_margins",
+]
+
+MAX_NEWTON = 100
+
+
+class Loss(ABC):
+    """A convex loss of margins: what a solver needs to know of it.
+
+    A loss of your own implements the abstract methods and sets `slope_range`. They
+    work on arrays elementwise.
+
+    Attributes
+    ----------
+    slope_range : tuple of float
+        Smallest and largest slope ``a``, by which the loss falls as the margin grows:
+        minus the derivative. The conjugate is finite between them. For losses that
+        never grow with the margin, no slope is negative.
+
+    See Also
+    --------
+    skpoison.losses.Hinge : The loss of support vector machines.
+
+    Notes
+    -----
+    Dual bounds rest on ``value(m) >= -a * m - conjugate(a)``, which holds for every
+    margin and slope (the Fenchel-Young inequality), with equality where
+    ``a = -derivative(m)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.special import lambertw
+    >>> from skpoison.losses import Loss
+    >>> class Exponential(Loss):
+    ...     slope_range = (0.0, np.inf)
+    ...
+    ...     def value(self, margins):
+    ...         return np.exp(-margins)
+    ...
+    ...     def derivative(self, margins):
+    ...         return -np.exp(-margins)
+    ...
+    ...     def curvature(self, margins):
+    ...         return np.exp(-margins)
+    ...
+    ...     def conjugate(self, slopes):
+    ...         return slopes * np.log(slopes) - slopes
+    ...
+    ...     def prox(self, margins, step):
+    ...         return margins + lambertw(step * np.exp(-margins)).real
+    >>> loss, m, a = Exponential(), 0.3, 2.0
+    >>> bool(loss.value(m) >= -a * m - loss.conjugate(a))
+    True
+    """
+
+    slope_range: ClassVar[tuple[float, float]]
+
+    @abstractmethod
+    def value(self, margins: np.ndarray) -> np.ndarray:
+        """Return the losses of margins.
+
+        Parameters
+        ----------
+        margins : ndarray
+            Margins.
+
+        Returns
+        -------
+        losses : ndarray
+            Their losses.
+        """
+
+    @abstractmethod
+    def derivative(self, margins: np.ndarray) -> np.ndarray:
+        """Return the first derivatives; at a kink, that of the flatter side.
+
+        Parameters
+        ----------
+        margins : ndarray
+            Margins.
+
+        Returns
+        -------
+        derivatives : ndarray
+            Derivatives by the margin.
+        """
+
+    @abstractmethod
+    def curvature(self, margins: np.ndarray) -> np.ndarray:
+        """Return the second derivatives; where there is none, that of the flatter side.
+
+        Parameters
+        ----------
+        margins : ndarray
+            Margins.
+
+        Returns
+        -------
+        curvatures : ndarray
+            Second derivatives by the margin.
+        """
+
+    @abstractmethod
+    def conjugate(self, slopes: np.ndarray) -> np.ndarray:
+        """Return the largest values of ``-a * m - value(m)`` over all margins m.
+
+        Parameters
+        ----------
+        slopes : ndarray
+            Slopes a.
+
+        Returns
+        -------
+        conjugates : ndarray
+            The convex conjugate at ``-a``; infinite outside `slope_range`.
+        """
+
+    @abstractmethod
+    def prox(self, margins: np.ndarray, step: float | np.ndarray) -> np.ndarray:
+        """Return the minimizers u of ``value(u) + (u - m)**2 / (2 * step)``.
+
+        Parameters
+        ----------
+        margins : ndarray
+            Margins m.
+        step : float or ndarray
+            Positive step sizes.
+
+        Returns
+        -------
+        minimizers : ndarray
+            Margins of small loss near the given ones.
+        """
+
+    def project(self, slopes: np.ndarray) -> np.ndarray:
+        """Return the nearest slopes within `slope_range`.
+
+        Parameters
+        ----------
+        slopes : ndarray
+            Any numbers.
+
+        Returns
+        -------
+        slopes : ndarray
+            Slopes whose conjugate is finite.
+        """
+        return np.clip(slopes, *self.slope_range)
+
+
+@dataclass(frozen=True)
+class Hinge(Loss):
+    """The hinge loss ``max(0, 1 - m)`` of support vector machines.
+
+    Attributes
+    ----------
+    slope_range : tuple of float
+        0 and 1.
+
+    See Also
+    --------
+    skpoison.losses.SmoothedHinge : The same without the kink.
+
+    Notes
+    -----
+    The conjugate is ``-a`` for slopes between 0 and 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpoison.losses import Hinge
+    >>> Hinge().value(np.array([-1.0, 0.5, 3.0]))
+    array([2. , 0.5, 0. ])
+    """
+
+    slope_range = (0.0, 1.0)
+
+    def value(self, margins):
+        """Return the losses of margins; see :meth:`Loss.value`."""
+        return self.of_shortfalls(1.0 - margins)
+
+    def of_shortfalls(self, shortfalls: np.ndarray) -> np.ndarray:
+        """Return the losses of rows, given by how far their margins fall short of 1.
+
+        Parameters
+        ----------
+        shortfalls : ndarray
+            One minus the margins.
+
+        Returns
+        -------
+        losses : ndarray
+            Their positive parts.
+        """
+        return np.maximum(shortfalls, 0.0)
+
+    def derivative(self, margins):
+        """Return the first derivatives; see :meth:`Loss.derivative`."""
+        return np.where(margins < 1.0, -1.0, 0.0)
+
+    def curvature(self, margins):
+        """Return zeros: both sides of the kink are straight."""
+        return np.zeros_like(margins, dtype=np.float64)
+
+    def conjugate(self, slopes):
+        """Return the conjugates of slopes; see :meth:`Loss.conjugate`."""
+        return np.where(slopes == self.project(slopes), -slopes, np.inf)
+
+    def prox(self, margins, step):
+        """Return the minimizers near margins; see :meth:`Loss.prox`."""
+        return margins + np.clip(1.0 - margins, 0.0, step)
+
+
+@dataclass(frozen=True)
+class SmoothedHinge(Loss):
+    """The hinge loss, its kink smeared out over ``1 - width <= m <= 1 + width``.
+
+    It is the mean hinge loss of the margin plus noise whose density is a parabola
+    (Epanechnikov's kernel), twice differentiable, and equals the hinge loss outside.
+
+    Parameters
+    ----------
+    width : float
+        Half the width of the smeared part, positive.
+
+    Attributes
+    ----------
+    slope_range : tuple of float
+        0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If the width is not a positive, finite number.
+
+    See Also
+    --------
+    skpoison.losses.Hinge : The limit for a width of 0.
+
+    Notes
+    -----
+    With ``z = (1 - m) / width`` between -1 and 1, the slope is the cubic
+    ``a = 1/2 + 3/4 z - z**3 / 4``. Its inverse ``z = 2 sin(arcsin(2 a - 1) / 3)``
+    gives the conjugate, and a cubic of the same form the proximal operator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpoison.losses import SmoothedHinge
+    >>> SmoothedHinge(0.5).value(np.array([0.5, 1.0, 1.5]))
+    array([0.5    , 0.09375, 0.     ])
+    """
+
+    width: float
+
+    slope_range = (0.0, 1.0)
+
+    def __post_init__(self):
+        if not 0.0 < self.width < np.inf:
+            raise ValueError(
+                f"width must be a positive, finite number; got {self.width!r}."
+            )
+
+    def value(self, margins):
+        """Return the losses of margins; see :meth:`Loss.value`."""
+        return self.width * _smeared((1.0 - margins) / self.width)
+
+    def derivative(self, margins):
+        """Return the first derivatives; see :meth:`Loss.derivative`."""
+        z = np.clip((1.0 - margins) / self.width, -1.0, 1.0)
+        return -(0.5 + 0.75 * z - 0.25 * z**3)
+
+    def curvature(self, margins):
+        """Return the second derivatives; see :meth:`Loss.curvature`."""
+        z = (1.0 - margins) / self.width
+        return np.where(np.abs(z) < 1.0, 0.75 * (1.0 - z**2), 0.0) / self.width
+
+    def conjugate(self, slopes):
+        """Return the conjugates of slopes; see :meth:`Loss.conjugate`."""
+        inside = self.project(slopes)
+        z = 2.0 * np.sin(np.arcsin(2.0 * inside - 1.0) / 3.0)
+        conjugates = self.width * (inside * z - _smeared(z)) - inside
+        return np.where(slopes == inside, conjugates, np.inf)
+
+    def prox(self, margins, step):
+        """Return the minimizers near margins; see :meth:`Loss.prox`."""
+        # The minimizer's z solves z**3 - 3 p z + 2 q = 0 where the kink is smeared.
+        shortfalls = 1.0 - margins
+        p = 1.0 + 4.0 * self.width / (3.0 * step)
+        q = 1.0 - 2.0 * shortfalls / step
+        sines = np.clip(-q / p**1.5, -1.0, 1.0)
+        z = 2.0 * np.sqrt(p) * np.sin(np.arcsin(sines) / 3.0)
+        straight = [shortfalls <= -self.width, shortfalls >= self.width + step]
+        return np.select(straight, [margins, margins + step], 1.0 - self.width * z)
+
+
+def _smeared(z):
+    """Return the loss of width 1 at ``z = 1 - m``."""
+    z = np.clip(z, -1.0, None)
+    inside = np.minimum(z, 1.0)
+    smeared = 3 / 16 + inside / 2 + 3 / 8 * inside**2 - inside**4 / 16
+    return smeared + z - inside
+
+
+@dataclass(frozen=True)
+class SquaredHinge(Loss):
+    """The squared hinge loss ``max(0, 1 - m)**2``, the default of ``LinearSVC``.
+
+    Attributes
+    ----------
+    slope_range : tuple of float
+        0 and infinity.
+
+    See Also
+    --------
+    skpoison.losses.Squared : The squared loss, which margins above 1 cost as well.
+
+    Notes
+    -----
+    The conjugate is ``a**2 / 4 - a`` for slopes from 0 on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpoison.losses import SquaredHinge
+    >>> SquaredHinge().value(np.array([-1.0, 0.5, 3.0]))
+    array([4.  , 0.25, 0.  ])
+    """
+
+    slope_range = (0.0, np.inf)
+
+    def value(self, margins):
+        """Return the losses of margins; see :meth:`Loss.value`."""
+        return Hinge().value(margins) ** 2
+
+    def derivative(self, margins):
+        """Return the first derivatives; see :meth:`Loss.derivative`."""
+        return -2.0 * Hinge().value(margins)
+
+    def curvature(self, margins):
+        """Return the second derivatives; see :meth:`Loss.curvature`."""
+        return np.where(margins < 1.0, 2.0, 0.0)
+
+    def conjugate(self, slopes):
+        """Return the conjugates of slopes; see :meth:`Loss.conjugate`."""
+        return np.where(slopes >= 0.0, slopes * (0.25 * slopes - 1.0), np.inf)
+
+    def prox(self, margins, step):
+        """Return the minimizers near margins; see :meth:`Loss.prox`."""
+        pulled = (margins + 2.0 * step) / (1.0 + 2.0 * step)
+        return np.where(margins < 1.0, pulled, margins)
+
+
+@dataclass(frozen=True)
+class Logistic(Loss):
+    """The loss ``log(1 + exp(-m))`` of logistic regression.
+
+    Attributes
+    ----------
+    slope_range : tuple of float
+        0 and 1.
+
+    See Also
+    --------
+    skpoison.losses.Hinge : Another loss that is nearly linear in negative margins.
+
+    Notes
+    -----
+    The conjugate is ``a log(a) + (1 - a) log(1 - a)``, the negative entropy of a coin.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpoison.losses import Logistic
+    >>> Logistic().value(np.array([-1.0, 0.0, 1.0])).round(3)
+    array([1.313, 0.693, 0.313])
+    """
+
+    slope_range = (0.0, 1.0)
+
+    def value(self, margins):
+        """Return the losses of margins; see :meth:`Loss.value`."""
+        return np.logaddexp(0.0, -margins)
+
+    def derivative(self, margins):
+        """Return the first derivatives; see :meth:`Loss.derivative`."""
+        return -expit(-margins)
+
+    def curvature(self, margins):
+        """Return the second derivatives; see :meth:`Loss.curvature`."""
+        return expit(margins) * expit(-margins)
+
+    def conjugate(self, slopes):
+        """Return the conjugates of slopes; see :meth:`Loss.conjugate`."""
+        return -entr(slopes) - entr(1.0 - slopes)
+
+    def prox(self, margins, step):
+        """Return the minimizers near margins; see :meth:`Loss.prox`."""
+        # The derivative is convex below 0 and concave above, so that Newton's method
+        # never overshoots from 0, or from the end of the bracket next to it.
+        found = np.clip(0.0, margins, margins + step)
+        precision = 8.0 * np.finfo(np.float64).eps * (1.0 + np.abs(margins) + step)
+        for _ in range(MAX_NEWTON):
+            residual = found - margins + step * self.derivative(found)
+            change = residual / (1.0 + step * self.curvature(found))
+            found = found - change
+            if np.all(np.abs(change) <= precision):
+                break
+        return found
+
+
+@dataclass(frozen=True)
+class Squared(Loss):
+    """Half the squared loss, ``(1 - m)**2 / 2``, of ridge regression on -1 and +1.
+
+    Attributes
+    ----------
+    slope_range : tuple of float
+        Minus and plus infinity: the loss grows again with margins above 1.
+
+    See Also
+    --------
+    skpoison.losses.SquaredHinge : Without loss above 1; the whole square, not half.
+
+    Notes
+    -----
+    The conjugate is ``a**2 / 2 - a``. As in scikit-learn, the squared loss counts half
+    and the squared hinge loss in full.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpoison.losses import Squared
+    >>> Squared().value(np.array([-1.0, 0.5, 3.0]))
+    array([2.   , 0.125, 2.   ])
+    """
+
+    slope_range = (-np.inf, np.inf)
+
+    def value(self, margins):
+        """Return the losses of margins; see :meth:`Loss.value`."""
+        return 0.5 * (1.0 - margins) ** 2
+
+    def derivative(self, margins):
+        """Return the first derivatives; see :meth:`Loss.derivative`."""
+        return margins - 1.0
+
+    def curvature(self, margins):
+        """Return ones."""
+        return np.ones_like(margins, dtype=np.float64)
+
+    def conjugate(self, slopes):
+        """Return the conjugates of slopes; see :meth:`Loss.conjugate`."""
+        return slopes * (0.5 * slopes - 1.0)
+
+    def prox(self, margins, step):
+        """Return the minimizers near margins; see :meth:`Loss.prox`."""
+        return (margins + step) / (1.0 + step)
+
+
+def decision_margins(decisions: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the margins of a classifier's decisions, for any number of classes.
+
+    Parameters
+    ----------
+    decisions : ndarray of shape (n_samples,) or (n_samples, n_classes)
+        What ``decision_function`` returns.
+    codes : ndarray of shape (n_samples,), dtype=int
+        Position of each row's label among the classes.
+
+    Returns
+    -------
+    margins : ndarray of shape (n_samples,)
+        The signed decisions for two classes. For more, how far the decision of the
+        row's class lies above the highest of the others: the hinge loss of that is
+        the one of Crammer and Singer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpoison.losses import decision_margins
+    >>> decision_margins(np.array([0.5, 2.0]), np.array([0, 1]))
+    array([-0.5,  2. ])
+    >>> decision_margins(np.array([[1.0, 4.0, 2.0]]), np.array([1]))
+    array([2.])
+    """
+    if decisions.ndim == 1:
+        return (2 * codes - 1) * decisions
+    rows = np.arange(len(codes))
+    others = decisions.copy()
+    others[rows, codes] = -np.inf
+    return decisions[rows, codes] - others.max(axis=1)
