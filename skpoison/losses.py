@@ -173,11 +173,6 @@ class Loss(ABC):
 class Hinge(Loss):
     """The hinge loss ``max(0, 1 - m)`` of support vector machines.
 
-    Attributes
-    ----------
-    slope_range : tuple of float
-        0 and 1.
-
     See Also
     --------
     skpoison.losses.SmoothedHinge : The same without the kink.
@@ -196,7 +191,7 @@ class Hinge(Loss):
 
     slope_range = (0.0, 1.0)
 
-    def value(self, margins):
+    def value(self, margins: np.ndarray) -> np.ndarray:
         """Return the losses of margins; see :meth:`Loss.value`."""
         return self.of_shortfalls(1.0 - margins)
 
@@ -215,19 +210,19 @@ class Hinge(Loss):
         """
         return np.maximum(shortfalls, 0.0)
 
-    def derivative(self, margins):
+    def derivative(self, margins: np.ndarray) -> np.ndarray:
         """Return the first derivatives; see :meth:`Loss.derivative`."""
         return np.where(margins < 1.0, -1.0, 0.0)
 
-    def curvature(self, margins):
+    def curvature(self, margins: np.ndarray) -> np.ndarray:
         """Return zeros: both sides of the kink are straight."""
         return np.zeros_like(margins, dtype=np.float64)
 
-    def conjugate(self, slopes):
+    def conjugate(self, slopes: np.ndarray) -> np.ndarray:
         """Return the conjugates of slopes; see :meth:`Loss.conjugate`."""
         return np.where(slopes == self.project(slopes), -slopes, np.inf)
 
-    def prox(self, margins, step):
+    def prox(self, margins: np.ndarray, step: float | np.ndarray) -> np.ndarray:
         """Return the minimizers near margins; see :meth:`Loss.prox`."""
         return margins + np.clip(1.0 - margins, 0.0, step)
 
@@ -243,11 +238,6 @@ class SmoothedHinge(Loss):
     ----------
     width : float
         Half the width of the smeared part, positive.
-
-    Attributes
-    ----------
-    slope_range : tuple of float
-        0 and 1.
 
     Raises
     ------
@@ -276,34 +266,34 @@ class SmoothedHinge(Loss):
 
     slope_range = (0.0, 1.0)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0.0 < self.width < np.inf:
             raise ValueError(
                 f"width must be a positive, finite number; got {self.width!r}."
             )
 
-    def value(self, margins):
+    def value(self, margins: np.ndarray) -> np.ndarray:
         """Return the losses of margins; see :meth:`Loss.value`."""
         return self.width * _smeared((1.0 - margins) / self.width)
 
-    def derivative(self, margins):
+    def derivative(self, margins: np.ndarray) -> np.ndarray:
         """Return the first derivatives; see :meth:`Loss.derivative`."""
         z = np.clip((1.0 - margins) / self.width, -1.0, 1.0)
         return -(0.5 + 0.75 * z - 0.25 * z**3)
 
-    def curvature(self, margins):
+    def curvature(self, margins: np.ndarray) -> np.ndarray:
         """Return the second derivatives; see :meth:`Loss.curvature`."""
         z = (1.0 - margins) / self.width
         return np.where(np.abs(z) < 1.0, 0.75 * (1.0 - z**2), 0.0) / self.width
 
-    def conjugate(self, slopes):
+    def conjugate(self, slopes: np.ndarray) -> np.ndarray:
         """Return the conjugates of slopes; see :meth:`Loss.conjugate`."""
         inside = self.project(slopes)
         z = 2.0 * np.sin(np.arcsin(2.0 * inside - 1.0) / 3.0)
         conjugates = self.width * (inside * z - _smeared(z)) - inside
         return np.where(slopes == inside, conjugates, np.inf)
 
-    def prox(self, margins, step):
+    def prox(self, margins: np.ndarray, step: float | np.ndarray) -> np.ndarray:
         """Return the minimizers near margins; see :meth:`Loss.prox`."""
         # The minimizer's z solves z**3 - 3 p z + 2 q = 0 where the kink is smeared.
         shortfalls = 1.0 - margins
@@ -315,7 +305,7 @@ class SmoothedHinge(Loss):
         return np.select(straight, [margins, margins + step], 1.0 - self.width * z)
 
 
-def _smeared(z):
+def _smeared(z: np.ndarray) -> np.ndarray:
     """Return the loss of width 1 at ``z = 1 - m``."""
     z = np.clip(z, -1.0, None)
     inside = np.minimum(z, 1.0)
@@ -326,11 +316,6 @@ def _smeared(z):
 @dataclass(frozen=True)
 class SquaredHinge(Loss):
     """The squared hinge loss ``max(0, 1 - m)**2``, the default of ``LinearSVC``.
-
-    Attributes
-    ----------
-    slope_range : tuple of float
-        0 and infinity.
 
     See Also
     --------
@@ -350,23 +335,23 @@ class SquaredHinge(Loss):
 
     slope_range = (0.0, np.inf)
 
-    def value(self, margins):
+    def value(self, margins: np.ndarray) -> np.ndarray:
         """Return the losses of margins; see :meth:`Loss.value`."""
         return Hinge().value(margins) ** 2
 
-    def derivative(self, margins):
+    def derivative(self, margins: np.ndarray) -> np.ndarray:
         """Return the first derivatives; see :meth:`Loss.derivative`."""
         return -2.0 * Hinge().value(margins)
 
-    def curvature(self, margins):
+    def curvature(self, margins: np.ndarray) -> np.ndarray:
         """Return the second derivatives; see :meth:`Loss.curvature`."""
         return np.where(margins < 1.0, 2.0, 0.0)
 
-    def conjugate(self, slopes):
+    def conjugate(self, slopes: np.ndarray) -> np.ndarray:
         """Return the conjugates of slopes; see :meth:`Loss.conjugate`."""
         return np.where(slopes >= 0.0, slopes * (0.25 * slopes - 1.0), np.inf)
 
-    def prox(self, margins, step):
+    def prox(self, margins: np.ndarray, step: float | np.ndarray) -> np.ndarray:
         """Return the minimizers near margins; see :meth:`Loss.prox`."""
         pulled = (margins + 2.0 * step) / (1.0 + 2.0 * step)
         return np.where(margins < 1.0, pulled, margins)
@@ -376,18 +361,14 @@ class SquaredHinge(Loss):
 class Logistic(Loss):
     """The loss ``log(1 + exp(-m))`` of logistic regression.
 
-    Attributes
-    ----------
-    slope_range : tuple of float
-        0 and 1.
-
     See Also
     --------
     skpoison.losses.Hinge : Another loss that is nearly linear in negative margins.
 
     Notes
     -----
-    The conjugate is ``a log(a) + (1 - a) log(1 - a)``, the negative entropy of a coin.
+    The conjugate is the negative entropy ``a log(a) + (1 - a) log(1 - a)`` for slopes
+    between 0 and 1.
 
     Examples
     --------
@@ -399,23 +380,23 @@ class Logistic(Loss):
 
     slope_range = (0.0, 1.0)
 
-    def value(self, margins):
+    def value(self, margins: np.ndarray) -> np.ndarray:
         """Return the losses of margins; see :meth:`Loss.value`."""
         return np.logaddexp(0.0, -margins)
 
-    def derivative(self, margins):
+    def derivative(self, margins: np.ndarray) -> np.ndarray:
         """Return the first derivatives; see :meth:`Loss.derivative`."""
         return -expit(-margins)
 
-    def curvature(self, margins):
+    def curvature(self, margins: np.ndarray) -> np.ndarray:
         """Return the second derivatives; see :meth:`Loss.curvature`."""
         return expit(margins) * expit(-margins)
 
-    def conjugate(self, slopes):
+    def conjugate(self, slopes: np.ndarray) -> np.ndarray:
         """Return the conjugates of slopes; see :meth:`Loss.conjugate`."""
         return -entr(slopes) - entr(1.0 - slopes)
 
-    def prox(self, margins, step):
+    def prox(self, margins: np.ndarray, step: float | np.ndarray) -> np.ndarray:
         """Return the minimizers near margins; see :meth:`Loss.prox`."""
         # The derivative is convex below 0 and concave above, so that Newton's method
         # never overshoots from 0, or from the end of the bracket next to it.
@@ -434,18 +415,14 @@ class Logistic(Loss):
 class Squared(Loss):
     """Half the squared loss, ``(1 - m)**2 / 2``, of ridge regression on -1 and +1.
 
-    Attributes
-    ----------
-    slope_range : tuple of float
-        Minus and plus infinity: the loss grows again with margins above 1.
-
     See Also
     --------
     skpoison.losses.SquaredHinge : Without loss above 1; the whole square, not half.
 
     Notes
     -----
-    The conjugate is ``a**2 / 2 - a``. As in scikit-learn, the squared loss counts half
+    The conjugate is ``a**2 / 2 - a`` for slopes of either sign: the loss grows again
+    with margins above 1. As in scikit-learn, the squared loss counts half
     and the squared hinge loss in full.
 
     Examples
@@ -458,23 +435,23 @@ class Squared(Loss):
 
     slope_range = (-np.inf, np.inf)
 
-    def value(self, margins):
+    def value(self, margins: np.ndarray) -> np.ndarray:
         """Return the losses of margins; see :meth:`Loss.value`."""
         return 0.5 * (1.0 - margins) ** 2
 
-    def derivative(self, margins):
+    def derivative(self, margins: np.ndarray) -> np.ndarray:
         """Return the first derivatives; see :meth:`Loss.derivative`."""
         return margins - 1.0
 
-    def curvature(self, margins):
+    def curvature(self, margins: np.ndarray) -> np.ndarray:
         """Return ones."""
         return np.ones_like(margins, dtype=np.float64)
 
-    def conjugate(self, slopes):
+    def conjugate(self, slopes: np.ndarray) -> np.ndarray:
         """Return the conjugates of slopes; see :meth:`Loss.conjugate`."""
         return slopes * (0.5 * slopes - 1.0)
 
-    def prox(self, margins, step):
+    def prox(self, margins: np.ndarray, step: float | np.ndarray) -> np.ndarray:
         """Return the minimizers near margins; see :meth:`Loss.prox`."""
         return (margins + step) / (1.0 + step)
 
