@@ -422,8 +422,8 @@ class Squared(Loss):
     Notes
     -----
     The conjugate is ``a**2 / 2 - a`` for slopes of either sign: the loss grows again
-    with margins above 1. As in scikit-learn, the squared loss counts half
-    and the squared hinge loss in full.
+    with margins above 1. As in scikit-learn's ``SGDClassifier``, the squared loss
+    counts half and the squared hinge loss in full.
 
     Examples
     --------
