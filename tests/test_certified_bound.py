@@ -21,7 +21,6 @@ from skpoison import (
     SphereFilter,
     bound_curve,
 )
-from skpoison.bounds import _attack
 
 LEARNERS = [{"rho": 0.5}, {"rho": 5.0}, {"C": 0.1}, {"C": 10.0}]
 
@@ -296,25 +295,6 @@ def test_fit_does_not_change_what_it_is_given():
     np.testing.assert_array_equal(X, kept[0])
     np.testing.assert_array_equal(y, kept[1])
     assert not hasattr(bound.filter, "radii_")
-
-
-@pytest.mark.parametrize("total", range(4))
-@pytest.mark.parametrize("shares", [[0.2, 2.4], [1.0, 2.0], [0.0, 0.0], [1.5, 1.5]])
-def test_copies_are_rounded_up_as_far_as_there_are_rows(shares, total):
-    copies = _attack.whole_copies(np.array(shares), total)
-    assert copies.sum() <= total
-    assert (copies <= np.ceil(shares)).all()
-    if np.ceil(shares).sum() <= total:
-        np.testing.assert_array_equal(copies, np.ceil(shares))
-    else:
-        assert copies.sum() == total
-
-
-def test_share_of_poison_is_rounded_down_to_whole_rows():
-    assert _attack.n_poison_rows(0.03, 100) == 3
-    assert _attack.n_poison_rows(0.3, 10) == 3
-    assert _attack.n_poison_rows(0.29, 10) == 2
-    assert _attack.n_poison_rows(0.0, 10) == 0
 
 
 @pytest.mark.parametrize(

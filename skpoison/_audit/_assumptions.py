@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from skpoison._columns import times_text
-from skpoison.bounds._attack import n_poison_rows
+from skpoison._whole_rows import n_poison_rows
 
 from ._defenses import name_of
 from ._text import epsilon_text, loss_text, percent_text

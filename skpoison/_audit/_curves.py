@@ -8,8 +8,8 @@ from joblib import Parallel, delayed
 
 from skpoison import __version__
 from skpoison._defaults import default_filter
+from skpoison._whole_rows import n_poison_rows
 from skpoison.bounds import CertifiedBound, bound_curve
-from skpoison.bounds._attack import n_poison_rows
 
 # The solver's own floor: bounds below it count as zero for the tolerance.
 LOSS_FLOOR = 1e-3

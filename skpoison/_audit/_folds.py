@@ -6,13 +6,13 @@ from numbers import Integral
 import numpy as np
 from sklearn.model_selection import StratifiedKFold, check_cv
 
+from skpoison._whole_rows import n_poison_rows
+
 from ._checks import check_count
 
 
 def enough(folds, reference):
     """Return folds, if there are rows enough in each to send poison along."""
-    from skpoison.bounds._attack import n_poison_rows
-
     n_rows = min(len(train) for train, _ in folds)
     if n_poison_rows(reference, n_rows) < 1:
         raise ValueError(

@@ -8,6 +8,7 @@ from scipy import sparse
 from skpoison import __version__
 from skpoison._io import DataError
 from skpoison._io._array import Poison
+from skpoison._whole_rows import copied_points
 from skpoison.bounds._attack import surviving
 from skpoison.feasible import Domain, restrict
 
@@ -43,7 +44,7 @@ def attack(sample, settings):
         bound = settings.bound(epsilon=epsilon, domain=domain)
         bound.fit(sample.X, sample.signs)
     found = bound.attack_
-    rows = np.repeat(np.arange(len(found.n_copies)), found.n_copies)
+    rows = copied_points(found.n_copies)
     values = {1: sample.classes.positive, -1: sample.classes.negative}
     labels = [values[sign] for sign in found.y.tolist()]
     if len(rows) * found.X.shape[1] > MOST_CELLS:

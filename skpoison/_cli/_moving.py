@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from skpoison import bound_curve
+from skpoison._whole_rows import copied_points
 from skpoison.exceptions import FilterWarning
 
 
@@ -66,7 +67,7 @@ def _behind(filter_, bound, sample, settings):
     """Train on the rows that a filter keeps which is fitted on poison too."""
     attack = bound.attack_
     stack = sparse.vstack if sparse.issparse(sample.X) else np.vstack
-    copies = attack.X[np.repeat(np.arange(len(attack.y)), attack.n_copies)]
+    copies = attack.X[copied_points(attack.n_copies)]
     X = stack([sample.X, copies])
     X = X.tocsr() if sparse.issparse(X) else X
     y = np.append(sample.signs, np.repeat(attack.y, attack.n_copies))

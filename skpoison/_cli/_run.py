@@ -11,6 +11,7 @@ from skpoison._io._load import load_test
 from skpoison._io._meanwhile import meanwhile
 from skpoison._io._output import Output
 from skpoison._io._write import check_free, whole_file
+from skpoison._whole_rows import n_poison_rows
 
 from ._columns import encode, tell_of_columns
 from ._sample import read_sample
@@ -248,8 +249,6 @@ def _warn_of_percentile(percentile):
 
 
 def _say_how_few(session, epsilons, n_rows):
-    from skpoison.bounds._attack import n_poison_rows
-
     few = [f"{e:g}" for e in epsilons if e > 0 and n_poison_rows(e, n_rows) == 0]
     if few:
         session.say(

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from skpoison._whole_rows import apportion_evenly
 from skpoison.attacks._learners import train_hinge
 from skpoison.losses import Hinge
 
@@ -28,8 +29,8 @@ class Flips(NamedTuple):
 def choose_flips(gains, total):
     """Solve the linear program: the flips with the largest sum of gains.
 
-    It maximises ``gains @ copies`` over copies that sum to the total, none more than
-    one above another's lot: candidates are sent once each before any is sent twice.
+    It maximizes ``gains @ copies`` over copies that sum to the total, with counts that
+    differ by at most one: candidates are sent once each before any is sent twice.
 
     Parameters
     ----------
@@ -51,10 +52,7 @@ def choose_flips(gains, total):
     >>> choose_flips(np.array([0.5, 2.0, 1.0]), 4)
     array([1, 2, 1])
     """
-    each, rest = divmod(total, len(gains))
-    copies = np.full(len(gains), each)
-    copies[np.argsort(-gains, kind="stable")[:rest]] += 1
-    return copies
+    return apportion_evenly(total, len(gains), priority=gains)
 
 
 def alfa(X, signs, candidates, total, learner, *, max_iter, rng):

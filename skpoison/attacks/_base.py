@@ -13,10 +13,10 @@ from skpoison._column_types import Types
 from skpoison._defaults import default_filter
 from skpoison._labels import check_labels
 from skpoison._sampler_tags import sampler_tags
+from skpoison._whole_rows import copied_points, n_poison_rows
 from skpoison.attacks._containers import like_rows, like_targets, stack, stack_targets
 from skpoison.attacks._defense import Defense
 from skpoison.attacks._types import check_moving, check_numbers
-from skpoison.bounds._attack import n_poison_rows
 from skpoison.feasible import as_domain
 
 
@@ -277,4 +277,4 @@ def repeat_rows(points, copies, is_sparse, dtype):
     points = points.astype(dtype)
     if is_sparse:
         points = sparse.csr_matrix(points)
-    return points[np.repeat(np.arange(len(copies)), copies)]
+    return points[copied_points(copies)]

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from skpoison._whole_rows import apportion
 from skpoison.attacks._learners import train_hinge
 
 # Shares of the target rows, those of highest loss, and what each such group weighs,
@@ -149,17 +150,10 @@ class Decoy:
         masses, points, labels = solution
         if all_rows and masses.any():
             masses = masses * (program.share / masses.sum())
-        copies = _whole(masses * self.n_rows, round(program.share * self.n_rows))
+        wanted = masses * self.n_rows
+        most = round(program.share * self.n_rows)
+        copies = apportion(wanted, min(int(np.floor(wanted.sum() + 0.5)), most))
         sent = copies > 0
         points, labels, copies = points[sent], labels[sent], copies[sent]
         left = self.residual(points, labels, copies / self.n_rows)
         return Found(points, labels, copies, float(np.linalg.norm(left)))
-
-
-def _whole(copies, most):
-    """Round to whole numbers whose sum is the rounded sum, and `most` at most."""
-    rounded = np.floor(copies).astype(int)
-    missing = min(int(np.floor(copies.sum() + 0.5)), most) - rounded.sum()
-    order = np.argsort(rounded - copies, kind="stable")
-    rounded[order[: max(missing, 0)]] += 1
-    return rounded

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils._param_validation import Interval
 
+from skpoison._whole_rows import apportion_evenly
 from skpoison.attacks._aim import BaseAimedAttack
 from skpoison.attacks._base import repeat_rows
 from skpoison.attacks._implicit import Aim, Duel
@@ -241,7 +242,7 @@ class GradientAttack(BaseAimedAttack):
         clean = _signed(X, codes)
         theta = self._first_theta(clean, rng)
         labels, points = self._start(X, codes, sets, n_poison, theta, rng)
-        self.n_copies_ = _share_out(n_poison, len(labels))
+        self.n_copies_ = apportion_evenly(n_poison, len(labels))
         learner = self._learner().smoothed(self.smoothing)
         aim = Aim(self._target_rows(clean), learner.loss)
         signs = 2.0 * labels - 1.0
@@ -298,9 +299,3 @@ def _signed(X, codes):
     if sparse.issparse(X) and X.dtype != np.float64:
         X = X.astype(np.float64)
     return Rows(X, 2.0 * codes - 1.0)
-
-
-def _share_out(total, n_points):
-    """Return whole copies that differ by at most one."""
-    each, rest = divmod(total, max(n_points, 1))
-    return each + (np.arange(n_points) < rest)

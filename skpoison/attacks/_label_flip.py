@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from skpoison._whole_rows import copied_points
 from skpoison.attacks._alfa import alfa
 from skpoison.attacks._base import BaseAttack
 from skpoison.attacks._containers import copies
@@ -197,7 +198,7 @@ class LabelFlipAttack(BaseAttack):
         learner = hinge_learner_of(self.estimator, type(self).__name__)
         signs = 2.0 * codes - 1.0
         found = alfa(X, signs, rows, n_poison, learner, max_iter=self.max_iter, rng=rng)
-        return np.repeat(np.arange(len(rows)), found.copies), found.objective
+        return copied_points(found.copies), found.objective
 
 
 def _flips(codes, n_classes):

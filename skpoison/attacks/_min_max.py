@@ -8,6 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skpoison._fitted import names_left_out
+from skpoison._whole_rows import copied_points
 from skpoison.attacks._base import BaseAttack
 from skpoison.bounds import CertifiedBound
 from skpoison.feasible import Domain
@@ -155,7 +156,7 @@ class MinMaxAttack(BaseAttack):
         with names_left_out():
             self.bound_ = bound.fit(self._with_names(X), self.classes_[codes])
         found = self.bound_.attack_
-        rows = np.repeat(np.arange(len(found.n_copies)), found.n_copies)
+        rows = copied_points(found.n_copies)
         labels = np.searchsorted(self.classes_, found.y)
         points = found.X
         if self._types.is_narrower(X.dtype) and len(rows):

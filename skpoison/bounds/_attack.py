@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from skpoison._whole_rows import apportion_upwards, n_poison_rows
+
 from ._poison import PoisonTerm
 from ._rows import Rows, StackedRows
 from ._smooth import State
@@ -32,48 +34,6 @@ class Attack(NamedTuple):
     points: np.ndarray
     signs: np.ndarray
     copies: np.ndarray
-
-
-def n_poison_rows(epsilon, n_rows):
-    """Return how many whole rows a share of the clean rows is.
-
-    Parameters
-    ----------
-    epsilon : float
-        The share.
-    n_rows : int
-        Number of clean rows.
-
-    Returns
-    -------
-    n_poison : int
-        Rounded down: rounding up would break the certificate.
-    """
-    return int(np.floor(epsilon * n_rows + 1e-9))
-
-
-def whole_copies(shares, total):
-    """Turn shares of rows into whole copies.
-
-    Copies are rounded up, which never lowers the loss, as far as there are rows.
-
-    Parameters
-    ----------
-    shares : ndarray of shape (n_points,)
-        Wanted numbers of copies, not whole.
-    total : int
-        Most copies in all.
-
-    Returns
-    -------
-    copies : ndarray of shape (n_points,), dtype=int
-        Whole numbers of copies.
-    """
-    copies = np.ceil(shares - 1e-6).astype(int)
-    while copies.sum() > total:
-        excess = np.where(copies > 0, copies - shares, -np.inf)
-        copies[np.argmax(excess)] -= 1
-    return copies
 
 
 def surviving(sets, points, keeps, dtype):
@@ -133,7 +93,7 @@ def build_attack(problem, solution, n_rows, keeps, dtype):
     points, kept = surviving(sets, points, partial(keeps, signs=signs), dtype)
     epsilon = problem.poison.epsilon
     wanted = np.where(kept, epsilon * beta * n_rows, 0.0)
-    copies = whole_copies(wanted, n_poison_rows(epsilon, n_rows))
+    copies = apportion_upwards(wanted, n_poison_rows(epsilon, n_rows))
     used = copies > 0
     return Attack(points[used], signs[used], copies[used])
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
+from skpoison._whole_rows import apportion_upwards, n_poison_rows
 from skpoison.feasible._hull import Hull
 from skpoison.feasible._mixtures import can_mix
 from skpoison.feasible._spread import Spread
 
-from ._attack import NOBODY, Attack, n_poison_rows, retrain, whole_copies
+from ._attack import NOBODY, Attack, retrain
 from ._cuts import solve_cuts
 from ._poison import PointPoison, PoisonPoints, PoisonTerm
 from ._relaxed import HullPoison, solve_relaxed
@@ -396,7 +397,7 @@ def spread_attack(problem, found, n_rows, keeps, dtype, rng):
         sets = [rows.tightened(ROUNDING) for rows in poison.sets]
         poison = OraclePoison(poison.epsilon, poison.signs, sets)
     total = n_poison_rows(poison.epsilon, n_rows)
-    copies = whole_copies(poison.epsilon * hull.beta * n_rows, total)
+    copies = apportion_upwards(poison.epsilon * hull.beta * n_rows, total)
     spreads = spreads_of(poison, hull, found.above.theta, rng)
     parts = [spread.take(n) for spread, n in zip(spreads, copies, strict=True)]
     points = _like(problem, sparse.csr_array(sparse.vstack(parts)))

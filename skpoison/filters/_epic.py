@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import softmax
 
 from skpoison._warn import warn
+from skpoison._whole_rows import round_down
 from skpoison.base import BaseFilter
 from skpoison.coreset import facility_location
 from skpoison.coreset._budget import class_budgets
@@ -340,7 +341,7 @@ def _residuals(estimator, X, codes):
 def _allowed_drops(codes, max_drop_fraction):
     """How many rows each class may lose."""
     counts = np.bincount(codes)
-    allowed = np.floor(max_drop_fraction * counts + 1e-9).astype(np.intp)
+    allowed = round_down(max_drop_fraction * counts)
     return np.minimum(allowed, counts - 1)
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 
-from skpoison.bounds._attack import NOBODY, Attack, n_poison_rows, whole_copies
+from skpoison._whole_rows import apportion_upwards, n_poison_rows
+from skpoison.bounds._attack import NOBODY, Attack
 from skpoison.bounds._rows import Rows, StackedRows
 from skpoison.bounds._smooth import State
 from skpoison.bounds._solver import solve
@@ -212,7 +213,7 @@ def send(plan, found, defense, gate, rng):
     total = n_poison_rows(found.problem.poison.epsilon, n_rows)
     if total == 0:
         return None
-    copies = whole_copies(plan.split * total, total)
+    copies = apportion_upwards(plan.split * total, total)
     # The centroids move by the copies that are sent, not by the parts wanted.
     plane, frame = look_from(found.above.theta, defense, copies.sum() / n_rows)
     axes = turned_axes(plan, frame, defense, _aim(found), rng)

@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import Subset
 
 from skpoison._warn import warn
+from skpoison._whole_rows import round_down
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._epic import _isolated
 from skpoison.neural._net import FilteredNetClassifier, modules_of
@@ -289,7 +290,7 @@ class EPICCallback(Callback):
         """Choose isolated rows such that no class loses too many of its rows."""
         classes, codes = np.unique(labels, return_inverse=True)
         total, dropped = pool.counts(classes)
-        allowed = np.floor(self.max_drop_fraction * total + 1e-9).astype(np.intp)
+        allowed = round_down(self.max_drop_fraction * total)
         allowed = np.minimum(allowed, total - self.min_class_rows) - dropped
         place = _place_in_class(codes[alone])
         chosen = place < allowed[codes[alone]]

@@ -5,6 +5,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
+from skpoison._whole_rows import n_poison_rows
 from skpoison.testing._data import require, two_classes
 
 EPSILON = 0.1
@@ -44,7 +45,7 @@ def check_attack(attack, random_state=0):
 
 def _check_rows(attack, X, y):
     X_poison, y_poison = attack.poison(X, y)
-    most = int(EPSILON * len(y) + 1e-9)
+    most = n_poison_rows(EPSILON, len(y))
     require(
         len(y_poison) == X_poison.shape[0] <= most and X_poison.shape[1] == X.shape[1],
         f"poison must return at most floor(epsilon * n) = {most} whole rows and as "
