@@ -213,7 +213,6 @@ def test_stopping_early_warns_and_leaves_a_bound():
         ({"filter_": SlabFilter()}, "leaves the attacker unbounded"),
         ({"filter_": NeighborsFilter()}, "feasible_set|speaks of SphereFilter"),
         ({"filter_": SphereFilter(norm="l1")}, "feasible_set|norm='l2'"),
-        ({"solver": "rda"}, "fixed"),
     ],
 )
 def test_what_it_cannot_speak_of_is_an_error(options, message):

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
 from skpoison._fitted import names_left_out
 from skpoison._whole_rows import copied_points
@@ -46,8 +46,6 @@ class MinMaxAttack(BaseAttack):
         Duality gap that is wanted, relative to the bound.
     max_iter : int, default=None
         Most steps of the solver, as in :class:`~skpoison.CertifiedBound`.
-    solver : {"newton", "rda"}, default="newton"
-        As in :class:`~skpoison.CertifiedBound`.
     random_state : int, RandomState instance or None, default=None
         Draws the rows that the solver looks at first.
 
@@ -103,7 +101,6 @@ class MinMaxAttack(BaseAttack):
         "C": [Interval(Real, 0, None, closed="neither"), None],
         "tol": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left"), None],
-        "solver": [StrOptions({"newton", "rda"})],
     }
 
     _moves_rows = True
@@ -118,7 +115,6 @@ class MinMaxAttack(BaseAttack):
         C=None,
         tol=1e-3,
         max_iter=None,
-        solver="newton",
         random_state=None,
     ):
         super().__init__(epsilon, filter=filter, random_state=random_state)
@@ -127,7 +123,6 @@ class MinMaxAttack(BaseAttack):
         self.C = C
         self.tol = tol
         self.max_iter = max_iter
-        self.solver = solver
 
     def _with_names(self, X):
         """Return the rows as a table where the domain may speak of names."""
@@ -150,7 +145,6 @@ class MinMaxAttack(BaseAttack):
             C=self.C,
             tol=self.tol,
             max_iter=self.max_iter,
-            solver=self.solver,
             random_state=rng,
         )
         with names_left_out():

@@ -21,13 +21,12 @@ from ._former import Former
 from ._learners import NormBall, Penalty
 from ._linear import BinaryLinearClassifier, signed_rows
 from ._poison import PoisonTerm
-from ._rda import CHECK_EVERY, solve_rda
 from ._restricted import OraclePoison, solve_restricted, spread_attack
 from ._rounding import judged, margins
 from ._solver import Problem, solve
 from ._svc import progress_monitor, warn_if_short
 
-DEFAULT_STEPS = {"newton": 1000, "rda": 8000}
+DEFAULT_STEPS = 1000
 SIGNS = (-1.0, 1.0)
 
 
@@ -79,12 +78,8 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         words; features that take few values can keep the bounds further apart.
     max_iter : int, default=None
         Most steps of the solver. None means 1000 Newton steps (with a restricted
-        domain, followed by rounds of worst rows), or 8000 steps of ``solver="rda"``.
-        The bound holds wherever the solver stops.
-    solver : {"newton", "rda"}, default="newton"
-        ``"newton"``: Newton's method on proximal subproblems. ``"rda"``: the published
-        algorithm (adaptive regularised dual averaging, its worst rows found by cvxpy),
-        kept for comparison; thousands of times slower.
+        domain, followed by rounds of worst rows). The bound holds wherever the solver
+        stops.
     random_state : int, RandomState instance or None, default=None
         Draws the rows that are looked at first. Results do not depend on it beyond
         `tol`.
@@ -204,7 +199,6 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         "max_iter": [Interval(Integral, 1, None, closed="left"), None],
         "defense": [StrOptions({"fixed", "moving_centroids"})],
         "domain": "no_validation",
-        "solver": [StrOptions({"newton", "rda"})],
         "random_state": ["random_state"],
     }
 
@@ -219,7 +213,6 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         defense="fixed",
         domain=None,
         max_iter=None,
-        solver="newton",
         random_state=None,
     ):
         self.filter = filter
@@ -230,7 +223,6 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         self.defense = defense
         self.domain = domain
         self.max_iter = max_iter
-        self.solver = solver
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -267,13 +259,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
                 f"Give rho or C, not both: rho={self.rho!r} constrains the norm of the "
                 f"parameters, C={self.C!r} penalises it."
             )
-        if self.solver == "rda" and self._is_moving():
-            raise ValueError("solver='rda' knows defense='fixed' only.")
-        if self.solver == "rda" and self._is_restricted():
-            raise ValueError(
-                f"solver='rda' knows real rows only; got domain={self.domain!r}."
-            )
-        context = self._init_callback_context(max_subtasks=self._n_checks())
+        context = self._init_callback_context(max_subtasks=None)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         X, codes = self._validate(X, y) if former is None else former.hand_on(self)
         if former is None:
@@ -349,8 +335,6 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
 
     def _solve(self, problem, start=None, monitor=None):
         options = {"tol": self.tol, "max_iter": self._n_steps(), "monitor": monitor}
-        if self.solver == "rda":
-            return solve_rda(problem, **options)
         rng = check_random_state(self.random_state)
         if self._is_restricted():
             return solve_restricted(problem, rng=rng, start=start, **options)
@@ -362,11 +346,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         return not (self.domain is None or self.domain == "real")
 
     def _n_steps(self):
-        return DEFAULT_STEPS[self.solver] if self.max_iter is None else self.max_iter
-
-    def _n_checks(self):
-        """Return how often the solver can report progress at most, if it is known."""
-        return None if self.solver == "newton" else -(-self._n_steps() // CHECK_EVERY)
+        return DEFAULT_STEPS if self.max_iter is None else self.max_iter
 
     def _report(self, problem, found, X):
         theta = found.above.theta
@@ -411,7 +391,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
             found,
             attack,
             tol=self.tol,
-            max_iter=DEFAULT_STEPS["newton"],
+            max_iter=DEFAULT_STEPS,
             rng=rng,
         )
         self.attack_ = Bunch(

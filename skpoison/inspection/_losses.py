@@ -180,8 +180,8 @@ def without_attack(bound, X, y):
     """
     learner = clone(bound).set_callbacks()
     # Without poison the filter plays no part; frozen, it is not measured again.
-    learner.set_params(filter=FrozenEstimator(bound.filter_), epsilon=0.0)
-    return learner.set_params(solver="newton", max_iter=None).fit(X, y)
+    frozen = FrozenEstimator(bound.filter_)
+    return learner.set_params(filter=frozen, epsilon=0.0, max_iter=None).fit(X, y)
 
 
 def filtered_loss(bound, X, y):
