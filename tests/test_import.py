@@ -7,7 +7,7 @@ import pytest
 
 import skpoison
 
-HEAVY = ("torch", "skorch", "cvxpy", "matplotlib", "pandas", "imblearn", "numba")
+HEAVY = "torch skorch cvxpy clarabel scs matplotlib pandas imblearn numba".split()
 
 
 def modules_after(statement):
