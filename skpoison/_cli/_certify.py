@@ -8,9 +8,8 @@ from sklearn.frozen import FrozenEstimator
 from threadpoolctl import threadpool_limits
 
 from skpoison import __version__, bound_curve
-from skpoison.bounds._attack import n_poison_rows
-from skpoison.losses import Hinge
 from skpoison._whole_rows import n_poison_rows
+from skpoison.losses import Hinge
 
 from ._moving import fixed_curve, measured_defenses
 
