@@ -9,10 +9,10 @@ import cvxpy as cp
 import numpy as np
 
 from skpoison import CertifiedBound
-from skpoison.bounds._learners import NormBall
-from skpoison.bounds._poison import PoisonPoints
-from skpoison.bounds._smooth import State
-from skpoison.bounds._solver import Solution, dual_value, upper_value
+from skpoison.solvers._adversary import PoisonPoints
+from skpoison.solvers._proximal_newton import State
+from skpoison.solvers._regularizers import NormBall
+from skpoison.solvers._working_set import Solution, dual_value, upper_value
 
 N_STEPS = 8000
 

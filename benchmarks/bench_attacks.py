@@ -19,9 +19,9 @@ from sklearn.frozen import FrozenEstimator
 
 from skpoison import NormConstrainedSVC, SlabFilter, SphereFilter
 from skpoison.attacks import GradientAttack, KKTAttack, LabelFlipAttack, MinMaxAttack
-from skpoison.attacks._implicit import Aim, Duel
+from skpoison.attacks._bilevel import Aim, Duel
 from skpoison.attacks._learners import learner_of, train_hinge
-from skpoison.bounds._rows import Rows
+from skpoison.solvers._signed_design import Rows
 
 DATA = Path(os.environ.get("SKPOISON_DATA", "../shared/data"))
 RHO = 0.8**0.5

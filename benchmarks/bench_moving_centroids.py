@@ -17,12 +17,12 @@ from scipy.optimize import minimize
 from sklearn.base import clone
 
 from skpoison import CertifiedBound, NormConstrainedSVC, SlabFilter, SphereFilter
+from skpoison.bounds.moving._branch_and_bound import cover_splits
+from skpoison.bounds.moving._defense import read_defense
+from skpoison.bounds.moving._programs import base_loss, split_program
+from skpoison.bounds.moving._reduction import Defense, look_from
 from skpoison.exceptions import FilterWarning
-from skpoison.moving._conic import solve_program
-from skpoison.moving._cover import cover_splits
-from skpoison.moving._filters import read_defense
-from skpoison.moving._plane import Defense, look_from
-from skpoison.moving._programs import base_loss, split_program
+from skpoison.solvers._conic import solve_program
 
 RHO = 0.8**0.5
 SIDES = np.array([-1.0, -1.0, 1.0, 1.0])

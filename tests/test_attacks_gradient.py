@@ -11,10 +11,10 @@ from sklearn.svm import LinearSVC
 
 from skpoison import NormConstrainedSVC, SphereFilter
 from skpoison.attacks import GradientAttack, LabelFlipAttack
-from skpoison.attacks._implicit import Aim, Duel
+from skpoison.attacks._bilevel import Aim, Duel
 from skpoison.attacks._learners import learner_of
 from skpoison.attacks._training import DenseHessian, MatrixFreeHessian, Task, train
-from skpoison.bounds._rows import Rows
+from skpoison.solvers._signed_design import Rows
 
 LEARNERS = [
     LinearSVC(loss="hinge", C=0.2),

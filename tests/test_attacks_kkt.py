@@ -12,11 +12,11 @@ from sklearn.svm import LinearSVC
 from skpoison import NormConstrainedSVC, SlabFilter, SphereFilter
 from skpoison.attacks import KKTAttack, LabelFlipAttack
 from skpoison.attacks._decoys import Decoy
+from skpoison.attacks._frank_wolfe import MixedRows
 from skpoison.attacks._learners import learner_of
-from skpoison.attacks._mixed_rows import MixedRows
 from skpoison.attacks._pairs import PairProgram
-from skpoison.bounds._rows import Rows
 from skpoison.feasible import Domain, RestrictedSet, restrict
+from skpoison.solvers._signed_design import Rows
 
 FILTER = SphereFilter(90) & SlabFilter(90)
 SVC = NormConstrainedSVC(rho=1.0)

@@ -19,10 +19,10 @@ from skpoison import (
     SphereFilter,
     bound_curve,
 )
-from skpoison.bounds._cuts import solve_cuts
-from skpoison.bounds._solver import solve
 from skpoison.exceptions import FilterWarning
 from skpoison.feasible import Domain
+from skpoison.solvers._proximal_bundle import solve_cuts
+from skpoison.solvers._working_set import solve
 
 LEARNERS = [{"rho": 1.0}, {"C": 1.0}]
 

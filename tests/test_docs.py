@@ -19,7 +19,7 @@ PAGES = sorted(page.name for page in DOCS.glob("*.md"))
 
 
 # Named without an underscore, and not for users but through what is listed.
-INTERNAL = ("skpoison.cli", "skpoison.base", "skpoison.moving")
+INTERNAL = ("skpoison.cli", "skpoison.base", "skpoison.solvers")
 
 
 def blocks(page):

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from skpoison.bounds._hessian import Hessian
-from skpoison.bounds._rows import Rows
 from skpoison.feasible import Domain, RestrictedSet, SphereSlab
-from skpoison.feasible._hull import Hull
-from skpoison.feasible._spread import Spread
+from skpoison.feasible.discrete._error_diffusion import Spread
+from skpoison.feasible.discrete._hull import Hull
+from skpoison.solvers._newton_system import Hessian
+from skpoison.solvers._signed_design import Rows
 
 KINDS = ["nonnegative", "count", "binary", "tfidf", "mixed"]
 

@@ -8,7 +8,7 @@ from sklearn.svm import LinearSVC
 
 from skpoison import CertifiedBound, SphereFilter
 from skpoison.exceptions import FilterWarning
-from skpoison.feasible._parts import OneHot, UnitNorm
+from skpoison.feasible.discrete._blocks import OneHot, UnitNorm
 
 
 def minimized(X, signs, masses, C, n_clean):

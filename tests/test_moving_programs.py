@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from skpoison.moving._attack import (
+from skpoison.bounds.moving._adversary import DiscPoison, disc_of
+from skpoison.bounds.moving._branch_and_bound import cover_splits, halves, tightened
+from skpoison.bounds.moving._displacements import (
     Displacements,
     mean_loss,
     moved_difference,
@@ -15,23 +17,21 @@ from skpoison.moving._attack import (
     repaired,
     worst_at_split,
 )
-from skpoison.moving._conic import (
+from skpoison.bounds.moving._programs import (
+    N_OVER_CELL,
+    Cell,
+    base_loss,
+    cell_program,
+    split_program,
+)
+from skpoison.bounds.moving._reduction import Defense, longest_reach, look_from
+from skpoison.solvers._conic import (
     SolverError,
     as_matrix,
     by_clarabel,
     by_scs,
     certified_value,
     solve_program,
-)
-from skpoison.moving._cover import cover_splits, halves, tightened
-from skpoison.moving._discs import DiscPoison, disc_of
-from skpoison.moving._plane import Defense, longest_reach, look_from
-from skpoison.moving._programs import (
-    N_OVER_CELL,
-    Cell,
-    base_loss,
-    cell_program,
-    split_program,
 )
 
 EPSILON = 0.3
@@ -329,10 +329,12 @@ def test_a_cell_that_no_solver_solves_counts_as_the_one_around_it(monkeypatch):
             raise SolverError("out of luck")
         return solve_program(program)
 
-    monkeypatch.setattr("skpoison.moving._cover.solve_program", only_the_root)
+    monkeypatch.setattr(
+        "skpoison.bounds.moving._branch_and_bound.solve_program", only_the_root
+    )
     cover = cover_splits(plane, 8, goal=lambda lower: lower, max_programs=20)
     assert cover.upper == at_root
-    monkeypatch.setattr("skpoison.moving._cover.solve_program", fails)
+    monkeypatch.setattr("skpoison.bounds.moving._branch_and_bound.solve_program", fails)
     with pytest.raises(ValueError, match="out of luck"):
         cover_splits(plane, 8, goal=lambda lower: lower)
 

@@ -9,7 +9,7 @@ from skpoison import __version__
 from skpoison._io import DataError
 from skpoison._io._array import Poison
 from skpoison._whole_rows import copied_points
-from skpoison.bounds._attack import surviving
+from skpoison.bounds._candidate_attack import surviving
 from skpoison.feasible import Domain, restrict
 
 from ._certify import few_threads, reached

@@ -8,7 +8,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from skpoison._fitted import check_fits, remember_names, scores
-from skpoison.bounds._attack import surviving
+from skpoison.bounds._candidate_attack import surviving
 from skpoison.feasible import restrict
 
 

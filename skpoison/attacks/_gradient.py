@@ -8,14 +8,14 @@ from scipy import sparse
 from sklearn.utils._param_validation import Interval
 
 from skpoison._whole_rows import apportion_evenly
-from skpoison.attacks._aim import BaseAimedAttack
 from skpoison.attacks._base import repeat_rows
-from skpoison.attacks._implicit import Aim, Duel
+from skpoison.attacks._bilevel import Aim, Duel
 from skpoison.attacks._learners import train_hinge
-from skpoison.bounds._rows import Rows
+from skpoison.attacks._targeted import BaseAimedAttack
 from skpoison.feasible import RestrictedSet
-from skpoison.feasible._hull import Hull
+from skpoison.feasible.discrete._hull import Hull
 from skpoison.losses import Hinge
+from skpoison.solvers._signed_design import Rows
 
 FIRST_STEP = 0.5
 # Rows drawn for each one to start from.

@@ -3,16 +3,16 @@
 import numpy as np
 from scipy import sparse
 
-from skpoison.attacks._aim import BaseAimedAttack
 from skpoison.attacks._base import repeat_rows
+from skpoison.attacks._bilevel import Aim
 from skpoison.attacks._decoys import SPLITS, Decoy, flipped_decoys
-from skpoison.attacks._implicit import Aim
+from skpoison.attacks._frank_wolfe import MixedRows
 from skpoison.attacks._learners import hinge_learner_of, train_hinge
-from skpoison.attacks._mixed_rows import MixedRows
 from skpoison.attacks._pairs import PairProgram
-from skpoison.bounds._rows import Rows
+from skpoison.attacks._targeted import BaseAimedAttack
 from skpoison.feasible import RestrictedSet
 from skpoison.losses import Hinge
+from skpoison.solvers._signed_design import Rows
 
 
 class KKTAttack(BaseAimedAttack):

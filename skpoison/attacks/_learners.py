@@ -8,11 +8,11 @@ from sklearn.svm import LinearSVC
 from sklearn.utils import check_random_state
 
 from skpoison.bounds import NormConstrainedSVC
-from skpoison.bounds._attack import NOBODY
-from skpoison.bounds._learners import NormBall, Penalty
-from skpoison.bounds._rows import Rows
-from skpoison.bounds._solver import Problem, solve
+from skpoison.bounds._candidate_attack import NOBODY
 from skpoison.losses import Hinge, Logistic, Loss, SmoothedHinge, Squared
+from skpoison.solvers._regularizers import NormBall, Penalty
+from skpoison.solvers._signed_design import Rows
+from skpoison.solvers._working_set import Problem, solve
 
 MAX_STEPS = 1000
 CLASS_WEIGHTS = "weights its classes"

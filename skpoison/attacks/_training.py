@@ -7,8 +7,8 @@ from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, cg
 
-from skpoison.bounds._hessian import step_in_ball
 from skpoison.losses import Loss
+from skpoison.solvers._newton_system import step_in_ball
 
 # Above this number of features, or for sparse rows, the Hessian is never formed.
 MOST_DENSE_FEATURES = 2000

@@ -1,7 +1,7 @@
 """Certified bounds on the damage of data poisoning."""
 
-from ._certified import CertifiedBound
-from ._curve import bound_curve
-from ._svc import NormConstrainedSVC
+from skpoison.bounds._certified import CertifiedBound
+from skpoison.bounds._path import bound_curve
+from skpoison.bounds._svc import NormConstrainedSVC
 
 __all__ = ["CertifiedBound", "NormConstrainedSVC", "bound_curve"]

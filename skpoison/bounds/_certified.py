@@ -12,19 +12,18 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skpoison._defaults import default_filter
 from skpoison._fitted import check_fits, remember_names, scores
+from skpoison.bounds._candidate_attack import build_attack, retrain
+from skpoison.bounds._discrete import OraclePoison, solve_restricted, spread_attack
+from skpoison.bounds._domain import warn_of_strangers
+from skpoison.bounds._former import Former
+from skpoison.bounds._linear import BinaryLinearClassifier, signed_rows
+from skpoison.bounds._rounding import judged, margins
+from skpoison.bounds._svc import progress_monitor, warn_if_short
 from skpoison.feasible import as_domain, restrict
 from skpoison.losses import Hinge
-
-from ._attack import build_attack, retrain
-from ._domain import warn_of_strangers
-from ._former import Former
-from ._learners import NormBall, Penalty
-from ._linear import BinaryLinearClassifier, signed_rows
-from ._poison import PoisonTerm
-from ._restricted import OraclePoison, solve_restricted, spread_attack
-from ._rounding import judged, margins
-from ._solver import Problem, solve
-from ._svc import progress_monitor, warn_if_short
+from skpoison.solvers._adversary import PoisonTerm
+from skpoison.solvers._regularizers import NormBall, Penalty
+from skpoison.solvers._working_set import Problem, solve
 
 DEFAULT_STEPS = 1000
 SIGNS = (-1.0, 1.0)
@@ -279,7 +278,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         return found
 
     def _certify_moving(self, X, codes, start, monitor):
-        from skpoison.moving import certify
+        from skpoison.bounds.moving import certify
 
         learner = self._learner(X.shape[0])
         found = certify(self, signed_rows(X, codes), codes, learner, X, start, monitor)
@@ -297,7 +296,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
             remember_names(fitted, names)
         check_fits(fitted, X.shape[1], self.classes_, names)
         if self._is_moving():
-            from skpoison.moving import with_given_radii
+            from skpoison.bounds.moving import with_given_radii
 
             fitted = with_given_radii(fitted).fit(X, y)
             remember_names(fitted, names)

@@ -6,7 +6,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._rows import Rows
+from skpoison.solvers._signed_design import Rows
 
 
 class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from ._learners import NormBall
+from skpoison.solvers._regularizers import NormBall
 
 UNIT = 0.5 * np.finfo(np.float64).eps
 SPARE, FEW = 16, 4

@@ -11,11 +11,10 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_sample_weight
 
 from skpoison._warn import warn
-
-from ._learners import NormBall
-from ._linear import BinaryLinearClassifier, signed_rows
-from ._poison import PoisonTerm
-from ._solver import Problem, solve
+from skpoison.bounds._linear import BinaryLinearClassifier, signed_rows
+from skpoison.solvers._adversary import PoisonTerm
+from skpoison.solvers._regularizers import NormBall
+from skpoison.solvers._working_set import Problem, solve
 
 
 class NormConstrainedSVC(CallbackSupportMixin, BinaryLinearClassifier):

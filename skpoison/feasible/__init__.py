@@ -1,10 +1,10 @@
 """The sets of rows that a filter lets through, each with a support oracle."""
 
-from ._columns import Columns
-from ._domain import Domain, as_domain
-from ._feasible_set import FeasibleSet
-from ._restricted import RestrictedSet, Solution, restrict
-from ._sphere_slab import Projection, SphereSlab
+from skpoison.feasible._ball_slab import Projection, SphereSlab
+from skpoison.feasible._by_class import FeasibleSet
+from skpoison.feasible._columns import Columns
+from skpoison.feasible._domain import Domain, as_domain
+from skpoison.feasible.discrete._set import RestrictedSet, Solution, restrict
 
 __all__ = [
     "Columns",

@@ -10,8 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._conic import N_MATRIX, ROOT, UPPER, ConicProgram
-from ._plane import COUNTING, GROUPS, IDLE, SIDES, longest_reach
+from skpoison.bounds.moving._reduction import (
+    COUNTING,
+    GROUPS,
+    IDLE,
+    SIDES,
+    longest_reach,
+)
+from skpoison.solvers._conic import N_MATRIX, ROOT, UPPER, ConicProgram
 
 # Places of the variables. At one split: displacements (their two coordinates in the
 # plane and all inner products) and the distance of the moved centroids.

@@ -1,10 +1,10 @@
 """A row of a restricted set, or the proof that there is none."""
 
-from skpoison.feasible._branch import branch
-from skpoison.feasible._dual import minimize_dual
-from skpoison.feasible._lagrangian import Lagrangian
-from skpoison.feasible._parts import EmptySetError
-from skpoison.feasible._primal import nearest_row, whole_row
+from skpoison.feasible.discrete._blocks import EmptySetError
+from skpoison.feasible.discrete._branch_and_bound import branch
+from skpoison.feasible.discrete._dual import minimize_dual
+from skpoison.feasible.discrete._lagrangian import Lagrangian
+from skpoison.feasible.discrete._primal_heuristics import nearest_row, whole_row
 
 
 def find_row(parts, room, outer, farthest, accept):

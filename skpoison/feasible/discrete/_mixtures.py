@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skpoison.feasible._parts import Features, UnitNorm
+from skpoison.feasible.discrete._blocks import Features, UnitNorm
 
 
 class Mixture(NamedTuple):

@@ -11,9 +11,14 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from skpoison.losses import Hinge
-
-from ._poison import PoisonTerm
-from ._smooth import Gaps, Piece, State, adapt_widths, minimize_smooth
+from skpoison.solvers._adversary import PoisonTerm
+from skpoison.solvers._proximal_newton import (
+    Gaps,
+    Piece,
+    State,
+    adapt_widths,
+    minimize_smooth,
+)
 
 FIRST_ROWS = 1500
 FIRST_TOL = 0.1

@@ -11,10 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from skpoison.losses import Hinge
-
-from ._poison import PoisonTerm
-from ._smooth import Piece, State, minimize_smooth
-from ._solver import record, upper_value
+from skpoison.solvers._adversary import PoisonTerm
+from skpoison.solvers._proximal_newton import Piece, State, minimize_smooth
+from skpoison.solvers._working_set import record, upper_value
 
 MAX_STEPS = 15
 # Each round wants this share of the gap that is left.

@@ -4,9 +4,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
+from skpoison.bounds.moving._reduction import Defense
 from skpoison.filters import FilterIntersection, SlabFilter, SphereFilter
-
-from ._plane import Defense
 
 FLAW = (
     "defense='moving_centroids' speaks of SphereFilter, SlabFilter and their "

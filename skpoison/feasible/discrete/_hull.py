@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skpoison.feasible._mixtures import can_mix, mixture
+from skpoison.feasible.discrete._mixtures import can_mix, mixture
 
 _MAX_STEPS, _MAX_TRIALS = 80, 40
 _TOLERANCE = 1e-11

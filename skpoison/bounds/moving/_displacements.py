@@ -4,11 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skpoison.bounds.moving._programs import FIRST, PRODUCT, SECOND, split_program
+from skpoison.bounds.moving._reduction import COUNTING, IDLE, SIDES
 from skpoison.losses import Hinge
-
-from ._conic import SolverError, solve_program
-from ._plane import COUNTING, IDLE, SIDES
-from ._programs import FIRST, PRODUCT, SECOND, split_program
+from skpoison.solvers._conic import SolverError, solve_program
 
 # Displacements are kept this far, relatively, inside of sphere and slab.
 MARGIN = 1e-11

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skpoison.feasible._planes import Cut, Model
+from skpoison.feasible.discrete._kelley import Cut, Model
 
 _MOST_WALL_MOVES = 40
 _FIRST_SCREENING, _SCREENING_PERIOD = 5, 4

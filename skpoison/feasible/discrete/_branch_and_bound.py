@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skpoison.feasible._dual import minimize_dual
-from skpoison.feasible._parts import Features
-from skpoison.feasible._primal import mean_row, whole_row
-from skpoison.feasible._toggles import Room
+from skpoison.feasible.discrete._blocks import Features
+from skpoison.feasible.discrete._dual import minimize_dual
+from skpoison.feasible.discrete._local_search import Room
+from skpoison.feasible.discrete._primal_heuristics import mean_row, whole_row
 
 
 class Branched(NamedTuple):

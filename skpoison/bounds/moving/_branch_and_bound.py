@@ -6,10 +6,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._attack import coordinates, mean_loss, repaired, worst_at_split
-from ._conic import SolverError, solve_program
-from ._plane import GROUPS
-from ._programs import MASSES, N_OVER_CELL, SQUARES, Cell, cell_program
+from skpoison.bounds.moving._displacements import (
+    coordinates,
+    mean_loss,
+    repaired,
+    worst_at_split,
+)
+from skpoison.bounds.moving._programs import (
+    MASSES,
+    N_OVER_CELL,
+    SQUARES,
+    Cell,
+    cell_program,
+)
+from skpoison.bounds.moving._reduction import GROUPS
+from skpoison.solvers._conic import SolverError, solve_program
 
 # Cells narrower than this are left as they are: solvers need an inside.
 NARROWEST = 1e-3

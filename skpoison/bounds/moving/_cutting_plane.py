@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from skpoison.bounds._poison import PoisonPoints
-from skpoison.bounds._solver import solve, upper_value
-
-from ._cover import cover_splits
-from ._discs import DiscPoison, disc_of
-from ._plane import look_from
+from skpoison.bounds.moving._adversary import DiscPoison, disc_of
+from skpoison.bounds.moving._branch_and_bound import cover_splits
+from skpoison.bounds.moving._reduction import look_from
+from skpoison.solvers._adversary import PoisonPoints
+from skpoison.solvers._working_set import solve, upper_value
 
 MAX_ROUNDS, MAX_STEPS = 100, 1000
 # Programs after which a cover is taken as it is.

@@ -5,16 +5,15 @@ from scipy import sparse
 from sklearn.utils import Bunch, check_random_state
 
 from skpoison._warn import warn
-from skpoison.bounds._poison import PoisonTerm
 from skpoison.bounds._rounding import margins, slack
-from skpoison.bounds._solver import Problem
+from skpoison.bounds.moving._attack import Gate, best_trial, train_behind
+from skpoison.bounds.moving._cutting_plane import MAX_ROUNDS, train
+from skpoison.bounds.moving._defense import read_defense, widest_distance
 from skpoison.exceptions import FilterWarning
 from skpoison.feasible import as_domain
 from skpoison.losses import Hinge
-
-from ._filters import read_defense, widest_distance
-from ._rows import Gate, best_trial, train_behind
-from ._train import MAX_ROUNDS, train
+from skpoison.solvers._adversary import PoisonTerm
+from skpoison.solvers._working_set import Problem
 
 
 def certify(bound, rows, codes, learner, X, start=None, monitor=None):

@@ -4,10 +4,10 @@ from itertools import chain, combinations
 
 import numpy as np
 
-from skpoison.feasible._dual import minimize_dual
-from skpoison.feasible._lagrangian import Lagrangian
-from skpoison.feasible._parts import Features, UnitNorm
-from skpoison.feasible._toggles import (
+from skpoison.feasible.discrete._blocks import Features, UnitNorm
+from skpoison.feasible.discrete._dual import minimize_dual
+from skpoison.feasible.discrete._lagrangian import Lagrangian
+from skpoison.feasible.discrete._local_search import (
     Room,
     best_subset,
     pool,

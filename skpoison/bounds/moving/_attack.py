@@ -8,16 +8,15 @@ from scipy import sparse
 from sklearn.base import clone
 
 from skpoison._whole_rows import apportion_upwards, n_poison_rows
-from skpoison.bounds._attack import NOBODY, Attack
-from skpoison.bounds._rows import Rows, StackedRows
-from skpoison.bounds._smooth import State
-from skpoison.bounds._solver import solve
+from skpoison.bounds._candidate_attack import NOBODY, Attack
+from skpoison.bounds.moving._branch_and_bound import cover_splits
+from skpoison.bounds.moving._displacements import repaired, worst_at_split
+from skpoison.bounds.moving._reduction import COUNTING, SIDES, look_from
 from skpoison.exceptions import FilterWarning
 from skpoison.losses import Hinge
-
-from ._attack import repaired, worst_at_split
-from ._cover import cover_splits
-from ._plane import COUNTING, SIDES, look_from
+from skpoison.solvers._proximal_newton import State
+from skpoison.solvers._signed_design import Rows, StackedRows
+from skpoison.solvers._working_set import solve
 
 # How far inside of sphere and slab rows are put, relatively, until the filter agrees.
 MARGINS = (1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)

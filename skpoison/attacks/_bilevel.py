@@ -6,8 +6,8 @@ import numpy as np
 from scipy import sparse
 
 from skpoison.attacks._training import Task, train
-from skpoison.bounds._rows import Rows, StackedRows
 from skpoison.losses import Loss
+from skpoison.solvers._signed_design import Rows, StackedRows
 
 
 class Aim(NamedTuple):

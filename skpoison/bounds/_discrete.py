@@ -13,16 +13,15 @@ import numpy as np
 from scipy import sparse
 
 from skpoison._whole_rows import apportion_upwards, n_poison_rows
-from skpoison.feasible._hull import Hull
-from skpoison.feasible._mixtures import can_mix
-from skpoison.feasible._spread import Spread
-
-from ._attack import NOBODY, Attack, retrain
-from ._cuts import solve_cuts
-from ._poison import PointPoison, PoisonPoints, PoisonTerm
-from ._relaxed import HullPoison, solve_relaxed
-from ._smooth import State
-from ._solver import Solution, dual_value, solve, upper_value
+from skpoison.bounds._candidate_attack import NOBODY, Attack, retrain
+from skpoison.bounds._hull_relaxation import HullPoison, solve_relaxed
+from skpoison.feasible.discrete._error_diffusion import Spread
+from skpoison.feasible.discrete._hull import Hull
+from skpoison.feasible.discrete._mixtures import can_mix
+from skpoison.solvers._adversary import PointPoison, PoisonPoints, PoisonTerm
+from skpoison.solvers._proximal_bundle import solve_cuts
+from skpoison.solvers._proximal_newton import State
+from skpoison.solvers._working_set import Solution, dual_value, solve, upper_value
 
 # The hull is solved to this share of the tolerance where rows must be found as well.
 HULL_SHARE = 0.3

@@ -7,11 +7,10 @@ import numpy as np
 from scipy import sparse
 
 from skpoison._whole_rows import apportion_upwards, n_poison_rows
-
-from ._poison import PoisonTerm
-from ._rows import Rows, StackedRows
-from ._smooth import State
-from ._solver import Problem, solve
+from skpoison.solvers._adversary import PoisonTerm
+from skpoison.solvers._proximal_newton import State
+from skpoison.solvers._signed_design import Rows, StackedRows
+from skpoison.solvers._working_set import Problem, solve
 
 # Steps by which a row on the boundary is moved inwards until the filter keeps it.
 SHRINKS = (1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5)

@@ -8,7 +8,7 @@ from skpoison._fitted import check_names
 from skpoison._labels import encode_labels
 from skpoison.attacks._base import BaseAttack
 from skpoison.attacks._learners import learner_of
-from skpoison.bounds._rows import Rows
+from skpoison.solvers._signed_design import Rows
 
 
 class BaseAimedAttack(BaseAttack):

@@ -5,7 +5,7 @@ from sklearn.base import clone
 from sklearn.callback import with_callbacks
 from sklearn.utils import Bunch
 
-from ._certified import CertifiedBound
+from skpoison.bounds._certified import CertifiedBound
 
 
 def bound_curve(estimator, X, y, epsilons):

@@ -5,21 +5,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skpoison.feasible._anchor import find_row
-from skpoison.feasible._branch import branch
+from skpoison.feasible._ball_slab import SphereSlab
+from skpoison.feasible._by_class import FeasibleSet
 from skpoison.feasible._columns import Columns
 from skpoison.feasible._domain import as_domain
-from skpoison.feasible._dual import minimize_dual
-from skpoison.feasible._feasible_set import FeasibleSet
-from skpoison.feasible._lagrangian import Lagrangian
-from skpoison.feasible._parts import EmptySetError, split
-from skpoison.feasible._primal import (
+from skpoison.feasible.discrete._blocks import EmptySetError, split
+from skpoison.feasible.discrete._branch_and_bound import branch
+from skpoison.feasible.discrete._dual import minimize_dual
+from skpoison.feasible.discrete._lagrangian import Lagrangian
+from skpoison.feasible.discrete._local_search import Room
+from skpoison.feasible.discrete._phase_one import find_row
+from skpoison.feasible.discrete._primal_heuristics import (
     improve,
     smooth_row,
     whole_row,
 )
-from skpoison.feasible._sphere_slab import SphereSlab
-from skpoison.feasible._toggles import Room
 
 
 class Solution(NamedTuple):

@@ -14,10 +14,15 @@ import numpy as np
 from scipy import sparse
 
 from skpoison.losses import Hinge
-
-from ._poison import PointPoison, PoisonPoints
-from ._smooth import Gaps, Piece, State, adapt_widths, minimize_smooth
-from ._solver import record, upper_value
+from skpoison.solvers._adversary import PointPoison, PoisonPoints
+from skpoison.solvers._proximal_newton import (
+    Gaps,
+    Piece,
+    State,
+    adapt_widths,
+    minimize_smooth,
+)
+from skpoison.solvers._working_set import record, upper_value
 
 # Subproblems are solved to this share of the gap that is left.
 SHARE_OF_GAP = 0.03

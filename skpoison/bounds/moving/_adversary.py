@@ -8,15 +8,14 @@ of the weights across that line: the support function of a disc.
 
 import numpy as np
 
-from skpoison.bounds._poison import (
+from skpoison.bounds.moving._reduction import COUNTING, IDLE, SIDES
+from skpoison.feasible import SphereSlab
+from skpoison.solvers._adversary import (
     PoisonPoints,
     PoisonTerm,
     SmoothedPoison,
     project_on_shares,
 )
-from skpoison.feasible import SphereSlab
-
-from ._plane import COUNTING, IDLE, SIDES
 
 
 class DiscPoison(PoisonTerm):

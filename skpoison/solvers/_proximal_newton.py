@@ -14,9 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from skpoison.losses import Hinge
-
-from ._hessian import Hessian, step_in_ball
-from ._poison import PoisonPoints, SmoothedPoison
+from skpoison.solvers._adversary import PoisonPoints, SmoothedPoison
+from skpoison.solvers._newton_system import Hessian, step_in_ball
 
 MAX_TRIALS = 80
 # A line search ends where the slope has fallen to this share of its first value.

@@ -8,8 +8,8 @@ is given to the next row (error diffusion), so that the mean of m rows is within
 import numpy as np
 from scipy import sparse
 
-from skpoison.feasible._parts import Features
-from skpoison.feasible._toggles import Room, Toggles, best_subset
+from skpoison.feasible.discrete._blocks import Features
+from skpoison.feasible.discrete._local_search import Room, Toggles, best_subset
 
 _NEAR, _POOL = 512, 96
 _MOST_SHIFTS, _MOST_ROUNDS = 12, 12

@@ -1,0 +1,1 @@
+"""The rows of a domain that a filter keeps, where features are not just intervals."""

@@ -1,0 +1,1 @@
+"""Solvers as functions on arrays: they know neither filters nor estimators."""
