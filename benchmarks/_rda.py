@@ -10,7 +10,7 @@ import numpy as np
 
 from skpoison import CertifiedBound
 from skpoison.solvers._adversary import PoisonPoints
-from skpoison.solvers._proximal_newton import State
+from skpoison.solvers._proximal_newton import Iterate
 from skpoison.solvers._regularizers import NormBall
 from skpoison.solvers._working_set import Solution, dual_value, upper_value
 
@@ -152,7 +152,7 @@ def _solution(problem, best, duals, counts, sums, z, step, history, tol):
     points = np.where(counts[:, np.newaxis] > 0, sums / seen, centers)
     poison = PoisonPoints(counts / step, points)
     upper, theta, margins = best
-    row_pull = z / step - term.pull(poison)
+    row_sum = z / step - term.dual_sum(poison)
     lower = dual_value(problem, duals / step, poison, z / step)
     entry = {
         "n_iter": step,
@@ -160,13 +160,13 @@ def _solution(problem, best, duals, counts, sums, z, step, history, tol):
         "lower_bound": lower,
         "n_rows": len(problem.rows),
     }
-    state = State(theta, duals / step, poison, margins=margins, row_pull=row_pull)
+    iterate = Iterate(theta, duals / step, poison, margins=margins, row_sum=row_sum)
     found = Solution(
-        above=state,
+        best_primal=iterate,
         upper=upper,
-        below=state,
+        best_dual=iterate,
         lower=lower,
-        state=state,
+        iterate=iterate,
         n_iter=step,
         converged=False,
         history=[*history, entry],

@@ -19,7 +19,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skpoison import NormConstrainedSVC, SlabFilter, SphereFilter
 from skpoison.attacks import GradientAttack, KKTAttack, LabelFlipAttack, MinMaxAttack
-from skpoison.attacks._bilevel import Aim, Duel
+from skpoison.attacks._bilevel import Aim, Bilevel
 from skpoison.attacks._learners import learner_of, train_hinge
 from skpoison.solvers._signed_design import Rows
 
@@ -115,22 +115,22 @@ def duel_at(data, width=0.2, n_points=10):
     learner, clean = learner_of(SVC, "benchmark"), Rows(X, y)
     smooth = learner.smoothed(width)
     copies = np.full(n_points, int(0.3 * len(y)) // n_points)
-    duel = Duel(clean, signs, copies, smooth, Aim(clean, smooth.loss))
+    bilevel = Bilevel(clean, signs, copies, smooth, Aim(clean, smooth.loss))
     ones = np.ones(len(y))
     theta = train_hinge(learner, X, y, ones, len(y), tol=1e-4, rng=0)
-    return duel, points, theta
+    return bilevel, points, theta
 
 
 def training(repeats=5):
     """One gradient, and one warm training, in fits of the exact classifier."""
     data = ones_and_sevens()
-    duel, points, theta = duel_at(data)
-    trained = duel.play(points, theta).trained
+    bilevel, points, theta = duel_at(data)
+    trained = bilevel.solve_lower(points, theta).trained
     moved = points + 0.05 * np.random.default_rng(0).normal(size=points.shape)
     contenders = {
         "exact fit": lambda: NormConstrainedSVC(RHO).fit(*data[:2]),
-        "smooth training, warm": lambda: duel.play(moved, trained.theta),
-        "gradient": lambda: duel.gradient(points, trained),
+        "smooth training, warm": lambda: bilevel.solve_lower(moved, trained.theta),
+        "gradient": lambda: bilevel.gradient(points, trained),
     }
     times = {name: [] for name in contenders}
     for _ in range(repeats):
@@ -146,13 +146,16 @@ def training(repeats=5):
 
 def gradient(n_directions=5, h=1e-4):
     """The gradient on real data against differences through re-training."""
-    duel, points, theta = duel_at(ones_and_sevens())
-    trained = duel.play(points, theta).trained
-    found, rng = duel.gradient(points, trained), np.random.default_rng(0)
+    bilevel, points, theta = duel_at(ones_and_sevens())
+    trained = bilevel.solve_lower(points, theta).trained
+    found, rng = bilevel.gradient(points, trained), np.random.default_rng(0)
     for _ in range(n_directions):
         way = rng.normal(size=points.shape)
         way /= np.linalg.norm(way)
-        ends = [duel.play(points + s * h * way, trained.theta).value for s in (1, -1)]
+        ends = [
+            bilevel.solve_lower(points + s * h * way, trained.theta).value
+            for s in (1, -1)
+        ]
         expected, value = (ends[0] - ends[1]) / (2 * h), float((found * way).sum())
         error = abs(value - expected) / abs(expected)
         print(f"gradient {value:+.6e}  differences {expected:+.6e}  error {error:.1e}")

@@ -20,7 +20,7 @@ from skpoison import CertifiedBound, NormConstrainedSVC, SlabFilter, SphereFilte
 from skpoison.bounds.moving._branch_and_bound import cover_splits
 from skpoison.bounds.moving._defense import read_defense
 from skpoison.bounds.moving._programs import base_loss, split_program
-from skpoison.bounds.moving._reduction import Defense, look_from
+from skpoison.bounds.moving._reduction import Defense, reduce_to_plane
 from skpoison.exceptions import FilterWarning
 from skpoison.solvers._conic import solve_program
 
@@ -128,7 +128,7 @@ def bench_split(n_problems=4, n_starts=10, epsilon=0.3, d=8):
         widths = np.repeat(rng.uniform(0.1, 0.8, 2), 2) * radii
         defense = Defense(rng.normal(size=(2, d)), np.full(2, 0.5), radii, widths)
         split = rng.dirichlet(np.full(4, 0.5))
-        plane, _ = look_from(theta, defense, epsilon)
+        plane, _ = reduce_to_plane(theta, defense, epsilon)
         value = solve_program(split_program(plane, split)).value
         value += base_loss(plane, split)
         found = search(split, theta, defense, epsilon, n_starts, rng)
@@ -196,7 +196,7 @@ def bench_cover(epsilons=(0.03, 0.3)):
 
 def report_cover(theta, defense, epsilon, within, name):
     start = time.perf_counter()
-    plane, _ = look_from(theta, defense, epsilon)
+    plane, _ = reduce_to_plane(theta, defense, epsilon)
 
     def goal(lower):
         return (1.0 + within) * lower

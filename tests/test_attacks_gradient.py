@@ -11,7 +11,7 @@ from sklearn.svm import LinearSVC
 
 from skpoison import NormConstrainedSVC, SphereFilter
 from skpoison.attacks import GradientAttack, LabelFlipAttack
-from skpoison.attacks._bilevel import Aim, Duel
+from skpoison.attacks._bilevel import Aim, Bilevel
 from skpoison.attacks._learners import learner_of
 from skpoison.attacks._training import DenseHessian, MatrixFreeHessian, Task, train
 from skpoison.solvers._signed_design import Rows
@@ -43,7 +43,7 @@ def duel_of(estimator, X, signs, *, as_sparse=False, targets=None):
     clean = Rows(sparse.csr_array(X) if as_sparse else X, signs)
     copies = np.array([3, 1, 7, 2])
     aim = Aim(clean if targets is None else Rows(*targets), learner.loss)
-    return Duel(clean, np.array([1.0, -1, 1, -1]), copies, learner, aim), points
+    return Bilevel(clean, np.array([1.0, -1, 1, -1]), copies, learner, aim), points
 
 
 def independent_minimum(task):
@@ -68,8 +68,8 @@ def independent_minimum(task):
 @each_learner
 def test_training_finds_the_minimum(estimator, data):
     X, _, signs = data
-    duel, points = duel_of(estimator, X, signs)
-    task = duel.task(points)
+    bilevel, points = duel_of(estimator, X, signs)
+    task = bilevel.task(points)
     found = train(task, np.zeros(5)).theta
     expected = independent_minimum(task)
     np.testing.assert_allclose(found, expected, atol=2e-5)
@@ -79,10 +79,10 @@ def test_training_finds_the_minimum(estimator, data):
 @pytest.mark.parametrize("estimator", LEARNERS[4:], ids=repr)
 def test_training_is_scikit_learn_s(estimator, data):
     X, _, signs = data
-    duel, points = duel_of(estimator, X, signs)
-    found = train(duel.task(points), np.zeros(5)).theta
-    rows = np.vstack([X, np.repeat(points, duel.copies, axis=0)])
-    labels = np.append(signs, np.repeat(duel.signs, duel.copies))
+    bilevel, points = duel_of(estimator, X, signs)
+    found = train(bilevel.task(points), np.zeros(5)).theta
+    rows = np.vstack([X, np.repeat(points, bilevel.copies, axis=0)])
+    labels = np.append(signs, np.repeat(bilevel.signs, bilevel.copies))
     model = clone(estimator)
     if "tol" in model.get_params() and isinstance(model, LogisticRegression):
         model.set_params(tol=1e-10, solver="newton-cholesky")
@@ -97,17 +97,17 @@ def test_training_is_scikit_learn_s(estimator, data):
 def test_the_gradient_is_that_of_training_again(estimator, as_sparse, aimed, data):
     X, _, signs = data
     targets = (X[:3] + 0.3, -signs[:3]) if aimed else None
-    duel, points = duel_of(estimator, X, signs, as_sparse=as_sparse, targets=targets)
+    bilevel, points = duel_of(estimator, X, signs, as_sparse=as_sparse, targets=targets)
     start = np.zeros(5)
-    outcome = duel.play(points, start)
-    found = duel.gradient(points, outcome.trained)
+    outcome = bilevel.solve_lower(points, start)
+    found = bilevel.gradient(points, outcome.trained)
     expected, h = np.empty_like(points), 1e-4
     for index in np.ndindex(points.shape):
         ends = []
         for sign in (1, -1):
             moved = points.copy()
             moved[index] += sign * h
-            ends.append(duel.play(moved, start).value)
+            ends.append(bilevel.solve_lower(moved, start).value)
         expected[index] = (ends[0] - ends[1]) / (2 * h)
     error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
     assert error < 1e-4
@@ -117,17 +117,17 @@ def test_the_gradient_is_that_of_training_again(estimator, as_sparse, aimed, dat
 def test_the_gradient_is_that_of_scikit_learn_fits(data):
     X, _, signs = data
     model = LogisticRegression(C=0.3, tol=1e-12, solver="newton-cholesky")
-    duel, points = duel_of(model, X, signs)
-    trained = duel.play(points, np.zeros(5)).trained
+    bilevel, points = duel_of(model, X, signs)
+    trained = bilevel.solve_lower(points, np.zeros(5)).trained
 
     def attacker(flat):
-        rows = np.vstack([X, np.repeat(flat.reshape(4, 4), duel.copies, axis=0)])
-        model.fit(rows, np.append(signs, np.repeat(duel.signs, duel.copies)))
+        rows = np.vstack([X, np.repeat(flat.reshape(4, 4), bilevel.copies, axis=0)])
+        model.fit(rows, np.append(signs, np.repeat(bilevel.signs, bilevel.copies)))
         margins = signs * model.decision_function(X)
         return np.logaddexp(0, -margins).mean()
 
     expected = approx_fprime(points.ravel(), attacker, 1e-5).reshape(4, 4)
-    found = duel.gradient(points, trained)
+    found = bilevel.gradient(points, trained)
     assert np.linalg.norm(found - expected) < 1e-4 * np.linalg.norm(expected)
 
 
@@ -147,10 +147,10 @@ def test_both_hessians_solve_the_same_systems():
 
 def test_training_that_cannot_end_is_an_error(data, monkeypatch):
     X, _, signs = data
-    duel, points = duel_of(LogisticRegression(), X, signs)
+    bilevel, points = duel_of(LogisticRegression(), X, signs)
     monkeypatch.setattr("skpoison.attacks._training.MAX_NEWTON", 1)
     with pytest.raises(RuntimeError, match="did not end within 1 Newton steps"):
-        duel.play(points, np.zeros(5))
+        bilevel.solve_lower(points, np.zeros(5))
 
 
 def test_a_learner_without_curvature_stays_where_it_is():

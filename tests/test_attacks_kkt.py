@@ -110,7 +110,7 @@ def conic_residual(decoy, sets, share, *, nonnegative=False, split=None):
     multiple = decoy.multiple
     if multiple is None:
         multiple = cp.Variable(nonneg=True)
-    masses, left = cp.Variable(2, nonneg=True), decoy.pull - multiple * decoy.theta
+    masses, left = cp.Variable(2, nonneg=True), decoy.gradient - multiple * decoy.theta
     within = [cp.sum(masses) <= share]
     within += [] if split is None else [masses == share * np.array(split)]
     for j, (sign, rows) in enumerate(zip(decoy.signs, sets, strict=True)):

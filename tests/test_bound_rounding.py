@@ -55,11 +55,11 @@ def exact_upper(bound, X, y):
 def exact_lower(bound, X, y):
     """The value of the dual point that the solver ends with."""
     problem = bound._problem(X, (y == bound.classes_[1]).astype(int))
-    below = bound._solve(problem).below
-    masses = [Decimal(dual) / len(y) for dual in exact(below.duals)]
-    rows = [*problem.rows.X, *below.poison.points]
+    best_dual = bound._solve(problem).best_dual
+    masses = [Decimal(dual) / len(y) for dual in exact(best_dual.duals)]
+    rows = [*problem.rows.X, *best_dual.poison.points]
     signs = exact([*problem.rows.signs, *problem.poison.signs])
-    masses += [Decimal(bound.epsilon) * beta for beta in exact(below.poison.beta)]
+    masses += [Decimal(bound.epsilon) * beta for beta in exact(best_dual.poison.beta)]
     pulls = [mass * sign for mass, sign in zip(masses, signs, strict=True)]
     columns = zip(*(exact(row) for row in rows), strict=True)
     z = [dot(column, pulls) for column in columns] + [sum(pulls)]

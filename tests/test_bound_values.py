@@ -99,12 +99,12 @@ def test_sparse_and_dense_rows_give_the_same_bound(learner):
 
 
 def test_many_active_sparse_rows_are_solved_iteratively(monkeypatch):
-    from skpoison.bounds import _hessian
+    from skpoison.solvers import _newton_system
 
     X, y = labelled_rows(2, n_rows=150, n_features=200)
     X = np.where(np.random.default_rng(0).random(X.shape) < 0.8, 0.0, X)
     direct = CertifiedBound(epsilon=0.1, rho=1.0, tol=1e-6).fit(sparse.csr_array(X), y)
-    monkeypatch.setattr(_hessian, "MAX_GRAM", 5)
+    monkeypatch.setattr(_newton_system, "MAX_GRAM", 5)
     found = CertifiedBound(epsilon=0.1, rho=1.0, tol=1e-6).fit(sparse.csr_array(X), y)
     assert found.upper_bound_ == pytest.approx(direct.upper_bound_, rel=2e-6)
 

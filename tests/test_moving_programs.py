@@ -24,7 +24,7 @@ from skpoison.bounds.moving._programs import (
     cell_program,
     split_program,
 )
-from skpoison.bounds.moving._reduction import Defense, longest_reach, look_from
+from skpoison.bounds.moving._reduction import Defense, longest_reach, reduce_to_plane
 from skpoison.solvers._conic import (
     SolverError,
     as_matrix,
@@ -124,7 +124,7 @@ def whole_gram_program(split, theta, defense):
 def test_value_at_a_split_is_that_of_the_published_program(seed):
     rng = np.random.default_rng(seed)
     theta, defense = scene(seed)
-    plane, _ = look_from(theta, defense, EPSILON)
+    plane, _ = reduce_to_plane(theta, defense, EPSILON)
     split = random_split(rng)
     value = solve_program(split_program(plane, split)).value + base_loss(plane, split)
     known = whole_gram_program(split, theta, defense)
@@ -135,7 +135,7 @@ def test_value_at_a_split_is_that_of_the_published_program(seed):
 def test_value_at_a_split_is_that_of_a_search_with_many_starts(seed):
     rng = np.random.default_rng(seed)
     theta, defense = scene(seed)
-    plane, _ = look_from(theta, defense, EPSILON)
+    plane, _ = reduce_to_plane(theta, defense, EPSILON)
     split = random_split(rng)
     value = solve_program(split_program(plane, split)).value + base_loss(plane, split)
     found = search(split, theta, defense, 4, rng)
@@ -148,7 +148,7 @@ def test_value_at_a_split_is_that_of_a_search_with_many_starts(seed):
 def test_a_cell_contains_every_attack_with_such_a_split(seed, gap):
     rng = np.random.default_rng(seed)
     theta, defense = scene(seed, gap=gap, slab=seed % 2 == 0)
-    plane, _ = look_from(theta, defense, EPSILON)
+    plane, _ = reduce_to_plane(theta, defense, EPSILON)
     for _ in range(5):
         lower, upper = np.sort([random_split(rng), random_split(rng)], axis=0)
         cell = tightened(lower, upper)
@@ -194,7 +194,7 @@ def lifted(plane, cell, attack):
 def test_attacks_are_points_of_the_programs_of_their_cells(seed, gap):
     rng = np.random.default_rng(seed)
     theta, defense = scene(seed, gap=gap)
-    plane, _ = look_from(theta, defense, EPSILON)
+    plane, _ = reduce_to_plane(theta, defense, EPSILON)
     for _ in range(40):
         split = random_split(rng)
         rows = 2.0 * rng.normal(size=(4, 6)) * plane.radii[:, np.newaxis]
@@ -223,7 +223,7 @@ def mean_loss_with_signs(plane, attack):
     total = 0.0
     for side, counting in ((-1.0, 0), (1.0, 2)):
         shift = sum(
-            plane.pulls[g] * attack.split[g] * attack.rows[g]
+            plane.leverages[g] * attack.split[g] * attack.rows[g]
             for g in (counting, counting + 1)
         )
         place = shift + attack.rows[counting]
@@ -235,7 +235,7 @@ def mean_loss_with_signs(plane, attack):
 
 def test_small_cells_are_nearly_exact():
     theta, defense = scene(3)
-    plane, _ = look_from(theta, defense, EPSILON)
+    plane, _ = reduce_to_plane(theta, defense, EPSILON)
     split = np.array([0.4, 0.1, 0.3, 0.2])
     exact = solve_program(split_program(plane, split)).value + base_loss(plane, split)
     errors = []
@@ -249,7 +249,7 @@ def test_small_cells_are_nearly_exact():
 def test_halves_cover_a_cell():
     rng = np.random.default_rng(0)
     theta, defense = scene(0)
-    plane, _ = look_from(theta, defense, EPSILON)
+    plane, _ = reduce_to_plane(theta, defense, EPSILON)
     cell = tightened(np.zeros(4), np.array([0.7, 0.6, 0.9, 0.3]))
     point = solve_program(cell_program(plane, cell)).point
     parts = halves(cell, point)
@@ -263,7 +263,7 @@ def test_halves_cover_a_cell():
 def test_any_multipliers_give_a_bound(seed):
     rng = np.random.default_rng(seed)
     theta, defense = scene(seed)
-    plane, _ = look_from(theta, defense, EPSILON)
+    plane, _ = reduce_to_plane(theta, defense, EPSILON)
     for program in (
         split_program(plane, random_split(rng)),
         cell_program(plane, Cell(np.zeros(4), np.ones(4))),
@@ -281,7 +281,7 @@ def test_any_multipliers_give_a_bound(seed):
 
 def test_another_solver_finds_the_same():
     theta, defense = scene(1)
-    plane, _ = look_from(theta, defense, EPSILON)
+    plane, _ = reduce_to_plane(theta, defense, EPSILON)
     program = cell_program(plane, Cell(np.zeros(4), np.ones(4)))
     first, second = (
         solve_program(program, [one]).value for one in (by_clarabel, by_scs)
@@ -307,7 +307,7 @@ def stops_at_once(program):
 
 def test_failures_are_retried_and_in_the_end_reported():
     theta, defense = scene(1)
-    plane, _ = look_from(theta, defense, EPSILON)
+    plane, _ = reduce_to_plane(theta, defense, EPSILON)
     program = split_program(plane, np.full(4, 0.25))
     known = solve_program(program).value
     for solver in (by_clarabel, stops_early):
@@ -318,7 +318,7 @@ def test_failures_are_retried_and_in_the_end_reported():
 
 def test_a_cell_that_no_solver_solves_counts_as_the_one_around_it(monkeypatch):
     theta, defense = scene(1)
-    plane, _ = look_from(theta, defense, EPSILON)
+    plane, _ = reduce_to_plane(theta, defense, EPSILON)
     whole = Cell(np.zeros(4), np.ones(4))
     at_root = solve_program(cell_program(plane, whole)).value
 
@@ -342,7 +342,7 @@ def test_a_cell_that_no_solver_solves_counts_as_the_one_around_it(monkeypatch):
 @pytest.mark.parametrize("seed", range(6))
 def test_without_a_slab_the_worst_is_one_group_in_closed_form(seed):
     theta, defense = scene(seed, slab=False)
-    plane, _ = look_from(theta, defense, EPSILON)
+    plane, _ = reduce_to_plane(theta, defense, EPSILON)
     steep = np.linalg.norm(theta[:-1]) * defense.radii[::2]
     losses = 1.0 - SIGNS[::2] * (defense.centroids @ theta[:-1] + theta[-1])
     best = max(0.0, *(losses + steep * (1.0 + EPSILON / defense.shares)))
@@ -356,7 +356,7 @@ def test_without_a_slab_the_worst_is_one_group_in_closed_form(seed):
 def test_no_split_exceeds_the_cover(seed, n_features):
     rng = np.random.default_rng(seed)
     theta, defense = scene(seed, n_features)
-    plane, _ = look_from(theta, defense, EPSILON)
+    plane, _ = reduce_to_plane(theta, defense, EPSILON)
     cover = cover_splits(plane, n_features, goal=lambda lower: 1.02 * lower + 0.02)
     assert cover.upper <= 1.02 * cover.lower + 0.02 or n_features < 6
     for split in rng.dirichlet([0.4] * 4, size=20):
@@ -372,7 +372,7 @@ def test_no_split_exceeds_the_cover(seed, n_features):
 def test_an_attack_costs_what_its_disc_says(seed):
     rng = np.random.default_rng(seed)
     theta, defense = scene(seed, gap=0.0 if seed == 3 else 1.0)
-    plane, frame = look_from(theta, defense, EPSILON)
+    plane, frame = reduce_to_plane(theta, defense, EPSILON)
     attack = worst_at_split(plane, random_split(rng), 8)
     term = DiscPoison(EPSILON).add(*disc_of(attack, plane, frame, defense))
     losses, points = term.worst_rows(theta)
@@ -382,7 +382,7 @@ def test_an_attack_costs_what_its_disc_says(seed):
 
 def test_repaired_attacks_pass_and_hopeless_ones_are_none():
     theta, defense = scene(0)
-    plane, _ = look_from(theta, defense, EPSILON)
+    plane, _ = reduce_to_plane(theta, defense, EPSILON)
     split = np.full(4, 0.25)
     far = Displacements(split, 10.0 * np.ones((4, 6)))
     assert not passes(plane, far)

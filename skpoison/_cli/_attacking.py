@@ -9,7 +9,7 @@ from skpoison import __version__
 from skpoison._io import DataError
 from skpoison._io._array import Poison
 from skpoison._whole_rows import copied_points
-from skpoison.bounds._candidate_attack import surviving
+from skpoison.bounds._candidate_attack import shrink_until_kept
 from skpoison.feasible import Domain, restrict
 
 from ._certify import few_threads, reached
@@ -81,7 +81,7 @@ def _kept(bound, encoder, domain):
         return bound.filter_.decision_function(written, found.y) >= 0
 
     of_rows = [sets[sign] for sign in found.y.tolist()]
-    rows, kept = surviving(of_rows, X, keeps, np.float64)
+    rows, kept = shrink_until_kept(of_rows, X, keeps, np.float64)
     if not kept.all():
         raise DataError(
             "The attack's rows lie within rounding of the filter's limits; take a "

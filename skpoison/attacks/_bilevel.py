@@ -49,7 +49,7 @@ class Outcome(NamedTuple):
     trained: object
 
 
-class Duel(NamedTuple):
+class Bilevel(NamedTuple):
     """An attacker with some poison rows, and a learner who trains on them too.
 
     Parameters
@@ -79,7 +79,7 @@ class Duel(NamedTuple):
         copies = np.concatenate([np.ones(len(self.clean)), self.copies])
         return Task.of(self.learner, rows, copies, len(self.clean))
 
-    def play(self, points, theta):
+    def solve_lower(self, points, theta):
         """Train on clean and poison rows.
 
         Parameters
@@ -142,9 +142,9 @@ def adjoint(trained, gradient):
         ``-v @ r`` is what the quantity changes by, if the gradient of what the
         learner minimises changes by r.
     """
-    theta, pull, hessian = trained
-    v = hessian.solve(gradient, pull)
-    if pull > 0:
-        across = hessian.solve(theta, pull)
+    theta, multiplier, hessian = trained
+    v = hessian.solve(gradient, multiplier)
+    if multiplier > 0:
+        across = hessian.solve(theta, multiplier)
         v = v - (theta @ v) / (theta @ across) * across
     return v

@@ -112,13 +112,13 @@ class Decoy:
     def __init__(self, theta, clean, learner):
         self.theta, self.n_rows = theta, len(clean)
         inside = (clean.scores(theta) < 1.0).astype(np.float64)
-        self.pull = clean.combine(inside / len(clean))
+        self.gradient = clean.combine(inside / len(clean))
         self.multiple = learner.multiple(len(clean))
 
     def residual(self, points, labels, masses):
         """Return what the pulls of clean rows and poison leave for theta to bear."""
         signed = masses * self.signs[labels]
-        left = self.pull + np.append(signed @ points, signed.sum())
+        left = self.gradient + np.append(signed @ points, signed.sum())
         multiple = self.multiple
         if multiple is None:
             square = float(self.theta @ self.theta)

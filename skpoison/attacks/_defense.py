@@ -8,7 +8,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from skpoison._fitted import check_fits, remember_names, scores
-from skpoison.bounds._candidate_attack import surviving
+from skpoison.bounds._candidate_attack import shrink_until_kept
 from skpoison.feasible import restrict
 
 
@@ -154,7 +154,9 @@ class Defense(NamedTuple):
         def keeps(rows):
             return self.keeps(types.written(rows, dtype), codes)
 
-        rows, kept = surviving([sets[code] for code in codes], points, keeps, dtype)
+        rows, kept = shrink_until_kept(
+            [sets[code] for code in codes], points, keeps, dtype
+        )
         if not kept.all():
             labels = self.classes[np.unique(codes[~kept])].tolist()
             kind = min([np.dtype(dtype), *types.floats], key=lambda kind: kind.itemsize)

@@ -109,8 +109,8 @@ class MixedRows:
     def _weigh(self, decoy, points, labels, split):
         """Return the masses that leave least: at most `share` in all, or as split."""
         signs = Decoy.signs[labels]
-        pulls = signs * np.column_stack([points, np.ones(len(points))]).T
-        columns, goal = [self.share * pulls], -decoy.pull
+        gradients = signs * np.column_stack([points, np.ones(len(points))]).T
+        columns, goal = [self.share * gradients], -decoy.gradient
         if decoy.multiple is None:
             columns.append(-decoy.theta[:, np.newaxis])
         else:
@@ -153,21 +153,21 @@ def _least_multiplier(row, beyond, excess, high):
     low = 0.0
     for _ in range(DOUBLINGS):
         point = row(high)
-        room = -beyond(point)
-        if room >= 0:
+        slack = -beyond(point)
+        if slack >= 0:
             break
-        low, excess, high = high, -room, 2.0 * high
+        low, excess, high = high, -slack, 2.0 * high
     else:
         return None
     for _ in range(HALVINGS):
-        if room < CLOSE:
+        if slack < CLOSE:
             break
         # Where the line between the ends crosses the margin, but not too near to them.
-        share = np.clip(excess / (excess + room), 0.1, 0.9) if excess + room else 0.5
+        share = np.clip(excess / (excess + slack), 0.1, 0.9) if excess + slack else 0.5
         middle = low + share * (high - low)
         tried = row(middle)
         if beyond(tried) <= 0:
-            point, high, room = tried, middle, -beyond(tried)
+            point, high, slack = tried, middle, -beyond(tried)
         else:
             low, excess = middle, beyond(tried)
     return point

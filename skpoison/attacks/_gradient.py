@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import Interval
 
 from skpoison._whole_rows import apportion_evenly
 from skpoison.attacks._base import repeat_rows
-from skpoison.attacks._bilevel import Aim, Duel
+from skpoison.attacks._bilevel import Aim, Bilevel
 from skpoison.attacks._learners import train_hinge
 from skpoison.attacks._targeted import BaseAimedAttack
 from skpoison.feasible import RestrictedSet
@@ -39,7 +39,7 @@ class Ascent(NamedTuple):
     objective: list
 
 
-def ascend(duel, points, sets, theta, *, max_iter):
+def ascend(bilevel, points, sets, theta, *, max_iter):
     """Climb the attacker's loss by projected gradient steps.
 
     Every row goes the same share of its set's radius. A step that does not raise the
@@ -47,7 +47,7 @@ def ascend(duel, points, sets, theta, *, max_iter):
 
     Parameters
     ----------
-    duel : Duel
+    bilevel : Bilevel
         Attacker and learner.
     points : ndarray of shape (n_points, n_features)
         Rows to start from, in their sets.
@@ -63,15 +63,15 @@ def ascend(duel, points, sets, theta, *, max_iter):
     ascent : Ascent
         The rows and the losses on the way.
     """
-    outcome = duel.play(points, theta)
+    outcome = bilevel.solve_lower(points, theta)
     objective, step = [outcome.value], FIRST_STEP
-    direction = _directions(duel, points, outcome, sets)
+    direction = _directions(bilevel, points, outcome, sets)
     for _ in range(max_iter):
         moved = _project(sets, points + step * direction)
-        new = duel.play(moved, outcome.trained.theta)
+        new = bilevel.solve_lower(moved, outcome.trained.theta)
         if new.value > outcome.value:
             points, outcome, step = moved, new, step * GROW
-            direction = _directions(duel, points, outcome, sets)
+            direction = _directions(bilevel, points, outcome, sets)
         else:
             step *= SHRINK
         objective.append(outcome.value)
@@ -80,9 +80,9 @@ def ascend(duel, points, sets, theta, *, max_iter):
     return Ascent(points, objective)
 
 
-def _directions(duel, points, outcome, sets):
+def _directions(bilevel, points, outcome, sets):
     """Return the gradients, each as long as the radius of its row's set."""
-    gradient = duel.gradient(points, outcome.trained)
+    gradient = bilevel.gradient(points, outcome.trained)
     lengths = np.linalg.norm(gradient, axis=1)
     radii = np.array([rows.radius for rows in sets])
     return gradient * (radii / np.where(lengths > 0, lengths, 1.0))[:, np.newaxis]
@@ -246,17 +246,17 @@ class GradientAttack(BaseAimedAttack):
         learner = self._learner().smoothed(self.smoothing)
         aim = Aim(self._target_rows(clean), learner.loss)
         signs = 2.0 * labels - 1.0
-        duel = Duel(clean, signs, self.n_copies_, learner, aim)
+        bilevel = Bilevel(clean, signs, self.n_copies_, learner, aim)
         hulls = [Hull(rows) if _is_restricted(rows) else rows for rows in sets]
         of_points = [hulls[label] for label in labels]
-        found = ascend(duel, points, of_points, theta, max_iter=self.max_iter)
+        found = ascend(bilevel, points, of_points, theta, max_iter=self.max_iter)
         points = [
             sets[label].project([point])[0] if _is_restricted(sets[label]) else point
             for label, point in zip(labels, found.points, strict=True)
         ]
         points = np.array(points).reshape(found.points.shape)
         points = defense.inwards(sets, points, labels, X.dtype, self._types)
-        theta = duel.play(points, theta).trained.theta
+        theta = bilevel.solve_lower(points, theta).trained.theta
         self.coef_, self.intercept_ = theta[np.newaxis, :-1], theta[-1:]
         rows = repeat_rows(points, self.n_copies_, sparse.issparse(X), X.dtype)
         return rows, np.repeat(labels, self.n_copies_), found.objective

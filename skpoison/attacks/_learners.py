@@ -215,4 +215,4 @@ def train_hinge(learner, X, signs, copies, n_rows, *, tol, rng):
     kind = Penalty(learner.multiple(n_rows)) if learner.C else NormBall(learner.rho)
     problem = Problem(Rows(X, signs), copies / n_rows, NOBODY, kind)
     rng = check_random_state(rng)
-    return solve(problem, tol=tol, max_iter=MAX_STEPS, rng=rng).above.theta
+    return solve(problem, tol=tol, max_iter=MAX_STEPS, rng=rng).best_primal.theta

@@ -42,7 +42,7 @@ class PairProgram:
             cp.Parameter(2, nonneg=True),
             cp.Parameter(2, nonneg=True),
         )
-        self.pull, self.theta = cp.Parameter(n_dims + 1), cp.Parameter(n_dims + 1)
+        self.gradient, self.theta = cp.Parameter(n_dims + 1), cp.Parameter(n_dims + 1)
         self.centers = cp.Parameter((2, n_dims))
         self.directions = cp.Parameter((2, n_dims))
         self.scores = cp.Parameter(2)
@@ -55,7 +55,7 @@ class PairProgram:
         import cvxpy as cp
 
         multiple = cp.Variable(nonneg=True) if stiffness is None else stiffness
-        left = self.pull - multiple * self.theta
+        left = self.gradient - multiple * self.theta
         for j, sign in enumerate(self.signs):
             total = self.masses[j] * self.centers[j] + self.away[j]
             left = left + sign * cp.hstack([total, self.masses[j]])
@@ -122,7 +122,7 @@ class PairProgram:
 
     def _basis(self, decoy):
         """Return orthonormal directions of what plays a part, zeros behind them."""
-        vectors = [decoy.pull[:-1], decoy.theta[:-1], *self.fixed]
+        vectors = [decoy.gradient[:-1], decoy.theta[:-1], *self.fixed]
         lengths = [max(np.linalg.norm(vector), 1e-300) for vector in vectors]
         found = orth(np.column_stack(vectors) / lengths)
         basis = np.zeros((len(vectors[0]), len(vectors)))
@@ -130,7 +130,7 @@ class PairProgram:
         return basis
 
     def _set_parameters(self, decoy, basis):
-        for name in ("pull", "theta"):
+        for name in ("gradient", "theta"):
             vector = getattr(decoy, name)
             getattr(self, name).value = np.append(basis.T @ vector[:-1], vector[-1])
         centers = np.array([rows.center for rows in self.sets])

@@ -28,14 +28,14 @@ class Trained(NamedTuple):
     ----------
     theta : ndarray of shape (n_features + 1,)
         Weights and intercept.
-    pull : float
+    multiplier : float
         Multiplier of the ball's constraint; 0 where the ball plays no part.
     hessian : Hessian
         Second derivative of losses and penalty at `theta`.
     """
 
     theta: np.ndarray
-    pull: float
+    multiplier: float
     hessian: object
 
 
@@ -219,12 +219,12 @@ def train(task, theta, tol=1e-12):
     for _ in range(MAX_NEWTON):
         gradient = task.gradient(theta, margins)
         hessian = task.hessian(margins)
-        step, pull = newton_step(hessian, gradient, theta, task.radius)
+        step, multiplier = newton_step(hessian, gradient, theta, task.radius)
         decrease = -float(gradient @ step)
         value = task.value(theta, margins)
         # Nothing lies below a loss of zero, and little between it and the smallest.
         if value <= 0.0 or decrease <= tol * max(value, SMALL):
-            return Trained(theta + step, pull, hessian)
+            return Trained(theta + step, multiplier, hessian)
         theta, margins = _descend(task, theta, margins, step, value, decrease)
     raise RuntimeError(f"Training did not end within {MAX_NEWTON} Newton steps.")
 
@@ -260,7 +260,7 @@ def newton_step(hessian, gradient, theta, radius):
     -------
     step : ndarray of shape (n_features + 1,)
         To the model's minimum.
-    pull : float
+    multiplier : float
         Multiplier of the constraint.
     """
     return step_in_ball(hessian, theta, gradient, radius, 0.0, 1e-12)

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from skpoison._whole_rows import apportion_upwards, n_poison_rows
 from skpoison.solvers._adversary import PoisonTerm
-from skpoison.solvers._proximal_newton import State
+from skpoison.solvers._proximal_newton import Iterate
 from skpoison.solvers._signed_design import Rows, StackedRows
 from skpoison.solvers._working_set import Problem, solve
 
@@ -35,7 +35,7 @@ class Attack(NamedTuple):
     copies: np.ndarray
 
 
-def surviving(sets, points, keeps, dtype):
+def shrink_until_kept(sets, points, keeps, dtype):
     """Move points inwards until the filter keeps them in the precision of the data.
 
     Parameters
@@ -89,7 +89,7 @@ def build_attack(problem, solution, n_rows, keeps, dtype):
         The attack; its points without copies are left out.
     """
     signs, sets, beta, points = _weighted_points(problem.poison, solution)
-    points, kept = surviving(sets, points, partial(keeps, signs=signs), dtype)
+    points, kept = shrink_until_kept(sets, points, partial(keeps, signs=signs), dtype)
     epsilon = problem.poison.epsilon
     wanted = np.where(kept, epsilon * beta * n_rows, 0.0)
     copies = apportion_upwards(wanted, n_poison_rows(epsilon, n_rows))
@@ -99,7 +99,7 @@ def build_attack(problem, solution, n_rows, keeps, dtype):
 
 def _weighted_points(term, solution):
     """Return the dual's points; of convex sets, one mean for each class."""
-    poison = solution.below.poison
+    poison = solution.best_dual.poison
     if solution.term is None:
         return term.signs, term.sets, poison.beta, poison.points
     signs, points = solution.term.signs, poison.points.toarray()
@@ -154,13 +154,13 @@ def retrain(problem, solution, attack, *, tol, max_iter, rng):
         X = sparse.csr_array(X)
     poison = Rows(X, attack.signs)
     masses = attack.copies / n_rows
-    theta, below = solution.above.theta, solution.below
-    start = State(
+    theta, best_dual = solution.best_primal.theta, solution.best_dual
+    start = Iterate(
         theta=theta,
-        duals=np.append(below.duals, np.ones(len(masses))),
+        duals=np.append(best_dual.duals, np.ones(len(masses))),
         poison=NOBODY.start(problem.rows.dim - 1),
-        margins=np.append(solution.above.margins, 1.0 - poison.scores(theta)),
-        row_pull=below.row_pull + poison.combine(masses),
+        margins=np.append(solution.best_primal.margins, 1.0 - poison.scores(theta)),
+        row_sum=best_dual.row_sum + poison.combine(masses),
     )
     clean = Problem(
         StackedRows(problem.rows, poison),

@@ -1,6 +1,7 @@
 """The certified bound as an estimator."""
 
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -15,7 +16,6 @@ from skpoison._fitted import check_fits, remember_names, scores
 from skpoison.bounds._candidate_attack import build_attack, retrain
 from skpoison.bounds._discrete import OraclePoison, solve_restricted, spread_attack
 from skpoison.bounds._domain import warn_of_strangers
-from skpoison.bounds._former import Former
 from skpoison.bounds._linear import BinaryLinearClassifier, signed_rows
 from skpoison.bounds._rounding import judged, margins
 from skpoison.bounds._svc import progress_monitor, warn_if_short
@@ -27,6 +27,34 @@ from skpoison.solvers._working_set import Problem, solve
 
 DEFAULT_STEPS = 1000
 SIGNS = (-1.0, 1.0)
+
+
+class WarmStart(NamedTuple):
+    """What a fit leaves to another one, to the same rows.
+
+    Parameters
+    ----------
+    estimator : CertifiedBound
+        What was fitted.
+    X : {ndarray, csr_matrix} of shape (n_samples, n_features)
+        The rows, validated.
+    codes : ndarray of shape (n_samples,)
+        Positions of their labels in ``classes_``.
+    found : Solution
+        Where the solver ended.
+    """
+
+    estimator: object
+    X: object
+    codes: np.ndarray
+    found: object
+
+    def hand_on(self, estimator):
+        """Tell another estimator about rows and filter; return rows and codes."""
+        for name in ("n_features_in_", "feature_names_in_", "classes_", "filter_"):
+            if hasattr(self.estimator, name):
+                setattr(estimator, name, getattr(self.estimator, name))
+        return self.X, self.codes
 
 
 class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
@@ -251,7 +279,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         return self
 
     @with_callbacks
-    def _fit(self, X, y, former=None):
+    def _fit(self, X, y, previous=None):
         """Fit, after a former fit to the same rows, and leave something to the next."""
         if self.rho is not None and self.C is not None:
             raise ValueError(
@@ -260,14 +288,14 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
             )
         context = self._init_callback_context(max_subtasks=None)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        X, codes = self._validate(X, y) if former is None else former.hand_on(self)
-        if former is None:
+        X, codes = self._validate(X, y) if previous is None else previous.hand_on(self)
+        if previous is None:
             self.filter_ = self._fit_filter(X, self.classes_[codes])
-        start = None if former is None else former.found
+        start = None if previous is None else previous.found
         certify = self._certify_moving if self._is_moving() else self._certify_fixed
         found = certify(X, codes, start, progress_monitor(self, context))
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
-        return Former(self, X, codes, found)
+        return WarmStart(self, X, codes, found)
 
     def _certify_fixed(self, X, codes, start, monitor):
         problem = self._problem(X, codes)
@@ -318,9 +346,9 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         poison = PoisonTerm(self.epsilon, SIGNS, sets)
         if self._is_restricted():
             pieces = [
-                (sign, piece)
+                (sign, subproblem)
                 for sign, rows in zip(SIGNS, sets, strict=True)
-                for piece in rows.pieces
+                for subproblem in rows.pieces
             ]
             poison = OraclePoison(self.epsilon, *zip(*pieces, strict=True))
         weights = np.full(n_rows, 1.0 / n_rows)
@@ -337,7 +365,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         rng = check_random_state(self.random_state)
         if self._is_restricted():
             return solve_restricted(problem, rng=rng, start=start, **options)
-        start = None if start is None else start.state
+        start = None if start is None else start.iterate
         return solve(problem, rng=rng, start=start, **options)
 
     def _is_restricted(self):
@@ -348,12 +376,12 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         return DEFAULT_STEPS if self.max_iter is None else self.max_iter
 
     def _report(self, problem, found, X):
-        theta = found.above.theta
+        theta = found.best_primal.theta
         rounding = margins(problem, theta, found.lower)
         wider = [judged(rows, X) for rows in problem.poison.sets]
         self._store(theta)
         self.clean_loss_ = float(
-            problem.weights @ Hinge().of_shortfalls(found.above.margins)
+            problem.weights @ Hinge().of_shortfalls(found.best_primal.margins)
         )
         self.poison_loss_ = float(problem.poison.over(wider).largest_loss(theta))
         self.upper_bound_ = float(
@@ -400,5 +428,5 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
             rounding_slack=max(self.lower_bound_ - max(float(trained.lower), 0.0), 0.0),
         )
         self.attack_loss_ = float(trained.upper)
-        self.poisoned_coef_ = trained.above.theta[np.newaxis, :-1].copy()
-        self.poisoned_intercept_ = trained.above.theta[-1:].copy()
+        self.poisoned_coef_ = trained.best_primal.theta[np.newaxis, :-1].copy()
+        self.poisoned_intercept_ = trained.best_primal.theta[-1:].copy()

@@ -20,7 +20,7 @@ from skpoison.feasible.discrete._hull import Hull
 from skpoison.feasible.discrete._mixtures import can_mix
 from skpoison.solvers._adversary import PointPoison, PoisonPoints, PoisonTerm
 from skpoison.solvers._proximal_bundle import solve_cuts
-from skpoison.solvers._proximal_newton import State
+from skpoison.solvers._proximal_newton import Iterate
 from skpoison.solvers._working_set import Solution, dual_value, solve, upper_value
 
 # The hull is solved to this share of the tolerance where rows must be found as well.
@@ -99,7 +99,7 @@ class RestrictedSolution(Solution):
     """
 
     hull: PoisonPoints | None = None
-    relaxed: State | None = None
+    relaxed: Iterate | None = None
     unrestricted: Solution | None = None
 
 
@@ -140,13 +140,13 @@ def _without_domain(problem, tol, max_iter, rng, start):
     poison = problem.poison.without_domain()
     if poison is None:
         return None
-    former = getattr(start, "unrestricted", None)
+    previous = getattr(start, "unrestricted", None)
     return solve(
         problem._replace(poison=poison),
         tol=tol,
         max_iter=max_iter,
         rng=rng,
-        start=None if former is None else former.state,
+        start=None if previous is None else previous.iterate,
     )
 
 
@@ -155,14 +155,14 @@ def _least(problem, found, real, tol, monitor):
     fields = {name: getattr(found, name) for name in found.__dataclass_fields__}
     found = RestrictedSolution(**fields | {"unrestricted": real})
     found.n_iter += real.n_iter
-    upper = upper_value(problem, real.above.theta, real.above.margins)
+    upper = upper_value(problem, real.best_primal.theta, real.best_primal.margins)
     if upper >= found.upper:
         return found
     bounds = {"upper_bound": float(upper), "lower_bound": found.lower}
     entry = {**found.history[-1], **bounds, "n_iter": found.n_iter}
     if monitor is not None:
         monitor(entry)
-    found.above, found.upper = real.above, float(upper)
+    found.best_primal, found.upper = real.best_primal, float(upper)
     found.history = [*found.history, entry]
     found.converged = found.gap <= problem.target(found.upper, tol)
     return found
@@ -198,21 +198,21 @@ def _unpoisoned(problem, max_iter, rng, options):
     found = solve(clean, max_iter=max_iter, rng=rng, **options)
     points = sparse.csr_array((0, problem.rows.dim - 1))
     poison = PoisonPoints(np.zeros(0), points)
-    below = replace(found.below, poison=poison)
+    best_dual = replace(found.best_dual, poison=poison)
     term = PointPoison(0.0, np.zeros(0), points)
-    return RestrictedSolution(**(vars(found) | {"below": below, "term": term}))
+    return RestrictedSolution(**(vars(found) | {"best_dual": best_dual, "term": term}))
 
 
 def _inside(problem, found, tol):
     """Move the dual's points inwards until their sets contain them."""
-    points = found.below.poison.points.copy()
+    points = found.best_dual.poison.points.copy()
     for point, rows in zip(points, problem.poison.sets, strict=True):
         for margin in SHRINKS:
             moved = rows.shrink(point, margin)
             if rows.contains([moved])[0]:
                 break
         point[:] = moved
-    poison = found.below.poison._replace(points=points)
+    poison = found.best_dual.poison._replace(points=points)
     return _with_rows(problem, found, poison, None, tol)
 
 
@@ -220,7 +220,7 @@ def _branched(problem, found, tol):
     """Return the solution with the bound that branching gives."""
     target = problem.target(found.upper, tol)
     problem.poison.loss_tol = ORACLE_SHARE * target / problem.poison.epsilon
-    upper = upper_value(problem, found.above.theta, found.above.margins)
+    upper = upper_value(problem, found.best_primal.theta, found.best_primal.margins)
     found = replace(found, upper=float(min(upper, found.upper)))
     found.converged = found.gap <= target
     return found
@@ -228,17 +228,17 @@ def _branched(problem, found, tol):
 
 def _with_rows(problem, found, poison, term, tol):
     """Return the solution with poison that can be sent, and its dual value."""
-    below = replace(found.below, poison=poison)
-    z = below.row_pull + (term or problem.poison).pull(poison)
-    lower = float(dual_value(problem, below.duals, poison, z))
+    best_dual = replace(found.best_dual, poison=poison)
+    z = best_dual.row_sum + (term or problem.poison).dual_sum(poison)
+    lower = float(dual_value(problem, best_dual.duals, poison, z))
     bounds = {"upper_bound": found.upper, "lower_bound": lower}
     entry = {**found.history[-1], **bounds}
     fields = vars(found) | {
-        "below": below,
+        "best_dual": best_dual,
         "lower": lower,
         "term": term,
         "history": [*found.history, entry],
-        "relaxed": found.state,
+        "relaxed": found.iterate,
     }
     found = RestrictedSolution(**fields)
     found.converged = found.gap <= problem.target(found.upper, tol)
@@ -247,8 +247,8 @@ def _with_rows(problem, found, poison, term, tol):
 
 def _spread(problem, found, tol, rng, monitor):
     """Replace the dual's points by rows around them, as many as the gap asks for."""
-    hull, former = found.below.poison, np.inf
-    spreads = spreads_of(problem.poison, hull, found.above.theta, rng)
+    hull, previous = found.best_dual.poison, np.inf
+    spreads = spreads_of(problem.poison, hull, found.best_primal.theta, rng)
     bundle = [[] for _ in spreads]
     # Shares of words that only one clean row has are multiples of one poison row's:
     # with whole multiples of the rows that the attacker sends they come out even.
@@ -263,7 +263,7 @@ def _spread(problem, found, tol, rng, monitor):
         misfit = found.lower - trial.lower
         longest = max(1, int(MOST_ROWS / sent))
         wanted = _enough(problem, found, trial, times, tol)
-        is_last = times >= longest or misfit > SHRINKING * former
+        is_last = times >= longest or misfit > SHRINKING * previous
         if not trial.converged and (is_last or wanted <= NEAR * times):
             trial = _refit(problem, trial, tol, rng)
         if monitor is not None:
@@ -271,7 +271,7 @@ def _spread(problem, found, tol, rng, monitor):
         if trial.converged or is_last:
             trial.hull = hull
             return trial
-        times, former = min(wanted, longest), misfit
+        times, previous = min(wanted, longest), misfit
 
 
 def _enough(problem, found, trial, times, tol):
@@ -284,19 +284,21 @@ def _enough(problem, found, trial, times, tol):
 
 def _refit(problem, found, tol, rng):
     """Answer the rows found with the best duals of the clean rows."""
-    n_rows, poison = len(problem.rows), found.below.poison
+    n_rows, poison = len(problem.rows), found.best_dual.poison
     copies = problem.poison.epsilon * n_rows * poison.beta
     attack = Attack(_like(problem, poison.points), found.term.signs, copies)
     options = {"tol": REFIT_SHARE * tol, "max_iter": REFIT_STEPS, "rng": rng}
-    duals = retrain(problem, found, attack, **options).below.duals
+    duals = retrain(problem, found, attack, **options).best_dual.duals
     clean, poisoned = duals[:n_rows], duals[n_rows:]
-    below = replace(
-        found.below,
+    best_dual = replace(
+        found.best_dual,
         duals=clean,
-        row_pull=problem.rows.combine(problem.weights * clean),
+        row_sum=problem.rows.combine(problem.weights * clean),
     )
     poison = poison._replace(beta=poison.beta * poisoned)
-    better = _with_rows(problem, replace(found, below=below), poison, found.term, tol)
+    better = _with_rows(
+        problem, replace(found, best_dual=best_dual), poison, found.term, tol
+    )
     return better if better.lower > found.lower else found
 
 
@@ -355,16 +357,16 @@ def _cut_further(problem, found, max_iter, options):
 
 def _merged(found):
     """Merge equal rows of the dual's poison; keep the heaviest, which weigh it all."""
-    term, beta = found.term, found.below.poison.beta
+    term, beta = found.term, found.best_dual.poison.beta
     labelled = np.column_stack([term.signs, term.points.toarray()])
     rows, place = np.unique(labelled, axis=0, return_inverse=True)
     weights = np.bincount(place.ravel(), beta, minlength=len(rows))
     kept = np.argsort(-weights, kind="stable")[:MOST_MERGED]
     points = sparse.csr_array(rows[kept, 1:])
     weights = weights[kept] * (beta.sum() / max(weights[kept].sum(), 1e-300))
-    below = replace(found.below, poison=PoisonPoints(weights, points))
+    best_dual = replace(found.best_dual, poison=PoisonPoints(weights, points))
     term = PointPoison(term.epsilon, rows[kept, 0], points)
-    return replace(found, below=below, term=term)
+    return replace(found, best_dual=best_dual, term=term)
 
 
 def spread_attack(problem, found, n_rows, keeps, dtype, rng):
@@ -397,7 +399,7 @@ def spread_attack(problem, found, n_rows, keeps, dtype, rng):
         poison = OraclePoison(poison.epsilon, poison.signs, sets)
     total = n_poison_rows(poison.epsilon, n_rows)
     copies = apportion_upwards(poison.epsilon * hull.beta * n_rows, total)
-    spreads = spreads_of(poison, hull, found.above.theta, rng)
+    spreads = spreads_of(poison, hull, found.best_primal.theta, rng)
     parts = [spread.take(n) for spread, n in zip(spreads, copies, strict=True)]
     points = _like(problem, sparse.csr_array(sparse.vstack(parts)))
     signs = np.repeat(poison.signs, copies)

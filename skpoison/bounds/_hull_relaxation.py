@@ -12,7 +12,7 @@ import numpy as np
 
 from skpoison.losses import Hinge
 from skpoison.solvers._adversary import PoisonTerm
-from skpoison.solvers._proximal_newton import Piece, State, minimize_smooth
+from skpoison.solvers._proximal_newton import Iterate, Subproblem, minimize_smooth
 from skpoison.solvers._working_set import record, upper_value
 
 MAX_STEPS = 15
@@ -85,26 +85,26 @@ def solve_relaxed(problem, *, tol, max_iter, rng, start=None, monitor=None):
     solution : Solution
         The best parameters and the best dual point, whose poison lies in the hulls.
     """
-    state = start
-    if state is None:
-        state = _few_rows(problem, max_iter, rng) or _first_state(problem)
+    iterate = start
+    if iterate is None:
+        iterate = _few_rows(problem, max_iter, rng) or _first_iterate(problem)
     zero = np.zeros(problem.rows.dim)
-    piece = Piece(
+    subproblem = Subproblem(
         problem.rows, problem.weights, zero, 0.0, problem.poison, problem.learner
     )
-    best, n_iter = _check(problem, state, None, 0, tol, monitor), 0
+    best, n_iter = _check(problem, iterate, None, 0, tol, monitor), 0
     while not best.converged and n_iter < max_iter:
         steps = min(MAX_STEPS, max_iter - n_iter)
         goal = max(problem.target(best.upper, tol), SHARE_OF_GAP * best.gap)
-        state, gaps, n_steps = minimize_smooth(piece, state, goal, steps)
+        iterate, gaps, n_steps = minimize_smooth(subproblem, iterate, goal, steps)
         n_iter += n_steps
-        best = _check(problem, state, best, n_iter, tol, monitor)
+        best = _check(problem, iterate, best, n_iter, tol, monitor)
         hard = n_steps >= steps or gaps.learner > gaps.rows + gaps.poison
         factor = RISE if hard else FALL
-        state = replace(
-            state,
-            point_width=state.point_width * factor,
-            share_width=min(max(state.share_width * factor, 0.05), 5.0),
+        iterate = replace(
+            iterate,
+            point_prox=iterate.point_prox * factor,
+            share_prox=min(max(iterate.share_prox * factor, 0.05), 5.0),
         )
     return best
 
@@ -119,37 +119,37 @@ def _few_rows(problem, max_iter, rng):
     weights = weights * (problem.weights.sum() / weights.sum())
     few = problem._replace(rows=problem.rows.take(chosen), weights=weights)
     steps = min(FIRST_STEPS, max_iter)
-    state = solve_relaxed(few, tol=FIRST_TOL, max_iter=steps, rng=rng).state
-    margins = 1.0 - problem.rows.scores(learner.admit(state.theta))
-    duals = Hinge().project(margins / state.row_width)
-    return replace(state, duals=duals, margins=margins, row_pull=None)
+    iterate = solve_relaxed(few, tol=FIRST_TOL, max_iter=steps, rng=rng).iterate
+    margins = 1.0 - problem.rows.scores(learner.project(iterate.theta))
+    duals = Hinge().project(margins / iterate.row_prox)
+    return replace(iterate, duals=duals, margins=margins, row_sum=None)
 
 
-def _first_state(problem):
+def _first_iterate(problem):
     """Start from the classes' means, which the duals of all rows and no poison give."""
     rows, learner = problem.rows, problem.learner
     mean = rows.combine(problem.weights)
     theta = mean / max(float(np.linalg.norm(mean)), np.finfo(float).tiny)
     # As long as halves the loss at best: the mean score is one half.
-    theta = learner.admit(theta * 0.5 / max(float(theta @ mean), 0.1))
+    theta = learner.project(theta * 0.5 / max(float(theta @ mean), 0.1))
     margins = 1.0 - rows.scores(theta)
     reach = np.sqrt(problem.poison.squared_radius)
     size = min(learner.radius, 10.0 * float(np.linalg.norm(theta)))
-    return State(
+    return Iterate(
         theta,
         Hinge().project(margins),
         problem.poison.start(rows.dim - 1),
-        row_width=ROW_WIDTH,
-        share_width=SHARE_WIDTH,
+        row_prox=ROW_WIDTH,
+        share_prox=SHARE_WIDTH,
         # A point follows the parameters by about its distance from the centre.
-        point_width=POINT_WIDTH * size * reach,
+        point_prox=POINT_WIDTH * size * reach,
         margins=margins,
     )
 
 
-def _check(problem, state, best, n_iter, tol, monitor):
-    margins = 1.0 - problem.rows.scores(state.theta)
-    state = replace(state, margins=margins, row_pull=None)
-    upper = upper_value(problem, state.theta, margins)
+def _check(problem, iterate, best, n_iter, tol, monitor):
+    margins = 1.0 - problem.rows.scores(iterate.theta)
+    iterate = replace(iterate, margins=margins, row_sum=None)
+    upper = upper_value(problem, iterate.theta, margins)
     n_rows = len(problem.rows)
-    return record(problem, best, state, upper, n_iter, n_rows, tol, monitor)
+    return record(problem, best, iterate, upper, n_iter, n_rows, tol, monitor)

@@ -70,25 +70,25 @@ def _walk(estimator, X, y, epsilons):
     """Fit in the order of epsilon, each from its neighbour; return in given order."""
     context = estimator._init_callback_context("bound_curve", 0, len(epsilons))
     context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
-    fitted, former = [None] * len(epsilons), None
+    fitted, previous = [None] * len(epsilons), None
     for position in np.argsort(epsilons)[::-1]:
         bound = clone(estimator).set_params(epsilon=float(epsilons[position]))
         bound._validate_params()
-        former = _fit_within(context, estimator, bound, X, y, former)
+        previous = _fit_within(context, estimator, bound, X, y, previous)
         fitted[position] = bound
     context.call_on_fit_task_end(estimator=estimator, X=X, y=y)
     return fitted
 
 
-def _fit_within(context, estimator, bound, X, y, former):
+def _fit_within(context, estimator, bound, X, y, previous):
     """Fit one bound as a subtask of the walk; return where it ended."""
     subtask = context.subcontext(task_name="bound")
     # The walk's callbacks come back to the bound as far as they propagate.
     with subtask.propagate_callback_context(bound.set_callbacks()):
         subtask.call_on_fit_task_begin(estimator=estimator)
-        former = bound._fit(X, y, former)
+        previous = bound._fit(X, y, previous)
     subtask.call_on_fit_task_end(estimator=estimator)
-    return former
+    return previous
 
 
 def _as_bunch(epsilons, fitted):

@@ -74,17 +74,17 @@ def margins(problem, theta, lower, reach=None):
     worst = norm_w * reach + size_b + 1.0
     upper = product * (clean + poison.epsilon * worst) + total * clean
     upper += relative_error(dim) * learner.value(theta)
-    below = total * (1.0 + poison.epsilon)
+    best_dual = total * (1.0 + poison.epsilon)
     # Errors of z: the sum over rows, and points on the limits of their sets.
     moved = total * (size + 1.0) + product * poison.epsilon * (reach + 1.0)
     if isinstance(learner, NormBall):
         upper += relative_error(dim) * (1.0 + poison.epsilon)
-        below += learner.rho * moved
+        best_dual += learner.rho * moved
     else:
         slope = np.sqrt(2.0 * conjugate / learner.kappa)
-        below += slope * moved + moved * moved / (2.0 * learner.kappa)
-    below += product * conjugate
-    return Margins(2.0 * float(upper), 2.0 * float(below))
+        best_dual += slope * moved + moved * moved / (2.0 * learner.kappa)
+    best_dual += product * conjugate
+    return Margins(2.0 * float(upper), 2.0 * float(best_dual))
 
 
 def _root_mean_square(rows, weights):

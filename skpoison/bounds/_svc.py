@@ -131,7 +131,7 @@ class NormConstrainedSVC(CallbackSupportMixin, BinaryLinearClassifier):
         found = solve(
             problem, tol=self.tol, max_iter=self.max_iter, rng=rng, monitor=monitor
         )
-        self._store(found.above.theta)
+        self._store(found.best_primal.theta)
         self.loss_, self.dual_gap_ = float(found.upper), float(found.gap)
         self.n_iter_ = found.n_iter
         warn_if_short(found, problem, self.tol)

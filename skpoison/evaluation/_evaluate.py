@@ -12,7 +12,7 @@ from skpoison._fitted import fit_clone
 from skpoison._warn import warn
 from skpoison.evaluation._losses import check_known, held_out_loss
 from skpoison.meta._judging import check_detector, find_kept, fit_and_find_kept
-from skpoison.meta._poisoned import tell
+from skpoison.meta._poisoned import set_attack_filter
 
 TRAININGS = ("clean", "poisoned", "filtered_poisoned", "filtered_clean")
 FITTED_ON = ("poisoned", "clean")
@@ -259,7 +259,7 @@ def _try_one(names, attack, filter_, estimator, data, fit_filter_on, adaptive):
     try:
         attack = clone(attack).set_params(epsilon=names["epsilon"])
         if adaptive:
-            tell(attack, filter_)
+            set_attack_filter(attack, filter_)
         X_all, y_all = attack.fit_resample(X, y)
     except ValueError as error:
         return names | {"failed": error}

@@ -73,7 +73,7 @@ def _has_params(estimator):
     return hasattr(estimator, "get_params") and not isinstance(estimator, type)
 
 
-def tell(attack, filter_):
+def set_attack_filter(attack, filter_):
     """Tell an attack of a filter, if it is one that can be told.
 
     Parameters
@@ -236,7 +236,7 @@ class PoisonedClassifier(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstim
         validate_data(self, X, y, skip_check_array=True)
         attack, estimator = clone(self.attack), self._estimator()
         if self.adaptive:
-            tell(attack, filter_of(estimator))
+            set_attack_filter(attack, filter_of(estimator))
         X_all, y_all = attack.fit_resample(X, y)
         self.attack_ = attack
         self.poison_mask_ = attack.poison_mask_

@@ -117,7 +117,7 @@ class PoisonTerm:
         ones = np.ones((len(points), 1))
         return -self.signs[:, None] * np.hstack([points, ones])
 
-    def pull(self, poison):
+    def dual_sum(self, poison):
         """Return the weighted sum of the signed rows: the poison's part of the dual."""
         return -(self.epsilon * poison.beta) @ self.gradients(poison.points)
 
@@ -149,7 +149,7 @@ class PoisonTerm:
             projections.append(found)
             losses.append(loss)
         losses = np.array(losses)
-        beta = project_on_shares(center.beta + losses / width)
+        beta = project_on_capped_simplex(center.beta + losses / width)
         moved = beta - center.beta
         value = float(beta @ losses - 0.5 * width * (moved @ moved))
         points = np.array([found.point for found in projections])
@@ -176,7 +176,7 @@ class PoisonTerm:
             Their weights, which may be negative: ``vectors.T * weights @ vectors``.
         """
         beta, points = smoothed.response
-        jacobian = shares_jacobian(beta)
+        jacobian = capped_simplex_jacobian(beta)
         vectors = list((jacobian @ self.gradients(points))[beta > 0])
         weights = [self.epsilon / width] * len(vectors)
         diagonal = np.zeros(points.shape[1] + 1)
@@ -215,13 +215,13 @@ class PointPoison(PoisonTerm):
         worst = self.losses_at(theta, None).max(initial=0.0)
         return float(Hinge().of_shortfalls(worst))
 
-    def pull(self, poison):
+    def dual_sum(self, poison):
         weights = self.epsilon * poison.beta * self.signs
         return np.append(self.points.T @ weights, weights.sum())
 
     def smooth(self, theta, center, width, nu):
         losses = self.losses_at(theta, None)
-        beta = project_on_shares(center.beta + losses / width)
+        beta = project_on_capped_simplex(center.beta + losses / width)
         moved = beta - center.beta
         value = float(beta @ losses - 0.5 * width * (moved @ moved))
         return SmoothedPoison(value, losses, PoisonPoints(beta, self.points), [])
@@ -233,12 +233,12 @@ class PointPoison(PoisonTerm):
         signed = self.signs[used, np.newaxis] * np.hstack(
             [points, np.ones((len(used), 1))]
         )
-        jacobian = shares_jacobian(beta)[np.ix_(used, used)]
+        jacobian = capped_simplex_jacobian(beta)[np.ix_(used, used)]
         weights = np.full(len(used), self.epsilon / width)
         return np.zeros(points.shape[1] + 1), jacobian @ signed, weights
 
 
-def project_on_shares(q):
+def project_on_capped_simplex(q):
     """Project onto the shares: ``beta >= 0, sum(beta) <= 1``.
 
     Parameters
@@ -262,7 +262,7 @@ def project_on_shares(q):
     return np.maximum(q - excess[last], 0.0)
 
 
-def shares_jacobian(beta):
+def capped_simplex_jacobian(beta):
     """Return the Jacobian of the projection onto the shares.
 
     Parameters

@@ -17,9 +17,9 @@ from skpoison.losses import Hinge
 from skpoison.solvers._adversary import PointPoison, PoisonPoints
 from skpoison.solvers._proximal_newton import (
     Gaps,
-    Piece,
-    State,
-    adapt_widths,
+    Iterate,
+    Subproblem,
+    adapt_prox,
     minimize_smooth,
 )
 from skpoison.solvers._working_set import record, upper_value
@@ -96,23 +96,25 @@ def solve_cuts(problem, *, tol, max_iter, monitor=None, start=None, patience=PAT
         The best parameters and the best dual point found; its `term` holds the rows
         of the dual's poison.
     """
-    best, state, bundle, drag = _begin(problem, start, tol, monitor)
+    best, iterate, bundle, proximal_gradient = _begin(problem, start, tol, monitor)
     for n_iter in range(1, max_iter + 1):
         target = problem.target(best.upper, tol)
         if best.converged or _stalls(best.history, target, patience):
             break
         term = PointPoison(problem.poison.epsilon, bundle.signs, bundle.points)
-        trial = _minimize_model(problem, term, bundle.beta, state, best.gap, drag)
+        trial = _minimize_model(
+            problem, term, bundle.beta, iterate, best.gap, proximal_gradient
+        )
         bundle = replace(bundle, beta=trial.poison.beta)
-        former, upper, answers = best.upper, *_ask(problem, trial)
+        previous, upper, answers = best.upper, *_ask(problem, trial)
         model = problem._replace(poison=term)
-        promised = former - upper_value(model, trial.theta, trial.margins)
+        promised = previous - upper_value(model, trial.theta, trial.margins)
         best = _record(problem, best, trial, upper, bundle, n_iter, tol, monitor)
-        success = upper <= former - SUCCESS * promised
-        drag *= FALL if success else RISE
+        success = upper <= previous - SUCCESS * promised
+        proximal_gradient *= FALL if success else RISE
         bundle = bundle.add(*answers)
-        center = trial if success else state
-        state = replace(trial, theta=center.theta, margins=center.margins)
+        center = trial if success else iterate
+        iterate = replace(trial, theta=center.theta, margins=center.margins)
     return best
 
 
@@ -131,29 +133,29 @@ def _gap(history):
 def _begin(problem, start, tol, monitor):
     """Start from a former solution, or where the classes' means point."""
     if start is not None:
-        state, bundle = start.state, _bundle_of(start)
+        iterate, bundle = start.iterate, _bundle_of(start)
     else:
-        state, bundle = _first_state(problem), _empty_bundle(problem)
-    upper, answers = _ask(problem, state)
-    best = _record(problem, None, state, upper, bundle, 0, tol, monitor)
-    size = state.theta @ state.theta
+        iterate, bundle = _first_iterate(problem), _empty_bundle(problem)
+    upper, answers = _ask(problem, iterate)
+    best = _record(problem, None, iterate, upper, bundle, 0, tol, monitor)
+    size = iterate.theta @ iterate.theta
     radius = problem.learner.radius
-    drag = upper / (min(radius * radius, 10.0 * size) if size else 1.0)
-    return best, state, bundle.add(*answers), drag
+    proximal_gradient = upper / (min(radius * radius, 10.0 * size) if size else 1.0)
+    return best, iterate, bundle.add(*answers), proximal_gradient
 
 
-def _first_state(problem):
+def _first_iterate(problem):
     rows, weights, learner = problem.rows, problem.weights, problem.learner
-    pull = rows.combine(weights)
-    theta = pull / max(float(np.linalg.norm(pull)), np.finfo(float).tiny)
+    dual_sum = rows.combine(weights)
+    theta = dual_sum / max(float(np.linalg.norm(dual_sum)), np.finfo(float).tiny)
     # As long as halves the loss at best: the mean score is one half.
-    theta = learner.admit(theta * 0.5 / max(float(theta @ pull), 0.1))
+    theta = learner.project(theta * 0.5 / max(float(theta @ dual_sum), 0.1))
     margins = 1.0 - rows.scores(theta)
-    return State(
+    return Iterate(
         theta,
         Hinge().project(margins),
         PoisonPoints(np.zeros(0), None),
-        row_width=0.2,
+        row_prox=0.2,
         margins=margins,
     )
 
@@ -164,39 +166,43 @@ def _empty_bundle(problem):
 
 
 def _bundle_of(solution):
-    points = sparse.csr_array(solution.below.poison.points)
-    return Bundle(solution.term.signs, points, solution.below.poison.beta)
+    points = sparse.csr_array(solution.best_dual.poison.points)
+    return Bundle(solution.term.signs, points, solution.best_dual.poison.beta)
 
 
-def _ask(problem, state):
+def _ask(problem, iterate):
     """Return the bound's value at parameters and the worst row of each class."""
-    losses, rows = problem.poison.worst_rows(state.theta)
+    losses, rows = problem.poison.worst_rows(iterate.theta)
     worst = float(Hinge().of_shortfalls(max(losses)))
-    upper = upper_value(problem, state.theta, state.margins, worst)
+    upper = upper_value(problem, iterate.theta, iterate.margins, worst)
     return upper, (problem.poison.signs, np.array(rows))
 
 
-def _minimize_model(problem, term, beta, state, gap, drag):
+def _minimize_model(problem, term, beta, iterate, gap, proximal_gradient):
     """Minimise the bound over the bundle's rows, near the best parameters."""
     zero = np.zeros(problem.rows.dim)
-    piece = Piece(problem.rows, problem.weights, zero, 0.0, term, problem.learner)
+    subproblem = Subproblem(
+        problem.rows, problem.weights, zero, 0.0, term, problem.learner
+    )
     target = SHARE_OF_GAP * gap
-    state = replace(state, poison=PoisonPoints(beta, None), row_pull=None)
-    center, former = state.theta, Gaps(np.inf, np.inf, np.inf, 1.0)
+    iterate = replace(iterate, poison=PoisonPoints(beta, None), row_sum=None)
+    center, previous = iterate.theta, Gaps(np.inf, np.inf, np.inf, 1.0)
     for _ in range(MAX_ROUNDS):
-        found, gaps, _ = minimize_smooth(piece, state, target, MAX_STEPS, drag)
+        found, gaps, _ = minimize_smooth(
+            subproblem, iterate, target, MAX_STEPS, proximal_gradient
+        )
         if gaps.total <= target:
             break
-        state = adapt_widths(replace(found, theta=center), gaps, former, target)
-        former = gaps
+        iterate = adapt_prox(replace(found, theta=center), gaps, previous, target)
+        previous = gaps
     return replace(found, margins=1.0 - problem.rows.scores(found.theta))
 
 
-def _record(problem, best, state, upper, bundle, n_iter, tol, monitor):
+def _record(problem, best, iterate, upper, bundle, n_iter, tol, monitor):
     """Keep the better of each bound."""
     bundle = bundle.used()
     term = PointPoison(problem.poison.epsilon, bundle.signs, bundle.points)
     poison = PoisonPoints(bundle.beta, bundle.points)
-    state = replace(state, poison=poison, row_pull=None)
+    iterate = replace(iterate, poison=poison, row_sum=None)
     n_rows = len(problem.rows)
-    return record(problem, best, state, upper, n_iter, n_rows, tol, monitor, term)
+    return record(problem, best, iterate, upper, n_iter, n_rows, tol, monitor, term)

@@ -30,7 +30,7 @@ WIDEST = 5.0
 RELATIVE_DAMPING = 1e-9
 
 
-class Piece(NamedTuple):
+class Subproblem(NamedTuple):
     """The part of the bound that rows in a band contribute, the rest being linear.
 
     Parameters
@@ -58,7 +58,7 @@ class Piece(NamedTuple):
 
 
 @dataclass
-class State:
+class Iterate:
     """An iterate: parameters, the answers of rows and attacker, proximal weights.
 
     Parameters
@@ -69,26 +69,26 @@ class State:
         Share of its weight with which each row pulls, between 0 and 1.
     poison : PoisonPoints
         The attacker's answer.
-    row_width, share_width, point_width : float
+    row_prox, share_prox, point_prox : float
         Proximal weights: in units of loss for rows and class shares, and for the
         points in units of loss per squared distance times the squared radius.
     shift : float
         Multiplier of the norm in the last Newton step.
     margins : ndarray of shape (n_rows,) or None
         ``1 - score`` of every row at `theta`, where it is known.
-    row_pull : ndarray of shape (dim,) or None
+    row_sum : ndarray of shape (dim,) or None
         Sum of the signed rows, weighted by their duals, where it is known.
     """
 
     theta: np.ndarray
     duals: np.ndarray
     poison: PoisonPoints
-    row_width: float = 0.1
-    share_width: float = 0.5
-    point_width: float = 0.3
+    row_prox: float = 0.1
+    share_prox: float = 0.5
+    point_prox: float = 0.3
     shift: float = 0.0
     margins: np.ndarray | None = None
-    row_pull: np.ndarray | None = None
+    row_sum: np.ndarray | None = None
 
 
 class Gaps(NamedTuple):
@@ -138,16 +138,16 @@ class Evaluation(NamedTuple):
     poison: SmoothedPoison
 
 
-def evaluate(piece, center, damping, theta, margins):
+def evaluate(subproblem, center, proximal_weight, theta, margins):
     """Evaluate the smooth function.
 
     Parameters
     ----------
-    piece : Piece
+    subproblem : Piece
         Rows, attacker and learner.
     center : State
         Centre of the proximal terms, and their weights.
-    damping : float
+    proximal_weight : float
         Weight of the proximal term on the parameters.
     theta : ndarray of shape (dim,)
         Where.
@@ -159,29 +159,29 @@ def evaluate(piece, center, damping, theta, margins):
     at : Evaluation
         Value and answers.
     """
-    duals = Hinge().project(center.duals + margins / center.row_width)
+    duals = Hinge().project(center.duals + margins / center.row_prox)
     moved = duals - center.duals
-    loss = duals * margins - (0.5 * center.row_width) * moved * moved
-    nu = center.point_width / piece.poison.squared_radius
-    poison = piece.poison.smooth(theta, center.poison, center.share_width, nu)
+    loss = duals * margins - (0.5 * center.row_prox) * moved * moved
+    nu = center.point_prox / subproblem.poison.squared_radius
+    poison = subproblem.poison.smooth(theta, center.poison, center.share_prox, nu)
     step = theta - center.theta
     value = (
-        float(piece.weights @ loss)
-        + piece.constant
-        - float(piece.linear @ theta)
-        + piece.poison.epsilon * poison.value
-        + piece.learner.value(theta)
-        + 0.5 * damping * float(step @ step)
+        float(subproblem.weights @ loss)
+        + subproblem.constant
+        - float(subproblem.linear @ theta)
+        + subproblem.poison.epsilon * poison.value
+        + subproblem.learner.value(theta)
+        + 0.5 * proximal_weight * float(step @ step)
     )
     return Evaluation(value, margins, duals, poison)
 
 
-def pull(piece, duals, poison):
+def dual_sum(subproblem, duals, poison):
     """Return the weighted sum of signed rows and poison: the dual's vector z.
 
     Parameters
     ----------
-    piece : Piece
+    subproblem : Piece
         Rows and attacker.
     duals : ndarray of shape (n_rows,)
         Share of its weight with which each row pulls.
@@ -193,16 +193,16 @@ def pull(piece, duals, poison):
     z : ndarray of shape (dim,)
         The sum.
     """
-    rows = piece.rows.combine(piece.weights * duals) + piece.linear
-    return rows + piece.poison.pull(poison)
+    rows = subproblem.rows.combine(subproblem.weights * duals) + subproblem.linear
+    return rows + subproblem.poison.dual_sum(poison)
 
 
-def gaps_at(piece, theta, margins, duals, poison, z, drag=0.0):
+def gaps_at(subproblem, theta, margins, duals, poison, z, proximal_gradient=0.0):
     """Return the parts of the duality gap between parameters and a dual point.
 
     Parameters
     ----------
-    piece : Piece
+    subproblem : Piece
         Rows, attacker and learner.
     theta : ndarray of shape (dim,)
         The parameters.
@@ -213,8 +213,8 @@ def gaps_at(piece, theta, margins, duals, poison, z, drag=0.0):
     poison : PoisonPoints
         The dual point's poison.
     z : ndarray of shape (dim,)
-        What :func:`pull` returns for the dual point.
-    drag : ndarray of shape (dim,) or 0.0
+        What :func:`dual_sum` returns for the dual point.
+    proximal_gradient : ndarray of shape (dim,) or 0.0
         Gradient of a proximal term on the parameters, which the learner's part of
         the gap leaves out.
 
@@ -223,36 +223,38 @@ def gaps_at(piece, theta, margins, duals, poison, z, drag=0.0):
     gaps : Gaps
         Three parts, none of them negative, and the bound at `theta`.
     """
-    largest = piece.poison.largest_loss(theta)
-    reached = float(poison.beta @ piece.poison.losses_at(theta, poison.points))
+    largest = subproblem.poison.largest_loss(theta)
+    reached = float(poison.beta @ subproblem.poison.losses_at(theta, poison.points))
     hinge = Hinge().of_shortfalls(margins)
-    epsilon, learner = piece.poison.epsilon, piece.learner
-    free = z - drag
+    epsilon, learner = subproblem.poison.epsilon, subproblem.learner
+    free = z - proximal_gradient
     upper = (
-        float(piece.weights @ hinge)
-        + piece.constant
-        - float(piece.linear @ theta)
+        float(subproblem.weights @ hinge)
+        + subproblem.constant
+        - float(subproblem.linear @ theta)
         + epsilon * largest
         + learner.value(theta)
     )
     return Gaps(
-        rows=float(piece.weights @ (hinge - duals * margins)),
+        rows=float(subproblem.weights @ (hinge - duals * margins)),
         poison=epsilon * (largest - reached),
         learner=learner.value(theta) + learner.conjugate(free) - float(free @ theta),
         upper=upper,
     )
 
 
-def newton_step(piece, center, damping, at, theta, gradient, shift, norm_tol):
+def newton_step(
+    subproblem, center, proximal_weight, at, theta, gradient, shift, norm_tol
+):
     """Return the step to the quadratic model's minimum within the learner's ball.
 
     Parameters
     ----------
-    piece : Piece
+    subproblem : Piece
         Rows, attacker and learner.
     center : State
         Centre of the proximal terms, and their weights.
-    damping : float
+    proximal_weight : float
         Weight of the proximal term on the parameters.
     at : Evaluation
         The smooth function at `theta`.
@@ -268,36 +270,36 @@ def newton_step(piece, center, damping, at, theta, gradient, shift, norm_tol):
     shift : float
         Multiplier of the norm.
     """
-    nu = center.point_width / piece.poison.squared_radius
-    diagonal, vectors, weights = piece.poison.curvature(
-        at.poison, center.share_width, nu
+    nu = center.point_prox / subproblem.poison.squared_radius
+    diagonal, vectors, weights = subproblem.poison.curvature(
+        at.poison, center.share_prox, nu
     )
     # Keeps the system regular where the curvature cancels along a vector.
-    damping = damping + RELATIVE_DAMPING * diagonal.max()
+    proximal_weight = proximal_weight + RELATIVE_DAMPING * diagonal.max()
     used = weights != 0.0
     between = (at.duals > 0.0) & (at.duals < 1.0)
-    active = np.flatnonzero(between & (piece.weights > 0.0))
+    active = np.flatnonzero(between & (subproblem.weights > 0.0))
     hessian = Hessian(
-        diagonal + (piece.learner.curvature + damping),
-        piece.rows.take(active),
-        piece.weights[active] / center.row_width,
+        diagonal + (subproblem.learner.curvature + proximal_weight),
+        subproblem.rows.take(active),
+        subproblem.weights[active] / center.row_prox,
         vectors[used],
         weights[used],
     )
-    radius = piece.learner.radius
+    radius = subproblem.learner.radius
     return step_in_ball(hessian, theta, gradient, radius, shift, norm_tol)
 
 
-def line_search(piece, center, damping, theta, at, step, slope):
+def line_search(subproblem, center, proximal_weight, theta, at, step, slope):
     """Find where the smooth function stops falling along a step, roughly.
 
     Parameters
     ----------
-    piece : Piece
+    subproblem : Piece
         Rows, attacker and learner.
     center : State
         Centre of the proximal terms, and their weights.
-    damping : float
+    proximal_weight : float
         Weight of the proximal term on the parameters.
     theta : ndarray of shape (dim,)
         Where the step starts.
@@ -317,16 +319,22 @@ def line_search(piece, center, damping, theta, at, step, slope):
     there : Evaluation or None
         The smooth function there; None if nothing lower was found.
     """
-    scores = piece.rows.scores(step)
+    scores = subproblem.rows.scores(step)
     inside, outside, length = 0.0, 1.0, 1.0
     slope_inside, slope_outside = slope, None
     best = 0.0, theta, None
     for trial in range(MAX_TRIALS):
         there_theta = theta + length * step
         there = evaluate(
-            piece, center, damping, there_theta, at.margins - length * scores
+            subproblem,
+            center,
+            proximal_weight,
+            there_theta,
+            at.margins - length * scores,
         )
-        slope_here = _slope(piece, center, damping, there_theta, there, step, scores)
+        slope_here = _slope(
+            subproblem, center, proximal_weight, there_theta, there, step, scores
+        )
         flat = abs(slope_here) <= FLATTENING * abs(slope)
         lower = there.value <= at.value + DECREASE * length * slope
         if (flat and lower) or (length == 1.0 and slope_here <= 0.0):
@@ -343,119 +351,125 @@ def line_search(piece, center, damping, theta, at, step, slope):
     return best
 
 
-def _slope(piece, center, damping, theta, at, step, scores):
+def _slope(subproblem, center, proximal_weight, theta, at, step, scores):
     """Return the smooth function's derivative along a step."""
     beta, points = at.poison.response
-    slope = -float((piece.weights * at.duals) @ scores) - float(piece.linear @ step)
-    poison = piece.poison
+    slope = -float((subproblem.weights * at.duals) @ scores) - float(
+        subproblem.linear @ step
+    )
+    poison = subproblem.poison
     losses = poison.losses_at(step, points) - poison.constants
     slope += poison.epsilon * float(beta @ losses)
-    slope += piece.learner.curvature * float(theta @ step)
-    return slope + damping * float((theta - center.theta) @ step)
+    slope += subproblem.learner.curvature * float(theta @ step)
+    return slope + proximal_weight * float((theta - center.theta) @ step)
 
 
-def minimize_smooth(piece, state, target, max_steps, damping=None):
+def minimize_smooth(subproblem, iterate, target, max_steps, proximal_weight=None):
     """Minimise the smooth function around a state.
 
     Parameters
     ----------
-    piece : Piece
+    subproblem : Piece
         The function's rows, attacker and learner.
-    state : State
+    iterate : State
         Where to start and the centre of the proximal terms.
     target : float
         Duality gap that is wanted in the end.
     max_steps : int
         Most Newton steps.
-    damping : float, default=None
+    proximal_weight : float, default=None
         Weight of the proximal term on the parameters; None means one that is lost in
         the target.
 
     Returns
     -------
-    state : State
+    iterate : State
         The minimiser with the answers of rows and attacker there.
     gaps : Gaps
         The parts of the duality gap there.
     n_steps : int
         Newton steps made.
     """
-    theta, shift = state.theta, state.shift
-    if damping is None:
-        damping = _damping(piece, target)
-    margins = 1.0 - piece.rows.scores(theta)
-    at = evaluate(piece, state, damping, theta, margins)
+    theta, shift = iterate.theta, iterate.shift
+    if proximal_weight is None:
+        proximal_weight = _proximal_weight(subproblem, target)
+    margins = 1.0 - subproblem.rows.scores(theta)
+    at = evaluate(subproblem, iterate, proximal_weight, theta, margins)
     n_steps = n_short = 0
     while True:
         poison = at.poison.response
-        z = pull(piece, at.duals, poison)
-        drag = damping * (theta - state.theta)
-        gaps = gaps_at(piece, theta, at.margins, at.duals, poison, z, drag)
+        z = dual_sum(subproblem, at.duals, poison)
+        proximal_gradient = proximal_weight * (theta - iterate.theta)
+        gaps = gaps_at(
+            subproblem, theta, at.margins, at.duals, poison, z, proximal_gradient
+        )
         if gaps.learner <= max(0.2 * (gaps.rows + gaps.poison), 0.1 * target):
             break
         if n_steps >= max_steps:
             break
-        gradient = piece.learner.curvature * theta - z + drag
-        norm_tol = min(1e-3, 0.02 * target / max(piece.learner.conjugate(z), target))
+        gradient = subproblem.learner.curvature * theta - z + proximal_gradient
+        norm_tol = min(
+            1e-3, 0.02 * target / max(subproblem.learner.conjugate(z), target)
+        )
         step, shift = newton_step(
-            piece, state, damping, at, theta, gradient, shift, norm_tol
+            subproblem, iterate, proximal_weight, at, theta, gradient, shift, norm_tol
         )
         n_steps += 1
         slope = float(gradient @ step)
         if slope >= 0.0:
             break
         length, theta, there = line_search(
-            piece, state, damping, theta, at, step, slope
+            subproblem, iterate, proximal_weight, theta, at, step, slope
         )
         if there is None:
             break
         at = there
         n_short = n_short + 1 if length < SHORT else 0
-        if n_short == MAX_SHORT and state.row_width < WIDEST:
+        if n_short == MAX_SHORT and iterate.row_prox < WIDEST:
             n_short = 0
             # The kinks lie so close that the curvature at one point says nothing.
-            state = replace(state, row_width=min(4.0 * state.row_width, WIDEST))
-            at = evaluate(piece, state, damping, theta, at.margins)
-    state = replace(state, theta=theta, duals=at.duals, poison=poison, shift=shift)
-    return state, gaps, n_steps
+            iterate = replace(iterate, row_prox=min(4.0 * iterate.row_prox, WIDEST))
+            at = evaluate(subproblem, iterate, proximal_weight, theta, at.margins)
+    iterate = replace(iterate, theta=theta, duals=at.duals, poison=poison, shift=shift)
+    return iterate, gaps, n_steps
 
 
-def _damping(piece, target):
+def _proximal_weight(subproblem, target):
     """Return a curvature small enough to be lost in the target, never zero."""
-    learner = piece.learner
+    learner = subproblem.learner
     if learner.curvature > 0.0:
         return 0.0
     return 1e-3 * target / learner.radius**2
 
 
-def adapt_widths(state, gaps, former, target):
+def adapt_prox(iterate, gaps, previous, target):
     """Change the proximal weights by how fast each part of the gap shrinks.
 
     Parameters
     ----------
-    state : State
+    iterate : State
         The iterate.
-    gaps, former : Gaps
+    gaps, previous : Gaps
         Parts of the gap now and one round before.
     target : float
         Duality gap that is wanted in the end.
 
     Returns
     -------
-    state : State
+    iterate : State
         The iterate with new weights.
     """
     if gaps.learner > max(gaps.rows + gaps.poison, 0.5 * target):
         # Newton's method did not get to the minimum: smooth more.
         rows = poison = WIDENING
     else:
-        rows = _narrowing(gaps.rows, former.rows, target)
-        poison = _narrowing(gaps.poison, former.poison, target)
+        rows = _narrowing(gaps.rows, previous.rows, target)
+        poison = _narrowing(gaps.poison, previous.poison, target)
     return replace(
-        state,
-        row_width=min(rows * state.row_width, WIDEST),
-        share_width=min(poison * state.share_width, WIDEST),
-        point_width=min(poison * state.point_width, WIDEST),
+        iterate,
+        row_prox=min(rows * iterate.row_prox, WIDEST),
+        share_prox=min(poison * iterate.share_prox, WIDEST),
+        point_prox=min(poison * iterate.point_prox, WIDEST),
     )
 
 

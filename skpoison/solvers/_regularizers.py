@@ -25,7 +25,7 @@ class NormBall:
         """Return the maximum of ``z @ theta`` minus the regulariser."""
         return self.rho * float(np.linalg.norm(z))
 
-    def admit(self, theta):
+    def project(self, theta):
         """Return the nearest parameters that the learner allows."""
         norm = np.linalg.norm(theta)
         return theta if norm <= self.rho else theta * (self.rho / norm)
@@ -63,6 +63,6 @@ class Penalty:
         """Return the maximum of ``z @ theta`` minus the regulariser."""
         return float(z @ z) / (2.0 * self.kappa)
 
-    def admit(self, theta):
+    def project(self, theta):
         """Return the nearest parameters that the learner allows."""
         return theta

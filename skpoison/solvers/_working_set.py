@@ -14,9 +14,9 @@ from skpoison.losses import Hinge
 from skpoison.solvers._adversary import PoisonTerm
 from skpoison.solvers._proximal_newton import (
     Gaps,
-    Piece,
-    State,
-    adapt_widths,
+    Iterate,
+    Subproblem,
+    adapt_prox,
     minimize_smooth,
 )
 
@@ -59,15 +59,15 @@ class Solution:
 
     Parameters
     ----------
-    above : State
+    best_primal : State
         The iterate whose parameters give the least upper bound.
     upper : float
         The bound's value there: valid whatever the gap.
-    below : State
+    best_dual : State
         The iterate whose duals and points give the largest lower bound.
     lower : float
         Their dual value.
-    state : State
+    iterate : State
         The last iterate, to start from again.
     n_iter : int
         Newton steps.
@@ -76,14 +76,14 @@ class Solution:
     history : list of dict
         Upper and lower bound, steps and band size at each check on all rows.
     term : PoisonTerm or None
-        The attacker whose points `below` weighs, where it is not the problem's.
+        The attacker whose points `best_dual` weighs, where it is not the problem's.
     """
 
-    above: State
+    best_primal: Iterate
     upper: float
-    below: State
+    best_dual: Iterate
     lower: float
-    state: State
+    iterate: Iterate
     n_iter: int
     converged: bool
     history: list
@@ -118,38 +118,42 @@ def solve(problem, *, tol, max_iter, rng, start=None, monitor=None):
     solution : Solution
         The best parameters and the best dual point found.
     """
-    state, n_iter = (start, 0) if start else _first_state(problem, tol, max_iter, rng)
-    state = _with_margins(problem, state)
+    iterate, n_iter = (
+        (start, 0) if start else _first_iterate(problem, tol, max_iter, rng)
+    )
+    iterate = _with_margins(problem, iterate)
     best = None
     if start is not None:
-        best = _check(problem, state, None, n_iter, 0, tol, monitor)
-    n_band = _first_band(problem)
+        best = _check(problem, iterate, None, n_iter, 0, tol, monitor)
+    n_working = _first_size(problem)
     while best is None or not (best.converged or n_iter >= max_iter):
-        former, theta = best, state.theta
-        band = _nearest_to_margin(state.margins, n_band)
+        previous, theta = best, iterate.theta
+        working_set = _nearest_to_margin(iterate.margins, n_working)
         steps_left = max(max_iter - n_iter, 1)
-        refined, n_steps = _refine(problem, state, band, tol, steps_left)
+        refined, n_steps = _refine(problem, iterate, working_set, tol, steps_left)
         n_iter += n_steps
-        state = _settle(problem, refined, theta, state.margins)
-        best = _check(problem, state, former, n_iter, len(band), tol, monitor)
+        iterate = _settle(problem, refined, theta, iterate.margins)
+        best = _check(
+            problem, iterate, previous, n_iter, len(working_set), tol, monitor
+        )
         if n_steps == 0 or len(best.history) >= MAX_CHECKS:
             break
-        n_band = min(2 * n_band, len(problem.rows))
+        n_working = min(2 * n_working, len(problem.rows))
     return best
 
 
-def _with_margins(problem, state):
+def _with_margins(problem, iterate):
     """Complete a state: margins of all rows, and duals where it has none."""
-    margins = state.margins
+    margins = iterate.margins
     if margins is None:
-        margins = 1.0 - problem.rows.scores(state.theta)
-    duals = state.duals
+        margins = 1.0 - problem.rows.scores(iterate.theta)
+    duals = iterate.duals
     if duals is None:
-        duals = Hinge().project(margins / state.row_width)
-    return replace(state, margins=margins, duals=duals)
+        duals = Hinge().project(margins / iterate.row_prox)
+    return replace(iterate, margins=margins, duals=duals)
 
 
-def _first_band(problem):
+def _first_size(problem):
     """Return how many rows to look at first: all, where rows are cheap."""
     n_rows = len(problem.rows)
     if problem.rows.is_sparse:
@@ -157,22 +161,24 @@ def _first_band(problem):
     return min(n_rows, max(2000, n_rows // 7))
 
 
-def _first_state(problem, tol, max_iter, rng):
+def _first_iterate(problem, tol, max_iter, rng):
     """Solve for a few random rows, loosely."""
     n_rows, dim = len(problem.rows), problem.rows.dim
     poison = problem.poison.start(dim - 1)
     # With more features than rows most rows end at the margin: smooth them more.
-    state = State(np.zeros(dim), None, poison, row_width=0.2 if dim > n_rows else 0.1)
+    iterate = Iterate(
+        np.zeros(dim), None, poison, row_prox=0.2 if dim > n_rows else 0.1
+    )
     if n_rows <= 2 * FIRST_ROWS:
-        return state, 0
+        return iterate, 0
     chosen = np.sort(rng.choice(n_rows, FIRST_ROWS, replace=False))
     weights = problem.weights[chosen]
     weights = weights * (problem.weights.sum() / weights.sum())
     few = problem._replace(rows=problem.rows.take(chosen), weights=weights)
     ones, everything = np.ones(FIRST_ROWS), np.arange(FIRST_ROWS)
-    state = replace(state, duals=ones, margins=ones)
-    state, n_iter = _refine(few, state, everything, FIRST_TOL, max_iter)
-    return replace(state, duals=None), n_iter
+    iterate = replace(iterate, duals=ones, margins=ones)
+    iterate, n_iter = _refine(few, iterate, everything, FIRST_TOL, max_iter)
+    return replace(iterate, duals=None), n_iter
 
 
 def _nearest_to_margin(margins, size):
@@ -182,54 +188,56 @@ def _nearest_to_margin(margins, size):
     return np.sort(np.argpartition(np.abs(margins), size)[:size])
 
 
-def _refine(problem, state, band, tol, max_steps):
+def _refine(problem, iterate, working_set, tol, max_steps):
     """Solve for the rows of a band; those outside stay linear or idle."""
-    piece = _piece(problem, state.margins, band)
-    duals = np.where(state.margins > 0.0, 1.0, 0.0)
-    inner = replace(state, duals=state.duals[band], margins=None, row_pull=None)
-    former = Gaps(np.inf, np.inf, np.inf, 1.0)
+    subproblem = _subproblem(problem, iterate.margins, working_set)
+    duals = np.where(iterate.margins > 0.0, 1.0, 0.0)
+    inner = replace(
+        iterate, duals=iterate.duals[working_set], margins=None, row_sum=None
+    )
+    previous = Gaps(np.inf, np.inf, np.inf, 1.0)
     total, target = 0, np.inf
     for _ in range(MAX_ROUNDS):
-        goal = problem.target(former.upper, tol)
-        inner, gaps, steps = minimize_smooth(piece, inner, goal, max_steps - total)
+        goal = problem.target(previous.upper, tol)
+        inner, gaps, steps = minimize_smooth(subproblem, inner, goal, max_steps - total)
         total += steps
         target = problem.target(gaps.upper, tol)
         if gaps.total <= 0.5 * target or total >= max_steps:
             break
-        inner = adapt_widths(inner, gaps, former, target)
-        former = gaps
-    duals[band] = inner.duals
+        inner = adapt_prox(inner, gaps, previous, target)
+        previous = gaps
+    duals[working_set] = inner.duals
     return replace(inner, duals=duals), total
 
 
-def _settle(problem, state, old, old_margins):
+def _settle(problem, iterate, old, old_margins):
     """Go as far from the old to the new parameters as the loss on all rows allows.
 
     A band that was too small overfits: then the best point lies between the two.
     """
-    margins = 1.0 - problem.rows.scores(state.theta)
-    step, change = state.theta - old, margins - old_margins
+    margins = 1.0 - problem.rows.scores(iterate.theta)
+    step, change = iterate.theta - old, margins - old_margins
 
     def upper(t):
         return upper_value(problem, old + t * step, old_margins + t * change)
 
     if upper(1.0) <= upper(1.0 - 1e-3):
-        return replace(state, margins=margins)
+        return replace(iterate, margins=margins)
     t = minimize_scalar(upper, bounds=(0.0, 1.0), method="bounded").x
-    return replace(state, theta=old + t * step, margins=old_margins + t * change)
+    return replace(iterate, theta=old + t * step, margins=old_margins + t * change)
 
 
-def _piece(problem, margins, band):
-    if len(band) == len(margins):
+def _subproblem(problem, margins, working_set):
+    if len(working_set) == len(margins):
         zero = np.zeros(problem.rows.dim)
-        return Piece(
+        return Subproblem(
             problem.rows, problem.weights, zero, 0.0, problem.poison, problem.learner
         )
     beyond = np.where(margins > 0.0, problem.weights, 0.0)
-    beyond[band] = 0.0
-    return Piece(
-        problem.rows.take(band),
-        problem.weights[band],
+    beyond[working_set] = 0.0
+    return Subproblem(
+        problem.rows.take(working_set),
+        problem.weights[working_set],
         problem.rows.combine(beyond),
         float(beyond.sum()),
         problem.poison,
@@ -237,21 +245,21 @@ def _piece(problem, margins, band):
     )
 
 
-def _check(problem, state, best, n_iter, n_band, tol, monitor):
+def _check(problem, iterate, best, n_iter, n_working, tol, monitor):
     """Evaluate an iterate on all rows and keep the better of each bound."""
-    upper = upper_value(problem, state.theta, state.margins)
-    return record(problem, best, state, upper, n_iter, n_band, tol, monitor)
+    upper = upper_value(problem, iterate.theta, iterate.margins)
+    return record(problem, best, iterate, upper, n_iter, n_working, tol, monitor)
 
 
-def record(problem, best, state, upper, n_iter, n_rows, tol, monitor, term=None):
+def record(problem, best, iterate, upper, n_iter, n_rows, tol, monitor, term=None):
     """Keep the better of each bound: the incumbents of parameters and of duals."""
-    if state.row_pull is None:
-        row_pull = problem.rows.combine(problem.weights * state.duals)
-        state = replace(state, row_pull=row_pull)
-    z = state.row_pull + (term or problem.poison).pull(state.poison)
+    if iterate.row_sum is None:
+        row_sum = problem.rows.combine(problem.weights * iterate.duals)
+        iterate = replace(iterate, row_sum=row_sum)
+    z = iterate.row_sum + (term or problem.poison).dual_sum(iterate.poison)
     upper, lower = (
         float(upper),
-        float(dual_value(problem, state.duals, state.poison, z)),
+        float(dual_value(problem, iterate.duals, iterate.poison, z)),
     )
     entry = {
         "n_iter": n_iter,
@@ -264,11 +272,11 @@ def record(problem, best, state, upper, n_iter, n_rows, tol, monitor, term=None)
     higher = best is None or upper < best.upper
     deeper = best is None or lower > best.lower
     found = Solution(
-        above=state if higher else best.above,
+        best_primal=iterate if higher else best.best_primal,
         upper=upper if higher else best.upper,
-        below=state if deeper else best.below,
+        best_dual=iterate if deeper else best.best_dual,
         lower=lower if deeper else best.lower,
-        state=state,
+        iterate=iterate,
         n_iter=n_iter,
         converged=False,
         history=[*(best.history if best else []), entry],

@@ -14,7 +14,7 @@ from skpoison.solvers._adversary import (
     PoisonPoints,
     PoisonTerm,
     SmoothedPoison,
-    project_on_shares,
+    project_on_capped_simplex,
 )
 
 
@@ -71,7 +71,7 @@ class DiscPoison(PoisonTerm):
         points = points.reshape(center.points.shape)
         steps = ((points - center.points) ** 2).sum(axis=1)
         losses = self.losses_at(theta, points) - 0.5 * nu * steps
-        beta = project_on_shares(center.beta + losses / width)
+        beta = project_on_capped_simplex(center.beta + losses / width)
         moved = beta - center.beta
         value = float(beta @ losses - 0.5 * width * (moved @ moved))
         return SmoothedPoison(value, losses, PoisonPoints(beta, points), projections)
@@ -112,5 +112,5 @@ def disc_of(attack, plane, frame, defense):
 
 
 def _centroid_shifts(attack, plane):
-    moved = (plane.pulls * attack.split)[:, np.newaxis] * attack.rows
+    moved = (plane.leverages * attack.split)[:, np.newaxis] * attack.rows
     return moved[COUNTING] + moved[IDLE]

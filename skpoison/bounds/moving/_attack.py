@@ -11,10 +11,10 @@ from skpoison._whole_rows import apportion_upwards, n_poison_rows
 from skpoison.bounds._candidate_attack import NOBODY, Attack
 from skpoison.bounds.moving._branch_and_bound import cover_splits
 from skpoison.bounds.moving._displacements import repaired, worst_at_split
-from skpoison.bounds.moving._reduction import COUNTING, SIDES, look_from
+from skpoison.bounds.moving._reduction import COUNTING, SIDES, reduce_to_plane
 from skpoison.exceptions import FilterWarning
 from skpoison.losses import Hinge
-from skpoison.solvers._proximal_newton import State
+from skpoison.solvers._proximal_newton import Iterate
 from skpoison.solvers._signed_design import Rows, StackedRows
 from skpoison.solvers._working_set import solve
 
@@ -44,7 +44,7 @@ class Trial(NamedTuple):
     kept: np.ndarray
 
 
-class Gate:
+class RefittedFilter:
     """The filter as it is run, fitted on clean and poison rows together.
 
     Parameters
@@ -97,7 +97,7 @@ def _stack_sparse(parts):
     return sparse.vstack(parts, format="csr")
 
 
-def best_trial(found, defense, gate, *, tol, rng):
+def best_trial(found, defense, refitted, *, tol, rng):
     """Send the most promising attacks and keep the one that does most harm.
 
     Parameters
@@ -106,7 +106,7 @@ def best_trial(found, defense, gate, *, tol, rng):
         What training found.
     defense : Defense
         The defense.
-    gate : Gate
+    refitted : RefittedFilter
         The filter as it is run.
     tol : float
         Relative gap of the learner's training.
@@ -121,16 +121,16 @@ def best_trial(found, defense, gate, *, tol, rng):
     """
     best = None
     for plan in plans(found, defense):
-        best = _better(best, plan, found, defense, gate, tol, rng)
+        best = _better(best, plan, found, defense, refitted, tol, rng)
     for _ in range(N_ANSWERS if best is not None else 0):
-        plan = _answer(best.trained.above.theta, found, defense)
-        best = _better(best, plan, found, defense, gate, tol, rng)
-    return best or _trial(found, *_nothing(found, gate), tol, rng)
+        plan = _answer(best.trained.best_primal.theta, found, defense)
+        best = _better(best, plan, found, defense, refitted, tol, rng)
+    return best or _trial(found, *_nothing(found, refitted), tol, rng)
 
 
-def _better(best, plan, found, defense, gate, tol, rng):
+def _better(best, plan, found, defense, refitted, tol, rng):
     """Send an attack; return it if it does more harm than the best one so far."""
-    sent = None if plan is None else send(plan, found, defense, gate, rng)
+    sent = None if plan is None else send(plan, found, defense, refitted, rng)
     if sent is None:
         return best
     trial = _trial(found, *sent, tol, rng)
@@ -145,16 +145,16 @@ def _trial(found, attack, kept, tol, rng):
 
 def _answer(theta, found, defense):
     """Return about the worst attack on a trained learner."""
-    plane, _ = look_from(theta, defense, found.problem.poison.epsilon)
+    plane, _ = reduce_to_plane(theta, defense, found.problem.poison.epsilon)
     return cover_splits(
         plane, len(theta) - 1, goal=lambda lower: 2.0 * lower, max_programs=20
     ).attack
 
 
-def _nothing(found, gate):
+def _nothing(found, refitted):
     n_features = found.problem.rows.dim - 1
     nobody = Attack(np.zeros((0, n_features)), np.zeros(0), np.zeros(0, dtype=int))
-    return nobody, gate.keeps(nobody)[0]
+    return nobody, refitted.keeps(nobody)[0]
 
 
 def plans(found, defense):
@@ -172,19 +172,19 @@ def plans(found, defense):
     plans : list of Displacements
         At most a few.
     """
-    beta = found.solution.below.poison.beta
+    beta = found.solution.best_dual.poison.beta
     used = [i for i in np.argsort(-beta) if beta[i] > 0][: MAX_PLANS - 1]
     chosen = [found.attacks[i] for i in used]
     if len(chosen) > 1:
         mixture = beta[used] @ [attack.split for attack in chosen]
-        epsilon, theta = found.problem.poison.epsilon, found.above.theta
-        plane, _ = look_from(theta, defense, epsilon)
+        epsilon, theta = found.problem.poison.epsilon, found.best_primal.theta
+        plane, _ = reduce_to_plane(theta, defense, epsilon)
         mixed = worst_at_split(plane, mixture / mixture.sum(), len(theta) - 1)
         chosen += [] if mixed is None else [mixed]
     return chosen or found.attacks[-1:]
 
 
-def send(plan, found, defense, gate, rng):
+def send(plan, found, defense, refitted, rng):
     """Turn displacements into whole rows that the filter keeps.
 
     Parameters
@@ -195,7 +195,7 @@ def send(plan, found, defense, gate, rng):
         What training found.
     defense : Defense
         The defense.
-    gate : Gate
+    refitted : RefittedFilter
         The filter as it is run.
     rng : numpy.random.RandomState
         Draws directions that do not matter.
@@ -208,20 +208,22 @@ def send(plan, found, defense, gate, rng):
         The clean rows that pass beside them. Instead of the pair, None if the attack
         is of less than a row, or does not pass however far inside it is put.
     """
-    n_rows = len(gate.codes)
+    n_rows = len(refitted.codes)
     total = n_poison_rows(found.problem.poison.epsilon, n_rows)
     if total == 0:
         return None
     copies = apportion_upwards(plan.split * total, total)
     # The centroids move by the copies that are sent, not by the parts wanted.
-    plane, frame = look_from(found.above.theta, defense, copies.sum() / n_rows)
+    plane, frame = reduce_to_plane(
+        found.best_primal.theta, defense, copies.sum() / n_rows
+    )
     axes = turned_axes(plan, frame, defense, _aim(found), rng)
     for margin in MARGINS:
         whole = repaired(plane, copies / copies.sum(), plan.rows, margin)
         if whole is None:
             return None
         attack = placed(whole, copies, plane, frame.unit * axes, defense)
-        kept, passed = gate.keeps(attack)
+        kept, passed = refitted.keeps(attack)
         if passed.all():
             return attack, kept
     return None
@@ -229,8 +231,8 @@ def send(plan, found, defense, gate, rng):
 
 def _aim(found):
     """The direction in which poison undoes what clean rows teach."""
-    below = found.solution.below
-    return -below.row_pull[:-1]
+    best_dual = found.solution.best_dual
+    return -best_dual.row_sum[:-1]
 
 
 def turned_axes(plan, frame, defense, aim, rng):
@@ -298,7 +300,7 @@ def placed(attack, copies, plane, axes, defense):
     attack : Attack
         The rows of the groups that are not empty.
     """
-    moved = (plane.pulls * attack.split)[:, np.newaxis] * attack.rows
+    moved = (plane.leverages * attack.split)[:, np.newaxis] * attack.rows
     shifts = np.repeat(moved.reshape(2, 2, -1).sum(axis=1), 2, axis=0)
     points = np.repeat(defense.centroids, 2, axis=0) + (shifts + attack.rows) @ axes
     used = copies > 0
@@ -326,13 +328,13 @@ def train_behind(found, kept, attack, tol, rng):
     trained : Solution
         The trained learner; losses count per clean row, kept or not.
     """
-    clean, theta = found.problem, found.above.theta
+    clean, theta = found.problem, found.best_primal.theta
     points = attack.points
     if clean.rows.is_sparse:
         points = sparse.csr_array(points)
     poison = Rows(points, attack.signs)
-    margins = np.append(found.above.margins, 1.0 - poison.scores(theta))
-    start = State(
+    margins = np.append(found.best_primal.margins, 1.0 - poison.scores(theta))
+    start = Iterate(
         theta,
         Hinge().project(margins),
         NOBODY.start(clean.rows.dim - 1),

@@ -6,7 +6,7 @@ from sklearn.utils import Bunch, check_random_state
 
 from skpoison._warn import warn
 from skpoison.bounds._rounding import margins, slack
-from skpoison.bounds.moving._attack import Gate, best_trial, train_behind
+from skpoison.bounds.moving._attack import RefittedFilter, best_trial, train_behind
 from skpoison.bounds.moving._cutting_plane import MAX_ROUNDS, train
 from skpoison.bounds.moving._defense import read_defense, widest_distance
 from skpoison.exceptions import FilterWarning
@@ -48,8 +48,8 @@ def certify(bound, rows, codes, learner, X, start=None, monitor=None):
     options = {"tol": bound.tol, "rng": rng, "start": start, "monitor": monitor}
     found = train(problem, defense, max_iter=bound.max_iter or MAX_ROUNDS, **options)
     _report(bound, found, defense)
-    gate = Gate(bound.filter_, X, codes, bound.classes_)
-    trial = best_trial(found, defense, gate, tol=bound.tol, rng=rng)
+    refitted = RefittedFilter(bound.filter_, X, codes, bound.classes_)
+    trial = best_trial(found, defense, refitted, tol=bound.tol, rng=rng)
     everything = np.ones(len(rows), dtype=bool)
     trained = train_behind(found, everything, trial.attack, bound.tol, rng)
     _report_attack(bound, trial, trained, X)
@@ -90,17 +90,17 @@ def _warn_of_domain(domain):
 
 
 def _report(bound, found, defense):
-    problem, state = found.problem, found.above
+    problem, iterate = found.problem, found.best_primal
     # Poison moves a centroid by less than twice the radius.
     reach = np.linalg.norm(defense.centroids, axis=1).max() + 3.0 * defense.radii.max()
-    rounding = margins(problem, state.theta, found.lower, float(reach))
-    bound._store(state.theta)
-    bound.clean_loss_ = float(problem.weights @ Hinge().of_shortfalls(state.margins))
+    rounding = margins(problem, iterate.theta, found.lower, float(reach))
+    bound._store(iterate.theta)
+    bound.clean_loss_ = float(problem.weights @ Hinge().of_shortfalls(iterate.margins))
     bound.poison_loss_ = float(found.poison_loss)
     bound.upper_bound_ = float(
         bound.clean_loss_
         + bound.epsilon * bound.poison_loss_
-        + problem.learner.value(state.theta)
+        + problem.learner.value(iterate.theta)
         + rounding.upper
     )
     bound.lower_bound_ = max(float(found.lower) - rounding.lower, 0.0)
@@ -109,19 +109,19 @@ def _report(bound, found, defense):
 
 
 def _report_attack(bound, trial, trained, X):
-    attack, theta = trial.attack, trial.trained.above.theta
+    attack, theta = trial.attack, trial.trained.best_primal.theta
     points = attack.points.astype(X.dtype)
-    below = max(float(trained.lower), 0.0)
+    best_dual = max(float(trained.lower), 0.0)
     bound.attack_ = Bunch(
         X=sparse.csr_matrix(points) if sparse.issparse(X) else points,
         y=bound.classes_[(attack.signs > 0).astype(int)],
         n_copies=attack.copies,
-        rounding_slack=max(bound.lower_bound_ - below, 0.0),
+        rounding_slack=max(bound.lower_bound_ - best_dual, 0.0),
         clean_kept=trial.kept,
         filtered_loss=float(trial.trained.upper),
         filtered_coef=theta[np.newaxis, :-1].copy(),
         filtered_intercept=theta[-1:].copy(),
     )
     bound.attack_loss_ = float(trained.upper)
-    bound.poisoned_coef_ = trained.above.theta[np.newaxis, :-1].copy()
-    bound.poisoned_intercept_ = trained.above.theta[-1:].copy()
+    bound.poisoned_coef_ = trained.best_primal.theta[np.newaxis, :-1].copy()
+    bound.poisoned_intercept_ = trained.best_primal.theta[-1:].copy()

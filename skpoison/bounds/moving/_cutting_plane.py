@@ -11,7 +11,7 @@ import numpy as np
 
 from skpoison.bounds.moving._adversary import DiscPoison, disc_of
 from skpoison.bounds.moving._branch_and_bound import cover_splits
-from skpoison.bounds.moving._reduction import look_from
+from skpoison.bounds.moving._reduction import reduce_to_plane
 from skpoison.solvers._adversary import PoisonPoints
 from skpoison.solvers._working_set import solve, upper_value
 
@@ -32,7 +32,7 @@ class Training:
     ----------
     problem : Problem
         The learner's problem; its poison are the attacks found.
-    above : State or None
+    best_primal : State or None
         The parameters with the least bound.
     upper : float
         That bound, certified over all splits.
@@ -55,7 +55,7 @@ class Training:
     """
 
     problem: object
-    above: object = None
+    best_primal: object = None
     upper: float = np.inf
     poison_loss: float = np.inf
     solution: object = None
@@ -74,7 +74,7 @@ class Training:
     @property
     def splits(self):
         """The splits of the attacks that carry weight in the last solution."""
-        beta = self.solution.below.poison.beta
+        beta = self.solution.best_dual.poison.beta
         return [self.attacks[i].split for i in np.flatnonzero(beta > 0)]
 
 
@@ -104,17 +104,17 @@ def train(problem, defense, *, tol, max_iter, rng, start=None, monitor=None):
         The best parameters; their bound is valid whatever ended the rounds.
     """
     found = Training(problem._replace(poison=DiscPoison(problem.poison.epsilon)))
-    state, splits = _begin(found, start, tol, rng)
+    iterate, splits = _begin(found, start, tol, rng)
     while found.n_iter < max_iter:
-        plane, frame = look_from(state.theta, defense, problem.poison.epsilon)
-        cover = _cover(found, state, plane, tol, splits)
-        _record(found, state, cover, tol)
+        plane, frame = reduce_to_plane(iterate.theta, defense, problem.poison.epsilon)
+        cover = _cover(found, iterate, plane, tol, splits)
+        _record(found, iterate, cover, tol)
         if monitor is not None:
             monitor(found.history[-1])
         if found.converged or cover.attack is None or _is_settled(found, cover, tol):
             break
         _add(found, cover.attack, disc_of(cover.attack, plane, frame, defense))
-        state = _solve(found, tol, rng)
+        iterate = _solve(found, tol, rng)
         splits = found.splits
     return found
 
@@ -122,18 +122,18 @@ def train(problem, defense, *, tol, max_iter, rng, start=None, monitor=None):
 def _begin(found, start, tol, rng):
     """Start without poison, or where a former training ended."""
     # The problem without poison is what the first attack is added to.
-    state = _solve(found, tol, rng)
+    iterate = _solve(found, tol, rng)
     if start is None:
-        return state, []
-    theta = start.above.theta
+        return iterate, []
+    theta = start.best_primal.theta
     margins = 1.0 - found.problem.rows.scores(theta)
-    return replace(state, theta=theta, margins=margins), start.splits
+    return replace(iterate, theta=theta, margins=margins), start.splits
 
 
 def _solve(found, tol, rng):
     """Solve the learner's problem for the attacks so far."""
-    former = found.solution
-    start = None if former is None else _with_room(found, former.state)
+    previous = found.solution
+    start = None if previous is None else _with_limits(found, previous.iterate)
     solution = solve(
         found.problem,
         tol=SOLVER_SHARE * tol,
@@ -143,25 +143,25 @@ def _solve(found, tol, rng):
     )
     found.solution = solution
     found.lower = max(found.lower, solution.lower)
-    return solution.above
+    return solution.best_primal
 
 
-def _with_room(found, state):
+def _with_limits(found, iterate):
     """Give a state a point for the attack that was added."""
     center = found.problem.poison.sets[-1].center
-    beta, points = state.poison
+    beta, points = iterate.poison
     points = np.vstack([points.reshape(-1, len(center)), center])
-    return replace(state, poison=PoisonPoints(np.append(beta, 0.0), points))
+    return replace(iterate, poison=PoisonPoints(np.append(beta, 0.0), points))
 
 
-def _clean_value(found, state):
+def _clean_value(found, iterate):
     """The bound's value without poison."""
-    return upper_value(found.problem, state.theta, state.margins, worst=0.0)
+    return upper_value(found.problem, iterate.theta, iterate.margins, worst=0.0)
 
 
-def _cover(found, state, plane, tol, splits):
+def _cover(found, iterate, plane, tol, splits):
     """Bound the attacker's loss as exactly as the state of affairs deserves."""
-    clean, epsilon = _clean_value(found, state), found.problem.poison.epsilon
+    clean, epsilon = _clean_value(found, iterate), found.problem.poison.epsilon
     weight = max(epsilon, np.finfo(float).tiny)
 
     def goal(lower):
@@ -175,11 +175,11 @@ def _cover(found, state, plane, tol, splits):
     )
 
 
-def _record(found, state, cover, tol):
+def _record(found, iterate, cover, tol):
     """Keep the best parameters."""
-    upper = _clean_value(found, state) + found.problem.poison.epsilon * cover.upper
+    upper = _clean_value(found, iterate) + found.problem.poison.epsilon * cover.upper
     if upper < found.upper:
-        found.above, found.upper, found.poison_loss = state, upper, cover.upper
+        found.best_primal, found.upper, found.poison_loss = iterate, upper, cover.upper
     found.n_iter += 1
     found.n_programs += cover.n_programs
     found.converged = found.gap <= found.problem.target(found.upper, tol)

@@ -92,7 +92,7 @@ def moved_difference(plane, attack):
     difference : ndarray of shape (n_axes,)
         Second centroid less the first.
     """
-    difference = (SIDES * plane.pulls * attack.split) @ attack.rows
+    difference = (SIDES * plane.leverages * attack.split) @ attack.rows
     difference[0] += plane.gap
     return difference
 
@@ -182,6 +182,6 @@ def mean_loss(plane, attack):
     # With a single feature the second axis does not exist, and nothing lies there.
     scores = plane.scores[: attack.rows.shape[1]]
     losses = np.einsum("gi,ig->g", attack.rows[:, :2], scores)
-    moved = plane.pulls * attack.split * losses
+    moved = plane.leverages * attack.split * losses
     by_class = plane.margins + losses[COUNTING] + moved[COUNTING] + moved[IDLE]
     return float(attack.split[COUNTING] @ Hinge().of_shortfalls(by_class))

@@ -93,14 +93,14 @@ def split_program(plane, split):
     program : ConicProgram
         Its value is the largest mean loss of the poison rows.
     """
-    pulls, n = split * plane.pulls, N_AT_SPLIT
-    longest = plane.gap + float(pulls @ plane.radii) or 1.0
+    leverages, n = split * plane.leverages, N_AT_SPLIT
+    longest = plane.gap + float(leverages @ plane.radii) or 1.0
     blocks = [
         (np.eye(n)[SQUARED_NORM], plane.radii**2),
         (np.eye(n)[[LENGTH]], np.ones(1)),
     ]
     slabbed = np.flatnonzero(np.isfinite(plane.widths))
-    offsets = _offsets(plane, pulls, n)[slabbed] / longest
+    offsets = _offsets(plane, leverages, n)[slabbed] / longest
     for sign in (1.0, -1.0):
         A = sign * offsets
         A[:, LENGTH] -= plane.widths[slabbed]
@@ -108,7 +108,7 @@ def split_program(plane, split):
     c = _loss_rows(plane, n).T @ _loss_weights(plane, split)
     products = [plane.radii[i] * plane.radii[j] for i, j in PAIR_LIST]
     limits = np.concatenate([plane.radii, plane.radii, products, [1.0]])
-    cones = [_length_cone(plane, pulls, longest, n)]
+    cones = [_length_cone(plane, leverages, longest, n)]
     return _assemble(c, [], blocks, cones, limits)
 
 
@@ -133,7 +133,7 @@ def base_loss(plane, split):
 def _loss_weights(plane, split):
     """Weight of each group's displacement in the mean loss."""
     by_class = np.repeat(split[COUNTING], 2)
-    weights = split * plane.pulls * by_class
+    weights = split * plane.leverages * by_class
     weights[COUNTING] += split[COUNTING]
     return weights
 
@@ -146,20 +146,20 @@ def _loss_rows(plane, n_variables):
     return rows
 
 
-def _offsets(plane, pulls, n_variables):
+def _offsets(plane, leverages, n_variables):
     """Row g is the inner product of g's displacement with the moved difference."""
     rows = np.zeros((GROUPS, n_variables))
     groups = np.arange(GROUPS)
     rows[groups, FIRST] = plane.gap
     for h in groups:
-        rows[groups, PRODUCT[groups, h]] += SIDES[h] * pulls[h]
+        rows[groups, PRODUCT[groups, h]] += SIDES[h] * leverages[h]
     return rows
 
 
-def _length_cone(plane, pulls, longest, n_variables):
+def _length_cone(plane, leverages, longest, n_variables):
     """``length <= |moved difference|``, both by the longest it can be."""
     square = np.zeros(n_variables)
-    signed = SIDES * pulls
+    signed = SIDES * leverages
     square[FIRST] = 2.0 * plane.gap * signed
     for i in range(GROUPS):
         np.add.at(square, PRODUCT[i], signed[i] * signed)
@@ -220,10 +220,10 @@ def cell_program(plane, cell):
     ]
     cones = [_square_cone(MASSES[g], np.eye(n)[SQUARES[g]], 0.0) for g in range(GROUPS)]
     cones += [_disc_cone(plane, g) for g in range(GROUPS)]
-    cones.append(_length_cone(plane, plane.pulls, longest, n))
+    cones.append(_length_cone(plane, plane.leverages, longest, n))
     c = _loss_rows(plane, n)[COUNTING].sum(axis=0)
     c[MASSES[COUNTING]] = plane.margins
-    c[GAINS] = plane.pulls
+    c[GAINS] = plane.leverages
     return _assemble(
         c, [(total, np.ones(1))], inequalities, cones, _limits(plane, cell)
     )
@@ -256,7 +256,7 @@ def _disc_cone(plane, group):
 def _slab_rows(plane, cell, longest, shortest):
     """``|k @ difference| <= width q length``, the product below its planes."""
     groups = np.flatnonzero(np.isfinite(plane.widths))
-    offsets = _offsets(plane, plane.pulls, N_OVER_CELL)[groups] / longest
+    offsets = _offsets(plane, plane.leverages, N_OVER_CELL)[groups] / longest
     widths, blocks = plane.widths[groups], []
     for mass, length in ((cell.upper, shortest), (cell.lower, 1.0)):
         for sign in (1.0, -1.0):

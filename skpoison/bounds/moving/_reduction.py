@@ -52,7 +52,7 @@ class Plane(NamedTuple):
         Margin loss, ``1 - y (w @ c + b)``, of each clean centroid.
     radii, widths : ndarray of shape (4,)
         Of each group, as in :class:`Defense`.
-    pulls : ndarray of shape (4,)
+    leverages : ndarray of shape (4,)
         How far a group with all of the poison moves its centroid when its mean lies
         at distance one: epsilon by the share of its class.
     """
@@ -63,7 +63,7 @@ class Plane(NamedTuple):
     margins: np.ndarray
     radii: np.ndarray
     widths: np.ndarray
-    pulls: np.ndarray
+    leverages: np.ndarray
 
     @property
     def steepness(self):
@@ -92,7 +92,7 @@ class Frame(NamedTuple):
     unit: float
 
 
-def look_from(theta, defense, epsilon):
+def reduce_to_plane(theta, defense, epsilon):
     """Reduce an attacker and a learner's parameters to their inner products.
 
     Parameters
@@ -126,7 +126,7 @@ def look_from(theta, defense, epsilon):
         margins=1.0 - SIDES[::2] * (defense.centroids @ weights + intercept),
         radii=defense.radii / unit,
         widths=defense.widths / unit,
-        pulls=epsilon / np.repeat(defense.shares, 2),
+        leverages=epsilon / np.repeat(defense.shares, 2),
     )
     return plane, Frame(np.array([first, second]), unit)
 
@@ -151,7 +151,7 @@ def longest_reach(plane, cell):
     reach : float
         The largest sum of ``pull * radius * mass`` over the groups.
     """
-    worth = plane.pulls * plane.radii
+    worth = plane.leverages * plane.radii
     mass = cell.lower.copy()
     left = 1.0 - mass.sum()
     for group in np.argsort(-worth):

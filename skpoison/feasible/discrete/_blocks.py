@@ -27,7 +27,7 @@ class Features:
         """Return the part with a linear function, and with room for its rows."""
         part = copy(self)
         part.a = a[self.place]
-        part.room = np.empty_like(part.a)
+        part.limits = np.empty_like(part.a)
         return part
 
     def screened(self, lams, nus):
@@ -113,7 +113,7 @@ class Features:
         part = copy(self)
         for name in ("index", "center", "direction", "lower", "upper", "a"):
             setattr(part, name, getattr(self, name)[chosen])
-        part.place, part.room = part.index, np.empty(len(part.index))
+        part.place, part.limits = part.index, np.empty(len(part.index))
         return part
 
     def round(self, z):
@@ -122,7 +122,7 @@ class Features:
 
     def respond(self, lam, nu):
         """Return the best offsets z from the centre, in a buffer that is reused."""
-        z = np.multiply(self.direction, -nu, out=self.room)
+        z = np.multiply(self.direction, -nu, out=self.limits)
         z += self.a
         if lam > 0:
             z *= 0.5 / lam

@@ -9,7 +9,7 @@ import numpy as np
 
 from skpoison.feasible.discrete._blocks import Features
 from skpoison.feasible.discrete._dual import minimize_dual
-from skpoison.feasible.discrete._local_search import Room
+from skpoison.feasible.discrete._local_search import Limits
 from skpoison.feasible.discrete._primal_heuristics import mean_row, whole_row
 
 
@@ -31,7 +31,7 @@ class Branched(NamedTuple):
     n_evals: int
 
 
-def branch(problem, minimum, z, room, *, enough, floor=-np.inf, max_nodes=300):
+def branch(problem, minimum, z, limits, *, enough, floor=-np.inf, max_nodes=300):
     """Split the set until the best row is known to be nearly the best.
 
     Whole features that lose more by a step than the gap have the same value in every
@@ -45,7 +45,7 @@ def branch(problem, minimum, z, room, *, enough, floor=-np.inf, max_nodes=300):
         The minimum of its dual.
     z : ndarray of shape (n_features,) or None
         The best row known.
-    room : Room
+    limits : Room
         What rows must satisfy, with a margin for rounding.
     enough : float
         Gap at which to stop.
@@ -59,7 +59,7 @@ def branch(problem, minimum, z, room, *, enough, floor=-np.inf, max_nodes=300):
     branched : Branched
         Bound, row and number of evaluations.
     """
-    tree = _Tree(problem, minimum, z, room, floor)
+    tree = _Tree(problem, minimum, z, limits, floor)
     while tree.is_open(enough) and tree.n_nodes < max_nodes:
         tree.split()
     return Branched(tree.bound(), tree.z, tree.n_evals)
@@ -68,8 +68,8 @@ def branch(problem, minimum, z, room, *, enough, floor=-np.inf, max_nodes=300):
 class _Tree:
     """Open parts of the set, and the best row so far."""
 
-    def __init__(self, problem, minimum, z, room, floor):
-        self.problem, self.room = problem, room
+    def __init__(self, problem, minimum, z, limits, floor):
+        self.problem, self.limits = problem, limits
         self.z = z
         self.value = floor if z is None else problem.objective(z)
         self.root = minimum.best.value + minimum.rounding
@@ -92,13 +92,13 @@ class _Tree:
         for part in parts:
             self.fixed[part.place] = 0.0
         self.core = problem.restricted_to(parts, self._left(problem))
-        self.core_room = self._left(self.room)
+        self.core_limits = self._left(self.limits)
         self.constant = problem.objective(self.fixed)
 
     def _left(self, limits):
         """The room that the fixed features leave."""
         square, offset = self.fixed @ self.fixed, self.problem.along(self.fixed)
-        return Room(
+        return Limits(
             limits.square - square, limits.lower - offset, limits.upper - offset
         )
 
@@ -137,7 +137,7 @@ class _Tree:
         heapq.heappush(self.open, node)
 
     def _look(self, core, minimum):
-        found = whole_row(core, minimum, self.core_room)
+        found = whole_row(core, minimum, self.core_limits)
         if found is not None:
             found = found + self.fixed
             value = self.problem.objective(found)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from skpoison.feasible.discrete._blocks import Features
-from skpoison.feasible.discrete._local_search import Room, Toggles, best_subset
+from skpoison.feasible.discrete._local_search import Limits, Toggles, best_subset
 
 _NEAR, _POOL = 512, 96
 _MOST_SHIFTS, _MOST_ROUNDS = 12, 12
@@ -39,7 +39,7 @@ class Spread:
         norm = float(np.linalg.norm(a)) or 1.0
         self.lam, self.nu = rows.bound(a)[1]
         # A row gains by a step of one in the square what a misfit of one costs.
-        self.pull = a / (norm * (self.lam or abs(self.nu) or 1.0))
+        self.dual_sum = a / (norm * (self.lam or abs(self.nu) or 1.0))
         begin = rng.uniform(-0.5, 0.5, len(x))
         if all(isinstance(part, Features) for part in rows._parts):
             self._round = _Rounding(rows, x, begin, self.lam, self.nu)
@@ -66,7 +66,7 @@ class Spread:
     def _next(self):
         if self._round is not None:
             return self._round.next()
-        row = self.rows.project([self.x + self.left + self.pull])[0]
+        row = self.rows.project([self.x + self.left + self.dual_sum])[0]
         self.left += self.x - row
         return row
 
@@ -91,18 +91,23 @@ class _Rounding:
         # What a feature moves in square and offset, typically.
         sizes = np.abs(self.gradients)
         self.typical = [_median(size, self.share) for size in sizes]
-        room = rows._room
+        limits = rows._limits
         along = float(direction @ z)
-        self.room = Room(room.square - z @ z, room.lower - along, room.upper - along)
+        self.limits = Limits(
+            limits.square - z @ z, limits.lower - along, limits.upper - along
+        )
         self._set_aim(lam, nu)
 
     def _set_aim(self, lam, nu):
         """Aim at the sums of the point; only limits that it touches pull rows."""
         square, offset = self._sums(self.share)
-        room = self.room
-        self.aim = min(square, room.square), np.clip(offset, room.lower, room.upper)
-        end = room.upper if nu > 0 else room.lower
-        slack = np.abs([room.square - square, end - offset])
+        limits = self.limits
+        self.aim = (
+            min(square, limits.square),
+            np.clip(offset, limits.lower, limits.upper),
+        )
+        end = limits.upper if nu > 0 else limits.lower
+        slack = np.abs([limits.square - square, end - offset])
         self.lam, self.nu = np.where(slack <= self.typical, (lam, nu), 0.0)
 
     def next(self):
@@ -127,14 +132,14 @@ class _Rounding:
         up, found = margin > 0.0, None
         for _ in range(_MOST_ROUNDS):
             sums = self._sums(up)
-            if float(self.room.excess(*sums)) == 0.0:
+            if float(self.limits.excess(*sums)) == 0.0:
                 found = up.copy()
             near = self._candidates(np.abs(margin))
-            toggles = self._toggles(near, margin, up)
-            chosen, gain = best_subset(toggles, self.room, *sums)
+            exchanges = self._exchanges(near, margin, up)
+            chosen, gain = best_subset(exchanges, self.limits, *sums)
             if not chosen or (found is not None and gain <= _GAIN):
                 break
-            flipped = toggles.owner[chosen]
+            flipped = exchanges.owner[chosen]
             up[flipped] = ~up[flipped]
             margin[flipped] = np.inf  # what was flipped once stays
         return None if found is None else found.astype(np.float64)
@@ -173,7 +178,7 @@ class _Rounding:
         """How far sums are from those of the point, which rows have on average."""
         return np.array(self._sums(margin > 0.0)) - self.aim
 
-    def _toggles(self, near, margin, up):
+    def _exchanges(self, near, margin, up):
         """Flips of some features: what they move, gain and cost."""
         sign = np.where(up[near], -1.0, 1.0)
         square, offset = sign * self.square[near], sign * self.offset[near]

@@ -63,16 +63,16 @@ class Lagrangian:
         return self.square, self.lower, self.upper
 
     @classmethod
-    def nearest(cls, parts, n_features, room):
+    def nearest(cls, parts, n_features, limits):
         """Return the search for the row of domain and slab nearest to the centre."""
         zero = np.zeros(n_features)
-        return cls(parts, zero, np.inf, room.lower, room.upper, curvature=0.5)
+        return cls(parts, zero, np.inf, limits.lower, limits.upper, curvature=0.5)
 
-    def restricted_to(self, parts, room):
+    def restricted_to(self, parts, limits):
         """Return the same problem on some of the parts, with the room left for them."""
         problem = copy(self)
         problem.parts = list(parts)
-        problem.square, problem.lower, problem.upper = room
+        problem.square, problem.lower, problem.upper = limits
         if np.isinf(self.square):
             problem.square = np.inf
         return problem

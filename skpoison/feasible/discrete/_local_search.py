@@ -37,14 +37,14 @@ class Toggles(NamedTuple):
 
     def apply(self, z, chosen):
         """Toggle a row in place."""
-        for toggle in chosen:
-            if self.up[toggle] >= 0:
-                z[self.up[toggle]] += 1.0
-            if self.down[toggle] >= 0:
-                z[self.down[toggle]] -= 1.0
+        for exchange in chosen:
+            if self.up[exchange] >= 0:
+                z[self.up[exchange]] += 1.0
+            if self.down[exchange] >= 0:
+                z[self.down[exchange]] -= 1.0
 
 
-class Room(NamedTuple):
+class Limits(NamedTuple):
     """What a row must satisfy, measured from the centre.
 
     Parameters
@@ -68,10 +68,10 @@ class Room(NamedTuple):
         """Leave away a tenth at both ends of the slab, where it has two."""
         width = 0.1 * (self.upper - self.lower)
         width = width if np.isfinite(width) else 0.0
-        return Room(self.square, self.lower + width, self.upper - width)
+        return Limits(self.square, self.lower + width, self.upper - width)
 
 
-def step_toggles(part, z, lam, nu, curvature):
+def step_exchanges(part, z, lam, nu, curvature):
     """Return all steps by one of whole features.
 
     Parameters
@@ -85,7 +85,7 @@ def step_toggles(part, z, lam, nu, curvature):
 
     Returns
     -------
-    toggles : Toggles
+    exchanges : Toggles
         Upward steps, then downward steps, without order.
     """
     index, z = part.index, z[part.index]
@@ -106,7 +106,7 @@ def step_toggles(part, z, lam, nu, curvature):
     )
 
 
-def swap_toggles(part, z, lam, nu, curvature):
+def swap_exchanges(part, z, lam, nu, curvature):
     """Return all changes of the chosen member of a group.
 
     Parameters
@@ -120,7 +120,7 @@ def swap_toggles(part, z, lam, nu, curvature):
 
     Returns
     -------
-    toggles : Toggles
+    exchanges : Toggles
         One for each member that is not chosen, without order.
     """
     scores = part.scores(lam, nu)
@@ -149,39 +149,41 @@ def pool(found):
 
     Returns
     -------
-    toggles : Toggles
+    exchanges : Toggles
         The candidates, cheapest first.
     """
-    toggles = Toggles(*(np.concatenate(values) for values in zip(*found, strict=True)))
-    if len(toggles.loss) > POOL:
-        cheap = np.argpartition(toggles.loss, POOL // 2)[: POOL // 2]
-        rate = toggles.loss / np.maximum(np.abs(toggles.offset), 1e-300)
+    exchanges = Toggles(
+        *(np.concatenate(values) for values in zip(*found, strict=True))
+    )
+    if len(exchanges.loss) > POOL:
+        cheap = np.argpartition(exchanges.loss, POOL // 2)[: POOL // 2]
+        rate = exchanges.loss / np.maximum(np.abs(exchanges.offset), 1e-300)
         rate[cheap] = np.inf
         moving = np.argpartition(rate, POOL // 2)[: POOL // 2]
-        toggles = toggles.take(np.concatenate([cheap, moving]))
-    return toggles.take(np.argsort(toggles.loss, kind="stable"))
+        exchanges = exchanges.take(np.concatenate([cheap, moving]))
+    return exchanges.take(np.argsort(exchanges.loss, kind="stable"))
 
 
 @cache
-def _subsets(n_toggles):
+def _subsets(n_exchanges):
     """Columns of up to three toggles; n_toggles stands for none."""
-    first, second = np.triu_indices(n_toggles + 1, 1)
-    pairs = np.stack([first, second, np.full_like(first, n_toggles)])
-    n_triples = min(n_toggles, TRIPLES)
+    first, second = np.triu_indices(n_exchanges + 1, 1)
+    pairs = np.stack([first, second, np.full_like(first, n_exchanges)])
+    n_triples = min(n_exchanges, TRIPLES)
     cube = np.indices((n_triples,) * 3).reshape(3, -1)
     triples = cube[:, (cube[0] < cube[1]) & (cube[1] < cube[2])]
-    none = np.full((3, 1), n_toggles)
+    none = np.full((3, 1), n_exchanges)
     return np.ascontiguousarray(np.concatenate([none, pairs, triples], axis=1))
 
 
-def best_subset(toggles, room, square, offset):
+def best_subset(exchanges, limits, square, offset):
     """Find the best set of two toggles, or of three cheap ones.
 
     Parameters
     ----------
-    toggles : Toggles
+    exchanges : Toggles
         The candidates, cheapest first.
-    room : Room
+    limits : Room
         What the row must satisfy.
     square, offset : float
         ``z @ z`` and ``v @ z`` of the row.
@@ -194,16 +196,17 @@ def best_subset(toggles, room, square, offset):
     gain : float
         What they add to the objective.
     """
-    n_toggles = len(toggles.gain)
-    sets = _subsets(n_toggles)
-    excess = room.excess(
-        _sum_over(toggles.square, sets, square), _sum_over(toggles.offset, sets, offset)
+    n_exchanges = len(exchanges.gain)
+    sets = _subsets(n_exchanges)
+    excess = limits.excess(
+        _sum_over(exchanges.square, sets, square),
+        _sum_over(exchanges.offset, sets, offset),
     )
-    excess[_clashes(toggles.owner, sets)] = np.inf
-    gain = _sum_over(toggles.gain, sets, 0.0)
+    excess[_clashes(exchanges.owner, sets)] = np.inf
+    gain = _sum_over(exchanges.gain, sets, 0.0)
     gain[excess > excess.min()] = -np.inf
     winner = int(gain.argmax())
-    return [i for i in sets[:, winner] if i < n_toggles], float(gain[winner])
+    return [i for i in sets[:, winner] if i < n_exchanges], float(gain[winner])
 
 
 def _sum_over(values, sets, base):

@@ -7,14 +7,14 @@ from skpoison.feasible.discrete._lagrangian import Lagrangian
 from skpoison.feasible.discrete._primal_heuristics import nearest_row, whole_row
 
 
-def find_row(parts, room, outer, farthest, accept):
+def find_row(parts, limits, outer, farthest, accept):
     """Look for a row near the centre: well inside, then inside, then everywhere.
 
     Parameters
     ----------
     parts : list
         The parts of the domain.
-    room, outer : Room
+    limits, outer : Room
         What rows must satisfy with and without a margin for rounding.
     farthest : float
         No row of the set is farther from the centre.
@@ -32,40 +32,40 @@ def find_row(parts, room, outer, farthest, accept):
     EmptySetError
         If the set is proved to be empty.
     """
-    for target in (room.inner(), room):
+    for target in (limits.inner(), limits):
         if target.lower <= target.upper:
             near = Lagrangian.nearest(parts, _n_features(parts), target)
             z = _quick(near, minimize_dual(near), target)
             if accept(z):
                 return z
-    return _search(parts, (room, outer), outer, farthest, accept)
+    return _search(parts, (limits, outer), outer, farthest, accept)
 
 
 def _n_features(parts):
     return sum(len(part.index) for part in parts)
 
 
-def _quick(near, minimum, room):
+def _quick(near, minimum, limits):
     if _has_whole(near):
-        return whole_row(near, minimum, room)
-    return nearest_row(near, room)
+        return whole_row(near, minimum, limits)
+    return nearest_row(near, limits)
 
 
 def _has_whole(near):
     return any(part.whole for part in near.parts)
 
 
-def _search(parts, rooms, outer, farthest, accept):
+def _search(parts, limits_of_parts, outer, farthest, accept):
     """Split the domain until a row is found, or until there can be none."""
     # Rows have a value above it: minus half of their squared distance to the centre.
     lowest = -0.5 * farthest**2 * (1.0 + 1e-12) - 1e-300
     near = Lagrangian.nearest(parts, _n_features(parts), outer)
     minimum = minimize_dual(near)
     _raise_if_empty(minimum.best.value + minimum.rounding, lowest, farthest)
-    for room in rooms:
-        z = _quick(near, minimum, room)
+    for limits in limits_of_parts:
+        z = _quick(near, minimum, limits)
         if z is None and _has_whole(near):
-            found = branch(near, minimum, None, room, enough=0.0, floor=lowest)
+            found = branch(near, minimum, None, limits, enough=0.0, floor=lowest)
             z = found.z
             if z is None:
                 _raise_if_empty(found.bound, lowest, farthest)

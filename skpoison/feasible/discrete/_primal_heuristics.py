@@ -8,18 +8,18 @@ from skpoison.feasible.discrete._blocks import Features, UnitNorm
 from skpoison.feasible.discrete._dual import minimize_dual
 from skpoison.feasible.discrete._lagrangian import Lagrangian
 from skpoison.feasible.discrete._local_search import (
-    Room,
+    Limits,
     best_subset,
     pool,
-    step_toggles,
-    swap_toggles,
+    step_exchanges,
+    swap_exchanges,
 )
 
 _CORE, _MOST_ROUNDS = 400, 25
 _ENOUGH = 1e-11  # gaps below are near the rounding of values
 
 
-def whole_row(lagrangian, minimum, room):
+def whole_row(lagrangian, minimum, limits):
     """Look for a row inside sphere and slab whose whole features toggle.
 
     Parameters
@@ -28,7 +28,7 @@ def whole_row(lagrangian, minimum, room):
         The problem.
     minimum : Minimum
         The minimum of its dual.
-    room : Room
+    limits : Room
         What the row must satisfy.
 
     Returns
@@ -37,10 +37,10 @@ def whole_row(lagrangian, minimum, room):
         Offsets from the centre; None where no row was found.
     """
     start = rounded_mean(lagrangian, minimum)
-    z = improve(lagrangian, start, minimum.best.lam, minimum.best.nu, room)
+    z = improve(lagrangian, start, minimum.best.lam, minimum.best.nu, limits)
     if all(part.whole for part in lagrangian.parts):
         return z
-    refit = refit_smooth_parts(lagrangian, start if z is None else z, room)
+    refit = refit_smooth_parts(lagrangian, start if z is None else z, limits)
     found = [row for row in (z, refit) if row is not None]
     return max(found, key=lagrangian.objective, default=None)
 
@@ -64,23 +64,23 @@ def mean_row(lagrangian, minimum):
     return z
 
 
-def improve(lagrangian, z, lam, nu, room):
+def improve(lagrangian, z, lam, nu, limits):
     """Toggle whole features until the row is inside and no toggle makes it better."""
     parts = _near_ties(lagrangian, z, lam, nu)
     square, offset = float(z @ z), lagrangian.along(z)
     found, z, last = None, z.copy(), np.inf
     for _ in range(_MOST_ROUNDS):
-        excess = float(room.excess(square, offset))
+        excess = float(limits.excess(square, offset))
         if excess == 0.0:
             found = z.copy()
-        toggles = _toggles(parts, z, lam, nu, lagrangian.curvature)
-        chosen, gain = best_subset(toggles, room, square, offset)
+        exchanges = _exchanges(parts, z, lam, nu, lagrangian.curvature)
+        chosen, gain = best_subset(exchanges, limits, square, offset)
         if not chosen or (excess == 0.0 and gain <= 0.0) or 0 < last <= excess:
             break
         last = excess
-        toggles.apply(z, chosen)
-        square += toggles.square[chosen].sum()
-        offset += toggles.offset[chosen].sum()
+        exchanges.apply(z, chosen)
+        square += exchanges.square[chosen].sum()
+        offset += exchanges.offset[chosen].sum()
     return found
 
 
@@ -95,10 +95,10 @@ def _near_ties(lagrangian, z, lam, nu):
     ]
 
 
-def _toggles(parts, z, lam, nu, curvature):
+def _exchanges(parts, z, lam, nu, curvature):
     return pool(
         [
-            (step_toggles if isinstance(part, Features) else swap_toggles)(
+            (step_exchanges if isinstance(part, Features) else swap_exchanges)(
                 part, z, lam, nu, curvature
             )
             for part in parts
@@ -106,7 +106,7 @@ def _toggles(parts, z, lam, nu, curvature):
     )
 
 
-def smooth_row(lagrangian, minimum, room, anchor):
+def smooth_row(lagrangian, minimum, limits, interior_row):
     """Return a row inside sphere and slab of a domain without whole features.
 
     Parameters
@@ -115,9 +115,9 @@ def smooth_row(lagrangian, minimum, room, anchor):
         The problem.
     minimum : Minimum
         The minimum of its dual.
-    room : Room
+    limits : Room
         What the row must satisfy.
-    anchor : ndarray of shape (n_features,)
+    interior_row : ndarray of shape (n_features,)
         A row inside, towards which others are moved, as offsets from the centre.
 
     Returns
@@ -126,13 +126,13 @@ def smooth_row(lagrangian, minimum, room, anchor):
         The best of the anchor, the row at the dual's minimum and the mean of the rows
         around it, moved inside where rounding leaves them outside.
     """
-    found, value = anchor, lagrangian.objective(anchor)
+    found, value = interior_row, lagrangian.objective(interior_row)
     enough = minimum.best.value - _ENOUGH * abs(minimum.best.value)
     rows = candidate_rows(lagrangian, minimum)
     if _has_unit_norm(lagrangian):
-        rows = chain(_rows_of_tighter_set(lagrangian, minimum, room), rows)
+        rows = chain(_rows_of_tighter_set(lagrangian, minimum, limits), rows)
     for z in rows:
-        moved = move_inside(lagrangian, z, anchor, room)
+        moved = move_inside(lagrangian, z, interior_row, limits)
         reached = lagrangian.objective(moved)
         if reached > value:
             found, value = moved, reached
@@ -151,33 +151,33 @@ def candidate_rows(lagrangian, minimum):
             yield lagrangian.row(cut.lam, cut.nu)
 
 
-def move_inside(lagrangian, z, anchor, room):
+def move_inside(lagrangian, z, interior_row, limits):
     """Move a row as little towards the anchor as it takes to be inside."""
-    low, step = 0.0, _first_step(lagrangian, z, anchor, room)
-    trial = blend(lagrangian, z, anchor, step)
-    while not is_inside(lagrangian, trial, room):
+    low, step = 0.0, _first_step(lagrangian, z, interior_row, limits)
+    trial = blend(lagrangian, z, interior_row, step)
+    while not is_inside(lagrangian, trial, limits):
         if step >= 1.0:
-            return anchor
+            return interior_row
         low, step = step, min(max(2.0 * step, 1e-15), 1.0)
-        trial = blend(lagrangian, z, anchor, step)
+        trial = blend(lagrangian, z, interior_row, step)
     for _ in range(_halvings(lagrangian) if step > 1e-9 else 0):
         middle = 0.5 * (low + step)
-        nearer = blend(lagrangian, z, anchor, middle)
-        if is_inside(lagrangian, nearer, room):
+        nearer = blend(lagrangian, z, interior_row, middle)
+        if is_inside(lagrangian, nearer, limits):
             step, trial = middle, nearer
         else:
             low = middle
     return trial
 
 
-def _rows_of_tighter_set(lagrangian, minimum, room):
+def _rows_of_tighter_set(lagrangian, minimum, limits):
     """Rows for a smaller set: paths between rows of unit norm bend outwards."""
     margins = [
         max(abs(wide - tight), 1e-14 * (1.0 + abs(tight))) if np.isfinite(wide) else 0.0
-        for wide, tight in zip(lagrangian.limits, room, strict=True)
+        for wide, tight in zip(lagrangian.limits, limits, strict=True)
     ]
-    square, lower, upper = room
-    tighter = Room(square - margins[0], lower + margins[1], upper - margins[2])
+    square, lower, upper = limits
+    tighter = Limits(square - margins[0], lower + margins[1], upper - margins[2])
     smaller = lagrangian.restricted_to(lagrangian.parts, tighter)
     best = minimum.best
     yield from candidate_rows(smaller, minimize_dual(smaller, (best.lam, best.nu)))
@@ -192,30 +192,30 @@ def _halvings(lagrangian):
     return 50 if _has_unit_norm(lagrangian) else 10
 
 
-def _first_step(lagrangian, z, anchor, room):
+def _first_step(lagrangian, z, interior_row, limits):
     """The step that is enough to first order, and a little more."""
-    inwards = anchor - z
+    inwards = interior_row - z
     offset, change = lagrangian.along(z), lagrangian.along(inwards)
-    needed = [(z @ z - room.square, -2.0 * (z @ inwards))]
-    needed += [(offset - room.upper, -change), (room.lower - offset, change)]
+    needed = [(z @ z - limits.square, -2.0 * (z @ inwards))]
+    needed += [(offset - limits.upper, -change), (limits.lower - offset, change)]
     steps = [excess / gain for excess, gain in needed if excess > 0 and gain > 0]
     return min(1.01 * max(steps, default=0.0), 1.0)
 
 
-def blend(lagrangian, z, anchor, step):
+def blend(lagrangian, z, interior_row, step):
     """Mix two rows; parts of unit norm are scaled back to it."""
-    mixed = z + step * (anchor - z)
+    mixed = z + step * (interior_row - z)
     for part in lagrangian.parts:
         mixed[part.place] = part.round(mixed[part.index])
     return mixed
 
 
-def is_inside(lagrangian, z, room):
+def is_inside(lagrangian, z, limits):
     """Whether a row satisfies sphere and slab."""
-    return float(room.excess(z @ z, lagrangian.along(z))) == 0.0
+    return float(limits.excess(z @ z, lagrangian.along(z))) == 0.0
 
 
-def refit_smooth_parts(lagrangian, z, room):
+def refit_smooth_parts(lagrangian, z, limits):
     """Choose the other features anew, given the whole ones.
 
     Parameters
@@ -224,7 +224,7 @@ def refit_smooth_parts(lagrangian, z, room):
         The problem.
     z : ndarray of shape (n_features,)
         A row, as offsets from the centre; its whole features stay.
-    room : Room
+    limits : Room
         What the row must satisfy.
 
     Returns
@@ -237,38 +237,40 @@ def refit_smooth_parts(lagrangian, z, room):
     for part in smooth:
         fixed[part.place] = 0.0
     offset = lagrangian.along(fixed)
-    left = Room(room.square - fixed @ fixed, room.lower - offset, room.upper - offset)
+    left = Limits(
+        limits.square - fixed @ fixed, limits.lower - offset, limits.upper - offset
+    )
     if left.square < 0:
         return None
     part_of = lagrangian.restricted_to(smooth, left)
-    anchor = nearest_row(part_of, left)
-    if anchor is None:
+    interior_row = nearest_row(part_of, left)
+    if interior_row is None:
         return None
-    best = smooth_row(part_of, minimize_dual(part_of), left, anchor)
+    best = smooth_row(part_of, minimize_dual(part_of), left, interior_row)
     for part in smooth:
         fixed[part.place] = best[part.index]
     return fixed
 
 
-def nearest_row(lagrangian, room):
+def nearest_row(lagrangian, limits):
     """Return a row of a domain without whole features near the centre, or None."""
-    for target in (room.inner(), room):
+    for target in (limits.inner(), limits):
         near = Lagrangian.nearest(lagrangian.parts, lagrangian.n_features, target)
         rows = list(candidate_rows(near, minimize_dual(near)))
         rows += [_crossing(near, *pair, target) for pair in combinations(rows, 2)]
-        inside = [z for z in map(near.rounded, rows) if is_inside(near, z, room)]
+        inside = [z for z in map(near.rounded, rows) if is_inside(near, z, limits)]
         if inside:
             return min(inside, key=lambda z: z @ z)
     return None
 
 
-def _crossing(lagrangian, first, second, room):
+def _crossing(lagrangian, first, second, limits):
     """Follow the path between two rows to where it is least outside the slab."""
     steps = (0.0, 1.0)
     for _ in range(30):
         trials = np.linspace(*steps, 5)
         excess = [
-            _beyond_slab(lagrangian, blend(lagrangian, first, second, step), room)
+            _beyond_slab(lagrangian, blend(lagrangian, first, second, step), limits)
             for step in trials
         ]
         least = int(np.argmin(excess))
@@ -278,6 +280,6 @@ def _crossing(lagrangian, first, second, room):
     return blend(lagrangian, first, second, trials[least])
 
 
-def _beyond_slab(lagrangian, z, room):
+def _beyond_slab(lagrangian, z, limits):
     offset = lagrangian.along(z)
-    return max(room.lower - offset, offset - room.upper, 0.0)
+    return max(limits.lower - offset, offset - limits.upper, 0.0)

@@ -13,7 +13,7 @@ from skpoison.feasible.discrete._blocks import EmptySetError, split
 from skpoison.feasible.discrete._branch_and_bound import branch
 from skpoison.feasible.discrete._dual import minimize_dual
 from skpoison.feasible.discrete._lagrangian import Lagrangian
-from skpoison.feasible.discrete._local_search import Room
+from skpoison.feasible.discrete._local_search import Limits
 from skpoison.feasible.discrete._phase_one import find_row
 from skpoison.feasible.discrete._primal_heuristics import (
     improve,
@@ -120,7 +120,7 @@ class RestrictedSet:
             return
         self.base, self.columns, self.pieces = base, columns, [self]
         self._set_limits()
-        self._anchor = self._find_anchor(fallback)
+        self._interior_row = self._find_interior_row(fallback)
 
     def _set_limits(self):
         base = self.base
@@ -129,7 +129,7 @@ class RestrictedSet:
         reach = np.linalg.norm(base.center) + (base.radius if self._has_ball else 0.0)
         # Filters square distances of sparse rows with an error of about 1e-13.
         margin, square_margin = 1e-13 * reach, 3e-13 * reach**2
-        self._room = Room(
+        self._limits = Limits(
             base.radius**2 - square_margin,
             base.lower + margin,
             base.upper - margin,
@@ -150,10 +150,10 @@ class RestrictedSet:
         """Whether the mean of two rows of the set is a row of it."""
         return self.columns.is_convex
 
-    def _find_anchor(self, fallback):
+    def _find_interior_row(self, fallback):
         """Find a row of the set, well inside where there is an inside."""
-        outer = Room(self.radius**2, self.lower, self.upper)
-        found = find_row(self._parts, self._room, outer, self._farthest, self._is_in)
+        outer = Limits(self.radius**2, self.lower, self.upper)
+        found = find_row(self._parts, self._limits, outer, self._farthest, self._is_in)
         if found is None and fallback is not None:
             found = np.asarray(fallback, dtype=np.float64)
             if not self.contains([found])[0]:
@@ -237,7 +237,7 @@ class RestrictedSet:
             "start": start,
         }
         a = np.asarray(a, dtype=np.float64)
-        found = [piece._solve(a, **options) for piece in self.pieces]
+        found = [subproblem._solve(a, **options) for subproblem in self.pieces]
         return Solution(
             max(one.value for one in found),
             max((one.point for one in found), key=a.__matmul__),
@@ -249,7 +249,9 @@ class RestrictedSet:
         """Solve for the rows of one piece."""
         norm = float(np.linalg.norm(a))
         if not norm > 0:
-            return Solution(0.0, self._point(self._anchor), start or (0.0, 0.0), 0)
+            return Solution(
+                0.0, self._point(self._interior_row), start or (0.0, 0.0), 0
+            )
         self._check_bounded()
         problem = self._lagrangian(a / norm)
         minimum = minimize_dual(problem, start, max_evals=max_evals)
@@ -260,7 +262,7 @@ class RestrictedSet:
         enough = max(enough, abs_tol / norm)
         if bound - problem.objective(z) > enough and not self.is_convex:
             bound, z, more = branch(
-                problem, minimum, z, self._room, enough=enough, max_nodes=max_nodes
+                problem, minimum, z, self._limits, enough=enough, max_nodes=max_nodes
             )
             n_evals += more
         level += 4e-16 * len(a) * np.linalg.norm(self.center)
@@ -287,7 +289,9 @@ class RestrictedSet:
             Multipliers of sphere and slab, for the linear function scaled to norm 1.
         """
         a = np.asarray(a, dtype=np.float64)
-        return max((piece._bound(a, start, tol) for piece in self.pieces), key=_value)
+        return max(
+            (subproblem._bound(a, start, tol) for subproblem in self.pieces), key=_value
+        )
 
     def _bound(self, a, start, tol):
         """Bound the maximum over the rows of one piece."""
@@ -317,12 +321,12 @@ class RestrictedSet:
 
     def _row(self, problem, minimum):
         if not any(part.whole for part in self._parts):
-            return smooth_row(problem, minimum, self._room, self._anchor)
-        z = whole_row(problem, minimum, self._room)
+            return smooth_row(problem, minimum, self._limits, self._interior_row)
+        z = whole_row(problem, minimum, self._limits)
         if z is None:
             best = minimum.best
-            z = improve(problem, self._anchor, best.lam, best.nu, self._room)
-        return self._anchor if z is None else z
+            z = improve(problem, self._interior_row, best.lam, best.nu, self._limits)
+        return self._interior_row if z is None else z
 
     def _point(self, z):
         """Return the row; whole numbers stay whole, in spite of rounding."""
@@ -368,7 +372,7 @@ class RestrictedSet:
         return np.array([self._nearest(row) for row in X]).reshape(X.shape)
 
     def _nearest(self, x):
-        found = [piece._project(x) for piece in self.pieces]
+        found = [subproblem._project(x) for subproblem in self.pieces]
         return min(found, key=lambda row: np.linalg.norm(row - x))
 
     def _project(self, x):
@@ -442,7 +446,7 @@ class RestrictedSet:
         """
         if not self.is_convex:
             return x
-        target = self.center + self._anchor
+        target = self.center + self._interior_row
         return target + (1.0 - margin) * (x - target)
 
 
