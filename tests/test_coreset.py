@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
-from skpoison.coreset import facility_location
-from skpoison.coreset._budget import class_budgets
-from skpoison.coreset._dissimilarity import (
-    UNIT,
+from skpoison.coreset import facility_location, gradient_facility_location
+from skpoison.coreset._numpy import (
     Measure,
     all_dissimilarities,
     quantize,
     squared_distances,
 )
+from skpoison.coreset.backend import UNIT, class_budgets
 
 
 def blobs(n_samples, n_features, seed=0, dtype=np.float64):
@@ -293,3 +293,48 @@ def test_bad_input_is_named(options, error, message):
     options = {"X": np.eye(4), "n_medoids": 3, **options}
     with pytest.raises(error, match=message):
         facility_location(**options)
+
+
+def gradients():
+    """Rows, residuals, labels, and the parameter gradients of a linear classifier."""
+    rng = np.random.default_rng(0)
+    X, residuals = blobs(90, 4), rng.normal(size=(90, 3))
+    X[X < -0.5] = 0
+    with_one = np.column_stack([X, np.ones(90)])
+    outer = np.einsum("ij,ik->ijk", residuals, with_one).reshape(90, -1)
+    return X, residuals, rng.integers(0, 3, 90), outer
+
+
+@pytest.mark.parametrize("order", NAIVE)
+@pytest.mark.parametrize("similarity", ["exp", "linear"])
+def test_medoids_among_gradients_are_those_of_their_matrix(similarity, order):
+    X, residuals, labels, outer = gradients()
+    options = {"labels": labels, "similarity": similarity, "order": order}
+    # Distances are divided by the classes, not by the features of the matrix.
+    scale = outer.shape[1] / 3 if similarity == "exp" else 1
+    expected = facility_location(scale * outer, 0.3, **options)
+    for rows in (X, sparse.csr_array(X), sparse.csc_matrix(X)):
+        medoids = gradient_facility_location(residuals, rows, 0.3, **options)
+        assert set(medoids) == set(expected)
+        np.testing.assert_allclose(medoids.gains, expected.gains, rtol=1e-5)
+        for name in set(expected) - {"gains"}:
+            np.testing.assert_array_equal(medoids[name], expected[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_medoids": 0}, "n_medoids"),
+        ({"n_medoids": 2, "labels": [0, 1, 2, 0]}, "n_medoids=2 is too few"),
+        ({"labels": [0, 1]}, "inconsistent numbers of samples"),
+        ({"residuals": np.eye(3)}, "inconsistent numbers of samples"),
+        ({"similarity": "rbf"}, "similarity"),
+        ({"order": "random"}, "order"),
+        ({"residuals": [[np.nan]] * 4}, "residuals contains NaN"),
+        ({"X": [[np.inf]] * 4}, "infinity"),
+    ],
+)
+def test_bad_input_about_gradients_is_named(options, message):
+    options = {"residuals": np.eye(4), "X": np.eye(4), "n_medoids": 3, **options}
+    with pytest.raises(ValueError, match=message):
+        gradient_facility_location(**options)

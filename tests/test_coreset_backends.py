@@ -5,7 +5,7 @@ import builtins
 import numpy as np
 import pytest
 
-from skpoison.coreset import _dissimilarity, _facility, _numpy, facility_location
+from skpoison.coreset import _facility, _numpy, facility_location
 
 numba = pytest.importorskip("numba")
 
@@ -25,7 +25,7 @@ def rows(kind, n_samples, dtype):
 
 
 def store_nothing(monkeypatch):
-    monkeypatch.setattr(_dissimilarity, "STORED_BYTES", 0)
+    monkeypatch.setattr(_facility, "STORED_BYTES", 0)
 
 
 def assert_same(X, n_medoids, **options):
@@ -116,7 +116,7 @@ def test_numpy_needs_no_numba(monkeypatch):
 
 
 def test_code_is_compiled_where_no_folder_is_writable(monkeypatch):
-    from skpoison.coreset import _compile
+    from skpoison.coreset import _pairs
 
     def refusing(*args, **options):
         if options.get("cache"):
@@ -127,5 +127,5 @@ def test_code_is_compiled_where_no_folder_is_writable(monkeypatch):
             return decorate
         return numba.njit(*args)
 
-    monkeypatch.setattr(_compile, "njit", refusing)
-    assert _compile.compiled(lambda x: x + 1)(1) == 2
+    monkeypatch.setattr(_pairs, "njit", refusing)
+    assert _pairs.compiled(lambda x: x + 1)(1) == 2

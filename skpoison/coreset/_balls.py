@@ -10,109 +10,74 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skpoison.coreset._boxes import BOX_ROWS, boxes
-from skpoison.coreset._compile import compiled
-from skpoison.coreset._dissimilarity import UNIT
+from skpoison.coreset._numpy import Measure
 from skpoison.coreset._pairs import (
     PICKED,
     RUN_ROWS,
+    Line,
+    compiled,
     new_line,
     pop,
     quantize,
     squares_to,
+    units_to,
 )
+from skpoison.coreset.backend import UNIT
 
+BOX_ROWS = 64
 # Entries of the lists, at eight bytes; from here on lists take the place of distances.
 LISTED = 2**22
 SAMPLED = 64
 
 
-class State(NamedTuple):
-    """What is known about every row, in the order of the boxes.
+class Boxes(NamedTuple):
+    """Rows in an order in which neighbors stand together, cut into boxes.
 
-    Parameters
-    ----------
-    current : ndarray of shape (n_samples,)
-        Dissimilarity to the nearest medoid, int32.
-    radius : ndarray of shape (n_samples,)
-        Squared distance to it, float64.
-    nearest : ndarray of shape (n_samples,)
-        Which one it is, by the order of picking, intp.
-    gains : ndarray of shape (n_samples,)
-        What picking the row would gain, int64.
-    reach : ndarray of shape (n_boxes,)
-        The largest radius in each box.
-    top : ndarray of shape (n_boxes,)
-        The largest gain in each box.
-    dirty : ndarray of shape (n_boxes,)
-        Whether gains have changed since.
+    Box b holds positions from ``b * BOX_ROWS``, as many, or what is left.
     """
 
-    current: np.ndarray
-    radius: np.ndarray
-    nearest: np.ndarray
-    gains: np.ndarray
-    reach: np.ndarray
-    top: np.ndarray
-    dirty: np.ndarray
+    rows: np.ndarray  # the order: position to index
+    columns: np.ndarray  # (n_features, n_samples), the rows in that order, transposed
+    low: np.ndarray  # (n_boxes, n_features), the smallest values, float64
+    high: np.ndarray  # and the largest ones
+
+
+class RowState(NamedTuple):
+    """What is known about every row, in the order of the boxes, and about every box."""
+
+    current: np.ndarray  # dissimilarity to the nearest medoid, int32
+    radius: np.ndarray  # squared distance to it, float64
+    nearest: np.ndarray  # which one it is, by the order of picking, intp
+    gains: np.ndarray  # what picking the row would gain, int64
+    reach: np.ndarray  # the largest radius in each box
+    top: np.ndarray  # the largest gain in each box
+    dirty: np.ndarray  # whether gains in the box have changed since
 
 
 class Lists(NamedTuple):
-    """The candidates that each row gives to, once few enough are left.
+    """The candidates that each row gives to, once few enough are left."""
 
-    Parameters
-    ----------
-    start, count : ndarray of shape (n_samples,)
-        Where the list of each row is.
-    who : ndarray of shape (n_entries,)
-        Candidates, int32.
-    units : ndarray of shape (n_entries,)
-        Their dissimilarities from the row, int32.
-    """
-
-    start: np.ndarray
-    count: np.ndarray
-    who: np.ndarray
-    units: np.ndarray
+    start: np.ndarray  # where the list of each row is
+    count: np.ndarray  # how long it is
+    who: np.ndarray  # candidates, int32
+    units: np.ndarray  # their dissimilarities from the row, int32
 
 
 class Scratch(NamedTuple):
-    """Room for what is computed in passing.
+    """Memory for what is computed in passing."""
 
-    Parameters
-    ----------
-    squares, scaled : ndarray of shape (RUN_ROWS,)
-        Squared distances, and distances, of the dtype of the rows.
-    units : ndarray of shape (RUN_ROWS,)
-        Dissimilarities, int32.
-    who : ndarray of shape (RUN_ROWS,)
-        Which rows of a run lie in a ball, int32.
-    starts, stops : ndarray of shape (n_boxes,)
-        Runs of rows.
-    new : ndarray of shape (BOX_ROWS,)
-        Dissimilarities from the new medoid, int32.
-    new_radius : ndarray of shape (BOX_ROWS,)
-        Squared distances from the new medoid, float64.
-    point : ndarray of shape (n_features,)
-        A row, float64.
-    boxes : ndarray of shape (n_boxes,)
-        Numbers of boxes.
-    """
-
-    squares: np.ndarray
-    scaled: np.ndarray
-    units: np.ndarray
-    who: np.ndarray
-    starts: np.ndarray
+    line: Line
+    who: np.ndarray  # which rows of a run lie in a ball, int32
+    starts: np.ndarray  # runs of rows
     stops: np.ndarray
-    new: np.ndarray
-    new_radius: np.ndarray
-    point: np.ndarray
-    boxes: np.ndarray
+    new: np.ndarray  # dissimilarities of a box from the new medoid, int32
+    new_radius: np.ndarray  # squared distances from it, float64
+    point: np.ndarray  # a row, float64
+    boxes: np.ndarray  # numbers of boxes
 
 
 @compiled
-def _first_gains(columns, measure, scratch, gains):
+def _first_gains(columns, measure, line, gains):
     """Gains with no medoid yet; every pair is looked at once."""
     n_samples = columns.shape[1]
     gains[:] = n_samples * UNIT
@@ -120,12 +85,11 @@ def _first_gains(columns, measure, scratch, gains):
         total = 0
         for start in range(row + 1, n_samples, RUN_ROWS):
             stop = min(start + RUN_ROWS, n_samples)
-            squares_to(columns, row, start, stop, scratch.squares)
-            quantize(scratch.squares, stop - start, measure, scratch)
+            units_to(columns, row, start, stop, measure, line)
             part = gains[start:stop]
             for j in range(stop - start):
-                part[j] -= scratch.units[j]
-                total += scratch.units[j]
+                part[j] -= line.units[j]
+                total += line.units[j]
         gains[row] -= total
 
 
@@ -168,7 +132,7 @@ def _runs(rows, row, ball, near, scratch):
 def _rows_in_ball(columns, row, run, ball, measure, scratch):
     """Find the rows of a run in a ball around a row, and their dissimilarities."""
     start, stop = scratch.starts[run], scratch.stops[run]
-    squares, who = scratch.squares, scratch.who
+    squares, who = scratch.line.squares, scratch.who
     squares_to(columns, row, start, stop, squares)
     found = 0
     for j in range(stop - start):
@@ -176,7 +140,7 @@ def _rows_in_ball(columns, row, run, ball, measure, scratch):
         squares[found] = square
         who[found] = start + j
         found += square <= ball
-    quantize(squares, found, measure, scratch)
+    quantize(found, measure, scratch.line)
     return found
 
 
@@ -190,7 +154,7 @@ def _take(rows, row, old, new, near, slack, measure, scratch, state):
     for run in range(_runs(rows, row, ball, near, scratch)):
         found = _rows_in_ball(rows.columns, row, run, ball, measure, scratch)
         for j in range(found):
-            units = min(max(scratch.units[j], new), old)
+            units = min(max(scratch.line.units[j], new), old)
             state.gains[scratch.who[j]] -= old - units
             state.dirty[scratch.who[j] // BOX_ROWS] = True
 
@@ -219,8 +183,8 @@ def _fill(rows, row, first, lists, near, slack, measure, scratch, state):
             return -1
         for j in range(found):
             lists.who[end] = scratch.who[j]
-            lists.units[end] = scratch.units[j]
-            end += scratch.units[j] < state.current[row]
+            lists.units[end] = scratch.line.units[j]
+            end += scratch.line.units[j] < state.current[row]
     lists.start[row] = first
     lists.count[row] = end - first
     return end
@@ -282,12 +246,12 @@ def _approach(rows, box, pick, measure, scratch, state):
     """Measure a box's rows against a new medoid; return how far changes reach."""
     start = box * BOX_ROWS
     stop = min(start + BOX_ROWS, rows.columns.shape[1])
-    squares_to(rows.columns, pick, start, stop, scratch.squares)
-    quantize(scratch.squares, stop - start, measure, scratch)
+    line = scratch.line
+    units_to(rows.columns, pick, start, stop, measure, line)
     reach = -1.0
     for j in range(stop - start):
-        scratch.new[j] = scratch.units[j]
-        scratch.new_radius[j] = scratch.squares[j]
+        scratch.new[j] = line.units[j]
+        scratch.new_radius[j] = line.squares[j]
         if scratch.new[j] < state.current[start + j]:
             reach = max(reach, state.radius[start + j])
     return reach
@@ -339,7 +303,7 @@ def _add_medoid(rows, pick, position, lists, slack, measure, scratch, state):
 
 
 @compiled
-def _gains_after_first(columns, measure, scratch, state):
+def _gains_after_first(columns, measure, line, state):
     """Without a medoid, rows gave to all; with one, they give to what is nearer."""
     n_samples = columns.shape[1]
     state.gains[:] = 0
@@ -348,12 +312,11 @@ def _gains_after_first(columns, measure, scratch, state):
         total = np.int64(own)
         for start in range(row + 1, n_samples, RUN_ROWS):
             stop = min(start + RUN_ROWS, n_samples)
-            squares_to(columns, row, start, stop, scratch.squares)
-            quantize(scratch.squares, stop - start, measure, scratch)
+            units_to(columns, row, start, stop, measure, line)
             part, current = state.gains[start:stop], state.current[start:stop]
             for j in range(stop - start):
-                part[j] += max(own - scratch.units[j], 0)
-                total += max(current[j] - scratch.units[j], 0)
+                part[j] += max(own - line.units[j], 0)
+                total += max(current[j] - line.units[j], 0)
         state.gains[row] += total
 
 
@@ -393,7 +356,7 @@ def _greedy(rows, places, n_medoids, lazy, most, slack, measure, scratch, state)
     """Pick medoids one by one; positions and gains."""
     picks = np.empty(n_medoids, np.intp)
     gains = np.empty(n_medoids, np.int64)
-    _first_gains(rows.columns, measure, scratch, state.gains)
+    _first_gains(rows.columns, measure, scratch.line, state.gains)
     heap = [(-state.gains[places[index]], -index) for index in range(len(places))]
     heapq.heapify(heap)
     lists = _new_lists(len(places), 0)
@@ -408,34 +371,19 @@ def _greedy(rows, places, n_medoids, lazy, most, slack, measure, scratch, state)
             if len(lists.who):
                 _gains_from_lists(lists, state)
             else:
-                _gains_after_first(rows.columns, measure, scratch, state)
+                _gains_after_first(rows.columns, measure, scratch.line, state)
             state.dirty[:] = True
         state.gains[pick] = PICKED
         state.dirty[pick // BOX_ROWS] = True
     return picks, gains
 
 
-def select(columns, n_medoids, measure, order):
-    """Pick medoids among rows.
-
-    Parameters
-    ----------
-    columns : ndarray of shape (n_features, n_samples)
-        The rows, transposed, float64 or float32.
-    n_medoids : int
-        How many to pick, at most ``n_samples``.
-    measure : Measure
-        What to make of squared distances.
-    order : {"canonical", "lazy"}
-        Who is picked among equals.
-
-    Returns
-    -------
-    picks, gains, nearest : ndarray
-        As from :func:`skpoison.coreset._numpy.greedy`.
-    """
+def select(
+    columns: np.ndarray, n_medoids: int, measure: Measure, order: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pick medoids among rows, X.T; as :func:`skpoison.coreset._numpy.greedy`."""
     n_features, n_samples = columns.shape
-    rows = boxes(columns)
+    rows = _boxes(columns)
     state = _new_state(n_samples, len(rows.low))
     scratch = _new_scratch(n_features, len(rows.low), columns.dtype)
     # How far rounding may take a computed distance from the true one, and more.
@@ -449,8 +397,31 @@ def select(columns, n_medoids, measure, order):
     return rows.rows[picks], gains, nearest
 
 
+def _boxes(columns):
+    """Sort rows into boxes, halving the widest feature again and again."""
+    rows = np.arange(columns.shape[1])
+    _halve(columns, rows)
+    columns = np.ascontiguousarray(columns[:, rows])
+    starts = np.arange(0, len(rows), BOX_ROWS)
+    low = np.minimum.reduceat(columns, starts, axis=1).T.astype(np.float64, order="C")
+    high = np.maximum.reduceat(columns, starts, axis=1).T.astype(np.float64, order="C")
+    return Boxes(rows, columns, low, high)
+
+
+def _halve(columns, rows):
+    """Order ``rows`` in place; every box but the last one stays full."""
+    if len(rows) <= BOX_ROWS:
+        return
+    part = columns[:, rows]
+    widest = part[np.argmax(part.max(axis=1) - part.min(axis=1))]
+    half = (len(rows) // BOX_ROWS + 1) // 2 * BOX_ROWS
+    rows[:] = rows[np.argpartition(widest, half - 1)]
+    _halve(columns, rows[:half])
+    _halve(columns, rows[half:])
+
+
 def _new_state(n_samples, n_boxes):
-    return State(
+    return RowState(
         current=np.full(n_samples, UNIT, dtype=np.int32),
         radius=np.full(n_samples, np.inf),
         nearest=np.zeros(n_samples, dtype=np.intp),
@@ -463,7 +434,7 @@ def _new_state(n_samples, n_boxes):
 
 def _new_scratch(n_features, n_boxes, dtype):
     return Scratch(
-        **new_line(dtype)._asdict(),
+        line=new_line(dtype),
         who=np.empty(RUN_ROWS, dtype=np.int32),
         starts=np.empty(n_boxes, dtype=np.intp),
         stops=np.empty(n_boxes, dtype=np.intp),

@@ -10,46 +10,52 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skpoison.coreset import _numpy
-from skpoison.coreset._budget import class_budgets
-from skpoison.coreset._dissimilarity import UNIT, Measure, Room
+from skpoison.coreset._numpy import Measure
+from skpoison.coreset.backend import UNIT, ClassSplit
 
 # With less to do than for one class of 2,000 rows and ten features, numpy is done
 # before compiled code has been loaded. A pair costs its features and so many more.
 PAIR_COST = 10
 COMPILED_FROM = 2000**2 * (10 + PAIR_COST)
+# All dissimilarities of 16,384 rows.
+STORED_BYTES = 2**30
+
+PARAMETER_CONSTRAINTS = {
+    "X": ["array-like"],
+    "n_medoids": [
+        Interval(Integral, 1, None, closed="left"),
+        Interval(Real, 0, 1, closed="right"),
+    ],
+    "labels": ["array-like", None],
+    "similarity": [StrOptions({"exp", "linear"})],
+    "order": [StrOptions({"canonical", "lazy"})],
+}
 
 
 @validate_params(
     {
-        "X": ["array-like"],
-        "n_medoids": [
-            Interval(Integral, 1, None, closed="left"),
-            Interval(Real, 0, 1, closed="right"),
-        ],
-        "labels": ["array-like", None],
-        "similarity": [StrOptions({"exp", "linear"})],
+        **PARAMETER_CONSTRAINTS,
         "metric": [StrOptions({"euclidean", "cosine"})],
-        "order": [StrOptions({"canonical", "lazy"})],
         "backend": [StrOptions({"auto", "numpy", "numba"})],
     },
     prefer_skip_nested_validation=True,
 )
 def facility_location(
     X,
-    n_medoids,
+    n_medoids: int | float,
     *,
     labels=None,
-    similarity="exp",
-    metric="euclidean",
-    order="canonical",
-    backend="auto",
-):
+    similarity: str = "exp",
+    metric: str = "euclidean",
+    order: str = "canonical",
+    backend: str = "auto",
+) -> Bunch:
     """Pick medoids: rows that are, together, most similar to all rows.
 
-    Greedy maximisation of the facility-location objective, the sum over all rows of
+    Greedy maximization of the facility-location objective, the sum over all rows of
     their similarity to the nearest medoid. Each pick is the row that raises the sum the
     most; the result is at least 1 - 1/e of the best possible. This is exact greedy:
-    no neighbour graph, no sampling.
+    no neighbor graph, no sampling.
 
     Parameters
     ----------
@@ -112,6 +118,10 @@ def facility_location(
     ImportError
         If ``backend="numba"`` and numba is not installed.
 
+    See Also
+    --------
+    gradient_facility_location : The same for gradients that are too large to form.
+
     Notes
     -----
     Dissimilarities (1 minus similarity, as a share of the similarity of equal rows) are
@@ -152,58 +162,43 @@ def facility_location(
     (array([1, 0, 4, 5]), array([0, 2, 4]))
     """
     X = check_array(X, dtype=[np.float64, np.float32])
-    codes = _class_codes(X, labels)
-    budgets = class_budgets(n_medoids, np.bincount(codes))
+    split = ClassSplit(checked_labels(labels, X), n_medoids)
     if metric == "cosine":
         X = normalize(X)
-    counts = np.bincount(codes)
-    kernels, room = _kernels(backend, counts, X.shape[1]), Room(counts.max())
-    rows_of = [np.flatnonzero(codes == code) for code in range(len(budgets))]
-    parts = [
-        _select(X[rows], budget, similarity, metric, order, kernels, room)
-        for rows, budget in zip(rows_of, budgets, strict=True)
-    ]
-    return join_classes(rows_of, parts)
-
-
-def join_classes(rows_of, parts):
-    """Put the selections of the classes together.
-
-    Parameters
-    ----------
-    rows_of : list of ndarray
-        The rows of each class.
-    parts : list of (picks, gains, nearest)
-        The selection within each class: positions among its rows, gains, and positions
-        among the picks.
-
-    Returns
-    -------
-    medoids : :class:`~sklearn.utils.Bunch`
-        As from :func:`facility_location`.
-    """
-    sizes = [len(picks) for picks, _, _ in parts]
-    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.intp)
-    assignment = np.empty(sum(map(len, rows_of)), dtype=np.intp)
-    for rows, offset, (_, _, nearest) in zip(rows_of, offsets[:-1], parts, strict=True):
-        assignment[rows] = offset + nearest
-    return Bunch(
-        indices=np.concatenate(
-            [rows[picks] for rows, (picks, _, _) in zip(rows_of, parts, strict=True)]
-        ),
-        gains=np.concatenate([gains for _, gains, _ in parts]),
-        assignment=assignment,
-        cluster_sizes=np.bincount(assignment, minlength=offsets[-1]),
-        offsets=offsets,
+    kernels = _kernels(backend, split.counts, X.shape[1])
+    buffer = MatrixBuffer(split.counts.max())
+    return split.join(
+        [
+            _select(X[rows], budget, similarity, metric, order, kernels, buffer)
+            for rows, budget in zip(split.rows, split.budgets, strict=True)
+        ]
     )
 
 
-def _class_codes(X, labels):
+def checked_labels(labels, X):
+    """Return labels as an array; zeros where none are given."""
     if labels is None:
         return np.zeros(len(X), dtype=np.intp)
     labels = column_or_1d(labels)
     check_consistent_length(X, labels)
-    return np.unique(labels, return_inverse=True)[1]
+    return labels
+
+
+class MatrixBuffer:
+    """Memory for a matrix of dissimilarities, used again for every class.
+
+    There is none where a class of ``n_samples`` rows would need too much.
+    """
+
+    def __init__(self, n_samples):
+        is_stored = 4 * n_samples**2 <= STORED_BYTES
+        self.entries = np.empty(n_samples**2 if is_stored else 0, dtype=np.int32)
+
+    def matrix(self, n_samples):
+        """Return part of it as a square matrix, or None where it is too small."""
+        if n_samples**2 > len(self.entries):
+            return None
+        return self.entries[: n_samples**2].reshape(n_samples, n_samples)
 
 
 def _kernels(backend, counts, n_features):
@@ -223,11 +218,12 @@ def _kernels(backend, counts, n_features):
     return _numba
 
 
-def _select(X, n_medoids, similarity, metric, order, kernels, room):
+def _select(X, n_medoids, similarity, metric, order, kernels, buffer):
+    """Pick medoids among the rows of one class; gains as similarities."""
     columns = np.ascontiguousarray(X.T)
     measure = _measure(columns, similarity, metric, kernels)
     picks, gains, nearest = kernels.select(
-        columns, int(n_medoids), measure, order, room
+        columns, int(n_medoids), measure, order, buffer.matrix(len(X))
     )
     return picks, gains * (measure.largest / UNIT), nearest
 

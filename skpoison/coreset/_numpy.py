@@ -1,21 +1,151 @@
-"""Greedy facility location in numpy."""
+"""Dissimilarities and greedy facility location in numpy."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
-from skpoison.coreset._dissimilarity import (
+from skpoison.coreset.backend import (
+    BASE,
+    FARTHEST,
+    SERIES,
+    STEPS,
     UNIT,
-    all_dissimilarities,
-    quantize,
-    squared_distances,
-    tiles,
+    WEIGHT,
+    LazyQueue,
 )
-from skpoison.coreset._order import ORDERS
 
+# What fits into the cache, with the differences in so many features.
+TILE_ROWS = 24
+TILE_COLUMNS = 384
+FEATURES = 9
 # Sixteen dissimilarities add up to 2**28 at most, so int32 holds the sum.
 CHUNK = 16
 
 
-def greedy(units_of, n_samples, n_medoids, order):
+class Measure(NamedTuple):
+    """How squared distances become dissimilarities."""
+
+    linear: bool  # the scaled distance itself, not 1 - exp(-scaled distance)
+    squared: bool  # of the squared distance (cosine is half of it), not of its root
+    inverse: np.floating  # what it is multiplied with, of the dtype of the rows
+    largest: float  # the similarity of equal rows: 1, or the largest distance
+
+
+def squared_distances(columns: np.ndarray, rows, others) -> np.ndarray:
+    """Sums of squares over the features, first to last; ``columns`` are the rows' X.T.
+
+    ``rows`` and ``others`` are slices or arrays of indices.
+    """
+    here, there = columns[:, rows, None], columns[:, None, others]
+    squares = here[0] - there[0]
+    np.multiply(squares, squares, out=squares)
+    for first in range(1, len(columns), FEATURES):
+        part = here[first : first + FEATURES] - there[first : first + FEATURES]
+        np.multiply(part, part, out=part)
+        for more in part:
+            np.add(squares, more, out=squares)
+    return squares
+
+
+def quantize(squares: np.ndarray, measure: Measure) -> np.ndarray:
+    """Turn squared distances, which are overwritten, into dissimilarities, int32."""
+    if not measure.squared:
+        np.sqrt(squares, out=squares)
+    np.multiply(squares, measure.inverse, out=squares)
+    units = _linear_units(squares) if measure.linear else _exp_units(squares)
+    np.add(units, 0.5, out=units)
+    return units.astype(np.int32)
+
+
+def _linear_units(scaled):
+    return np.minimum(scaled.astype(np.float64), 1.0) * UNIT
+
+
+def _exp_units(scaled):
+    if scaled.max(initial=0.0) < 1 / STEPS:
+        return _near_units(scaled.astype(np.float64))
+    rest = np.minimum(scaled.astype(np.float64), FARTHEST)
+    steps = (rest * STEPS).astype(np.intp)
+    rest -= steps / STEPS
+    return BASE[steps] + WEIGHT[steps] * _near_units(rest)
+
+
+def _near_units(rest):
+    units = rest * SERIES[-1]
+    for coefficient in SERIES[-2::-1]:
+        np.add(units, coefficient, out=units)
+        np.multiply(units, rest, out=units)
+    return units
+
+
+def tiles(n_samples: int) -> Iterator[tuple[slice, slice]]:
+    """Cover the diagonal of a square matrix and what is above it by tiles.
+
+    They are small enough to stay in the cache.
+    """
+    for start in range(0, n_samples, TILE_ROWS):
+        rows = slice(start, min(start + TILE_ROWS, n_samples))
+        for left in range(start, n_samples, TILE_COLUMNS):
+            yield rows, slice(left, min(left + TILE_COLUMNS, n_samples))
+
+
+def all_dissimilarities(
+    squares_between: Callable[[slice, slice], np.ndarray],
+    measure: Measure,
+    out: np.ndarray,
+) -> None:
+    """Write all dissimilarities into ``out``, int32, symmetric in the end."""
+    for rows, others in tiles(len(out)):
+        tile = quantize(squares_between(rows, others), measure)
+        out[rows, others] = tile
+        out[others, rows] = tile.T
+        if others.start == rows.start:  # matrix products need not be symmetric
+            square = tile[:, : len(tile)]
+            out[rows, rows] = np.minimum(square, square.T)
+
+
+def largest_square(columns: np.ndarray) -> np.floating:
+    """Return the largest squared distance between rows."""
+    with np.errstate(over="ignore"):
+        return max(
+            squared_distances(columns, rows, others).max()
+            for rows, others in tiles(columns.shape[1])
+        )
+
+
+def select(
+    columns: np.ndarray,
+    n_medoids: int,
+    measure: Measure,
+    order: str,
+    units: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pick medoids among rows; as :func:`greedy`.
+
+    Without ``units``, memory for all dissimilarities, they are computed whenever they
+    are needed, which is slower.
+    """
+    n_samples = columns.shape[1]
+    with np.errstate(over="ignore"):  # what is infinitely far is far
+        if units is None:
+            units_of = partial(_dissimilarities, columns, measure)
+            return greedy(units_of, n_samples, n_medoids, order)
+        all_dissimilarities(partial(squared_distances, columns), measure, units)
+        return greedy(units.__getitem__, n_samples, n_medoids, order)
+
+
+def _dissimilarities(columns, measure, rows):
+    return quantize(squared_distances(columns, rows, slice(None)), measure)
+
+
+def greedy(
+    units_of: Callable[[np.ndarray], np.ndarray],
+    n_samples: int,
+    n_medoids: int,
+    order: str,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pick medoids one by one, each the candidate that lowers the sum the most.
 
     The sum is that over the rows of the dissimilarity to the nearest medoid; with no
@@ -23,35 +153,20 @@ def greedy(units_of, n_samples, n_medoids, order):
     up to date: a pick changes what the rows nearer to it than to any medoid before
     would gain from the others, and nothing else.
 
-    Parameters
-    ----------
-    units_of : callable
-        ``units_of(rows)``: dissimilarities, a new int32 array of shape (n_rows,
-        n_samples), for an array of row indices.
-    n_samples : int
-        Number of rows.
-    n_medoids : int
-        How many to pick, at most ``n_samples``.
-    order : {"canonical", "lazy"}
-        Who is picked among equals.
-
-    Returns
-    -------
-    picks : ndarray of shape (n_medoids,)
-        The medoids in the order they were picked.
-    gains : ndarray of shape (n_medoids,)
-        By how much each lowered the sum, int64.
-    nearest : ndarray of shape (n_samples,)
-        Position in ``picks`` of the medoid nearest to each row, the earliest of equals.
+    ``units_of(rows)`` returns a new int32 array of shape (n_rows, n_samples) for an
+    array of row indices. Returns the picks in their order; by how much each lowered the
+    sum, int64; and for each row the position in the picks of its nearest medoid, the
+    earliest of equals.
     """
     current = np.full(n_samples, UNIT, dtype=np.int32)
     gains = _first_gains(units_of, n_samples)
     nearest = np.zeros(n_samples, dtype=np.intp)
     picks = np.empty(n_medoids, dtype=np.intp)
     picked_gains = np.empty(n_medoids, dtype=np.int64)
-    queue = ORDERS[order](gains)
+    # Of several largest gains, argmax finds that of the lowest index.
+    next_pick = LazyQueue(gains).pop if order == "lazy" else gains.argmax
     for position in range(n_medoids):
-        picks[position] = pick = queue.next()
+        picks[position] = pick = next_pick()
         picked_gains[position] = gains[pick]
         to_pick = units_of(picks[position : position + 1])[0]
         changed = np.flatnonzero(to_pick < current)
@@ -84,63 +199,3 @@ def _update(gains, units_of, changed, old, new):
         still = units_of(changed[part])
         np.clip(still, low[part], high[part], out=still)
         gains += np.add.reduce(still, axis=0, dtype=np.int32)
-
-
-def select(columns, n_medoids, measure, order, room):
-    """Pick medoids among rows.
-
-    Where there is no room for all dissimilarities, they are computed whenever they are
-    needed, which is slower.
-
-    Parameters
-    ----------
-    columns : ndarray of shape (n_features, n_samples)
-        The rows, transposed, float64 or float32.
-    n_medoids : int
-        How many to pick, at most ``n_samples``.
-    measure : Measure
-        What to make of squared distances.
-    order : {"canonical", "lazy"}
-        Who is picked among equals.
-    room : Room
-        For a matrix of dissimilarities, where there may be one.
-
-    Returns
-    -------
-    picks, gains, nearest : ndarray
-        As from :func:`greedy`.
-    """
-    n_samples = columns.shape[1]
-
-    def squares_between(rows, others):
-        return squared_distances(columns, rows, others)
-
-    def computed(rows):
-        return quantize(squares_between(rows, slice(None)), measure)
-
-    units = room.matrix(n_samples)
-    with np.errstate(over="ignore"):  # what is infinitely far is far
-        if units is None:
-            return greedy(computed, n_samples, n_medoids, order)
-        all_dissimilarities(squares_between, measure, units)
-        return greedy(units.__getitem__, n_samples, n_medoids, order)
-
-
-def largest_square(columns):
-    """Largest squared distance between rows.
-
-    Parameters
-    ----------
-    columns : ndarray of shape (n_features, n_samples)
-        The rows, transposed, float64 or float32.
-
-    Returns
-    -------
-    largest : floating
-        Of the dtype of ``columns``.
-    """
-    with np.errstate(over="ignore"):
-        return max(
-            squared_distances(columns, rows, others).max()
-            for rows, others in tiles(columns.shape[1])
-        )

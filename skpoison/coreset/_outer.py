@@ -5,68 +5,111 @@ residual (probabilities minus one-hot label) and the row, with a one for the int
 Inner products of two of them are products of inner products.
 """
 
+from functools import partial
+
 import numpy as np
 from scipy import sparse
+from sklearn.utils import Bunch, check_array
+from sklearn.utils._param_validation import validate_params
 from sklearn.utils.extmath import row_norms, safe_sparse_dot
+from sklearn.utils.validation import check_consistent_length
 
-from skpoison.coreset._dissimilarity import UNIT, Measure, all_dissimilarities, tiles
-from skpoison.coreset._numpy import greedy
+from skpoison.coreset._facility import PARAMETER_CONSTRAINTS, checked_labels
+from skpoison.coreset._numpy import Measure, all_dissimilarities, greedy, tiles
+from skpoison.coreset.backend import UNIT, ClassSplit
 
 ROUNDING = 64 * np.finfo(np.float64).eps
 
 
-def outer_squares(residuals, X):
-    """Squared distances between outer products, as a function of ranges of rows.
+@validate_params(
+    {
+        **PARAMETER_CONSTRAINTS,
+        "residuals": ["array-like"],
+        "X": ["array-like", "sparse matrix"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def gradient_facility_location(
+    residuals,
+    X,
+    n_medoids: int | float,
+    *,
+    labels=None,
+    similarity: str = "exp",
+    order: str = "canonical",
+) -> Bunch:
+    """Pick medoids among the parameter gradients of a linear classifier.
+
+    The gradient of the logistic loss on a row, with respect to weights and intercepts,
+    is the outer product of the residual (probabilities minus one-hot label) and the
+    row, with a one for the intercept. They are compared as
+    :func:`facility_location` compares rows, but never formed.
 
     Parameters
     ----------
-    residuals : ndarray of shape (n_samples, n_classes)
-        Probabilities minus one-hot labels, float64.
-    X : {ndarray, CSR array} of shape (n_samples, n_features)
-        Rows.
+    residuals : array-like of shape (n_samples, n_classes)
+        Predicted probabilities minus one-hot labels.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows. Sparse ones are never made dense.
+    n_medoids : int or float
+        How many medoids: all together, or as a fraction of each class, in (0, 1]; see
+        :func:`facility_location`.
+    labels : array-like of shape (n_samples,), default=None
+        Classes, each of which gets medoids of its own. By default there is one class.
+    similarity : {"exp", "linear"}, default="exp"
+        ``"exp"`` is exp(-distance / n_classes), ``"linear"`` the largest distance
+        within the class minus the distance.
+    order : {"canonical", "lazy"}, default="canonical"
+        Which of several rows of the same gain is picked; see
+        :func:`facility_location`.
 
     Returns
     -------
-    squares_between : callable
-        ``squares_between(rows, others)`` for two slices. What is left of a difference
-        of equal numbers after rounding is zero.
+    medoids : :class:`~sklearn.utils.Bunch`
+        As from :func:`facility_location`.
+
+    Raises
+    ------
+    ValueError
+        If residuals or X are malformed or hold NaN or infinity, if squares overflow,
+        or if there are fewer medoids than classes.
+
+    See Also
+    --------
+    facility_location : The same for rows that are given.
+
+    Notes
+    -----
+    Four bytes are stored for each pair of rows of a class.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpoison.coreset import gradient_facility_location
+    >>> X = np.array([[0.0], [0.1], [0.2], [3.0], [9.0]])
+    >>> residuals = np.array([[-0.5, 0.5]] * 5)
+    >>> medoids = gradient_facility_location(residuals, X, 3)
+    >>> medoids.indices
+    array([1, 4, 3])
+    >>> medoids.cluster_sizes
+    array([3, 1, 1])
     """
-    norms = row_norms(residuals, squared=True)
-    norms = norms * (row_norms(X.astype(np.float64), squared=True) + 1)
-    if not np.all(np.isfinite(norms)):
-        raise ValueError("X holds values whose squares overflow: scale it.")
-
-    def squares_between(rows, others):
-        inner = safe_sparse_dot(X[rows], X[others].T, dense_output=True) + 1.0
-        inner = inner * (residuals[rows] @ residuals[others].T)
-        total = norms[rows][:, None] + norms[others]
-        squares = total - 2 * inner
-        squares[squares <= ROUNDING * total] = 0.0
-        return squares
-
-    return squares_between
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    residuals = check_array(residuals, dtype=np.float64, input_name="residuals")
+    check_consistent_length(residuals, X)
+    split = ClassSplit(checked_labels(labels, residuals), n_medoids)
+    return split.join(
+        [
+            select_outer(residuals[rows], X[rows], budget, similarity, order)
+            for rows, budget in zip(split.rows, split.budgets, strict=True)
+        ]
+    )
 
 
 def select_outer(residuals, X, n_medoids, similarity, order):
-    """Pick medoids among outer products.
+    """Pick medoids among the rows of one class; as ``greedy``, gains as similarities.
 
-    Parameters
-    ----------
-    residuals : ndarray of shape (n_samples, n_classes)
-        Probabilities minus one-hot labels.
-    X : {ndarray, CSR array} of shape (n_samples, n_features)
-        Rows.
-    n_medoids : int
-        How many, at most ``n_samples``.
-    similarity : {"exp", "linear"}
-        Distances are divided by the number of classes in ``"exp"``.
-    order : {"canonical", "lazy"}
-        Who is picked among equals.
-
-    Returns
-    -------
-    picks, gains, nearest : ndarray
-        As from :func:`skpoison.coreset._numpy.greedy`, gains as similarities.
+    Distances are divided by the number of classes in ``"exp"``.
     """
     n_samples = len(residuals)
     residuals = residuals.astype(np.float64)
@@ -81,3 +124,24 @@ def select_outer(residuals, X, n_medoids, similarity, order):
     all_dissimilarities(squares_between, measure, units)
     picks, gains, nearest = greedy(units.__getitem__, n_samples, n_medoids, order)
     return picks, gains * (measure.largest / UNIT), nearest
+
+
+def outer_squares(residuals, X):
+    """Squared distances between outer products, as a function of ranges of rows.
+
+    What is left of a difference of equal numbers after rounding is zero.
+    """
+    norms = row_norms(residuals, squared=True)
+    norms = norms * (row_norms(X.astype(np.float64), squared=True) + 1)
+    if not np.all(np.isfinite(norms)):
+        raise ValueError("X holds values whose squares overflow: scale it.")
+    return partial(_squares_between, residuals, X, norms)
+
+
+def _squares_between(residuals, X, norms, rows, others):
+    inner = safe_sparse_dot(X[rows], X[others].T, dense_output=True) + 1.0
+    inner = inner * (residuals[rows] @ residuals[others].T)
+    total = norms[rows][:, None] + norms[others]
+    squares = total - 2 * inner
+    squares[squares <= ROUNDING * total] = 0.0
+    return squares

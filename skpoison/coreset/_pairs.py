@@ -1,15 +1,15 @@
-"""Dissimilarities of a row from others in turn, and what compiled code shares.
+"""Dissimilarities of a row from others in turn, and what else compiled code shares.
 
-The same integers as :mod:`skpoison.coreset._dissimilarity` computes, to the last bit.
+The same integers as :mod:`skpoison.coreset._numpy` computes, to the last bit.
 """
 
 import heapq
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
-from skpoison.coreset._compile import compiled
-from skpoison.coreset._dissimilarity import BASE, FARTHEST, SERIES, STEPS, UNIT, WEIGHT
+from skpoison.coreset.backend import BASE, FARTHEST, SERIES, STEPS, UNIT, WEIGHT
 
 C0, C1, C2, C3, C4, C5 = SERIES.tolist()
 NEAR = 1 / STEPS
@@ -18,40 +18,26 @@ RUN_ROWS = 512
 PICKED = -(2**62)
 
 
+def compiled(function):
+    """Compile a function on first use, and keep the result on disk where possible."""
+    try:
+        return njit(cache=True)(function)
+    except RuntimeError:  # numba finds no folder that it may write to
+        return njit(function)
+
+
 class Line(NamedTuple):
-    """Room for the dissimilarities of one row from a run of others.
+    """Memory for the dissimilarities of one row from a run of RUN_ROWS others."""
 
-    Parameters
-    ----------
-    squares, scaled : ndarray of shape (RUN_ROWS,)
-        Squared distances, and distances, of the dtype of the rows.
-    units : ndarray of shape (RUN_ROWS,)
-        Dissimilarities, int32.
-    """
-
-    squares: np.ndarray
-    scaled: np.ndarray
-    units: np.ndarray
+    squares: np.ndarray  # squared distances, of the dtype of the rows
+    scaled: np.ndarray  # scaled distances, of the same
+    units: np.ndarray  # dissimilarities, int32
 
 
 def new_line(dtype):
-    """Make room for a run of dissimilarities.
-
-    Parameters
-    ----------
-    dtype : dtype
-        That of the rows.
-
-    Returns
-    -------
-    line : Line
-        Arrays of ``RUN_ROWS`` values.
-    """
-    return Line(
-        squares=np.empty(RUN_ROWS, dtype=dtype),
-        scaled=np.empty(RUN_ROWS, dtype=dtype),
-        units=np.empty(RUN_ROWS, dtype=np.int32),
-    )
+    """Make memory for rows of a dtype."""
+    squares, scaled = np.empty((2, RUN_ROWS), dtype=dtype)
+    return Line(squares, scaled, np.empty(RUN_ROWS, dtype=np.int32))
 
 
 @compiled
@@ -89,10 +75,10 @@ def _scale(squares, size, measure, scaled):
 
 
 @compiled
-def quantize(squares, size, measure, scratch):
-    """Dissimilarities of squared distances, into ``scratch.units``."""
-    scaled, units = scratch.scaled, scratch.units
-    far = _scale(squares, size, measure, scaled)
+def quantize(size, measure, line):
+    """Dissimilarities of the first squared distances of a line."""
+    scaled, units = line.scaled, line.units
+    far = _scale(line.squares, size, measure, scaled)
     if measure.linear:
         for j in range(size):
             units[j] = np.int32(min(np.float64(scaled[j]), 1.0) * UNIT + 0.5)
@@ -108,8 +94,15 @@ def quantize(squares, size, measure, scratch):
 
 
 @compiled
+def units_to(columns, row, start, stop, measure, line):
+    """Dissimilarities of one row from others in turn."""
+    squares_to(columns, row, start, stop, line.squares)
+    quantize(stop - start, measure, line)
+
+
+@compiled
 def pop(heap, places, gains):
-    """The candidate that lazy greedy finds; see ``_order.Lazy``."""
+    """The candidate that lazy greedy finds; see ``backend.LazyQueue``."""
     while True:
         index = -heapq.heappop(heap)[1]
         gain = gains[places[index]]
@@ -131,17 +124,6 @@ def _largest_square(columns, squares):
     return largest
 
 
-def largest_square(columns):
-    """Largest squared distance between rows.
-
-    Parameters
-    ----------
-    columns : ndarray of shape (n_features, n_samples)
-        The rows, transposed, float64 or float32.
-
-    Returns
-    -------
-    largest : floating
-        Of the dtype of ``columns``.
-    """
+def largest_square(columns: np.ndarray) -> np.floating:
+    """Return the largest squared distance between rows, X.T."""
     return _largest_square(columns, np.zeros(RUN_ROWS, dtype=columns.dtype))

@@ -15,10 +15,7 @@ from sklearn.utils.extmath import softmax
 from skpoison._warn import warn
 from skpoison._whole_rows import round_down
 from skpoison.base import BaseFilter
-from skpoison.coreset import facility_location
-from skpoison.coreset._budget import class_budgets
-from skpoison.coreset._facility import join_classes
-from skpoison.coreset._outer import select_outer
+from skpoison.coreset import facility_location, gradient_facility_location
 from skpoison.exceptions import FilterWarning
 
 __all__ = ["EPICFilter"]
@@ -279,25 +276,12 @@ class EPICFilter(BaseFilter):
 
     def _medoids(self, X, codes):
         residuals = _residuals(self.estimator_, X, codes)
+        options = {"labels": codes, "similarity": self.similarity, "order": self.order}
+        fraction = float(self.medoid_fraction)
         if self.gradient == "parameters":
-            return self._medoids_of_outer(residuals, X, codes)
-        return facility_location(
-            residuals.astype(np.float32),
-            float(self.medoid_fraction),
-            labels=codes,
-            similarity=self.similarity,
-            order=self.order,
-            backend=self.backend,
-        )
-
-    def _medoids_of_outer(self, residuals, X, codes):
-        budgets = class_budgets(float(self.medoid_fraction), np.bincount(codes))
-        rows_of = [np.flatnonzero(codes == code) for code in range(len(budgets))]
-        parts = [
-            select_outer(residuals[rows], X[rows], budget, self.similarity, self.order)
-            for rows, budget in zip(rows_of, budgets, strict=True)
-        ]
-        return join_classes(rows_of, parts)
+            return gradient_facility_location(residuals, X, fraction, **options)
+        residuals = residuals.astype(np.float32)
+        return facility_location(residuals, fraction, **options, backend=self.backend)
 
     def _record(self, codes, medoids, n_isolated, dropped_codes):
         n_classes = len(self.classes_)

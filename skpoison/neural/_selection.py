@@ -10,10 +10,16 @@ import numpy as np
 import torch
 
 from skpoison.coreset import facility_location
-from skpoison.coreset._budget import class_budgets
-from skpoison.coreset._dissimilarity import BASE, FARTHEST, SERIES, STEPS, UNIT, WEIGHT
-from skpoison.coreset._facility import join_classes
-from skpoison.coreset._order import Lazy
+from skpoison.coreset.backend import (
+    BASE,
+    FARTHEST,
+    SERIES,
+    STEPS,
+    UNIT,
+    WEIGHT,
+    ClassSplit,
+    LazyQueue,
+)
 
 # Dissimilarities of a batch of classes that are stored, in bytes; and how many are
 # computed at once, at about forty bytes each.
@@ -61,17 +67,14 @@ def select_medoids(proxies, labels, medoid_fraction, similarity, order, backend)
 
 @torch.no_grad()
 def _select_in_torch(proxies, labels, medoid_fraction, similarity, order):
-    codes = np.unique(labels, return_inverse=True)[1]
-    counts = np.bincount(codes)
-    budgets = class_budgets(float(medoid_fraction), counts)
-    rows_of = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
-    parts = [None] * len(counts)
-    for classes in batches(counts, proxies.shape[1]):
-        batch = ClassBatch(proxies, [rows_of[code] for code in classes], similarity)
-        found = greedy(batch, budgets[classes], order)
+    split = ClassSplit(labels, float(medoid_fraction))
+    parts = [None] * len(split.counts)
+    for classes in batches(split.counts, proxies.shape[1]):
+        batch = ClassBatch(proxies, [split.rows[code] for code in classes], similarity)
+        found = greedy(batch, split.budgets[classes], order)
         for code, part in zip(classes, found, strict=True):
             parts[code] = part
-    return join_classes(rows_of, parts)
+    return split.join(parts)
 
 
 def batches(counts, n_features):
@@ -308,12 +311,12 @@ class _Lazies:
         self.gains = gains
         self.copy = gains.cpu()
         rows = zip(self.copy.numpy(), sizes, strict=True)
-        self.heaps = [Lazy(row[:size]) for row, size in rows]
+        self.heaps = [LazyQueue(row[:size]) for row, size in rows]
 
     def next(self, active):
         self.copy.copy_(self.gains)
         found = [
-            heap.next() if goes_on else 0
+            heap.pop() if goes_on else 0
             for heap, goes_on in zip(self.heaps, active, strict=True)
         ]
         return torch.tensor(found, device=self.gains.device)
@@ -334,7 +337,7 @@ def greedy(batch, budgets, order):
     Returns
     -------
     parts : list of (picks, gains, nearest)
-        For each class, as :func:`skpoison.coreset._facility.join_classes` takes them.
+        For each class, as :meth:`skpoison.coreset.backend.ClassSplit.join` takes them.
     """
     gains = batch.first_gains()
     queue = {"canonical": _Canonical, "lazy": _Lazies}[order](gains, batch.sizes)
