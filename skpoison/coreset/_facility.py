@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.preprocessing import normalize
 from sklearn.utils import Bunch, check_array
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
@@ -41,10 +42,10 @@ PARAMETER_CONSTRAINTS = {
     prefer_skip_nested_validation=True,
 )
 def facility_location(
-    X,
+    X: ArrayLike,
     n_medoids: int | float,
     *,
-    labels=None,
+    labels: ArrayLike | None = None,
     similarity: str = "exp",
     metric: str = "euclidean",
     order: str = "canonical",

@@ -8,6 +8,7 @@ Inner products of two of them are products of inner products.
 from functools import partial
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.utils import Bunch, check_array
 from sklearn.utils._param_validation import validate_params
@@ -30,11 +31,11 @@ ROUNDING = 64 * np.finfo(np.float64).eps
     prefer_skip_nested_validation=True,
 )
 def gradient_facility_location(
-    residuals,
-    X,
+    residuals: ArrayLike,
+    X: ArrayLike | sparse.sparray | sparse.spmatrix,
     n_medoids: int | float,
     *,
-    labels=None,
+    labels: ArrayLike | None = None,
     similarity: str = "exp",
     order: str = "canonical",
 ) -> Bunch:

@@ -1,8 +1,11 @@
 """Errors and losses before and after an attack, with and without a defense."""
 
+from typing import NamedTuple
+
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import clone
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch, _safe_indexing, check_consistent_length
@@ -10,7 +13,7 @@ from sklearn.utils.validation import indexable
 
 from skpoison._fitted import fit_clone
 from skpoison._warn import warn
-from skpoison.evaluation._losses import check_known, held_out_loss
+from skpoison.evaluation._losses import Rows, check_known, held_out_loss
 from skpoison.meta._judging import check_detector, find_kept, fit_and_find_kept
 from skpoison.meta._poisoned import set_attack_filter
 
@@ -24,22 +27,31 @@ MEASURED = (
 )
 
 
+class TrainTest(NamedTuple):
+    """Clean rows to train on, and to test on."""
+
+    X: Rows
+    y: ArrayLike
+    X_test: Rows
+    y_test: ArrayLike
+
+
 def evaluate_attack(
-    attack,
-    defense,
-    estimator,
-    X,
-    y,
-    X_test,
-    y_test,
+    attack: BaseEstimator | dict[str, BaseEstimator],
+    defense: BaseEstimator | dict[str, BaseEstimator | None] | None,
+    estimator: ClassifierMixin,
+    X: Rows,
+    y: ArrayLike,
+    X_test: Rows,
+    y_test: ArrayLike,
     *,
-    epsilons=None,
-    adaptive=True,
-    fit_filter_on="poisoned",
-    error_score=np.nan,
-    n_jobs=None,
-    verbose=0,
-):
+    epsilons: ArrayLike | None = None,
+    adaptive: bool = True,
+    fit_filter_on: str = "poisoned",
+    error_score: float | str = np.nan,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Bunch:
     """Measure what attacks do to a classifier, and what defenses prevent.
 
     For every attack, defense and epsilon the classifier is trained four times: on the
@@ -151,11 +163,11 @@ def evaluate_attack(
             f"fit_filter_on must be one of {FITTED_ON}; got {fit_filter_on!r}."
         )
     check_consistent_length(X_test, y_test)
-    data = (*indexable(X, y), X_test, y_test)
-    check_known(y_test, np.unique(np.asarray(data[1])), "y_test")
+    data = TrainTest(*indexable(X, y), X_test, y_test)
+    check_known(y_test, np.unique(np.asarray(data.y)), "y_test")
     attacks, defenses = _named_attacks(attack), _named_defenses(defense)
     plan = _plan(attacks, defenses, epsilons)
-    without = _measure(estimator, data[:2], data)
+    without = _measure(estimator, data.X, data.y, data)
     kept = {name: _filtered_clean(f, estimator, data) for name, f in defenses}
     rows = Parallel(n_jobs=n_jobs, verbose=verbose)(
         delayed(_try_one)(names, *pair, estimator, data, fit_filter_on, adaptive)
@@ -220,15 +232,13 @@ def _plan(attacks, defenses, epsilons):
     return plan
 
 
-def _measure(estimator, train, data, name="clean"):
+def _measure(estimator, X, y, data, name="clean"):
     """Train, and return test error and loss under the name of the training rows."""
-    X, y = train
-    X_test, y_test = data[2:]
     fitted = fit_clone(estimator, X, y)
-    wrong = np.asarray(fitted.predict(X_test)) != np.asarray(y_test)
+    wrong = np.asarray(fitted.predict(data.X_test)) != np.asarray(data.y_test)
     return {
         f"error_{name}": float(wrong.mean()),
-        f"loss_{name}": held_out_loss(fitted, X_test, y_test),
+        f"loss_{name}": held_out_loss(fitted, data.X_test, data.y_test),
     }
 
 
@@ -239,9 +249,8 @@ def _cut(X, y, kept):
 
 def _filtered_clean(filter_, estimator, data):
     """Measure what a filter costs where nobody attacks."""
-    X, y = data[:2]
-    kept = _kept(filter_, X, y)
-    return _measure(estimator, _cut(X, y, kept), data, "filtered_clean")
+    kept = _kept(filter_, data.X, data.y)
+    return _measure(estimator, *_cut(data.X, data.y, kept), data, "filtered_clean")
 
 
 def _kept(filter_, X, y):
@@ -255,12 +264,11 @@ def _kept(filter_, X, y):
 
 def _try_one(names, attack, filter_, estimator, data, fit_filter_on, adaptive):
     """Make one attack and measure; or return the error where it cannot be made."""
-    X, y = data[:2]
     try:
         attack = clone(attack).set_params(epsilon=names["epsilon"])
         if adaptive:
             set_attack_filter(attack, filter_)
-        X_all, y_all = attack.fit_resample(X, y)
+        X_all, y_all = attack.fit_resample(data.X, data.y)
     except ValueError as error:
         return names | {"failed": error}
     mask = attack.poison_mask_
@@ -269,19 +277,18 @@ def _try_one(names, attack, filter_, estimator, data, fit_filter_on, adaptive):
 
 def _defend(filter_, X_all, y_all, mask, estimator, data, fit_filter_on):
     """Measure what one attack does to one defense."""
-    X, y = data[:2]
     is_fitted = filter_ is None or isinstance(filter_, FrozenEstimator)
     if fit_filter_on == "clean" and not is_fitted:
-        filter_ = FrozenEstimator(clone(filter_).fit(X, y))
+        filter_ = FrozenEstimator(clone(filter_).fit(data.X, data.y))
     kept = _kept(filter_, X_all, y_all)
     row = {
         "n_poison": int(mask.sum()),
         "poison_rejected": float(np.mean(~kept[mask])) if mask.any() else np.nan,
         "clean_rejected": float(np.mean(~kept[~mask])),
     }
-    row |= _measure(estimator, (X_all, y_all), data, "poisoned")
+    row |= _measure(estimator, X_all, y_all, data, "poisoned")
     return row | _measure(
-        estimator, _cut(X_all, y_all, kept), data, "filtered_poisoned"
+        estimator, *_cut(X_all, y_all, kept), data, "filtered_poisoned"
     )
 
 

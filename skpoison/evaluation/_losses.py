@@ -1,14 +1,19 @@
 """Losses of fitted classifiers on held-out rows."""
 
 import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
+from sklearn.base import ClassifierMixin
 from sklearn.metrics import log_loss
 from sklearn.utils import check_array, column_or_1d
 
 from skpoison._labels import find_labels, kinds_hint, shown_labels
 from skpoison.losses import Hinge, decision_margins
 
+Rows = ArrayLike | sparse.sparray | sparse.spmatrix
 
-def held_out_loss(classifier, X, y):
+
+def held_out_loss(classifier: ClassifierMixin, X: Rows, y: ArrayLike) -> float:
     """Return the mean loss of a fitted classifier.
 
     The hinge loss where the classifier has decision values (for several classes, that
@@ -75,23 +80,8 @@ def _margins(classifier, X, y, labels):
     return decision_margins(decisions, find_labels(column_or_1d(y), labels))
 
 
-def check_known(y, labels, name):
-    """Raise unless all labels are among those that were trained on.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,)
-        Labels.
-    labels : array-like of shape (n_classes,)
-        Those that were trained on.
-    name : str
-        What errors call y.
-
-    Raises
-    ------
-    ValueError
-        If y holds others; the error names them.
-    """
+def check_known(y: ArrayLike, labels: ArrayLike, name: str) -> None:
+    """Raise unless all labels of y, called so in errors, were trained on."""
     y, labels = np.asarray(y), np.asarray(labels)
     unknown = find_labels(y, labels) < 0
     if np.any(unknown):
@@ -101,7 +91,7 @@ def check_known(y, labels, name):
         )
 
 
-def neg_loss_scorer(classifier, X, y):
+def neg_loss_scorer(classifier: ClassifierMixin, X: Rows, y: ArrayLike) -> float:
     """Minus :func:`held_out_loss`, as a scorer for searches and cross-validation.
 
     Parameters

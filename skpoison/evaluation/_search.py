@@ -1,16 +1,19 @@
 """Which parameters a defense should have, against an attacker who knows them."""
 
+from collections.abc import Callable, Iterable
 from numbers import Real
+from typing import Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
-from sklearn.model_selection import GridSearchCV, check_cv
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.model_selection import BaseCrossValidator, GridSearchCV, check_cv
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import indexable, validate_data
 
 from skpoison._labels import check_labels
-from skpoison.evaluation._losses import neg_loss_scorer
+from skpoison.evaluation._losses import Rows, neg_loss_scorer
 from skpoison.meta import PoisonedClassifier
 from skpoison.meta._delegated import DelegatedClassifierMixin
 
@@ -88,7 +91,7 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
 
     Notes
     -----
-    The attack is one attack: a stronger one may favour another setting. Search with
+    The attack is one attack: a stronger one may favor another setting. Search with
     several, and look at the bound.
 
     Examples
@@ -116,15 +119,15 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
 
     def __init__(
         self,
-        attack,
-        estimator,
-        param_grid,
+        attack: BaseEstimator,
+        estimator: ClassifierMixin,
+        param_grid: dict | list[dict],
         *,
-        scoring=None,
-        cv=None,
-        n_jobs=None,
-        adaptive=True,
-        error_score=np.nan,
+        scoring: str | Callable | None = None,
+        cv: int | BaseCrossValidator | Iterable | None = None,
+        n_jobs: int | None = None,
+        adaptive: bool = True,
+        error_score: float | str = np.nan,
     ):
         self.attack = attack
         self.estimator = estimator
@@ -150,7 +153,7 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
         """The best estimator, to which predictions are delegated."""
         return self.best_estimator_
 
-    def fit(self, X, y):
+    def fit(self, X: Rows, y: ArrayLike) -> Self:
         """Search, and fit the best defense.
 
         Parameters

@@ -1,38 +1,36 @@
-"""Rows to check estimators with."""
+"""Rows to check estimators with, and what is required of these."""
 
 import numpy as np
+from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import make_blobs
 
 
-def two_classes(random_state):
-    """Make 130 rows of two classes in three features, a few of them far out.
-
-    Parameters
-    ----------
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    X : ndarray of shape (130, 3)
-        Rows, float64.
-    y : ndarray of shape (130,)
-        Labels, 0 or 1.
-    """
+def two_classes(random_state: int) -> tuple[np.ndarray, np.ndarray]:
+    """Make 130 rows of two classes, 0 and 1, in three features, a few far out."""
     X, y = make_blobs([50, 80], 3, random_state=random_state, shuffle=True)
     X[:4] += 25.0 * np.sign(X[:4])
     return X, y
 
 
-def require(holds, message):
-    """Raise an AssertionError with a message unless something holds.
-
-    Parameters
-    ----------
-    holds : bool
-        What must be true; ``assert`` would vanish under ``python -O``.
-    message : str
-        What is wrong otherwise.
-    """
+def require(holds: bool, message: str) -> None:
+    """Raise unless something holds; ``assert`` would vanish under ``python -O``."""
     if not holds:
         raise AssertionError(message)
+
+
+def require_refusals(estimator: BaseEstimator, cases: dict[str, tuple]) -> None:
+    """Require that fit refuses rows and labels, given by what is wrong with them."""
+    for what, (X, y) in cases.items():
+        try:
+            clone(estimator).fit(X, y)
+        except ValueError:
+            continue
+        name = type(estimator).__name__
+        raise AssertionError(f"{name}.fit must raise ValueError for {what}.")
+
+
+def with_entry(X: np.ndarray, value: float) -> np.ndarray:
+    """Return a copy of the rows with one entry replaced."""
+    X = X.copy()
+    X[3, 1] = value
+    return X
