@@ -28,6 +28,8 @@ WIDENING = 3.0
 WIDEST = 5.0
 # Keeps Newton systems regular where the points' curvature cancels along a normal.
 RELATIVE_DAMPING = 1e-9
+# More damping than this share of what rows can curve would hold the intercept.
+HELD = 1e-3
 
 
 class Subproblem(NamedTuple):
@@ -274,13 +276,15 @@ def newton_step(
     diagonal, vectors, weights = subproblem.poison.curvature(
         at.poison, center.share_prox, nu
     )
-    # Keeps the system regular where the curvature cancels along a vector.
-    proximal_weight = proximal_weight + RELATIVE_DAMPING * diagonal.max()
+    # Keeps the system regular where the curvature cancels along a vector; where
+    # features are large, not so much that it holds the intercept, which rows curve.
+    damping = np.full(len(diagonal), RELATIVE_DAMPING * diagonal.max())
+    damping[-1] = min(damping[-1], HELD / center.row_prox)
     used = weights != 0.0
     between = (at.duals > 0.0) & (at.duals < 1.0)
     active = np.flatnonzero(between & (subproblem.weights > 0.0))
     hessian = Hessian(
-        diagonal + (subproblem.learner.curvature + proximal_weight),
+        diagonal + (subproblem.learner.curvature + proximal_weight + damping),
         subproblem.rows.take(active),
         subproblem.weights[active] / center.row_prox,
         vectors[used],
