@@ -9,7 +9,7 @@ from scipy import sparse
 from skpoison._whole_rows import apportion_upwards, n_poison_rows
 from skpoison.solvers._adversary import PoisonTerm
 from skpoison.solvers._proximal_newton import Iterate
-from skpoison.solvers._signed_design import Rows, StackedRows
+from skpoison.solvers._signed_design import StackedRows
 from skpoison.solvers._working_set import Problem, solve
 
 # Steps by which a row on the boundary is moved inwards until the filter keeps it.
@@ -152,7 +152,7 @@ def retrain(problem, solution, attack, *, tol, max_iter, rng):
     X = attack.points
     if problem.rows.is_sparse:
         X = sparse.csr_array(X)
-    poison = Rows(X, attack.signs)
+    poison = problem.rows.like(X, attack.signs)
     masses = attack.copies / n_rows
     theta, best_dual = solution.best_primal.theta, solution.best_dual
     start = Iterate(

@@ -22,6 +22,7 @@ from skpoison.bounds._svc import progress_monitor, warn_if_short
 from skpoison.feasible import as_domain, restrict
 from skpoison.losses import Hinge
 from skpoison.solvers._adversary import PoisonTerm
+from skpoison.solvers._centering import among_rows, framed, view
 from skpoison.solvers._regularizers import NormBall, Penalty
 from skpoison.solvers._working_set import Problem, solve
 
@@ -299,6 +300,8 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
 
     def _certify_fixed(self, X, codes, start, monitor):
         problem = self._problem(X, codes)
+        if not self._is_restricted():
+            problem = framed(problem)
         found = self._solve(problem, start, monitor)
         self._report(problem, found, X)
         warn_if_short(found, problem, self.tol)
@@ -376,21 +379,23 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         return DEFAULT_STEPS if self.max_iter is None else self.max_iter
 
     def _report(self, problem, found, X):
-        theta = found.best_primal.theta
-        rounding = margins(problem, theta, found.lower)
-        wider = [judged(rows, X) for rows in problem.poison.sets]
-        self._store(theta)
-        self.clean_loss_ = float(
-            problem.weights @ Hinge().of_shortfalls(found.best_primal.margins)
-        )
-        self.poison_loss_ = float(problem.poison.over(wider).largest_loss(theta))
+        seen = view(problem, found)
+        rounding = margins(seen.problem, seen.theta, seen.lower, at=seen.at)
+        poison = seen.problem.poison
+        wider = [judged(rows, X) for rows in poison.sets]
+        self._store(seen.theta)
+        self.clean_loss_ = float(problem.weights @ Hinge().of_shortfalls(seen.margins))
+        self.poison_loss_ = float(poison.over(wider).largest_loss(seen.at))
         self.upper_bound_ = float(
             self.clean_loss_
             + self.epsilon * self.poison_loss_
-            + problem.learner.value(theta)
+            + problem.learner.value(seen.theta)
             + rounding.upper
         )
-        self.lower_bound_ = max(float(found.lower) - rounding.lower, 0.0)
+        if problem.rows.is_framed:
+            # The attack's training starts from coefficients that are not rounded.
+            self.upper_bound_ = max(self.upper_bound_, float(found.upper))
+        self.lower_bound_ = max(float(seen.lower) - rounding.lower, 0.0)
         self.dual_gap_ = max(self.upper_bound_ - self.lower_bound_, 0.0)
         self.n_iter_, self.history_ = found.n_iter, found.history
 
@@ -412,7 +417,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         if getattr(found, "hull", None) is not None:
             attack = spread_attack(problem, found, n_rows, keeps, dtype, rng)
         else:
-            attack = build_attack(problem, found, n_rows, keeps, dtype)
+            attack = build_attack(*among_rows(problem, found), n_rows, keeps, dtype)
         trained = retrain(
             problem,
             found,
@@ -428,5 +433,6 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
             rounding_slack=max(self.lower_bound_ - max(float(trained.lower), 0.0), 0.0),
         )
         self.attack_loss_ = float(trained.upper)
-        self.poisoned_coef_ = trained.best_primal.theta[np.newaxis, :-1].copy()
-        self.poisoned_intercept_ = trained.best_primal.theta[-1:].copy()
+        theta = problem.rows.parameters(trained.best_primal.theta)
+        self.poisoned_coef_ = theta[np.newaxis, :-1].copy()
+        self.poisoned_intercept_ = theta[-1:].copy()

@@ -41,7 +41,7 @@ def relative_error(n_terms, unit=UNIT, spare=SPARE):
     return share / (1.0 - share)
 
 
-def margins(problem, theta, lower, reach=None):
+def margins(problem, theta, lower, reach=None, at=None):
     """Return margins for the bounds of a solved problem.
 
     Parameters
@@ -49,11 +49,13 @@ def margins(problem, theta, lower, reach=None):
     problem : Problem
         The problem; its weights' sum is 1.
     theta : ndarray of shape (dim,)
-        The parameters at which the upper bound was evaluated.
+        Coefficients and intercept at which the upper bound was evaluated.
     lower : float
         The dual's value.
     reach : float, default=None
         No poison row is farther from the origin; None asks the attacker's sets.
+    at : ndarray of shape (dim,), default=None
+        Parameters for the problem's rows and sets, where an offset was subtracted.
 
     Returns
     -------
@@ -67,24 +69,27 @@ def margins(problem, theta, lower, reach=None):
     conjugate = max(1.0 + poison.epsilon - lower, 0.0)
     n_rows, dim = len(problem.rows), problem.rows.dim
     product, total = relative_error(dim), relative_error(n_rows + 2)
-    norm_w, size_b = float(np.linalg.norm(theta[:-1])), abs(float(theta[-1]))
+    at = theta if at is None else at
+    norm_w, size_b = float(np.linalg.norm(at[:-1])), abs(float(at[-1]))
     if reach is None:
         reach = max((_reach(rows) for rows in poison.sets), default=0.0)
     clean = norm_w * size + size_b + 1.0
     worst = norm_w * reach + size_b + 1.0
     upper = product * (clean + poison.epsilon * worst) + total * clean
-    upper += relative_error(dim) * learner.value(theta)
-    best_dual = total * (1.0 + poison.epsilon)
+    upper += product * learner.value(theta)
+    below = total * (1.0 + poison.epsilon)
     # Errors of z: the sum over rows, and points on the limits of their sets.
     moved = total * (size + 1.0) + product * poison.epsilon * (reach + 1.0)
     if isinstance(learner, NormBall):
-        upper += relative_error(dim) * (1.0 + poison.epsilon)
-        best_dual += learner.rho * moved
+        # Parameters beyond the ball are shortened, towards the loss at zero.
+        excess = max(float(np.linalg.norm(theta)) / learner.rho - 1.0, 0.0)
+        upper += (excess + product) * (1.0 + poison.epsilon)
+        below += learner.rho * moved
     else:
         slope = np.sqrt(2.0 * conjugate / learner.kappa)
-        best_dual += slope * moved + moved * moved / (2.0 * learner.kappa)
-    best_dual += product * conjugate
-    return Margins(2.0 * float(upper), 2.0 * float(best_dual))
+        below += slope * moved + moved * moved / (2.0 * learner.kappa)
+    below += product * conjugate
+    return Margins(2.0 * float(upper), 2.0 * float(below))
 
 
 def _root_mean_square(rows, weights):

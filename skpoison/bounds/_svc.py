@@ -12,7 +12,9 @@ from sklearn.utils.validation import _check_sample_weight
 
 from skpoison._warn import warn
 from skpoison.bounds._linear import BinaryLinearClassifier, signed_rows
+from skpoison.losses import Hinge
 from skpoison.solvers._adversary import PoisonTerm
+from skpoison.solvers._centering import framed, view
 from skpoison.solvers._regularizers import NormBall
 from skpoison.solvers._working_set import Problem, solve
 
@@ -126,13 +128,16 @@ class NormConstrainedSVC(CallbackSupportMixin, BinaryLinearClassifier):
             PoisonTerm(0.0, [], []),
             NormBall(self.rho),
         )
+        problem = framed(problem)
         rng = check_random_state(self.random_state)
         monitor = progress_monitor(self, context)
         found = solve(
             problem, tol=self.tol, max_iter=self.max_iter, rng=rng, monitor=monitor
         )
-        self._store(found.best_primal.theta)
-        self.loss_, self.dual_gap_ = float(found.upper), float(found.gap)
+        seen = view(problem, found)
+        self._store(seen.theta)
+        self.loss_ = float(weights @ Hinge().of_shortfalls(seen.margins))
+        self.dual_gap_ = max(self.loss_ - float(seen.lower), 0.0)
         self.n_iter_ = found.n_iter
         warn_if_short(found, problem, self.tol)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)

@@ -91,9 +91,13 @@ class PoisonTerm:
         worst = max(self.worst_rows(theta)[0], default=0.0)
         return float(Hinge().of_shortfalls(worst))
 
+    def _split(self, theta):
+        """Return the weights of the features, and the intercept."""
+        return theta[:-1], theta[-1]
+
     def worst_rows(self, theta):
         """Return the largest margin loss in each class, and rows that reach it."""
-        w, b = theta[:-1], theta[-1]
+        w, b = self._split(theta)
         answers = [self._worst_row(i, -sign * w) for i, sign in enumerate(self.signs)]
         values = [value for value, _ in answers]
         losses = [
@@ -110,7 +114,8 @@ class PoisonTerm:
 
     def losses_at(self, theta, points):
         """Return the margin losses, which may be negative, of given points."""
-        return 1.0 - self.signs * (points @ theta[:-1] + theta[-1])
+        w, b = self._split(theta)
+        return 1.0 - self.signs * (points @ w + b)
 
     def gradients(self, points):
         """Return ``-s (x, 1)`` for each point: the gradients of their losses."""
@@ -140,7 +145,7 @@ class PoisonTerm:
         smoothed : SmoothedPoison
             Value, gradient and what curvature needs.
         """
-        w, b = theta[:-1], theta[-1]
+        w, b = self._split(theta)
         projections, losses = [], []
         for i, (sign, old) in enumerate(zip(self.signs, center.points, strict=True)):
             found = self._projection(i, old - (sign / nu) * w)

@@ -39,7 +39,8 @@ class Hessian:
         self.rows, self.row_weights = rows, row_weights
         self.vectors, self.vector_weights = vectors, vector_weights
         n_columns = len(rows) + len(vectors)
-        if n_columns >= rows.dim:
+        # Inner products of rows in a frame are alike but for their last digits.
+        if n_columns >= rows.dim or rows.is_framed:
             self._factor = self._prepare_dense()
         elif n_columns <= MAX_GRAM or not rows.is_sparse:
             self._factor = self._prepare_gram()

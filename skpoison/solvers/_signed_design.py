@@ -18,6 +18,9 @@ class Rows:
         -1.0 or +1.0 for each row.
     """
 
+    # Whether parameters are turned: the last entry of rows is then not 1.
+    is_framed = False
+
     def __init__(self, X, signs):
         self.X, self.signs = X, signs
 
@@ -58,6 +61,21 @@ class Rows:
         if X.dtype != np.float64:
             X = X.astype(np.float64)
         return Rows(X, self.signs[index])
+
+    def like(self, X, signs):
+        """Return other rows, to stand beside these."""
+        return Rows(X, signs)
+
+    def joined(self, other):
+        """Return these rows and others, copied."""
+        stack = sparse.vstack if self.is_sparse else np.vstack
+        kind = {"format": "csr"} if self.is_sparse else {}
+        X = stack([self.X, other.X], **kind)
+        return Rows(X, np.concatenate([self.signs, other.signs]))
+
+    def parameters(self, theta):
+        """Return coefficients and intercept for the rows as they came."""
+        return theta
 
     def gram(self):
         """Return the inner products of all pairs of rows."""
@@ -105,6 +123,10 @@ class StackedRows(Rows):
         return self.rows.is_sparse
 
     @property
+    def is_framed(self):
+        return self.rows.is_framed
+
+    @property
     def signs(self):
         return np.concatenate([self.rows.signs, self.more.signs])
 
@@ -119,11 +141,7 @@ class StackedRows(Rows):
         index = np.arange(len(self))[index]
         split = len(self.rows)
         first = self.rows.take(index[index < split])
-        second = self.more.take(index[index >= split] - split)
-        stack = sparse.vstack if self.is_sparse else np.vstack
-        kind = {"format": "csr"} if self.is_sparse else {}
-        X = stack([first.X, second.X], **kind)
-        return Rows(X, np.concatenate([first.signs, second.signs]))
+        return first.joined(self.more.take(index[index >= split] - split))
 
 
 def _blocks(n_rows):
