@@ -19,7 +19,13 @@ PAGES = sorted(page.name for page in DOCS.glob("*.md"))
 
 
 # Named without an underscore, and not for users but through what is listed.
-INTERNAL = ("skpoison.cli", "skpoison.base", "skpoison.solvers")
+INTERNAL = (
+    "skpoison.cli",
+    "skpoison.base",
+    "skpoison.solvers",
+    "skpoison.bounds.moving",
+    "skpoison.feasible.discrete",
+)
 
 
 def blocks(page):
