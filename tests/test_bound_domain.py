@@ -281,6 +281,28 @@ def test_one_hot_groups_have_a_bound():
     assert bound.lower_bound_ <= bound.upper_bound_
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("as_rows", [np.asarray, sparse.csr_matrix])
+def test_rows_of_few_values_on_the_radius_are_among_the_attackers(as_rows, dtype):
+    """Percentiles of few-valued rows are the distance of many of them, to the bit."""
+    rows = np.eye(5, dtype=dtype)
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        y = np.arange(40) % 2
+        X = as_rows(rows[np.where(rng.random(40) < 0.5, rng.integers(0, 5, 40), y)])
+        domain = Domain(groups=[list(range(5))])
+        bound = fitted(X, y, domain, rho=1.0)
+        w, b = bound.coef_[0], bound.intercept_[0]
+        losses = [
+            1 - sign * (row @ w + b)
+            for sign, label in ((-1, 0), (1, 1))
+            for row in rows[bound.filter_.predict(as_rows(rows), [label] * 5) == 1]
+        ]
+        assert max(losses) <= bound.poison_loss_
+        attack = bound.attack_
+        assert np.all(bound.filter_.predict(attack.X, attack.y) == 1)
+
+
 def test_a_pipeline_on_raw_strings():
     rng = np.random.default_rng(0)
     words = np.array(["offer", "money", "meeting", "paper", "hello", "today"])

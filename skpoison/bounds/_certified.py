@@ -19,7 +19,7 @@ from skpoison.bounds._domain import warn_of_strangers
 from skpoison.bounds._linear import BinaryLinearClassifier, signed_rows
 from skpoison.bounds._rounding import judged, margins
 from skpoison.bounds._svc import progress_monitor, warn_if_short
-from skpoison.feasible import as_domain, restrict
+from skpoison.feasible import FeasibleSet, RestrictedSet, as_domain, restrict
 from skpoison.losses import Hinge
 from skpoison.solvers._adversary import PoisonTerm
 from skpoison.solvers._centering import among_rows, framed, view
@@ -344,6 +344,11 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         if self._is_restricted():
             names = getattr(self, "feature_names_in_", None)
             warn_of_strangers(self.domain, X, names)
+            if as_domain(self.domain).resolve(X.shape[1], names).is_discrete:
+                # Many rows lie on the limits together, where rounding decides.
+                feasible = FeasibleSet(
+                    feasible.classes, [judged(rows, X) for rows in feasible.sets]
+                )
             feasible = restrict(feasible, self.domain, feature_names=names)
         sets = [feasible[label] for label in self.classes_]
         poison = PoisonTerm(self.epsilon, SIGNS, sets)
@@ -382,7 +387,10 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         seen = view(problem, found)
         rounding = margins(seen.problem, seen.theta, seen.lower, at=seen.at)
         poison = seen.problem.poison
-        wider = [judged(rows, X) for rows in poison.sets]
+        # Sets of a discrete domain are so wide from the start.
+        wider = [
+            rows if _is_discrete(rows) else judged(rows, X) for rows in poison.sets
+        ]
         self._store(seen.theta)
         self.clean_loss_ = float(problem.weights @ Hinge().of_shortfalls(seen.margins))
         self.poison_loss_ = float(poison.over(wider).largest_loss(seen.at))
@@ -436,3 +444,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         theta = problem.rows.parameters(trained.best_primal.theta)
         self.poisoned_coef_ = theta[np.newaxis, :-1].copy()
         self.poisoned_intercept_ = theta[-1:].copy()
+
+
+def _is_discrete(rows):
+    return isinstance(rows, RestrictedSet) and rows.columns.is_discrete

@@ -41,6 +41,11 @@ class Columns(NamedTuple):
         return not (self.whole.any() or self.groups or len(self.unit))
 
     @property
+    def is_discrete(self):
+        """Whether no row has others as near to it as one likes."""
+        return bool(np.all(self.whole | self.one_hot))
+
+    @property
     def is_bounded(self):
         """Whether the domain lies in some ball."""
         return bool(np.isfinite(self.lower).all() and np.isfinite(self.upper).all())

@@ -127,8 +127,10 @@ class RestrictedSet:
         self.center, self.radius = base.center, base.radius
         self.direction, self.lower, self.upper = base.direction, base.lower, base.upper
         reach = np.linalg.norm(base.center) + (base.radius if self._has_ball else 0.0)
-        # Filters square distances of sparse rows with an error of about 1e-13.
-        margin, square_margin = 1e-13 * reach, 3e-13 * reach**2
+        # Filters square distances of sparse rows with an error of about 1e-13. Discrete
+        # rows, of which many lie on the limits together, would all be lost to that.
+        size = 0.0 if self.columns.is_discrete else reach
+        margin, square_margin = 1e-13 * size, 3e-13 * size**2
         self._limits = Limits(
             base.radius**2 - square_margin,
             base.lower + margin,
