@@ -35,7 +35,8 @@ class KKTAttack(BaseAimedAttack):
     ----------
     epsilon : float, default=0.03
         Poison rows divided by clean rows, between 0 and 1; ``floor(epsilon * n)`` whole
-        rows are sent. With given `decoys`, fewer where these come nearer to one.
+        rows are sent, or none where no rows that were tried do more harm than none.
+        With given `decoys`, fewer where these come nearer to one.
     filter : filter with ``feasible_set``, default=None
         The defense that the attacker faces. One that is fitted already is used as it
         is (:class:`sklearn.frozen.FrozenEstimator` keeps it fitted when the attack is
