@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression, Perceptron
 from sklearn.metrics import hinge_loss, log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import LocalOutlierFactor
 from sklearn.svm import LinearSVC, NuSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -401,3 +402,10 @@ def test_searches_that_make_no_picture(search, data):
     objects = DefenseSearchCV(FLIPS, robust, filters, cv=2).fit(X, y)
     with pytest.raises(ValueError, match="needs numbers along its axis"):
         DefenseDisplay.from_search(objects)
+
+
+@pytest.mark.parametrize("filter_", [EPICFilter(), LocalOutlierFactor()], ids=repr)
+def test_filters_that_judge_no_new_rows_cannot_be_fitted_on_clean_ones(data, filter_):
+    evaluate_attack(FLIPS, filter_, SVC, *data)
+    with pytest.raises(ValueError, match="judges only the rows.*fit_filter_on='clean'"):
+        evaluate_attack(FLIPS, filter_, SVC, *data, fit_filter_on="clean")

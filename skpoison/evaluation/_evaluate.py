@@ -280,6 +280,12 @@ def _defend(filter_, X_all, y_all, mask, estimator, data, fit_filter_on):
     is_fitted = filter_ is None or isinstance(filter_, FrozenEstimator)
     if fit_filter_on == "clean" and not is_fitted:
         filter_ = FrozenEstimator(clone(filter_).fit(data.X, data.y))
+        if not hasattr(filter_, "predict"):
+            raise ValueError(
+                f"{filter_.estimator!r} judges only the rows that it is fitted on; "
+                f"fit_filter_on={fit_filter_on!r} needs a filter that judges others, "
+                "so take fit_filter_on='poisoned'."
+            )
     kept = _kept(filter_, X_all, y_all)
     row = {
         "n_poison": int(mask.sum()),
