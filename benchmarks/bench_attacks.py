@@ -104,7 +104,7 @@ def figure():
             )
 
 
-def duel_at(data, width=0.2, n_points=10):
+def bilevel_at(data, width=0.2, n_points=10):
     """Return a gradient attacker's position: rows, learner and where it trained."""
     X, y = data[0], data[1].astype(float)
     feasible = (SphereFilter(70) & SlabFilter(70)).fit(X, y).feasible_set()
@@ -124,7 +124,7 @@ def duel_at(data, width=0.2, n_points=10):
 def training(repeats=5):
     """One gradient, and one warm training, in fits of the exact classifier."""
     data = ones_and_sevens()
-    bilevel, points, theta = duel_at(data)
+    bilevel, points, theta = bilevel_at(data)
     trained = bilevel.solve_lower(points, theta).trained
     moved = points + 0.05 * np.random.default_rng(0).normal(size=points.shape)
     contenders = {
@@ -146,7 +146,7 @@ def training(repeats=5):
 
 def gradient(n_directions=5, h=1e-4):
     """The gradient on real data against differences through re-training."""
-    bilevel, points, theta = duel_at(ones_and_sevens())
+    bilevel, points, theta = bilevel_at(ones_and_sevens())
     trained = bilevel.solve_lower(points, theta).trained
     found, rng = bilevel.gradient(points, trained), np.random.default_rng(0)
     for _ in range(n_directions):

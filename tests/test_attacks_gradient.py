@@ -11,9 +11,8 @@ from sklearn.svm import LinearSVC
 
 from skpoison import NormConstrainedSVC, SphereFilter
 from skpoison.attacks import GradientAttack, LabelFlipAttack
-from skpoison.attacks._bilevel import Aim, Bilevel
+from skpoison.attacks._bilevel import Aim, Bilevel, LearnerHessian, Task, train
 from skpoison.attacks._learners import learner_of
-from skpoison.attacks._training import DenseHessian, MatrixFreeHessian, Task, train
 from skpoison.solvers._signed_design import Rows
 
 LEARNERS = [
@@ -36,7 +35,7 @@ def data():
     return X, y, 2.0 * y - 1.0
 
 
-def duel_of(estimator, X, signs, *, as_sparse=False, targets=None):
+def bilevel_of(estimator, X, signs, *, as_sparse=False, targets=None):
     rng = np.random.default_rng(0)
     points = rng.normal(size=(4, X.shape[1]))
     learner = learner_of(estimator, "this test").smoothed(WIDTH)
@@ -49,18 +48,22 @@ def duel_of(estimator, X, signs, *, as_sparse=False, targets=None):
 def independent_minimum(task):
     """Train by scipy: a penalty, or a ball's multiplier found by root finding."""
 
-    def minimum(pull):
+    free = np.ones(task.rows.dim)
+    free[-1] = task.fits_intercept
+
+    def minimum(multiplier):
         def value(theta):
-            margins = task.rows.scores(theta * task.free)
-            smooth = task.value(theta * task.free, margins) + 0.5 * pull * theta @ theta
-            return smooth, task.gradient(theta * task.free, margins) + pull * theta
+            margins = task.rows.scores(theta * free)
+            norm = 0.5 * multiplier * theta @ theta
+            gradient = task.gradient(theta * free, margins) + multiplier * theta
+            return task.value(theta * free, margins) + norm, gradient
 
         start = np.zeros(task.rows.dim)
         options = {"gtol": 1e-9}
         return minimize(value, start, jac=True, method="BFGS", options=options).x
 
-    def excess(pull):
-        return np.linalg.norm(minimum(pull)) - task.radius
+    def excess(multiplier):
+        return np.linalg.norm(minimum(multiplier)) - task.radius
 
     return minimum(brentq(excess, 0.0, 10.0) if excess(0.0) > 0 else 0.0)
 
@@ -68,7 +71,7 @@ def independent_minimum(task):
 @each_learner
 def test_training_finds_the_minimum(estimator, data):
     X, _, signs = data
-    bilevel, points = duel_of(estimator, X, signs)
+    bilevel, points = bilevel_of(estimator, X, signs)
     task = bilevel.task(points)
     found = train(task, np.zeros(5)).theta
     expected = independent_minimum(task)
@@ -79,7 +82,7 @@ def test_training_finds_the_minimum(estimator, data):
 @pytest.mark.parametrize("estimator", LEARNERS[4:], ids=repr)
 def test_training_is_scikit_learn_s(estimator, data):
     X, _, signs = data
-    bilevel, points = duel_of(estimator, X, signs)
+    bilevel, points = bilevel_of(estimator, X, signs)
     found = train(bilevel.task(points), np.zeros(5)).theta
     rows = np.vstack([X, np.repeat(points, bilevel.copies, axis=0)])
     labels = np.append(signs, np.repeat(bilevel.signs, bilevel.copies))
@@ -97,7 +100,9 @@ def test_training_is_scikit_learn_s(estimator, data):
 def test_the_gradient_is_that_of_training_again(estimator, as_sparse, aimed, data):
     X, _, signs = data
     targets = (X[:3] + 0.3, -signs[:3]) if aimed else None
-    bilevel, points = duel_of(estimator, X, signs, as_sparse=as_sparse, targets=targets)
+    bilevel, points = bilevel_of(
+        estimator, X, signs, as_sparse=as_sparse, targets=targets
+    )
     start = np.zeros(5)
     outcome = bilevel.solve_lower(points, start)
     found = bilevel.gradient(points, outcome.trained)
@@ -117,7 +122,7 @@ def test_the_gradient_is_that_of_training_again(estimator, as_sparse, aimed, dat
 def test_the_gradient_is_that_of_scikit_learn_fits(data):
     X, _, signs = data
     model = LogisticRegression(C=0.3, tol=1e-12, solver="newton-cholesky")
-    bilevel, points = duel_of(model, X, signs)
+    bilevel, points = bilevel_of(model, X, signs)
     trained = bilevel.solve_lower(points, np.zeros(5)).trained
 
     def attacker(flat):
@@ -131,24 +136,50 @@ def test_the_gradient_is_that_of_scikit_learn_fits(data):
     assert np.linalg.norm(found - expected) < 1e-4 * np.linalg.norm(expected)
 
 
-def test_both_hessians_solve_the_same_systems():
+@pytest.mark.parametrize("n_rows", [4, 30])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("max_direct", [0, 2000])
+@pytest.mark.parametrize("fits_intercept", [True, False])
+def test_newton_systems_are_those_of_the_fitted_parameters(
+    n_rows, container, max_direct, fits_intercept, monkeypatch
+):
+    name = "MAX_DIRECT" if container is np.asarray else "MAX_DIRECT_SPARSE"
+    monkeypatch.setattr(f"skpoison.attacks._bilevel.{name}", max_direct)
     rng = np.random.default_rng(1)
-    X, curvature = rng.normal(size=(30, 6)), rng.uniform(size=30)
+    X, weights = rng.normal(size=(n_rows, 6)), rng.uniform(size=n_rows)
     stiffness, rhs = np.append(np.full(6, 0.1), 0.0), rng.normal(size=7)
-    for free in (np.ones(7), np.append(np.ones(6), 0.0)):
-        dense = DenseHessian(X, curvature, stiffness, free)
-        other = MatrixFreeHessian(sparse.csr_array(X), curvature, stiffness, free)
-        for shift in (0.0, 0.3):
-            expected = dense.solve(rhs, shift)
-            np.testing.assert_allclose(other.solve(rhs, shift), expected, rtol=1e-7)
-            by_hand = dense.matrix @ expected + shift * expected
-            np.testing.assert_allclose(by_hand, rhs, rtol=1e-7)
+    rows = Rows(container(X), rng.choice([-1.0, 1.0], n_rows))
+    hessian = LearnerHessian(rows, weights, stiffness, fits_intercept=fits_intercept)
+    ones = np.column_stack([X, np.ones(n_rows)])
+    matrix = (ones.T * weights) @ ones + np.diag(stiffness)
+    fitted = 7 if fits_intercept else 6
+    for shift in (0.0, 0.3):
+        expected = np.zeros(7)
+        inner = matrix[:fitted, :fitted] + shift * np.eye(fitted)
+        expected[:fitted] = np.linalg.solve(inner, rhs[:fitted])
+        found = hessian.shifted(shift)(np.where(np.arange(7) < fitted, rhs, 0.0))
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
+
+
+def test_the_gradient_is_the_same_by_conjugate_gradients(data, monkeypatch):
+    X, _, signs = data
+    for estimator in LEARNERS:
+        bilevel, points = bilevel_of(estimator, X, signs)
+        direct = bilevel.solve_lower(points, np.zeros(5)).trained
+        with monkeypatch.context() as patch:
+            patch.setattr("skpoison.attacks._bilevel.MAX_DIRECT", 0)
+            other = bilevel.solve_lower(points, np.zeros(5)).trained
+            found = bilevel.gradient(points, other)
+        np.testing.assert_allclose(other.theta, direct.theta, atol=1e-7)
+        np.testing.assert_allclose(
+            found, bilevel.gradient(points, direct), rtol=1e-4, atol=1e-8
+        )
 
 
 def test_training_that_cannot_end_is_an_error(data, monkeypatch):
     X, _, signs = data
-    bilevel, points = duel_of(LogisticRegression(), X, signs)
-    monkeypatch.setattr("skpoison.attacks._training.MAX_NEWTON", 1)
+    bilevel, points = bilevel_of(LogisticRegression(), X, signs)
+    monkeypatch.setattr("skpoison.attacks._bilevel.MAX_NEWTON", 1)
     with pytest.raises(RuntimeError, match="did not end within 1 Newton steps"):
         bilevel.solve_lower(points, np.zeros(5))
 

@@ -32,15 +32,35 @@ class Hessian:
         The dense vectors E.
     vector_weights : ndarray of shape (n_vectors,)
         Their weights e, of either sign, not zero.
+    max_direct : float, default=inf
+        Above this number of rows and of parameters, systems are solved iteratively.
+    cg_tol : float, default=1e-6
+        Relative residual of systems that are.
+    max_cg : int, default=500
+        Most iterations for one of them.
     """
 
-    def __init__(self, diagonal, rows, row_weights, vectors, vector_weights):
+    def __init__(
+        self,
+        diagonal,
+        rows,
+        row_weights,
+        vectors,
+        vector_weights,
+        *,
+        max_direct=np.inf,
+        cg_tol=1e-6,
+        max_cg=500,
+    ):
         self.diagonal = diagonal
         self.rows, self.row_weights = rows, row_weights
         self.vectors, self.vector_weights = vectors, vector_weights
+        self.cg_tol, self.max_cg = cg_tol, max_cg
         n_columns = len(rows) + len(vectors)
+        if min(n_columns, rows.dim) > max_direct:
+            self._factor = self._factor_iterative
         # Inner products of rows in a frame are alike but for their last digits.
-        if n_columns >= rows.dim or rows.is_framed:
+        elif n_columns >= rows.dim or rows.is_framed:
             self._factor = self._prepare_dense()
         elif n_columns <= MAX_GRAM or not rows.is_sparse:
             self._factor = self._prepare_gram()
@@ -117,15 +137,23 @@ class Hessian:
         return products
 
     def _factor_iterative(self, shift):
-        dim = self.rows.dim
-        operator = LinearOperator(
-            (dim, dim), matvec=lambda x: self @ x + shift * x, dtype=np.float64
-        )
+        """Conjugate gradients, preconditioned by the diagonal of H."""
+        shape = {"shape": (self.rows.dim, self.rows.dim), "dtype": np.float64}
+        operator = LinearOperator(matvec=lambda x: self @ x + shift * x, **shape)
+        scale = 1.0 / (self._all_of_diagonal() + shift)
+        jacobi = LinearOperator(matvec=lambda x: scale * x, **shape)
 
         def solve(r):
-            return cg(operator, r, rtol=1e-6, maxiter=500)[0]
+            options = {"rtol": self.cg_tol, "maxiter": self.max_cg, "M": jacobi}
+            return cg(operator, r, **options)[0]
 
         return solve
+
+    def _all_of_diagonal(self):
+        """Return the diagonal of H; c alone where negative weights cancel more."""
+        of_rows = self.rows.weighted_squares(self.row_weights)
+        of_vectors = self.vector_weights @ self.vectors**2
+        return np.maximum(self.diagonal + of_rows + of_vectors, self.diagonal)
 
 
 def _sparse_gram(X):

@@ -98,6 +98,11 @@ class Rows:
         outer[-1, -1] = weights.sum()
         return outer
 
+    def weighted_squares(self, weights):
+        """Return the diagonal of what :meth:`weighted_outer` returns."""
+        squares = self.X.multiply(self.X) if self.is_sparse else self.X * self.X
+        return np.append(squares.T @ weights, weights.sum())
+
 
 class StackedRows(Rows):
     """Many rows followed by a few more, without copying the many.
