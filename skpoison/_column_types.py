@@ -1,4 +1,6 @@
-"""The types of the columns of rows: which hold numbers, and how exactly."""
+"""Whose table something is, and what its columns hold: numbers, and how exactly."""
+
+from __future__ import annotations
 
 from numbers import Number
 from typing import NamedTuple
@@ -6,36 +8,36 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from skpoison._frames import is_frame, is_pandas
-
 SHOWN = 3
 
 
+def is_pandas(data):
+    """Say whether something is a DataFrame or Series of pandas."""
+    return hasattr(data, "iloc")
+
+
+def is_polars(data):
+    """Say whether something is a DataFrame or Series of polars."""
+    is_there = type(data).__module__.partition(".")[0] == "polars"
+    return is_there and hasattr(data, "to_numpy")
+
+
+def is_frame(data):
+    """Say whether something is a DataFrame of pandas or polars, no Series."""
+    return (is_pandas(data) or is_polars(data)) and hasattr(data, "columns")
+
+
 class Types(NamedTuple):
-    """The types of the columns of rows, as far as attacks must know them.
+    """The types of the columns of rows, by position, as far as attacks need them."""
 
-    Parameters
-    ----------
-    names : list
-        Names of the columns; empty for arrays and lists, which have one type.
-    words : dict
-        Types of the columns that hold no numbers, by position.
-    categories : dict
-        Types of the columns of categories that are numbers, by position.
-    whole : dict
-        Types of a table's columns of whole numbers or truth values, by position.
-    floats : dict
-        For each precision, the positions of the columns that have it; a slice for all.
-    """
-
-    names: list
-    words: dict
-    categories: dict
-    whole: dict
-    floats: dict
+    names: list  # of the columns; empty for arrays and lists, which have one type
+    words: dict  # columns that hold no numbers
+    categories: dict  # columns of categories that are numbers
+    whole: dict  # a table's columns of whole numbers or truth values
+    floats: dict  # for each precision, the columns that have it; a slice for all
 
     @classmethod
-    def of(cls, X):
+    def of(cls, X) -> Types:
         """Read the types of rows in any container."""
         if not is_frame(X):
             return _types_of_array(X)
@@ -51,20 +53,7 @@ class Types(NamedTuple):
         return types
 
     def written(self, rows, dtype):
-        """Return rows as the columns of floats will hold them.
-
-        Parameters
-        ----------
-        rows : {ndarray, CSR matrix} of shape (n_rows, n_features)
-            Rows.
-        dtype : dtype
-            Precision in which attacks were given the clean rows.
-
-        Returns
-        -------
-        rows : {ndarray, CSR matrix} of shape (n_rows, n_features)
-            Rows of that precision, or less precise where their column is.
-        """
+        """Return rows in a precision, or less precise where their column is."""
         rows = rows.astype(dtype)
         narrow = {k: at for k, at in self.floats.items() if k.itemsize < dtype.itemsize}
         for kind, places in narrow.items():

@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skpoison._frames import is_frame, is_pandas
+from skpoison._column_types import is_frame, is_pandas
 from skpoison._kept import keep_each_class, spread, stand_ins
 from skpoison._labels import (
     check_labels,

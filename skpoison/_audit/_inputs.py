@@ -9,9 +9,8 @@ from sklearn.base import clone
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
-from skpoison._column_types import Types
+from skpoison._column_types import Types, is_frame, is_pandas
 from skpoison._columns import scale_for
-from skpoison._frames import is_frame, is_pandas
 from skpoison._labels import check_labels
 
 from ._text import described, name_text

@@ -13,6 +13,7 @@ Clean rows stay what they were, bit for bit, and poison rows are written beside 
 - Rows of pandas get index labels that no clean row has.
 """
 
+import re
 from copy import copy
 
 import numpy as np
@@ -20,31 +21,15 @@ from scipy import sparse
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import column_or_1d
 
-from skpoison._frames import is_frame, is_pandas, is_polars
-from skpoison.attacks._index import next_labels
+from skpoison._column_types import is_frame, is_pandas, is_polars
 from skpoison.attacks._types import as_polars, as_type, cast
+
+NAME = "poison-{}"
+NAMED = re.compile(r"poison-(\d+)$")
 
 
 def like_rows(rows, X):
-    """Return poison rows in the container and types of the clean rows.
-
-    Parameters
-    ----------
-    rows : {ndarray, CSR matrix} of shape (n_poison, n_features)
-        Poison rows.
-    X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-        Clean rows.
-
-    Returns
-    -------
-    rows : {ndarray, list, CSR matrix, DataFrame} of shape (n_poison, n_features)
-        The same rows.
-
-    Raises
-    ------
-    ValueError
-        If a column's type cannot hold them.
-    """
+    """Return poison rows in the container and types of the clean rows."""
     if is_pandas(X):
         return _like_pandas(rows, X)
     if is_polars(X):
@@ -98,20 +83,7 @@ def _like_polars(rows, X):
 
 
 def copies(X, places):
-    """Return copies of clean rows as poison rows, in their container and types.
-
-    Parameters
-    ----------
-    X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-        Clean rows.
-    places : ndarray of shape (n_poison,)
-        Which rows are copied.
-
-    Returns
-    -------
-    rows : {ndarray, list, CSR matrix, DataFrame} of shape (n_poison, n_features)
-        The copies.
-    """
+    """Return copies of clean rows as poison rows, in their container and types."""
     if isinstance(X, list | tuple):
         return [copy(X[place]) for place in places]
     if sparse.issparse(X):
@@ -123,20 +95,7 @@ def copies(X, places):
 
 
 def like_targets(targets, y):
-    """Return poison labels in the container and type of the clean labels.
-
-    Parameters
-    ----------
-    targets : ndarray of shape (n_poison,)
-        Labels of poison rows.
-    y : {array-like, Series, DataFrame} of shape (n_samples,) or (n_samples, 1)
-        Clean labels.
-
-    Returns
-    -------
-    targets : {ndarray, list, Series, DataFrame} of shape (n_poison,)
-        The same labels; one column of a DataFrame where `y` is one.
-    """
+    """Return poison labels in the container and type of the clean labels."""
     if isinstance(y, list | tuple):
         return targets.tolist()
     if is_polars(y):
@@ -163,25 +122,7 @@ def _like_polars_targets(targets, y):
 
 
 def stack(first, second):
-    """Return the rows (or labels) of two containers in one.
-
-    Parameters
-    ----------
-    first : {array-like, sparse matrix, DataFrame, Series}
-        Clean part, which says what the result is.
-    second : {ndarray, list, CSR matrix, DataFrame, Series}
-        Poison part, of the same kind.
-
-    Returns
-    -------
-    both : {ndarray, list, CSR matrix, DataFrame, Series}
-        One after the other.
-
-    Raises
-    ------
-    ValueError
-        If the type that arrays need to hold the poison does not hold the clean part.
-    """
+    """Return clean rows (or labels) and poison in one; refuse to change clean ones."""
     if is_pandas(first) and is_pandas(second):
         import pandas as pd
 
@@ -220,3 +161,89 @@ def _check_clean(clean, kind):
             f"poison rows are not whole: {kind} would change these values. Leave such "
             "columns (identifiers?) out, or give the attack a domain of whole numbers."
         )
+
+
+def next_labels(index, n):
+    """Continue the index of a table: no label of a poison row is a clean row's.
+
+    Whole numbers, times and periods go on after the largest one, all else goes on with
+    ``poison-0``, ``poison-1`` and so on, from the first number that is free. Of several
+    levels, each goes on by itself.
+    """
+    import pandas as pd
+
+    if isinstance(index, pd.MultiIndex):
+        levels = map(index.get_level_values, range(index.nlevels))
+        levels = [next_labels(level, n) for level in levels]
+        return pd.MultiIndex.from_arrays(levels, names=index.names)
+    if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex | pd.PeriodIndex):
+        labels = _next_times(index, n)
+        if labels is not None:
+            return labels.rename(index.name)
+    if pd.api.types.is_integer_dtype(index.dtype):
+        return pd.Index(_next_integers(index, n), name=index.name)
+    if pd.api.types.is_float_dtype(index.dtype):
+        return pd.Index(_next_floats(index, n), dtype=index.dtype, name=index.name)
+    return pd.Index(_next_names(index, n), dtype=_type_of_names(index), name=index.name)
+
+
+def _next_times(index, n):
+    """Return later times, a step of the index (or of its unit) apart, if there are."""
+    import pandas as pd
+
+    last, steps = index.max(), np.arange(1, n + 1)
+    if last is pd.NaT:
+        return None
+    try:
+        if isinstance(index, pd.PeriodIndex):
+            return pd.PeriodIndex([last + step for step in steps.tolist()], index.dtype)
+        if index.freq is not None:
+            return type(index)([last + step * index.freq for step in steps.tolist()])
+        return last + pd.to_timedelta(steps, unit=index.unit).as_unit(index.unit)
+    except (OverflowError, pd.errors.OutOfBoundsDatetime):
+        return None
+
+
+def _next_integers(index, n):
+    """Return whole numbers after the largest one, or the least that are free."""
+    import pandas as pd
+
+    kind = getattr(index.dtype, "numpy_dtype", index.dtype)
+    values = np.asarray(index.dropna(), dtype=kind)
+    first = int(values.max()) + 1 if len(values) else 0
+    if first + n - 1 <= np.iinfo(kind).max:
+        labels = [*range(first, first + n)]
+    else:
+        labels = _free(values, n)
+    fits = not labels or max(labels) <= np.iinfo(kind).max
+    return pd.array(labels, dtype=index.dtype if fits else np.int64)
+
+
+def _next_floats(index, n):
+    """Return whole numbers after the largest one, or the least that are free."""
+    kind = getattr(index.dtype, "numpy_dtype", index.dtype)
+    values = np.asarray(index.dropna(), dtype=kind)
+    first = np.floor(float(values.max(initial=-1.0))) + 1.0
+    if first + n < 2.0 / np.finfo(kind).eps:  # beyond, not all whole numbers are there
+        return first + np.arange(n)
+    return _free(values, n)
+
+
+def _free(values, n):
+    """Return the least whole numbers, from 0, that are not among the values."""
+    candidates = np.arange(len(values) + n)
+    return candidates[~np.isin(candidates, values)][:n].tolist()
+
+
+def _next_names(index, n):
+    found = [NAMED.match(label) for label in index if isinstance(label, str)]
+    first = max((int(match[1]) + 1 for match in found if match), default=0)
+    return [NAME.format(first + i) for i in range(n)]
+
+
+def _type_of_names(index):
+    """Return the type of an index of strings; names make objects of any other."""
+    import pandas as pd
+
+    is_text = isinstance(index.dtype, pd.StringDtype)
+    return index.dtype if is_text else object

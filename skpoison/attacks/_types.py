@@ -17,17 +17,7 @@ def check_numbers(types, attack):
 
 
 def check_moving(types, attack, columns):
-    """Raise an error where columns cannot hold the rows that an attack makes up.
-
-    Parameters
-    ----------
-    types : Types
-        The types of the columns.
-    attack : str
-        Who asks.
-    columns : Columns
-        The attack's domain.
-    """
+    """Raise an error where columns cannot hold the rows that an attack makes up."""
     if types.categories:
         raise ValueError(
             f"{attack} moves rows as numbers, and what lies between two categories is "
@@ -47,27 +37,7 @@ def check_moving(types, attack, columns):
 
 
 def as_type(values, kind, name):
-    """Return a column of poison rows in the type of the clean rows' column.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_rows,)
-        Floats.
-    kind : dtype
-        A type of pandas.
-    name : str
-        Name of the column, for the error.
-
-    Returns
-    -------
-    column : {ndarray, ExtensionArray} of shape (n_rows,)
-        The same numbers.
-
-    Raises
-    ------
-    ValueError
-        If the type cannot hold them.
-    """
+    """Return a column of poison rows in the type of the clean rows' column."""
     import pandas as pd
 
     if pd.api.types.is_object_dtype(kind):
@@ -114,22 +84,7 @@ def _by_pandas(values, kind, name):
 
 
 def as_polars(values, kind, name):
-    """Return a column of poison rows as a Series of polars, or refuse.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_rows,)
-        Floats.
-    kind : DataType
-        A type of polars.
-    name : str
-        Name of the column.
-
-    Returns
-    -------
-    column : Series
-        The same numbers.
-    """
+    """Return a column of poison rows as a Series of polars, or refuse."""
     import polars as pl
 
     series = pl.Series(name, values, dtype=pl.Float64)

@@ -9,7 +9,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skpoison._frames import is_frame
+from skpoison._column_types import is_frame
 from skpoison.base import BaseFilter
 from skpoison.filters import SpectralFilter
 from skpoison.neural._features import LayerFeatures
