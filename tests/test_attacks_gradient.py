@@ -251,7 +251,7 @@ def test_bad_targets_are_refused(data):
     [
         (LogisticRegression(class_weight="balanced"), "weights its classes"),
         (LogisticRegression(l1_ratio=0.5, solver="saga"), "penalty other than"),
-        (LogisticRegression(solver="liblinear"), "penalises its intercept"),
+        (LogisticRegression(solver="liblinear"), "penalizes its intercept"),
         (RidgeClassifier(alpha=0), "has no penalty"),
         (RidgeClassifier(positive=True), "positive weights only"),
         (LinearSVC(loss="hinge", intercept_scaling=2), "scales its intercept"),

@@ -11,38 +11,19 @@ from skpoison.losses import Hinge
 
 
 class Flips(NamedTuple):
-    """Chosen flips.
+    """The flips of the round with the largest objective."""
 
-    Parameters
-    ----------
-    copies : ndarray of shape (n_candidates,), dtype=int
-        How often each candidate is sent.
-    objective : list of float
-        Clean rows' mean hinge loss under the learner trained with the flips, in each
-        round; the flips are those of the largest.
-    """
-
-    copies: np.ndarray
-    objective: list
+    copies: np.ndarray  # how often each candidate is sent
+    # Clean rows' mean hinge loss under the learner trained with each round's flips.
+    objective: list[float]
 
 
-def choose_flips(gains, total):
+def choose_flips(gains: np.ndarray, total: int) -> np.ndarray:
     """Solve the linear program: the flips with the largest sum of gains.
 
     It maximizes ``gains @ copies`` over copies that sum to the total, with counts that
-    differ by at most one: candidates are sent once each before any is sent twice.
-
-    Parameters
-    ----------
-    gains : ndarray of shape (n_candidates,)
-        What a copy of each candidate is worth.
-    total : int
-        Number of copies.
-
-    Returns
-    -------
-    copies : ndarray of shape (n_candidates,), dtype=int
-        A solution at a vertex: whole numbers.
+    differ by at most one: candidates are sent once each before any is sent twice. The
+    solution is a vertex, of whole numbers.
 
     Examples
     --------
@@ -58,27 +39,8 @@ def choose_flips(gains, total):
 def alfa(X, signs, candidates, total, learner, *, max_iter, rng):
     """Find label flips that raise a support vector machine's loss.
 
-    Parameters
-    ----------
-    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-        Clean rows.
-    signs : ndarray of shape (n_samples,)
-        Signs of their labels.
-    candidates : ndarray of shape (n_candidates,)
-        Rows that may be sent under the other label.
-    total : int
-        Number of rows to send.
-    learner : Learner
-        The learner attacked, with the hinge loss.
-    max_iter : int
-        Most rounds.
-    rng : RandomState
-        Draws the rows that training looks at first.
-
-    Returns
-    -------
-    flips : Flips
-        The best of the rounds.
+    Candidates are positions of rows that may be sent under the other label; the
+    learner has the hinge loss.
     """
     tainted = _Tainted(X, signs, candidates, learner, rng)
     before = tainted.flipped_losses(tainted.train(np.zeros(len(candidates))))

@@ -17,44 +17,18 @@ SPLITS = ((1.0, 0.0), (0.75, 0.25), (0.5, 0.5), (0.25, 0.75), (0.0, 1.0))
 
 
 class Found(NamedTuple):
-    """Poison rows for a decoy.
+    """Poison rows for a decoy."""
 
-    Parameters
-    ----------
-    points : ndarray of shape (n_distinct, n_features)
-        The distinct rows.
-    labels : ndarray of shape (n_distinct,), dtype=int
-        Positions of their labels, 0 or 1.
-    copies : ndarray of shape (n_distinct,), dtype=int
-        How often each is sent, at least once.
-    residual : float
-        Norm of what is left of the learner's gradient at the decoy.
-    """
-
-    points: np.ndarray
-    labels: np.ndarray
-    copies: np.ndarray
-    residual: float
+    points: np.ndarray  # the distinct rows
+    labels: np.ndarray  # positions of their labels, 0 or 1
+    copies: np.ndarray  # how often each is sent, at least once
+    residual: float  # norm of the KKT residual at the decoy
 
 
 def flipped_decoys(clean, targets, learner, n_poison, rng):
     """Train the learner with flipped target rows: parameters that do harm.
 
-    Parameters
-    ----------
-    clean, targets : Rows
-        Signed clean rows, and those on which a large loss is wanted.
-    learner : Learner
-        The learner, with the hinge loss.
-    n_poison : int
-        Number of poison rows, on which it depends how far decoys are.
-    rng : RandomState
-        Draws the rows that training looks at first.
-
-    Returns
-    -------
-    decoys : ndarray of shape (n_decoys, n_features + 1)
-        Parameters.
+    How far the decoys are from the clean solution depends on the number of poison rows.
     """
     start = _train(clean, targets, learner, np.zeros(len(targets)), rng)
     order = np.argsort(targets.scores(start), kind="stable")
@@ -91,20 +65,12 @@ def _train(clean, targets, learner, copies, rng):
 
 
 class Decoy:
-    """Parameters that poison shall make optimal.
+    """Parameters that poison shall make optimal for a learner with the hinge loss.
 
-    The learner stays at theta if the pulls of all rows on it, ``y x`` for each row
-    within the margin, divided by the number of clean rows, add up to a multiple of
-    theta: that of the penalty, or any that is not negative for the ball.
-
-    Parameters
-    ----------
-    theta : ndarray of shape (n_features + 1,)
-        The parameters.
-    clean : Rows
-        Signed clean rows.
-    learner : Learner
-        The learner, with the hinge loss.
+    Theta is optimal if the negative gradients of all rows' losses, ``y (x, 1)`` for
+    each row within the margin, divided by the number of clean rows, add up to a
+    multiple of theta: the penalty's, or for the ball any multiplier that is not
+    negative.
     """
 
     signs = np.array([-1.0, 1.0])
@@ -116,7 +82,7 @@ class Decoy:
         self.multiple = learner.multiple(len(clean))
 
     def residual(self, points, labels, masses):
-        """Return what the pulls of clean rows and poison leave for theta to bear."""
+        """Return the KKT residual: the sum of the gradients minus theta's multiple."""
         signed = masses * self.signs[labels]
         left = self.gradient + np.append(signed @ points, signed.sum())
         multiple = self.multiple
@@ -126,23 +92,12 @@ class Decoy:
         return left - multiple * self.theta
 
     def find_rows(self, program, split=None, *, all_rows=False):
-        """Find the rows and the numbers of copies that leave the least.
+        """Find the rows and the numbers of copies with the least residual.
 
-        Parameters
-        ----------
-        program : PairProgram or MixedRows
-            What finds rows and masses in these sets.
-        split : tuple of (float, float), default=None
-            The share of each class in the rows that are allowed. None means what leaves
-            the least, with as few rows as that takes.
-        all_rows : bool, default=False
-            Whether to send as many as are allowed, each more often.
-
-        Returns
-        -------
-        found : Found or None
-            The best, up to whole copies; None where a class to be sent has no row
-            that pulls at all.
+        A split is the share of each class in the rows that are allowed; without one,
+        as few rows as the least residual takes are sent, or as many as are allowed, in
+        the same proportions (`all_rows`). None where no row of a class to be sent is
+        within the margin.
         """
         solution = program.solve(self, split)
         if solution is None:

@@ -12,7 +12,7 @@ from skpoison.bounds._candidate_attack import shrink_until_kept
 from skpoison.feasible import restrict
 
 
-def is_fitted(estimator):
+def is_fitted(estimator) -> bool:
     """Say whether an estimator is fitted."""
     try:
         check_is_fitted(estimator)
@@ -22,46 +22,14 @@ def is_fitted(estimator):
 
 
 class Defense(NamedTuple):
-    """A fitted filter, asked by the positions of labels.
-
-    Parameters
-    ----------
-    filter : filter
-        The fitted filter.
-    classes : ndarray of shape (n_classes,)
-        The labels, sorted.
-    """
+    """A fitted filter, asked by the positions of labels."""
 
     filter: object
     classes: np.ndarray
 
     @classmethod
     def of(cls, filter_, classes, X, codes, names=None):
-        """Return the defense of a filter, which is fitted unless it is fitted already.
-
-        Parameters
-        ----------
-        filter_ : filter
-            The filter; it is cloned before it is fitted.
-        classes : ndarray of shape (n_classes,)
-            The labels, sorted.
-        X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-            Clean rows.
-        codes : ndarray of shape (n_samples,)
-            Positions of their labels.
-        names : ndarray of shape (n_features,), default=None
-            Names of the features, if there are any.
-
-        Returns
-        -------
-        defense : Defense
-            The defense.
-
-        Raises
-        ------
-        ValueError
-            If the filter was fitted on other features or labels.
-        """
+        """Return the defense of a filter, cloned and fitted unless it is fitted."""
         if not is_fitted(filter_):
             filter_ = clone(filter_).fit(X, classes[codes])
             remember_names(filter_, names)
@@ -69,46 +37,13 @@ class Defense(NamedTuple):
         return cls(filter_, classes)
 
     def keeps(self, X, codes):
-        """Say which labelled rows the filter keeps.
-
-        Parameters
-        ----------
-        X : {ndarray, CSR matrix} of shape (n_rows, n_features)
-            Rows.
-        codes : ndarray of shape (n_rows,)
-            Positions of their labels.
-
-        Returns
-        -------
-        kept : ndarray of shape (n_rows,), dtype=bool
-            True for the rows that the filter keeps.
-        """
+        """Say which labeled rows the filter keeps."""
         if not len(codes):
             return np.zeros(0, dtype=bool)
         return scores(self.filter, X, self.classes[codes]) >= 0
 
     def sets(self, attack, domain=None, names=None):
-        """Return the feasible set of each class.
-
-        Parameters
-        ----------
-        attack : str
-            Who asks, for the error.
-        domain : str or Domain, default=None
-            Which rows can be sent; None means all.
-        names : ndarray of shape (n_features,), default=None
-            Names of the features, if there are any.
-
-        Returns
-        -------
-        sets : list of SphereSlab or RestrictedSet
-            The rows that the filter keeps under each label, as far as they can be sent.
-
-        Raises
-        ------
-        ValueError
-            If the filter has no feasible set, or one without bounds.
-        """
+        """Return each class's feasible set, restricted to the domain."""
         if not hasattr(self.filter, "feasible_set"):
             raise ValueError(
                 f"{attack} looks for its rows in the filter's feasible set, and "
@@ -125,30 +60,9 @@ class Defense(NamedTuple):
         return [feasible[label] for label in self.classes]
 
     def inwards(self, sets, points, codes, dtype, types):
-        """Move points of the feasible sets inwards until the filter keeps them.
+        """Move points of their sets inwards until the filter keeps them as written.
 
-        Parameters
-        ----------
-        sets : list of SphereSlab
-            The feasible set of each class.
-        points : ndarray of shape (n_points, n_features)
-            Points, perhaps on the boundary of their set.
-        codes : ndarray of shape (n_points,)
-            Positions of their labels.
-        dtype : dtype
-            Precision of the clean rows.
-        types : Types
-            The types of their columns, some of which may be less precise.
-
-        Returns
-        -------
-        rows : ndarray of shape (n_points, n_features)
-            Rows that the filter keeps, float64, rounded as they will be written.
-
-        Raises
-        ------
-        ValueError
-            If rounding alone puts a row out of a set, however it is moved.
+        Returns float64 rows, rounded to the types of the columns.
         """
 
         def keeps(rows):

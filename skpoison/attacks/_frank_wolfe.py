@@ -18,54 +18,30 @@ HEAVY = 1e4
 
 
 class MixedRows:
-    """Minimise what poison leaves of a learner's gradient, over rows that can be sent.
+    """Minimize a decoy's KKT residual over any rows that can be sent and their masses.
 
-    Any masses of rows of both classes pull the learner as a point of one convex set
-    does, spanned by the rows of both sets and by nothing. Frank and Wolfe's method,
-    fully corrective, goes to the point of it that leaves least: each step asks the
-    sets for the rows that pull most against what is left, and weighs all rows anew.
-
-    Parameters
-    ----------
-    sets : list of RestrictedSet or SphereSlab
-        The rows that can be sent under the labels of sign -1 and +1.
-    share : float
-        Largest total mass.
+    The weighted gradients of all poison sets of mass `share` at most form one convex
+    set, the convex hull of both classes' gradients and 0. The residual is minimized
+    over it by the fully corrective Frank-Wolfe method: each step asks the sets for the
+    rows whose gradients are steepest against the residual, and weighs all rows anew.
     """
 
     def __init__(self, sets, share):
         self.sets, self.share = sets, share
 
     def solve(self, decoy, split=None):
-        """Solve for one decoy.
+        """Return masses, rows and their labels for one decoy.
 
-        Parameters
-        ----------
-        decoy : Decoy
-            The parameters, and the pull of the clean rows there.
-        split : tuple of (float, float), default=None
-            The masses of both classes, as shares of `share`. None leaves them open,
-            up to `share` in all.
-
-        Returns
-        -------
-        masses : ndarray of shape (n_points,)
-            Mass of each row.
-        points : ndarray of shape (n_points, n_features)
-            The rows.
-        labels : ndarray of shape (n_points,)
-            Positions of their labels, 0 or 1.
-        None
-            Instead of these, where a class is to have a mass and all of its set is
-            beyond the margin.
+        A split gives each class's part of `share`; None leaves both open. Returns None
+        where a class is to have a mass and all of its set is beyond the margin.
         """
         codes = [0, 1] if split is None else np.flatnonzero(split)
         points, masses = np.zeros((0, len(decoy.theta) - 1)), np.zeros(0)
         labels, norms = np.zeros(0, dtype=int), []
-        left = decoy.residual(points, labels, masses)
+        residual = decoy.residual(points, labels, masses)
         for _ in range(MAX_STEPS):
             for code in codes:
-                row = self._best_row(decoy, left, code)
+                row = self._best_row(decoy, residual, code)
                 if row is not None:
                     points, labels = np.vstack([points, row]), np.append(labels, code)
                 elif split is not None and code not in labels:
@@ -75,8 +51,8 @@ class MixedRows:
             masses = self._weigh(decoy, points, labels, split)
             used = masses > NOTHING * masses.max()
             points, labels, masses = points[used], labels[used], masses[used]
-            left = decoy.residual(points, labels, masses)
-            norms.append(np.linalg.norm(left))
+            residual = decoy.residual(points, labels, masses)
+            norms.append(np.linalg.norm(residual))
             if (
                 len(norms) > PATIENCE
                 and norms[-1] > (1.0 - STALL) * norms[-1 - PATIENCE]
@@ -84,13 +60,13 @@ class MixedRows:
                 break
         return masses, points, labels
 
-    def _best_row(self, decoy, left, code):
-        """Return the row within the margin that pulls most against what is left.
+    def _best_row(self, decoy, residual, code):
+        """Return the row within the margin whose gradient most opposes the residual.
 
-        Rows beyond the margin do not pull at all. None where none is within it.
+        Rows beyond the margin have no gradient. None where none is within it.
         """
         sign, theta = Decoy.signs[code], decoy.theta
-        aim, away = -sign * left[:-1], -sign * theta[:-1]
+        aim, away = -sign * residual[:-1], -sign * theta[:-1]
 
         def row(multiplier):
             return self.sets[code].support(aim + multiplier * away)[1]
@@ -107,7 +83,7 @@ class MixedRows:
         return _least_multiplier(row, beyond, beyond(point), scale or 1.0)
 
     def _weigh(self, decoy, points, labels, split):
-        """Return the masses that leave least: at most `share` in all, or as split."""
+        """Return the masses of least residual: at most `share` in all, or as split."""
         signs = Decoy.signs[labels]
         gradients = signs * np.column_stack([points, np.ones(len(points))]).T
         columns, goal = [self.share * gradients], -decoy.gradient

@@ -25,43 +25,25 @@ LEAST_STEP = 1e-4
 
 
 class Ascent(NamedTuple):
-    """Where poison rows ended.
+    """Where poison rows ended."""
 
-    Parameters
-    ----------
-    points : ndarray of shape (n_points, n_features)
-        The rows, in their feasible sets.
-    objective : list of float
-        The attacker's loss before the first step and after each one; never falling.
-    """
-
-    points: np.ndarray
-    objective: list
+    points: np.ndarray  # in their feasible sets
+    # The attacker's loss before the first step and after each one; never falling.
+    objective: list[float]
 
 
-def ascend(bilevel, points, sets, theta, *, max_iter):
+def ascend(
+    bilevel: Bilevel,
+    points: np.ndarray,
+    sets: list,
+    theta: np.ndarray,
+    *,
+    max_iter: int,
+) -> Ascent:
     """Climb the attacker's loss by projected gradient steps.
 
-    Every row goes the same share of its set's radius. A step that does not raise the
-    loss is taken back and halved.
-
-    Parameters
-    ----------
-    bilevel : Bilevel
-        Attacker and learner.
-    points : ndarray of shape (n_points, n_features)
-        Rows to start from, in their sets.
-    sets : list of SphereSlab
-        The feasible set of each row.
-    theta : ndarray of shape (n_features + 1,)
-        Parameters from which training starts.
-    max_iter : int
-        Most steps.
-
-    Returns
-    -------
-    ascent : Ascent
-        The rows and the losses on the way.
+    Every row starts in its own set and goes the same share of its radius. A step that
+    does not raise the loss is taken back and halved.
     """
     outcome = bilevel.solve_lower(points, theta)
     objective, step = [outcome.value], FIRST_STEP
@@ -123,7 +105,7 @@ class GradientAttack(BaseAimedAttack):
         :class:`~sklearn.linear_model.RidgeClassifier`, without class weights.
     targets : tuple of (X, y), default=None
         Rows, with their true labels, on which the attacker wants a large loss: test
-        rows that he knows, or some that he cares for. None means the clean rows.
+        rows that they know, or some that they care for. None means the clean rows.
     domain : str or :class:`skpoison.feasible.Domain`, default=None
         Which rows the attacker can send at all, without one-hot groups; features by
         position, not by name. Rows climb as means of such rows and are rounded in the
@@ -173,10 +155,10 @@ class GradientAttack(BaseAimedAttack):
 
     Notes
     -----
-    With P(theta) what the learner minimises and A(theta) the attacker's loss, the
+    With P(theta) what the learner minimizes and A(theta) the attacker's loss, the
     gradient by a poison row x is ``-(d2P / dx dtheta) H^-1 grad A`` with H the second
     derivative of P; where the learner's parameters lie on the boundary of their ball, H
-    is bordered by them. H is factorised for dense rows of up to 2000 features, and
+    is bordered by them. H is factorized for dense rows of up to 2000 features, and
     never formed otherwise. The loss is not concave in the rows: what is found is a
     local maximum.
 

@@ -21,15 +21,16 @@ class KKTAttack(BaseAimedAttack):
     First, decoys: parameters that do harm, trained on clean rows and on target rows of
     high loss with their labels flipped and repeated, which would not pass any filter.
     Then, for each decoy and for several splits of the allowed rows between the classes,
-    at most one distinct row for each class, in the filter's feasible set, whose pull on
-    the learner balances that of the clean rows there, so that training ends at the
-    decoy (or near it, where the feasible set is too small, or beyond it). What does
-    most harm after real training is sent. With a `domain`, a few rows of each class
-    take the place of the one.
+    at most one distinct row for each class, in the filter's feasible set, whose
+    gradient balances that of the clean rows there, so that training ends at the decoy
+    (or near it, where the feasible set is too small, or beyond it). What does most harm
+    after real training is sent. With a `domain`, a few rows of each class take the
+    place of the one.
 
-    It needs a filter that leaves room for the pull of the decoy: where the feasible
-    set is small, or there are few features, no rows reach it, and flipped labels or
-    :class:`GradientAttack` do more harm. ``residual_`` says how far it is off.
+    It needs a filter whose feasible set is large enough to balance the gradient at the
+    decoy: where the set is small, or there are few features, no rows do, and flipped
+    labels or :class:`GradientAttack` do more harm. ``residual_`` says how far it is
+    off.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ class LabelFlipAttack(BaseAttack):
     epsilon : float, default=0.03
         Poison rows divided by clean rows, between 0 and 1; ``floor(epsilon * n)`` whole
         rows are sent. Where there are fewer candidates than that, they are sent more
-        than once, none more than once more often than another.
+        than once, with copy counts that differ by at most one.
     strategy : {"random", "feasible", "alfa"}, default="random"
         ``"random"``: rows drawn from all training rows, whatever the filter; they may
         hold words, categories and dates.
@@ -81,7 +81,7 @@ class LabelFlipAttack(BaseAttack):
     Notes
     -----
     In [1]_ labels of training rows are changed; here changed copies are added, so that
-    epsilon means what it means for every attack. The linear program then maximises
+    epsilon means what it means for every attack. The linear program then maximizes
     the sum over the flips of what their loss falls by, from the learner trained on
     clean rows to the tainted one. Its solution is to sort.
 

@@ -20,69 +20,37 @@ SHIFTED = "scales its intercept"
 
 
 class Learner(NamedTuple):
-    """A linear classifier that minimises losses of margins.
+    """A linear classifier that minimizes losses of margins.
 
-    It minimises ``mean(loss) + ||theta||^2 / (2 C n)``, or the mean loss within
+    It minimizes ``mean(loss) + ||theta||^2 / (2 C n)``, or the mean loss within
     ``||theta|| <= rho``, with ``theta = (w, b)``.
-
-    Parameters
-    ----------
-    loss : Loss
-        The loss of a margin.
-    rho : float or None
-        Radius of the ball.
-    C : float or None
-        Inverse strength of the penalty.
-    penalises_intercept : bool
-        Whether b counts in the norm of the penalty.
-    fits_intercept : bool
-        Whether there is a b.
     """
 
     loss: Loss
-    rho: float | None
-    C: float | None
-    penalises_intercept: bool = True
+    rho: float | None  # radius of the ball
+    C: float | None  # inverse strength of the penalty
+    penalizes_intercept: bool = True
     fits_intercept: bool = True
 
-    def smoothed(self, width):
+    def smoothed(self, width: float) -> "Learner":
         """Return the learner with a hinge loss smeared out; others as they are."""
         if isinstance(self.loss, Hinge):
             return self._replace(loss=SmoothedHinge(width))
         return self
 
-    def multiple(self, n_rows):
+    def multiple(self, n_rows: int) -> float | None:
         """Return the penalty's second derivative; None for a ball."""
         return None if self.C is None else 1.0 / (self.C * n_rows)
 
-    def stiffness(self, n_features, n_rows):
+    def stiffness(self, n_features: int, n_rows: int) -> np.ndarray:
         """Return the penalty's second derivative for each parameter."""
         stiffness = np.full(n_features + 1, self.multiple(n_rows) or 0.0)
-        stiffness[-1] *= self.penalises_intercept
+        stiffness[-1] *= self.penalizes_intercept
         return stiffness
 
 
-def learner_of(estimator, attack):
-    """Read the learner that an estimator is.
-
-    Parameters
-    ----------
-    estimator : estimator or None
-        A linear classifier of scikit-learn's or the norm-constrained one. None means
-        ``LinearSVC(loss="hinge")``.
-    attack : str
-        Who asks, for the error.
-
-    Returns
-    -------
-    learner : Learner
-        Loss and penalty.
-
-    Raises
-    ------
-    ValueError
-        If the estimator is none of those, or has settings that are not modelled.
-    """
+def learner_of(estimator, attack: str) -> Learner:
+    """Read the learner that an estimator is; None is ``LinearSVC(loss="hinge")``."""
     if estimator is None:
         return Learner(Hinge(), None, 1.0)
     for kind, read in READERS.items():
@@ -117,12 +85,12 @@ def _read_logistic(logistic):
     elif logistic.l1_ratio or logistic.penalty not in ("l2", "deprecated"):
         problem = "has a penalty other than the squared norm of the weights"
     elif logistic.solver == "liblinear":
-        problem = "penalises its intercept (solver='liblinear')"
+        problem = "penalizes its intercept (solver='liblinear')"
     return problem, Learner(
         Logistic(),
         None,
         logistic.C,
-        penalises_intercept=False,
+        penalizes_intercept=False,
         fits_intercept=logistic.fit_intercept,
     )
 
@@ -139,7 +107,7 @@ def _read_ridge(ridge):
         Squared(),
         None,
         1.0 / ridge.alpha if ridge.alpha else None,
-        penalises_intercept=False,
+        penalizes_intercept=False,
         fits_intercept=ridge.fit_intercept,
     )
 
@@ -156,26 +124,8 @@ READERS = {
 }
 
 
-def hinge_learner_of(estimator, attack):
-    """Read a learner, and refuse those whose loss is not the hinge loss.
-
-    Parameters
-    ----------
-    estimator : estimator or None
-        As in :func:`learner_of`.
-    attack : str
-        Who asks, for the error.
-
-    Returns
-    -------
-    learner : Learner
-        A learner that :func:`train_hinge` can train.
-
-    Raises
-    ------
-    ValueError
-        If the learner is another one.
-    """
+def hinge_learner_of(estimator, attack: str) -> Learner:
+    """Read a learner, and refuse those whose loss is not the hinge loss."""
     learner = learner_of(estimator, attack)
     if not isinstance(learner.loss, Hinge):
         raise ValueError(

@@ -17,7 +17,7 @@ from skpoison.feasible import Domain
 class MinMaxAttack(BaseAttack):
     """Send the attack that the certified bound finds.
 
-    The attacker's best answer to a learner who knows of him: few distinct rows (two at
+    The attacker's best answer to a learner who knows of them: few distinct rows (two at
     most where the domain is convex) on the filter's limits, in whole copies. The loss
     that it causes is within the bound's gap and rounding of the largest possible
     *training* loss.
@@ -38,7 +38,7 @@ class MinMaxAttack(BaseAttack):
         :class:`~skpoison.CertifiedBound`. None
         means all rows that pass the filter.
     rho : float, default=None
-        Attacks the learner that minimises the mean hinge loss over
+        Attacks the learner that minimizes the mean hinge loss over
         ``||w||^2 + b^2 <= rho^2`` (:class:`~skpoison.NormConstrainedSVC`).
     C : float, default=None
         Attacks ``LinearSVC(loss="hinge", C=C)``. With neither `rho` nor `C`, C is 1.
@@ -125,7 +125,7 @@ class MinMaxAttack(BaseAttack):
         self.max_iter = max_iter
 
     def _with_names(self, X):
-        """Return the rows as a table where the domain may speak of names."""
+        """Return the rows as a table where the domain may refer to names."""
         if self._names is None or not isinstance(self.domain, Domain):
             return X
         import pandas as pd

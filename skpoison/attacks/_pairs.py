@@ -10,21 +10,13 @@ NOTHING = 1e-6
 
 
 class PairProgram:
-    """Minimise what poison leaves of a learner's gradient, over rows and masses.
+    """Minimize a decoy's KKT residual over one row of each class and their masses.
 
     With masses times rows as variables the problem is convex. All of it takes place in
-    the few dimensions of the clean rows' pull, the parameters and the sets, whatever
-    the number of features. It is written down once, and solved for many decoys.
-
-    Parameters
-    ----------
-    sets : list of SphereSlab
-        The feasible sets of the classes with sign -1 and +1.
-    share : float
-        Largest total mass.
-    stiffness : float or None
-        Multiple of the parameters that the gradient has in any case; None means any
-        multiple that is not negative.
+    the few dimensions of the clean rows' gradient, the parameters and the sets,
+    whatever the number of features. It is written down once, and solved for many
+    decoys. The masses add up to `share` at most; the stiffness is the penalty's, or
+    None for any multiplier that is not negative.
     """
 
     signs = (-1.0, 1.0)
@@ -51,7 +43,7 @@ class PairProgram:
         )
 
     def _left(self, stiffness):
-        """Return what is left: pulls of clean rows and poison, less theta's part."""
+        """Return the residual: gradients of all rows, less theta's multiple."""
         import cvxpy as cp
 
         multiple = cp.Variable(nonneg=True) if stiffness is None else stiffness
@@ -78,32 +70,10 @@ class PairProgram:
         return within
 
     def solve(self, decoy, split=None):
-        """Solve for one decoy.
+        """Return the masses, the rows in their sets and their labels, for one decoy.
 
-        Parameters
-        ----------
-        decoy : Decoy
-            The parameters, and the pull of the clean rows there.
-        split : tuple of (float, float), default=None
-            The masses of both classes, as shares of `share`. None leaves them open,
-            up to `share` in all.
-
-        Returns
-        -------
-        masses : ndarray of shape (2,)
-            Mass of each row.
-        points : ndarray of shape (2, n_features)
-            The rows, in their sets.
-        labels : ndarray of shape (2,)
-            Positions of their labels.
-        None
-            Instead of these, where a class is to have a mass and all of its set is
-            beyond the margin.
-
-        Raises
-        ------
-        RuntimeError
-            If the conic solver fails.
+        A split gives each class's part of `share`; None leaves both open. Returns None
+        where a class is to have a mass and all of its set is beyond the margin.
         """
         self.least.value = self.share * np.array((0.0, 0.0) if split is None else split)
         self.most.value = self.share * np.array((1.0, 1.0) if split is None else split)
