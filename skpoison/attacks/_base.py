@@ -1,8 +1,10 @@
 """What all attacks share."""
 
 from numbers import Real
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin
 from sklearn.utils import ClassifierTags, check_random_state
@@ -14,7 +16,13 @@ from skpoison._defaults import default_filter
 from skpoison._labels import check_labels
 from skpoison._sampler_tags import sampler_tags
 from skpoison._whole_rows import copied_points, n_poison_rows
-from skpoison.attacks._containers import like_rows, like_targets, stack, stack_targets
+from skpoison.attacks._containers import (
+    RowsLike,
+    like_rows,
+    like_targets,
+    stack,
+    stack_targets,
+)
 from skpoison.attacks._defense import Defense
 from skpoison.attacks._types import check_moving, check_numbers
 from skpoison.feasible import as_domain
@@ -102,7 +110,7 @@ class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
         tags.classifier_tags = ClassifierTags(multi_class=self._multi_class)
         return sampler_tags(tags)
 
-    def fit(self, X, y):
+    def fit(self, X: RowsLike, y: ArrayLike) -> Self:
         """Compute the poison rows.
 
         Parameters
@@ -138,7 +146,7 @@ class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
         self.poison_mask_ = np.arange(n_all) >= X.shape[0]
         return self
 
-    def poison(self, X, y):
+    def poison(self, X: RowsLike, y: ArrayLike) -> tuple[RowsLike, ArrayLike]:
         """Compute the poison rows and return them.
 
         Parameters
@@ -165,7 +173,7 @@ class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
         self.fit(X, y)
         return self._like_clean(X), like_targets(self.y_poison_, y)
 
-    def fit_resample(self, X, y):
+    def fit_resample(self, X: RowsLike, y: ArrayLike) -> tuple[RowsLike, ArrayLike]:
         """Compute the poison rows and return them after the clean ones.
 
         Parameters
@@ -255,25 +263,10 @@ class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
         return defense
 
 
-def repeat_rows(points, copies, is_sparse, dtype):
-    """Send each of a few rows several times.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_points, n_features)
-        The distinct rows.
-    copies : ndarray of shape (n_points,), dtype=int
-        How often each is sent.
-    is_sparse : bool
-        Whether to return a CSR matrix.
-    dtype : dtype
-        Precision of the rows.
-
-    Returns
-    -------
-    rows : {ndarray, CSR matrix} of shape (n_poison, n_features)
-        The rows, copies side by side.
-    """
+def repeat_rows(
+    points: np.ndarray, copies: np.ndarray, is_sparse: bool, dtype: np.dtype
+) -> np.ndarray | sparse.csr_matrix:
+    """Send each of a few distinct rows several times, copies side by side."""
     points = points.astype(dtype)
     if is_sparse:
         points = sparse.csr_matrix(points)

@@ -17,6 +17,7 @@ import re
 from copy import copy
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import column_or_1d
@@ -24,11 +25,14 @@ from sklearn.utils.validation import column_or_1d
 from skpoison._column_types import is_frame, is_pandas, is_polars
 from skpoison.attacks._types import as_polars, as_type, cast
 
+# What scikit-learn reads as rows, tables among it.
+RowsLike = ArrayLike | sparse.sparray | sparse.spmatrix
+
 NAME = "poison-{}"
 NAMED = re.compile(r"poison-(\d+)$")
 
 
-def like_rows(rows, X):
+def like_rows(rows: np.ndarray | sparse.csr_matrix, X: RowsLike) -> RowsLike:
     """Return poison rows in the container and types of the clean rows."""
     if is_pandas(X):
         return _like_pandas(rows, X)
@@ -82,7 +86,7 @@ def _like_polars(rows, X):
     )
 
 
-def copies(X, places):
+def copies(X: RowsLike, places: np.ndarray) -> RowsLike:
     """Return copies of clean rows as poison rows, in their container and types."""
     if isinstance(X, list | tuple):
         return [copy(X[place]) for place in places]
@@ -94,7 +98,7 @@ def copies(X, places):
     return rows
 
 
-def like_targets(targets, y):
+def like_targets(targets: np.ndarray, y: ArrayLike) -> ArrayLike:
     """Return poison labels in the container and type of the clean labels."""
     if isinstance(y, list | tuple):
         return targets.tolist()
@@ -121,7 +125,7 @@ def _like_polars_targets(targets, y):
     return pl.DataFrame([pl.Series(name, values, dtype=kind)])
 
 
-def stack(first, second):
+def stack(first: RowsLike, second: RowsLike) -> RowsLike:
     """Return clean rows (or labels) and poison in one; refuse to change clean ones."""
     if is_pandas(first) and is_pandas(second):
         import pandas as pd
@@ -143,7 +147,7 @@ def stack(first, second):
     return both
 
 
-def stack_targets(first, second):
+def stack_targets(first: ArrayLike, second: ArrayLike) -> ArrayLike:
     """Return clean labels and poison labels in one, columns of arrays flattened."""
     has_type = is_pandas(first) or is_polars(first) or isinstance(first, list | tuple)
     return stack(first if has_type else column_or_1d(first), second)

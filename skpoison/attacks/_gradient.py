@@ -158,9 +158,9 @@ class GradientAttack(BaseAimedAttack):
     With P(theta) what the learner minimizes and A(theta) the attacker's loss, the
     gradient by a poison row x is ``-(d2P / dx dtheta) H^-1 grad A`` with H the second
     derivative of P; where the learner's parameters lie on the boundary of their ball, H
-    is bordered by them. H is factorized for dense rows of up to 2000 features, and
-    never formed otherwise. The loss is not concave in the rows: what is found is a
-    local maximum.
+    is bordered by them. Systems of up to 2000 features or rows whose loss is curved
+    (500 of sparse rows) are solved directly, larger ones by conjugate gradients. The
+    loss is not concave in the rows: what is found is a local maximum.
 
     References
     ----------
@@ -187,7 +187,6 @@ class GradientAttack(BaseAimedAttack):
 
     _parameter_constraints: dict = {
         **BaseAimedAttack._parameter_constraints,
-        "domain": "no_validation",
         "n_distinct": [Interval(Integral, 1, None, closed="left")],
         "smoothing": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -211,9 +210,9 @@ class GradientAttack(BaseAimedAttack):
             filter=filter,
             estimator=estimator,
             targets=targets,
+            domain=domain,
             random_state=random_state,
         )
-        self.domain = domain
         self.n_distinct = n_distinct
         self.smoothing = smoothing
         self.max_iter = max_iter

@@ -127,7 +127,6 @@ class KKTAttack(BaseAimedAttack):
 
     _parameter_constraints: dict = {
         **BaseAimedAttack._parameter_constraints,
-        "domain": "no_validation",
         "decoys": ["array-like", None],
     }
 
@@ -147,9 +146,9 @@ class KKTAttack(BaseAimedAttack):
             filter=filter,
             estimator=estimator,
             targets=targets,
+            domain=domain,
             random_state=random_state,
         )
-        self.domain = domain
         self.decoys = decoys
 
     def _learner(self):

@@ -25,6 +25,9 @@ class BaseAimedAttack(BaseAttack):
     targets : tuple of (X, y), default=None
         Rows, with their true labels, on which the attacker wants a large loss. None
         means the clean rows, which stand for rows like them.
+    domain : str or :class:`skpoison.feasible.Domain`, default=None
+        Which rows the attacker can send at all. None means all rows that pass the
+        filter.
     random_state : int, RandomState instance or None, default=None
         Draws whatever the attack draws.
 
@@ -39,6 +42,7 @@ class BaseAimedAttack(BaseAttack):
         **BaseAttack._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict"]), None],
         "targets": [tuple, None],
+        "domain": "no_validation",
     }
 
     _moves_rows = True
@@ -50,11 +54,13 @@ class BaseAimedAttack(BaseAttack):
         filter=None,
         estimator=None,
         targets=None,
+        domain=None,
         random_state=None,
     ):
         super().__init__(epsilon, filter=filter, random_state=random_state)
         self.estimator = estimator
         self.targets = targets
+        self.domain = domain
 
     def _check(self):
         self._learner()
