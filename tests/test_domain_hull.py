@@ -99,12 +99,12 @@ def test_no_point_of_the_hull_exceeds_its_support(kind):
     hull = Hull(rows)
     for _ in range(20):
         a = rng.normal(size=12)
-        value, multipliers = hull.support(a)
+        value, multipliers = hull.bound(a)
         far = hull.projection(rows.center + 1e3 * a).point
         assert a @ far <= value + 1e-9
         # Far along a function, the nearest point is where that is largest.
         assert a @ far >= value - 0.02 * abs(value) - 0.02
-        coarse, _ = hull.support(a, multipliers, 1e-3)
+        coarse, _ = hull.bound(a, multipliers, 1e-3)
         assert coarse >= value - 1e-9
 
 

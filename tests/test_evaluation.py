@@ -407,5 +407,6 @@ def test_searches_that_make_no_picture(search, data):
 @pytest.mark.parametrize("filter_", [EPICFilter(), LocalOutlierFactor()], ids=repr)
 def test_filters_that_judge_no_new_rows_cannot_be_fitted_on_clean_ones(data, filter_):
     evaluate_attack(FLIPS, filter_, SVC, *data)
-    with pytest.raises(ValueError, match=r"judges only the rows.*fit_filter_on='clean'"):
+    message = r"judges only the rows.*fit_filter_on='clean'"
+    with pytest.raises(ValueError, match=message):
         evaluate_attack(FLIPS, filter_, SVC, *data, fit_filter_on="clean")

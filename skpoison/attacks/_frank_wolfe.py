@@ -1,4 +1,4 @@
-"""Rows of restricted sets, mixed until they make given parameters optimal."""
+"""Rows known by a support alone, mixed until they make given parameters optimal."""
 
 import numpy as np
 from scipy.optimize import nnls

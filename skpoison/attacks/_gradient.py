@@ -12,8 +12,6 @@ from skpoison.attacks._base import repeat_rows
 from skpoison.attacks._bilevel import Aim, Bilevel
 from skpoison.attacks._learners import train_hinge
 from skpoison.attacks._targeted import BaseAimedAttack
-from skpoison.feasible import RestrictedSet
-from skpoison.feasible.discrete._hull import Hull
 from skpoison.losses import Hinge
 from skpoison.solvers._signed_design import Rows
 
@@ -66,13 +64,13 @@ def _directions(bilevel, points, outcome, sets):
     """Return the gradients, each as long as the radius of its row's set."""
     gradient = bilevel.gradient(points, outcome.trained)
     lengths = np.linalg.norm(gradient, axis=1)
-    radii = np.array([rows.radius for rows in sets])
+    radii = np.array([rows.reach for rows in sets])
     return gradient * (radii / np.where(lengths > 0, lengths, 1.0))[:, np.newaxis]
 
 
 def _project(sets, points):
     pairs = zip(sets, points, strict=True)
-    moved = [rows.projection(point).point for rows, point in pairs]
+    moved = [rows.project(point[np.newaxis])[0] for rows, point in pairs]
     return np.array(moved).reshape(points.shape)
 
 
@@ -228,11 +226,11 @@ class GradientAttack(BaseAimedAttack):
         aim = Aim(self._target_rows(clean), learner.loss)
         signs = 2.0 * labels - 1.0
         bilevel = Bilevel(clean, signs, self.n_copies_, learner, aim)
-        hulls = [Hull(rows) if _is_restricted(rows) else rows for rows in sets]
+        hulls = [rows.hull() for rows in sets]
         of_points = [hulls[label] for label in labels]
         found = ascend(bilevel, points, of_points, theta, max_iter=self.max_iter)
         points = [
-            sets[label].project([point])[0] if _is_restricted(sets[label]) else point
+            point if hulls[label] is sets[label] else sets[label].project([point])[0]
             for label, point in zip(labels, found.points, strict=True)
         ]
         points = np.array(points).reshape(found.points.shape)
@@ -270,10 +268,6 @@ class GradientAttack(BaseAimedAttack):
         return train_hinge(
             learner, clean.X, clean.signs, ones, n_rows, tol=1e-3, rng=rng
         )
-
-
-def _is_restricted(rows):
-    return isinstance(rows, RestrictedSet)
 
 
 def _signed(X, codes):

@@ -10,7 +10,7 @@ from skpoison.attacks._frank_wolfe import MixedRows
 from skpoison.attacks._learners import hinge_learner_of, train_hinge
 from skpoison.attacks._pairs import PairProgram
 from skpoison.attacks._targeted import BaseAimedAttack
-from skpoison.feasible import RestrictedSet
+from skpoison.feasible import SphereSlab
 from skpoison.losses import Hinge
 from skpoison.solvers._signed_design import Rows
 
@@ -188,7 +188,7 @@ class KKTAttack(BaseAimedAttack):
 
     def _program(self, sets, share, n_rows):
         """Return what finds rows for a decoy."""
-        if any(isinstance(rows, RestrictedSet) for rows in sets):
+        if not all(isinstance(rows, SphereSlab) for rows in sets):
             return MixedRows(sets, share)
         return PairProgram(sets, share, self._learner().multiple(n_rows))
 

@@ -64,7 +64,7 @@ class PairProgram:
             score = away @ self.theta[:-1] + mass * self.scores[j]
             within += [sign * score <= mass, cp.norm(away) <= mass * rows.radius]
             if rows.direction is not None:
-                lower, upper = rows._reach()
+                lower, upper = rows._ends()
                 offset = away @ self.directions[j]
                 within += [offset >= mass * lower, offset <= mass * upper]
         return within

@@ -40,7 +40,7 @@ def shrink_until_kept(sets, points, keeps, dtype):
 
     Parameters
     ----------
-    sets : list of SphereSlab
+    sets : list of FeasibleRegion
         The feasible set of each point.
     points : ndarray of shape (n_points, n_features)
         Points of the sets, perhaps on their boundary.

@@ -14,7 +14,12 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skpoison._defaults import default_filter
 from skpoison._fitted import check_fits, remember_names, scores
 from skpoison.bounds._candidate_attack import build_attack, retrain
-from skpoison.bounds._discrete import OraclePoison, solve_restricted, spread_attack
+from skpoison.bounds._discrete import (
+    OraclePoison,
+    solve_by_support,
+    solve_restricted,
+    spread_attack,
+)
 from skpoison.bounds._domain import warn_of_strangers
 from skpoison.bounds._linear import BinaryLinearClassifier, signed_rows
 from skpoison.bounds._rounding import judged, margins
@@ -373,6 +378,8 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         rng = check_random_state(self.random_state)
         if self._is_restricted():
             return solve_restricted(problem, rng=rng, start=start, **options)
+        if not all(rows.is_differentiable for rows in problem.poison.sets):
+            return solve_by_support(problem, rng=rng, start=start, **options)
         start = None if start is None else start.iterate
         return solve(problem, rng=rng, start=start, **options)
 

@@ -16,7 +16,6 @@ from skpoison._whole_rows import apportion_upwards, n_poison_rows
 from skpoison.bounds._candidate_attack import NOBODY, Attack, retrain
 from skpoison.bounds._hull_relaxation import HullPoison, solve_relaxed
 from skpoison.feasible.discrete._error_diffusion import Spread
-from skpoison.feasible.discrete._hull import Hull
 from skpoison.feasible.discrete._mixtures import can_mix
 from skpoison.solvers._adversary import PointPoison, PoisonPoints, PoisonTerm
 from skpoison.solvers._proximal_bundle import solve_cuts
@@ -135,6 +134,17 @@ def solve_restricted(problem, *, tol, max_iter, rng, start=None, monitor=None):
     return found if real is None else _least(problem, found, real, tol, monitor)
 
 
+def solve_by_support(problem, *, tol, max_iter, rng, start=None, monitor=None):
+    """Minimise the bound where of the attacker's regions only the support is known.
+
+    Parameters and result are those of :func:`solve_restricted`.
+    """
+    options = {"tol": tol, "monitor": monitor}
+    if problem.poison.epsilon == 0.0:
+        return _unpoisoned(problem, max_iter, rng, options)
+    return solve_cuts(problem, start=start, max_iter=max_iter, **options)
+
+
 def _without_domain(problem, tol, max_iter, rng, start):
     """Solve for rows of any numbers, whose bound is valid for the domain's too."""
     poison = problem.poison.without_domain()
@@ -173,7 +183,7 @@ def _solve_rows(problem, max_iter, rng, start, options):
     tol, monitor = options["tol"], options["monitor"]
     if not all(can_mix(rows._parts) for rows in problem.poison.sets):
         return solve_cuts(problem, start=start, max_iter=max_iter, **options)
-    hulls = [Hull(rows) for rows in problem.poison.sets]
+    hulls = [rows.hull() for rows in problem.poison.sets]
     is_convex = all(rows.is_convex for rows in problem.poison.sets)
     poison = HullPoison(problem.poison.epsilon, problem.poison.signs, hulls)
     found = solve_relaxed(

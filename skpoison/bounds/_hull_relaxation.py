@@ -50,7 +50,7 @@ class HullPoison(PoisonTerm):
     def largest_loss(self, theta):
         losses = []
         for i, (sign, hull) in enumerate(zip(self.signs, self.sets, strict=True)):
-            value, self._supports[i] = hull.support(
+            value, self._supports[i] = hull.bound(
                 -sign * theta[:-1], self._supports[i], self.precision
             )
             losses.append(1.0 - sign * theta[-1] + value)

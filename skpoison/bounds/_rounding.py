@@ -99,8 +99,7 @@ def _root_mean_square(rows, weights):
 
 def _reach(rows):
     """No row of a set is farther from the origin."""
-    radius = rows.radius if np.isfinite(rows.radius) else rows._farthest
-    return float(np.linalg.norm(rows.center)) + radius
+    return float(np.linalg.norm(rows.center)) + rows.reach
 
 
 def judged(rows, X):
@@ -108,18 +107,17 @@ def judged(rows, X):
 
     Parameters
     ----------
-    rows : SphereSlab or RestrictedSet
+    rows : FeasibleRegion
         What the filter keeps in exact arithmetic.
     X : {ndarray, CSR matrix} of shape (n_samples, n_features)
         Rows in the form of those that it judges.
 
     Returns
     -------
-    wider : SphereSlab or RestrictedSet
+    wider : FeasibleRegion
         Holds every row that the filter keeps.
     """
-    radius = rows.radius if np.isfinite(rows.radius) else rows._farthest
-    return rows.widened(*slack(radius, float(np.linalg.norm(rows.center)), X))
+    return rows.widened(*slack(rows.reach, float(np.linalg.norm(rows.center)), X))
 
 
 def slack(radius, size, X):

@@ -1,6 +1,7 @@
 """The sets of rows that a filter lets through, each with a support oracle."""
 
-from skpoison.feasible._ball_slab import Projection, SphereSlab
+from skpoison.feasible._ball_slab import SphereSlab
+from skpoison.feasible._base import FeasibleRegion, Projection
 from skpoison.feasible._by_class import FeasibleSet
 from skpoison.feasible._columns import Columns
 from skpoison.feasible._domain import Domain, as_domain
@@ -9,6 +10,7 @@ from skpoison.feasible.discrete._set import RestrictedSet, Solution, restrict
 __all__ = [
     "Columns",
     "Domain",
+    "FeasibleRegion",
     "FeasibleSet",
     "Projection",
     "RestrictedSet",

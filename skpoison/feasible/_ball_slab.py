@@ -1,40 +1,12 @@
 """A ball cut by a slab: what the sphere and slab filters let through."""
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy import sparse
 
-
-class Projection(NamedTuple):
-    """A projection onto a convex set and its Jacobian ``scale * (I - Q Q.T)``.
-
-    Parameters
-    ----------
-    point : ndarray of shape (n_features,)
-        The nearest point of the set.
-    scale : float
-        Between 0 and 1; 1 where the set does not curve at `point`.
-    normals : list of ndarray of shape (n_features,)
-        The orthonormal columns of Q: at most two.
-    """
-
-    point: np.ndarray
-    scale: float
-    normals: list
-
-    @property
-    def diagonal(self):
-        """The Jacobian is ``diagonal - sum(outer(v, v))`` over `vectors`."""
-        return self.scale
-
-    @property
-    def vectors(self):
-        """See `diagonal`."""
-        return [np.sqrt(self.scale) * normal for normal in self.normals]
+from skpoison.feasible._base import FeasibleRegion, Projection
 
 
-class SphereSlab:
+class SphereSlab(FeasibleRegion):
     """The rows within a ball and between two parallel hyperplanes.
 
     The set is ``{x : ||x - center|| <= radius and
@@ -100,11 +72,6 @@ class SphereSlab:
                 f"{self.upper!r} does not meet the ball of radius {self.radius!r}."
             )
 
-    @property
-    def is_bounded(self):
-        """Whether the set lies in some ball."""
-        return np.isfinite(self.radius)
-
     def _offset(self, v):
         return 0.0 if self.direction is None else float(self.direction @ v)
 
@@ -146,10 +113,10 @@ class SphereSlab:
             return float(np.clip(t, self.lower, self.upper)), np.inf
         norm = np.hypot(along, height)
         t = self.radius * along / norm if norm > 0 else 0.0
-        t = float(np.clip(t, *self._reach()))
+        t = float(np.clip(t, *self._ends()))
         return t, np.sqrt(max((self.radius - t) * (self.radius + t), 0.0))
 
-    def _reach(self):
+    def _ends(self):
         return max(self.lower, -self.radius), min(self.upper, self.radius)
 
     def _from_plane(self, t, s, across, height):
@@ -196,22 +163,6 @@ class SphereSlab:
             return distance, None
         return distance, X @ direction - center @ direction
 
-    def project(self, X):
-        """Replace each row by the nearest row of the set.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The rows.
-
-        Returns
-        -------
-        X_projected : ndarray of shape (n_samples, n_features)
-            The nearest rows of the set, in the Euclidean norm.
-        """
-        X = np.asarray(X, dtype=np.float64)
-        return np.array([self.projection(row).point for row in X]).reshape(X.shape)
-
     def projection(self, x):
         """Project one row and describe how the projection changes with it.
 
@@ -233,7 +184,7 @@ class SphereSlab:
             normals = [] if shrink == 1.0 else [q / norm]
             return Projection(self.center + shrink * q, shrink, normals)
         across = self._across(q, t)
-        t = float(np.clip(shrink * t, *self._reach()))
+        t = float(np.clip(shrink * t, *self._ends()))
         height = float(np.linalg.norm(across))
         reach = np.sqrt(max((self.radius - t) * (self.radius + t), 0.0))
         base = self.center + t * self.direction
@@ -286,7 +237,7 @@ class SphereSlab:
         return wider
 
     def _middle(self):
-        lower, upper = self._reach()
+        lower, upper = self._ends()
         return 0.0 if lower <= 0.0 <= upper else 0.5 * (lower + upper)
 
     def intersect(self, other):
@@ -294,20 +245,23 @@ class SphereSlab:
 
         Parameters
         ----------
-        other : SphereSlab
-            The other set. At most one of the two may have a ball with a centre of
-            its own, at most one a slab with a direction of its own.
+        other : FeasibleRegion
+            The other set. Of two sets of this class, at most one may have a ball with
+            a centre of its own, at most one a slab with a direction of its own.
 
         Returns
         -------
-        both : SphereSlab
-            The intersection.
+        both : FeasibleRegion
+            The intersection; of this class, if the other set is.
 
         Raises
         ------
         ValueError
-            If the intersection is not a ball cut by one slab.
+            If the intersection of two sets of this class is not a ball cut by one
+            slab, or as :meth:`FeasibleRegion.intersect` does.
         """
+        if not isinstance(other, SphereSlab):
+            return other.intersect(self)
         ball, slab = (self, other) if other.radius == np.inf else (other, self)
         if ball.radius < np.inf and slab.radius < np.inf:
             ball, slab = _concentric(self, other)

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from skpoison._labels import find_labels
+from skpoison.feasible._base import FeasibleRegion
 
 
 class FeasibleSet:
@@ -13,7 +14,7 @@ class FeasibleSet:
     ----------
     classes : array-like of shape (n_classes,)
         The labels, sorted.
-    sets : sequence of n_classes sets
+    sets : sequence of n_classes FeasibleRegion
         The rows that the filter keeps under each label, in the order of `classes`.
 
     Examples
@@ -34,6 +35,12 @@ class FeasibleSet:
             raise ValueError(
                 f"{len(self.sets)} sets were given for {len(self.classes)} classes."
             )
+        for rows in self.sets:
+            if not isinstance(rows, FeasibleRegion):
+                raise TypeError(
+                    "sets must hold a skpoison.feasible.FeasibleRegion for each class; "
+                    f"got {rows!r}."
+                )
 
     def __getitem__(self, label):
         """Return the set of one class."""

@@ -6,6 +6,7 @@ over the classes, or nothing: the maximum of ``beta @ h`` over
 ``beta >= 0, sum(beta) <= 1``.
 """
 
+from abc import ABC, abstractmethod
 from copy import copy
 from typing import NamedTuple
 
@@ -50,7 +51,112 @@ class SmoothedPoison(NamedTuple):
     projections: list
 
 
-class PoisonTerm:
+class Curvature(NamedTuple):
+    """A second derivative: ``diag(diagonal) + vectors.T * weights @ vectors``.
+
+    Parameters
+    ----------
+    diagonal : ndarray of shape (n_features + 1,)
+        The part that differs from feature to feature.
+    vectors : ndarray of shape (n_vectors, n_features + 1)
+        Directions of the rest.
+    weights : ndarray of shape (n_vectors,)
+        Their weights, which may be negative.
+    """
+
+    diagonal: np.ndarray
+    vectors: np.ndarray
+    weights: np.ndarray
+
+
+class Adversary(ABC):
+    """What the attacker can do to the learner: a convex function of its parameters.
+
+    The function is the largest loss of what the attacker can send, times epsilon.
+    Points and their weights (:class:`PoisonPoints`) speak for it in the dual.
+
+    Parameters
+    ----------
+    epsilon : float
+        Total weight of the poison, relative to the clean rows.
+
+    Attributes
+    ----------
+    constants : float or ndarray of shape (n_sets,)
+        What the losses are at parameters of zero.
+    squared_radius : float
+        Size of the sets, which proximal weights of points are relative to.
+    """
+
+    constants: float | np.ndarray = 1.0
+    squared_radius: float = 1.0
+
+    def __init__(self, epsilon: float):
+        self.epsilon = float(epsilon)
+
+    @abstractmethod
+    def largest_loss(self, theta: np.ndarray) -> float:
+        """Return the largest loss at parameters, at least 0; never less than it is."""
+
+    @abstractmethod
+    def losses_at(self, theta: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """Return the margin losses, which may be negative, of given points."""
+
+    @abstractmethod
+    def dual_sum(self, poison: PoisonPoints) -> np.ndarray:
+        """Return the weighted sum of the signed rows: the poison's part of the dual."""
+
+    @abstractmethod
+    def smooth(
+        self, theta: np.ndarray, center: PoisonPoints, width: float, nu: float
+    ) -> SmoothedPoison:
+        """Evaluate the smooth envelope, proximal to a former answer.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (n_features + 1,)
+            Where.
+        center : PoisonPoints
+            The former answer.
+        width : float
+            Proximal weight of the class shares.
+        nu : float
+            Proximal weight of the points.
+
+        Returns
+        -------
+        smoothed : SmoothedPoison
+            Value, gradient and what curvature needs.
+        """
+
+    @abstractmethod
+    def curvature(
+        self, smoothed: SmoothedPoison, width: float, nu: float
+    ) -> Curvature:
+        """Return the second derivative of the envelope, times epsilon.
+
+        Parameters
+        ----------
+        smoothed : SmoothedPoison
+            The envelope at the point.
+        width, nu : float
+            Proximal weights.
+
+        Returns
+        -------
+        curvature : Curvature
+            A diagonal and a part of low rank.
+        """
+
+
+def _shares(losses, center, width):
+    """Return the envelope's value over the shares of the losses, and the shares."""
+    beta = project_on_capped_simplex(center.beta + losses / width)
+    moved = beta - center.beta
+    return float(beta @ losses - 0.5 * width * (moved @ moved)), beta
+
+
+class PoisonTerm(Adversary):
     """Poison of total weight epsilon from one feasible set per class.
 
     Parameters
@@ -59,18 +165,15 @@ class PoisonTerm:
         Total weight of the poison, relative to the clean rows.
     signs : sequence of float
         Sign of each set's label.
-    sets : sequence of SphereSlab
+    sets : sequence of FeasibleRegion
         The feasible sets, in the order of `signs`.
     """
 
-    # What the losses are at parameters of zero.
-    constants = 1.0
-
     def __init__(self, epsilon, signs, sets):
-        self.epsilon = float(epsilon)
+        super().__init__(epsilon)
         self.signs = np.asarray(signs, dtype=np.float64)
         self.sets = list(sets)
-        spread = max((rows.radius for rows in self.sets), default=0.0)
+        spread = max((rows.reach for rows in self.sets), default=0.0)
         self.squared_radius = spread * spread or 1.0
 
     def over(self, sets):
@@ -87,7 +190,6 @@ class PoisonTerm:
         return PoisonPoints(np.full(n_sets, 1.0 / max(n_sets, 1)), points)
 
     def largest_loss(self, theta):
-        """Return the largest hinge loss of a feasible row, exactly."""
         worst = max(self.worst_rows(theta)[0], default=0.0)
         return float(Hinge().of_shortfalls(worst))
 
@@ -113,7 +215,6 @@ class PoisonTerm:
         return self.sets[i].projection(x)
 
     def losses_at(self, theta, points):
-        """Return the margin losses, which may be negative, of given points."""
         w, b = self._split(theta)
         return 1.0 - self.signs * (points @ w + b)
 
@@ -123,28 +224,9 @@ class PoisonTerm:
         return -self.signs[:, None] * np.hstack([points, ones])
 
     def dual_sum(self, poison):
-        """Return the weighted sum of the signed rows: the poison's part of the dual."""
         return -(self.epsilon * poison.beta) @ self.gradients(poison.points)
 
     def smooth(self, theta, center, width, nu):
-        """Evaluate the smoothed term, proximal to a former answer.
-
-        Parameters
-        ----------
-        theta : ndarray of shape (n_features + 1,)
-            Where.
-        center : PoisonPoints
-            The former answer.
-        width : float
-            Proximal weight of the class shares.
-        nu : float
-            Proximal weight of the points.
-
-        Returns
-        -------
-        smoothed : SmoothedPoison
-            Value, gradient and what curvature needs.
-        """
         w, b = self._split(theta)
         projections, losses = [], []
         for i, (sign, old) in enumerate(zip(self.signs, center.points, strict=True)):
@@ -154,32 +236,12 @@ class PoisonTerm:
             projections.append(found)
             losses.append(loss)
         losses = np.array(losses)
-        beta = project_on_capped_simplex(center.beta + losses / width)
-        moved = beta - center.beta
-        value = float(beta @ losses - 0.5 * width * (moved @ moved))
+        value, beta = _shares(losses, center, width)
         points = np.array([found.point for found in projections])
         points = points.reshape(center.points.shape)
         return SmoothedPoison(value, losses, PoisonPoints(beta, points), projections)
 
     def curvature(self, smoothed, width, nu):
-        """Return the term's second derivative (times epsilon).
-
-        Parameters
-        ----------
-        smoothed : SmoothedPoison
-            The term at the point.
-        width, nu : float
-            Proximal weights.
-
-        Returns
-        -------
-        diagonal : ndarray of shape (n_features + 1,)
-            The part that differs from feature to feature.
-        vectors : ndarray of shape (n_vectors, n_features + 1)
-            Directions of the rest.
-        weights : ndarray of shape (n_vectors,)
-            Their weights, which may be negative: ``vectors.T * weights @ vectors``.
-        """
         beta, points = smoothed.response
         jacobian = capped_simplex_jacobian(beta)
         vectors = list((jacobian @ self.gradients(points))[beta > 0])
@@ -191,10 +253,11 @@ class PoisonTerm:
                 diagonal[:-1] += stiffness * found.diagonal
                 vectors += [np.append(vector, 0.0) for vector in found.vectors]
                 weights += [-stiffness] * len(found.vectors)
-        return diagonal, np.array(vectors).reshape(-1, len(diagonal)), np.array(weights)
+        vectors = np.array(vectors).reshape(-1, len(diagonal))
+        return Curvature(diagonal, vectors, np.array(weights))
 
 
-class PointPoison(PoisonTerm):
+class PointPoison(Adversary):
     """Poison that may only be one of finitely many rows.
 
     The term bounds the attacker's from below: the model of a cutting-plane method.
@@ -210,8 +273,8 @@ class PointPoison(PoisonTerm):
     """
 
     def __init__(self, epsilon, signs, points):
-        super().__init__(epsilon, signs, [])
-        self.points = points
+        super().__init__(epsilon)
+        self.signs, self.points = np.asarray(signs, dtype=np.float64), points
 
     def losses_at(self, theta, points):
         return 1.0 - self.signs * (self.points @ theta[:-1] + theta[-1])
@@ -226,9 +289,7 @@ class PointPoison(PoisonTerm):
 
     def smooth(self, theta, center, width, nu):
         losses = self.losses_at(theta, None)
-        beta = project_on_capped_simplex(center.beta + losses / width)
-        moved = beta - center.beta
-        value = float(beta @ losses - 0.5 * width * (moved @ moved))
+        value, beta = _shares(losses, center, width)
         return SmoothedPoison(value, losses, PoisonPoints(beta, self.points), [])
 
     def curvature(self, smoothed, width, nu):
@@ -240,7 +301,7 @@ class PointPoison(PoisonTerm):
         )
         jacobian = capped_simplex_jacobian(beta)[np.ix_(used, used)]
         weights = np.full(len(used), self.epsilon / width)
-        return np.zeros(points.shape[1] + 1), jacobian @ signed, weights
+        return Curvature(np.zeros(points.shape[1] + 1), jacobian @ signed, weights)
 
 
 def project_on_capped_simplex(q):

@@ -45,7 +45,7 @@ class Subproblem(NamedTuple):
         Sum of the signed rows, weighted, whose loss counts as linear.
     constant : float
         Their weight in all.
-    poison : PoisonTerm
+    poison : Adversary
         The attacker.
     learner : NormBall or Penalty
         The learner.

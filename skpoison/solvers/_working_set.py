@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from skpoison.losses import Hinge
-from skpoison.solvers._adversary import PoisonTerm
+from skpoison.solvers._adversary import Adversary
 from skpoison.solvers._proximal_newton import (
     Gaps,
     Iterate,
@@ -37,7 +37,7 @@ class Problem(NamedTuple):
         Signed training rows.
     weights : ndarray of shape (n_rows,)
         Weight of each row's hinge loss.
-    poison : PoisonTerm
+    poison : Adversary
         The attacker.
     learner : NormBall or Penalty
         The learner.
@@ -45,7 +45,7 @@ class Problem(NamedTuple):
 
     rows: object
     weights: np.ndarray
-    poison: PoisonTerm
+    poison: Adversary
     learner: object
 
     def target(self, upper, tol):
@@ -75,7 +75,7 @@ class Solution:
         Whether the gap is within the tolerance.
     history : list of dict
         Upper and lower bound, steps and band size at each check on all rows.
-    term : PoisonTerm or None
+    term : Adversary or None
         The attacker whose points `best_dual` weighs, where it is not the problem's.
     """
 
@@ -87,7 +87,7 @@ class Solution:
     n_iter: int
     converged: bool
     history: list
-    term: PoisonTerm | None = None
+    term: Adversary | None = None
 
     @property
     def gap(self):

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skpoison.feasible._base import FeasibleRegion
 from skpoison.feasible.discrete._mixtures import can_mix, mixture
 
 _MAX_STEPS, _MAX_TRIALS = 80, 40
@@ -11,6 +12,8 @@ _TOLERANCE = 1e-11
 # A search along a step ends where the slope has fallen to this share.
 _FLATTENING = 0.5
 _DAMPING = 1e-9
+# Steps towards a row of largest value are so many times the hull's reach.
+_STRIDE, _MAX_STRIDES = 30.0, 60
 
 
 class HullProjection(NamedTuple):
@@ -36,7 +39,7 @@ class HullProjection(NamedTuple):
     multipliers: tuple
 
 
-class Hull:
+class Hull(FeasibleRegion):
     """Means of mixtures of rows of a domain that pass sphere and slab on average.
 
     The set is convex and holds the rows of :class:`RestrictedSet`. Its maximum of a
@@ -63,11 +66,16 @@ class Hull:
 
     @property
     def reach(self):
-        """A positive distance: no point of the hull is farther from the centre."""
-        return self.rows._farthest or 1.0
+        """No point of the hull is farther from the centre."""
+        return self.rows.reach
 
-    def support(self, a, start=None, tol=1e-12):
-        """Bound the maximum of a linear function.
+    @property
+    def scale(self):
+        """The reach, or 1 if that is 0: what errors are relative to."""
+        return self.reach or 1.0
+
+    def bound(self, a, start=None, tol=1e-12):
+        """Bound the maximum of a linear function, without looking for a point.
 
         Parameters
         ----------
@@ -86,6 +94,26 @@ class Hull:
             Multipliers of sphere and slab, for the linear function scaled to norm 1.
         """
         return self.rows.bound(a, start=start, tol=tol)
+
+    def support(self, a):
+        value, point = self.bound(a)[0], self.projection(self.center).point
+        norm = float(np.linalg.norm(a))
+        if not norm > 0:
+            return value, point
+        # The proximal point method: each step goes on where the last one ended.
+        for _ in range(_MAX_STRIDES):
+            last, point = point, self.projection(_far(point, a, self.scale)).point
+            if a @ (point - last) <= _TOLERANCE * norm * self.scale:
+                break
+        return value, point
+
+    def contains(self, X, tol=0.0):
+        X = X.toarray() if hasattr(X, "toarray") else np.asarray(X, dtype=np.float64)
+        distance = np.linalg.norm(self.project(X) - X, axis=1)
+        return distance <= tol + 1e-9 * self.scale
+
+    def shrink(self, x, margin):
+        return self.rows._towards_inside(x, margin)
 
     def projection(self, x, start=None):
         """Project a point.
@@ -108,6 +136,10 @@ class Hull:
         vectors += _orthonormal(at.pushes(), at.follow(at.pushes()))
         point = nearest.z + self.center
         return HullProjection(point, nearest.stiffness, vectors, (at.lam, at.nu))
+
+
+def _far(point, a, scale):
+    return point + (_STRIDE * scale / np.linalg.norm(a)) * np.asarray(a)
 
 
 def _orthonormal(pushes, followed):
@@ -143,7 +175,7 @@ class _Multipliers:
 
     def error(self):
         """How far sphere and slab are from complementary slackness."""
-        reach = self.hull.reach
+        reach = self.hull.scale
         share = np.where(self.moves(), self.slope, 0.0) / (reach * reach, reach)
         return float(np.abs(share).max())
 
@@ -165,7 +197,7 @@ class _Multipliers:
         """Return Newton's step, cut where a multiplier ends or grows too far."""
         gradients = np.array([self.mixture.slope, self.hull.direction])
         hessian = self.follow(gradients) @ gradients.T
-        reach = self.hull.reach
+        reach = self.hull.scale
         hessian[np.diag_indices(2)] += _DAMPING * np.array([reach * reach, 1.0])
         moves = self.moves()
         step = _solve(hessian, self.slope, moves)
@@ -176,7 +208,7 @@ class _Multipliers:
 
     def _ends(self, step):
         """Share of a step at which each multiplier ends, or grows too far."""
-        most = max(3.0 * self.lam, 0.5), max(3.0 * abs(self.nu), self.hull.reach)
+        most = max(3.0 * self.lam, 0.5), max(3.0 * abs(self.nu), self.hull.scale)
         ends = most / np.maximum(np.abs(step), 1e-300)
         if step[0] < 0:
             ends[0] = min(ends[0], self.lam / -step[0])

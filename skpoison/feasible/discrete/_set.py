@@ -6,12 +6,14 @@ from typing import NamedTuple
 import numpy as np
 
 from skpoison.feasible._ball_slab import SphereSlab
+from skpoison.feasible._base import FeasibleRegion
 from skpoison.feasible._by_class import FeasibleSet
 from skpoison.feasible._columns import Columns
 from skpoison.feasible._domain import as_domain
 from skpoison.feasible.discrete._blocks import EmptySetError, split
 from skpoison.feasible.discrete._branch_and_bound import branch
 from skpoison.feasible.discrete._dual import minimize_dual
+from skpoison.feasible.discrete._hull import Hull
 from skpoison.feasible.discrete._lagrangian import Lagrangian
 from skpoison.feasible.discrete._local_search import Limits
 from skpoison.feasible.discrete._phase_one import find_row
@@ -44,7 +46,7 @@ class Solution(NamedTuple):
     n_evals: int
 
 
-class RestrictedSet:
+class RestrictedSet(FeasibleRegion):
     """The rows of a domain within a ball and a slab.
 
     Parameters
@@ -76,7 +78,8 @@ class RestrictedSet:
     Raises
     ------
     ValueError
-        If the set is proved to be empty, or no row of it is found and none is given.
+        If the set is proved to be empty, or no row of it is found and none is given;
+        if `base` is another region than ball and slab.
 
     Notes
     -----
@@ -111,6 +114,12 @@ class RestrictedSet:
     """
 
     def __init__(self, base, domain, *, fallback=None):
+        if not isinstance(base, SphereSlab):
+            raise ValueError(
+                "A domain restricts balls and slabs (SphereSlab) only, and the filter "
+                f"keeps a region of the type {type(base).__name__}; without a domain, "
+                "its bound holds for all rows of real numbers."
+            )
         columns = _columns(domain, len(base.center))
         self.pieces = _pieces(base, columns, fallback)
         if self.pieces:
@@ -155,7 +164,7 @@ class RestrictedSet:
     def _find_interior_row(self, fallback):
         """Find a row of the set, well inside where there is an inside."""
         outer = Limits(self.radius**2, self.lower, self.upper)
-        found = find_row(self._parts, self._limits, outer, self._farthest, self._is_in)
+        found = find_row(self._parts, self._limits, outer, self.reach, self._is_in)
         if found is None and fallback is not None:
             found = np.asarray(fallback, dtype=np.float64)
             if not self.contains([found])[0]:
@@ -174,7 +183,7 @@ class RestrictedSet:
         return z is not None and bool(self.contains([self._point(z)])[0])
 
     @property
-    def _farthest(self):
+    def reach(self):
         """No row of the set is farther from the centre."""
         if self._has_ball:
             return self.radius
@@ -370,8 +379,7 @@ class RestrictedSet:
         X_projected : ndarray of shape (n_samples, n_features)
             The nearest rows of a convex set; otherwise rows near to them.
         """
-        X = np.asarray(X, dtype=np.float64)
-        return np.array([self._nearest(row) for row in X]).reshape(X.shape)
+        return super().project(X)
 
     def _nearest(self, x):
         found = [subproblem._project(x) for subproblem in self.pieces]
@@ -446,10 +454,43 @@ class RestrictedSet:
         point : ndarray of shape (n_features,)
             The moved row; the same row where the set is not convex.
         """
-        if not self.is_convex:
-            return x
+        return self._towards_inside(x, margin) if self.is_convex else x
+
+    def _towards_inside(self, x, margin):
         target = self.center + self._interior_row
         return target + (1.0 - margin) * (x - target)
+
+    def intersect(self, other):
+        """Return the rows in this set and in another one.
+
+        Parameters
+        ----------
+        other : SphereSlab
+            The other set; any region, if this set is convex.
+
+        Returns
+        -------
+        both : FeasibleRegion
+            The intersection: of this class, where the other set is a SphereSlab.
+        """
+        if isinstance(other, SphereSlab):
+            return RestrictedSet(self.base.intersect(other), self.columns)
+        return super().intersect(other)
+
+    def hull(self):
+        """Return the convex hull that Lagrangian duality sees.
+
+        Returns
+        -------
+        hull : FeasibleRegion
+            A convex set with a projection that holds all rows of this one.
+
+        Raises
+        ------
+        ValueError
+            If the domain has one-hot groups.
+        """
+        return Hull(self)
 
 
 def restrict(feasible_set, domain, *, feature_names=None, fallbacks=None):
@@ -458,7 +499,7 @@ def restrict(feasible_set, domain, *, feature_names=None, fallbacks=None):
     Parameters
     ----------
     feasible_set : FeasibleSet
-        Sets of :class:`SphereSlab`.
+        Sets of :class:`SphereSlab`; others are refused.
     domain : Domain or str
         What an attacker can send.
     feature_names : array-like of shape (n_features,), default=None
