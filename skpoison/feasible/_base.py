@@ -121,9 +121,7 @@ class FeasibleRegion(ABC):
         """
 
     @abstractmethod
-    def contains(
-        self, X: "ArrayLike | sparse.sparray", tol: float = 0.0
-    ) -> np.ndarray:
+    def contains(self, X: "ArrayLike | sparse.sparray", tol: float = 0.0) -> np.ndarray:
         """Say which rows lie in the region.
 
         Parameters

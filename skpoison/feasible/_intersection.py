@@ -12,8 +12,10 @@ from skpoison.feasible._ball_slab import SphereSlab
 from skpoison.feasible._base import FeasibleRegion
 
 MAX_STEPS, CHECK_EVERY = 2000, 5
-# Supports and nearest points are found to this share of the region's size.
-TOLERANCE = 1e-8
+# Supports and copies of nearest points agree to this share of the region's size.
+TOLERANCE, AGREEMENT = 1e-8, 1e-8
+# Weight of agreement beside the distance to the row projected: few steps in trials.
+WEIGHT = 3.0
 SHRINKS = (0.0, *(10.0**-k for k in range(12, 0, -1)), 1.0)
 
 
@@ -47,6 +49,17 @@ class Intersection(FeasibleRegion):
         norm = float(np.linalg.norm(a))
         if not norm > 0:
             return 0.0, self.center
+        return self._support_of_one(a) or self._support_of_all(a, norm)
+
+    def _support_of_one(self, a):
+        """Return the support of a part whose row all parts contain; None if none is."""
+        for part in self.parts:
+            value, point = part.support(a)
+            if self.contains([point])[0]:
+                return value, point
+        return None
+
+    def _support_of_all(self, a, norm):
         best = np.inf, self.center
         for n_steps, consensus in enumerate(self._steps(self.center, a / norm), 1):
             if n_steps % CHECK_EVERY:
@@ -75,7 +88,7 @@ class Intersection(FeasibleRegion):
 
     def _project(self, x):
         for consensus in self._steps(x):
-            if consensus.error <= TOLERANCE * self.radius:
+            if consensus.error <= AGREEMENT * self.radius:
                 break
         return consensus.row
 
@@ -105,7 +118,8 @@ class _Consensus:
     def step_near(self, x):
         """Step towards the nearest point to `x`."""
         together = self._copies()
-        self._agree((x + together.sum(axis=0)) / (1.0 + len(self.parts)))
+        total = x + WEIGHT * together.sum(axis=0)
+        self._agree(total / (1.0 + WEIGHT * len(self.parts)))
 
     def _copies(self):
         wanted = self.row - self.multipliers

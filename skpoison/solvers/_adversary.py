@@ -130,9 +130,7 @@ class Adversary(ABC):
         """
 
     @abstractmethod
-    def curvature(
-        self, smoothed: SmoothedPoison, width: float, nu: float
-    ) -> Curvature:
+    def curvature(self, smoothed: SmoothedPoison, width: float, nu: float) -> Curvature:
         """Return the second derivative of the envelope, times epsilon.
 
         Parameters

@@ -1,6 +1,7 @@
-"""Checks for filters and attacks of your own."""
+"""Checks for filters, feasible regions and attacks of your own."""
 
 from skpoison.testing._attacks import check_attack
+from skpoison.testing._feasible import check_feasible_set
 from skpoison.testing._filters import check_filter
 
-__all__ = ["check_attack", "check_filter"]
+__all__ = ["check_attack", "check_feasible_set", "check_filter"]
