@@ -116,8 +116,7 @@ def bilevel_at(data, width=0.2, n_points=10):
     smooth = learner.smoothed(width)
     copies = np.full(n_points, int(0.3 * len(y)) // n_points)
     bilevel = Bilevel(clean, signs, copies, smooth, Aim(clean, smooth.loss))
-    ones = np.ones(len(y))
-    theta = train_hinge(learner, X, y, ones, len(y), tol=1e-4, rng=0)
+    theta = train_hinge(learner, clean, tol=1e-4, rng=0)
     return bilevel, points, theta
 
 

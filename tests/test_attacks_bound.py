@@ -11,6 +11,8 @@ from sklearn.svm import LinearSVC
 from skpoison import CertifiedBound, NormConstrainedSVC, SlabFilter, SphereFilter
 from skpoison.attacks import GradientAttack, KKTAttack, LabelFlipAttack, MinMaxAttack
 from skpoison.attacks._learners import learner_of, train_hinge
+from skpoison.solvers._signed_design import Rows
+from skpoison.solvers._train import PoisonCopies
 
 
 def family(learner, estimator, epsilon, seed):
@@ -26,8 +28,10 @@ def family(learner, estimator, epsilon, seed):
 
 def training_loss(estimator, X_all, signs, n_clean):
     """The learner's own objective, counted per clean row, at its minimum."""
-    learner, ones = learner_of(estimator, "this test"), np.ones(len(signs))
-    theta = train_hinge(learner, X_all, signs, ones, n_clean, tol=1e-6, rng=0)
+    learner = learner_of(estimator, "this test")
+    clean, n_poison = Rows(X_all[:n_clean], signs[:n_clean]), len(signs) - n_clean
+    poison = PoisonCopies(X_all[n_clean:], signs[n_clean:], np.ones(n_poison))
+    theta = train_hinge(learner, clean, poison, tol=1e-6, rng=0)
     losses = np.maximum(0, 1 - signs * (X_all @ theta[:-1] + theta[-1])).sum() / n_clean
     return losses + 0.5 * (learner.multiple(n_clean) or 0.0) * theta @ theta
 

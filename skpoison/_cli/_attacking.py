@@ -9,8 +9,7 @@ from skpoison import __version__
 from skpoison._io import DataError
 from skpoison._io._array import Poison
 from skpoison._whole_rows import copied_points
-from skpoison.bounds._candidate_attack import shrink_until_kept
-from skpoison.feasible import Domain, restrict
+from skpoison.feasible import Domain, restrict, shrink_until_kept
 
 from ._certify import few_threads, reached
 

@@ -3,11 +3,12 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from skpoison._whole_rows import apportion_evenly
 from skpoison.attacks._learners import train_hinge
 from skpoison.losses import Hinge
+from skpoison.solvers._signed_design import Rows
+from skpoison.solvers._train import PoisonCopies
 
 
 class Flips(NamedTuple):
@@ -62,35 +63,21 @@ class _Tainted:
     """Clean rows with candidates for flips behind them."""
 
     def __init__(self, X, signs, candidates, learner, rng):
-        join = sparse.vstack if sparse.issparse(X) else np.vstack
-        kind = {"format": "csr"} if sparse.issparse(X) else {}
-        self.n_rows = X.shape[0]
-        self.X = join([X, X[candidates]], **kind)
-        self.signs = np.concatenate([signs, -signs[candidates]])
+        self.clean = Rows(X, signs)
+        self.flipped = Rows(X[candidates], -signs[candidates])
         self.learner, self.rng = learner, rng
 
     def train(self, copies):
         """Train the learner with copies of the candidates."""
-        times = np.concatenate([np.ones(self.n_rows), copies])
-        used = np.flatnonzero(times)
-        return train_hinge(
-            self.learner,
-            self.X[used],
-            self.signs[used],
-            times[used],
-            self.n_rows,
-            tol=1e-4,
-            rng=self.rng,
-        )
+        used = np.flatnonzero(copies)
+        rows = self.flipped.take(used)
+        poison = PoisonCopies(rows.X, rows.signs, copies[used])
+        return train_hinge(self.learner, self.clean, poison, tol=1e-4, rng=self.rng)
 
     def flipped_losses(self, theta):
         """Return the loss of each candidate under the other label."""
-        return self._losses(theta)[self.n_rows :]
+        return Hinge().value(self.flipped.scores(theta))
 
     def clean_loss(self, theta):
         """Return the mean loss of the clean rows."""
-        return float(self._losses(theta)[: self.n_rows].mean())
-
-    def _losses(self, theta):
-        scores = self.X @ theta[:-1] + theta[-1]
-        return Hinge().value(self.signs * scores)
+        return float(Hinge().value(self.clean.scores(theta)).mean())

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from skpoison.attacks._learners import Learner
 from skpoison.losses import Loss
 from skpoison.solvers._newton_system import Hessian, step_in_ball
-from skpoison.solvers._signed_design import Rows, StackedRows
+from skpoison.solvers._signed_design import Rows
+from skpoison.solvers._train import PoisonCopies
 
 # Above this number of rows and of features, Newton systems are solved iteratively:
 # sparse rows, whose inner products fill up, sooner.
@@ -200,8 +200,8 @@ class Bilevel(NamedTuple):
 
     def task(self, points: np.ndarray) -> Task:
         """Return what the learner minimizes, given the poison rows."""
-        X = sparse.csr_array(points) if self.clean.is_sparse else points
-        rows = StackedRows(self.clean, Rows(X, self.signs))
+        poison = PoisonCopies(points, self.signs, self.copies)
+        rows = poison.behind(self.clean)
         copies = np.concatenate([np.ones(len(self.clean)), self.copies])
         return Task.of(self.learner, rows, copies, len(self.clean))
 

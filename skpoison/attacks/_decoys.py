@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from skpoison._whole_rows import apportion
 from skpoison.attacks._learners import train_hinge
+from skpoison.solvers._train import PoisonCopies
 
 # Shares of the target rows, those of highest loss, and what each such group weighs,
 # in units of the attacker's share of rows.
@@ -46,22 +46,8 @@ def _train(clean, targets, learner, copies, rng):
     """Train on clean rows and on copies of flipped target rows."""
     used = np.flatnonzero(copies)
     flipped = targets.take(used)
-    join = sparse.vstack if clean.is_sparse else np.vstack
-    kind = {"format": "csr"} if clean.is_sparse else {}
-    extra = flipped.X
-    if clean.is_sparse and not flipped.is_sparse:
-        extra = sparse.csr_array(extra)
-    elif flipped.is_sparse and not clean.is_sparse:
-        extra = extra.toarray()
-    return train_hinge(
-        learner,
-        join([clean.X, extra], **kind),
-        np.concatenate([clean.signs, -flipped.signs]),
-        np.concatenate([np.ones(len(clean)), copies[used]]),
-        len(clean),
-        tol=1e-3,
-        rng=rng,
-    )
+    poison = PoisonCopies(flipped.X, -flipped.signs, copies[used])
+    return train_hinge(learner, clean, poison, tol=1e-3, rng=rng)
 
 
 class Decoy:

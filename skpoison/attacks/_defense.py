@@ -8,8 +8,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from skpoison._fitted import check_fits, remember_names, scores
-from skpoison.bounds._candidate_attack import shrink_until_kept
-from skpoison.feasible import restrict
+from skpoison.feasible import restrict, shrink_until_kept
 
 
 def is_fitted(estimator) -> bool:

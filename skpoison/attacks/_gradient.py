@@ -264,10 +264,7 @@ class GradientAttack(BaseAimedAttack):
         learner = self._learner()
         if not (isinstance(learner.loss, Hinge) and learner.fits_intercept):
             return np.zeros(clean.dim)
-        ones, n_rows = np.ones(len(clean)), len(clean)
-        return train_hinge(
-            learner, clean.X, clean.signs, ones, n_rows, tol=1e-3, rng=rng
-        )
+        return train_hinge(learner, clean, tol=1e-3, rng=rng)
 
 
 def _signed(X, codes):

@@ -13,6 +13,7 @@ from skpoison.attacks._targeted import BaseAimedAttack
 from skpoison.feasible import SphereSlab
 from skpoison.losses import Hinge
 from skpoison.solvers._signed_design import Rows
+from skpoison.solvers._train import PoisonCopies
 
 
 class KKTAttack(BaseAimedAttack):
@@ -207,16 +208,8 @@ class KKTAttack(BaseAimedAttack):
 
     def _train(self, clean, found, rng):
         """Train the learner on clean rows and copies of the poison rows."""
-        signs = np.concatenate([clean.signs, Decoy.signs[found.labels]])
-        times = np.concatenate([np.ones(len(clean)), found.copies])
-        join, points = np.vstack, found.points
-        if clean.is_sparse:
-            join, points = sparse.vstack, sparse.csr_matrix(points)
-        X = join([clean.X, points])
-        X = X.tocsr() if clean.is_sparse else X
-        return train_hinge(
-            self._learner(), X, signs, times, len(clean), tol=1e-4, rng=rng
-        )
+        poison = PoisonCopies(found.points, Decoy.signs[found.labels], found.copies)
+        return train_hinge(self._learner(), clean, poison, tol=1e-4, rng=rng)
 
     def _report(self, X, found, theta, trained):
         self.n_copies_, self.residual_ = found.copies, found.residual

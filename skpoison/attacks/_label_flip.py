@@ -10,7 +10,7 @@ from skpoison.attacks._alfa import alfa
 from skpoison.attacks._base import BaseAttack
 from skpoison.attacks._containers import copies
 from skpoison.attacks._learners import hinge_learner_of
-from skpoison.bounds._domain import in_domain
+from skpoison.feasible import in_domain
 
 
 class LabelFlipAttack(BaseAttack):

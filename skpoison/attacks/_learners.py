@@ -8,13 +8,10 @@ from sklearn.svm import LinearSVC
 from sklearn.utils import check_random_state
 
 from skpoison.bounds import NormConstrainedSVC
-from skpoison.bounds._candidate_attack import NOBODY
 from skpoison.losses import Hinge, Logistic, Loss, SmoothedHinge, Squared
 from skpoison.solvers._regularizers import NormBall, Penalty
-from skpoison.solvers._signed_design import Rows
-from skpoison.solvers._working_set import Problem, solve
+from skpoison.solvers._train import train_on
 
-MAX_STEPS = 1000
 CLASS_WEIGHTS = "weights its classes"
 SHIFTED = "scales its intercept"
 
@@ -137,21 +134,17 @@ def hinge_learner_of(estimator, attack: str) -> Learner:
     return learner
 
 
-def train_hinge(learner, X, signs, copies, n_rows, *, tol, rng):
-    """Train a learner with the hinge loss, with a certified gap.
+def train_hinge(learner, clean, poison=None, *, tol, rng):
+    """Train a learner with the hinge loss on clean rows and copies of poison rows.
 
     Parameters
     ----------
     learner : Learner
         The learner.
-    X : {ndarray, CSR matrix} of shape (n_all, n_features)
-        Clean and poison rows.
-    signs : ndarray of shape (n_all,)
-        Signs of their labels.
-    copies : ndarray of shape (n_all,)
-        How often each row occurs.
-    n_rows : int
-        Number of clean rows, by which losses are divided.
+    clean : Rows
+        Clean rows, by whose number losses are divided.
+    poison : PoisonCopies, default=None
+        Poison rows, if there are any.
     tol : float
         Relative duality gap.
     rng : RandomState
@@ -162,7 +155,7 @@ def train_hinge(learner, X, signs, copies, n_rows, *, tol, rng):
     theta : ndarray of shape (n_features + 1,)
         Weights and intercept.
     """
-    kind = Penalty(learner.multiple(n_rows)) if learner.C else NormBall(learner.rho)
-    problem = Problem(Rows(X, signs), copies / n_rows, NOBODY, kind)
+    multiple = learner.multiple(len(clean))
+    kind = Penalty(multiple) if learner.C else NormBall(learner.rho)
     rng = check_random_state(rng)
-    return solve(problem, tol=tol, max_iter=MAX_STEPS, rng=rng).best_primal.theta
+    return train_on(clean, poison, kind, tol=tol, rng=rng).best_primal.theta

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skpoison._defaults import default_filter
 from skpoison._fitted import check_fits, remember_names, scores
+from skpoison._progress import progress_monitor
 from skpoison.bounds._candidate_attack import build_attack, retrain
 from skpoison.bounds._discrete import (
     OraclePoison,
@@ -23,7 +24,7 @@ from skpoison.bounds._discrete import (
 from skpoison.bounds._domain import warn_of_strangers
 from skpoison.bounds._linear import BinaryLinearClassifier, signed_rows
 from skpoison.bounds._rounding import judged, margins
-from skpoison.bounds._svc import progress_monitor, warn_if_short
+from skpoison.bounds._svc import warn_if_short
 from skpoison.feasible import FeasibleSet, RestrictedSet, as_domain, restrict
 from skpoison.losses import Hinge
 from skpoison.solvers._adversary import PoisonTerm

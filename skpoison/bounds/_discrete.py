@@ -13,13 +13,18 @@ import numpy as np
 from scipy import sparse
 
 from skpoison._whole_rows import apportion_upwards, n_poison_rows
-from skpoison.bounds._candidate_attack import NOBODY, Attack, retrain
+from skpoison.bounds._candidate_attack import retrain
 from skpoison.bounds._hull_relaxation import HullPoison, solve_relaxed
-from skpoison.feasible.discrete._error_diffusion import Spread
-from skpoison.feasible.discrete._mixtures import can_mix
-from skpoison.solvers._adversary import PointPoison, PoisonPoints, PoisonTerm
+from skpoison.feasible.discrete import Spread, can_mix
+from skpoison.solvers._adversary import (
+    NO_POISON,
+    PointPoison,
+    PoisonPoints,
+    PoisonTerm,
+)
 from skpoison.solvers._proximal_bundle import solve_cuts
 from skpoison.solvers._proximal_newton import Iterate
+from skpoison.solvers._train import PoisonCopies
 from skpoison.solvers._working_set import Solution, dual_value, solve, upper_value
 
 # The hull is solved to this share of the tolerance where rows must be found as well.
@@ -204,7 +209,7 @@ def _solve_rows(problem, max_iter, rng, start, options):
 
 def _unpoisoned(problem, max_iter, rng, options):
     """Train on the clean rows alone."""
-    clean = problem._replace(poison=NOBODY)
+    clean = problem._replace(poison=NO_POISON)
     found = solve(clean, max_iter=max_iter, rng=rng, **options)
     points = sparse.csr_array((0, problem.rows.dim - 1))
     poison = PoisonPoints(np.zeros(0), points)
@@ -296,7 +301,7 @@ def _refit(problem, found, tol, rng):
     """Answer the rows found with the best duals of the clean rows."""
     n_rows, poison = len(problem.rows), found.best_dual.poison
     copies = problem.poison.epsilon * n_rows * poison.beta
-    attack = Attack(_like(problem, poison.points), found.term.signs, copies)
+    attack = PoisonCopies(poison.points, found.term.signs, copies)
     options = {"tol": REFIT_SHARE * tol, "max_iter": REFIT_STEPS, "rng": rng}
     duals = retrain(problem, found, attack, **options).best_dual.duals
     clean, poisoned = duals[:n_rows], duals[n_rows:]
@@ -399,7 +404,7 @@ def spread_attack(problem, found, n_rows, keeps, dtype, rng):
 
     Returns
     -------
-    attack : Attack
+    attack : PoisonCopies
         The attack, its points as sparse as the clean rows.
     """
     poison, hull = problem.poison, found.hull
@@ -414,7 +419,7 @@ def spread_attack(problem, found, n_rows, keeps, dtype, rng):
     points = _like(problem, sparse.csr_array(sparse.vstack(parts)))
     signs = np.repeat(poison.signs, copies)
     kept = keeps(points, signs)
-    return Attack(points[kept], signs[kept], np.ones(int(kept.sum()), dtype=int))
+    return PoisonCopies(points[kept], signs[kept], np.ones(int(kept.sum()), dtype=int))
 
 
 def _like(problem, points):

@@ -10,10 +10,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_sample_weight
 
+from skpoison._progress import progress_monitor
 from skpoison._warn import warn
 from skpoison.bounds._linear import BinaryLinearClassifier, signed_rows
 from skpoison.losses import Hinge
-from skpoison.solvers._adversary import PoisonTerm
+from skpoison.solvers._adversary import NO_POISON
 from skpoison.solvers._centering import framed, view
 from skpoison.solvers._regularizers import NormBall
 from skpoison.solvers._working_set import Problem, solve
@@ -125,7 +126,7 @@ class NormConstrainedSVC(CallbackSupportMixin, BinaryLinearClassifier):
         problem = Problem(
             signed_rows(X, codes),
             weights,
-            PoisonTerm(0.0, [], []),
+            NO_POISON,
             NormBall(self.rho),
         )
         problem = framed(problem)
@@ -148,32 +149,6 @@ def _shares(weights):
     """Divide weights by their sum, which may itself be too large for a float."""
     weights = weights / weights.max()
     return weights / weights.sum()
-
-
-def progress_monitor(estimator, context):
-    """Return what tells an estimator's callbacks of a solver's checks, if it has any.
-
-    Parameters
-    ----------
-    estimator : estimator
-        The estimator that is being fitted.
-    context : CallbackContext
-        Its task, of which every check becomes a subtask.
-
-    Returns
-    -------
-    monitor : callable or None
-        Takes an entry of the solver's history and hands it on as metadata.
-    """
-    if not hasattr(estimator, "_skl_callbacks"):
-        return None
-
-    def monitor(entry):
-        check = context.subcontext(task_name="check")
-        check.call_on_fit_task_begin(estimator=estimator)
-        check.call_on_fit_task_end(estimator=estimator, metadata=entry)
-
-    return monitor
 
 
 def warn_if_short(found, problem, tol):

@@ -4,8 +4,9 @@ from skpoison.feasible._ball_slab import SphereSlab
 from skpoison.feasible._base import FeasibleRegion, Projection
 from skpoison.feasible._by_class import FeasibleSet
 from skpoison.feasible._columns import Columns
-from skpoison.feasible._domain import Domain, as_domain
-from skpoison.feasible.discrete._set import RestrictedSet, Solution, restrict
+from skpoison.feasible._domain import Domain, as_domain, in_domain
+from skpoison.feasible._shrinking import shrink_until_kept
+from skpoison.feasible.discrete import RestrictedSet, Solution, restrict
 
 __all__ = [
     "Columns",
@@ -17,5 +18,7 @@ __all__ = [
     "Solution",
     "SphereSlab",
     "as_domain",
+    "in_domain",
     "restrict",
+    "shrink_until_kept",
 ]

@@ -6,6 +6,8 @@ import numpy as np
 
 from skpoison.feasible._columns import Columns
 
+# Slack of whole numbers and of the unit norm, by the rows' precision.
+SLACK = {"float32": 1e-5, "float64": 1e-9}
 KINDS = ("real", "nonnegative", "count", "binary", "tfidf")
 _FLOOR = {"real": -np.inf}
 _CEILING = {"binary": 1.0, "tfidf": 1.0}
@@ -278,3 +280,24 @@ def _round_in(whole, lower, upper):
             f"between {lower[empty[0]]} and {upper[empty[0]]}."
         )
     return lower, upper
+
+
+def in_domain(domain, X, feature_names=None):
+    """Say which rows are rows of a domain, in spite of rounding.
+
+    Parameters
+    ----------
+    domain : str or Domain
+        Which rows can be sent.
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        Rows, float64 or float32.
+    feature_names : ndarray of shape (n_features,), default=None
+        Names of the features, if there are any.
+
+    Returns
+    -------
+    mask : ndarray of shape (n_samples,), dtype=bool
+        True for the rows of the domain.
+    """
+    columns = as_domain(domain).resolve(X.shape[1], feature_names)
+    return columns.contains(X, SLACK[X.dtype.name])

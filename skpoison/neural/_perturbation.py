@@ -11,8 +11,8 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skpoison._labels import check_labels
+from skpoison._progress import progress_monitor
 from skpoison._whole_rows import n_poison_rows
-from skpoison.bounds._svc import progress_monitor
 from skpoison.neural._features import evaluating
 from skpoison.neural._room import Room
 from skpoison.neural._rows import (

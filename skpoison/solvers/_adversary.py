@@ -255,6 +255,9 @@ class PoisonTerm(Adversary):
         return Curvature(diagonal, vectors, np.array(weights))
 
 
+NO_POISON = PoisonTerm(0.0, [], [])
+
+
 class PointPoison(Adversary):
     """Poison that may only be one of finitely many rows.
 

@@ -8,22 +8,17 @@ from scipy import sparse
 from sklearn.base import clone
 
 from skpoison._whole_rows import apportion_upwards, n_poison_rows
-from skpoison.bounds._candidate_attack import NOBODY, Attack
 from skpoison.bounds.moving._branch_and_bound import cover_splits
 from skpoison.bounds.moving._displacements import repaired, worst_at_split
 from skpoison.bounds.moving._reduction import COUNTING, SIDES, reduce_to_plane
 from skpoison.exceptions import FilterWarning
-from skpoison.losses import Hinge
-from skpoison.solvers._proximal_newton import Iterate
-from skpoison.solvers._signed_design import Rows, StackedRows
-from skpoison.solvers._working_set import solve
+from skpoison.solvers._train import PoisonCopies, train_on, warm_start
 
 # How far inside of sphere and slab rows are put, relatively, until the filter agrees.
 MARGINS = (1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
 # Attacks that are sent through the filter and trained on: those that made the bound,
 # and the worst ones against what was trained on the best so far.
 MAX_PLANS, N_ANSWERS = 4, 3
-MAX_STEPS = 1000
 
 
 class Trial(NamedTuple):
@@ -31,7 +26,7 @@ class Trial(NamedTuple):
 
     Parameters
     ----------
-    attack : Attack
+    attack : PoisonCopies
         Rows in whole copies; the filter, fitted on them too, keeps all of them.
     trained : Solution
         The learner trained on what the filter keeps.
@@ -39,7 +34,7 @@ class Trial(NamedTuple):
         The clean rows that the filter keeps.
     """
 
-    attack: Attack
+    attack: PoisonCopies
     trained: object
     kept: np.ndarray
 
@@ -67,7 +62,7 @@ class RefittedFilter:
 
         Parameters
         ----------
-        attack : Attack
+        attack : PoisonCopies
             The poison.
 
         Returns
@@ -153,7 +148,9 @@ def _answer(theta, found, defense):
 
 def _nothing(found, refitted):
     n_features = found.problem.rows.dim - 1
-    nobody = Attack(np.zeros((0, n_features)), np.zeros(0), np.zeros(0, dtype=int))
+    nobody = PoisonCopies(
+        np.zeros((0, n_features)), np.zeros(0), np.zeros(0, dtype=int)
+    )
     return nobody, refitted.keeps(nobody)[0]
 
 
@@ -202,7 +199,7 @@ def send(plan, found, defense, refitted, rng):
 
     Returns
     -------
-    attack : Attack
+    attack : PoisonCopies
         The rows, all of which pass.
     kept : ndarray of shape (n_samples,), dtype=bool
         The clean rows that pass beside them. Instead of the pair, None if the attack
@@ -297,50 +294,25 @@ def placed(attack, copies, plane, axes, defense):
 
     Returns
     -------
-    attack : Attack
+    attack : PoisonCopies
         The rows of the groups that are not empty.
     """
     moved = (plane.leverages * attack.split)[:, np.newaxis] * attack.rows
     shifts = np.repeat(moved.reshape(2, 2, -1).sum(axis=1), 2, axis=0)
     points = np.repeat(defense.centroids, 2, axis=0) + (shifts + attack.rows) @ axes
     used = copies > 0
-    return Attack(points[used], SIDES[used], copies[used])
+    return PoisonCopies(points[used], SIDES[used], copies[used])
 
 
 def train_behind(found, kept, attack, tol, rng):
-    """Train the learner on what the filter keeps.
-
-    Parameters
-    ----------
-    found : Training
-        Rows, learner, and parameters to start from.
-    kept : ndarray of shape (n_samples,), dtype=bool
-        Clean rows that are kept.
-    attack : Attack
-        Poison rows, all of which are.
-    tol : float
-        Relative gap.
-    rng : numpy.random.RandomState
-        Draws the first rows.
-
-    Returns
-    -------
-    trained : Solution
-        The trained learner; losses count per clean row, kept or not.
-    """
-    clean, theta = found.problem, found.best_primal.theta
-    points = attack.points
-    if clean.rows.is_sparse:
-        points = sparse.csr_array(points)
-    poison = Rows(points, attack.signs)
-    margins = np.append(found.best_primal.margins, 1.0 - poison.scores(theta))
-    start = Iterate(
-        theta,
-        Hinge().project(margins),
-        NOBODY.start(clean.rows.dim - 1),
-        margins=margins,
+    """Train the learner on what the filter keeps; losses count per clean row."""
+    problem, best_primal = found.problem, found.best_primal
+    return train_on(
+        problem.rows,
+        attack,
+        problem.learner,
+        weights=problem.weights * kept,
+        start=warm_start(best_primal.theta, best_primal.margins),
+        tol=tol,
+        rng=rng,
     )
-    rows = StackedRows(clean.rows, poison)
-    masses = np.append(clean.weights * kept, attack.copies / len(kept))
-    problem = clean._replace(rows=rows, weights=masses, poison=NOBODY)
-    return solve(problem, tol=tol, max_iter=MAX_STEPS, rng=rng, start=start)

@@ -1,1 +1,8 @@
 """The rows of a domain that a filter keeps, where features are not just intervals."""
+
+from skpoison.feasible.discrete._error_diffusion import Spread
+from skpoison.feasible.discrete._hull import Hull
+from skpoison.feasible.discrete._mixtures import can_mix
+from skpoison.feasible.discrete._set import RestrictedSet, Solution, restrict
+
+__all__ = ["Hull", "RestrictedSet", "Solution", "Spread", "can_mix", "restrict"]

@@ -1,0 +1,87 @@
+"""Training on clean rows and whole copies of poison rows."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from skpoison.losses import Hinge
+from skpoison.solvers._adversary import NO_POISON
+from skpoison.solvers._proximal_newton import Iterate
+from skpoison.solvers._regularizers import NormBall, Penalty
+from skpoison.solvers._signed_design import Rows, StackedRows
+from skpoison.solvers._working_set import Problem, Solution, solve
+
+MAX_STEPS = 1000
+
+
+class PoisonCopies(NamedTuple):
+    """Poison in copies of few distinct rows."""
+
+    points: np.ndarray  # (n_points, n_features), or sparse: the distinct rows
+    signs: np.ndarray  # (n_points,)
+    copies: np.ndarray  # (n_points,): how often each is sent; fractions are weights
+
+    def behind(self, clean: Rows) -> StackedRows:
+        """Return clean rows with the distinct poison rows behind them."""
+        points = self.points
+        if clean.is_sparse:
+            points = sparse.csr_array(points)
+        elif sparse.issparse(points):
+            points = points.toarray()
+        return StackedRows(clean, clean.like(points, self.signs))
+
+
+def train_on(
+    clean: Rows,
+    poison: PoisonCopies | None,
+    learner: NormBall | Penalty,
+    *,
+    tol: float,
+    rng: np.random.RandomState,
+    weights: np.ndarray | None = None,
+    start: Iterate | None = None,
+    max_iter: int = MAX_STEPS,
+) -> Solution:
+    """Train a learner with the hinge loss on clean rows and copies of poison rows.
+
+    Losses count per clean row: each has weight ``1 / n``, unless `weights` of the clean
+    rows say otherwise. `start` is an iterate for the clean rows, with their margins.
+    The solution's `upper` is the training loss; no parameters have one below its
+    `lower`.
+    """
+    n_rows = len(clean)
+    masses = np.full(n_rows, 1.0 / n_rows) if weights is None else weights
+    if poison is None:
+        problem = Problem(clean, masses, NO_POISON, learner)
+    else:
+        added = poison.copies / n_rows
+        rows = poison.behind(clean)
+        problem = Problem(rows, np.append(masses, added), NO_POISON, learner)
+        start = None if start is None else _extended(start, rows.more, added)
+    return solve(problem, tol=tol, max_iter=max_iter, rng=rng, start=start)
+
+
+def warm_start(
+    theta: np.ndarray,
+    margins: np.ndarray,
+    duals: np.ndarray | None = None,
+    row_sum: np.ndarray | None = None,
+) -> Iterate:
+    """Return where to start training: parameters, and what is known beside them."""
+    poison = NO_POISON.start(len(theta) - 1)
+    return Iterate(theta, duals, poison, margins=margins, row_sum=row_sum)
+
+
+def _extended(start, rows, masses):
+    """Add poison rows, which begin in full beside clean rows whose duals are known."""
+    margins = np.append(start.margins, 1.0 - rows.scores(start.theta))
+    if start.duals is None:
+        return replace(start, duals=Hinge().project(margins), margins=margins)
+    return replace(
+        start,
+        duals=np.append(start.duals, np.ones(len(masses))),
+        margins=margins,
+        row_sum=start.row_sum + rows.combine(masses),
+    )
