@@ -1,5 +1,6 @@
 """What rounding does to the bounds: nothing on the unsafe side."""
 
+import warnings
 from decimal import Decimal, localcontext
 
 import cvxpy as cp
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from oracles import labelled_rows, solve_cone, worst_loss
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 
 from skpoison import (
     CertifiedBound,
@@ -283,3 +285,14 @@ def test_large_features_do_not_hold_the_intercept(learner):
     X = 1e5 * (rng.normal(size=(100, 3)) + y[:, np.newaxis])
     bound = CertifiedBound(both(), 0.1, random_state=0, **learner).fit(X, y)
     assert bound.dual_gap_ <= 1e-3 * bound.upper_bound_ * 1.01
+
+
+@pytest.mark.parametrize("learner", LEARNERS, ids=str)
+def test_far_from_the_origin_the_bound_is_at_most_that_of_zeros(learner):
+    """Zeros lose 1 on every row: rounding must not make the bound larger than that."""
+    X, y = labelled_rows(0)
+    bound = CertifiedBound(SphereFilter(90), 0.1, max_iter=5, **learner)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        bound.fit(sparse.csr_matrix(X + 1e10), y)
+    assert bound.attack_loss_ <= bound.upper_bound_ <= 1.1 * (1 + 1e-12)

@@ -411,6 +411,12 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         if problem.rows.is_framed:
             # The attack's training starts from coefficients that are not rounded.
             self.upper_bound_ = max(self.upper_bound_, float(found.upper))
+        # Zeros lose 1 on every row: far from the origin rounding can take more.
+        zeros = (1.0 + self.epsilon) * (1.0 + 4.0 * np.finfo(float).eps)
+        if self.upper_bound_ > zeros:
+            self._store(np.zeros_like(seen.theta))
+            self.clean_loss_ = self.poison_loss_ = 1.0
+            self.upper_bound_ = zeros
         self.lower_bound_ = max(float(seen.lower) - rounding.lower, 0.0)
         self.dual_gap_ = max(self.upper_bound_ - self.lower_bound_, 0.0)
         self.n_iter_, self.history_ = found.n_iter, found.history
@@ -450,6 +456,9 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         )
         self.attack_loss_ = float(trained.upper)
         theta = problem.rows.parameters(trained.best_primal.theta)
+        at_zeros = 1.0 + attack.copies.sum() / n_rows
+        if self.attack_loss_ > at_zeros:
+            self.attack_loss_, theta = at_zeros, np.zeros_like(theta)
         self.poisoned_coef_ = theta[np.newaxis, :-1].copy()
         self.poisoned_intercept_ = theta[-1:].copy()
 
