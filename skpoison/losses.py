@@ -195,7 +195,7 @@ class Hinge(Loss):
         """Return the losses of margins; see :meth:`Loss.value`."""
         return self.of_shortfalls(1.0 - margins)
 
-    def of_shortfalls(self, shortfalls: np.ndarray) -> np.ndarray:
+    def of_shortfalls(self, shortfalls: float | np.ndarray) -> np.ndarray:
         """Return the losses of rows, given by how far their margins fall short of 1.
 
         Parameters

@@ -305,7 +305,7 @@ class PointPoison(Adversary):
         return Curvature(np.zeros(points.shape[1] + 1), jacobian @ signed, weights)
 
 
-def project_on_capped_simplex(q):
+def project_on_capped_simplex(q: np.ndarray) -> np.ndarray:
     """Project onto the shares: ``beta >= 0, sum(beta) <= 1``.
 
     Parameters
@@ -329,7 +329,7 @@ def project_on_capped_simplex(q):
     return np.maximum(q - excess[last], 0.0)
 
 
-def capped_simplex_jacobian(beta):
+def capped_simplex_jacobian(beta: np.ndarray) -> np.ndarray:
     """Return the Jacobian of the projection onto the shares.
 
     Parameters

@@ -11,6 +11,7 @@ where ``limits`` bound the absolute values of x at all points that matter. So a 
 is as rigorous as the limits are, and as tight as the solver is good.
 """
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -69,11 +70,18 @@ class Answer(NamedTuple):
     point: np.ndarray
 
 
+# What a solver returns: point, multipliers, and why they may be of no use, or None.
+Attempt = tuple[np.ndarray, np.ndarray, str | None]
+ConicSolver = Callable[[ConicProgram], Attempt]
+
+
 class SolverError(RuntimeError):
     """No installed solver could solve a program."""
 
 
-def solve_program(program, solvers=None):
+def solve_program(
+    program: ConicProgram, solvers: Sequence[ConicSolver] | None = None
+) -> Answer:
     """Solve a program and bound its value.
 
     Parameters
@@ -121,7 +129,7 @@ def _is_near(program, answer):
     return gap <= NEAR * (1.0 + abs(answer.value))
 
 
-def certified_value(program, dual):
+def certified_value(program: ConicProgram, dual: np.ndarray) -> float:
     """Bound a program's value by a dual point of any quality.
 
     Parameters
@@ -143,7 +151,7 @@ def certified_value(program, dual):
     return float(program.b @ z + np.abs(residual) @ program.limits + rounding)
 
 
-def into_dual_cones(program, dual):
+def into_dual_cones(program: ConicProgram, dual: np.ndarray) -> np.ndarray:
     """Return the nearest multipliers that are admissible beyond rounding.
 
     Parameters
@@ -175,7 +183,7 @@ def _into_semidefinite(triangle):
     return as_triangle((vectors * lifted) @ vectors.T)
 
 
-def as_matrix(triangle):
+def as_matrix(triangle: np.ndarray) -> np.ndarray:
     """Return the symmetric matrix of a scaled triangle.
 
     Parameters
@@ -195,7 +203,7 @@ def as_matrix(triangle):
     return matrix
 
 
-def as_triangle(matrix):
+def as_triangle(matrix: np.ndarray) -> np.ndarray:
     """Return the scaled triangle of a symmetric matrix: undoes :func:`as_matrix`.
 
     Parameters
@@ -212,7 +220,7 @@ def as_triangle(matrix):
     return np.where(_OFF, entries * ROOT, entries)
 
 
-def by_clarabel(program):
+def by_clarabel(program: ConicProgram) -> Attempt:
     """Solve by Clarabel.
 
     Parameters
@@ -248,7 +256,7 @@ def by_clarabel(program):
     return np.array(found.x), np.array(found.z), failure
 
 
-def by_scs(program):
+def by_scs(program: ConicProgram) -> Attempt:
     """Solve by SCS, a first-order method: slower and less exact.
 
     Parameters

@@ -10,6 +10,8 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import LinearOperator, cg
 
+from skpoison.solvers._types import LinearSolver
+
 # Above this many active rows the Gram matrix of sparse rows is no longer formed.
 MAX_GRAM = 2500
 MAX_SHIFTS = 25
@@ -67,14 +69,14 @@ class Hessian:
         else:
             self._factor = self._factor_iterative
 
-    def __matmul__(self, x):
+    def __matmul__(self, x: np.ndarray) -> np.ndarray:
         """Return ``H @ x``."""
         product = self.diagonal * x
         if len(self.rows):
             product += self.rows.combine(self.row_weights * self.rows.scores(x))
         return product + (self.vector_weights * (self.vectors @ x)) @ self.vectors
 
-    def shifted(self, shift):
+    def shifted(self, shift: float) -> LinearSolver:
         """Return a function that solves ``(H + shift I) x = r`` for x."""
         return self._factor(shift)
 
@@ -229,7 +231,14 @@ def _regularized(factor, matrix):
     raise linalg.LinAlgError("A Newton system holds NaN or infinity.")
 
 
-def step_in_ball(hessian, theta, gradient, rho, shift, norm_tol):
+def step_in_ball(
+    hessian: Hessian,
+    theta: np.ndarray,
+    gradient: np.ndarray,
+    rho: float,
+    shift: float,
+    norm_tol: float,
+) -> tuple[np.ndarray, float]:
     """Minimise a quadratic model over a ball.
 
     The model is ``gradient @ p + p @ H @ p / 2``, the ball ``||theta + p|| <= rho``.

@@ -22,7 +22,13 @@ from skpoison.solvers._proximal_newton import (
     adapt_prox,
     minimize_smooth,
 )
-from skpoison.solvers._working_set import record, upper_value
+from skpoison.solvers._types import Monitor
+from skpoison.solvers._working_set import (
+    Problem,
+    Solution,
+    record,
+    upper_value,
+)
 
 # Subproblems are solved to this share of the gap that is left.
 SHARE_OF_GAP = 0.03
@@ -53,7 +59,7 @@ class Bundle:
     points: sparse.csr_array
     beta: np.ndarray
 
-    def add(self, signs, rows):
+    def add(self, signs: np.ndarray, rows: np.ndarray) -> "Bundle":
         """Return the bundle with new rows, pruned if it is large."""
         keep = np.arange(len(self.signs))
         if len(keep) >= MAX_BUNDLE:
@@ -65,13 +71,21 @@ class Bundle:
             np.append(self.beta[keep], np.zeros(len(signs))),
         )
 
-    def used(self):
+    def used(self) -> "Bundle":
         """Return the rows that carry weight."""
         keep = np.flatnonzero(self.beta > 0)
         return Bundle(self.signs[keep], self.points[keep], self.beta[keep])
 
 
-def solve_cuts(problem, *, tol, max_iter, monitor=None, start=None, patience=PATIENCE):
+def solve_cuts(
+    problem: Problem,
+    *,
+    tol: float,
+    max_iter: int,
+    monitor: Monitor | None = None,
+    start: Solution | None = None,
+    patience: int = PATIENCE,
+) -> Solution:
     """Minimise the bound by a proximal bundle method.
 
     Parameters
@@ -106,7 +120,8 @@ def solve_cuts(problem, *, tol, max_iter, monitor=None, start=None, patience=PAT
             problem, term, bundle.beta, iterate, best.gap, proximal_gradient
         )
         bundle = replace(bundle, beta=trial.poison.beta)
-        previous, upper, answers = best.upper, *_ask(problem, trial)
+        previous = best.upper
+        upper, answers = _ask(problem, trial)
         model = problem._replace(poison=term)
         promised = previous - upper_value(model, trial.theta, trial.margins)
         best = _record(problem, best, trial, upper, bundle, n_iter, tol, monitor)
@@ -154,7 +169,7 @@ def _first_iterate(problem):
     return Iterate(
         theta,
         Hinge().project(margins),
-        PoisonPoints(np.zeros(0), None),
+        PoisonPoints(np.zeros(0), sparse.csr_array((0, rows.dim - 1))),
         row_prox=0.2,
         margins=margins,
     )
@@ -185,7 +200,7 @@ def _minimize_model(problem, term, beta, iterate, gap, proximal_gradient):
         problem.rows, problem.weights, zero, 0.0, term, problem.learner
     )
     target = SHARE_OF_GAP * gap
-    iterate = replace(iterate, poison=PoisonPoints(beta, None), row_sum=None)
+    iterate = replace(iterate, poison=PoisonPoints(beta, term.points), row_sum=None)
     center, previous = iterate.theta, Gaps(np.inf, np.inf, np.inf, 1.0)
     for _ in range(MAX_ROUNDS):
         found, gaps, _ = minimize_smooth(

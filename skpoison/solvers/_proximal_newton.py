@@ -14,8 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from skpoison.losses import Hinge
-from skpoison.solvers._adversary import PoisonPoints, SmoothedPoison
+from skpoison.solvers._adversary import PoisonPoints, PoisonTerm, SmoothedPoison
 from skpoison.solvers._newton_system import Hessian, step_in_ball
+from skpoison.solvers._regularizers import Regularizer
+from skpoison.solvers._signed_design import Rows
 
 MAX_TRIALS = 80
 # A line search ends where the slope has fallen to this share of its first value.
@@ -51,12 +53,12 @@ class Subproblem(NamedTuple):
         The learner.
     """
 
-    rows: object
+    rows: Rows
     weights: np.ndarray
     linear: np.ndarray
     constant: float
-    poison: object
-    learner: object
+    poison: PoisonTerm
+    learner: Regularizer
 
 
 @dataclass
@@ -114,7 +116,7 @@ class Gaps(NamedTuple):
     upper: float
 
     @property
-    def total(self):
+    def total(self) -> float:
         """The duality gap."""
         return self.rows + self.poison + self.learner
 
@@ -140,7 +142,13 @@ class Evaluation(NamedTuple):
     poison: SmoothedPoison
 
 
-def evaluate(subproblem, center, proximal_weight, theta, margins):
+def evaluate(
+    subproblem: Subproblem,
+    center: Iterate,
+    proximal_weight: float,
+    theta: np.ndarray,
+    margins: np.ndarray,
+) -> Evaluation:
     """Evaluate the smooth function.
 
     Parameters
@@ -178,7 +186,9 @@ def evaluate(subproblem, center, proximal_weight, theta, margins):
     return Evaluation(value, margins, duals, poison)
 
 
-def dual_sum(subproblem, duals, poison):
+def dual_sum(
+    subproblem: Subproblem, duals: np.ndarray, poison: PoisonPoints
+) -> np.ndarray:
     """Return the weighted sum of signed rows and poison: the dual's vector z.
 
     Parameters
@@ -199,7 +209,15 @@ def dual_sum(subproblem, duals, poison):
     return rows + subproblem.poison.dual_sum(poison)
 
 
-def gaps_at(subproblem, theta, margins, duals, poison, z, proximal_gradient=0.0):
+def gaps_at(
+    subproblem: Subproblem,
+    theta: np.ndarray,
+    margins: np.ndarray,
+    duals: np.ndarray,
+    poison: PoisonPoints,
+    z: np.ndarray,
+    proximal_gradient: np.ndarray | float = 0.0,
+) -> Gaps:
     """Return the parts of the duality gap between parameters and a dual point.
 
     Parameters
@@ -246,8 +264,15 @@ def gaps_at(subproblem, theta, margins, duals, poison, z, proximal_gradient=0.0)
 
 
 def newton_step(
-    subproblem, center, proximal_weight, at, theta, gradient, shift, norm_tol
-):
+    subproblem: Subproblem,
+    center: Iterate,
+    proximal_weight: float,
+    at: Evaluation,
+    theta: np.ndarray,
+    gradient: np.ndarray,
+    shift: float,
+    norm_tol: float,
+) -> tuple[np.ndarray, float]:
     """Return the step to the quadratic model's minimum within the learner's ball.
 
     Parameters
@@ -294,7 +319,15 @@ def newton_step(
     return step_in_ball(hessian, theta, gradient, radius, shift, norm_tol)
 
 
-def line_search(subproblem, center, proximal_weight, theta, at, step, slope):
+def line_search(
+    subproblem: Subproblem,
+    center: Iterate,
+    proximal_weight: float,
+    theta: np.ndarray,
+    at: Evaluation,
+    step: np.ndarray,
+    slope: float,
+) -> tuple[float, np.ndarray, Evaluation | None]:
     """Find where the smooth function stops falling along a step, roughly.
 
     Parameters
@@ -325,8 +358,8 @@ def line_search(subproblem, center, proximal_weight, theta, at, step, slope):
     """
     scores = subproblem.rows.scores(step)
     inside, outside, length = 0.0, 1.0, 1.0
-    slope_inside, slope_outside = slope, None
-    best = 0.0, theta, None
+    slope_inside, slope_outside = slope, np.inf
+    best: tuple[float, np.ndarray, Evaluation | None] = 0.0, theta, None
     for trial in range(MAX_TRIALS):
         there_theta = theta + length * step
         there = evaluate(
@@ -355,7 +388,15 @@ def line_search(subproblem, center, proximal_weight, theta, at, step, slope):
     return best
 
 
-def _slope(subproblem, center, proximal_weight, theta, at, step, scores):
+def _slope(
+    subproblem: Subproblem,
+    center: Iterate,
+    proximal_weight: float,
+    theta: np.ndarray,
+    at: Evaluation,
+    step: np.ndarray,
+    scores: np.ndarray,
+) -> float:
     """Return the smooth function's derivative along a step."""
     beta, points = at.poison.response
     slope = -float((subproblem.weights * at.duals) @ scores) - float(
@@ -368,7 +409,13 @@ def _slope(subproblem, center, proximal_weight, theta, at, step, scores):
     return slope + proximal_weight * float((theta - center.theta) @ step)
 
 
-def minimize_smooth(subproblem, iterate, target, max_steps, proximal_weight=None):
+def minimize_smooth(
+    subproblem: Subproblem,
+    iterate: Iterate,
+    target: float,
+    max_steps: int,
+    proximal_weight: float | None = None,
+) -> tuple[Iterate, Gaps, int]:
     """Minimise the smooth function around a state.
 
     Parameters
@@ -438,7 +485,7 @@ def minimize_smooth(subproblem, iterate, target, max_steps, proximal_weight=None
     return iterate, gaps, n_steps
 
 
-def _proximal_weight(subproblem, target):
+def _proximal_weight(subproblem: Subproblem, target: float) -> float:
     """Return a curvature small enough to be lost in the target, never zero."""
     learner = subproblem.learner
     if learner.curvature > 0.0:
@@ -446,7 +493,7 @@ def _proximal_weight(subproblem, target):
     return 1e-3 * target / learner.radius**2
 
 
-def adapt_prox(iterate, gaps, previous, target):
+def adapt_prox(iterate: Iterate, gaps: Gaps, previous: Gaps, target: float) -> Iterate:
     """Change the proximal weights by how fast each part of the gap shrinks.
 
     Parameters
@@ -477,7 +524,7 @@ def adapt_prox(iterate, gaps, previous, target):
     )
 
 
-def _narrowing(now, before, target):
+def _narrowing(now: float, before: float, target: float) -> float:
     """Return the factor for a proximal weight, given its part of the gap."""
     if now <= 0.1 * target or now <= 0.2 * before:
         return 1.0

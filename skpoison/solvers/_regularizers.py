@@ -14,24 +14,24 @@ class NormBall:
 
     curvature = 0.0
 
-    def __init__(self, rho):
+    def __init__(self, rho: float) -> None:
         self.rho = float(rho)
 
-    def value(self, theta):
+    def value(self, theta: np.ndarray) -> float:
         """Return the regulariser's value: zero inside the ball."""
         return 0.0
 
-    def conjugate(self, z):
+    def conjugate(self, z: np.ndarray) -> float:
         """Return the maximum of ``z @ theta`` minus the regulariser."""
         return self.rho * float(np.linalg.norm(z))
 
-    def project(self, theta):
+    def project(self, theta: np.ndarray) -> np.ndarray:
         """Return the nearest parameters that the learner allows."""
         norm = np.linalg.norm(theta)
         return theta if norm <= self.rho else theta * (self.rho / norm)
 
     @property
-    def radius(self):
+    def radius(self) -> float:
         """Largest norm of admitted parameters."""
         return self.rho
 
@@ -47,22 +47,25 @@ class Penalty:
 
     radius = np.inf
 
-    def __init__(self, kappa):
+    def __init__(self, kappa: float) -> None:
         self.kappa = float(kappa)
 
     @property
-    def curvature(self):
+    def curvature(self) -> float:
         """Curvature of the regulariser."""
         return self.kappa
 
-    def value(self, theta):
+    def value(self, theta: np.ndarray) -> float:
         """Return the regulariser's value."""
         return 0.5 * self.kappa * float(theta @ theta)
 
-    def conjugate(self, z):
+    def conjugate(self, z: np.ndarray) -> float:
         """Return the maximum of ``z @ theta`` minus the regulariser."""
         return float(z @ z) / (2.0 * self.kappa)
 
-    def project(self, theta):
+    def project(self, theta: np.ndarray) -> np.ndarray:
         """Return the nearest parameters that the learner allows."""
         return theta
+
+
+Regularizer = NormBall | Penalty

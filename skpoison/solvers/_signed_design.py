@@ -24,28 +24,28 @@ class Rows:
     def __init__(self, X, signs):
         self.X, self.signs = X, signs
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.X.shape[0]
 
     @property
-    def dim(self):
+    def dim(self) -> int:
         """Number of parameters: the features and the intercept."""
         return self.X.shape[1] + 1
 
     @property
-    def is_sparse(self):
+    def is_sparse(self) -> bool:
         return sparse.issparse(self.X)
 
-    def scores(self, theta):
+    def scores(self, theta: np.ndarray) -> np.ndarray:
         """Return ``y_i * (w @ x_i + b)`` for every row."""
         return self.signs * (_times(self.X, theta[:-1]) + theta[-1])
 
-    def combine(self, a):
+    def combine(self, a: np.ndarray) -> np.ndarray:
         """Return ``sum_i a_i * y_i * (x_i, 1)``."""
         signed = a * self.signs
         return np.append(_transpose_times(self.X, signed), signed.sum())
 
-    def squared_norms(self):
+    def squared_norms(self) -> np.ndarray:
         """Return ``||x_i||^2`` for every row."""
         if sparse.issparse(self.X):
             return np.asarray(self.X.multiply(self.X).sum(axis=1)).ravel()
@@ -55,7 +55,7 @@ class Rows:
         parts = (X[block].astype(np.float64) for block in _blocks(len(X)))
         return np.concatenate([np.einsum("ij,ij->i", part, part) for part in parts])
 
-    def take(self, index):
+    def take(self, index: np.ndarray) -> "Rows":
         """Return the rows of an index, copied, as float64."""
         X = self.X[index]
         if X.dtype != np.float64:
@@ -68,16 +68,17 @@ class Rows:
 
     def joined(self, other):
         """Return these rows and others, copied."""
-        stack = sparse.vstack if self.is_sparse else np.vstack
-        kind = {"format": "csr"} if self.is_sparse else {}
-        X = stack([self.X, other.X], **kind)
+        if self.is_sparse:
+            X = sparse.vstack([self.X, other.X], format="csr")
+        else:
+            X = np.vstack([self.X, other.X])
         return Rows(X, np.concatenate([self.signs, other.signs]))
 
     def parameters(self, theta):
         """Return coefficients and intercept for the rows as they came."""
         return theta
 
-    def gram(self):
+    def gram(self) -> np.ndarray:
         """Return the inner products of all pairs of rows."""
         products = self.X @ self.X.T
         products = products.toarray() if sparse.issparse(products) else products
@@ -86,7 +87,7 @@ class Rows:
         products *= self.signs[:, None]
         return products
 
-    def weighted_outer(self, weights):
+    def weighted_outer(self, weights: np.ndarray) -> np.ndarray:
         """Return ``sum_i weights_i * (x_i, 1) (x_i, 1)^T`` as a dense matrix."""
         outer = np.empty((self.dim, self.dim))
         scaled = (
@@ -115,34 +116,31 @@ class StackedRows(Rows):
 
     def __init__(self, rows, more):
         self.rows, self.more = rows, more
+        self.is_framed = rows.is_framed
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows) + len(self.more)
 
     @property
-    def dim(self):
+    def dim(self) -> int:
         return self.rows.dim
 
     @property
-    def is_sparse(self):
+    def is_sparse(self) -> bool:
         return self.rows.is_sparse
-
-    @property
-    def is_framed(self):
-        return self.rows.is_framed
 
     @property
     def signs(self):
         return np.concatenate([self.rows.signs, self.more.signs])
 
-    def scores(self, theta):
+    def scores(self, theta: np.ndarray) -> np.ndarray:
         return np.concatenate([self.rows.scores(theta), self.more.scores(theta)])
 
-    def combine(self, a):
+    def combine(self, a: np.ndarray) -> np.ndarray:
         split = len(self.rows)
         return self.rows.combine(a[:split]) + self.more.combine(a[split:])
 
-    def take(self, index):
+    def take(self, index: np.ndarray) -> "Rows":
         index = np.arange(len(self))[index]
         split = len(self.rows)
         first = self.rows.take(index[index < split])

@@ -5,7 +5,7 @@ everything that is returned has been checked on all rows.
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -19,6 +19,9 @@ from skpoison.solvers._proximal_newton import (
     adapt_prox,
     minimize_smooth,
 )
+from skpoison.solvers._regularizers import Regularizer
+from skpoison.solvers._signed_design import Rows
+from skpoison.solvers._types import Monitor
 
 FIRST_ROWS = 1500
 FIRST_TOL = 0.1
@@ -43,12 +46,18 @@ class Problem(NamedTuple):
         The learner.
     """
 
-    rows: object
+    rows: Rows
     weights: np.ndarray
     poison: Adversary
     learner: object
 
-    def target(self, upper, tol):
+    def margins(self, iterate: Iterate) -> np.ndarray:
+        """Return ``1 - score`` of every row at an iterate, which may know them."""
+        if iterate.margins is not None:
+            return iterate.margins
+        return 1.0 - self.rows.scores(iterate.theta)
+
+    def target(self, upper: float, tol: float) -> float:
         """Return the absolute duality gap that a relative tolerance asks for."""
         return tol * max(upper, LOSS_FLOOR * float(self.weights.sum()))
 
@@ -90,12 +99,20 @@ class Solution:
     term: Adversary | None = None
 
     @property
-    def gap(self):
+    def gap(self) -> float:
         """The certified duality gap."""
         return max(self.upper - self.lower, 0.0)
 
 
-def solve(problem, *, tol, max_iter, rng, start=None, monitor=None):
+def solve(
+    problem: Problem,
+    *,
+    tol: float,
+    max_iter: int,
+    rng: np.random.RandomState,
+    start: Iterate | None = None,
+    monitor: Monitor | None = None,
+) -> Solution:
     """Minimise the bound over the learner's parameters.
 
     Parameters
@@ -121,18 +138,18 @@ def solve(problem, *, tol, max_iter, rng, start=None, monitor=None):
     iterate, n_iter = (
         (start, 0) if start else _first_iterate(problem, tol, max_iter, rng)
     )
-    iterate = _with_margins(problem, iterate)
+    iterate = replace(iterate, margins=problem.margins(iterate))
     best = None
     if start is not None:
         best = _check(problem, iterate, None, n_iter, 0, tol, monitor)
     n_working = _first_size(problem)
     while best is None or not (best.converged or n_iter >= max_iter):
-        previous, theta = best, iterate.theta
-        working_set = _nearest_to_margin(iterate.margins, n_working)
+        previous, theta, margins = best, iterate.theta, problem.margins(iterate)
+        working_set = _nearest_to_margin(margins, n_working)
         steps_left = max(max_iter - n_iter, 1)
         refined, n_steps = _refine(problem, iterate, working_set, tol, steps_left)
         n_iter += n_steps
-        iterate = _settle(problem, refined, theta, iterate.margins)
+        iterate = _settle(problem, refined, theta, margins)
         best = _check(
             problem, iterate, previous, n_iter, len(working_set), tol, monitor
         )
@@ -142,18 +159,7 @@ def solve(problem, *, tol, max_iter, rng, start=None, monitor=None):
     return best
 
 
-def _with_margins(problem, iterate):
-    """Complete a state: margins of all rows, and duals where it has none."""
-    margins = iterate.margins
-    if margins is None:
-        margins = 1.0 - problem.rows.scores(iterate.theta)
-    duals = iterate.duals
-    if duals is None:
-        duals = Hinge().project(margins / iterate.row_prox)
-    return replace(iterate, margins=margins, duals=duals)
-
-
-def _first_size(problem):
+def _first_size(problem: Problem) -> int:
     """Return how many rows to look at first: all, where rows are cheap."""
     n_rows = len(problem.rows)
     if problem.rows.is_sparse:
@@ -161,13 +167,16 @@ def _first_size(problem):
     return min(n_rows, max(2000, n_rows // 7))
 
 
-def _first_iterate(problem, tol, max_iter, rng):
+def _first_iterate(
+    problem: Problem, tol: float, max_iter: int, rng: np.random.RandomState
+) -> tuple[Iterate, int]:
     """Solve for a few random rows, loosely."""
     n_rows, dim = len(problem.rows), problem.rows.dim
     poison = problem.poison.start(dim - 1)
     # With more features than rows most rows end at the margin: smooth them more.
+    row_prox = 0.2 if dim > n_rows else 0.1
     iterate = Iterate(
-        np.zeros(dim), None, poison, row_prox=0.2 if dim > n_rows else 0.1
+        np.zeros(dim), np.ones(n_rows), poison, row_prox, margins=np.ones(n_rows)
     )
     if n_rows <= 2 * FIRST_ROWS:
         return iterate, 0
@@ -178,20 +187,29 @@ def _first_iterate(problem, tol, max_iter, rng):
     ones, everything = np.ones(FIRST_ROWS), np.arange(FIRST_ROWS)
     iterate = replace(iterate, duals=ones, margins=ones)
     iterate, n_iter = _refine(few, iterate, everything, FIRST_TOL, max_iter)
-    return replace(iterate, duals=None), n_iter
+    margins = problem.margins(iterate)
+    duals = Hinge().project(margins / iterate.row_prox)
+    return replace(iterate, margins=margins, duals=duals), n_iter
 
 
-def _nearest_to_margin(margins, size):
+def _nearest_to_margin(margins: np.ndarray, size: int) -> np.ndarray:
     """Return the sorted indices of the rows nearest to the kink of their loss."""
     if size >= len(margins):
         return np.arange(len(margins))
     return np.sort(np.argpartition(np.abs(margins), size)[:size])
 
 
-def _refine(problem, iterate, working_set, tol, max_steps):
+def _refine(
+    problem: Problem,
+    iterate: Iterate,
+    working_set: np.ndarray,
+    tol: float,
+    max_steps: int,
+) -> tuple[Iterate, int]:
     """Solve for the rows of a band; those outside stay linear or idle."""
-    subproblem = _subproblem(problem, iterate.margins, working_set)
-    duals = np.where(iterate.margins > 0.0, 1.0, 0.0)
+    margins = problem.margins(iterate)
+    subproblem = _subproblem(problem, margins, working_set)
+    duals = np.where(margins > 0.0, 1.0, 0.0)
     inner = replace(
         iterate, duals=iterate.duals[working_set], margins=None, row_sum=None
     )
@@ -210,7 +228,9 @@ def _refine(problem, iterate, working_set, tol, max_steps):
     return replace(inner, duals=duals), total
 
 
-def _settle(problem, iterate, old, old_margins):
+def _settle(
+    problem: Problem, iterate: Iterate, old: np.ndarray, old_margins: np.ndarray
+) -> Iterate:
     """Go as far from the old to the new parameters as the loss on all rows allows.
 
     A band that was too small overfits: then the best point lies between the two.
@@ -227,7 +247,9 @@ def _settle(problem, iterate, old, old_margins):
     return replace(iterate, theta=old + t * step, margins=old_margins + t * change)
 
 
-def _subproblem(problem, margins, working_set):
+def _subproblem(
+    problem: Problem, margins: np.ndarray, working_set: np.ndarray
+) -> Subproblem:
     if len(working_set) == len(margins):
         zero = np.zeros(problem.rows.dim)
         return Subproblem(
@@ -245,48 +267,68 @@ def _subproblem(problem, margins, working_set):
     )
 
 
-def _check(problem, iterate, best, n_iter, n_working, tol, monitor):
+def _check(
+    problem: Problem,
+    iterate: Iterate,
+    best: Solution | None,
+    n_iter: int,
+    n_working: int,
+    tol: float,
+    monitor: Monitor | None,
+) -> Solution:
     """Evaluate an iterate on all rows and keep the better of each bound."""
-    upper = upper_value(problem, iterate.theta, iterate.margins)
+    upper = upper_value(problem, iterate.theta, problem.margins(iterate))
     return record(problem, best, iterate, upper, n_iter, n_working, tol, monitor)
 
 
-def record(problem, best, iterate, upper, n_iter, n_rows, tol, monitor, term=None):
+def record(
+    problem: Problem,
+    best: Solution | None,
+    iterate: Iterate,
+    upper: float,
+    n_iter: int,
+    n_rows: int,
+    tol: float,
+    monitor: Monitor | None,
+    term: PoisonTerm | None = None,
+) -> Solution:
     """Keep the better of each bound: the incumbents of parameters and of duals."""
-    if iterate.row_sum is None:
+    row_sum = iterate.row_sum
+    if row_sum is None:
         row_sum = problem.rows.combine(problem.weights * iterate.duals)
         iterate = replace(iterate, row_sum=row_sum)
-    z = iterate.row_sum + (term or problem.poison).dual_sum(iterate.poison)
-    upper, lower = (
-        float(upper),
-        float(dual_value(problem, iterate.duals, iterate.poison, z)),
-    )
+    z = row_sum + (term or problem.poison).dual_sum(iterate.poison)
+    lower = float(dual_value(problem, iterate.duals, iterate.poison, z))
     entry = {
         "n_iter": n_iter,
-        "upper_bound": upper,
+        "upper_bound": float(upper),
         "lower_bound": lower,
         "n_rows": n_rows,
     }
     if monitor is not None:
         monitor(entry)
-    higher = best is None or upper < best.upper
-    deeper = best is None or lower > best.lower
     found = Solution(
-        best_primal=iterate if higher else best.best_primal,
-        upper=upper if higher else best.upper,
-        best_dual=iterate if deeper else best.best_dual,
-        lower=lower if deeper else best.lower,
+        best_primal=iterate,
+        upper=float(upper),
+        best_dual=iterate,
+        lower=lower,
         iterate=iterate,
         n_iter=n_iter,
         converged=False,
         history=[*(best.history if best else []), entry],
-        term=term if deeper else best.term,
+        term=term,
     )
+    if best is not None and not upper < best.upper:
+        found.best_primal, found.upper = best.best_primal, best.upper
+    if best is not None and not lower > best.lower:
+        found.best_dual, found.lower, found.term = best.best_dual, best.lower, best.term
     found.converged = found.gap <= problem.target(found.upper, tol)
     return found
 
 
-def upper_value(problem, theta, margins, worst=None):
+def upper_value(
+    problem: Problem, theta: np.ndarray, margins: np.ndarray, worst: float | None = None
+) -> float:
     """Return the bound's value at given parameters.
 
     Parameters
@@ -314,7 +356,9 @@ def upper_value(problem, theta, margins, worst=None):
     )
 
 
-def dual_value(problem, duals, poison, z):
+def dual_value(
+    problem: Problem, duals: np.ndarray, poison: PoisonPoints, z: np.ndarray
+) -> float:
     """Return the value of a dual point: a valid lower bound.
 
     Parameters
