@@ -67,11 +67,12 @@ class WarmStart(NamedTuple):
 class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     """Upper bound on the training loss that any attacker can cause past a filter.
 
-    An attacker adds ``floor(epsilon * n)`` rows of his choice to n clean rows; a filter
-    with fixed centroids and radii removes those that it finds suspicious; a linear
-    support vector machine is trained on what is left. Whatever the attacker sends,
-    the mean of that learner's losses over clean and surviving rows, counted per clean
-    row, stays below `upper_bound_`. The attack that nearly reaches it is `attack_`.
+    An attacker adds ``floor(epsilon * n)`` rows of their choice to n clean rows; a
+    filter with fixed centroids and radii removes those that it finds suspicious; a
+    linear support vector machine is trained on what is left. Whatever the attacker
+    sends, the mean of that learner's losses over clean and surviving rows, counted per
+    clean row, stays below `upper_bound_`. The attack that nearly reaches it is
+    `attack_`.
 
     Fit it on rows that you trust: the filter's centroids and radii are measured there.
 
@@ -88,10 +89,10 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     epsilon : float, default=0.03
         Rows that the attacker adds, as a share of the clean rows, between 0 and 1.
     rho : float, default=None
-        Speaks of the learner that minimises the mean hinge loss over
+        Radius of the learner's ball: the learner minimizes the mean hinge loss over
         ``||w||^2 + b^2 <= rho^2`` (:class:`NormConstrainedSVC`; the paper's).
     C : float, default=None
-        Speaks of ``LinearSVC(loss="hinge", C=C)``, which penalises
+        The learner is ``LinearSVC(loss="hinge", C=C)``, which adds the penalty
         ``(||w||^2 + b^2) / (2 C n)`` instead. With neither `rho` nor `C`, C is 1.
     tol : float, default=1e-3
         Duality gap that is wanted, relative to `upper_bound_` (and, for bounds below
@@ -160,7 +161,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     history_ : list of dict
         One entry for each check on all rows: ``n_iter``, ``upper_bound``,
         ``lower_bound`` and ``n_rows``, how many rows the solver looked at. Where the
-        domain is not convex, lower bounds before the last speak of means of rows.
+        domain is not convex, lower bounds before the last are those of means of rows.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -174,7 +175,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     See Also
     --------
     bound_curve : The bound for several values of epsilon.
-    NormConstrainedSVC : The learner that the bound with `rho` speaks of.
+    NormConstrainedSVC : The learner that the bound with `rho` covers.
 
     Notes
     -----
@@ -188,9 +189,9 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     radius), and `upper_bound_` and `lower_bound_` are moved outwards by what the sums
     behind them can be wrong by. `history_` has the values before that.
 
-    The bound speaks of training loss. It carries over to test loss if there are enough
-    rows for the two to agree, and if removing clean rows matters little; both are
-    assumptions of the paper. By default it speaks of a *fixed* filter; an attacker who
+    The bound is on training loss. It is a guide to test loss if there are enough rows
+    for the two to agree, and if removing clean rows matters little; both are
+    assumptions of the paper. By default it covers a *fixed* filter; an attacker who
     moves the centroids of a filter that is fitted on poisoned rows is covered by
     ``defense="moving_centroids"``. Nothing is certified of radii that are measured on
     poisoned rows.

@@ -2,8 +2,8 @@
 
 First the rows are replaced by the hull that Lagrangian duality sees, which Newton's
 method solves as it does for real rows. Where the rows are not convex, the dual's
-points are then taken apart into rows that can be sent, so that the lower bound speaks
-of these; and where the rows, few as they are, fall short of their hull, cutting planes
+points are then taken apart into rows that can be sent, so that the lower bound holds
+for these; and where the rows, few as they are, fall short of their hull, cutting planes
 and branching bring the bounds together.
 """
 
@@ -96,7 +96,7 @@ class RestrictedSolution(Solution):
     ----------
     hull : PoisonPoints or None
         The dual's poison in the hulls, where rows were spread around it.
-    relaxed : State or None
+    relaxed : Iterate or None
         The last iterate for the hulls, to start from again.
     unrestricted : Solution or None
         The solution for rows of any numbers.
@@ -108,28 +108,7 @@ class RestrictedSolution(Solution):
 
 
 def solve_restricted(problem, *, tol, max_iter, rng, start=None, monitor=None):
-    """Minimise the bound over the learner's parameters, for restricted rows.
-
-    Parameters
-    ----------
-    problem : Problem
-        Rows, attacker and learner; the attacker's sets are restricted.
-    tol : float
-        Relative duality gap that is wanted.
-    max_iter : int
-        Most steps: Newton's, then rounds of cutting planes.
-    rng : numpy.random.RandomState
-        Draws where the rounding of rows begins.
-    start : Solution, default=None
-        A solution for another share of poison, to start from.
-    monitor : callable, default=None
-        Called with each entry of the history.
-
-    Returns
-    -------
-    solution : Solution
-        The best parameters and the best dual point found.
-    """
+    """Minimize the bound over the learner's parameters, for restricted rows."""
     options = {"tol": tol, "monitor": monitor}
     if problem.poison.epsilon == 0.0:
         return _unpoisoned(problem, max_iter, rng, options)
@@ -184,7 +163,7 @@ def _least(problem, found, real, tol, monitor):
 
 
 def _solve_rows(problem, max_iter, rng, start, options):
-    """Minimise the bound for the rows of the domain, step by step."""
+    """Minimize the bound for the rows of the domain, step by step."""
     tol, monitor = options["tol"], options["monitor"]
     if not all(can_mix(rows._parts) for rows in problem.poison.sets):
         return solve_cuts(problem, start=start, max_iter=max_iter, **options)
@@ -318,24 +297,7 @@ def _refit(problem, found, tol, rng):
 
 
 def spreads_of(poison, hull, theta, rng):
-    """Return the sequences of rows around the points of the hulls.
-
-    Parameters
-    ----------
-    poison : PoisonTerm
-        The attacker.
-    hull : PoisonPoints
-        One point of each hull.
-    theta : ndarray of shape (dim,)
-        Parameters at which the rows' losses should be large.
-    rng : numpy.random.RandomState
-        Draws where the rounding begins.
-
-    Returns
-    -------
-    spreads : list of Spread
-        One for each class.
-    """
+    """Return the sequences of rows around the points of the hulls."""
     return [
         Spread(rows, point, -sign * theta[:-1], rng)
         for sign, rows, point in zip(

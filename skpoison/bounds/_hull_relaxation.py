@@ -1,9 +1,10 @@
-"""The bound where the attacker's rows are replaced by the hull that duality sees.
+"""The bound where rows are relaxed to the convex set of the Lagrangian dual.
 
 The Lagrangian bound on the largest loss of a restricted row is the exact largest loss
-over a convex set, onto which points can be projected. So Newton's method on proximal
-subproblems solves for the parameters as it does for real rows; only that the hull has
-as many faces as there are features, for which the points move in larger steps.
+over a convex set, onto which points can be projected, so that the proximal Newton
+method applies as it does to real rows. The hull has about as many faces as there are
+features; so the proximal weights of its points stay larger.
+See docs/mathematics.md, section "The hull relaxation".
 """
 
 from dataclasses import replace
@@ -63,28 +64,7 @@ class HullPoison(PoisonTerm):
 
 
 def solve_relaxed(problem, *, tol, max_iter, rng, start=None, monitor=None):
-    """Minimise the bound over the learner's parameters, for hulls of rows.
-
-    Parameters
-    ----------
-    problem : Problem
-        Rows, attacker and learner; the attacker's term is a :class:`HullPoison`.
-    tol : float
-        Relative duality gap that is wanted.
-    max_iter : int
-        Most Newton steps.
-    rng : numpy.random.RandomState
-        Draws the rows that are looked at first.
-    start : State, default=None
-        Where to start.
-    monitor : callable, default=None
-        Called with each entry of the history.
-
-    Returns
-    -------
-    solution : Solution
-        The best parameters and the best dual point, whose poison lies in the hulls.
-    """
+    """Minimize the bound over the learner's parameters, for hulls of rows."""
     iterate = start
     if iterate is None:
         iterate = _few_rows(problem, max_iter, rng) or _first_iterate(problem)
@@ -141,7 +121,7 @@ def _first_iterate(problem):
         problem.poison.start(rows.dim - 1),
         row_prox=ROW_WIDTH,
         share_prox=SHARE_WIDTH,
-        # A point follows the parameters by about its distance from the centre.
+        # A point follows the parameters by about its distance from the center.
         point_prox=POINT_WIDTH * size * reach,
         margins=margins,
     )

@@ -83,20 +83,7 @@ def _wrong_classes(name, classes):
 
 
 def signed_rows(X, codes):
-    """Return rows with the sign of their class, in a form that is cheap to multiply.
-
-    Parameters
-    ----------
-    X : {ndarray, CSR matrix} of shape (n_rows, n_features)
-        The rows.
-    codes : ndarray of shape (n_rows,)
-        0 or 1 for each row: the position of its label.
-
-    Returns
-    -------
-    rows : Rows
-        Signs are -1 and 1.
-    """
+    """Return rows with the sign of their class, in a form that is cheap to multiply."""
     if sparse.issparse(X) and X.dtype != np.float64:
         X = X.astype(np.float64)
     return Rows(X, np.where(codes == 1, 1.0, -1.0))

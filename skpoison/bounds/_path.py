@@ -67,7 +67,7 @@ def bound_curve(estimator, X, y, epsilons):
 
 @with_callbacks
 def _walk(estimator, X, y, epsilons):
-    """Fit in the order of epsilon, each from its neighbour; return in given order."""
+    """Fit from the largest epsilon down, each warm-started from the last."""
     context = estimator._init_callback_context("bound_curve", 0, len(epsilons))
     context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
     fitted, previous = [None] * len(epsilons), None

@@ -42,26 +42,12 @@ def relative_error(n_terms, unit=UNIT, spare=SPARE):
 
 
 def margins(problem, theta, lower, reach=None, at=None):
-    """Return margins for the bounds of a solved problem.
+    """Return margins for the bounds of a solved problem, whose weights sum to 1.
 
-    Parameters
-    ----------
-    problem : Problem
-        The problem; its weights' sum is 1.
-    theta : ndarray of shape (dim,)
-        Coefficients and intercept at which the upper bound was evaluated.
-    lower : float
-        The dual's value.
-    reach : float, default=None
-        No poison row is farther from the origin; None asks the attacker's sets.
-    at : ndarray of shape (dim,), default=None
-        Parameters for the problem's rows and sets, where an offset was subtracted.
-
-    Returns
-    -------
-    margins : Margins
-        At least what rounding can have done. The upper one is twice that, so that the
-        loss of a training, computed with the same error, does not exceed the bound.
+    The upper one is twice what rounding can have done, so that the loss of a training,
+    computed with the same error, does not exceed the bound. Without `reach`, the
+    largest norm of a poison row, the attacker's sets are asked; `at` holds the
+    parameters for rows from which an offset was subtracted.
     """
     poison, learner = problem.poison, problem.learner
     size = _root_mean_square(problem.rows, problem.weights)
@@ -121,22 +107,7 @@ def judged(rows, X):
 
 
 def slack(radius, size, X):
-    """Return by how much a filter can mistake distances and offsets along the slab.
-
-    Parameters
-    ----------
-    radius : float
-        Distance from the centroid up to which rows count.
-    size : float
-        Norm of the centroid.
-    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-        Rows in the form of those that it judges.
-
-    Returns
-    -------
-    distance, offset : float
-        The slack of the radius, and of the slab's half width.
-    """
+    """Return by how much a filter can mistake distances and offsets along the slab."""
     n_features = X.shape[1]
     if sparse.issparse(X):
         # Sums are in double precision; what stored entries leave of the centroid is a

@@ -1,4 +1,4 @@
-"""The learner that the bound in its ball form speaks of."""
+"""The learner whose parameters lie in a ball."""
 
 from numbers import Integral, Real
 
@@ -23,9 +23,9 @@ from skpoison.solvers._working_set import Problem, solve
 class NormConstrainedSVC(CallbackSupportMixin, BinaryLinearClassifier):
     """Linear support vector classifier with its parameters in a ball.
 
-    Minimises the weighted mean of the hinge losses ``max(0, 1 - y (w @ x + b))`` over
+    Minimizes the weighted mean of the hinge losses ``max(0, 1 - y (w @ x + b))`` over
     ``||w||^2 + b^2 <= rho^2``: the learner that :class:`CertifiedBound` with `rho`
-    speaks of.
+    covers.
 
     Parameters
     ----------
@@ -152,17 +152,7 @@ def _shares(weights):
 
 
 def warn_if_short(found, problem, tol):
-    """Warn when a solver stopped before its tolerance.
-
-    Parameters
-    ----------
-    found : Solution
-        What it found.
-    problem : Problem
-        What it solved.
-    tol : float
-        The tolerance.
-    """
+    """Warn when a solver stopped before its tolerance."""
     if found.converged:
         return
     warn(

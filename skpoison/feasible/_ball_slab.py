@@ -16,13 +16,13 @@ class SphereSlab(FeasibleRegion):
     Parameters
     ----------
     center : array-like of shape (n_features,)
-        Centre of the ball; offsets along the direction are measured from it.
+        Center of the ball; offsets along the direction are measured from it.
     radius : float, default=inf
         Radius of the ball, in the units of the features.
     direction : array-like of shape (n_features,), default=None
         Normal of the slab; scaled to unit length. None means no slab.
     lower, upper : float, default=-inf, inf
-        Offsets of the two hyperplanes from the centre.
+        Offsets of the two hyperplanes from the center.
 
     Raises
     ------
@@ -83,7 +83,7 @@ class SphereSlab(FeasibleRegion):
         return part - (self.direction @ part) * self.direction
 
     def support(self, a):
-        """Maximise a linear function over the set.
+        """Maximize a linear function over the set.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class SphereSlab(FeasibleRegion):
         value : float
             The maximum of ``a @ x``; infinite if the set is unbounded that way.
         point : ndarray of shape (n_features,)
-            A row that attains it (up to rounding, and on the centre's side where
+            A row that attains it (up to rounding, and on the center's side where
             the maximum is not unique or infinite).
         """
         a = np.asarray(a, dtype=np.float64)
@@ -107,7 +107,7 @@ class SphereSlab(FeasibleRegion):
         return value, self._from_plane(t, s, across, height)
 
     def _support_plane(self, along, height):
-        """Maximise ``t * along + s * height`` over the half disc cut by the slab."""
+        """Maximize ``t * along + s * height`` over the half disc cut by the slab."""
         if self.radius == np.inf:
             t = self.upper if along > 0 else self.lower if along < 0 else 0.0
             return float(np.clip(t, self.lower, self.upper)), np.inf
@@ -149,7 +149,7 @@ class SphereSlab(FeasibleRegion):
         return inside
 
     def _measured(self, X):
-        """Return distances from the centre, and offsets along the direction."""
+        """Return distances from the center, and offsets along the direction."""
         center, direction = self.center, self.direction
         if not sparse.issparse(X):
             rows = np.asarray(X, dtype=np.float64) - center
@@ -215,7 +215,7 @@ class SphereSlab(FeasibleRegion):
         return target + (1.0 - margin) * (x - target)
 
     def widened(self, by, ends):
-        """Return a larger set around the same centre.
+        """Return a larger set around the same center.
 
         Parameters
         ----------

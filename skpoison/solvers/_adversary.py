@@ -31,7 +31,7 @@ class PoisonPoints(NamedTuple):
 
 
 class SmoothedPoison(NamedTuple):
-    """The smoothed term at one theta.
+    """The envelope of the attacker's term at one theta.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class SmoothedPoison(NamedTuple):
     losses : ndarray of shape (n_sets,)
         The smoothed largest loss of each class.
     response : PoisonPoints
-        The attacker's smoothed answer, which gives the gradient.
+        The attacker's proximal maximizer, which gives the gradient.
     projections : list of Projection
         How the points move with theta.
     """
@@ -181,7 +181,7 @@ class PoisonTerm(Adversary):
         return term
 
     def start(self, n_features):
-        """Return poison to begin with: the centres, in equal shares."""
+        """Return initial poison: the centers, with equal weights."""
         n_sets = len(self.sets)
         points = np.array([rows.center for rows in self.sets])
         points = points.reshape(n_sets, n_features)
@@ -261,7 +261,7 @@ NO_POISON = PoisonTerm(0.0, [], [])
 class PointPoison(Adversary):
     """Poison that may only be one of finitely many rows.
 
-    The term bounds the attacker's from below: the model of a cutting-plane method.
+    A lower bound on the attacker's term: the model of a cutting-plane method.
 
     Parameters
     ----------
@@ -306,7 +306,7 @@ class PointPoison(Adversary):
 
 
 def project_on_capped_simplex(q: np.ndarray) -> np.ndarray:
-    """Project onto the shares: ``beta >= 0, sum(beta) <= 1``.
+    """Project onto the capped simplex: ``beta >= 0, sum(beta) <= 1``.
 
     Parameters
     ----------
@@ -316,7 +316,7 @@ def project_on_capped_simplex(q: np.ndarray) -> np.ndarray:
     Returns
     -------
     beta : ndarray of shape (n_sets,)
-        The nearest shares.
+        The nearest weights.
     """
     beta = np.maximum(q, 0.0)
     if beta.sum() <= 1.0:
@@ -330,12 +330,12 @@ def project_on_capped_simplex(q: np.ndarray) -> np.ndarray:
 
 
 def capped_simplex_jacobian(beta: np.ndarray) -> np.ndarray:
-    """Return the Jacobian of the projection onto the shares.
+    """Return the Jacobian of the projection onto the capped simplex.
 
     Parameters
     ----------
     beta : ndarray of shape (n_sets,)
-        Projected shares.
+        Projected weights.
 
     Returns
     -------

@@ -205,18 +205,7 @@ def _moved(rows, by):
 
 
 def framed(problem):
-    """Put a problem in a frame if its rows lie far away for their spread.
-
-    Parameters
-    ----------
-    problem : Problem
-        Rows, attacker and learner; the attacker's sets are of type SphereSlab.
-
-    Returns
-    -------
-    problem : Problem
-        The same problem, or one with the same values at turned parameters.
-    """
+    """Put a problem in a frame if its rows lie far away for their spread."""
     X = problem.rows.X
     if not _is_far(X):
         return problem
@@ -272,20 +261,7 @@ class View(NamedTuple):
 
 
 def view(problem, found):
-    """Return what a solution says of the rows as they are.
-
-    Parameters
-    ----------
-    problem : Problem
-        What was solved, in a frame or not.
-    found : Solution
-        Its solution.
-
-    Returns
-    -------
-    view : View
-        The solution, evaluated around the offset.
-    """
+    """Return what a solution says of the rows as they are."""
     best = found.best_primal
     if not problem.rows.is_framed:
         return View(problem, best.theta, best.theta, best.margins, found.lower)
@@ -313,20 +289,7 @@ def _lower(problem, offset, dual):
 
 
 def among_rows(problem, found):
-    """Return problem and solution with the attacker's points where the rows are.
-
-    Parameters
-    ----------
-    problem : Problem
-        What was solved, in a frame or not.
-    found : Solution
-        Its solution.
-
-    Returns
-    -------
-    problem, found : Problem, Solution
-        With the attacker's sets and points as they are among the rows.
-    """
+    """Return problem and solution with the attacker's points where the rows are."""
     if not problem.rows.is_framed:
         return problem, found
     poison = found.best_dual.poison

@@ -1,14 +1,15 @@
-"""Small conic programs: solved by what is installed, bounded by their dual in numpy.
+"""Small conic programs: solved by Clarabel or SCS, with dual values certified in numpy.
 
-Programs read ``maximise c @ x`` subject to ``A x + s = b``, s in a product of cones:
+Programs read ``maximize c @ x`` subject to ``A x + s = b``, s in a product of cones:
 zeros, non-negative numbers, cones of dimension three, and positive semidefinite
 matrices of order six (upper triangles column by column, off the diagonal times the
-root of two). For every z in the dual cones, whatever solver it comes from,
+square root of two). For every z in the dual cones, whatever solver it comes from,
 
     c @ x  <=  b @ z + (c - A.T z) @ x  <=  b @ z + |c - A.T z| @ limits
 
-where ``limits`` bound the absolute values of x at all points that matter. So a value
-is as rigorous as the limits are, and as tight as the solver is good.
+where ``limits`` bound the absolute values of x at all points that matter. A value is
+valid whenever the limits are, and as tight as the solver is accurate.
+See docs/mathematics.md, section "Semidefinite programs for moving centroids".
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +36,7 @@ class ConicProgram(NamedTuple):
     Parameters
     ----------
     c : ndarray of shape (n_variables,)
-        What is maximised.
+        Coefficients of the objective, which is maximized.
     A : ndarray of shape (n_rows, n_variables)
         Rows of zeros first, then non-negative ones, then cones, then the matrix.
     b : ndarray of shape (n_rows,)
@@ -82,27 +83,7 @@ class SolverError(RuntimeError):
 def solve_program(
     program: ConicProgram, solvers: Sequence[ConicSolver] | None = None
 ) -> Answer:
-    """Solve a program and bound its value.
-
-    Parameters
-    ----------
-    program : ConicProgram
-        The program.
-    solvers : sequence of callable, default=None
-        Each takes a program and returns the point x, the multipliers z, and what kept
-        it from solving the program, if anything did. None means Clarabel, then SCS.
-
-    Returns
-    -------
-    answer : Answer
-        The certified value and the solver's point.
-
-    Raises
-    ------
-    SolverError
-        If every solver fails, and none was stopped so near to the end that the value
-        of its multipliers proves it.
-    """
+    """Solve a program and bound its value."""
     failures, best = [], None
     for solver in solvers or (by_clarabel, by_scs):
         try:
@@ -130,20 +111,7 @@ def _is_near(program, answer):
 
 
 def certified_value(program: ConicProgram, dual: np.ndarray) -> float:
-    """Bound a program's value by a dual point of any quality.
-
-    Parameters
-    ----------
-    program : ConicProgram
-        The program.
-    dual : ndarray of shape (n_rows,)
-        Multipliers; they are moved into the dual cones first.
-
-    Returns
-    -------
-    value : float
-        At least the objective of every point within the limits.
-    """
+    """Bound a program's value by a dual point of any quality."""
     z = into_dual_cones(program, dual)
     residual = program.c - program.A.T @ z
     sizes = np.abs(program.A).T @ np.abs(z) + np.abs(program.c)
@@ -152,20 +120,7 @@ def certified_value(program: ConicProgram, dual: np.ndarray) -> float:
 
 
 def into_dual_cones(program: ConicProgram, dual: np.ndarray) -> np.ndarray:
-    """Return the nearest multipliers that are admissible beyond rounding.
-
-    Parameters
-    ----------
-    program : ConicProgram
-        Says which cones there are.
-    dual : ndarray of shape (n_rows,)
-        Multipliers.
-
-    Returns
-    -------
-    z : ndarray of shape (n_rows,)
-        Multipliers in the dual cones.
-    """
+    """Return the nearest multipliers that are admissible beyond rounding."""
     z = np.array(dual, dtype=np.float64)
     start = program.n_zero + program.n_nonnegative
     end = start + 3 * program.n_cones
@@ -184,18 +139,7 @@ def _into_semidefinite(triangle):
 
 
 def as_matrix(triangle: np.ndarray) -> np.ndarray:
-    """Return the symmetric matrix of a scaled triangle.
-
-    Parameters
-    ----------
-    triangle : ndarray of shape (21,)
-        Upper triangle, column by column, scaled off the diagonal.
-
-    Returns
-    -------
-    matrix : ndarray of shape (6, 6)
-        The matrix.
-    """
+    """Return the symmetric matrix of a scaled triangle."""
     matrix = np.empty((ORDER, ORDER))
     entries = np.where(_OFF, triangle / ROOT, triangle)
     matrix[UPPER[:, 0], UPPER[:, 1]] = entries
@@ -204,37 +148,13 @@ def as_matrix(triangle: np.ndarray) -> np.ndarray:
 
 
 def as_triangle(matrix: np.ndarray) -> np.ndarray:
-    """Return the scaled triangle of a symmetric matrix: undoes :func:`as_matrix`.
-
-    Parameters
-    ----------
-    matrix : ndarray of shape (6, 6)
-        The matrix.
-
-    Returns
-    -------
-    triangle : ndarray of shape (21,)
-        Its scaled triangle.
-    """
+    """Return the scaled triangle of a symmetric matrix: undoes :func:`as_matrix`."""
     entries = matrix[UPPER[:, 0], UPPER[:, 1]]
     return np.where(_OFF, entries * ROOT, entries)
 
 
 def by_clarabel(program: ConicProgram) -> Attempt:
-    """Solve by Clarabel.
-
-    Parameters
-    ----------
-    program : ConicProgram
-        The program.
-
-    Returns
-    -------
-    x, z : ndarray
-        The point and the multipliers.
-    failure : str or None
-        Why they may be of no use.
-    """
+    """Solve by Clarabel."""
     import clarabel
 
     cones = [
@@ -257,20 +177,7 @@ def by_clarabel(program: ConicProgram) -> Attempt:
 
 
 def by_scs(program: ConicProgram) -> Attempt:
-    """Solve by SCS, a first-order method: slower and less exact.
-
-    Parameters
-    ----------
-    program : ConicProgram
-        The program.
-
-    Returns
-    -------
-    x, z : ndarray
-        The point and the multipliers.
-    failure : str or None
-        Why they may be of no use.
-    """
+    """Solve by SCS, a first-order method: slower and less exact."""
     import scs
 
     start = len(program.b) - N_MATRIX

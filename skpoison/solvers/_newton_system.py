@@ -3,7 +3,8 @@
 The second derivative of the smoothed bound is
 ``H = diag(c) + R^T diag(d) R + E^T diag(e) E`` with R the active signed rows (sparse or
 dense), E a handful of dense vectors whose weights e may be negative, and few different
-values in c. What a Newton step needs is ``(H + shift I)^-1`` for several shifts.
+values in c. A Newton step solves with ``H + shift I`` for several shifts.
+See docs/mathematics.md, section "The Newton system".
 """
 
 import numpy as np
@@ -207,7 +208,7 @@ def _symmetric_solver(matrix):
 
 
 def _general_solver(matrix):
-    """Solve by an LU factorisation, regularised only if it is singular."""
+    """Solve by an LU factorization, regularized only if it is singular."""
 
     def factor(shifted):
         lu, pivots, info = linalg.lapack.dgetrf(shifted)
@@ -239,31 +240,9 @@ def step_in_ball(
     shift: float,
     norm_tol: float,
 ) -> tuple[np.ndarray, float]:
-    """Minimise a quadratic model over a ball.
+    """Minimize a quadratic model over a ball: a trust-region step, and its multiplier.
 
     The model is ``gradient @ p + p @ H @ p / 2``, the ball ``||theta + p|| <= rho``.
-
-    Parameters
-    ----------
-    hessian : Hessian
-        The matrix H.
-    theta : ndarray of shape (dim,)
-        A point of the ball.
-    gradient : ndarray of shape (dim,)
-        The gradient there.
-    rho : float
-        Radius of the ball; may be infinite.
-    shift : float
-        First guess of the multiplier of the norm.
-    norm_tol : float
-        Relative tolerance of the norm, where the ball binds.
-
-    Returns
-    -------
-    step : ndarray of shape (dim,)
-        The minimiser p.
-    shift : float
-        The multiplier.
     """
     if not np.isfinite(rho):
         return -hessian.shifted(0.0)(gradient), 0.0

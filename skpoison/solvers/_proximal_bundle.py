@@ -1,11 +1,12 @@
 """The bound where the attacker's rows are known only through an oracle.
 
-Whole counts, one-hot groups and other restricted rows have no projection to move the
-worst row by. Each round asks the oracle for the worst rows at the present parameters,
-adds them to a bundle, and minimises the bound over the bundle with a proximal term on
-the parameters: a proximal bundle method whose subproblems Newton's method solves. What
-the oracle says is an upper bound on the largest loss even where its row is not the
-best one, so the bound holds; the bundle's rows are feasible, so its dual value does.
+Sets of whole counts, one-hot groups and other discrete rows have no cheap projection.
+Each round asks the oracle for the worst rows at the current parameters, adds them to
+the bundle, and minimizes the bound over the bundle with a proximal term on the
+parameters: a proximal bundle method whose subproblems are solved by Newton's method.
+The oracle returns an upper bound on the largest loss even where its row is not
+optimal, so the primal bound is valid; the bundle's rows are feasible, so the dual is.
+See docs/mathematics.md, section "The proximal bundle".
 """
 
 from dataclasses import dataclass, replace
@@ -86,29 +87,11 @@ def solve_cuts(
     start: Solution | None = None,
     patience: int = PATIENCE,
 ) -> Solution:
-    """Minimise the bound by a proximal bundle method.
+    """Minimize the bound by a proximal bundle method.
 
-    Parameters
-    ----------
-    problem : Problem
-        Rows, attacker and learner; of the attacker's sets only ``support`` is used.
-    tol : float
-        Relative duality gap that is wanted.
-    max_iter : int
-        Most rounds, each of which asks the oracle once for each class.
-    monitor : callable, default=None
-        Called with each entry of the history.
-    start : Solution, default=None
-        A solution for another share of poison, to start from.
-    patience : int, default=40
-        After so many rounds in which neither bound moves it ends: the difference that
-        is left is the oracle's.
-
-    Returns
-    -------
-    solution : Solution
-        The best parameters and the best dual point found; its `term` holds the rows
-        of the dual's poison.
+    Of the attacker's sets only the oracle is used, once per class and round. The search
+    ends after `patience` rounds in which neither bound moves: the gap that is left is
+    the oracle's. The solution's `term` holds the rows of the dual's poison.
     """
     best, iterate, bundle, proximal_gradient = _begin(problem, start, tol, monitor)
     for n_iter in range(1, max_iter + 1):
@@ -146,7 +129,7 @@ def _gap(history):
 
 
 def _begin(problem, start, tol, monitor):
-    """Start from a former solution, or where the classes' means point."""
+    """Start from a previous solution, or along the sum of the signed rows."""
     if start is not None:
         iterate, bundle = start.iterate, _bundle_of(start)
     else:
@@ -194,7 +177,7 @@ def _ask(problem, iterate):
 
 
 def _minimize_model(problem, term, beta, iterate, gap, proximal_gradient):
-    """Minimise the bound over the bundle's rows, near the best parameters."""
+    """Minimize the bound over the bundle's rows, near the best parameters."""
     zero = np.zeros(problem.rows.dim)
     subproblem = Subproblem(
         problem.rows, problem.weights, zero, 0.0, term, problem.learner
@@ -214,7 +197,7 @@ def _minimize_model(problem, term, beta, iterate, gap, proximal_gradient):
 
 
 def _record(problem, best, iterate, upper, bundle, n_iter, tol, monitor):
-    """Keep the better of each bound."""
+    """Record the best primal and dual, the dual's poison being the bundle's rows."""
     bundle = bundle.used()
     term = PointPoison(problem.poison.epsilon, bundle.signs, bundle.points)
     poison = PoisonPoints(bundle.beta, bundle.points)

@@ -1,11 +1,12 @@
-"""The bound made smooth by proximal terms, and Newton's method for it.
+"""A proximal Newton method for the bound.
 
-Every maximum in the bound (over the dual of each row's hinge, over the class that the
-attacker picks, over his point) gets a proximal term around its last answer. The
-function that is left is convex with a piecewise linear derivative, which Newton's
-method minimises in a few steps; moving the centres to the new answers then brings the
-minimum of the smooth function to that of the bound without the smoothing ever having
-to vanish (the proximal point method, also known as the augmented Lagrangian).
+Every maximum in the bound (over the dual of each row's hinge, over the weights of the
+classes, over the poison point of each class) gets a proximal term around its previous
+maximizer. The resulting envelope is convex with a piecewise linear gradient, and
+Newton's method minimizes it in a few steps. Moving the prox centers to the new
+maximizers then leads to the minimum of the bound itself, at proximal weights that need
+not go to zero (the proximal point method on the dual: the method of multipliers).
+See docs/mathematics.md, section "The proximal Newton method".
 """
 
 from dataclasses import dataclass, replace
@@ -35,7 +36,7 @@ HELD = 1e-3
 
 
 class Subproblem(NamedTuple):
-    """The part of the bound that rows in a band contribute, the rest being linear.
+    """The bound restricted to the rows of a working set, the others being linear.
 
     Parameters
     ----------
@@ -63,16 +64,16 @@ class Subproblem(NamedTuple):
 
 @dataclass
 class Iterate:
-    """An iterate: parameters, the answers of rows and attacker, proximal weights.
+    """Parameters, dual variables of rows and attacker, and proximal weights.
 
     Parameters
     ----------
     theta : ndarray of shape (dim,)
         Coefficients and intercept.
     duals : ndarray of shape (n_rows,)
-        Share of its weight with which each row pulls, between 0 and 1.
+        Dual variable of each row as a share of its weight, between 0 and 1.
     poison : PoisonPoints
-        The attacker's answer.
+        The attacker's dual variables: weights and points.
     row_prox, share_prox, point_prox : float
         Proximal weights: in units of loss for rows and class shares, and for the
         points in units of loss per squared distance times the squared radius.
@@ -96,16 +97,16 @@ class Iterate:
 
 
 class Gaps(NamedTuple):
-    """What separates a parameter vector from the dual point beside it.
+    """The duality gap of parameters and a dual point, in three parts.
 
     Parameters
     ----------
     rows : float
         Loss of the rows beyond what their duals account for.
     poison : float
-        The attacker's largest loss beyond what his points reach.
+        The attacker's largest loss beyond the loss of the dual's points.
     learner : float
-        Distance of the parameters from the learner's best answer.
+        The regularizer's Fenchel gap: zero at the learner's best response.
     upper : float
         The bound at the parameters.
     """
@@ -122,7 +123,7 @@ class Gaps(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """The smooth function at one point.
+    """The envelope at one point.
 
     Parameters
     ----------
@@ -131,9 +132,9 @@ class Evaluation(NamedTuple):
     margins : ndarray of shape (n_rows,)
         ``1 - score`` of every row.
     duals : ndarray of shape (n_rows,)
-        The rows' smoothed answers.
+        The rows' proximal maximizers.
     poison : SmoothedPoison
-        The attacker's smoothed answer.
+        The attacker's proximal maximizer.
     """
 
     value: float
@@ -149,26 +150,7 @@ def evaluate(
     theta: np.ndarray,
     margins: np.ndarray,
 ) -> Evaluation:
-    """Evaluate the smooth function.
-
-    Parameters
-    ----------
-    subproblem : Piece
-        Rows, attacker and learner.
-    center : State
-        Centre of the proximal terms, and their weights.
-    proximal_weight : float
-        Weight of the proximal term on the parameters.
-    theta : ndarray of shape (dim,)
-        Where.
-    margins : ndarray of shape (n_rows,)
-        ``1 - score`` of the rows there.
-
-    Returns
-    -------
-    at : Evaluation
-        Value and answers.
-    """
+    """Evaluate the envelope around a prox center, given ``1 - score`` of the rows."""
     duals = Hinge().project(center.duals + margins / center.row_prox)
     moved = duals - center.duals
     loss = duals * margins - (0.5 * center.row_prox) * moved * moved
@@ -189,22 +171,7 @@ def evaluate(
 def dual_sum(
     subproblem: Subproblem, duals: np.ndarray, poison: PoisonPoints
 ) -> np.ndarray:
-    """Return the weighted sum of signed rows and poison: the dual's vector z.
-
-    Parameters
-    ----------
-    subproblem : Piece
-        Rows and attacker.
-    duals : ndarray of shape (n_rows,)
-        Share of its weight with which each row pulls.
-    poison : PoisonPoints
-        The attacker's points.
-
-    Returns
-    -------
-    z : ndarray of shape (dim,)
-        The sum.
-    """
+    """Return the weighted sum of signed rows and poison: the dual's vector z."""
     rows = subproblem.rows.combine(subproblem.weights * duals) + subproblem.linear
     return rows + subproblem.poison.dual_sum(poison)
 
@@ -220,28 +187,7 @@ def gaps_at(
 ) -> Gaps:
     """Return the parts of the duality gap between parameters and a dual point.
 
-    Parameters
-    ----------
-    subproblem : Piece
-        Rows, attacker and learner.
-    theta : ndarray of shape (dim,)
-        The parameters.
-    margins : ndarray of shape (n_rows,)
-        ``1 - score`` of the rows at `theta`.
-    duals : ndarray of shape (n_rows,)
-        The dual point's rows.
-    poison : PoisonPoints
-        The dual point's poison.
-    z : ndarray of shape (dim,)
-        What :func:`dual_sum` returns for the dual point.
-    proximal_gradient : ndarray of shape (dim,) or 0.0
-        Gradient of a proximal term on the parameters, which the learner's part of
-        the gap leaves out.
-
-    Returns
-    -------
-    gaps : Gaps
-        Three parts, none of them negative, and the bound at `theta`.
+    The gradient of a proximal term on the parameters counts as part of the dual sum z.
     """
     largest = subproblem.poison.largest_loss(theta)
     reached = float(poison.beta @ subproblem.poison.losses_at(theta, poison.points))
@@ -273,30 +219,7 @@ def newton_step(
     shift: float,
     norm_tol: float,
 ) -> tuple[np.ndarray, float]:
-    """Return the step to the quadratic model's minimum within the learner's ball.
-
-    Parameters
-    ----------
-    subproblem : Piece
-        Rows, attacker and learner.
-    center : State
-        Centre of the proximal terms, and their weights.
-    proximal_weight : float
-        Weight of the proximal term on the parameters.
-    at : Evaluation
-        The smooth function at `theta`.
-    theta, gradient : ndarray of shape (dim,)
-        Where, and the smooth function's gradient there.
-    shift, norm_tol : float
-        As for :func:`step_in_ball`.
-
-    Returns
-    -------
-    step : ndarray of shape (dim,)
-        The step.
-    shift : float
-        Multiplier of the norm.
-    """
+    """Return the step to the quadratic model's minimum within the learner's ball."""
     nu = center.point_prox / subproblem.poison.squared_radius
     diagonal, vectors, weights = subproblem.poison.curvature(
         at.poison, center.share_prox, nu
@@ -328,34 +251,7 @@ def line_search(
     step: np.ndarray,
     slope: float,
 ) -> tuple[float, np.ndarray, Evaluation | None]:
-    """Find where the smooth function stops falling along a step, roughly.
-
-    Parameters
-    ----------
-    subproblem : Piece
-        Rows, attacker and learner.
-    center : State
-        Centre of the proximal terms, and their weights.
-    proximal_weight : float
-        Weight of the proximal term on the parameters.
-    theta : ndarray of shape (dim,)
-        Where the step starts.
-    at : Evaluation
-        The smooth function there.
-    step : ndarray of shape (dim,)
-        The whole step.
-    slope : float
-        Derivative along the step where it starts, negative.
-
-    Returns
-    -------
-    length : float
-        Share of the step that was taken.
-    theta : ndarray of shape (dim,)
-        Where it led.
-    there : Evaluation or None
-        The smooth function there; None if nothing lower was found.
-    """
+    """Find where the envelope is nearly flat along a step; None where none is lower."""
     scores = subproblem.rows.scores(step)
     inside, outside, length = 0.0, 1.0, 1.0
     slope_inside, slope_outside = slope, np.inf
@@ -397,7 +293,7 @@ def _slope(
     step: np.ndarray,
     scores: np.ndarray,
 ) -> float:
-    """Return the smooth function's derivative along a step."""
+    """Return the envelope's derivative along a step."""
     beta, points = at.poison.response
     slope = -float((subproblem.weights * at.duals) @ scores) - float(
         subproblem.linear @ step
@@ -416,30 +312,9 @@ def minimize_smooth(
     max_steps: int,
     proximal_weight: float | None = None,
 ) -> tuple[Iterate, Gaps, int]:
-    """Minimise the smooth function around a state.
+    """Minimize the envelope around an iterate; return the number of steps as well.
 
-    Parameters
-    ----------
-    subproblem : Piece
-        The function's rows, attacker and learner.
-    iterate : State
-        Where to start and the centre of the proximal terms.
-    target : float
-        Duality gap that is wanted in the end.
-    max_steps : int
-        Most Newton steps.
-    proximal_weight : float, default=None
-        Weight of the proximal term on the parameters; None means one that is lost in
-        the target.
-
-    Returns
-    -------
-    iterate : State
-        The minimiser with the answers of rows and attacker there.
-    gaps : Gaps
-        The parts of the duality gap there.
-    n_steps : int
-        Newton steps made.
+    The default proximal weight of the parameters is too small to matter at the target.
     """
     theta, shift = iterate.theta, iterate.shift
     if proximal_weight is None:
@@ -494,22 +369,7 @@ def _proximal_weight(subproblem: Subproblem, target: float) -> float:
 
 
 def adapt_prox(iterate: Iterate, gaps: Gaps, previous: Gaps, target: float) -> Iterate:
-    """Change the proximal weights by how fast each part of the gap shrinks.
-
-    Parameters
-    ----------
-    iterate : State
-        The iterate.
-    gaps, previous : Gaps
-        Parts of the gap now and one round before.
-    target : float
-        Duality gap that is wanted in the end.
-
-    Returns
-    -------
-    iterate : State
-        The iterate with new weights.
-    """
+    """Change the proximal weights by how fast each part of the gap shrinks."""
     if gaps.learner > max(gaps.rows + gaps.poison, 0.5 * target):
         # Newton's method did not get to the minimum: smooth more.
         rows = poison = WIDENING

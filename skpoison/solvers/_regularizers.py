@@ -1,4 +1,4 @@
-"""The two learners that a bound can speak of: a norm ball, and a penalty."""
+"""Regularizers: a norm ball, and a squared penalty."""
 
 import numpy as np
 
@@ -18,11 +18,11 @@ class NormBall:
         self.rho = float(rho)
 
     def value(self, theta: np.ndarray) -> float:
-        """Return the regulariser's value: zero inside the ball."""
+        """Return the regularizer's value: zero inside the ball."""
         return 0.0
 
     def conjugate(self, z: np.ndarray) -> float:
-        """Return the maximum of ``z @ theta`` minus the regulariser."""
+        """Return the maximum of ``z @ theta`` minus the regularizer."""
         return self.rho * float(np.linalg.norm(z))
 
     def project(self, theta: np.ndarray) -> np.ndarray:
@@ -32,12 +32,12 @@ class NormBall:
 
     @property
     def radius(self) -> float:
-        """Largest norm of admitted parameters."""
+        """Largest norm of feasible parameters."""
         return self.rho
 
 
 class Penalty:
-    """The regulariser ``kappa / 2 * ||theta||^2``.
+    """The regularizer ``kappa / 2 * ||theta||^2``.
 
     Parameters
     ----------
@@ -52,15 +52,15 @@ class Penalty:
 
     @property
     def curvature(self) -> float:
-        """Curvature of the regulariser."""
+        """Curvature of the regularizer."""
         return self.kappa
 
     def value(self, theta: np.ndarray) -> float:
-        """Return the regulariser's value."""
+        """Return the regularizer's value."""
         return 0.5 * self.kappa * float(theta @ theta)
 
     def conjugate(self, z: np.ndarray) -> float:
-        """Return the maximum of ``z @ theta`` minus the regulariser."""
+        """Return the maximum of ``z @ theta`` minus the regularizer."""
         return float(z @ z) / (2.0 * self.kappa)
 
     def project(self, theta: np.ndarray) -> np.ndarray:

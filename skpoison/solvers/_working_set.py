@@ -1,7 +1,8 @@
 """The bound's saddle point, with a certified duality gap.
 
-Newton's method on few rows finds the neighbourhood, then on the rows near the margin;
-everything that is returned has been checked on all rows.
+Newton's method starts on a sample of rows, goes on with a growing working set of the
+rows nearest to the margin, and evaluates both bounds on all rows after each solve.
+See docs/mathematics.md, section "The working set".
 """
 
 from dataclasses import dataclass, replace
@@ -52,7 +53,7 @@ class Problem(NamedTuple):
     learner: object
 
     def margins(self, iterate: Iterate) -> np.ndarray:
-        """Return ``1 - score`` of every row at an iterate, which may know them."""
+        """Return ``1 - score`` of every row, computed unless the iterate holds it."""
         if iterate.margins is not None:
             return iterate.margins
         return 1.0 - self.rows.scores(iterate.theta)
@@ -68,15 +69,15 @@ class Solution:
 
     Parameters
     ----------
-    best_primal : State
+    best_primal : Iterate
         The iterate whose parameters give the least upper bound.
     upper : float
         The bound's value there: valid whatever the gap.
-    best_dual : State
+    best_dual : Iterate
         The iterate whose duals and points give the largest lower bound.
     lower : float
         Their dual value.
-    iterate : State
+    iterate : Iterate
         The last iterate, to start from again.
     n_iter : int
         Newton steps.
@@ -113,27 +114,9 @@ def solve(
     start: Iterate | None = None,
     monitor: Monitor | None = None,
 ) -> Solution:
-    """Minimise the bound over the learner's parameters.
+    """Minimize the bound over the learner's parameters to a relative duality gap.
 
-    Parameters
-    ----------
-    problem : Problem
-        Rows, attacker and learner.
-    tol : float
-        Relative duality gap that is wanted.
-    max_iter : int
-        Most Newton steps.
-    rng : numpy.random.RandomState
-        Draws the first rows.
-    start : State, default=None
-        Where to start, with duals for all rows.
-    monitor : callable, default=None
-        Called with each entry of the history.
-
-    Returns
-    -------
-    solution : Solution
-        The best parameters and the best dual point found.
+    A start brings duals for all rows; the monitor gets each entry of the history.
     """
     iterate, n_iter = (
         (start, 0) if start else _first_iterate(problem, tol, max_iter, rng)
@@ -206,7 +189,7 @@ def _refine(
     tol: float,
     max_steps: int,
 ) -> tuple[Iterate, int]:
-    """Solve for the rows of a band; those outside stay linear or idle."""
+    """Solve for a working set; the other rows' losses are linear or zero."""
     margins = problem.margins(iterate)
     subproblem = _subproblem(problem, margins, working_set)
     duals = np.where(margins > 0.0, 1.0, 0.0)
@@ -233,7 +216,7 @@ def _settle(
 ) -> Iterate:
     """Go as far from the old to the new parameters as the loss on all rows allows.
 
-    A band that was too small overfits: then the best point lies between the two.
+    A working set that is too small overfits: the best point then lies in between.
     """
     margins = 1.0 - problem.rows.scores(iterate.theta)
     step, change = iterate.theta - old, margins - old_margins
@@ -276,7 +259,7 @@ def _check(
     tol: float,
     monitor: Monitor | None,
 ) -> Solution:
-    """Evaluate an iterate on all rows and keep the better of each bound."""
+    """Evaluate an iterate on all rows, and keep the best primal and the best dual."""
     upper = upper_value(problem, iterate.theta, problem.margins(iterate))
     return record(problem, best, iterate, upper, n_iter, n_working, tol, monitor)
 
@@ -292,7 +275,7 @@ def record(
     monitor: Monitor | None,
     term: PoisonTerm | None = None,
 ) -> Solution:
-    """Keep the better of each bound: the incumbents of parameters and of duals."""
+    """Evaluate the dual at an iterate, and keep the best primal and the best dual."""
     row_sum = iterate.row_sum
     if row_sum is None:
         row_sum = problem.rows.combine(problem.weights * iterate.duals)
@@ -329,23 +312,9 @@ def record(
 def upper_value(
     problem: Problem, theta: np.ndarray, margins: np.ndarray, worst: float | None = None
 ) -> float:
-    """Return the bound's value at given parameters.
+    """Return the bound at parameters: valid if the learner allows them.
 
-    Parameters
-    ----------
-    problem : Problem
-        Rows, attacker and learner.
-    theta : ndarray of shape (dim,)
-        The parameters.
-    margins : ndarray of shape (n_rows,)
-        ``1 - score`` of every row there.
-    worst : float, default=None
-        The attacker's largest loss there, if it is known.
-
-    Returns
-    -------
-    upper : float
-        A valid upper bound if the learner admits `theta`.
+    The margins are ``1 - score`` of every row, `worst` the attacker's largest loss.
     """
     if worst is None:
         worst = problem.poison.largest_loss(theta)
@@ -359,23 +328,9 @@ def upper_value(
 def dual_value(
     problem: Problem, duals: np.ndarray, poison: PoisonPoints, z: np.ndarray
 ) -> float:
-    """Return the value of a dual point: a valid lower bound.
+    """Return ``sum(alpha) + epsilon sum(beta) - conjugate(z)``: a valid lower bound.
 
-    Parameters
-    ----------
-    problem : Problem
-        Rows, attacker and learner.
-    duals : ndarray of shape (n_rows,)
-        Share of its weight with which each row pulls, between 0 and 1.
-    poison : PoisonPoints
-        Weighted points of the feasible sets.
-    z : ndarray of shape (dim,)
-        Weighted sum of signed rows and poison.
-
-    Returns
-    -------
-    lower : float
-        ``sum(alpha) + epsilon sum(beta)`` less the regulariser's conjugate at `z`.
+    The duals are shares of the rows' weights; z is their signed sum with the poison.
     """
     mass = float(problem.weights @ duals)
     poisoned = float(np.sum(problem.poison.constants * poison.beta))

@@ -1,8 +1,9 @@
-"""Parts of a domain in which rows can be chosen independently.
+"""Blocks of a separable domain, in which rows can be chosen independently.
 
-Everything is measured from the centre: z = x - center. Given multipliers lam of the
-sphere and nu of the slab, a part's best choice maximises
+Everything is measured from the center: z = x - center. Given multipliers lam of the
+sphere and nu of the slab, each block maximizes
 ``a @ z - nu * (v @ z) - lam * (z @ z)`` over its own features.
+See docs/mathematics.md, section "Restricted rows".
 """
 
 from copy import copy
@@ -24,27 +25,14 @@ class Features:
         self.lower, self.upper = lower[index], upper[index]
 
     def aim(self, a):
-        """Return the part with a linear function, and with room for its rows."""
+        """Return the part with a linear function, and with a buffer for its rows."""
         part = copy(self)
         part.a = a[self.place]
         part.limits = np.empty_like(part.a)
         return part
 
     def screened(self, lams, nus):
-        """Leave out the features whose choice is the same for a range of multipliers.
-
-        Parameters
-        ----------
-        lams, nus : tuple of two floats
-            Least and greatest multipliers; the least of the sphere's is positive.
-
-        Returns
-        -------
-        part : Features
-            The features that remain.
-        sums : tuple of three floats
-            What the others add to the sums over the best row.
-        """
+        """Sum and leave out features with one maximizer for a range of multipliers."""
         tilt = np.minimum(self.direction * nus[0], self.direction * nus[1])
         high = self._choose(self.a - tilt, lams[0], lams[1])
         tilt = np.maximum(self.direction * nus[0], self.direction * nus[1])
@@ -121,7 +109,7 @@ class Features:
         return self._to_domain(z + self.center) - self.center
 
     def respond(self, lam, nu):
-        """Return the best offsets z from the centre, in a buffer that is reused."""
+        """Return the best offsets z from the center, in a buffer that is reused."""
         z = np.multiply(self.direction, -nu, out=self.limits)
         z += self.a
         if lam > 0:
@@ -146,7 +134,7 @@ class Features:
 
 
 def _ends(slope, center, lower, upper):
-    """Maximisers of linear functions on intervals; the centre where they are flat."""
+    """Maximizers of linear functions on intervals; the center where they are flat."""
     return np.where(slope > 0, upper, np.where(slope < 0, lower, center))
 
 
@@ -179,7 +167,7 @@ class OneHot:
         return scores + self.barred
 
     def respond(self, lam, nu):
-        """Return the best offsets z from the centre."""
+        """Return the best offsets z from the center."""
         return self._choose(self.scores(lam, nu))
 
     def round(self, z):
@@ -245,7 +233,7 @@ class UnitNorm:
         return self, (0.0, 0.0, 0.0)
 
     def respond(self, lam, nu):
-        """Return the best offsets z from the centre."""
+        """Return the best offsets z from the center."""
         slope = self.a - nu * self.direction + 2.0 * lam * self.center
         return self._scaled(slope)
 
@@ -285,20 +273,7 @@ class UnitNorm:
 
 
 def split(columns, base):
-    """Split the features of a domain into parts that can be chosen independently.
-
-    Parameters
-    ----------
-    columns : Columns
-        The domain.
-    base : SphereSlab
-        What the filter keeps; no feature is farther from the centre than its radius.
-
-    Returns
-    -------
-    parts : list
-        The parts, each with its features.
-    """
+    """Split the features of a domain into parts that can be chosen independently."""
     direction = base.direction
     if direction is None:
         direction = np.zeros_like(base.center)

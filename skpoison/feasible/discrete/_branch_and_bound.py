@@ -1,4 +1,7 @@
-"""Branch and bound over the whole features that are nearly tied."""
+"""Branch and bound over the whole features that are nearly tied.
+
+See docs/mathematics.md, section "Lagrangian bounds and branch and bound".
+"""
 
 import heapq
 from copy import copy
@@ -21,7 +24,7 @@ class Branched(NamedTuple):
     bound : float
         No row of the set has a larger value.
     z : ndarray of shape (n_features,) or None
-        The best row found, as offsets from the centre.
+        The best row found, as offsets from the center.
     n_evals : int
         Evaluations of the dual.
     """
@@ -36,28 +39,6 @@ def branch(problem, minimum, z, limits, *, enough, floor=-np.inf, max_nodes=300)
 
     Whole features that lose more by a step than the gap have the same value in every
     better row; they stay as they are, which leaves a small problem to split.
-
-    Parameters
-    ----------
-    problem : Lagrangian
-        The problem.
-    minimum : Minimum
-        The minimum of its dual.
-    z : ndarray of shape (n_features,) or None
-        The best row known.
-    limits : Room
-        What rows must satisfy, with a margin for rounding.
-    enough : float
-        Gap at which to stop.
-    floor : float, default=-inf
-        Rows of a lower value are of no interest.
-    max_nodes : int, default=300
-        Largest number of parts of the set.
-
-    Returns
-    -------
-    branched : Branched
-        Bound, row and number of evaluations.
     """
     tree = _Tree(problem, minimum, z, limits, floor)
     while tree.is_open(enough) and tree.n_nodes < max_nodes:
@@ -96,7 +77,7 @@ class _Tree:
         self.constant = problem.objective(self.fixed)
 
     def _left(self, limits):
-        """The room that the fixed features leave."""
+        """The limits that the fixed features leave."""
         square, offset = self.fixed @ self.fixed, self.problem.along(self.fixed)
         return Limits(
             limits.square - square, limits.lower - offset, limits.upper - offset

@@ -1,4 +1,4 @@
-"""Minimise the dual of a linear function over sphere, slab and domain."""
+"""Minimize the dual of a linear function over sphere, slab and domain."""
 
 from typing import NamedTuple
 
@@ -36,26 +36,10 @@ class Minimum(NamedTuple):
 
 
 def minimize_dual(lagrangian, start=None, *, tol=1e-12, max_evals=80):
-    """Minimise the dual over the multipliers of sphere and slab.
+    """Minimize the dual over the multipliers of sphere and slab.
 
     Newton steps where the domain curves, cutting planes elsewhere. The value at any
     multipliers is a valid bound, so that a search that ends early only loosens it.
-
-    Parameters
-    ----------
-    lagrangian : Lagrangian
-        The problem, with a linear function of norm 1 (or 0).
-    start : tuple of two floats, default=None
-        Multipliers near the minimum.
-    tol : float, default=1e-12
-        Gap at which to stop, relative to the value and the distances in the set.
-    max_evals : int, default=80
-        Largest number of evaluations.
-
-    Returns
-    -------
-    minimum : Minimum
-        The least value, and the cuts around it.
     """
     search = _Search(lagrangian, start)
     while search.n_evals < max_evals:
@@ -75,7 +59,7 @@ def minimize_dual(lagrangian, start=None, *, tol=1e-12, max_evals=80):
 
 
 class _Search:
-    """State of one minimisation."""
+    """State of one minimization."""
 
     def __init__(self, lagrangian, start):
         self.lagrangian = self.reduced = lagrangian

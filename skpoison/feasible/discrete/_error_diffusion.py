@@ -3,6 +3,7 @@
 Rows are rounded one after the other; what rounding has taken from each feature so far
 is given to the next row (error diffusion), so that the mean of m rows is within about
 1/m of the point in every feature, where independent rounding would need m squared.
+See docs/mathematics.md, section "Error diffusion".
 """
 
 import numpy as np
@@ -47,18 +48,7 @@ class Spread:
             self._round, self.left = None, np.zeros_like(x)
 
     def take(self, n_rows):
-        """Return the next rows.
-
-        Parameters
-        ----------
-        n_rows : int
-            How many.
-
-        Returns
-        -------
-        X : CSR array of shape (n_rows, n_features)
-            The rows.
-        """
+        """Return the next rows."""
         found = [sparse.csr_array(self._next()[np.newaxis]) for _ in range(n_rows)]
         shape = (0, len(self.x))
         return sparse.csr_array(sparse.vstack([sparse.csr_array(shape), *found]))
@@ -99,7 +89,7 @@ class _Rounding:
         self._set_aim(lam, nu)
 
     def _set_aim(self, lam, nu):
-        """Aim at the sums of the point; only limits that it touches pull rows."""
+        """Aim at the point's sums; only limits that it touches have a multiplier."""
         square, offset = self._sums(self.share)
         limits = self.limits
         self.aim = (

@@ -1,4 +1,7 @@
-"""The convex hull that Lagrangian duality sees, and projections onto it."""
+"""The hull: its support function is the Lagrangian dual. Projections onto it.
+
+See docs/mathematics.md, section "The hull relaxation".
+"""
 
 from typing import NamedTuple
 
@@ -249,7 +252,7 @@ def _nearest(hull, q, lam, nu):
 
 
 def _ascend(at):
-    """Maximise the dual, which is concave with piecewise linear slopes."""
+    """Maximize the dual, which is concave with piecewise linear slopes."""
     for _ in range(_MAX_STEPS):
         if at.error() <= _TOLERANCE:
             break

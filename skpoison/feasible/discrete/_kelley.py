@@ -1,4 +1,4 @@
-"""Minimise a convex function of two multipliers by cutting planes."""
+"""Kelley's cutting planes for a convex function of two multipliers."""
 
 from typing import NamedTuple
 

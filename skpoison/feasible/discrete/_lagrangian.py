@@ -1,11 +1,12 @@
 """The Lagrangian of sphere and slab over a domain, part by part.
 
-Everything is measured from the centre: z = x - center. For multipliers lam of the
-sphere and nu of the slab the best row maximises
+Everything is measured from the center: z = x - center. For multipliers lam of the
+sphere and nu of the slab the best row maximizes
 ``a @ z - nu * (v @ z) - lam * (z @ z)`` over the domain, which splits into features,
 one-hot groups and one block of unit norm. The dual, its value at the best row plus
 lam times the squared radius plus the slab's end times nu, is convex in the
 multipliers, and a valid bound at any of them.
+See docs/mathematics.md, section "Lagrangian bounds and branch and bound".
 """
 
 from copy import copy
@@ -24,7 +25,7 @@ class Sums(NamedTuple):
     offset : float
         ``v @ z``, along the direction of the slab.
     square : float
-        ``z @ z``, the squared distance to the centre.
+        ``z @ z``, the squared distance to the center.
     """
 
     gain: float
@@ -44,9 +45,9 @@ class Lagrangian:
     square : float
         The squared radius of the sphere; infinity where there is none.
     lower, upper : float
-        The ends of the slab, measured from the centre.
+        The ends of the slab, measured from the center.
     curvature : float, default=0.0
-        Maximise ``a @ z - curvature * (z @ z)`` instead of ``a @ z``.
+        Maximize ``a @ z - curvature * (z @ z)`` instead of ``a @ z``.
     """
 
     def __init__(self, parts, a, square, lower, upper, curvature=0.0):
@@ -64,12 +65,12 @@ class Lagrangian:
 
     @classmethod
     def nearest(cls, parts, n_features, limits):
-        """Return the search for the row of domain and slab nearest to the centre."""
+        """Return the search for the row of domain and slab nearest to the center."""
         zero = np.zeros(n_features)
         return cls(parts, zero, np.inf, limits.lower, limits.upper, curvature=0.5)
 
     def restricted_to(self, parts, limits):
-        """Return the same problem on some of the parts, with the room left for them."""
+        """Return the problem on some of the parts, with the limits left for them."""
         problem = copy(self)
         problem.parts = list(parts)
         problem.square, problem.lower, problem.upper = limits
@@ -78,18 +79,7 @@ class Lagrangian:
         return problem
 
     def screened(self, lams, nus):
-        """Return the same problem for a range of multipliers, with fewer features.
-
-        Parameters
-        ----------
-        lams, nus : tuple of two floats
-            Least and greatest multipliers; the least of the sphere's is positive.
-
-        Returns
-        -------
-        problem : Lagrangian
-            Its sums are those of this one within the range.
-        """
+        """Return the same problem for a range of multipliers, with fewer features."""
         problem = copy(self)
         found = [part.screened(lams, nus) for part in self.parts]
         problem.parts = [part for part, _ in found]
@@ -107,14 +97,14 @@ class Lagrangian:
         return float(part.a @ z), float(part.direction @ z), float(z @ z)
 
     def row(self, lam, nu):
-        """Return the best row, as offsets from the centre."""
+        """Return the best row, as offsets from the center."""
         z = np.zeros(self.n_features)
         for part in self.parts:
             z[part.place] = part.respond(lam, nu)
         return z
 
     def rounded(self, z):
-        """Return a row of the domain near to a row, as offsets from the centre."""
+        """Return a row of the domain near to a row, as offsets from the center."""
         near = np.zeros(self.n_features)
         for part in self.parts:
             near[part.place] = part.round(z[part.place])
@@ -130,17 +120,7 @@ class Lagrangian:
         return float(gain - self.curvature * (z @ z))
 
     def cut(self, lam, nu):
-        """Return the dual's value and slopes at multipliers.
-
-        Returns
-        -------
-        value : float
-            At least the maximum over the set, up to rounding.
-        slopes : tuple of two floats
-            Slack of the sphere and of the slab's end at the best row.
-        sums : Sums
-            The sums over the best row.
-        """
+        """Return the dual's value, its subgradient, and the sums over the best row."""
         sums = self.sums(lam, nu)
         end = self.end(nu, sums.offset)
         slack = 0.0 if np.isinf(self.square) else self.square - sums.square
@@ -165,7 +145,7 @@ class Lagrangian:
         return lowest - 1e-9 * (1.0 + abs(lowest))
 
     def end(self, nu, offset):
-        """The end of the slab that a multiplier speaks of; at 0, the nearer one."""
+        """The end of the slab that belongs to a multiplier; at 0, the nearer one."""
         if nu == 0.0:
             return min(max(offset, self.lower), self.upper)
         return self.upper if nu > 0 else self.lower

@@ -13,13 +13,13 @@ class Toggles(NamedTuple):
 
     Parameters
     ----------
-    loss : ndarray of shape (n_toggles,)
+    loss : ndarray of shape (n_exchanges,)
         What each costs under the multipliers, 0 or more.
-    gain, square, offset : ndarray of shape (n_toggles,)
+    gain, square, offset : ndarray of shape (n_exchanges,)
         What each adds to the objective, to ``z @ z`` and to ``v @ z``.
-    owner : ndarray of shape (n_toggles,)
-        The feature or group; two toggles of one owner exclude each other.
-    up, down : ndarray of shape (n_toggles,)
+    owner : ndarray of shape (n_exchanges,)
+        The feature or group; two exchanges of one owner exclude each other.
+    up, down : ndarray of shape (n_exchanges,)
         The feature that grows by one, the feature that falls by one; -1 for none.
     """
 
@@ -32,11 +32,11 @@ class Toggles(NamedTuple):
     down: np.ndarray
 
     def take(self, chosen):
-        """Return some of the toggles."""
+        """Return some of the exchanges."""
         return Toggles(*(values[chosen] for values in self))
 
     def apply(self, z, chosen):
-        """Toggle a row in place."""
+        """Exchange a row in place."""
         for exchange in chosen:
             if self.up[exchange] >= 0:
                 z[self.up[exchange]] += 1.0
@@ -45,7 +45,7 @@ class Toggles(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What a row must satisfy, measured from the centre.
+    """What a row must satisfy, measured from the center.
 
     Parameters
     ----------
@@ -72,22 +72,7 @@ class Limits(NamedTuple):
 
 
 def step_exchanges(part, z, lam, nu, curvature):
-    """Return all steps by one of whole features.
-
-    Parameters
-    ----------
-    part : Features
-        The features.
-    z : ndarray of shape (n_features,)
-        Offsets of all features from the centre.
-    lam, nu, curvature : float
-        Multipliers, and the curvature of the objective.
-
-    Returns
-    -------
-    exchanges : Toggles
-        Upward steps, then downward steps, without order.
-    """
+    """Return all steps by one of whole features."""
     index, z = part.index, z[part.index]
     slope = part.a - nu * part.direction - 2.0 * lam * z
     x = z + part.center
@@ -107,22 +92,7 @@ def step_exchanges(part, z, lam, nu, curvature):
 
 
 def swap_exchanges(part, z, lam, nu, curvature):
-    """Return all changes of the chosen member of a group.
-
-    Parameters
-    ----------
-    part : OneHot
-        The groups.
-    z : ndarray of shape (n_features,)
-        Offsets of all features from the centre.
-    lam, nu, curvature : float
-        Multipliers, and the curvature of the objective.
-
-    Returns
-    -------
-    exchanges : Toggles
-        One for each member that is not chosen, without order.
-    """
+    """Return all changes of the chosen member of a group."""
     scores = part.scores(lam, nu)
     is_on = z[part.index] + part.center > 0.5
     is_free = ~is_on & np.isfinite(scores)
@@ -140,18 +110,7 @@ def swap_exchanges(part, z, lam, nu, curvature):
 
 
 def pool(found):
-    """Choose candidates: the cheapest, and the cheapest for what they move.
-
-    Parameters
-    ----------
-    found : list of Toggles
-        The toggles of all parts.
-
-    Returns
-    -------
-    exchanges : Toggles
-        The candidates, cheapest first.
-    """
+    """Choose candidates: the cheapest, and the cheapest for what they move."""
     exchanges = Toggles(
         *(np.concatenate(values) for values in zip(*found, strict=True))
     )
@@ -166,7 +125,7 @@ def pool(found):
 
 @cache
 def _subsets(n_exchanges):
-    """Columns of up to three toggles; n_toggles stands for none."""
+    """Columns of up to three exchanges; n_exchanges stands for none."""
     first, second = np.triu_indices(n_exchanges + 1, 1)
     pairs = np.stack([first, second, np.full_like(first, n_exchanges)])
     n_triples = min(n_exchanges, TRIPLES)
@@ -177,25 +136,7 @@ def _subsets(n_exchanges):
 
 
 def best_subset(exchanges, limits, square, offset):
-    """Find the best set of two toggles, or of three cheap ones.
-
-    Parameters
-    ----------
-    exchanges : Toggles
-        The candidates, cheapest first.
-    limits : Room
-        What the row must satisfy.
-    square, offset : float
-        ``z @ z`` and ``v @ z`` of the row.
-
-    Returns
-    -------
-    chosen : list of int
-        The toggles: of the largest gain that leave the row inside, or where none
-        does, those that leave it least outside.
-    gain : float
-        What they add to the objective.
-    """
+    """Find the best set of two exchanges, or of three cheap ones."""
     n_exchanges = len(exchanges.gain)
     sets = _subsets(n_exchanges)
     excess = limits.excess(
@@ -219,7 +160,7 @@ def _sum_over(values, sets, base):
 
 
 def _clashes(owner, sets):
-    """Sets that hold two toggles of one owner."""
+    """Sets that hold two exchanges of one owner."""
     if len(np.unique(owner)) == len(owner):
         return np.zeros(0, dtype=np.intp)
     owner = np.append(owner, np.iinfo(owner.dtype).min)[sets]

@@ -1,10 +1,10 @@
 """Mixtures of rows: the convex hull of a part of a domain.
 
-A mixture of rows has a mean, and the mean of their squared distances to the centre. Of
-all mixtures with one mean, the one whose rows lie nearest to the centre is known for
-every part: whole numbers mix with their neighbours, so that the squared distance is
+A mixture of rows has a mean, and the mean of their squared distances to the center. Of
+all mixtures with one mean, the one whose rows lie nearest to the center is known for
+every part: whole numbers mix with their neighbors, so that the squared distance is
 interpolated between them; intervals do not mix; rows of norm 1 all have a squared
-distance that is linear. Everything is measured from the centre: z = x - center.
+distance that is linear. Everything is measured from the center: z = x - center.
 """
 
 from typing import NamedTuple
@@ -20,9 +20,9 @@ class Mixture(NamedTuple):
     Parameters
     ----------
     z : ndarray of shape (n_features,)
-        Its mean, as offsets from the centre.
+        Its mean, as offsets from the center.
     square : float
-        The mean of its rows' squared distances to the centre.
+        The mean of its rows' squared distances to the center.
     slope : ndarray of shape (n_features,)
         How the square grows with each entry of the mean, where that is free to move.
     stiffness : ndarray of shape (n_features,)
@@ -39,22 +39,7 @@ class Mixture(NamedTuple):
 
 
 def mixture(parts, q, lam):
-    """Minimise ``||z - q||^2 / 2 + lam * square(z)`` over the mixtures of a domain.
-
-    Parameters
-    ----------
-    parts : list
-        The parts of the domain: `Features` and `UnitNorm`.
-    q : ndarray of shape (n_features,)
-        The point, as offsets from the centre.
-    lam : float
-        Multiplier of the sphere.
-
-    Returns
-    -------
-    nearest : Mixture
-        The minimiser.
-    """
+    """Minimize ``||z - q||^2 / 2 + lam * square(z)`` over the mixtures of a domain."""
     found = [_part(part, q[part.place], lam) for part in parts]
     if len(found) == 1 and isinstance(parts[0].place, slice):
         return found[0]

@@ -8,29 +8,10 @@ from skpoison.feasible.discrete._primal_heuristics import nearest_row, whole_row
 
 
 def find_row(parts, limits, outer, farthest, accept):
-    """Look for a row near the centre: well inside, then inside, then everywhere.
+    """Look for a row near the center: well inside, then inside, then everywhere.
 
-    Parameters
-    ----------
-    parts : list
-        The parts of the domain.
-    limits, outer : Room
-        What rows must satisfy with and without a margin for rounding.
-    farthest : float
-        No row of the set is farther from the centre.
-    accept : callable
-        Takes a row, as offsets from the centre, or None; says whether it is in the
-        set.
-
-    Returns
-    -------
-    z : ndarray of shape (n_features,) or None
-        The row, as offsets from the centre; None if none was found.
-
-    Raises
-    ------
-    EmptySetError
-        If the set is proved to be empty.
+    `limits` has a margin for rounding, `outer` none; `accept` says whether offsets (or
+    None) are a row of the set. An empty set that is proved to be so is an error.
     """
     for target in (limits.inner(), limits):
         if target.lower <= target.upper:
@@ -57,7 +38,7 @@ def _has_whole(near):
 
 def _search(parts, limits_of_parts, outer, farthest, accept):
     """Split the domain until a row is found, or until there can be none."""
-    # Rows have a value above it: minus half of their squared distance to the centre.
+    # Rows have a value above it: minus half of their squared distance to the center.
     lowest = -0.5 * farthest**2 * (1.0 + 1e-12) - 1e-300
     near = Lagrangian.nearest(parts, _n_features(parts), outer)
     minimum = minimize_dual(near)

@@ -20,22 +20,7 @@ _ENOUGH = 1e-11  # gaps below are near the rounding of values
 
 
 def whole_row(lagrangian, minimum, limits):
-    """Look for a row inside sphere and slab whose whole features toggle.
-
-    Parameters
-    ----------
-    lagrangian : Lagrangian
-        The problem.
-    minimum : Minimum
-        The minimum of its dual.
-    limits : Room
-        What the row must satisfy.
-
-    Returns
-    -------
-    z : ndarray of shape (n_features,) or None
-        Offsets from the centre; None where no row was found.
-    """
+    """Look for a row inside sphere and slab by local search on its whole features."""
     start = rounded_mean(lagrangian, minimum)
     z = improve(lagrangian, start, minimum.best.lam, minimum.best.nu, limits)
     if all(part.whole for part in lagrangian.parts):
@@ -65,7 +50,7 @@ def mean_row(lagrangian, minimum):
 
 
 def improve(lagrangian, z, lam, nu, limits):
-    """Toggle whole features until the row is inside and no toggle makes it better."""
+    """Exchange whole features until the row is inside and locally optimal."""
     parts = _near_ties(lagrangian, z, lam, nu)
     square, offset = float(z @ z), lagrangian.along(z)
     found, z, last = None, z.copy(), np.inf
@@ -107,25 +92,7 @@ def _exchanges(parts, z, lam, nu, curvature):
 
 
 def smooth_row(lagrangian, minimum, limits, interior_row):
-    """Return a row inside sphere and slab of a domain without whole features.
-
-    Parameters
-    ----------
-    lagrangian : Lagrangian
-        The problem.
-    minimum : Minimum
-        The minimum of its dual.
-    limits : Room
-        What the row must satisfy.
-    interior_row : ndarray of shape (n_features,)
-        A row inside, towards which others are moved, as offsets from the centre.
-
-    Returns
-    -------
-    z : ndarray of shape (n_features,)
-        The best of the anchor, the row at the dual's minimum and the mean of the rows
-        around it, moved inside where rounding leaves them outside.
-    """
+    """Return a row inside sphere and slab of a domain without whole features."""
     found, value = interior_row, lagrangian.objective(interior_row)
     enough = minimum.best.value - _ENOUGH * abs(minimum.best.value)
     rows = candidate_rows(lagrangian, minimum)
@@ -152,7 +119,7 @@ def candidate_rows(lagrangian, minimum):
 
 
 def move_inside(lagrangian, z, interior_row, limits):
-    """Move a row as little towards the anchor as it takes to be inside."""
+    """Move a row as little towards the interior row as it takes to be inside."""
     low, step = 0.0, _first_step(lagrangian, z, interior_row, limits)
     trial = blend(lagrangian, z, interior_row, step)
     while not is_inside(lagrangian, trial, limits):
@@ -216,22 +183,7 @@ def is_inside(lagrangian, z, limits):
 
 
 def refit_smooth_parts(lagrangian, z, limits):
-    """Choose the other features anew, given the whole ones.
-
-    Parameters
-    ----------
-    lagrangian : Lagrangian
-        The problem.
-    z : ndarray of shape (n_features,)
-        A row, as offsets from the centre; its whole features stay.
-    limits : Room
-        What the row must satisfy.
-
-    Returns
-    -------
-    z : ndarray of shape (n_features,) or None
-        The row, None where the whole features leave no room for the others.
-    """
+    """Choose the other features anew, given the whole ones."""
     smooth = [part for part in lagrangian.parts if not part.whole]
     fixed = z.copy()
     for part in smooth:
@@ -253,7 +205,7 @@ def refit_smooth_parts(lagrangian, z, limits):
 
 
 def nearest_row(lagrangian, limits):
-    """Return a row of a domain without whole features near the centre, or None."""
+    """Return a row of a domain without whole features near the center, or None."""
     for target in (limits.inner(), limits):
         near = Lagrangian.nearest(lagrangian.parts, lagrangian.n_features, target)
         rows = list(candidate_rows(near, minimize_dual(near)))

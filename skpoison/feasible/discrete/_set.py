@@ -63,13 +63,13 @@ class RestrictedSet(FeasibleRegion):
     columns : Columns
         The domain, written out for every feature.
     center : ndarray of shape (n_features,)
-        Centre of the ball.
+        Center of the ball.
     radius : float
         Its radius.
     direction : ndarray of shape (n_features,) or None
         Normal of the slab, of unit length.
     lower, upper : float
-        Offsets of the slab's ends from the centre.
+        Offsets of the slab's ends from the center.
     pieces : list of RestrictedSet
         Sets that make up this one: two for domains of which some features have the
         norm 1 or are all 0, if the filter lets rows of both kinds through; otherwise
@@ -123,7 +123,7 @@ class RestrictedSet(FeasibleRegion):
         columns = _columns(domain, len(base.center))
         self.pieces = _pieces(base, columns, fallback)
         if self.pieces:
-            # What speaks of rows of one kind speaks of those of the first piece.
+            # Attributes of rows of one kind are those of the first piece.
             vars(self).update(vars(self.pieces[0]) | {"pieces": self.pieces})
             self.columns = columns
             return
@@ -315,7 +315,7 @@ class RestrictedSet(FeasibleRegion):
         return norm * value, (minimum.best.lam, minimum.best.nu)
 
     def _level(self, a):
-        """Value of a linear function of norm 1 at the centre, padded for rounding."""
+        """Value of a linear function of norm 1 at the center, padded for rounding."""
         return float(a @ self.center) + 4e-16 * len(a) * np.linalg.norm(self.center)
 
     def _check_bounded(self):
@@ -503,7 +503,7 @@ def restrict(feasible_set, domain, *, feature_names=None, fallbacks=None):
     domain : Domain or str
         What an attacker can send.
     feature_names : array-like of shape (n_features,), default=None
-        Names of the features, if the domain speaks of names.
+        Names of the features, if the domain refers to names.
     fallbacks : dict, default=None
         From label to a row known to be in the set of that class.
 
