@@ -7,17 +7,20 @@ values in c. A Newton step solves with ``H + shift I`` for several shifts.
 See docs/mathematics.md, section "The Newton system".
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import LinearOperator, cg
-
-from skpoison.solvers._types import LinearSolver
 
 # Above this many active rows the Gram matrix of sparse rows is no longer formed.
 MAX_GRAM = 2500
 MAX_SHIFTS = 25
 # Columns that are this full are multiplied as dense ones.
 FULL = 0.1
+
+
+LinearSolver = Callable[[np.ndarray], np.ndarray]
 
 
 class Hessian:

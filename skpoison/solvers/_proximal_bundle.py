@@ -23,8 +23,8 @@ from skpoison.solvers._proximal_newton import (
     adapt_prox,
     minimize_smooth,
 )
-from skpoison.solvers._types import Monitor
 from skpoison.solvers._working_set import (
+    Monitor,
     Problem,
     Solution,
     record,

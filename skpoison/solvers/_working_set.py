@@ -5,6 +5,7 @@ rows nearest to the margin, and evaluates both bounds on all rows after each sol
 See docs/mathematics.md, section "The working set".
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -22,7 +23,6 @@ from skpoison.solvers._proximal_newton import (
 )
 from skpoison.solvers._regularizers import Regularizer
 from skpoison.solvers._signed_design import Rows
-from skpoison.solvers._types import Monitor
 
 FIRST_ROWS = 1500
 FIRST_TOL = 0.1
@@ -30,6 +30,10 @@ MAX_ROUNDS = 40
 MAX_CHECKS = 60
 # Losses below this share of the loss of theta = 0 count as zero for the tolerance.
 LOSS_FLOOR = 1e-3
+
+
+# Takes an entry of the history: steps and bounds at one check.
+Monitor = Callable[[dict[str, Any]], None]
 
 
 class Problem(NamedTuple):

@@ -233,7 +233,7 @@ def _aim(found):
 
 
 def turned_axes(plan, frame, defense, aim, rng):
-    """Return axes for displacements, turned so that the attack pulls where it hurts.
+    """Return axes for displacements, turned so that the attack opposes the weights.
 
     Parameters
     ----------

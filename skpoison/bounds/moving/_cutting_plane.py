@@ -79,7 +79,7 @@ class Training:
 
 
 def train(problem, defense, *, tol, max_iter, rng, start=None, monitor=None):
-    """Minimise the bound against an attacker who moves the centroids.
+    """Minimize the bound against an attacker who moves the centroids.
 
     Parameters
     ----------

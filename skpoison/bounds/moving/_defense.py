@@ -1,4 +1,4 @@
-"""Which filters the bound speaks of, and what of them an attacker cannot move."""
+"""Which filters the bound covers, and what of them an attacker cannot move."""
 
 import numpy as np
 from sklearn.base import clone

@@ -1,9 +1,10 @@
-"""The attacker's programs: at one split of his rows, and over a cell of splits.
+"""The attacker's programs: at one split of their rows, and over a cell of splits.
 
 A split says which part of the poison lies in each group; the parts q sum to one. With
 u the mean displacement of a group from its own centroid and k = q u, the moved
-centroids differ by ``D + sum(side * pull * k)``: displacements make everything linear
-that distances from clean centroids would make rational.
+centroids differ by ``D + sum(side * leverage * k)``: displacements make everything
+linear that distances from clean centroids would make rational.
+See docs/mathematics.md, section "Semidefinite programs for moving centroids".
 """
 
 from typing import NamedTuple

@@ -1,7 +1,7 @@
 """What an attack on moving centroids looks like from given parameters.
 
 Everything that the attacker can do, and what it costs the learner, depends on inner
-products only: of his rows' distances from the centroids with one another, with the
+products only: of their rows' distances from the centroids with one another, with the
 clean centroids' difference and with the learner's weights. Those last two span a
 plane; a row is its two coordinates there and what stands out of the plane.
 """
@@ -149,7 +149,7 @@ def longest_reach(plane, cell):
     Returns
     -------
     reach : float
-        The largest sum of ``pull * radius * mass`` over the groups.
+        The largest sum of ``leverage * radius * mass`` over the groups.
     """
     worth = plane.leverages * plane.radii
     mass = cell.lower.copy()

@@ -288,7 +288,7 @@ def split(columns, base):
     if len(empty):
         raise EmptySetError(
             f"The feasible set is empty: no value of column {empty[0]} is in the "
-            f"domain and within {base.radius:.6g} of the centre."
+            f"domain and within {base.radius:.6g} of the center."
         )
     parts = []
     for whole in (True, False):

@@ -59,7 +59,7 @@ def minimize_dual(lagrangian, start=None, *, tol=1e-12, max_evals=80):
 
 
 class _Search:
-    """State of one minimization."""
+    """One minimization: multipliers, cuts and the best value so far."""
 
     def __init__(self, lagrangian, start):
         self.lagrangian = self.reduced = lagrangian

@@ -59,5 +59,5 @@ def _raise_if_empty(bound, lowest, farthest):
     if bound <= lowest:
         raise EmptySetError(
             "The feasible set is empty: no row of the domain is in the slab and within "
-            f"{farthest:.6g} of the centre."
+            f"{farthest:.6g} of the center."
         )
