@@ -94,6 +94,10 @@ class Adversary(ABC):
     def __init__(self, epsilon: float):
         self.epsilon = float(epsilon)
 
+    def start(self, n_features: int) -> PoisonPoints:
+        """Return poison to start from: none, unless the adversary knows better."""
+        return PoisonPoints(np.zeros(0), np.zeros((0, n_features)))
+
     @abstractmethod
     def largest_loss(self, theta: np.ndarray) -> float:
         """Return the largest loss at parameters, at least 0; never less than it is."""
@@ -276,6 +280,9 @@ class PointPoison(Adversary):
     def __init__(self, epsilon, signs, points):
         super().__init__(epsilon)
         self.signs, self.points = np.asarray(signs, dtype=np.float64), points
+
+    def start(self, n_features):
+        return PoisonPoints(np.zeros(len(self.signs)), self.points)
 
     def losses_at(self, theta, points):
         return 1.0 - self.signs * (self.points @ theta[:-1] + theta[-1])

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skpoison.losses import Hinge
-from skpoison.solvers._adversary import PoisonPoints, PoisonTerm, SmoothedPoison
+from skpoison.solvers._adversary import Adversary, PoisonPoints, SmoothedPoison
 from skpoison.solvers._newton_system import Hessian, step_in_ball
 from skpoison.solvers._regularizers import Regularizer
 from skpoison.solvers._signed_design import Rows
@@ -58,7 +58,7 @@ class Subproblem(NamedTuple):
     weights: np.ndarray
     linear: np.ndarray
     constant: float
-    poison: PoisonTerm
+    poison: Adversary
     learner: Regularizer
 
 

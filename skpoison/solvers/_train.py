@@ -19,7 +19,7 @@ MAX_STEPS = 1000
 class PoisonCopies(NamedTuple):
     """Poison in copies of few distinct rows."""
 
-    points: np.ndarray  # (n_points, n_features), or sparse: the distinct rows
+    points: np.ndarray | sparse.csr_array  # (n_points, n_features): distinct
     signs: np.ndarray  # (n_points,)
     copies: np.ndarray  # (n_points,): how often each is sent; fractions are weights
 
@@ -29,7 +29,7 @@ class PoisonCopies(NamedTuple):
         if clean.is_sparse:
             points = sparse.csr_array(points)
         elif sparse.issparse(points):
-            points = points.toarray()
+            points = sparse.csr_array(points).toarray()
         return StackedRows(clean, clean.like(points, self.signs))
 
 
@@ -71,13 +71,15 @@ def warm_start(
 ) -> Iterate:
     """Return where to start training: parameters, and what is known beside them."""
     poison = NO_POISON.start(len(theta) - 1)
+    if duals is None:
+        duals = Hinge().project(margins / Iterate.row_prox)
     return Iterate(theta, duals, poison, margins=margins, row_sum=row_sum)
 
 
 def _extended(start, rows, masses):
     """Add poison rows, which begin in full beside clean rows whose duals are known."""
     margins = np.append(start.margins, 1.0 - rows.scores(start.theta))
-    if start.duals is None:
+    if start.row_sum is None:
         return replace(start, duals=Hinge().project(margins), margins=margins)
     return replace(
         start,

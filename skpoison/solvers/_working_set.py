@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from skpoison.losses import Hinge
-from skpoison.solvers._adversary import Adversary
+from skpoison.solvers._adversary import Adversary, PoisonPoints
 from skpoison.solvers._proximal_newton import (
     Gaps,
     Iterate,
@@ -54,7 +54,7 @@ class Problem(NamedTuple):
     rows: Rows
     weights: np.ndarray
     poison: Adversary
-    learner: object
+    learner: Regularizer
 
     def margins(self, iterate: Iterate) -> np.ndarray:
         """Return ``1 - score`` of every row, computed unless the iterate holds it."""
@@ -277,7 +277,7 @@ def record(
     n_rows: int,
     tol: float,
     monitor: Monitor | None,
-    term: PoisonTerm | None = None,
+    term: Adversary | None = None,
 ) -> Solution:
     """Evaluate the dual at an iterate, and keep the best primal and the best dual."""
     row_sum = iterate.row_sum
