@@ -14,25 +14,17 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skpoison._defaults import default_filter
 from skpoison._fitted import check_fits, remember_names, scores
 from skpoison._progress import progress_monitor
-from skpoison.bounds._candidate_attack import build_attack, retrain
-from skpoison.bounds._discrete import (
-    OraclePoison,
-    solve_by_support,
-    solve_restricted,
-    spread_attack,
-)
+from skpoison.bounds import _fixed, moving
+from skpoison.bounds._discrete import poison_term
 from skpoison.bounds._domain import warn_of_strangers
 from skpoison.bounds._linear import BinaryLinearClassifier, signed_rows
-from skpoison.bounds._rounding import judged, margins
+from skpoison.bounds._rounding import judged
 from skpoison.bounds._svc import warn_if_short
-from skpoison.feasible import FeasibleSet, RestrictedSet, as_domain, restrict
-from skpoison.losses import Hinge
+from skpoison.feasible import FeasibleSet, as_domain, restrict
 from skpoison.solvers._adversary import PoisonTerm
-from skpoison.solvers._centering import among_rows, framed, view
 from skpoison.solvers._regularizers import NormBall, Penalty
-from skpoison.solvers._working_set import Problem, solve
+from skpoison.solvers._working_set import Problem
 
-DEFAULT_STEPS = 1000
 SIGNS = (-1.0, 1.0)
 
 
@@ -299,170 +291,133 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         X, codes = self._validate(X, y) if previous is None else previous.hand_on(self)
         if previous is None:
             self.filter_ = self._fit_filter(X, self.classes_[codes])
-        start = None if previous is None else previous.found
         certify = self._certify_moving if self._is_moving() else self._certify_fixed
-        found = certify(X, codes, start, progress_monitor(self, context))
+        start = None if previous is None else previous.found
+        result = certify(X, codes, start, progress_monitor(self, context))
+        self._report(result)
+        self._report_attack(result, X)
+        warn_if_short(result.found, result.problem, self.tol)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
-        return WarmStart(self, X, codes, found)
+        return WarmStart(self, X, codes, result.found)
 
     def _certify_fixed(self, X, codes, start, monitor):
-        problem = self._problem(X, codes)
-        if not self._is_restricted():
-            problem = framed(problem)
+        problem = _fixed.prepare(self._problem(X, codes))
         found = self._solve(problem, start, monitor)
-        self._report(problem, found, X)
-        warn_if_short(found, problem, self.tol)
-        self._attack(problem, found, X.dtype)
-        return found
+
+        def keeps(points, signs):
+            if not len(signs):
+                return np.zeros(0, dtype=bool)
+            labels = self._labels_of(signs)
+            return scores(self.filter_, _as_sent(points, X), labels) >= 0
+
+        rng = check_random_state(self.random_state)
+        return _fixed.certify(problem, found, X, keeps, tol=self.tol, rng=rng)
+
+    def _solve(self, problem, start=None, monitor=None):
+        return _fixed.minimize(
+            problem,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            rng=check_random_state(self.random_state),
+            start=start,
+            monitor=monitor,
+        )
 
     def _certify_moving(self, X, codes, start, monitor):
-        from skpoison.bounds.moving import certify
-
-        learner = self._learner(X.shape[0])
-        found = certify(self, signed_rows(X, codes), codes, learner, X, start, monitor)
-        warn_if_short(found, found.problem, self.tol)
-        return found
+        return moving.certify(
+            self._against(PoisonTerm(self.epsilon, [], []), X, codes),
+            moving.covering_defense(self.filter_, X, codes, self.domain, self._names),
+            moving.RefittedFilter(self.filter_, X, codes, self.classes_),
+            tol=self.tol,
+            max_iter=self.max_iter,
+            rng=check_random_state(self.random_state),
+            start=start,
+            monitor=monitor,
+        )
 
     def _is_moving(self):
         return self.defense == "moving_centroids"
 
+    @property
+    def _names(self):
+        return getattr(self, "feature_names_in_", None)
+
     def _fit_filter(self, X, y):
         given = default_filter() if self.filter is None else self.filter
         fitted = clone(given).fit(X, y)
-        names = getattr(self, "feature_names_in_", None)
         if not isinstance(fitted, FrozenEstimator):
-            remember_names(fitted, names)
-        check_fits(fitted, X.shape[1], self.classes_, names)
+            remember_names(fitted, self._names)
+        check_fits(fitted, X.shape[1], self.classes_, self._names)
         if self._is_moving():
-            from skpoison.bounds.moving import with_given_radii
-
-            fitted = with_given_radii(fitted).fit(X, y)
-            remember_names(fitted, names)
+            fitted = moving.with_given_radii(fitted).fit(X, y)
+            remember_names(fitted, self._names)
         return fitted
 
-    def _problem(self, X, codes):
+    def _feasible_sets(self, X):
+        """Return the rows of each class that pass the filter and can be sent."""
         feasible = self.filter_.feasible_set()
         if not feasible.is_bounded:
             raise ValueError(
                 f"The filter {self.filter_!r} leaves the attacker unbounded: rows "
                 "arbitrarily far away pass it. Intersect it with a SphereFilter."
             )
-        n_rows = X.shape[0]
-        if self._is_restricted():
-            names = getattr(self, "feature_names_in_", None)
-            warn_of_strangers(self.domain, X, names)
-            if as_domain(self.domain).resolve(X.shape[1], names).is_discrete:
+        as_domain(self.domain)  # an unknown name is an error at once
+        if not (self.domain is None or self.domain == "real"):
+            warn_of_strangers(self.domain, X, self._names)
+            if as_domain(self.domain).resolve(X.shape[1], self._names).is_discrete:
                 # Many rows lie on the limits together, where rounding decides.
                 feasible = FeasibleSet(
                     feasible.classes, [judged(rows, X) for rows in feasible.sets]
                 )
-            feasible = restrict(feasible, self.domain, feature_names=names)
-        sets = [feasible[label] for label in self.classes_]
-        poison = PoisonTerm(self.epsilon, SIGNS, sets)
-        if self._is_restricted():
-            pieces = [
-                (sign, subproblem)
-                for sign, rows in zip(SIGNS, sets, strict=True)
-                for subproblem in rows.pieces
-            ]
-            poison = OraclePoison(self.epsilon, *zip(*pieces, strict=True))
+            feasible = restrict(feasible, self.domain, feature_names=self._names)
+        return [feasible[label] for label in self.classes_]
+
+    def _problem(self, X, codes):
+        poison = poison_term(self.epsilon, SIGNS, self._feasible_sets(X))
+        return self._against(poison, X, codes)
+
+    def _against(self, poison, X, codes):
+        """Return the problem of the learner that faces an attacker."""
+        n_rows = X.shape[0]
         weights = np.full(n_rows, 1.0 / n_rows)
-        learner = self._learner(n_rows)
-        return Problem(signed_rows(X, codes), weights, poison, learner)
+        return Problem(signed_rows(X, codes), weights, poison, self._learner(n_rows))
 
     def _learner(self, n_rows):
         if self.rho is not None:
             return NormBall(self.rho)
         return Penalty(1.0 / ((self.C or 1.0) * n_rows))
 
-    def _solve(self, problem, start=None, monitor=None):
-        options = {"tol": self.tol, "max_iter": self._n_steps(), "monitor": monitor}
-        rng = check_random_state(self.random_state)
-        if self._is_restricted():
-            return solve_restricted(problem, rng=rng, start=start, **options)
-        if not all(rows.is_differentiable for rows in problem.poison.sets):
-            return solve_by_support(problem, rng=rng, start=start, **options)
-        start = None if start is None else start.iterate
-        return solve(problem, rng=rng, start=start, **options)
+    def _labels_of(self, signs):
+        return self.classes_[(signs > 0).astype(int)]
 
-    def _is_restricted(self):
-        as_domain(self.domain)  # an unknown name is an error at once
-        return not (self.domain is None or self.domain == "real")
-
-    def _n_steps(self):
-        return DEFAULT_STEPS if self.max_iter is None else self.max_iter
-
-    def _report(self, problem, found, X):
-        seen = view(problem, found)
-        rounding = margins(seen.problem, seen.theta, seen.lower, at=seen.at)
-        poison = seen.problem.poison
-        # Sets of a discrete domain are so wide from the start.
-        wider = [
-            rows if _is_discrete(rows) else judged(rows, X) for rows in poison.sets
-        ]
-        self._store(seen.theta)
-        self.clean_loss_ = float(problem.weights @ Hinge().of_shortfalls(seen.margins))
-        self.poison_loss_ = float(poison.over(wider).largest_loss(seen.at))
-        self.upper_bound_ = float(
-            self.clean_loss_
-            + self.epsilon * self.poison_loss_
-            + problem.learner.value(seen.theta)
-            + rounding.upper
-        )
-        if problem.rows.is_framed:
-            # The attack's training starts from coefficients that are not rounded.
-            self.upper_bound_ = max(self.upper_bound_, float(found.upper))
-        # Zeros lose 1 on every row: far from the origin rounding can take more.
-        zeros = (1.0 + self.epsilon) * (1.0 + 4.0 * np.finfo(float).eps)
-        if self.upper_bound_ > zeros:
-            self._store(np.zeros_like(seen.theta))
-            self.clean_loss_ = self.poison_loss_ = 1.0
-            self.upper_bound_ = zeros
-        self.lower_bound_ = max(float(seen.lower) - rounding.lower, 0.0)
-        self.dual_gap_ = max(self.upper_bound_ - self.lower_bound_, 0.0)
+    def _report(self, result):
+        found, best = result.found, result.certificate
+        self._store(best.theta)
+        self.clean_loss_, self.poison_loss_ = best.clean_loss, best.poison_loss
+        self.upper_bound_, self.lower_bound_ = best.upper, best.lower
+        self.dual_gap_ = max(best.upper - best.lower, 0.0)
         self.n_iter_, self.history_ = found.n_iter, found.history
 
-    def _attack(self, problem, found, dtype):
-        """Round the dual's poison to whole rows and train the learner on them."""
-
-        def as_sent(points):
-            points = points.astype(dtype)
-            return sparse.csr_matrix(points) if problem.rows.is_sparse else points
-
-        def keeps(points, signs):
-            if not len(signs):
-                return np.zeros(0, dtype=bool)
-            labels = self.classes_[(signs > 0).astype(int)]
-            return scores(self.filter_, as_sent(points), labels) >= 0
-
-        n_rows = len(problem.rows)
-        rng = check_random_state(self.random_state)
-        if getattr(found, "hull", None) is not None:
-            attack = spread_attack(problem, found, n_rows, keeps, dtype, rng)
-        else:
-            attack = build_attack(*among_rows(problem, found), n_rows, keeps, dtype)
-        trained = retrain(
-            problem,
-            found,
-            attack,
-            tol=self.tol,
-            max_iter=DEFAULT_STEPS,
-            rng=rng,
-        )
+    def _report_attack(self, result, X):
+        attack, trained = result.attack, result.trained
+        lower, loss = max(float(trained.lower), 0.0), float(trained.upper)
+        theta = result.problem.rows.parameters(trained.best_primal.theta)
+        at_zeros = 1.0 + attack.copies.sum() / X.shape[0]
+        if loss > at_zeros:
+            loss, theta = at_zeros, np.zeros_like(theta)
         self.attack_ = Bunch(
-            X=as_sent(attack.points),
-            y=self.classes_[(attack.signs > 0).astype(int)],
+            X=_as_sent(attack.points, X),
+            y=self._labels_of(attack.signs),
             n_copies=attack.copies,
-            rounding_slack=max(self.lower_bound_ - max(float(trained.lower), 0.0), 0.0),
+            rounding_slack=max(self.lower_bound_ - lower, 0.0),
+            **result.more,
         )
-        self.attack_loss_ = float(trained.upper)
-        theta = problem.rows.parameters(trained.best_primal.theta)
-        at_zeros = 1.0 + attack.copies.sum() / n_rows
-        if self.attack_loss_ > at_zeros:
-            self.attack_loss_, theta = at_zeros, np.zeros_like(theta)
+        self.attack_loss_ = loss
         self.poisoned_coef_ = theta[np.newaxis, :-1].copy()
         self.poisoned_intercept_ = theta[-1:].copy()
 
 
-def _is_discrete(rows):
-    return isinstance(rows, RestrictedSet) and rows.columns.is_discrete
+def _as_sent(points, X):
+    """Return rows in the precision and sparsity of the clean rows."""
+    points = points.astype(X.dtype)
+    return sparse.csr_matrix(points) if sparse.issparse(X) else points

@@ -15,6 +15,7 @@ from scipy import sparse
 from skpoison._whole_rows import apportion_upwards, n_poison_rows
 from skpoison.bounds._candidate_attack import retrain
 from skpoison.bounds._hull_relaxation import HullPoison, solve_relaxed
+from skpoison.feasible import RestrictedSet
 from skpoison.feasible.discrete import Spread, can_mix
 from skpoison.solvers._adversary import (
     NO_POISON,
@@ -86,6 +87,18 @@ class OraclePoison(PoisonTerm):
         if not all(base.is_bounded for base in sets):
             return None
         return PoisonTerm(self.epsilon, signs, sets)
+
+
+def poison_term(epsilon, signs, sets):
+    """Return the poison term of one set for each class, restricted or not."""
+    if not any(isinstance(rows, RestrictedSet) for rows in sets):
+        return PoisonTerm(epsilon, signs, sets)
+    pieces = [
+        (sign, subproblem)
+        for sign, rows in zip(signs, sets, strict=True)
+        for subproblem in rows.pieces
+    ]
+    return OraclePoison(epsilon, *zip(*pieces, strict=True))
 
 
 @dataclass

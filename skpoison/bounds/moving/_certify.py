@@ -1,64 +1,57 @@
-"""The bound on moving centroids, for :class:`skpoison.CertifiedBound`."""
+"""The bound on moving centroids, as a value."""
 
 import numpy as np
-from scipy import sparse
-from sklearn.utils import Bunch, check_random_state
 
 from skpoison._warn import warn
-from skpoison.bounds._rounding import margins, slack
-from skpoison.bounds.moving._attack import RefittedFilter, best_trial, train_behind
+from skpoison.bounds._result import Result, certificate
+from skpoison.bounds._rounding import slack
+from skpoison.bounds.moving._attack import best_trial, train_behind
 from skpoison.bounds.moving._cutting_plane import MAX_ROUNDS, train
 from skpoison.bounds.moving._defense import read_defense, widest_distance
 from skpoison.exceptions import FilterWarning
 from skpoison.feasible import as_domain
-from skpoison.losses import Hinge
-from skpoison.solvers._adversary import PoisonTerm
-from skpoison.solvers._working_set import Problem
 
 
-def certify(bound, rows, codes, learner, X, start=None, monitor=None):
-    """Compute the bound of an estimator and set its attributes.
+def certify(problem, defense, refitted, *, tol, max_iter, rng, start, monitor):
+    """Minimize the bound, and look for the attack that does most harm.
 
-    Parameters
-    ----------
-    bound : CertifiedBound
-        The estimator; its `filter_` is fitted, with radii given.
-    rows : Rows
-        Signed clean rows.
-    codes : ndarray of shape (n_samples,)
-        Positions of their labels.
-    learner : NormBall or Penalty
-        The learner.
-    X : {ndarray, csr_matrix} of shape (n_samples, n_features)
-        The clean rows, as they came.
-    start : Training, default=None
-        What was found for another epsilon.
-    monitor : callable, default=None
-        Called with each entry of the history.
-
-    Returns
-    -------
-    found : Training
-        What training found.
+    Of the problem's poison only epsilon counts; `refitted` is the filter that attacks
+    are sent through.
     """
-    rng = check_random_state(bound.random_state)
-    weights = np.full(len(rows), 1.0 / len(rows))
-    problem = Problem(rows, weights, PoisonTerm(bound.epsilon, [], []), learner)
-    defense = _defense(bound, X, codes)
-    options = {"tol": bound.tol, "rng": rng, "start": start, "monitor": monitor}
-    found = train(problem, defense, max_iter=bound.max_iter or MAX_ROUNDS, **options)
-    _report(bound, found, defense)
-    refitted = RefittedFilter(bound.filter_, X, codes, bound.classes_)
-    trial = best_trial(found, defense, refitted, tol=bound.tol, rng=rng)
-    everything = np.ones(len(rows), dtype=bool)
-    trained = train_behind(found, everything, trial.attack, bound.tol, rng)
-    _report_attack(bound, trial, trained, X)
-    return found
+    options = {"tol": tol, "rng": rng, "start": start, "monitor": monitor}
+    found = train(problem, defense, max_iter=max_iter or MAX_ROUNDS, **options)
+    trial = best_trial(found, defense, refitted, tol=tol, rng=rng)
+    everything = np.ones(len(problem.rows), dtype=bool)
+    trained = train_behind(found, everything, trial.attack, tol, rng)
+    best = _certificate(found, defense)
+    return Result(found, found.problem, best, trial.attack, trained, _filtered(trial))
 
 
-def _defense(bound, X, codes):
-    """Read the filter, and cover what its rounding lets through."""
-    defense = _read(bound, X, codes)
+def _certificate(found, defense):
+    # Poison moves a centroid by less than twice the radius.
+    reach = np.linalg.norm(defense.centroids, axis=1).max() + 3.0 * defense.radii.max()
+    best = found.best_primal
+    poison_loss = float(found.poison_loss)
+    return certificate(found.problem, best, poison_loss, found.lower, float(reach))
+
+
+def _filtered(trial):
+    """Return what ``attack_`` says of the learner trained on what the filter keeps."""
+    theta = trial.trained.best_primal.theta
+    return {
+        "clean_kept": trial.kept,
+        "filtered_loss": float(trial.trained.upper),
+        "filtered_coef": theta[np.newaxis, :-1].copy(),
+        "filtered_intercept": theta[-1:].copy(),
+    }
+
+
+def covering_defense(filter_, X, codes, domain, feature_names=None):
+    """Read a filter with given radii, and cover what its rounding lets through.
+
+    Where the domain is bounded, rows that the filter rejects are covered too.
+    """
+    defense = _read(filter_, X, codes, domain, feature_names)
     size = float(np.linalg.norm(defense.centroids, axis=1).max())
     slacks = [slack(radius, size + radius, X) for radius in defense.radii]
     distance, offset = np.array(slacks).T
@@ -67,17 +60,15 @@ def _defense(bound, X, codes):
     )
 
 
-def _read(bound, X, codes):
-    """Read the filter; where the domain is bounded, rejected rows are covered too."""
-    defense = read_defense(bound.filter_, X, codes)
-    names = getattr(bound, "feature_names_in_", None)
-    columns = as_domain(bound.domain).resolve(X.shape[1], names)
+def _read(filter_, X, codes, domain, feature_names):
+    defense = read_defense(filter_, X, codes)
+    columns = as_domain(domain).resolve(X.shape[1], feature_names)
     if not columns.is_bounded:
         if not columns.is_free:
-            _warn_of_domain(bound.domain)
+            _warn_of_domain(domain)
         return defense
     reach = widest_distance(columns, defense.centroids)
-    return read_defense(bound.filter_, X, codes, reach)
+    return read_defense(filter_, X, codes, reach)
 
 
 def _warn_of_domain(domain):
@@ -87,41 +78,3 @@ def _warn_of_domain(domain):
         "not be in it.",
         FilterWarning,
     )
-
-
-def _report(bound, found, defense):
-    problem, iterate = found.problem, found.best_primal
-    # Poison moves a centroid by less than twice the radius.
-    reach = np.linalg.norm(defense.centroids, axis=1).max() + 3.0 * defense.radii.max()
-    rounding = margins(problem, iterate.theta, found.lower, float(reach))
-    bound._store(iterate.theta)
-    bound.clean_loss_ = float(problem.weights @ Hinge().of_shortfalls(iterate.margins))
-    bound.poison_loss_ = float(found.poison_loss)
-    bound.upper_bound_ = float(
-        bound.clean_loss_
-        + bound.epsilon * bound.poison_loss_
-        + problem.learner.value(iterate.theta)
-        + rounding.upper
-    )
-    bound.lower_bound_ = max(float(found.lower) - rounding.lower, 0.0)
-    bound.dual_gap_ = max(bound.upper_bound_ - bound.lower_bound_, 0.0)
-    bound.n_iter_, bound.history_ = found.n_iter, found.history
-
-
-def _report_attack(bound, trial, trained, X):
-    attack, theta = trial.attack, trial.trained.best_primal.theta
-    points = attack.points.astype(X.dtype)
-    best_dual = max(float(trained.lower), 0.0)
-    bound.attack_ = Bunch(
-        X=sparse.csr_matrix(points) if sparse.issparse(X) else points,
-        y=bound.classes_[(attack.signs > 0).astype(int)],
-        n_copies=attack.copies,
-        rounding_slack=max(bound.lower_bound_ - best_dual, 0.0),
-        clean_kept=trial.kept,
-        filtered_loss=float(trial.trained.upper),
-        filtered_coef=theta[np.newaxis, :-1].copy(),
-        filtered_intercept=theta[-1:].copy(),
-    )
-    bound.attack_loss_ = float(trained.upper)
-    bound.poisoned_coef_ = trained.best_primal.theta[np.newaxis, :-1].copy()
-    bound.poisoned_intercept_ = trained.best_primal.theta[-1:].copy()

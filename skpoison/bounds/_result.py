@@ -1,0 +1,49 @@
+"""What a bound found, and its value with rounding included."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skpoison.bounds._rounding import margins
+from skpoison.losses import Hinge
+from skpoison.solvers._proximal_newton import Iterate
+from skpoison.solvers._train import PoisonCopies
+from skpoison.solvers._working_set import Problem, Solution
+
+
+class Certificate(NamedTuple):
+    """A bound at certified parameters, moved outwards by what rounding can do."""
+
+    theta: np.ndarray  # (n_features + 1,)
+    clean_loss: float
+    poison_loss: float
+    upper: float
+    lower: float
+
+
+class Result(NamedTuple):
+    """All that a bound found, of which :class:`CertifiedBound` makes its attributes."""
+
+    found: Any  # where the solver ended, from which another fit can start
+    problem: Problem
+    certificate: Certificate
+    attack: PoisonCopies
+    trained: Solution  # the learner trained on the clean rows and the attack
+    more: dict  # further entries of ``attack_``
+
+
+def certificate(
+    problem: Problem,
+    iterate: Iterate,
+    poison_loss: float,
+    lower: float,
+    reach: float | None = None,
+) -> Certificate:
+    """Return the bound at an iterate; no poison row is farther out than `reach`."""
+    theta = iterate.theta
+    rounding = margins(problem, theta, lower, reach)
+    clean_loss = float(problem.weights @ Hinge().of_shortfalls(iterate.margins))
+    upper = clean_loss + problem.poison.epsilon * poison_loss
+    upper = float(upper + problem.learner.value(theta) + rounding.upper)
+    lower = max(float(lower) - rounding.lower, 0.0)
+    return Certificate(theta, clean_loss, poison_loss, upper, lower)
