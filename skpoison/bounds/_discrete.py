@@ -159,20 +159,18 @@ def _without_domain(problem, tol, max_iter, rng, start):
 
 def _least(problem, found, real, tol, monitor):
     """Take the parameters of the bound without a domain where they do better."""
-    fields = {name: getattr(found, name) for name in found.__dataclass_fields__}
-    found = RestrictedSolution(**fields | {"unrestricted": real})
-    found.n_iter += real.n_iter
-    upper = upper_value(problem, real.best_primal.theta, real.best_primal.margins)
+    n_iter = found.n_iter + real.n_iter
+    fields = vars(found) | {"n_iter": n_iter, "unrestricted": real}
+    found, best = RestrictedSolution(**fields), real.best_primal
+    upper = float(upper_value(problem, best.theta, best.margins))
     if upper >= found.upper:
         return found
-    bounds = {"upper_bound": float(upper), "lower_bound": found.lower}
-    entry = {**found.history[-1], **bounds, "n_iter": found.n_iter}
+    bounds = {"upper_bound": upper, "lower_bound": found.lower}
+    entry = {**found.history[-1], **bounds, "n_iter": n_iter}
     if monitor is not None:
         monitor(entry)
-    found.best_primal, found.upper = real.best_primal, float(upper)
-    found.history = [*found.history, entry]
-    found.converged = found.gap <= problem.target(found.upper, tol)
-    return found
+    history = [*found.history, entry]
+    return found.improved(problem, tol, primal=(best, upper), history=history)
 
 
 def _solve_rows(problem, max_iter, rng, start, options):
@@ -227,10 +225,9 @@ def _branched(problem, found, tol):
     """Return the solution with the bound that branching gives."""
     target = problem.target(found.upper, tol)
     problem.poison.loss_tol = ORACLE_SHARE * target / problem.poison.epsilon
-    upper = upper_value(problem, found.best_primal.theta, found.best_primal.margins)
-    found = replace(found, upper=float(min(upper, found.upper)))
-    found.converged = found.gap <= target
-    return found
+    best = found.best_primal
+    upper = float(upper_value(problem, best.theta, best.margins))
+    return found.improved(problem, tol, primal=(best, upper))
 
 
 def _with_rows(problem, found, poison, term, tol):
@@ -240,16 +237,14 @@ def _with_rows(problem, found, poison, term, tol):
     lower = float(dual_value(problem, best_dual.duals, poison, z))
     bounds = {"upper_bound": found.upper, "lower_bound": lower}
     entry = {**found.history[-1], **bounds}
-    fields = vars(found) | {
-        "best_dual": best_dual,
-        "lower": lower,
-        "term": term,
-        "history": [*found.history, entry],
-        "relaxed": found.iterate,
-    }
-    found = RestrictedSolution(**fields)
-    found.converged = found.gap <= problem.target(found.upper, tol)
-    return found
+    # The dual point of the hull does not count: its rows cannot be sent.
+    hull = {"best_dual": None, "lower": -np.inf, "relaxed": found.iterate}
+    return RestrictedSolution(**vars(found) | hull).improved(
+        problem,
+        tol,
+        dual=(best_dual, lower, term),
+        history=[*found.history, entry],
+    )
 
 
 def _spread(problem, found, tol, rng, monitor):

@@ -20,7 +20,7 @@ MAX_STEPS = 1000
 
 
 def prepare(problem):
-    """Take rows from their common offset where that is large and any rows can be sent."""
+    """Put rows far from the origin into a frame, where any numbers can be sent."""
     return problem if isinstance(problem.poison, OraclePoison) else framed(problem)
 
 

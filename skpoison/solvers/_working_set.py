@@ -6,7 +6,7 @@ See docs/mathematics.md, section "The working set".
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,20 +93,43 @@ class Solution:
         The attacker whose points `best_dual` weighs, where it is not the problem's.
     """
 
-    best_primal: Iterate
-    upper: float
-    best_dual: Iterate
-    lower: float
-    iterate: Iterate
-    n_iter: int
-    converged: bool
-    history: list
+    best_primal: Iterate | None = None
+    upper: float = np.inf
+    best_dual: Iterate | None = None
+    lower: float = -np.inf
+    iterate: Iterate | None = None
+    n_iter: int = 0
+    converged: bool = False
+    history: list = field(default_factory=list)
     term: Adversary | None = None
 
     @property
     def gap(self) -> float:
         """The certified duality gap."""
         return max(self.upper - self.lower, 0.0)
+
+    def improved(
+        self,
+        problem: "Problem",
+        tol: float,
+        *,
+        primal: tuple[Iterate, float] | None = None,
+        dual: tuple[Iterate, float, Adversary | None] | None = None,
+        **changes: Any,
+    ) -> "Solution":
+        """Return the record with the better of each bound, checked against `tol`.
+
+        `primal` is an iterate and its upper bound; `dual` an iterate, its lower bound
+        and the attacker whose points it weighs (None for the problem's).
+        """
+        if primal is not None and (self.best_primal is None or primal[1] < self.upper):
+            changes |= zip(("best_primal", "upper"), primal, strict=True)
+        if dual is not None and (self.best_dual is None or dual[1] > self.lower):
+            changes |= zip(("best_dual", "lower", "term"), dual, strict=True)
+        found = replace(self, **changes)
+        within = found.gap <= problem.target(found.upper, tol)
+        found.converged = bool(np.isfinite(found.upper) and within)
+        return found
 
 
 def solve(
@@ -294,23 +317,16 @@ def record(
     }
     if monitor is not None:
         monitor(entry)
-    found = Solution(
-        best_primal=iterate,
-        upper=float(upper),
-        best_dual=iterate,
-        lower=lower,
+    best = best or Solution()
+    return best.improved(
+        problem,
+        tol,
+        primal=(iterate, upper),
+        dual=(iterate, lower, term),
         iterate=iterate,
         n_iter=n_iter,
-        converged=False,
-        history=[*(best.history if best else []), entry],
-        term=term,
+        history=[*best.history, entry],
     )
-    if best is not None and not upper < best.upper:
-        found.best_primal, found.upper = best.best_primal, best.upper
-    if best is not None and not lower > best.lower:
-        found.best_dual, found.lower, found.term = best.best_dual, best.lower, best.term
-    found.converged = found.gap <= problem.target(found.upper, tol)
-    return found
 
 
 def upper_value(

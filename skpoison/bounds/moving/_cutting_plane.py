@@ -13,7 +13,7 @@ from skpoison.bounds.moving._adversary import DiscPoison, disc_of
 from skpoison.bounds.moving._branch_and_bound import cover_splits
 from skpoison.bounds.moving._reduction import reduce_to_plane
 from skpoison.solvers._adversary import PoisonPoints
-from skpoison.solvers._working_set import solve, upper_value
+from skpoison.solvers._working_set import Problem, Solution, solve, upper_value
 
 MAX_ROUNDS, MAX_STEPS = 100, 1000
 # Programs after which a cover is taken as it is.
@@ -25,51 +25,15 @@ SOLVER_SHARE = 0.2
 
 
 @dataclass
-class Training:
-    """What training has found so far.
+class Training(Solution):
+    """The best parameters and dual value so far, and the attacks that led there."""
 
-    Parameters
-    ----------
-    problem : Problem
-        The learner's problem; its poison are the attacks found.
-    best_primal : State or None
-        The parameters with the least bound.
-    upper : float
-        That bound, certified over all splits.
-    poison_loss : float
-        The part of it that is the attacker's: the largest mean loss of poison rows.
-    solution : Solution or None
-        The last solution of the problem.
-    lower : float
-        No parameters make the bound smaller.
-    attacks : list of Displacements
-        The attacks found, in the order of the problem's poison.
-    n_iter : int
-        Rounds.
-    n_programs : int
-        Conic programs solved.
-    converged : bool
-        Whether the bounds are as near as was asked.
-    history : list of dict
-        One entry for each round.
-    """
-
-    problem: object
-    best_primal: object = None
-    upper: float = np.inf
-    poison_loss: float = np.inf
-    solution: object = None
-    lower: float = 0.0
-    attacks: list = field(default_factory=list)
-    n_iter: int = 0
-    n_programs: int = 0
-    converged: bool = False
-    history: list = field(default_factory=list)
-
-    @property
-    def gap(self):
-        """The certified distance of the bound from the least one."""
-        return max(self.upper - self.lower, 0.0)
+    lower: float = 0.0  # losses are not negative
+    problem: Problem | None = None  # the learner's; its poison are the attacks found
+    poison_loss: float = np.inf  # certified over all splits, at the best parameters
+    solution: Solution | None = None  # the last one of the problem
+    attacks: list = field(default_factory=list)  # in the order of the problem's poison
+    n_programs: int = 0  # conic programs solved
 
     @property
     def splits(self):
@@ -103,26 +67,28 @@ def train(problem, defense, *, tol, max_iter, rng, start=None, monitor=None):
     found : Training
         The best parameters; their bound is valid whatever ended the rounds.
     """
-    found = Training(problem._replace(poison=DiscPoison(problem.poison.epsilon)))
-    iterate, splits = _begin(found, start, tol, rng)
+    poison = DiscPoison(problem.poison.epsilon)
+    found = Training(problem=problem._replace(poison=poison))
+    # The problem without poison is what the first attack is added to.
+    found = _solve(found, tol, rng)
+    iterate, splits = _begin(found, start)
     while found.n_iter < max_iter:
         plane, frame = reduce_to_plane(iterate.theta, defense, problem.poison.epsilon)
         cover = _cover(found, iterate, plane, tol, splits)
-        _record(found, iterate, cover, tol)
+        found = _record(found, iterate, cover, tol)
         if monitor is not None:
             monitor(found.history[-1])
         if found.converged or cover.attack is None or _is_settled(found, cover, tol):
             break
-        _add(found, cover.attack, disc_of(cover.attack, plane, frame, defense))
-        iterate = _solve(found, tol, rng)
-        splits = found.splits
+        found = _add(found, cover.attack, disc_of(cover.attack, plane, frame, defense))
+        found = _solve(found, tol, rng)
+        iterate, splits = found.solution.best_primal, found.splits
     return found
 
 
-def _begin(found, start, tol, rng):
+def _begin(found, start):
     """Start without poison, or where a former training ended."""
-    # The problem without poison is what the first attack is added to.
-    iterate = _solve(found, tol, rng)
+    iterate = found.solution.best_primal
     if start is None:
         return iterate, []
     theta = start.best_primal.theta
@@ -141,9 +107,8 @@ def _solve(found, tol, rng):
         rng=rng,
         start=start,
     )
-    found.solution = solution
-    found.lower = max(found.lower, solution.lower)
-    return solution.best_primal
+    dual = (solution.best_dual, max(solution.lower, 0.0), found.problem.poison)
+    return found.improved(found.problem, tol, dual=dual, solution=solution)
 
 
 def _with_limits(found, iterate):
@@ -176,15 +141,10 @@ def _cover(found, iterate, plane, tol, splits):
 
 
 def _record(found, iterate, cover, tol):
-    """Keep the best parameters."""
+    """Keep the better parameters, and say what the round found."""
     upper = _clean_value(found, iterate) + found.problem.poison.epsilon * cover.upper
-    if upper < found.upper:
-        found.best_primal, found.upper, found.poison_loss = iterate, upper, cover.upper
-    found.n_iter += 1
-    found.n_programs += cover.n_programs
-    found.converged = found.gap <= found.problem.target(found.upper, tol)
     entry = {
-        "n_iter": found.n_iter,
+        "n_iter": found.n_iter + 1,
         "upper_bound": float(upper),
         "lower_bound": float(found.lower),
         "n_rows": len(found.problem.rows),
@@ -192,7 +152,15 @@ def _record(found, iterate, cover, tol):
         "poison_loss": float(cover.upper),
         "poison_loss_found": float(cover.lower),
     }
-    found.history.append(entry)
+    return found.improved(
+        found.problem,
+        tol,
+        primal=(iterate, upper),
+        poison_loss=cover.upper if upper < found.upper else found.poison_loss,
+        n_iter=found.n_iter + 1,
+        n_programs=found.n_programs + cover.n_programs,
+        history=[*found.history, entry],
+    )
 
 
 def _is_settled(found, cover, tol):
@@ -204,5 +172,5 @@ def _is_settled(found, cover, tol):
 
 def _add(found, attack, term):
     poison = found.problem.poison.add(*term)
-    found.problem = found.problem._replace(poison=poison)
-    found.attacks.append(attack)
+    problem = found.problem._replace(poison=poison)
+    return replace(found, problem=problem, attacks=[*found.attacks, attack])
