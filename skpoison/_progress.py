@@ -2,19 +2,9 @@
 
 
 def progress_monitor(estimator, context):
-    """Return what tells an estimator's callbacks of a solver's checks, if it has any.
+    """Return a callback that reports a solver's checks, or None if nobody listens.
 
-    Parameters
-    ----------
-    estimator : estimator
-        The estimator that is being fitted.
-    context : CallbackContext
-        Its task, of which every check becomes a subtask.
-
-    Returns
-    -------
-    monitor : callable or None
-        Takes an entry of the solver's history and hands it on as metadata.
+    Each check becomes a subtask of `context`; its entry of the history is the metadata.
     """
     if not hasattr(estimator, "_skl_callbacks"):
         return None

@@ -23,30 +23,18 @@ from skpoison.bounds._svc import warn_if_short
 from skpoison.feasible import FeasibleSet, as_domain, restrict
 from skpoison.solvers._adversary import PoisonTerm
 from skpoison.solvers._regularizers import NormBall, Penalty
-from skpoison.solvers._working_set import Problem
+from skpoison.solvers._working_set import Problem, Solution
 
 SIGNS = (-1.0, 1.0)
 
 
 class WarmStart(NamedTuple):
-    """What a fit leaves to another one, to the same rows.
+    """What a fit leaves to another one, to the same rows."""
 
-    Parameters
-    ----------
-    estimator : CertifiedBound
-        What was fitted.
-    X : {ndarray, csr_matrix} of shape (n_samples, n_features)
-        The rows, validated.
-    codes : ndarray of shape (n_samples,)
-        Positions of their labels in ``classes_``.
-    found : Solution
-        Where the solver ended.
-    """
-
-    estimator: object
-    X: object
-    codes: np.ndarray
-    found: object
+    estimator: "CertifiedBound"
+    X: np.ndarray | sparse.csr_matrix  # validated
+    codes: np.ndarray  # positions of the labels in ``classes_``
+    found: Solution  # where the solver ended
 
     def hand_on(self, estimator):
         """Tell another estimator about rows and filter; return rows and codes."""
@@ -280,7 +268,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
 
     @with_callbacks
     def _fit(self, X, y, previous=None):
-        """Fit, after a former fit to the same rows, and leave something to the next."""
+        """Fit, optionally from a previous fit to the same rows; return a warm start."""
         if self.rho is not None and self.C is not None:
             raise ValueError(
                 f"Give rho or C, not both: rho={self.rho!r} constrains the norm of the "

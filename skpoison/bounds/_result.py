@@ -1,6 +1,6 @@
 """What a bound found, and its value with rounding included."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Certificate(NamedTuple):
 class Result(NamedTuple):
     """All that a bound found, of which :class:`CertifiedBound` makes its attributes."""
 
-    found: Any  # where the solver ended, from which another fit can start
+    found: Solution  # where the solver ended, from which another fit can start
     problem: Problem
     certificate: Certificate
     attack: PoisonCopies

@@ -1,0 +1,95 @@
+"""Training on copies of poison rows, and the record of the best bounds."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.svm import LinearSVC
+
+from skpoison.solvers._adversary import NO_POISON
+from skpoison.solvers._proximal_newton import Iterate
+from skpoison.solvers._regularizers import NormBall, Penalty
+from skpoison.solvers._signed_design import Rows
+from skpoison.solvers._train import PoisonCopies, train_on, warm_start
+from skpoison.solvers._working_set import Problem, Solution
+
+N_CLEAN = 60
+
+
+def sample(seed=0):
+    rng = np.random.RandomState(seed)
+    signs = np.where(np.arange(N_CLEAN) % 2, 1.0, -1.0)
+    X = rng.standard_normal((N_CLEAN, 4)) + 0.5 * signs[:, np.newaxis]
+    poison = PoisonCopies(
+        rng.standard_normal((3, 4)), np.array([1.0, -1.0, 1.0]), np.array([4, 1, 2])
+    )
+    return Rows(X, signs), poison
+
+
+def trained(clean, poison, learner, **options):
+    rng = np.random.RandomState(0)
+    return train_on(clean, poison, learner, tol=1e-6, rng=rng, **options)
+
+
+@pytest.mark.parametrize("C", [0.1, 10.0])
+def test_copies_count_as_rows_of_their_own(C):
+    clean, poison = sample()
+    found = trained(clean, poison, Penalty(1.0 / (C * N_CLEAN)))
+    X = np.vstack([clean.X, np.repeat(poison.points, poison.copies, axis=0)])
+    y = np.append(clean.signs, np.repeat(poison.signs, poison.copies))
+    svc = LinearSVC(C=C, loss="hinge", tol=1e-8, max_iter=10**6, random_state=0)
+    svc.fit(X, y)
+    theta = np.append(svc.coef_, svc.intercept_)
+    losses = np.maximum(0.0, 1.0 - y * (X @ theta[:-1] + theta[-1]))
+    expected = (losses.sum() + theta @ theta / (2.0 * C)) / N_CLEAN
+    assert found.upper == pytest.approx(expected, rel=1e-5)
+    assert found.lower <= expected * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("clean_sparse", [False, True])
+@pytest.mark.parametrize("poison_sparse", [False, True])
+def test_poison_takes_the_form_of_clean_rows(clean_sparse, poison_sparse):
+    clean, poison = sample()
+    expected = trained(clean, poison, NormBall(1.0)).upper
+    if clean_sparse:
+        clean = Rows(sparse.csr_array(clean.X), clean.signs)
+    if poison_sparse:
+        poison = poison._replace(points=sparse.csr_array(poison.points))
+    found = trained(clean, poison, NormBall(1.0))
+    assert found.upper == pytest.approx(expected, rel=1e-5)
+
+
+def test_starts_change_nothing_but_the_way():
+    clean, poison = sample()
+    best = trained(clean, None, NormBall(1.0))
+    expected = trained(clean, poison, NormBall(1.0)).upper
+    primal, dual = best.best_primal, best.best_dual
+    for more in ((), (dual.duals, dual.row_sum)):
+        start = warm_start(primal.theta, primal.margins, *more)
+        found = trained(clean, poison, NormBall(1.0), start=start)
+        assert found.upper == pytest.approx(expected, rel=1e-5)
+
+
+def test_rows_without_weight_do_not_count():
+    clean, poison = sample()
+    weights = np.where(np.arange(N_CLEAN) < 40, 1.0 / N_CLEAN, 0.0)
+    found = trained(clean, poison, NormBall(1.0), weights=weights)
+    fewer = clean.take(np.arange(40))
+    # Losses count per clean row, of which there are fewer here.
+    expected = trained(fewer, poison, NormBall(1.0)).upper * 40 / N_CLEAN
+    assert found.upper == pytest.approx(expected, rel=1e-5)
+
+
+def test_record_keeps_the_better_of_each_bound():
+    clean, _ = sample()
+    weights = np.full(N_CLEAN, 1.0 / N_CLEAN)
+    problem = Problem(clean, weights, NO_POISON, NormBall(1.0))
+    first, second = (Iterate(np.full(5, x), None, None) for x in (0.0, 1.0))
+    empty = Solution()
+    assert not empty.improved(problem, 1.0, dual=(first, 0.5, None)).converged
+    one = empty.improved(problem, 0.1, primal=(first, 1.0), dual=(first, 0.5, None))
+    assert (one.upper, one.lower, one.converged) == (1.0, 0.5, False)
+    two = one.improved(problem, 0.1, primal=(second, 2.0), dual=(second, 0.95, None))
+    assert two.best_primal is first
+    assert two.best_dual is second
+    assert two.converged
+    assert (empty.upper, one.lower) == (np.inf, 0.5)  # records are not changed
