@@ -132,7 +132,7 @@ def solve_restricted(problem, *, tol, max_iter, rng, start=None, monitor=None):
 
 
 def solve_by_support(problem, *, tol, max_iter, rng, start=None, monitor=None):
-    """Minimise the bound where of the attacker's regions only the support is known.
+    """Minimize the bound where only the support of the attacker's regions is known.
 
     Parameters and result are those of :func:`solve_restricted`.
     """

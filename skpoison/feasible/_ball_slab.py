@@ -247,7 +247,7 @@ class SphereSlab(FeasibleRegion):
         ----------
         other : FeasibleRegion
             The other set. Of two sets of this class, at most one may have a ball with
-            a centre of its own, at most one a slab with a direction of its own.
+            a center of its own, at most one a slab with a direction of its own.
 
         Returns
         -------

@@ -104,7 +104,7 @@ class FeasibleRegion(ABC):
 
     @abstractmethod
     def support(self, a: np.ndarray) -> tuple[float, np.ndarray]:
-        """Maximise a linear function over the region.
+        """Maximize a linear function over the region.
 
         Parameters
         ----------

@@ -1,7 +1,7 @@
 """Intersections without a closed form, through the projections onto their parts.
 
 Consensus form of the alternating direction method of multipliers: every part keeps a
-copy of the row, multipliers pull the copies together. The multipliers at the copies
+copy of the row, multipliers make the copies agree. The multipliers at the copies
 are normals of the parts. Normals that add up to the linear function bound it over the
 intersection by the sum of the parts' supports, however far the method got.
 """

@@ -73,7 +73,7 @@ class Adversary(ABC):
     """What the attacker can do to the learner: a convex function of its parameters.
 
     The function is the largest loss of what the attacker can send, times epsilon.
-    Points and their weights (:class:`PoisonPoints`) speak for it in the dual.
+    Points and their weights (:class:`PoisonPoints`) represent it in the dual.
 
     Parameters
     ----------

@@ -88,7 +88,7 @@ class Solution:
     converged : bool
         Whether the gap is within the tolerance.
     history : list of dict
-        Upper and lower bound, steps and band size at each check on all rows.
+        Upper and lower bound, steps and working-set size at each check on all rows.
     term : Adversary or None
         The attacker whose points `best_dual` weighs, where it is not the problem's.
     """

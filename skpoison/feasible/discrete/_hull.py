@@ -69,7 +69,7 @@ class Hull(FeasibleRegion):
 
     @property
     def reach(self):
-        """No point of the hull is farther from the centre."""
+        """No point of the hull is farther from the center."""
         return self.rows.reach
 
     @property

@@ -184,7 +184,7 @@ class RestrictedSet(FeasibleRegion):
 
     @property
     def reach(self):
-        """No row of the set is farther from the centre."""
+        """No row of the set is farther from the center."""
         if self._has_ball:
             return self.radius
         columns = self.columns
