@@ -283,13 +283,25 @@ def per_class(name, values, classes, shape=()):
     ValueError
         If a label has no value, or values have the wrong shape or are not finite.
     """
+    if hasattr(values, "iloc"):
+        raise ValueError(
+            f"{name} must be an array in the order of the sorted labels, or a dict "
+            f"from label to entry; got a pandas {type(values).__name__}, whose index "
+            "might mean either: give its to_numpy() or a dict."
+        )
     if isinstance(values, dict):
         there = has_entries(values, classes)
         if not there.all():
             raise no_entry(name, values, classes[~there])
         entries = {label_key(label): value for label, value in values.items()}
         values = [entries[label_key(label)] for label in classes.tolist()]
-    values = np.array(values, dtype=np.float64)
+    try:
+        values = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} must hold {'numbers' if shape else 'one number'} for each label; "
+            f"got {values!r}."
+        ) from error
     wanted = (len(classes), *shape)
     if values.shape != wanted:
         raise ValueError(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import KINDS, conic_penalised_loss, labelled_rows, training_loss
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
@@ -399,3 +400,13 @@ def test_weights_are_finite(value):
     weights[3] = value
     with pytest.raises(ValueError, match="sample_weight"):
         NormConstrainedSVC().fit(X, y, weights)
+
+
+@pytest.mark.parametrize("size", [1e77, 1e150, 1e300])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("estimator", [CertifiedBound(), NormConstrainedSVC()])
+def test_values_that_cannot_be_squared_twice_are_refused(estimator, container, size):
+    X, y = labelled_rows(0)
+    X[0, 0] = -size
+    with pytest.raises(ValueError, match=r"values of X up to 1.2e\+77; got"):
+        estimator.fit(container(2.0 * X), y)

@@ -356,3 +356,22 @@ def test_a_filter_in_a_column_transformer_mixes_rows():
     whole = SphereFilter(random_state=0).fit_transform(X, y)
     np.testing.assert_array_equal(whole[:, 0], whole[:, 1])
     assert "ColumnTransformer" in SphereFilter.__doc__
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"radii": pd.Series({"b": 2.0, "a": 1.0})}, "radii .* pandas Series"),
+        ({"radii": {"a": 1, "b": "x"}}, "radii must hold one number"),
+        ({"radii": {"a": [1, 2], "b": 2}}, "radii must hold one number"),
+        ({"centroids": {"a": [1, 2], "b": [1]}}, "centroids must hold numbers"),
+        (
+            {"centroids": pd.DataFrame([[5, 5], [0, 0]], index=["b", "a"])},
+            "centroids .* pandas DataFrame",
+        ),
+    ],
+)
+def test_entries_that_are_unclear_or_no_numbers_are_refused_by_name(given, message):
+    X, y = np.arange(12.0).reshape(6, 2), list("aaabbb")
+    with pytest.raises(ValueError, match=message):
+        SphereFilter(**given).fit(X, y)

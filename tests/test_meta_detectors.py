@@ -396,3 +396,14 @@ def test_several_labels_are_claimed_where_the_filter_does_not_look_at_them():
     assert FilteredRegressor().__sklearn_tags__().target_tags.multi_output
     trimmed = FilteredRegressor(TrimFilter()).__sklearn_tags__()
     assert not trimmed.target_tags.multi_output
+
+
+@pytest.mark.parametrize("shape", [(59,), (60, 1)])
+def test_detectors_must_give_one_value_for_each_row(shape):
+    class Wrong(BaseEstimator):
+        def fit_predict(self, X, y=None):
+            return np.ones(shape)
+
+    X, y = np.arange(120.0).reshape(60, 2), np.arange(60) % 2
+    with pytest.raises(ValueError, match="one value for each of the 60 rows; Wrong"):
+        FilteredClassifier(Wrong()).fit(X, y)

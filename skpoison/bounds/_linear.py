@@ -23,6 +23,7 @@ class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
         X, y = validate_data(
             self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32]
         )
+        _check_size(type(self).__name__, X)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) != 2:
@@ -67,6 +68,20 @@ class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
         """
         positive = self.decision_function(X) > 0
         return self.classes_[positive.astype(int)]
+
+
+def _check_size(name, X):
+    """Refuse rows whose squares, multiplied with one another, are no numbers."""
+    values = X.data if sparse.issparse(X) else X
+    most = np.finfo(np.float64).max ** 0.25
+    if np.finfo(values.dtype).max <= most or not values.size:
+        return
+    largest = max(values.max(), -values.min())
+    if largest > most:
+        raise ValueError(
+            f"{name} bears values of X up to {most:.2g}; got {largest:.2g}. Rescale X, "
+            "for instance with a StandardScaler fitted on trusted rows."
+        )
 
 
 def _wrong_classes(name, classes):

@@ -8,6 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import _num_samples
 
 from skpoison._kept import keep_each_class
 from skpoison._warn import warn
@@ -96,12 +97,12 @@ def fit_and_find_kept(filter_, X, y):
     """
     check_detector(filter_)
     if isinstance(last_step(filter_), BaseFilter):
-        return _as_kept(filter_, filter_.fit_predict(X, y))
+        return _as_kept(filter_, filter_.fit_predict(X, y), X)
     with warnings.catch_warnings():
         for message in OF_PYOD:
             warnings.filterwarnings("ignore", message)
         judgements = filter_.fit_predict(X, y)
-    kept = _as_kept(filter_, judgements)
+    kept = _as_kept(filter_, judgements, X)
     return kept if y is None else _keep_some_of_each_class(filter_, X, y, kept)
 
 
@@ -129,16 +130,21 @@ def find_kept(filter_, X, y):
     """
     check_detector(filter_)
     labels = {"y": y} if isinstance(last_step(filter_), BaseFilter) else {}
-    return _as_kept(filter_, filter_.predict(X, **labels))
+    return _as_kept(filter_, filter_.predict(X, **labels), X)
 
 
 def _name(filter_):
     return type(last_step(filter_)).__name__
 
 
-def _as_kept(filter_, judgements):
+def _as_kept(filter_, judgements, X):
     """Read what a detector gives for each row: True for rows to keep."""
     judgements = np.asarray(judgements)
+    if judgements.shape != (_num_samples(X),):
+        raise ValueError(
+            f"The filter must give one value for each of the {_num_samples(X)} rows; "
+            f"{_name(filter_)} gives an array of shape {judgements.shape}."
+        )
     last = last_step(filter_)
     # PyOD's convention: 0 for inliers and 1 for outliers.
     is_pyod = hasattr(last, "labels_") and hasattr(last, "decision_scores_")
