@@ -56,6 +56,15 @@ def training_loss(estimator, X_all, signs, n_clean):
     ball=True,
     size=4.1504392542945565,
 )
+@example(  # Clarabel gives up on a decoy of KKTAttack's
+    seed=92403,
+    kind="constant feature",
+    gap=0.9260938169065371,
+    epsilon=0.3212589181021824,
+    percentile=60,
+    ball=True,
+    size=1.9355632452752412,
+)
 def test_no_attack_exceeds_the_bound(seed, kind, gap, epsilon, percentile, ball, size):
     X, y = labelled_rows(seed, kind, gap=gap)
     learner = {"rho": size} if ball else {"C": size}

@@ -454,8 +454,8 @@ def test_progress_is_shown_on_a_terminal_only(csv, monkeypatch):
 )
 def test_mnist_gives_the_published_bound(data_folder, tmp_path, epsilon, low, high):
     with np.load(data_folder / "mnist_17.npz") as mnist:
-        X, y = mnist["X_train"] / np.float32(255), mnist["y_train"]
-        X_test, y_test = mnist["X_test"] / np.float32(255), mnist["y_test"]
+        X, y = mnist["X_train"] / 255.0, mnist["y_train"]
+        X_test, y_test = mnist["X_test"] / 255.0, mnist["y_test"]
     np.savez(tmp_path / "m.npz", X_train=X, y_train=y, X_test=X_test, y_test=y_test)
     options = ["--rho", 0.8**0.5, "-e", epsilon, "--tol", 1e-4]
     numbers = numbers_of(tmp_path / "m.npz", *options)

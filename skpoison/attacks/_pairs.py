@@ -82,13 +82,23 @@ class PairProgram:
         with warnings.catch_warnings():
             # Inaccurate rows are projected, and what they leave is computed anew.
             warnings.filterwarnings("ignore", "Solution may be inaccurate")
-            self.problem.solve(solver="CLARABEL")
+            self._minimize()
         if split is not None and "infeasible" in self.problem.status:
             return None
         if self.masses.value is None:
             raise RuntimeError(f"The conic solver ended with {self.problem.status}.")
         masses, points = self._rows(self.masses.value, self.away.value @ basis.T)
         return masses, points, np.arange(2)
+
+    def _minimize(self):
+        import cvxpy as cp
+
+        try:
+            self.problem.solve(solver="CLARABEL")
+        except cp.error.SolverError:
+            # Numbers of very different sizes: a first-order method bears them, less
+            # precisely, and what its rows leave is computed anew.
+            self.problem.solve(solver="SCS")
 
     def _basis(self, decoy):
         """Return orthonormal directions of what plays a part, zeros behind them."""

@@ -42,7 +42,9 @@ def certificate(
     """Return the bound at an iterate; no poison row is farther out than `reach`."""
     theta = iterate.theta
     rounding = margins(problem, theta, lower, reach)
-    clean_loss = float(problem.weights @ Hinge().of_shortfalls(iterate.margins))
+    # Margins that were followed along steps have gathered rounding errors.
+    shortfalls = 1.0 - problem.rows.scores(theta)
+    clean_loss = float(problem.weights @ Hinge().of_shortfalls(shortfalls))
     upper = clean_loss + problem.poison.epsilon * poison_loss
     upper = float(upper + problem.learner.value(theta) + rounding.upper)
     lower = max(float(lower) - rounding.lower, 0.0)
