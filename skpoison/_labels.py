@@ -12,13 +12,16 @@ _KINDS = {"b": "bool", "i": "number", "u": "number", "f": "number", "c": "number
 _KINDS |= {"U": "str", "S": "bytes"}
 
 
-def check_labels(y):
+def check_labels(y, *, several_kinds=False):
     """Return y as a one-dimensional array of class labels, or say why it is none.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
         What may be labels.
+    several_kinds : bool, default=False
+        Whether y may hold text beside numbers, say; missing values then count as
+        labels, too.
 
     Returns
     -------
@@ -33,7 +36,12 @@ def check_labels(y):
     y = column_or_1d(y, warn=True)
     if y.dtype.kind in "biuSU":
         return y  # labels for certain; looking at each costs more than a filter does
+    has_several = y.dtype.kind == "O" and len(label_kinds(y)) > 1
+    if has_several and several_kinds:
+        return y
     assert_all_finite(y, input_name="y")
+    if has_several:
+        raise several_kinds_of(y)
     try:
         check_classification_targets(y)
     except ValueError as error:
@@ -127,6 +135,45 @@ def label_kinds(y):
     if y.dtype.kind == "O":
         return {label_key(label)[0] for label in y.tolist()}
     return {_KINDS.get(y.dtype.kind, y.dtype.kind)}
+
+
+def several_kinds_of(y):
+    """Return the error of labels of several kinds, with an example of each kind."""
+    examples = {label_key(label)[0]: label for label in y.tolist()}
+    return ValueError(
+        "y must hold class labels of one kind, all numbers or all text; it holds "
+        + ", ".join(f"{label!r} ({kind})" for kind, label in sorted(examples.items()))
+        + "."
+    )
+
+
+def distinct_labels(y):
+    """Return the distinct labels, sorted; those of several kinds by kind."""
+    if y.dtype.kind != "O" or len(label_kinds(y)) == 1:
+        return np.unique(y)
+    keys = {label_key(label) for label in y.tolist()}
+    distinct = np.empty(len(keys), dtype=object)
+    distinct[:] = [value for _, value in sorted(keys, key=str)]
+    return distinct
+
+
+def of_one_kind(labels):
+    """Return labels that came beside other kinds as an array of their own kind."""
+    if len(label_kinds(labels)) > 1:
+        raise several_kinds_of(labels)
+    return check_labels(np.array(labels.tolist()))
+
+
+def narrowed(y, kept):
+    """Return the labels of kept rows, of one kind where others are gone.
+
+    A column of numbers with one word in it holds objects, which estimators do not take
+    for classes.
+    """
+    given = np.asarray(y)
+    if given.dtype.kind != "O" or given.ndim != 1 or len(label_kinds(given)) < 2:
+        return kept
+    return of_one_kind(np.asarray(kept))
 
 
 def shown_labels(labels, most=5):

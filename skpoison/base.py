@@ -22,9 +22,11 @@ from skpoison._column_types import is_frame, is_pandas
 from skpoison._kept import keep_each_class, spread, stand_ins
 from skpoison._labels import (
     check_labels,
+    distinct_labels,
     encode_labels,
     find_labels,
     label_kinds,
+    of_one_kind,
     shown_labels,
 )
 from skpoison._numeric import numbers_needed
@@ -243,10 +245,12 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             self.classes_ = np.array([0])
             self._labelled = False
             return np.zeros(X.shape[0], dtype=np.intp)
-        y = check_labels(y)
+        y = self._check_labels(y)
         check_consistent_length(X, y)
-        classes = np.unique(y)
+        classes = distinct_labels(y)
         self.classes_ = classes[self._knows(classes)]
+        if len(label_kinds(classes)) > 1:
+            self.classes_ = np.unique(of_one_kind(self.classes_))
         self._labelled = True
         if not len(self.classes_):
             raise ValueError(
@@ -256,6 +260,13 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         codes = find_labels(y, self.classes_)
         self._reject_unknown(y, codes)
         return codes
+
+    def _check_labels(self, y):
+        """Return y as labels; those that the filter does not know may be anything."""
+        y = column_or_1d(y, warn=True)
+        if y.dtype.kind == "f" and not self._knows(np.unique(y)).all():
+            return y
+        return check_labels(y, several_kinds=True)
 
     def _knows(self, classes):
         """Say which labels rows may have when the filter is fitted: all of them."""

@@ -307,3 +307,34 @@ def test_fitted_filters_of_all_families_survive_them(filter_, clean):
         predicted = frozen.predict(X, y)
     np.testing.assert_array_equal(predicted[~strange], frozen.predict(*clean))
     assert np.all(predicted[strange] == -1)
+
+
+ODD = [None, True, "x", "1", 1.5, float("nan")]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+@pytest.mark.parametrize("container", [np.asarray, pd.Series])
+def test_one_label_of_any_kind_does_not_stop_a_filter_that_knows_its_own(
+    odd, container
+):
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 20)
+    X = rng.normal(size=(40, 2)) + y[:, np.newaxis]
+    several = isinstance(odd, float)
+    labels = container(np.array([odd, *y[1:]], dtype=float if several else object))
+    filter_ = SphereFilter(radii={0: 9.0, 1: 9.0})
+    model = FilteredClassifier(filter_, LogisticRegression())
+    with pytest.warns(FilterWarning, match="rejects 1 of 40 rows"):
+        model.fit(X, labels)
+    assert model.filter_.classes_.tolist() == [0, 1]
+    assert not model.inlier_mask_[0]
+    assert model.inlier_mask_[1:].all()
+    assert model.classes_.tolist() == [0, 1]
+    with pytest.raises(ValueError, match=r"y|label"):
+        SphereFilter().fit(X, labels)
+
+
+def test_labels_of_several_kinds_are_shown_where_nothing_says_which_are_known():
+    y = np.array(["x", 0, 1, 0], dtype=object)
+    with pytest.raises(ValueError, match=r"one kind.*\(number\).*'x' \(str\)"):
+        SphereFilter().fit(np.zeros((4, 1)), y)

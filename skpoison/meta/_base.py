@@ -8,6 +8,7 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import _check_method_params, indexable, validate_data
 
 from skpoison._fitted import fit_clone
+from skpoison._labels import narrowed
 from skpoison.base import BaseFilter
 from skpoison.meta._judging import fit_and_find_kept, last_step
 from skpoison.meta._weights import WithInnerWeights, check_weights
@@ -126,7 +127,7 @@ class BaseFiltered(MetaEstimatorMixin, BaseEstimator):
         self.estimator_ = fit_clone(
             self._estimator(),
             _safe_indexing(X, rows),
-            _safe_indexing(y, rows),
+            narrowed(y, _safe_indexing(y, rows)),
             **_check_method_params(X, params, indices=rows),
         )
         return self
