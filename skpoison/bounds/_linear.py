@@ -76,6 +76,11 @@ def _check_size(name, X):
     most = np.finfo(np.float64).max ** 0.25
     if np.finfo(values.dtype).max <= most or not values.size:
         return
+    # One fast pass tells for nearly all rows that none of their values is so large.
+    flat = values.ravel(order="K")
+    with np.errstate(over="ignore"):
+        if flat @ flat <= most * most:
+            return
     largest = max(values.max(), -values.min())
     if largest > most:
         raise ValueError(
