@@ -133,7 +133,9 @@ def label_kinds(y):
         More than one only where y holds objects.
     """
     if y.dtype.kind == "O":
-        return {label_key(label)[0] for label in y.tolist()}
+        # Labels of one type are of one kind: one of each tells, however many rows.
+        one_of_each = {type(label): label for label in y.tolist()}
+        return {label_key(label)[0] for label in one_of_each.values()}
     return {_KINDS.get(y.dtype.kind, y.dtype.kind)}
 
 
