@@ -22,6 +22,7 @@ from skpoison.filters import (
     FilterUnion,
     LossFilter,
     MahalanobisFilter,
+    NearCopyFilter,
     NeighborsFilter,
     SeverFilter,
     SpectralFilter,
@@ -38,6 +39,7 @@ INSTANCES = [
     EPICFilter(random_state=0),
     LossFilter(),
     MahalanobisFilter(),
+    NearCopyFilter(),
     NeighborsFilter(),
     SeverFilter(),
     SpectralFilter(),
@@ -70,6 +72,7 @@ _REPLACING = {
 _NO_DIRECTION = "without labels a slab has no direction: every row is kept"
 _NO_CLASSIFIER = "without labels there is no classifier to fit: every row is kept"
 _NO_REGRESSOR = "without targets there is no regressor to fit: every row is kept"
+_NO_COPIES = "the check plants rows far away, not copies: every row is kept"
 _ALL_IN_THE_SUBSPACE = "the subspace of few features is all there is: every row is kept"
 
 _UNWEIGHTED = "the filter judges each row once, whatever its weight"
@@ -92,6 +95,10 @@ EXPECTED_FAILURES = {
     EPICFilter: {"check_outliers_fit_predict": _NO_CLASSIFIER},
     LossFilter: _keeping_all(_NO_CLASSIFIER),
     MahalanobisFilter: _REPLACING,
+    NearCopyFilter: {
+        "check_outliers_train": _NO_COPIES,
+        "check_outliers_fit_predict": _NO_COPIES,
+    },
     NeighborsFilter: _REPLACING,
     SeverFilter: _keeping_all(_NO_CLASSIFIER),
     SpectralFilter: _REPLACING,

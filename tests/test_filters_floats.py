@@ -23,6 +23,7 @@ from skpoison.filters import (
     ActivationClusteringFilter,
     LossFilter,
     MahalanobisFilter,
+    NearCopyFilter,
     NeighborsFilter,
     SeverFilter,
     SpectralFilter,
@@ -44,6 +45,7 @@ FILTERS = {
     "spectral": SpectralFilter(),
     "sever": SeverFilter(),
     "loss": LossFilter(),
+    "copies": NearCopyFilter(),
     "kth": NeighborsFilter(),
     "mean": NeighborsFilter(criterion="mean"),
     "labels": NeighborsFilter(criterion="labels"),
@@ -289,7 +291,8 @@ def test_powers_of_two_change_no_decision(name, power, dtype, form):
     plain = clone(FILTERS[name]).fit(form(X), y)
     scaled = clone(FILTERS[name]).fit(form(np.ldexp(X, power)), y)
     np.testing.assert_array_equal(scaled.inlier_mask_, plain.inlier_mask_)
-    exponent = 0 if name in {"mahalanobis", "reduced", "labels"} else power
+    unscaled = {"mahalanobis", "reduced", "labels", "copies"}
+    exponent = 0 if name in unscaled else power
     scores = np.ldexp(scaled.scores_, -exponent)
     tolerance = 1e-13 if dtype == np.float64 else 2e-6
     size = np.abs(plain.scores_).max()

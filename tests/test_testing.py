@@ -10,6 +10,7 @@ from skpoison.base import BaseFilter
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import (
     MahalanobisFilter,
+    NearCopyFilter,
     NeighborsFilter,
     SpectralFilter,
     SubspaceFilter,
@@ -27,6 +28,7 @@ from skpoison.testing import check_attack, check_filter
         MahalanobisFilter(),
         SubspaceFilter(),
         SubspaceFilter(n_components=1),
+        NearCopyFilter(),
         NeighborsFilter(),
         SpectralFilter(),
         EPICFilter(),

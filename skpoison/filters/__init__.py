@@ -31,6 +31,7 @@ _HOMES = {
     "FilterUnion": "_combine",
     "LossFilter": "_loss",
     "MahalanobisFilter": "_mahalanobis",
+    "NearCopyFilter": "_near_copies",
     "NeighborsFilter": "_neighbors",
     "SeverFilter": "_sever",
     "SlabFilter": "_slab",

@@ -1,0 +1,332 @@
+"""Too many rows that lie too near together: the opposite of an outlier."""
+
+import math
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.utils import Bunch, check_array, check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from skpoison.base import BaseFilter
+from skpoison.filters._copies import (
+    Space,
+    distances_around,
+    distinct_rows,
+    groups_of,
+    largest_within,
+)
+
+# A group of fewer rows is never out of the ordinary, however rare copies are.
+SMALLEST = 5
+# The least chance that a row with near copies has one more: honest copies come in
+# heaps, more so than if rows were copied independently.
+LEAST_CHANCE = 0.2
+# How likely a group beyond the limit may be where all copies are honest.
+LEVEL = 0.05
+# Rows of a group may lie so far apart, as a share of their distance to other rows.
+ISOLATION = 0.5
+# A group holds so many times the rows that are expected where columns are
+# independent, or it is a chance meeting of frequent values, such as zeros.
+TIMES_EXPECTED = 25
+LOOKED_AT = 200  # rows of a group whose surroundings are looked at
+SAMPLE = 10_000  # rows that say how frequent values are
+
+
+class NearCopyFilter(BaseFilter):
+    """Filter of near copies: rejects groups of rows that are larger than chance allows.
+
+    Poison is often sent in many copies of few rows, with small changes that hide this
+    from a search for equal rows: the strongest attack on a linear classifier sends
+    copies of two rows; documents planted for retrieval and instruction tuning repeat
+    one message. No filter that looks for outliers finds them, for each copy has many
+    near neighbors.
+
+    Two rows are near copies if they lie within ``factor`` times the usual distance,
+    the median distance of a row to the nearest row that differs from it. Rows that
+    near copies connect make a group. Groups of more than ``max_size_`` rows are
+    rejected if they stand apart (the distances within the group are at most half of
+    those to the rows around it) and frequent values, such as zeros, do not explain
+    them.
+
+    Parameters
+    ----------
+    factor : float, default=0.25
+        Near copies lie within this share of the usual distance.
+    metric : {"euclidean", "cosine"}, default="euclidean"
+        How distances are measured; "cosine" suits embeddings and texts, for it divides
+        each row by its length.
+    max_size : int or "auto", default="auto"
+        Groups of more rows are rejected. "auto" estimates how large groups become by
+        chance from the share of rows that copy another (see the notes); never less
+        than 4.
+    transformer : transformer, default=None
+        Makes numbers of rows, to measure distances with: a vectorizer for texts, an
+        encoder for tables. It is cloned and fitted; rows are returned as they came.
+    random_state : int, RandomState instance or None, default=None
+        Draws rows whose nearest neighbors are looked at, cells of the search among
+        many rows, and the order in which :meth:`fit_transform` goes round the kept
+        rows.
+
+    Attributes
+    ----------
+    groups_ : ndarray of shape (n_samples,)
+        The group of each training row, numbered in the order of their first rows. A row
+        without near copies is a group of its own.
+    copies_ : list of :class:`~sklearn.utils.Bunch`
+        The groups that are rejected, the largest first: ``rows`` (ndarray of positions
+        among the training rows), ``labels`` (dict from label to number of rows),
+        ``spread`` (median distance to the nearest other row of the group),
+        ``distance`` (median distance to the nearest row outside the group) and
+        ``expected`` (how many rows would lie among the group's if columns were
+        independent).
+    max_size_ : int
+        Groups of more rows are rejected.
+    radius_ : float
+        Rows at most this far apart are near copies.
+    usual_distance_ : float
+        The median distance of a row to the nearest row that differs from it.
+    transformer_ : transformer or None
+        The fitted ``transformer``, or None.
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted; ``array([0])`` when fitted without labels.
+    scores_ : ndarray of shape (n_samples,)
+        Minus the number of rows in the group of each training row, float64.
+    inlier_mask_ : ndarray of shape (n_samples,)
+        True for the training rows that are kept; at least one in each class.
+    n_features_in_ : int
+        Number of features seen during fit; not with a ``transformer``.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during fit, when X has names that are all strings.
+
+    Raises
+    ------
+    ValueError
+        At fit, if X or y is malformed, or holds NaN or infinity.
+
+    See Also
+    --------
+    NeighborsFilter : The opposite: rows that are far from their neighbors.
+    skpoison.attacks.MinMaxAttack : Sends copies of few rows.
+
+    Notes
+    -----
+    Labels do not matter to groups: copies of one row under another label are a group
+    together with that row. Columns of very different sizes hide copies; scale first.
+
+    For ``max_size="auto"`` the number of near copies of a row is taken to be geometric
+    at most: the chance of one more copy is q, the share of rows that copy an earlier
+    row (at least 0.2). Among G groups of two or more, one of more than m rows is then
+    expected less than 0.05 times where ``G q^(m - 1) < 0.05``. Where rows hold few
+    distinct values, many are equal by chance, q is large and little is rejected; where
+    all rows are equal, nothing is.
+
+    Up to 4,096 distinct rows are all compared. Beyond, rows are compared with those in
+    the 3 nearest of the cells of :class:`~sklearn.cluster.MiniBatchKMeans`, of 1,024
+    rows on average, as in an inverted file [1]_: time grows in proportion to n log n,
+    memory stays below that of X. Near copies that fall into other cells are missed;
+    a group holds together as long as each copy finds one other. Sparse rows
+    find their cells in 32 directions of a truncated singular value decomposition.
+
+    An attacker who knows the filter spreads rows as wide as honest ones lie. Then they
+    need rows that are no copies: look for these by their labels.
+
+    References
+    ----------
+    .. [1] J. Sivic and A. Zisserman, "Video Google: A Text Retrieval Approach to Object
+       Matching in Videos", ICCV 2003 (the inverted file of cells of k-means).
+    .. [2] K. Lee et al., "Deduplicating Training Data Makes Language Models Better",
+       ACL 2022 (how much of honest corpora is near copies).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpoison.filters import NearCopyFilter
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(100, 5))
+    >>> X[90:] = X[0] + rng.normal(scale=0.01, size=(10, 5))
+    >>> y = np.r_[np.zeros(90), np.ones(10)]
+    >>> copies = NearCopyFilter(random_state=0).fit(X)
+    >>> np.flatnonzero(~copies.inlier_mask_)
+    array([ 0, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99])
+    >>> copies.max_size_
+    4
+
+    Texts, through a vectorizer:
+
+    >>> from sklearn.feature_extraction.text import TfidfVectorizer
+    >>> words = np.array(["sun", "rain", "wind", "snow", "fog", "hail", "dew", "ice"])
+    >>> texts = [" ".join(words[rng.permutation(8)[:5]]) for _ in range(40)]
+    >>> texts += ["buy the cheapest watches here"] * 9
+    >>> vectorizer = TfidfVectorizer()
+    >>> copies = NearCopyFilter(transformer=vectorizer, metric="cosine").fit(texts)
+    >>> copies.copies_[0].rows
+    array([40, 41, 42, 43, 44, 45, 46, 47, 48])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseFilter._parameter_constraints,
+        "factor": [Interval(Real, 0, 1, closed="both")],
+        "metric": [StrOptions({"euclidean", "cosine"})],
+        "max_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "transformer": [HasMethods(["fit", "transform"]), None],
+    }
+
+    def __init__(
+        self,
+        factor=0.25,
+        *,
+        metric="euclidean",
+        max_size="auto",
+        transformer=None,
+        random_state=None,
+    ):
+        super().__init__(random_state=random_state)
+        self.factor = factor
+        self.metric = metric
+        self.max_size = max_size
+        self.transformer = transformer
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if self.transformer is not None:
+            tags.input_tags.string = True
+            tags.input_tags.two_d_array = False
+            tags.no_validation = True
+        return tags
+
+    def _validate_rows(self, X, *, reset):
+        if reset:
+            self.transformer_ = self.transformer and clone(self.transformer).fit(X)
+        if self.transformer is None:
+            return super()._validate_rows(X, reset=reset)
+        numbers = check_array(
+            self.transformer_.transform(X),
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            input_name=f"{type(self.transformer).__name__}'s output",
+        )
+        return sparse.csr_array(numbers) if sparse.issparse(numbers) else numbers
+
+    def _as_container(self, X, ensure_all_finite):
+        if self.transformer is not None:
+            return X
+        return super()._as_container(X, ensure_all_finite)
+
+    def _fit(self, X, codes):
+        rng = check_random_state(self.random_state)
+        self._space = Space.of(X, self.metric, rng)
+        rows = self._space.enter(X)
+        found = groups_of(rows, self.factor, rng)
+        self.groups_, self._radius = found.groups, found.radius
+        self.radius_ = self._space.leave(found.radius)
+        self.usual_distance_ = self._space.leave(found.usual_distance)
+        sizes = np.bincount(self.groups_)
+        self.max_size_ = (
+            largest_by_chance(sizes) if self.max_size == "auto" else self.max_size
+        )
+        self.copies_ = self._find_copies(rows, sizes, codes, rng)
+        self._remember(rows, self._judged(sizes))
+        return self._of_sizes(self._sizes[self.groups_])
+
+    def _find_copies(self, rows, sizes, codes, rng) -> list:
+        """The groups that chance does not explain, the largest first."""
+        large = np.flatnonzero(sizes > self.max_size_)
+        large = large[np.argsort(-sizes[large], kind="stable")]
+        order = np.argsort(self.groups_, kind="stable")
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        copies = []
+        for group in large:
+            members = order[starts[group] : starts[group + 1]]
+            looked_at = rng.permutation(members)[:LOOKED_AT]
+            spread, distance = distances_around(rows, members, looked_at)
+            if spread > ISOLATION * distance:
+                continue
+            some = rng.permutation(rows.shape[0] - len(members))[:SAMPLE]
+            others = np.delete(np.arange(rows.shape[0]), members)[some]
+            expected = rows.shape[0] * chance_of_meeting(rows[members], rows[others])
+            if TIMES_EXPECTED * expected < len(members):
+                labels = self._count_labels(codes[members])
+                copies.append(
+                    Bunch(
+                        rows=members,
+                        labels=labels,
+                        spread=self._space.leave(spread),
+                        distance=self._space.leave(distance),
+                        expected=expected,
+                    )
+                )
+        return copies
+
+    def _count_labels(self, codes) -> dict:
+        counts = np.bincount(codes, minlength=len(self.classes_))
+        return {
+            label: int(count)
+            for label, count in zip(self.classes_.tolist(), counts, strict=True)
+            if count
+        }
+
+    def _judged(self, sizes) -> np.ndarray:
+        """Sizes of groups; those that do not stand apart count as not too large."""
+        rejected = [self.groups_[group.rows[0]] for group in self.copies_]
+        judged = np.minimum(sizes, self.max_size_)
+        judged[rejected] = sizes[rejected]
+        return judged.astype(np.float64)
+
+    def _remember(self, rows, sizes):
+        """Keep one of each of the rows that have near copies, to know new ones by."""
+        self._sizes = sizes
+        copied = np.flatnonzero(sizes[self.groups_] > 1)
+        self._copied, position = distinct_rows(rows[copied])
+        self._copied_sizes = np.ones(self._copied.shape[0])
+        self._copied_sizes[position] = sizes[self.groups_[copied]]
+
+    def _of_sizes(self, sizes):
+        return -sizes, self.max_size_ - sizes
+
+    def _score(self, X, codes):
+        rows = self._space.enter(X)
+        return -largest_within(rows, self._copied, self._radius, self._copied_sizes)
+
+    def _decide(self, X, codes):
+        return self.max_size_ + self._score(X, codes)
+
+
+def largest_by_chance(sizes: np.ndarray) -> int:
+    """How many rows the largest group of near copies has by chance.
+
+    The number of copies of a row is geometric at most, with the share of rows that
+    copy an earlier one as the chance of one more.
+    """
+    n_rows, n_groups = sizes.sum(), np.count_nonzero(sizes > 1)
+    if not n_groups:
+        return SMALLEST - 1
+    chance = max(LEAST_CHANCE, 1 - len(sizes) / n_rows)
+    copies = math.log(LEVEL / n_groups) / math.log(chance)
+    return max(SMALLEST - 1, math.floor(copies) + 1)
+
+
+def chance_of_meeting(members, others) -> float:
+    """The chance that a row lies among a group's rows in every column.
+
+    As if columns were independent; frequencies are those of other rows, rounded up.
+    """
+    low, high = _extreme_values(members)
+    n = others.shape[0]
+    inside = np.empty(len(low))
+    given = np.arange(len(low))
+    if sparse.issparse(others):
+        others = sparse.csc_array(others)
+        given = np.flatnonzero((low != 0) | (high != 0))
+        inside[:] = n - np.diff(others.indptr)
+        others = others[:, given].toarray()
+    inside[given] = np.sum((others >= low[given]) & (others <= high[given]), axis=0)
+    return float(np.exp(np.log((inside + 1) / (n + 1)).sum()))
+
+
+def _extreme_values(rows) -> tuple:
+    low, high = rows.min(axis=0), rows.max(axis=0)
+    if sparse.issparse(rows):
+        low, high = low.toarray().ravel(), high.toarray().ravel()
+    return low, high

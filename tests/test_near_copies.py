@@ -1,0 +1,210 @@
+"""Near copies: found as brute force finds them, and rejected beyond chance."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import cdist
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from skpoison import FilteredClassifier
+from skpoison.attacks import MinMaxAttack
+from skpoison.filters import NearCopyFilter, _copies
+from skpoison.filters._copies import distinct_rows, near_copy_groups
+from skpoison.testing import check_filter
+
+
+def planted(n=300, n_copies=15, d=6, scale=0.02, seed=0):
+    """Normal rows, of which the last lie around the first."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d))
+    X[n - n_copies :] = X[0] + rng.normal(scale=scale, size=(n_copies, d))
+    y = np.r_[np.arange(n - n_copies) % 2, np.ones(n_copies, int)]
+    return X, y
+
+
+def brute_force(X, factor=0.25):
+    """Groups by all distances of all rows."""
+    distances = cdist(X, X)
+    distinct = np.unique(X, axis=0)
+    among = cdist(distinct, distinct)
+    np.fill_diagonal(among, np.inf)
+    radius = factor * np.median(among.min(axis=1))
+    return connected_components(distances <= radius, directed=False)[1]
+
+
+def same_partition(left, right):
+    pairs = np.unique(np.c_[left, right], axis=0)
+    return len(pairs) == len(np.unique(left)) == len(np.unique(right))
+
+
+def groups(X, **parameters):
+    rng = np.random.RandomState(0)
+    return near_copy_groups(X, random_state=rng, **parameters).groups
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("factor", [0.25, 0.6, 0.9])
+def test_groups_are_those_of_brute_force(seed, factor):
+    rng = np.random.default_rng(seed)
+    X = planted(n=120, d=1 + seed % 4, seed=seed)[0]
+    X[rng.integers(0, 60, 10)] = X[rng.integers(0, 60, 10)]  # equal rows
+    assert same_partition(groups(X, factor=factor), brute_force(X, factor))
+
+
+def test_groups_are_numbered_in_the_order_of_their_first_rows():
+    X = np.array([[5.0], [0.0], [5.0], [9.0], [0.0]])
+    assert groups(X).tolist() == [0, 1, 0, 2, 1]
+
+
+def test_sparse_rows_are_grouped_as_dense_ones():
+    X = planted()[0]
+    X[np.abs(X) < 0.7] = 0
+    stored_zeros = sparse.csr_array(X)
+    stored_zeros.data[:5] = 0
+    dense = stored_zeros.toarray()
+    assert np.array_equal(groups(stored_zeros), groups(dense))
+    assert np.array_equal(
+        groups(stored_zeros, metric="cosine"), groups(dense, metric="cosine")
+    )
+
+
+def test_rows_far_from_the_origin_are_grouped_as_near_ones():
+    X = planted(scale=1e-3)[0]
+    assert np.array_equal(groups(X), groups(X + 1e8))
+    assert len(np.unique(groups(X.astype(np.float32)))) == 300 - 15
+
+
+def test_cosine_ignores_lengths():
+    X = planted()[0]
+    lengths = np.random.default_rng(1).uniform(0.1, 10, (len(X), 1))
+    assert np.array_equal(
+        groups(X, metric="cosine"), groups(X * lengths, metric="cosine")
+    )
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+def test_cells_find_the_copies_that_all_comparisons_find(monkeypatch, storage):
+    X = storage(planted(n=2000, n_copies=60)[0])
+    everything = groups(X)
+    monkeypatch.setattr(_copies, "EXACT", 100)
+    monkeypatch.setattr(_copies, "CELL", 50)
+    monkeypatch.setattr(_copies, "BLOCK", 2000)
+    assert same_partition(groups(X), everything)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+def test_distinct_rows_are_those_of_numpy(storage):
+    rng = np.random.default_rng(0)
+    X = rng.integers(-1, 2, size=(400, 4)).astype(float)
+    X[::7] = -0.0
+    distinct, position = distinct_rows(storage(X))
+    distinct = distinct.toarray() if sparse.issparse(distinct) else distinct
+    assert len(distinct) == len(np.unique(X, axis=0))
+    assert np.array_equal(distinct[position], X)
+
+
+def test_copies_are_rejected_and_named():
+    X, y = planted()
+    copies = NearCopyFilter(random_state=0).fit(X, y)
+    rejected = np.flatnonzero(~copies.inlier_mask_)
+    assert rejected.tolist() == [0, *range(285, 300)]
+    (group,) = copies.copies_
+    assert group.rows.tolist() == rejected.tolist()
+    assert group.labels == {0: 1, 1: 15}
+    assert group.spread < 0.1 * group.distance
+    assert copies.scores_[0] == -16 and copies.scores_[1] == -1
+
+
+def test_new_rows_are_known_by_the_copies_that_they_lie_near():
+    X, y = planted()
+    copies = NearCopyFilter(random_state=0).fit(X[:-1], y[:-1])
+    assert copies.predict(X[-1:], [1]).tolist() == [-1]
+    assert copies.predict(X[-1:] + 5, [1]).tolist() == [1]
+    assert np.array_equal(copies.score_samples(X[:-1], y[:-1]), copies.scores_)
+    assert copies.score_samples(sparse.csr_array(X[-1:])) == [-15]
+
+
+def test_the_strongest_attack_on_a_linear_classifier_is_found():
+    X, y = load_breast_cancer(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    attack = MinMaxAttack(epsilon=0.05, random_state=0)
+    X_all, y_all = attack.fit_resample(X, y)
+    rejected = ~NearCopyFilter(random_state=0).fit(X_all, y_all).inlier_mask_
+    assert rejected[attack.poison_mask_].all()
+    assert rejected.sum() == attack.poison_mask_.sum()
+
+
+@pytest.mark.parametrize("load", [load_breast_cancer, load_wine, load_digits])
+def test_honest_tables_lose_nothing(load):
+    X, y = load(return_X_y=True)
+    assert NearCopyFilter().fit(StandardScaler().fit_transform(X), y).inlier_mask_.all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_that_are_equal_by_chance_are_kept(seed):
+    rng = np.random.default_rng(seed)
+    few_values = rng.poisson(0.3, size=(500, 4)).astype(float)
+    assert NearCopyFilter(random_state=0).fit(few_values).inlier_mask_.all()
+    mixed = np.c_[few_values, rng.normal(size=500) * (rng.random(500) < 0.3)]
+    assert NearCopyFilter(random_state=0).fit(mixed).inlier_mask_.all()
+
+
+@pytest.mark.parametrize(
+    "X", [np.ones((30, 2)), np.ones((1, 2)), [[0.0], [1.0]], np.eye(3)]
+)
+def test_too_little_to_compare_rejects_nothing(X):
+    copies = NearCopyFilter().fit(X)
+    assert copies.inlier_mask_.all() and copies.copies_ == []
+
+
+def test_more_copies_than_distinct_rows():
+    X, y = planted(n=100, n_copies=40, scale=0)
+    assert (~NearCopyFilter().fit(X, y).inlier_mask_).sum() == 41
+
+
+def test_a_given_size_is_the_limit():
+    X, y = planted(n_copies=3)
+    assert NearCopyFilter(max_size=3).fit(X, y).inlier_mask_.sum() == 296
+    assert NearCopyFilter(max_size=4).fit(X, y).inlier_mask_.all()
+
+
+def test_texts_go_through_a_vectorizer_and_come_back_as_texts():
+    rng = np.random.default_rng(0)
+    words = np.array(["sun", "rain", "wind", "snow", "fog", "hail", "dew", "ice"])
+    texts = [" ".join(words[rng.permutation(8)[:5]]) for _ in range(60)]
+    texts += ["best watches at the best price"] * 10
+    y = ["weather", "news"] * 30 + ["news"] * 10
+    copies = NearCopyFilter(
+        transformer=TfidfVectorizer(), metric="cosine", random_state=0
+    )
+    kept, labels = copies.fit_filter(texts, y)
+    assert kept == texts[:60] and labels == y[:60]
+    assert copies.predict(["Best price at the best: watches"]).tolist() == [-1]
+    assert copies.predict(["sun and ice"]).tolist() == [1]
+    model = FilteredClassifier(copies, LogisticRegression())
+    assert clone(model.filter).fit_transform(texts, y)[:60] == texts[:60]
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="max_size"):
+        NearCopyFilter(max_size=0).fit([[0.0], [1.0]])
+    endless = FunctionTransformer(partial(np.full_like, fill_value=np.inf))
+    with pytest.raises(ValueError, match="FunctionTransformer's output"):
+        NearCopyFilter(transformer=endless).fit(np.eye(3))
+    with pytest.raises(ValueError, match="metric"):
+        NearCopyFilter(metric="manhattan").fit([[0.0], [1.0]])
+    with pytest.raises(ValueError, match="factor"):
+        NearCopyFilter(factor=-1).fit([[0.0], [1.0]])
+    with pytest.raises(ValueError, match="NaN"):
+        NearCopyFilter().fit([[np.nan], [1.0]])
+
+
+def test_the_contract_of_filters():
+    check_filter(NearCopyFilter())
