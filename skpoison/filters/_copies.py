@@ -156,30 +156,57 @@ def usual_distance(rows, random_state: np.random.RandomState) -> float:
 
 
 def _without_self(rows, chosen):
-    norms = row_norms(rows, squared=True)
-    everything = np.arange(rows.shape[0])
+    """Blocks of rows, and their squared distances to all others."""
+    everything = Sized.of(rows)
     for block in _blocks(chosen, rows.shape[0]):
-        squares = _squares(rows, norms, block, everything)
+        squares = everything.at(block).squares(everything)
         squares[np.arange(len(block)), block] = np.inf
         yield block, squares
 
 
+class Sized(NamedTuple):
+    """Rows with their squared lengths."""
+
+    rows: np.ndarray | sparse.csr_array
+    norms: np.ndarray
+
+    @classmethod
+    def of(cls, rows) -> "Sized":
+        return cls(rows, row_norms(rows, squared=True))
+
+    def at(self, chosen: np.ndarray) -> "Sized":
+        """Some of the rows."""
+        return Sized(self.rows[chosen], self.norms[chosen])
+
+    def squares(self, others: "Sized") -> np.ndarray:
+        """Squared distances, but for rounding."""
+        out = _dense(self.rows @ others.rows.T)
+        out *= -2
+        out += self.norms[:, None]
+        out += others.norms
+        return out
+
+    def within(self, others: "Sized", radius: float) -> tuple:
+        """Pairs of rows whose distance, from differences, is at most the radius."""
+        # What rounding takes from squares of distances.
+        slack = 8 * np.finfo(self.norms.dtype).eps
+        squares = self.squares(others)
+        squares -= slack * self.norms[:, None]
+        squares -= slack * others.norms
+        i, j = np.nonzero(squares <= radius**2)
+        near = _differences(self.rows, i, others.rows, j) <= radius
+        return i[near], j[near]
+
+
 def _near_pairs(rows, radius: float, random_state) -> Iterator[tuple]:
     """Pairs that join all near copies found in a block of comparisons, as a forest."""
-    norms = row_norms(rows, squared=True)
-    # What rounding takes from squares of distances; differences decide afterwards.
-    slack = 8 * np.finfo(rows.dtype).eps * norms
     yield np.empty(0, np.intp), np.empty(0, np.intp)
+    everything = Sized.of(rows)
     for queries, members in _comparisons(rows, random_state):
+        others = everything.at(members)
         for block in _blocks(queries, len(members)):
-            squares = _squares(rows, norms, block, members)
-            limit = radius**2 + slack[block][:, None] + slack[members]
-            i, j = np.nonzero(squares <= limit)
-            left, right = block[i], members[j]
-            apart = left != right
-            left, right = left[apart], right[apart]
-            near = _differences(rows, left, rows, right) <= radius
-            yield _forest(left[near], right[near])
+            i, j = everything.at(block).within(others, radius)
+            yield _forest(block[i], members[j])
 
 
 def _forest(left, right):
@@ -249,11 +276,6 @@ def _blocks(chosen: np.ndarray, n_others: int) -> Iterator[np.ndarray]:
         yield chosen[start : start + step]
 
 
-def _squares(rows, norms, left, right) -> np.ndarray:
-    products = _dense(rows[left] @ rows[right].T)
-    return norms[left][:, None] + norms[right] - 2 * products
-
-
 def _dense(products) -> np.ndarray:
     return products.toarray() if sparse.issparse(products) else products
 
@@ -270,28 +292,19 @@ def _differences(rows, left, others, right) -> np.ndarray:
 def largest_within(queries, rows, radius: float, sizes: np.ndarray) -> np.ndarray:
     """The largest size among the rows that a query lies within the radius of, or 1."""
     out = np.ones(queries.shape[0])
-    norms = row_norms(rows, squared=True)
+    asked, known = Sized.of(queries), Sized.of(rows)
     for block in _blocks(np.arange(queries.shape[0]), rows.shape[0]):
-        some = queries[block]
-        own = row_norms(some, squared=True)
-        squares = own[:, None] + norms - 2 * _dense(some @ rows.T)
-        slack = 8 * np.finfo(rows.dtype).eps * (own[:, None] + norms)
-        i, j = np.nonzero(squares <= radius**2 + slack)
-        near = _differences(some, i, rows, j) <= radius
-        np.maximum.at(out, block[i[near]], sizes[j[near]])
+        i, j = asked.at(block).within(known, radius)
+        np.maximum.at(out, block[i], sizes[j])
     return out
 
 
 def distances_around(rows, members: np.ndarray, looked_at: np.ndarray) -> tuple:
     """Median distances to the nearest other member, and to the nearest row outside."""
-    norms = row_norms(rows, squared=True)
-    every = np.arange(rows.shape[0])
     inside = np.zeros(rows.shape[0], dtype=bool)
     inside[members] = True
     within, outside = [], []
-    for block in _blocks(looked_at, rows.shape[0]):
-        squares = _squares(rows, norms, block, every)
-        squares[np.arange(len(block)), block] = np.inf
+    for block, squares in _without_self(rows, looked_at):
         for where, out in ((inside, within), (~inside, outside)):
             nearest = np.where(where, squares, np.inf).argmin(axis=1)
             out.append(_differences(rows, block, rows, nearest))
