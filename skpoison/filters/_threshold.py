@@ -55,11 +55,16 @@ def bulk_threshold(distances: np.ndarray, deviations: float = DEVIATIONS) -> flo
         return largest
     unit = quartiles[1]
     power = _symmetric_power(quartiles / unit)
-    low, middle, high = boxcox(quartiles / unit, power)
+    threshold = _end_of_bulk(quartiles / unit, power, deviations)
+    # Negative powers may end nowhere, where many far rows make the tail look heavy.
+    limit = _end_of_bulk(quartiles / unit, 0.0, 1.5 * deviations)
+    return float(unit * min(threshold, limit))
+
+
+def _end_of_bulk(quartiles, power, deviations):
+    low, middle, high = boxcox(quartiles, power)
     end = middle + deviations * (high - low) / NORMAL_IQR
-    if power < 0 and end >= -1 / power:  # no distance is that large
-        return largest
-    return float(unit * inv_boxcox(end, power))
+    return inv_boxcox(end, power) if power * end > -1 else np.inf
 
 
 def _quartiles(distances):
