@@ -167,12 +167,13 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         self._validate_params()
         with numbers_needed(self, X):
             X = self._validate_rows(X, reset=True)
-        codes = self._fit_labels(X, y)
-        self._judge(codes, *self._fit_known(X, codes))
+        self._judge(*self._fit_labelled(X, y))
         return self
 
-    def _fit_known(self, X, codes):
-        return _of_known_rows(self._fit, X, codes)
+    def _fit_labelled(self, X, y):
+        """Return codes, scores and decisions of the training rows."""
+        codes = self._fit_labels(X, y)
+        return codes, *_of_known_rows(self._fit, X, codes)
 
     def _judge(self, codes, scores, decisions):
         self.scores_ = scores
@@ -185,46 +186,13 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             )
         return decisions
 
-    def _begin_as_member(self, owner, passes):
-        """Begin to fit on rows that ``owner`` has validated already.
-
-        Return a function that ends the fit and returns the decisions.
-        """
+    def _join(self, owner):
+        """Become a member of a combination, which has validated the rows already."""
         self._validate_params()
         for name in ("_labelled", "n_features_in_", "feature_names_in_"):
             if hasattr(owner, name):
                 setattr(self, name, getattr(owner, name))
         self.classes_ = owner.classes_[self._knows(owner.classes_)]
-        own = passes.recoded(find_labels(owner.classes_, self.classes_))
-        end = self._begin_fit_known(own)
-        return lambda: self._judge(own.codes, *end())
-
-    def _begin_decide_as_member(self, owner, passes):
-        """Begin to judge rows by the owner's codes; return a function that ends it."""
-        own = passes.recoded(find_labels(owner.classes_, self.classes_))
-        return self._begin_decide_known(own)
-
-    def _begin_fit_known(self, passes):
-        end = self._begin_fit(passes.known)
-        return lambda: passes.spread(end())
-
-    def _begin_decide_known(self, passes):
-        if not len(passes.known.codes):
-            return lambda: passes.spread(np.empty(0))
-        end = self._begin_decide(passes.known)
-        return lambda: passes.spread(end())
-
-    def _begin_fit(self, passes):
-        """Begin ``_fit``, say what to compute; return a function that ends it.
-
-        What is asked of ``passes`` before any filter ends its fit is computed in
-        passes over the rows that all filters share.
-        """
-        return lambda: self._fit(passes.X, passes.codes)
-
-    def _begin_decide(self, passes):
-        """Begin ``_decide`` in the same manner."""
-        return lambda: self._decide(passes.X, passes.codes)
 
     def _validate_rows(self, X, *, reset):
         X = validate_data(

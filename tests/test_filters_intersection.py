@@ -10,7 +10,7 @@ from sklearn.neighbors import LocalOutlierFactor
 from skpoison import FilterIntersection, SlabFilter, SphereFilter
 from skpoison.base import BaseFilter
 from skpoison.exceptions import FilterWarning
-from skpoison.filters import FilterUnion, SpectralFilter, _passes
+from skpoison.filters import FilterUnion, SpectralFilter, _centroid
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ def passes_made(monkeypatch):
     made = []
 
     def counted(name):
-        function = getattr(_passes, name)
+        function = getattr(_centroid, name)
 
         def pass_over_rows(*args):
             made.append(name)
             return function(*args)
 
-        monkeypatch.setattr(_passes, name, pass_over_rows)
+        monkeypatch.setattr(_centroid, name, pass_over_rows)
 
     counted("class_means")
     counted("measure")

@@ -6,7 +6,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skpoison._labels import per_class
 from skpoison.filters._distance import BaseDistanceFilter
-from skpoison.filters._passes import Passes
+from skpoison.filters._measures import measure
+from skpoison.filters._rows import class_means
 
 
 class BaseCentroidFilter(BaseDistanceFilter):
@@ -78,30 +79,18 @@ class BaseCentroidFilter(BaseDistanceFilter):
         return {**super()._given(), "centroids": self.centroids}
 
     def _fit(self, X, codes):
-        return self._begin_fit(Passes(X, codes, len(self.classes_)))()
+        return fit_centroid_filters([self], X, codes)[0]
 
-    def _begin_fit(self, passes):
-        given = self._given_radii()
-        self._fit_centroids(passes)
-        distances = self._begin_distances(passes)
-        return lambda: self._set_radii(given, distances(), passes.codes, passes.X.dtype)
-
-    def _begin_decide(self, passes):
-        distances = self._begin_distances(passes)
-        return lambda: self.radii_[passes.codes] - distances()
-
-    def _begin_distances(self, passes):
-        values = passes.plan(self._measure())
-        return lambda: self._finite("Distances", np.abs(values()), passes.X)
+    def _decide(self, X, codes):
+        return decide_by_centroids([self], X, codes)[0]
 
     def _distances(self, X, codes):
-        return self._begin_distances(Passes(X, codes, len(self.classes_)))()
+        return _distances_of([self], X, codes)[0]
 
-    def _fit_centroids(self, passes):
-        X = passes.X
+    def _fit_centroids(self, X, codes, means):
+        """Set the centroids: given ones, or the means of the rows of each class."""
         if self.centroids is None:
-            means = self._finite("Class means", passes.class_means, X)
-            self.centroids_ = means.copy()
+            self.centroids_ = self._finite("Class means", means, X).copy()
         else:
             self.centroids_ = per_class(
                 "centroids", self.centroids, self.classes_, (X.shape[1],)
@@ -130,3 +119,42 @@ class BaseCentroidFilter(BaseDistanceFilter):
         check_is_fitted(self)
         sets = [self._class_set(code) for code in range(len(self.classes_))]
         return FeasibleSet(self.classes_, sets)
+
+
+def fit_centroid_filters(filters, X, codes):
+    """Fit filters to the same rows, all in one pass to the means and one to distances.
+
+    Return the scores and decisions of the rows, a pair for each filter.
+    """
+    if not filters:
+        return []
+    given = [filter_._given_radii() for filter_ in filters]
+    means = None
+    if any(filter_.centroids is None for filter_ in filters):
+        means = class_means(X, codes, len(filters[0].classes_))
+    for filter_ in filters:
+        filter_._fit_centroids(X, codes, means)
+    distances = _distances_of(filters, X, codes)
+    return [
+        filter_._set_radii(radii, of_rows, codes, X.dtype)
+        for filter_, radii, of_rows in zip(filters, given, distances, strict=True)
+    ]
+
+
+def decide_by_centroids(filters, X, codes):
+    """Decisions of fitted filters on the same rows, in one pass over them."""
+    if not filters:
+        return []
+    distances = _distances_of(filters, X, codes)
+    return [
+        filter_.radii_[codes] - of_rows
+        for filter_, of_rows in zip(filters, distances, strict=True)
+    ]
+
+
+def _distances_of(filters, X, codes):
+    values = measure(X, codes, *(filter_._measure() for filter_ in filters))
+    return [
+        filter_._finite("Distances", np.abs(of_rows), X)
+        for filter_, of_rows in zip(filters, values, strict=True)
+    ]

@@ -113,8 +113,8 @@ class SlabFilter(BaseCentroidFilter):
     array([ True,  True, False, False,  True,  True])
     """
 
-    def _fit_centroids(self, passes):
-        super()._fit_centroids(passes)
+    def _fit_centroids(self, X, codes, means):
+        super()._fit_centroids(X, codes, means)
         if len(self.classes_) < 2:
             warn(
                 "SlabFilter needs labels of at least two classes to have a direction; "
@@ -123,7 +123,7 @@ class SlabFilter(BaseCentroidFilter):
             )
         rounding = 0.0
         if self.centroids is None:
-            rounding = rounding_of_means(passes.X, passes.codes, self.centroids_)
+            rounding = rounding_of_means(X, codes, self.centroids_)
         self.directions_ = _directions(self.centroids_, self.classes_, rounding)
 
     def _measure(self):

@@ -150,26 +150,27 @@ class TrimFilter(BaseTrimmingFilter):
         self.max_iter = max_iter
         self.tol = tol
 
-    def _begin_as_member(self, owner, passes):
+    def _join(self, owner):
         raise TypeError(
             "TrimFilter judges the targets of regression, and cannot be intersected or "
             "united with filters that judge rows by their labels."
         )
 
-    def _fit_labels(self, X, y):
+    def _fit_labelled(self, X, y):
         self.classes_ = np.array([0])
         self._labelled = y is not None
-        # Only until _fit_distances takes it.
-        self._targets = None if y is None else _numbers(X, y)
-        return np.zeros(X.shape[0], dtype=np.intp)
+        codes = np.zeros(X.shape[0], dtype=np.intp)
+        if self._labelled:
+            losses = self._fit_targets(X, codes, _numbers(X, y))
+        else:
+            losses = self._keep_everything(codes)
+        return codes, *self._set_radii(None, losses, codes, X.dtype)
 
     def _encode_labels(self, X, y):
         return np.zeros(len(_numbers(X, y)), dtype=np.intp)
 
-    def _fit_distances(self, X, codes):
-        targets = self.__dict__.pop("_targets")
-        if targets is None:
-            return self._keep_everything(codes)
+    def _fit_targets(self, X, codes, targets):
+        """Return the losses of the rows under the best of several trimmed fits."""
         rng = check_random_state(self.random_state)
         n_kept = max(int(len(codes) * self._percentile / 100.0), 1)
         best = None
