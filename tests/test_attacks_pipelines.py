@@ -24,8 +24,8 @@ from skpoison import (
     SphereFilter,
 )
 from skpoison.attacks import LabelFlipAttack, MinMaxAttack
-from skpoison.filters import NeighborsFilter
-from skpoison.meta import TrustedKFold
+from skpoison.filters import EPICFilter, NeighborsFilter
+from skpoison.meta import TrustedKFold, set_attack_filter
 
 FLIPS = LabelFlipAttack(0.3, "feasible", random_state=0)
 
@@ -239,3 +239,15 @@ def test_scores_on_trusted_rows_see_the_damage(data):
 def test_masks_that_do_not_fit_are_refused(mask, why):
     with pytest.raises(ValueError, match=why):
         list(TrustedKFold(mask).split(np.zeros((10, 1)), np.arange(10) % 2))
+
+
+def test_an_attack_is_told_of_a_filter_that_it_looks_at():
+    filter_, attack = SphereFilter(90), MinMaxAttack(0.1)
+    assert set_attack_filter(attack, filter_) is attack
+    assert attack.filter.percentile == 90
+    assert attack.filter is not filter_
+    assert set_attack_filter(attack, None).filter.percentile == 90
+    inside = set_attack_filter(attack, make_pipeline(SphereFilter(80), LinearSVC()))
+    assert inside.filter.percentile == 80
+    with pytest.raises(ValueError, match="judges only the rows that it is fitted on"):
+        set_attack_filter(attack, EPICFilter())

@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn.utils import Bunch
 
-from skpoison.coreset import facility_location, gradient_facility_location
+from skpoison.coreset import (
+    facility_location,
+    gradient_facility_location,
+    isolated_medoids,
+)
 from skpoison.coreset._numpy import (
     Measure,
     all_dissimilarities,
@@ -338,3 +343,22 @@ def test_bad_input_about_gradients_is_named(options, message):
     options = {"residuals": np.eye(4), "X": np.eye(4), "n_medoids": 3, **options}
     with pytest.raises(ValueError, match=message):
         gradient_facility_location(**options)
+
+
+def test_isolated_medoids_stand_for_themselves_only():
+    X = np.array([[0.0], [0.0], [1.0], [9.0], [7.0], [7.0]])
+    medoids = facility_location(X, 0.67, labels=[0, 0, 0, 0, 1, 1])
+    alone = isolated_medoids(medoids)
+    assert alone.tolist() == [3, 2]
+    # Two equal medoids are none: one has the other's row, the other has no row.
+    medoids = facility_location(X[4:], 2)
+    assert isolated_medoids(medoids).tolist() == []
+
+
+def test_a_medoid_that_goes_to_another_one_is_not_isolated():
+    medoids = Bunch(
+        indices=np.array([0, 1]),
+        cluster_sizes=np.array([2, 1]),
+        assignment=np.array([0, 0, 1]),  # row 1 goes to medoid 0, row 2 to medoid 1
+    )
+    assert isolated_medoids(medoids).tolist() == []

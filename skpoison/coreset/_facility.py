@@ -176,6 +176,37 @@ def facility_location(
     )
 
 
+def isolated_medoids(medoids: Bunch) -> np.ndarray:
+    """Return the medoids that stand for no row but themselves, which EPIC drops.
+
+    Parameters
+    ----------
+    medoids : :class:`~sklearn.utils.Bunch`
+        As :func:`facility_location` and :func:`gradient_facility_location` return it.
+
+    Returns
+    -------
+    isolated : ndarray of shape (n_isolated,)
+        Their rows, class after class, each in the order they were picked.
+
+    References
+    ----------
+    .. [1] Y. Yang, T. Y. Liu and B. Mirzasoleiman, "Not All Poisons are Created Equal:
+       Robust Training against Data Poisoning", ICML 2022, algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpoison.coreset import facility_location, isolated_medoids
+    >>> X = np.array([[0.0], [0.1], [0.2], [3.0], [3.1], [9.0]])
+    >>> isolated_medoids(facility_location(X, 3))
+    array([5])
+    """
+    alone = medoids.indices[medoids.cluster_sizes == 1]
+    # One row can also be another one: the medoid itself goes to an equal medoid.
+    return alone[medoids.indices[medoids.assignment[alone]] == alone]
+
+
 def checked_labels(labels, X):
     """Return labels as an array; zeros where none are given."""
     if labels is None:

@@ -12,10 +12,10 @@ from sklearn.utils import Bunch, _safe_indexing, check_consistent_length
 from sklearn.utils.validation import indexable
 
 from skpoison._fitted import fit_clone
+from skpoison._judging import check_detector, find_kept, fit_and_find_kept
 from skpoison._warn import warn
 from skpoison.evaluation._losses import Rows, check_known, held_out_loss
-from skpoison.meta._judging import check_detector, find_kept, fit_and_find_kept
-from skpoison.meta._poisoned import set_attack_filter
+from skpoison.meta import set_attack_filter
 
 TRAININGS = ("clean", "poisoned", "filtered_poisoned", "filtered_clean")
 FITTED_ON = ("poisoned", "clean")

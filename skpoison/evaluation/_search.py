@@ -12,10 +12,10 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import indexable, validate_data
 
+from skpoison._delegated import DelegatedClassifierMixin
 from skpoison._labels import check_labels
 from skpoison.evaluation._losses import Rows, neg_loss_scorer
 from skpoison.meta import PoisonedClassifier
-from skpoison.meta._delegated import DelegatedClassifierMixin
 
 PREFIX = "estimator__"
 

@@ -15,7 +15,11 @@ from sklearn.utils.extmath import softmax
 from skpoison._warn import warn
 from skpoison._whole_rows import round_down
 from skpoison.base import BaseFilter
-from skpoison.coreset import facility_location, gradient_facility_location
+from skpoison.coreset import (
+    facility_location,
+    gradient_facility_location,
+    isolated_medoids,
+)
 from skpoison.exceptions import FilterWarning
 
 __all__ = ["EPICFilter"]
@@ -335,8 +339,7 @@ def _isolated(medoids, codes, allowed):
     Of a class with too many, those that were picked first are taken: they gained most,
     being farthest from the medoids before them.
     """
-    alone = medoids.indices[medoids.cluster_sizes == 1]
-    alone = alone[medoids.indices[medoids.assignment[alone]] == alone]
+    alone = isolated_medoids(medoids)
     n_isolated = np.bincount(codes[alone], minlength=len(allowed))
     starts = np.concatenate([[0], np.cumsum(n_isolated)[:-1]])
     place = np.arange(len(alone)) - starts[codes[alone]]

@@ -5,8 +5,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from skpoison.coreset import facility_location
-from skpoison.filters._epic import _isolated
+from skpoison.coreset import facility_location, isolated_medoids
 
 from ._style import BLACK, BLUE, GREY, SKY, SMALL, VERMILION, YELLOW
 
@@ -346,8 +345,6 @@ def _groups(proxies, kept, callback):
         similarity=callback.similarity,
         order=callback.order,
     )
-    codes = np.zeros(len(places), dtype=np.intp)
     groups[places[medoids.indices]] = "medoid"
-    alone, _ = _isolated(medoids, codes, np.array([len(places)]))
-    groups[places[alone]] = "isolated medoid"
+    groups[places[isolated_medoids(medoids)]] = "isolated medoid"
     return groups

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, svds
 
-from skpoison.filters._rows import differences_of_means
+# Relative; centroids that differ by less are the same.
+ROUNDING = 8 * np.finfo(np.float64).eps
 
 
 class Plane(NamedTuple):
@@ -55,7 +56,9 @@ def plane_of(X, codes, centers):
             "X has a single feature: there is no direction orthogonal to the line "
             "between the centroids."
         )
-    (line,) = differences_of_means(centers[[1]], centers[[0]])
+    # Features are judged one by one: large, constant values hide no other feature.
+    same = np.isclose(*centers, rtol=ROUNDING, atol=0.0)
+    line = np.where(same, 0.0, centers[1] - centers[0])
     length = np.linalg.norm(line)
     if length == 0:
         raise ValueError("The centroids are identical: there is no line between them.")

@@ -1,7 +1,7 @@
 """Filters and attacks around estimators."""
 
 from skpoison.meta._filtered import FilteredClassifier, FilteredRegressor
-from skpoison.meta._poisoned import PoisonedClassifier
+from skpoison.meta._poisoned import PoisonedClassifier, set_attack_filter
 from skpoison.meta._sampler import DropOutliers
 from skpoison.meta._trusted import TrustedKFold
 
@@ -11,4 +11,5 @@ __all__ = [
     "FilteredRegressor",
     "PoisonedClassifier",
     "TrustedKFold",
+    "set_attack_filter",
 ]

@@ -8,33 +8,15 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import validate_data
 
+from skpoison._delegated import DelegatedClassifierMixin
 from skpoison._fitted import fit_clone
 from skpoison.base import BaseFilter
-from skpoison.meta._base import BaseFiltered
-from skpoison.meta._delegated import DelegatedClassifierMixin
-from skpoison.meta._filtered import FilteredClassifier
+from skpoison.meta._filtered import BaseFiltered, FilteredClassifier
 from skpoison.meta._sampler import DropOutliers
 
 
-def filter_of(estimator):
-    """Find the filter in front of an estimator.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A filter, an estimator around a filter, or a pipeline that begins with one.
-
-    Returns
-    -------
-    filter : filter or None
-        The filter; None where there is none.
-
-    Raises
-    ------
-    ValueError
-        If other steps of a pipeline come before the filter, or if it is somewhere
-        inside another estimator.
-    """
+def filter_of(estimator: BaseEstimator) -> BaseEstimator | None:
+    """Find the filter in front of an estimator, or refuse one that is hidden in it."""
     if isinstance(estimator, BaseFilter):
         return estimator
     if isinstance(estimator, BaseFiltered | DropOutliers):
@@ -73,15 +55,21 @@ def _has_params(estimator):
     return hasattr(estimator, "get_params") and not isinstance(estimator, type)
 
 
-def set_attack_filter(attack, filter_):
-    """Tell an attack of a filter, if it is one that can be told.
+def set_attack_filter(
+    attack: BaseEstimator, filter: BaseEstimator | None
+) -> BaseEstimator:
+    """Tell an attack which filter it faces, if it is one that looks at filters.
+
+    That makes the attack adaptive, as :class:`PoisonedClassifier` and
+    :func:`skpoison.evaluation.evaluate_attack` do.
 
     Parameters
     ----------
     attack : sampler
-        The attack; changed.
-    filter_ : filter or None
-        The filter, which the attack fits to what it knows: the clean rows.
+        The attack; its parameter ``filter`` is set, where it has one.
+    filter : filter, pipeline that begins with one, or None
+        The filter, which the attack gets a clone of and fits to what it knows: the
+        clean rows. None leaves the attack as it is.
 
     Returns
     -------
@@ -93,24 +81,41 @@ def set_attack_filter(attack, filter_):
     ValueError
         If the attack cannot ask the filter: it judges training rows only, or rows
         without their labels, or other steps come before it.
+
+    See Also
+    --------
+    PoisonedClassifier : Tells an attack of the filter of a classifier.
+
+    References
+    ----------
+    .. [1] F. Tramer, N. Carlini, W. Brendel and A. Madry, "On Adaptive Attacks to
+       Adversarial Example Defenses", NeurIPS 2020.
+
+    Examples
+    --------
+    >>> from skpoison import SphereFilter
+    >>> from skpoison.attacks import MinMaxAttack
+    >>> from skpoison.meta import set_attack_filter
+    >>> set_attack_filter(MinMaxAttack(), SphereFilter(90)).filter
+    SphereFilter(percentile=90)
     """
-    if filter_ is None or not _faces_a_filter(attack):
+    if filter is None or not _faces_a_filter(attack):
         return attack
-    if isinstance(filter_, Pipeline):
-        filter_ = filter_of(filter_) or filter_
-    if not hasattr(filter_, "decision_function"):
+    if isinstance(filter, Pipeline):
+        filter = filter_of(filter) or filter
+    if not hasattr(filter, "decision_function"):
         raise ValueError(
-            f"{filter_!r} judges only the rows that it is fitted on, so that no attack "
+            f"{filter!r} judges only the rows that it is fitted on, so that no attack "
             "can ask it which rows pass; adaptive=False leaves the attack the filter "
             "that it has."
         )
-    if "y" not in signature(filter_.decision_function).parameters:
+    if "y" not in signature(filter.decision_function).parameters:
         raise ValueError(
-            f"{filter_!r} judges rows without their labels, so that no attack can ask "
+            f"{filter!r} judges rows without their labels, so that no attack can ask "
             "it which labels pass; adaptive=False leaves the attack the filter that it "
             "has."
         )
-    return attack.set_params(filter=clone(filter_))
+    return attack.set_params(filter=clone(filter))
 
 
 def _faces_a_filter(attack):

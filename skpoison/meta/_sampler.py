@@ -7,9 +7,9 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import indexable, validate_data
 
 from skpoison._defaults import default_filter
+from skpoison._judging import fit_and_find_kept
 from skpoison._sampler_tags import sampler_tags
 from skpoison.filters import SphereFilter
-from skpoison.meta._judging import fit_and_find_kept
 
 
 class DropOutliers(OneToOneFeatureMixin, BaseEstimator):

@@ -8,7 +8,7 @@ from sklearn.base import clone, is_classifier
 from skorch.callbacks import Callback
 from skorch.utils import multi_indexing
 
-from skpoison.meta._judging import fit_and_find_kept
+from skpoison._judging import fit_and_find_kept
 from skpoison.neural._rows import check_no_dataset, without_tensor
 from skpoison.neural._seeded import seeded
 

@@ -3,7 +3,9 @@
 import warnings
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -11,6 +13,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _num_samples
 
 from skpoison._kept import keep_each_class
+from skpoison._typing import RowsLike
 from skpoison._warn import warn
 from skpoison.base import BaseFilter
 from skpoison.exceptions import FilterWarning
@@ -23,38 +26,16 @@ WITH_CLASSES = (
 )
 
 
-def last_step(filter_):
-    """Find what judges the rows: the last step of a pipeline, the frozen estimator.
-
-    Parameters
-    ----------
-    filter_ : filter, outlier detector or pipeline that ends in one
-        What is given as a filter.
-
-    Returns
-    -------
-    last : filter or outlier detector
-        What is inside; `filter_` itself unless there is something.
-    """
+def last_step(filter_: BaseEstimator) -> BaseEstimator:
+    """Find what judges the rows: the last step of a pipeline, the frozen estimator."""
     while isinstance(filter_, Pipeline | FrozenEstimator):
         is_frozen = isinstance(filter_, FrozenEstimator)
         filter_ = filter_.estimator if is_frozen else filter_.steps[-1][1]
     return filter_
 
 
-def check_detector(filter_):
-    """Refuse what gives numbers of clusters, before any work.
-
-    Parameters
-    ----------
-    filter_ : filter, outlier detector or pipeline that ends in one
-        What is given as a filter.
-
-    Raises
-    ------
-    ValueError
-        If its tags say that it is a clusterer or a density estimator.
-    """
+def check_detector(filter_: BaseEstimator) -> None:
+    """Refuse what gives numbers of clusters, before any work."""
     kind = get_tags(filter_).estimator_type
     if kind in ("clusterer", "density_estimator"):
         raise ValueError(
@@ -66,34 +47,14 @@ def check_detector(filter_):
         )
 
 
-def fit_and_find_kept(filter_, X, y):
-    """Fit a filter, and find the rows that it keeps.
+def fit_and_find_kept(
+    filter_: BaseEstimator, X: RowsLike, y: ArrayLike | None
+) -> np.ndarray:
+    """Fit a filter, and return the mask of the rows that it keeps.
 
-    Parameters
-    ----------
-    filter_ : filter, outlier detector or pipeline that ends in one
-        Has a ``fit_predict`` that gives 1 for rows to keep and -1 for the others; or is
-        a detector of PyOD, which gives 0 and 1.
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Training rows.
-    y : array-like of shape (n_samples,) or (n_samples, n_outputs) or None
-        Their labels.
-
-    Returns
-    -------
-    kept : ndarray of shape (n_samples,)
-        True for the rows that are kept.
-
-    Raises
-    ------
-    ValueError
-        If `filter_` is no outlier detector, or rejects every row.
-
-    Warns
-    -----
-    FilterWarning
-        If `filter_` rejects every row of a class. The row with the best score is kept
-        then, where there are scores.
+    A detector's ``fit_predict`` gives 1 for rows to keep and -1 for the others; PyOD's
+    gives 0 and 1. Of a class that a detector rejects as a whole, the row with the best
+    score is kept, with a warning, where there are scores.
     """
     check_detector(filter_)
     if isinstance(last_step(filter_), BaseFilter):
@@ -106,27 +67,10 @@ def fit_and_find_kept(filter_, X, y):
     return kept if y is None else _keep_some_of_each_class(filter_, X, y, kept)
 
 
-def find_kept(filter_, X, y):
-    """Find the rows that a fitted filter keeps, labels being shown to our filters only.
+def find_kept(filter_: BaseEstimator, X: RowsLike, y: ArrayLike) -> np.ndarray:
+    """Return the mask of the rows that a fitted filter keeps.
 
-    Parameters
-    ----------
-    filter_ : filter, outlier detector or pipeline that ends in one
-        The fitted filter.
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows.
-    y : array-like of shape (n_samples,)
-        Their labels.
-
-    Returns
-    -------
-    kept : ndarray of shape (n_samples,)
-        True for the rows that are kept.
-
-    Raises
-    ------
-    ValueError
-        If `filter_` is no outlier detector, or rejects every row.
+    Labels are shown to our filters only.
     """
     check_detector(filter_)
     labels = {"y": y} if isinstance(last_step(filter_), BaseFilter) else {}

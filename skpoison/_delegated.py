@@ -1,5 +1,12 @@
-"""Estimators that hand predictions on to the estimator that they have fitted."""
+"""Estimators around another one: what they hand on to it, metadata and weights too."""
 
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, signature
+from types import MethodType
+from typing import Any
+
+import numpy as np
 from sklearn import get_config
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.metadata_routing import (
@@ -9,22 +16,15 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import (
+    _num_samples,
+    check_is_fitted,
+    has_fit_parameter,
+)
 
 
-def estimator_has(method):
-    """Make a check for ``available_if``: whether the estimator has a method.
-
-    Parameters
-    ----------
-    method : str
-        Name of the method.
-
-    Returns
-    -------
-    check : callable
-        Returns True, or raises the estimator's own AttributeError.
-    """
+def estimator_has(method: str) -> Callable[[Any], bool]:
+    """Make a check for ``available_if``: whether the estimator has a method."""
 
     def check(self):
         # Some methods come and go with parameters, so that the fitted estimator
@@ -43,15 +43,6 @@ class DelegatedMixin:
 
     It comes before scikit-learn's mixins in the order of classes, so that ``score`` is
     the estimator's own.
-
-    Examples
-    --------
-    >>> from skpoison import FilteredClassifier, FilteredRegressor
-    >>> from skpoison.meta._delegated import DelegatedMixin
-    >>> issubclass(FilteredClassifier, DelegatedMixin)
-    True
-    >>> issubclass(FilteredRegressor, DelegatedMixin)
-    True
     """
 
     _routed = ("predict", "score")
@@ -127,27 +118,11 @@ class DelegatedMixin:
 
 
 class DelegatedRegressorMixin(DelegatedMixin, RegressorMixin):
-    """The methods of a regressor whose fitted regressor is ``estimator_``.
-
-    Examples
-    --------
-    >>> from skpoison import FilteredRegressor
-    >>> from skpoison.meta._delegated import DelegatedRegressorMixin
-    >>> issubclass(FilteredRegressor, DelegatedRegressorMixin)
-    True
-    """
+    """The methods of a regressor whose fitted regressor is ``estimator_``."""
 
 
 class DelegatedClassifierMixin(DelegatedMixin, ClassifierMixin):
-    """The methods of a classifier whose fitted classifier is ``estimator_``.
-
-    Examples
-    --------
-    >>> from skpoison import FilteredClassifier
-    >>> from skpoison.meta._delegated import DelegatedClassifierMixin
-    >>> issubclass(FilteredClassifier, DelegatedClassifierMixin)
-    True
-    """
+    """The methods of a classifier whose fitted classifier is ``estimator_``."""
 
     _routed = (
         "predict",
@@ -215,3 +190,76 @@ class DelegatedClassifierMixin(DelegatedMixin, ClassifierMixin):
             The classifier's decision values (not a filter's).
         """
         return self._delegate("decision_function", X, **params)
+
+
+class WithInnerWeights:
+    """A ``fit`` whose signature has ``sample_weight`` if the inner estimator's has it.
+
+    Ensembles and calibration look at signatures to decide how they fit: bagging, for
+    instance, draws rows by weights wherever it can.
+
+    The method has a parameter ``sample_weight=None``.
+
+    Examples
+    --------
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from sklearn.utils.validation import has_fit_parameter
+    >>> from skpoison import FilteredClassifier
+    >>> has_fit_parameter(FilteredClassifier(), "sample_weight")
+    True
+    >>> without = FilteredClassifier(estimator=KNeighborsClassifier())
+    >>> has_fit_parameter(without, "sample_weight")
+    False
+    """
+
+    def __init__(self, fit):
+        @wraps(fit)
+        def without_weights(*args, **params):
+            return fit(*args, **params)
+
+        shown = signature(fit)
+        without_weights.__signature__ = shown.replace(
+            parameters=[
+                parameter
+                for name, parameter in shown.parameters.items()
+                if name != "sample_weight"
+            ]
+        )
+        self._with, self._without = fit, without_weights
+        self.__doc__ = fit.__doc__
+
+    def __get__(self, instance, owner=None):
+        """Return the method of an instance, or the function."""
+        if instance is None:
+            return self._with
+        inner = instance._estimator()
+        shows = hasattr(inner, "fit") and has_fit_parameter(inner, "sample_weight")
+        return MethodType(self._with if shows else self._without, instance)
+
+
+def check_weights(fit_params, X, estimator):
+    """Refuse sample weights that cannot be used, before rows are cut.
+
+    Looked at are the parameters of ``fit`` whose names end in ``sample_weight``.
+    """
+    for name, values in fit_params.items():
+        is_whole = values is None or np.isscalar(values)
+        if is_whole or not name.endswith("sample_weight"):
+            continue
+        if _num_samples(values) != _num_samples(X):
+            raise ValueError(
+                f"{name} has {_num_samples(values)} values for {_num_samples(X)} rows; "
+                "it needs one for each row given, rejected ones included."
+            )
+    is_routed = get_config()["enable_metadata_routing"]
+    if "sample_weight" in fit_params and not (is_routed or _may_take(estimator)):
+        raise ValueError(
+            f"{type(estimator).__name__} takes no sample_weight; got one. Leave it "
+            "out, or take another estimator."
+        )
+
+
+def _may_take(estimator):
+    parameters = signature(estimator.fit).parameters
+    takes_all = any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
+    return takes_all or "sample_weight" in parameters
