@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Number
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import sparse
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+    from skpoison._typing import RowsLike
 
 SHOWN = 3
 
@@ -138,3 +145,31 @@ def listed(types, columns):
     ]
     more = " and more" if len(columns) > SHOWN else ""
     return f"the columns of X {', '.join(shown)}{more}"
+
+
+@contextmanager
+def numbers_needed(filter_: BaseEstimator, X: RowsLike) -> Iterator[None]:
+    """Say what to do, in the error, where rows hold texts, categories or dates."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        is_text = "could not convert string to float" in str(error)
+        if not (is_text or isinstance(error, np.exceptions.DTypePromotionError)):
+            raise
+        name = type(filter_).__name__
+        which = f" ({error})" if is_text else ""
+        raise ValueError(
+            f"{name} judges rows of numbers, and X holds other values{_where(X)}"
+            f"{which}. Give the filter together with what turns X into numbers: "
+            "make_pipeline(ColumnTransformer(...), SphereFilter()) "
+            "for a table, make_pipeline(TfidfVectorizer(), SphereFilter()) for texts. "
+            "Such a pipeline can be the filter of FilteredClassifier and DropOutliers."
+        ) from error
+
+
+def _where(X):
+    """Name the columns of a pandas DataFrame that are not numeric."""
+    if not hasattr(X, "select_dtypes"):
+        return ""
+    columns = X.select_dtypes(exclude=["number", "bool"]).columns.tolist()
+    return f" in the columns {columns}"

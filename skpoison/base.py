@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skpoison._column_types import is_frame, is_pandas
+from skpoison._column_types import is_frame, is_pandas, numbers_needed
 from skpoison._kept import keep_each_class, spread, stand_ins
 from skpoison._labels import (
     check_labels,
@@ -29,7 +29,6 @@ from skpoison._labels import (
     of_one_kind,
     shown_labels,
 )
-from skpoison._numeric import numbers_needed
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 

@@ -2,7 +2,7 @@
 
 import json
 
-from skpoison._rounding import upper_text
+from skpoison._words import upper_text
 
 from ._text import epsilon_text, loss_text, percent_text
 

@@ -1,6 +1,6 @@
 """What was found, in a few sentences."""
 
-from skpoison._rounding import upper_text
+from skpoison._words import upper_text
 
 from ._assumptions import COPIES, VIOLATED, WATCH
 from ._defenses import UNDEFENDED, name_of

@@ -4,7 +4,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from skpoison._rounding import lower_text, upper_text
+from skpoison._words import lower_text, upper_text
 
 from ._session import plain
 
