@@ -5,31 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Number
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
+from sklearn.base import BaseEstimator
 
-if TYPE_CHECKING:
-    from sklearn.base import BaseEstimator
-
-    from skpoison._typing import RowsLike
+# What scikit-learn reads as rows, tables among it.
+RowsLike: TypeAlias = ArrayLike | sparse.sparray | sparse.spmatrix
 
 SHOWN = 3
 
 
-def is_pandas(data):
+def is_pandas(data: object) -> bool:
     """Say whether something is a DataFrame or Series of pandas."""
     return hasattr(data, "iloc")
 
 
-def is_polars(data):
+def is_polars(data: object) -> bool:
     """Say whether something is a DataFrame or Series of polars."""
     is_there = type(data).__module__.partition(".")[0] == "polars"
     return is_there and hasattr(data, "to_numpy")
 
 
-def is_frame(data):
+def is_frame(data: object) -> bool:
     """Say whether something is a DataFrame of pandas or polars, no Series."""
     return (is_pandas(data) or is_polars(data)) and hasattr(data, "columns")
 
@@ -44,7 +44,7 @@ class Types(NamedTuple):
     floats: dict  # for each precision, the columns that have it; a slice for all
 
     @classmethod
-    def of(cls, X) -> Types:
+    def of(cls, X: Any) -> Types:
         """Read the types of rows in any container."""
         if not is_frame(X):
             return _types_of_array(X)
@@ -59,7 +59,7 @@ class Types(NamedTuple):
                 getattr(types, what)[place] = kind
         return types
 
-    def written(self, rows, dtype):
+    def written(self, rows: Any, dtype: np.dtype) -> Any:
         """Return rows in a precision, or less precise where their column is."""
         rows = rows.astype(dtype)
         narrow = {k: at for k, at in self.floats.items() if k.itemsize < dtype.itemsize}
@@ -71,7 +71,7 @@ class Types(NamedTuple):
                 rows[:, places] = rows[:, places].astype(kind)
         return rows
 
-    def is_narrower(self, dtype):
+    def is_narrower(self, dtype: np.dtype) -> bool:
         """Say whether a column is less precise than what attacks were given."""
         return any(kind.itemsize < dtype.itemsize for kind in self.floats)
 
@@ -121,7 +121,7 @@ def _read_polars(X, place, kind):
     return "words"
 
 
-def is_sparse(kind):
+def is_sparse(kind: object) -> bool:
     """Say whether a type of pandas is that of sparse columns."""
     import pandas as pd
 
@@ -135,7 +135,7 @@ def _may_be_number(value):
     return isinstance(value, Number | np.bool_) or value is None or value is pd.NA
 
 
-def listed(types, columns):
+def listed(types: Types, columns: dict) -> str:
     """Return where columns of some types are, for an error."""
     if not types.names:
         return f"X ({columns[0]})"

@@ -1,5 +1,7 @@
 """Columns that a person should be told of before anything measures distances."""
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 
@@ -14,21 +16,13 @@ LARGE = 2.0**500
 FEWEST_NUMBERED, FEWEST_UNIQUE = 3, 50
 
 
-def widest(X):
+def widest(X: np.ndarray | sparse.csr_array) -> tuple[int, float, float] | None:
     """Find a column that decides all distances nearly alone.
 
-    Parameters
-    ----------
-    X : {ndarray, csr_array} of shape (n_rows, n_features)
-        Rows of finite numbers.
-
-    Returns
-    -------
-    found : tuple of (int, float, float) or None
-        The column that spreads farthest; how many times as far as the median one of
-        the others; and its share of the sum of squared spreads: if the first is a
-        hundred or more, or ten with nearly the whole sum. Sparse columns differ in how
-        often they are filled, so that there only the second counts.
+    Returned are the column that spreads farthest; how many times as far as the median
+    one of the others; and its share of the sum of squared spreads: if the first is a
+    hundred or more, or ten with nearly the whole sum. Sparse columns differ in how
+    often they are filled, so that there only the second counts.
     """
     if X.shape[1] < 2:
         return None
@@ -68,7 +62,7 @@ def _sparse_spreads(X):
     return np.sqrt((squares + n_empty * mean**2) / n_rows) * unit
 
 
-def times_text(ratio):
+def times_text(ratio: float) -> str:
     """Write how many times as far a column spreads.
 
     Examples
@@ -79,50 +73,32 @@ def times_text(ratio):
     return f"{ratio:,.0f}" if ratio < 1e6 else f"{ratio:.1e}"
 
 
-def scale_for(X):
+def scale_for(X: np.ndarray | sparse.csr_array) -> str:
     """Name the scale that makes columns comparable where one decides alone.
 
-    Parameters
-    ----------
-    X : {ndarray, csr_array} of shape (n_rows, n_features)
-        Rows of finite numbers.
-
-    Returns
-    -------
-    scale : {"none", "standard", "maxabs"}
-        Mean 0 and standard deviation 1; of sparse rows, which would be filled by that,
-        a largest magnitude of 1.
+    ``"none"``; ``"standard"``, mean 0 and standard deviation 1; or, for sparse rows,
+    which would be filled by that, ``"maxabs"``, a largest magnitude of 1.
     """
     if widest(X) is None:
         return "none"
     return "maxabs" if sparse.issparse(X) else "standard"
 
 
-def numbered(X):
+def numbered(X: np.ndarray | sparse.csr_array) -> tuple[list[int], list[int]]:
     """Find columns that look like names of the rows and not like measurements.
 
-    Parameters
-    ----------
-    X : {ndarray, csr_array} of shape (n_rows, n_features)
-        Rows of finite numbers.
-
-    Returns
-    -------
-    numbering : list of int
-        Columns that number the rows, in whatever order: consecutive whole numbers,
-        each once.
-    unique : list of int
-        Other columns that hold another whole number in every row, as customer numbers
-        do. Quantities can do so too.
+    First those that number the rows, in whatever order: consecutive whole numbers, each
+    once. Then others that hold another whole number in every row, as customer numbers
+    do. Quantities can do so too.
     """
-    numbering, unique = [], []
+    found: dict[str, list[int]] = {"numbering": [], "unique": []}
     for column in _spread_out(X):
-        values = X[:, [column]]
+        values: Any = X[:, [column]]
         values = values.toarray() if sparse.issparse(values) else values
         kind = whole_and_unique(values.ravel())
         if kind is not None:
-            {"numbering": numbering, "unique": unique}[kind].append(int(column))
-    return numbering, unique
+            found[kind].append(int(column))
+    return found["numbering"], found["unique"]
 
 
 def _spread_out(X):
@@ -137,18 +113,10 @@ def _spread_out(X):
     return np.flatnonzero(high / 2 - low / 2 >= (n_rows - 1) / 2)
 
 
-def whole_and_unique(values):
+def whole_and_unique(values: np.ndarray) -> str | None:
     """Tell whether the values of a column look like names of the rows.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n_rows,)
-        Finite numbers.
-
-    Returns
-    -------
-    kind : {"numbering", "unique"} or None
-        See :func:`numbered`.
+    They are ``"numbering"`` or ``"unique"``, or None; see :func:`numbered`.
 
     Examples
     --------

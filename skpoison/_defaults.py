@@ -1,24 +1,19 @@
 """The filter that stands in where none is given."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from skpoison.filters import FilterIntersection
+
 PERCENTILE = 70.0
 
 
-def default_filter(percentile=PERCENTILE):
-    """Return sphere and slab at a percentile.
+def default_filter(percentile: float = PERCENTILE) -> "FilterIntersection":
+    """Return sphere and slab at a percentile, under the names ``sphere``, ``slab``.
 
     Whatever takes ``filter=None`` for sphere and slab (estimators, bounds, attacks,
     displays, the audit, the command line) takes this one, so that its parameters have
     the same names everywhere.
-
-    Parameters
-    ----------
-    percentile : float, default=70.0
-        Percentage of the rows of each class that each of the two encloses.
-
-    Returns
-    -------
-    filter : FilterIntersection
-        Not fitted; its members are called ``sphere`` and ``slab``.
 
     Examples
     --------

@@ -7,8 +7,9 @@ from types import MethodType
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn import get_config
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.metadata_routing import (
     UNUSED,
     MetadataRouter,
@@ -21,6 +22,8 @@ from sklearn.utils.validation import (
     check_is_fitted,
     has_fit_parameter,
 )
+
+from skpoison._column_types import RowsLike
 
 
 def estimator_has(method: str) -> Callable[[Any], bool]:
@@ -45,7 +48,9 @@ class DelegatedMixin:
     the estimator's own.
     """
 
-    _routed = ("predict", "score")
+    estimator_: Any
+    _estimator: Callable[[], Any]
+    _routed: tuple[str, ...] = ("predict", "score")
     # Requests are those of the estimator inside.
     __metadata_request__score = {"sample_weight": UNUSED}
 
@@ -60,7 +65,7 @@ class DelegatedMixin:
         return getattr(self.estimator_, method)(X, *args, **params)
 
     @available_if(estimator_has("predict"))
-    def predict(self, X, **params):
+    def predict(self, X: RowsLike, **params: Any) -> np.ndarray:
         """Predict with the fitted estimator; new rows are not filtered.
 
         Parameters
@@ -78,7 +83,13 @@ class DelegatedMixin:
         return self._delegate("predict", X, **params)
 
     @available_if(estimator_has("score"))
-    def score(self, X, y, sample_weight=None, **params):
+    def score(
+        self,
+        X: RowsLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        **params: Any,
+    ) -> float:
         """Score the fitted estimator; new rows are not filtered.
 
         Parameters
@@ -101,7 +112,7 @@ class DelegatedMixin:
             params["sample_weight"] = sample_weight
         return self._delegate("score", X, y, **params)
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Tell which metadata goes where.
 
         Returns
@@ -124,7 +135,7 @@ class DelegatedRegressorMixin(DelegatedMixin, RegressorMixin):
 class DelegatedClassifierMixin(DelegatedMixin, ClassifierMixin):
     """The methods of a classifier whose fitted classifier is ``estimator_``."""
 
-    _routed = (
+    _routed: tuple[str, ...] = (
         "predict",
         "predict_proba",
         "predict_log_proba",
@@ -133,12 +144,12 @@ class DelegatedClassifierMixin(DelegatedMixin, ClassifierMixin):
     )
 
     @property
-    def classes_(self):
+    def classes_(self) -> np.ndarray:
         """The labels that the fitted classifier knows."""
         return self.estimator_.classes_
 
     @available_if(estimator_has("predict_proba"))
-    def predict_proba(self, X, **params):
+    def predict_proba(self, X: RowsLike, **params: Any) -> np.ndarray:
         """Probabilities of the classes, from the fitted classifier.
 
         Parameters
@@ -156,7 +167,7 @@ class DelegatedClassifierMixin(DelegatedMixin, ClassifierMixin):
         return self._delegate("predict_proba", X, **params)
 
     @available_if(estimator_has("predict_log_proba"))
-    def predict_log_proba(self, X, **params):
+    def predict_log_proba(self, X: RowsLike, **params: Any) -> np.ndarray:
         """Logarithms of the probabilities of the classes.
 
         Parameters
@@ -174,7 +185,7 @@ class DelegatedClassifierMixin(DelegatedMixin, ClassifierMixin):
         return self._delegate("predict_log_proba", X, **params)
 
     @available_if(estimator_has("decision_function"))
-    def decision_function(self, X, **params):
+    def decision_function(self, X: RowsLike, **params: Any) -> np.ndarray:
         """Decision values of the fitted classifier.
 
         Parameters
@@ -218,7 +229,7 @@ class WithInnerWeights:
             return fit(*args, **params)
 
         shown = signature(fit)
-        without_weights.__signature__ = shown.replace(
+        without_weights.__signature__ = shown.replace(  # type: ignore[attr-defined]
             parameters=[
                 parameter
                 for name, parameter in shown.parameters.items()
@@ -237,7 +248,9 @@ class WithInnerWeights:
         return MethodType(self._with if shows else self._without, instance)
 
 
-def check_weights(fit_params, X, estimator):
+def check_weights(
+    fit_params: dict[str, Any], X: RowsLike, estimator: BaseEstimator
+) -> None:
     """Refuse sample weights that cannot be used, before rows are cut.
 
     Looked at are the parameters of ``fit`` whose names end in ``sample_weight``.

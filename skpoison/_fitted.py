@@ -1,59 +1,36 @@
 """Estimators that others made: fitting them, what fits fitted filters, asking these."""
 
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 
+from skpoison._column_types import RowsLike
 from skpoison._labels import find_labels, kinds_hint
 from skpoison._warn import warn
 
 
-def fit_clone(estimator, *args, **params):
-    """Fit a clone of an estimator, and return it whatever its ``fit`` returns.
-
-    Parameters
-    ----------
-    estimator : estimator
-        What is cloned.
-    *args, **params : tuple and dict
-        Passed to ``fit``.
-
-    Returns
-    -------
-    fitted : estimator
-        The fitted clone.
-    """
+def fit_clone(estimator: BaseEstimator, *args: Any, **params: Any) -> BaseEstimator:
+    """Fit a clone of an estimator, and return it whatever its ``fit`` returns."""
     fitted = clone(estimator)
     fitted.fit(*args, **params)
     return fitted
 
 
-def check_fits(filter_, n_features, classes, names=None):
+def check_fits(
+    filter_: BaseEstimator,
+    n_features: int,
+    classes: np.ndarray,
+    names: np.ndarray | None = None,
+) -> None:
     """Raise unless a fitted filter was fitted on such rows and labels.
 
-    Parameters
-    ----------
-    filter_ : filter
-        The fitted filter.
-    n_features : int
-        Number of features of the rows.
-    classes : ndarray of shape (n_classes,)
-        Their labels, sorted.
-    names : ndarray of shape (n_features,), default=None
-        Names of the features, if they have names.
-
-    Raises
-    ------
-    ValueError
-        If the filter knows other features, the same ones in another order, or other
-        labels: what it keeps of its first class says nothing of theirs.
-
-    Warns
-    -----
-    UserWarning
-        If only one side has names.
+    With other features, the same ones in another order, or other labels, what it keeps
+    of its first class says nothing of theirs. If only one side has names of features,
+    that is a warning.
     """
     known = getattr(filter_, "n_features_in_", n_features)
     if known != n_features:
@@ -74,29 +51,13 @@ def check_fits(filter_, n_features, classes, names=None):
         )
 
 
-def check_names(whose, known, names, what="X"):
+def check_names(
+    whose: str, known: np.ndarray | None, names: np.ndarray | None, what: str = "X"
+) -> None:
     """Raise where features have other names, or the same ones in another order.
 
-    Parameters
-    ----------
-    whose : str
-        What was fitted, for the error.
-    known : ndarray of shape (n_features,) or None
-        The names that it was fitted on; None where there were none.
-    names : ndarray of shape (n_features,) or None
-        The names of the rows' features.
-    what : str, default="X"
-        What errors call the rows.
-
-    Raises
-    ------
-    ValueError
-        If both have names, and these differ.
-
-    Warns
-    -----
-    UserWarning
-        If only one side has names.
+    Warn where only one side has names. Errors call the rows `what`, and what was fitted
+    on the known names `whose`.
     """
     if known is None and names is None:
         return
@@ -114,44 +75,29 @@ def check_names(whose, known, names, what="X"):
         )
 
 
+def unbounded(filter_: BaseEstimator) -> ValueError:
+    """Return the error of a filter that rows arbitrarily far away pass."""
+    return ValueError(
+        f"The filter {filter_!r} leaves the attacker unbounded: rows arbitrarily far "
+        "away pass it. Intersect it with a SphereFilter."
+    )
+
+
 @contextmanager
-def names_left_out():
+def names_left_out() -> Iterator[None]:
     """Let arrays stand for tables whose names have been compared already."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "X does not have valid feature names")
         yield
 
 
-def scores(filter_, X, y):
-    """Judge rows without names of features, whether or not the filter knows names.
-
-    Parameters
-    ----------
-    filter_ : filter
-        The fitted filter.
-    X : {ndarray, CSR matrix} of shape (n_rows, n_features)
-        Rows, with the features in their order.
-    y : ndarray of shape (n_rows,)
-        Their labels.
-
-    Returns
-    -------
-    scores : ndarray of shape (n_rows,)
-        The filter's decision function, negative where it rejects.
-    """
+def scores(filter_: BaseEstimator, X: RowsLike, y: np.ndarray) -> np.ndarray:
+    """Return the decisions on rows without names, which the filter may know or not."""
     with names_left_out():
         return filter_.decision_function(X, y)
 
 
-def remember_names(filter_, names):
-    """Let a filter that was fitted on an array know the names of its features.
-
-    Parameters
-    ----------
-    filter_ : filter
-        The filter, fitted here; changed.
-    names : ndarray of shape (n_features,) or None
-        The names; None where there are none.
-    """
+def remember_names(filter_: BaseEstimator, names: np.ndarray | None) -> None:
+    """Let a filter that was fitted on an array know the names of its features."""
     if names is not None:
         filter_.feature_names_in_ = names

@@ -12,8 +12,8 @@ from sklearn.utils import get_tags
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _num_samples
 
+from skpoison._column_types import RowsLike
 from skpoison._kept import keep_each_class
-from skpoison._typing import RowsLike
 from skpoison._warn import warn
 from skpoison.base import BaseFilter
 from skpoison.exceptions import FilterWarning

@@ -1,24 +1,15 @@
 """Which rows are kept, and which rows stand in for the others."""
 
+from typing import Any
+
 import numpy as np
 
 
-def spread(values, rows, n_rows):
+def spread(values: Any, rows: np.ndarray, n_rows: int) -> Any:
     """Spread values of some rows over all rows; the others get minus infinity.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n_some,) or tuple of these
-        Scores or decisions, or both.
-    rows : ndarray of shape (n_some,)
-        Positions of the rows that have them.
-    n_rows : int
-        How many rows there are.
-
-    Returns
-    -------
-    values : ndarray of shape (n_rows,) or tuple of these
-        The same for all rows: rows that nothing speaks for are rejected.
+    Values may be a tuple, of scores and decisions; rows that nothing speaks for are
+    rejected.
 
     Examples
     --------
@@ -33,24 +24,12 @@ def spread(values, rows, n_rows):
     return everywhere
 
 
-def keep_each_class(decisions, codes, n_classes):
+def keep_each_class(
+    decisions: np.ndarray, codes: np.ndarray, n_classes: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Keep the rows with decisions >= 0, and the best row of each class without any.
 
-    Parameters
-    ----------
-    decisions : ndarray of shape (n_samples,)
-        Higher is more normal.
-    codes : ndarray of shape (n_samples,)
-        The class of each row, from 0 to ``n_classes - 1``.
-    n_classes : int
-        Number of classes.
-
-    Returns
-    -------
-    kept : ndarray of shape (n_samples,)
-        True for the rows that are kept.
-    empty : ndarray of shape (n_empty,)
-        The classes that have no row with a decision >= 0.
+    Returned are the mask of the rows that are kept, and the classes without any.
 
     Examples
     --------
@@ -67,24 +46,13 @@ def keep_each_class(decisions, codes, n_classes):
     return kept, empty
 
 
-def stand_ins(kept, codes, n_classes, rng):
+def stand_ins(
+    kept: np.ndarray, codes: np.ndarray, n_classes: int, rng: np.random.RandomState
+) -> np.ndarray:
     """Find a kept row of the same class for every row that is not kept.
 
-    Parameters
-    ----------
-    kept : ndarray of shape (n_samples,)
-        True for the rows that are kept.
-    codes : ndarray of shape (n_samples,)
-        The class of each row, from 0 to ``n_classes - 1``.
-    n_classes : int
-        Number of classes.
-    rng : RandomState
-        Draws the order in which the kept rows of a class take their turns.
-
-    Returns
-    -------
-    rows : ndarray of shape (n_samples,)
-        Positions: kept rows have their own.
+    The kept rows of a class take turns in an order that is drawn; each stands for
+    itself.
 
     Examples
     --------

@@ -3,6 +3,7 @@
 from numbers import Number
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
@@ -12,26 +13,11 @@ _KINDS = {"b": "bool", "i": "number", "u": "number", "f": "number", "c": "number
 _KINDS |= {"U": "str", "S": "bytes"}
 
 
-def check_labels(y, *, several_kinds=False):
+def check_labels(y: ArrayLike, *, several_kinds: bool = False) -> np.ndarray:
     """Return y as a one-dimensional array of class labels, or say why it is none.
 
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,)
-        What may be labels.
-    several_kinds : bool, default=False
-        Whether y may hold text beside numbers, say; missing values then count as
-        labels, too.
-
-    Returns
-    -------
-    y : ndarray of shape (n_samples,)
-        Labels.
-
-    Raises
-    ------
-    ValueError
-        If y is not one-dimensional, not finite, or continuous.
+    With `several_kinds`, y may hold text beside numbers, say; missing values then count
+    as labels, too.
     """
     y = column_or_1d(y, warn=True)
     if y.dtype.kind in "biuSU":
@@ -52,20 +38,24 @@ def check_labels(y, *, several_kinds=False):
     return y
 
 
-def label_key(label):
+def check_two_classes(name: str, classes: np.ndarray, *, or_more: bool = False) -> None:
+    """Refuse a single class, and more than two unless these are welcome."""
+    if len(classes) < 2:
+        raise ValueError(
+            f"{name} needs rows of two classes; y holds one class, "
+            f"{classes.tolist()[0]!r}."
+        )
+    if len(classes) > 2 and not or_more:
+        raise ValueError(  # the first sentence is what scikit-learn's checks look for
+            f"Only binary classification is supported. {name} got {len(classes)} "
+            "classes; compare one of them with the rest (y == label), or pick two."
+        )
+
+
+def label_key(label: object) -> tuple[str, object]:
     """Return what makes a label the same as another one: its kind and its value.
 
     Python and numpy take True for 1 and False for 0; as labels they are different.
-
-    Parameters
-    ----------
-    label : object
-        The label.
-
-    Returns
-    -------
-    key : tuple of (str, object)
-        Hashable; equal for labels that are the same.
 
     Examples
     --------
@@ -83,20 +73,10 @@ def _kind_of(value):
     return "number" if isinstance(value, Number) else type(value).__name__
 
 
-def find_labels(y, classes):
-    """Find labels among the classes; labels of another kind are not among them.
+def find_labels(y: ArrayLike, classes: ArrayLike) -> np.ndarray:
+    """Find labels among the sorted classes: their positions, -1 for unknown labels.
 
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,)
-        Labels.
-    classes : array-like of shape (n_classes,)
-        The known labels, sorted.
-
-    Returns
-    -------
-    codes : ndarray of shape (n_samples,)
-        Positions in ``classes``; -1 for labels that are not there.
+    Labels of another kind are unknown.
 
     Examples
     --------
@@ -119,19 +99,8 @@ def find_labels(y, classes):
     return codes
 
 
-def label_kinds(y):
-    """Return the kinds of label that there are, a set of str.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,)
-        Labels.
-
-    Returns
-    -------
-    kinds : set of str
-        More than one only where y holds objects.
-    """
+def label_kinds(y: np.ndarray) -> set[str]:
+    """Return the kinds of label that there are; several only where y holds objects."""
     if y.dtype.kind == "O":
         # Labels of one type are of one kind: one of each tells, however many rows.
         one_of_each = {type(label): label for label in y.tolist()}
@@ -139,7 +108,7 @@ def label_kinds(y):
     return {_KINDS.get(y.dtype.kind, y.dtype.kind)}
 
 
-def several_kinds_of(y):
+def several_kinds_of(y: np.ndarray) -> ValueError:
     """Return the error of labels of several kinds, with an example of each kind."""
     examples = {label_key(label)[0]: label for label in y.tolist()}
     return ValueError(
@@ -149,7 +118,7 @@ def several_kinds_of(y):
     )
 
 
-def distinct_labels(y):
+def distinct_labels(y: np.ndarray) -> np.ndarray:
     """Return the distinct labels, sorted; those of several kinds by kind."""
     if y.dtype.kind != "O" or len(label_kinds(y)) == 1:
         return np.unique(y)
@@ -159,14 +128,14 @@ def distinct_labels(y):
     return distinct
 
 
-def of_one_kind(labels):
+def of_one_kind(labels: np.ndarray) -> np.ndarray:
     """Return labels that came beside other kinds as an array of their own kind."""
     if len(label_kinds(labels)) > 1:
         raise several_kinds_of(labels)
     return check_labels(np.array(labels.tolist()))
 
 
-def narrowed(y, kept):
+def narrowed(y: ArrayLike, kept: ArrayLike) -> ArrayLike:
     """Return the labels of kept rows, of one kind where others are gone.
 
     A column of numbers with one word in it holds objects, which estimators do not take
@@ -178,20 +147,8 @@ def narrowed(y, kept):
     return of_one_kind(np.asarray(kept))
 
 
-def shown_labels(labels, most=5):
+def shown_labels(labels: np.ndarray, most: int = 5) -> str:
     """Return labels as errors show them, each once and not too many.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n_labels,)
-        Labels.
-    most : int, default=5
-        How many are shown.
-
-    Returns
-    -------
-    text : str
-        The labels in brackets.
 
     Examples
     --------
@@ -210,29 +167,12 @@ def shown_labels(labels, most=5):
     return f"{distinct[:most]}" + (f" and {rest} more" if rest > 0 else "")
 
 
-def encode_labels(y, classes, what="y", whose="the filter"):
-    """Find labels among the classes, where all of them must be.
+def encode_labels(
+    y: np.ndarray, classes: np.ndarray, what: str = "y", whose: str = "the filter"
+) -> np.ndarray:
+    """Find labels among the sorted classes, where all of them must be.
 
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,)
-        Labels.
-    classes : ndarray of shape (n_classes,)
-        The known labels, sorted.
-    what : str, default="y"
-        What errors call the labels.
-    whose : str, default="the filter"
-        Who knows the classes, in errors.
-
-    Returns
-    -------
-    codes : ndarray of shape (n_samples,)
-        Positions in ``classes``.
-
-    Raises
-    ------
-    ValueError
-        If a label is unknown; the error names it.
+    Errors call the labels `what`, and who knows the classes `whose`.
     """
     codes = find_labels(y, classes)
     if np.any(codes < 0):
@@ -244,19 +184,8 @@ def encode_labels(y, classes, what="y", whose="the filter"):
     return codes
 
 
-def kinds_hint(y, classes):
-    """Return a reminder where labels differ in kind, for the end of an error.
-
-    Parameters
-    ----------
-    y, classes : ndarray of shape (n_labels,)
-        Labels.
-
-    Returns
-    -------
-    hint : str
-        Empty where some of the kinds are the same.
-    """
+def kinds_hint(y: np.ndarray, classes: np.ndarray) -> str:
+    """Return a reminder for the end of an error where labels have no kind in common."""
     kinds, known = label_kinds(y), label_kinds(classes)
     if kinds & known:
         return ""
@@ -266,71 +195,30 @@ def kinds_hint(y, classes):
     )
 
 
-def has_entries(values, classes):
-    """Say which classes a dict has entries for.
-
-    Parameters
-    ----------
-    values : dict
-        From labels to anything.
-    classes : ndarray of shape (n_classes,)
-        The labels.
-
-    Returns
-    -------
-    there : ndarray of shape (n_classes,), dtype=bool
-        True for the classes that have one.
-    """
+def has_entries(values: dict, classes: np.ndarray) -> np.ndarray:
+    """Return the mask of the classes that a dict from labels has entries for."""
     known = {label_key(label) for label in values}
     return np.array([label_key(one) in known for one in classes.tolist()], dtype=bool)
 
 
-def no_entry(name, values, missing):
-    """Return the error of labels that a dict has no entries for.
-
-    Parameters
-    ----------
-    name : str
-        What errors call the dict.
-    values : dict
-        From labels to anything.
-    missing : ndarray of shape (n_labels,)
-        The labels.
-
-    Returns
-    -------
-    error : ValueError
-        Not raised yet.
-    """
+def no_entry(name: str, values: dict, missing: np.ndarray) -> ValueError:
+    """Return the error of labels that a dict, called so in errors, has no entry for."""
     return ValueError(
         f"{name} has no entry for the labels {shown_labels(missing)}; it has entries "
         f"for {list(values)}."
     )
 
 
-def per_class(name, values, classes, shape=()):
-    """One value for each class, from an array in the classes' order or from a dict.
+def per_class(
+    name: str,
+    values: ArrayLike | dict,
+    classes: np.ndarray,
+    shape: tuple[int, ...] = (),
+) -> np.ndarray:
+    """Return a value of a given shape for each class, in float64.
 
-    Parameters
-    ----------
-    name : str
-        What errors call the values.
-    values : array-like of shape (n_classes, ...) or dict
-        The values; a dict maps labels to values and may know more labels.
-    classes : ndarray of shape (n_classes,)
-        The labels, sorted.
-    shape : tuple of int, default=()
-        The shape of the value of one class.
-
-    Returns
-    -------
-    values : ndarray of shape (n_classes, ...)
-        The values, float64, ordered like ``classes``.
-
-    Raises
-    ------
-    ValueError
-        If a label has no value, or values have the wrong shape or are not finite.
+    Values are an array in the order of the sorted classes, or a dict from label to
+    value, which may know more labels.
     """
     if hasattr(values, "iloc"):
         raise ValueError(

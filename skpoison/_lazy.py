@@ -1,22 +1,16 @@
-"""Names of a package that load on first use."""
+"""Names of a package that load on first use; imports nothing that costs time itself."""
 
 import importlib
+from collections.abc import Callable
+from typing import Any
 
 
-def lazy_names(package, homes):
+def lazy_names(
+    package: str, homes: dict[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return ``__getattr__`` and ``__dir__`` for a package's ``__init__``.
 
-    Parameters
-    ----------
-    package : str
-        The package's name.
-    homes : dict of str to str
-        For each public name, the module of the package that it lives in.
-
-    Returns
-    -------
-    getattr, dir : callable
-        What the package defines as ``__getattr__`` and ``__dir__``.
+    `homes` says, for each public name, which module of the package it lives in.
     """
 
     def __getattr__(name):

@@ -1,7 +1,14 @@
 """Callbacks of estimators, told of what solvers do."""
 
+from collections.abc import Callable
 
-def progress_monitor(estimator, context):
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackContext
+
+
+def progress_monitor(
+    estimator: BaseEstimator, context: CallbackContext
+) -> Callable[[dict], None] | None:
     """Return a callback that reports a solver's checks, or None if nobody listens.
 
     Each check becomes a subtask of `context`; its entry of the history is the metadata.

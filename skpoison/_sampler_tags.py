@@ -7,57 +7,27 @@ from sklearn.utils import InputTags, Tags
 
 @dataclass(slots=True)
 class SamplerTags:
-    """What imbalanced-learn asks of a sampler.
+    """What imbalanced-learn asks of a sampler."""
 
-    Parameters
-    ----------
-    sample_indices : bool, default=False
-        Whether ``sample_indices_`` tells which rows are returned.
-    """
-
-    sample_indices: bool = False
+    sample_indices: bool = False  # whether sample_indices_ tells what is returned
 
 
 @dataclass(slots=True)
 class InputTagsOfSampler(InputTags):
-    """scikit-learn's tags of the input, and imbalanced-learn's.
+    """scikit-learn's tags of the input, and imbalanced-learn's."""
 
-    Parameters
-    ----------
-    dataframe : bool, default=True
-        Whether DataFrames come back as DataFrames.
-    """
-
-    dataframe: bool = True
+    dataframe: bool = True  # whether DataFrames come back as DataFrames
 
 
 @dataclass(slots=True)
 class TagsOfSampler(Tags):
-    """scikit-learn's tags, and imbalanced-learn's.
-
-    Parameters
-    ----------
-    sampler_tags : SamplerTags, default=None
-        What imbalanced-learn asks of a sampler.
-    """
+    """scikit-learn's tags, and imbalanced-learn's."""
 
     sampler_tags: SamplerTags | None = None
 
 
-def sampler_tags(tags, *, sample_indices=False):
+def sampler_tags(tags: Tags, *, sample_indices: bool = False) -> TagsOfSampler:
     """Add the tags of a sampler to the tags of an estimator.
-
-    Parameters
-    ----------
-    tags : :class:`~sklearn.utils.Tags`
-        Tags of the estimator.
-    sample_indices : bool, default=False
-        Whether ``sample_indices_`` tells which rows are returned.
-
-    Returns
-    -------
-    tags : TagsOfSampler
-        All of them.
 
     Examples
     --------

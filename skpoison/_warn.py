@@ -7,16 +7,8 @@ import warnings
 BETWEEN = ("skpoison", "sklearn", "imblearn", "joblib", "skorch", "contextlib")
 
 
-def warn(message, category):
-    """Warn, and blame the first line outside of this package and of what calls it.
-
-    Parameters
-    ----------
-    message : str
-        What to say.
-    category : type
-        The kind of warning.
-    """
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn, and blame the first line outside of this package and of what calls it."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and _is_between(frame):
         level, frame = level + 1, frame.f_back

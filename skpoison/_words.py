@@ -6,6 +6,7 @@ their safe side.
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from numbers import Integral, Real
+from typing import Any
 
 LONGEST_NAME = 120
 # What stands where there is no number.
@@ -15,7 +16,7 @@ SHOWN = Decimal("0.0001")
 EXACT = Context(prec=320)
 
 
-def label_text(label: object) -> str:
+def label_text(label: Any) -> str:
     """Return a label as a person would write it: ``1`` for ``1.0``, too.
 
     Examples

@@ -91,6 +91,21 @@ class Loss(ABC):
             Their losses.
         """
 
+    def mean(self, margins: np.ndarray) -> float:
+        """Return the mean loss of margins.
+
+        Parameters
+        ----------
+        margins : ndarray of shape (n_rows,)
+            Margins.
+
+        Returns
+        -------
+        loss : float
+            The mean of their losses.
+        """
+        return float(self.value(margins).mean())
+
     @abstractmethod
     def derivative(self, margins: np.ndarray) -> np.ndarray:
         """Return the first derivatives; at a kink, that of the flatter side.

@@ -413,3 +413,36 @@ def test_values_that_cannot_be_squared_twice_are_refused(estimator, container, s
     X[0, 0] = -size
     with pytest.raises(ValueError, match=r"values of X up to 1.2e\+77; got"):
         estimator.fit(container(2.0 * X), y)
+
+
+@pytest.mark.parametrize("defense", ["fixed", "moving_centroids"])
+@pytest.mark.parametrize("learner", [{"rho": 1.0}, {"C": 0.5}])
+def test_the_learner_is_trained_without_poison_and_without_the_filter(learner, defense):
+    X, y = labelled_rows(0, "gaussian", gap=1.0, n_rows=40, n_features=3)
+    bound = CertifiedBound(epsilon=0.1, tol=0.3, defense=defense, **learner).fit(X, y)
+    bound.set_params(tol=1e-6, max_iter=1, domain="nonnegative")
+    trained = bound.train_learner(X[::2], y[::2])
+    assert trained.epsilon == 0
+    assert trained.converged_
+    wanted = retrained_loss(X[::2], y[::2], X[:0], y[:0], learner)
+    assert trained.upper_bound_ == pytest.approx(wanted, rel=1e-4)
+    # What the filter keeps is not measured again.
+    np.testing.assert_array_equal(
+        trained.filter_.decision_function(X, y), bound.filter_.decision_function(X, y)
+    )
+    with pytest.raises(NotFittedError):
+        CertifiedBound().train_learner(X, y)
+
+
+def test_convergence_is_told_as_it_is_warned_of():
+    X, y = labelled_rows(1, "gaussian", gap=0.3, n_rows=60, n_features=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        assert CertifiedBound(epsilon=0.1, rho=1.0).fit(X, y).converged_ is True
+    with pytest.warns(ConvergenceWarning):
+        short = CertifiedBound(epsilon=0.1, rho=1.0, max_iter=1, tol=1e-9).fit(X, y)
+    assert short.converged_ is False
+    with pytest.warns(ConvergenceWarning):
+        curve = bound_curve(short, X, y, [0.1, 0.0])
+    assert curve.converged.tolist() == [one.converged_ for one in curve.estimators]
+    assert not curve.converged.all()

@@ -15,7 +15,7 @@ from sklearn.preprocessing import LabelBinarizer
 
 from skpoison import CertifiedBound, SlabFilter, SphereFilter
 from skpoison.inspection import FilterDisplay
-from skpoison.inspection._regions import draw_region
+from skpoison.inspection._plane import draw_region
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

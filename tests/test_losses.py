@@ -210,3 +210,9 @@ def test_margins_of_decisions_are_those_of_loops():
     np.testing.assert_array_equal(
         decision_margins(binary, codes % 2), decision_margins(pair, codes % 2)
     )
+
+
+def test_the_mean_loss_is_that_of_the_losses():
+    margins = np.array([-1.0, 0.5, 3.0])
+    assert Hinge().mean(margins) == pytest.approx(2.5 / 3)
+    assert Exponential().mean(margins) == np.exp(-margins).mean()

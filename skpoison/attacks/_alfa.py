@@ -80,4 +80,4 @@ class _Tainted:
 
     def clean_loss(self, theta):
         """Return the mean loss of the clean rows."""
-        return float(Hinge().value(self.clean.scores(theta)).mean())
+        return Hinge().mean(self.clean.scores(theta))

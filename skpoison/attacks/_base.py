@@ -11,13 +11,12 @@ from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import validate_data
 
-from skpoison._column_types import Types
+from skpoison._column_types import RowsLike, Types
 from skpoison._defaults import default_filter
-from skpoison._labels import check_labels
+from skpoison._labels import check_labels, check_two_classes
 from skpoison._sampler_tags import sampler_tags
 from skpoison._whole_rows import copied_points, n_poison_rows
 from skpoison.attacks._containers import (
-    RowsLike,
     like_rows,
     like_targets,
     stack,
@@ -228,22 +227,8 @@ class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
             y_numeric=False,
         )
         self.classes_, codes = np.unique(check_labels(y), return_inverse=True)
-        self._check_classes()
+        check_two_classes(type(self).__name__, self.classes_, or_more=self._multi_class)
         return X, codes
-
-    def _check_classes(self):
-        n_classes = len(self.classes_)
-        name = type(self).__name__
-        if n_classes < 2:
-            raise ValueError(
-                f"{name} needs rows of two classes; y holds one class, "
-                f"{self.classes_.tolist()[0]!r}."
-            )
-        if n_classes > 2 and not self._multi_class:
-            raise ValueError(  # the first sentence is what scikit-learn looks for
-                f"Only binary classification is supported. {name} got {n_classes} "
-                "classes; compare one of them with the rest (y == label), or pick two."
-            )
 
     def _check(self):
         """Raise what speaks against the parameters together, before any work."""

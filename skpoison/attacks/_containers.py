@@ -22,11 +22,8 @@ from scipy import sparse
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import column_or_1d
 
-from skpoison._column_types import is_frame, is_pandas, is_polars
+from skpoison._column_types import RowsLike, is_frame, is_pandas, is_polars
 from skpoison.attacks._types import as_polars, as_type, cast
-
-# What scikit-learn reads as rows, tables among it.
-RowsLike = ArrayLike | sparse.sparray | sparse.spmatrix
 
 NAME = "poison-{}"
 NAMED = re.compile(r"poison-(\d+)$")

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from skpoison._fitted import check_fits, remember_names, scores
+from skpoison._fitted import check_fits, remember_names, scores, unbounded
 from skpoison.feasible import restrict, shrink_until_kept
 
 
@@ -50,10 +50,7 @@ class Defense(NamedTuple):
             )
         feasible = self.filter.feasible_set()
         if not feasible.is_bounded:
-            raise ValueError(
-                f"The filter {self.filter!r} leaves the attacker unbounded: rows "
-                "arbitrarily far away pass it. Intersect it with a SphereFilter."
-            )
+            raise unbounded(self.filter)
         if domain not in (None, "real"):
             feasible = restrict(feasible, domain, feature_names=names)
         return [feasible[label] for label in self.classes]

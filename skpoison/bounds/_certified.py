@@ -1,18 +1,21 @@
 """The certified bound as an estimator."""
 
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import _fit_context, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
+from skpoison._column_types import RowsLike
 from skpoison._defaults import default_filter
-from skpoison._fitted import check_fits, remember_names, scores
+from skpoison._fitted import check_fits, remember_names, scores, unbounded
 from skpoison._progress import progress_monitor
 from skpoison.bounds import _fixed, moving
 from skpoison.bounds._discrete import poison_term
@@ -108,6 +111,9 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         No parameters make the bound smaller than this: the dual value.
     dual_gap_ : float
         ``upper_bound_ - lower_bound_``.
+    converged_ : bool
+        Whether the solver reached `tol`, margins for rounding apart. Where it did not,
+        there was a warning; the bounds hold all the same.
     clean_loss_ : float
         Mean hinge loss of the clean rows at the certified parameters.
     poison_loss_ : float
@@ -266,6 +272,47 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         self._fit(X, y)
         return self
 
+    def train_learner(self, X: RowsLike, y: ArrayLike) -> Self:
+        """Train the learner that this bound covers on rows that nobody poisons.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows: those that the bound was fitted on, or some of them.
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        Returns
+        -------
+        learner : CertifiedBound
+            A bound at ``epsilon=0``, which is the trained learner: its `coef_` and
+            `intercept_` are the learner's, `upper_bound_` its training loss. It is
+            trained to `tol`, whatever `max_iter`, and the filter is left as it is.
+
+        See Also
+        --------
+        NormConstrainedSVC : That learner, where `rho` is given.
+
+        Examples
+        --------
+        What the filter costs where nobody attacks:
+
+        >>> from sklearn.datasets import make_blobs
+        >>> from skpoison import CertifiedBound
+        >>> X, y = make_blobs(300, centers=[[-1, 0], [1, 0]], random_state=0)
+        >>> bound = CertifiedBound(rho=1.0).fit(X, y)
+        >>> kept = bound.filter_.inlier_mask_
+        >>> bool(bound.train_learner(X[kept], y[kept]).score(X, y) > 0.8)
+        True
+        """
+        check_is_fitted(self)
+        # Without poison the filter plays no part; frozen, it is not measured again.
+        frozen, learner = FrozenEstimator(self.filter_), clone(self).set_callbacks()
+        learner.set_params(
+            filter=frozen, epsilon=0.0, defense="fixed", domain=None, max_iter=None
+        )
+        return learner.fit(X, y)
+
     @with_callbacks
     def _fit(self, X, y, previous=None):
         """Fit, optionally from a previous fit to the same rows; return a warm start."""
@@ -345,10 +392,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         """Return the rows of each class that pass the filter and can be sent."""
         feasible = self.filter_.feasible_set()
         if not feasible.is_bounded:
-            raise ValueError(
-                f"The filter {self.filter_!r} leaves the attacker unbounded: rows "
-                "arbitrarily far away pass it. Intersect it with a SphereFilter."
-            )
+            raise unbounded(self.filter_)
         as_domain(self.domain)  # an unknown name is an error at once
         if not (self.domain is None or self.domain == "real"):
             warn_of_strangers(self.domain, X, self._names)
@@ -385,6 +429,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         self.upper_bound_, self.lower_bound_ = best.upper, best.lower
         self.dual_gap_ = max(best.upper - best.lower, 0.0)
         self.n_iter_, self.history_ = found.n_iter, found.history
+        self.converged_ = bool(found.converged)
 
     def _report_attack(self, result, X):
         attack, trained = result.attack, result.trained

@@ -6,6 +6,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skpoison._labels import check_two_classes
 from skpoison.solvers._signed_design import Rows
 
 
@@ -26,8 +27,7 @@ class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
         _check_size(type(self).__name__, X)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) != 2:
-            raise ValueError(_wrong_classes(type(self).__name__, self.classes_))
+        check_two_classes(type(self).__name__, self.classes_)
         return X, codes
 
     def _store(self, theta):
@@ -87,19 +87,6 @@ def _check_size(name, X):
             f"{name} bears values of X up to {most:.2g}; got {largest:.2g}. Rescale X, "
             "for instance with a StandardScaler fitted on trusted rows."
         )
-
-
-def _wrong_classes(name, classes):
-    if len(classes) == 1:
-        return (
-            f"{name} needs rows of two classes; y holds one class, "
-            f"{classes.tolist()[0]!r}."
-        )
-    # The first sentence is what scikit-learn's checks look for.
-    return (
-        f"Only binary classification is supported. {name} got {len(classes)} classes; "
-        "compare one of them with the rest (y == label), or pick two."
-    )
 
 
 def signed_rows(X, codes):

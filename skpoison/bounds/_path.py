@@ -28,8 +28,8 @@ def bound_curve(estimator, X, y, epsilons):
     -------
     curve : :class:`~sklearn.utils.Bunch`
         `epsilon`, `upper_bound`, `lower_bound`, `dual_gap`, `clean_loss`,
-        `poison_loss`, `attack_loss` and `n_iter`: arrays of shape (n_epsilons,), in
-        the order given. `estimators`: the fitted bounds.
+        `poison_loss`, `attack_loss`, `n_iter` and `converged`: arrays of shape
+        (n_epsilons,), in the order given. `estimators`: the fitted bounds.
 
     Notes
     -----
@@ -100,6 +100,7 @@ def _as_bunch(epsilons, fitted):
         "poison_loss",
         "attack_loss",
         "n_iter",
+        "converged",
     )
     columns = {
         name: np.array([getattr(bound, name + "_") for bound in fitted])

@@ -1,6 +1,6 @@
 """Errors and losses before and after an attack, with and without a defense."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -11,10 +11,11 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch, _safe_indexing, check_consistent_length
 from sklearn.utils.validation import indexable
 
+from skpoison._column_types import RowsLike
 from skpoison._fitted import fit_clone
 from skpoison._judging import check_detector, find_kept, fit_and_find_kept
 from skpoison._warn import warn
-from skpoison.evaluation._losses import Rows, check_known, held_out_loss
+from skpoison.evaluation._losses import check_known, held_out_loss
 from skpoison.meta import set_attack_filter
 
 TRAININGS = ("clean", "poisoned", "filtered_poisoned", "filtered_clean")
@@ -30,9 +31,9 @@ MEASURED = (
 class TrainTest(NamedTuple):
     """Clean rows to train on, and to test on."""
 
-    X: Rows
+    X: RowsLike
     y: ArrayLike
-    X_test: Rows
+    X_test: RowsLike
     y_test: ArrayLike
 
 
@@ -40,9 +41,9 @@ def evaluate_attack(
     attack: BaseEstimator | dict[str, BaseEstimator],
     defense: BaseEstimator | dict[str, BaseEstimator | None] | None,
     estimator: ClassifierMixin,
-    X: Rows,
+    X: RowsLike,
     y: ArrayLike,
-    X_test: Rows,
+    X_test: RowsLike,
     y_test: ArrayLike,
     *,
     epsilons: ArrayLike | None = None,
@@ -163,7 +164,8 @@ def evaluate_attack(
             f"fit_filter_on must be one of {FITTED_ON}; got {fit_filter_on!r}."
         )
     check_consistent_length(X_test, y_test)
-    data = TrainTest(*indexable(X, y), X_test, y_test)
+    X, y = indexable(X, y)
+    data = TrainTest(X, y, X_test, y_test)
     check_known(y_test, np.unique(np.asarray(data.y)), "y_test")
     attacks, defenses = _named_attacks(attack), _named_defenses(defense)
     plan = _plan(attacks, defenses, epsilons)
@@ -242,7 +244,7 @@ def _measure(estimator, X, y, data, name="clean"):
     }
 
 
-def _cut(X, y, kept):
+def _cut(X: RowsLike, y: ArrayLike, kept: np.ndarray) -> tuple[Any, Any]:
     rows = np.flatnonzero(kept)
     return _safe_indexing(X, rows), _safe_indexing(y, rows)
 

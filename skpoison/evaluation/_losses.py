@@ -2,18 +2,16 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import log_loss
 from sklearn.utils import check_array, column_or_1d
 
+from skpoison._column_types import RowsLike
 from skpoison._labels import find_labels, kinds_hint, shown_labels
 from skpoison.losses import Hinge, decision_margins
 
-Rows = ArrayLike | sparse.sparray | sparse.spmatrix
 
-
-def held_out_loss(classifier: ClassifierMixin, X: Rows, y: ArrayLike) -> float:
+def held_out_loss(classifier: ClassifierMixin, X: RowsLike, y: ArrayLike) -> float:
     """Return the mean loss of a fitted classifier.
 
     The hinge loss where the classifier has decision values (for several classes, that
@@ -59,7 +57,7 @@ def held_out_loss(classifier: ClassifierMixin, X: Rows, y: ArrayLike) -> float:
     labels = np.asarray(classifier.classes_)
     check_known(y, labels, "y")
     if hasattr(classifier, "decision_function"):
-        return float(Hinge().value(_margins(classifier, X, y, labels)).mean())
+        return Hinge().mean(_margins(classifier, X, y, labels))
     if hasattr(classifier, "predict_proba"):
         return float(log_loss(y, classifier.predict_proba(X), labels=labels))
     raise ValueError(
@@ -91,7 +89,7 @@ def check_known(y: ArrayLike, labels: ArrayLike, name: str) -> None:
         )
 
 
-def neg_loss_scorer(classifier: ClassifierMixin, X: Rows, y: ArrayLike) -> float:
+def neg_loss_scorer(classifier: ClassifierMixin, X: RowsLike, y: ArrayLike) -> float:
     """Minus :func:`held_out_loss`, as a scorer for searches and cross-validation.
 
     Parameters

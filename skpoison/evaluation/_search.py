@@ -12,9 +12,10 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import indexable, validate_data
 
+from skpoison._column_types import RowsLike
 from skpoison._delegated import DelegatedClassifierMixin
 from skpoison._labels import check_labels
-from skpoison.evaluation._losses import Rows, neg_loss_scorer
+from skpoison.evaluation._losses import neg_loss_scorer
 from skpoison.meta import PoisonedClassifier
 
 PREFIX = "estimator__"
@@ -153,7 +154,7 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
         """The best estimator, to which predictions are delegated."""
         return self.best_estimator_
 
-    def fit(self, X: Rows, y: ArrayLike) -> Self:
+    def fit(self, X: RowsLike, y: ArrayLike) -> Self:
         """Search, and fit the best defense.
 
         Parameters

@@ -1,10 +1,14 @@
 """The bound over the attacker's share of rows, as a picture."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from numpy.typing import ArrayLike
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from skpoison.bounds import bound_curve
+from skpoison._column_types import RowsLike
+from skpoison.bounds import CertifiedBound, bound_curve
 
-from ._columns import check_lengths, sorted_curve, unwrap, wrap
 from ._lines import (
     QUANTITIES,
     draw_band,
@@ -17,9 +21,19 @@ from ._losses import (
     check_test_rows,
     filtered_loss,
     with_percentiles,
-    without_attack,
 )
-from ._style import GREY, axes_for
+from ._style import (
+    GREY,
+    Curves,
+    axes_for,
+    check_lengths,
+    sorted_curve,
+    unwrap,
+    wrap,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 EPSILONS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3)
 COLUMNS = ("epsilon", "upper_bound", "lower_bound", "attack_loss", "clean_loss")
@@ -106,16 +120,16 @@ class BoundDisplay:
     def __init__(
         self,
         *,
-        epsilon,
-        upper_bound,
-        lower_bound,
-        attack_loss=None,
-        clean_loss=None,
-        test_loss=None,
-        filtered_loss=None,
-        unfiltered_loss=None,
-        name=None,
-        loss_name="Hinge loss",
+        epsilon: Curves,
+        upper_bound: Curves,
+        lower_bound: Curves,
+        attack_loss: Curves | None = None,
+        clean_loss: Curves | None = None,
+        test_loss: Curves | None = None,
+        filtered_loss: float | list[float] | None = None,
+        unfiltered_loss: float | None = None,
+        name: str | list[str] | None = None,
+        loss_name: str = "Hinge loss",
     ):
         self.epsilon = epsilon
         self.upper_bound = upper_bound
@@ -131,18 +145,18 @@ class BoundDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: CertifiedBound,
+        X: RowsLike,
+        y: ArrayLike,
         *,
-        epsilons=EPSILONS,
-        percentiles=None,
-        X_test=None,
-        y_test=None,
-        name=None,
-        ax=None,
-        **plot_kwargs,
-    ):
+        epsilons: ArrayLike = EPSILONS,
+        percentiles: ArrayLike | None = None,
+        X_test: RowsLike | None = None,
+        y_test: ArrayLike | None = None,
+        name: str | list[str] | None = None,
+        ax: "Axes | None" = None,
+        **plot_kwargs: Any,
+    ) -> Self:
         """Compute bounds, and draw them.
 
         Parameters
@@ -189,13 +203,20 @@ class BoundDisplay:
         display = cls._of_curves(curves, X_test, y_test)
         fitted = [curve["estimators"][0] for curve in curves.values()]
         display.filtered_loss = unwrap([filtered_loss(b, X, y) for b in fitted])
-        display.unfiltered_loss = without_attack(fitted[0], X, y).clean_loss_
+        display.unfiltered_loss = fitted[0].train_learner(X, y).clean_loss_
         return display.plot(ax, name=name, **plot_kwargs)
 
     @classmethod
     def from_curve(
-        cls, curve, *, X_test=None, y_test=None, name=None, ax=None, **plot_kwargs
-    ):
+        cls,
+        curve: Mapping,
+        *,
+        X_test: RowsLike | None = None,
+        y_test: ArrayLike | None = None,
+        name: str | list[str] | None = None,
+        ax: "Axes | None" = None,
+        **plot_kwargs: Any,
+    ) -> Self:
         """Draw bounds that have been computed.
 
         Parameters
@@ -239,14 +260,14 @@ class BoundDisplay:
 
     def plot(
         self,
-        ax=None,
+        ax: "Axes | None" = None,
         *,
-        name=None,
-        curve_kwargs=None,
-        band_kwargs=None,
-        plot_attack=True,
-        plot_clean=True,
-    ):
+        name: str | list[str] | None = None,
+        curve_kwargs: dict[str, Any] | list[dict[str, Any]] | None = None,
+        band_kwargs: dict[str, Any] | None = None,
+        plot_attack: bool = True,
+        plot_clean: bool = True,
+    ) -> Self:
         """Draw the bounds.
 
         With one curve, colours tell the quantities apart; with several, they tell the
@@ -293,8 +314,9 @@ class BoundDisplay:
         ]
         self.unfiltered_line_ = None
         if self.unfiltered_loss is not None and "unfiltered_loss" not in hidden:
-            look = {"color": GREY, "linewidth": 0.8, "zorder": 1}
-            self.unfiltered_line_ = ax.axhline(self.unfiltered_loss, **look)
+            self.unfiltered_line_ = ax.axhline(
+                self.unfiltered_loss, color=GREY, linewidth=0.8, zorder=1
+            )
         ax.set(xlabel="Poison rows per clean row, ε", ylabel=self.loss_name)
         draw_legend(ax, self.lines_, names, self.unfiltered_line_)
         return self
@@ -302,14 +324,17 @@ class BoundDisplay:
     def _checked(self, name, curve_kwargs, hidden):
         """Return each curve as a dict of sorted arrays, with names and styles."""
         names = ("epsilon", "lower_bound", *QUANTITIES)
-        columns = {key: wrap(getattr(self, key)) for key in names if key not in hidden}
-        columns = {key: value for key, value in columns.items() if value is not None}
+        given = {key: getattr(self, key) for key in names if key not in hidden}
+        columns = {
+            key: wrap(value) for key, value in given.items() if value is not None
+        }
         n_curves = len(columns["epsilon"])
-        labels = wrap(self.name if name is None else name)
+        name = self.name if name is None else name
+        labels = None if name is None else wrap(name)
         styles = wrap(curve_kwargs or {})
         if len(styles) == 1:
             styles = styles * n_curves
-        check_lengths(n_curves, columns | {"name": labels, "curve_kwargs": styles})
+        check_lengths(n_curves, {**columns, "name": labels, "curve_kwargs": styles})
         rows = zip(*columns.values(), strict=True)
         curves = [
             sorted_curve(dict(zip(columns, row, strict=True)), ("filtered_loss",))

@@ -1,13 +1,21 @@
 """What a defense's parameter costs and prevents, as a picture."""
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
-from skpoison.evaluation import neg_loss_scorer
+from skpoison._column_types import RowsLike
+from skpoison.bounds import CertifiedBound
+from skpoison.evaluation import DefenseSearchCV, neg_loss_scorer
 
 from ._style import BLUE, GREEN, GREY, SMALL, VERMILION, axes_for
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LOOKS = {
     "attacked_loss": ("under attack, held out", VERMILION, "-", "o"),
@@ -68,12 +76,12 @@ class DefenseDisplay:
     def __init__(
         self,
         *,
-        values,
-        attacked_loss,
-        clean_loss,
-        upper_bound=None,
-        best=None,
-        parameter_name="Percentile",
+        values: ArrayLike,
+        attacked_loss: ArrayLike,
+        clean_loss: ArrayLike,
+        upper_bound: ArrayLike | None = None,
+        best: float | None = None,
+        parameter_name: str = "Percentile",
     ):
         self.values = values
         self.attacked_loss = attacked_loss
@@ -83,7 +91,16 @@ class DefenseDisplay:
         self.parameter_name = parameter_name
 
     @classmethod
-    def from_search(cls, search, *, bound=None, X=None, y=None, ax=None, **plot_kwargs):
+    def from_search(
+        cls,
+        search: DefenseSearchCV,
+        *,
+        bound: CertifiedBound | None = None,
+        X: RowsLike | None = None,
+        y: ArrayLike | None = None,
+        ax: "Axes | None" = None,
+        **plot_kwargs: Any,
+    ) -> Self:
         """Draw a search, and compute the bound for each of its settings.
 
         Parameters
@@ -131,7 +148,9 @@ class DefenseDisplay:
             parameter_name=name.split("__")[-1].replace("_", " ").capitalize(),
         ).plot(ax, **plot_kwargs)
 
-    def plot(self, ax=None, *, curve_kwargs=None):
+    def plot(
+        self, ax: "Axes | None" = None, *, curve_kwargs: dict[str, Any] | None = None
+    ) -> Self:
         """Draw the lines.
 
         Parameters
@@ -152,7 +171,7 @@ class DefenseDisplay:
             losses = getattr(self, name)
             if losses is None:
                 continue
-            look = {
+            look: dict[str, Any] = {
                 "color": color,
                 "linestyle": linestyle,
                 "marker": marker,

@@ -1,13 +1,23 @@
 """What EPIC drops while a network is trained, as a picture."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from skpoison._words import label_text
 from skpoison.coreset import facility_location, isolated_medoids
 
 from ._style import BLACK, BLUE, GREY, SKY, SMALL, VERMILION, YELLOW
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from skpoison.neural import FilteredNetClassifier
 
 # What a row is, in the order of drawing, and how it looks.
 LOOKS = {
@@ -107,14 +117,14 @@ class EPICDisplay:
     def __init__(
         self,
         *,
-        n_kept,
-        n_train,
-        n_poison_kept=None,
-        n_poison=None,
-        coordinates=None,
-        groups=None,
-        poison_mask=None,
-        label=None,
+        n_kept: np.ndarray,
+        n_train: int,
+        n_poison_kept: np.ndarray | None = None,
+        n_poison: int | None = None,
+        coordinates: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        poison_mask: ArrayLike | None = None,
+        label: object = None,
     ):
         self.n_kept = n_kept
         self.n_train = n_train
@@ -128,15 +138,15 @@ class EPICDisplay:
     @classmethod
     def from_estimator(
         cls,
-        net,
-        X=None,
-        y=None,
+        net: "FilteredNetClassifier",
+        X: Any = None,
+        y: ArrayLike | None = None,
         *,
-        poison_mask=None,
-        label=None,
-        ax=None,
-        **plot_kwargs,
-    ):
+        poison_mask: ArrayLike | None = None,
+        label: object = None,
+        ax: "Axes | Sequence[Axes] | None" = None,
+        **plot_kwargs: Any,
+    ) -> Self:
         """Draw what was dropped while a net was trained.
 
         Parameters
@@ -177,7 +187,13 @@ class EPICDisplay:
             columns |= _gradients(net, X, y, poison_mask, label)
         return cls(**columns).plot(ax, **plot_kwargs)
 
-    def plot(self, ax=None, *, line_kwargs=None, row_kwargs=None):
+    def plot(
+        self,
+        ax: "Axes | Sequence[Axes] | None" = None,
+        *,
+        line_kwargs: dict[str, Any] | None = None,
+        row_kwargs: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the rows over the epochs, and the gradients.
 
         Parameters
@@ -203,13 +219,13 @@ class EPICDisplay:
         self.axes_ = _axes_for(ax, 1 if self.coordinates is None else 2)
         self.figure_ = self.axes_[0].figure
         self._plot_epochs(self.axes_[0], line_kwargs or {})
-        self.rows_ = {}
+        self.rows_: dict = {}
         if self.coordinates is not None:
             self._plot_gradients(self.axes_[1], row_kwargs or {})
         return self
 
     def _plot_epochs(self, ax, kwargs):
-        shares = {"kept": (self.n_kept, self.n_train, BLUE, "-")}
+        shares: dict[str, tuple] = {"kept": (self.n_kept, self.n_train, BLUE, "-")}
         if self.n_poison_kept is not None:
             shares["poison kept"] = self.n_poison_kept, self.n_poison, VERMILION, "--"
         epochs = np.arange(1, len(self.n_kept) + 1)
@@ -245,7 +261,7 @@ class EPICDisplay:
         ax.set(
             xlabel="Gradients, most spread",
             ylabel="Orthogonal, next most",
-            title=f"class {self.label}",
+            title=f"class {label_text(self.label)}",
         )
         ax.legend(fontsize=SMALL, frameon=False)
 

@@ -1,16 +1,31 @@
 """What a filter keeps and rejects, as a picture."""
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
+from skpoison._column_types import RowsLike
 from skpoison._fitted import scores
+from skpoison._words import label_text
 
-from ._plane import plane_of
-from ._regions import draw_region, draw_view, drawable_sets, section, view_box
+from ._plane import (
+    draw_region,
+    draw_view,
+    drawable_sets,
+    plane_of,
+    section,
+    view_box,
+)
 from ._rows import groups_of, rows_of, subsample, two_classes
 from ._style import BLACK, BLUE, SMALL, VERMILION, YELLOW, axes_for
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 CLASS_COLORS, CLASS_MARKERS = (BLUE, VERMILION), ("o", "^")
 
@@ -98,15 +113,15 @@ class FilterDisplay:
     def __init__(
         self,
         *,
-        coordinates,
-        codes,
-        kept,
-        classes,
-        centers,
-        radii,
-        normals,
-        limits,
-        poison_mask=None,
+        coordinates: ArrayLike,
+        codes: ArrayLike,
+        kept: ArrayLike,
+        classes: np.ndarray,
+        centers: np.ndarray,
+        radii: np.ndarray,
+        normals: np.ndarray,
+        limits: np.ndarray,
+        poison_mask: ArrayLike | None = None,
     ):
         self.coordinates = coordinates
         self.codes = codes
@@ -121,17 +136,17 @@ class FilterDisplay:
     @classmethod
     def from_estimator(
         cls,
-        filter,
-        X,
-        y,
+        filter: BaseEstimator,
+        X: RowsLike,
+        y: ArrayLike,
         *,
-        poison_mask=None,
-        classes=None,
-        max_rows=2000,
-        random_state=0,
-        ax=None,
-        **plot_kwargs,
-    ):
+        poison_mask: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        max_rows: int = 2000,
+        random_state: int | np.random.RandomState | None = 0,
+        ax: "Axes | None" = None,
+        **plot_kwargs: Any,
+    ) -> Self:
         """Draw rows as a fitted filter judges them.
 
         Parameters
@@ -193,7 +208,14 @@ class FilterDisplay:
         )
         return display.plot(ax, **plot_kwargs)
 
-    def plot(self, ax=None, *, whole=False, row_kwargs=None, region_kwargs=None):
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        whole: bool = False,
+        row_kwargs: dict[str, Any] | None = None,
+        region_kwargs: dict[str, Any] | None = None,
+    ) -> Self:
         """Draw the rows, the sphere and the slab.
 
         Parameters
@@ -269,12 +291,12 @@ def _look(code, group, kwargs):
 
 
 def _name(label):
-    return label if isinstance(label, str) else f"class {label}"
+    return label if isinstance(label, str) else f"class {label_text(label)}"
 
 
 def _draw_legend(ax, rows):
     """Draw a column for each class above the picture, the fuller one first."""
-    columns = {}
+    columns: dict = {}
     for (label, _), artist in rows.items():
         columns.setdefault(label, []).append(artist)
     fuller_first = sorted(columns.values(), key=len, reverse=True)

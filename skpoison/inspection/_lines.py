@@ -1,7 +1,8 @@
 """Lines, bands and legend entries of a picture of the bound."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from sklearn.utils._plotting import _validate_style_kwargs
 
 from ._style import (
@@ -16,16 +17,17 @@ from ._style import (
     style_of,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import FillBetweenPolyCollection
+    from matplotlib.legend import Legend
+    from matplotlib.lines import Line2D
+
 
 class Quantity(NamedTuple):
     """How one of the losses is called and drawn.
 
-    Parameters
-    ----------
-    label : str
-        Its name in the legend.
-    color, linestyle, marker : str
-        Its look; with several curves, colour and marker are the curve's instead.
+    With several curves, color and marker are the curve's instead.
     """
 
     label: str
@@ -42,7 +44,7 @@ QUANTITIES = {
     "filtered_loss": Quantity("filter, no attack", GREEN, "none", "D"),
 }
 UNFILTERED = "no filter, no attack"
-SPECIAL = {
+SPECIAL: dict[str, dict[str, Any]] = {
     # Wide and pale, so that the attack shows where it reaches the bound.
     "upper_bound": {"linewidth": 3.0, "alpha": 0.5},
     # Stands on the vertical axis, and may lie above everything else.
@@ -52,25 +54,14 @@ SPECIAL = {
 LINE_HEIGHT = 1.6
 
 
-def draw_curve(ax, curve, position, n_curves, kwargs):
-    """Draw the quantities of one curve.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes
-        Axes to draw on.
-    curve : dict
-        Quantities, with ``"epsilon"``.
-    position, n_curves : int
-        Which of how many curves this is.
-    kwargs : dict
-        What the user wants of the lines.
-
-    Returns
-    -------
-    lines : dict
-        The lines by quantity.
-    """
+def draw_curve(
+    ax: "Axes",
+    curve: dict[str, np.ndarray],
+    position: int,
+    n_curves: int,
+    kwargs: dict[str, Any],
+) -> "dict[str, Line2D]":
+    """Draw the quantities of one curve of several, and return its lines by quantity."""
     lines = {}
     for name in QUANTITIES:
         if name in curve:
@@ -100,25 +91,13 @@ def _look(name, position, n_curves):
     return look | SPECIAL.get(name, {})
 
 
-def draw_band(ax, curve, line, kwargs):
-    """Fill the gap between a curve's bounds.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes
-        Axes to draw on.
-    curve : dict
-        Quantities, with ``"epsilon"``.
-    line : matplotlib Line2D
-        The upper bound, whose colour the band takes.
-    kwargs : dict or None
-        What the user wants of the band.
-
-    Returns
-    -------
-    band : matplotlib PolyCollection
-        The band.
-    """
+def draw_band(
+    ax: "Axes",
+    curve: dict[str, np.ndarray],
+    line: "Line2D",
+    kwargs: dict[str, Any] | None,
+) -> "FillBetweenPolyCollection":
+    """Fill the gap between a curve's bounds, in the color of the line."""
     look = {"color": line.get_color(), "alpha": 0.3, "linewidth": 0.0, "zorder": 2}
     return ax.fill_between(
         curve["epsilon"],
@@ -128,25 +107,13 @@ def draw_band(ax, curve, line, kwargs):
     )
 
 
-def draw_legend(ax, curves, names, unfiltered):
-    """Draw the legend above the curves, and make room for it there.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes
-        Axes to draw on.
-    curves : list of dict
-        For each curve, the lines by quantity.
-    names : list of str or None
-        The curves' names.
-    unfiltered : matplotlib Line2D or None
-        The loss without filter and without attack.
-
-    Returns
-    -------
-    legend : matplotlib Legend
-        The legend.
-    """
+def draw_legend(
+    ax: "Axes",
+    curves: "list[dict[str, Line2D]]",
+    names: list[str] | None,
+    unfiltered: "Line2D | None",
+) -> "Legend":
+    """Draw the legend above the curves, and make room for it there."""
     handles = _name_handles(curves, names) + _quantity_handles(curves)
     if unfiltered is not None:
         handles.append((unfiltered, UNFILTERED))

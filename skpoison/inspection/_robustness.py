@@ -1,11 +1,32 @@
 """What defenses prevent over the attacker's share of rows, as a picture."""
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Bunch
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._plotting import _validate_style_kwargs
 
-from ._columns import check_lengths, unwrap, wrap
-from ._style import COLORS, GREY, MARKERS, SMALL, axes_for, style_of
+from skpoison._column_types import RowsLike
+
+from ._style import (
+    COLORS,
+    GREY,
+    MARKERS,
+    SMALL,
+    Curves,
+    axes_for,
+    check_lengths,
+    style_of,
+    unwrap,
+    wrap,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 METRICS = {"error": "Test error", "loss": "Test loss"}
 WORST = "worst of the attacks"
@@ -74,12 +95,12 @@ class RobustnessDisplay:
     def __init__(
         self,
         *,
-        epsilon,
-        defended,
-        undefended=None,
-        name=None,
-        metric_name="Test error",
-        attack_name=None,
+        epsilon: Curves,
+        defended: Curves,
+        undefended: Curves | None = None,
+        name: str | list[str] | None = None,
+        metric_name: str = "Test error",
+        attack_name: str | None = None,
     ):
         self.epsilon = epsilon
         self.defended = defended
@@ -91,20 +112,20 @@ class RobustnessDisplay:
     @classmethod
     def from_estimator(
         cls,
-        attack,
-        defense,
-        estimator,
-        X,
-        y,
-        X_test,
-        y_test,
+        attack: BaseEstimator | dict[str, BaseEstimator],
+        defense: BaseEstimator | dict[str, BaseEstimator | None] | None,
+        estimator: ClassifierMixin,
+        X: RowsLike,
+        y: ArrayLike,
+        X_test: RowsLike,
+        y_test: ArrayLike,
         *,
-        epsilons=(0.0, 0.01, 0.03, 0.1, 0.3),
-        metric="error",
-        n_jobs=None,
-        ax=None,
-        **plot_kwargs,
-    ):
+        epsilons: ArrayLike = (0.0, 0.01, 0.03, 0.1, 0.3),
+        metric: str = "error",
+        n_jobs: int | None = None,
+        ax: "Axes | None" = None,
+        **plot_kwargs: Any,
+    ) -> Self:
         """Make attacks, and draw what they do.
 
         Parameters
@@ -146,8 +167,14 @@ class RobustnessDisplay:
 
     @classmethod
     def from_results(
-        cls, results, *, attack=None, metric="error", ax=None, **plot_kwargs
-    ):
+        cls,
+        results: "Bunch | pd.DataFrame",
+        *,
+        attack: str | None = None,
+        metric: str = "error",
+        ax: "Axes | None" = None,
+        **plot_kwargs: Any,
+    ) -> Self:
         """Draw results that have been computed.
 
         Parameters
@@ -194,7 +221,14 @@ class RobustnessDisplay:
             attack_name=attack_name,
         ).plot(ax, **plot_kwargs)
 
-    def plot(self, ax=None, *, name=None, curve_kwargs=None, plot_undefended=True):
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        name: str | list[str] | None = None,
+        curve_kwargs: dict[str, Any] | None = None,
+        plot_undefended: bool = True,
+    ) -> Self:
         """Draw the lines.
 
         Parameters
@@ -214,7 +248,8 @@ class RobustnessDisplay:
             This display.
         """
         epsilon, defended = wrap(self.epsilon), wrap(self.defended)
-        names = wrap(self.name if name is None else name) or [None] * len(epsilon)
+        name = self.name if name is None else name
+        names = [None] * len(epsilon) if name is None else wrap(name)
         check_lengths(len(epsilon), {"defended": defended, "name": names})
         ax = axes_for(self, ax)
         self.undefended_lines_ = self._undefended(ax) if plot_undefended else []
@@ -233,8 +268,9 @@ class RobustnessDisplay:
 
     def _undefended(self, ax):
         """Draw the lines without defense, each different one once."""
-        lines, seen = [], {}
-        curves = wrap(self.undefended) or []
+        lines: list = []
+        seen: dict = {}
+        curves = [] if self.undefended is None else wrap(self.undefended)
         for i, curve in enumerate(zip(wrap(self.epsilon), curves, strict=False)):
             seen.setdefault(tuple(tuple(np.ravel(part)) for part in curve), i)
         for curve, i in seen.items():

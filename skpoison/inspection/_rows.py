@@ -1,35 +1,21 @@
 """The rows in a picture of a filter: which ones, and what became of them."""
 
 import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import (
     check_consistent_length,
     column_or_1d,
     validate_data,
 )
 
+from skpoison._column_types import RowsLike
 from skpoison._labels import find_labels
 
 
-def two_classes(classes, known):
-    """Return the two labels to draw.
-
-    Parameters
-    ----------
-    classes : array-like of shape (2,) or None
-        The labels wanted; None means all that there are.
-    known : ndarray of shape (n_classes,)
-        The labels that the filter knows.
-
-    Returns
-    -------
-    classes : ndarray of shape (2,)
-        The labels.
-
-    Raises
-    ------
-    ValueError
-        If these are not two different labels that the filter knows.
-    """
+def two_classes(classes: ArrayLike | None, known: np.ndarray) -> np.ndarray:
+    """Return the two labels to draw: those wanted, or all that the filter knows."""
     wanted = known if classes is None else np.asarray(classes)
     if wanted.shape != (2,) or wanted[0] == wanted[1]:
         raise ValueError(
@@ -44,32 +30,14 @@ def two_classes(classes, known):
     return wanted
 
 
-def rows_of(filter_, X, y, poison_mask, classes):
-    """Check rows, and cut them down to two classes.
-
-    Parameters
-    ----------
-    filter_ : filter
-        The fitted filter, which knows the features.
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows.
-    y : array-like of shape (n_samples,)
-        Their labels.
-    poison_mask : array-like of shape (n_samples,) or None
-        Which ones are poison; None means none.
-    classes : ndarray of shape (2,)
-        The labels to draw.
-
-    Returns
-    -------
-    X, y, poison : tuple
-        What belongs to the rows of these classes; `poison` is boolean.
-
-    Raises
-    ------
-    ValueError
-        If lengths differ, the mask is not boolean, or a class has no rows.
-    """
+def rows_of(
+    filter_: BaseEstimator,
+    X: RowsLike,
+    y: ArrayLike,
+    poison_mask: ArrayLike | None,
+    classes: np.ndarray,
+) -> tuple[np.ndarray | sparse.csr_matrix, np.ndarray, np.ndarray]:
+    """Check rows, labels and which are poison, and cut them down to two classes."""
     X = validate_data(
         filter_, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32]
     )
@@ -88,23 +56,10 @@ def rows_of(filter_, X, y, poison_mask, classes):
     return X[rows], y[rows], mask[rows]
 
 
-def subsample(poison, max_rows, rng):
-    """Choose rows, of clean rows and of poison at most a number each.
-
-    Parameters
-    ----------
-    poison : ndarray of shape (n_rows,), dtype=bool
-        Which rows are poison.
-    max_rows : int
-        Most rows of either kind.
-    rng : numpy.random.RandomState
-        Draws the rows where there are more.
-
-    Returns
-    -------
-    rows : ndarray
-        Sorted positions.
-    """
+def subsample(
+    poison: np.ndarray, max_rows: int, rng: np.random.RandomState
+) -> np.ndarray:
+    """Choose rows, of clean rows and of poison at most `max_rows` each; sorted."""
     chosen = []
     for rows in (np.flatnonzero(~poison), np.flatnonzero(poison)):
         if len(rows) > max_rows:
@@ -113,32 +68,16 @@ def subsample(poison, max_rows, rng):
     return np.sort(np.concatenate(chosen))
 
 
-def groups_of(n_rows, codes, kept, poison_mask):
-    """Sort rows by class and by what became of them.
-
-    Parameters
-    ----------
-    n_rows : int
-        Number of rows.
-    codes : array-like of shape (n_rows,)
-        The class of each row, 0 or 1.
-    kept : array-like of shape (n_rows,)
-        Which rows are kept.
-    poison_mask : array-like of shape (n_rows,) or None
-        Which rows are poison.
-
-    Returns
-    -------
-    groups : dict
-        Positions of rows by ``(code, group)``; groups without rows are left out.
-
-    Raises
-    ------
-    ValueError
-        If an array has another length.
-    """
+def groups_of(
+    n_rows: int, codes: ArrayLike, kept: ArrayLike, poison_mask: ArrayLike | None
+) -> dict[tuple[int, str], np.ndarray]:
+    """Sort rows by class and by what became of them; no group is empty."""
     poison_mask = np.zeros(n_rows, dtype=bool) if poison_mask is None else poison_mask
-    columns = {"codes": codes, "kept": kept, "poison_mask": poison_mask}
+    columns = {
+        "codes": np.asarray(codes),
+        "kept": np.asarray(kept),
+        "poison_mask": np.asarray(poison_mask),
+    }
     for name, values in columns.items():
         if len(values) != n_rows:
             raise ValueError(

@@ -1,6 +1,6 @@
 """Estimators that are fitted on the rows that a filter keeps."""
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import _check_method_params, indexable, validate_data
 
+from skpoison._column_types import RowsLike
 from skpoison._defaults import default_filter
 from skpoison._delegated import (
     DelegatedClassifierMixin,
@@ -21,7 +22,6 @@ from skpoison._delegated import (
 from skpoison._fitted import fit_clone
 from skpoison._judging import fit_and_find_kept, last_step
 from skpoison._labels import narrowed
-from skpoison._typing import RowsLike
 from skpoison.base import BaseFilter
 from skpoison.filters import SphereFilter
 
@@ -78,7 +78,7 @@ class BaseFiltered(MetaEstimatorMixin, BaseEstimator):
         X: RowsLike,
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
-        **fit_params,
+        **fit_params: Any,
     ) -> Self:
         """Fit the filter, and the estimator on the rows that the filter keeps.
 

@@ -1,13 +1,16 @@
 """A classifier that is poisoned whenever it is fitted."""
 
 from inspect import signature
+from typing import Self
 
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import validate_data
 
+from skpoison._column_types import RowsLike
 from skpoison._delegated import DelegatedClassifierMixin
 from skpoison._fitted import fit_clone
 from skpoison.base import BaseFilter
@@ -199,7 +202,13 @@ class PoisonedClassifier(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstim
         "adaptive": ["boolean"],
     }
 
-    def __init__(self, attack, estimator=None, *, adaptive=True):
+    def __init__(
+        self,
+        attack: BaseEstimator,
+        estimator: ClassifierMixin | None = None,
+        *,
+        adaptive: bool = True,
+    ):
         self.attack = attack
         self.estimator = estimator
         self.adaptive = adaptive
@@ -216,7 +225,7 @@ class PoisonedClassifier(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstim
     def _estimator(self):
         return FilteredClassifier() if self.estimator is None else self.estimator
 
-    def fit(self, X, y):
+    def fit(self, X: RowsLike, y: ArrayLike) -> Self:
         """Make the attack, and fit the classifier on clean rows and poison.
 
         Parameters

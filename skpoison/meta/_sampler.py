@@ -1,11 +1,15 @@
 """A filter as a step that drops rows, in imbalanced-learn's pipelines."""
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, clone
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import indexable, validate_data
 
+from skpoison._column_types import RowsLike
 from skpoison._defaults import default_filter
 from skpoison._judging import fit_and_find_kept
 from skpoison._sampler_tags import sampler_tags
@@ -67,7 +71,7 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
         "ignore_y": ["boolean"],
     }
 
-    def __init__(self, filter=None, *, ignore_y=False):
+    def __init__(self, filter: BaseEstimator | None = None, *, ignore_y: bool = False):
         self.filter = filter
         self.ignore_y = ignore_y
 
@@ -84,7 +88,7 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
             return self.filter
         return SphereFilter() if self.ignore_y else default_filter()
 
-    def fit(self, X, y):
+    def fit(self, X: RowsLike, y: ArrayLike) -> Self:
         """Fit the filter.
 
         Parameters
@@ -119,7 +123,7 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
         self.sample_indices_ = np.flatnonzero(self.inlier_mask_)
         return self
 
-    def fit_resample(self, X, y):
+    def fit_resample(self, X: RowsLike, y: ArrayLike) -> tuple[RowsLike, ArrayLike]:
         """Fit the filter, and return the rows that it keeps.
 
         Parameters

@@ -1,9 +1,14 @@
 """Cross-validation on rows known to be clean."""
 
+from collections.abc import Iterator
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator, KFold, StratifiedKFold
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import column_or_1d
+
+from skpoison._column_types import RowsLike
 
 
 class TrustedKFold(BaseCrossValidator):
@@ -40,13 +45,22 @@ class TrustedKFold(BaseCrossValidator):
     [0 1 4 5] [2 3]
     """
 
-    def __init__(self, trusted_mask, n_splits=5, *, shuffle=False, random_state=None):
+    def __init__(
+        self,
+        trusted_mask: ArrayLike,
+        n_splits: int = 5,
+        *,
+        shuffle: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ):
         self.trusted_mask = trusted_mask
         self.n_splits = n_splits
         self.shuffle = shuffle
         self.random_state = random_state
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(
+        self, X: object = None, y: object = None, groups: object = None
+    ) -> int:
         """Return the number of folds.
 
         Parameters
@@ -61,7 +75,9 @@ class TrustedKFold(BaseCrossValidator):
         """
         return self.n_splits
 
-    def split(self, X, y=None, groups=None):
+    def split(
+        self, X: RowsLike, y: ArrayLike | None = None, groups: object = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield indices of training rows and of trusted validation rows.
 
         Parameters

@@ -12,7 +12,7 @@ def two_classes(random_state: int) -> tuple[np.ndarray, np.ndarray]:
     return X, y
 
 
-def require(holds: bool, message: str) -> None:
+def require(holds: bool | np.bool_, message: str) -> None:
     """Raise unless something holds; ``assert`` would vanish under ``python -O``."""
     if not holds:
         raise AssertionError(message)

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
+from skpoison._fitted import unbounded
 from skpoison.bounds.moving._reduction import Defense
 from skpoison.filters import FilterIntersection, SlabFilter, SphereFilter
 
@@ -84,10 +85,7 @@ def read_defense(filter_, X, codes, reach=None):
         inner = _radii_and_widths(member)
         radii, widths = np.minimum(radii, inner[0]), np.minimum(widths, inner[1])
     if not np.all(np.isfinite(radii)):
-        raise ValueError(
-            f"The filter {filter_!r} leaves the attacker unbounded: rows arbitrarily "
-            "far away pass it. Intersect it with a SphereFilter."
-        )
+        raise unbounded(filter_)
     means = np.array([_mean(X[codes == code]) for code in (0, 1)])
     shares = np.bincount(codes, minlength=2) / len(codes)
     radii, widths = np.repeat(radii, 2), np.repeat(widths, 2)
