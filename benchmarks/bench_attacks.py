@@ -18,9 +18,9 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from skpoison import NormConstrainedSVC, SlabFilter, SphereFilter
+from skpoison._learners import learner_of, train_hinge
 from skpoison.attacks import GradientAttack, KKTAttack, LabelFlipAttack, MinMaxAttack
 from skpoison.attacks._bilevel import Aim, Bilevel
-from skpoison.attacks._learners import learner_of, train_hinge
 from skpoison.solvers._signed_design import Rows
 
 DATA = Path(os.environ.get("SKPOISON_DATA", "../shared/data"))

@@ -9,8 +9,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.svm import LinearSVC
 
 from skpoison import CertifiedBound, NormConstrainedSVC, SlabFilter, SphereFilter
+from skpoison._learners import learner_of, train_hinge
 from skpoison.attacks import GradientAttack, KKTAttack, LabelFlipAttack, MinMaxAttack
-from skpoison.attacks._learners import learner_of, train_hinge
 from skpoison.solvers._signed_design import Rows
 from skpoison.solvers._train import PoisonCopies
 

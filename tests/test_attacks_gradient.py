@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.svm import LinearSVC
 
 from skpoison import NormConstrainedSVC, SphereFilter
+from skpoison._learners import learner_of
 from skpoison.attacks import GradientAttack, LabelFlipAttack
 from skpoison.attacks._bilevel import Aim, Bilevel, LearnerHessian, Task, train
-from skpoison.attacks._learners import learner_of
 from skpoison.solvers._signed_design import Rows
 
 LEARNERS = [

@@ -10,10 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from skpoison import NormConstrainedSVC, SlabFilter, SphereFilter
+from skpoison._learners import learner_of
 from skpoison.attacks import KKTAttack, LabelFlipAttack
 from skpoison.attacks._decoys import Decoy
 from skpoison.attacks._frank_wolfe import MixedRows
-from skpoison.attacks._learners import learner_of
 from skpoison.attacks._pairs import PairProgram
 from skpoison.feasible import Domain, RestrictedSet, restrict
 from skpoison.solvers._signed_design import Rows

@@ -34,7 +34,7 @@ def learner_of(estimator):
     is_own : bool
         False where bounds speak of ``LinearSVC(loss="hinge", C=1)`` in its place.
     """
-    from skpoison.attacks._learners import hinge_learner_of
+    from skpoison._learners import hinge_learner_of
 
     try:
         learner = hinge_learner_of(estimator, "audit")

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skpoison._learners import train_hinge
 from skpoison._whole_rows import apportion_evenly
-from skpoison.attacks._learners import train_hinge
 from skpoison.losses import Hinge
 from skpoison.solvers._signed_design import Rows
 from skpoison.solvers._train import PoisonCopies

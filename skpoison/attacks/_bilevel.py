@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skpoison.attacks._learners import Learner
+from skpoison._learners import Learner
 from skpoison.losses import Loss
 from skpoison.solvers._newton_system import Hessian, step_in_ball
 from skpoison.solvers._signed_design import Rows

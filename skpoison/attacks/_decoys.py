@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skpoison._learners import train_hinge
 from skpoison._whole_rows import apportion
-from skpoison.attacks._learners import train_hinge
 from skpoison.solvers._train import PoisonCopies
 
 # Shares of the target rows, those of highest loss, and what each such group weighs,

@@ -7,10 +7,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils._param_validation import Interval
 
+from skpoison._learners import train_hinge
 from skpoison._whole_rows import apportion_evenly
 from skpoison.attacks._base import repeat_rows
 from skpoison.attacks._bilevel import Aim, Bilevel
-from skpoison.attacks._learners import train_hinge
 from skpoison.attacks._targeted import BaseAimedAttack
 from skpoison.losses import Hinge
 from skpoison.solvers._signed_design import Rows

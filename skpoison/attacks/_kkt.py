@@ -3,11 +3,11 @@
 import numpy as np
 from scipy import sparse
 
+from skpoison._learners import hinge_learner_of, train_hinge
 from skpoison.attacks._base import repeat_rows
 from skpoison.attacks._bilevel import Aim
 from skpoison.attacks._decoys import SPLITS, Decoy, flipped_decoys
 from skpoison.attacks._frank_wolfe import MixedRows
-from skpoison.attacks._learners import hinge_learner_of, train_hinge
 from skpoison.attacks._pairs import PairProgram
 from skpoison.attacks._targeted import BaseAimedAttack
 from skpoison.feasible import SphereSlab

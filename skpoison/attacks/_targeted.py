@@ -6,8 +6,8 @@ from sklearn.utils.validation import _get_feature_names, check_X_y, column_or_1d
 
 from skpoison._fitted import check_names
 from skpoison._labels import encode_labels
+from skpoison._learners import learner_of
 from skpoison.attacks._base import BaseAttack
-from skpoison.attacks._learners import learner_of
 from skpoison.solvers._signed_design import Rows
 
 

@@ -25,7 +25,7 @@ from skpoison.bounds._rounding import judged
 from skpoison.bounds._svc import warn_if_short
 from skpoison.feasible import FeasibleSet, as_domain, restrict
 from skpoison.solvers._adversary import PoisonTerm
-from skpoison.solvers._regularizers import NormBall, Penalty
+from skpoison.solvers._regularizers import regularizer
 from skpoison.solvers._working_set import Problem, Solution
 
 SIGNS = (-1.0, 1.0)
@@ -412,12 +412,8 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         """Return the problem of the learner that faces an attacker."""
         n_rows = X.shape[0]
         weights = np.full(n_rows, 1.0 / n_rows)
-        return Problem(signed_rows(X, codes), weights, poison, self._learner(n_rows))
-
-    def _learner(self, n_rows):
-        if self.rho is not None:
-            return NormBall(self.rho)
-        return Penalty(1.0 / ((self.C or 1.0) * n_rows))
+        learner = regularizer(self.rho, self.C, n_rows)
+        return Problem(signed_rows(X, codes), weights, poison, learner)
 
     def _labels_of(self, signs):
         return self.classes_[(signs > 0).astype(int)]

@@ -150,7 +150,7 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
         return self.estimator
 
     @property
-    def estimator_(self):
+    def estimator_(self) -> ClassifierMixin:
         """The best estimator, to which predictions are delegated."""
         return self.best_estimator_
 

@@ -12,7 +12,7 @@ from skpoison._column_types import RowsLike
 from skpoison.bounds import CertifiedBound
 from skpoison.evaluation import DefenseSearchCV, neg_loss_scorer
 
-from ._style import BLUE, GREEN, GREY, SMALL, VERMILION, axes_for
+from ._style import BLUE, GREEN, GREY, LINE, SMALL, VERMILION, axes_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -175,9 +175,7 @@ class DefenseDisplay:
                 "color": color,
                 "linestyle": linestyle,
                 "marker": marker,
-                "markersize": 4.0,
-                "markerfacecolor": "white",
-                "linewidth": 1.2,
+                **LINE,
                 "label": label,
             }
             look |= curve_kwargs or {}

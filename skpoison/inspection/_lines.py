@@ -10,6 +10,7 @@ from ._style import (
     COLORS,
     GREEN,
     GREY,
+    LINE,
     MARKERS,
     PURPLE,
     SMALL,
@@ -77,9 +78,7 @@ def _look(name, position, n_curves):
         "color": quantity.color,
         "linestyle": quantity.linestyle,
         "marker": quantity.marker,
-        "markersize": 4.0,
-        "markerfacecolor": "white",
-        "linewidth": 1.2,
+        **LINE,
         "zorder": 3,
     }
     if n_curves > 1:

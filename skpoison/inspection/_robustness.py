@@ -14,6 +14,7 @@ from skpoison._column_types import RowsLike
 from ._style import (
     COLORS,
     GREY,
+    LINE,
     MARKERS,
     SMALL,
     Curves,
@@ -286,9 +287,7 @@ def _look(position):
     return {
         "color": style_of(position, COLORS),
         "marker": style_of(position, MARKERS),
-        "markersize": 4.0,
-        "markerfacecolor": "white",
-        "linewidth": 1.2,
+        **LINE,
     }
 
 

@@ -22,6 +22,8 @@ GREY = "#595959"
 COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 SMALL = "small"
+# Lines with markers.
+LINE = {"markersize": 4.0, "markerfacecolor": "white", "linewidth": 1.2}
 
 
 def axes_for(display: Any, ax: "Axes | None") -> "Axes":

@@ -69,3 +69,10 @@ class Penalty:
 
 
 Regularizer = NormBall | Penalty
+
+
+def regularizer(rho: float | None, C: float | None, n_rows: int) -> Regularizer:
+    """Return a ball of radius rho, or the penalty of LinearSVC, with C=1 if None."""
+    if rho is not None:
+        return NormBall(rho)
+    return Penalty(1.0 / ((1.0 if C is None else C) * n_rows))

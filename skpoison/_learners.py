@@ -3,14 +3,16 @@
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.svm import LinearSVC
 from sklearn.utils import check_random_state
 
 from skpoison.bounds import NormConstrainedSVC
 from skpoison.losses import Hinge, Logistic, Loss, SmoothedHinge, Squared
-from skpoison.solvers._regularizers import NormBall, Penalty
-from skpoison.solvers._train import train_on
+from skpoison.solvers._regularizers import regularizer
+from skpoison.solvers._signed_design import Rows
+from skpoison.solvers._train import PoisonCopies, train_on
 
 CLASS_WEIGHTS = "weights its classes"
 SHIFTED = "scales its intercept"
@@ -46,7 +48,7 @@ class Learner(NamedTuple):
         return stiffness
 
 
-def learner_of(estimator, attack: str) -> Learner:
+def learner_of(estimator: BaseEstimator | None, attack: str) -> Learner:
     """Read the learner that an estimator is; None is ``LinearSVC(loss="hinge")``."""
     if estimator is None:
         return Learner(Hinge(), None, 1.0)
@@ -121,7 +123,7 @@ READERS = {
 }
 
 
-def hinge_learner_of(estimator, attack: str) -> Learner:
+def hinge_learner_of(estimator: BaseEstimator | None, attack: str) -> Learner:
     """Read a learner, and refuse those whose loss is not the hinge loss."""
     learner = learner_of(estimator, attack)
     if not isinstance(learner.loss, Hinge):
@@ -134,28 +136,21 @@ def hinge_learner_of(estimator, attack: str) -> Learner:
     return learner
 
 
-def train_hinge(learner, clean, poison=None, *, tol, rng):
+def train_hinge(
+    learner: Learner,
+    clean: Rows,
+    poison: PoisonCopies | None = None,
+    *,
+    tol: float,
+    rng: np.random.RandomState | int | None,
+) -> np.ndarray:
     """Train a learner with the hinge loss on clean rows and copies of poison rows.
 
-    Parameters
-    ----------
-    learner : Learner
-        The learner.
-    clean : Rows
-        Clean rows, by whose number losses are divided.
-    poison : PoisonCopies, default=None
-        Poison rows, if there are any.
-    tol : float
-        Relative duality gap.
-    rng : RandomState
-        Draws the rows that are looked at first.
-
-    Returns
-    -------
-    theta : ndarray of shape (n_features + 1,)
-        Weights and intercept.
+    Losses are divided by the number of clean rows; `tol` is the relative duality gap,
+    and `rng` draws the rows that are looked at first. Returned are the weights, and the
+    intercept behind them.
     """
-    multiple = learner.multiple(len(clean))
-    kind = Penalty(multiple) if learner.C else NormBall(learner.rho)
-    rng = check_random_state(rng)
-    return train_on(clean, poison, kind, tol=tol, rng=rng).best_primal.theta
+    kind = regularizer(learner.rho, learner.C, len(clean))
+    found = train_on(clean, poison, kind, tol=tol, rng=check_random_state(rng))
+    assert found.best_primal is not None  # it has been checked at least once
+    return found.best_primal.theta
