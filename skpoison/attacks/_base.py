@@ -11,19 +11,18 @@ from sklearn.utils import ClassifierTags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import validate_data
 
-from skpoison._column_types import RowsLike, Types
-from skpoison._defaults import default_filter
-from skpoison._labels import check_labels, check_two_classes
-from skpoison._sampler_tags import sampler_tags
-from skpoison._whole_rows import copied_points, n_poison_rows
-from skpoison.attacks._containers import (
+from skpoison._column_types import RowsLike, Types, check_moving, check_numbers
+from skpoison._containers import (
     like_rows,
     like_targets,
     stack,
     stack_targets,
 )
+from skpoison._defaults import default_filter
+from skpoison._labels import check_labels, check_two_classes
+from skpoison._sampler_tags import sampler_tags
+from skpoison._whole_rows import copied_points, n_poison_rows
 from skpoison.attacks._defense import Defense
-from skpoison.attacks._types import check_moving, check_numbers
 from skpoison.feasible import as_domain
 
 

@@ -5,11 +5,11 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from skpoison._containers import copies
 from skpoison._learners import hinge_learner_of
 from skpoison._whole_rows import copied_points
 from skpoison.attacks._alfa import alfa
 from skpoison.attacks._base import BaseAttack
-from skpoison.attacks._containers import copies
 from skpoison.feasible import in_domain
 
 

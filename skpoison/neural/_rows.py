@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from skorch.utils import is_dataset
 
-from skpoison.attacks._containers import like_rows, like_targets, stack
+from skpoison._containers import like_rows, like_targets, stack
 
 
 def as_tensor(data, name):

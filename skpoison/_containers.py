@@ -15,6 +15,7 @@ Clean rows stay what they were, bit for bit, and poison rows are written beside 
 
 import re
 from copy import copy
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,14 +23,21 @@ from scipy import sparse
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import column_or_1d
 
-from skpoison._column_types import RowsLike, is_frame, is_pandas, is_polars
-from skpoison.attacks._types import as_polars, as_type, cast
+from skpoison._column_types import (
+    RowsLike,
+    as_polars,
+    as_type,
+    cast,
+    is_frame,
+    is_pandas,
+    is_polars,
+)
 
 NAME = "poison-{}"
 NAMED = re.compile(r"poison-(\d+)$")
 
 
-def like_rows(rows: np.ndarray | sparse.csr_matrix, X: RowsLike) -> RowsLike:
+def like_rows(rows: Any, X: Any) -> RowsLike:
     """Return poison rows in the container and types of the clean rows."""
     if is_pandas(X):
         return _like_pandas(rows, X)
@@ -83,7 +91,7 @@ def _like_polars(rows, X):
     )
 
 
-def copies(X: RowsLike, places: np.ndarray) -> RowsLike:
+def copies(X: Any, places: np.ndarray) -> RowsLike:
     """Return copies of clean rows as poison rows, in their container and types."""
     if isinstance(X, list | tuple):
         return [copy(X[place]) for place in places]
@@ -95,7 +103,7 @@ def copies(X: RowsLike, places: np.ndarray) -> RowsLike:
     return rows
 
 
-def like_targets(targets: np.ndarray, y: ArrayLike) -> ArrayLike:
+def like_targets(targets: np.ndarray, y: Any) -> ArrayLike:
     """Return poison labels in the container and type of the clean labels."""
     if isinstance(y, list | tuple):
         return targets.tolist()
@@ -122,7 +130,7 @@ def _like_polars_targets(targets, y):
     return pl.DataFrame([pl.Series(name, values, dtype=kind)])
 
 
-def stack(first: RowsLike, second: RowsLike) -> RowsLike:
+def stack(first: Any, second: Any) -> RowsLike:
     """Return clean rows (or labels) and poison in one; refuse to change clean ones."""
     if is_pandas(first) and is_pandas(second):
         import pandas as pd
@@ -144,7 +152,7 @@ def stack(first: RowsLike, second: RowsLike) -> RowsLike:
     return both
 
 
-def stack_targets(first: ArrayLike, second: ArrayLike) -> ArrayLike:
+def stack_targets(first: Any, second: Any) -> ArrayLike:
     """Return clean labels and poison labels in one, columns of arrays flattened."""
     has_type = is_pandas(first) or is_polars(first) or isinstance(first, list | tuple)
     return stack(first if has_type else column_or_1d(first), second)
