@@ -1,6 +1,7 @@
 """Reports of audits: the page, the JSON, the CSV, and what hostile data cannot do."""
 
 import csv
+import importlib
 import io
 import json
 import pickle
@@ -8,21 +9,29 @@ import re
 import runpy
 import shutil
 import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Annotated, Literal, TypedDict
 
 import numpy as np
 import pandas as pd
 import pytest
+from jsonschema import Draft202012Validator
 from sklearn.datasets import make_blobs
 
 from skpoison import SphereFilter, audit
 from skpoison._audit._details import _evaluations
 from skpoison._audit._html import to_html
 from skpoison._audit._page import page
-from skpoison._audit._schema import SCHEMA, described_keys
 from skpoison._audit._summary import summary
+from skpoison._audit.schema import SCHEMA, schema_of
+from skpoison._audit.types import Share
 from skpoison.attacks import LabelFlipAttack, MinMaxAttack
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
+audit_json = importlib.import_module("audit_json")
 
 NASTY = "<script>alert(1)</script><img src=x onerror=alert(2)>&\"'"
 CHROMIUM = next(
@@ -108,61 +117,83 @@ def leaves(value):
         yield value
 
 
-def check(value, schema, path="report"):
-    """Hold a value against as much of JSON Schema as the schema uses."""
-    if "const" in schema:
-        assert value == schema["const"], path
-        return
-    if "enum" in schema:
-        assert value in schema["enum"], path
-        return
-    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    assert kind_of(value) & set(kinds), (path, value, kinds)
-    if isinstance(value, list):
-        for i, one in enumerate(value):
-            check(one, schema["items"], f"{path}[{i}]")
-    if isinstance(value, dict):
-        check_object(value, schema, path)
+VALIDATOR = Draft202012Validator(SCHEMA)
 
 
-def check_object(value, schema, path):
-    known, others = schema.get("properties", {}), schema.get("additionalProperties")
-    assert set(schema.get("required", ())) <= set(value), path
-    for key, one in value.items():
-        assert key in known or others, f"{path}.{key} is not in the schema"
-        check(one, known.get(key, others), f"{path}.{key}")
-
-
-def kind_of(value):
-    if value is None:
-        return {"null"}
-    if isinstance(value, bool):
-        return {"boolean"}
-    names = {int: {"integer", "number"}, float: {"number"}, str: {"string"}}
-    return names.get(type(value), {"array"} if type(value) is list else {"object"})
+def test_the_schema_is_one():
+    Draft202012Validator.check_schema(SCHEMA)
 
 
 @pytest.mark.parametrize("which", ["report", "hostile"])
 def test_the_json_follows_its_schema(which, request):
-    check(request.getfixturevalue(which).to_dict(), SCHEMA)
+    VALIDATOR.validate(request.getfixturevalue(which).to_dict())
 
 
-def test_the_checker_of_schemas_notices_what_is_wrong(report):
-    for break_ in (
-        lambda c: c.pop("ranking"),
-        lambda c: c["data"].update(n_rows="many"),
-        lambda c: c["data"].update(extra=1),
-        lambda c: c["ranking"][0].update(worst_error=None),
-        lambda c: c["assumptions"][0].update(status="perhaps"),
-    ):
-        content = report.to_dict()
-        break_(content)
-        with pytest.raises(AssertionError):
-            check(content, SCHEMA)
+@pytest.mark.parametrize(
+    ("path", "break_"),
+    [
+        ("$", lambda c: c.pop("ranking")),
+        ("$.schema", lambda c: c.update(schema="skpoison-audit/0")),
+        ("$.data", lambda c: c["data"].update(extra=1)),
+        ("$.data.n_rows", lambda c: c["data"].update(n_rows="many")),
+        ("$.data.kinds.binary", lambda c: c["data"]["kinds"].update(binary=0.5)),
+        ("$.data.density", lambda c: c["data"].update(density="none")),
+        ("$.data.widest", lambda c: c["data"].update(widest=3)),
+        ("$.settings.top", lambda c: c["settings"].update(top=-1)),
+        ("$.settings.epsilons[0]", lambda c: c["settings"].update(epsilons=[1.5])),
+        ("$.settings.percentiles[0]", lambda c: c["settings"].update(percentiles=[0])),
+        (
+            "$.ranking[0].worst_error",
+            lambda c: c["ranking"][0].update(worst_error=None),
+        ),
+        (
+            "$.assumptions[0].status",
+            lambda c: c["assumptions"][0].update(status="perhaps"),
+        ),
+    ],
+)
+def test_the_schema_notices_what_is_wrong(report, path, break_):
+    content = report.to_dict()
+    break_(content)
+    assert [error.json_path for error in VALIDATOR.iter_errors(content)] == [path]
+
+
+def test_the_schema_is_made_of_the_types():
+    class Inner(TypedDict):
+        """An inner part."""
+
+        share: Annotated[Share | None, "a share"]
+        names: Annotated[dict[str, list[str]], "names"]
+
+    class Outer(TypedDict):
+        """An outer part."""
+
+        inner: Inner | None
+        is_so: bool
+        kind: Annotated[Literal["a", "b"], "the kind"]
+
+    schema = schema_of(Outer)
+    assert schema["required"] == ["inner", "is_so", "kind"]
+    assert schema["properties"]["is_so"] == {"type": "boolean"}
+    assert schema["properties"]["kind"] == {
+        "enum": ["a", "b"],
+        "description": "the kind",
+    }
+    inner = schema["properties"]["inner"]
+    assert inner["type"] == ["object", "null"]
+    assert inner["description"] == "An inner part."
+    assert inner["properties"]["share"] == {
+        "type": ["number", "null"],
+        "minimum": 0,
+        "maximum": 1,
+        "description": "a share",
+    }
+    names = {"type": "array", "items": {"type": "string"}}
+    assert inner["properties"]["names"]["additionalProperties"] == names
 
 
 def test_every_key_is_described():
-    keys = list(described_keys())
+    keys = list(audit_json.keys())
     assert len(keys) > 100
     assert all(len(described) > 2 for *_, described in keys)
 
@@ -371,13 +402,11 @@ def test_a_browser_runs_nothing_from_the_data(hostile, tmp_path):
     assert "<script" not in seen and "<img" not in seen
 
 
-ROOT = Path(__file__).parents[1]
-
-
 def test_the_documentation_lists_every_key():
-    text = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^\| `(.*?)` \| (.*?) \| (.*?) \|$", text, re.MULTILINE)
-    assert listed == list(described_keys())
+    written = audit_json.PAGE.read_text(encoding="utf-8")
+    listed = re.findall(r"^(?:\||##) `(.*?)`", written, re.MULTILINE)
+    assert sorted(listed) == sorted(key for key, *_ in audit_json.keys())
+    assert written == audit_json.page(), "run python docs/audit_json.py"
 
 
 def test_the_example_finds_flipped_rows(tmp_path, capsys, monkeypatch):

@@ -13,10 +13,10 @@ from ._profile import profile
 from ._progress import Progress
 from ._ranking import by_percentile, rank, recommend
 from ._report import AuditReport
-from ._schema import SCHEMA_NAME
 from ._summary import summary
 from ._suspects import suspects
 from ._text import described
+from .schema import SCHEMA_NAME
 
 EPSILONS = (0.01, 0.03, 0.1, 0.3)
 PERCENTILES = (50, 70, 80, 90, 95, 100)

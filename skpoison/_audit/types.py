@@ -1,0 +1,348 @@
+"""What the JSON of a report holds: one declaration for its types and its schema.
+
+Texts in ``Annotated`` describe a key in the schema and in the documentation.
+"""
+
+from typing import Annotated, Literal, NamedTuple, TypedDict
+
+
+class Within(NamedTuple):
+    """Limits of a number, as keywords of JSON Schema."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    exclusiveMinimum: float | None = None
+
+
+Count = Annotated[int, Within(0)]
+Place = Annotated[int, Within(1)]
+Size = Annotated[float, Within(0)]
+Share = Annotated[float, Within(0, 1)]
+Percent = Annotated[float, Within(exclusiveMinimum=0, maximum=100)]
+Defense = Literal["fixed", "moving_centroids"]
+
+CleanError = Annotated[Share | None, "held-out error with it, without an attack"]
+CleanLoss = Annotated[Size | None, "held-out loss with it, without an attack"]
+CostError = Annotated[float | None, "that error minus the one without a defense"]
+CostLoss = Annotated[float | None, "that loss minus the one without a defense"]
+Kind = Annotated[Defense, "fixed, or moving_centroids: estimated again with the poison"]
+
+
+class Settings(TypedDict):
+    """What was asked for."""
+
+    estimator: Annotated[str, "the model"]
+    epsilons: Annotated[list[Share], "poison fractions for the bounds, ascending"]
+    percentiles: Annotated[list[Percent], "percentiles of sphere and slab, ascending"]
+    reference: Annotated[Share, "poison fraction by which defenses are compared"]
+    filters: Annotated[dict[str, str], "the other defenses by name"]
+    attacks: Annotated[dict[str, str], "the attacks by name"]
+    moving_seconds: Annotated[
+        Size, "seconds in which bounds on moving centroids are begun"
+    ]
+    n_folds: Annotated[Place, "folds of the cross-validation"]
+    n_attacked_rows: Annotated[Count, "rows that attacks were run on"]
+    random_state: Annotated[Count, "the seed"]
+    top: Annotated[Count, "how many suspicious rows were asked for"]
+
+
+class Class(TypedDict):
+    """A class."""
+
+    label: Annotated[str, "its label"]
+    n_rows: Annotated[Place, "its rows"]
+    share: Annotated[Share, "their share of all rows"]
+
+
+class Widest(TypedDict):
+    """A column that dominates distances; null if there is none."""
+
+    name: Annotated[str, "its name"]
+    times_median: Annotated[Size, "its spread over the others' median"]
+    share: Annotated[Share, "its share of the sum of variances"]
+
+
+class Repeated(TypedDict):
+    """The row that occurs most often; null if none occurs twice."""
+
+    position: Annotated[Count, "where it occurs first, counted from 0"]
+    row: Annotated[Place, "the same, counted from 1"]
+    label: Annotated[str, "its label"]
+    n_copies: Annotated[Place, "how often it occurs"]
+
+
+class Data(TypedDict):
+    """The rows."""
+
+    source: Annotated[str | None, "where they come from"]
+    n_rows: Annotated[Place, "number of rows"]
+    n_features: Annotated[Place, "number of features, after encoding"]
+    is_sparse: Annotated[bool, "whether they are sparse"]
+    density: Annotated[Share | None, "share of non-zeros, if sparse"]
+    dtype: Annotated[str, "type of the numbers"]
+    n_bytes: Annotated[Count, "memory that they take"]
+    transformed: Annotated[str, "what was done to the columns first"]
+    classes: Annotated[list[Class], "the classes, in the order of their labels"]
+    positive: Annotated[str, "the bounds' positive class"]
+    negative: Annotated[str, "their negative class: the other, or all others"]
+    n_constant: Annotated[Count, "columns that do not vary"]
+    constant: Annotated[list[str], "some of their names"]
+    kinds: Annotated[dict[str, Count], "columns that are constant, binary, …"]
+    widest: Widest | None
+    row_numbers: Annotated[list[str], "columns that number the rows"]
+    unique_numbers: Annotated[list[str], "others with a new whole number in every row"]
+    n_repeated: Annotated[Count, "rows that repeat an earlier one with the same label"]
+    n_contradicting: Annotated[Count, "rows that are equal to one with another label"]
+    most_repeated: Repeated | None
+
+
+class Assumption(TypedDict):
+    """An assumption behind the certificate."""
+
+    name: Annotated[str, "the assumption"]
+    status: Annotated[
+        Literal["holds", "watch", "violated", "not tested"], "what the data say"
+    ]
+    text: Annotated[str, "why"]
+    numbers: Annotated[dict[str, float], "the numbers behind it"]
+
+
+class DefenseKind(TypedDict):
+    """A kind of defense."""
+
+    defense: Kind
+    computed: Annotated[bool, "whether there are bounds for it"]
+    reason: Annotated[str | None, "why some or all are missing"]
+
+
+class Point(TypedDict):
+    """The bound for one poison fraction."""
+
+    epsilon: Annotated[Share, "poison rows per clean row"]
+    n_allowed: Annotated[Count, "most rows that an attacker may add"]
+    attack_rows: Annotated[Count, "rows of the attack that was found"]
+    upper_bound: Annotated[Size, "no attack raises the training loss above"]
+    lower_bound: Annotated[float, "no tighter bound of this kind exists below"]
+    dual_gap: Annotated[float, "upper minus lower bound: what a tighter one could gain"]
+    clean_loss: Annotated[Size, "clean rows' part of the upper bound"]
+    poison_loss: Annotated[Size, "largest loss of a row that passes the filter"]
+    attack_loss: Annotated[Size, "training loss that the attack causes"]
+    converged: Annotated[bool, "whether the gap is within the tolerance"]
+
+
+class Curve(TypedDict):
+    """The bounds for one percentile."""
+
+    defense: Kind
+    percentile: Annotated[Percent, "of sphere and slab"]
+    kept_share: Annotated[Share, "share of all rows that the filter keeps"]
+    points: Annotated[list[Point], "ascending poison fractions"]
+
+
+class Bounds(TypedDict):
+    """The certified bounds."""
+
+    learner: Annotated[dict[str, float], "parameter of their learner: C or rho"]
+    speaks_of_estimator: Annotated[bool, "whether that is the model itself"]
+    no_attack_loss: Annotated[Size, "its training loss without an attack"]
+    defenses: Annotated[list[DefenseKind], "kinds of defense, with bounds or without"]
+    curves: Annotated[list[Curve], "a curve for each percentile and kind of defense"]
+
+
+class NoAttack(TypedDict):
+    """The model without attack and defense, as means over the folds."""
+
+    train_loss: Annotated[Size, "loss on training rows"]
+    train_error: Annotated[Share, "share of errors on training rows"]
+    test_loss: Annotated[Size, "loss on held-out rows"]
+    test_error: Annotated[Share, "share of errors on held-out rows"]
+    majority_error: Annotated[Share, "the same if the most frequent label is predicted"]
+    test_loss_se: Annotated[Size | None, "standard error of the loss over the folds"]
+
+
+class Percentile(TypedDict):
+    """A percentile of sphere and slab, at the reference poison fraction."""
+
+    percentile: Annotated[Percent, "the percentile"]
+    kept_share: Annotated[Share, "share of all rows that it keeps"]
+    clean_error: CleanError
+    clean_loss: CleanLoss
+    cost_error: CostError
+    cost_loss: CostLoss
+    upper_bound: Annotated[Size, "certified bound on the training loss, fixed defense"]
+    worst_loss: Annotated[Size | None, "held-out loss under the worst adaptive attack"]
+    worst_loss_se: Annotated[Size | None, "standard error of that over the folds"]
+    worst_loss_attack: Annotated[str | None, "that attack"]
+    worst_error: Annotated[Share | None, "the largest error under an adaptive one"]
+    upper_bound_moving: Annotated[Size | None, "the bound with moving centroids"]
+
+
+class NotJudged(TypedDict):
+    """A percentile that no attack could be made against."""
+
+    percentile: Annotated[Percent, "the percentile"]
+    reason: Annotated[str, "why not"]
+
+
+class Recommendation(TypedDict):
+    """The percentile that does best under attack."""
+
+    criterion: Annotated[str, "how it was chosen"]
+    epsilon: Annotated[Share, "poison fraction"]
+    percentile: Annotated[Percent | None, "the percentile; null if none was judged"]
+    worst_loss: Annotated[Size | None, "its held-out loss under the worst attack"]
+    also_good: Annotated[list[Percent], "percentiles within one standard error of it"]
+    not_judged: Annotated[list[NotJudged], "percentiles that could not be judged"]
+    undefended_loss: Annotated[Size, "held-out loss without a defense, same attacks"]
+    better_than_undefended: Annotated[bool | None, "whether its loss is less than that"]
+    by_certificate_alone: Annotated[Percent, "what the smallest bound would choose"]
+    best_ranked: Annotated[str, "the defense with the least worst error"]
+
+
+class Ranked(TypedDict):
+    """A defense, or none."""
+
+    rank: Annotated[Place, "by worst error"]
+    rank_by_clean_error: Annotated[Place, "by error without an attack"]
+    defense: Annotated[str, "its name"]
+    worst_error: Annotated[Share, "largest held-out error under an attack"]
+    worst_error_attack: Annotated[str, "that attack"]
+    worst_loss: Annotated[Size, "largest held-out loss under an attack"]
+    worst_loss_attack: Annotated[str, "that attack"]
+    worst_loss_se: Annotated[Size | None, "standard error of that over the folds"]
+    clean_error: CleanError
+    clean_loss: CleanLoss
+    cost_error: CostError
+    cost_loss: CostLoss
+    n_attacks: Annotated[Count, "attacks that could be made"]
+    n_adaptive: Annotated[Count, "how many of them were adaptive"]
+
+
+class Evaluation(TypedDict):
+    """An attack on a defense, as means over the folds."""
+
+    defense: Annotated[str, "the defense"]
+    attack: Annotated[str, "the attack"]
+    made_against: Annotated[str, "the defense that the attack was made to pass"]
+    adaptive: Annotated[bool, "whether it knows the defense, or passes it for certain"]
+    epsilon: Annotated[Share, "poison fraction"]
+    possible: Annotated[bool, "whether it could be made"]
+    reason: Annotated[str | None, "why not"]
+    n_poison: Annotated[Size | None, "poison rows"]
+    error_poisoned: Annotated[Share | None, "held-out error without the defense"]
+    loss_poisoned: Annotated[Size | None, "held-out loss without the defense"]
+    error_filtered_poisoned: Annotated[Share | None, "held-out error with the defense"]
+    loss_filtered_poisoned: Annotated[Size | None, "held-out loss with the defense"]
+    loss_filtered_poisoned_se: Annotated[Size | None, "standard error over the folds"]
+    poison_rejected: Annotated[Share | None, "share of the poison that is rejected"]
+    clean_rejected: Annotated[Share | None, "share of clean rows that are rejected"]
+
+
+class Judge(TypedDict):
+    """A filter that judged."""
+
+    filter: Annotated[str, "its name"]
+    percentile: Annotated[Percent | None, "share of a class within its threshold"]
+    measures: Annotated[str, "what its distance is, and to what"]
+    n_beyond: Annotated[Count, "rows beyond its threshold"]
+
+
+class Reason(TypedDict):
+    """What one filter found."""
+
+    filter: Annotated[str, "the filter"]
+    rank: Annotated[float, Within(1), "from the most suspicious; ties share one"]
+    distance: Annotated[float, "what was measured"]
+    threshold: Annotated[float | None, "what it is compared with"]
+    beyond: Annotated[bool, "whether it is beyond"]
+    text: Annotated[str, "the same in words"]
+
+
+class Feature(TypedDict):
+    """A feature that is far from the mean of the class."""
+
+    feature: Annotated[str, "its name"]
+    value: Annotated[float, "its value in the row"]
+    class_mean: Annotated[float, "its mean in the class"]
+    share: Annotated[Share, "its share of the squared distance"]
+
+
+class SuspiciousRow(TypedDict):
+    """A suspicious row."""
+
+    rank: Annotated[Place, "from the most suspicious"]
+    position: Annotated[Count, "where it is, counted from 0"]
+    row: Annotated[Place, "the same, counted from 1 as rows of a file are"]
+    index: Annotated[str | None, "its label in the index, if there is one"]
+    label: Annotated[str, "its label"]
+    score: Annotated[Size, "mean of -log(rank / n) over the filters"]
+    n_beyond: Annotated[Count, "filters whose threshold it is beyond"]
+    reasons: Annotated[list[Reason], "by filter, the most suspicious first"]
+    features: Annotated[list[Feature], "where the row differs most from its class"]
+
+
+class Suspicious(TypedDict):
+    """Rows that stand out."""
+
+    n_rows: Annotated[Count, "rows that were judged"]
+    n_listed: Annotated[Count, "rows that are listed"]
+    filters: Annotated[list[Judge], "the filters"]
+    rows: Annotated[list[SuspiciousRow], "the most suspicious rows"]
+
+
+class LeftOut(TypedDict):
+    """Something that was not done."""
+
+    what: Annotated[str, "what"]
+    reason: Annotated[str, "why"]
+
+
+class Axis(TypedDict):
+    """An axis."""
+
+    label: Annotated[str, "its title"]
+    ticks: Annotated[list[float], "where it has ticks"]
+    log: Annotated[bool, "whether it is logarithmic"]
+
+
+class Series(TypedDict):
+    """A line, or the two ends of a range."""
+
+    name: Annotated[str, "its name"]
+    role: Annotated[str, "what it stands for"]
+    x: Annotated[list[float], "horizontal positions"]
+    y: Annotated[list[float], "heights"]
+
+
+class Figure(TypedDict):
+    """What a picture of the page shows."""
+
+    name: Annotated[str, "its name"]
+    kind: Annotated[Literal["lines", "ranges"], "what it looks like"]
+    title: Annotated[str, "its title"]
+    caption: Annotated[str, "its caption"]
+    x: Axis
+    y: Axis
+    series: Annotated[list[Series], "what is drawn"]
+    mark: Annotated[float | None, "where a vertical line stands"]
+
+
+class Report(TypedDict):
+    """What an audit found."""
+
+    schema: Annotated[Literal["skpoison-audit/1"], "name and version of this schema"]
+    skpoison: Annotated[str, "version of the package"]
+    settings: Settings
+    data: Data
+    assumptions: Annotated[list[Assumption], "what the certificate assumes"]
+    bounds: Bounds
+    no_attack: NoAttack
+    percentiles: Annotated[list[Percentile], "percentiles of sphere and slab, compared"]
+    recommendation: Recommendation
+    ranking: Annotated[list[Ranked], "defenses, the least worst error first"]
+    evaluations: Annotated[list[Evaluation], "every attack on every defense"]
+    suspicious: Suspicious
+    left_out: Annotated[list[LeftOut], "what was not done"]
+    warnings: Annotated[list[str], "warnings of filters, attacks and solvers"]
+    summary: Annotated[list[str], "what was found, in sentences"]
+    figures: Annotated[list[Figure], "everything that the page's pictures show"]
