@@ -28,7 +28,7 @@ from skpoison._audit._suspects import (
     judge_part,
     relative,
 )
-from skpoison._audit._svg import APART, BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, draw
+from skpoison._audit.svg import APART, BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, draw
 
 # ---------------------------------------------------------------------------
 # Columns

@@ -10,8 +10,7 @@ from html import escape
 import numpy as np
 from sklearn.utils import Bunch
 
-from ._html import to_html
-
+NO_TEMPLATES = "The page of an audit needs jinja2: pip install 'skpoison[cli]'"
 CSV_COLUMNS = ("rank", "position", "row", "index", "label", "score", "n_beyond")
 
 
@@ -65,12 +64,20 @@ class AuditReport(Bunch):
         return f"<AuditReport of {self.data['n_rows']:,} rows: {self.summary[0]}>"
 
     def _repr_html_(self):
-        page = escape(self._html(), quote=True)
+        try:
+            page = escape(self._html())
+        except ImportError as error:
+            sentences = "\n".join([*self.summary, str(error)])
+            return f"<pre>{escape(sentences)}</pre>"
         # A frame keeps the page's style from the notebook, and the other way round.
         style = "width:100%;height:48rem;border:0"
         return f'<iframe sandbox srcdoc="{page}" style="{style}"></iframe>'
 
     def _html(self):
+        try:
+            from .html import to_html
+        except ModuleNotFoundError as error:
+            raise ImportError(NO_TEMPLATES) from error
         return to_html(dict(self))
 
     def most_suspicious(self, n_rows):

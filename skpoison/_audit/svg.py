@@ -4,10 +4,10 @@ Colours are the page's: every shape has a class, so that light, dark and print e
 give their own.
 """
 
+import json
 import math
-from html import escape
 
-from ._numbers import number
+from markupsafe import Markup
 
 WIDTH, HEIGHT = 380, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 82, 14, 42
@@ -70,10 +70,10 @@ def _lines(figure):
     parts += [_curve(one, x, y) for one in figure["series"]]
     parts += _ends(figure["series"], x, y)
     middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(_text(middle, HEIGHT - 6, escape(figure["x"]["label"]), "axis mid"))
+    parts.append(_text(middle, HEIGHT - 6, figure["x"]["label"], "axis mid"))
     place = f"translate(11 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)"
-    label = escape(figure["y"]["label"])
-    parts.append(f'<text class="axis mid" transform="{place}">{label}</text>')
+    upright = Markup('<text class="axis mid" transform="{}">{}</text>')
+    parts.append(upright.format(place, figure["y"]["label"]))
     return _svg(figure, WIDTH, HEIGHT, parts)
 
 
@@ -82,8 +82,8 @@ def _grid(y):
     for tick in y.ticks:
         at = y(tick)
         parts.append(_line(LEFT, at, WIDTH - RIGHT + 4, at, "grid"))
-        parts.append(_text(LEFT - 5, at + 4, number(tick, "tick"), "axis end"))
-    return "".join(parts)
+        parts.append(_text(LEFT - 5, at + 4, _number(tick), "axis end"))
+    return Markup().join(parts)
 
 
 def _x_ticks(figure, x, at):
@@ -92,21 +92,23 @@ def _x_ticks(figure, x, at):
         here = x(tick)
         parts.append(_line(here, at, here, at + 4, "tick"))
         if here - last >= 24:
-            parts.append(_text(here, at + 16, number(tick, "tick"), "axis mid"))
+            parts.append(_text(here, at + 16, _number(tick), "axis mid"))
             last = here
-    return "".join(parts)
+    return Markup().join(parts)
+
+
+def _number(tick):
+    """Write a number with its exact value; SVG has no ``data`` elements."""
+    return Markup('<tspan data-value="{}">{:g}</tspan>').format(json.dumps(tick), tick)
 
 
 def _curve(one, x, y):
     points = [(x(a), y(b)) for a, b in zip(one["x"], one["y"], strict=True)]
-    path = " ".join(f"{a},{b}" for a, b in points)
-    role = escape(one["role"], quote=True)
-    line = f'<polyline class="line {role}" points="{path}"/>'
-    if one["role"] == "base":
+    path, role = " ".join(f"{a},{b}" for a, b in points), one["role"]
+    line = Markup('<polyline class="line {}" points="{}"/>').format(role, path)
+    if role == "base":
         return line
-    return line + "".join(
-        f'<circle class="dot {role}" cx="{a}" cy="{b}" r="3"/>' for a, b in points
-    )
+    return line + Markup().join(_circle(a, b, 3, f"dot {role}") for a, b in points)
 
 
 def _ends(series, x, y):
@@ -126,8 +128,8 @@ def _ends(series, x, y):
         _text(
             x(series[i]["x"][-1]) + 7,
             at + 4,
-            escape(series[i]["name"]),
-            f"name {escape(series[i]['role'], quote=True)}",
+            series[i]["name"],
+            f"name {series[i]['role']}",
         )
         for at, i in moved
     ]
@@ -144,33 +146,41 @@ def _ranges(figure):
     for i, one in enumerate(figure["series"]):
         parts.append(_range(one, x, TOP + ROW * i + ROW / 2))
     middle = (NAME_WIDTH + WIDTH - TAIL) / 2
-    parts.append(_text(middle, height - 4, escape(figure["x"]["label"]), "axis mid"))
+    parts.append(_text(middle, height - 4, figure["x"]["label"], "axis mid"))
     return _svg(figure, WIDTH, height, parts)
 
 
 def _range(one, x, at):
     low, high = (x(value) for value in one["x"])
-    role = escape(one["role"], quote=True)
+    role = one["role"]
     name = one["name"] if len(one["name"]) <= 19 else one["name"][:18] + "…"
     return (
-        _text(NAME_WIDTH - 4, at + 4, escape(name), f"name end {role}")
+        _text(NAME_WIDTH - 4, at + 4, name, f"name end {role}")
         + _line(low, at, high, at, f"range {role}")
-        + f'<circle class="open {role}" cx="{low}" cy="{at}" r="4"/>'
-        + f'<circle class="dot {role}" cx="{high}" cy="{at}" r="4"/>'
+        + _circle(low, at, 4, f"open {role}")
+        + _circle(high, at, 4, f"dot {role}")
     )
 
 
 def _line(x1, y1, x2, y2, kind):
-    return f'<line class="{kind}" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"/>'
+    line = Markup('<line class="{}" x1="{}" y1="{}" x2="{}" y2="{}"/>')
+    return line.format(kind, x1, y1, x2, y2)
+
+
+def _circle(x, y, radius, kind):
+    circle = Markup('<circle class="{}" cx="{}" cy="{}" r="{}"/>')
+    return circle.format(kind, x, y, radius)
 
 
 def _text(x, y, content, kind):
-    return f'<text class="{kind}" x="{x}" y="{y}">{content}</text>'
+    text = Markup('<text class="{}" x="{}" y="{}">{}</text>')
+    return text.format(kind, x, y, content)
 
 
 def _svg(figure, width, height, parts):
-    title = escape(f"{figure['title']}. {figure['caption']}")
-    return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{title}" '
-        f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
+    picture = Markup(
+        '<svg viewBox="0 0 {} {}" role="img" aria-label="{}" '
+        'xmlns="http://www.w3.org/2000/svg">{}</svg>'
     )
+    title = f"{figure['title']}. {figure['caption']}"
+    return picture.format(width, height, title, Markup().join(parts))

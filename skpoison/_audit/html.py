@@ -1,0 +1,92 @@
+"""A report as a page: one file, without scripts, fonts or network."""
+
+import functools
+import json
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from skpoison._rounding import upper_text
+
+from ._defenses import UNDEFENDED, name_of
+from ._text import epsilon_text, loss_text, percent_text
+from .svg import draw
+
+# How numbers are written: a bound is rounded up, a share is one that a person chose.
+KINDS = {
+    "loss": loss_text,
+    "bound": upper_text,
+    "percent": percent_text,
+    "share": epsilon_text,
+    "count": "{:,}".format,
+    "plain": "{:.4g}".format,
+}
+
+
+def to_html(content):
+    """Write a report as a page.
+
+    Parameters
+    ----------
+    content : dict
+        The report, as its JSON has it.
+
+    Returns
+    -------
+    html : str
+        A whole document without scripts or references to other files.
+    """
+    return _environment().get_template("report.html").render(_view(content))
+
+
+@functools.cache
+def _environment():
+    environment = Environment(
+        loader=PackageLoader("skpoison._audit", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"number": number, "draw": draw}
+    return environment
+
+
+def _view(content):
+    """Add what the template looks up: rows and pictures by their names."""
+    ranked = {row["defense"]: row for row in content["ranking"]}
+    at = {row["percentile"]: row for row in content["percentiles"]}
+    best = at.get(content["recommendation"]["percentile"])
+    return content | {
+        "undefended": ranked[UNDEFENDED],
+        "best": best,
+        "best_ranked": best and ranked[name_of(best["percentile"])],
+        "pictures": {figure["name"]: figure for figure in content["figures"]},
+    }
+
+
+def number(value, kind="loss"):
+    """Write a number so that a person can read it and a program find it in the JSON.
+
+    Parameters
+    ----------
+    value : float, int or None
+        The number.
+    kind : {"loss", "bound", "percent", "share", "count", "plain"}
+        How it is written.
+
+    Returns
+    -------
+    markup : Markup
+        A ``data`` element with the exact value, or a dash.
+
+    Examples
+    --------
+    >>> print(number(0.0634, "percent"), number(None))
+    <data value="0.0634">6.3 %</data> –
+    """
+    if value is None:
+        return "–"
+    shown, exact = KINDS[kind](value), json.dumps(value)
+    return Markup('<data value="{}">{}</data>').format(exact, shown)
