@@ -22,7 +22,7 @@ from skpoison import (
     SphereFilter,
     audit,
 )
-from skpoison._audit._defenses import seeded
+from skpoison._audit.defenses import seeded
 from skpoison.attacks import LabelFlipAttack, MinMaxAttack
 from skpoison.evaluation import DefenseSearchCV, held_out_loss
 from skpoison.filters import (
@@ -512,7 +512,7 @@ def test_the_same_seed_gives_the_same_report():
 
 def test_an_interrupted_audit_goes_on_where_it_stopped(tmp_path, monkeypatch):
     X, y = blobs()
-    module = __import__("skpoison._audit._measure", fromlist=["evaluate_attack"])
+    module = __import__("skpoison._audit.measure", fromlist=["evaluate_attack"])
     done, real = [], module.evaluate_attack
 
     def counted(*args, **kwargs):
@@ -549,7 +549,7 @@ def test_progress_counts_to_the_end(capsys):
 
 def test_big_data_are_told_what_it_takes(capsys, monkeypatch):
     X, y = blobs()
-    monkeypatch.setattr("skpoison._audit._cost.BIG", 100)
+    monkeypatch.setattr("skpoison._audit.cost.BIG", 100)
     quick(X, y, verbose=1)
     first = capsys.readouterr().err.split("\n")[0]
     assert first.startswith(

@@ -8,20 +8,21 @@ import pytest
 from scipy import sparse
 
 from skpoison import SphereFilter, audit
-from skpoison._audit._assumptions import (
+from skpoison._audit.assumptions import (
     _balance,
     _contradictions,
     _copies,
     _direction,
     _judged,
 )
-from skpoison._audit._defenses import UNDEFENDED
-from skpoison._audit._figures import _bounds, _ticks
-from skpoison._audit._folds import enough, folds_of
-from skpoison._audit._profile import _extremes, _kinds
-from skpoison._audit._ranking import recommend
-from skpoison._audit._summary import _suspicious
-from skpoison._audit._suspects import (
+from skpoison._audit.defenses import UNDEFENDED
+from skpoison._audit.figures import _bounds, _ticks
+from skpoison._audit.folds import enough, folds_of
+from skpoison._audit.measure import Measured
+from skpoison._audit.profile import _extremes, _kinds
+from skpoison._audit.ranking import recommend
+from skpoison._audit.summary import _suspicious
+from skpoison._audit.suspects import (
     _class_means,
     _features,
     combined,
@@ -124,7 +125,7 @@ def recommended(*rows, undefended=1.0):
         {"defense": "sphere & slab 70", "worst_loss": 0.1},
         {"defense": UNDEFENDED, "worst_loss": undefended},
     ]
-    return recommend(plan, {"evaluations": []}, list(rows), ranking)
+    return recommend(plan, Measured({}, [], []), list(rows), ranking)
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -391,10 +392,11 @@ def test_a_class_with_a_row_for_each_fold_is_enough():
     inputs = SimpleNamespace(
         X=np.zeros((12, 1)), y=codes, codes=codes, classes=[0, 1], labels=["0", "1"]
     )
-    folds = folds_of(inputs, 3, 0, None, [])
+    folds, left_out = folds_of(inputs, 3, 0, None)
+    assert left_out == []
     assert [codes[test].sum() for _, test in folds] == [1, 1, 1]
     with pytest.raises(ValueError, match="'1' has 3 rows, fewer than the 4 folds"):
-        folds_of(inputs, 4, 0, None, [])
+        folds_of(inputs, 4, 0, None)
 
 
 @pytest.mark.parametrize("n_rows", [3, 7, 10, 30, 49, 67, 100, 1234])

@@ -21,9 +21,9 @@ from jsonschema import Draft202012Validator
 from sklearn.datasets import make_blobs
 
 from skpoison import SphereFilter, audit
-from skpoison._audit._summary import summary
 from skpoison._audit.html import to_html
 from skpoison._audit.schema import SCHEMA, schema_of
+from skpoison._audit.summary import summary
 from skpoison._audit.types import Share
 from skpoison.attacks import LabelFlipAttack, MinMaxAttack
 
@@ -412,7 +412,7 @@ def test_the_documentation_lists_every_key():
 
 def test_the_example_finds_flipped_rows(tmp_path, capsys, monkeypatch):
     flips = {"flips": LabelFlipAttack(strategy="random")}
-    monkeypatch.setattr("skpoison._audit._plan.default_attacks", lambda *_: flips)
+    monkeypatch.setattr("skpoison._audit.plan.default_attacks", lambda *_: flips)
     written = tmp_path / "report.html"
     places = runpy.run_path(ROOT / "examples" / "audit_data.py")["main"](written)
     assert len(places) == 5

@@ -47,12 +47,12 @@ def write_csv(path, X, y, header="a,b,c,target"):
 @pytest.fixture
 def brief(monkeypatch):
     """Fewer filters and attacks than usual, where they are not what is looked at."""
-    from skpoison._audit import _plan
+    from skpoison._audit import plan
 
     flips = {"flips": LabelFlipAttack(strategy="feasible")}
     kept = {"mahalanobis": MahalanobisFilter(90)}
-    monkeypatch.setattr(_plan, "default_attacks", lambda *_: dict(flips))
-    monkeypatch.setattr(_plan, "default_filters", lambda *_: dict(kept))
+    monkeypatch.setattr(plan, "default_attacks", lambda *_: dict(flips))
+    monkeypatch.setattr(plan, "default_filters", lambda *_: dict(kept))
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def uneven(tmp_path):
 @pytest.fixture
 def brief(monkeypatch):
     """The audit's defenses and attacks are tested elsewhere."""
-    monkeypatch.setattr("skpoison._audit._plan.default_filters", lambda *args: {})
+    monkeypatch.setattr("skpoison._audit.plan.default_filters", lambda *args: {})
 
 
 def scale_of(command, numbers):

@@ -14,7 +14,7 @@ from skpoison import (
     SphereFilter,
     audit,
 )
-from skpoison._audit._inputs import read_inputs
+from skpoison._audit.inputs import read_inputs
 from skpoison.attacks import GradientAttack, KKTAttack, LabelFlipAttack, MinMaxAttack
 from skpoison.feasible import Domain
 

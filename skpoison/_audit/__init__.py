@@ -1,6 +1,6 @@
 """What a data owner needs to know: profile, bounds, attacks, suspicious rows."""
 
-from ._audit import audit
-from ._report import AuditReport
+from .report import AuditReport
+from .run import audit
 
 __all__ = ["AuditReport", "audit"]

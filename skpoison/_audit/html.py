@@ -8,9 +8,10 @@ from markupsafe import Markup
 
 from skpoison._rounding import upper_text
 
-from ._defenses import UNDEFENDED, name_of
 from ._text import epsilon_text, loss_text, percent_text
+from .defenses import UNDEFENDED, name_of
 from .svg import draw
+from .types import Report
 
 # How numbers are written: a bound is rounded up, a share is one that a person chose.
 KINDS = {
@@ -23,19 +24,8 @@ KINDS = {
 }
 
 
-def to_html(content):
-    """Write a report as a page.
-
-    Parameters
-    ----------
-    content : dict
-        The report, as its JSON has it.
-
-    Returns
-    -------
-    html : str
-        A whole document without scripts or references to other files.
-    """
+def to_html(content: Report) -> str:
+    """Write a report as a whole document without references to other files."""
     return _environment().get_template("report.html").render(_view(content))
 
 
@@ -66,20 +56,10 @@ def _view(content):
     }
 
 
-def number(value, kind="loss"):
+def number(value: float | None, kind: str = "loss") -> Markup | str:
     """Write a number so that a person can read it and a program find it in the JSON.
 
-    Parameters
-    ----------
-    value : float, int or None
-        The number.
-    kind : {"loss", "bound", "percent", "share", "count", "plain"}
-        How it is written.
-
-    Returns
-    -------
-    markup : Markup
-        A ``data`` element with the exact value, or a dash.
+    That is a ``data`` element with the exact value, or a dash for None.
 
     Examples
     --------

@@ -9,6 +9,8 @@ import math
 
 from markupsafe import Markup
 
+from .types import Axis, Figure
+
 WIDTH, HEIGHT = 380, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 82, 14, 42
 ROW = 21
@@ -17,35 +19,16 @@ NAME_WIDTH, TAIL = 118, 16
 APART = 11
 
 
-def draw(figure):
-    """Draw a figure.
-
-    Parameters
-    ----------
-    figure : dict
-        One of the report's ``figures``.
-
-    Returns
-    -------
-    svg : str
-        An ``svg`` element.
-    """
+def draw(figure: Figure) -> Markup:
+    """Draw a figure as an ``svg`` element."""
     return _lines(figure) if figure["kind"] == "lines" else _ranges(figure)
 
 
-class Axis:
-    """Where numbers lie.
+class Scale:
+    """Where the numbers of an axis lie, its ends from `start` to `stop`."""
 
-    Parameters
-    ----------
-    spec : dict
-        ``ticks`` and ``log`` of the axis.
-    start, stop : float
-        Where the first and the last tick lie.
-    """
-
-    def __init__(self, spec, start, stop):
-        self.ticks, self.log = spec["ticks"], spec["log"]
+    def __init__(self, axis: Axis, start: float, stop: float):
+        self.ticks, self.log = axis["ticks"], axis["log"]
         self.start, self.stop = start, stop
         self.low, self.high = map(self._scale, (min(self.ticks), max(self.ticks)))
 
@@ -61,8 +44,8 @@ class Axis:
 
 
 def _lines(figure):
-    x = Axis(figure["x"], LEFT + 6, WIDTH - RIGHT)
-    y = Axis(figure["y"], HEIGHT - BOTTOM, TOP)
+    x = Scale(figure["x"], LEFT + 6, WIDTH - RIGHT)
+    y = Scale(figure["y"], HEIGHT - BOTTOM, TOP)
     parts = [_grid(y), _x_ticks(figure, x, HEIGHT - BOTTOM)]
     if figure["mark"] is not None:
         at = x(figure["mark"])
@@ -137,7 +120,7 @@ def _ends(series, x, y):
 
 def _ranges(figure):
     height = TOP + ROW * len(figure["series"]) + BOTTOM - 6
-    x = Axis(figure["x"], NAME_WIDTH + 6, WIDTH - TAIL)
+    x = Scale(figure["x"], NAME_WIDTH + 6, WIDTH - TAIL)
     bottom = height - BOTTOM + 8
     parts = []
     for tick in x.ticks:

@@ -7,12 +7,12 @@ import numpy as np
 import typer
 from rich.text import Text
 
-from skpoison._audit._audit import run
-from skpoison._audit._defenses import default_estimator
-from skpoison._audit._inputs import Inputs, checked
-from skpoison._audit._plan import make_plan
-from skpoison._audit._progress import Progress
 from skpoison._audit._text import loss_text, name_text, percent_text
+from skpoison._audit.defenses import default_estimator
+from skpoison._audit.inputs import Inputs, checked
+from skpoison._audit.plan import make_plan
+from skpoison._audit.progress import Progress
+from skpoison._audit.run import run
 from skpoison._io import DataError, load
 from skpoison._io._array import digits
 from skpoison._io._write import check_free, whole_file

@@ -8,7 +8,7 @@ from sklearn.model_selection import StratifiedKFold, check_cv
 
 from skpoison._whole_rows import n_poison_rows
 
-from ._checks import check_count
+from .checks import check_count
 
 
 def enough(folds, reference):
@@ -29,9 +29,9 @@ def _rounded_up(value):
     return math.ceil(value / unit - 1e-9) * unit
 
 
-def folds_of(inputs, cv, seed, max_rows, left_out):
-    """Return pairs of rows to train on and rows to test on."""
-    rows = _drawn(inputs, max_rows, seed, left_out)
+def folds_of(inputs, cv, seed, max_rows):
+    """Return pairs of rows to train on and rows to test on, and what is left out."""
+    rows, left_out = _drawn(inputs, max_rows, seed)
     y = inputs.y[rows]
     if isinstance(cv, Integral):
         check_count("cv", cv, 2)
@@ -48,14 +48,14 @@ def folds_of(inputs, cv, seed, max_rows, left_out):
     else:
         splitter = check_cv(cv, y, classifier=True)
     folds = splitter.split(inputs.X[rows], y)
-    return [(rows[train], rows[test]) for train, test in folds]
+    return [(rows[train], rows[test]) for train, test in folds], left_out
 
 
-def _drawn(inputs, max_rows, seed, left_out):
-    """Return the rows on which attacks are measured: all, or some of each class."""
+def _drawn(inputs, max_rows, seed):
+    """Return the rows on which attacks are measured, all or some of each class."""
     n_rows = len(inputs.codes)
     if max_rows is None or check_count("max_rows", max_rows, 10) >= n_rows:
-        return np.arange(n_rows)
+        return np.arange(n_rows), []
     rng = np.random.default_rng(seed)
     parts = []
     for code in range(len(inputs.classes)):
@@ -65,18 +65,16 @@ def _drawn(inputs, max_rows, seed, left_out):
         parts.append(rng.choice(of_class, n_drawn, replace=False))
     rows = np.sort(np.concatenate(parts))
     if len(rows) == n_rows:
-        return rows
+        return rows, []
     shares = np.bincount(inputs.codes[rows]) / len(rows)
     listed = ", ".join(
         f"{label} {share:.1%}"
         for label, share in zip(inputs.labels, shares, strict=True)
     )
-    left_out.append(
-        {
-            "what": f"attacks on {n_rows - len(rows):,} of {n_rows:,} rows",
-            "reason": f"attacks and defenses are measured on {len(rows):,} rows drawn "
-            f"from all classes (max_rows), of small ones up to 30: {listed}; bounds "
-            "and suspicious rows come from all rows",
-        }
+    what = f"attacks on {n_rows - len(rows):,} of {n_rows:,} rows"
+    reason = (
+        f"attacks and defenses are measured on {len(rows):,} rows drawn from all "
+        f"classes (max_rows), of small ones up to 30: {listed}; bounds and suspicious "
+        "rows come from all rows"
     )
-    return rows
+    return rows, [{"what": what, "reason": reason}]

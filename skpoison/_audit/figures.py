@@ -4,27 +4,16 @@ import math
 
 import numpy as np
 
-from ._defenses import name_of
+from .defenses import name_of
+from .types import Figure, Report
 
 WANTED_TICKS = 5
 # Figures have room for that many defenses.
 MOST_DEFENSES = 16
 
 
-def figures(content):
-    """Describe the report's pictures.
-
-    Parameters
-    ----------
-    content : dict
-        The report without figures.
-
-    Returns
-    -------
-    figures : list of dict
-        The ``figures`` part of the report: everything that is drawn, so that the
-        pictures can be drawn again by other means.
-    """
+def figures(content: Report) -> list[Figure]:
+    """Describe everything that is drawn, so that other means can draw it again."""
     return [_bounds(content), _percentiles(content), _ranking(content)]
 
 

@@ -2,28 +2,18 @@
 
 from skpoison._words import upper_text
 
-from ._assumptions import COPIES, VIOLATED, WATCH
-from ._defenses import UNDEFENDED, name_of
 from ._text import epsilon_text, loss_text, percent_text
+from .assumptions import COPIES, VIOLATED, WATCH
+from .defenses import UNDEFENDED, name_of
+from .types import Report
 
 MOST_NAMED = 3
 # Of the error of one who always says the most frequent label.
 USELESS = 0.98
 
 
-def summary(content):
-    """Say in a few sentences what was found.
-
-    Parameters
-    ----------
-    content : dict
-        The report without summary and figures.
-
-    Returns
-    -------
-    sentences : list of str
-        The ``summary`` part of the report.
-    """
+def summary(content: Report) -> list[str]:
+    """Say in a few sentences what was found."""
     return [
         _harm(content),
         *_defended(content),

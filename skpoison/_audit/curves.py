@@ -11,6 +11,11 @@ from skpoison._defaults import default_filter
 from skpoison._whole_rows import n_poison_rows
 from skpoison.bounds import CertifiedBound, bound_curve
 
+from .inputs import Inputs
+from .plan import Outcome, Plan
+from .progress import Progress
+from .types import Bounds, Point
+
 # The solver's own floor: bounds below it count as zero for the tolerance.
 LOSS_FLOOR = 1e-3
 TOL = 1e-3
@@ -29,27 +34,7 @@ NAMES = (
 def bound_part(version, percentile, learner, X, signs, epsilons, seed):
     """Compute the curve of one percentile; the part that is kept when interrupted.
 
-    Parameters
-    ----------
-    version : str
-        The package's, so that another one does not reuse what this one kept.
-    percentile : float
-        Of sphere and slab.
-    learner : dict
-        ``C`` or ``rho``.
-    X : {ndarray, csr_array} of shape (n_rows, n_features)
-        Clean rows.
-    signs : ndarray of shape (n_rows,)
-        Their labels, two kinds.
-    epsilons : list of float
-        Shares of poison.
-    seed : int
-        Of the solver.
-
-    Returns
-    -------
-    part : dict
-        A curve of the report, and the texts of warnings.
+    The version is the package's, so that another one does not reuse what this one kept.
     """
     bound = CertifiedBound(
         default_filter(percentile), tol=TOL, random_state=seed, **learner
@@ -71,30 +56,7 @@ def bound_part(version, percentile, learner, X, signs, epsilons, seed):
 
 
 def moving_part(version, percentile, learner, X, signs, epsilon, seed):
-    """Bound the damage where poison moves the centroids; a part that is kept.
-
-    Parameters
-    ----------
-    version : str
-        The package's.
-    percentile : float
-        Of sphere and slab.
-    learner : dict
-        ``C`` or ``rho``.
-    X : {ndarray, csr_array} of shape (n_rows, n_features)
-        Clean rows.
-    signs : ndarray of shape (n_rows,)
-        Their labels, two kinds.
-    epsilon : float
-        Share of poison.
-    seed : int
-        Of the solver.
-
-    Returns
-    -------
-    part : dict
-        ``point``, or ``failed`` with a reason; the texts of warnings.
-    """
+    """Bound the damage where poison moves the centroids; a part that is kept."""
     bound = CertifiedBound(
         default_filter(percentile),
         epsilon,
@@ -114,7 +76,7 @@ def moving_part(version, percentile, learner, X, signs, epsilon, seed):
     return {"point": point, "failed": None, "warnings": texts}
 
 
-def _point(bound, tol, n_rows):
+def _point(bound, tol, n_rows) -> Point:
     values = {name: float(getattr(bound, name + "_")) for name in NAMES}
     wanted = tol * max(bound.upper_bound_, LOSS_FLOOR)
     return {
@@ -126,25 +88,8 @@ def _point(bound, tol, n_rows):
     }
 
 
-def curves(inputs, plan, progress):
-    """Bound the damage for every percentile and share of poison.
-
-    Parameters
-    ----------
-    inputs : Inputs
-        Clean rows.
-    plan : Plan
-        What to do.
-    progress : Progress
-        Is told of each curve.
-
-    Returns
-    -------
-    bounds : dict
-        The ``bounds`` part of the report.
-    warned : list of str
-        Texts of warnings.
-    """
+def curves(inputs: Inputs, plan: Plan, progress: Progress) -> Outcome:
+    """Compute the ``bounds`` part of the report."""
     signs = np.where(inputs.codes == plan.positive, 1, -1)
     part = plan.memory.cache(bound_part)
     progress.begin("Bounding", len(plan.percentiles))
@@ -158,7 +103,7 @@ def curves(inputs, plan, progress):
     parts = list(progress.over(parallel(jobs)))
     moving, missing, warned = _moving(inputs, signs, plan, progress)
     fixed = [part["curve"] for part in parts]
-    bounds = {
+    bounds: Bounds = {
         "learner": plan.learner,
         "speaks_of_estimator": plan.is_own_learner,
         # The learner on clean rows is the same whatever the filter.
@@ -173,7 +118,8 @@ def curves(inputs, plan, progress):
         ],
         "curves": fixed + _as_curves(moving, fixed),
     }
-    return bounds, warned + [text for part in parts for text in part["warnings"]]
+    warned += [text for part in parts for text in part["warnings"]]
+    return Outcome(bounds, warnings=warned)
 
 
 def _moving(inputs, signs, plan, progress):

@@ -7,8 +7,10 @@ from scipy import sparse
 
 from skpoison._defaults import default_filter
 
-from ._measure import PartPlan, defense_part
-from ._profile import n_bytes
+from .inputs import Inputs
+from .measure import PartPlan, defense_part
+from .plan import Plan
+from .profile import n_bytes
 
 # Values stored in X from which an estimate is worth its time.
 BIG = 2_000_000
@@ -17,21 +19,8 @@ PILOT_ROWS = 600
 TIMES_DENSE, TIMES_SPARSE = 3.0, 8.0
 
 
-def estimate(inputs, plan):
-    """Estimate time and memory, if the data are big.
-
-    Parameters
-    ----------
-    inputs : Inputs
-        Rows.
-    plan : Plan
-        What is to be done.
-
-    Returns
-    -------
-    text : str or None
-        What to tell; None for small data, where finding out would take as long.
-    """
+def estimate(inputs: Inputs, plan: Plan) -> str | None:
+    """Estimate time and memory for big data; finding out takes as long for small."""
     X = inputs.X
     stored = X.nnz if sparse.issparse(X) else X.size
     if stored < BIG:

@@ -1,6 +1,7 @@
-"""What an audit is to do: shares of poison, defenses, attacks, learner."""
+"""What an audit is to do, and what its stages return."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -9,7 +10,7 @@ from sklearn.utils.validation import check_memory
 from skpoison._defaults import default_filter
 from skpoison.base import BaseFilter
 
-from ._checks import (
+from .checks import (
     check_count,
     check_things,
     classifier,
@@ -19,71 +20,44 @@ from ._checks import (
     percentiles_of,
     seconds_of,
 )
-from ._defenses import (
+from .defenses import (
     default_attacks,
     default_filters,
     learner_of,
     name_of,
     seeded,
 )
-from ._folds import enough, folds_of
+from .folds import enough, folds_of
+from .types import LeftOut
+
+
+class Outcome(NamedTuple):
+    """What a stage of the audit returns."""
+
+    found: Any  # its part of the report, or what later stages need
+    left_out: Sequence[LeftOut] = ()
+    warnings: Sequence[str] = ()
 
 
 class Plan(NamedTuple):
-    """What an audit is to do.
+    """What an audit is to do."""
 
-    Parameters
-    ----------
-    epsilons : list of float
-        Shares of poison for the bounds, rising.
-    percentiles : list of float
-        Percentiles of the sphere and slab defense, rising.
-    reference : float
-        Share of poison by which defenses are compared.
-    estimator : classifier
-        The model.
-    learner : dict
-        ``C`` or ``rho`` of the learner that bounds speak of.
-    is_own_learner : bool
-        Whether that learner is the model itself.
-    filters : dict
-        Further defenses by name.
-    attacks : dict
-        Attacks by name.
-    positive : int
-        Position of the label that stands against the others in the bounds.
-    folds : list of (ndarray, ndarray)
-        Rows to train on and rows to test on.
-    n_jobs : int or None
-        How many parts are done at once.
-    memory : joblib.Memory
-        What keeps finished parts.
-    seed : int
-        Seed of everything that is drawn.
-    top : int
-        How many suspicious rows are listed.
-    moving_seconds : float
-        How long bounds on moving centroids may be begun.
-    left_out : list of dict
-        What is not done, and why.
-    """
-
-    epsilons: list
-    percentiles: list
-    reference: float
-    estimator: object
-    learner: dict
-    is_own_learner: bool
-    filters: dict
-    attacks: dict
-    positive: int
-    folds: list
+    epsilons: list[float]  # poison fractions for the bounds, ascending
+    percentiles: list[float]  # of sphere and slab, ascending
+    reference: float  # poison fraction by which defenses are compared
+    estimator: Any  # the model
+    learner: dict[str, float]  # C or rho of the learner that is bounded
+    is_own_learner: bool  # whether that learner is the model itself
+    filters: dict[str, BaseFilter]  # the other defenses
+    attacks: dict[str, Any]
+    positive: int  # position of the bounds' positive class among the labels
+    folds: list[tuple[np.ndarray, np.ndarray]]  # rows to train on, rows to test on
     n_jobs: int | None
-    memory: object
+    memory: Any  # a joblib.Memory, which keeps finished parts
     seed: int
-    top: int
-    moving_seconds: float
-    left_out: list
+    top: int  # how many suspicious rows are listed
+    moving_seconds: float  # for how long bounds on moving centroids may be begun
+    left_out: list[LeftOut]  # what is not done because of this plan
 
     @property
     def defenses(self):
@@ -93,35 +67,23 @@ class Plan(NamedTuple):
 
 def make_plan(inputs, *, estimator, filters, attacks, epsilons, percentiles, reference,
               positive, cv, random_state, memory, n_jobs, max_rows, top,
-              moving_seconds):  # fmt: skip
-    """Check what is wanted, and fill in what was not said.
-
-    Parameters
-    ----------
-    inputs : Inputs
-        Rows and labels.
-    estimator, filters, attacks, epsilons, percentiles, reference, positive, cv, \
-    random_state, memory, n_jobs, max_rows, top, moving_seconds : object
-        As :func:`skpoison.audit` takes them.
-
-    Returns
-    -------
-    plan : Plan
-        What to do.
-    """
+              moving_seconds) -> Plan:  # fmt: skip
+    """Check what :func:`skpoison.audit` is asked for, and fill in what was not said."""
     seed = check_count("random_state", random_state, 0)
     estimator = seeded(classifier(estimator), seed)
     if not is_number(reference):
         raise ValueError(f"reference must be one number; got {reference!r}.")
     (reference,) = numbers_between("reference", reference, 0, 1, open_low=True)
     learner, own = learner_of(estimator)
-    left_out = []
-    wanted = _filters(inputs, filters, reference, left_out)
+    wanted, slow = _filters(inputs, filters, reference)
     wanted_attacks = _attacks(inputs, attacks, learner, estimator)
     epsilons = numbers_between("epsilons", epsilons, 0, 1)
+    percentiles = percentiles_of(percentiles)
+    positive = _positive(inputs, positive)
+    folds, not_drawn = folds_of(inputs, cv, seed, max_rows)
     return Plan(
         epsilons=sorted({*epsilons, reference}),
-        percentiles=percentiles_of(percentiles),
+        percentiles=percentiles,
         reference=reference,
         estimator=estimator,
         learner=learner,
@@ -131,14 +93,14 @@ def make_plan(inputs, *, estimator, filters, attacks, epsilons, percentiles, ref
             name: seeded(_sending(a, reference), seed)
             for name, a in wanted_attacks.items()
         },
-        positive=_positive(inputs, positive),
-        folds=enough(folds_of(inputs, cv, seed, max_rows, left_out), reference),
+        positive=positive,
+        folds=enough(folds, reference),
         n_jobs=n_jobs,
         memory=check_memory(memory),
         seed=seed,
         top=check_count("top", top, 0),
         moving_seconds=seconds_of(moving_seconds),
-        left_out=left_out,
+        left_out=slow + not_drawn,
     )
 
 
@@ -162,26 +124,26 @@ def _attacks(inputs, attacks, learner, estimator):
 MOST_ROWS_FOR_NEIGHBORS = 50_000
 
 
-def _filters(inputs, filters, reference, left_out):
+def _filters(inputs, filters, reference):
+    """Return the other defenses by name, and what is left out."""
     if filters is not None:
         found = check_things(
             "filters", filters, lambda f: isinstance(f, BaseFilter), "skpoison filters"
         )
-        return new_names(found)
+        return new_names(found), []
     # As many rows as an attacker sends are rejected: epsilon counts clean rows only.
     found = default_filters(round(100 / (1 + reference), 1))
-    if inputs.X.shape[0] > MOST_ROWS_FOR_NEIGHBORS:
-        for name in ("neighbors", "neighbor labels"):
-            del found[name]
-            left_out.append(
-                {
-                    "what": f"filter {name}",
-                    "reason": "its time grows with the square of the number of rows, "
-                    f"and there are more than {MOST_ROWS_FOR_NEIGHBORS:,}; give "
-                    "filters= to use it all the same",
-                }
-            )
-    return found
+    if inputs.X.shape[0] <= MOST_ROWS_FOR_NEIGHBORS:
+        return found, []
+    slow = ("neighbors", "neighbor labels")
+    reason = (
+        "its time grows with the square of the number of rows, and there are more than "
+        f"{MOST_ROWS_FOR_NEIGHBORS:,}; give filters= to use it all the same"
+    )
+    return (
+        {name: one for name, one in found.items() if name not in slow},
+        [{"what": f"filter {name}", "reason": reason} for name in slow],
+    )
 
 
 def _positive(inputs, positive):

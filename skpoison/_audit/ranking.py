@@ -1,42 +1,32 @@
 """Which defense does best when attacked, and what it costs when nobody attacks."""
 
-from ._defenses import UNDEFENDED, name_of
+from .defenses import UNDEFENDED, name_of
+from .measure import Measured
+from .plan import Outcome, Plan
+from .types import Bounds, Percentile, Ranked, Recommendation
 
 
-def rank(plan, measured):
-    """Order defenses by the worst that was measured, and by what they cost.
+def rank(plan: Plan, measured: Measured) -> Outcome:
+    """Order defenses by the worst that was measured: the ``ranking`` of the report.
 
     Those that no attack knew come last: nothing says how bad it can get for them. Those
     that rejected no row are left out, for they are no defense.
-
-    Parameters
-    ----------
-    plan : Plan
-        What was done.
-    measured : dict
-        What :func:`measure` returned.
-
-    Returns
-    -------
-    ranking : list of dict
-        The ``ranking`` part of the report, the best first.
     """
-    rows = [_undefended(measured)]
-    for cost in measured["defenses"]:
-        done = [row for row in measured["evaluations"] if _counts(row, cost["defense"])]
-        if done and cost["defense"] in plan.filters and not any(map(_rejects, done)):
+    rows, left_out = [_undefended(measured)], []
+    for cost in measured.defenses:
+        name = cost["defense"]
+        done = [row for row in measured.evaluations if _counts(row, name)]
+        if done and name in plan.filters and not any(map(_rejects, done)):
             reason = "it rejected no row in any fold, clean or poison"
-            plan.left_out.append(
-                {"what": f"defense {cost['defense']}", "reason": reason}
-            )
+            left_out.append({"what": f"defense {name}", "reason": reason})
         elif done:
-            rows.append(_row(cost, done, measured["clean"]))
+            rows.append(_row(cost, done, measured.clean))
     rows.sort(key=_order)
     by_cost = sorted(rows, key=lambda row: (row["clean_error"], row["clean_loss"]))
     for position, row in enumerate(rows):
         row["rank"] = position + 1
         row["rank_by_clean_error"] = by_cost.index(row) + 1
-    return rows
+    return Outcome(rows, left_out)
 
 
 def _rejects(row):
@@ -76,15 +66,15 @@ def _undefended(measured):
 
     Those that were made to pass some defense are among them.
     """
-    made = [row for row in measured["evaluations"] if row["possible"]]
+    made = [row for row in measured.evaluations if row["possible"]]
     if not made:
-        reasons = sorted({row["reason"] for row in measured["evaluations"]})
+        reasons = sorted({row["reason"] for row in measured.evaluations})
         raise ValueError(
             f"None of the attacks can be made against any defense: {reasons[0]}"
         )
     worst = max(made, key=lambda row: row["error_poisoned"])
     by_loss = max(made, key=lambda row: row["loss_poisoned"])
-    clean = measured["clean"]
+    clean = measured.clean
     return {
         "defense": UNDEFENDED,
         "worst_error": worst["error_poisoned"],
@@ -101,25 +91,10 @@ def _undefended(measured):
     }
 
 
-def by_percentile(plan, measured, ranking, bounds):
-    """Put what a percentile costs, what it prevents and its bound side by side.
-
-    Parameters
-    ----------
-    plan : Plan
-        What was done.
-    measured : dict
-        What :func:`measure` returned.
-    ranking : list of dict
-        What :func:`rank` returned.
-    bounds : dict
-        What :func:`curves` returned.
-
-    Returns
-    -------
-    rows : list of dict
-        The ``percentiles`` part of the report.
-    """
+def by_percentile(
+    plan: Plan, measured: Measured, ranking: list[Ranked], bounds: Bounds
+) -> list[Percentile]:
+    """Put what a percentile costs, what it prevents and its bound side by side."""
     ranked = {row["defense"]: row for row in ranking}
     rows = []
     for curve in bounds["curves"]:
@@ -128,7 +103,7 @@ def by_percentile(plan, measured, ranking, bounds):
         name = name_of(curve["percentile"])
         adaptive = [
             row
-            for row in measured["evaluations"]
+            for row in measured.evaluations
             if _counts(row, name) and row["adaptive"]
         ]
         row = _percentile_row(plan, curve, ranked.get(name), adaptive)
@@ -173,27 +148,13 @@ def _percentile_row(plan, curve, ranked, adaptive):
     return row
 
 
-def recommend(plan, measured, rows, ranking):
+def recommend(
+    plan: Plan, measured: Measured, rows: list[Percentile], ranking: list[Ranked]
+) -> Recommendation:
     """Choose a percentile by the held-out loss under the worst adaptive attack.
 
     Never by the bound, which only grows with the percentile: by it alone the smallest
     one would always win, whatever it costs.
-
-    Parameters
-    ----------
-    plan : Plan
-        What was done.
-    measured : dict
-        What :func:`measure` returned.
-    rows : list of dict
-        What :func:`by_percentile` returned.
-    ranking : list of dict
-        What :func:`rank` returned.
-
-    Returns
-    -------
-    recommendation : dict
-        The ``recommendation`` part of the report.
     """
     undefended = next(row for row in ranking if row["defense"] == UNDEFENDED)
     found = {
@@ -232,7 +193,7 @@ def _not_judged(measured, rows):
     for row in rows:
         if row["worst_loss"] is None:
             name = name_of(row["percentile"])
-            tried = [e for e in measured["evaluations"] if e["defense"] == name]
+            tried = [e for e in measured.evaluations if e["defense"] == name]
             reasons = [e["reason"] for e in tried if e["adaptive"] and e["reason"]]
             reason = reasons[0] if reasons else "no attack that was run can know it"
             yield {"percentile": row["percentile"], "reason": reason}

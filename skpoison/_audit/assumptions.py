@@ -6,8 +6,11 @@ from scipy import sparse
 from skpoison._columns import times_text
 from skpoison._whole_rows import n_poison_rows
 
-from ._defenses import name_of
 from ._text import epsilon_text, loss_text, percent_text
+from .defenses import name_of
+from .inputs import Inputs
+from .plan import Plan
+from .types import Assumption, Bounds, Data, NoAttack, Percentile, Recommendation
 
 HOLDS, WATCH, VIOLATED, UNTESTED = "holds", "watch", "violated", "not tested"
 STATUSES = (HOLDS, WATCH, VIOLATED, UNTESTED)
@@ -21,33 +24,19 @@ UNCERTAIN = 4.0
 COPIES = "no row was sent many times"
 
 
-def assumptions(inputs, plan, data, bounds, measured, rows, recommendation):
-    """Hold the data against what a certificate assumes.
-
-    Parameters
-    ----------
-    inputs : Inputs
-        Rows.
-    plan : Plan
-        What was done.
-    data, bounds : dict
-        Parts of the report.
-    measured : dict
-        What :func:`measure` returned.
-    rows : list of dict
-        The ``percentiles`` part of the report.
-    recommendation : dict
-        That part of the report.
-
-    Returns
-    -------
-    found : list of dict
-        The ``assumptions`` part of the report: ``name``, ``status``, ``text`` and
-        ``numbers``.
-    """
+def assumptions(
+    inputs: Inputs,
+    plan: Plan,
+    data: Data,
+    bounds: Bounds,
+    clean: NoAttack,
+    rows: list[Percentile],
+    recommendation: Recommendation,
+) -> list[Assumption]:
+    """Hold the data against what a certificate assumes."""
     row = _row_to_judge(rows, recommendation)
     return [
-        _agreement(plan, bounds, measured["clean"], row),
+        _agreement(plan, bounds, clean, row),
         _outliers(plan, bounds, row),
         _learner(plan, bounds),
         _two_classes(inputs, data),
@@ -69,7 +58,7 @@ def _row_to_judge(rows, recommendation):
     return chosen[0] if chosen else rows[-1]
 
 
-def _found(name, status, text, **numbers):
+def _found(name, status, text, **numbers) -> Assumption:
     return {"name": name, "status": status, "text": text, "numbers": numbers}
 
 

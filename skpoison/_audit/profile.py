@@ -8,26 +8,15 @@ from scipy import sparse
 from skpoison._columns import numbered, widest
 
 from ._text import name_text
+from .inputs import Inputs
+from .types import Class, Data
 
 # Columns named at most, where many are alike.
 NAMED = 8
 
 
-def profile(inputs, positive):
-    """Describe rows, labels and columns.
-
-    Parameters
-    ----------
-    inputs : Inputs
-        Rows and labels.
-    positive : int
-        Position of the label that stands against the others in the bounds.
-
-    Returns
-    -------
-    data : dict
-        The ``data`` part of the report.
-    """
+def profile(inputs: Inputs, positive: int) -> Data:
+    """Describe rows, labels and columns, given the position of the positive label."""
     X, (n_rows, n_features) = inputs.X, inputs.X.shape
     is_sparse = sparse.issparse(X)
     return {
@@ -54,7 +43,7 @@ def n_bytes(X):
     return int(X.nbytes)
 
 
-def _classes(inputs):
+def _classes(inputs) -> list[Class]:
     counts = np.bincount(inputs.codes).tolist()
     return [
         {"label": label, "n_rows": count, "share": count / len(inputs.codes)}
@@ -149,19 +138,8 @@ def _repeats(inputs):
     return found
 
 
-def row_keys(X):
-    """Return something hashable for each row, equal where rows are equal.
-
-    Parameters
-    ----------
-    X : {ndarray, csr_array} of shape (n_rows, n_features)
-        Rows.
-
-    Returns
-    -------
-    keys : list of int
-        Hashes of 64 bits.
-    """
+def row_keys(X) -> list[int]:
+    """Return a hash of 64 bits for each row, equal where rows are equal."""
     if not sparse.issparse(X):
         # Adding zero turns -0.0 into 0.0, which is the same number in other bits.
         return [hash((row + 0.0).tobytes()) for row in X]

@@ -13,6 +13,10 @@ from skpoison._defaults import default_filter
 from skpoison._labels import encode_labels
 
 from ._text import loss_text, name_text
+from .inputs import Inputs
+from .plan import Outcome, Plan
+from .progress import Progress
+from .types import Feature, Reason, Suspicious, SuspiciousRow
 
 # Features named for each row, and text of a row's label in an index.
 EXPLAINED = 3
@@ -42,22 +46,8 @@ UNKNOWN = "how far it is out among rows of class {label}"
 def judge_part(version, filter_, X, y):
     """Fit a filter to all rows; the part that is kept when interrupted.
 
-    Parameters
-    ----------
-    version : str
-        The package's.
-    filter_ : filter
-        The filter.
-    X : {ndarray, csr_array} of shape (n_rows, n_features)
-        Rows.
-    y : ndarray of shape (n_rows,)
-        Their labels.
-
-    Returns
-    -------
-    part : dict
-        ``members``: for each filter that it is made of, a dict with ``name``, ``kind``,
-        ``distances``, ``thresholds`` and ``beyond``; ``failed``; the texts of warnings.
+    ``members`` has for each filter that it is made of a dict with ``name``, ``kind``,
+    ``distances``, ``thresholds`` and ``beyond``; ``failed`` says why there are none.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -109,26 +99,11 @@ def _percentile(fitted):
     return None if percentile is None else float(percentile)
 
 
-def suspects(inputs, plan, progress):
+def suspects(inputs: Inputs, plan: Plan, progress: Progress) -> Outcome:
     """Rank rows by how far they stand out, for each filter and all together.
 
-    Parameters
-    ----------
-    inputs : Inputs
-        Rows.
-    plan : Plan
-        What to do.
-    progress : Progress
-        Is told of each filter.
-
-    Returns
-    -------
-    suspicious : dict
-        The ``suspicious`` part of the report.
-    order : ndarray of shape (n_rows,)
-        All rows, the most suspicious first.
-    warned : list of str
-        Texts of warnings.
+    Finds the ``suspicious`` part of the report, and the positions of all rows, the most
+    suspicious first.
     """
     filters = {
         None: default_filter(round(100 / (1 + plan.reference), 1)),
@@ -139,21 +114,28 @@ def suspects(inputs, plan, progress):
     jobs = (delayed(part)(__version__, f, inputs.X, y) for f in filters.values())
     parallel = Parallel(n_jobs=plan.n_jobs, return_as="generator")
     parts = list(progress.over(parallel(jobs)))
-    judges = []
-    for name, found in zip(filters, parts, strict=True):
+    judges, left_out = _judges(inputs, dict(zip(filters, parts, strict=True)))
+    scores = combined([judge["ranks"] for judge in judges])
+    order = np.lexsort((np.arange(len(scores)), -scores))
+    listed = _listed(inputs, judges, scores, order[: plan.top])
+    warned = [text for found in parts for text in found["warnings"]]
+    return Outcome((listed, order), left_out, warned)
+
+
+def _judges(inputs, parts):
+    """Return the members of filters that tell rows apart, and what is left out."""
+    judges, left_out = [], []
+    for name, found in parts.items():
         for member in found["members"]:
             if np.ptp(member["distances"]) > 0:
                 judges.append(_judge(name, member, inputs))
                 continue
             what = f"judging by {_judge_name(name, member)}"
             reason = "it finds all rows alike, so that it rejects and judges none"
-            plan.left_out.append({"what": what, "reason": reason})
+            left_out.append({"what": what, "reason": reason})
         if found["failed"]:
-            plan.left_out.append({"what": f"filter {name}", "reason": found["failed"]})
-    scores = combined([judge["ranks"] for judge in judges])
-    order = np.lexsort((np.arange(len(scores)), -scores))
-    listed = _listed(inputs, judges, scores, order[: plan.top])
-    return listed, order, [text for found in parts for text in found["warnings"]]
+            left_out.append({"what": f"filter {name}", "reason": found["failed"]})
+    return judges, left_out
 
 
 def _judge(name, member, inputs):
@@ -169,41 +151,22 @@ def _judge_name(name, member):
     return " ".join(part for part in (name, member["name"]) if part)
 
 
-def relative(distances, codes):
-    """Divide distances by the mean distance of their class, so that classes compare.
+def relative(distances: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Divide distances by their class's mean magnitude, so that classes compare.
 
-    Parameters
-    ----------
-    distances : ndarray of shape (n_rows,)
-        Distances; excesses may be negative.
-    codes : ndarray of shape (n_rows,)
-        Positions of the rows' labels.
-
-    Returns
-    -------
-    extents : ndarray of shape (n_rows,)
-        Distances in units of their class's mean magnitude.
+    Both are of shape (n_rows,); distances that are excesses may be negative.
     """
     sums = np.bincount(codes, weights=np.abs(distances))
     means = sums / np.maximum(np.bincount(codes), 1)
     return distances / np.where(means > 0, means, 1.0)[codes]
 
 
-def combined(ranks):
+def combined(ranks: list[np.ndarray]) -> np.ndarray:
     """Combine ranks of several filters into one score.
 
     The score is the mean of ``-log(rank / n)``: a row at random has 1 on average, and
-    one that leads every list has ``log(n)``.
-
-    Parameters
-    ----------
-    ranks : list of ndarray of shape (n_rows,)
-        Ranks from 1, the most suspicious, to n; ties share the mean of their ranks.
-
-    Returns
-    -------
-    scores : ndarray of shape (n_rows,)
-        Higher is more suspicious.
+    one that leads every list has ``log(n)``. Ranks go from 1, the most suspicious, to
+    n; ties share the mean of their ranks.
 
     Examples
     --------
@@ -216,7 +179,7 @@ def combined(ranks):
     return -np.mean([np.log(r / n_rows) for r in ranks], axis=0) + 0.0
 
 
-def _listed(inputs, judges, scores, rows):
+def _listed(inputs, judges, scores, rows) -> Suspicious:
     means = _class_means(inputs) if len(rows) else None
     return {
         "n_rows": len(scores),
@@ -240,7 +203,7 @@ def _listed(inputs, judges, scores, rows):
     }
 
 
-def _row(inputs, judges, scores, i, rank, means):
+def _row(inputs, judges, scores, i, rank, means) -> SuspiciousRow:
     label = inputs.labels[inputs.codes[i]]
     return {
         "rank": rank,
@@ -257,7 +220,7 @@ def _row(inputs, judges, scores, i, rank, means):
     }
 
 
-def _reason(judge, i, label):
+def _reason(judge, i, label) -> Reason:
     distance, threshold = float(judge["distances"][i]), float(judge["thresholds"][i])
     known = np.isfinite(threshold)
     limit = f" (threshold {loss_text(threshold)})" if known else ""
@@ -291,7 +254,7 @@ def _class_means(inputs):
     return [m.toarray() if sparse.issparse(m) else np.asarray(m) for m in means]
 
 
-def _features(inputs, i, means):
+def _features(inputs, i, means) -> list[Feature]:
     """Name the features in which a row differs most from the mean of its class."""
     row, given = (_dense_row(X, i) for X in (inputs.X, inputs.given))
     center, usual = (of_class[inputs.codes[i]] for of_class in means)

@@ -2,21 +2,22 @@
 
 from skpoison import __version__
 
-from ._assumptions import assumptions
-from ._cost import estimate
-from ._curves import curves
-from ._figures import figures
-from ._inputs import read_inputs
-from ._measure import measure
-from ._plan import make_plan
-from ._profile import profile
-from ._progress import Progress
-from ._ranking import by_percentile, rank, recommend
-from ._report import AuditReport
-from ._summary import summary
-from ._suspects import suspects
 from ._text import described
+from .assumptions import assumptions
+from .cost import estimate
+from .curves import curves
+from .figures import figures
+from .inputs import Inputs, read_inputs
+from .measure import measure
+from .plan import Plan, make_plan
+from .profile import profile
+from .progress import Progress
+from .ranking import by_percentile, rank, recommend
+from .report import AuditReport
 from .schema import SCHEMA_NAME
+from .summary import summary
+from .suspects import suspects
+from .types import Report, Settings
 
 EPSILONS = (0.01, 0.03, 0.1, 0.3)
 PERCENTILES = (50, 70, 80, 90, 95, 100)
@@ -178,57 +179,48 @@ def audit(
     return run(inputs, plan, Progress(verbose, callback))
 
 
-def run(inputs, plan, progress):
-    """Do what was planned.
-
-    Parameters
-    ----------
-    inputs : Inputs
-        Rows and labels.
-    plan : Plan
-        What to do.
-    progress : Progress
-        Is told how far it is.
-
-    Returns
-    -------
-    report : AuditReport
-        What was found.
-    """
+def run(inputs: Inputs, plan: Plan, progress: Progress) -> AuditReport:
+    """Do what was planned."""
     expected = estimate(inputs, plan) if progress.is_wanted else None
     if expected:
         progress.say(expected)
     data = profile(inputs, plan.positive)
-    bounds, warned = curves(inputs, plan, progress)
-    measured, more = measure(inputs, plan, progress)
-    suspicious, order, most = suspects(inputs, plan, progress)
-    ranking = rank(plan, measured)
+    bounded = curves(inputs, plan, progress)
+    attacked = measure(inputs, plan, progress)
+    judged = suspects(inputs, plan, progress)
+    ranked = rank(plan, attacked.found)
+    stages = bounded, attacked, judged, ranked
+    bounds, measured, ranking = bounded.found, attacked.found, ranked.found
+    suspicious, order = judged.found
     rows = by_percentile(plan, measured, ranking, bounds)
     recommendation = recommend(plan, measured, rows, ranking)
-    content = {
+    content: Report = {
         "schema": SCHEMA_NAME,
         "skpoison": __version__,
-        "settings": _settings(inputs, plan),
+        "settings": _settings(plan),
         "data": data,
         "assumptions": assumptions(
-            inputs, plan, data, bounds, measured, rows, recommendation
+            inputs, plan, data, bounds, measured.clean, rows, recommendation
         ),
         "bounds": bounds,
-        "no_attack": measured["clean"],
+        "no_attack": measured.clean,
         "percentiles": rows,
         "recommendation": recommendation,
         "ranking": ranking,
-        "evaluations": measured["evaluations"],
+        "evaluations": measured.evaluations,
         "suspicious": suspicious,
-        "left_out": plan.left_out,
-        "warnings": sorted({*warned, *more, *most}),
+        "left_out": [
+            *plan.left_out,
+            *(one for stage in stages for one in stage.left_out),
+        ],
+        "warnings": sorted({text for stage in stages for text in stage.warnings}),
     }
     content["summary"] = summary(content)
     content["figures"] = figures(content)
     return AuditReport(content, order)
 
 
-def _settings(inputs, plan):
+def _settings(plan: Plan) -> Settings:
     return {
         "estimator": described(plan.estimator),
         "epsilons": plan.epsilons,

@@ -1,12 +1,10 @@
 """What attacks do to the model behind each defense, held out."""
 
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 
 from skpoison import __version__
 from skpoison._defaults import default_filter
@@ -14,7 +12,20 @@ from skpoison._fitted import fit_clone
 from skpoison.evaluation import evaluate_attack, held_out_loss
 from skpoison.filters import SphereFilter
 
-from ._defenses import UNDEFENDED, name_of, seeded
+from .defenses import (
+    ANYWHERE,
+    UNDEFENDED,
+    aimed,
+    can_adapt,
+    far_out,
+    is_free,
+    looks_at_sets,
+    name_of,
+)
+from .inputs import Inputs
+from .plan import Outcome, Plan
+from .progress import Progress
+from .types import Evaluation, NoAttack
 
 FIGURES = (
     "n_poison",
@@ -27,56 +38,30 @@ FIGURES = (
 )
 CLEAN_FIGURES = ("error_filtered_clean", "loss_filtered_clean")
 SHOWN_ERRORS = 600
-# What somebody sends whom no filter stops, to have some limit for the attacks.
-TIMES_AS_FAR = 3.0
-ANYWHERE = "rows up to three times as far out as any"
 
 
 class PartPlan(NamedTuple):
-    """What one part needs to know, and nothing that would make it be done again.
+    """What one part needs to know, and nothing that would make it be done again."""
 
-    Parameters
-    ----------
-    attacks : dict of str to attack
-        The attacks.
-    estimator : classifier
-        The model.
-    reference : float
-        Share of poison.
-    seed : int
-        Of everything that is drawn.
-    stricter : tuple of float
-        Smaller percentiles of the same defense: what passes them passes it too, and
-        can do it more harm than what is made against it.
-    """
-
-    attacks: dict
-    estimator: object
-    reference: float
+    attacks: dict[str, Any]
+    estimator: Any  # the model
+    reference: float  # poison fraction
     seed: int
-    stricter: tuple = ()
+    # Smaller percentiles of the same defense: what passes them passes it too, and can
+    # do it more harm than what is made against it.
+    stricter: tuple[float, ...] = ()
 
 
-def measure(inputs, plan, progress):
-    """Run every attack against every defense, fold by fold.
+class Measured(NamedTuple):
+    """What was measured, as means over the folds."""
 
-    Parameters
-    ----------
-    inputs : Inputs
-        Clean rows.
-    plan : Plan
-        What to do.
-    progress : Progress
-        Is told of each fold of each defense.
+    clean: NoAttack
+    defenses: list[dict]  # what each costs without an attack
+    evaluations: list[Evaluation]
 
-    Returns
-    -------
-    found : dict
-        ``clean``: the model without attack and defense; ``defenses``: what each costs
-        without an attack; ``evaluations``: what each attack does behind each.
-    warned : list of str
-        Texts of warnings.
-    """
+
+def measure(inputs: Inputs, plan: Plan, progress: Progress) -> Outcome:
+    """Run every attack against every defense, fold by fold."""
     y = inputs.y
     needed = PartPlan(plan.attacks, plan.estimator, plan.reference, plan.seed)
     part, plain = plan.memory.cache(defense_part), plan.memory.cache(clean_part)
@@ -89,12 +74,10 @@ def measure(inputs, plan, progress):
     progress.begin("Attacking", len(jobs))
     parallel = Parallel(n_jobs=plan.n_jobs, return_as="generator")
     clean, *parts = progress.over(parallel(jobs))
-    found = {
-        "clean": clean["figures"],
-        "defenses": _costs(plan, parts),
-        "evaluations": _evaluations(plan, parts),
-    }
-    return found, [text for one in (clean, *parts) for text in one["warnings"]]
+    evaluations, left_out = _evaluations(plan, parts)
+    measured = Measured(clean["figures"], _costs(plan, parts), evaluations)
+    warned = [text for one in (clean, *parts) for text in one["warnings"]]
+    return Outcome(measured, left_out, warned)
 
 
 def _defenses(plan):
@@ -119,26 +102,7 @@ def _compact(fold):
 
 
 def clean_part(version, estimator, X, y, folds):
-    """Train on the clean rows of every fold; the part that is kept.
-
-    Parameters
-    ----------
-    version : str
-        The package's.
-    estimator : classifier
-        The model.
-    X : {ndarray, csr_array} of shape (n_rows, n_features)
-        Rows.
-    y : ndarray of shape (n_rows,)
-        Their labels.
-    folds : list of (ndarray, ndarray)
-        Rows to train on and rows to test on.
-
-    Returns
-    -------
-    part : dict
-        Means over the folds, and the texts of warnings.
-    """
+    """Train on the clean rows of every fold; a part that is kept when interrupted."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = [_clean_fold(estimator, X, y, *fold) for fold in folds]
@@ -169,36 +133,17 @@ def _clean_fold(estimator, X, y, train, test):
 
 
 def defense_part(version, name, defense, plan, X, y, train, test):
-    """Run all attacks against one defense in one fold; the part that is kept.
+    """Run all attacks against one defense in one fold; a part that is kept.
 
-    Parameters
-    ----------
-    version : str
-        The package's.
-    name : str
-        What the defense is called.
-    defense : filter
-        The defense.
-    plan : PartPlan
-        Attacks, model and share of poison.
-    X : {ndarray, csr_array} of shape (n_rows, n_features)
-        Rows.
-    y : ndarray of shape (n_rows,)
-        Their labels.
-    train, test : ndarray of int
-        Rows to train on and rows to test on.
-
-    Returns
-    -------
-    part : dict
-        Figures for each attack, or why it cannot be made; the texts of warnings.
+    ``attacks`` has the figures of each attack, or why it cannot be made, under its name
+    and what it was made against.
     """
     data = X[train], y[train], X[test], y[test]
     part = {"defense": name, "attacks": {}, "failed": None}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            told = whom_it_can_tell(plan.attacks, defense, *data[:2])
+            told = can_adapt(plan.attacks, defense, *data[:2])
         except ValueError as error:
             return part | {"failed": _reason(error), "warnings": _texts(caught)}
         part["attacks"] = _all_attacks(told, name, defense, plan, data)
@@ -208,23 +153,23 @@ def defense_part(version, name, defense, plan, X, y, train, test):
 def _all_attacks(told, name, defense, plan, data):
     """Return what each attack does, by its name and by what it was made against."""
     if name == UNDEFENDED:
-        attacks = _aimed(plan.attacks, far_out(defense, data), plan)
+        attacks = aimed(plan.attacks, far_out(*data[:2]), plan.seed)
         return _run(attacks, defense, False, plan, data, ANYWHERE)
     aim = round(100 / (1 + plan.reference), 1)
     knowing = {k: a for k, a in plan.attacks.items() if told[k]}
     others = {k: a for k, a in plan.attacks.items() if not told[k]}
     found = _run(knowing, defense, True, plan, data, name)
-    aimed = _aimed(others, default_filter(aim), plan)
-    found |= _run(aimed, defense, False, plan, data, name_of(aim))
+    attacks = aimed(others, default_filter(aim), plan.seed)
+    found |= _run(attacks, defense, False, plan, data, name_of(aim))
     # What no set of feasible rows holds back is sent from as far out as to nobody.
-    free = {k: a for k, a in others.items() if _looks_at_sets(a) and _is_free(a)}
+    free = {k: a for k, a in others.items() if looks_at_sets(a) and is_free(a)}
     if free:
-        aimed = _aimed(free, far_out(SphereFilter(100), data), plan)
-        found |= _run(aimed, defense, False, plan, data, ANYWHERE)
-    moving = {k: a for k, a in knowing.items() if _looks_at_sets(a)}
+        attacks = aimed(free, far_out(*data[:2]), plan.seed)
+        found |= _run(attacks, defense, False, plan, data, ANYWHERE)
+    moving = {k: a for k, a in knowing.items() if looks_at_sets(a)}
     for percentile in plan.stricter:
-        aimed = _aimed(moving, default_filter(percentile), plan)
-        found |= _run(aimed, defense, False, plan, data, name_of(percentile))
+        attacks = aimed(moving, default_filter(percentile), plan.seed)
+        found |= _run(attacks, defense, False, plan, data, name_of(percentile))
     return found
 
 
@@ -234,80 +179,6 @@ def _reason(error):
 
 def _texts(caught):
     return sorted({str(warning.message) for warning in caught})
-
-
-def whom_it_can_tell(attacks, defense, X, y):
-    """Say which attacks can be made against a defense, knowing it.
-
-    Parameters
-    ----------
-    attacks : dict of str to attack
-        The attacks.
-    defense : filter
-        The defense.
-    X : {ndarray, csr_array} of shape (n_rows, n_features)
-        Clean rows.
-    y : ndarray of shape (n_rows,)
-        Their labels.
-
-    Returns
-    -------
-    told : dict of str to bool
-        Whether each attack can be told.
-    """
-    fitted = clone(defense).fit(X, y)
-    judges = hasattr(fitted, "decision_function")
-    bounded = hasattr(fitted, "feasible_set") and fitted.feasible_set().is_bounded
-    return {
-        name: _listens(attack) and bool(bounded if _looks_at_sets(attack) else judges)
-        for name, attack in attacks.items()
-    }
-
-
-def _listens(attack):
-    """Tell whether an attack makes use of knowing the defense."""
-    params = attack.get_params(deep=False)
-    return "filter" in params and params.get("strategy") != "random"
-
-
-def _looks_at_sets(attack):
-    """Tell whether an attack looks for its rows in the defense's feasible set."""
-    return getattr(attack, "_needs_feasible_set", True)
-
-
-def far_out(sphere, data):
-    """Return a sphere that lets rows through which are far beyond all others.
-
-    Parameters
-    ----------
-    sphere : SphereFilter
-        A sphere around all rows of each class.
-    data : tuple
-        Rows to train on and their labels come first.
-
-    Returns
-    -------
-    wide : FrozenEstimator
-        A fitted sphere, many times as wide.
-    """
-    fitted = clone(sphere).fit(*data[:2])
-    wide = SphereFilter(centroids=fitted.centroids_, radii=TIMES_AS_FAR * fitted.radii_)
-    return FrozenEstimator(wide.fit(*data[:2]))
-
-
-def _aimed(attacks, filter_, plan):
-    """Aim attacks at a filter; those with a filter of their own keep it."""
-    aimed = {}
-    for name, attack in attacks.items():
-        if _is_free(attack):
-            attack = clone(attack).set_params(filter=seeded(filter_, plan.seed))
-        aimed[name] = attack
-    return aimed
-
-
-def _is_free(attack):
-    """Tell whether an attack can be aimed at a filter, and has none of its own."""
-    return attack.get_params(deep=False).get("filter", attack) is None
 
 
 def _run(attacks, defense, adaptive, plan, data, against):
@@ -382,31 +253,29 @@ def _mean(figures, key):
 
 
 def _evaluations(plan, parts):
-    """Return means over the folds for each attack and defense."""
-    rows = []
+    """Return means over the folds for each attack and defense, and what is left out."""
+    rows, left_out = [], []
     for name in _defenses(plan):
         folds = [part for part in parts if part["defense"] == name]
         failed = [part["failed"] for part in folds if part["failed"]]
         if failed:
-            plan.left_out.append({"what": f"defense {name}", "reason": failed[0]})
+            left_out.append({"what": f"defense {name}", "reason": failed[0]})
             continue
         passed = {name, *(name_of(p) for p in _stricter(name, plan))}
         if name == UNDEFENDED:
             passed.add(ANYWHERE)
-        for attack, against in folds[0]["attacks"]:
-            figures = [part["attacks"].get((attack, against)) for part in folds]
-            adaptive = against in passed
-            rows.append(
-                {
-                    "defense": name,
-                    "attack": attack,
-                    "made_against": against,
-                    "adaptive": adaptive,
-                    "epsilon": plan.reference,
-                    **_means(figures),
-                }
-            )
-    return rows
+        rows += [
+            {
+                "defense": name,
+                "attack": attack,
+                "made_against": against,
+                "adaptive": against in passed,
+                "epsilon": plan.reference,
+                **_means([part["attacks"].get((attack, against)) for part in folds]),
+            }
+            for attack, against in folds[0]["attacks"]
+        ]
+    return rows, left_out
 
 
 def _means(folds):

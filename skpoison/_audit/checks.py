@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import is_classifier
 
-from ._defenses import BOTH, UNDEFENDED, default_estimator
+from .defenses import BOTH, UNDEFENDED, default_estimator
 
 
 def is_number(value):
@@ -13,25 +13,8 @@ def is_number(value):
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def numbers_between(name, values, low, high, *, open_low=False):
-    """Return distinct numbers in rising order, or say which is no good.
-
-    Parameters
-    ----------
-    name : str
-        What errors call them.
-    values : float or array-like
-        The numbers.
-    low, high : float
-        Their limits.
-    open_low : bool, default=False
-        Whether `low` itself is out.
-
-    Returns
-    -------
-    values : list of float
-        The numbers.
-    """
+def numbers_between(name, values, low, high, *, open_low=False) -> list[float]:
+    """Return distinct numbers in ascending order, or say which is out of the limits."""
     values = np.unique(np.atleast_1d(np.asarray(values, dtype=np.float64)))
     fits = (values > low if open_low else values >= low) & (values <= high)
     if values.ndim != 1 or not len(values) or not fits.all():
@@ -54,23 +37,9 @@ def check_count(name, value, least):
 
 
 def check_things(name, things, kind, described):
-    """Return things by name, or say which one is none of the kind.
+    """Return filters or attacks by name, or say which one is none of the kind.
 
-    Parameters
-    ----------
-    name : str
-        What errors call them.
-    things : dict
-        Filters or attacks by name.
-    kind : callable
-        Tells whether a thing is one.
-    described : str
-        What it should have been.
-
-    Returns
-    -------
-    things : dict
-        The same, with names as text.
+    `kind` tells whether a thing is one, `described` says what it should have been.
     """
     if not isinstance(things, dict):
         raise TypeError(

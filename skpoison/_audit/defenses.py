@@ -1,0 +1,129 @@
+"""Model, defenses and attacks where none are given, and at what attacks are aimed."""
+
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.svm import LinearSVC
+
+from skpoison.filters import SphereFilter
+
+BOTH = "sphere & slab"
+UNDEFENDED = "no defense"
+MAX_ITER = 2000
+# What somebody sends whom no filter stops, to have some limit for the attacks.
+TIMES_AS_FAR = 3.0
+ANYWHERE = "rows up to three times as far out as any"
+
+
+def name_of(percentile):
+    """Return what the sphere and slab defense at a percentile is called."""
+    return f"{BOTH} {percentile:g}"
+
+
+def default_estimator():
+    """Return the model that is audited where none is given."""
+    return LinearSVC(loss="hinge", max_iter=MAX_ITER)
+
+
+def learner_of(estimator) -> tuple[dict[str, float], bool]:
+    """Return ``C`` or ``rho`` of the learner to bound, and whether it is the model.
+
+    Otherwise that is ``LinearSVC(loss="hinge", C=1)``.
+    """
+    from skpoison._learners import hinge_learner_of
+
+    try:
+        learner = hinge_learner_of(estimator, "audit")
+    except ValueError:
+        return {"C": 1.0}, False
+    return ({"C": learner.C} if learner.rho is None else {"rho": learner.rho}), True
+
+
+def seeded(thing, seed):
+    """Return a clone that draws from a seed wherever it would draw at random.
+
+    What has a seed of its own keeps it, and what is frozen stays as it is.
+    """
+    thing = clone(thing)
+    params = {"": thing, **thing.get_params(deep=True)}
+    frozen = [name for name, v in params.items() if isinstance(v, FrozenEstimator)]
+    unset = {
+        name: seed
+        for name, value in params.items()
+        if name.rpartition("__")[-1] == "random_state"
+        and value is None
+        and not any(name.startswith(f"{one}__" if one else "") for one in frozen)
+    }
+    if unset:
+        thing.set_params(**unset)
+    return thing
+
+
+def default_filters(percentile):
+    """Return defenses beside sphere and slab, each keeping a percentage of a class."""
+    from skpoison import filters as f
+
+    return {
+        "mahalanobis": f.MahalanobisFilter(percentile),
+        "subspace": f.SubspaceFilter(percentile),
+        "neighbors": f.NeighborsFilter(percentile),
+        "neighbor labels": f.NeighborsFilter(percentile, criterion="labels"),
+        "loss": f.LossFilter(percentile),
+        "spectral": f.SpectralFilter(percentile),
+        "sever": f.SeverFilter(percentile),
+    }
+
+
+def default_attacks(learner, estimator, n_classes):
+    """Return attacks by name, as far as they can be made on so many classes."""
+    from skpoison.attacks import LabelFlipAttack, MinMaxAttack
+
+    flips = {"flips": LabelFlipAttack(strategy="feasible")}
+    if n_classes > 2:
+        return flips | {"random flips": LabelFlipAttack(strategy="random")}
+    own = learner_of(estimator)[1]
+    alfa = LabelFlipAttack(strategy="alfa", estimator=estimator if own else None)
+    return {"min-max": MinMaxAttack(**learner), **flips, "alfa flips": alfa}
+
+
+def can_adapt(attacks, defense, X, y) -> dict[str, bool]:
+    """Tell which attacks can be made against a defense, knowing it."""
+    fitted = clone(defense).fit(X, y)
+    judges = hasattr(fitted, "decision_function")
+    bounded = hasattr(fitted, "feasible_set") and fitted.feasible_set().is_bounded
+    return {
+        name: _listens(attack) and bool(bounded if looks_at_sets(attack) else judges)
+        for name, attack in attacks.items()
+    }
+
+
+def _listens(attack):
+    """Tell whether an attack makes use of knowing the defense."""
+    params = attack.get_params(deep=False)
+    return "filter" in params and params.get("strategy") != "random"
+
+
+def looks_at_sets(attack):
+    """Tell whether an attack looks for its rows in the defense's feasible set."""
+    return getattr(attack, "_needs_feasible_set", True)
+
+
+def far_out(X, y):
+    """Return a fitted sphere that lets rows through far beyond all that there are."""
+    fitted = SphereFilter(100).fit(X, y)
+    wide = SphereFilter(centroids=fitted.centroids_, radii=TIMES_AS_FAR * fitted.radii_)
+    return FrozenEstimator(wide.fit(X, y))
+
+
+def aimed(attacks, filter_, seed):
+    """Aim attacks at a filter; those with a filter of their own keep it."""
+    found = {}
+    for name, attack in attacks.items():
+        if is_free(attack):
+            attack = clone(attack).set_params(filter=seeded(filter_, seed))
+        found[name] = attack
+    return found
+
+
+def is_free(attack):
+    """Tell whether an attack can be aimed at a filter, and has none of its own."""
+    return attack.get_params(deep=False).get("filter", attack) is None
