@@ -83,7 +83,7 @@ def test_tables_and_sentences_are_printed(brief, rows):
         "no defense",
         "sphere & slab 80",
         "mahalanobis",
-        "Certified with 10 %",
+        "Certified: with 10 %",
     ):
         assert word in shown
     assert "--html FILE writes the whole report" in shown

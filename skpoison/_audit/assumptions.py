@@ -1,4 +1,4 @@
-"""Which of the assumptions behind a certificate the data speak against."""
+"""Which of the assumptions behind a certificate the data violate."""
 
 import numpy as np
 from scipy import sparse
@@ -21,7 +21,7 @@ MANY_COPIES = 0.01
 FEW_COPIES = 5
 # Standard errors of the distance between class means below which it may be chance.
 UNCERTAIN = 4.0
-COPIES = "no row was sent many times"
+COPIES = "no row has many copies"
 
 
 def assumptions(
@@ -80,8 +80,10 @@ def _agreement(plan, bounds, clean, row):
         f"{row['percentile']:g})."
     )
     if status == VIOLATED:
-        text += " Training and test loss differ by more than that: more rows, or a "
-        text += "stronger penalty, before the bound says much about new rows."
+        text += (
+            " Training and test loss differ by more than that, so the bound says "
+            "little about new rows: use more rows or a stronger penalty."
+        )
     return _found(
         "training and test loss agree",
         status,
@@ -104,8 +106,8 @@ def _outliers(plan, bounds, row):
         f"At percentile {row['percentile']:g} the filter keeps "
         f"{percent_text(row['kept_share'])} of the rows. A model trained on those has "
         f"a held-out loss of {loss_text(row['clean_loss'])} on all clean rows, "
-        f"{loss_text(cost)} more than one trained on all. The bound counts clean rows "
-        "as if all of them were kept."
+        f"{loss_text(cost)} more than one trained on all. The bound assumes that all "
+        "clean rows are kept."
     )
     status = _judged(cost, rise)
     numbers = {"cost": cost, "rise": rise, "kept_share": row["kept_share"]}
@@ -113,15 +115,17 @@ def _outliers(plan, bounds, row):
 
 
 def _learner(plan, bounds):
-    name = "the bound speaks of the model"
+    name = "the bound applies to the model"
     learner = ", ".join(f"{key} = {value:g}" for key, value in plan.learner.items())
     if bounds["speaks_of_estimator"]:
-        text = f"The model is the linear support vector machine ({learner}) itself."
+        text = (
+            f"The bound is for the model, a linear support vector machine ({learner})."
+        )
         return _found(name, HOLDS, text)
     text = (
-        f"Bounds are known for linear support vector machines. They speak of one with "
-        f"{learner}, not of {type(plan.estimator).__name__}; what attacks do is "
-        f"measured on {type(plan.estimator).__name__} itself."
+        "Bounds exist for linear support vector machines only. These are for one with "
+        f"{learner}, not for {type(plan.estimator).__name__}, on which attacks are "
+        "measured."
     )
     return _found(name, VIOLATED, text)
 
@@ -131,41 +135,41 @@ def _two_classes(inputs, data):
     if len(inputs.classes) == 2:
         return _found(name, HOLDS, "There are two classes.", n_classes=2)
     text = (
-        f"There are {len(inputs.classes)} classes, and the bound knows two: it speaks "
-        f"of a model that tells {data['positive']} from all others, and of a filter "
-        "with these two classes. Filters and attacks that are measured know all "
-        "classes, except attacks that are made for two, which are left out."
+        f"There are {len(inputs.classes)} classes, but the bound is for two: for a "
+        f"model that separates {data['positive']} from all others, and a filter with "
+        "these two classes. Filters and attacks are measured with all classes, except "
+        "attacks for two classes, which are left out."
     )
     return _found(name, VIOLATED, text, n_classes=len(inputs.classes))
 
 
 def _scale(data):
-    name = "no column decides distances alone"
+    name = "no column dominates distances"
     widest, done = data["widest"], data["transformed"]
     numbers, text = {}, ""
     if widest is not None:
         numbers = {key: widest[key] for key in ("times_median", "share")}
         text = (
             f"Column {widest['name']} spreads {times_text(widest['times_median'])} "
-            "times as far as the median of the others, and has "
-            f"{percent_text(widest['share'])} of the sum of squares. "
+            "times as far as the median of the others and holds "
+            f"{percent_text(widest['share'])} of the squared distances. "
         )
     if done != "none":
         text += (
-            f"Columns were transformed ({done}), as measured on all rows. In use, "
-            "measure the transformation on rows that you trust, and before the filter."
+            f"Columns were transformed ({done}), fitted on all rows. In use, fit the "
+            "transformer on trusted rows, before the filter."
         )
         return _found(name, HOLDS, text, **numbers)
     if widest is None:
-        text = "No column spreads so much farther than the others."
+        text = "No column spreads much farther than the others."
         return _found(name, HOLDS, text)
-    text += "Filters that measure distances look at little else. Bring columns to one "
-    return _found(name, WATCH, f"{text}scale.", **numbers)
+    text += "Filters that measure distances see little else: scale the columns."
+    return _found(name, WATCH, text, **numbers)
 
 
 def _direction(inputs, plan):
     """Compare the distance between the class means with what chance would make it."""
-    name = "the class means are apart"
+    name = "the class means are well separated"
     positive = inputs.codes == plan.positive
     means, errors = [], []
     for rows in (positive, ~positive):
@@ -180,7 +184,9 @@ def _direction(inputs, plan):
         f"errors alone would put them {loss_text(chance)} apart."
     )
     if not certain:
-        text += " The direction of the slab is uncertain: other rows give another one."
+        text += (
+            " The direction of the slab is uncertain: other rows could give another."
+        )
     status = HOLDS if certain else WATCH
     return _found(name, status, text, distance=distance, standard_error=chance)
 
@@ -204,8 +210,8 @@ def _balance(plan, data):
     if n_poison >= smallest["n_rows"] / 2:
         status = VIOLATED if n_poison >= smallest["n_rows"] else WATCH
         text += (
-            " All of it can be sent under that label. A filter that is fitted to the "
-            "poisoned rows then follows the poison."
+            " All of them can have that label; a filter fitted to the poisoned rows "
+            "then follows the poison."
         )
     return _found(
         name, status, text, n_poison=n_poison, smallest_class=smallest["n_rows"]
@@ -216,17 +222,17 @@ def _copies(data):
     most = data["most_repeated"]
     if most is None:
         return _found(
-            COPIES, HOLDS, "No row occurs twice under one label.", n_repeated=0
+            COPIES, HOLDS, "No row occurs twice with the same label.", n_repeated=0
         )
     text = (
-        f"{data['n_repeated']:,} of the rows repeat an earlier one under the same "
-        f"label. The one that occurs most, {most['n_copies']:,} times, is row "
+        f"{data['n_repeated']:,} of the rows repeat an earlier one with the same "
+        f"label. The most frequent, with {most['n_copies']:,} copies, is row "
         f"{most['row']:,}, counted from one (label {most['label']})."
     )
     many = max(FEW_COPIES, MANY_COPIES * data["n_rows"])
     status = WATCH if most["n_copies"] > many else HOLDS
     if status == WATCH:
-        text += " The worst attacks known consist of few rows in many copies."
+        text += " The strongest attacks known consist of few rows in many copies."
     numbers = {"n_repeated": data["n_repeated"], "n_copies": most["n_copies"]}
     return _found(COPIES, status, text, **numbers)
 
@@ -250,9 +256,9 @@ def _domain(data):
         return _found(name, HOLDS, "The columns hold numbers of both signs.")
     listed = ", ".join(f"{count:,} {kind}" for kind, count in limited.items())
     text = (
-        f"Of {varying:,} columns that vary, {listed} hold such numbers only. If an "
-        "attacker can send nothing else, the bound is too cautious: "
-        "CertifiedBound(domain=...) gives a smaller one. It holds all the same."
+        f"Of {varying:,} columns that vary, some hold restricted values only "
+        f"({listed}). If an attacker can send no others, the bound is valid but loose: "
+        "CertifiedBound(domain=...) gives a tighter one."
     )
     return _found(name, HOLDS, text, **limited, varying=varying)
 
@@ -262,15 +268,16 @@ def _fixed(bounds, recommendation):
     shown = recommendation["percentile"]
     moving = any(curve["defense"] != "fixed" for curve in bounds["curves"])
     text = (
-        "The bound speaks of a filter whose centroids and radii come from these rows, "
-        "as if they were clean, and stay as they are. A filter that is fitted again to "
-        "rows that may hold poison is not certified; what attacks do to it is measured "
-        "here."
+        "The bound is for a filter whose centroids and radii are computed from these "
+        "rows, taken for clean, and then fixed. A filter that is fitted to poisoned "
+        "rows is not certified; what attacks do to it is measured here."
     )
     if moving:
-        text += " Bounds for centroids that move are given beside it."
+        text += " Bounds with moving centroids are given beside it."
     if shown is not None:
-        text += f" The figures for {name_of(shown)} are those of the fitted one."
+        text += (
+            f" Errors and losses of {name_of(shown)} are those of the fitted filter."
+        )
     return _found(name, UNTESTED, text)
 
 
@@ -278,6 +285,6 @@ def _trust():
     return _found(
         "the rows are clean",
         UNTESTED,
-        "All figures take these rows for clean. Nothing can prove that they are; look "
-        "at the suspicious rows first, and audit again without those that are wrong.",
+        "All figures take these rows for clean, which nothing can prove. Review the "
+        "suspicious rows first, and audit again without those that are wrong.",
     )

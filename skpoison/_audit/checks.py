@@ -70,7 +70,7 @@ def classifier(estimator):
 
 
 def percentiles_of(percentiles):
-    """Return percentiles in rising order, if they look like percentages."""
+    """Return percentiles in ascending order, if they look like percentages."""
     found = numbers_between("percentiles", percentiles, 0, 100, open_low=True)
     if max(found) <= 1:
         raise ValueError(

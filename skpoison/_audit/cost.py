@@ -30,7 +30,7 @@ def estimate(inputs: Inputs, plan: Plan) -> str | None:
     seconds = _pilot(inputs, plan) * n_parts * n_attacked / _n_pilot(inputs, plan)
     memory = n_bytes(X) * (TIMES_SPARSE if sparse.issparse(X) else TIMES_DENSE)
     return (
-        f"{X.shape[0]:,} rows of {X.shape[1]:,} features: this takes about "
+        f"{X.shape[0]:,} rows of {X.shape[1]:,} features: this takes "
         f"{_duration(seconds)} and {_size(memory)} of memory beside the data "
         f"({_size(n_bytes(X))})."
     )
@@ -63,14 +63,14 @@ def _duration(seconds):
     Examples
     --------
     >>> _duration(40), _duration(400), _duration(9000)
-    ('less than a minute', '7 minutes', '2.5 hours')
+    ('less than a minute', 'about 7 minutes', 'about 2.5 hours')
     """
     if seconds < 60:
         return "less than a minute"
     if seconds < 90 * 60:
         minutes = round(seconds / 60)
-        return f"{minutes} {'minute' if minutes == 1 else 'minutes'}"
-    return f"{seconds / 3600:.1f} hours"
+        return f"about {minutes} {'minute' if minutes == 1 else 'minutes'}"
+    return f"about {seconds / 3600:.1f} hours"
 
 
 def _size(n_bytes):

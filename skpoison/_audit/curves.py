@@ -132,9 +132,9 @@ def _moving(inputs, signs, plan, progress):
     progress.begin("Bounding with moving centroids", len(wanted))
     for done, (epsilon, percentile) in enumerate(wanted):
         if time.monotonic() - begun >= plan.moving_seconds:
-            left = f"{len(wanted) - done} of {len(wanted)} bounds were not begun"
+            left = f"{len(wanted) - done} of {len(wanted)} bounds were not started"
             seconds = f"within {plan.moving_seconds:g} seconds"
-            asked = "none was asked for (moving_seconds is 0)"
+            asked = "none was requested (moving_seconds=0)"
             reasons.append(f"{left} {seconds}" if plan.moving_seconds else asked)
             break
         found = part(

@@ -37,11 +37,11 @@ def _bounds(content):
     return {
         "name": "bounds",
         "kind": "lines",
-        "title": "No attack brings the training loss above",
-        "caption": "Certified upper bound over the share of poison, for each "
-        "percentile of sphere and slab with fixed centroids and radii; for the one "
-        "that is recommended also where poison moves the centroids. A stricter filter "
-        "has the lower bound, whatever it costs.",
+        "title": "No attack raises the training loss above",
+        "caption": "Certified upper bound by poison fraction, for each percentile of "
+        "sphere and slab with fixed centroids and radii; for the recommended one also "
+        "with moving centroids. Stricter filters have lower bounds, whatever they "
+        "cost.",
         "x": {"label": "poison rows per clean row", "ticks": x, "log": _is_log(x)},
         "y": {"label": "training loss", "ticks": _ticks(series), "log": False},
         "series": series,
@@ -75,10 +75,9 @@ def _percentiles(content):
         "name": "percentiles",
         "kind": "lines",
         "title": "What a percentile costs, and what it prevents",
-        "caption": "Held-out loss on all clean rows under the worst attack that knows "
-        "the defense, and without an attack; the certified bound on the training loss. "
-        "The vertical line is the percentile that is recommended: the least loss under "
-        "attack.",
+        "caption": "Held-out loss on all clean rows under the worst adaptive attack "
+        "and without an attack; certified bound on the training loss. The vertical "
+        "line marks the recommended percentile: the lowest loss under attack.",
         "x": {
             "label": "percentile of sphere and slab",
             "ticks": [row["percentile"] for row in rows],
@@ -108,7 +107,7 @@ def _ranking(content):
         "kind": "ranges",
         "title": "Errors without an attack and under the worst one",
         "caption": "Open circle: held-out error without an attack. Filled: under the "
-        "worst attack that was run. The best defense under attack is at the top.",
+        "worst attack tried. The best defense under attack is at the top.",
         "x": {"label": "held-out error", "ticks": _ticks(ends), "log": False},
         "y": {"label": "", "ticks": [], "log": False},
         "series": series,

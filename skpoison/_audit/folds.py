@@ -8,6 +8,7 @@ from sklearn.model_selection import StratifiedKFold, check_cv
 
 from skpoison._whole_rows import n_poison_rows
 
+from ._text import percent_text
 from .checks import check_count
 
 
@@ -41,8 +42,8 @@ def folds_of(inputs, cv, seed, max_rows):
             raise ValueError(
                 f"The class {inputs.labels[rare]!r} has {counts[rare]} rows, fewer "
                 f"than the {cv} folds of the cross-validation. Merge or leave out so "
-                "small a class, or take fewer folds (cv). Numbers that are measured, "
-                "not labels, cannot be audited."
+                "small a class, or use fewer folds (cv). If y holds measurements "
+                "instead of class labels, it cannot be audited."
             )
         splitter = StratifiedKFold(int(cv), shuffle=True, random_state=seed)
     else:
@@ -68,13 +69,13 @@ def _drawn(inputs, max_rows, seed):
         return rows, []
     shares = np.bincount(inputs.codes[rows]) / len(rows)
     listed = ", ".join(
-        f"{label} {share:.1%}"
+        f"{label} {percent_text(share)}"
         for label, share in zip(inputs.labels, shares, strict=True)
     )
     what = f"attacks on {n_rows - len(rows):,} of {n_rows:,} rows"
     reason = (
         f"attacks and defenses are measured on {len(rows):,} rows drawn from all "
-        f"classes (max_rows), of small ones up to 30: {listed}; bounds and suspicious "
-        "rows come from all rows"
+        f"classes (max_rows; up to 30 of small ones): {listed}; bounds and suspicious "
+        "rows are computed from all rows"
     )
     return rows, [{"what": what, "reason": reason}]

@@ -52,6 +52,11 @@ def _view(content):
         "undefended": ranked[UNDEFENDED],
         "best": best,
         "best_ranked": best and ranked[name_of(best["percentile"])],
+        "largest_gap": max(
+            point["dual_gap"]
+            for curve in content["bounds"]["curves"]
+            for point in curve["points"]
+        ),
         "pictures": {figure["name"]: figure for figure in content["figures"]},
     }
 

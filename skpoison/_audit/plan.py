@@ -56,7 +56,7 @@ class Plan(NamedTuple):
     memory: Any  # a joblib.Memory, which keeps finished parts
     seed: int
     top: int  # how many suspicious rows are listed
-    moving_seconds: float  # for how long bounds on moving centroids may be begun
+    moving_seconds: float  # for how long bounds on moving centroids may be started
     left_out: list[LeftOut]  # what is not done because of this plan
 
     @property
@@ -147,7 +147,7 @@ def _filters(inputs, filters, reference):
 
 
 def _positive(inputs, positive):
-    """Return the position of the label that stands against the others."""
+    """Return the position of the label that the bounds set against all others."""
     if positive is None:
         if len(inputs.classes) == 2:
             return 1

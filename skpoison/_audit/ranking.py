@@ -158,8 +158,7 @@ def recommend(
     """
     undefended = next(row for row in ranking if row["defense"] == UNDEFENDED)
     found = {
-        "criterion": "held-out loss on all clean rows under the worst attack that "
-        "knows the defense",
+        "criterion": "held-out loss on all clean rows under the worst adaptive attack",
         "epsilon": plan.reference,
         "percentile": None,
         "worst_loss": None,
@@ -195,7 +194,7 @@ def _not_judged(measured, rows):
             name = name_of(row["percentile"])
             tried = [e for e in measured.evaluations if e["defense"] == name]
             reasons = [e["reason"] for e in tried if e["adaptive"] and e["reason"]]
-            reason = reasons[0] if reasons else "no attack that was run can know it"
+            reason = reasons[0] if reasons else "no attack that was run can adapt to it"
             yield {"percentile": row["percentile"], "reason": reason}
 
 

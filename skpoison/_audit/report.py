@@ -17,8 +17,8 @@ CSV_COLUMNS = ("rank", "position", "row", "index", "label", "score", "n_beyond")
 class AuditReport(Bunch):
     """What :func:`skpoison.audit` found.
 
-    Its parts are attributes and keys; docs/audit.md describes them. In a notebook, it
-    shows as the page that :meth:`to_html` writes.
+    Its parts are attributes and keys; docs/audit_json.md lists them. In a notebook, it
+    shows as the page that :meth:`to_html` writes, which needs jinja2.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class AuditReport(Bunch):
     >>> X, y = make_blobs(60, centers=[[-2, 0], [2, 0]], random_state=0)
     >>> report = audit(X, y, percentiles=[80], filters={}, epsilons=[0.1])
     >>> print(report)  # doctest: +ELLIPSIS
-    Without an attack the model errs on ...
+    Without an attack, the model has ...
     >>> report.most_suspicious(3).shape
     (3,)
     """
@@ -107,7 +107,7 @@ class AuditReport(Bunch):
         return json.loads(self._json())
 
     def to_json(self, path, *, overwrite=False):
-        """Write the report as JSON; docs/audit.md describes the schema.
+        """Write the report as JSON; docs/audit_json.md describes the keys.
 
         Parameters
         ----------
@@ -125,6 +125,8 @@ class AuditReport(Bunch):
 
     def to_html(self, path, *, overwrite=False):
         """Write the report as one page that needs no other file and no network.
+
+        Needs jinja2 (``pip install 'skpoison[cli]'``).
 
         Parameters
         ----------

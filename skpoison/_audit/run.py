@@ -45,28 +45,28 @@ def audit(
     verbose=0,
     callback=None,
 ):
-    """Find out what poisoned rows could do to a model, and which rows look like it.
+    """Measure what poisoned rows could do to a model, and list rows that look poisoned.
 
-    The rows are profiled and held against what certificates assume. The certified
-    bound is computed for every percentile of the sphere and slab defense and every
-    share of poison. Attacks, each told of the defense where it can be, are run against
-    these and other defenses under cross-validation; the percentile that is recommended
-    has the least held-out loss on all clean rows under the worst attack. Every filter
-    judges every row, and the most suspicious rows are listed with the reasons.
+    The rows are profiled and checked against the assumptions of certificates. Certified
+    bounds are computed for every percentile of the sphere and slab filter and every
+    poison fraction. Attacks, adaptive where they can be, are run on these and other
+    defenses under cross-validation; the recommended percentile has the lowest held-out
+    loss on all clean rows under the worst adaptive attack. Every filter scores every
+    row, and the most suspicious rows are listed with the reasons.
 
     Parameters
     ----------
     X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features) or list
-        Training rows, taken for clean; texts, if `transformer` takes texts.
+        Training rows, assumed to be clean; texts, if `transformer` takes texts.
     y : array-like of shape (n_samples,)
-        Their labels, of two kinds or more.
+        Class labels, two or more distinct ones.
     estimator : classifier, default=None
-        The model. None means ``LinearSVC(loss="hinge")``. Bounds speak of it if it is
-        such a machine or a :class:`~skpoison.NormConstrainedSVC`; otherwise of
+        The model. None means ``LinearSVC(loss="hinge")``. Bounds are computed for it if
+        it is such a machine or a :class:`~skpoison.NormConstrainedSVC`; otherwise for
         ``LinearSVC(loss="hinge", C=1)``, and the report says so.
     filters : dict of str to filter, default=None
-        Defenses to measure beside sphere and slab, and judges of suspicious rows. None
-        means one of each family in :mod:`skpoison.filters` (EPIC excepted), each
+        Defenses to measure besides sphere and slab, which also score suspicious rows.
+        None means one of each family in :mod:`skpoison.filters` (EPIC excepted), each
         keeping ``100 / (1 + reference)`` percent of every class.
     attacks : dict of str to attack, default=None
         Attacks to run. None means :class:`~skpoison.attacks.MinMaxAttack` and
@@ -74,46 +74,45 @@ def audit(
         ``"alfa"``; with more than two classes, ``"feasible"`` and ``"random"``. Each
         sends `reference`, whatever its own ``epsilon``.
     epsilons : array-like of float, default=(0.01, 0.03, 0.1, 0.3)
-        Shares of poison for the bounds; `reference` is added.
+        Poison fractions for the bounds; `reference` is added.
     percentiles : array-like of float, default=(50, 70, 80, 90, 95, 100)
         Percentiles of sphere and slab to bound and to measure.
     reference : float, default=0.1
-        Share of poison with which attacks are run and defenses compared.
+        Poison fraction with which attacks are run and defenses compared.
     transformer : transformer, {"auto", "standard", "maxabs", "tfidf"} or None, \
             default="auto"
         What turns rows into numbers before anything else, fitted on all rows.
-        ``"auto"`` leaves numbers as they are unless one column would decide all
-        distances alone (it spreads a hundred times as far as the median of the others,
-        or ten times and holds 95 % of the squares), and standardises them then. Sparse
-        rows are judged by the second only, and divided by the columns' magnitudes.
-        ``"tfidf"`` takes texts.
+        ``"auto"`` leaves numbers as they are unless one column would dominate all
+        distances (its spread is a hundred times the median of the others, or ten times
+        with 95 % of the squares), and standardizes them then. For sparse rows only the
+        second counts, and columns are divided by their magnitudes. ``"tfidf"`` takes
+        texts.
     positive : object, default=None
-        With more than two labels, the one that stands against all others in the
-        bounds. None means the most frequent one.
+        With more than two labels, the one that the bounds set against all others. None
+        means the most frequent one.
     cv : int or splitter, default=3
         How rows are split to measure attacks; a number means stratified folds, drawn
         with `random_state`.
     max_rows : int or None, default=5000
         Attacks are run on about that many rows, drawn from all classes (a small class
-        is kept whole up to 30 rows). Bounds and suspicious rows always
-        come from all rows.
+        is kept whole up to 30 rows). Bounds and suspicious rows are always computed
+        from all rows.
     top : int, default=50
         How many suspicious rows are listed.
     moving_seconds : float, default=30.0
-        Bounds on a defense whose centroids move with the poison take longer; after so
-        many seconds no further one is begun, and the report says how many are missing.
-        0 computes none.
+        Bounds with moving centroids, which are computed from clean and poison rows
+        together, take longer; after so many seconds no further one is started, and the
+        report says how many are missing. 0 computes none.
     random_state : int, default=0
         Seed of everything that is drawn. The same rows and seed give the same report,
-        byte for byte, as long as `moving_seconds` are enough.
+        byte for byte, as long as `moving_seconds` is long enough.
     memory : str or object with the joblib.Memory interface, default=None
-        Where finished parts are kept, so that an interrupted audit goes on where it
-        stopped.
+        Where finished parts are kept, so that an interrupted audit can resume.
     n_jobs : int, default=None
-        How many parts are done at once, by joblib.
+        Number of parallel jobs, by joblib.
     verbose : int, default=0
-        1 tells on standard error what is being done and, for more than two million
-        values, how long it will take and how much memory, before it begins.
+        1 reports progress on standard error and, for more than two million values, the
+        expected time and memory before it starts.
     callback : callable, default=None
         Called as ``callback(stage, n_done, n_total)``, with a text and two numbers.
 
@@ -126,8 +125,8 @@ def audit(
     Raises
     ------
     ValueError
-        If rows hold anything but finite numbers, labels are of one kind, a class has
-        fewer rows than there are folds, `reference` of the rows is no whole row, or a
+        If rows hold anything but finite numbers, there is only one label, a class has
+        fewer rows than there are folds, `reference` is less than one row, or a
         parameter is out of range.
     TypeError
         If filters, attacks or the model are none.
@@ -139,8 +138,8 @@ def audit(
 
     Notes
     -----
-    All figures take the rows for clean. The parts of the report are described in
-    docs/audit.md.
+    All figures assume that the rows are clean. The user guide describes the parts of
+    the report (docs/audit.md) and the keys of its JSON (docs/audit_json.md).
 
     References
     ----------

@@ -10,6 +10,10 @@ from .types import Report
 MOST_NAMED = 3
 # Of the error of one who always says the most frequent label.
 USELESS = 0.98
+SPHERE_AND_SLAB = (
+    "The sphere and slab filter keeps the rows nearest to the mean of their class, by "
+    "distance (sphere) and by distance along the line between the class means (slab)."
+)
 
 
 def summary(content: Report) -> list[str]:
@@ -33,25 +37,24 @@ def _row(content, defense):
 def _harm(content):
     clean, open_ = content["no_attack"], _row(content, UNDEFENDED)
     share = epsilon_text(content["settings"]["reference"])
-    text = (
-        f"Without an attack the model errs on {percent_text(clean['test_error'])} of "
-        f"held-out rows{_drawn(content)}. With {share} poison and no defense, the "
-        f"worst attack that was tried ({open_['worst_error_attack']}) makes that "
-        f"{percent_text(open_['worst_error'])}; always saying "
-        f"{_frequent(content)} errs on {percent_text(clean['majority_error'])}."
+    useless = open_["worst_error"] >= USELESS * clean["majority_error"]
+    return (
+        f"Without an attack, the model has {percent_text(clean['test_error'])} error "
+        f"on held-out rows{_drawn(content)}. With {share} poison and no defense, the "
+        f"worst attack tried ({open_['worst_error_attack']}) brings it to "
+        f"{percent_text(open_['worst_error'])}. A model that always predicts "
+        f"{_frequent(content)} has {percent_text(clean['majority_error'])} error"
+        f"{', so under this attack the model is useless' if useless else ''}."
     )
-    if open_["worst_error"] >= USELESS * clean["majority_error"]:
-        text += " Behind that attack the model is worth no more than that."
-    return text
 
 
 def _drawn(content):
     """Say if errors are those of some rows only, among which classes differ."""
-    n_measured, n_rows = (
-        content["settings"]["n_attacked_rows"],
-        content["data"]["n_rows"],
-    )
-    return f" ({n_measured:,} of {n_rows:,} were drawn)" if n_measured < n_rows else ""
+    n_measured = content["settings"]["n_attacked_rows"]
+    n_rows = content["data"]["n_rows"]
+    if n_measured == n_rows:
+        return ""
+    return f" (measured on {n_measured:,} of {n_rows:,} rows)"
 
 
 def _frequent(content):
@@ -62,30 +65,30 @@ def _defended(content):
     found = content["recommendation"]
     if found["percentile"] is None:
         yield (
-            "No percentile of the sphere and slab defense is recommended: no attack "
-            f"could be made that knows it ({found['not_judged'][0]['reason']})."
+            f"{SPHERE_AND_SLAB} No percentile is recommended, because no adaptive "
+            f"attack could be made ({found['not_judged'][0]['reason']})."
         )
         return
     row = _row(content, name_of(found["percentile"]))
     text = (
-        f"Of sphere and slab, percentile {found['percentile']:g} does best: under the "
-        f"worst attack that knows it, the held-out loss on all clean rows is "
+        f"{SPHERE_AND_SLAB} Percentile {found['percentile']:g} does best: under the "
+        "worst adaptive attack, the held-out loss on all clean rows is "
         f"{loss_text(found['worst_loss'])} (error {percent_text(row['worst_error'])}; "
         f"without an attack, {percent_text(row['clean_error'])})."
     )
     if found["also_good"]:
         listed = ", ".join(f"{percentile:g}" for percentile in found["also_good"])
-        text += f" Within chance of it: {listed}."
+        text += f" Within one standard error of it: {listed}."
     if not found["better_than_undefended"]:
         text += (
-            " No defense at all did no worse under the attacks that were run, "
-            f"{loss_text(found['undefended_loss'])}; nothing limits other ones, though."
+            " Without a defense, the loss under the same attacks is no larger, "
+            f"{loss_text(found['undefended_loss'])}, but no bound limits other attacks."
         )
     yield text
     for one in found["not_judged"]:
         yield (
-            f"Percentile {one['percentile']:g} was not judged, since no attack could "
-            f"be made that knows it ({one['reason']}); it may do better."
+            f"Percentile {one['percentile']:g} was not judged, because no adaptive "
+            f"attack could be made ({one['reason']}); it may do better."
         )
 
 
@@ -101,19 +104,19 @@ def _guaranteed(content):
     moving = ""
     if row["upper_bound_moving"] is not None:
         moving = (
-            f", nor {upper_text(row['upper_bound_moving'])} where poison moves the "
-            "centroids and the radii stay fixed"
+            f", nor {upper_text(row['upper_bound_moving'])} with moving centroids, "
+            "which are computed from clean and poison rows together"
         )
     data = content["data"]
     whose = ""
     if len(data["classes"]) > 2:
-        whose = f" of a model that tells {data['positive']} from all others"
+        whose = f" of a model that separates {data['positive']} from all others"
     yield (
-        f"Certified with {epsilon_text(found['epsilon'])} poison: the training loss"
-        f"{whose} does not exceed {upper_text(row['upper_bound'])} where centroids "
-        f"and radii stay fixed{moving} (without an attack, it is "
-        f"{loss_text(content['bounds']['no_attack_loss'])}). The certificate alone "
-        f"would choose percentile {found['by_certificate_alone']:g}."
+        f"Certified: with {epsilon_text(found['epsilon'])} poison, the training loss"
+        f"{whose} does not exceed {upper_text(row['upper_bound'])} with fixed "
+        f"centroids and radii{moving}. Without an attack it is "
+        f"{loss_text(content['bounds']['no_attack_loss'])}. By the certificate alone, "
+        f"percentile {found['by_certificate_alone']:g} would be chosen."
     )
 
 
@@ -123,26 +126,26 @@ def _advice(content):
     best = content["ranking"][0]
     if best["defense"] == UNDEFENDED:
         yield (
-            "So, of what was tried, no filter is worth what it costs: limit how many "
-            "rows one stranger can add, and look at those that stand out."
+            "No defense tried has less error under its worst attack than no filter at "
+            "all: instead, limit how many rows an untrusted source can add, and review "
+            "the suspicious rows."
         )
         return
     text = (
-        f"So, of what was tried, {best['defense']} leaves the least error under its "
+        f"Of the defenses tried, {best['defense']} has the lowest error under its "
         f"worst attack, {percent_text(best['worst_error'])}"
     )
     own = None if found["percentile"] is None else name_of(found["percentile"])
     if best["defense"] == own:
-        yield f"{text}, and has a certificate besides: begin with it."
+        yield f"{text}, and a certificate as well: start with it."
         return
-    knew = f"{best['n_adaptive']} of {best['n_attacks']} attacks knew it"
-    text += f" ({knew})"
+    text += f" ({best['n_adaptive']} of {best['n_attacks']} attacks were adaptive)"
     if own is None:
         yield f"{text}."
         return
     row = _row(content, own)
     yield (
-        f"{text}; {own}, which has the least loss of those with a certificate, leaves "
+        f"{text}; {own}, which has the lowest loss of the certified defenses, has "
         f"{percent_text(row['worst_error'])}."
     )
 
@@ -152,13 +155,13 @@ def _suspicious(content):
     rows = found["rows"]
     n_filters = len(found["filters"])
     if not rows:
-        return "No suspicious rows were asked for."
+        return "No suspicious rows were requested."
     agreed = [row for row in rows if row["n_beyond"] > n_filters / 2]
     listed = ", ".join(f"{row['row']:,}" for row in rows[:MOST_NAMED])
     return (
-        f"{len(agreed)} of the {len(rows)} most suspicious rows are beyond the limits "
-        f"of more than half of the {n_filters} filters. Look first at rows "
-        f"{listed} (counted from one)."
+        f"{len(agreed)} of the {len(rows)} most suspicious rows are beyond the "
+        f"thresholds of more than half of the {n_filters} filters. Review rows "
+        f"{listed} first (counted from one)."
     )
 
 
@@ -167,9 +170,9 @@ def _copies(content):
     statuses = {a["name"]: a["status"] for a in content["assumptions"]}
     if statuses[COPIES] == WATCH:
         yield (
-            f"Row {most['row']:,} occurs {most['n_copies']:,} times under label "
-            f"{most['label']}. Look at it whatever its score: filters do not see a "
-            "group of rows that is large enough to pass for usual."
+            f"Row {most['row']:,} occurs {most['n_copies']:,} times with label "
+            f"{most['label']}. Review it whatever its score: to a filter, a large "
+            "enough group of equal rows looks normal."
         )
 
 
@@ -178,8 +181,8 @@ def _numbering(content):
         yield f"Column {name} numbers the rows; leave it out."
     for name in content["data"]["unique_numbers"]:
         yield (
-            f"Column {name} holds another whole number in every row, as customer "
-            "numbers do; leave it out unless it is a quantity."
+            f"Column {name} has a different whole number in every row, like an "
+            "identifier; leave it out unless it is a quantity."
         )
 
 
@@ -187,4 +190,4 @@ def _doubts(content):
     found = [a["name"] for a in content["assumptions"] if a["status"] == VIOLATED]
     if found:
         listed = "; ".join(found)
-        yield f"The data speak against what the certificate assumes: {listed}."
+        yield f"Assumptions of the certificate that the data violate: {listed}."

@@ -40,7 +40,7 @@ MEASURES = {
     "among gradients of class {label}",
     "EPICFilter": "how soon its gradient stands alone among those of class {label}",
 }
-UNKNOWN = "how far it is out among rows of class {label}"
+UNKNOWN = "how far out it lies among rows of class {label}"
 
 
 def judge_part(version, filter_, X, y):
@@ -131,7 +131,7 @@ def _judges(inputs, parts):
                 judges.append(_judge(name, member, inputs))
                 continue
             what = f"judging by {_judge_name(name, member)}"
-            reason = "it finds all rows alike, so that it rejects and judges none"
+            reason = "it scores all rows alike, so it neither rejects nor ranks any"
             left_out.append({"what": what, "reason": reason})
         if found["failed"]:
             left_out.append({"what": f"filter {name}", "reason": found["failed"]})

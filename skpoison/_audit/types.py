@@ -37,9 +37,7 @@ class Settings(TypedDict):
     reference: Annotated[Share, "poison fraction by which defenses are compared"]
     filters: Annotated[dict[str, str], "the other defenses by name"]
     attacks: Annotated[dict[str, str], "the attacks by name"]
-    moving_seconds: Annotated[
-        Size, "seconds in which bounds on moving centroids are begun"
-    ]
+    moving_seconds: Annotated[Size, "time for starting bounds with moving centroids"]
     n_folds: Annotated[Place, "folds of the cross-validation"]
     n_attacked_rows: Annotated[Count, "rows that attacks were run on"]
     random_state: Annotated[Count, "the seed"]
