@@ -66,13 +66,14 @@ def _defended(content):
     if found["percentile"] is None:
         yield (
             f"{SPHERE_AND_SLAB} No percentile is recommended, because no adaptive "
-            f"attack could be made ({found['not_judged'][0]['reason']})."
+            f"attack could be made ({found['not_judged'][0]['reason'].rstrip('.')})."
         )
         return
     row = _row(content, name_of(found["percentile"]))
     text = (
         f"{SPHERE_AND_SLAB} Percentile {found['percentile']:g} does best: under the "
-        "worst adaptive attack, the held-out loss on all clean rows is "
+        "worst adaptive attack (one that knows it), the held-out loss on all clean "
+        "rows is "
         f"{loss_text(found['worst_loss'])} (error {percent_text(row['worst_error'])}; "
         f"without an attack, {percent_text(row['clean_error'])})."
     )
@@ -88,7 +89,7 @@ def _defended(content):
     for one in found["not_judged"]:
         yield (
             f"Percentile {one['percentile']:g} was not judged, because no adaptive "
-            f"attack could be made ({one['reason']}); it may do better."
+            f"attack could be made ({one['reason'].rstrip('.')}); it may do better."
         )
 
 
