@@ -212,6 +212,33 @@ def test_other_digits_of_the_page_are_in_texts_of_the_json(report):
     assert strange == []
 
 
+def test_terms_are_explained_where_they_first_appear(report):
+    for term, explained in {
+        "slab": "along the line between the class means",
+        "adaptive": "(one that knows it)",
+        "moving centroids": "which are computed from clean and poison rows together",
+    }.items():
+        assert explained in next(one for one in report.summary if term in one)
+    html = report._html()
+    assert "Moving centroids are class means computed from" in html
+    gaps = [p["dual_gap"] for c in report.bounds["curves"] for p in c["points"]]
+    found = re.search(r'The gap, .*? is at most <data value="(.*?)">', html)
+    assert float(found[1]) == max(gaps)
+
+
+def test_without_a_recommendation_nothing_is_said_of_one(report):
+    random = {"flips": LabelFlipAttack(strategy="random")}
+    other = quick(*blobs(), attacks=random)
+    assert other.recommendation["percentile"] is None
+    for one, is_said in ((report, True), (other, False)):
+        html = one._html()
+        assert ("highlighted row" in html) == is_said
+        assert ("vertical line" in html) == is_said
+        assert ("<tr class=best>" in html) == is_said
+        assert ('class="mark"' in html) == is_said
+        assert (html.count("<li><b>") == 4) == is_said
+
+
 def test_shown_numbers_are_the_exact_ones_rounded(report):
     row = report.percentiles[0]
     html = report._html()

@@ -54,6 +54,16 @@ def _is_log(x):
 
 
 def _percentiles(content):
+    best = content["recommendation"]["percentile"]
+    caption = (
+        "Held-out loss on all clean rows under the worst adaptive attack and without "
+        "an attack; certified bound on the training loss."
+    )
+    if best is not None:
+        caption += (
+            " The vertical line marks the recommended percentile: the lowest loss "
+            "under attack."
+        )
     rows = [row for row in content["percentiles"] if row["clean_loss"] is not None]
     looks = {
         "worst_loss": ("under attack", "attacked"),
@@ -75,9 +85,7 @@ def _percentiles(content):
         "name": "percentiles",
         "kind": "lines",
         "title": "What a percentile costs, and what it prevents",
-        "caption": "Held-out loss on all clean rows under the worst adaptive attack "
-        "and without an attack; certified bound on the training loss. The vertical "
-        "line marks the recommended percentile: the lowest loss under attack.",
+        "caption": caption,
         "x": {
             "label": "percentile of sphere and slab",
             "ticks": [row["percentile"] for row in rows],
@@ -85,7 +93,7 @@ def _percentiles(content):
         },
         "y": {"label": "loss", "ticks": _ticks(series), "log": False},
         "series": [one for one in series if one["x"]],
-        "mark": content["recommendation"]["percentile"],
+        "mark": best,
     }
 
 
