@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from skpoison import SphereFilter, audit
+from skpoison import SphereFilter, audit, filters
 from skpoison._audit.assumptions import (
     _balance,
     _contradictions,
@@ -23,6 +23,7 @@ from skpoison._audit.profile import _extremes, _kinds
 from skpoison._audit.ranking import recommend
 from skpoison._audit.summary import _suspicious
 from skpoison._audit.suspects import (
+    MEASURES,
     _class_means,
     _features,
     combined,
@@ -358,6 +359,14 @@ def test_rows_beyond_more_than_half_of_the_filters_are_counted():
     found = {"rows": rows, "filters": [{}] * 4}
     said = _suspicious({"suspicious": found})
     assert said.startswith("2 of the 4 most suspicious rows") and "1, 2, 3" in said
+
+
+def test_it_is_said_what_each_filter_measures():
+    kinds = {
+        name for name in filters.__all__ if "scores_" in getattr(filters, name).__doc__
+    }
+    kinds -= {"FilterIntersection", "FilterUnion"}  # their members are listed
+    assert kinds <= set(MEASURES)
 
 
 def test_rows_on_the_limit_are_not_beyond_it():

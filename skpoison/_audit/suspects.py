@@ -38,6 +38,10 @@ MEASURES = {
     "mean of class {label}",
     "SeverFilter": "largest excess of its gradient's squared projection over a limit "
     "among gradients of class {label}",
+    "ActivationClusteringFilter": "how much nearer it lies to the smaller of two "
+    "clusters of class {label} than to the larger",
+    "NearCopyFilter": "rows in its group of near copies, whatever their label",
+    "TrimFilter": "loss of a model trained on rows that it fits",
     "EPICFilter": "how soon its gradient stands alone among those of class {label}",
 }
 UNKNOWN = "how far out it lies among rows of class {label}"
