@@ -315,7 +315,7 @@ def test_the_audit_tells_names_of_rows():
     report = audit(X, y, filters={}, **settings)
     assert report.data["unique_numbers"] == ["x1"]
     assert report.data["row_numbers"] == ["x2"]
-    assert "Column x1 holds another whole number in every row" in str(report)
+    assert "Column x1 has a different whole number in every row" in str(report)
 
 
 def test_few_rows_are_unique_by_chance():
