@@ -166,13 +166,16 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         self._validate_params()
         with numbers_needed(self, X):
             X = self._validate_rows(X, reset=True)
-        self._judge(*self._fit_labelled(X, y))
+        self._judge(*self._fit_rows(X, y))
         return self
 
-    def _fit_labelled(self, X, y):
-        """Return codes, scores and decisions of the training rows."""
+    def _fit_rows(self, X, y):
+        """Fit on validated rows; return their codes, scores and decisions."""
         codes = self._fit_labels(X, y)
-        return codes, *_of_known_rows(self._fit, X, codes)
+        return codes, *self._fit_known(X, codes)
+
+    def _fit_known(self, X, codes):
+        return _of_known_rows(self._fit, X, codes)
 
     def _judge(self, codes, scores, decisions):
         self.scores_ = scores
@@ -186,12 +189,31 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         return decisions
 
     def _join(self, owner):
-        """Become a member of a combination, which has validated the rows already."""
+        """Take over what a combination, ``owner``, has validated already."""
         self._validate_params()
         for name in ("_labelled", "n_features_in_", "feature_names_in_"):
             if hasattr(owner, name):
                 setattr(self, name, getattr(owner, name))
         self.classes_ = owner.classes_[self._knows(owner.classes_)]
+
+    def _own_codes(self, owner, codes):
+        """Translate codes of ``owner``; classes that this filter does not know are -1."""
+        own = find_labels(owner.classes_, self.classes_)
+        if np.array_equal(own, np.arange(len(own))):
+            return codes
+        return np.where(codes >= 0, own[codes], -1)
+
+    def _leaves(self, codes):
+        """Yield each filter that judges rows by itself, with its codes: no combination."""
+        yield self, codes
+
+    def _finish_fit(self, found, codes):
+        """Judge the training rows as a member, by what each leaf has found."""
+        return self._judge(codes, *found[self])
+
+    def _pick(self, found):
+        """Decisions of a member, from those of each leaf."""
+        return found[self]
 
     def _validate_rows(self, X, *, reset):
         X = validate_data(

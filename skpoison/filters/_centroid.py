@@ -79,25 +79,21 @@ class BaseCentroidFilter(BaseDistanceFilter):
         return {**super()._given(), "centroids": self.centroids}
 
     def _fit(self, X, codes):
-        return fit_centroid_filters([self], X, codes)[0]
-
-    def _decide(self, X, codes):
-        return decide_by_centroids([self], X, codes)[0]
-
-    def _distances(self, X, codes):
-        return _distances_of([self], X, codes)[0]
+        return fit_together([self], X, codes)[0]
 
     def _fit_centroids(self, X, codes, means):
-        """Set the centroids: given ones, or the means of the rows of each class."""
+        """Set the centroids: as given, or to the means of the classes."""
         if self.centroids is None:
-            self.centroids_ = self._finite("Class means", means, X).copy()
+            self.centroids_ = self._finite(means, X, "Class means").copy()
         else:
             self.centroids_ = per_class(
                 "centroids", self.centroids, self.classes_, (X.shape[1],)
             )
 
-    def _finite(self, what, values, X):
-        """Return values computed from X, or say what in X makes them infinite."""
+    def _distances(self, X, codes):
+        return np.abs(measure(X, codes, self._measure())[0])
+
+    def _finite(self, values, X, what="Distances"):
         if not np.all(np.isfinite(values)):
             assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
             raise ValueError(
@@ -121,40 +117,36 @@ class BaseCentroidFilter(BaseDistanceFilter):
         return FeasibleSet(self.classes_, sets)
 
 
-def fit_centroid_filters(filters, X, codes):
-    """Fit filters to the same rows, all in one pass to the means and one to distances.
+def fit_together(filters, X, codes):
+    """Fit filters of the same classes, in one pass for means and one for distances.
 
-    Return the scores and decisions of the rows, a pair for each filter.
+    Return the scores and decisions of each.
     """
-    if not filters:
-        return []
     given = [filter_._given_radii() for filter_ in filters]
     means = None
     if any(filter_.centroids is None for filter_ in filters):
         means = class_means(X, codes, len(filters[0].classes_))
     for filter_ in filters:
         filter_._fit_centroids(X, codes, means)
-    distances = _distances_of(filters, X, codes)
+    distances = _distances_together(filters, X, codes)
     return [
         filter_._set_radii(radii, of_rows, codes, X.dtype)
         for filter_, radii, of_rows in zip(filters, given, distances, strict=True)
     ]
 
 
-def decide_by_centroids(filters, X, codes):
-    """Decisions of fitted filters on the same rows, in one pass over them."""
-    if not filters:
-        return []
-    distances = _distances_of(filters, X, codes)
+def decide_together(filters, X, codes):
+    """Decisions of each of several filters of the same classes, in one pass."""
+    distances = _distances_together(filters, X, codes)
     return [
         filter_.radii_[codes] - of_rows
         for filter_, of_rows in zip(filters, distances, strict=True)
     ]
 
 
-def _distances_of(filters, X, codes):
+def _distances_together(filters, X, codes):
     values = measure(X, codes, *(filter_._measure() for filter_ in filters))
     return [
-        filter_._finite("Distances", np.abs(of_rows), X)
+        filter_._finite(np.abs(of_rows), X)
         for filter_, of_rows in zip(filters, values, strict=True)
     ]

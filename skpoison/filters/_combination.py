@@ -1,7 +1,6 @@
 """What filters made of filters share."""
 
 import functools
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -10,12 +9,11 @@ from sklearn.utils import Bunch
 from sklearn.utils.metaestimators import _BaseComposition
 
 from skpoison._kept import spread
-from skpoison._labels import find_labels
 from skpoison.base import BaseFilter
 from skpoison.filters._centroid import (
     BaseCentroidFilter,
-    decide_by_centroids,
-    fit_centroid_filters,
+    decide_together,
+    fit_together,
 )
 
 
@@ -137,11 +135,22 @@ class BaseCombination(BaseFilter, _BaseComposition):
         known = [filter_._knows(classes) for _, filter_ in self.filters]
         return functools.reduce(self._choose, known)
 
-    def _join(self, owner):
-        super()._join(owner)
-        self._begin_members()
+    def _fit(self, X, codes):
+        self._clone_members()
+        found = _ask(_fit_all, self._leaves(codes), X)
+        decisions = self._combine_fits(found, codes)
+        return decisions, decisions
 
-    def _begin_members(self):
+    # Members pick the rows that they know themselves, of all rows.
+    _fit_known = _fit
+
+    def _decide(self, X, codes):
+        return self._pick(_ask(_decide_all, self._leaves(codes), X))
+
+    def _score(self, X, codes):
+        return self._decide(X, codes)
+
+    def _clone_members(self):
         members = [(name, clone(filter_)) for name, filter_ in self.filters]
         self.named_filters_ = Bunch(**dict(members))
         self.filters_ = [filter_ for _, filter_ in members]
@@ -149,105 +158,68 @@ class BaseCombination(BaseFilter, _BaseComposition):
         for filter_ in self.filters_:
             filter_._join(self)
 
-    def _fit_labelled(self, X, y):
-        codes = self._fit_labels(X, y)
-        self._begin_members()
-        leaves = self._leaves(codes)
-        decisions = [
-            leaf.filter._judge(leaf.codes, *pair)
-            for leaf, pair in zip(leaves, _ask(leaves, X, _fit_all), strict=True)
-        ]
-        combined = self._judge_members(iter(decisions), codes)
-        return codes, combined, combined
-
-    def _judge_members(self, decisions, codes):
-        """Combine decisions of the leaves, and judge by them in nested combinations."""
-        found = []
-        for filter_, own in self._with_codes(codes):
-            if isinstance(filter_, BaseCombination):
-                combined = filter_._judge_members(decisions, own)
-                found.append(filter_._judge(own, combined, combined))
-            else:
-                found.append(next(decisions))
-        return functools.reduce(self._choose, found)
-
-    def _decide(self, X, codes):
-        return self._combine(iter(_ask(self._leaves(codes), X, _decide_all)))
-
-    def _score(self, X, codes):
-        return self._decide(X, codes)
-
-    def _combine(self, decisions):
-        """Combine decisions of the leaves, in their order."""
-        found = [
-            filter_._combine(decisions)
-            if isinstance(filter_, BaseCombination)
-            else next(decisions)
-            for filter_ in self.filters_
-        ]
-        return functools.reduce(self._choose, found)
-
-    def _leaves(self, codes):
-        """Members that are no combinations, at any depth, with their own codes."""
-        leaves = []
-        for filter_, own in self._with_codes(codes):
-            is_nested = isinstance(filter_, BaseCombination)
-            leaves += filter_._leaves(own) if is_nested else [Leaf(filter_, own)]
-        return leaves
+    def _join(self, owner):
+        super()._join(owner)
+        self._clone_members()
 
     def _with_codes(self, codes):
-        """Members with the codes of rows among their classes, -1 for the others."""
-        for filter_ in self.filters_:
-            of_class = find_labels(self.classes_, filter_.classes_)
-            yield filter_, np.where(codes >= 0, of_class[codes], -1)
+        return [(one, one._own_codes(self, codes)) for one in self.filters_]
+
+    def _leaves(self, codes):
+        for filter_, own in self._with_codes(codes):
+            yield from filter_._leaves(own)
+
+    def _finish_fit(self, found, codes):
+        decisions = self._combine_fits(found, codes)
+        return self._judge(codes, decisions, decisions)
+
+    def _combine_fits(self, found, codes):
+        members = self._with_codes(codes)
+        return self._combined(one._finish_fit(found, own) for one, own in members)
+
+    def _pick(self, found):
+        return self._combined(filter_._pick(found) for filter_ in self.filters_)
+
+    def _combined(self, decisions):
+        return functools.reduce(self._choose, decisions)
 
 
-class Leaf(NamedTuple):
-    """A filter, and the codes that rows have among its classes; -1: it has none."""
+def _ask(ask_all, leaves, X):
+    """What each leaf answers; those that know the same classes are asked together."""
+    groups = {}
+    for filter_, codes in leaves:
+        filters, _ = groups.setdefault(tuple(filter_.classes_), ([], codes))
+        filters.append(filter_)
+    answers = {}
+    for filters, codes in groups.values():
+        answers.update(_ask_of_known_rows(ask_all, filters, X, codes))
+    return answers
 
-    filter: BaseFilter
-    codes: np.ndarray
 
-
-def _ask(leaves, X, ask):
-    """Ask about the rows that leaves know, at once those that know the same.
-
-    Rows that a leaf does not know get minus infinity.
-    """
-    found = {}
-    while len(found) < len(leaves):
-        codes = next(leaf.codes for i, leaf in enumerate(leaves) if i not in found)
-        alike = [
-            i for i, leaf in enumerate(leaves) if np.array_equal(leaf.codes, codes)
-        ]
-        rows = np.flatnonzero(codes >= 0)
-        is_whole = len(rows) == len(codes)
-        some = (X, codes) if is_whole else (X[rows], codes[rows])
-        for i, values in zip(
-            alike, ask([leaves[i].filter for i in alike], *some), strict=True
-        ):
-            found[i] = values if is_whole else spread(values, rows, len(codes))
-    return [found[i] for i in range(len(leaves))]
+def _ask_of_known_rows(ask_all, filters, X, codes):
+    """Ask about the rows whose labels the filters know, and reject the others."""
+    rows = np.flatnonzero(codes >= 0)
+    if len(rows) == len(codes):
+        return ask_all(filters, X, codes)
+    if not len(rows):
+        return dict.fromkeys(filters, np.full(len(codes), -np.inf))
+    answers = ask_all(filters, X[rows], codes[rows])
+    return {one: spread(answer, rows, len(codes)) for one, answer in answers.items()}
 
 
 def _fit_all(filters, X, codes):
-    """Fit filters to the same rows; return pairs of scores and decisions."""
-    around, others = _around_centroids(filters)
-    found = dict(zip(around, fit_centroid_filters(around, X, codes), strict=True))
-    found |= {filter_: filter_._fit(X, codes) for filter_ in others}
-    return [found[filter_] for filter_ in filters]
+    """Fit filters; return the scores and decisions of each."""
+    centered = [one for one in filters if isinstance(one, BaseCentroidFilter)]
+    found = {}
+    if centered:
+        found.update(zip(centered, fit_together(centered, X, codes), strict=True))
+    return found | {one: one._fit(X, codes) for one in filters if one not in found}
 
 
 def _decide_all(filters, X, codes):
-    if not len(codes):
-        return [np.empty(0)] * len(filters)
-    around, others = _around_centroids(filters)
-    found = dict(zip(around, decide_by_centroids(around, X, codes), strict=True))
-    found |= {filter_: filter_._decide(X, codes) for filter_ in others}
-    return [found[filter_] for filter_ in filters]
-
-
-def _around_centroids(filters):
-    """Filters that share passes over the rows, and the others."""
-    around = [one for one in filters if isinstance(one, BaseCentroidFilter)]
-    return around, [one for one in filters if not isinstance(one, BaseCentroidFilter)]
+    """Decisions of each of the filters."""
+    centered = [one for one in filters if isinstance(one, BaseCentroidFilter)]
+    found = {}
+    if centered:
+        found.update(zip(centered, decide_together(centered, X, codes), strict=True))
+    return found | {one: one._decide(X, codes) for one in filters if one not in found}

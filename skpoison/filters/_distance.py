@@ -110,7 +110,7 @@ class BaseDistanceFilter(BaseFilter):
 
     def _fit(self, X, codes):
         given = self._given_radii()
-        distances = _finite(self._fit_distances(X, codes))
+        distances = self._finite(self._fit_distances(X, codes), X)
         return self._set_radii(given, distances, codes, X.dtype)
 
     def _set_radii(self, given, distances, codes, dtype):
@@ -142,17 +142,16 @@ class BaseDistanceFilter(BaseFilter):
         return radii
 
     def _score(self, X, codes):
-        return -_finite(self._distances(X, codes))
+        return -self._finite(self._distances(X, codes), X)
 
     def _decide(self, X, codes):
-        return self.radii_[codes] - _finite(self._distances(X, codes))
+        return self.radii_[codes] - self._finite(self._distances(X, codes), X)
 
-
-def _finite(distances):
-    """Return distances, or say why they are none."""
-    if not np.all(np.isfinite(distances)):
-        raise ValueError(
-            "Distances overflow float64: X holds values that are too large to be "
-            "summed or squared; rescale the data."
-        )
-    return distances
+    def _finite(self, distances, X):
+        """Return distances computed from X, or say why they are none."""
+        if not np.all(np.isfinite(distances)):
+            raise ValueError(
+                "Distances overflow float64: X holds values that are too large to be "
+                "summed or squared; rescale the data."
+            )
+        return distances

@@ -156,21 +156,22 @@ class TrimFilter(BaseTrimmingFilter):
             "united with filters that judge rows by their labels."
         )
 
-    def _fit_labelled(self, X, y):
+    def _fit_rows(self, X, y):
         self.classes_ = np.array([0])
         self._labelled = y is not None
         codes = np.zeros(X.shape[0], dtype=np.intp)
-        if self._labelled:
-            losses = self._fit_targets(X, codes, _numbers(X, y))
+        if y is None:
+            distances = self._keep_everything(codes)
         else:
-            losses = self._keep_everything(codes)
-        return codes, *self._set_radii(None, losses, codes, X.dtype)
+            distances = self._fit_targets(X, codes, _numbers(X, y))
+        distances = self._finite(distances, X)
+        return codes, *self._set_radii(None, distances, codes, X.dtype)
 
     def _encode_labels(self, X, y):
         return np.zeros(len(_numbers(X, y)), dtype=np.intp)
 
     def _fit_targets(self, X, codes, targets):
-        """Return the losses of the rows under the best of several trimmed fits."""
+        """Fit the best of several starts; return the losses of the rows under it."""
         rng = check_random_state(self.random_state)
         n_kept = max(int(len(codes) * self._percentile / 100.0), 1)
         best = None
