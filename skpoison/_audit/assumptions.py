@@ -5,8 +5,8 @@ from scipy import sparse
 
 from skpoison._columns import times_text
 from skpoison._whole_rows import n_poison_rows
+from skpoison._words import epsilon_text, loss_text, percent_text
 
-from ._text import epsilon_text, loss_text, percent_text
 from .defenses import name_of
 from .inputs import Inputs
 from .plan import Plan

@@ -9,6 +9,7 @@ from joblib import Parallel, delayed
 from skpoison import __version__
 from skpoison._defaults import default_filter
 from skpoison._whole_rows import n_poison_rows
+from skpoison._words import one_line
 from skpoison.bounds import CertifiedBound, bound_curve
 
 from .inputs import Inputs
@@ -16,8 +17,6 @@ from .plan import Outcome, Plan
 from .progress import Progress
 from .types import Bounds, Point
 
-# The solver's own floor: bounds below it count as zero for the tolerance.
-LOSS_FLOOR = 1e-3
 TOL = 1e-3
 # Bounds on moving centroids come by branch and bound, and cost more for each digit.
 MOVING_TOL = 0.05
@@ -48,7 +47,7 @@ def bound_part(version, percentile, learner, X, signs, epsilons, seed):
             "defense": "fixed",
             "percentile": percentile,
             "kept_share": float(np.mean(clean.filter_.inlier_mask_)),
-            "points": [_point(fitted, TOL, len(signs)) for fitted in bounds],
+            "points": [_point(fitted, len(signs)) for fitted in bounds],
         },
         "no_attack_loss": clean.upper_bound_,
         "warnings": sorted({str(warning.message) for warning in caught}),
@@ -68,23 +67,21 @@ def moving_part(version, percentile, learner, X, signs, epsilon, seed):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            point = _point(bound.fit(X, signs), MOVING_TOL, len(signs))
+            point = _point(bound.fit(X, signs), len(signs))
         except ValueError as error:
-            failed = " ".join(str(error).split())
-            return {"point": None, "failed": failed, "warnings": []}
+            return {"point": None, "failed": one_line(error), "warnings": []}
     texts = sorted({str(warning.message) for warning in caught})
     return {"point": point, "failed": None, "warnings": texts}
 
 
-def _point(bound, tol, n_rows) -> Point:
+def _point(bound, n_rows) -> Point:
     values = {name: float(getattr(bound, name + "_")) for name in NAMES}
-    wanted = tol * max(bound.upper_bound_, LOSS_FLOOR)
     return {
         "epsilon": float(bound.epsilon),
         "n_allowed": n_poison_rows(bound.epsilon, n_rows),
         "attack_rows": int(bound.attack_.n_copies.sum()),
         **values,
-        "converged": bool(bound.dual_gap_ <= wanted),
+        "converged": bound.converged_,
     }
 
 

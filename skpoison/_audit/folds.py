@@ -7,8 +7,8 @@ import numpy as np
 from sklearn.model_selection import StratifiedKFold, check_cv
 
 from skpoison._whole_rows import n_poison_rows
+from skpoison._words import percent_text
 
-from ._text import percent_text
 from .checks import check_count
 
 

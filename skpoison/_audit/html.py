@@ -6,9 +6,8 @@ import json
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from skpoison._words import upper_text
+from skpoison._words import epsilon_text, loss_text, percent_text, upper_text
 
-from ._text import epsilon_text, loss_text, percent_text
 from .defenses import UNDEFENDED, name_of
 from .svg import draw
 from .types import Report

@@ -1,5 +1,6 @@
 """Labelled rows as they come, turned into a matrix, labels and names."""
 
+import re
 from collections import Counter
 from typing import NamedTuple
 
@@ -12,10 +13,10 @@ from sklearn.utils.validation import column_or_1d
 from skpoison._column_types import Types, is_frame, is_pandas
 from skpoison._columns import scale_for
 from skpoison._labels import check_labels
-
-from ._text import described, name_text
+from skpoison._words import label_text, name_text, one_line
 
 SHOWN = 3
+LONGEST_REPR = 2000
 TRANSFORMERS = ("auto", "standard", "maxabs", "tfidf")
 
 
@@ -67,17 +68,15 @@ class Inputs(NamedTuple):
         return [name_text(label_text(label)) for label in self.classes.tolist()]
 
 
-def label_text(label):
-    """Return a label as a person would write it.
+def described(thing):
+    """Return what an estimator writes of itself, without addresses in memory.
 
     Examples
     --------
-    >>> label_text(1.0), label_text("spam")
-    ('1', 'spam')
+    >>> described(print), described(object())
+    ('<built-in function print>', '<object object>')
     """
-    if isinstance(label, float) and label.is_integer():
-        label = int(label)
-    return str(label)
+    return one_line(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing)), LONGEST_REPR)
 
 
 def read_inputs(X, y, transformer="auto"):

@@ -9,6 +9,7 @@ from joblib import Parallel, delayed
 from skpoison import __version__
 from skpoison._defaults import default_filter
 from skpoison._fitted import fit_clone
+from skpoison._words import one_line
 from skpoison.evaluation import evaluate_attack, held_out_loss
 from skpoison.filters import SphereFilter
 
@@ -145,7 +146,10 @@ def defense_part(version, name, defense, plan, X, y, train, test):
         try:
             told = can_adapt(plan.attacks, defense, *data[:2])
         except ValueError as error:
-            return part | {"failed": _reason(error), "warnings": _texts(caught)}
+            return part | {
+                "failed": one_line(error, SHOWN_ERRORS),
+                "warnings": _texts(caught),
+            }
         part["attacks"] = _all_attacks(told, name, defense, plan, data)
     return part | {"warnings": _texts(caught)}
 
@@ -173,10 +177,6 @@ def _all_attacks(told, name, defense, plan, data):
     return found
 
 
-def _reason(error):
-    return " ".join(str(error).split())[:SHOWN_ERRORS]
-
-
 def _texts(caught):
     return sorted({str(warning.message) for warning in caught})
 
@@ -189,7 +189,7 @@ def _run(attacks, defense, adaptive, plan, data, against):
         return _evaluate(attacks, defense, adaptive, plan, data, against)
     except ValueError as error:
         if len(attacks) == 1:
-            reason = _reason(error)
+            reason = one_line(error, SHOWN_ERRORS)
             return {(name, against): {"impossible": reason} for name in attacks}
     except Exception as error:
         error.add_note(f"Raised by one of the attacks {list(attacks)} on {against}.")

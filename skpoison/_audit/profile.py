@@ -6,8 +6,8 @@ import numpy as np
 from scipy import sparse
 
 from skpoison._columns import numbered, widest
+from skpoison._words import name_text
 
-from ._text import name_text
 from .inputs import Inputs
 from .types import Class, Data
 

@@ -2,12 +2,11 @@
 
 from skpoison import __version__
 
-from ._text import described
 from .assumptions import assumptions
 from .cost import estimate
 from .curves import curves
 from .figures import figures
-from .inputs import Inputs, read_inputs
+from .inputs import Inputs, described, read_inputs
 from .measure import measure
 from .plan import Plan, make_plan
 from .profile import profile

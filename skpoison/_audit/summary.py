@@ -1,8 +1,7 @@
 """What was found, in a few sentences."""
 
-from skpoison._words import upper_text
+from skpoison._words import epsilon_text, loss_text, percent_text, upper_text
 
-from ._text import epsilon_text, loss_text, percent_text
 from .assumptions import COPIES, VIOLATED, WATCH
 from .defenses import UNDEFENDED, name_of
 from .types import Report

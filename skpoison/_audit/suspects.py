@@ -11,8 +11,8 @@ from sklearn.base import clone
 from skpoison import __version__
 from skpoison._defaults import default_filter
 from skpoison._labels import encode_labels
+from skpoison._words import loss_text, name_text, one_line
 
-from ._text import loss_text, name_text
 from .inputs import Inputs
 from .plan import Outcome, Plan
 from .progress import Progress
@@ -60,7 +60,7 @@ def judge_part(version, filter_, X, y):
         except ValueError as error:
             return {
                 "members": [],
-                "failed": " ".join(str(error).split()),
+                "failed": one_line(error),
                 "warnings": [],
             }
     texts = sorted({str(warning.message) for warning in caught})

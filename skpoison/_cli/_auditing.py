@@ -7,7 +7,6 @@ import numpy as np
 import typer
 from rich.text import Text
 
-from skpoison._audit._text import loss_text, name_text, percent_text
 from skpoison._audit.defenses import default_estimator
 from skpoison._audit.inputs import Inputs, checked
 from skpoison._audit.plan import make_plan
@@ -16,6 +15,7 @@ from skpoison._audit.run import run
 from skpoison._io import DataError, load
 from skpoison._io._array import digits
 from skpoison._io._write import check_free, whole_file
+from skpoison._words import loss_text, name_text, percent_text
 
 from ._certify import few_threads
 from ._columns import encode, tell_of_columns
