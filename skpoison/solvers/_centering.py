@@ -264,8 +264,9 @@ def view(problem, found):
     """Return what a solution says of the rows as they are."""
     best = found.best_primal
     if not problem.rows.is_framed:
-        # Margins that were followed along steps have gathered rounding errors.
-        margins = 1.0 - problem.rows.scores(best.theta)
+        margins = best.margins
+        if margins is None or best.is_interpolated:
+            margins = 1.0 - problem.rows.scores(best.theta)
         return View(problem, best.theta, best.theta, margins, found.lower)
     frame, rows = problem.rows.frame, problem.rows.centered
     theta = frame.parameters(best.theta)

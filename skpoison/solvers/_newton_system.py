@@ -100,7 +100,9 @@ class Hessian:
     def _prepare_gram(self):
         """Woodbury, with one Gram matrix for each value of the diagonal."""
         levels, level_of = np.unique(self.diagonal, return_inverse=True)
-        grams = [self._gram(level_of == level) for level in range(len(levels))]
+        chosen = [level_of == level for level in range(len(levels))]
+        grams = [self._gram(columns) for columns in chosen]
+        crosses = [self._cross(columns) for columns in chosen]
         # Not through self: a cycle would keep the matrices until it is collected.
         rows, row_weights = self.rows, self.row_weights
         vectors, vector_weights = self.vectors, self.vector_weights
@@ -108,17 +110,12 @@ class Hessian:
 
         def factor(shift):
             inverse = 1.0 / (diagonal + shift)
-            gram = sum(
-                part / (level + shift)
-                for part, level in zip(grams, levels, strict=True)
-            )
-            cross = [rows.scores(inverse * vector) for vector in vectors]
+            gram = _weighted_sum(grams, 1.0 / (levels + shift))
             corner = (vectors * inverse) @ vectors.T
-            inner = _bordered_solver(
-                _plus_diagonal(gram, 1.0 / row_weights),
-                np.array(cross).reshape(len(vectors), len(rows)),
-                _plus_diagonal(corner, 1.0 / vector_weights),
-            )
+            _add_to_diagonal(gram, 1.0 / row_weights)
+            _add_to_diagonal(corner, 1.0 / vector_weights)
+            cross = _weighted_sum(crosses, 1.0 / (levels + shift))
+            inner = _bordered_solver(gram, cross, corner)
 
             def solve(r):
                 scaled = inverse * r
@@ -141,6 +138,13 @@ class Hessian:
         products *= self.rows.signs
         products *= self.rows.signs[:, np.newaxis]
         return products
+
+    def _cross(self, chosen):
+        """Inner products of vectors and rows over some of the parameters."""
+        some = np.where(chosen, self.vectors, 0.0)
+        if not chosen[:-1].any():
+            return some[:, -1:] * self.rows.signs
+        return ((self.rows.X @ some[:, :-1].T).T + some[:, -1:]) * self.rows.signs
 
     def _factor_iterative(self, shift):
         """Conjugate gradients, preconditioned by the diagonal of H."""
@@ -173,10 +177,15 @@ def _sparse_gram(X):
     return products
 
 
-def _plus_diagonal(matrix, diagonal):
-    matrix = matrix.copy()
-    matrix[np.diag_indices_from(matrix)] += diagonal
-    return matrix
+def _weighted_sum(matrices, weights):
+    total = matrices[0] * weights[0]
+    for matrix, weight in zip(matrices[1:], weights[1:], strict=True):
+        total += matrix * weight
+    return total
+
+
+def _add_to_diagonal(matrix, values):
+    matrix.flat[:: len(matrix) + 1] += values
 
 
 def _bordered_solver(large, cross, small):

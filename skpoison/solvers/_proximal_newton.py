@@ -83,6 +83,9 @@ class Iterate:
         ``1 - score`` of every row at `theta`, where it is known.
     row_sum : ndarray of shape (dim,) or None
         Sum of the signed rows, weighted by their duals, where it is known.
+    is_interpolated : bool
+        Whether the margins lie between those of two parameters, not computed anew, and
+        so hold the rounding errors of several products.
     """
 
     theta: np.ndarray
@@ -94,6 +97,7 @@ class Iterate:
     shift: float = 0.0
     margins: np.ndarray | None = None
     row_sum: np.ndarray | None = None
+    is_interpolated: bool = False
 
 
 class Gaps(NamedTuple):

@@ -50,10 +50,10 @@ class Rows:
         if sparse.issparse(self.X):
             return np.asarray(self.X.multiply(self.X).sum(axis=1)).ravel()
         if self.X.dtype == np.float64:
-            return np.einsum("ij,ij->i", self.X, self.X)
+            return np.vecdot(self.X, self.X)
         X = self.X
         parts = (X[block].astype(np.float64) for block in _blocks(len(X)))
-        return np.concatenate([np.einsum("ij,ij->i", part, part) for part in parts])
+        return np.concatenate([np.vecdot(part, part) for part in parts])
 
     def take(self, index: np.ndarray) -> "Rows":
         """Return the rows of an index, copied, as float64."""

@@ -252,9 +252,10 @@ def _settle(
         return upper_value(problem, old + t * step, old_margins + t * change)
 
     if upper(1.0) <= upper(1.0 - 1e-3):
-        return replace(iterate, margins=margins)
+        return replace(iterate, margins=margins, is_interpolated=False)
     t = minimize_scalar(upper, bounds=(0.0, 1.0), method="bounded").x
-    return replace(iterate, theta=old + t * step, margins=old_margins + t * change)
+    theta, margins = old + t * step, old_margins + t * change
+    return replace(iterate, theta=theta, margins=margins, is_interpolated=True)
 
 
 def _subproblem(
