@@ -116,7 +116,7 @@ def test_intersections_that_stay_in_the_family():
 @pytest.mark.parametrize(
     ("first", "second", "says"),
     [
-        (SphereSlab([0.0], 1.0), SphereSlab([1.0], 1.0), "different centres"),
+        (SphereSlab([0.0], 1.0), SphereSlab([1.0], 1.0), "different centers"),
         (
             SphereSlab([0.0, 0.0], 1, [1.0, 0.0], -1, 1),
             SphereSlab([0.0, 0.0], direction=[1.0, 1.0], lower=-1, upper=1),

@@ -211,7 +211,7 @@ def test_stopping_early_warns_and_leaves_a_bound():
     "options, message",
     [
         ({"filter_": SlabFilter()}, "leaves the attacker unbounded"),
-        ({"filter_": NeighborsFilter()}, "feasible_set|speaks of SphereFilter"),
+        ({"filter_": NeighborsFilter()}, "feasible_set|is for SphereFilter"),
         ({"filter_": SphereFilter(norm="l1")}, "feasible_set|norm='l2'"),
     ],
 )

@@ -20,11 +20,14 @@ from skpoison.bounds.moving._displacements import (
 from skpoison.bounds.moving._programs import (
     N_OVER_CELL,
     Cell,
-    base_loss,
     cell_program,
     split_program,
 )
-from skpoison.bounds.moving._reduction import Defense, longest_reach, reduce_to_plane
+from skpoison.bounds.moving._reduction import (
+    MovingDefense,
+    longest_reach,
+    reduce_to_plane,
+)
 from skpoison.solvers._conic import (
     SolverError,
     as_matrix,
@@ -50,7 +53,12 @@ def scene(seed, n_features=8, slab=True, gap=1.0):
     radii = np.repeat(rng.uniform(0.5, 3.0, 2), 2)
     widths = np.repeat(rng.uniform(0.1, 0.8, 2), 2) * radii if slab else np.inf
     shares = np.array([share, 1.0 - share])
-    return theta, Defense(centroids, shares, radii, widths + np.zeros(4))
+    return theta, MovingDefense(centroids, shares, radii, widths + np.zeros(4))
+
+
+def base_loss(plane, split):
+    """Return the mean margin loss of poison that lies at the clean centroids."""
+    return float(plane.margins @ split[::2])
 
 
 def random_split(rng):

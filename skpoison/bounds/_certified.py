@@ -319,7 +319,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         if self.rho is not None and self.C is not None:
             raise ValueError(
                 f"Give rho or C, not both: rho={self.rho!r} constrains the norm of the "
-                f"parameters, C={self.C!r} penalises it."
+                f"parameters, C={self.C!r} penalizes it."
             )
         context = self._init_callback_context(max_subtasks=None)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)

@@ -343,8 +343,8 @@ def _cut_further(problem, found, max_iter, options):
 def _merged(found):
     """Merge equal rows of the dual's poison; keep the heaviest, which weigh it all."""
     term, beta = found.term, found.best_dual.poison.beta
-    labelled = np.column_stack([term.signs, term.points.toarray()])
-    rows, place = np.unique(labelled, axis=0, return_inverse=True)
+    labeled = np.column_stack([term.signs, term.points.toarray()])
+    rows, place = np.unique(labeled, axis=0, return_inverse=True)
     weights = np.bincount(place.ravel(), beta, minlength=len(rows))
     kept = np.argsort(-weights, kind="stable")[:MOST_MERGED]
     points = sparse.csr_array(rows[kept, 1:])

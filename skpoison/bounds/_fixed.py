@@ -9,7 +9,7 @@ from skpoison.bounds._discrete import (
     solve_restricted,
     spread_attack,
 )
-from skpoison.bounds._result import Certificate, Result
+from skpoison.bounds._result import CertifiedValues, Result
 from skpoison.bounds._rounding import judged, margins
 from skpoison.feasible import RestrictedSet
 from skpoison.losses import Hinge
@@ -65,8 +65,8 @@ def _certificate(problem, found, X):
     # Zeros lose 1 on every row: far from the origin rounding can take more.
     zeros = (1.0 + poison.epsilon) * (1.0 + 4.0 * np.finfo(float).eps)
     if upper > zeros:
-        return Certificate(np.zeros_like(seen.theta), 1.0, 1.0, zeros, lower)
-    return Certificate(seen.theta, clean_loss, poison_loss, upper, lower)
+        return CertifiedValues(np.zeros_like(seen.theta), 1.0, 1.0, zeros, lower)
+    return CertifiedValues(seen.theta, clean_loss, poison_loss, upper, lower)
 
 
 def _is_discrete(rows):

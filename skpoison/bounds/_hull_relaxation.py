@@ -21,7 +21,7 @@ MAX_STEPS = 15
 SHARE_OF_GAP = 0.3
 # How proximal weights of points follow rounds that end well, and others.
 FALL, RISE = 0.75, 1.3
-ROW_WIDTH, SHARE_WIDTH, POINT_WIDTH = 0.2, 0.5, 2.0
+ROW_PROX, SHARE_PROX, POINT_PROX = 0.2, 0.5, 2.0
 # Where there are more than twice as many rows, so many are looked at first, loosely.
 FIRST_ROWS, FIRST_TOL, FIRST_STEPS = 3000, 0.15, 150
 # While the gap is wide, the largest loss is known to this relative precision.
@@ -119,10 +119,10 @@ def _first_iterate(problem):
         theta,
         Hinge().project(margins),
         problem.poison.start(rows.dim - 1),
-        row_prox=ROW_WIDTH,
-        share_prox=SHARE_WIDTH,
+        row_prox=ROW_PROX,
+        share_prox=SHARE_PROX,
         # A point follows the parameters by about its distance from the center.
-        point_prox=POINT_WIDTH * size * reach,
+        point_prox=POINT_PROX * size * reach,
         margins=margins,
     )
 

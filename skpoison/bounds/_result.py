@@ -11,7 +11,7 @@ from skpoison.solvers._train import PoisonCopies
 from skpoison.solvers._working_set import Problem, Solution
 
 
-class Certificate(NamedTuple):
+class CertifiedValues(NamedTuple):
     """A bound at certified parameters, moved outwards by what rounding can do."""
 
     theta: np.ndarray  # (n_features + 1,)
@@ -26,7 +26,7 @@ class Result(NamedTuple):
 
     found: Solution  # where the solver ended, from which another fit can start
     problem: Problem
-    certificate: Certificate
+    certificate: CertifiedValues
     attack: PoisonCopies
     trained: Solution  # the learner trained on the clean rows and the attack
     more: dict  # further entries of ``attack_``
@@ -38,7 +38,7 @@ def certificate(
     poison_loss: float,
     lower: float,
     reach: float | None = None,
-) -> Certificate:
+) -> CertifiedValues:
     """Return the bound at an iterate; no poison row is farther out than `reach`."""
     theta = iterate.theta
     rounding = margins(problem, theta, lower, reach)
@@ -48,4 +48,4 @@ def certificate(
     upper = clean_loss + problem.poison.epsilon * poison_loss
     upper = float(upper + problem.learner.value(theta) + rounding.upper)
     lower = max(float(lower) - rounding.lower, 0.0)
-    return Certificate(theta, clean_loss, poison_loss, upper, lower)
+    return CertifiedValues(theta, clean_loss, poison_loss, upper, lower)

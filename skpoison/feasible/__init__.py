@@ -6,16 +6,16 @@ from skpoison.feasible._by_class import FeasibleSet
 from skpoison.feasible._columns import Columns
 from skpoison.feasible._domain import Domain, as_domain, in_domain
 from skpoison.feasible._shrinking import shrink_until_kept
-from skpoison.feasible.discrete import RestrictedSet, Solution, restrict
+from skpoison.feasible.discrete import LinearMaximum, RestrictedSet, restrict
 
 __all__ = [
     "Columns",
     "Domain",
     "FeasibleRegion",
     "FeasibleSet",
+    "LinearMaximum",
     "Projection",
     "RestrictedSet",
-    "Solution",
     "SphereSlab",
     "as_domain",
     "in_domain",

@@ -291,7 +291,7 @@ def _unit(direction):
 def _concentric(first, second):
     if not np.array_equal(first.center, second.center):
         raise ValueError(
-            "Two balls with different centres do not intersect in a ball; give both "
+            "Two balls with different centers do not intersect in a ball; give both "
             "filters the same centroids, or use one of them."
         )
     small, large = sorted((first, second), key=lambda part: part.radius)

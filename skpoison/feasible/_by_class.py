@@ -8,7 +8,7 @@ from skpoison.feasible._base import FeasibleRegion
 
 
 class FeasibleSet:
-    """The labelled rows that a fixed filter keeps: one set of rows per class.
+    """The labeled rows that a fixed filter keeps: one set of rows per class.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class FeasibleSet:
         """Intersect class by class."""
         if not np.array_equal(self.classes, other.classes):
             raise ValueError(
-                f"The feasible sets speak of different classes: "
+                f"The feasible sets are for different classes: "
                 f"{self.classes.tolist()} and {other.classes.tolist()}."
             )
         pairs = zip(self.sets, other.sets, strict=True)
@@ -75,7 +75,7 @@ class FeasibleSet:
         return all(rows.is_bounded for rows in self.sets)
 
     def contains(self, X, y, tol=0.0):
-        """Say which labelled rows the filter would keep.
+        """Say which labeled rows the filter would keep.
 
         Parameters
         ----------

@@ -112,7 +112,7 @@ class Adversary(ABC):
 
     @abstractmethod
     def smooth(
-        self, theta: np.ndarray, center: PoisonPoints, width: float, nu: float
+        self, theta: np.ndarray, center: PoisonPoints, share_prox: float, nu: float
     ) -> SmoothedPoison:
         """Evaluate the smooth envelope, proximal to a former answer.
 
@@ -122,7 +122,7 @@ class Adversary(ABC):
             Where.
         center : PoisonPoints
             The former answer.
-        width : float
+        share_prox : float
             Proximal weight of the class shares.
         nu : float
             Proximal weight of the points.
@@ -134,14 +134,16 @@ class Adversary(ABC):
         """
 
     @abstractmethod
-    def curvature(self, smoothed: SmoothedPoison, width: float, nu: float) -> Curvature:
+    def curvature(
+        self, smoothed: SmoothedPoison, share_prox: float, nu: float
+    ) -> Curvature:
         """Return the second derivative of the envelope, times epsilon.
 
         Parameters
         ----------
         smoothed : SmoothedPoison
             The envelope at the point.
-        width, nu : float
+        share_prox, nu : float
             Proximal weights.
 
         Returns
@@ -151,11 +153,11 @@ class Adversary(ABC):
         """
 
 
-def _shares(losses, center, width):
+def _shares(losses, center, share_prox):
     """Return the envelope's value over the shares of the losses, and the shares."""
-    beta = project_on_capped_simplex(center.beta + losses / width)
+    beta = project_on_capped_simplex(center.beta + losses / share_prox)
     moved = beta - center.beta
-    return float(beta @ losses - 0.5 * width * (moved @ moved)), beta
+    return float(beta @ losses - 0.5 * share_prox * (moved @ moved)), beta
 
 
 class PoisonTerm(Adversary):
@@ -228,7 +230,7 @@ class PoisonTerm(Adversary):
     def dual_sum(self, poison):
         return -(self.epsilon * poison.beta) @ self.gradients(poison.points)
 
-    def smooth(self, theta, center, width, nu):
+    def smooth(self, theta, center, share_prox, nu):
         w, b = self._split(theta)
         projections, losses = [], []
         for i, (sign, old) in enumerate(zip(self.signs, center.points, strict=True)):
@@ -238,16 +240,16 @@ class PoisonTerm(Adversary):
             projections.append(found)
             losses.append(loss)
         losses = np.array(losses)
-        value, beta = _shares(losses, center, width)
+        value, beta = _shares(losses, center, share_prox)
         points = np.array([found.point for found in projections])
         points = points.reshape(center.points.shape)
         return SmoothedPoison(value, losses, PoisonPoints(beta, points), projections)
 
-    def curvature(self, smoothed, width, nu):
+    def curvature(self, smoothed, share_prox, nu):
         beta, points = smoothed.response
         jacobian = capped_simplex_jacobian(beta)
         vectors = list((jacobian @ self.gradients(points))[beta > 0])
-        weights = [self.epsilon / width] * len(vectors)
+        weights = [self.epsilon / share_prox] * len(vectors)
         diagonal = np.zeros(points.shape[1] + 1)
         for share, found in zip(beta, smoothed.projections, strict=True):
             stiffness = self.epsilon * share / nu
@@ -295,12 +297,12 @@ class PointPoison(Adversary):
         weights = self.epsilon * poison.beta * self.signs
         return np.append(self.points.T @ weights, weights.sum())
 
-    def smooth(self, theta, center, width, nu):
+    def smooth(self, theta, center, share_prox, nu):
         losses = self.losses_at(theta, None)
-        value, beta = _shares(losses, center, width)
+        value, beta = _shares(losses, center, share_prox)
         return SmoothedPoison(value, losses, PoisonPoints(beta, self.points), [])
 
-    def curvature(self, smoothed, width, nu):
+    def curvature(self, smoothed, share_prox, nu):
         beta = smoothed.response.beta
         used = np.flatnonzero(beta > 0)
         points = self.points[used].toarray()
@@ -308,7 +310,7 @@ class PointPoison(Adversary):
             [points, np.ones((len(used), 1))]
         )
         jacobian = capped_simplex_jacobian(beta)[np.ix_(used, used)]
-        weights = np.full(len(used), self.epsilon / width)
+        weights = np.full(len(used), self.epsilon / share_prox)
         return Curvature(np.zeros(points.shape[1] + 1), jacobian @ signed, weights)
 
 

@@ -179,11 +179,11 @@ class FramedPoison(PoisonTerm):
     def gradients(self, points):
         return -self.signs[:, np.newaxis] * self.frame.turned(points)
 
-    def curvature(self, smoothed, width, nu):
+    def curvature(self, smoothed, share_prox, nu):
         beta, points = smoothed.response
         jacobian = capped_simplex_jacobian(beta)
         vectors = list((jacobian @ self.gradients(points))[beta > 0])
-        weights = [self.epsilon / width] * len(vectors)
+        weights = [self.epsilon / share_prox] * len(vectors)
         identity = 0.0
         for share, found in zip(beta, smoothed.projections, strict=True):
             stiffness = self.epsilon * share * found.scale / nu

@@ -93,14 +93,14 @@ def solve_cuts(
     ends after `patience` rounds in which neither bound moves: the gap that is left is
     the oracle's. The solution's `term` holds the rows of the dual's poison.
     """
-    best, iterate, bundle, proximal_gradient = _begin(problem, start, tol, monitor)
+    best, iterate, bundle, proximal_weight = _begin(problem, start, tol, monitor)
     for n_iter in range(1, max_iter + 1):
         target = problem.target(best.upper, tol)
         if best.converged or _stalls(best.history, target, patience):
             break
         term = PointPoison(problem.poison.epsilon, bundle.signs, bundle.points)
         trial = _minimize_model(
-            problem, term, bundle.beta, iterate, best.gap, proximal_gradient
+            problem, term, bundle.beta, iterate, best.gap, proximal_weight
         )
         bundle = replace(bundle, beta=trial.poison.beta)
         previous = best.upper
@@ -109,7 +109,7 @@ def solve_cuts(
         promised = previous - upper_value(model, trial.theta, trial.margins)
         best = _record(problem, best, trial, upper, bundle, n_iter, tol, monitor)
         success = upper <= previous - SUCCESS * promised
-        proximal_gradient *= FALL if success else RISE
+        proximal_weight *= FALL if success else RISE
         bundle = bundle.add(*answers)
         center = trial if success else iterate
         iterate = replace(trial, theta=center.theta, margins=center.margins)
@@ -138,8 +138,8 @@ def _begin(problem, start, tol, monitor):
     best = _record(problem, None, iterate, upper, bundle, 0, tol, monitor)
     size = iterate.theta @ iterate.theta
     radius = problem.learner.radius
-    proximal_gradient = upper / (min(radius * radius, 10.0 * size) if size else 1.0)
-    return best, iterate, bundle.add(*answers), proximal_gradient
+    proximal_weight = upper / (min(radius * radius, 10.0 * size) if size else 1.0)
+    return best, iterate, bundle.add(*answers), proximal_weight
 
 
 def _first_iterate(problem):
@@ -176,7 +176,7 @@ def _ask(problem, iterate):
     return upper, (problem.poison.signs, np.array(rows))
 
 
-def _minimize_model(problem, term, beta, iterate, gap, proximal_gradient):
+def _minimize_model(problem, term, beta, iterate, gap, proximal_weight):
     """Minimize the bound over the bundle's rows, near the best parameters."""
     zero = np.zeros(problem.rows.dim)
     subproblem = Subproblem(
@@ -187,7 +187,7 @@ def _minimize_model(problem, term, beta, iterate, gap, proximal_gradient):
     center, previous = iterate.theta, Gaps(np.inf, np.inf, np.inf, 1.0)
     for _ in range(MAX_ROUNDS):
         found, gaps, _ = minimize_smooth(
-            subproblem, iterate, target, MAX_STEPS, proximal_gradient
+            subproblem, iterate, target, MAX_STEPS, proximal_weight
         )
         if gaps.total <= target:
             break

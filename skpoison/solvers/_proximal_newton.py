@@ -30,8 +30,8 @@ SHORT, MAX_SHORT = 0.1, 3
 WIDENING = 3.0
 WIDEST = 5.0
 # Keeps Newton systems regular where the points' curvature cancels along a normal.
-RELATIVE_DAMPING = 1e-9
-# More damping than this share of what rows can curve would hold the intercept.
+REGULARIZATION = 1e-9
+# More regularization than this share of what rows can curve would hold the intercept.
 HELD = 1e-3
 
 
@@ -230,13 +230,13 @@ def newton_step(
     )
     # Keeps the system regular where the curvature cancels along a vector; where
     # features are large, not so much that it holds the intercept, which rows curve.
-    damping = np.full(len(diagonal), RELATIVE_DAMPING * diagonal.max())
-    damping[-1] = min(damping[-1], HELD / center.row_prox)
+    regularization = np.full(len(diagonal), REGULARIZATION * diagonal.max())
+    regularization[-1] = min(regularization[-1], HELD / center.row_prox)
     used = weights != 0.0
     between = (at.duals > 0.0) & (at.duals < 1.0)
     active = np.flatnonzero(between & (subproblem.weights > 0.0))
     hessian = Hessian(
-        diagonal + (subproblem.learner.curvature + proximal_weight + damping),
+        diagonal + (subproblem.learner.curvature + proximal_weight + regularization),
         subproblem.rows.take(active),
         subproblem.weights[active] / center.row_prox,
         vectors[used],

@@ -62,7 +62,7 @@ class DiscPoison(PoisonTerm):
         """Return the gradients of those losses."""
         return -np.column_stack([points, self.tilts])
 
-    def smooth(self, theta, center, width, nu):
+    def smooth(self, theta, center, share_prox, nu):
         """Evaluate the smoothed term, proximal to a former answer."""
         wanted = center.points - theta[:-1] / nu
         pairs = zip(self.sets, wanted, strict=True)
@@ -71,9 +71,9 @@ class DiscPoison(PoisonTerm):
         points = points.reshape(center.points.shape)
         steps = ((points - center.points) ** 2).sum(axis=1)
         losses = self.losses_at(theta, points) - 0.5 * nu * steps
-        beta = project_on_capped_simplex(center.beta + losses / width)
+        beta = project_on_capped_simplex(center.beta + losses / share_prox)
         moved = beta - center.beta
-        value = float(beta @ losses - 0.5 * width * (moved @ moved))
+        value = float(beta @ losses - 0.5 * share_prox * (moved @ moved))
         return SmoothedPoison(value, losses, PoisonPoints(beta, points), projections)
 
 
@@ -84,11 +84,11 @@ def disc_of(attack, plane, frame, defense):
     ----------
     attack : Displacements
         The attack.
-    plane : Plane
+    plane : PlaneProblem
         What it was found in.
-    frame : Frame
+    frame : PlaneAxes
         Where that lies.
-    defense : Defense
+    defense : MovingDefense
         The defense.
 
     Returns

@@ -99,7 +99,7 @@ def best_trial(found, defense, refitted, *, tol, rng):
     ----------
     found : Training
         What training found.
-    defense : Defense
+    defense : MovingDefense
         The defense.
     refitted : RefittedFilter
         The filter as it is run.
@@ -161,7 +161,7 @@ def plans(found, defense):
     ----------
     found : Training
         What training found.
-    defense : Defense
+    defense : MovingDefense
         The defense.
 
     Returns
@@ -190,7 +190,7 @@ def send(plan, found, defense, refitted, rng):
         The attack in the plane's coordinates.
     found : Training
         What training found.
-    defense : Defense
+    defense : MovingDefense
         The defense.
     refitted : RefittedFilter
         The filter as it is run.
@@ -239,9 +239,9 @@ def turned_axes(plan, frame, defense, aim, rng):
     ----------
     plan : Displacements
         The attack; its first coordinate lies along the line of the centroids.
-    frame : Frame
+    frame : PlaneAxes
         Where that line is.
-    defense : Defense
+    defense : MovingDefense
         The defense.
     aim : ndarray of shape (n_features,)
         Where the signed sum of the counting rows should point, across the line.
@@ -285,11 +285,11 @@ def placed(attack, copies, plane, axes, defense):
         The attack, with the split that is sent.
     copies : ndarray of shape (4,), dtype=int
         Copies of each group's row.
-    plane : Plane
+    plane : PlaneProblem
         What the attack was repaired in.
     axes : ndarray of shape (n_axes, n_features)
         The directions of the displacements' coordinates, of the length of their unit.
-    defense : Defense
+    defense : MovingDefense
         The defense.
 
     Returns

@@ -58,7 +58,7 @@ def cover_splits(plane, n_axes, *, goal, max_programs=10_000, splits=()):
 
     Parameters
     ----------
-    plane : Plane
+    plane : PlaneProblem
         The attacker and the learner's parameters.
     n_axes : int
         Number of features.
@@ -74,7 +74,7 @@ def cover_splits(plane, n_axes, *, goal, max_programs=10_000, splits=()):
     cover : Cover
         Both bounds.
     """
-    search = _Search(plane, n_axes)
+    search = _CellSearch(plane, n_axes)
     for split in [*np.eye(GROUPS)[::2], *splits]:
         search.try_split(split)
     search.push(Cell(np.zeros(GROUPS), np.ones(GROUPS)), np.inf)
@@ -89,7 +89,7 @@ def cover_splits(plane, n_axes, *, goal, max_programs=10_000, splits=()):
     return search.result()
 
 
-class _Search:
+class _CellSearch:
     """Cells by their bounds, and the best attack so far."""
 
     def __init__(self, plane, n_axes):

@@ -49,7 +49,7 @@ def train(problem, defense, *, tol, max_iter, rng, start=None, monitor=None):
     ----------
     problem : Problem
         Rows and learner; its poison says epsilon only.
-    defense : Defense
+    defense : MovingDefense
         The defense.
     tol : float
         Relative gap that is wanted.

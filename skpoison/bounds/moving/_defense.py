@@ -6,10 +6,11 @@ from sklearn.frozen import FrozenEstimator
 
 from skpoison._fitted import unbounded
 from skpoison.bounds.moving._reduction import Defense
+from skpoison.bounds.moving._reduction import MovingDefense
 from skpoison.filters import FilterIntersection, SlabFilter, SphereFilter
 
 FLAW = (
-    "defense='moving_centroids' speaks of SphereFilter, SlabFilter and their "
+    "defense='moving_centroids' is for SphereFilter, SlabFilter and their "
     "intersections, whose centroids are estimated"
 )
 
@@ -72,7 +73,7 @@ def read_defense(filter_, X, codes, reach=None):
 
     Returns
     -------
-    defense : Defense
+    defense : MovingDefense
         Clean centroids, shares, radii and widths.
 
     Raises
@@ -92,7 +93,7 @@ def read_defense(filter_, X, codes, reach=None):
     if reach is not None:
         # Rejected rows and idle ones do the same: move centroids, at no loss.
         radii[1::2], widths[1::2] = np.maximum(radii[1::2], reach), np.inf
-    return Defense(means, shares, radii, widths)
+    return MovingDefense(means, shares, radii, widths)
 
 
 def _radii_and_widths(member):

@@ -35,7 +35,7 @@ def worst_at_split(plane, split, n_axes):
 
     Parameters
     ----------
-    plane : Plane
+    plane : PlaneProblem
         The attacker and the learner's parameters.
     split : ndarray of shape (4,)
         Part of the poison in each group.
@@ -82,7 +82,7 @@ def moved_difference(plane, attack):
 
     Parameters
     ----------
-    plane : Plane
+    plane : PlaneProblem
         The attacker.
     attack : Displacements
         The attack.
@@ -102,7 +102,7 @@ def passes(plane, attack, margin=0.0):
 
     Parameters
     ----------
-    plane : Plane
+    plane : PlaneProblem
         The attacker.
     attack : Displacements
         The attack.
@@ -129,7 +129,7 @@ def repaired(plane, split, rows, margin=MARGIN):
 
     Parameters
     ----------
-    plane : Plane
+    plane : PlaneProblem
         The attacker.
     split : ndarray of shape (4,)
         Part of the poison in each group.
@@ -169,7 +169,7 @@ def mean_loss(plane, attack):
 
     Parameters
     ----------
-    plane : Plane
+    plane : PlaneProblem
         The attacker and the learner's parameters.
     attack : Displacements
         The attack.

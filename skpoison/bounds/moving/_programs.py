@@ -84,7 +84,7 @@ def split_program(plane, split):
 
     Parameters
     ----------
-    plane : Plane
+    plane : PlaneProblem
         The attacker and the learner's parameters.
     split : ndarray of shape (4,)
         The part of the poison in each group, at least 0, summing to 1.
@@ -111,24 +111,6 @@ def split_program(plane, split):
     limits = np.concatenate([plane.radii, plane.radii, products, [1.0]])
     cones = [_length_cone(plane, leverages, longest, n)]
     return _assemble(c, [], blocks, cones, limits)
-
-
-def base_loss(plane, split):
-    """Return the mean margin loss of poison that lies at the clean centroids.
-
-    Parameters
-    ----------
-    plane : Plane
-        The attacker and the learner's parameters.
-    split : ndarray of shape (4,)
-        The part of the poison in each group.
-
-    Returns
-    -------
-    loss : float
-        What has to be added to the value of :func:`split_program`.
-    """
-    return float(plane.margins @ split[COUNTING])
 
 
 def _loss_weights(plane, split):
@@ -195,7 +177,7 @@ def cell_program(plane, cell):
 
     Parameters
     ----------
-    plane : Plane
+    plane : PlaneProblem
         The attacker and the learner's parameters.
     cell : Cell
         The cell.

@@ -17,7 +17,7 @@ SIDES = np.array([-1.0, -1.0, 1.0, 1.0])
 COUNTING, IDLE = np.array([0, 2]), np.array([1, 3])
 
 
-class Defense(NamedTuple):
+class MovingDefense(NamedTuple):
     """A sphere and slab with given radii, and the clean rows behind its centroids.
 
     Parameters
@@ -38,7 +38,7 @@ class Defense(NamedTuple):
     widths: np.ndarray
 
 
-class Plane(NamedTuple):
+class PlaneProblem(NamedTuple):
     """An attacker and a learner's parameters, in units of the largest radius.
 
     Parameters
@@ -51,7 +51,7 @@ class Plane(NamedTuple):
     margins : ndarray of shape (2,)
         Margin loss, ``1 - y (w @ c + b)``, of each clean centroid.
     radii, widths : ndarray of shape (4,)
-        Of each group, as in :class:`Defense`.
+        Of each group, as in :class:`MovingDefense`.
     leverages : ndarray of shape (4,)
         How far a group with all of the poison moves its centroid when its mean lies
         at distance one: epsilon by the share of its class.
@@ -76,7 +76,7 @@ class Plane(NamedTuple):
         return -np.outer([self.along, self.across], SIDES)
 
 
-class Frame(NamedTuple):
+class PlaneAxes(NamedTuple):
     """The plane's place among the features.
 
     Parameters
@@ -99,16 +99,16 @@ def reduce_to_plane(theta, defense, epsilon):
     ----------
     theta : ndarray of shape (n_features + 1,)
         Weights and intercept.
-    defense : Defense
+    defense : MovingDefense
         The defense.
     epsilon : float
         Poison rows as a share of the clean rows.
 
     Returns
     -------
-    plane : Plane
+    plane : PlaneProblem
         The inner products.
-    frame : Frame
+    frame : PlaneAxes
         Where they come from.
     """
     weights, intercept = theta[:-1], theta[-1]
@@ -119,7 +119,7 @@ def reduce_to_plane(theta, defense, epsilon):
     rest = rest - (first @ rest) * first
     across, second = _length_and_unit(rest)
     unit = float(defense.radii.max()) or 1.0
-    plane = Plane(
+    plane = PlaneProblem(
         gap=gap / unit,
         along=along * unit,
         across=across * unit,
@@ -128,7 +128,7 @@ def reduce_to_plane(theta, defense, epsilon):
         widths=defense.widths / unit,
         leverages=epsilon / np.repeat(defense.shares, 2),
     )
-    return plane, Frame(np.array([first, second]), unit)
+    return plane, PlaneAxes(np.array([first, second]), unit)
 
 
 def _length_and_unit(vector):
@@ -141,7 +141,7 @@ def longest_reach(plane, cell):
 
     Parameters
     ----------
-    plane : Plane
+    plane : PlaneProblem
         The attacker.
     cell : Cell
         Limits of the split.

@@ -3,6 +3,6 @@
 from skpoison.feasible.discrete._error_diffusion import Spread
 from skpoison.feasible.discrete._hull import Hull
 from skpoison.feasible.discrete._mixtures import can_mix
-from skpoison.feasible.discrete._set import RestrictedSet, Solution, restrict
+from skpoison.feasible.discrete._set import LinearMaximum, RestrictedSet, restrict
 
-__all__ = ["Hull", "RestrictedSet", "Solution", "Spread", "can_mix", "restrict"]
+__all__ = ["Hull", "LinearMaximum", "RestrictedSet", "Spread", "can_mix", "restrict"]

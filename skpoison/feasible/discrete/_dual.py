@@ -41,7 +41,7 @@ def minimize_dual(lagrangian, start=None, *, tol=1e-12, max_evals=80):
     Newton steps where the domain curves, cutting planes elsewhere. The value at any
     multipliers is a valid bound, so that a search that ends early only loosens it.
     """
-    search = _Search(lagrangian, start)
+    search = _DualSearch(lagrangian, start)
     while search.n_evals < max_evals:
         point = search.model.minimum()
         search.gap = search.best.value - point[2]
@@ -58,7 +58,7 @@ def minimize_dual(lagrangian, start=None, *, tol=1e-12, max_evals=80):
     return search.result()
 
 
-class _Search:
+class _DualSearch:
     """One minimization: multipliers, cuts and the best value so far."""
 
     def __init__(self, lagrangian, start):

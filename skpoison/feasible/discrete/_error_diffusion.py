@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from skpoison.feasible.discrete._blocks import Features
-from skpoison.feasible.discrete._local_search import Limits, Toggles, best_subset
+from skpoison.feasible.discrete._local_search import Exchanges, Limits, best_subset
 
 _NEAR, _POOL = 512, 96
 _MOST_SHIFTS, _MOST_ROUNDS = 12, 12
@@ -175,7 +175,7 @@ class _Rounding:
         cost = np.abs(margin[near])
         gain = (self.lam * square + self.nu * offset) / (self.lam or abs(self.nu) or 1)
         none = np.full(len(near), -1)
-        return Toggles(cost, gain - cost, square, offset, near, none, none)
+        return Exchanges(cost, gain - cost, square, offset, near, none, none)
 
 
 def _median(values, weights):

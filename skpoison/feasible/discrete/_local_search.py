@@ -8,7 +8,7 @@ import numpy as np
 POOL, TRIPLES = 96, 26
 
 
-class Toggles(NamedTuple):
+class Exchanges(NamedTuple):
     """Changes of single features (or groups), cheapest first.
 
     Parameters
@@ -33,7 +33,7 @@ class Toggles(NamedTuple):
 
     def take(self, chosen):
         """Return some of the exchanges."""
-        return Toggles(*(values[chosen] for values in self))
+        return Exchanges(*(values[chosen] for values in self))
 
     def apply(self, z, chosen):
         """Exchange a row in place."""
@@ -86,7 +86,7 @@ def step_exchanges(part, z, lam, nu, curvature):
     none = np.full(len(loss), -1)
     rising, falling = none, none.copy()
     rising[: len(up)], falling[len(up) :] = up, down
-    return Toggles(
+    return Exchanges(
         loss, gain, square, offset, np.maximum(rising, falling), rising, falling
     )
 
@@ -98,7 +98,7 @@ def swap_exchanges(part, z, lam, nu, curvature):
     is_free = ~is_on & np.isfinite(scores)
     new, old = np.flatnonzero(is_free), np.flatnonzero(is_on)[part.group[is_free]]
     square = 2.0 * (part.center[old] - part.center[new])
-    return Toggles(
+    return Exchanges(
         scores[old] - scores[new],
         part.a[new] - part.a[old] - curvature * square,
         square,
@@ -111,7 +111,7 @@ def swap_exchanges(part, z, lam, nu, curvature):
 
 def pool(found):
     """Choose candidates: the cheapest, and the cheapest for what they move."""
-    exchanges = Toggles(
+    exchanges = Exchanges(
         *(np.concatenate(values) for values in zip(*found, strict=True))
     )
     if len(exchanges.loss) > POOL:

@@ -24,7 +24,7 @@ from skpoison.feasible.discrete._primal_heuristics import (
 )
 
 
-class Solution(NamedTuple):
+class LinearMaximum(NamedTuple):
     """A certified maximum of a linear function over a restricted set.
 
     Parameters
@@ -237,7 +237,7 @@ class RestrictedSet(FeasibleRegion):
 
         Returns
         -------
-        solution : Solution
+        solution : LinearMaximum
             Value, point, multipliers and number of evaluations.
         """
         options = {
@@ -249,7 +249,7 @@ class RestrictedSet(FeasibleRegion):
         }
         a = np.asarray(a, dtype=np.float64)
         found = [subproblem._solve(a, **options) for subproblem in self.pieces]
-        return Solution(
+        return LinearMaximum(
             max(one.value for one in found),
             max((one.point for one in found), key=a.__matmul__),
             max(found, key=lambda one: one.value).multipliers,
@@ -260,7 +260,7 @@ class RestrictedSet(FeasibleRegion):
         """Solve for the rows of one piece."""
         norm = float(np.linalg.norm(a))
         if not norm > 0:
-            return Solution(
+            return LinearMaximum(
                 0.0, self._point(self._interior_row), start or (0.0, 0.0), 0
             )
         self._check_bounded()
@@ -278,7 +278,9 @@ class RestrictedSet(FeasibleRegion):
             n_evals += more
         level += 4e-16 * len(a) * np.linalg.norm(self.center)
         multipliers = (minimum.best.lam, minimum.best.nu)
-        return Solution(norm * (bound + level), self._point(z), multipliers, n_evals)
+        return LinearMaximum(
+            norm * (bound + level), self._point(z), multipliers, n_evals
+        )
 
     def bound(self, a, *, start=None, tol=1e-12):
         """Bound the maximum of a linear function, without looking for a row.
