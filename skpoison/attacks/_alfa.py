@@ -25,14 +25,6 @@ def choose_flips(gains: np.ndarray, total: int) -> np.ndarray:
     It maximizes ``gains @ copies`` over copies that sum to the total, with counts that
     differ by at most one: candidates are sent once each before any is sent twice. The
     solution is a vertex, of whole numbers.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> choose_flips(np.array([0.5, 2.0, 1.0]), 2)
-    array([0, 1, 1])
-    >>> choose_flips(np.array([0.5, 2.0, 1.0]), 4)
-    array([1, 2, 1])
     """
     return apportion_evenly(total, len(gains), priority=gains)
 

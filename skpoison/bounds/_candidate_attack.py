@@ -12,23 +12,7 @@ from skpoison.solvers._train import PoisonCopies, train_on, warm_start
 def build_attack(problem, solution, n_rows, keeps, dtype):
     """Round the dual's poison to whole copies of rows that pass the filter.
 
-    Parameters
-    ----------
-    problem : Problem
-        The problem solved.
-    solution : Solution
-        Its solution.
-    n_rows : int
-        Number of clean rows.
-    keeps : callable
-        Says which rows, given with the signs of their labels, the filter keeps.
-    dtype : dtype
-        Precision of the data.
-
-    Returns
-    -------
-    attack : PoisonCopies
-        The attack; its points without copies are left out.
+    `keeps` says of rows, given with the signs of their labels, which the filter keeps.
     """
     signs, sets, beta, points = _weighted_points(problem.poison, solution)
     points, kept = shrink_until_kept(sets, points, partial(keeps, signs=signs), dtype)

@@ -355,28 +355,7 @@ def _merged(found):
 
 
 def spread_attack(problem, found, n_rows, keeps, dtype, rng):
-    """Send rows around the dual's points of the hulls, one copy of each.
-
-    Parameters
-    ----------
-    problem : Problem
-        The problem solved.
-    found : RestrictedSolution
-        Its solution, with points of the hulls.
-    n_rows : int
-        Number of clean rows.
-    keeps : callable
-        Says which rows, given with the signs of their labels, the filter keeps.
-    dtype : dtype
-        Precision of the data.
-    rng : numpy.random.RandomState
-        Draws where the rounding begins.
-
-    Returns
-    -------
-    attack : PoisonCopies
-        The attack, its points as sparse as the clean rows.
-    """
+    """Send rows around the dual's points of the hulls, one copy of each."""
     poison, hull = problem.poison, found.hull
     if dtype == np.float32:
         # Rows on the sphere would be rounded out of it.

@@ -11,19 +11,7 @@ FEW = 0.5
 def warn_of_strangers(domain, X, feature_names=None):
     """Warn where most clean rows are rows that no attacker could send.
 
-    Parameters
-    ----------
-    domain : str or Domain
-        Which rows can be sent.
-    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-        Clean rows.
-    feature_names : ndarray of shape (n_features,), default=None
-        Names of the features, if there are any.
-
-    Warns
-    -----
-    FilterWarning
-        If less than half of the rows are in the domain.
+    Shapes: X (n_samples, n_features), feature_names (n_features,).
     """
     share = float(in_domain(domain, X, feature_names).mean())
     if share < FEW:

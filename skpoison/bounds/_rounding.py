@@ -89,19 +89,9 @@ def _reach(rows):
 
 
 def judged(rows, X):
-    """Widen a set by what a filter's own rounding can let through.
+    """Widen a set until it holds every row that the filter keeps, rounding included.
 
-    Parameters
-    ----------
-    rows : FeasibleRegion
-        What the filter keeps in exact arithmetic.
-    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-        Rows in the form of those that it judges.
-
-    Returns
-    -------
-    wider : FeasibleRegion
-        Holds every row that the filter keeps.
+    The filter judges rows in the form of X.
     """
     return rows.widened(*slack(rows.reach, float(np.linalg.norm(rows.center)), X))
 

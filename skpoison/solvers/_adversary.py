@@ -315,18 +315,7 @@ class PointPoison(Adversary):
 
 
 def project_on_capped_simplex(q: np.ndarray) -> np.ndarray:
-    """Project onto the capped simplex: ``beta >= 0, sum(beta) <= 1``.
-
-    Parameters
-    ----------
-    q : ndarray of shape (n_sets,)
-        What to project.
-
-    Returns
-    -------
-    beta : ndarray of shape (n_sets,)
-        The nearest weights.
-    """
+    """Project onto the capped simplex: ``beta >= 0, sum(beta) <= 1``."""
     beta = np.maximum(q, 0.0)
     if beta.sum() <= 1.0:
         return beta
@@ -339,18 +328,7 @@ def project_on_capped_simplex(q: np.ndarray) -> np.ndarray:
 
 
 def capped_simplex_jacobian(beta: np.ndarray) -> np.ndarray:
-    """Return the Jacobian of the projection onto the capped simplex.
-
-    Parameters
-    ----------
-    beta : ndarray of shape (n_sets,)
-        Projected weights.
-
-    Returns
-    -------
-    jacobian : ndarray of shape (n_sets, n_sets)
-        An idempotent matrix.
-    """
+    """Return the Jacobian (n_sets, n_sets), idempotent, of the projection onto it."""
     positive = (beta > 0).astype(np.float64)
     jacobian = np.diag(positive)
     if beta.sum() >= 1.0 - 1e-12:

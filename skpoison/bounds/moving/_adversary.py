@@ -80,23 +80,8 @@ class DiscPoison(PoisonTerm):
 def disc_of(attack, plane, frame, defense):
     """Return what an attack costs the learner, as the term of :class:`DiscPoison`.
 
-    Parameters
-    ----------
-    attack : Displacements
-        The attack.
-    plane : PlaneProblem
-        What it was found in.
-    frame : PlaneAxes
-        Where that lies.
-    defense : MovingDefense
-        The defense.
-
-    Returns
-    -------
-    constant, tilt : float
-        Part of the rows that count, and their labels' sum.
-    disc : SphereSlab
-        The signed sum of the counting rows, turned about the line of the centroids.
+    Constant and tilt are the part of the rows that count and the sum of their labels;
+    the disc holds their signed sum, turned about the line of the centroids.
     """
     signed = SIDES[COUNTING] * attack.split[COUNTING]
     center = signed @ defense.centroids

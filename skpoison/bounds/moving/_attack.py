@@ -60,17 +60,7 @@ class RefittedFilter:
     def keeps(self, attack):
         """Return which clean rows and which poison rows pass.
 
-        Parameters
-        ----------
-        attack : PoisonCopies
-            The poison.
-
-        Returns
-        -------
-        clean : ndarray of shape (n_samples,), dtype=bool
-            Which clean rows are kept.
-        poison : ndarray of shape (n_points,), dtype=bool
-            Which distinct poison rows are.
+        Returns masks: clean rows (n_samples,), distinct poison rows (n_points,).
         """
         points = np.repeat(attack.points.astype(self.X.dtype), attack.copies, axis=0)
         stack = np.vstack
@@ -93,27 +83,7 @@ def _stack_sparse(parts):
 
 
 def best_trial(found, defense, refitted, *, tol, rng):
-    """Send the most promising attacks and keep the one that does most harm.
-
-    Parameters
-    ----------
-    found : Training
-        What training found.
-    defense : MovingDefense
-        The defense.
-    refitted : RefittedFilter
-        The filter as it is run.
-    tol : float
-        Relative gap of the learner's training.
-    rng : numpy.random.RandomState
-        Draws directions that do not matter, and the rows that training starts from.
-
-    Returns
-    -------
-    trial : Trial
-        The attack with the largest training loss after the filter; without any
-        attack that passes, one of no rows.
-    """
+    """Send the most promising attacks; keep the most harmful, or one of no rows."""
     best = None
     for plan in plans(found, defense):
         best = _better(best, plan, found, defense, refitted, tol, rng)
@@ -155,20 +125,7 @@ def _nothing(found, refitted):
 
 
 def plans(found, defense):
-    """Return attacks worth sending: those with weight in the dual, and their mixture.
-
-    Parameters
-    ----------
-    found : Training
-        What training found.
-    defense : MovingDefense
-        The defense.
-
-    Returns
-    -------
-    plans : list of Displacements
-        At most a few.
-    """
+    """Return the few attacks worth sending: those in the dual, and their mixture."""
     beta = found.solution.best_dual.poison.beta
     used = [i for i in np.argsort(-beta) if beta[i] > 0][: MAX_PLANS - 1]
     chosen = [found.attacks[i] for i in used]
@@ -184,26 +141,8 @@ def plans(found, defense):
 def send(plan, found, defense, refitted, rng):
     """Turn displacements into whole rows that the filter keeps.
 
-    Parameters
-    ----------
-    plan : Displacements
-        The attack in the plane's coordinates.
-    found : Training
-        What training found.
-    defense : MovingDefense
-        The defense.
-    refitted : RefittedFilter
-        The filter as it is run.
-    rng : numpy.random.RandomState
-        Draws directions that do not matter.
-
-    Returns
-    -------
-    attack : PoisonCopies
-        The rows, all of which pass.
-    kept : ndarray of shape (n_samples,), dtype=bool
-        The clean rows that pass beside them. Instead of the pair, None if the attack
-        is of less than a row, or does not pass however far inside it is put.
+    Returns the rows and the mask of the clean rows kept beside them, (n_samples,); or
+    None for less than a row, or where rows do not pass however far inside they are put.
     """
     n_rows = len(refitted.codes)
     total = n_poison_rows(found.problem.poison.epsilon, n_rows)
@@ -233,25 +172,9 @@ def _aim(found):
 
 
 def turned_axes(plan, frame, defense, aim, rng):
-    """Return axes for displacements, turned so that the attack opposes the weights.
+    """Return orthonormal axes for displacements, turned against the weights.
 
-    Parameters
-    ----------
-    plan : Displacements
-        The attack; its first coordinate lies along the line of the centroids.
-    frame : PlaneAxes
-        Where that line is.
-    defense : MovingDefense
-        The defense.
-    aim : ndarray of shape (n_features,)
-        Where the signed sum of the counting rows should point, across the line.
-    rng : numpy.random.RandomState
-        Draws the other directions.
-
-    Returns
-    -------
-    axes : ndarray of shape (n_axes, n_features)
-        Orthonormal rows.
+    Shapes: aim (n_features,); returns axes (n_axes, n_features).
     """
     n_axes, n_features = plan.rows.shape[1], len(aim)
     total = (SIDES[COUNTING] * plan.split[COUNTING]) @ plan.rows[COUNTING]
@@ -279,23 +202,7 @@ def _orthonormal(first, size, rng):
 def placed(attack, copies, plane, axes, defense):
     """Return an attack's rows among the features.
 
-    Parameters
-    ----------
-    attack : Displacements
-        The attack, with the split that is sent.
-    copies : ndarray of shape (4,), dtype=int
-        Copies of each group's row.
-    plane : PlaneProblem
-        What the attack was repaired in.
-    axes : ndarray of shape (n_axes, n_features)
-        The directions of the displacements' coordinates, of the length of their unit.
-    defense : MovingDefense
-        The defense.
-
-    Returns
-    -------
-    attack : PoisonCopies
-        The rows of the groups that are not empty.
+    Shapes: copies (4,), axes (n_axes, n_features).
     """
     moved = (plane.leverages * attack.split)[:, np.newaxis] * attack.rows
     shifts = np.repeat(moved.reshape(2, 2, -1).sum(axis=1), 2, axis=0)

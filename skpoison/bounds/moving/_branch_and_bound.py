@@ -56,23 +56,7 @@ def cover_splits(plane, n_axes, *, goal, max_programs=10_000, splits=()):
     The splits are covered by cells; the cell with the largest bound is halved until
     the best attack found is near enough.
 
-    Parameters
-    ----------
-    plane : PlaneProblem
-        The attacker and the learner's parameters.
-    n_axes : int
-        Number of features.
-    goal : callable
-        Says, given a lower bound, which upper bound is good enough.
-    max_programs : int, default=10000
-        Most programs; the upper bound is valid where this ends it.
-    splits : sequence of ndarray of shape (4,), default=()
-        Splits to try first, besides those with one group only.
-
-    Returns
-    -------
-    cover : Cover
-        Both bounds.
+    Shapes: splits (4,).
     """
     search = _CellSearch(plane, n_axes)
     for split in [*np.eye(GROUPS)[::2], *splits]:
@@ -152,19 +136,9 @@ def _width(cell):
 
 
 def halves(cell, point):
-    """Halve a cell where its program is least exact.
+    """Halve a cell where its program is least exact at a solution.
 
-    Parameters
-    ----------
-    cell : Cell
-        The cell.
-    point : ndarray of shape (n_variables,)
-        The solution of its program.
-
-    Returns
-    -------
-    cells : list of Cell
-        Two cells that cover every split of the cell.
+    Shapes: point (n_variables,).
     """
     widths = cell.upper - cell.lower
     slack = np.maximum(point[SQUARES] - point[MASSES] ** 2, 0.0)
@@ -178,15 +152,7 @@ def halves(cell, point):
 def tightened(lower, upper):
     """Shrink limits to what the sum of one leaves of them.
 
-    Parameters
-    ----------
-    lower, upper : ndarray of shape (4,)
-        Limits of each group's part.
-
-    Returns
-    -------
-    cell : Cell
-        The same splits in tighter limits.
+    Shapes: lower, upper (4,).
     """
     lower = np.maximum(lower, 1.0 - (upper.sum() - upper))
     upper = np.minimum(upper, 1.0 - (lower.sum() - lower))

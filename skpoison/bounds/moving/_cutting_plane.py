@@ -45,27 +45,7 @@ class Training(Solution):
 def train(problem, defense, *, tol, max_iter, rng, start=None, monitor=None):
     """Minimize the bound against an attacker who moves the centroids.
 
-    Parameters
-    ----------
-    problem : Problem
-        Rows and learner; its poison says epsilon only.
-    defense : MovingDefense
-        The defense.
-    tol : float
-        Relative gap that is wanted.
-    max_iter : int
-        Most rounds.
-    rng : numpy.random.RandomState
-        Draws the first rows.
-    start : Training, default=None
-        What was found for another epsilon.
-    monitor : callable, default=None
-        Called with each entry of the history.
-
-    Returns
-    -------
-    found : Training
-        The best parameters; their bound is valid whatever ended the rounds.
+    The bound is valid whatever ends the rounds.
     """
     poison = DiscPoison(problem.poison.epsilon)
     found = Training(problem=problem._replace(poison=poison))

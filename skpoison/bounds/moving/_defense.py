@@ -16,23 +16,7 @@ FLAW = (
 
 
 def with_given_radii(fitted):
-    """Return a fitted filter as it is run: radii given, centroids estimated.
-
-    Parameters
-    ----------
-    fitted : filter
-        A filter fitted on clean rows.
-
-    Returns
-    -------
-    filter : filter
-        The same filter, not fitted, with the radii as parameters.
-
-    Raises
-    ------
-    ValueError
-        If it is another kind of filter, or its centroids are given.
-    """
+    """Return the filter as it is run, not fitted: radii given, centroids estimated."""
     if isinstance(fitted, FrozenEstimator):
         return with_given_radii(fitted.estimator)
     if isinstance(fitted, FilterIntersection):
@@ -59,27 +43,7 @@ def _check_member(fitted):
 def read_defense(filter_, X, codes, reach=None):
     """Return what an attacker faces, in numbers.
 
-    Parameters
-    ----------
-    filter_ : filter
-        A filter of :func:`with_given_radii`, fitted on the clean rows.
-    X : {ndarray, csr_matrix} of shape (n_samples, n_features)
-        Clean rows.
-    codes : ndarray of shape (n_samples,)
-        Positions of their labels.
-    reach : float, default=None
-        How far any row that can be sent lies from any centroid, at most: then rows
-        that the filter rejects are covered too. None covers rows that pass.
-
-    Returns
-    -------
-    defense : MovingDefense
-        Clean centroids, shares, radii and widths.
-
-    Raises
-    ------
-    ValueError
-        If no sphere bounds the rows.
+    Clean centroids and shares from X (n_samples, n_features), codes (n_samples,).
     """
     radii, widths = np.full(2, np.inf), np.full(2, np.inf)
     for member in getattr(filter_, "filters_", [filter_]):
@@ -113,19 +77,9 @@ def _mean(rows):
 
 
 def widest_distance(columns, centroids):
-    """Return how far apart rows of a domain, and means of them, can be.
+    """Return at most how far apart rows of a domain can be; infinity if unbounded.
 
-    Parameters
-    ----------
-    columns : Columns
-        The domain, resolved.
-    centroids : ndarray of shape (2, n_features)
-        Means of rows that are there already, inside of the domain or not.
-
-    Returns
-    -------
-    distance : float
-        An upper bound; infinite for an unbounded domain.
+    Shapes: centroids (2, n_features).
     """
     lower = np.minimum(columns.lower, centroids.min(axis=0))
     upper = np.maximum(columns.upper, centroids.max(axis=0))

@@ -31,21 +31,9 @@ class Displacements(NamedTuple):
 
 
 def worst_at_split(plane, split, n_axes):
-    """Return the worst attack at a split, as far as a solver finds it.
+    """Return the worst attack found at a split that passes the filter, or None.
 
-    Parameters
-    ----------
-    plane : PlaneProblem
-        The attacker and the learner's parameters.
-    split : ndarray of shape (4,)
-        Part of the poison in each group.
-    n_axes : int
-        Number of features.
-
-    Returns
-    -------
-    attack : Displacements or None
-        An attack that passes the filter; None if no such one was found.
+    Shapes: split (4,).
     """
     try:
         point = solve_program(split_program(plane, split)).point
@@ -57,17 +45,7 @@ def worst_at_split(plane, split, n_axes):
 def coordinates(point, n_axes):
     """Return vectors with the inner products that a program found.
 
-    Parameters
-    ----------
-    point : ndarray of shape (n_variables,)
-        A point of a program.
-    n_axes : int
-        Number of features: with fewer than six, what stands out most is kept.
-
-    Returns
-    -------
-    rows : ndarray of shape (4, min(6, n_axes))
-        The displacements; their first two coordinates are those in the plane.
+    Of each group one, (4, min(6, n_axes)); two coordinates are those in the plane.
     """
     inside = np.column_stack([point[FIRST], point[SECOND]])
     outside = point[PRODUCT] - inside @ inside.T
@@ -78,42 +56,14 @@ def coordinates(point, n_axes):
 
 
 def moved_difference(plane, attack):
-    """Return the difference of the moved centroids, in the attack's coordinates.
-
-    Parameters
-    ----------
-    plane : PlaneProblem
-        The attacker.
-    attack : Displacements
-        The attack.
-
-    Returns
-    -------
-    difference : ndarray of shape (n_axes,)
-        Second centroid less the first.
-    """
+    """Return the second moved centroid less the first, in the attack's coordinates."""
     difference = (SIDES * plane.leverages * attack.split) @ attack.rows
     difference[0] += plane.gap
     return difference
 
 
 def passes(plane, attack, margin=0.0):
-    """Say whether every group passes sphere and slab.
-
-    Parameters
-    ----------
-    plane : PlaneProblem
-        The attacker.
-    attack : Displacements
-        The attack.
-    margin : float, default=0
-        How far inside of both, relatively.
-
-    Returns
-    -------
-    passed : bool
-        Whether it does, to the last bit.
-    """
+    """Say whether every group passes sphere and slab, to the last bit."""
     difference = moved_difference(plane, attack)
     length = np.linalg.norm(difference)
     if not length > 0.0:
@@ -125,23 +75,9 @@ def passes(plane, attack, margin=0.0):
 
 
 def repaired(plane, split, rows, margin=MARGIN):
-    """Move displacements into sphere and slab; the slab turns as they move.
+    """Move displacements into sphere and slab, which turns; None if they do not settle.
 
-    Parameters
-    ----------
-    plane : PlaneProblem
-        The attacker.
-    split : ndarray of shape (4,)
-        Part of the poison in each group.
-    rows : ndarray of shape (4, n_axes)
-        Displacements that almost pass.
-    margin : float, default=1e-11
-        How far inside of sphere and slab they end, relatively.
-
-    Returns
-    -------
-    attack : Displacements or None
-        The repaired attack, or None if it did not settle.
+    Shapes: split (4,), rows (4, n_axes).
     """
     attack = Displacements(split, rows)
     for _ in range(MAX_REPAIRS):
@@ -165,20 +101,7 @@ def _clipped(plane, attack, margin):
 
 
 def mean_loss(plane, attack):
-    """Return the mean hinge loss of an attack's rows, at least.
-
-    Parameters
-    ----------
-    plane : PlaneProblem
-        The attacker and the learner's parameters.
-    attack : Displacements
-        The attack.
-
-    Returns
-    -------
-    loss : float
-        Of the groups' means, those that count: their rows' losses are no smaller.
-    """
+    """Bound the mean hinge loss of an attack's rows from below, by groups' means."""
     # With a single feature the second axis does not exist, and nothing lies there.
     scores = plane.scores[: attack.rows.shape[1]]
     losses = np.einsum("gi,ig->g", attack.rows[:, :2], scores)

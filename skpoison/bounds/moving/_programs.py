@@ -57,17 +57,7 @@ def gram_rows(n_variables):
     The matrix is ``[[I, Y], [Y.T, Z]]``: two unit vectors spanning the plane, four
     displacements with coordinates Y and inner products Z.
 
-    Parameters
-    ----------
-    n_variables : int
-        Number of variables.
-
-    Returns
-    -------
-    A : ndarray of shape (21, n_variables)
-        Their left side.
-    b : ndarray of shape (21,)
-        Their right side.
+    Returns A (21, n_variables), b (21,).
     """
     A, b = np.zeros((N_MATRIX, n_variables)), np.zeros(N_MATRIX)
     for row, (i, j) in enumerate(UPPER):
@@ -80,19 +70,9 @@ def gram_rows(n_variables):
 
 
 def split_program(plane, split):
-    """Return the program of the worst displacements at one split.
+    """Return the program of the worst displacements at one split (4,).
 
-    Parameters
-    ----------
-    plane : PlaneProblem
-        The attacker and the learner's parameters.
-    split : ndarray of shape (4,)
-        The part of the poison in each group, at least 0, summing to 1.
-
-    Returns
-    -------
-    program : ConicProgram
-        Its value is the largest mean loss of the poison rows.
+    Its value is the largest mean loss beyond that of rows at the clean centroids.
     """
     leverages, n = split * plane.leverages, N_AT_SPLIT
     longest = plane.gap + float(leverages @ plane.radii) or 1.0
@@ -173,20 +153,7 @@ def _assemble(c, equalities, inequalities, cones, limits):
 
 
 def cell_program(plane, cell):
-    """Return a program that contains every attack whose split lies in a cell.
-
-    Parameters
-    ----------
-    plane : PlaneProblem
-        The attacker and the learner's parameters.
-    cell : Cell
-        The cell.
-
-    Returns
-    -------
-    program : ConicProgram
-        Its value is at least the mean loss of every such attack.
-    """
+    """Return a program whose value bounds the mean loss of every attack in a cell."""
     n = N_OVER_CELL
     reach = longest_reach(plane, cell)
     longest = plane.gap + reach or 1.0

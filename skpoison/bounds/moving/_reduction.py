@@ -93,23 +93,9 @@ class PlaneAxes(NamedTuple):
 
 
 def reduce_to_plane(theta, defense, epsilon):
-    """Reduce an attacker and a learner's parameters to their inner products.
+    """Reduce an attacker and parameters theta (n_features + 1,) to inner products.
 
-    Parameters
-    ----------
-    theta : ndarray of shape (n_features + 1,)
-        Weights and intercept.
-    defense : MovingDefense
-        The defense.
-    epsilon : float
-        Poison rows as a share of the clean rows.
-
-    Returns
-    -------
-    plane : PlaneProblem
-        The inner products.
-    frame : PlaneAxes
-        Where they come from.
+    Returns them and the axes that lead back to the features.
     """
     weights, intercept = theta[:-1], theta[-1]
     difference = defense.centroids[1] - defense.centroids[0]
@@ -137,20 +123,7 @@ def _length_and_unit(vector):
 
 
 def longest_reach(plane, cell):
-    """Return how far the centroids' difference can move, at most, within a cell.
-
-    Parameters
-    ----------
-    plane : PlaneProblem
-        The attacker.
-    cell : Cell
-        Limits of the split.
-
-    Returns
-    -------
-    reach : float
-        The largest sum of ``leverage * radius * mass`` over the groups.
-    """
+    """Bound how far the centroids' difference can move within a cell of splits."""
     worth = plane.leverages * plane.radii
     mass = cell.lower.copy()
     left = 1.0 - mass.sum()

@@ -78,23 +78,9 @@ class Hull(FeasibleRegion):
         return self.reach or 1.0
 
     def bound(self, a, start=None, tol=1e-12):
-        """Bound the maximum of a linear function, without looking for a point.
+        """Bound the maximum of ``a @ x``, without looking for a point.
 
-        Parameters
-        ----------
-        a : ndarray of shape (n_features,)
-            The linear function.
-        start : tuple of two floats, default=None
-            Multipliers of a similar linear function.
-        tol : float, default=1e-12
-            Relative precision; a coarser bound is a valid one.
-
-        Returns
-        -------
-        value : float
-            At least the maximum of ``a @ x``.
-        multipliers : tuple of two floats
-            Multipliers of sphere and slab, for the linear function scaled to norm 1.
+        Returns the bound and multipliers of sphere and slab, for a scaled to norm 1.
         """
         return self.rows.bound(a, start=start, tol=tol)
 
@@ -119,20 +105,7 @@ class Hull(FeasibleRegion):
         return self.rows._towards_inside(x, margin)
 
     def projection(self, x, start=None):
-        """Project a point.
-
-        Parameters
-        ----------
-        x : ndarray of shape (n_features,)
-            The point.
-        start : tuple of two floats, default=None
-            Multipliers of a near point.
-
-        Returns
-        -------
-        projection : HullProjection
-            The nearest point of the hull.
-        """
+        """Return the nearest point of the hull to x (n_features,)."""
         at = _nearest(self, x - self.center, *(start or (0.0, 0.0)))
         nearest = at.mixture
         vectors = list(nearest.normals)
