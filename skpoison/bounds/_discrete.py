@@ -203,6 +203,7 @@ def _unpoisoned(problem, max_iter, rng, options):
     found = solve(clean, max_iter=max_iter, rng=rng, **options)
     points = sparse.csr_array((0, problem.rows.dim - 1))
     poison = PoisonPoints(np.zeros(0), points)
+    assert found.best_dual is not None  # solve records one at each check
     best_dual = replace(found.best_dual, poison=poison)
     term = PointPoison(0.0, np.zeros(0), points)
     return RestrictedSolution(**(vars(found) | {"best_dual": best_dual, "term": term}))
@@ -251,7 +252,7 @@ def _spread(problem, found, tol, rng, monitor):
     """Replace the dual's points by rows around them, as many as the gap asks for."""
     hull, previous = found.best_dual.poison, np.inf
     spreads = spreads_of(problem.poison, hull, found.best_primal.theta, rng)
-    bundle = [[] for _ in spreads]
+    bundle: list[list] = [[] for _ in spreads]
     # Shares of words that only one clean row has are multiples of one poison row's:
     # with whole multiples of the rows that the attacker sends they come out even.
     sent = problem.poison.epsilon * len(problem.rows)

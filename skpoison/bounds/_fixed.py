@@ -77,4 +77,5 @@ def _attack(problem, found, keeps, dtype, rng):
     n_rows = len(problem.rows)
     if getattr(found, "hull", None) is not None:
         return spread_attack(problem, found, n_rows, keeps, dtype, rng)
-    return build_attack(*among_rows(problem, found), n_rows, keeps, dtype)
+    problem, found = among_rows(problem, found)
+    return build_attack(problem, found, n_rows, keeps, dtype)

@@ -180,7 +180,7 @@ class SphereSlab(FeasibleRegion):
         norm = float(np.linalg.norm(q))
         shrink = 1.0 if norm <= self.radius else self.radius / norm
         t = self._offset(q)
-        if self.lower <= shrink * t <= self.upper:
+        if self.direction is None or self.lower <= shrink * t <= self.upper:
             normals = [] if shrink == 1.0 else [q / norm]
             return Projection(self.center + shrink * q, shrink, normals)
         across = self._across(q, t)

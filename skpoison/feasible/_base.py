@@ -98,7 +98,9 @@ class FeasibleRegion(ABC):
         self.center = np.asarray(center, dtype=np.float64)
         self.radius = float(radius)
         if self.center.ndim != 1 or not np.isfinite(self.center).all():
-            raise ValueError(f"center must be one row of finite numbers, got {center}.")
+            raise ValueError(
+                f"center must be one row of finite numbers, got {center!r}."
+            )
         if not self.radius >= 0:
             raise ValueError(f"radius must be 0 or more, got {self.radius!r}.")
 

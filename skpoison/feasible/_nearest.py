@@ -1,7 +1,12 @@
 """The nearest point of a convex set that is known by its support alone."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.optimize import nnls
+
+if TYPE_CHECKING:
+    from skpoison.feasible._base import FeasibleRegion
 
 MAX_STEPS = 300
 TOLERANCE = 1e-12
@@ -9,7 +14,7 @@ TOLERANCE = 1e-12
 NOTHING = 1e-12
 
 
-def nearest_by_support(rows, x: np.ndarray) -> np.ndarray:
+def nearest_by_support(rows: "FeasibleRegion", x: np.ndarray) -> np.ndarray:
     """Project by Wolfe's method: weigh the support's points anew after each one."""
     if rows.contains([x])[0]:
         return x

@@ -328,7 +328,7 @@ def project_on_capped_simplex(q: np.ndarray) -> np.ndarray:
 
 
 def capped_simplex_jacobian(beta: np.ndarray) -> np.ndarray:
-    """Return the Jacobian (n_sets, n_sets), idempotent, of the projection onto it."""
+    """Return the (idempotent) Jacobian of the projection onto the capped simplex."""
     positive = (beta > 0).astype(np.float64)
     jacobian = np.diag(positive)
     if beta.sum() >= 1.0 - 1e-12:

@@ -13,6 +13,7 @@ from skpoison.bounds.moving._displacements import repaired, worst_at_split
 from skpoison.bounds.moving._reduction import COUNTING, SIDES, reduce_to_plane
 from skpoison.exceptions import FilterWarning
 from skpoison.solvers._train import PoisonCopies, train_on, warm_start
+from skpoison.solvers._working_set import Solution
 
 # How far inside of sphere and slab rows are put, relatively, until the filter agrees.
 MARGINS = (1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4)
@@ -35,7 +36,7 @@ class Trial(NamedTuple):
     """
 
     attack: PoisonCopies
-    trained: object
+    trained: Solution
     kept: np.ndarray
 
 
@@ -84,13 +85,16 @@ def _stack_sparse(parts):
 
 def best_trial(found, defense, refitted, *, tol, rng):
     """Send the most promising attacks; keep the most harmful, or one of no rows."""
-    best = None
+    best: Trial | None = None
     for plan in plans(found, defense):
         best = _better(best, plan, found, defense, refitted, tol, rng)
-    for _ in range(N_ANSWERS if best is not None else 0):
-        plan = _answer(best.trained.best_primal.theta, found, defense)
+    if best is None:
+        attack, kept = _nothing(found, refitted)
+        return _trial(found, attack, kept, tol, rng)
+    for _ in range(N_ANSWERS):
+        plan = _answer(best.trained, found, defense)
         best = _better(best, plan, found, defense, refitted, tol, rng)
-    return best or _trial(found, *_nothing(found, refitted), tol, rng)
+    return best
 
 
 def _better(best, plan, found, defense, refitted, tol, rng):
@@ -98,7 +102,8 @@ def _better(best, plan, found, defense, refitted, tol, rng):
     sent = None if plan is None else send(plan, found, defense, refitted, rng)
     if sent is None:
         return best
-    trial = _trial(found, *sent, tol, rng)
+    attack, kept = sent
+    trial = _trial(found, attack, kept, tol, rng)
     if best is None or trial.trained.upper > best.trained.upper:
         return trial
     return best
@@ -108,8 +113,9 @@ def _trial(found, attack, kept, tol, rng):
     return Trial(attack, train_behind(found, kept, attack, tol, rng), kept)
 
 
-def _answer(theta, found, defense):
+def _answer(trained, found, defense):
     """Return about the worst attack on a trained learner."""
+    theta = trained.best_primal.theta
     plane, _ = reduce_to_plane(theta, defense, found.problem.poison.epsilon)
     return cover_splits(
         plane, len(theta) - 1, goal=lambda lower: 2.0 * lower, max_programs=20
@@ -188,7 +194,7 @@ def turned_axes(plan, frame, defense, aim, rng):
 def _orthonormal(first, size, rng):
     """Return an orthonormal basis that begins with the directions given."""
     more = rng.standard_normal((min(size, 6), size))
-    rows = []
+    rows: list[np.ndarray] = []
     for vector in [*first, *more]:
         for _ in range(2):
             for row in rows:

@@ -38,7 +38,10 @@ class Training(Solution):
     @property
     def splits(self):
         """The splits of the attacks that carry weight in the last solution."""
-        beta = self.solution.best_dual.poison.beta
+        dual = None if self.solution is None else self.solution.best_dual
+        if dual is None:
+            return []
+        beta = dual.poison.beta
         return [self.attacks[i].split for i in np.flatnonzero(beta > 0)]
 
 

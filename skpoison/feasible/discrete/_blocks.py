@@ -18,6 +18,9 @@ class EmptySetError(ValueError):
 class Features:
     """Features that can be chosen one by one: whole numbers or intervals."""
 
+    a: np.ndarray  # the linear function, once the block is aimed
+    limits: np.ndarray  # a buffer for its rows
+
     def __init__(self, index, center, direction, lower, upper, whole):
         self.index, self.whole = np.arange(len(center))[index], whole
         self.place = index
@@ -142,6 +145,7 @@ class OneHot:
     """One-hot groups, their members side by side."""
 
     whole = True
+    a: np.ndarray  # the linear function, once the block is aimed
 
     def __init__(self, groups, center, direction):
         self.index = self.place = np.concatenate(groups)
@@ -217,6 +221,7 @@ class UnitNorm:
     """Non-negative features whose Euclidean norm together is 1."""
 
     whole = False
+    a: np.ndarray  # the linear function, once the block is aimed
 
     def __init__(self, index, center, direction):
         self.index = self.place = index
@@ -290,7 +295,7 @@ def split(columns, base):
             f"The feasible set is empty: no value of column {empty[0]} is in the "
             f"domain and within {base.radius:.6g} of the center."
         )
-    parts = []
+    parts: list[Features | OneHot | UnitNorm] = []
     for whole in (True, False):
         index = _as_index(single & (columns.whole == whole))
         if index is not None:

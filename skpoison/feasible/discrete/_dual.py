@@ -69,12 +69,12 @@ class _DualSearch:
         lam, nu = self._start() if start is None else start
         lam, nu = self._clip(lam, nu)
         self.n_evals, self.n_moves, self.gap = 0, 0, np.inf
-        self.best, self.best_sums, self.model = None, None, None
         self.stalled = self.was_at_floor = False
         width = 0.3 if start is None else 0.05
         factor = 4.0 if start is None else 1.5
         walls = self._within(lam / factor, lam * factor, nu - width, nu + width)
-        self.visit(lam, nu, walls)
+        self.best, self.best_sums = self._cut(lam, nu)
+        self.model = Model(walls, self.best)
 
     def _start(self):
         square = self.lagrangian.square
@@ -99,18 +99,18 @@ class _DualSearch:
     def scale(self):
         return max(abs(self.best.value), 1e-3 * np.sqrt(self.best_sums.square), 1e-300)
 
-    def visit(self, lam, nu, walls=None):
-        """Evaluate the dual; return whether it fell."""
+    def _cut(self, lam, nu):
         lam, nu = self._clip(float(lam), float(nu))
         value, slopes, sums = self.reduced.cut(lam, nu)
-        cut = Cut(lam, nu, value, slopes)
         self.n_evals += 1
-        if self.model is None:
-            self.model = Model(walls, cut)
-        else:
-            self.model.add(cut)
-        fell = self.best is None or value < self.best.value
-        if not fell and value <= self.best.value + 1e-14 * self.scale:
+        return Cut(lam, nu, value, slopes), sums
+
+    def visit(self, lam, nu):
+        """Evaluate the dual; return whether it fell."""
+        cut, sums = self._cut(lam, nu)
+        self.model.add(cut)
+        fell = cut.value < self.best.value
+        if not fell and cut.value <= self.best.value + 1e-14 * self.scale:
             fell = self._unsettled(cut) < 0.5 * self._unsettled(self.best)
         if fell:
             self.best, self.best_sums, self.stalled = cut, sums, False

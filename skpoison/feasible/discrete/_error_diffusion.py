@@ -42,10 +42,11 @@ class Spread:
         # A row gains by a step of one in the square what a misfit of one costs.
         self.dual_sum = a / (norm * (self.lam or abs(self.nu) or 1.0))
         begin = rng.uniform(-0.5, 0.5, len(x))
+        self._round: _Rounding | None = None
         if all(isinstance(part, Features) for part in rows._parts):
             self._round = _Rounding(rows, x, begin, self.lam, self.nu)
         else:
-            self._round, self.left = None, np.zeros_like(x)
+            self.left = np.zeros_like(x)
 
     def take(self, n_rows):
         """Return the next rows."""

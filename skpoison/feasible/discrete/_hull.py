@@ -239,8 +239,8 @@ def _ascend(at):
 
 def _line_search(at, step, rise):
     """Go along a step to where the dual is nearly flat, or to its end."""
-    inside, outside, length = 0.0, None, 1.0
-    slopes = [rise, None]
+    inside, outside, length = 0.0, 1.0, 1.0
+    slopes = [rise, -np.inf]
     for trial in range(_MAX_TRIALS):
         there = at.moved(step, length)
         slope = float(there.slope @ step)

@@ -56,7 +56,7 @@ class Lagrangian:
         self.square = square
         self.lower, self.upper = lower, upper
         self.curvature = curvature
-        self.fixed = (0.0, 0.0, 0.0)
+        self.fixed: tuple[float, ...] = (0.0, 0.0, 0.0)
 
     @property
     def limits(self):

@@ -218,15 +218,15 @@ def nearest_row(lagrangian, limits):
 
 def _crossing(lagrangian, first, second, limits):
     """Follow the path between two rows to where it is least outside the slab."""
-    steps = (0.0, 1.0)
+    begin, end = 0.0, 1.0
     for _ in range(30):
-        trials = np.linspace(*steps, 5)
+        trials = np.linspace(begin, end, 5)
         excess = [
             _beyond_slab(lagrangian, blend(lagrangian, first, second, step), limits)
             for step in trials
         ]
         least = int(np.argmin(excess))
-        steps = trials[max(least - 1, 0)], trials[min(least + 1, 4)]
+        begin, end = trials[max(least - 1, 0)], trials[min(least + 1, 4)]
         if excess[least] == 0.0:
             break
     return blend(lagrangian, first, second, trials[least])

@@ -135,7 +135,9 @@ class RestrictedSet(FeasibleRegion):
         base = self.base
         self.center, self.radius = base.center, base.radius
         self.direction, self.lower, self.upper = base.direction, base.lower, base.upper
-        reach = np.linalg.norm(base.center) + (base.radius if self._has_ball else 0.0)
+        reach = float(np.linalg.norm(base.center)) + (
+            base.radius if self._has_ball else 0.0
+        )
         # Filters square distances of sparse rows with an error of about 1e-13. Discrete
         # rows, of which many lie on the limits together, would all be lost to that.
         size = 0.0 if self.columns.is_discrete else reach
@@ -533,7 +535,8 @@ def _pieces(base, columns, fallback):
     parts = columns.pieces
     if len(parts) == 1:
         return []
-    found, proof = [], None
+    found: list[RestrictedSet] = []
+    proof: EmptySetError | None = None
     for part in parts:
         is_in = fallback is not None and part.contains([fallback])[0]
         try:
@@ -542,7 +545,7 @@ def _pieces(base, columns, fallback):
             )
         except EmptySetError as error:
             proof = proof or error
-    if not found:
+    if proof is not None and not found:
         raise proof
     return found
 
