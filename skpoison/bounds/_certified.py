@@ -2,6 +2,7 @@
 
 from numbers import Integral, Real
 from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,6 +28,9 @@ from skpoison.feasible import FeasibleSet, as_domain, restrict
 from skpoison.solvers._adversary import PoisonTerm
 from skpoison.solvers._regularizers import regularizer
 from skpoison.solvers._working_set import Problem, Solution
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 SIGNS = (-1.0, 1.0)
 
@@ -247,7 +251,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
+    def fit(self, X: "ArrayLike | sparse.sparray", y: "ArrayLike") -> "CertifiedBound":
         """Compute the bound.
 
         Parameters

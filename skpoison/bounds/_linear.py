@@ -1,5 +1,7 @@
 """What the binary linear classifiers of this subpackage share."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -9,6 +11,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skpoison._labels import check_two_classes
 from skpoison.solvers._signed_design import Rows
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
@@ -37,7 +42,7 @@ class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
         self.coef_ = theta[np.newaxis, :-1].copy()
         self.intercept_ = theta[-1:].copy()
 
-    def decision_function(self, X):
+    def decision_function(self, X: "ArrayLike | sparse.sparray") -> np.ndarray:
         """Return the signed scores of rows.
 
         Parameters
@@ -56,7 +61,7 @@ class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
         )
         return X @ self.coef_[0] + self.intercept_[0]
 
-    def predict(self, X):
+    def predict(self, X: "ArrayLike | sparse.sparray") -> np.ndarray:
         """Predict the labels of rows.
 
         Parameters

@@ -1,5 +1,7 @@
 """The bound over a range of attackers."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.callback import with_callbacks
@@ -7,8 +9,17 @@ from sklearn.utils import Bunch
 
 from skpoison.bounds._certified import CertifiedBound
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from scipy import sparse
 
-def bound_curve(estimator, X, y, epsilons):
+
+def bound_curve(
+    estimator: CertifiedBound,
+    X: "ArrayLike | sparse.sparray",
+    y: "ArrayLike",
+    epsilons: "ArrayLike",
+) -> Bunch:
     """Compute the bound for several shares of poison.
 
     Each fit starts from the one before it, which is much faster than separate fits.

@@ -1,6 +1,7 @@
 """The learner whose parameters lie in a ball."""
 
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -18,6 +19,10 @@ from skpoison.solvers._adversary import NO_POISON
 from skpoison.solvers._centering import framed, view
 from skpoison.solvers._regularizers import NormBall
 from skpoison.solvers._working_set import Problem, solve
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from scipy import sparse
 
 
 class NormConstrainedSVC(CallbackSupportMixin, BinaryLinearClassifier):
@@ -98,7 +103,12 @@ class NormConstrainedSVC(CallbackSupportMixin, BinaryLinearClassifier):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(
+        self,
+        X: "ArrayLike | sparse.sparray",
+        y: "ArrayLike",
+        sample_weight: "ArrayLike | None" = None,
+    ) -> "NormConstrainedSVC":
         """Fit the classifier.
 
         Parameters

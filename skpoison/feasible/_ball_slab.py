@@ -1,9 +1,14 @@
 """A ball cut by a slab: what the sphere and slab filters let through."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import sparse
 
 from skpoison.feasible._base import FeasibleRegion, Projection
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class SphereSlab(FeasibleRegion):
@@ -48,7 +53,12 @@ class SphereSlab(FeasibleRegion):
     """
 
     def __init__(
-        self, center, radius=np.inf, direction=None, lower=-np.inf, upper=np.inf
+        self,
+        center: "ArrayLike",
+        radius: float = np.inf,
+        direction: "ArrayLike | None" = None,
+        lower: float = -np.inf,
+        upper: float = np.inf,
     ):
         self.center = np.asarray(center, dtype=np.float64)
         self.radius = float(radius)
@@ -76,13 +86,13 @@ class SphereSlab(FeasibleRegion):
         return 0.0 if self.direction is None else float(self.direction @ v)
 
     def _across(self, v, along):
-        """Part of v orthogonal to the direction (orthogonalised twice)."""
+        """Part of v orthogonal to the direction (orthogonalized twice)."""
         if self.direction is None:
             return v
         part = v - along * self.direction
         return part - (self.direction @ part) * self.direction
 
-    def support(self, a):
+    def support(self, a: "ArrayLike") -> tuple[float, np.ndarray]:
         """Maximize a linear function over the set.
 
         Parameters
@@ -127,7 +137,7 @@ class SphereSlab(FeasibleRegion):
             point += (s / height) * across
         return point
 
-    def contains(self, X, tol=0.0):
+    def contains(self, X: "ArrayLike | sparse.sparray", tol: float = 0.0) -> np.ndarray:
         """Say which rows lie in the set.
 
         Parameters
@@ -163,7 +173,7 @@ class SphereSlab(FeasibleRegion):
             return distance, None
         return distance, X @ direction - center @ direction
 
-    def projection(self, x):
+    def projection(self, x: "ArrayLike") -> Projection:
         """Project one row and describe how the projection changes with it.
 
         Parameters
@@ -193,7 +203,7 @@ class SphereSlab(FeasibleRegion):
         unit = across / height
         return Projection(base + reach * unit, reach / height, [self.direction, unit])
 
-    def shrink(self, x, margin):
+    def shrink(self, x: np.ndarray, margin: float) -> np.ndarray:
         """Move a row of the set inwards, so that rounding cannot push it out.
 
         Parameters
@@ -214,7 +224,7 @@ class SphereSlab(FeasibleRegion):
             target = target + middle * self.direction
         return target + (1.0 - margin) * (x - target)
 
-    def widened(self, by, ends):
+    def widened(self, by: float, ends: float) -> "SphereSlab":
         """Return a larger set around the same center.
 
         Parameters
@@ -240,7 +250,7 @@ class SphereSlab(FeasibleRegion):
         lower, upper = self._ends()
         return 0.0 if lower <= 0.0 <= upper else 0.5 * (lower + upper)
 
-    def intersect(self, other):
+    def intersect(self, other: FeasibleRegion) -> FeasibleRegion:
         """Return the rows in this set and in another one.
 
         Parameters

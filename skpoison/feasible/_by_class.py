@@ -1,10 +1,16 @@
 """One set of rows per class."""
 
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from scipy import sparse
 
 from skpoison._labels import find_labels
 from skpoison.feasible._base import FeasibleRegion
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class FeasibleSet:
@@ -28,7 +34,7 @@ class FeasibleSet:
     array([ True, False])
     """
 
-    def __init__(self, classes, sets):
+    def __init__(self, classes: "ArrayLike", sets: Iterable[FeasibleRegion]):
         self.classes = np.asarray(classes)
         self.sets = list(sets)
         if len(self.classes) != len(self.sets):
@@ -42,7 +48,7 @@ class FeasibleSet:
                     f"got {rows!r}."
                 )
 
-    def __getitem__(self, label):
+    def __getitem__(self, label: Any) -> FeasibleRegion:
         """Return the set of one class."""
         code = find_labels([label], self.classes)[0]
         if code < 0:
@@ -51,15 +57,15 @@ class FeasibleSet:
             )
         return self.sets[code]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator:
         """Iterate over pairs of label and set."""
         return zip(self.classes, self.sets, strict=True)
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Return the number of classes."""
         return len(self.classes)
 
-    def __and__(self, other):
+    def __and__(self, other: "FeasibleSet") -> "FeasibleSet":
         """Intersect class by class."""
         if not np.array_equal(self.classes, other.classes):
             raise ValueError(
@@ -70,11 +76,13 @@ class FeasibleSet:
         return FeasibleSet(self.classes, [a.intersect(b) for a, b in pairs])
 
     @property
-    def is_bounded(self):
+    def is_bounded(self) -> bool:
         """Whether every class's set is bounded."""
         return all(rows.is_bounded for rows in self.sets)
 
-    def contains(self, X, y, tol=0.0):
+    def contains(
+        self, X: "ArrayLike | sparse.sparray", y: "ArrayLike", tol: float = 0.0
+    ) -> np.ndarray:
         """Say which labeled rows the filter would keep.
 
         Parameters

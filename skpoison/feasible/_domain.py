@@ -1,10 +1,15 @@
 """Which rows an attacker can send at all."""
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from skpoison.feasible._columns import Columns
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from scipy import sparse
 
 # Slack of whole numbers and of the unit norm, by the rows' precision.
 SLACK = {"float32": 1e-5, "float64": 1e-9}
@@ -70,7 +75,9 @@ class Domain:
         shown = (f"{name}={value!r}" for name, value, no in given if value is not no)
         return f"Domain({', '.join(shown)})"
 
-    def resolve(self, n_features, feature_names=None):
+    def resolve(
+        self, n_features: int, feature_names: "ArrayLike | None" = None
+    ) -> Columns:
         """Write the domain out for a number of features.
 
         Parameters
@@ -104,7 +111,9 @@ class Domain:
         lower, upper = _round_in(whole, lower, upper)
         return Columns(whole, lower, upper, groups, np.flatnonzero(kinds == "tfidf"))
 
-    def contains(self, X, tol=1e-9):
+    def contains(
+        self, X: "ArrayLike | sparse.sparray", tol: float = 1e-9
+    ) -> np.ndarray:
         """Say which rows are rows of the domain.
 
         Parameters
@@ -126,7 +135,7 @@ class Domain:
 _OPTIONAL = ("lower", "upper", "groups")
 
 
-def as_domain(value):
+def as_domain(value: "str | Domain | None") -> Domain:
     """Return the domain that a parameter names.
 
     Parameters

@@ -168,7 +168,9 @@ def _parts(region):
 
 def _merged(parts):
     """Intersect balls and slabs with each other, in closed form."""
-    simple = [part for part in parts if isinstance(part, SphereSlab)]
+    simple: list[FeasibleRegion] = [
+        part for part in parts if isinstance(part, SphereSlab)
+    ]
     others = [part for part in parts if not isinstance(part, SphereSlab)]
     while len(simple) > 1:
         simple[:2] = [simple[0].intersect(simple[1])]

@@ -89,9 +89,9 @@ def disc_of(attack, plane, frame, defense):
     offset = frame.unit * (signed @ rows)
     constant, tilt = float(attack.split[COUNTING].sum()), float(signed.sum())
     if plane.gap == 0.0:
-        return constant, tilt, SphereSlab(center, np.linalg.norm(offset))
+        return constant, tilt, SphereSlab(center, float(np.linalg.norm(offset)))
     axis = frame.axes[0]
-    radius = np.linalg.norm(offset[1:])
+    radius = float(np.linalg.norm(offset[1:]))
     disc = SphereSlab(center + offset[0] * axis, radius, axis, lower=0.0, upper=0.0)
     return constant, tilt, disc
 
