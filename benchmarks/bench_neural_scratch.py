@@ -21,13 +21,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from bench_neural_transfer import DropAsMany
+from bench_neural_transfer import mnist as all_of_mnist
 from networks import NETS
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import Bunch
 from skorch.callbacks import LRScheduler
 
-from skpoison.datasets import load_mnist
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import (
     ActivationClusteringFilter,
@@ -53,12 +53,11 @@ PATCH = np.pad(np.ones((3, 3), dtype="float32"), ((0, 1), (0, 1)))
 VEIL = np.random.default_rng(0).random((28, 28)).astype("float32")
 
 
-def mnist(path, size):
+def mnist(folder, size):
     """Training rows, drawn once, and the first test rows."""
-    data = load_mnist(path)
-    rows = np.random.default_rng(0).permutation(len(data.X_train))[:size]
-    test = data.X_test[:N_TEST], data.y_test[:N_TEST]
-    return data.X_train[rows], data.y_train[rows], *test
+    X, y, X_test, y_test = all_of_mnist(folder)
+    rows = np.random.default_rng(0).permutation(len(X))[:size]
+    return X[rows], y[rows], X_test[:N_TEST], y_test[:N_TEST]
 
 
 def victim(options):
@@ -323,7 +322,7 @@ def options_of(arguments=None):
     parser.add_argument("--decay", action="store_true", help="three steps down")
     parser.add_argument("--device", default="cpu")
     folder = os.environ.get("SKPOISON_DATA", "../shared/data")
-    parser.add_argument("--data", default=f"{folder}/mnist.npz")
+    parser.add_argument("--data", default=folder, help="folder with mnist.npz")
     parser.add_argument("--save", help="file for results, where another run goes on")
     return parser.parse_args(arguments)
 

@@ -1,12 +1,13 @@
 """EPIC's published experiments on CIFAR-10, from published poison sets.
 
-    python benchmarks/reproduce_epic.py --cifar cifar-10-python.tar.gz \
-        --poisons poisons/ --setting eps8-40 --device cuda
+    python benchmarks/reproduce_epic.py --cifar data/ --poisons poisons/ \
+        --setting eps8-40 --device cuda
 
-``--poisons`` is a folder with ``poisons.pickle``, ``base_indices.pickle`` and
-``target.pickle``, or a folder of such folders, one for each trial. A ResNet-18 is
-trained on the poisoned training set from the beginning, without a defense and with
-EPIC.
+``--cifar`` is a folder that torchvision has put CIFAR-10 into,
+``torchvision.datasets.CIFAR10("data/", download=True)``. ``--poisons`` is a folder with
+``poisons.pickle``, ``base_indices.pickle`` and ``target.pickle``, or a folder of such
+folders, one for each trial. A ResNet-18 is trained on the poisoned training set from
+the beginning, without a defense and with EPIC.
 
 Settings are those of the released code (Y. Yang, T. Y. Liu and B. Mirzasoleiman, "Not
 All Poisons are Created Equal", ICML 2022; github.com/YuYang0901/EPIC at 72ce127,
@@ -26,16 +27,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from networks import ResNet18
+from sklearn.utils import Bunch
 from skorch.callbacks import LRScheduler
 from torch import nn
 
-from skpoison.datasets import load_cifar10
-from skpoison.neural import (
-    EPICCallback,
-    FilteredNetClassifier,
-    RandomCropFlip,
-    load_published_poisons,
-)
+from skpoison.datasets import load_published_poisons
+from skpoison.neural import EPICCallback, FilteredNetClassifier, RandomCropFlip
 from skpoison.neural._victims import wilson
 
 MEAN, SPREAD = (0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616)
@@ -120,6 +117,19 @@ def victim(options, fraction):
     )
 
 
+def cifar10(folder):
+    """Images of CIFAR-10, channels first and in [0, 1], and their labels."""
+    from torchvision.datasets import CIFAR10
+
+    found = {}
+    for part in ("train", "test"):
+        data = CIFAR10(folder, train=part == "train")
+        images = data.data.transpose(0, 3, 1, 2)
+        found[f"X_{part}"] = np.ascontiguousarray(images / np.float32(255))
+        found[f"y_{part}"] = np.array(data.targets, dtype=np.int64)
+    return Bunch(**found)
+
+
 def trial(options, data, poisons, fraction):
     """Train on poisoned rows; return success, accuracy, shares dropped, seconds."""
     X, y = data.X_train.copy(), data.y_train.copy()
@@ -170,7 +180,7 @@ def options_of(arguments):
 
 def main(arguments=None):
     options = options_of(arguments)
-    data = load_cifar10(options.cifar)
+    data = cifar10(options.cifar)
     sets = [
         load_published_poisons(folder) for folder in poison_folders(options.poisons)
     ]

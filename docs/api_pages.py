@@ -17,7 +17,7 @@ MODULES = {
     "skpoison.evaluation": "Measuring attacks and defenses",
     "skpoison.coreset": "Medoids",
     "skpoison.neural": "Networks",
-    "skpoison.datasets": "Public data sets of images",
+    "skpoison.datasets": "Published poison sets",
     "skpoison.inspection": "Pictures",
     "skpoison.testing": "Checks for filters and attacks of your own",
     "skpoison.exceptions": "Warnings",

@@ -1,8 +1,9 @@
-"""The script for EPIC's experiments, end to end on a tiny archive."""
+"""The script for EPIC's experiments, end to end on a few images."""
 
 import importlib
 import pickle
-import tarfile
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -26,19 +27,21 @@ def pixels(n_rows, seed):
     return np.random.default_rng(seed).integers(0, 256, (n_rows, 3072), np.uint8)
 
 
-def archive(path, n_rows=20):
-    """CIFAR-10 with a few images in each batch."""
-    folder = path / "cifar-10-batches-py"
-    folder.mkdir()
-    names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
-    for seed, name in enumerate(names):
-        batch = {"data": pixels(n_rows, seed), "labels": [*range(10)] * (n_rows // 10)}
-        (folder / name).write_bytes(pickle.dumps(batch, 2))
-    meta = {"label_names": [f"kind {i}" for i in range(10)]}
-    (folder / "batches.meta").write_bytes(pickle.dumps(meta, 2))
-    with tarfile.open(path / "cifar.tar.gz", "w:gz") as file:
-        file.add(folder, folder.name)
-    return path / "cifar.tar.gz"
+@pytest.fixture
+def torchvision(monkeypatch):
+    """A stand-in for torchvision, whose CIFAR-10 has a few images."""
+
+    class CIFAR10:
+        def __init__(self, root, train=True):
+            assert root == "data"
+            n_rows = 100 if train else 20
+            self.data = pixels(n_rows, seed=int(train)).reshape(-1, 32, 32, 3)
+            self.targets = [*range(10)] * (n_rows // 10)
+
+    datasets = types.ModuleType("torchvision.datasets")
+    datasets.CIFAR10 = CIFAR10
+    monkeypatch.setitem(sys.modules, "torchvision", types.ModuleType("torchvision"))
+    monkeypatch.setitem(sys.modules, "torchvision.datasets", datasets)
 
 
 def poison_set(folder, rows):
@@ -52,11 +55,20 @@ def poison_set(folder, rows):
         (folder / f"{name}.pickle").write_bytes(pickle.dumps(content))
 
 
-def test_the_table_is_printed(script, tmp_path, capsys):
-    cifar = archive(tmp_path)
+def test_images_have_their_channels_first(script, torchvision):
+    data = script.cifar10("data")
+    assert data.X_train.shape == (100, 3, 32, 32)
+    assert data.X_train.dtype == np.float32
+    first = pixels(100, seed=1)[0].reshape(32, 32, 3)
+    np.testing.assert_allclose(data.X_train[0, 2], first[:, :, 2] / 255, atol=1e-7)
+    assert data.X_test.shape == (20, 3, 32, 32)
+    assert data.y_test.tolist() == [*range(10)] * 2
+
+
+def test_the_table_is_printed(script, torchvision, tmp_path, capsys):
     poison_set(tmp_path / "poisons" / "0", [3, 13])
     script.main([
-        "--cifar", str(cifar), "--poisons", str(tmp_path / "poisons"),
+        "--cifar", "data", "--poisons", str(tmp_path / "poisons"),
         "--width", "2", "--epochs", "2", "--fractions", "0.5",
     ])  # fmt: skip
     title, _, undefended, epic = capsys.readouterr().out.splitlines()

@@ -1,6 +1,9 @@
-"""Loaders of public data sets of images, from the files that they are published as."""
+"""Published poison sets, read safely."""
 
-from skpoison.datasets._images import load_cifar10, load_mnist
-from skpoison.datasets._tiny_imagenet import load_tiny_imagenet
+from skpoison._lazy import lazy_names
 
-__all__ = ["load_cifar10", "load_mnist", "load_tiny_imagenet"]
+_HOMES = {"load_published_poisons": "_published"}
+
+__all__ = [*_HOMES]
+
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

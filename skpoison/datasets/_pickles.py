@@ -1,4 +1,4 @@
-"""Pickle files that can do no harm: nothing but plain values, arrays and images."""
+"""Safe reading of pickle files that hold plain values, arrays and images."""
 
 import math
 import pickle
@@ -14,14 +14,8 @@ class PlainUnpickler(pickle.Unpickler):
 
     No function or class of another package is ever handed to the pickle: what stands
     for one is an object of this module, made for one file, and arrays are made of bytes
-    here, not by what numpy offers to pickles.
-
-    Parameters
-    ----------
-    file : file object
-        Binary.
-    more : dict of tuple (str, str) to callable, default=None
-        Further functions by the module and name that the pickle may call them by.
+    here, not by what numpy offers to pickles. ``more`` maps (module, name) to further
+    functions that the pickle may call.
     """
 
     def __init__(self, file, more=None):
@@ -32,53 +26,22 @@ class PlainUnpickler(pickle.Unpickler):
         }
 
     def find_class(self, module, name):
-        """Return what stands for a name in the pickle.
-
-        Parameters
-        ----------
-        module, name : str
-            What the pickle asks for.
-
-        Returns
-        -------
-        stand_in : object
-            What it gets.
-
-        Raises
-        ------
-        UnpicklingError
-            If the name is not one of the few that are known.
-        """
+        """Return what stands for a name in the pickle; refuse unknown names."""
         if (module, name) not in self._allowed:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}")
         return self._allowed[module, name]
 
 
 def load_plain(file, name, more=None):
-    """Read a pickle file that holds plain values, arrays and images.
+    """Read a binary pickle file of plain values, arrays and images.
 
-    Parameters
-    ----------
-    file : file object
-        Binary.
-    name : str
-        What errors call it.
-    more : dict, default=None
-        As in :class:`PlainUnpickler`.
-
-    Returns
-    -------
-    data : object
-        Dicts, lists, tuples, numbers and texts, and ndarrays; images are uint8 arrays
-        of shape (height, width) or (height, width, 3).
-
-    Raises
-    ------
-    ValueError
-        If the file is no pickle, or holds anything else.
+    Images become uint8 arrays of shape (height, width) or (height, width, 3). Anything
+    else in the file is a ValueError that calls the file ``name``.
     """
     try:
         return _finished(PlainUnpickler(file, more).load())
+    except ImportError:
+        raise  # a package that is missing here says nothing about the file
     except Exception as error:
         # Pickles that are broken, or mean harm, raise errors of any kind.
         raise ValueError(
@@ -88,13 +51,7 @@ def load_plain(file, name, more=None):
 
 
 class Call:
-    """A function that a pickle may call, and can find nothing else in.
-
-    Parameters
-    ----------
-    function : callable
-        The function.
-    """
+    """A function that a pickle may call, and can find nothing else in."""
 
     __slots__ = ("_function",)
 
@@ -158,24 +115,7 @@ class ImageRecord(Record):
 
 
 def array_of(data, dtype, shape, order):
-    """Make an array of bytes.
-
-    Parameters
-    ----------
-    data : bytes or str
-        The bytes; a text of Python 2 has one for each character.
-    dtype : DtypeRecord or dtype
-        The type of numbers.
-    shape : tuple of int
-        The shape.
-    order : {"C", "F"}
-        Which axis varies fastest.
-
-    Returns
-    -------
-    array : ndarray of that shape
-        The array, in the machine's byte order.
-    """
+    """Make an array of bytes (or of a text of Python 2) in native byte order."""
     dtype = dtype.finish() if isinstance(dtype, DtypeRecord) else dtype
     data = data.encode("latin1") if isinstance(data, str) else bytes(data)
     array = np.frombuffer(data, dtype) if data else np.empty(0, dtype)

@@ -25,7 +25,6 @@ _HOMES = {
     "TriggerBackdoorAttack": "_backdoor",
     "evaluate_backdoor": "_evaluate_backdoor",
     "evaluate_targeted": "_evaluate",
-    "load_published_poisons": "_published",
 }
 _NEEDED = ("torch", "skorch")
 

@@ -5,25 +5,23 @@ import math
 from pathlib import Path
 
 import numpy as np
-import torch
 from sklearn.utils import Bunch
 
 from skpoison.datasets._pickles import load_plain
-from skpoison.datasets._reading import reading
 
 __all__ = ["load_published_poisons"]
 
 
 def load_published_poisons(path):
-    """Load a published poison set: three pickles, read so that they can do no harm.
+    """Load a published poison set safely: three pickles, of which no code is run.
 
     The files are those of the poisoning benchmark [1]_, which EPIC's authors and others
     use: ``poisons.pickle``, pairs of an image and a label; ``base_indices.pickle``, the
     training rows that they take the place of; and ``target.pickle``, an image and its
-    label, and perhaps a patch that it bears and where. Whoever opens a pickle by usual
-    means runs what its author wants. Here no name in it is ever looked up: arrays,
-    tensors and images are made of their bytes, and a file that asks for anything else
-    is refused.
+    label, and optionally the patch on it and its position. Unpickling a file by the
+    usual means runs whatever code its author put there. This function never looks up a
+    name that a pickle refers to: it builds arrays, tensors and images from their bytes,
+    and refuses a file that asks for anything else.
 
     Parameters
     ----------
@@ -46,11 +44,13 @@ def load_published_poisons(path):
         If a file is missing.
     ValueError
         If a file holds anything but arrays, tensors, images and plain values, or these
-        are no poison set.
+        do not form a poison set.
+    ImportError
+        If a file holds tensors, and PyTorch is not installed.
 
     See Also
     --------
-    GradientMatchingAttack : Makes such poison.
+    skpoison.neural.GradientMatchingAttack : Crafts such poison.
 
     References
     ----------
@@ -60,14 +60,18 @@ def load_published_poisons(path):
 
     Examples
     --------
-    >>> from skpoison.neural import load_published_poisons
+    >>> from skpoison.datasets import load_published_poisons
     >>> poisons = load_published_poisons("poisons/0")  # doctest: +SKIP
     >>> X[poisons.base_indices] = poisons.X_poison  # doctest: +SKIP
     """
     names = ("poisons", "base_indices", "target")
     poisons, bases, target = (_read(Path(path) / f"{name}.pickle") for name in names)
-    with reading(path, "poison set"):
+    try:
         return _as_set(poisons, bases, _target(*target))
+    except Exception as error:
+        # Values of any type come from the files, so errors of any type can arise.
+        reason = str(error).removesuffix(".")
+        raise ValueError(f"{path} is no poison set: {reason}.") from error
 
 
 def _as_set(poisons, bases, target):
@@ -106,6 +110,12 @@ def _read(path):
 
 def _storage(data):
     """Return the numbers of a tensor, by torch's own reader of weights."""
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(
+            'to read tensors, install PyTorch: pip install "skpoison[neural]".'
+        ) from error
     storage = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     flat = torch.empty(0, dtype=storage.dtype)
     return flat.set_(storage._untyped_storage).clone().numpy()

@@ -3,16 +3,16 @@
 import io
 import os
 import pickle
+import sys
 import warnings
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("skorch")
 Image = pytest.importorskip("PIL.Image")
 
-from skpoison.neural import load_published_poisons  # noqa: E402
+from skpoison.datasets import load_published_poisons  # noqa: E402
 
 
 def image(seed=0):
@@ -184,4 +184,15 @@ def test_empty_sets_are_called_so(tmp_path):
 
 def test_missing_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"poisons.pickle"):
+        load_published_poisons(tmp_path)
+
+
+def test_torch_is_needed_for_tensors_only(tmp_path, monkeypatch):
+    write(tmp_path)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert len(load_published_poisons(tmp_path).X_poison) == 3
+    monkeypatch.undo()
+    write(tmp_path, base_indices=torch.tensor([30, 10, 20]))
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r"install PyTorch.*skpoison\[neural\]"):
         load_published_poisons(tmp_path)
