@@ -103,7 +103,7 @@ class DropAsMany(EPICCallback):
     def _drop(self, net, subset):
         before = subset.pool.dropped_at.copy()
         rows = subset.rows[subset.indices]
-        proxies, labels = gradient_proxies(
+        proxies, labels, _ = gradient_proxies(
             net, torch.utils.data.Subset(subset.base, rows)
         )
         n_dropped = super()._drop(net, subset)

@@ -151,17 +151,18 @@ class EPICDisplay:
 
         Parameters
         ----------
-        net : FilteredNetClassifier
-            Fitted, with an :class:`~skpoison.neural.EPICCallback`.
+        net : net with FilteredNetMixin
+            Such as a :class:`~skpoison.neural.FilteredNetClassifier`; fitted, with an
+            :class:`~skpoison.neural.EPICCallback`.
         X : object, default=None
             The rows that it was fitted to. Without them, gradients are not drawn.
-        y : array-like of shape (n_samples,), default=None
-            Their labels.
+        y : array-like of shape (n_samples, ...), default=None
+            Their labels, or other targets.
         poison_mask : array-like of shape (n_samples,), dtype=bool, default=None
             Which of these rows are known to be poison.
         label : int, default=None
             The class whose gradients are drawn. None takes the one that has lost the
-            greatest share of its rows.
+            greatest share of its rows. Regressors have one class, 0, of all rows.
         ax : matplotlib Axes or sequence of two, default=None
             Axes to draw on: two if rows are given. None makes a figure.
         **plot_kwargs : dict
@@ -280,8 +281,11 @@ def _axes_for(ax, n_pictures):
 
 
 def _callback_of(net):
+    # Whoever has a net has loaded torch; without one, pictures do without it.
+    from skpoison.neural import EPICCallback
+
     for _, callback in net.callbacks_:
-        if hasattr(callback, "medoid_fraction"):
+        if isinstance(callback, EPICCallback):
             return callback
     raise TypeError(f"this {type(net).__name__} was trained without an EPICCallback.")
 
@@ -322,19 +326,22 @@ def _check_mask(poison_mask, net):
 
 
 def _gradients(net, X, y, poison_mask, label):
-    y = column_or_1d(_on_cpu(y))
     if len(y) != len(net.dropped_at_):
         raise ValueError(
             f"X and y must be the {len(net.dropped_at_)} rows that the net was fitted "
             f"to; y has {len(y)}."
         )
     rows = _train_rows(net)
-    label = _most_dropped(y[rows], net.dropped_at_[rows]) if label is None else label
-    rows = rows[y[rows] == label]
+    classes = np.asarray(net.row_classes(np.asarray(_on_cpu(y))))
+    if label is None:
+        label = _most_dropped(classes[rows], net.dropped_at_[rows])
+    rows = rows[classes[rows] == label]
     kept = net.dropped_at_[rows] == 0
     if not kept.any():
         raise ValueError(f"no training row has the label {label!r}.")
     proxies = net.gradient_proxies(X, y)[rows]
+    if proxies.shape[1] == 1:
+        proxies = np.pad(proxies, ((0, 0), (0, 1)))  # on a line in the plane
     plane = PCA(2, svd_solver="full").fit(proxies[kept])
     poison = None if poison_mask is None else _check_mask(poison_mask, net)[rows]
     return {

@@ -17,24 +17,30 @@ from skpoison._warn import warn
 from skpoison._whole_rows import round_down
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._epic import _isolated
-from skpoison.neural._net import FilteredNetClassifier, modules_of
+from skpoison.neural._net import FilteredNetMixin, modules_of
 from skpoison.neural._proxies import gradient_proxies
 from skpoison.neural._recorded import KEY, record_rows
 from skpoison.neural._selection import select_medoids
 
 __all__ = ["EPICCallback"]
 
+# Similarities are multiples of 2**-24, of which exp(-17) is less than one.
+UNLIKE = 17
+
 
 class EPICCallback(Callback):
     """Drop rows whose gradients are unlike those of the other rows of their class.
 
-    EPIC [1]_ for a :class:`FilteredNetClassifier`: a defense against *targeted* poison
-    with clean labels, which must have gradients unlike those of the rows around it in
-    order to work. When an epoch begins whose turn it is, the rows that are left get a
-    gradient proxy each: predicted probabilities minus the one-hot label, in one pass in
-    evaluation mode. In each class, greedy facility location picks medoids among the
-    proxies, and every row goes to its nearest medoid. A medoid that nobody else goes to
-    is isolated, and is dropped for good. Rows for validation are left alone.
+    EPIC [1]_ for a net with :class:`FilteredNetMixin`, such as
+    :class:`FilteredNetClassifier`: a defense against *targeted* poison with clean
+    labels, which only works if its gradients differ from those of the rows around it.
+    At the start of an epoch in which a round is due, each row that is left gets a
+    gradient proxy, in one pass in evaluation mode: for classifiers, the predicted
+    probabilities minus the one-hot label; in general, the gradient of its loss with
+    respect to the output. In each class, greedy facility location picks medoids among
+    the proxies, and every row is assigned to its nearest medoid. A medoid to which no
+    other row is assigned is isolated, and is dropped for good. Validation rows are
+    never dropped.
 
     Parameters
     ----------
@@ -86,7 +92,7 @@ class EPICCallback(Callback):
         an instance, made for all rows; at a round, if the module does not return
         logits, or training has diverged.
     TypeError
-        When training begins, if the net is no :class:`FilteredNetClassifier`.
+        When training begins, if the net has no :class:`FilteredNetMixin`.
 
     Warns
     -----
@@ -94,11 +100,13 @@ class EPICCallback(Callback):
         When training goes on with parameters that were loaded without a history, so
         that nothing says which rows had been dropped. When training ends, if isolated
         rows were kept; see ``spared_``. At a round, if the module returns probabilities
-        in place of logits.
+        in place of logits, or gradients lie too far apart for ``similarity="exp"``.
 
     See Also
     --------
-    FilteredNetClassifier : Says which rows were kept.
+    FilteredNetClassifier, FilteredNetBinaryClassifier, FilteredNetRegressor : Nets
+        that tell which rows were kept.
+    FilteredNetMixin : Makes such a net of any other.
     skpoison.EPICFilter : The same for scikit-learn's classifiers.
     skpoison.inspection.EPICDisplay : Draws what was dropped, and why.
 
@@ -110,7 +118,13 @@ class EPICCallback(Callback):
     and of which data they are, for a training that goes on from a file.
 
     The schedule counts epochs since the net was initialized, so that
-    :meth:`~FilteredNetClassifier.partial_fit` goes on where training had stopped.
+    ``partial_fit`` continues where training had stopped.
+
+    Without classes, as in regression, all rows are compared with each other, and
+    ``max_drop_fraction`` and ``min_class_rows`` hold for all of them together. EPIC was
+    published for classifiers; no experiments with other losses are known to us. As
+    gradients are then in units of the targets, scale these to a standard deviation of
+    about 1, or take ``similarity="linear"``, which does not depend on units.
 
     Where a class may not lose all of its isolated rows, those that were picked as
     medoids first are dropped. A network that normalizes batches cannot train on a batch
@@ -188,10 +202,10 @@ class EPICCallback(Callback):
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Check parameters and net, before any work is done."""
-        if not isinstance(net, FilteredNetClassifier):
+        if not isinstance(net, FilteredNetMixin):
             raise TypeError(
-                f"{type(self).__name__} works in a FilteredNetClassifier, and not in a "
-                f"{type(net).__name__}."
+                f"{type(self).__name__} works in nets with FilteredNetMixin, such as "
+                f"FilteredNetClassifier, and not in a {type(net).__name__}."
             )
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(), type(self).__name__
@@ -252,8 +266,10 @@ class EPICCallback(Callback):
 
     def _drop(self, net, subset):
         rows = subset.rows[subset.indices if self._only_remaining else slice(None)]
-        proxies, labels = gradient_proxies(net, Subset(self._plain(subset), rows))
-        subset.pool.labels[rows] = labels
+        plain = Subset(self._plain(subset), rows)
+        proxies, labels, marks = gradient_proxies(net, plain)
+        subset.pool.labels[rows], subset.pool.marks[rows] = labels, marks
+        self._check_scale(proxies)
         medoids = select_medoids(
             proxies,
             labels,
@@ -269,6 +285,21 @@ class EPICCallback(Callback):
             drop = drop[:-1]
         subset.drop(rows[drop], len(net.history))
         return len(drop)
+
+    def _check_scale(self, proxies):
+        """Warn of gradients so far apart that "exp" takes all of them for unlike."""
+        if self.similarity != "exp":
+            return
+        limit = UNLIKE * proxies.shape[1]
+        spread = (proxies.amax(dim=0) - proxies.amin(dim=0)).max().item()
+        if spread > limit:
+            warn(
+                f"gradients differ by up to {spread:.3g}, and similarity='exp' takes "
+                f"all that differ by more than {limit:.3g} for equally unlike: scale "
+                "the targets to a standard deviation of 1, or take "
+                "similarity='linear'.",
+                FilterWarning,
+            )
 
     @property
     def _only_remaining(self):

@@ -1,16 +1,15 @@
-"""A skorch classifier whose training rows can be dropped while it is trained."""
+"""What lets the training rows of any skorch net be dropped while it is trained."""
 
 import numpy as np
 import torch
 from sklearn.exceptions import NotFittedError
-from skorch import NeuralNetClassifier
 from torch.utils.data import IterableDataset
 
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.neural._features import home
-from skpoison.neural._precision import speaks_of
-from skpoison.neural._proxies import ENCODE, check_codes, gradient_proxies
+from skpoison.neural._precision import names_both
+from skpoison.neural._proxies import gradient_proxies, loss_gradients
 from skpoison.neural._recorded import are_same_rows, check_same_rows, recorded_pool
 from skpoison.neural._subset import (
     DataMark,
@@ -20,61 +19,55 @@ from skpoison.neural._subset import (
     user_rows,
 )
 
-__all__ = ["FilteredNetClassifier"]
+__all__ = ["FilteredNetMixin"]
 
 
-class FilteredNetClassifier(NeuralNetClassifier):
-    """Network whose training set can become smaller while it is trained.
+class FilteredNetMixin:
+    """Mixin for skorch nets whose training rows can be dropped during training.
 
-    A :class:`skorch.NeuralNetClassifier` in all respects, for modules that return
-    logits. Together with :class:`EPICCallback`, rows whose gradients stand alone are
-    dropped from the training set. Without it, it trains as plain skorch does, bit for
-    bit.
+    Put it before the class of the net. Together with :class:`EPICCallback`, rows whose
+    gradients stand alone are dropped from the training set. Without it, the net trains
+    as plain skorch does, bit for bit. :class:`FilteredNetClassifier`,
+    :class:`FilteredNetBinaryClassifier` and :class:`FilteredNetRegressor` are made so.
 
-    The training split, not the validation split, is wrapped once, and loses rows when
-    an epoch begins; from then on, they are not seen again. Loaders of training batches
-    are made anew when rows have been dropped, so that no worker process or sampler
-    goes on with the rows of before.
-
-    Parameters
-    ----------
-    module : torch.nn.Module class or instance
-        Returns logits of shape (n_rows, n_classes), or a tuple that begins with them.
-        With ``criterion=torch.nn.NLLLoss``, probabilities, as skorch has it.
-    criterion : torch criterion class, default=torch.nn.CrossEntropyLoss
-        The loss.
-    **kwargs : dict
-        All parameters of :class:`skorch.NeuralNetClassifier`.
+    The training split (not the validation split) is wrapped once, and loses rows at the
+    start of an epoch; from then on, they are not used again. Loaders of training
+    batches are created anew after rows have been dropped, so that no worker process or
+    sampler still holds the earlier rows.
 
     Attributes
     ----------
     kept_indices_ : ndarray of shape (n_kept,)
-        Numbers, sorted, of the rows given to :meth:`fit` that are in the training split
-        and have not been dropped.
+        Sorted indices of the rows given to ``fit`` that are in the training split and
+        have not been dropped.
     dropped_at_ : ndarray of shape (n_rows,)
-        For each row given to :meth:`fit`, the epoch from which on it was left out,
-        counted from 1; 0 for rows that are kept, or in the validation split.
-    history_ : skorch.history.History
-        What happened in each epoch.
+        For each row given to ``fit``, the epoch from which on it was left out, counted
+        from 1; 0 for rows that are kept, or in the validation split.
 
     See Also
     --------
     EPICCallback : Drops rows whose gradients stand alone.
-    skpoison.EPICFilter : The same for scikit-learn's classifiers.
-    skpoison.FilteredClassifier : Filters once, before training.
+    FilteredNetClassifier : For classifiers with an output for each class.
+    FilteredNetBinaryClassifier : For binary classifiers with one output.
+    FilteredNetRegressor : For regressors.
 
     Notes
     -----
-    :meth:`partial_fit`, and :meth:`fit` with ``warm_start=True``, go on with the rows
-    that are left if they get the same data again: rows and labels that are equal, or
-    the same Dataset object. Other data begin with all of their rows.
+    What a callback compares is in two methods, which a net may override:
+    :meth:`row_gradients`, by default the gradient of each row's loss with respect to
+    the module's output, and :meth:`row_classes`, by default the targets, if they are
+    whole numbers, and otherwise one class of all rows.
 
-    Which rows were dropped is part of the history. So :meth:`save_params` and
-    :meth:`load_params` with ``f_history``, and skorch's ``Checkpoint``,
+    ``partial_fit``, and ``fit`` with ``warm_start=True``, go on with the rows that are
+    left if they get the same data again: rows and targets that are equal, or the same
+    Dataset object. Other data begin with all of their rows.
+
+    Which rows were dropped is part of the history. So ``save_params`` and
+    ``load_params`` with ``f_history``, and skorch's ``Checkpoint``,
     ``TrainEndCheckpoint`` and ``LoadInitState``, go on with the rows that are left, or
     go back to those of an earlier epoch. A training that goes on from a file must get
-    the data of before, or else there is an error. A file or a pickle cannot tell a
-    Dataset object from another: it is the same if it has as many rows, and the labels
+    the same data, or else there is an error. A file or a pickle cannot tell one Dataset
+    object from another: it counts as the same if it has as many rows, and the targets
     given beside it, or those of some of the dropped rows, are the same.
 
     A custom ``iterator_train`` gets the training split that skorch would give it until
@@ -82,30 +75,30 @@ class FilteredNetClassifier(NeuralNetClassifier):
     the Dataset that have an entry for each row, such as ``targets``, it gets the
     entries of the rows that are left.
 
-    Labels are whole numbers, of any type, from 0 to ``n_classes - 1``, as in skorch. A
-    stratified split, which is skorch's default, needs them: with a torch Dataset, give
-    ``y`` as well, or another ``train_split``.
-
     Examples
     --------
+    A net with a loss of your own, here a robust one for regression:
+
     >>> import torch
-    >>> from sklearn.datasets import load_digits
-    >>> from skpoison.neural import EPICCallback, FilteredNetClassifier
-    >>> X, y = load_digits(return_X_y=True)
-    >>> X = (X / 16).astype("float32")
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import scale
+    >>> from skorch import NeuralNet
+    >>> from skpoison.neural import EPICCallback, FilteredNetMixin
+    >>> class RobustNet(FilteredNetMixin, NeuralNet):
+    ...     pass
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X, y = scale(X).astype("float32"), scale(y).astype("float32")[:, None]
     >>> seed = torch.manual_seed(0)
-    >>> net = FilteredNetClassifier(
-    ...     torch.nn.Sequential(
-    ...         torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10)
-    ...     ),
-    ...     lr=0.3,
-    ...     max_epochs=7,
-    ...     callbacks=[EPICCallback(medoid_fraction=0.2)],
+    >>> net = RobustNet(
+    ...     torch.nn.Linear(10, 1),
+    ...     criterion=torch.nn.HuberLoss,
+    ...     max_epochs=8,
+    ...     callbacks=[EPICCallback(0.2, similarity="linear")],
     ...     verbose=0,
     ... ).fit(X, y)
     >>> net.history[:, "n_kept"][0]
-    1437
-    >>> net.history[-1, "n_kept"] == len(net.kept_indices_)
+    353
+    >>> bool(net.history[-1, "n_kept"] == len(net.kept_indices_) < 353)
     True
     """
 
@@ -113,12 +106,9 @@ class FilteredNetClassifier(NeuralNetClassifier):
     lacks_history_ = False
     pool_ = None
 
-    def __init__(self, module, *, criterion=torch.nn.CrossEntropyLoss, **kwargs):
-        super().__init__(module, criterion=criterion, **kwargs)
-
     @property
     def kept_indices_(self):
-        """Rows given to fit that are trained on."""
+        """Indices of the rows given to fit that are trained on."""
         pool = self._fitted_pool()
         rows = np.unique(pool.train_rows)
         return rows[pool.dropped_at[rows] == 0]
@@ -148,7 +138,7 @@ class FilteredNetClassifier(NeuralNetClassifier):
         Parameters
         ----------
         X, y : object
-            As in :meth:`fit`.
+            As in ``fit``.
         **fit_params : dict
             Passed to ``train_split``.
 
@@ -164,7 +154,7 @@ class FilteredNetClassifier(NeuralNetClassifier):
         TypeError
             If X is an IterableDataset, whose rows have no numbers.
         ValueError
-            If labels are no numbers; if the split is stratified and there is no y.
+            If labels are not numbers, or the split is stratified and y is missing.
         """
         if isinstance(X, IterableDataset):
             raise TypeError(
@@ -176,7 +166,7 @@ class FilteredNetClassifier(NeuralNetClassifier):
                 "give y beside the Dataset, or train_split=None, or "
                 "train_split=ValidSplit(5), which is not stratified."
             )
-        y = _class_numbers(y)
+        y = self._targets(y)
         train, valid = super().get_split_datasets(X, y, **fit_params)
         base, rows = user_rows(train, X)
         self.pool_ = self._pool_for(X, y, len(base))
@@ -223,32 +213,32 @@ class FilteredNetClassifier(NeuralNetClassifier):
                 recorded.data, self.pool_ = known.data, recorded
 
     def get_dataset(self, X, y=None):
-        """Get rows and labels as a Dataset.
+        """Get rows and targets as a Dataset.
 
         Parameters
         ----------
         X, y : object
-            As in :meth:`fit`.
+            As in ``fit``.
 
         Returns
         -------
         dataset : torch Dataset
-            Of both; labels are int64.
+            Of both.
 
         Raises
         ------
         ValueError
-            If labels are no numbers.
+            If labels are not numbers.
         TypeError
-            If X is a DataFrame whose columns have names that are no texts.
+            If X is a DataFrame with a column name that is not a string.
         """
         names = X.columns if hasattr(X, "iloc") and X.ndim == 2 else ()
         if not all(isinstance(name, str) for name in names):
             raise TypeError(
                 "the columns of a DataFrame are given to the module's forward by their "
-                "names, which must be texts: for rows of numbers, give X.to_numpy()."
+                "names, which must be strings: for rows of numbers, give X.to_numpy()."
             )
-        return super().get_dataset(X, _class_numbers(y))
+        return super().get_dataset(X, self._targets(y))
 
     def infer(self, x, **fit_params):
         """Compute what the module returns for a batch.
@@ -263,7 +253,7 @@ class FilteredNetClassifier(NeuralNetClassifier):
         Returns
         -------
         output : Tensor or tuple of Tensor
-            Logits.
+            Output, such as logits.
 
         Raises
         ------
@@ -274,7 +264,7 @@ class FilteredNetClassifier(NeuralNetClassifier):
             return super().infer(x, **fit_params)
         except RuntimeError as error:
             kind = home(modules_of(self))[1]
-            if torch.is_tensor(x) and speaks_of(error, x.dtype, kind):
+            if torch.is_tensor(x) and names_both(error, x.dtype, kind):
                 raise TypeError(
                     f"{error}: rows are {x.dtype}, and parameters of the module "
                     f"{kind}. Give rows of that precision, such as "
@@ -287,39 +277,8 @@ class FilteredNetClassifier(NeuralNetClassifier):
         nonlinearity = super()._get_predict_nonlinearity()
         return lambda output: nonlinearity(_in_numpy(output))
 
-    def get_loss(self, y_pred, y_true, *args, **kwargs):
-        """Compute the loss of a batch.
-
-        Parameters
-        ----------
-        y_pred : Tensor or tuple that begins with one
-            Logits.
-        y_true : Tensor of shape (n_rows,)
-            Labels.
-        *args, **kwargs : object
-            As in skorch.
-
-        Returns
-        -------
-        loss : Tensor
-            The loss.
-
-        Raises
-        ------
-        ValueError
-            If labels are no numbers of the module's outputs.
-        """
-        try:
-            return super().get_loss(y_pred, y_true, *args, **kwargs)
-        except (IndexError, RuntimeError):
-            # Torch's words for labels that do not fit would not help.
-            logits = y_pred[0] if isinstance(y_pred, tuple) else y_pred
-            if torch.is_tensor(y_true) and y_true.ndim == 1 and logits.ndim == 2:
-                check_codes(y_true, logits)
-            raise
-
     def get_iterator(self, dataset, training=False):
-        """Get what yields batches.
+        """Get the iterator of batches.
 
         Parameters
         ----------
@@ -338,59 +297,77 @@ class FilteredNetClassifier(NeuralNetClassifier):
         return super().get_iterator(dataset, training=training)
 
     def gradient_proxies(self, X, y=None):
-        """Gradients of the loss of rows with respect to their logits.
+        """Compute what rows are compared by: the gradients of their losses.
 
         Parameters
         ----------
         X, y : object
-            Rows and labels, as in :meth:`fit`.
+            Rows and targets, as in ``fit``.
 
         Returns
         -------
-        proxies : ndarray of shape (n_rows, n_classes)
-            Predicted probabilities minus one-hot labels, float32.
+        proxies : ndarray of shape (n_rows, n_outputs)
+            From :meth:`row_gradients`, float32.
         """
         return gradient_proxies(self, self.get_dataset(X, y))[0].cpu().numpy()
 
+    def row_gradients(self, y_pred, y_true):
+        """Compute the gradient of each row's loss with respect to the output.
+
+        Override it where outputs are not one Tensor, or where the loss of a batch is
+        neither the mean of the losses of its rows nor, with a criterion of
+        ``reduction="sum"``, their sum.
+
+        Parameters
+        ----------
+        y_pred : Tensor or tuple that begins with one
+            What the module returns for a batch, with an entry for each row.
+        y_true : Tensor
+            Targets of the batch.
+
+        Returns
+        -------
+        gradients : Tensor of shape (n_rows, n_outputs)
+            Gradients, on the device of the output.
+        """
+        return loss_gradients(self, y_pred, y_true)
+
+    def row_classes(self, y_true):
+        """Return the class of each row, within which rows are compared.
+
+        Parameters
+        ----------
+        y_true : {array-like, Tensor}
+            Targets.
+
+        Returns
+        -------
+        classes : Tensor of shape (n_rows,)
+            The targets, if each is a whole number, and otherwise zeros, int64.
+        """
+        y = torch.as_tensor(self._targets(y_true))
+        if y.ndim == 1 and not (y.is_floating_point() or y.is_complex()):
+            return y.long()
+        return torch.zeros(len(y), dtype=torch.int64)
+
+    def _targets(self, y):
+        """Return targets in the type that the criterion needs."""
+        return y
+
+    def _batch_flag(self, y_pred):
+        """Return what shall be known of a batch once all have been scored."""
+
+    def _check_flags(self, flags):
+        """Check what is known of all batches."""
+
 
 def modules_of(net):
-    """Collect a net's modules, whatever it calls them.
-
-    Parameters
-    ----------
-    net : NeuralNet
-        Initialized.
-
-    Returns
-    -------
-    modules : torch.nn.ModuleList
-        All of them, criteria left out.
-    """
+    """Return a net's modules, whatever it calls them, without its criteria."""
     found = [getattr(net, f"{name}_") for name in net._modules]
     return torch.nn.ModuleList(m for m in found if isinstance(m, torch.nn.Module))
 
 
 def _in_numpy(output):
-    """Return numbers in a type that NumPy has."""
+    """Return float32 for bfloat16, which NumPy lacks."""
     is_short = torch.is_tensor(output) and output.dtype == torch.bfloat16
     return output.float() if is_short else output
-
-
-def _class_numbers(y):
-    """Return labels that are whole numbers as int64, which losses want."""
-    if torch.is_tensor(y):
-        return y if y.is_floating_point() else y.long()
-    several = isinstance(y, dict | list | tuple)  # to skorch, each of them its own
-    if y is None or several or getattr(y, "dtype", None) == np.int64:
-        return y
-    array = np.asarray(y)
-    if array.dtype == object:
-        if any(np.ndim(label) for label in array.flat):
-            return y  # labels of several lengths, which some losses take
-        array = np.array(array.tolist())
-    if array.dtype.kind in "OSU":
-        raise ValueError(
-            f"labels must be whole numbers from 0; got {array[:3].tolist()!r}, ... "
-            f"{ENCODE}"
-        )
-    return array.astype(np.int64) if array.dtype.kind in "biu" else y

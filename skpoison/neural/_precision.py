@@ -19,7 +19,7 @@ WORDS = {
 }
 
 
-def speaks_of(error, given, wanted):
+def names_both(error, given, wanted):
     """Whether an error says that numbers of one type came where others should.
 
     Parameters

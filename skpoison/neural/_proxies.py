@@ -1,5 +1,7 @@
-"""Gradient proxies of rows: predicted probabilities minus one-hot labels."""
+"""Gradients of the loss of rows with respect to the output of a network."""
 
+import zlib
+from collections.abc import Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -9,6 +11,7 @@ from torch.utils.data import DataLoader, SequentialSampler
 
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
+from skpoison.neural._rows import without_tensor
 from skpoison.neural._seeded import streams_restored
 
 # What to do with other labels.
@@ -17,20 +20,7 @@ ENCODE = "sklearn.preprocessing.LabelEncoder makes such numbers of any labels."
 
 @contextmanager
 def everything_restored(net, loader):
-    """Leave random streams and training flags as they were.
-
-    Parameters
-    ----------
-    net : NeuralNet
-        Its modules go back to the mode they were in.
-    loader : object
-        If it has a random generator of its own, that is restored too.
-
-    Yields
-    ------
-    None
-        In between, anything may draw random numbers.
-    """
+    """Restore random streams, the loader's generator and the modules' modes."""
     modules = [
         module
         for name in net._modules + net._criteria
@@ -51,57 +41,55 @@ def everything_restored(net, loader):
 
 
 def gradient_proxies(net, dataset):
-    """Compute what the gradient of each row is with respect to the logits.
+    """Return gradients (float32, on the device), classes and target marks of all rows.
 
     One pass in evaluation mode, with the loader that the net validates and predicts
-    with. Random streams are left as they were.
-
-    Parameters
-    ----------
-    net : NeuralNetClassifier
-        The net, initialized.
-    dataset : torch Dataset
-        Rows and labels, whole numbers from 0 to ``n_classes - 1``.
-
-    Returns
-    -------
-    proxies : Tensor of shape (n_rows, n_classes)
-        Probabilities minus one-hot labels, float32, on the device of the module.
-    labels : ndarray of shape (n_rows,)
-        The labels, int64.
-
-    Warns
-    -----
-    FilterWarning
-        If outputs that shall be logits are probabilities.
-
-    Raises
-    ------
-    ValueError
-        If the module's output is not one row of logits for each row, holds NaN or
-        infinity; if labels are not what they must be; or if the loader leaves out rows
-        or shuffles them.
+    with. Random streams are left as they were. Nothing in the loop waits for a device:
+    labels are looked at where the loader puts them.
     """
     loader = net.get_iterator(dataset, training=False)
     _check_order(loader)
     n_rows, done = len(dataset), 0
-    labels = np.empty(n_rows, dtype=np.int64)
-    proxies, are_shares = None, []
+    classes, marks = np.empty((2, n_rows), dtype=np.int64)
+    proxies, flags = None, []
     with everything_restored(net, loader):
         for batch in loader:
-            part, y, shares = _batch_proxies(net, batch)
+            _, y = unpack_data(batch)
+            output = net.evaluation_step(batch, training=False)
+            part = net.row_gradients(output, y)
             if proxies is None:
-                proxies = part.new_empty((n_rows, part.shape[1]))
-            _check_rows(done + len(part), n_rows)
-            proxies[done : done + len(part)] = part
-            labels[done : done + len(part)] = y.cpu().numpy()
-            done += len(part)
-            are_shares.append(shares)
+                proxies = part.new_empty((n_rows, part.shape[1]), dtype=torch.float32)
+            place = slice(done, done + len(part))
+            _check_rows(place.stop, n_rows)
+            proxies[place] = part
+            classes[place] = torch.as_tensor(net.row_classes(y)).cpu().numpy()
+            marks[place] = target_marks(y)
+            flags.append(net._batch_flag(output))
+            done = place.stop
     _check_rows(-1 if done < n_rows else done, n_rows)
     if not torch.isfinite(proxies).all():
         raise ValueError("the module returns NaN or infinity: training has diverged.")
-    _check_shares(net, all(torch.stack(are_shares).tolist()))
-    return proxies, labels
+    net._check_flags(flags)
+    return proxies, classes, marks
+
+
+def target_marks(y):
+    """Return a whole number for each row's target, by which it can be recognized.
+
+    A label is its own mark; other targets have a checksum.
+    """
+    if isinstance(y, Mapping | list | tuple):
+        parts = y.values() if isinstance(y, Mapping) else y
+        marks = [target_marks(part) for part in parts]
+        return np.array([_checksum(row) for row in np.stack(marks, axis=1)])
+    y = np.asarray(without_tensor(torch.as_tensor(y)))
+    if y.ndim == 1 and y.dtype.kind in "biu":
+        return y.astype(np.int64)
+    return np.array([_checksum(row) for row in y.astype(np.float64)], dtype=np.int64)
+
+
+def _checksum(values):
+    return zlib.crc32(np.ascontiguousarray(values).tobytes())
 
 
 def _check_order(loader):
@@ -122,37 +110,42 @@ def _check_rows(done, n_rows):
         )
 
 
-def _batch_proxies(net, batch):
-    """Return proxies and labels, and whether the module's outputs are shares.
+def loss_gradients(net, y_pred, y_true):
+    """Return the gradient of each row's loss with respect to the first output."""
+    output, *others = y_pred if isinstance(y_pred, tuple) else (y_pred,)
+    if not torch.is_tensor(output) or not output.ndim:
+        raise TypeError(
+            "the module must return a Tensor with an entry for each row, or a tuple "
+            f"that begins with one; got {type(output).__name__}. For other outputs, "
+            f"override {type(net).__name__}.row_gradients."
+        )
+    output = output.detach().clone().requires_grad_()
+    seen = (output, *others) if isinstance(y_pred, tuple) else output
+    with torch.enable_grad():
+        loss = net.get_loss(seen, y_true, training=False)
+    (gradient,) = torch.autograd.grad(loss.sum(), output)
+    is_mean = loss.ndim == 0 and "sum" not in _reductions(net)
+    scale = len(output) if is_mean else 1
+    return gradient.reshape(len(output), -1).float() * scale
 
-    Nothing here waits for a device: labels are looked at where the loader puts them.
-    """
-    _, y = unpack_data(batch)
-    output = net.evaluation_step(batch, training=False)
-    proxies, are_shares = _probabilities(net, output)
+
+def _reductions(net):
+    criteria = (getattr(net, f"{name}_") for name in net._criteria)
+    return {getattr(criterion, "reduction", "mean") for criterion in criteria}
+
+
+def minus_one_hot(probabilities, y):
+    """Return probabilities minus one-hot labels."""
     y = torch.as_tensor(y)
-    check_codes(y, proxies)
-    y = y.long()
-    places = y.to(proxies.device, non_blocking=True)
+    check_codes(y, probabilities)
+    places = y.long().to(probabilities.device, non_blocking=True)
+    proxies = probabilities.clone()
     proxies[torch.arange(len(y), device=proxies.device), places] -= 1
-    return proxies, y, are_shares
+    return proxies
 
 
 def check_codes(y, outputs):
-    """Check that labels are numbers of a module's outputs.
-
-    Parameters
-    ----------
-    y : Tensor of shape (n_rows,)
-        Labels.
-    outputs : Tensor of shape (n_rows, n_classes)
-        What the module returns for these rows.
-
-    Raises
-    ------
-    ValueError
-        If they are not.
-    """
+    """Check that labels (n_rows,) are column numbers of a module's outputs."""
     if y.shape != outputs.shape[:1] or y.is_floating_point() or y.dtype == torch.bool:
         raise ValueError(
             "labels must be whole numbers, one for each row; those of a batch of "
@@ -168,8 +161,24 @@ def check_codes(y, outputs):
         )
 
 
-def _probabilities(net, output):
-    """Return probabilities, and whether each output is non-negative with sum one."""
+def probabilities_of(net, output):
+    """Return the probabilities of classes, float32."""
+    scores = _scores(net, output)
+    if _gives_probabilities(net):
+        return scores.float()
+    return torch.softmax(scores, dim=1).float()
+
+
+def are_probabilities(net, output):
+    """Whether all scores of a batch are non-negative with sum one."""
+    tolerance = 1e-2 if _gives_probabilities(net) else 1e-4
+    values = _scores(net, output)
+    off = (values.sum(dim=1) - 1).abs()
+    return (values >= 0).all() & (off <= tolerance).all()
+
+
+def _scores(net, output):
+    """Return logits, or probabilities where the net says how to get them."""
     output = output[0] if isinstance(output, tuple) else output
     if output.ndim != 2 or output.shape[1] < 2:
         raise ValueError(
@@ -177,13 +186,9 @@ def _probabilities(net, output):
             f"classes or more; it returns the shape {tuple(output.shape)}."
         )
     output = output.to(torch.promote_types(output.dtype, torch.float32))
-    if not _gives_probabilities(net):
-        return torch.softmax(output, dim=1).float(), _are_shares(output, 1e-4)
     if callable(net.predict_nonlinearity):
-        output = net.predict_nonlinearity(output)
-    else:
-        output = output.clone()
-    return output.float(), _are_shares(output, 1e-2)
+        return net.predict_nonlinearity(output)
+    return output
 
 
 def _gives_probabilities(net):
@@ -205,21 +210,17 @@ def _criterion(net):
     return getattr(criterion, "_orig_mod", criterion)
 
 
-def _are_shares(values, tolerance):
-    off = (values.sum(dim=1) - 1).abs()
-    return (values >= 0).all() & (off <= tolerance).all()
-
-
-def _check_shares(net, are_shares):
-    """Check that probabilities are some, and that logits are none."""
+def check_probabilities(net, flags):
+    """Check that outputs are what the criterion wants: probabilities or logits."""
+    given = all(torch.stack(flags).tolist())
     if _gives_probabilities(net):
-        if not are_shares:
+        if not given:
             raise ValueError(
                 "probabilities must not be negative and add up to one, which those of "
                 "this module do not; with logits, take "
                 "criterion=torch.nn.CrossEntropyLoss."
             )
-    elif are_shares:
+    elif given:
         warn(
             "the module returns probabilities, and is trained and scored as if they "
             "were logits: leave out its softmax, or take criterion=torch.nn.NLLLoss.",

@@ -8,10 +8,11 @@ on with the rows that were left.
 import base64
 
 import numpy as np
-import torch
 from skorch.dataset import get_len, unpack_data
 from skorch.utils import is_dataset
+from torch.utils.data import default_collate
 
+from skpoison.neural._proxies import target_marks
 from skpoison.neural._seeded import streams_restored
 from skpoison.neural._subset import SAMPLED_ROWS, DataMark, RowPool
 
@@ -37,6 +38,8 @@ def record_rows(history, pool):
     rows = np.flatnonzero(pool.dropped_at == len(history))
     if len(rows):
         entry |= {"dropped": rows.tolist(), "labels": pool.labels[rows].tolist()}
+        if not np.array_equal(pool.marks[rows], pool.labels[rows]):
+            entry["marks"] = pool.marks[rows].tolist()
     pool.recorded = in_split
     history.record(KEY, entry)
 
@@ -80,6 +83,7 @@ def recorded_pool(history):
         dropped = entry.get("dropped", [])
         pool.dropped_at[dropped] = epoch
         pool.labels[dropped] = entry.get("labels", [])
+        pool.marks[dropped] = entry.get("marks", pool.labels[dropped])
     return pool
 
 
@@ -136,5 +140,6 @@ def are_same_rows(pool, data, X, y):
     sample = np.linspace(0, len(rows) - 1, SAMPLED_ROWS) if len(rows) else []
     rows = rows[np.unique(np.asarray(sample, dtype=np.intp))]
     with streams_restored():
-        labels = [int(torch.as_tensor(unpack_data(X[int(row)])[1])) for row in rows]
-    return labels == pool.labels[rows].tolist()
+        targets = [default_collate([unpack_data(X[int(row)])[1]]) for row in rows]
+    marks = [int(target_marks(target)[0]) for target in targets]
+    return marks == pool.marks[rows].tolist()

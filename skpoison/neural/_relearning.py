@@ -9,7 +9,7 @@ from skorch.utils import is_dataset, multi_indexing, to_numpy
 from torch.utils.data import Subset
 
 from skpoison.neural._callback import EPICCallback
-from skpoison.neural._net import FilteredNetClassifier
+from skpoison.neural._nets import FilteredNetClassifier
 
 __all__ = ["RelearningClassifier"]
 

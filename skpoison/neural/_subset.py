@@ -34,6 +34,8 @@ class RowPool:
         The epoch, from 1, from which on a row is left out; 0 if it is not.
     labels : ndarray of shape (n_rows,)
         The class of each row as far as it is known, else -1.
+    marks : ndarray of shape (n_rows,)
+        What the target of each row is recognized by, as far as it is known, else -1.
     recorded : ndarray of shape (n_rows,) or None
         Which rows the history says are in the training split; None if it says nothing.
     """
@@ -43,6 +45,7 @@ class RowPool:
         self.train_rows = np.arange(n_rows)
         self.dropped_at = np.zeros(n_rows, dtype=np.intp)
         self.labels = np.full(n_rows, -1)
+        self.marks = self.labels.copy()
         self.recorded = None
 
     def counts(self, classes):
