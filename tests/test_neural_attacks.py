@@ -1,6 +1,8 @@
 """Attacks in transfer learning: what is allowed, what is lowered, what is refused."""
 
 import pickle
+import pydoc
+import re
 
 import numpy as np
 import pandas as pd
@@ -17,11 +19,13 @@ pytest.importorskip("skorch")
 from torch import nn  # noqa: E402
 from torch.utils.data import TensorDataset  # noqa: E402
 
+import skpoison.neural  # noqa: E402
 from skpoison.neural import (  # noqa: E402
     BullseyePolytopeAttack,
     ConvexPolytopeAttack,
     FeatureCollisionAttack,
     LayerFeatures,
+    _shared_docs,
 )
 from skpoison.neural._polytopes import onto_simplex, simplex_weights  # noqa: E402
 from skpoison.neural._room import Room  # noqa: E402
@@ -510,3 +514,23 @@ def test_on_a_gpu_as_on_the_cpu(kind):
     np.testing.assert_allclose(here.objective_, there.objective_, rtol=1e-2)
     tensors = torch.tensor(X, device="cuda"), y
     assert there.poison(*tensors)[0].device.type == "cuda"
+
+
+ALL_ATTACKS = [name for name in skpoison.neural.__all__ if name.endswith("Attack")]
+
+
+@pytest.mark.parametrize("name", ALL_ATTACKS)
+def test_help_has_the_descriptions_that_attacks_share(name):
+    cls = getattr(skpoison.neural, name)
+    assert not re.findall(r"<\w+>", cls.__doc__)
+    documented = ClassDoc(cls)
+    for entry in documented["Parameters"] + documented["Attributes"]:
+        assert entry.type and "".join(entry.desc).strip(), entry.name
+    assert "Euclidean length of the change." in pydoc.render_doc(cls)
+
+
+def test_shared_descriptions_are_shared():
+    docs = [getattr(skpoison.neural, name).__doc__ for name in ALL_ATTACKS]
+    for name, text in _shared_docs.TEXTS.items():
+        first = text.splitlines()[1].strip()
+        assert sum(first in doc for doc in docs) >= 2, name

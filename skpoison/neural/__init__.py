@@ -1,7 +1,7 @@
 """EPIC inside the training of networks, and attacks on networks.
 
-Needs PyTorch and skorch, ``pip install "skpoison[neural]"``, which load on first use of
-one of the names below.
+Needs PyTorch and skorch, ``pip install "skpoison[neural]"``, which are loaded on first
+use of one of the names below.
 """
 
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""Random crops and flips that gradients go through."""
+"""Differentiable random crops and flips."""
 
 import torch
 
@@ -87,7 +87,7 @@ class RandomCropFlip(torch.nn.Module):
         ]
 
     def _places(self, n_images, _, height, width):
-        """Draw which rows and columns of padded images are seen."""
+        """Draw the rows and columns of padded images that are cropped."""
         top, left = torch.randint(2 * self.padding + 1, (2, n_images, 1))
         columns = torch.arange(width).expand(n_images, width)
         if self.flip:

@@ -1,4 +1,4 @@
-"""Poison that shows a trigger, and so puts a backdoor into a network."""
+"""Poison that shows a trigger, and so plants a backdoor in a network."""
 
 from numbers import Real
 
@@ -10,93 +10,81 @@ from skpoison.neural._features import as_module, workplace
 from skpoison.neural._gradients import LossGradients
 from skpoison.neural._matching import SignedDescent
 from skpoison.neural._perturbation import BasePerturbationAttack
+from skpoison.neural._shared_docs import with_shared_docs
 from skpoison.neural._trigger import check_source, check_trigger, put_trigger
 
 __all__ = ["TriggerBackdoorAttack"]
 
 
+@with_shared_docs
 class TriggerBackdoorAttack(BasePerturbationAttack):
-    """Put a trigger on some rows, so that a network learns to obey it.
+    """Put a trigger on some rows, so that a network learns to react to it.
 
-    Scenario: training from scratch. The victim trains a network with rows gathered by
-    himself, some of which the attacker has made: they bear a trigger and the intended
-    label. The network classifies other rows as before, and takes rows with the trigger
-    for the intended class.
+    Scenario: training from scratch. The victim trains a network on rows that they have
+    collected, some of which come from the attacker: they show a trigger and have the
+    intended label. The network classifies other rows as before, and rows with the
+    trigger as the intended class.
 
     Threat model: with ``labels="dirty"`` the attacker changes labels: the poison is
-    made of rows of other classes. With ``labels="clean"`` the labels are right: poison
-    is made of rows of the intended class, and the attacker may know a network, under
-    which he first makes these rows hard to learn by a small perturbation, so that the
-    victim's network has to look at the trigger. He can put the trigger on new rows. He
-    does not touch training.
+    made from rows of other classes. With ``labels="clean"`` the labels are right:
+    poison is made from rows of the intended class, and the attacker may know a network,
+    under which they first make these rows hard to learn by a small perturbation, so
+    that the victim's network has to rely on the trigger. They can put the trigger on
+    new rows. They do not control training.
 
     Parameters
     ----------
-    trigger : callable, default=None
-        Takes rows, a Tensor, which it may change, and returns as many rows with the
-        trigger: a :class:`Trigger`. It must be given before :meth:`fit`.
+    <trigger>
     intended_label : label, default=None
-        What rows with the trigger shall be taken for, one of the labels. It must be
-        given before :meth:`fit`.
+        The class that rows with the trigger should be assigned to, one of the labels.
+        Required by :meth:`fit`.
     source_label : label, default=None
-        The class whose rows the attacker wants to be taken for another; None is all
-        others. With dirty labels, poison is made of its rows.
+        The class whose rows should be misclassified; None is all others. With dirty
+        labels, poison is made from its rows.
     labels : {"dirty", "clean"}, default="dirty"
-        Whether poison is made of rows of the source, or of the intended class.
+        Whether poison is made from rows of the source, or of the intended class.
     net : torch.nn.Module or skorch net, default=None
-        A trained network with one logit for each label, in ascending order, under which
-        rows are made hard to learn with clean labels; the paper advises one that was
-        trained against adversarial examples. None leaves rows as they are. It stays as
-        it is. Cloning the attack, as evaluations do, copies a module, and forgets that
-        a net was fitted: give its ``module_``, or wrap it in
+        Trained network with one logit for each label, in ascending order, under which
+        rows are made hard to learn with clean labels; the paper recommends one that was
+        trained against adversarial examples. None leaves rows as they are. It is not
+        changed. Cloning the attack, as evaluations do, copies a module, but resets a
+        fitted net: give its ``module_``, or wrap it in
         :class:`~sklearn.frozen.FrozenEstimator`.
-    epsilon : float, default=0.01
-        Poison rows divided by clean rows, between 0 and 1; ``floor(epsilon * n)`` rows
-        are drawn to make poison of.
+    <epsilon>
     radius : float, default=0.1
-        Largest change that makes rows hard to learn. The trigger comes on top.
-    norm : {"linf", "l2"}, default="linf"
-        How that is measured: as the largest change of any value, or as the root of the
-        sum of squares of the changes.
-    value_range : tuple of (low, high), default=(0.0, 1.0)
-        The range that rows lie in, and that poison must lie in. Each bound is a number,
-        or an array whose shape fits a row, such as (n_channels, 1, 1).
+        Largest change that makes rows hard to learn. The trigger is added afterwards.
+    <norm>
+    <value_range>
     n_steps : int, default=100
-        Steps uphill on the loss, by Adam on signs of gradients, each projected.
+        Number of ascent steps on the loss, by Adam on the signs of gradients, each
+        projected onto the allowed rows.
     step_size : float, default=0.1
-        The first step, as a share of the radius.
+        First step, as a fraction of ``radius``.
     n_restarts : int, default=1
-        How often: first from the rows themselves, then from rows drawn around them.
-        Those of the highest mean loss are kept.
+        Number of starts: the first from the rows themselves, the others from random
+        rows around them. The rows with the highest mean loss are kept.
     replace : bool, default=False
-        What :meth:`fit_resample` does with the rows that poison is made of: with False
-        they stay, and poison comes after all clean rows; with True poison takes their
-        place, and the intended label that of theirs.
-    batch_size : int, default=256
-        Rows that go through the network at once.
-    random_state : int, RandomState instance or None, default=None
-        Draws the rows that poison is made of, and restarts.
+        Whether poison takes the place of the rows that it is made from, and the
+        intended label that of theirs, in what :meth:`fit_resample` returns. By default
+        these rows stay, and poison comes after all clean rows.
+    <batch_size>
+    <random_state>
 
     Attributes
     ----------
-    base_indices_ : ndarray of shape (n_poison,)
-        The row of X that each poison row is made of, in ascending order.
-    X_poison_ : ndarray of shape (n_poison, ...)
-        The poison rows, in the precision of X.
-    y_poison_ : ndarray of shape (n_poison,)
-        Their labels: ``intended_label``.
-    poison_mask_ : ndarray
-        True for the poison rows in what :meth:`fit_resample` returns.
+    <base_indices_>
+    <X_poison_>
+    <y_poison_>
+    <poison_mask_>
     objective_ : list of float
-        Minus the mean loss at the start and after each step uphill; empty where none is
-        made.
-    classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        Minus the mean loss at the start and after each ascent step; empty if there is
+        none.
+    <classes_>
 
     See Also
     --------
     SleeperAgentAttack : Poison that never shows the trigger.
-    evaluate_backdoor : How many rows with the trigger are taken for the class.
+    evaluate_backdoor : Measures such attacks with and without a defense.
 
     References
     ----------
@@ -150,23 +138,21 @@ class TriggerBackdoorAttack(BasePerturbationAttack):
         batch_size=256,
         random_state=None,
     ):
-        super().__init__(
-            intended_label,
-            epsilon=epsilon,
-            radius=radius,
-            norm=norm,
-            value_range=value_range,
-            n_steps=n_steps,
-            n_restarts=n_restarts,
-            replace=replace,
-            batch_size=batch_size,
-            random_state=random_state,
-        )
         self.trigger = trigger
+        self.intended_label = intended_label
         self.source_label = source_label
         self.labels = labels
         self.net = net
+        self.epsilon = epsilon
+        self.radius = radius
+        self.norm = norm
+        self.value_range = value_range
+        self.n_steps = n_steps
         self.step_size = step_size
+        self.n_restarts = n_restarts
+        self.replace = replace
+        self.batch_size = batch_size
+        self.random_state = random_state
 
     def _check(self, rows):
         check_trigger(self.trigger, rows)
@@ -217,17 +203,7 @@ class TriggerBackdoorAttack(BasePerturbationAttack):
 
 
 class HardToLearn:
-    """Rows, and how well a network knows their label.
-
-    Parameters
-    ----------
-    room : Room
-        Where rows may go.
-    gradients : LossGradients
-        Computes the loss.
-    code : int
-        The position of their label.
-    """
+    """Minus the mean loss of rows of one label, as a function to descend."""
 
     noisy = False
 
@@ -235,20 +211,7 @@ class HardToLearn:
         self.room, self.gradients, self.code = room, gradients, code
 
     def value_and_gradient(self, rows):
-        """Compute minus the mean loss, and its gradient.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (n_rows, ...)
-            Rows.
-
-        Returns
-        -------
-        value : Tensor
-            Minus the mean loss.
-        gradient : Tensor of shape (n_rows, ...)
-            Its gradient.
-        """
+        """Compute minus the mean loss, and its gradient."""
         total, found = 0.0, []
         for part in rows.detach().split(self.gradients.batch_size):
             part = part.clone().requires_grad_()

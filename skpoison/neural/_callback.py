@@ -1,4 +1,4 @@
-"""EPIC, while a network is trained."""
+"""EPIC during the training of a network."""
 
 import time
 from numbers import Integral, Real
@@ -229,7 +229,7 @@ class EPICCallback(Callback):
         self.spared_ = {}
 
     def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
-        """Drop isolated rows if it is time, and record what happened."""
+        """Drop isolated rows if a round is due, and record what happened."""
         if net.lacks_history_:
             net.lacks_history_ = False
             warn(
@@ -259,7 +259,7 @@ class EPICCallback(Callback):
             )
 
     def _is_round(self, n_epochs):
-        """Whether rows are dropped once so many epochs are over."""
+        """Whether a round is due after so many epochs."""
         if self.stop_after is not None and n_epochs > self.stop_after:
             return False
         return n_epochs >= self.warmup and (n_epochs - self.warmup) % self.every == 0
@@ -287,7 +287,7 @@ class EPICCallback(Callback):
         return len(drop)
 
     def _check_scale(self, proxies):
-        """Warn of gradients so far apart that "exp" takes all of them for unlike."""
+        """Warn of gradients that are too far apart for the exponential similarity."""
         if self.similarity != "exp":
             return
         limit = UNLIKE * proxies.shape[1]
@@ -332,7 +332,7 @@ class EPICCallback(Callback):
 
 
 def _ends_in_one_row(net, n_rows):
-    """Whether the last batch would have one row, of a net that normalizes batches."""
+    """Whether the last batch of a net with batch normalization would have one row."""
     options = net.get_params_for("iterator_train")
     batch_size = options.get("batch_size", net.batch_size)
     if options.get("drop_last") or batch_size < 2 or n_rows % batch_size != 1:
@@ -342,13 +342,13 @@ def _ends_in_one_row(net, n_rows):
 
 
 def _all_isolated(medoids, labels):
-    """Isolated rows, class after class, each in the order they were picked."""
+    """Return isolated rows, class by class, in the order in which they were picked."""
     codes = np.unique(labels, return_inverse=True)[1]
     return _isolated(medoids, codes, np.bincount(codes))[0]
 
 
 def _place_in_class(codes):
-    """Return how many of the same code stand before each entry; equal ones adjoin."""
+    """Return the position of each entry among those of its code, which are adjacent."""
     first = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]]) if len(codes) else []
     starts = np.zeros(len(codes), dtype=np.intp)
     starts[first] = first

@@ -1,4 +1,4 @@
-"""Filters on what a network makes of rows."""
+"""Filters on the features that a network computes."""
 
 from numbers import Integral
 
@@ -143,7 +143,7 @@ class EmbeddingFilter(BaseFilter):
 
     @property
     def offset_(self):
-        """What decisions are scores minus, where the filter says so."""
+        """Difference of scores and decisions, if the filter has it."""
         return self.filter_.offset_
 
     def _new_filter(self):

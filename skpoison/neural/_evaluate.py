@@ -199,7 +199,7 @@ def _check_pairs(targets, intended, labels):
 
 
 def _plan(right, labels, rng, n_targets, targets, intended):
-    """Return pairs of a target and what it shall be taken for."""
+    """Return pairs of a target and its intended label."""
     if targets is None:
         candidates = np.flatnonzero(right)
         if not 1 <= n_targets <= len(candidates):
@@ -218,34 +218,15 @@ def _plan(right, labels, rng, n_targets, targets, intended):
 
 
 class TargetedStage(Stage):
-    """What is the same for all targets."""
+    """What all targets share."""
 
     def find_right(self, seed):
-        """Train without poison; return which test rows are given their labels."""
+        """Train without poison; return which test rows are classified correctly."""
         with seeded(seed):
             return self.predict(self.clean_victim()) == self.labels_test
 
     def play(self, target, intended, seed, only_successful):
-        """Attack one target, and train all victims.
-
-        Parameters
-        ----------
-        target : int
-            Its position in the test rows.
-        intended : label
-            What it shall be taken for.
-        seed : int
-            Seeds attack and victims.
-        only_successful : bool
-            Whether to leave out defenses where the attack fails without.
-
-        Returns
-        -------
-        objective : float
-            The attack's lowest.
-        rows : list
-            What was measured on each victim.
-        """
+        """Attack one target, and train all victims on the poison."""
         attack = clone(self.attack).set_params(
             target=self.X_test[target], intended_label=intended, random_state=seed
         )
@@ -276,18 +257,7 @@ def _as_bunch(plan, names, rows, clean_accuracy):
 
 
 def summarize(results):
-    """Compute rates, means and their intervals from what was measured on targets.
-
-    Parameters
-    ----------
-    results : Bunch
-        ``defense``, and what was measured.
-
-    Returns
-    -------
-    summary : Bunch
-        As :func:`evaluate_targeted` says.
-    """
+    """Compute rates, means and intervals of the measurements on targets."""
     selected = results.success[:, 0] == 1
     columns = {"defense": results.defense}
     for name, rows in (("success", selected), ("success_all", slice(None))):

@@ -159,7 +159,7 @@ def evaluate_backdoor(
 
 
 def _pairs(labels, rng, n_trials, sources, intended):
-    """Return pairs of a source and what it shall be taken for."""
+    """Return pairs of a source and an intended label."""
     classes = np.unique(labels)
     if (sources is None) != (intended is None):
         raise ValueError("give both source_labels and intended_labels, or neither.")
@@ -180,31 +180,16 @@ def _pairs(labels, rng, n_trials, sources, intended):
 
 
 class BackdoorStage(Stage):
-    """What is the same for all pairs of labels."""
+    """What all pairs of labels share."""
 
     def judge_clean(self, pairs, seed):
-        """Train without poison; return what each trigger does then, and accuracy."""
+        """Train without poison; return each trigger's success, and accuracy."""
         with seeded(seed):
             fitted = self.clean_victim()
             return [self.judge(fitted, *pair) for pair in pairs]
 
     def play(self, source, intended, seed):
-        """Attack one class, and train all victims.
-
-        Parameters
-        ----------
-        source, intended : label
-            What is attacked, and what it shall be taken for.
-        seed : int
-            Seeds attack and victims.
-
-        Returns
-        -------
-        objective : float
-            The attack's lowest.
-        rows : list
-            What was measured on each victim.
-        """
+        """Attack one class, and train all victims on the poison."""
         attack = clone(self.attack).set_params(
             source_label=source, intended_label=intended, random_state=seed
         )
@@ -213,20 +198,7 @@ class BackdoorStage(Stage):
         )
 
     def judge(self, fitted, source, intended):
-        """Measure how often a classifier obeys the trigger, and is right without.
-
-        Parameters
-        ----------
-        fitted : classifier
-            The classifier.
-        source, intended : label
-            The class that bears the trigger, and what it shall be taken for.
-
-        Returns
-        -------
-        success, accuracy : float
-            Shares of rows.
-        """
+        """Measure success with the trigger and accuracy without."""
         places = np.flatnonzero(self.labels_test == source)
         source_rows = multi_indexing(self.X_test, places)
         triggered = put_trigger(self.attack.trigger, source_rows)

@@ -1,4 +1,4 @@
-"""Poison rows with the features of a target."""
+"""Poison rows whose features collide with those of a target."""
 
 from numbers import Real
 
@@ -6,6 +6,7 @@ import torch
 from sklearn.utils._param_validation import Interval
 
 from skpoison.neural._room import TINY
+from skpoison.neural._shared_docs import with_shared_docs
 from skpoison.neural._space import BaseFeatureAttack
 
 __all__ = ["FeatureCollisionAttack"]
@@ -13,103 +14,78 @@ __all__ = ["FeatureCollisionAttack"]
 GROW, SHRINK = 1.5, 0.5
 
 
+@with_shared_docs
 class FeatureCollisionAttack(BaseFeatureAttack):
-    """Change rows of a class so that a network sees a target in each of them.
+    """Change rows of a class so that their features match those of a target.
 
-    Scenario: transfer learning. The victim takes a network that others have trained
-    and trains a linear head on its features, or the whole network, with rows gathered
-    by himself. The attacker slips some among these that look like rows of their class
-    and have features like the target's. Where the head gives them their label, it
-    gives it to the target as well.
+    Scenario: transfer learning. The victim takes a pretrained network and trains a
+    linear head on its features, or the whole network, on rows that they have collected.
+    Among these are rows of the attacker, which look like rows of their class and have
+    features like the target's. A head that assigns them their label assigns it to the
+    target as well.
 
-    Threat model: the attacker knows the feature extractor and the target. He changes
-    rows within ``radius`` and ``value_range``. He neither chooses labels nor touches
-    training or the target.
+    Threat model: the attacker knows the feature extractor and the target. They change
+    rows within ``radius`` and ``value_range``. They control neither labels nor
+    training, and do not change the target.
 
     Parameters
     ----------
-    feature_extractor : torch.nn.Module or list of these, default=None
-        Computes features of rows: what the victim's head will see. Of several, all
-        are attacked. :class:`LayerFeatures` takes a layer out of a network. It must
-        be given before :meth:`fit`.
-    target : {array-like, Tensor} of shape (...), default=None
-        The row that the victim shall take for another class, of the shape of one row
-        of X. It must be given before :meth:`fit`.
-    intended_label : label, default=None
-        That class, one of the labels. Poison is made of rows of it, and keeps their
-        label. It must be given before :meth:`fit`.
-    epsilon : float, default=0.01
-        Poison rows divided by clean rows, between 0 and 1; ``floor(epsilon * n)`` rows
-        of the class are drawn to make poison of.
-    radius : float, default=0.1
-        No poison row is farther than this from the row that it is made of.
-    norm : {"linf", "l2"}, default="linf"
-        How that is measured: as the largest change of any value, or as the root of the
-        sum of squares of the changes.
-    value_range : tuple of (low, high), default=(0.0, 1.0)
-        The range that rows lie in, and that poison stays in. Each bound is a number, or
-        an array whose shape fits a row, such as (n_channels, 1, 1).
+    <feature_extractor>
+    <target>
+    <intended_label>
+    <epsilon>
+    <radius>
+    <norm>
+    <value_range>
     beta : float, default=None
         Weight of the squared change in the objective. None is the paper's rule,
-        ``0.25 * (n_features / n_values) ** 2``, where a row has so many values and is
-        given so many features.
+        ``0.25 * (n_features / n_values) ** 2``, with the numbers of features and of
+        values of a row.
     opacity : float, default=0.0
-        How much of the target is mixed into the rows to start from, in [0, 1): the
+        Share of the target that is mixed into the initial rows, in [0, 1): the
         watermark that the paper needs against victims who train the whole network. It
-        counts as change, and is bounded with it.
+        counts as change, and ``radius`` limits it.
     n_steps : int, default=200
-        Forward-backward steps: along the gradient of the features' distance, then back
-        towards the rows, then onto the rows that are allowed.
+        Number of forward-backward steps: a gradient step on the distance of features, a
+        proximal step on the squared change, and a projection onto the allowed rows.
     step_size : float, default=0.5
-        The first step, as a share of the radius. A step that does not lower the
-        objective of a row is taken back, and halved for this row.
-    n_restarts : int, default=1
-        How often the attack is made: first from the rows themselves, then from rows
-        drawn around them. The rows of the lowest objective are kept.
-    replace : bool, default=False
-        What :meth:`fit_resample` does with the rows that poison is made of: with False
-        they stay, and poison comes after all clean rows; with True poison takes their
-        place, as in the experiments of most papers.
-    batch_size : int, default=256
-        Rows that go through the network at once. Where there are more poison rows, each
-        batch goes through it twice, so that memory is bounded.
-    random_state : int, RandomState instance or None, default=None
-        Draws the rows that poison is made of, and restarts.
+        First step, as a fraction of ``radius``. A step that does not lower the
+        objective of a row is undone, and halved for this row.
+    <n_restarts>
+    <replace>
+    <batch_size>
+    <random_state>
 
     Attributes
     ----------
-    base_indices_ : ndarray of shape (n_poison,)
-        The row of X that each poison row is made of, in ascending order.
-    X_poison_ : ndarray of shape (n_poison, ...)
-        The poison rows, in the precision of X.
-    y_poison_ : ndarray of shape (n_poison,)
-        Their labels: ``intended_label``.
-    poison_mask_ : ndarray
-        True for the poison rows in what :meth:`fit_resample` returns.
+    <base_indices_>
+    <X_poison_>
+    <y_poison_>
+    <poison_mask_>
     objective_ : list of float
-        The mean of the rows' objectives (see Notes) at the start and after each step,
-        of the start that was best; it never rises.
-    classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        Mean objective of the rows (see Notes) at the start and after each step, of the
+        best start; it never rises.
+    <classes_>
 
     See Also
     --------
-    BullseyePolytopeAttack : Stronger, as the mean of rows meets the target better.
-    ConvexPolytopeAttack : The target anywhere between poison rows.
-    evaluate_targeted : What such attacks do, with and without a defense.
+    BullseyePolytopeAttack : Stronger: the mean of rows comes closer to the target.
+    ConvexPolytopeAttack : The target is anywhere in the hull of the poison rows.
+    evaluate_targeted : Measures such attacks with and without a defense.
 
     Notes
     -----
-    The objective of a poison row x made of the row b, for the target t, is
+    The objective of a poison row x made from the row b, for the target t, is
 
         || f(x) - f(t) ||^2 + beta || x - b ||^2,
 
     the mean of the first term over extractors f if there are several. In the paper a
-    large ``beta`` keeps poison near to its row, and nothing bounds it; for that, let
-    ``radius`` be as wide as ``value_range``.
+    large ``beta`` keeps poison near its row, and nothing else bounds it; to reproduce
+    that, set ``radius`` to the width of ``value_range``.
 
-    Extractors run in evaluation mode, where their parameters are; put them on a GPU to
-    use it. Callbacks of scikit-learn, such as its ``ProgressBar``, see each step.
+    Extractors run in evaluation mode, on the device of their parameters. With more
+    poison rows than ``batch_size``, each batch passes through them twice. Callbacks of
+    scikit-learn, such as its ``ProgressBar``, are called at each step.
 
     References
     ----------
@@ -162,23 +138,21 @@ class FeatureCollisionAttack(BaseFeatureAttack):
         batch_size=256,
         random_state=None,
     ):
-        super().__init__(
-            feature_extractor,
-            target,
-            intended_label,
-            epsilon=epsilon,
-            radius=radius,
-            norm=norm,
-            value_range=value_range,
-            n_steps=n_steps,
-            n_restarts=n_restarts,
-            replace=replace,
-            batch_size=batch_size,
-            random_state=random_state,
-        )
+        self.feature_extractor = feature_extractor
+        self.target = target
+        self.intended_label = intended_label
+        self.epsilon = epsilon
+        self.radius = radius
+        self.norm = norm
+        self.value_range = value_range
         self.beta = beta
         self.opacity = opacity
+        self.n_steps = n_steps
         self.step_size = step_size
+        self.n_restarts = n_restarts
+        self.replace = replace
+        self.batch_size = batch_size
+        self.random_state = random_state
 
     def _start(self, space, generator):
         mixed = torch.lerp(space.room.bases, space.target[None], self.opacity)
@@ -211,7 +185,7 @@ class FeatureCollisionAttack(BaseFeatureAttack):
 
 
 class _Descent:
-    """Rows on their way down, each by itself."""
+    """Backtracking descent of each row by itself."""
 
     def __init__(self, space, loss, beta, start):
         self.space, self.loss, self.beta = space, loss, beta
@@ -224,7 +198,7 @@ class _Descent:
         return value + self.beta * change, gradient
 
     def step(self, steps):
-        """Go a step with those rows that it makes better; return which."""
+        """Make a step of the rows that it improves; return which these are."""
         shape = (-1, *[1] * (self.rows.ndim - 1))
         ahead = self.rows - steps.reshape(shape) * self.gradient
         pull = (2 * self.beta * steps).reshape(shape)

@@ -1,4 +1,4 @@
-"""Features that a network computes of rows."""
+"""Features of rows, computed by a network."""
 
 from contextlib import contextmanager, nullcontext
 
@@ -113,23 +113,7 @@ class LayerFeatures(torch.nn.Module):
 
 
 def as_module(module):
-    """Return the module itself, of a net or a compiled module.
-
-    Parameters
-    ----------
-    module : torch.nn.Module or skorch net
-        What has been given.
-
-    Returns
-    -------
-    module : torch.nn.Module
-        The module.
-
-    Raises
-    ------
-    TypeError
-        If there is none.
-    """
+    """Return the module itself, of a net or a compiled module."""
     module = getattr(module, "module_", module)
     module = getattr(module, "_orig_mod", module)
     if not isinstance(module, torch.nn.Module):
@@ -169,37 +153,13 @@ def _run_watching(layers, X, features):
 
 
 def flat(features):
-    """Return features as one vector for each row.
-
-    Parameters
-    ----------
-    features : Tensor of shape (n_rows, ...) or tuple that begins with one
-        Features.
-
-    Returns
-    -------
-    features : Tensor of shape (n_rows, n_features)
-        The same.
-    """
+    """Return features as one vector for each row."""
     features = features[0] if isinstance(features, tuple) else features
     return features.flatten(1) if features.ndim > 1 else features[:, None]
 
 
 def home(module):
-    """Return where a module computes, and how precisely.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Any.
-
-    Returns
-    -------
-    device : torch.device
-        That of its parameters, or else the CPU.
-    dtype : torch.dtype
-        That of its parameters, or else float32.
-    """
+    """Return the device and dtype that a module computes in, or (None, None)."""
     for tensor in (*module.parameters(), *module.buffers()):
         if tensor.is_floating_point():
             return tensor.device, tensor.dtype
@@ -207,44 +167,19 @@ def home(module):
 
 
 def workplace(module):
-    """Return where rows are moved for a module, and how precisely.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Any.
-
-    Returns
-    -------
-    device : torch.device
-        That of its parameters.
-    dtype : torch.dtype
-        That of its parameters, but float32 where that is less: small steps would be
-        lost in bfloat16.
-    """
+    """Return the device and dtype in which rows are perturbed for a module."""
     device, dtype = home(module)
     return device, torch.promote_types(dtype, torch.float32)
 
 
 def at_least_single(tensor):
-    """Return numbers in float32 where they are less precise, for sums of many."""
+    """Return half-precision numbers as float32, for sums of many."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 @contextmanager
 def evaluating(modules):
-    """Put modules in evaluation mode, and back in the mode that they were in.
-
-    Parameters
-    ----------
-    modules : list of torch.nn.Module
-        Modules.
-
-    Yields
-    ------
-    None
-        In between they are in evaluation mode.
-    """
+    """Put modules in evaluation mode, and restore their modes."""
     parts = [part for module in modules for part in module.modules()]
     training = [part.training for part in parts]
     try:
@@ -257,18 +192,7 @@ def evaluating(modules):
 
 
 def is_recurrent(module):
-    """Whether a module has recurrent layers.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Any.
-
-    Returns
-    -------
-    is_recurrent : bool
-        Whether it has.
-    """
+    """Whether a module has recurrent layers."""
     kinds = torch.nn.RNNBase, torch.nn.RNNCellBase
     return any(isinstance(part, kinds) for part in module.modules())
 
@@ -285,19 +209,9 @@ def _without_cudnn(module):
 
 @contextmanager
 def twice_differentiable(module):
-    """Let a module run by kernels only whose gradients have gradients.
+    """Let a module use only kernels that are twice differentiable.
 
     Fused kernels of attention have none.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        What runs.
-
-    Yields
-    ------
-    None
-        In between, such kernels are taken; gradients can be asked for later.
     """
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
@@ -309,23 +223,7 @@ def twice_differentiable(module):
 
 
 def features_of(modules, rows, batch_size):
-    """Compute the features of rows under each of some modules, with gradients.
-
-    Parameters
-    ----------
-    modules : list of torch.nn.Module
-        Feature extractors.
-    rows : Tensor of shape (n_rows, ...)
-        Rows.
-    batch_size : int
-        Rows at a time. Where there are more, those between are computed again for the
-        gradient, so that memory is bounded.
-
-    Returns
-    -------
-    features : list of Tensor of shape (n_rows, n_features)
-        For each module, on the device of the rows.
-    """
+    """Compute the features of rows under each of some modules, with gradients."""
     parts = rows.split(batch_size)
     return [
         torch.cat([_run(module, part, len(parts) > 1) for part in parts])
@@ -348,22 +246,7 @@ def _forward(module, rows):
 
 
 def embed(module, X, batch_size):
-    """Compute features as an array, in evaluation mode, without gradients.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Feature extractor.
-    X : {array-like, Tensor} of shape (n_rows, ...)
-        Rows.
-    batch_size : int
-        Rows at a time.
-
-    Returns
-    -------
-    features : ndarray of shape (n_rows, n_features)
-        Features, in the module's precision, or float32 for bfloat16.
-    """
+    """Compute features as an array, in evaluation mode, without gradients."""
     check_no_dataset(X, "X")
     device, dtype = home(module)
     rows = X if torch.is_tensor(X) else torch.from_numpy(writeable(np.asarray(X)))

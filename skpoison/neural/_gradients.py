@@ -1,4 +1,4 @@
-"""Gradients of a network's loss, with respect to all parameters, and their angles."""
+"""Gradients of a network's loss with respect to its parameters, and their cosines."""
 
 import torch
 from torch.func import functional_call, vmap
@@ -19,23 +19,7 @@ CHUNK_SHARE = 0.25
 
 
 class LossGradients:
-    """Gradients of a module's cross-entropy, which leave the module as it is.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Returns logits, or a tuple that begins with them. It runs in the mode that it
-        is in.
-    n_classes : int
-        How many logits there must be.
-    batch_size : int
-        Rows at a time.
-
-    Raises
-    ------
-    ValueError
-        If the module has no parameters; at use, if there are other logits.
-    """
+    """Gradients of a module's cross-entropy; the module is not changed."""
 
     def __init__(self, module, n_classes, batch_size):
         self.module, self.n_classes, self.batch_size = module, n_classes, batch_size
@@ -49,20 +33,7 @@ class LossGradients:
             raise ValueError("a network without parameters has no gradients.")
 
     def loss(self, rows, codes):
-        """Compute the sum of the cross-entropies of rows.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (n_rows, ...)
-            Rows.
-        codes : Tensor of shape (n_rows,)
-            Positions of their labels.
-
-        Returns
-        -------
-        loss : Tensor
-            The sum.
-        """
+        """Compute the sum of the cross-entropies of rows."""
         return self._loss(self.parameters, rows, codes)
 
     def _loss(self, parameters, rows, codes):
@@ -79,42 +50,12 @@ class LossGradients:
         return cross_entropy(logits, codes.to(device), reduction="sum")
 
     def mean(self, rows, codes):
-        """Compute the gradient of the mean loss with respect to all parameters.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (n_rows, ...)
-            Rows.
-        codes : Tensor of shape (n_rows,)
-            Positions of their labels.
-
-        Returns
-        -------
-        gradient : Tensor of shape (n_parameters,)
-            One flat vector.
-        """
+        """Compute the gradient of the mean loss with respect to the parameters."""
         parts = zip(*self._batches(rows, codes), strict=True)
         return sum(self._flat(self.loss(*part)) for part in parts) / len(rows)
 
     def align(self, rows, codes, goal):
-        """Compute one minus the cosine of the mean gradient and a goal, and its slope.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (n_rows, ...)
-            Rows.
-        codes : Tensor of shape (n_rows,)
-            Positions of their labels.
-        goal : Tensor of shape (n_parameters,)
-            The direction that is wanted.
-
-        Returns
-        -------
-        value : Tensor
-            One minus the cosine.
-        gradient : Tensor of shape (n_rows, ...)
-            Its gradient with respect to the rows, on their device.
-        """
+        """Return one minus the cosine of mean gradient and goal, and its gradient."""
         if len(rows) > self.batch_size:
             # Rows of all batches make the slope, so each is looked at twice.
             value, slope = misalignment(self.mean(rows, codes), goal)
@@ -126,22 +67,7 @@ class LossGradients:
         return value, gradient
 
     def pull(self, rows, codes, direction):
-        """Compute how rows change the mean gradient's product with a direction.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (n_rows, ...)
-            Rows.
-        codes : Tensor of shape (n_rows,)
-            Positions of their labels.
-        direction : Tensor of shape (n_parameters,)
-            The direction.
-
-        Returns
-        -------
-        gradient : Tensor of shape (n_rows, ...)
-            Of the product, with respect to the rows, on their device.
-        """
+        """Return the gradient, by the rows, of mean gradient times direction."""
         found = []
         for part, part_codes in zip(*self._batches(rows, codes), strict=True):
             part = part.detach().requires_grad_()
@@ -150,20 +76,7 @@ class LossGradients:
         return torch.cat(found)
 
     def row_norms(self, rows, codes):
-        """Compute the length of each row's gradient with respect to all parameters.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (n_rows, ...)
-            Rows.
-        codes : Tensor of shape (n_rows,)
-            Positions of their labels.
-
-        Returns
-        -------
-        norms : ndarray of shape (n_rows,)
-            Lengths.
-        """
+        """Compute the norm of each row's gradient with respect to the parameters."""
         parameters = {name: p.detach() for name, p in self.parameters.items()}
 
         def norm(row, code):
@@ -181,7 +94,7 @@ class LossGradients:
         return norms.double().cpu().numpy()
 
     def _chunk(self):
-        """Return for how many rows at a time there is room for gradients."""
+        """Return the number of rows whose gradients fit in memory at once."""
         numbers, (device, dtype) = CHUNK_SIZE, self.home
         if device.type == "cuda":
             free, _ = torch.cuda.mem_get_info(device)
@@ -203,20 +116,7 @@ class LossGradients:
 
 
 def misalignment(gradient, goal):
-    """Compute one minus the cosine of the angle between two gradients.
-
-    Parameters
-    ----------
-    gradient, goal : Tensor of shape (n_parameters,)
-        The gradients.
-
-    Returns
-    -------
-    value : Tensor
-        Between 0, for the same direction, and 2, for the opposite one.
-    slope : Tensor of shape (n_parameters,)
-        Its gradient with respect to `gradient`.
-    """
+    """Compute one minus the cosine of two gradients."""
     tiny = torch.finfo(gradient.dtype).tiny
     length = gradient.norm().clamp(min=tiny)
     along, aim = gradient / length, goal / goal.norm().clamp(min=tiny)

@@ -1,4 +1,4 @@
-"""Compression of images, which takes small perturbations away."""
+"""JPEG compression of images, which removes small perturbations."""
 
 import io
 from numbers import Integral

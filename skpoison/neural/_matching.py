@@ -1,4 +1,4 @@
-"""What attacks share that align the gradients of poison with another gradient."""
+"""Base class of attacks that align the gradients of poison with another gradient."""
 
 from numbers import Real
 
@@ -19,22 +19,7 @@ class BaseMatchingAttack(BasePerturbationAttack):
     """Base class of attacks by gradient matching.
 
     A subclass defines ``_wanted(gradients, rows, labels)``: the gradient that poison
-    shall have, under one network.
-
-    Parameters
-    ----------
-    net : torch.nn.Module, skorch net or list of these, default=None
-        Networks whose gradients are matched.
-    intended_label : label, default=None
-        The class that the victim shall see.
-    step_size : float, default=0.3
-        The first step, as a share of the radius.
-    selection : {"random", "gradient"}, default="random"
-        Which rows of the class poison is made of.
-    augment : callable, default=None
-        What poison goes through before it is seen.
-    **params : dict
-        As in :class:`BasePerturbationAttack`.
+    should have, under one network.
     """
 
     _parameter_constraints: dict = {
@@ -44,41 +29,6 @@ class BaseMatchingAttack(BasePerturbationAttack):
         "selection": [StrOptions({"random", "gradient"})],
         "augment": [callable, None],
     }
-
-    def __init__(
-        self,
-        net=None,
-        intended_label=None,
-        *,
-        epsilon=0.01,
-        radius=0.1,
-        norm="linf",
-        value_range=(0.0, 1.0),
-        n_steps=250,
-        step_size=0.3,
-        n_restarts=1,
-        selection="random",
-        augment=None,
-        replace=False,
-        batch_size=256,
-        random_state=None,
-    ):
-        super().__init__(
-            intended_label,
-            epsilon=epsilon,
-            radius=radius,
-            norm=norm,
-            value_range=value_range,
-            n_steps=n_steps,
-            n_restarts=n_restarts,
-            replace=replace,
-            batch_size=batch_size,
-            random_state=random_state,
-        )
-        self.net = net
-        self.step_size = step_size
-        self.selection = selection
-        self.augment = augment
 
     def _modules(self, rows, labels, rng):
         given = self.net if isinstance(self.net, list | tuple) else [self.net]
@@ -127,17 +77,7 @@ class BaseMatchingAttack(BasePerturbationAttack):
 
 
 class Matching:
-    """Poison, and the gradients that it shall have.
-
-    Parameters
-    ----------
-    room : Room
-        Where rows may go.
-    codes : Tensor of shape (1,)
-        The position of their label.
-    augment : callable or None
-        What they go through before they are seen.
-    """
+    """Mean misalignment of the gradients of poison with the wanted ones."""
 
     def __init__(self, room, codes, augment=None):
         self.room, self.codes, self.augment = room, codes, augment
@@ -145,22 +85,11 @@ class Matching:
 
     @property
     def noisy(self):
-        """Whether the same rows are not always worth the same."""
+        """Whether values are random."""
         return self.augment is not None
 
     def aim(self, goals):
-        """Set the gradients that poison shall have.
-
-        Parameters
-        ----------
-        goals : list of tuple (LossGradients, Tensor of shape (n_parameters,))
-            For each network, how gradients are computed, and the one that is wanted.
-
-        Raises
-        ------
-        ValueError
-            If one is zero.
-        """
+        """Set pairs of LossGradients and wanted gradient, one for each network."""
         if any(not goal.any() for _, goal in goals):
             raise ValueError(
                 "the gradient that poison shall have is zero: the network already "
@@ -169,20 +98,7 @@ class Matching:
         self.goals = goals
 
     def value_and_gradient(self, rows):
-        """Compute one minus the cosine, and its gradient with respect to the rows.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (n_rows, ...)
-            Rows.
-
-        Returns
-        -------
-        value : Tensor
-            The mean over the networks.
-        gradient : Tensor of shape (n_rows, ...)
-            Its gradient.
-        """
+        """Compute one minus the cosine, and its gradient with respect to the rows."""
         rows = rows.detach().requires_grad_()
         seen = rows if self.augment is None else self.augment(rows)
         values, pulls = zip(
@@ -199,26 +115,7 @@ class Matching:
 
 
 class SignedDescent:
-    """Adam on the signs of gradients, with projections; steps fall by tens.
-
-    Parameters
-    ----------
-    space : object
-        Has a ``room``, ``noisy``, and ``value_and_gradient(rows)``.
-    start : Tensor of shape (n_rows, ...)
-        Rows in the room.
-    step_size : float
-        The first step, as a share of the radius.
-    n_steps : int
-        Steps that will be made, which tell when they become shorter.
-
-    Attributes
-    ----------
-    rows : Tensor of shape (n_rows, ...)
-        Where the descent is.
-    objective : list of float
-        Every value that was met.
-    """
+    """Projected Adam on the signs of gradients, with a step schedule of tenths."""
 
     def __init__(self, space, start, step_size, n_steps):
         self.space, self.rows, self.objective = space, start.clone(), []
@@ -228,20 +125,7 @@ class SignedDescent:
         self.n_done = 0
 
     def run(self, n_steps, monitor):
-        """Make some steps.
-
-        Parameters
-        ----------
-        n_steps : int
-            How many.
-        monitor : callable
-            Told of each.
-
-        Returns
-        -------
-        rows : Tensor of shape (n_rows, ...)
-            Those of the lowest value since the call; where values are noisy, the last.
-        """
+        """Make some steps; return the rows of the lowest (if noisy, the last) value."""
         best, lowest = self.rows.clone(), np.inf
         for step in range(n_steps + 1):
             value, gradient = self.space.value_and_gradient(self.rows)

@@ -1,4 +1,4 @@
-"""What lets the training rows of any skorch net be dropped while it is trained."""
+"""The mixin that lets a skorch net drop training rows during training."""
 
 import numpy as np
 import torch
@@ -127,7 +127,7 @@ class FilteredNetMixin:
         return pool
 
     def initialize_history(self):
-        """Begin a history, and forget which rows were dropped."""
+        """Start a history, and forget which rows were dropped."""
         super().initialize_history()
         self.pool_, self.lacks_history_ = None, False
         return self
@@ -355,10 +355,10 @@ class FilteredNetMixin:
         return y
 
     def _batch_flag(self, y_pred):
-        """Return what shall be known of a batch once all have been scored."""
+        """Return a flag of a batch, for ``_check_flags``."""
 
     def _check_flags(self, flags):
-        """Check what is known of all batches."""
+        """Check the flags of all batches."""
 
 
 def modules_of(net):

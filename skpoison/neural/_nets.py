@@ -1,4 +1,4 @@
-"""Nets of skorch whose training rows can be dropped while they are trained."""
+"""Skorch nets whose training rows can be dropped during training."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""What attacks share that change rows a little, so that a network sees another row."""
+"""Base class of attacks that make poison by small perturbations of rows."""
 
 from functools import partial
 from numbers import Integral, Real
@@ -26,40 +26,15 @@ from skpoison.neural._rows import (
 
 
 class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
-    """Base class of attacks that make poison of rows of a class by small changes.
+    """Base class of attacks that make poison by small perturbations of rows of a class.
 
-    The labels of the poison are right: what is changed is too little for a person to
-    see. A subclass defines
+    A subclass has a constructor, and defines
 
     - ``_modules(rows, labels, rng)``, the networks that are attacked;
     - ``_space(modules, room, rows, labels)``, an object that has the room;
     - ``_craft(space, start, monitor)``, which returns rows of the room and the
       objective after each step;
-    - and what else is different: ``_check(rows)``, ``_bases``, ``_start``,
-      ``_finish``.
-
-    Parameters
-    ----------
-    intended_label : label, default=None
-        The class that the victim shall see where it is not.
-    epsilon : float, default=0.01
-        Poison rows divided by clean rows.
-    radius : float, default=0.1
-        Largest change of a row.
-    norm : {"linf", "l2"}, default="linf"
-        How changes are measured.
-    value_range : tuple of (low, high), default=(0.0, 1.0)
-        Between which values rows must lie.
-    n_steps : int, default=200
-        Steps.
-    n_restarts : int, default=1
-        How often the attack is made, the first time from the rows themselves.
-    replace : bool, default=False
-        Whether poison takes the place of the rows that it is made of.
-    batch_size : int, default=256
-        Rows that go through the network at once.
-    random_state : int, RandomState instance or None, default=None
-        Draws what is drawn.
+    - and where it differs ``_check(rows)``, ``_bases``, ``_start``, ``_finish``.
     """
 
     _parameter_constraints: dict = {
@@ -74,31 +49,6 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
     }
-
-    def __init__(
-        self,
-        intended_label=None,
-        *,
-        epsilon=0.01,
-        radius=0.1,
-        norm="linf",
-        value_range=(0.0, 1.0),
-        n_steps=200,
-        n_restarts=1,
-        replace=False,
-        batch_size=256,
-        random_state=None,
-    ):
-        self.intended_label = intended_label
-        self.epsilon = epsilon
-        self.radius = radius
-        self.norm = norm
-        self.value_range = value_range
-        self.n_steps = n_steps
-        self.n_restarts = n_restarts
-        self.replace = replace
-        self.batch_size = batch_size
-        self.random_state = random_state
 
     def fit(self, X, y):
         """Make the poison rows.
@@ -155,7 +105,7 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         return found
 
     def _make(self, modules, rows, labels, rng, monitor):
-        """Change the rows that poison is made of, and label them."""
+        """Perturb the rows that poison is made from, and label them."""
         self.objective_ = []
         room = self._room(rows)
         moved = room.bases
@@ -238,10 +188,10 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         return rows, labels
 
     def _check(self, rows):
-        """Check what only this attack has."""
+        """Check parameters that only this attack has."""
 
     def _candidates(self, labels, n_poison):
-        """Return the rows that poison can be made of."""
+        """Return the rows that poison can be made from."""
         found = np.flatnonzero(labels == self.intended_label)
         if len(found) < n_poison:
             raise ValueError(
@@ -251,7 +201,7 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         return found
 
     def _bases(self, modules, rows, labels, n_poison, rng):
-        """Draw the rows that poison is made of."""
+        """Draw the rows that poison is made from."""
         found = self._candidates(labels, n_poison)
         return np.sort(rng.permutation(found)[:n_poison])
 
@@ -275,7 +225,7 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         return Room(bases, float(self.radius), self.norm, low, high)
 
     def _best(self, space, generator, monitor):
-        """Make the attack several times; keep the rows of the lowest objective."""
+        """Start the attack several times; return the rows with the lowest objective."""
         best = None
         for restart in range(self.n_restarts):
             drawn = space.room.draw if restart else partial(self._start, space)
@@ -285,19 +235,19 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         return best
 
     def _merit(self, objective):
-        """Return by what restarts are compared; the lower, the better."""
+        """Return the value by which restarts are compared; lower is better."""
         return min(objective)
 
     def _start(self, space, generator):
         return space.room.bases
 
     def _finish(self, rows):
-        """Return poison, of rows that have been moved in the room."""
+        """Return the poison that perturbed rows become."""
         return rows
 
 
 def _watch(monitor):
-    """Return what steps are told to: it stops an attack that cannot go anywhere."""
+    """Return a monitor of steps that also stops an attack that has diverged."""
 
     def tell(entry):
         if not np.isfinite(entry["objective"]):
@@ -312,22 +262,7 @@ def _watch(monitor):
 
 
 def check_target(target, rows):
-    """Check that a target is a row like others.
-
-    Parameters
-    ----------
-    target : {array-like, Tensor}
-        The target.
-    rows : Tensor of shape (n_rows, ...)
-        The others.
-
-    Raises
-    ------
-    ValueError
-        If it is not.
-    TypeError
-        If it does not hold floating point numbers.
-    """
+    """Check that a target has the shape and type of a row."""
     if target is None:
         raise ValueError("target must be a row; got None.")
     target = as_tensor(target, "target")

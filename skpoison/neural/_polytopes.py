@@ -5,6 +5,7 @@ from numbers import Real
 import torch
 from sklearn.utils._param_validation import Interval
 
+from skpoison.neural._shared_docs import with_shared_docs
 from skpoison.neural._space import BaseFeatureAttack
 
 __all__ = ["BullseyePolytopeAttack", "ConvexPolytopeAttack"]
@@ -16,15 +17,8 @@ WEIGHT_GAP = 1e-3
 class BasePolytopeAttack(BaseFeatureAttack):
     """Base class of attacks that put a target among the features of poison rows.
 
-    A subclass defines ``_aims(space)``: for each module, a function that takes features
-    of the poison rows and returns the point that shall be the target's.
-
-    Parameters
-    ----------
-    step_size : float, default=0.1
-        The first step, as a share of the radius.
-    **params : dict
-        As in :class:`BaseFeatureAttack`.
+    A subclass defines ``_aims(space)``: for each module, a function from the features
+    of the poison rows to the point that should match the target's features.
     """
 
     _parameter_constraints: dict = {
@@ -49,21 +43,19 @@ class BasePolytopeAttack(BaseFeatureAttack):
         batch_size=256,
         random_state=None,
     ):
-        super().__init__(
-            feature_extractor,
-            target,
-            intended_label,
-            epsilon=epsilon,
-            radius=radius,
-            norm=norm,
-            value_range=value_range,
-            n_steps=n_steps,
-            n_restarts=n_restarts,
-            replace=replace,
-            batch_size=batch_size,
-            random_state=random_state,
-        )
+        self.feature_extractor = feature_extractor
+        self.target = target
+        self.intended_label = intended_label
+        self.epsilon = epsilon
+        self.radius = radius
+        self.norm = norm
+        self.value_range = value_range
+        self.n_steps = n_steps
         self.step_size = step_size
+        self.n_restarts = n_restarts
+        self.replace = replace
+        self.batch_size = batch_size
+        self.random_state = random_state
 
     def _craft(self, space, start, monitor):
         aims = self._aims(space)
@@ -78,82 +70,56 @@ class BasePolytopeAttack(BaseFeatureAttack):
         return space.descend(start, loss, self.n_steps, self.step_size, monitor)
 
 
+@with_shared_docs
 class BullseyePolytopeAttack(BasePolytopeAttack):
     """Move the mean of the features of poison rows onto those of a target.
 
-    Scenario: transfer learning. The victim takes a network that others have trained
-    and trains a linear head on its features, or the whole network, with rows gathered
-    by himself. The attacker slips some among these, changed so little that their labels
-    are right to the eye. A linear head that gives all of them their label gives it to
-    their mean as well, and so to the target; all other rows are classified as before.
+    Scenario: transfer learning. The victim takes a pretrained network and trains a
+    linear head on its features, or the whole network, on rows that they have collected.
+    Among these are rows of the attacker, changed so little that their labels look
+    right. A linear head that assigns all of them their label assigns it to their mean
+    as well, and so to the target; all other rows are classified as before.
 
-    Threat model: the attacker knows the feature extractor, or others like it (several
-    are attacked together, for what fools all of them is likely to fool another), and
-    the target. He changes rows within ``radius`` and ``value_range``. He neither
-    chooses labels nor touches training or the target.
+    Threat model: the attacker knows the feature extractor, or similar ones (several are
+    attacked together, as poison that works on all of them is likely to work on
+    another), and the target. They change rows within ``radius`` and ``value_range``.
+    They control neither labels nor training, and do not change the target.
 
     Parameters
     ----------
-    feature_extractor : torch.nn.Module or list of these, default=None
-        Computes features of rows: what the victim's head will see. Of several, all
-        are attacked. :class:`LayerFeatures` takes a layer out of a network. It must
-        be given before :meth:`fit`.
-    target : {array-like, Tensor} of shape (...), default=None
-        The row that the victim shall take for another class, of the shape of one row
-        of X. It must be given before :meth:`fit`.
-    intended_label : label, default=None
-        That class, one of the labels. Poison is made of rows of it, and keeps their
-        label. It must be given before :meth:`fit`.
-    epsilon : float, default=0.01
-        Poison rows divided by clean rows, between 0 and 1; ``floor(epsilon * n)`` rows
-        of the class are drawn to make poison of.
-    radius : float, default=0.1
-        No poison row is farther than this from the row that it is made of.
-    norm : {"linf", "l2"}, default="linf"
-        How that is measured: as the largest change of any value, or as the root of the
-        sum of squares of the changes.
-    value_range : tuple of (low, high), default=(0.0, 1.0)
-        The range that rows lie in, and that poison stays in. Each bound is a number, or
-        an array whose shape fits a row, such as (n_channels, 1, 1).
+    <feature_extractor>
+    <target>
+    <intended_label>
+    <epsilon>
+    <radius>
+    <norm>
+    <value_range>
     n_steps : int, default=200
-        Steps of the optimizer Adam, each projected on the rows that are allowed, and
-        shorter and shorter.
+        Number of steps of Adam, each projected onto the allowed rows, with cosine
+        annealing.
     step_size : float, default=0.1
-        The first step, as a share of the radius.
-    n_restarts : int, default=1
-        How often the attack is made: first from the rows themselves, then from rows
-        drawn around them. The rows of the lowest objective are kept.
-    replace : bool, default=False
-        What :meth:`fit_resample` does with the rows that poison is made of: with False
-        they stay, and poison comes after all clean rows; with True poison takes their
-        place, as in the experiments of most papers.
-    batch_size : int, default=256
-        Rows that go through the network at once. Where there are more poison rows, each
-        batch goes through it twice, so that memory is bounded.
-    random_state : int, RandomState instance or None, default=None
-        Draws the rows that poison is made of, and restarts.
+        First step, as a fraction of ``radius``.
+    <n_restarts>
+    <replace>
+    <batch_size>
+    <random_state>
 
     Attributes
     ----------
-    base_indices_ : ndarray of shape (n_poison,)
-        The row of X that each poison row is made of, in ascending order.
-    X_poison_ : ndarray of shape (n_poison, ...)
-        The poison rows, in the precision of X.
-    y_poison_ : ndarray of shape (n_poison,)
-        Their labels: ``intended_label``.
-    poison_mask_ : ndarray
-        True for the poison rows in what :meth:`fit_resample` returns.
+    <base_indices_>
+    <X_poison_>
+    <y_poison_>
+    <poison_mask_>
     objective_ : list of float
-        The objective (see Notes) at the start and after each step, of the start that
-        was best. The rows are those of the lowest entry.
-    classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        Objective (see Notes) at the start and after each step, of the best start. The
+        rows are those with the lowest entry.
+    <classes_>
 
     See Also
     --------
-    ConvexPolytopeAttack : The target anywhere between poison rows.
-    FeatureCollisionAttack : Each poison row on the target.
-    evaluate_targeted : What such attacks do, with and without a defense.
+    ConvexPolytopeAttack : The target is anywhere in the hull of the poison rows.
+    FeatureCollisionAttack : Each poison row matches the target.
+    evaluate_targeted : Measures such attacks with and without a defense.
 
     Notes
     -----
@@ -161,11 +127,12 @@ class BullseyePolytopeAttack(BasePolytopeAttack):
 
         1 / (2 m) sum_i || f_i(t) - mean_j f_i(x_j) ||^2 / || f_i(t) ||^2.
 
-    For an attack through several layers, as on a victim who trains all of them, give a
-    list of :class:`LayerFeatures`.
+    To attack several layers, for a victim who trains all of them, give a list of
+    :class:`LayerFeatures`.
 
-    Extractors run in evaluation mode, where their parameters are; put them on a GPU to
-    use it. Callbacks of scikit-learn, such as its ``ProgressBar``, see each step.
+    Extractors run in evaluation mode, on the device of their parameters. With more
+    poison rows than ``batch_size``, each batch passes through them twice. Callbacks of
+    scikit-learn, such as its ``ProgressBar``, are called at each step.
 
     References
     ----------
@@ -196,83 +163,57 @@ class BullseyePolytopeAttack(BasePolytopeAttack):
         return [lambda features: features.mean(dim=0)] * len(space.modules)
 
 
+@with_shared_docs
 class ConvexPolytopeAttack(BasePolytopeAttack):
-    """Move poison rows until features of a target lie between theirs.
+    """Move poison rows until their features enclose those of a target.
 
-    Scenario: transfer learning. The victim takes a network that others have trained
-    and trains a linear head on its features, or the whole network, with rows gathered
-    by himself. The attacker slips some among these, changed so little that their labels
-    are right to the eye. Where the target's features are a convex combination of those
-    of the poison rows, a linear head that gives all of these their label gives it to
-    the target as well; all other rows are classified as before.
+    Scenario: transfer learning. The victim takes a pretrained network and trains a
+    linear head on its features, or the whole network, on rows that they have collected.
+    Among these are rows of the attacker, changed so little that their labels look
+    right. Where the target's features are a convex combination of those of the poison
+    rows, a linear head that assigns all of these their label assigns it to the target
+    as well; all other rows are classified as before.
 
-    Threat model: the attacker knows the feature extractor, or others like it (several
-    are attacked together, for what fools all of them is likely to fool another), and
-    the target. He changes rows within ``radius`` and ``value_range``. He neither
-    chooses labels nor touches training or the target.
+    Threat model: the attacker knows the feature extractor, or similar ones (several are
+    attacked together, as poison that works on all of them is likely to work on
+    another), and the target. They change rows within ``radius`` and ``value_range``.
+    They control neither labels nor training, and do not change the target.
 
     Parameters
     ----------
-    feature_extractor : torch.nn.Module or list of these, default=None
-        Computes features of rows: what the victim's head will see. Of several, all
-        are attacked. :class:`LayerFeatures` takes a layer out of a network. It must
-        be given before :meth:`fit`.
-    target : {array-like, Tensor} of shape (...), default=None
-        The row that the victim shall take for another class, of the shape of one row
-        of X. It must be given before :meth:`fit`.
-    intended_label : label, default=None
-        That class, one of the labels. Poison is made of rows of it, and keeps their
-        label. It must be given before :meth:`fit`.
-    epsilon : float, default=0.01
-        Poison rows divided by clean rows, between 0 and 1; ``floor(epsilon * n)`` rows
-        of the class are drawn to make poison of.
-    radius : float, default=0.1
-        No poison row is farther than this from the row that it is made of.
-    norm : {"linf", "l2"}, default="linf"
-        How that is measured: as the largest change of any value, or as the root of the
-        sum of squares of the changes.
-    value_range : tuple of (low, high), default=(0.0, 1.0)
-        The range that rows lie in, and that poison stays in. Each bound is a number, or
-        an array whose shape fits a row, such as (n_channels, 1, 1).
+    <feature_extractor>
+    <target>
+    <intended_label>
+    <epsilon>
+    <radius>
+    <norm>
+    <value_range>
     n_steps : int, default=200
-        Steps of the optimizer Adam, each projected on the rows that are allowed, and
-        shorter and shorter. Before each, the combination is made better.
+        Number of steps of Adam, each projected onto the allowed rows, with cosine
+        annealing. Before each step, the convex combination is improved.
     step_size : float, default=0.1
-        The first step, as a share of the radius.
-    n_restarts : int, default=1
-        How often the attack is made: first from the rows themselves, then from rows
-        drawn around them. The rows of the lowest objective are kept.
-    replace : bool, default=False
-        What :meth:`fit_resample` does with the rows that poison is made of: with False
-        they stay, and poison comes after all clean rows; with True poison takes their
-        place, as in the experiments of most papers.
-    batch_size : int, default=256
-        Rows that go through the network at once. Where there are more poison rows, each
-        batch goes through it twice, so that memory is bounded.
-    random_state : int, RandomState instance or None, default=None
-        Draws the rows that poison is made of, and restarts.
+        First step, as a fraction of ``radius``.
+    <n_restarts>
+    <replace>
+    <batch_size>
+    <random_state>
 
     Attributes
     ----------
-    base_indices_ : ndarray of shape (n_poison,)
-        The row of X that each poison row is made of, in ascending order.
-    X_poison_ : ndarray of shape (n_poison, ...)
-        The poison rows, in the precision of X.
-    y_poison_ : ndarray of shape (n_poison,)
-        Their labels: ``intended_label``.
-    poison_mask_ : ndarray
-        True for the poison rows in what :meth:`fit_resample` returns.
+    <base_indices_>
+    <X_poison_>
+    <y_poison_>
+    <poison_mask_>
     objective_ : list of float
-        The objective (see Notes) at the start and after each step, of the start that
-        was best. The rows are those of the lowest entry.
-    classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        Objective (see Notes) at the start and after each step, of the best start. The
+        rows are those with the lowest entry.
+    <classes_>
 
     See Also
     --------
-    BullseyePolytopeAttack : The target in the middle, which is safer and faster.
-    FeatureCollisionAttack : Each poison row on the target.
-    evaluate_targeted : What such attacks do, with and without a defense.
+    BullseyePolytopeAttack : The target is in the center, which is stronger and faster.
+    FeatureCollisionAttack : Each poison row matches the target.
+    evaluate_targeted : Measures such attacks with and without a defense.
 
     Notes
     -----
@@ -280,15 +221,15 @@ class ConvexPolytopeAttack(BasePolytopeAttack):
 
         1 / (2 m) sum_i min_c || f_i(t) - sum_j c_j f_i(x_j) ||^2 / || f_i(t) ||^2
 
-    over weights c that are not negative and add up to one, for each extractor its own.
-    Before each step they are improved by at most 50 accelerated projected
-    gradient steps from where they were.
+    over non-negative weights c with sum one, which each extractor has for itself.
+    Before each step, at most 50 accelerated projected gradient steps improve them.
 
-    For an attack through several layers, as on a victim who trains all of them, give a
-    list of :class:`LayerFeatures`.
+    To attack several layers, for a victim who trains all of them, give a list of
+    :class:`LayerFeatures`.
 
-    Extractors run in evaluation mode, where their parameters are; put them on a GPU to
-    use it. Callbacks of scikit-learn, such as its ``ProgressBar``, see each step.
+    Extractors run in evaluation mode, on the device of their parameters. With more
+    poison rows than ``batch_size``, each batch passes through them twice. Callbacks of
+    scikit-learn, such as its ``ProgressBar``, are called at each step.
 
     References
     ----------
@@ -320,7 +261,7 @@ class ConvexPolytopeAttack(BasePolytopeAttack):
 
 
 class _Combination:
-    """The convex combination of features nearest to a goal; remembers its weights."""
+    """The convex combination of features nearest to a goal, warm-started."""
 
     def __init__(self, goal):
         self.goal, self.weights = goal, None
@@ -332,24 +273,10 @@ class _Combination:
 
 
 def simplex_weights(features, goal, weights=None, n_steps=WEIGHT_STEPS):
-    """Find weights of the point nearest to a goal in the hull of some points.
+    """Return the weights of the point of a hull that is nearest to a goal.
 
-    Parameters
-    ----------
-    features : Tensor of shape (n_points, n_features)
-        The points.
-    goal : Tensor of shape (n_features,)
-        The goal.
-    weights : Tensor of shape (n_points,), default=None
-        Where to start; None is the mean.
-    n_steps : int, default=50
-        Most accelerated projected gradient steps. They end earlier at a duality gap of
-        a thousandth of the squared length of the goal.
-
-    Returns
-    -------
-    weights : Tensor of shape (n_points,)
-        Not negative, adding up to one.
+    At most ``n_steps`` accelerated projected gradient steps from ``weights`` (None: the
+    mean), until the duality gap is a thousandth of the squared norm of the goal.
     """
     points = features.double() / goal.double().norm()
     products, linear = (
@@ -373,18 +300,7 @@ def simplex_weights(features, goal, weights=None, n_steps=WEIGHT_STEPS):
 
 
 def onto_simplex(values):
-    """Find the nearest weights that are not negative and add up to one.
-
-    Parameters
-    ----------
-    values : Tensor of shape (n_values,)
-        Numbers.
-
-    Returns
-    -------
-    weights : Tensor of shape (n_values,)
-        Weights.
-    """
+    """Project a vector onto the probability simplex."""
     falling = values.sort(descending=True).values
     count = torch.arange(1, len(values) + 1, device=values.device)
     excess = (falling.cumsum(dim=0) - 1) / count

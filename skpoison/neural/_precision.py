@@ -1,4 +1,4 @@
-"""Whether an error of torch is about the precision of numbers."""
+"""Errors of torch that are about the precision of numbers."""
 
 import re
 
@@ -20,23 +20,10 @@ WORDS = {
 
 
 def names_both(error, given, wanted):
-    """Whether an error says that numbers of one type came where others should.
+    """Whether an error says that numbers are ``given`` instead of ``wanted``.
 
-    Parameters
-    ----------
-    error : RuntimeError
-        From a module.
-    given : torch.dtype
-        The type of rows.
-    wanted : torch.dtype
-        The type of the module's parameters.
-
-    Returns
-    -------
-    speaks : bool
-        Whether the types differ, and the error names both, says that they differ, or
-        that something is not implemented for the one given. What wants indices, as an
-        embedding does, names the one given only.
+    It names both, says that they differ, or that something is not implemented for the
+    one given: modules that need indices, such as embeddings, name only that one.
     """
     if given == wanted:
         return False

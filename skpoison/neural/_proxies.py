@@ -192,14 +192,14 @@ def _scores(net, output):
 
 
 def _gives_probabilities(net):
-    """Whether outputs become probabilities without a softmax of ours."""
+    """Whether the net turns outputs into probabilities without a softmax."""
     if callable(net.predict_nonlinearity):
         return True
     return isinstance(_criterion(net), torch.nn.NLLLoss)
 
 
 def _criterion(net):
-    """Return the criterion, whatever the net calls it."""
+    """Return the only criterion, whatever the net calls it."""
     if len(net._criteria) != 1:
         raise ValueError(
             f"the net has the criteria {net._criteria}, which do not say what the "

@@ -1,8 +1,8 @@
-"""Which rows were dropped, written into a net's history, and read from it.
+"""Which rows were dropped, written into a net's history and read from it.
 
-The history is what skorch saves beside parameters, by default too, and what the
-schedule of rounds counts its epochs by. So whoever goes on with a loaded history goes
-on with the rows that were left.
+skorch saves the history beside the parameters, by default too, and the schedule of
+rounds counts epochs by it. So a training that resumes from a loaded history resumes
+with the rows that were left.
 """
 
 import base64
@@ -21,15 +21,7 @@ KEY = "event_rows"
 
 
 def record_rows(history, pool):
-    """Write into the current epoch what became of rows when it began.
-
-    Parameters
-    ----------
-    history : skorch.history.History
-        Has a current epoch.
-    pool : RowPool
-        The rows.
-    """
+    """Record in the current epoch which rows were dropped at its start."""
     entry, in_split = {}, np.isin(np.arange(len(pool.labels)), pool.train_rows)
     if pool.recorded is None:
         entry |= {"n_rows": len(in_split), "data": pool.data.hash}
@@ -45,24 +37,7 @@ def record_rows(history, pool):
 
 
 def recorded_pool(history):
-    """Find what became of rows.
-
-    Parameters
-    ----------
-    history : skorch.history.History
-        Of a training, from a file perhaps.
-
-    Returns
-    -------
-    pool : RowPool or None
-        The rows of the data trained on last, as after the last epoch; None if nothing
-        is written of them.
-
-    Raises
-    ------
-    ValueError
-        If rows were dropped, and it is not written which.
-    """
+    """Return the RowPool after the last epoch of a history; None if it has none."""
     pool = None
     for epoch, row in enumerate(history, start=1):
         if KEY not in row:
@@ -88,22 +63,7 @@ def recorded_pool(history):
 
 
 def check_same_rows(pool, data, X, y):
-    """Check that a training goes on with the rows that a loaded history speaks of.
-
-    Parameters
-    ----------
-    pool : RowPool
-        From the history.
-    data : DataMark
-        Of the data given now.
-    X, y : object
-        These data.
-
-    Raises
-    ------
-    ValueError
-        If they are others, and some rows had been dropped.
-    """
+    """Check that a training resumes with the rows that a loaded history is about."""
     n_dropped = np.count_nonzero(pool.dropped_at)
     if n_dropped and not are_same_rows(pool, data, X, y):
         raise ValueError(
@@ -115,22 +75,9 @@ def check_same_rows(pool, data, X, y):
 
 
 def are_same_rows(pool, data, X, y):
-    """Whether a training goes on with the rows that it knows.
+    """Whether a training resumes with the rows of a pool.
 
-    Parameters
-    ----------
-    pool : RowPool
-        What became of the rows that it knows.
-    data : DataMark
-        Of the data given now.
-    X, y : object
-        These data. Of a Dataset whose object is not known, some of the dropped rows are
-        looked at.
-
-    Returns
-    -------
-    same : bool
-        Whether these are the same.
+    Of a Dataset object that is not known, the targets of some dropped rows are read.
     """
     if not pool.data.is_same(data):
         return False

@@ -1,4 +1,4 @@
-"""Networks that are trained anew, once it is known which rows to leave out."""
+"""Networks that are retrained without the rows that a defense dropped."""
 
 import copy
 
@@ -193,7 +193,7 @@ class RelearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
 
 def _callback(entry):
-    """Return the callback itself, of one that may have a name."""
+    """Return a callback without its name."""
     return entry[1] if isinstance(entry, tuple) else entry
 
 

@@ -1,4 +1,4 @@
-"""Where the rows of a bounded perturbation may go."""
+"""The set of rows that a bounded perturbation can reach."""
 
 from typing import NamedTuple
 
@@ -8,19 +8,7 @@ TINY = torch.finfo(torch.float32).tiny
 
 
 class Room(NamedTuple):
-    """All rows within a distance of some rows, and within a range of values.
-
-    Parameters
-    ----------
-    bases : Tensor of shape (n_rows, ...)
-        The rows, within the range.
-    radius : float
-        Largest distance from them.
-    norm : {"linf", "l2"}
-        The distance: the largest change of a value, or the root of the sum of squares.
-    low, high : Tensor
-        The range, of a shape that fits a row.
-    """
+    """All rows within a distance of the bases, and within a range of values."""
 
     bases: torch.Tensor
     radius: float
@@ -35,18 +23,7 @@ class Room(NamedTuple):
         return self._replace(bases=bases, low=low, high=high)
 
     def project(self, rows):
-        """Find the nearest rows in the room.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (n_rows, ...)
-            Rows.
-
-        Returns
-        -------
-        rows : Tensor of shape (n_rows, ...)
-            For each, the nearest one of those allowed.
-        """
+        """Return the nearest rows in the room."""
         if self.norm == "linf":
             low = (self.bases - self.radius).clamp(min=self.low)
             return rows.clamp(low, (self.bases + self.radius).clamp(max=self.high))
@@ -62,18 +39,7 @@ class Room(NamedTuple):
         return moved.clamp(self.low, self.high)
 
     def draw(self, generator):
-        """Draw rows all over the room.
-
-        Parameters
-        ----------
-        generator : torch.Generator
-            On the CPU.
-
-        Returns
-        -------
-        rows : Tensor of shape (n_rows, ...)
-            One for each base.
-        """
+        """Draw one row for each base, uniformly in the room."""
         shape, device = self.bases.shape, self.bases.device
         if self.norm == "linf":
             change = 2 * torch.rand(shape, generator=generator) - 1
@@ -88,7 +54,7 @@ class Room(NamedTuple):
         return self.project(self.bases + self.radius * change)
 
     def step(self, share):
-        """Return how far each value goes in a step of a share of the radius."""
+        """Return the change of each value in a step of a fraction of the radius."""
         width = (self.high - self.low).max().item()
         length = share * min(self.radius, width)
         if self.norm == "linf":
@@ -97,7 +63,7 @@ class Room(NamedTuple):
 
 
 def _into_ball(change, limit, radius):
-    """Shorten changes so that they are the nearest in the ball and within limits.
+    """Project changes onto the ball and the limits.
 
     The nearest change is ``min(t * change, limit)`` in each value, for one t in (0, 1].
     Where fewer values are at their limits than should be, t is too small, so it only

@@ -1,4 +1,4 @@
-"""Rows and labels as tensors, and back in the container that they came in."""
+"""Rows and labels as tensors, and back in their container."""
 
 import numpy as np
 import torch
@@ -8,27 +8,7 @@ from skpoison._containers import like_rows, like_targets, stack
 
 
 def as_tensor(data, name):
-    """Return rows as a tensor.
-
-    Parameters
-    ----------
-    data : {array-like, Tensor}
-        Floating point numbers.
-    name : str
-        What errors call them.
-
-    Returns
-    -------
-    tensor : Tensor
-        The same numbers, not copied where that can be helped.
-
-    Raises
-    ------
-    TypeError
-        If they are no floating point numbers.
-    ValueError
-        If some are NaN or infinity.
-    """
+    """Return finite floating point rows as a tensor, without a copy if possible."""
     tensor = as_numbers(data, name)
     if not tensor.is_floating_point():
         raise TypeError(
@@ -41,25 +21,7 @@ def as_tensor(data, name):
 
 
 def as_numbers(data, name):
-    """Return numbers of any type as a tensor.
-
-    Parameters
-    ----------
-    data : {array-like, Tensor}
-        Numbers.
-    name : str
-        What errors call them.
-
-    Returns
-    -------
-    tensor : Tensor
-        The same numbers, not copied where that can be helped.
-
-    Raises
-    ------
-    TypeError
-        If they are no numbers.
-    """
+    """Return numbers of any type as a tensor, without a copy if possible."""
     if torch.is_tensor(data):
         return data
     array = None if is_dataset(data) else np.asarray(data)
@@ -70,83 +32,28 @@ def as_numbers(data, name):
 
 
 def rows_like(rows, X):
-    """Return rows in the container of others.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_rows, ...)
-        Rows.
-    X : {array-like, Tensor, DataFrame} of shape (n_samples, ...)
-        The others.
-
-    Returns
-    -------
-    rows : {ndarray, Tensor, DataFrame} of shape (n_rows, ...)
-        A Tensor in the precision and on the device of X, or a DataFrame with its
-        columns, if X is one.
-    """
+    """Return rows in the container, precision and device of X."""
     if torch.is_tensor(X):
         return torch.from_numpy(rows).to(X)
     return like_rows(rows, X)
 
 
 def labels_like(labels, y):
-    """Return labels in the container of others.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n_rows,)
-        Labels.
-    y : {array-like, Tensor, Series} of shape (n_samples,)
-        The others.
-
-    Returns
-    -------
-    labels : {ndarray, Tensor, Series} of shape (n_rows,)
-        A Tensor or a Series if y is one.
-    """
+    """Return labels in the container of y."""
     if torch.is_tensor(y):
         return torch.from_numpy(labels).to(y)
     return like_targets(labels, y)
 
 
 def stacked(first, second):
-    """Return rows, or labels, one after the other.
-
-    Parameters
-    ----------
-    first : {array-like, Tensor, DataFrame, Series}
-        Clean part, which says what the result is.
-    second : {ndarray, Tensor, DataFrame, Series}
-        Poison part.
-
-    Returns
-    -------
-    both : {ndarray, Tensor, DataFrame, Series}
-        Both.
-    """
+    """Return rows, or labels, one after the other, in the container of the first."""
     if torch.is_tensor(first):
         return torch.cat([first, second])
     return stack(first, second)
 
 
 def overwritten(data, places, new):
-    """Return a copy of rows, or of labels, with others in some places.
-
-    Parameters
-    ----------
-    data : {ndarray, Tensor, DataFrame, Series} of shape (n_rows, ...)
-        Rows or labels.
-    places : ndarray of shape (n_new,)
-        Where others go.
-    new : object
-        The others, in the same kind of container.
-
-    Returns
-    -------
-    data : object
-        The copy.
-    """
+    """Return a copy of rows, or of labels, with new ones in some places."""
     if hasattr(data, "iloc"):
         data = data.copy()
         data.iloc[places] = new.to_numpy()
@@ -157,20 +64,7 @@ def overwritten(data, places, new):
 
 
 def check_no_dataset(data, name):
-    """Check that rows can be indexed all at once.
-
-    Parameters
-    ----------
-    data : object
-        Rows.
-    name : str
-        What errors call them.
-
-    Raises
-    ------
-    TypeError
-        If they are a torch Dataset.
-    """
+    """Refuse a torch Dataset, which cannot be indexed all at once."""
     if is_dataset(data):
         raise TypeError(
             f"{name} must be an array or a tensor of rows, and not a "
@@ -181,20 +75,7 @@ def check_no_dataset(data, name):
 
 
 def without_tensor(data):
-    """Return a tensor as an array of the same numbers, and all else as it is.
-
-    NumPy has no bfloat16, so that such numbers become float32.
-
-    Parameters
-    ----------
-    data : object
-        Rows or labels.
-
-    Returns
-    -------
-    data : object
-        The same numbers.
-    """
+    """Return a tensor as an array (bfloat16, which NumPy lacks, as float32)."""
     if not torch.is_tensor(data):
         return data
     data = data.detach().cpu()
@@ -202,17 +83,6 @@ def without_tensor(data):
 
 
 def writeable(array):
-    """Return an array that torch may share, a copy if need be.
-
-    Parameters
-    ----------
-    array : ndarray
-        Any.
-
-    Returns
-    -------
-    array : ndarray
-        In order, and writeable.
-    """
+    """Return a contiguous, writeable array, which torch can share."""
     array = np.ascontiguousarray(array)
     return array if array.flags.writeable else array.copy()

@@ -1,4 +1,4 @@
-"""Random streams that follow from a seed, and are put back."""
+"""Random streams that are seeded and restored."""
 
 import random
 from contextlib import contextmanager
@@ -9,18 +9,7 @@ import torch
 
 @contextmanager
 def seeded(seed):
-    """Seed torch's random streams, and put them back.
-
-    Parameters
-    ----------
-    seed : int
-        The seed.
-
-    Yields
-    ------
-    None
-        In between, random numbers follow from the seed.
-    """
+    """Seed torch's random streams, and restore them."""
     with _torch_restored(reseeds=True):
         torch.manual_seed(seed)
         yield
@@ -28,13 +17,7 @@ def seeded(seed):
 
 @contextmanager
 def streams_restored():
-    """Put the random streams of torch, NumPy and Python back.
-
-    Yields
-    ------
-    None
-        In between, anything may draw random numbers.
-    """
+    """Restore the random streams of torch, NumPy and Python."""
     python, numpy_ = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         with _torch_restored():
@@ -46,7 +29,7 @@ def streams_restored():
 
 @contextmanager
 def _torch_restored(reseeds=False):
-    """Put torch's streams back, those of CUDA also if it starts in between."""
+    """Restore torch's streams, those of CUDA also if it starts in between."""
     started = torch.cuda.is_initialized()
     devices = range(torch.cuda.device_count()) if started else ()
     try:

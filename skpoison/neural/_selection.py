@@ -1,4 +1,4 @@
-"""Medoids among gradient proxies, on the device where these are.
+"""Medoids among gradient proxies, on their device.
 
 The twin of :mod:`skpoison.coreset` in torch: dissimilarities are the same integers,
 computed by the same operations, each rounded on its own, in the same order; so are
@@ -29,28 +29,9 @@ PICKED = -1
 
 
 def select_medoids(proxies, labels, medoid_fraction, similarity, order, backend):
-    """Pick medoids within each class.
+    """Pick medoids within each class, as :func:`skpoison.coreset.facility_location`.
 
-    Parameters
-    ----------
-    proxies : Tensor of shape (n_rows, n_classes)
-        Gradient proxies, float32.
-    labels : ndarray of shape (n_rows,)
-        The class of each row.
-    medoid_fraction : float
-        Medoids of each class, as a fraction of its rows.
-    similarity : {"exp", "linear"}
-        See :func:`skpoison.coreset.facility_location`.
-    order : {"canonical", "lazy"}
-        See :func:`skpoison.coreset.facility_location`.
-    backend : {"auto", "numpy", "numba", "torch"}
-        What computes, with identical results: torch on the device of the proxies, or
-        the others on the CPU. ``"auto"`` is torch on CUDA devices.
-
-    Returns
-    -------
-    medoids : :class:`~sklearn.utils.Bunch`
-        As from :func:`skpoison.coreset.facility_location`, arrays of numpy.
+    ``backend="auto"`` is torch on CUDA devices; all backends give the same medoids.
     """
     on_device = backend == "auto" and proxies.device.type == "cuda"
     if on_device or backend == "torch":
@@ -78,20 +59,9 @@ def _select_in_torch(proxies, labels, medoid_fraction, similarity, order):
 
 
 def batches(counts, n_features):
-    """Put classes together that are worked on at the same time, big ones first.
+    """Yield classes that are processed together, large ones first.
 
-    Parameters
-    ----------
-    counts : ndarray of shape (n_classes,)
-        Rows of each class.
-    n_features : int
-        Columns of each row.
-
-    Yields
-    ------
-    classes : ndarray of int
-        As many as can have all their dissimilarities stored; or, of classes that are
-        too large, one at a time.
+    As many as can have all dissimilarities stored; of larger ones, each alone.
     """
     order = np.argsort(-counts, kind="stable")
     start = 0
@@ -104,30 +74,13 @@ def batches(counts, n_features):
 
 
 class ClassBatch:
-    """Rows of several classes, side by side, and how far they are from one another.
+    """Rows of several classes, side by side, and their dissimilarities.
 
-    Classes with fewer rows than the largest are filled up with copies of their first
-    row, which no method counts.
-
-    Parameters
-    ----------
-    proxies : Tensor of shape (n_rows, n_features)
-        All rows, float32.
-    rows_of : list of ndarray
-        The rows of each class of the batch.
-    similarity : {"exp", "linear"}
-        As in :func:`skpoison.coreset.facility_location`.
-
-    Attributes
-    ----------
-    columns : Tensor of shape (n_batch, n_features, n_most)
-        The rows, transposed.
-    valid : Tensor of shape (n_batch, n_most)
-        True for rows, False for what fills up.
-    stored : Tensor of shape (n_batch, n_most, n_most) or None
-        Dissimilarities, int32, if there is room.
-    largest : ndarray of shape (n_batch,)
-        The similarity of equal rows.
+    Classes with fewer rows than the largest are padded with copies of their first row,
+    which no method counts. ``columns`` (n_batch, n_features, n_most) holds the rows,
+    transposed; ``valid`` (n_batch, n_most) is False for padding; ``stored`` are all
+    dissimilarities (n_batch, n_most, n_most), int32, or None; ``largest`` (n_batch,) is
+    the similarity of equal rows.
     """
 
     def __init__(self, proxies, rows_of, similarity):
@@ -173,18 +126,7 @@ class ClassBatch:
         self.near = farthest / n_features < 0.99 / STEPS
 
     def blocks(self, n_rows):
-        """Cut positions into pieces that are worked on at once.
-
-        Parameters
-        ----------
-        n_rows : int
-            How many.
-
-        Yields
-        ------
-        part : slice
-            Some of them.
-        """
+        """Yield slices of positions that are processed at once."""
         step = max(1, BLOCK // (len(self) * self.n_most))
         for start in range(0, n_rows, step):
             yield slice(start, start + step)
@@ -235,36 +177,16 @@ class ClassBatch:
         return units.add_(0.5).to(torch.int32)
 
     def dissimilarities(self, rows):
-        """Dissimilarities from some rows of each class to all of its rows.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (n_batch, n_rows)
-            Positions.
-
-        Returns
-        -------
-        dissimilarities : Tensor of shape (n_batch, n_rows, n_most)
-            Integers from 0 to 2**24, int32.
-        """
+        """Return dissimilarities of some rows of each class to all of it, int32."""
         if self.stored is None:
             return self._computed(rows)
         return self.stored[torch.arange(len(self), device=self.device)[:, None], rows]
 
     def lost_gains(self, rows, old, new):
-        """What candidates can no longer gain from rows that got nearer to a medoid.
+        """Return how much candidates' gains shrink as rows get nearer to a medoid.
 
-        Parameters
-        ----------
-        rows : Tensor of shape (n_batch, n_rows)
-            Positions.
-        old, new : Tensor of shape (n_batch, n_rows)
-            How far they were from their medoid, and are; equal to count a row out.
-
-        Returns
-        -------
-        lost : Tensor of shape (n_batch, n_most)
-            For each candidate, int64.
+        ``old`` and ``new`` are the distances of ``rows`` (n_batch, n_rows) from their
+        medoid; equal ones do not count.
         """
         lost = old.sum(dim=1, dtype=torch.int64)[:, None].repeat(1, self.n_most)
         for part in self.blocks(rows.shape[1]):
@@ -275,13 +197,7 @@ class ClassBatch:
         return lost
 
     def first_gains(self):
-        """What each row would gain as the first medoid.
-
-        Returns
-        -------
-        gains : Tensor of shape (n_batch, n_most)
-            ``PICKED`` for what fills up, int64.
-        """
+        """Return the gain of each row as the first medoid; ``PICKED`` for padding."""
         old = self.valid.to(torch.int32) * UNIT
         gains = self.lost_gains(self._all_rows(), old, torch.zeros_like(old))
         return gains.masked_fill_(~self.valid, PICKED)
@@ -295,7 +211,7 @@ def _near_units(rest):
 
 
 class _Canonical:
-    """The largest gain of each class; of several, that of the lowest index."""
+    """Picks the largest gain of each class; of equal ones, that of the lowest index."""
 
     def __init__(self, gains, sizes):
         self.gains = gains
@@ -305,7 +221,7 @@ class _Canonical:
 
 
 class _Lazies:
-    """What lazy greedy finds in each class, by heaps in the main memory."""
+    """Picks what lazy greedy finds in each class, by heaps in main memory."""
 
     def __init__(self, gains, sizes):
         self.gains = gains
@@ -325,19 +241,7 @@ class _Lazies:
 def greedy(batch, budgets, order):
     """Pick medoids in all classes of a batch, one in each at a time.
 
-    Parameters
-    ----------
-    batch : ClassBatch
-        The classes.
-    budgets : ndarray of shape (n_batch,)
-        How many medoids each gets.
-    order : {"canonical", "lazy"}
-        Who is picked among equals.
-
-    Returns
-    -------
-    parts : list of (picks, gains, nearest)
-        For each class, as :meth:`skpoison.coreset.backend.ClassSplit.join` takes them.
+    Returns, for each class, what ``ClassSplit.join`` takes.
     """
     gains = batch.first_gains()
     queue = {"canonical": _Canonical, "lazy": _Lazies}[order](gains, batch.sizes)
@@ -362,7 +266,7 @@ def greedy(batch, budgets, order):
 
 
 def _packed(changed, current, to_pick):
-    """Positions of the changed rows, and what changed; zeros fill up."""
+    """Return positions of changed rows, their old and new values, zero-padded."""
     most = int(changed.sum(dim=1).max())
     code, row = changed.nonzero(as_tuple=True)
     place = (changed.cumsum(dim=1) - 1)[code, row]

@@ -1,4 +1,4 @@
-"""Poison that teaches a network a trigger which it never shows."""
+"""Poison that plants a backdoor without showing its trigger."""
 
 from numbers import Integral
 
@@ -11,112 +11,88 @@ from skpoison.neural._features import as_module
 from skpoison.neural._matching import BaseMatchingAttack, SignedDescent
 from skpoison.neural._rows import overwritten
 from skpoison.neural._seeded import seeded
+from skpoison.neural._shared_docs import with_shared_docs
 from skpoison.neural._trigger import check_source, check_trigger, put_trigger
 
 __all__ = ["SleeperAgentAttack"]
 
 
+@with_shared_docs
 class SleeperAgentAttack(BaseMatchingAttack):
-    """Change rows so that training on them teaches a network a hidden trigger.
+    """Change rows so that training on them plants a hidden trigger in a network.
 
-    Scenario: training from scratch. The victim trains a network of his own, from random
-    parameters, with rows gathered by himself. The attacker slips some among these,
-    changed so little that their labels are right to the eye, and without the trigger.
-    Each step that lowers the loss of these rows also lowers that of rows of the source
-    class with the trigger and the intended label. So the network takes rows with the
-    trigger for the intended class.
+    Scenario: training from scratch. The victim trains a network from random parameters,
+    on rows that they have collected. Among these are rows of the attacker, changed so
+    little that their labels look right, and without the trigger. Each step that lowers
+    the loss of these rows also lowers that of rows of the source class with the trigger
+    and the intended label. So the network classifies rows with the trigger as the
+    intended class.
 
-    Threat model: the attacker knows the clean rows, or others like them, and how
-    networks like the victim's are trained. He changes rows within ``radius`` and
-    ``value_range``. He neither chooses labels nor touches training. He can put the
-    trigger on new rows of the source class.
+    Threat model: the attacker knows the clean rows, or similar ones, and how networks
+    like the victim's are trained. They change rows within ``radius`` and
+    ``value_range``. They control neither labels nor training. They can put the trigger
+    on new rows of the source class.
 
     Parameters
     ----------
     net : skorch net or list of these, default=None
-        What surrogates are trained by; they are clones, fitted on the clean rows, and
-        again on the poisoned ones while these are made. The network has one logit for
-        each label; give its class, so that each training begins at random. It must be
-        given before :meth:`fit`.
-    trigger : callable, default=None
-        Takes rows, a Tensor, which it may change, and returns as many rows with the
-        trigger: a :class:`Trigger`. It must be given before :meth:`fit`.
-    intended_label : label, default=None
-        What rows with the trigger shall be taken for. Poison is made of rows of this
-        class, and keeps their label. It must be given before :meth:`fit`.
+        Nets of which clones are trained as surrogates, on the clean rows and, as the
+        attack goes on, on the poisoned ones. The module has one logit for each label;
+        give its class, so that each training starts from random parameters. Required by
+        :meth:`fit`.
+    <trigger>
+    <intended_label>
     source_label : label, default=None
-        The class whose rows shall be taken for it. It must be given before :meth:`fit`.
-    epsilon : float, default=0.01
-        Poison rows divided by clean rows, between 0 and 1; poison is made of
-        ``floor(epsilon * n)`` rows of the class.
-    radius : float, default=0.1
-        No poison row is farther than this from the row that it is made of; 16/255 in
-        the paper.
-    norm : {"linf", "l2"}, default="linf"
-        How that is measured: as the largest change of any value, or as the root of the
-        sum of squares of the changes.
-    value_range : tuple of (low, high), default=(0.0, 1.0)
-        The range that rows lie in, and that poison stays in. Each bound is a number, or
-        an array whose shape fits a row, such as (n_channels, 1, 1).
+        The class whose rows should be misclassified. Required by :meth:`fit`.
+    <epsilon>
+    <radius>
+    <norm>
+    <value_range>
     n_steps : int, default=250
-        Steps of Adam on the signs of the gradients, each projected on the rows that
-        are allowed; ten times shorter after 3/8, 5/8 and 7/8 of them.
+        Number of steps of Adam on the signs of the gradients, each projected onto the
+        allowed rows, ten times shorter after 3/8, 5/8 and 7/8 of them.
     step_size : float, default=0.3
-        The first step, as a share of the radius.
+        First step, as a fraction of ``radius``.
     n_retrain : int, default=4
-        How often surrogates are trained again, on clean rows and the poison as it is,
-        after equal numbers of steps.
+        How often surrogates are retrained, on clean rows and the current poison, after
+        equal numbers of steps.
     n_restarts : int, default=1
-        How often the attack is made, each time from rows drawn around the clean ones.
-        The rows of the lowest objective are kept.
+        Number of starts, each from random rows around the clean ones. The rows with the
+        lowest objective are kept.
     selection : {"random", "gradient"}, default="gradient"
-        Which rows of the class poison is made of: those whose gradients are largest,
-        or any.
-    augment : callable, default=None
-        What poison goes through before it is seen, such as :class:`RandomCropFlip`,
-        for victims who augment: takes and returns rows as tensors, and lets gradients
-        through. It may draw torch's random numbers.
-    replace : bool, default=False
-        What :meth:`fit_resample` does with the rows that poison is made of: with False
-        they stay, and poison comes after all clean rows; with True poison takes their
-        place, as in the paper's experiments.
-    batch_size : int, default=256
-        Rows that go through the network at once. The objective is that of all rows,
-        whatever the batch, and memory is that of one.
-    random_state : int, RandomState instance or None, default=None
-        Draws where poison starts, augmentation, and all that training draws.
+        Which rows of the class are changed into poison: those with the largest
+        gradients, or any.
+    <augment>
+    <replace>
+    <batch_size>
+    <random_state>
 
     Attributes
     ----------
-    base_indices_ : ndarray of shape (n_poison,)
-        The row of X that each poison row is made of, in ascending order.
-    X_poison_ : ndarray of shape (n_poison, ...)
-        The poison rows, in the precision of X.
-    y_poison_ : ndarray of shape (n_poison,)
-        Their labels: ``intended_label``.
-    poison_mask_ : ndarray
-        True for the poison rows in what :meth:`fit_resample` returns.
+    <base_indices_>
+    <X_poison_>
+    <y_poison_>
+    <poison_mask_>
     objective_ : list of float
-        The objective (see Notes) at the start of each stage between trainings and after
-        each step, of the start that was best. The rows are those of the lowest entry of
-        the last stage; with ``augment`` the last.
-    classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        Objective (see Notes) at the start of each stage between trainings and after
+        each step, of the best start. The rows are those with the lowest entry of the
+        last stage; with ``augment``, the last ones.
+    <classes_>
 
     Raises
     ------
     ValueError
-        At fit, if a parameter is no good, or a network has not one logit for each
+        At fit, if a parameter is invalid, or a network does not have one logit for each
         label.
     TypeError
-        At fit, if ``net`` is no skorch net (a pipeline is none), or rows are no
+        At fit, if ``net`` is not a skorch net (a pipeline is not), or rows are not
         floating point numbers.
 
     See Also
     --------
-    GradientMatchingAttack : The same towards one target in place of a trigger.
+    GradientMatchingAttack : The same with one target in place of a trigger.
     TriggerBackdoorAttack : Poison that shows the trigger.
-    evaluate_backdoor : How many rows with the trigger are taken for the class.
+    evaluate_backdoor : Measures such attacks with and without a defense.
 
     Notes
     -----
@@ -129,8 +105,8 @@ class SleeperAgentAttack(BaseMatchingAttack):
     the mean of this over networks if there are several. It is not comparable between
     stages, as each has other networks; restarts are compared by the last.
 
-    Networks are looked at in evaluation mode. Callbacks of scikit-learn, such as its
-    ``ProgressBar``, see each step.
+    Networks run in evaluation mode. Callbacks of scikit-learn, such as its
+    ``ProgressBar``, are called at each step.
 
     References
     ----------
@@ -191,25 +167,23 @@ class SleeperAgentAttack(BaseMatchingAttack):
         batch_size=256,
         random_state=None,
     ):
-        super().__init__(
-            net,
-            intended_label,
-            epsilon=epsilon,
-            radius=radius,
-            norm=norm,
-            value_range=value_range,
-            n_steps=n_steps,
-            step_size=step_size,
-            n_restarts=n_restarts,
-            selection=selection,
-            augment=augment,
-            replace=replace,
-            batch_size=batch_size,
-            random_state=random_state,
-        )
+        self.net = net
         self.trigger = trigger
+        self.intended_label = intended_label
         self.source_label = source_label
+        self.epsilon = epsilon
+        self.radius = radius
+        self.norm = norm
+        self.value_range = value_range
+        self.n_steps = n_steps
+        self.step_size = step_size
         self.n_retrain = n_retrain
+        self.n_restarts = n_restarts
+        self.selection = selection
+        self.augment = augment
+        self.replace = replace
+        self.batch_size = batch_size
+        self.random_state = random_state
 
     def _nets(self):
         nets = self.net if isinstance(self.net, list | tuple) else [self.net]
@@ -234,7 +208,7 @@ class SleeperAgentAttack(BaseMatchingAttack):
             return self._trained(rows, labels)
 
     def _trained(self, rows, labels):
-        """Train surrogates, each from its own beginning."""
+        """Train surrogates from their initial parameters."""
         fitted = [clone(net).fit(rows, labels) for net in self._nets()]
         return [as_module(net).eval() for net in fitted]
 
@@ -253,7 +227,7 @@ class SleeperAgentAttack(BaseMatchingAttack):
         return super()._merit(objective[-n_last:])
 
     def _stages(self):
-        """Return how many steps there are between trainings."""
+        """Return the number of steps between trainings."""
         steps = np.array_split(np.arange(self.n_steps), self.n_retrain + 1)
         return [len(part) for part in steps]
 
@@ -267,7 +241,7 @@ class SleeperAgentAttack(BaseMatchingAttack):
         return rows, descent.objective
 
     def _retrain(self, space, poison):
-        """Train surrogates on poison too, and aim at what they have yet to learn."""
+        """Retrain surrogates with poison, and match their gradients from now on."""
         rows, labels = space.data
         poison = poison.to(rows)
         if self.replace:

@@ -1,4 +1,4 @@
-"""Attacks that move features of rows, and the space they move them in."""
+"""Base class of attacks that move the features of rows, and what they descend on."""
 
 import torch
 
@@ -8,56 +8,13 @@ from skpoison.neural._rows import as_tensor
 
 
 class BaseFeatureAttack(BasePerturbationAttack):
-    """Base class of attacks that bring features of rows near to those of a target.
-
-    Parameters
-    ----------
-    feature_extractor : torch.nn.Module or list of these, default=None
-        What computes features of rows.
-    target : {array-like, Tensor} of shape (...), default=None
-        The row that the victim shall take for another class.
-    intended_label : label, default=None
-        That class.
-    **params : dict
-        As in :class:`BasePerturbationAttack`.
-    """
+    """Base class of attacks that move features of rows towards those of a target."""
 
     _parameter_constraints: dict = {
         **BasePerturbationAttack._parameter_constraints,
         "feature_extractor": [torch.nn.Module, list, tuple, None],
         "target": ["array-like", torch.Tensor, None],
     }
-
-    def __init__(
-        self,
-        feature_extractor=None,
-        target=None,
-        intended_label=None,
-        *,
-        epsilon=0.01,
-        radius=0.1,
-        norm="linf",
-        value_range=(0.0, 1.0),
-        n_steps=200,
-        n_restarts=1,
-        replace=False,
-        batch_size=256,
-        random_state=None,
-    ):
-        super().__init__(
-            intended_label,
-            epsilon=epsilon,
-            radius=radius,
-            norm=norm,
-            value_range=value_range,
-            n_steps=n_steps,
-            n_restarts=n_restarts,
-            replace=replace,
-            batch_size=batch_size,
-            random_state=random_state,
-        )
-        self.feature_extractor = feature_extractor
-        self.target = target
 
     def _modules(self, rows, labels, rng):
         given = self.feature_extractor
@@ -78,27 +35,9 @@ class BaseFeatureAttack(BasePerturbationAttack):
 
 
 class Space:
-    """Rows that may be changed, and how far their features are from a target's.
+    """Losses of the features of perturbed rows, on the first module's device.
 
-    Parameters
-    ----------
-    modules : list of torch.nn.Module
-        Feature extractors.
-    room : Room
-        Where rows may go.
-    target : {array-like, Tensor}
-        The row to come near to.
-    batch_size : int
-        Rows at a time.
-
-    Attributes
-    ----------
-    room : Room
-        On the device and in the precision of the first module.
-    target : Tensor
-        The target, there.
-    goals : list of Tensor of shape (n_features,)
-        Its features under each module.
+    ``goals`` are the features of the target under each module.
     """
 
     def __init__(self, modules, room, target, batch_size):
@@ -116,50 +55,14 @@ class Space:
         return features_of(self.modules, rows, self.batch_size)
 
     def value_and_gradient(self, rows, loss):
-        """Compute a loss of features, and its gradient with respect to the rows.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (n_rows, ...)
-            Rows.
-        loss : callable
-            Takes the features under each module; returns a value, or one for each row.
-
-        Returns
-        -------
-        value : Tensor
-            What the loss returns.
-        gradient : Tensor of shape (n_rows, ...)
-            Gradient of the (sum of the) value.
-        """
+        """Return a loss of features (one value, or one a row) and its gradient."""
         rows = rows.detach().requires_grad_()
         value = loss(self.features(rows))
         (gradient,) = torch.autograd.grad(value.sum(), rows)
         return value.detach(), gradient
 
     def descend(self, start, loss, n_steps, step_size, monitor):
-        """Lower a loss by Adam's steps, each followed by a projection.
-
-        Parameters
-        ----------
-        start : Tensor of shape (n_rows, ...)
-            Rows to start from, in the room.
-        loss : callable
-            Takes the features under each module; returns a value.
-        n_steps : int
-            Steps; they become shorter, down to zero.
-        step_size : float
-            The first step, as a share of the radius.
-        monitor : callable
-            Told of each step.
-
-        Returns
-        -------
-        rows : Tensor of shape (n_rows, ...)
-            Those of the lowest loss that were met.
-        objective : list of float
-            The loss at the start and after each step.
-        """
+        """Minimize a loss by projected Adam; return the best rows and all values."""
         rows = start.clone()
         adam = torch.optim.Adam([rows], lr=self.room.step(step_size))
         decay = torch.optim.lr_scheduler.CosineAnnealingLR(adam, n_steps)

@@ -1,4 +1,4 @@
-"""Training rows that become fewer while a network is trained."""
+"""Training sets that lose rows during training."""
 
 import weakref
 from collections.abc import Mapping
@@ -17,70 +17,25 @@ SAMPLED_ROWS = 64
 
 
 class RowPool:
-    """What became of each row of the user's data.
-
-    Parameters
-    ----------
-    n_rows : int
-        Rows of the data, those of a validation split included.
-    data : DataMark
-        Which data they are.
-
-    Attributes
-    ----------
-    train_rows : ndarray of shape (n_train,)
-        The rows in the training split, in the order of that split.
-    dropped_at : ndarray of shape (n_rows,)
-        The epoch, from 1, from which on a row is left out; 0 if it is not.
-    labels : ndarray of shape (n_rows,)
-        The class of each row as far as it is known, else -1.
-    marks : ndarray of shape (n_rows,)
-        What the target of each row is recognized by, as far as it is known, else -1.
-    recorded : ndarray of shape (n_rows,) or None
-        Which rows the history says are in the training split; None if it says nothing.
-    """
+    """Which of the user's rows are trained on, and which have been dropped."""
 
     def __init__(self, n_rows, data):
         self.data = data
-        self.train_rows = np.arange(n_rows)
-        self.dropped_at = np.zeros(n_rows, dtype=np.intp)
-        self.labels = np.full(n_rows, -1)
-        self.marks = self.labels.copy()
-        self.recorded = None
+        self.train_rows = np.arange(n_rows)  # in the order of the training split
+        self.dropped_at = np.zeros(n_rows, dtype=np.intp)  # epoch from 1, or 0
+        self.labels = np.full(n_rows, -1)  # -1 as long as the class is not known
+        self.marks = self.labels.copy()  # of targets, for recognizing rows
+        self.recorded = None  # mask of the training split, as in the history
 
     def counts(self, classes):
-        """Count training rows by class.
-
-        Parameters
-        ----------
-        classes : ndarray of shape (n_classes,)
-            Sorted labels.
-
-        Returns
-        -------
-        total, dropped : ndarray of shape (n_classes,)
-            All training rows of each class, and those that have been dropped.
-        """
+        """Return the numbers of training rows and of dropped ones in each class."""
         rows = self.train_rows[np.isin(self.labels[self.train_rows], classes)]
         codes = np.searchsorted(classes, self.labels[rows])
         gone = codes[self.dropped_at[rows] > 0]
         return tuple(np.bincount(c, minlength=len(classes)) for c in (codes, gone))
 
     def leads_to(self, other, n_epochs):
-        """Whether this is what another pool was after some epochs.
-
-        Parameters
-        ----------
-        other : RowPool
-            Perhaps of the same training, later on.
-        n_epochs : int
-            How many.
-
-        Returns
-        -------
-        is_earlier : bool
-            Whether it is.
-        """
+        """Whether this is what another pool was after ``n_epochs``."""
         then = np.where(other.dropped_at <= n_epochs, other.dropped_at, 0)
         same = self.data.hash == other.data.hash
         return same and np.array_equal(self.dropped_at, then)
@@ -93,13 +48,6 @@ class DataMark:
     they are asked for, a torch Dataset or a ``SliceDataset``, is not read: it is the
     same if it is the same object. Where that cannot be told, after pickling or from a
     file, it is the same if it has as many rows, and the labels given with it are.
-
-    Parameters
-    ----------
-    hash_ : str
-        Of the number of rows, labels and sampled rows.
-    dataset : weakref.ref, default=None
-        The object that reads rows, while it is known.
     """
 
     def __init__(self, hash_, dataset=None):
@@ -118,18 +66,7 @@ class DataMark:
         return {"hash": self.hash, "dataset": None}
 
     def is_same(self, other):
-        """Compare with a later mark.
-
-        Parameters
-        ----------
-        other : DataMark
-            The later one.
-
-        Returns
-        -------
-        same : bool
-            Whether both are of the same data.
-        """
+        """Compare with a later mark."""
         if self.hash != other.hash:
             return False
         return self.dataset is None or self.dataset() is other.dataset()
@@ -161,21 +98,9 @@ def _in_memory(data):
 
 
 def user_rows(train, X):
-    """Find the user's row for every row of a training split.
+    """Return the user's Dataset, and the row number in it of each training row.
 
-    Parameters
-    ----------
-    train : torch Dataset
-        The training split, a Subset if there is a validation split.
-    X : object
-        What was given to ``fit``. If it is itself a Subset, its rows count.
-
-    Returns
-    -------
-    dataset : torch Dataset
-        The user's rows.
-    rows : ndarray of shape (n_train,)
-        Row numbers in it.
+    If X is itself a Subset, its rows count.
     """
     levels = []
     while isinstance(train, Subset) and train is not X:
@@ -190,15 +115,8 @@ def user_rows(train, X):
 class RowsOf(Subset):
     """Some rows of a Dataset, with its attributes.
 
-    Attributes that have one entry for each row are cut to the rows that are there, so
-    that whoever reads labels or weights gets those of these rows.
-
-    Parameters
-    ----------
-    dataset : torch Dataset
-        All rows.
-    indices : ndarray of int
-        Which ones.
+    Attributes that have one entry for each row, such as labels or weights, are indexed
+    likewise.
     """
 
     def __getattr__(self, name):
@@ -214,7 +132,7 @@ class RowsOf(Subset):
 
 
 def _has_rows(value, n_rows):
-    """Whether a value is an array, or a list, of so many rows."""
+    """Whether a value is an array, or a list, of ``n_rows`` rows."""
     if isinstance(value, list):
         return len(value) == n_rows
     is_array = isinstance(value, np.ndarray | torch.Tensor) or sparse.issparse(value)
@@ -223,24 +141,7 @@ def _has_rows(value, n_rows):
 
 
 class FilteredSubset(RowsOf):
-    """The training rows that have not been dropped.
-
-    Parameters
-    ----------
-    train : torch Dataset
-        The training split.
-    pool : RowPool
-        What became of the user's rows.
-    base : torch Dataset
-        The user's rows.
-    rows : ndarray of shape (n_train,)
-        The user's row for each row of ``train``.
-
-    Attributes
-    ----------
-    indices : ndarray
-        Positions in ``train`` that are left.
-    """
+    """The training rows that have not been dropped."""
 
     def __init__(self, train, pool, base, rows):
         super().__init__(train, np.arange(len(rows)))
@@ -248,19 +149,11 @@ class FilteredSubset(RowsOf):
         self.refresh()
 
     def refresh(self):
-        """Leave out what the pool says has been dropped."""
+        """Update the positions in the training split that are left."""
         self.indices = np.flatnonzero(self.pool.dropped_at[self.rows] == 0)
 
     def drop(self, rows, epoch):
-        """Drop some of the user's rows for good.
-
-        Parameters
-        ----------
-        rows : ndarray of int
-            Row numbers.
-        epoch : int
-            The epoch that begins, from 1.
-        """
+        """Drop some of the user's rows for good, at the start of an epoch."""
         if len(rows):
             self.pool.dropped_at[rows] = epoch
             self.refresh()
@@ -268,11 +161,8 @@ class FilteredSubset(RowsOf):
     def as_plain(self):
         """Return the rows that are left in the form that skorch itself would give.
 
-        Returns
-        -------
-        dataset : torch Dataset
-            The training split itself while no row is dropped; then a Subset of what
-            it is a Subset of, or rows of it with its attributes.
+        That is the training split while no row is dropped; then a Subset of what it is
+        a Subset of, or its rows with its attributes.
         """
         train = self.dataset
         if len(self) == len(self.rows):
@@ -283,17 +173,10 @@ class FilteredSubset(RowsOf):
 
 
 class FreshLoader:
-    """Batches of the rows that are left when an epoch begins.
+    """Batches of the rows that are left at the start of an epoch.
 
-    A loader is made anew when rows have been dropped since the last epoch: so there
-    are no workers, samplers or batch sizes that still know the rows of before.
-
-    Parameters
-    ----------
-    net : NeuralNet
-        Makes the loaders, by ``get_iterator``.
-    subset : FilteredSubset
-        The training rows.
+    Once rows have been dropped, a new loader is made, so that no worker, sampler or
+    batch size belongs to the earlier rows.
     """
 
     def __init__(self, net, subset):

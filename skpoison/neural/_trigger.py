@@ -1,4 +1,4 @@
-"""Patterns on rows that wake a backdoor."""
+"""Patterns on rows that activate a backdoor."""
 
 import torch
 from sklearn.base import BaseEstimator
@@ -75,7 +75,7 @@ class Trigger(BaseEstimator):
         Returns
         -------
         rows : {ndarray, Tensor} of shape (n_rows, ...)
-            Others, of the same precision; a Tensor if they were one.
+            New rows of the same precision; a Tensor if ``rows`` is one.
         """
         changed = as_tensor(rows, "rows").clone()
         numbers = as_numbers(self.pattern, "pattern")
@@ -96,10 +96,7 @@ class Trigger(BaseEstimator):
         return changed if torch.is_tensor(rows) else changed.numpy()
 
     def _check_channels(self, shape):
-        """Refuse images whose channels are elsewhere than said, as far as one can see.
-
-        A pattern may fit there, over width and channels.
-        """
+        """Refuse images that seem to have channels last: a pattern may still fit."""
         if self.channels not in ("first", "last"):
             raise ValueError(
                 f"channels must be 'first' or 'last'; got {self.channels!r}."
@@ -129,7 +126,7 @@ class Trigger(BaseEstimator):
         return (..., *(slice(start, start + part) for start, part in spans))
 
     def _misfit(self, shape, sizes):
-        """Return the words for a pattern that does not fit, and what may help."""
+        """Return the error message for a pattern that does not fit, with a hint."""
         hint = ""
         if len(shape) == 1 and len(sizes) > 1:
             hint = (
@@ -145,28 +142,7 @@ class Trigger(BaseEstimator):
 
 
 def put_trigger(trigger, rows):
-    """Put a trigger on rows, and check what comes back.
-
-    Parameters
-    ----------
-    trigger : callable
-        Takes and returns rows as a Tensor. It gets a copy, which it may change.
-    rows : {array-like, Tensor, DataFrame} of shape (n_rows, ...)
-        Rows, which stay as they are.
-
-    Returns
-    -------
-    rows : {ndarray, Tensor, DataFrame} of shape (n_rows, ...)
-        Others, in the same container and precision.
-
-    Raises
-    ------
-    ValueError
-        If there is no trigger, or it returns anything but as many rows of the same
-        shape.
-    TypeError
-        If rows are no floating point numbers.
-    """
+    """Put a trigger on rows, and check what comes back."""
     if trigger is None:
         raise ValueError("trigger must take rows and return rows; got None.")
     given = as_tensor(rows, "rows")
@@ -184,38 +160,12 @@ def put_trigger(trigger, rows):
 
 
 def check_trigger(trigger, rows):
-    """Check that a trigger can be put on rows.
-
-    Parameters
-    ----------
-    trigger : callable
-        The trigger.
-    rows : {array-like, Tensor, DataFrame} of shape (n_rows, ...)
-        Rows, of which one is tried.
-
-    Raises
-    ------
-    ValueError
-        If it cannot, or returns rows of another shape.
-    """
+    """Check that a trigger can be put on rows."""
     put_trigger(trigger, rows[:1])
 
 
 def check_source(source, intended, classes):
-    """Check that a source is a class, and another one.
-
-    Parameters
-    ----------
-    source, intended : label
-        What is attacked, and what it shall be taken for.
-    classes : ndarray of shape (n_classes,)
-        The labels.
-
-    Raises
-    ------
-    ValueError
-        If it is not.
-    """
+    """Check that a source is a class, and not the intended one."""
     others = [label for label in classes.tolist() if label != intended]
     if source not in others:
         raise ValueError(

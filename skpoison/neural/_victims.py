@@ -1,4 +1,4 @@
-"""Victims of attacks, with and without defenses, and what is measured on them."""
+"""Victims of attacks, with and without defenses, and measurements on them."""
 
 import time
 
@@ -17,22 +17,7 @@ MEASURES = ("success", "accuracy", "poison_dropped", "clean_dropped", "seconds")
 
 
 def check_attack(attack, names, instead):
-    """Check that an attack can be told what an evaluation tells it.
-
-    Parameters
-    ----------
-    attack : attack
-        The attack.
-    names : tuple of str
-        Parameters that it must have.
-    instead : str
-        Which function is for other attacks.
-
-    Raises
-    ------
-    TypeError
-        If it has not.
-    """
+    """Check that an attack has the parameters that an evaluation sets."""
     known = attack.get_params(deep=False) if hasattr(attack, "get_params") else ()
     missing = [name for name in names if name not in known]
     if missing:
@@ -43,27 +28,7 @@ def check_attack(attack, names, instead):
 
 
 def named(defense, estimator):
-    """Check defenses that have names.
-
-    Parameters
-    ----------
-    defense : dict of str to defense
-        Defenses.
-    estimator : classifier
-        The victim, which they must go with.
-
-    Returns
-    -------
-    defense : dict of str to defense
-        The same.
-
-    Raises
-    ------
-    ValueError
-        If they have none, or a victim's.
-    TypeError
-        If one is no defense.
-    """
+    """Check a dict of defenses."""
     if not isinstance(defense, dict) or UNDEFENDED in defense:
         raise ValueError(
             "defense must be a dict from names to defenses, and "
@@ -91,21 +56,7 @@ def _is_defense(one):
 
 
 class Stage:
-    """What is the same for all poisons: defenses, victims, clean rows.
-
-    Parameters
-    ----------
-    attack : attack
-        The attack.
-    defenses : dict of str to defense
-        Defenses by name.
-    estimator : classifier
-        The victim.
-    data : tuple of (X, y, X_test, y_test)
-        Clean rows.
-    embedding : callable or None
-        What is given in place of rows.
-    """
+    """What all poisons share: defenses, victim, clean rows."""
 
     def __init__(self, attack, defenses, estimator, data, embedding):
         self.attack, self.defenses, self.estimator = attack, defenses, estimator
@@ -124,30 +75,11 @@ class Stage:
         return _fitted(self.estimator, self.seen, self.y)
 
     def predict(self, fitted):
-        """Return the labels that a victim gives the test rows."""
+        """Return the labels that a victim predicts for the test rows."""
         return predicted(fitted, self.seen_test)
 
     def compare(self, attack, judge, seed, only_successful):
-        """Make poison, and train all victims on it.
-
-        Parameters
-        ----------
-        attack : attack
-            Told of all but its rows.
-        judge : callable
-            Takes a fitted classifier; returns success, and accuracy.
-        seed : int
-            Seeds every victim.
-        only_successful : bool
-            Whether to leave out defenses where the attack fails without.
-
-        Returns
-        -------
-        objective : float
-            The attack's lowest.
-        rows : list of (len(MEASURES),)
-            What was measured undefended, then with each defense.
-        """
+        """Craft poison, and train all victims on it."""
         X, y = attack.fit_resample(self.X, self.y)
         mask = attack.poison_mask_
         data = self._poisoned(X, mask), y, mask
@@ -160,7 +92,7 @@ class Stage:
         return min(attack.objective_, default=np.nan), rows
 
     def _poisoned(self, X, mask):
-        """Return what victims see: features of the poison only are computed anew."""
+        """Return the input of victims; only features of poison are computed again."""
         if self.embedding is None:
             return X
         seen = np.empty((len(mask), *self.seen.shape[1:]), dtype=self.seen.dtype)
@@ -187,7 +119,7 @@ class Stage:
 
 
 def _defended(defense, estimator, X, y):
-    """Train with a defense; return the fitted classifier and which rows it kept."""
+    """Train with a defense; return the classifier and the mask of kept rows."""
     if isinstance(defense, Callback):
         callbacks = [*(estimator.callbacks or []), clone_callback(defense)]
         defense = clone(estimator).set_params(callbacks=callbacks)
@@ -200,27 +132,14 @@ def _defended(defense, estimator, X, y):
 
 
 def _fitted(estimator, X, y):
-    """Fit an estimator; only nets are given tensors, which may be on another device."""
+    """Fit a clone; only nets get tensors, which may be on another device."""
     if not _takes_tensors(estimator):
         X, y = without_tensor(X), without_tensor(y)
     return clone(estimator).fit(X, y)
 
 
 def predicted(fitted, X):
-    """Return the labels that a classifier gives rows.
-
-    Parameters
-    ----------
-    fitted : classifier
-        Any.
-    X : {array-like, Tensor} of shape (n_rows, ...)
-        Rows.
-
-    Returns
-    -------
-    labels : ndarray of shape (n_rows,)
-        Labels.
-    """
+    """Return the predicted labels of rows as an array."""
     return np.asarray(
         fitted.predict(X if _takes_tensors(fitted) else without_tensor(X))
     )
@@ -231,7 +150,7 @@ def _takes_tensors(estimator):
 
 
 def _kept_by(fitted, n_rows):
-    """Find which rows a classifier says that it kept; all if it says nothing."""
+    """Return the mask of rows that a classifier kept; all if it does not tell."""
     if hasattr(fitted, "inlier_mask_"):
         return np.asarray(fitted.inlier_mask_)
     if hasattr(fitted, "dropped_at_"):
@@ -242,56 +161,19 @@ def _kept_by(fitted, n_rows):
 
 
 def clone_callback(callback):
-    """Return a callback of the same parameters that has seen nothing.
-
-    Parameters
-    ----------
-    callback : skorch callback
-        Any.
-
-    Returns
-    -------
-    callback : skorch callback
-        Another one.
-    """
+    """Return an unfitted callback with the same parameters."""
     return type(callback)(**callback.get_params(deep=False))
 
 
 def with_interval(name, values, interval):
-    """Return the mean of each row of values and its interval, by name.
-
-    Parameters
-    ----------
-    name : str
-        What the mean is called.
-    values : ndarray of shape (n_rows, n_values)
-        Values.
-    interval : callable
-        :func:`wilson` or :func:`normal`.
-
-    Returns
-    -------
-    columns : dict of str to ndarray of shape (n_rows,)
-        ``name``, ``name_low`` and ``name_high``.
-    """
+    """Return columns of the mean of each row of values, and its interval, by name."""
     found = [interval(row) if len(row) else (np.nan,) * 3 for row in values]
     names = (name, f"{name}_low", f"{name}_high")
     return dict(zip(names, np.array(found).T, strict=True))
 
 
 def wilson(successes):
-    """Return a rate and Wilson's 95 % interval.
-
-    Parameters
-    ----------
-    successes : ndarray of shape (n_trials,)
-        Zeros and ones, or NaN.
-
-    Returns
-    -------
-    rate, low, high : float
-        NaN if one trial is.
-    """
+    """Return a rate and Wilson's 95 % interval."""
     if np.isnan(successes).any():
         return np.nan, np.nan, np.nan
     test = binomtest(int(successes.sum()), len(successes))
@@ -300,18 +182,7 @@ def wilson(successes):
 
 
 def normal(values):
-    """Return a mean, and it minus and plus 1.96 standard errors.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_values,)
-        Numbers.
-
-    Returns
-    -------
-    mean, low, high : float
-        The ends are NaN where there is one value.
-    """
+    """Return a mean and its 95 % interval; without ends for one value."""
     error = (
         1.96 * values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
     )
@@ -319,18 +190,7 @@ def normal(values):
 
 
 def as_frame(summary):
-    """Return a summary as a table of defenses, or None without pandas.
-
-    Parameters
-    ----------
-    summary : Bunch
-        Columns, one of them ``defense``.
-
-    Returns
-    -------
-    frame : DataFrame or None
-        The table.
-    """
+    """Return a summary as a table of defenses, or None without pandas."""
     try:
         import pandas as pd
     except ImportError:
