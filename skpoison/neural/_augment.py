@@ -6,34 +6,33 @@ __all__ = ["RandomCropFlip"]
 
 
 class RandomCropFlip(torch.nn.Module):
-    """Shift images at random, and turn some of them left to right.
+    """Shift images at random, and flip some of them horizontally.
 
-    Each image is padded on all sides, cropped to its size at a random place, and with
-    ``flip`` mirrored in half of the cases. Gradients go through.
+    Each image is padded on all sides, cropped to its size at a random position, and
+    with ``flip`` mirrored with probability 1/2. It is differentiable.
 
-    It serves in two places. In front of a network, it augments in training and leaves
-    images as they are in evaluation, so that a net needs no Dataset of its own. As
-    ``augment`` of :class:`GradientMatchingAttack`, it makes poison that withstands such
-    training.
+    It has two uses. In front of a network, it augments in training and leaves images
+    unchanged in evaluation, so that no Dataset of your own is needed. As ``augment`` of
+    :class:`GradientMatchingAttack`, it crafts poison that withstands such training.
 
     Parameters
     ----------
     padding : int, default=4
         Pixels on each side; the largest shift.
     flip : bool, default=True
-        Whether to mirror. Digits and letters have no mirror images.
+        Whether to mirror images. Do not mirror digits and letters.
     padding_mode : {"constant", "reflect"}, default="constant"
-        What the border is made of: zeros, or the image mirrored.
+        Values of the border: zeros, or the mirrored image.
 
     Raises
     ------
     ValueError
-        If ``padding`` is negative or ``padding_mode`` is none of these; at use, if
+        If ``padding`` is negative or ``padding_mode`` is another one; at use, if
         images are not of shape (n_images, n_channels, height, width).
 
     Notes
     -----
-    Random numbers are torch's, on the CPU.
+    Random numbers come from torch's generator on the CPU.
 
     Examples
     --------

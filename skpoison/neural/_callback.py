@@ -52,7 +52,7 @@ class EPICCallback(Callback):
     warmup : int, default=5
         Epochs before the first round. Gradients of an untrained network tell little.
     stop_after : int, default=None
-        There is no round once more than this many epochs are over. With
+        There are no more rounds after this many epochs. With
         ``stop_after=warmup`` there is one round. None never stops.
     similarity : {"exp", "linear"}, default="exp"
         Similarity of gradients at a distance; see
@@ -60,7 +60,7 @@ class EPICCallback(Callback):
     ground_set : {"remaining", "all"}, default="remaining"
         Among which rows medoids are picked: those that are left, as the paper writes;
         or all training rows, as the released code does, where rows that have been
-        dropped can still be medoids and neighbours, and stay dropped.
+        dropped can still be medoids and neighbors, and stay dropped.
     max_drop_fraction : float, default=0.5
         No class loses more than this fraction of its training rows, all rounds
         together.

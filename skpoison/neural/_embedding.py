@@ -21,11 +21,12 @@ __all__ = ["EmbeddingFilter"]
 class EmbeddingFilter(BaseFilter):
     """Filter on the features that a layer of a network computes of rows.
 
-    Many defenses look at the embedding of rows in a network rather than at rows:
+    Many defenses judge the embedding of rows in a network instead of the rows:
     spectral signatures (:class:`~skpoison.filters.SpectralFilter`), activation
     clustering (:class:`~skpoison.filters.ActivationClusteringFilter`), deep k-NN
     (:class:`~skpoison.filters.NeighborsFilter` with ``criterion="plurality"``). This
-    makes them of any filter. Rows may be images, or whatever the network takes.
+    applies any filter to an embedding. Rows may be images, or anything else that the
+    network takes.
 
     Parameters
     ----------
@@ -33,18 +34,18 @@ class EmbeddingFilter(BaseFilter):
         The network. A module, and a net that is fitted, are used as they are; a net
         that is not fitted is cloned and fitted on the rows that the filter is fitted
         on, poison included. Cloning a filter, as meta-estimators and searches do,
-        forgets that its net was fitted: wrap the net in
-        :class:`~sklearn.frozen.FrozenEstimator` to keep it.
+        resets a fitted net: wrap the net in :class:`~sklearn.frozen.FrozenEstimator`
+        to keep it.
     layer : str, default=None
         The layer whose output is the embedding, by its name in
-        ``module.named_modules()``. None takes what goes into the linear layer that
-        makes the module's output; see :class:`LayerFeatures`.
+        ``module.named_modules()``. None takes the input of the linear layer that
+        computes the module's output; see :class:`LayerFeatures`.
     filter : filter, default=None
         Judges the embedding. None means ``SpectralFilter()``.
     batch_size : int, default=512
-        Rows that go through the network at once.
+        Number of rows that pass through the network at once.
     random_state : int, RandomState instance or None, default=None
-        Draws the order in which :meth:`fit_transform` goes round the kept rows.
+        Draws the order in which :meth:`fit_transform` cycles through the kept rows.
 
     Attributes
     ----------
@@ -55,7 +56,7 @@ class EmbeddingFilter(BaseFilter):
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted; ``array([0])`` when fitted without labels.
     offset_ : float or ndarray of shape (n_classes,)
-        What decisions are scores minus, where ``filter_`` says so.
+        Difference of scores and decisions, if ``filter_`` has it.
     scores_ : ndarray of shape (n_samples,)
         Scores of the training rows, those of ``filter_``.
     inlier_mask_ : ndarray of shape (n_samples,)
@@ -73,11 +74,11 @@ class EmbeddingFilter(BaseFilter):
     See Also
     --------
     LayerFeatures : Computes the embedding.
-    EPICCallback : Judges gradients, while a network is trained.
+    EPICCallback : Judges gradients during the training of a network.
 
     Notes
     -----
-    New rows are scored where ``filter`` scores new rows.
+    New rows can be scored if ``filter`` can score new rows.
 
     References
     ----------

@@ -41,23 +41,24 @@ def evaluate_targeted(
 ):
     """Measure how often targeted attacks succeed, with and without defenses.
 
-    For each target, the attack makes poison of the clean rows, and a victim is trained
-    on the poisoned rows without a defense, and with each. The attack succeeds if the
-    victim takes the target for the intended label. All victims of a target face the
-    same poison and begin with the same random numbers, so that they compare in pairs.
+    For each target, the attack crafts poison from the clean rows, and victims are
+    trained on the poisoned rows, one without a defense and one with each. The attack
+    succeeds if the victim predicts the intended label for the target. All victims of a
+    target get the same poison and the same random seed, so that they can be compared
+    in pairs.
 
     Parameters
     ----------
     attack : attack
         A sampler with the parameters ``target`` and ``intended_label``, such as
-        :class:`BullseyePolytopeAttack`. It is cloned and told of each target in turn.
+        :class:`BullseyePolytopeAttack`. It is cloned and set to each target in turn.
     defense : dict of str to defense
         Defenses by name (not ``"none"``, which is the victim without any). Each is
 
         - a filter, which judges the rows before training;
         - a callback of skorch, such as :class:`EPICCallback`, which is added to those
           of `estimator`;
-        - or a classifier, which takes the place of `estimator`.
+        - or a classifier, which replaces `estimator`.
     estimator : classifier
         The victim: a :class:`FilteredNetClassifier`, or any classifier that takes the
         rows. It is cloned.
@@ -70,22 +71,21 @@ def evaluate_targeted(
     y_test : {ndarray, Tensor} of shape (n_test,)
         Their labels.
     n_targets : int, default=50
-        How many targets are drawn, of the test rows that a victim without poison
-        gives their labels.
+        Number of targets that are drawn from the test rows that a victim trained
+        without poison classifies correctly.
     targets : array-like of shape (n_targets,), default=None
-        Positions of the targets in X_test, in place of drawing them.
+        Positions of the targets in X_test; None draws them.
     intended_labels : array-like of shape (n_targets,), default=None
-        What each target shall be taken for, another label than its own. None draws one
-        of the others.
+        The intended label of each target, different from its own. None draws them.
     embedding : callable, default=None
-        A frozen feature extractor: takes rows and returns features (ndarray), which
-        victims and filters are given in place of rows. It is called once for clean and
-        test rows, and for each target's poison. :meth:`LayerFeatures.embed` is one.
+        Frozen feature extractor such as :meth:`LayerFeatures.embed`: takes rows and
+        returns features (ndarray), which victims and filters get instead of rows. It is
+        called once for clean and test rows, and for the poison of each target.
     only_successful : bool, default=False
         Whether defenses are tried only on targets for which the attack succeeds
-        without any, to save time. What has not been tried is NaN.
+        undefended, to save time. Other entries are NaN.
     n_jobs : int, default=None
-        How many targets at once, by joblib. Each job holds a copy of everything.
+        Number of targets in parallel, by joblib. Each job holds a copy of all data.
     random_state : int, RandomState instance or None, default=None
         Draws targets and labels, and seeds attacks and victims.
     verbose : int, default=0
@@ -97,8 +97,8 @@ def evaluate_targeted(
         ``target`` and ``intended_label``, of shape (n_targets,); ``defense``, the
         names, ``"none"`` first; ``objective``, the attack's lowest for each target;
         ``clean_accuracy``, of a victim without poison and defense. Of shape
-        (n_targets, n_defenses), float64: ``success``, 1 if the target is taken for the
-        intended label, else 0; ``accuracy`` on the test rows but for the target;
+        (n_targets, n_defenses), float64: ``success``, 1 if the intended label is
+        predicted for the target, else 0; ``accuracy`` on the other test rows;
         ``poison_dropped`` and ``clean_dropped``, shares of these rows that were not
         trained on; ``seconds``, for training with the defense. ``summary`` is a
         Bunch of arrays of shape (n_defenses,); ``frame`` the same as a DataFrame, or
@@ -112,15 +112,15 @@ def evaluate_targeted(
     ValueError
         If there are no targets, or a name, a position, a label or a length is wrong.
     TypeError
-        If the attack has no such parameters, or a defense is none of those above.
+        If the attack lacks these parameters, or a defense is of another type.
 
     Notes
     -----
     Intervals of success are Wilson's; those of means are plus and minus 1.96 standard
-    errors over targets. Rates of success are proportions of *targets*: they speak of
-    one training set, and of targets drawn like these.
+    errors over targets. Rates of success are proportions of *targets*: they hold for
+    one training set, and for targets drawn like these.
 
-    Torch's random stream is seeded for each victim, and put back.
+    Torch's random stream is seeded for each victim, and restored.
 
     References
     ----------

@@ -40,20 +40,20 @@ def evaluate_backdoor(
     random_state=None,
     verbose=0,
 ):
-    """Measure how often a trigger is obeyed, with and without defenses.
+    """Measure the success of backdoor triggers, with and without defenses.
 
-    In each trial, the attack makes poison of the clean rows, and a victim is trained on
-    the poisoned rows without a defense, and with each. Its success is the share of test
-    rows of the source class that are taken for the intended class once they bear the
-    trigger. All victims of a trial face the same poison and begin with the same random
-    numbers, so that they compare in pairs.
+    In each trial, the attack crafts poison from the clean rows, and victims are trained
+    on the poisoned rows, one without a defense and one with each. Its success is the
+    share of test rows of the source class that are classified as the intended class
+    once they show the trigger. All victims of a trial get the same poison and the same
+    random seed, so that they can be compared in pairs.
 
     Parameters
     ----------
     attack : attack
         A sampler with the parameters ``trigger``, ``source_label`` and
         ``intended_label``: :class:`TriggerBackdoorAttack` or
-        :class:`SleeperAgentAttack`. It is cloned and told of each pair of labels.
+        :class:`SleeperAgentAttack`. It is cloned and set to each pair of labels.
     defense : dict of str to defense
         Defenses by name (not ``"none"``, which is the victim without any): filters,
         callbacks of skorch or classifiers, as for :func:`evaluate_targeted`.
@@ -69,13 +69,13 @@ def evaluate_backdoor(
     y_test : {ndarray, Tensor} of shape (n_test,)
         Their labels.
     n_trials : int, default=20
-        How many pairs of labels are drawn.
+        Number of pairs of labels that are drawn.
     source_labels : array-like of shape (n_trials,), default=None
-        The sources, in place of drawing; with `intended_labels`.
+        The sources, together with `intended_labels`; None draws them.
     intended_labels : array-like of shape (n_trials,), default=None
-        What each source shall be taken for.
+        The intended label of each source.
     n_jobs : int, default=None
-        How many trials at once, by joblib. Each job holds a copy of everything.
+        Number of trials in parallel, by joblib. Each job holds a copy of all data.
     random_state : int, RandomState instance or None, default=None
         Draws pairs of labels, and seeds attacks and victims.
     verbose : int, default=0
@@ -88,7 +88,7 @@ def evaluate_backdoor(
         names, ``"none"`` first; ``objective``, the attack's lowest in each trial, or
         NaN; ``clean_accuracy`` of a victim without poison and defense, and
         ``clean_success``, of shape (n_trials,), the share of rows with the trigger that
-        it takes for the intended class. Of shape (n_trials, n_defenses), float64:
+        it classifies as the intended class. Of shape (n_trials, n_defenses), float64:
         ``success``; ``accuracy`` on the test rows without the trigger;
         ``poison_dropped`` and ``clean_dropped``, shares of these rows that were not
         trained on; ``seconds``, for training with the defense. ``summary`` is a Bunch
@@ -101,8 +101,8 @@ def evaluate_backdoor(
     ValueError
         If there are no trials, or the trigger, a name, a label or a length is wrong.
     TypeError
-        If the attack has no such parameters, a defense is none of those above, or test
-        rows are no floating point numbers.
+        If the attack lacks these parameters, a defense is of another type, or test rows
+        are not floating point numbers.
 
     See Also
     --------
@@ -112,7 +112,7 @@ def evaluate_backdoor(
     -----
     Intervals are plus and minus 1.96 standard errors over trials.
 
-    Torch's random stream is seeded for each victim, and put back.
+    Torch's random stream is seeded for each victim, and restored.
 
     References
     ----------

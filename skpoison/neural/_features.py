@@ -12,16 +12,16 @@ from skpoison.neural._rows import check_no_dataset, without_tensor, writeable
 __all__ = ["LayerFeatures"]
 
 FORGETS = (
-    " that is not initialized. Cloning, as evaluations and searches do, forgets that a "
-    "net was fitted: give net.module_, or FrozenEstimator(net)."
+    " that is not initialized. Cloning, as evaluations and searches do, resets a "
+    "fitted net: give net.module_, or FrozenEstimator(net)."
 )
 
 
 class LayerFeatures(torch.nn.Module):
-    """What a layer of a network says of rows, as one flat vector for each.
+    """The output of a layer of a network, as one flat vector for each row.
 
-    A module that runs another one and returns the output of one of its layers; it has
-    the other's parameters, on their device. Attacks take it as a feature extractor.
+    A module that runs another one and returns the output of one of its layers; it
+    shares the other's parameters. Attacks use it as a feature extractor.
 
     Parameters
     ----------
@@ -29,9 +29,9 @@ class LayerFeatures(torch.nn.Module):
         The network; of a net that is initialized, its module.
     layer : str, default=None
         The layer whose output is taken, by its name in ``module.named_modules()``; the
-        empty name is the whole module. None takes what goes *into* the
+        empty name is the whole module. None takes the *input* of the
         :class:`torch.nn.Linear` whose output the module returns (first, if it returns
-        several); if it returns none's, into the one that runs last.
+        several); if it returns the output of none, of the one that runs last.
 
     Raises
     ------

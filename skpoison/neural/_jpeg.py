@@ -16,26 +16,26 @@ __all__ = ["JPEGCompressor"]
 class JPEGCompressor(TransformerMixin, BaseEstimator):
     """Compress images as JPEG files and open them again.
 
-    A defense against poison by small perturbations, which compression takes away with
+    A defense against poison by small perturbations, which compression removes with
     other detail: put it in front of the network, for training and prediction alike. On
     CIFAR-10 it was found to be as good as any against gradient matching, at the cost of
-    a few points of accuracy. Against an attacker who knows of it, it says nothing; and
-    triggers that are large or bright survive it.
+    a few points of accuracy. Attackers who know of it can adapt, and large or bright
+    triggers survive it.
 
-    Each row by itself: there is nothing to fit. Needs Pillow.
+    Rows are compressed one by one, so there is nothing to fit. Needs Pillow.
 
     Parameters
     ----------
     quality : int, default=75
-        From 1, the smallest file, to 95.
+        Quality of the compression, from 1, the smallest file, to 95.
     image_shape : tuple of int, default=None
         For flat rows, the shape of the image that each one is: (height, width), or as
-        ``channels`` says. None is for images that come as such.
+        ``channels`` says. None if rows have the shape of images.
     channels : {"first", "last"}, default="first"
         Whether images are (n_channels, height, width) or (height, width, n_channels).
-        There is one channel, or there are three.
+        There are one or three channels.
     value_range : tuple of (low, high), default=(0.0, 1.0)
-        What stands for black and for full light. Rows are rounded to 256 steps.
+        Values of black and of full intensity. Rows are rounded to 256 steps.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class JPEGCompressor(TransformerMixin, BaseEstimator):
     Raises
     ------
     ValueError
-        If a parameter is no good, rows are no such images or outside ``value_range``.
+        If a parameter is invalid, rows have another shape or leave ``value_range``.
     ImportError
         If Pillow is not installed.
 

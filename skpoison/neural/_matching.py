@@ -92,7 +92,7 @@ class Matching:
         """Set pairs of LossGradients and wanted gradient, one for each network."""
         if any(not goal.any() for _, goal in goals):
             raise ValueError(
-                "the gradient that poison shall have is zero: the network already "
+                "the gradient that poison should have is zero: the network already "
                 "gives the intended label, with certainty."
             )
         self.goals = goals

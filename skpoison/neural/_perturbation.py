@@ -51,7 +51,7 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
     }
 
     def fit(self, X, y):
-        """Make the poison rows.
+        """Craft the poison rows.
 
         Parameters
         ----------
@@ -63,12 +63,12 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         Returns
         -------
         self : object
-            The attack, with its rows.
+            The fitted attack.
 
         Raises
         ------
         ValueError
-            If a parameter, X or y is no good, there are too few rows of the class, or a
+            If a parameter, X or y is invalid, there are too few rows of the class, or a
             positive ``epsilon`` is less than one row; if a network returns NaN or
             infinity.
         TypeError
@@ -99,8 +99,8 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         found = n_poison_rows(self.epsilon, n_rows)
         if self.epsilon and not found:
             raise ValueError(
-                f"epsilon={self.epsilon!r} of {n_rows} rows is no whole row of poison; "
-                f"the least that is one is epsilon=1/{n_rows}."
+                f"epsilon={self.epsilon!r} of {n_rows} rows is less than one row of "
+                f"poison; the smallest epsilon is 1/{n_rows}."
             )
         return found
 
@@ -126,7 +126,7 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         return np.isin(np.arange(n_rows), self.base_indices_)
 
     def poison(self, X, y):
-        """Make the poison rows and return them.
+        """Craft the poison rows and return them.
 
         Parameters
         ----------
@@ -146,7 +146,7 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         return rows_like(self.X_poison_, X), labels_like(self.y_poison_, y)
 
     def fit_resample(self, X, y):
-        """Make the poison rows and return them with the clean ones.
+        """Craft the poison rows and return them with the clean ones.
 
         Parameters
         ----------

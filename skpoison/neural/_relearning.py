@@ -15,19 +15,20 @@ __all__ = ["RelearningClassifier"]
 
 
 class RelearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """Let EPIC find the rows to drop, then train without them from the beginning.
+    """Let EPIC find the rows to drop, then train without them from scratch.
 
-    Where EPIC drops poison in the middle of training, the network has learned it
-    already, and may never forget: once it fits the rows that are left, nothing moves
-    it. And EPIC drops many more clean rows than poison, which costs accuracy, the more
-    so if training begins again. So this trains three times, each time from the start:
+    When EPIC drops poison in the middle of training, the network has already learned
+    it, and may never forget it: once it fits the rows that are left, their gradients
+    vanish. EPIC also drops many more clean rows than poison, which costs accuracy,
+    particularly when training starts again. So this trains three times, each time from
+    the start:
 
     1. the net as it is, with its :class:`EPICCallback`, up to the last round;
     2. a judge, without the callback, on the rows that are left. Dropped rows that it
-       gives their own label are readmitted: it has learned from others what they
-       would teach. Poison with right labels has features of another class, and a
-       network that has not seen it says so;
-    3. the net that predicts, on all rows but those that stay out.
+       classifies correctly are readmitted, as they teach nothing that it has not
+       learned from others. Poison with correct labels has features of another class,
+       so a network that has not seen it misclassifies it;
+    3. the net that predicts, on all rows that were kept or readmitted.
 
     This is not EPIC as published. The second step is the "exclusionary
     reclassification" of [2]_, turned to readmission.
@@ -35,9 +36,9 @@ class RelearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     Parameters
     ----------
     net : FilteredNetClassifier
-        Has an :class:`EPICCallback` in its callbacks. It is cloned; a module that is
-        given as an instance, trained by others, is where each training starts. Where
-        the callback has ``stop_after``, the first training ends with its last round.
+        Has an :class:`EPICCallback` in its callbacks. It is cloned; if its module is an
+        instance, such as a pretrained one, each training starts from its parameters. If
+        the callback has ``stop_after``, the first training ends with the last round.
     readmit : bool, default=True
         Whether dropped rows are readmitted. Without it there are two trainings.
 
@@ -46,11 +47,11 @@ class RelearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     filtering_net_ : FilteredNetClassifier
         The net of the first training.
     judge_ : FilteredNetClassifier or None
-        That of the second.
+        The net of the second training.
     net_ : FilteredNetClassifier
-        That of the third, which predicts.
+        The net of the third training, which predicts.
     kept_indices_ : ndarray of shape (n_kept,)
-        Numbers, sorted, of the rows given to :meth:`fit` that ``net_`` was given.
+        Sorted indices of the rows given to :meth:`fit` that ``net_`` was fitted to.
     readmitted_indices_ : ndarray of shape (n_readmitted,)
         Those among them that had been dropped.
     classes_ : ndarray of shape (n_classes,)
@@ -59,7 +60,7 @@ class RelearningClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     Raises
     ------
     TypeError
-        At fit, if ``net`` is no :class:`FilteredNetClassifier`.
+        At fit, if ``net`` is not a :class:`FilteredNetClassifier`.
     ValueError
         At fit, if it has no :class:`EPICCallback`.
 

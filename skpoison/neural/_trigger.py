@@ -9,12 +9,12 @@ __all__ = ["Trigger"]
 
 
 class Trigger(BaseEstimator):
-    """A pattern that is put on rows: a patch somewhere, or a veil over all of it.
+    """A pattern that is put on rows: a local patch, or a veil over the whole row.
 
     Calling it returns rows with the pattern: ``(1 - opacity) * row + opacity *
-    pattern`` where the pattern is, and the row elsewhere. A small pattern that hides
-    what is below is the patch of BadNets [1]_, one as large as the row that shines
-    through is the blended trigger of [2]_.
+    pattern`` where the pattern is, and the row elsewhere. A small opaque pattern is the
+    patch of BadNets [1]_; a translucent one as large as the row is the blended trigger
+    of [2]_.
 
     Parameters
     ----------
@@ -26,17 +26,17 @@ class Trigger(BaseEstimator):
         First row and column of the image, or first value of a flat row, that the
         pattern covers. None is the end: the lower right corner.
     opacity : float, default=1.0
-        How little of the row is seen through the pattern, in (0, 1].
+        Opacity of the pattern, in (0, 1]; 1 hides the row below.
     channels : {"first", "last"}, default="first"
         Whether images are (n_channels, height, width) or (height, width, n_channels).
 
     Raises
     ------
     ValueError
-        At use, if the pattern does not fit in the rows, or the opacity is no share; if
-        rows look like images with their channels last, and ``channels="first"``.
+        At use, if the pattern does not fit in the rows, or the opacity is out of range;
+        if rows look like images with channels last, and ``channels="first"``.
     TypeError
-        At use, if rows are no floating point numbers.
+        At use, if rows are not floating point numbers.
 
     References
     ----------
