@@ -80,7 +80,7 @@ def options_of(arguments=None):
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--seconds", type=float, default=350.0, help="for all parts")
     folder = os.environ.get("SKPOISON_DATA", HERE.parent / "../shared/data")
-    parser.add_argument("--data", type=Path, default=Path(folder) / "mnist.npz")
+    parser.add_argument("--data", default=folder, help="folder with mnist.npz")
     return parser.parse_args(arguments)
 
 

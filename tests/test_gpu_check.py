@@ -1,7 +1,6 @@
 """The script for the day on which there is a GPU, tried without one."""
 
 import importlib
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,32 +13,28 @@ SCRIPTS = ("bench_neural_scratch", "bench_neural_overhead")
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "gpu_check.py"
 
 
-def run(*arguments):
-    command = [sys.executable, str(SCRIPT), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_without_a_device_it_says_so():
-    done = run()
-    assert done.returncode == 3
-    assert done.stderr.startswith("no CUDA device: nothing was checked")
-    assert not done.stdout
-
-
-@pytest.mark.slow
-def test_all_parts_run_in_small(data_folder):
-    done = run("--device", "cpu", "--tiny", "--data", str(data_folder / "mnist.npz"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count(": passed, ") == 4
-    for word in ("SKIPPED", "EPIC every 2 epochs adds", "as many at random"):
-        assert word in done.stdout
-
-
 @pytest.fixture
 def script(monkeypatch):
     monkeypatch.syspath_prepend(SCRIPT.parent)
     return importlib.import_module("gpu_check")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_without_a_device_it_says_so(script, capfd):
+    assert script.main([]) == 3
+    out, err = capfd.readouterr()
+    assert err.startswith("no CUDA device: nothing was checked")
+    assert not out
+
+
+@pytest.mark.slow
+def test_all_parts_run_in_small(script, data_folder, capfd):
+    code = script.main(["--device", "cpu", "--tiny", "--data", str(data_folder)])
+    out, err = capfd.readouterr()
+    assert code == 0, out + err
+    assert out.count(": passed, ") == 4
+    for word in ("SKIPPED", "EPIC every 2 epochs adds", "as many at random"):
+        assert word in out
 
 
 def test_parts_that_fail_or_are_stopped_are_told(script, monkeypatch, capfd):

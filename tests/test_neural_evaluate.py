@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from joblib import parallel_config
 from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -196,12 +197,15 @@ def test_callbacks_filters_and_classifiers_are_defenses(data):
     assert np.all(dropped[:, 4] < dropped[:, 1])
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 def test_results_follow_from_the_seed_in_any_number_of_jobs(data):
     arguments = attack(), {"epic": EPIC}, net(), *data
     before = torch.get_rng_state()
     first = evaluate_targeted(*arguments, n_targets=3, random_state=5)
     assert torch.equal(torch.get_rng_state(), before)
-    second = evaluate_targeted(*arguments, n_targets=3, random_state=5, n_jobs=2)
+    # Forked workers need not import torch.
+    with parallel_config(backend="multiprocessing"):
+        second = evaluate_targeted(*arguments, n_targets=3, random_state=5, n_jobs=2)
     for name in ("target", "intended_label", "objective", "accuracy", "success"):
         np.testing.assert_array_equal(first[name], second[name])
     other = evaluate_targeted(*arguments, n_targets=3, random_state=6)

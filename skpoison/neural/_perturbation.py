@@ -100,7 +100,7 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         if self.epsilon and not found:
             raise ValueError(
                 f"epsilon={self.epsilon!r} of {n_rows} rows is less than one row of "
-                f"poison; the smallest epsilon is 1/{n_rows}."
+                f"poison; the smallest is epsilon=1/{n_rows}."
             )
         return found
 
