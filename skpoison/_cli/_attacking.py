@@ -53,7 +53,7 @@ def attack(sample, settings):
         )
     encoder = sample.encoder
     X = _kept(bound, encoder, domain) if encoder.groups else _inwards(bound, encoder)
-    X = encoder.undo(X)[rows]
+    X = encoder.unscale(X)[rows]
     poison = Poison(X, [labels[i] for i in rows], encoder.columns(X))
     return bound, poison, _numbers(bound, labels, sample, settings)
 
@@ -76,7 +76,7 @@ def _kept(bound, encoder, domain):
     sets = restrict(bound.filter_.feasible_set(), domain)
 
     def keeps(rows):
-        written = encoder.redo(encoder.undo(rows))
+        written = encoder.rescale(encoder.unscale(rows))
         return bound.filter_.decision_function(written, found.y) >= 0
 
     of_rows = [sets[sign] for sign in found.y.tolist()]

@@ -7,7 +7,6 @@ from scipy import sparse
 
 from ._errors import DataError
 from ._labels import Labels
-from ._scale import Scale
 
 MOST_FEATURES = 10_000_000
 
@@ -79,84 +78,9 @@ class ArrayData:
 
     def encoder(self, rows, encoding):
         """Learn from some rows how to turn rows into numbers."""
+        from ._encode import MatrixEncoder
+
         return MatrixEncoder(self, rows, encoding)
-
-
-class MatrixEncoder:
-    """Takes rows of a matrix as they are, but for their scale.
-
-    Parameters
-    ----------
-    data : ArrayData
-        The data to learn from.
-    rows : ndarray of int
-        The rows to learn from.
-    encoding : Encoding
-        Says how columns are scaled; the rest is for tables.
-
-    Attributes
-    ----------
-    names : list of str
-        The names of the matrix's columns.
-    """
-
-    plain = True
-    has_text = False
-    groups = ()
-
-    def __init__(self, data, rows, encoding):
-        if encoding.categorical or encoding.text:
-            raise DataError(
-                f"{data.source} has no named columns: --categorical and --text-column "
-                "are for tables."
-            )
-        self.names = data.columns
-        self.scale = Scale(encoding.scale)
-        if encoding.scale != "none":
-            self.scale.fit(_rows(data, rows))
-
-    def transform(self, data, rows):
-        """Return some rows.
-
-        Parameters
-        ----------
-        data : ArrayData
-            Data with as many columns.
-        rows : ndarray of int
-            Which rows.
-
-        Returns
-        -------
-        X : {ndarray, csr_array} of shape (n_rows, n_features)
-            The rows.
-        """
-        if data.X.shape[1] != len(self.names):
-            raise DataError(
-                f"{data.source} has {data.X.shape[1]} columns; the training data have "
-                f"{len(self.names)}."
-            )
-        X = _rows(data, rows)
-        if X is data.X and self.scale.kind != "none":
-            X = X.copy()
-        return self.scale.apply(X)
-
-    @property
-    def scaled(self):
-        """Whether columns are scaled."""
-        return self.scale.kind != "none"
-
-    def undo(self, X):
-        """Return rows in their own scale again."""
-        return self.scale.undo(X)
-
-    def columns(self, X):
-        """Return no columns: these rows are no table's."""
-        return {}
-
-
-def _rows(data, rows):
-    # Sorted rows: as many as there are means all of them, and no copy.
-    return data.X if len(rows) == len(data) else data.X[rows]
 
 
 def as_arrays(columns):

@@ -1,17 +1,24 @@
-"""From the columns of a table to a matrix."""
+"""From the columns of a table, or of a matrix, to the numbers that filters see.
+
+Encoders hold fitted transformers of scikit-learn and nothing of the data, so that they
+can be pickled and used on other files with the same columns.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
+from sklearn.frozen import FrozenEstimator
 
-from ._columns import check_categories, is_number, is_text, numbers, words
+from ._columns import numbers, roles, words
 from ._errors import DataError
-from ._scale import Scale
 
+NUMBERS, CATEGORIES = "numbers", "categories"
 # Sparse rows are cheaper than dense ones below about this share of non-zeros.
 SPARSE_DENSITY = 0.25
-BLOCK_ROWS = 2048
+# Transformers see so many rows at once: whole columns need several times the memory.
+BLOCK_ROWS = 1 << 15
+NO_TEXT = np.array([""], dtype=object)
 
 
 @dataclass(frozen=True)
@@ -38,10 +45,7 @@ class Encoding:
 
 
 class TableEncoder:
-    """Turns the features of a table into a matrix of numbers.
-
-    Columns of numbers come first, then one column for each category, then one for each
-    word of free text.
+    """A ``ColumnTransformer`` for tables: columns of numbers, then categories, words.
 
     Parameters
     ----------
@@ -54,12 +58,12 @@ class TableEncoder:
 
     Attributes
     ----------
+    transformer : ColumnTransformer
+        The fitted transformer; it takes a DataFrame with the table's columns.
     names : list of str
         The names of the matrix's columns.
     groups : list of list of int
         For each column of categories, the positions of its categories' columns.
-    plain : bool
-        Whether all columns are the table's own.
     has_text : bool
         Whether there is free text, of which rows of the matrix are no rows again.
     scaled : bool
@@ -67,262 +71,253 @@ class TableEncoder:
     """
 
     def __init__(self, data, rows, encoding):
-        numeric, categorical, text = _roles(data, encoding)
-        self.scaled = bool(numeric) and encoding.scale != "none"
-        self._blocks = []
-        if numeric:
-            self._blocks.append(Numbers(numeric, encoding.scale))
-        if categorical:
-            self._blocks.append(Categories(categorical))
-        self._blocks += [Words(name, encoding.weights) for name in text]
-        self.plain = not categorical and not text
-        self.has_text = bool(text)
-        for block in self._blocks:
-            block.fit(data, rows)
-        self.names = [name for block in self._blocks for name in block.names]
+        own = roles(data, encoding)
+        self._readers = dict.fromkeys(own.numeric, numbers)
+        self._readers |= dict.fromkeys([*own.categorical, *own.text], words)
+        self.scaled = bool(own.numeric) and encoding.scale != "none"
+        self.has_text = bool(own.text)
+        steps = list(self._fitted_steps(data, rows, encoding, own))
+        self.transformer = self._joined(steps)
         self.groups = self._find_groups()
-        self._sparse = bool(text) or self._is_thin(len(categorical))
+        self.names = [name for step in self._steps() for name in _names(*step)]
+        self._sparse = self.has_text or self.transformer.sparse_output_
 
-    def _is_thin(self, n_categorical):
-        if not n_categorical:
-            return False
-        first = self._blocks[0]
-        n_numeric = len(first.names) if isinstance(first, Numbers) else 0
-        return (n_numeric + n_categorical) < SPARSE_DENSITY * len(self.names)
+    def _fitted_steps(self, data, rows, encoding, own):
+        """Fit each transformer in the way that takes least memory."""
+        if own.numeric:
+            scaler = "passthrough"
+            if self.scaled:
+                blocks = self._blocks(data, rows, own.numeric)
+                scaler = _fit_scaler(encoding.scale, blocks)
+            yield NUMBERS, scaler, own.numeric
+        if own.categorical:
+            frame = _frame(self._read(data, own.categorical), rows)
+            yield CATEGORIES, _fit_categories(frame), own.categorical
+        for i, name in enumerate(own.text):
+            texts = self._read(data, [name])[name][rows]
+            yield f"text {i}", _fit_words(encoding.weights, name, texts), name
 
-    def transform(self, data, rows):
-        """Return the matrix of some rows.
+    def _joined(self, steps):
+        from sklearn.compose import ColumnTransformer
 
-        Parameters
-        ----------
-        data : TableData
-            A table with the same columns.
-        rows : ndarray of int
-            Which rows.
+        # A row of the right types, in which no category is unknown.
+        row = {
+            name: "" if read is words else 0.0 for name, read in self._readers.items()
+        }
+        for name, one_hot, columns in steps:
+            if name == CATEGORIES:
+                row |= dict(
+                    zip(columns, (c[0] for c in one_hot.categories_), strict=True)
+                )
+        density = 1.0 if self.has_text else SPARSE_DENSITY
+        frame = _frame({name: np.array([cell]) for name, cell in row.items()}, [0])
+        return ColumnTransformer(steps, sparse_threshold=density).fit(frame)
 
-        Returns
-        -------
-        X : {ndarray, csr_array} of shape (n_rows, n_features)
-            Numbers, float64; float32 where all columns are. Sparse where that is
-            cheaper.
-        """
-        parts = [block.transform(data, rows) for block in self._blocks]
-        if len(parts) == 1 and sparse.issparse(parts[0]) == self._sparse:
-            return parts[0]
-        if self._sparse:
-            return sparse.hstack(
-                [sparse.csr_array(part) for part in parts], format="csr"
-            )
-        return np.hstack(
-            [part.toarray() if sparse.issparse(part) else part for part in parts]
-        )
+    def _read(self, data, names):
+        """Return columns as arrays of finite numbers or of strings, by name."""
+        return {name: self._readers[name](name, data.column(name)) for name in names}
+
+    def _blocks(self, data, rows, names):
+        columns = self._read(data, names)
+        for start in range(0, len(rows), BLOCK_ROWS):
+            yield _frame(columns, rows[start : start + BLOCK_ROWS])
+
+    def _steps(self):
+        steps = self.transformer.transformers_
+        return [step for step in steps if step[0] != "remainder"]
 
     def _find_groups(self):
-        groups, start = [], 0
-        for block in self._blocks:
-            for size in getattr(block, "sizes", ()):
-                groups.append([*range(start, start + size)])
-                start += size
-            start += 0 if hasattr(block, "sizes") else len(block.names)
-        return groups
+        own = self.transformer.output_indices_.get(CATEGORIES)
+        if own is None:
+            return []
+        found = self.transformer.named_transformers_[CATEGORIES].categories_
+        ends = np.cumsum([len(categories) for categories in found])[:-1]
+        positions = np.split(np.arange(own.start, own.stop), ends)
+        return [group.tolist() for group in positions]
 
-    def undo(self, X):
+    def transform(self, data, rows):
+        """Return the matrix of some rows of a table with the same columns.
+
+        It is float64, or float32 where all columns are; sparse where that is cheaper.
+        """
+        blocks = self._blocks(data, rows, self._readers)
+        parts = map(self.transformer.transform, blocks)
+        if self._sparse:
+            return sparse.vstack([sparse.csr_array(part) for part in parts], "csr")
+        return _stacked(parts, len(rows))
+
+    def unscale(self, X):
         """Return encoded rows, dense, with numbers in their own scale again."""
-        return self._with_numbers(X, lambda scale, numbers: scale.undo(numbers))
+        return self._with_numbers(X, "inverse_transform")
 
-    def redo(self, X):
-        """Return what :meth:`undo` returned, in the scale of the matrix."""
-        X = self._with_numbers(X, lambda scale, numbers: scale.apply(numbers.copy()))
+    def rescale(self, X):
+        """Return what :meth:`unscale` returned, in the scale of the matrix."""
+        X = self._with_numbers(X, "transform")
         return sparse.csr_array(X) if self._sparse else X
 
     def _with_numbers(self, X, change):
         X = X.toarray() if sparse.issparse(X) else np.array(X)
-        if isinstance(self._blocks[0], Numbers):
-            block = self._blocks[0]
-            own = slice(0, len(block.names))
-            X[:, own] = change(block.scale, X[:, own])
+        if self.scaled:
+            own = self.transformer.output_indices_[NUMBERS]
+            scaler = self.transformer.named_transformers_[NUMBERS]
+            columns = dict(zip(self.names[own], X[:, own].T, strict=True))
+            X[:, own] = _changed(scaler, _frame(columns, slice(None)), change)
         return X
 
     def columns(self, X):
-        """Return rows that :meth:`undo` returned as columns of the table, by name.
+        """Return rows that :meth:`unscale` returned as columns of the table, by name.
 
         Columns of categories hold the largest one; free text remains in columns of
         words.
         """
-        columns, start = {}, 0
-        for block in self._blocks:
-            part = X[:, start : start + len(block.names)]
-            columns |= block.columns(part)
-            start += len(block.names)
-        return columns
+        found = {}
+        for name, step, columns in self._steps():
+            if name == CATEGORIES:
+                of_each = zip(columns, step.categories_, self.groups, strict=True)
+                for column, categories, group in of_each:
+                    found[column] = categories[X[:, group].argmax(axis=1)]
+            else:
+                own = self.transformer.output_indices_[name]
+                found |= dict(zip(self.names[own], X[:, own].T, strict=True))
+        return found
 
 
-class Numbers:
-    """Columns of numbers, one for one.
+class MatrixEncoder:
+    """Takes rows of a matrix as they are, but for their scale.
 
     Parameters
+    ----------
+    data : ArrayData
+        The data to learn from.
+    rows : ndarray of int
+        The rows to learn from.
+    encoding : Encoding
+        Says how columns are scaled; the rest is for tables.
+
+    Attributes
     ----------
     names : list of str
-        The columns.
-    scale : str
-        How they are scaled.
+        The names of the matrix's columns.
+    scaled : bool
+        Whether columns are scaled.
     """
 
-    def __init__(self, names, scale):
-        self.names, self.scale = names, Scale(scale)
+    has_text = False
+    groups = ()
 
-    def fit(self, data, rows):
-        """Measure the scales."""
-        if self.scale.kind != "none":
-            self.scale.fit(self._matrix(data, rows))
-        return self
-
-    def transform(self, data, rows):
-        """Return the scaled columns."""
-        return self.scale.apply(self._matrix(data, rows))
-
-    def columns(self, X):
-        """Return columns by name."""
-        return dict(zip(self.names, X.T, strict=True))
-
-    def _matrix(self, data, rows):
-        columns = [data.column(name) for name in self.names]
-        single = all(str(column.type) in ("float", "halffloat") for column in columns)
-        columns = [
-            numbers(name, column)
-            for name, column in zip(self.names, columns, strict=True)
-        ]
-        X = np.empty((len(rows), len(columns)), np.float32 if single else np.float64)
-        # In blocks that stay in the processor's cache, since columns become rows.
-        for start in range(0, len(rows), BLOCK_ROWS):
-            block = slice(start, start + BLOCK_ROWS)
-            for j, column in enumerate(columns):
-                X[block, j] = column[rows[block]]
-        return X
-
-
-class Categories:
-    """A column of zeros and ones for each category; unknown ones are all zero.
-
-    Parameters
-    ----------
-    columns : list of str
-        The columns of categories.
-    """
-
-    def __init__(self, columns):
-        from sklearn.preprocessing import OneHotEncoder
-
-        self._columns = columns
-        self._encoder = OneHotEncoder(handle_unknown="ignore")
-
-    def fit(self, data, rows):
-        """Collect the categories."""
-        self._encoder.fit(self._cells(data, rows))
-        self.sizes = [len(found) for found in self._encoder.categories_]
-        self.names = [
-            f"{column}={category}"
-            for column, categories in zip(
-                self._columns, self._encoder.categories_, strict=True
-            )
-            for category in categories
-        ]
-        return self
-
-    def transform(self, data, rows):
-        """Return zeros and ones."""
-        return sparse.csr_array(self._encoder.transform(self._cells(data, rows)))
-
-    def columns(self, X):
-        """Return a column of categories for each column, by name."""
-        parts = np.split(X, np.cumsum(self.sizes)[:-1], axis=1)
-        found = zip(self._columns, self._encoder.categories_, parts, strict=True)
-        return {
-            name: categories[part.argmax(axis=1)] for name, categories, part in found
-        }
-
-    def _cells(self, data, rows):
-        columns = [words(name, data.column(name))[rows] for name in self._columns]
-        return np.column_stack(columns)
-
-
-class Words:
-    """A column for each word of free text.
-
-    Parameters
-    ----------
-    column : str
-        The column of text.
-    weights : {"tfidf", "counts"}
-        How words are weighted.
-    """
-
-    def __init__(self, column, weights):
-        from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-
-        kinds = {"tfidf": TfidfVectorizer, "counts": CountVectorizer}
-        self._column = column
-        self._vectorizer = kinds[weights](dtype=np.float64)
-
-    def fit(self, data, rows):
-        """Collect the words."""
-        try:
-            self._vectorizer.fit(self._texts(data, rows))
-        except ValueError as error:
+    def __init__(self, data, rows, encoding):
+        if encoding.categorical or encoding.text:
             raise DataError(
-                f"Column {self._column!r} cannot be taken as text: {error}."
-            ) from error
-        found = self._vectorizer.get_feature_names_out()
-        self.names = [f"{self._column}:{word}" for word in found]
-        return self
+                f"{data.source} has no named columns: --categorical and --text-column "
+                "are for tables."
+            )
+        if encoding.scale == "standard" and sparse.issparse(data.X):
+            raise DataError(
+                "Sparse data cannot be shifted to mean 0 without filling them; take "
+                "--scale maxabs."
+            )
+        self.names = data.columns
+        self.scaled = encoding.scale != "none"
+        self._scaler = None
+        if self.scaled:
+            blocks = _matrix_blocks(data.X, rows)
+            self._scaler = _fit_scaler(encoding.scale, blocks)
 
     def transform(self, data, rows):
-        """Return weights of words."""
-        return sparse.csr_array(self._vectorizer.transform(self._texts(data, rows)))
+        """Return some rows of data with as many columns."""
+        if data.X.shape[1] != len(self.names):
+            raise DataError(
+                f"{data.source} has {data.X.shape[1]} columns; the training data have "
+                f"{len(self.names)}."
+            )
+        # Sorted rows: as many as there are means all of them, and no copy.
+        if len(rows) == len(data):
+            return self.rescale(data.X)
+        return self._changed(data.X[rows], "transform")
+
+    def unscale(self, X):
+        """Return rows in their own scale again."""
+        return self._changed(X.copy(), "inverse_transform") if self.scaled else X
+
+    def rescale(self, X):
+        """Return rows in the scale of the matrix."""
+        return self._changed(X.copy(), "transform") if self.scaled else X
+
+    def _changed(self, X, change):
+        return _changed(self._scaler, X, change) if self.scaled else X
 
     def columns(self, X):
-        """Return a column for each word, by its name."""
-        return dict(zip(self.names, X.T, strict=True))
-
-    def _texts(self, data, rows):
-        return words(self._column, data.column(self._column))[rows]
+        """Return no columns: these rows are no table's."""
+        return {}
 
 
-def _roles(data, encoding):
-    """Return the columns of numbers, of categories and of text."""
-    for name in (*encoding.categorical, *encoding.text):
-        data.column(name)
-    roles = {"numeric": [], "categorical": [], "text": []}
-    for name in data.columns:
-        roles[_role(name, data.column(name), encoding)].append(name)
-    return tuple(roles.values())
+def _fit_scaler(kind, blocks):
+    """Return what scales columns, in place where it can, fitted block by block."""
+    from sklearn.preprocessing import MaxAbsScaler, StandardScaler
+
+    scaler = {"standard": StandardScaler, "maxabs": MaxAbsScaler}[kind](copy=False)
+    for block in blocks:
+        scaler.partial_fit(block)
+    return FrozenEstimator(scaler)
 
 
-def _role(name, column, encoding):
-    import pyarrow as pa
+def _changed(scaler, X, change):
+    # Scalers refuse to look at no rows, which is what an attack can have.
+    return getattr(scaler, change)(X) if X.shape[0] else X
 
-    if name in encoding.text:
-        return "text"
-    if name in encoding.categorical:
-        return "categorical"
-    if is_number(column.type):
-        return "numeric"
-    if is_text(column.type):
-        check_categories(name, column)
-        return "categorical"
-    if pa.types.is_null(column.type):
-        raise DataError(f"Column {name!r} is empty; leave it out with --drop.")
-    if pa.types.is_temporal(column.type):
-        raise DataError(
-            f"Column {name!r} holds dates or times; leave it out with --drop, or put "
-            "numbers in their place, such as days."
-        )
-    if pa.types.is_binary(column.type):
-        raise DataError(
-            f"Column {name!r} holds bytes that are not UTF-8 text; save the file as "
-            "UTF-8, or leave the column out with --drop."
-        )
-    raise DataError(
-        f"Column {name!r} holds {column.type}, which is neither numbers nor words; "
-        "leave it out with --drop."
-    )
+
+def _fit_categories(frame):
+    from sklearn.preprocessing import OneHotEncoder
+
+    one_hot = OneHotEncoder(handle_unknown="ignore", feature_name_combiner=_equals)
+    return FrozenEstimator(one_hot.fit(frame))
+
+
+def _equals(column, category):
+    return f"{column}={category}"
+
+
+def _fit_words(weights, name, texts):
+    from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+
+    kinds = {"tfidf": TfidfVectorizer, "counts": CountVectorizer}
+    try:
+        vectorizer = kinds[weights](dtype=np.float64).fit(texts)
+    except ValueError as error:
+        raise DataError(f"Column {name!r} cannot be taken as text: {error}.") from error
+    return FrozenEstimator(vectorizer)
+
+
+def _names(step, transformer, columns):
+    if step == NUMBERS:
+        return columns
+    found = transformer.get_feature_names_out().tolist()
+    return found if step == CATEGORIES else [f"{columns}:{word}" for word in found]
+
+
+def _frame(columns, rows):
+    """Return some rows of columns as a DataFrame."""
+    import pandas as pd
+
+    cells = {name: values[rows] for name, values in columns.items()}
+    # Strings stay objects: pandas has a type for them that takes time to fill.
+    series = {n: pd.Series(values, dtype=values.dtype) for n, values in cells.items()}
+    return pd.DataFrame(series, copy=False)
+
+
+def _stacked(parts, n_rows):
+    """Put blocks of rows under one another, in a matrix that is stored by rows."""
+    X, end = None, 0
+    for part in parts:
+        X = np.empty((n_rows, part.shape[1]), part.dtype) if X is None else X
+        X[end : end + len(part)] = part
+        end += len(part)
+    return X
+
+
+def _matrix_blocks(X, rows):
+    if sparse.issparse(X):
+        yield X[rows]
+        return
+    for start in range(0, len(rows), BLOCK_ROWS):
+        yield X[rows[start : start + BLOCK_ROWS]]
