@@ -14,6 +14,7 @@ GROUPED = r"^\s*[-+]?\d{1,3}([.,' ]\d{3})+([.,]\d+)?\s*$"
 # A column of words in which so many cells are numbers has slips, not categories.
 MOSTLY = 0.8
 FEW_CATEGORIES = 100
+FIRST_ROWS = 1000
 
 
 def is_number(kind):
@@ -173,6 +174,9 @@ def names_rows(column):
     if column.null_count or len(column) < FEWEST_NUMBERED:
         return None
     if types.is_integer(column.type) or types.is_floating(column.type):
+        few = column.slice(0, FIRST_ROWS).to_numpy()
+        if len(few) == FIRST_ROWS and whole_and_unique(few) is None:
+            return None  # as for most columns, which need not be sorted to tell
         return whole_and_unique(column.to_numpy())
     if types.is_dictionary(column.type):
         # Not every pyarrow counts the words of a dictionary.

@@ -300,6 +300,10 @@ def _frame(columns, rows):
     import pandas as pd
 
     cells = {name: values[rows] for name, values in columns.items()}
+    kinds = {values.dtype for values in cells.values()}
+    if len(kinds) == 1 and object not in kinds:  # one array takes half the time
+        table = np.column_stack(list(cells.values()))
+        return pd.DataFrame(table, columns=list(cells), copy=False)
     # Strings stay objects: pandas has a type for them that takes time to fill.
     series = {n: pd.Series(values, dtype=values.dtype) for n, values in cells.items()}
     return pd.DataFrame(series, copy=False)
