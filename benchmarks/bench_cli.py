@@ -42,7 +42,7 @@ def commands(path):
         "read: pyarrow": _python(f"from pyarrow import csv; csv.read_csv({path!r})"),
         "certify: six epsilons": certify,
         "certify: one epsilon": [*certify, "--epsilon", "0.1"],
-        "import only": _python("import skpoison._cli._certify, pyarrow.csv"),
+        "import only": _python("import skpoison._cli.certificate, pyarrow.csv"),
     }
 
 

@@ -67,7 +67,7 @@ def test_rows_are_those_of_the_estimator(tmp_path):
 
 
 def test_attacks_too_large_to_be_written_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("skpoison._cli._attacking.MOST_CELLS", 29)
+    monkeypatch.setattr("skpoison._cli.poison.MOST_CELLS", 29)
     path = write_csv(tmp_path / "rows.csv", *blobs())
     out = tmp_path / "poison.csv"
     options = ["--target", "kind", "-e", 0.1, "-o", out]

@@ -16,8 +16,8 @@ from sklearn.svm import LinearSVC
 from typer.testing import CliRunner
 
 from skpoison import CertifiedBound, SlabFilter, SphereFilter
-from skpoison._cli._certify import _performance, reached
 from skpoison._cli.app import app
+from skpoison._cli.certificate import _performance, reached
 
 ROW_KEYS = {
     "epsilon",
@@ -366,7 +366,7 @@ def test_interrupt_is_one_clean_line(csv, monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skpoison._cli._certify.bound_curve", interrupted)
+    monkeypatch.setattr("skpoison._cli.certificate.bound_curve", interrupted)
     result = invoke(csv, code=130)
     assert result.stderr == "Interrupted.\n"
 

@@ -11,8 +11,8 @@ from scipy import sparse
 from typer.testing import CliRunner
 
 from skpoison import SlabFilter, SphereFilter
-from skpoison._cli._filtering import count, judge
 from skpoison._cli.app import app
+from skpoison._cli.judgement import count, judge
 from skpoison._io._labels import Labels
 from skpoison.exceptions import FilterWarning
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ from sklearn.datasets import make_blobs
 from typer.testing import CliRunner
 
 from skpoison import SlabFilter, SphereFilter
-from skpoison._cli._session import Session
 from skpoison._cli.app import app
+from skpoison._cli.session import Session
 
 N_ROWS = 60
 
@@ -344,3 +345,41 @@ def test_an_interrupt_that_somebody_swallows_still_ends_the_command(ends_there, 
     assert caught.value.exit_code == 130 and not reached
     assert capsys.readouterr().err == "Interrupted.\n"
     assert signal.getsignal(signal.SIGINT) == before
+
+
+def documented_keys():
+    page = Path(__file__).parent.parent / "docs" / "command_line.md"
+    section = page.read_text(encoding="utf-8").split("## What the JSON holds")[1]
+    return set(re.findall(r"`([a-z_]+)(?:\[\])?`", section.split("\n## ")[0]))
+
+
+def keys_of(numbers):
+    if isinstance(numbers, list):
+        return set().union(*map(keys_of, numbers))
+    if not isinstance(numbers, dict):
+        return set()
+    inner = [value for key, value in numbers.items() if key not in FREE]
+    return set(numbers).union(*map(keys_of, inner))
+
+
+# Whose keys are options, or names from the data.
+FREE = ("settings", "reading", "rejected_by")
+
+
+@pytest.mark.parametrize("command", ["certify", "filter", "attack", "moving"])
+def test_keys_of_the_json_are_documented(command, csv):
+    more = {
+        "attack": ["-o", csv.with_name("p.csv")],
+        "moving": ["--defense", "moving-centroids", "--tol", "0.1", "-e", "0.1"],
+    }
+    name = command.replace("moving", "certify")
+    result = invoke(name, csv, *more.get(command, []), "--json", "-")
+    found = keys_of(json.loads(result.stdout))
+    assert len(found) > 9
+    assert found <= documented_keys()
+
+
+def test_help_is_short():
+    for command in ("certify", "filter", "attack", "audit"):
+        text = invoke(command, "--help", env={"COLUMNS": "100"}).stdout
+        assert text.count("\n") <= 80, command

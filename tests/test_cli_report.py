@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from skpoison._cli._report import show_attack, show_certificate
+from skpoison._cli.report import show_attack, show_certificate
 
 # What rounding to the nearest would get wrong.
 UPPER, LOWER = 0.12341, 0.12339

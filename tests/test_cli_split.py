@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skpoison._cli._split import split_rows
+from skpoison._cli.sample import split_rows
 from skpoison._io import DataError
 
 

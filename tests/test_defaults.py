@@ -7,8 +7,8 @@ from sklearn.datasets import make_blobs
 from sklearn.svm import LinearSVC
 
 from skpoison import CertifiedBound, DropOutliers, FilteredClassifier
-from skpoison._cli._filtering import build_filter
-from skpoison._cli._settings import Settings
+from skpoison._cli.judgement import build_filter
+from skpoison._cli.settings import Settings
 from skpoison._defaults import default_filter
 from skpoison.attacks import GradientAttack, KKTAttack, LabelFlipAttack, MinMaxAttack
 from skpoison.inspection._losses import with_percentiles

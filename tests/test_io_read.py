@@ -16,7 +16,6 @@ from skpoison._io import DataError, load
 from skpoison._io._encode import Encoding
 from skpoison._io._labels import Labels
 from skpoison._io._load import Options, load_test
-from skpoison._io._meanwhile import meanwhile
 
 
 def matrix(data, rows=None):
@@ -288,20 +287,6 @@ def test_labels_match_whatever_number_they_are_written_as():
     assert train.matched(test).codes.tolist() == [0, 1, 1]
     assert train.binary("1").positive == 1.0
     assert train.binary("1.0").positive == 1.0
-
-
-def test_something_is_done_while_a_table_is_read_and_only_then(tmp_path):
-    done = []
-    path = tmp_path / "rows.csv"
-    path.write_text("a,y\n1,x\n2,z\n")
-    with meanwhile(lambda: done.append("once")):
-        load(str(path))
-        load(str(path))
-    assert done == ["once"]
-    with meanwhile(lambda: done.append("never")):
-        pass
-    load(str(path))
-    assert done == ["once"]
 
 
 @pytest.mark.parametrize("data", ["digits", "csv", "svmlight"])

@@ -3,7 +3,6 @@
 import contextlib
 
 from ._errors import DataError
-from ._meanwhile import reading
 
 BLOCK_BYTES = 1 << 22  # Also the longest line that is read.
 SMALL_BLOCK_BYTES = 1 << 20
@@ -107,7 +106,7 @@ def _options(names, header, delimiter, point, words):
 def _read(source, *options):
     from pyarrow import csv
 
-    with _arrow_file(source) as file, reading():
+    with _arrow_file(source) as file:
         return csv.read_csv(file, *options)
 
 

@@ -1,12 +1,13 @@
-"""Numbers as tables and sentences."""
+"""What commands say: numbers as tables and sentences."""
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from skpoison._whole_rows import n_poison_rows
 from skpoison._words import lower_text, upper_text
 
-from ._session import plain
+from .session import plain, warn
 
 DIGITS = 4
 # Terminals with fewer columns get tables with less between the columns.
@@ -16,15 +17,7 @@ FEW_ROWS = 4
 
 
 def show_certificate(session, numbers):
-    """Print what ``certify`` found out.
-
-    Parameters
-    ----------
-    session : Session
-        Where to print.
-    numbers : dict
-        What :func:`skpoison._cli._certify.certify` returned.
-    """
+    """Print what ``certify`` found out."""
     for text in _introduction(numbers):
         session.say(text)
     session.console.print(_no_attack_table(numbers))
@@ -58,7 +51,7 @@ def _introduction(numbers):
 
 def _no_attack_table(numbers):
     headers = ["trained on", "training\nloss", "test\nloss", "test\nerror"]
-    table = _table("Without an attack", headers)
+    table = new_table("Without an attack", headers)
     names = {"all_rows": "all rows", "kept_rows": "rows that the filter lets through"}
     for key, name in names.items():
         row = numbers["no_attack"][key]
@@ -68,7 +61,7 @@ def _no_attack_table(numbers):
 
 
 def _bounds_table(numbers, tight):
-    table = _table(
+    table = new_table(
         "With poison rows that the filter lets through",
         [
             "epsilon",
@@ -151,21 +144,11 @@ def _speaks_of(numbers):
 
 
 def show_counts(session, source, numbers):
-    """Print what ``filter`` found out.
-
-    Parameters
-    ----------
-    session : Session
-        Where to print.
-    source : str
-        Where the rows come from.
-    numbers : dict
-        What :func:`skpoison._cli._filtering.count` returned.
-    """
+    """Print what ``filter`` found out."""
     names = list(numbers["classes"][0]["rejected_by"])
     headers = ["label", "rows", "kept", "rejected"]
     headers += [f"beyond\n{name}" for name in names]
-    table = _table(plain(source), headers)
+    table = new_table(plain(source), headers)
     for row in numbers["classes"]:
         counts = [row["n_rows"], row["n_kept"], row["n_rejected"]]
         counts += [row["rejected_by"][name] for name in names]
@@ -188,15 +171,7 @@ def show_counts(session, source, numbers):
 
 
 def show_attack(session, numbers):
-    """Print what ``attack`` found out.
-
-    Parameters
-    ----------
-    session : Session
-        Where to print.
-    numbers : dict
-        What :func:`skpoison._cli._attacking.attack` returned.
-    """
+    """Print what ``attack`` found out."""
     for text in _introduction(numbers):
         session.say(text)
     copies = _copies(numbers["rows"])
@@ -224,7 +199,48 @@ def _copies(rows):
     )
 
 
-def _table(title, headers, tight=False):
+def warn_of_percentile(percentile):
+    """Warn of what looks like a share in the place of a percentage."""
+    if percentile <= 1:
+        warn(
+            f"--percentile is in percent: {percentile:g} lets through {percentile:g} % "
+            f"of each class, --percentile {100 * percentile:g} lets through "
+            f"{100 * percentile:g} %."
+        )
+
+
+def say_how_few(session, epsilons, n_rows):
+    """Say which shares are less than one row."""
+    few = [f"{e:g}" for e in epsilons if e > 0 and n_poison_rows(e, n_rows) == 0]
+    if few:
+        session.say(
+            f"Epsilon {', '.join(few)} of {n_rows:,} rows is less than one row: nobody "
+            "can add so few."
+        )
+
+
+def warn_if_short(bounds, tol):
+    """Warn of bounds that are wider apart than asked for."""
+    short = [row["epsilon"] for row in bounds if not row["converged"]]
+    if short:
+        listed = ", ".join(f"{epsilon:g}" for epsilon in short)
+        warn(
+            f"for epsilon {listed} the solver stopped before upper and lower bound "
+            f"came as close as asked for (--tol {tol:g}). The upper bounds "
+            "hold all the same; a larger --max-iter may lower them."
+        )
+
+
+def warn_of_words(domain):
+    """Warn that texts were not written as texts."""
+    between = ""
+    if domain == "real":
+        between = "the attack's rows lie between the words of real rows; "
+    warn(f"{between}the file has a column for each word.")
+
+
+def new_table(title, headers, tight=False):
+    """Return an empty table, whose first column is of names and others of numbers."""
     table = Table(
         title=Text(title),
         title_justify="left",

@@ -28,6 +28,20 @@ def within(low, high, *, open_low=False, open_high=False):
     return check
 
 
+def in_range(low, high=None):
+    """Return a check of a whole number, whose range the help need not show."""
+    span = f"x>={low}" if high is None else f"{low}<=x<={high}"
+
+    def check(value):
+        if value is not None and not low <= value <= (
+            math.inf if high is None else high
+        ):
+            raise typer.BadParameter(f"{value} is not in the range {span}.")
+        return value
+
+    return check
+
+
 def one_of(*allowed):
     """Return a check that a word is one of several; "_" does for "-", as in Python."""
 
@@ -50,6 +64,17 @@ def picture(path):
     return path
 
 
+def percents(text):
+    """Return percentiles, from a text that holds one or several."""
+    try:
+        values = [float(cell) for cell in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not a list of numbers, such as 70,90."
+        ) from None
+    return within(0, 100, open_low=True)(values)
+
+
 def shares(texts):
     """Return shares of poison, from texts that hold one or several each."""
     cells = [cell.strip() for text in texts for cell in text.split(",")]
@@ -67,31 +92,3 @@ def _share(text):
 
 
 positive_number = within(0, math.inf, open_low=True, open_high=True)
-
-
-def learner(C, rho):
-    """Return the learner's two parameters, one of which is None."""
-    if C is not None and rho is not None:
-        raise typer.BadParameter(
-            "give one of the two, not both: --C penalises the learner's weights, --rho "
-            "limits them.",
-            param_hint="'--C' / '--rho'",
-        )
-    return (1.0 if C is None and rho is None else C), rho
-
-
-def sendable(domain, scale, text, weights):
-    """Return the scale; a domain other than real speaks of features as they are."""
-    if domain != "real" and scale == "auto":
-        scale = "none"
-    if domain != "real" and scale != "none":
-        raise typer.BadParameter(
-            f"{domain} speaks of features that are not scaled; leave --scale out.",
-            param_hint="'--domain'",
-        )
-    wanted = {"count": "counts", "binary": "counts", "tfidf": "tfidf"}.get(domain)
-    if text and wanted not in (None, weights):
-        raise typer.BadParameter(
-            f"{domain} goes with --text-weights {wanted}.", param_hint="'--domain'"
-        )
-    return scale

@@ -10,8 +10,7 @@ from scipy import sparse
 from skpoison._io import DataError
 from skpoison._io._write import whole_file
 
-from ._moving import draw_reestimated
-from ._session import plain
+from .session import plain
 
 SIZES = {"curve": (6.4, 4.0), "plane": (6.0, 5.4)}
 DPI = 150
@@ -28,24 +27,7 @@ def check_matplotlib():
 
 @contextlib.contextmanager
 def picture(path, force, shape, title):
-    """Make axes to draw on, and write the picture when that is done.
-
-    Parameters
-    ----------
-    path : str
-        Where to write; its suffix tells the format.
-    force : bool
-        Whether an existing file may be replaced.
-    shape : {"curve", "plane"}
-        What will be drawn.
-    title : str
-        What stands above it.
-
-    Yields
-    ------
-    ax : matplotlib Axes
-        Axes of a new figure.
-    """
+    """Make axes to draw a curve or a plane on, and write the picture after that."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -83,21 +65,7 @@ def _tidy(legend):
 
 
 def draw_bounds(path, force, certificate, sample, settings):
-    """Draw the bounds over the shares of poison.
-
-    Parameters
-    ----------
-    path : str
-        Where to write.
-    force : bool
-        Whether an existing file may be replaced.
-    certificate : Certificate
-        What :func:`skpoison._cli._certify.certify` found.
-    sample : Sample
-        The rows.
-    settings : Settings
-        What was certified.
-    """
+    """Draw the bounds over the shares of poison."""
     from skpoison.inspection import BoundDisplay
 
     curve, test = certificate.curve, (sample.X_test, sample.signs_test)
@@ -113,25 +81,28 @@ def draw_bounds(path, force, certificate, sample, settings):
         display.unfiltered_loss = certificate.unfiltered_loss
         display.plot(ax)
         if settings.is_moving and sample.X_test is not None:
-            draw_reestimated(display, certificate.numbers["bounds"])
+            _draw_reestimated(display, certificate.numbers["bounds"])
+
+
+def _draw_reestimated(display, rows):
+    """Draw what the attack does where everything is re-estimated."""
+    points = sorted((row["epsilon"], row["reestimated_test_loss"]) for row in rows)
+    style = {"color": "black", "linestyle": ":", "marker": "x", "markersize": 4}
+    display.ax_.plot(*zip(*points, strict=True), **style)
+    # Beside the line, as the legend above it is full.
+    display.ax_.annotate(
+        "test loss, everything\nre-estimated",
+        points[-1],
+        xytext=(-4, 4),
+        textcoords="offset points",
+        ha="right",
+        fontsize="x-small",
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
+    )
 
 
 def draw_attack(path, force, bound, sample, settings):
-    """Draw clean rows and the attack in the plane through the centers.
-
-    Parameters
-    ----------
-    path : str
-        Where to write.
-    force : bool
-        Whether an existing file may be replaced.
-    bound : CertifiedBound
-        Knows the filter and the attack.
-    sample : Sample
-        The clean rows.
-    settings : Settings
-        What was attacked.
-    """
+    """Draw clean rows and the attack in the plane through the centers."""
     attack = bound.attack_
     title = (
         f"{_end(sample.source)}: {attack.n_copies.sum():,} poison rows, copies of "
@@ -149,27 +120,9 @@ def _stacked(X, points):
     return np.vstack([X, points])
 
 
-def draw_filter(path, force, rows, X, judgement, settings, names):
-    """Draw rows as they were judged.
-
-    Parameters
-    ----------
-    path : str
-        Where to write.
-    force : bool
-        Whether an existing file may be replaced.
-    rows : TableData or ArrayData
-        The rows that were judged.
-    X : {ndarray, csr_array} of shape (n_rows, n_features)
-        The same rows, encoded.
-    judgement : Judgement
-        Knows the filter.
-    settings : dict
-        ``percentile`` and others.
-    names : list of str
-        The two labels to draw.
-    """
-    title = f"{_end(rows.source)}: percentile {settings['percentile']:g}"
+def draw_filter(path, force, rows, X, judgement, percentile, names):
+    """Draw the rows of two labels as they were judged."""
+    title = f"{_end(rows.source)}: percentile {percentile:g}"
     y = rows.labels.texts
     _draw(path, force, judgement.filter, X, y, title, codes=names, names=names)
 
@@ -186,19 +139,19 @@ def _draw(path, force, filter_, X, y, title, *, codes=None, names, poison=None):
         display.plot(ax)
 
 
-def two_largest(labels):
-    """Return the two labels that have most rows, in their order.
+def labels_to_draw(session, rows, known):
+    """Choose the two labels that have most rows, of those that a filter knows."""
+    labels = rows.labels.of_first(len(known.labels.values))
+    drawn = _two_largest(labels)
+    if len(labels.values) > 2:
+        session.say(
+            f"The picture shows the two of {len(labels.values)} labels that have most "
+            f"rows: {drawn[0]} and {drawn[1]}."
+        )
+    return drawn
 
-    Parameters
-    ----------
-    labels : Labels
-        The labels of all rows.
 
-    Returns
-    -------
-    names : list of str
-        Two labels.
-    """
+def _two_largest(labels):
     counts = np.bincount(labels.codes, minlength=len(labels.values))
     if np.count_nonzero(counts) < 2:
         raise DataError(

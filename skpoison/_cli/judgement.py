@@ -15,17 +15,9 @@ from skpoison._labels import find_labels
 class Judgement:
     """Which rows a filter keeps, and why it rejects the others.
 
-    Parameters
-    ----------
-    filter : filter
-        The fitted filter.
-    kept : ndarray of shape (n_rows,), dtype=bool
-        The rows that are kept.
-    decisions : dict
-        For each member, how far every row is within its limit; negative is beyond it.
-    limits : dict
-        For each member, the limit of every row; NaN where no row that the filter was
-        fitted to has its label.
+    For each member of the filter, `decisions` say how far every row is within its limit
+    (negative is beyond it), and `limits` name the limit: NaN where no row that the
+    filter was fitted to has the row's label.
     """
 
     filter: object
@@ -42,6 +34,14 @@ class Judgement:
         """Say for some rows what rejected them."""
         return [" and ".join(self._reasons(row)) for row in rows]
 
+    def columns(self, rows):
+        """Return what is written beside rejected rows."""
+        return {
+            "skpoison_row": rows + 1,
+            "skpoison_score": self.scores[rows],
+            "skpoison_reason": self.reasons(rows),
+        }
+
     def _reasons(self, row):
         for name, decisions in self.decisions.items():
             if decisions[row] < 0:
@@ -54,32 +54,13 @@ class Judgement:
 
 
 def build_filter(kind, percentile):
-    """Return an unfitted filter of the kind ``both``, ``sphere`` or ``slab``."""
+    """Return an unfitted filter of one of the kinds of ``--filter``."""
     both = default_filter(percentile)
     return both if kind == "both" else dict(both.filters)[kind]
 
 
 def judge(kind, percentile, X, y, trusted=None):
-    """Fit a filter and judge rows.
-
-    Parameters
-    ----------
-    kind : {"both", "sphere", "slab"}
-        The filter.
-    percentile : float
-        How much of each class it keeps, in percent.
-    X : {ndarray, csr_array} of shape (n_rows, n_features)
-        The rows.
-    y : ndarray of shape (n_rows,)
-        Their classes.
-    trusted : tuple of (X, y), default=None
-        Rows to fit the filter to; by default the rows themselves.
-
-    Returns
-    -------
-    judgement : Judgement
-        What is kept and why.
-    """
+    """Fit a filter, to the rows themselves or to trusted (X, y), and judge rows."""
     filter_ = build_filter(kind, percentile)
     filter_.fit(*(trusted or (X, y)))
     members = filter_.named_filters_ if kind == "both" else {kind: filter_}
@@ -102,22 +83,7 @@ def judge(kind, percentile, X, y, trusted=None):
 
 
 def count(judgement, labels, settings):
-    """Count rows by class.
-
-    Parameters
-    ----------
-    judgement : Judgement
-        What is kept.
-    labels : Labels
-        The rows' labels.
-    settings : dict
-        What to report as settings.
-
-    Returns
-    -------
-    numbers : dict
-        What ``--json`` writes; the command's help describes it.
-    """
+    """Count rows by class: what ``--json`` writes."""
     classes = []
     for code, value in enumerate(labels.values):
         rows = labels.codes == code

@@ -1,17 +1,19 @@
 """What ``skpoison certify`` computes."""
 
+import warnings
 from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from threadpoolctl import threadpool_limits
 
 from skpoison import __version__, bound_curve
-from skpoison._whole_rows import n_poison_rows
+from skpoison._whole_rows import copied_points, n_poison_rows
+from skpoison.exceptions import FilterWarning
 from skpoison.losses import Hinge
-
-from ._moving import fixed_curve, measured_defenses
 
 # The solver's own floor: bounds below it count as zero for the tolerance.
 LOSS_FLOOR = 1e-3
@@ -21,18 +23,10 @@ NARROW = 64
 class Certificate(NamedTuple):
     """What was found out.
 
-    Parameters
-    ----------
-    numbers : dict
-        What ``--json`` writes; the command's help describes it.
-    curve : Bunch
-        The fitted bounds, as :func:`skpoison.bound_curve` returns them; the last is
-        that of no poison.
-    filtered_loss, unfiltered_loss : float
-        Mean hinge loss on all clean rows without an attack, of the learners that were
-        trained on the rows that the filter keeps and on all rows.
-    fixed : Bunch or None
-        With moving centroids, the bounds with fixed ones.
+    `numbers` is what ``--json`` writes. The last bound of `curve` is that of no poison;
+    with moving centroids, `fixed` has the bounds with fixed ones. The two losses are
+    mean hinge losses on all clean rows without an attack, of the learners that were
+    trained on the rows that the filter keeps and on all rows.
     """
 
     numbers: dict
@@ -43,13 +37,7 @@ class Certificate(NamedTuple):
 
 
 class Ticker:
-    """Callback that tells of every bound that is done.
-
-    Parameters
-    ----------
-    advance : callable
-        What to call.
-    """
+    """Callback that calls `advance` after every bound."""
 
     def __init__(self, advance):
         self._advance = advance
@@ -69,35 +57,20 @@ class Ticker:
         """Nothing to clean up."""
 
 
-def certify(sample, settings, advance=None):
-    """Bound the damage for each share of poison, and measure the candidate attacks.
-
-    Parameters
-    ----------
-    sample : Sample
-        Clean rows to train on and to test on.
-    settings : Settings
-        What to certify.
-    advance : callable, default=None
-        Called whenever one more of the bounds is done.
-
-    Returns
-    -------
-    certificate : Certificate
-        The numbers, and what a picture needs.
-    """
-    with few_threads(sample):
-        return _certify(sample, settings, advance)
-
-
-def few_threads(sample):
+def few_threads(X):
     """Return a context in which products with few columns use one thread.
 
     Memory bounds them, so that more threads gain nothing, and where other work runs on
     the same processors they wait for one another many times as long as they work.
     """
-    narrow = sample.X.shape[1] <= NARROW
+    narrow = X.shape[1] <= NARROW
     return threadpool_limits(1 if narrow else None, user_api="blas")
+
+
+def certify(sample, settings, advance=None):
+    """Bound the damage for each share of poison, and measure the candidate attacks."""
+    with few_threads(sample.X):
+        return _certify(sample, settings, advance)
 
 
 def _certify(sample, settings, advance):
@@ -124,7 +97,10 @@ def _certify(sample, settings, advance):
         "bounds": [_row(bound, sample, settings) for bound in bounds],
     }
     cost = _hinge(filtered.decision_function(sample.X), sample.signs)
-    fixed = fixed_curve(settings, sample) if settings.is_moving else None
+    fixed = None
+    if settings.is_moving:
+        bound = settings.bound(defense="fixed")
+        fixed = bound_curve(bound, sample.X, sample.signs, epsilons)
     return Certificate(numbers, curve, cost, clean.clean_loss_, fixed)
 
 
@@ -184,8 +160,41 @@ def _row(bound, sample, settings):
         "n_iter": int(bound.n_iter_),
     }
     if settings.is_moving:
-        row |= measured_defenses(bound, sample, settings, _performance)
+        row |= _behind_estimated_filters(bound, sample, settings)
     return row
+
+
+def _behind_estimated_filters(bound, sample, settings):
+    """Measure the attack behind filters that are fitted on poisoned rows.
+
+    One estimates its centroids only, the other everything.
+    """
+    attack = bound.attack_
+    moved = _performance(attack.filtered_coef, attack.filtered_intercept, sample)
+    learner = _reestimated(bound, sample, settings)
+    estimated = _performance(learner.coef_, learner.intercept_, sample)
+    return {
+        "filtered_test_loss": moved["test_loss"],
+        "filtered_test_error": moved["test_error"],
+        "reestimated_test_loss": estimated["test_loss"],
+        "reestimated_test_error": estimated["test_error"],
+    }
+
+
+def _reestimated(bound, sample, settings):
+    """Train on the rows that the filter keeps which is fitted on poison too."""
+    attack = bound.attack_
+    copies = attack.X[copied_points(attack.n_copies)]
+    if sparse.issparse(sample.X):
+        X = sparse.vstack([sample.X, copies], format="csr")
+    else:
+        X = np.vstack([sample.X, copies])
+    y = np.append(sample.signs, np.repeat(attack.y, attack.n_copies))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FilterWarning)
+        fitted = clone(settings.bound().filter).fit(X, y)
+    kept = np.flatnonzero(fitted.inlier_mask_)
+    return _unpoisoned(settings, bound.filter_, X[kept], y[kept])
 
 
 def _performance(coef, intercept, sample):

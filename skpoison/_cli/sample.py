@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skpoison._io import load
+from skpoison._io import DataError, load
 from skpoison._io._array import digits
 from skpoison._io._load import load_test
 
-from ._columns import encode
-from ._split import split_rows
+from .columns import encode
 
 
 @dataclass
@@ -65,31 +64,9 @@ class Sample:
         }
 
 
-def read_sample(name, options, encoding, *, positive, test, test_share, seed):
-    """Read data, hold some rows out for testing and encode both.
-
-    Parameters
-    ----------
-    name : str or None
-        The file; None stands for scikit-learn's digits.
-    options : Options
-        How to read it.
-    encoding : Encoding
-        How columns become numbers.
-    positive : str or None
-        The label that stands against the rest.
-    test : str or None
-        A file of test data.
-    test_share : float
-        Share of the rows to hold out, where there are no test data.
-    seed : int
-        Seed of the draw.
-
-    Returns
-    -------
-    sample : Sample
-        Rows and labels.
-    """
+def read_sample(name, reading, *, positive, test=None, test_share=0.0, seed=0):
+    """Read data (None: scikit-learn's digits), hold test rows out, encode both."""
+    options = reading.options
     data = digits() if name is None else load(name, options)
     classes = data.labels.binary(positive)
     held = load_test(test, data, options) if test else data.test
@@ -98,7 +75,7 @@ def read_sample(name, options, encoding, *, positive, test, test_share, seed):
         held = data
     else:
         train, rows = np.arange(len(data)), np.arange(len(held))
-    encoded = encode(data, train, encoding)
+    encoded = encode(data, train, reading.encoding)
     # Unscaled rows are for audits, and take as much memory as the others.
     encoded = encoded._replace(unscaled=None)
     sample = Sample(data.source, classes, encoded, data, classes.signs[train])
@@ -106,3 +83,43 @@ def read_sample(name, options, encoding, *, positive, test, test_share, seed):
         sample.X_test = sample.encoder.transform(held, rows)
         sample.signs_test = held.labels.binary(positive).signs[rows]
     return sample
+
+
+def split_rows(codes, share, seed):
+    """Hold out a share of the rows of every class.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_rows,)
+        The class of each row.
+    share : float
+        Share of the rows to hold out, at least zero and below one.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    train, test : ndarray of int
+        Sorted rows; every class has at least one row in either, unless `share` is 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> train, test = split_rows(np.repeat([0, 1], [6, 3]), 1 / 3, seed=0)
+    >>> len(train), len(test)
+    (6, 3)
+    """
+    if share == 0:
+        return np.arange(len(codes)), np.arange(0)
+    rng = np.random.default_rng(seed)
+    held = np.zeros(len(codes), dtype=bool)
+    for code in np.unique(codes):
+        rows = np.flatnonzero(codes == code)
+        if len(rows) < 2:
+            raise DataError(
+                "One class has a single row, which cannot be trained on and tested on "
+                "at once. Give test data with --test, or do without: --test-share 0."
+            )
+        n_held = min(max(round(share * len(rows)), 1), len(rows) - 1)
+        held[rng.choice(rows, n_held, replace=False)] = True
+    return np.flatnonzero(~held), np.flatnonzero(held)

@@ -11,7 +11,7 @@ from skpoison._io._array import Poison
 from skpoison._whole_rows import copied_points
 from skpoison.feasible import Domain, restrict, shrink_until_kept
 
-from ._certify import few_threads, reached
+from .certificate import few_threads, reached
 
 MOST_CELLS = 10**8
 # Rows at the filter's very limit could fall beyond it by the rounding of their scale.
@@ -19,27 +19,14 @@ SHRINK = 1e-6
 
 
 def attack(sample, settings):
-    """Find the attack that nearly reaches the bound.
+    """Find the attack that nearly reaches the bound for the one epsilon.
 
-    Parameters
-    ----------
-    sample : Sample
-        Clean rows.
-    settings : Settings
-        The defense, the learner and one epsilon.
-
-    Returns
-    -------
-    bound : CertifiedBound
-        The fitted bound.
-    poison : Poison
-        The attack's rows, each as often as it is sent.
-    numbers : dict
-        What ``--json`` writes; the command's help describes it.
+    Returns the fitted bound, the attack's rows (each as often as it is sent) and what
+    ``--json`` writes.
     """
     (epsilon,) = settings.epsilons
     domain = _domain(settings.domain, sample.encoder)
-    with few_threads(sample):
+    with few_threads(sample.X):
         bound = settings.bound(epsilon=epsilon, domain=domain)
         bound.fit(sample.X, sample.signs)
     found = bound.attack_

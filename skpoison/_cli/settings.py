@@ -1,31 +1,14 @@
-"""What to certify; light, so that reading can begin before the solver is loaded."""
+"""What to certify."""
 
 from dataclasses import dataclass
+
+from skpoison import CertifiedBound
+from skpoison._defaults import default_filter
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What to certify.
-
-    Parameters
-    ----------
-    epsilons : tuple of float
-        Shares of poison.
-    percentile : float
-        Share of each class that sphere and slab enclose each, in percent.
-    C, rho : float or None
-        The learner; one of them is None.
-    tol : float
-        Relative gap that is wanted.
-    max_iter : int or None
-        Most steps of the solver.
-    seed : int
-        Seed of all draws.
-    domain : str
-        Which rows the attacker can send.
-    defense : str
-        What the attacker cannot move: "fixed" or "moving-centroids".
-    """
+    """What to certify: the options of a command, and the bound that they mean."""
 
     epsilons: tuple
     percentile: float = 70.0
@@ -44,9 +27,6 @@ class Settings:
 
     def bound(self, **changes):
         """Return an unfitted CertifiedBound with these settings."""
-        from skpoison import CertifiedBound
-        from skpoison._defaults import default_filter
-
         settings = {
             "filter": default_filter(self.percentile),
             "rho": self.rho,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from skpoison._columns import numbered, scale_for, times_text, widest
 from skpoison._io._array import ArrayData
 
-from ._session import warn
+from .session import warn
 
 DONE = {
     "standard": "brought to mean 0 and standard deviation 1",

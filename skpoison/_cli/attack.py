@@ -1,0 +1,95 @@
+"""``skpoison attack``: write poison rows that a filter lets through."""
+
+from typing import Annotated
+
+from . import options as opt
+from .checks import within
+from .grouped import grouped
+from .reading import Reading
+
+
+@grouped
+def attack(
+    *,
+    data: opt.DataFile = None,
+    reading: Reading,
+    positive: opt.Positive = None,
+    seed: opt.Seed = 0,
+    epsilon: Annotated[
+        float,
+        opt.option(
+            opt.DEFENSE,
+            "SHARE",
+            "Most poison rows, as a share of the clean ones.",
+            "--epsilon",
+            "-e",
+            callback=within(0, 1),
+        ),
+    ] = 0.03,
+    threat: opt.Threat,
+    learner: opt.Learner,
+    solver: opt.Solver,
+    output: Annotated[
+        str,
+        opt.option(
+            opt.OUTPUT,
+            "FILE",
+            "Where to write the poison rows, in the format that came in; - is standard "
+            "output.",
+            "--output",
+            "-o",
+        ),
+    ],
+    keep_formulas: opt.KeepFormulas = False,
+    plot: opt.Plot = None,
+    outputs: opt.Outputs,
+):
+    """Write poison rows that a filter lets through, to try your own defenses on.
+
+    DATA are clean rows. The poison consists of copies of one or two rows, which do
+    nearly as much harm to a linear support vector machine as any rows could that the
+    filter lets through. Its features are numbers without bounds, whole or not, unless
+    --domain says otherwise; of a column of categories each row has one. Of counts and
+    categories there are many different rows.
+
+    Where one label stands against the rest, poison of the rest carries the most
+    frequent label there.
+
+    The picture shows the clean rows and the poison, sphere and slab in the plane
+    through the two centers.
+    """
+    reading = reading.for_domain(threat.domain)
+    with outputs.session(output, plot) as session:
+        from . import picture, poison, report
+        from .columns import tell_of_columns
+        from .files import rows_to, write_json, write_rows
+        from .sample import read_sample
+        from .settings import Settings
+
+        if plot:
+            picture.check_matplotlib()
+        settings = Settings(
+            (epsilon,), **vars(threat), **vars(learner), **vars(solver), seed=seed
+        )
+        with session.step(f"Reading {data or 'the digits'}"):
+            sample = read_sample(data, reading, positive=positive)
+        tell_of_columns(session, sample.data, sample.encoded, threat.domain)
+        report.warn_of_percentile(threat.percentile)
+        poison_to = rows_to(output, sample.data, outputs, keep_formulas)
+
+        with session.step("Looking for the attack"):
+            bound, rows, numbers = poison.attack(sample, settings)
+
+        report.warn_if_short([numbers | {"epsilon": epsilon}], solver.tol)
+        report.show_attack(session, numbers)
+        if sample.encoder.has_text:
+            report.warn_of_words(threat.domain)
+        content = sample.data.poison(rows)
+        write_rows(session, poison_to, content, len(rows.labels))
+        if plot:
+            with session.step("Drawing"):
+                picture.draw_attack(plot, outputs.force, bound, sample, settings)
+            session.say(f"Picture written to {plot}.")
+        how = reading.describe(sample.encoded.encoding)
+        how |= {"test": None, "test_share": 0}
+        write_json(outputs, numbers | {"reading": how})

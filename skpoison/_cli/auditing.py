@@ -1,0 +1,130 @@
+"""What ``skpoison audit`` computes and shows."""
+
+import contextlib
+from dataclasses import replace
+
+import numpy as np
+import typer
+from rich.text import Text
+
+from skpoison._audit._text import loss_text, name_text, percent_text
+from skpoison._audit.defenses import default_estimator
+from skpoison._audit.inputs import Inputs, checked
+from skpoison._audit.progress import Progress
+from skpoison._audit.run import run
+from skpoison._io import load
+from skpoison._io._array import digits
+
+from .certificate import few_threads
+from .columns import encode
+from .report import new_table
+from .session import plain
+
+LISTED = 5
+
+
+def estimator(learner):
+    """Return the learner that the options name."""
+    if learner.rho is None:
+        return default_estimator().set_params(C=learner.C)
+    from skpoison import NormConstrainedSVC
+
+    return NormConstrainedSVC(rho=learner.rho)
+
+
+def read_encoded(name, reading):
+    """Read rows (None: scikit-learn's digits) and turn them into numbers."""
+    data = digits() if name is None else load(name, reading.options)
+    data.labels.check_classes()
+    rows = np.arange(len(data))
+    encoded = encode(data, rows, reading.encoding)
+    if encoded.encoder.scaled and encoded.unscaled is None:
+        unscaled = data.encoder(rows, replace(encoded.encoding, scale="none"))
+        encoded = encoded._replace(unscaled=unscaled.transform(data, rows))
+    return data, encoded
+
+
+def as_inputs(data, encoded):
+    """Return rows and labels as an audit takes them."""
+    classes, codes = np.unique(data.labels.texts, return_inverse=True)
+    names, done = list(map(str, encoded.encoder.names)), encoded.encoding.scale
+    unscaled = None if encoded.unscaled is None else checked(encoded.unscaled)
+    X, source = checked(encoded.X), name_text(data.source)
+    return Inputs(X, classes, codes, names, None, done, source, unscaled)
+
+
+def run_shown(session, inputs, plan):
+    """Audit, and show how far it is."""
+    with few_threads(inputs.X), contextlib.ExitStack() as bars:
+        return run(inputs, plan, ShownProgress(session, bars))
+
+
+class ShownProgress(Progress):
+    """Progress on the bars of a session; `bars` closes the last, whatever happens."""
+
+    is_wanted = True
+
+    def __init__(self, session, bars):
+        super().__init__()
+        self._session, self._bars, self._advance = session, bars, None
+
+    def say(self, text):
+        """Tell what an audit of big data will take."""
+        if not self._session.quiet:
+            typer.echo(plain(text), err=True)
+
+    def begin(self, stage, total):
+        """Begin a stage on a bar of its own."""
+        self._bars.close()
+        self._advance = self._bars.enter_context(self._session.count(stage, total))
+
+    def advance(self):
+        """One more part is done."""
+        self._advance()
+
+
+def show(session, report):
+    """Print the main things."""
+    data, settings = report["data"], report["settings"]
+    n_classes = len(data["classes"])
+    session.say(
+        f"{data['source']}: {data['n_rows']:,} rows, {data['n_features']:,} features, "
+        f"{n_classes} labels. Attacks send {100 * settings['reference']:g} poison rows "
+        "for every 100 clean ones."
+    )
+    session.console.print(_defenses(report))
+    session.console.print(_suspects(report))
+    for sentence in report["summary"]:
+        session.say(sentence)
+
+
+def _defenses(report):
+    headers = ["defense", "worst\nerror", "worst\nloss", "no attack:\nerror", "loss"]
+    headers.append("attacks\nthat know it")
+    table = new_table("Defenses, by the error under the worst attack", headers)
+    for row in report["ranking"]:
+        table.add_row(
+            Text(plain(row["defense"])),
+            percent_text(row["worst_error"]),
+            loss_text(row["worst_loss"]),
+            percent_text(row["clean_error"]),
+            loss_text(row["clean_loss"]),
+            f"{row['n_adaptive']} of {row['n_attacks']}",
+        )
+    return table
+
+
+def _suspects(report):
+    table = new_table("The most suspicious rows", ["row", "label", "beyond", "why"])
+    table.columns[1].justify = table.columns[3].justify = "left"
+    table.columns[3].no_wrap = False
+    n_filters = len(report["suspicious"]["filters"])
+    for row in report["suspicious"]["rows"][:LISTED]:
+        first = row["reasons"][0]
+        table.add_row(
+            f"{row['row']:,}",
+            Text(row["label"]),
+            f"{row['n_beyond']} of {n_filters}",
+            Text(f"{first['filter']}: {first['text']}"),
+        )
+    return table
