@@ -383,3 +383,14 @@ def test_help_is_short():
     for command in ("certify", "filter", "attack", "audit"):
         text = invoke(command, "--help", env={"COLUMNS": "100"}).stdout
         assert text.count("\n") <= 80, command
+
+
+def test_options_name_all_that_there_is():
+    from skpoison._cli import filter as filter_command
+    from skpoison._cli import reading
+    from skpoison._cli.judgement import build_filter
+    from skpoison._io._source import FORMATS
+
+    assert reading.FORMATS == FORMATS
+    both, *members = map(lambda kind: build_filter(kind, 70.0), filter_command.FILTERS)
+    assert [repr(member) for _, member in both.filters] == list(map(repr, members))

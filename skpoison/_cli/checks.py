@@ -28,14 +28,12 @@ def within(low, high, *, open_low=False, open_high=False):
     return check
 
 
-def in_range(low, high=None):
-    """Return a check of a whole number, whose range the help need not show."""
-    span = f"x>={low}" if high is None else f"{low}<=x<={high}"
+def in_range(low, high=math.inf):
+    """Return a check of a number, whose range the help then need not show."""
+    span = f"x>={low}" if high == math.inf else f"{low}<=x<={high}"
 
     def check(value):
-        if value is not None and not low <= value <= (
-            math.inf if high is None else high
-        ):
+        if value is not None and not low <= value <= high:
             raise typer.BadParameter(f"{value} is not in the range {span}.")
         return value
 

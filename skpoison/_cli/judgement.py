@@ -63,7 +63,7 @@ def judge(kind, percentile, X, y, trusted=None):
     """Fit a filter, to the rows themselves or to trusted (X, y), and judge rows."""
     filter_ = build_filter(kind, percentile)
     filter_.fit(*(trusted or (X, y)))
-    members = filter_.named_filters_ if kind == "both" else {kind: filter_}
+    members = getattr(filter_, "named_filters_", {kind: filter_})
     positions = find_labels(y, filter_.classes_)
     filter_._reject_unknown(y, positions)
     with warnings.catch_warnings():

@@ -4,11 +4,13 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
+from ._columns import NUMBER, is_text
 from ._csv import delimiter
 from ._errors import DataError
 from ._source import COMPRESSIONS, SUFFIXES
@@ -209,12 +211,8 @@ def with_decimal_comma(table):
 
 
 def _needs_quotes(table, delimiter, numbers):
-    import re
-
     import pyarrow as pa
     import pyarrow.compute as pc
-
-    from ._columns import is_text
 
     special = f'["\r\n{re.escape(delimiter)}]'
     return any(
@@ -241,11 +239,9 @@ def escape_formulas(table, numbers=()):
     n_escaped : int
         How many cells and names of columns were changed.
     """
-    from ._columns import is_text
-
     total = 0
     for i, name in enumerate(table.column_names):
-        column, escaped_name = table.column(i), _escape_name(name)
+        column, escaped_name = table.column(i), harmless(name)
         changed = 0
         if name not in numbers and is_text(column.type):
             column, changed = _escape_column(column)
@@ -255,20 +251,21 @@ def escape_formulas(table, numbers=()):
     return table, total
 
 
-def _escape_name(name):
-    import re
+def harmless(cell):
+    """Put an apostrophe before text that a spreadsheet would run as a formula.
 
-    from ._columns import NUMBER
-
-    harmless = re.match(NUMBER, name) or not re.match(FORMULA, name)
-    return name if harmless else "'" + name
+    Examples
+    --------
+    >>> harmless("=1+1"), harmless("-3")
+    ("'=1+1", '-3')
+    """
+    is_formula = re.match(FORMULA, cell) and not re.match(NUMBER, cell)
+    return "'" + cell if is_formula else cell
 
 
 def _escape_column(column):
     import pyarrow as pa
     import pyarrow.compute as pc
-
-    from ._columns import NUMBER
 
     strings = column.cast(pa.string())
     risky = pc.and_not(
