@@ -1,10 +1,14 @@
-"""The pages of the API reference, one for each public name.
+"""The pages of the API reference: one for each module, and one for each public name.
 
 They are written from the packages' own lists of public names, so that none is missing.
 """
 
 import importlib
 import inspect
+import re
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
 
 # Every public module, with what its page begins with.
 MODULES = {
@@ -22,6 +26,7 @@ MODULES = {
     "skpoison.testing": "Checks for filters and attacks of your own",
     "skpoison.exceptions": "Warnings",
 }
+TOP = "The audit"  # of skpoison itself
 
 
 def public_names():
@@ -50,10 +55,14 @@ def pages():
     pages : dict of str to str
         The text of each page, by the name of its file.
     """
-    written = {"index.rst": _index()}
-    for module, names in public_names().items():
+    listed = public_names()
+    examples = [path.read_text(encoding="utf-8") for path in EXAMPLES.glob("*.py")]
+    written = {"index.rst": _index(listed)}
+    for module, names in listed.items():
+        written[f"{module}.rst"] = _module_page(module, names)
         for name in names:
-            written[f"{module}.{name}.rst"] = _page(module, name)
+            used = any(re.search(rf"\b{name}\(", text) for text in examples)
+            written[f"{module}.{name}.rst"] = _page(module, name, used)
     return written
 
 
@@ -76,23 +85,37 @@ def write_pages(folder):
             path.write_text(text)
 
 
-def _index():
+def _index(listed):
     lines = [_title("API reference", "="), ""]
-    for module, names in public_names().items():
-        title = MODULES.get(module, "The audit")
-        lines += [_title(title, "-"), "", f".. currentmodule:: {module}", ""]
-        lines += [".. autosummary::", ""]
-        lines += [f"   {name}" for name in names]
-        lines += ["", ".. toctree::", "   :hidden:", ""]
-        lines += [f"   {module}.{name}" for name in names] + [""]
-    return "\n".join(lines)
+    lines += ["Every public class and function, by the module it is imported from."]
+    for module, names in listed.items():
+        lines += ["", _title(f":doc:`{module}`", "-"), "", MODULES.get(module, TOP)]
+        lines += _table(module, names)
+    lines += ["", ".. toctree::", "   :hidden:", ""]
+    return "\n".join([*lines, *(f"   {module}" for module in listed), ""])
 
 
-def _page(module, name):
+def _module_page(module, names):
+    lines = [_title(module, "="), "", f".. module:: {module}", ""]
+    lines += [MODULES.get(module, TOP), *_table(module, names)]
+    lines += ["", ".. toctree::", "   :hidden:", ""]
+    return "\n".join([*lines, *(f"   {name} <{module}.{name}>" for name in names), ""])
+
+
+def _table(module, names):
+    rows = [f"   {name}" for name in names]
+    return ["", f".. currentmodule:: {module}", "", ".. autosummary::", "", *rows]
+
+
+def _page(module, name, used):
     thing = getattr(importlib.import_module(module), name)
     kind = "autoclass" if inspect.isclass(thing) else "autofunction"
     lines = [_title(name, "="), "", f".. currentmodule:: {module}", ""]
-    return "\n".join([*lines, f".. {kind}:: {name}", ""])
+    lines += [f".. {kind}:: {name}", ""]
+    if used:
+        lines += [f".. minigallery:: skpoison.{name} {module}.{name}"]
+        lines += [f"   :add-heading: Examples using {name}", "   :heading-level: -", ""]
+    return "\n".join(lines)
 
 
 def _title(text, line):

@@ -7,6 +7,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from api_pages import write_pages  # noqa: E402
+from inventories import mapping, write_inventories  # noqa: E402
 
 import skpoison  # noqa: E402
 
@@ -21,10 +22,14 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.doctest",
+    "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "literal_links",
 ]
-myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
+myst_enable_extensions = ["colon_fence", "dollarmath", "amsmath", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build", "sg_execution_times.rst", "gallery/*.ipynb"]
 autodoc_default_options = {"members": True, "inherited-members": True}
@@ -32,7 +37,17 @@ autosummary_generate = False
 numpydoc_show_class_members = False
 html_theme = "pydata_sphinx_theme"
 html_title = "skpoison"
-html_theme_options = {"navigation_with_keys": False, "show_toc_level": 2}
+html_theme_options = {
+    "header_links_before_dropdown": 7,
+    "navigation_with_keys": False,
+    "show_nav_level": 1,
+    "show_prev_next": False,
+    "show_toc_level": 2,
+}
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+intersphinx_mapping = mapping(HERE / "_build" / "inventories")
+intersphinx_timeout = 5
 sphinx_gallery_conf = {
     "examples_dirs": str(HERE.parent / "examples"),
     "gallery_dirs": "gallery",
@@ -44,6 +59,8 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "min_reported_time": 1e9,
     "plot_gallery": "True",
+    "backreferences_dir": "gallery/backreferences",
+    "doc_module": ("skpoison",),
 }
 
 
@@ -54,6 +71,7 @@ def skip_foreign_members(app, what, name, thing, skip, options):
 
 
 def setup(app):
-    """Write the pages of the reference before anything is read."""
+    """Write the reference and the inventories before anything is read."""
+    write_inventories(HERE / "_build" / "inventories")
     app.connect("builder-inited", lambda app: write_pages(Path(app.srcdir) / "api"))
     app.connect("autodoc-skip-member", skip_foreign_members)

@@ -14,6 +14,7 @@ import skpoison
 DOCS = Path(__file__).parent.parent / "docs"
 sys.path.insert(0, str(DOCS))
 api_pages = importlib.import_module("api_pages")
+inventories = importlib.import_module("inventories")
 
 PAGES = sorted(page.name for page in DOCS.glob("*.md"))
 
@@ -65,7 +66,9 @@ def test_every_public_name_has_a_page_in_the_reference():
     for module, names in api_pages.public_names().items():
         for name in names:
             assert f":: {name}\n" in pages[f"{module}.{name}.rst"]
-            assert f"   {module}.{name}\n" in pages["index.rst"]
+            assert f"   {name} <{module}.{name}>\n" in pages[f"{module}.rst"]
+            assert f"   {name}\n" in pages["index.rst"]
+        assert f"   {module}\n" in pages["index.rst"]
 
 
 def test_pages_are_written_once_and_old_ones_removed(tmp_path):
@@ -79,10 +82,46 @@ def test_pages_are_written_once_and_old_ones_removed(tmp_path):
     assert after == before
 
 
+def test_an_example_is_shown_with_what_it_uses():
+    pages = api_pages.pages()
+    gallery = ".. minigallery:: skpoison.SphereFilter skpoison.filters.SphereFilter\n"
+    assert gallery in pages["skpoison.filters.SphereFilter.rst"]
+    assert "minigallery" not in pages["skpoison.exceptions.FilterWarning.rst"]
+
+
+def entries(page):
+    """Return the pages of this folder that a page's tables of contents name."""
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    lines = re.findall(r"```\{toctree\}\n(?::[^\n]*\n)*\n(.*?)```", text, re.DOTALL)
+    named = [line.rstrip(">").rpartition("<")[2] for line in "".join(lines).split("\n")]
+    patterns = filter(None, named)
+    return {path.stem for name in patterns for path in DOCS.glob(f"{name}.md")}
+
+
 def test_every_page_can_be_reached_from_the_first():
-    index = (DOCS / "index.md").read_text(encoding="utf-8")
-    for page in PAGES:
-        assert page == "index.md" or f"\n{page.removesuffix('.md')}\n" in index, page
+    reached, waiting = {"index"}, ["index"]
+    while waiting:
+        new = entries(waiting.pop()) - reached
+        reached |= new
+        waiting += new
+    assert {page.removesuffix(".md") for page in PAGES} == reached
+
+
+def test_navigation_has_at_most_seven_entries():
+    text = (DOCS / "index.md").read_text(encoding="utf-8")
+    [lines] = re.findall(r"```\{toctree\}\n:hidden:\n\n(.*?)```", text, re.DOTALL)
+    assert 4 <= len(lines.split()) <= 7
+
+
+def test_names_linked_without_a_network_exist_and_are_read_by_sphinx(tmp_path):
+    reader = pytest.importorskip("sphinx.util.inventory").InventoryFile
+    for project, (address, page, names) in inventories.PROJECTS.items():
+        if project in ("skorch", "torch"):
+            pytest.importorskip(project)
+        found = reader.loads(inventories.inventory(project, page, names), uri=address)
+        items = [name for kind in found.data.values() for name in kind]
+        assert sorted(items) == sorted(names)
+        assert all(name.startswith(f"{project}.") for name in names)
 
 
 @pytest.mark.parametrize(
