@@ -9,12 +9,24 @@ Handwritten digits, 1 against 8, with five labels exchanged. Run it as
 
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 
 from skpoison import audit
 
 N_FLIPPED = 5
+
+
+def draw(X, y, order, flipped):
+    """Draw the ten most suspicious rows, with their labels; red ones were flipped."""
+    figure, axes = plt.subplots(2, 5, figsize=(7, 3.2), layout="constrained")
+    figure.suptitle("The most suspicious rows, flipped labels in red")
+    for ax, row in zip(axes.flat, order, strict=False):
+        ax.imshow(X[row].reshape(8, 8), cmap="gray_r")
+        color = "tab:red" if row in flipped else "black"
+        ax.set_title(f"label {y[row]}", color=color)
+        ax.set_axis_off()
 
 
 def main(path=None):
@@ -31,7 +43,10 @@ def main(path=None):
     order = report.most_suspicious(len(y))
     places = np.sort(np.flatnonzero(np.isin(order, flipped))) + 1
     print(f"places of the flipped rows among {len(y)} by suspicion: {places}")
-    if path is not None:
+    if path is None:
+        draw(X, y, order, flipped)
+        plt.show()
+    else:
         report.to_html(path, overwrite=True)
     return places
 

@@ -8,6 +8,7 @@ and defense wrap the classifier; in imbalanced-learn (where it is installed) the
 steps. Run it as ``python examples/poison_text.py``.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -37,17 +38,32 @@ def messages(n_messages=400, n_words=300, seed=0):
     return texts, np.array(["ham", "spam"])[labels]
 
 
+def draw(accuracies):
+    """Draw the accuracy with each vectorizer, without and with an attack."""
+    _, ax = plt.subplots(figsize=(5, 3), layout="constrained")
+    for i, kind in enumerate(["no attack", "10 % poison"]):
+        heights = [pair[i] for pair in accuracies.values()]
+        ax.bar(np.arange(len(heights)) + 0.35 * i, heights, 0.35, label=kind)
+    ax.set_xticks(np.arange(len(accuracies)) + 0.175, accuracies)
+    ax.set(ylabel="accuracy of the defended classifier", ylim=(0.5, 1.0))
+    ax.legend()
+
+
 def main():
     texts, labels = messages()
     svc = NormConstrainedSVC(rho=RHO, random_state=0)
     attack = MinMaxAttack(0.1, filter=SphereFilter(), rho=RHO, random_state=0)
     robust = FilteredClassifier(SphereFilter(), svc)
+    accuracies = {}
     for vectorizer in (CountVectorizer(), TfidfVectorizer()):
         clean = make_pipeline(vectorizer, robust)
         attacked = make_pipeline(vectorizer, PoisonedClassifier(attack, robust))
-        print(f"{type(vectorizer).__name__}: accuracy", end=" ")
-        print(cross_val_score(clean, texts, labels).mean().round(3), end=", attacked ")
-        print(cross_val_score(attacked, texts, labels).mean().round(3))
+        name = type(vectorizer).__name__
+        accuracies[name] = [
+            cross_val_score(model, texts, labels).mean() for model in (clean, attacked)
+        ]
+        print("{}: accuracy {:.3f}, attacked {:.3f}".format(name, *accuracies[name]))
+    draw(accuracies)
 
     name = "poisonedclassifier__estimator__filter__percentile"
     search = GridSearchCV(attacked, {name: [50, 70, 90]}, cv=3).fit(texts, labels)
@@ -68,3 +84,4 @@ def main():
 
 if __name__ == "__main__":
     main()
+    plt.show()

@@ -13,6 +13,7 @@ import os
 import warnings
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
@@ -68,6 +69,20 @@ def show(bound, words, n_mails=2):
             print(f"  {as_mail(row, words)[:200]}")
 
 
+def draw(bound, words, n_words=12):
+    """Draw the words that the attacker sends most often under each label."""
+    attack = bound.attack_
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+    figure.suptitle("Words of the attacker's mails")
+    for ax, label in zip(axes, bound.classes_, strict=True):
+        chosen = np.flatnonzero(attack.y == label)
+        copies = attack.n_copies[chosen]
+        counts = np.asarray(copies @ attack.X[chosen]).ravel() / max(copies.sum(), 1)
+        top = np.argsort(-counts, kind="stable")[:n_words][::-1]
+        ax.barh(np.asarray(words)[top], counts[top])
+        ax.set(title=f"labelled {label}", xlabel="mean count in a mail")
+
+
 def spam_assassin(folder):
     """Return word counts, labels and words of the corpus."""
     data = np.load(Path(folder) / "spam_assassin_bow.npz", allow_pickle=False)
@@ -83,11 +98,14 @@ def main():
     folder = os.environ.get("SKPOISON_DATA")
     if folder:
         X, y, words = spam_assassin(folder)
-        show(bound.fit(X, y), words)
-        return
-    mails, labels = made_up_mails()
-    pipeline = make_pipeline(CountVectorizer(), bound).fit(mails, labels)
-    show(pipeline[-1], pipeline[0].get_feature_names_out())
+        bound.fit(X, y)
+    else:
+        mails, labels = made_up_mails()
+        pipeline = make_pipeline(CountVectorizer(), bound).fit(mails, labels)
+        bound, words = pipeline[-1], pipeline[0].get_feature_names_out()
+    show(bound, words)
+    draw(bound, words)
+    plt.show()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ around the target, as an attack on the features of a network does. Fifteen such 
 on clusters that overlap a little, each against three ways to train.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
@@ -64,3 +65,12 @@ for name in outcomes[0]:
         f"Trained on {name:20}: {success:4.0%} of the attacks succeed, "
         f"accuracy {accuracy:.3f}, {dropped:.0%} of the rows dropped"
     )
+
+means = np.mean([[o[name] for name in outcomes[0]] for o in outcomes], axis=0)
+_, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+for i, figure_name in enumerate(["attacks that succeed", "accuracy", "rows dropped"]):
+    ax.bar(np.arange(len(means)) + 0.27 * i, means[:, i], 0.27, label=figure_name)
+ax.set_xticks(np.arange(len(means)) + 0.27, outcomes[0])
+ax.set(xlabel="trained on", ylabel="share")
+ax.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+plt.show()

@@ -113,7 +113,7 @@ def test_navigation_has_at_most_seven_entries():
     assert 4 <= len(lines.split()) <= 7
 
 
-def test_names_linked_without_a_network_exist_and_are_read_by_sphinx(tmp_path):
+def test_names_linked_without_a_network_exist_and_are_read_by_sphinx():
     reader = pytest.importorskip("sphinx.util.inventory").InventoryFile
     for project, (address, page, names) in inventories.PROJECTS.items():
         if project in ("skorch", "torch"):
@@ -133,3 +133,13 @@ def test_examples_begin_with_a_title(example):
     first, second = example.read_text(encoding="utf-8").splitlines()[:2]
     assert first.startswith('"""')
     assert second == "=" * (len(first) - 3)
+
+
+@pytest.mark.parametrize(
+    "example",
+    sorted((DOCS.parent / "examples").glob("*.py")),
+    ids=lambda path: path.name,
+)
+def test_examples_draw_the_picture_that_the_gallery_shows(example):
+    text = example.read_text(encoding="utf-8")
+    assert "plt.show()" in text or "sphinx_gallery_thumbnail_path" in text
