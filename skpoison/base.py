@@ -197,7 +197,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         self.classes_ = owner.classes_[self._knows(owner.classes_)]
 
     def _own_codes(self, owner, codes):
-        """Translate codes of ``owner``; -1 for classes that the filter does not know."""
+        """Translate codes of ``owner``; -1 where the filter does not know the class."""
         own = find_labels(owner.classes_, self.classes_)
         if np.array_equal(own, np.arange(len(own))):
             return codes

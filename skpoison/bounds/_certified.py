@@ -1,8 +1,7 @@
 """The certified bound as an estimator."""
 
 from numbers import Integral, Real
-from typing import NamedTuple, Self
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike

@@ -5,7 +5,6 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from skpoison._fitted import unbounded
-from skpoison.bounds.moving._reduction import Defense
 from skpoison.bounds.moving._reduction import MovingDefense
 from skpoison.filters import FilterIntersection, SlabFilter, SphereFilter
 
