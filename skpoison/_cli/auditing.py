@@ -7,13 +7,13 @@ import numpy as np
 import typer
 from rich.text import Text
 
-from skpoison._audit._text import loss_text, name_text, percent_text
 from skpoison._audit.defenses import default_estimator
 from skpoison._audit.inputs import Inputs, checked
 from skpoison._audit.progress import Progress
 from skpoison._audit.run import run
 from skpoison._io import load
 from skpoison._io._array import digits
+from skpoison._words import loss_text, name_text, percent_text
 
 from .certificate import few_threads
 from .columns import encode
