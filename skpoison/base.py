@@ -197,14 +197,14 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         self.classes_ = owner.classes_[self._knows(owner.classes_)]
 
     def _own_codes(self, owner, codes):
-        """Translate codes of ``owner``; -1 where the filter does not know the class."""
+        """Translate codes of the owner; classes that are unknown here are -1."""
         own = find_labels(owner.classes_, self.classes_)
         if np.array_equal(own, np.arange(len(own))):
             return codes
         return np.where(codes >= 0, own[codes], -1)
 
     def _leaves(self, codes):
-        """Yield each filter that judges rows by itself, no combination, with codes."""
+        """Yield each filter that is no combination, with its codes."""
         yield self, codes
 
     def _finish_fit(self, found, codes):

@@ -232,5 +232,5 @@ def test_a_row_alone_is_the_neighbor_of_new_rows():
 def test_blocks_of_pairs_do_not_change_the_result(blobs, monkeypatch):
     X, y = blobs
     whole = NeighborsFilter().fit(X, y).scores_
-    monkeypatch.setattr("skpoison.filters._pairs.PAIRS", 35)
+    monkeypatch.setattr("skpoison.filters._nearest.PAIRS", 35)
     np.testing.assert_array_equal(NeighborsFilter().fit(X, y).scores_, whole)

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from skpoison.filters import LossFilter, SeverFilter, _losses
-from skpoison.filters._gradients import gradients
+from skpoison.filters._sever import gradients
 
 LOSSES = ["hinge", "log_loss", "squared"]
 

@@ -17,29 +17,6 @@ class BaseCentroidFilter(BaseDistanceFilter):
     absolute values are the distances, and ``_class_set(code)``, what a class keeps; it
     may extend ``_fit_centroids``.
 
-    Parameters
-    ----------
-    percentile : float, default=70.0
-        Percentage of the rows of each class that the radius encloses, in (0, 100].
-    centroids : array-like of shape (n_classes, n_features) or dict, default=None
-        Centroids, if they are known, ordered like the sorted labels or by label.
-    radii : array-like of shape (n_classes,) or dict, default=None
-        Radii, if they are known, ordered like the sorted labels or by label.
-    handle_unknown : {"reject", "error"}, default="reject"
-        What happens to rows with labels that are unknown: for which `radii` or
-        `centroids`, as a dict, have no entry or, in new rows, which the filter was not
-        fitted on. ``"reject"``: they are rejected, with a warning; whoever sends rows
-        chooses their labels, and could otherwise stop the defense. ``"error"``:
-        ValueError. An array does not say which labels it knows: where labels can be
-        wrong, give a dict.
-    random_state : int, RandomState instance or None, default=None
-        Draws the order in which :meth:`fit_transform` goes round the kept rows.
-
-    Attributes
-    ----------
-    centroids_ : ndarray of shape (n_classes, n_features)
-        The centroid of each class, float64.
-
     Examples
     --------
     >>> from skpoison.filters._centroid import BaseCentroidFilter

@@ -17,7 +17,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import row_norms
 
-from skpoison.filters._pairs import clipped
+from skpoison.filters._nearest import clipped
 from skpoison.filters._rows import extreme_exponent, shrunk
 
 BLOCK = 2**20  # distances that are computed at once

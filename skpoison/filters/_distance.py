@@ -1,4 +1,4 @@
-"""Filters that compare a distance with the radius of the class."""
+"""Filters that compare a distance with the radius of the class, and these radii."""
 
 from numbers import Real
 
@@ -7,7 +7,79 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skpoison._labels import has_entries, no_entry, per_class
 from skpoison.base import BaseFilter
-from skpoison.filters._radius import estimate_radius, rounding_slack
+
+# Distances that differ by no more than this share count as equal: rounding errors.
+SAME = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-6}
+# Rejecting a group of equal distances leaves at least this share of the rows asked for.
+LEAST = 0.75
+DEFAULT_PERCENTILE = 70.0
+
+
+def estimate_radius(distances, percentile, dtype, slack=0.0):
+    """Radius that encloses a percentage of rows, and judges equal distances together.
+
+    It is the percentile, interpolated linearly, unless rows whose distance equals it
+    *straddle* it: a percentile asks for a number of rows, and only some of the group
+    are among them. The group is then rejected, and the radius is the largest distance
+    below it, or it is kept:
+
+    - where most of the other rows have distances of their own, a group of equal ones
+      is out of the ordinary, and is rejected;
+    - where most of the other rows share their distances too, the group falls on the
+      side of most of its members (of two halves, it is rejected), so that the share
+      that is rejected is as near as possible to the one asked for;
+    - where less than three quarters of the rows asked for would be left without it, it
+      is kept in any case.
+
+    ``slack``, what rounding may add to a distance that is computed again, enlarges the
+    radius, but not beyond a group that is rejected.
+
+    Examples
+    --------
+    Of ten rows, the two farthest are to go. Three rows at 8 go together; seven are more
+    than may be lost; and where all rows come in groups, one row too many is kept:
+
+    >>> estimate_radius([1, 2, 3, 4, 5, 6, 7, 8, 8, 8], 80, np.dtype(float))
+    np.float64(7.0)
+    >>> estimate_radius([1, 2, 3, 8, 8, 8, 8, 8, 8, 8], 80, np.dtype(float))
+    np.float64(8.0)
+    >>> estimate_radius([1, 1, 1, 1, 2, 2, 8, 8, 8, 9], 80, np.dtype(float))
+    np.float64(8.0)
+    """
+    distances = np.asarray(distances, dtype=np.float64)
+    radius = np.percentile(distances, percentile)
+    asked = int((len(distances) - 1) * percentile / 100.0 + 1e-9) + 1
+    same = SAME[np.dtype(dtype)]
+    margin = max(same * abs(radius), slack)
+    inside = distances[distances < radius - margin]
+    up_to = distances[distances <= radius + margin]
+    if not len(inside) < asked < len(up_to):
+        return radius + slack
+    mostly_inside = asked - len(inside) > len(up_to) - asked
+    beyond = distances[distances > radius + margin]
+    if len(inside) < LEAST * asked or (
+        mostly_inside and _mostly_equal(np.concatenate([inside, beyond]), same)
+    ):
+        return max(radius, up_to.max()) + slack
+    largest = inside.max()
+    return largest + min(slack, (radius - margin - largest) / 2)
+
+
+def _mostly_equal(distances, same):
+    """Whether more than half of the distances equal another one."""
+    distances = np.sort(distances)
+    equal = np.diff(distances) <= same * np.abs(distances[1:])
+    shared = np.append(equal, False) | np.append(False, equal)
+    return shared.mean() > 0.5
+
+
+def rounding_slack(distances, dtype):
+    """What rounding may add to distances that other batches of rows sum differently.
+
+    Estimators may sum in another order for other batches of rows; a row that lies on
+    its radius must not fall out for that.
+    """
+    return 64 * np.finfo(dtype).eps * max(distances.max(), 0.0)
 
 
 class BaseDistanceFilter(BaseFilter):
@@ -36,29 +108,6 @@ class BaseDistanceFilter(BaseFilter):
 
     It sets ``_sums_by_batch = True`` if distances depend, by rounding, on the rows that
     are scored together; radii are then larger by as much.
-
-    Parameters
-    ----------
-    percentile : float, default=70.0
-        Percentage of the rows of each class that the radius encloses, in (0, 100].
-    radii : array-like of shape (n_classes,) or dict, default=None
-        Radii, if they are known, ordered like the sorted labels or by label.
-    handle_unknown : {"reject", "error"}, default="reject"
-        What happens to rows with labels that are unknown: for which `radii`, as a
-        dict, have no entry or, in new rows, which the filter was not fitted on.
-        ``"reject"``: they are rejected, with a warning; whoever sends rows chooses
-        their labels, and could otherwise stop the defense. ``"error"``: ValueError.
-        An array does not say which labels it knows: where labels can be wrong, give a
-        dict.
-    random_state : int, RandomState instance or None, default=None
-        Draws the order in which :meth:`fit_transform` goes round the kept rows.
-
-    Attributes
-    ----------
-    radii_ : ndarray of shape (n_classes,)
-        The radius of each class.
-    offset_ : ndarray of shape (n_classes,)
-        ``-radii_``: decisions are scores minus the offset of the class.
 
     Examples
     --------
@@ -155,3 +204,48 @@ class BaseDistanceFilter(BaseFilter):
                 "summed or squared; rescale the data."
             )
         return distances
+
+
+class BaseContaminationFilter(BaseDistanceFilter):
+    """Base class of distance filters that take ``contamination`` too.
+
+    ``percentile = 100 * (1 - contamination)``. Radii cannot be given.
+
+    Examples
+    --------
+    >>> from skpoison.filters._distance import BaseContaminationFilter
+    >>> class FirstFeature(BaseContaminationFilter):
+    ...     def _fit_distances(self, X, codes):
+    ...         return abs(X[:, 0])
+    >>> FirstFeature(contamination=0.5).fit_predict([[1, 9], [-2, 0], [5, 1]])
+    array([ 1,  1, -1])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseFilter._parameter_constraints,
+        "percentile": [Interval(Real, 0, 100, closed="right"), None],
+        "contamination": [Interval(Real, 0, 0.5, closed="right"), None],
+    }
+
+    def __init__(self, percentile=None, *, contamination=None, random_state=None):
+        super().__init__(percentile, random_state=random_state)
+        self.contamination = contamination
+
+    def _validate_params(self):
+        super()._validate_params()
+        if self.percentile is not None and self.contamination is not None:
+            raise ValueError(
+                "percentile and contamination say the same thing "
+                "(percentile = 100 * (1 - contamination)); give one of them. Got "
+                f"percentile={self.percentile!r} and "
+                f"contamination={self.contamination!r}."
+            )
+
+    @property
+    def _percentile(self):
+        if self.contamination is not None:
+            return 100.0 * (1.0 - self.contamination)
+        return DEFAULT_PERCENTILE if self.percentile is None else self.percentile
+
+    def _given_radii(self):
+        return None

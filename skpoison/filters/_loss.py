@@ -1,15 +1,79 @@
-"""Rows that a classifier fits badly are rejected."""
+"""Rows that a classifier fits badly are rejected; what TrimFilter shares with that."""
 
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from skpoison._fitted import fit_clone
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import _losses
-from skpoison.filters._logistic import fit_logistic
-from skpoison.filters._trimming import BaseTrimmingFilter
+from skpoison.filters._distance import BaseContaminationFilter
+from skpoison.filters._losses import fit_logistic
+
+
+class Trimmed(NamedTuple):
+    """Where fitting and trimming in turn has ended."""
+
+    estimator: object
+    losses: np.ndarray
+    history: list
+    has_settled: bool
+
+
+class BaseTrimmingFilter(BaseContaminationFilter):
+    """Base class of filters by trimmed loss.
+
+    A subclass has the parameters ``max_iter`` and ``tol``, and defines
+    ``_new_estimator()`` and ``_distances(X, judged_by)``, the losses of rows under
+    ``estimator_``.
+
+    Examples
+    --------
+    >>> from skpoison.filters import LossFilter, TrimFilter
+    >>> issubclass(LossFilter, BaseTrimmingFilter)
+    True
+    >>> issubclass(TrimFilter, BaseTrimmingFilter)
+    True
+    """
+
+    _sums_by_batch = True
+
+    def _trim(self, X, codes, kept, fitted_to, judged_by):
+        """Fit to the kept rows and trim all rows, until the kept ones settle."""
+        history = []
+        for _ in range(self.max_iter):
+            rows = slice(None) if kept.all() else np.flatnonzero(kept)
+            self.estimator_ = self._fit_estimator(X[rows], fitted_to[rows])
+            losses = self._distances(X, judged_by)
+            radii = self._estimate_radii(losses, codes, X.dtype)
+            before, kept = kept, losses <= radii[codes]
+            history.append(losses[kept].mean())
+            if np.array_equal(kept, before) or self._falls_no_more(history):
+                return Trimmed(self.estimator_, losses, history, True)
+        return Trimmed(self.estimator_, losses, history, False)
+
+    def _fit_estimator(self, X, fitted_to):
+        return fit_clone(self._new_estimator(), X, fitted_to)
+
+    def _falls_no_more(self, history):
+        return len(history) > 1 and history[-2] - history[-1] <= self.tol * history[-2]
+
+    def _report(self, trimmed):
+        """Set attributes, and warn if there should have been more rounds."""
+        self.estimator_ = trimmed.estimator
+        self.trimmed_losses_ = np.array(trimmed.history)
+        self.n_iter_ = len(trimmed.history)
+        if not trimmed.has_settled and self.max_iter > 1:
+            warn(
+                f"The trimmed loss still fell after max_iter={self.max_iter} fits, by "
+                f"more than tol={self.tol}.",
+                ConvergenceWarning,
+            )
+        return trimmed.losses
 
 
 class LossFilter(BaseTrimmingFilter):

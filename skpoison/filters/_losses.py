@@ -1,4 +1,4 @@
-"""Losses of classifiers, row by row, and their derivatives, from losses of margins.
+"""Losses of classifiers, row by row, their derivatives, and the default classifier.
 
 ``decisions`` are what a classifier's ``decision_function`` returns: of shape
 (n_samples,) for two classes, (n_samples, n_classes) for more. ``codes[i]`` is the
@@ -6,12 +6,17 @@ position of the label of row ``i`` among the classifier's classes.
 """
 
 import numpy as np
+from scipy import sparse
 from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
 
+from skpoison.filters._rows import are_far, class_means
 from skpoison.losses import Hinge, Logistic, Squared, decision_margins
 
 NAMES = ("hinge", "log_loss", "squared")
 SMALLEST = np.finfo(np.float64).tiny
+# Rows so many times as far from the origin as from their mean are fitted around it.
+FAR = 10.0
 
 _LOSSES = {"hinge": Hinge(), "log_loss": Logistic(), "squared": Squared()}
 # Filters mean the whole square, the class half of it.
@@ -118,3 +123,38 @@ _DERIVATIVES_OF_MANY = {
     "log_loss": _log_loss_of_many,
     "squared": _squared_of_many,
 }
+
+
+def fit_logistic(X, y):
+    """Fit ``LogisticRegression(max_iter=1000)``.
+
+    Its solver stops early, without a word, where rows are far from the origin. Dense
+    rows are then taken from their mean, which changes the intercept alone: that is not
+    penalized.
+    """
+    _check_size(X)
+    estimator = LogisticRegression(max_iter=1000)
+    one_class = np.zeros(X.shape[0], dtype=np.intp)
+    center = class_means(X, one_class, 1)
+    if sparse.issparse(X) or not are_far(X, one_class, center, times=FAR):
+        return estimator.fit(X, y)
+    # A center of the rows' own dtype: no difference of near numbers is rounded.
+    center = center[0].astype(X.dtype)
+    estimator.fit(X - center, y)
+    estimator.coef_ = estimator.coef_.astype(np.float64)
+    shifts = estimator.coef_ @ center.astype(np.float64)
+    estimator.intercept_ = estimator.intercept_ - shifts
+    return estimator
+
+
+def _check_size(X):
+    values = X.data if sparse.issparse(X) else X
+    largest = max(values.max(initial=0.0), -values.min(initial=0.0))
+    most = np.sqrt(np.finfo(X.dtype).max)
+    if largest > most:
+        raise ValueError(
+            f"X holds values as large as {largest:.3g}; LogisticRegression, which is "
+            "fitted where no estimator is given, cannot square more than "
+            f"{most:.3g} in {X.dtype}. Rescale the data, or give an estimator that "
+            "does not mind."
+        )

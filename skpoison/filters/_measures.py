@@ -21,24 +21,12 @@ SAFE = 2.0**22
 
 
 def measure(X, codes, *measures):
-    """Measure every row against the centroid of its class.
+    """Measure every row against the centroid of its class; return each one's values.
 
-    Parameters
-    ----------
-    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-        Rows, float64 or float32.
-    codes : ndarray of shape (n_samples,)
-        The class of each row.
-    *measures : Distance, ManhattanDistance or Projection
-        What to compute; those with equal centroids share the differences.
-
-    Returns
-    -------
-    values : list of ndarray of shape (n_samples,)
-        The values of each measure, float64. Dense float32 rows are subtracted and
-        summed in float32, from centroids with twice as many digits. Values that are
-        too large or too small for that are computed anew in float64, from rows and
-        centroids divided by a power of two.
+    Measures with equal centroids share the differences. Dense float32 rows are
+    subtracted and summed in float32, from centroids with twice as many digits. Values
+    that are too large or too small for that are computed anew in float64, from rows and
+    centroids divided by a power of two.
 
     Examples
     --------
@@ -134,16 +122,10 @@ class Distance:
     Sparse rows have squares over their support, and the rest of the centroid outside
     it. Unlike ``|x|^2 - 2 x.c + |c|^2``, this loses nothing where a row is near to its
     centroid on its support.
-
-    Parameters
-    ----------
-    centroids : ndarray of shape (n_classes, n_features)
-        One centroid for each class.
-    remainders : ndarray of shape (n_classes, n_features), default=None
-        What rounding to the dtype of rows has taken from the centroids.
     """
 
     centroids: np.ndarray
+    # What rounding to the dtype of the rows has taken from the centroids.
     remainders: np.ndarray | None = None
 
     multiplies = True
@@ -203,20 +185,11 @@ class ManhattanDistance(Distance):
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Component, from the centroid of the class, along a direction of the class.
-
-    Parameters
-    ----------
-    centroids : ndarray of shape (n_classes, n_features)
-        One centroid for each class.
-    directions : ndarray of shape (n_classes, n_features)
-        One direction for each class.
-    remainders : ndarray of shape (n_classes, n_features), default=None
-        What rounding to the dtype of rows has taken from the centroids.
-    """
+    """Component, from the centroid of the class, along a direction of the class."""
 
     centroids: np.ndarray
     directions: np.ndarray
+    # What rounding to the dtype of the rows has taken from the centroids.
     remainders: np.ndarray | None = None
 
     multiplies = True

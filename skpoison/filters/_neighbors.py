@@ -10,8 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._distance import BaseDistanceFilter
-from skpoison.filters._pairs import SearchSpace, clipped, pair_distances
-from skpoison.filters._votes import Votes
+from skpoison.filters._nearest import SearchSpace, Votes, clipped, pair_distances
 
 BY_LABELS = ("labels", "plurality")  # criteria that look at labels
 

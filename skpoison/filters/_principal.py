@@ -23,17 +23,7 @@ FAR_FOR_PRODUCTS = 10.0
 
 
 class ClassRows(LinearOperator):
-    """The rows of one class, less their center.
-
-    Parameters
-    ----------
-    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-        Rows, float64 or float32.
-    rows : ndarray of shape (n_chosen,), default=None
-        Positions of the rows of the class; all by default.
-    center : ndarray of shape (n_features,), default=None
-        Their center; the origin by default.
-    """
+    """The rows of one class, less their center."""
 
     def __init__(self, X, rows=None, center=None):
         n_rows = X.shape[0] if rows is None else len(rows)
@@ -98,17 +88,7 @@ class ClassRows(LinearOperator):
 
 
 class WithinClasses(LinearOperator):
-    """Rows less the center of their class.
-
-    Parameters
-    ----------
-    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-        Rows, float64 or float32.
-    codes : ndarray of shape (n_samples,)
-        The class of each row.
-    centers : ndarray of shape (n_classes, n_features)
-        One center for each class.
-    """
+    """Rows less the center of their class."""
 
     def __init__(self, X, codes, centers):
         super().__init__(X.dtype, X.shape)
@@ -155,24 +135,10 @@ class WithinClasses(LinearOperator):
 
 
 def principal_directions(rows, count, rng):
-    """Top right singular vectors.
+    """Top right singular vectors, and the squares of the singular values.
 
-    Parameters
-    ----------
-    rows : ClassRows, or another LinearOperator with ``blocks()``
-        Rows, of shape (n_samples, n_features).
-    count : int
-        How many directions, at least 1.
-    rng : RandomState
-        Draws the start of the iteration for many features.
-
-    Returns
-    -------
-    directions : ndarray of shape (n_directions, n_features)
-        Orthonormal, the one of the largest singular value first. Fewer than ``count``
-        where the rows have a lower rank.
-    squares : ndarray of shape (n_directions,)
-        The squared singular values.
+    There are fewer than ``count`` where the rows have a lower rank. ``rng`` draws the
+    start of the iteration for many features.
 
     Examples
     --------
@@ -240,17 +206,7 @@ def _by_iteration(rows, count, rng):
 
 
 def span(*vectors):
-    """Orthonormal basis of the span of rows.
-
-    Parameters
-    ----------
-    *vectors : ndarray of shape (n_vectors, n_features)
-        What to span; vectors that depend on others, or are zero, add nothing.
-
-    Returns
-    -------
-    basis : ndarray of shape (n_directions, n_features)
-        Orthonormal rows, float64.
+    """Orthonormal basis of the span of rows; zero and dependent ones add nothing.
 
     Examples
     --------
@@ -268,20 +224,7 @@ def span(*vectors):
 
 
 def coordinates(X, basis):
-    """Coordinates of rows along the rows of a basis.
-
-    Parameters
-    ----------
-    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-        Rows, float64 or float32.
-    basis : ndarray of shape (n_directions, n_features)
-        Directions, float64.
-
-    Returns
-    -------
-    coordinates : ndarray of shape (n_samples, n_directions)
-        Coordinates, float64.
-    """
+    """Coordinates of rows along the rows of a basis, float64."""
     if sparse.issparse(X):
         return X @ np.ascontiguousarray(basis.T)
     out = np.empty((X.shape[0], len(basis)))

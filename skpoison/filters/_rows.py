@@ -25,24 +25,10 @@ ROUNDING = 64 * np.finfo(np.float64).eps
 
 
 def class_means(X, codes, n_classes):
-    """Mean of the rows of each class.
+    """Mean of the rows of each class, float64 whatever the dtype of X is.
 
-    Parameters
-    ----------
-    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-        Rows, float64 or float32.
-    codes : ndarray of shape (n_samples,)
-        The class of each row, from 0 to ``n_classes - 1``; no class is empty.
-    n_classes : int
-        Number of classes.
-
-    Returns
-    -------
-    means : ndarray of shape (n_classes, n_features)
-        Means, float64 whatever the dtype of X is: float32 has too few digits for the
-        mean of rows that are far from the origin. Summed in float64; where rows are
-        farther from it than float64 can bear, in a second pass over what is left of
-        them, so that means are exact but for a few rounding errors of their own.
+    Where rows are farther from the origin than float64 can bear, a second pass sums
+    what is left of them: means are exact but for a few rounding errors of their own.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         means = _means(X, codes, n_classes)
@@ -91,16 +77,6 @@ def differences_of_means(minuend, subtrahend):
 
     Each feature is judged by its own numbers: one with large, constant values hides no
     other one.
-
-    Parameters
-    ----------
-    minuend, subtrahend : ndarray of shape (n_means, n_features)
-        Means, float64.
-
-    Returns
-    -------
-    differences : ndarray of shape (n_means, n_features)
-        Their differences.
     """
     differences = minuend - subtrahend
     sizes = np.maximum(np.abs(minuend), np.abs(subtrahend)).max(axis=0)
@@ -148,18 +124,7 @@ def shrunk(X, exponent):
 
 
 def lengths(rows):
-    """Euclidean lengths of rows, also where their squares are too large or too small.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_rows, n_features)
-        Rows, float64.
-
-    Returns
-    -------
-    lengths : ndarray of shape (n_rows,)
-        Lengths; infinite only where they are no float64.
-    """
+    """Lengths of float64 rows, also where squares are too large or too small."""
     # A power of two changes no digits.
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         squares = np.einsum("ij,ij->i", rows, rows)
@@ -197,25 +162,11 @@ def buffer(X, dtype=None):
 def padded_blocks(X, rows=None, center=None):
     """Dense blocks of rows of X, less their center, for products of matrices.
 
+    Yield the places of a block's rows in X, and the block, which the next overwrites.
+
     All blocks have the same number of rows, the last one is filled up with zeros: BLAS
     may sum in another order where shapes differ, and a row's result must not depend
     on how many rows came with it.
-
-    Parameters
-    ----------
-    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
-        Rows, float64 or float32.
-    rows : ndarray of shape (n_chosen,), default=None
-        Positions of the rows to take; all by default.
-    center : ndarray of shape (n_features,), default=None
-        What is subtracted from each row; nothing by default.
-
-    Yields
-    ------
-    chosen : ndarray of shape (n_block,) or slice
-        Where the rows of the block are in X.
-    block : ndarray of shape (n_block + n_zeros, n_features)
-        The rows, float64; overwritten by the next block.
     """
     step = _padded_rows(X.shape[1])
     block = np.empty((step, X.shape[1]))
@@ -309,15 +260,10 @@ def differences(block, codes, centroids, out):
 
 
 class Support:
-    """The stored entries of a block of sparse rows.
+    """The stored entries of a block of CSR rows.
 
-    Parameters
-    ----------
-    block : CSR matrix of shape (n_rows, n_features)
-        Rows; an entry that is stored in parts is put together in place, which slices
-        of a matrix can bear, for they are copies.
-    codes : ndarray of shape (n_rows,)
-        The class of each row.
+    An entry that is stored in parts is put together in place, which slices of a matrix
+    can bear, for they are copies.
     """
 
     def __init__(self, block, codes):

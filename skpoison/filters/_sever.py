@@ -3,6 +3,9 @@
 from numbers import Integral
 
 import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import LinearOperator
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
@@ -10,11 +13,13 @@ from skpoison._fitted import fit_clone
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import _losses
-from skpoison.filters._contamination import BaseContaminationFilter
-from skpoison.filters._gradients import gradients
-from skpoison.filters._logistic import fit_logistic
+from skpoison.filters._distance import (
+    BaseContaminationFilter,
+    estimate_radius,
+    rounding_slack,
+)
+from skpoison.filters._losses import fit_logistic
 from skpoison.filters._principal import principal_directions
-from skpoison.filters._radius import estimate_radius, rounding_slack
 
 
 class SeverFilter(BaseContaminationFilter):
@@ -245,3 +250,73 @@ def _radii(squares, codes, left, share, dtype):
             squares[left & of_class], percentile, dtype, slack
         )
     return radii
+
+
+def gradients(estimator, X, codes, loss):
+    """Gradients of each row's loss, by coefficients and intercepts, unpenalized."""
+    features, linear = X, estimator
+    if isinstance(estimator, Pipeline):
+        features, linear = estimator[:-1].transform(X), estimator[-1]
+    if not (hasattr(linear, "coef_") and hasattr(linear, "decision_function")):
+        raise TypeError(
+            "SeverFilter needs a linear classifier with coef_ and decision_function, "
+            f"or a Pipeline that ends in one; got {estimator!r}."
+        )
+    slopes = _losses.derivatives(linear.decision_function(features), codes, loss)
+    return Gradients(slopes, features, getattr(linear, "fit_intercept", True))
+
+
+class Gradients(LinearOperator):
+    """Row i is the outer product of ``slopes[i]`` and ``(X[i], 1)``, less ``center``.
+
+    The 1 is there with ``intercept`` only; ``slopes`` are derivatives by decisions.
+    """
+
+    def __init__(self, slopes, X, intercept, center=None):
+        n_parameters = slopes.shape[1] * (X.shape[1] + bool(intercept))
+        super().__init__(np.dtype(np.float64), (X.shape[0], n_parameters))
+        self.slopes = slopes
+        self.X = X
+        self.intercept = intercept
+        self.center = np.zeros(n_parameters) if center is None else center
+
+    def _matmat(self, V):
+        out = [self._along(direction) for direction in V.T]
+        return np.stack(out, axis=1) - self.center @ V
+
+    def _along(self, direction):
+        weights = direction.reshape(self.slopes.shape[1], -1)
+        products = self.X @ np.ascontiguousarray(weights[:, : self.X.shape[1]].T)
+        if self.intercept:
+            products = products + weights[:, -1]
+        return np.einsum("ij,ij->i", self.slopes, products)
+
+    def _rmatmat(self, U):
+        return np.stack([self._sum(weights) for weights in U.T], axis=1)
+
+    def _sum(self, weights):
+        slopes = self.slopes * weights[:, None]
+        sums = np.asarray((self.X.T @ slopes).T)
+        if self.intercept:
+            sums = np.column_stack([sums, slopes.sum(axis=0)])
+        return sums.ravel() - self.center * weights.sum()
+
+    def mean(self):
+        """Mean of the rows."""
+        n_samples = self.shape[0]
+        return self._sum(np.full(n_samples, 1.0 / n_samples))
+
+    def of(self, rows, center=None):
+        """Return some of the rows, less a center."""
+        return Gradients(self.slopes[rows], self.X[rows], self.intercept, center)
+
+    def blocks(self, step=384):
+        """Yield the rows in dense blocks of bounded size."""
+        for start in range(0, self.shape[0], step):
+            rows = slice(start, start + step)
+            block = self.X[rows]
+            block = block.toarray() if sparse.issparse(block) else block
+            if self.intercept:
+                block = np.column_stack([block, np.ones(len(block))])
+            outer = self.slopes[rows][:, :, None] * block[:, None, :]
+            yield outer.reshape(len(block), -1) - self.center

@@ -5,7 +5,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods
 
 from skpoison._fitted import fit_clone
-from skpoison.filters._contamination import BaseContaminationFilter
+from skpoison.filters._distance import BaseContaminationFilter
 from skpoison.filters._measures import Projection, measure
 from skpoison.filters._principal import ClassRows, principal_directions
 from skpoison.filters._rows import class_means, extreme_exponent, shrunk

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
-from skpoison.filters._trimming import BaseTrimmingFilter
+from skpoison.filters._loss import BaseTrimmingFilter
 
 LOSSES = {"squared": np.square, "absolute": np.abs}
 

@@ -1,13 +1,101 @@
-"""Labels around rows, whatever the order of the training rows."""
+"""Nearest rows: where they are searched, their distances, and their labels."""
+
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
-from skpoison.filters._pairs import clipped, pair_distances
+from skpoison.filters._rows import (
+    extreme_exponent,
+    lengths,
+    lengths_of_sparse,
+    shrunk,
+)
 
+PAIRS = 2**22  # values of pairs of rows that are compared at once
 SAME = 1e-9  # distances that differ by no more than this share count as equal
 ENTRIES = 2**22  # votes that are held at once
+
+
+def pair_distances(queries, rows, found):
+    """Distances of queries to the rows found for them, from differences."""
+    out = np.empty(found.shape)
+    step = max(1, PAIRS // queries.shape[1]) if not sparse.issparse(rows) else 4096
+    for start in range(0, len(found), step):
+        block = slice(start, start + step)
+        for j in range(found.shape[1]):
+            difference = queries[block] - rows[found[block, j]]
+            out[block, j] = _lengths(difference)
+    return out
+
+
+def _lengths(rows):
+    """Lengths of differences; those whose squares are no numbers are taken anew."""
+    limits = np.finfo(rows.dtype)
+    if sparse.issparse(rows):
+        squares = np.asarray(rows.power(2).sum(axis=1), dtype=np.float64).ravel()
+    else:
+        squares = np.einsum("ij,ij->i", rows, rows)
+    out = np.sqrt(squares, dtype=np.float64)
+    lost = np.flatnonzero(~((squares > limits.tiny / limits.eps) & (squares < np.inf)))
+    if len(lost):
+        few = rows[lost].astype(np.float64)
+        out[lost] = lengths_of_sparse(few) if sparse.issparse(few) else lengths(few)
+    return out
+
+
+class SearchSpace(NamedTuple):
+    """Where neighbors are searched, so that neither digits nor squares are lost.
+
+    The search loses digits where rows are far from the origin: dense rows are taken
+    from a center that few of them cannot move. Where squares would leave the range of
+    numbers, rows are divided by a power of two, the size of most rows.
+    """
+
+    center: np.ndarray | None
+    exponent: int
+
+    @classmethod
+    def of(cls, rows):
+        """Return the space in which training rows of float64 are searched."""
+        center = None
+        if not sparse.issparse(rows):
+            middle = len(rows) // 2
+            center = np.partition(rows, middle, axis=0)[middle]
+        moved = cls(center, 0).enter(rows)
+        if not extreme_exponent(moved):
+            return cls(center, 0)
+        sizes = abs(moved).max(axis=1)
+        sizes = sizes.toarray() if sparse.issparse(sizes) else sizes
+        return cls(center, extreme_exponent(np.atleast_2d(np.median(sizes))))
+
+    def enter(self, rows):
+        """Bring rows, dense or sparse, into the form of the training rows."""
+        rows = rows.astype(np.float64)
+        if self.center is None:
+            rows = sparse.csr_array(rows)
+        else:
+            rows = rows.toarray() if sparse.issparse(rows) else rows
+            with np.errstate(over="ignore"):
+                rows = rows - self.center
+        return shrunk(rows, self.exponent)
+
+    def leave(self, distances):
+        """Turn distances of divided rows into those of rows."""
+        return np.ldexp(distances, self.exponent)
+
+
+def clipped(rows):
+    """Bring what is too far to be squared as near as it can be."""
+    if not extreme_exponent(rows):
+        return rows
+    most = 2.0 ** (np.finfo(rows.dtype).maxexp // 3)
+    if not sparse.issparse(rows):
+        return np.clip(rows, -most, most)
+    rows = rows.copy()
+    np.clip(rows.data, -most, most, out=rows.data)
+    return rows
 
 
 class Votes:
@@ -15,19 +103,6 @@ class Votes:
 
     Where the last places among the nearest rows are fewer than the rows at the same
     distance, these rows share the places evenly. Equal rows are looked for once.
-
-    Parameters
-    ----------
-    rows : {ndarray, CSR matrix} of shape (n_samples, n_features)
-        Training rows, float64.
-    codes : ndarray of shape (n_samples,)
-        Their classes.
-    n_classes : int
-        Number of classes.
-    n_neighbors : int
-        Number of places.
-    algorithm, n_jobs
-        As in :class:`~sklearn.neighbors.NearestNeighbors`.
 
     Examples
     --------
@@ -59,12 +134,8 @@ class Votes:
     def count(self, queries, codes):
         """Count the labels around rows, without one training row equal to each.
 
-        Returns
-        -------
-        votes : ndarray of shape (n_queries, n_classes)
-            What each class has, in parts of a whole.
-        whole : ndarray of shape (n_queries,)
-            The sum of the parts: whole numbers, so that shares are exact.
+        Return the votes of each class, in parts of a whole, and the whole: both are
+        integers, so that shares are exact.
         """
         votes = np.zeros((len(codes), self.counts.shape[1]), dtype=np.intp)
         whole = np.zeros(len(codes), dtype=np.intp)
@@ -127,20 +198,7 @@ def _squares(rows):
 
 
 def distinct(rows):
-    """Find the distinct rows.
-
-    Parameters
-    ----------
-    rows : {ndarray, CSR matrix} of shape (n_samples, n_features)
-        Rows; sparse ones in canonical format.
-
-    Returns
-    -------
-    first : ndarray of shape (n_distinct,)
-        Where each distinct row comes first.
-    which : ndarray of shape (n_samples,)
-        Which distinct row each row is.
-    """
+    """Where each distinct row comes first, and which distinct row each row is."""
     if not sparse.issparse(rows):
         _, first, which = np.unique(
             rows, axis=0, return_index=True, return_inverse=True
