@@ -1,6 +1,9 @@
 """What all filters share."""
 
+from typing import TYPE_CHECKING, Self, TypeAlias
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
@@ -32,7 +35,12 @@ from skpoison._labels import (
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 
+if TYPE_CHECKING:
+    from skpoison.filters import FilterIntersection, FilterUnion
+
 __all__ = ["BaseFilter"]
+
+RowsLike: TypeAlias = ArrayLike | sparse.sparray | sparse.spmatrix
 
 
 def _scores_new_rows(filter_):
@@ -118,7 +126,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
     # What happens to rows of unknown labels; a parameter of some filters.
     handle_unknown = "reject"
 
-    def __init__(self, *, random_state=None):
+    def __init__(self, *, random_state: int | np.random.RandomState | None = None):
         self.random_state = random_state
 
     def __sklearn_tags__(self):
@@ -127,7 +135,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def __and__(self, other):
+    def __and__(self, other: "BaseFilter") -> "FilterIntersection":
         """Intersect with another filter: a row must pass both."""
         if not isinstance(other, BaseFilter):
             return NotImplemented
@@ -135,7 +143,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
 
         return FilterIntersection._of(self, other)
 
-    def __or__(self, other):
+    def __or__(self, other: "BaseFilter") -> "FilterUnion":
         """Unite with another filter: a row must pass one of the two."""
         if not isinstance(other, BaseFilter):
             return NotImplemented
@@ -143,7 +151,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
 
         return FilterUnion._of(self, other)
 
-    def fit(self, X, y=None):
+    def fit(self, X: RowsLike, y: ArrayLike | None = None) -> Self:
         """Learn which rows are normal for their class, and judge the training rows.
 
         Parameters
@@ -307,7 +315,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         return best
 
     @available_if(_scores_new_rows)
-    def score_samples(self, X, y=None):
+    def score_samples(self, X: RowsLike, y: ArrayLike | None = None) -> np.ndarray:
         """Score rows: higher is more normal.
 
         Parameters
@@ -326,7 +334,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         return self._best_over_labels(self._score, X, y)
 
     @available_if(_scores_new_rows)
-    def decision_function(self, X, y=None):
+    def decision_function(self, X: RowsLike, y: ArrayLike | None = None) -> np.ndarray:
         """Signed distance to rejection: rows with a value >= 0 are kept.
 
         Parameters
@@ -345,7 +353,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         return self._best_over_labels(self._decide, X, y)
 
     @available_if(_scores_new_rows)
-    def predict(self, X, y=None):
+    def predict(self, X: RowsLike, y: ArrayLike | None = None) -> np.ndarray:
         """Tell which rows would be kept.
 
         Parameters
@@ -363,7 +371,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         """
         return np.where(self.decision_function(X, y) >= 0, 1, -1)
 
-    def fit_predict(self, X, y=None):
+    def fit_predict(self, X: RowsLike, y: ArrayLike | None = None) -> np.ndarray:
         """Fit, and tell which of the training rows are kept.
 
         Parameters
@@ -380,7 +388,9 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         """
         return np.where(self.fit(X, y).inlier_mask_, 1, -1)
 
-    def fit_filter(self, X, y=None, *arrays):
+    def fit_filter(
+        self, X: RowsLike, y: ArrayLike | None = None, *arrays: ArrayLike
+    ) -> tuple:
         """Fit, and cut everything given down to the kept rows.
 
         Parameters
@@ -406,7 +416,9 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             for array in (X, y, *arrays)
         )
 
-    def fit_transform(self, X, y=None, **fit_params):
+    def fit_transform(
+        self, X: RowsLike, y: ArrayLike | None = None, **fit_params: object
+    ) -> RowsLike:
         """Fit, and replace every rejected row by a kept row of its class.
 
         The kept rows of a class stand in one after the other, in an order drawn with
@@ -445,7 +457,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             replaced.index = X.index
         return replaced
 
-    def transform(self, X):
+    def transform(self, X: RowsLike) -> RowsLike:
         """Leave new data as it is: filters act on training rows only.
 
         Parameters

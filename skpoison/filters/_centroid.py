@@ -1,6 +1,9 @@
 """What filters around the centroids of the classes share."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted
 
@@ -8,6 +11,9 @@ from skpoison._labels import per_class
 from skpoison.filters._distance import BaseDistanceFilter
 from skpoison.filters._measures import measure
 from skpoison.filters._rows import class_means
+
+if TYPE_CHECKING:
+    from skpoison.feasible import FeasibleSet
 
 
 class BaseCentroidFilter(BaseDistanceFilter):
@@ -37,12 +43,12 @@ class BaseCentroidFilter(BaseDistanceFilter):
 
     def __init__(
         self,
-        percentile=70.0,
+        percentile: float = 70.0,
         *,
-        centroids=None,
-        radii=None,
-        handle_unknown="reject",
-        random_state=None,
+        centroids: ArrayLike | dict | None = None,
+        radii: ArrayLike | dict | None = None,
+        handle_unknown: str = "reject",
+        random_state: int | np.random.RandomState | None = None,
     ):
         super().__init__(
             percentile,
@@ -79,7 +85,7 @@ class BaseCentroidFilter(BaseDistanceFilter):
             )
         return values
 
-    def feasible_set(self):
+    def feasible_set(self) -> "FeasibleSet":
         """Return the rows that the fitted filter keeps, for each class.
 
         Returns

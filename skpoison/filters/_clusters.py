@@ -128,13 +128,13 @@ class ActivationClusteringFilter(BaseFilter):
 
     def __init__(
         self,
-        n_components=10,
+        n_components: int = 10,
         *,
-        reduction="pca",
-        criterion="size",
-        max_fraction=0.35,
-        min_silhouette=0.1,
-        random_state=None,
+        reduction: str = "pca",
+        criterion: str = "size",
+        max_fraction: float = 0.35,
+        min_silhouette: float = 0.1,
+        random_state: int | np.random.RandomState | None = None,
     ):
         super().__init__(random_state=random_state)
         self.n_components = n_components

@@ -2,6 +2,7 @@
 
 import functools
 import operator
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from sklearn.base import clone
@@ -17,6 +18,9 @@ from skpoison.filters._centroid import (
     decide_together,
     fit_together,
 )
+
+if TYPE_CHECKING:
+    from skpoison.feasible import FeasibleSet
 
 __all__ = ["FilterIntersection", "FilterUnion"]
 
@@ -36,7 +40,12 @@ class BaseCombination(BaseFilter, _BaseComposition):
         "filters": [list],
     }
 
-    def __init__(self, filters, *, random_state=None):
+    def __init__(
+        self,
+        filters: list[tuple[str, BaseFilter]],
+        *,
+        random_state: int | np.random.RandomState | None = None,
+    ):
         super().__init__(random_state=random_state)
         self.filters = filters
 
@@ -65,7 +74,7 @@ class BaseCombination(BaseFilter, _BaseComposition):
             )
         ]
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict:
         """Get the parameters of this filter and of its members.
 
         Parameters
@@ -80,7 +89,7 @@ class BaseCombination(BaseFilter, _BaseComposition):
         """
         return self._get_params("filters", deep=deep)
 
-    def set_params(self, **params):
+    def set_params(self, **params: object) -> Self:
         """Set parameters of this filter or of its members, or replace members.
 
         Parameters
@@ -249,7 +258,7 @@ class FilterIntersection(BaseCombination):
     _choose = staticmethod(np.minimum)
 
     @available_if(_all_have_feasible_sets)
-    def feasible_set(self):
+    def feasible_set(self) -> "FeasibleSet":
         """Return the rows that all members keep, for each class.
 
         Returns

@@ -3,6 +3,7 @@
 from numbers import Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skpoison._labels import has_entries, no_entry, per_class
@@ -132,11 +133,11 @@ class BaseDistanceFilter(BaseFilter):
 
     def __init__(
         self,
-        percentile=70.0,
+        percentile: float | None = 70.0,
         *,
-        radii=None,
-        handle_unknown="reject",
-        random_state=None,
+        radii: ArrayLike | dict | None = None,
+        handle_unknown: str = "reject",
+        random_state: int | np.random.RandomState | None = None,
     ):
         super().__init__(random_state=random_state)
         self.percentile = percentile
@@ -227,7 +228,13 @@ class BaseContaminationFilter(BaseDistanceFilter):
         "contamination": [Interval(Real, 0, 0.5, closed="right"), None],
     }
 
-    def __init__(self, percentile=None, *, contamination=None, random_state=None):
+    def __init__(
+        self,
+        percentile: float | None = None,
+        *,
+        contamination: float | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ):
         super().__init__(percentile, random_state=random_state)
         self.contamination = contamination
 

@@ -192,18 +192,18 @@ class EPICFilter(BaseFilter):
 
     def __init__(
         self,
-        estimator=None,
-        medoid_fraction=0.1,
+        estimator: object | None = None,
+        medoid_fraction: float = 0.1,
         *,
-        n_rounds=3,
-        every=2,
-        warmup=5,
-        gradient="logits",
-        similarity="exp",
-        order="canonical",
-        max_drop_fraction=0.5,
-        backend="auto",
-        random_state=None,
+        n_rounds: int = 3,
+        every: int = 2,
+        warmup: int = 5,
+        gradient: str = "logits",
+        similarity: str = "exp",
+        order: str = "canonical",
+        max_drop_fraction: float = 0.5,
+        backend: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
     ):
         super().__init__(random_state=random_state)
         self.estimator = estimator

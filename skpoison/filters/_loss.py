@@ -1,9 +1,11 @@
 """Rows that a classifier fits badly are rejected; what TrimFilter shares with that."""
 
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
@@ -189,14 +191,14 @@ class LossFilter(BaseTrimmingFilter):
 
     def __init__(
         self,
-        percentile=None,
+        percentile: float | None = None,
         *,
-        contamination=None,
-        estimator=None,
-        loss="auto",
-        max_iter=20,
-        tol=1e-4,
-        random_state=None,
+        contamination: float | None = None,
+        estimator: BaseEstimator | None = None,
+        loss: str | Callable = "auto",
+        max_iter: int = 20,
+        tol: float = 1e-4,
+        random_state: int | np.random.RandomState | None = None,
     ):
         super().__init__(
             percentile, contamination=contamination, random_state=random_state

@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import linalg
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -140,14 +141,14 @@ class MahalanobisFilter(BaseDistanceFilter):
 
     def __init__(
         self,
-        percentile=70.0,
+        percentile: float = 70.0,
         *,
-        radii=None,
-        shrinkage="auto",
-        max_features=500,
-        n_components=50,
-        handle_unknown="reject",
-        random_state=None,
+        radii: ArrayLike | dict | None = None,
+        shrinkage: str | float = "auto",
+        max_features: int = 500,
+        n_components: int = 50,
+        handle_unknown: str = "reject",
+        random_state: int | np.random.RandomState | None = None,
     ):
         super().__init__(
             percentile,

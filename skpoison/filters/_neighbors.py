@@ -3,6 +3,7 @@
 from numbers import Integral
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -157,16 +158,16 @@ class NeighborsFilter(BaseDistanceFilter):
 
     def __init__(
         self,
-        percentile=70.0,
+        percentile: float = 70.0,
         *,
-        radii=None,
-        n_neighbors=5,
-        criterion="kth",
-        among="class",
-        algorithm="auto",
-        n_jobs=None,
-        handle_unknown="reject",
-        random_state=None,
+        radii: ArrayLike | dict | None = None,
+        n_neighbors: int = 5,
+        criterion: str = "kth",
+        among: str = "class",
+        algorithm: str = "auto",
+        n_jobs: int | None = None,
+        handle_unknown: str = "reject",
+        random_state: int | np.random.RandomState | None = None,
     ):
         super().__init__(
             percentile,

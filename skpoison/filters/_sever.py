@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -131,13 +132,13 @@ class SeverFilter(BaseContaminationFilter):
 
     def __init__(
         self,
-        percentile=None,
+        percentile: float | None = None,
         *,
-        contamination=None,
-        estimator=None,
-        loss="auto",
-        n_rounds=4,
-        random_state=None,
+        contamination: float | None = None,
+        estimator: BaseEstimator | None = None,
+        loss: str = "auto",
+        n_rounds: int = 4,
+        random_state: int | np.random.RandomState | None = None,
     ):
         super().__init__(
             percentile, contamination=contamination, random_state=random_state

@@ -1,6 +1,7 @@
 """Rows that stand out along the top direction of their class are rejected."""
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods
 
@@ -96,11 +97,11 @@ class SpectralFilter(BaseContaminationFilter):
 
     def __init__(
         self,
-        percentile=None,
+        percentile: float | None = None,
         *,
-        contamination=None,
-        transformer=None,
-        random_state=None,
+        contamination: float | None = None,
+        transformer: BaseEstimator | None = None,
+        random_state: int | np.random.RandomState | None = None,
     ):
         super().__init__(
             percentile, contamination=contamination, random_state=random_state

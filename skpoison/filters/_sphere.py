@@ -1,10 +1,17 @@
 """Rows far from the centroid of their class are rejected."""
 
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from skpoison.filters._centroid import BaseCentroidFilter
 from skpoison.filters._measures import Distance, ManhattanDistance
+
+if TYPE_CHECKING:
+    from skpoison.feasible import FeasibleSet
 
 _MEASURES = {"l2": Distance, "l1": ManhattanDistance}
 
@@ -129,13 +136,13 @@ class SphereFilter(BaseCentroidFilter):
 
     def __init__(
         self,
-        percentile=70.0,
+        percentile: float = 70.0,
         *,
-        centroids=None,
-        radii=None,
-        norm="l2",
-        handle_unknown="reject",
-        random_state=None,
+        centroids: ArrayLike | dict | None = None,
+        radii: ArrayLike | dict | None = None,
+        norm: str = "l2",
+        handle_unknown: str = "reject",
+        random_state: int | np.random.RandomState | None = None,
     ):
         super().__init__(
             percentile,
@@ -150,7 +157,7 @@ class SphereFilter(BaseCentroidFilter):
         return _MEASURES[self.norm](self.centroids_)
 
     @available_if(_has_feasible_set)
-    def feasible_set(self):
+    def feasible_set(self) -> "FeasibleSet":
         """Return the rows that the fitted filter keeps, for each class.
 
         Returns

@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
@@ -139,14 +140,14 @@ class SubspaceFilter(BaseDistanceFilter):
 
     def __init__(
         self,
-        percentile=70.0,
+        percentile: float = 70.0,
         *,
-        radii=None,
-        n_components=0.95,
-        max_components=200,
-        per_class=False,
-        handle_unknown="reject",
-        random_state=None,
+        radii: ArrayLike | dict | None = None,
+        n_components: int | float = 0.95,
+        max_components: int = 200,
+        per_class: bool = False,
+        handle_unknown: str = "reject",
+        random_state: int | np.random.RandomState | None = None,
     ):
         super().__init__(
             percentile,

@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import Ridge
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -131,15 +132,15 @@ class TrimFilter(BaseTrimmingFilter):
 
     def __init__(
         self,
-        percentile=None,
+        percentile: float | None = None,
         *,
-        contamination=None,
-        estimator=None,
-        loss="squared",
-        n_init=5,
-        max_iter=50,
-        tol=1e-6,
-        random_state=None,
+        contamination: float | None = None,
+        estimator: BaseEstimator | None = None,
+        loss: str = "squared",
+        n_init: int = 5,
+        max_iter: int = 50,
+        tol: float = 1e-6,
+        random_state: int | np.random.RandomState | None = None,
     ):
         super().__init__(
             percentile, contamination=contamination, random_state=random_state
