@@ -1,6 +1,6 @@
 """What all filters share."""
 
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,7 +21,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skpoison._column_types import is_frame, is_pandas, numbers_needed
+from skpoison._column_types import RowsLike, is_frame, is_pandas, numbers_needed
 from skpoison._kept import keep_each_class, spread, stand_ins
 from skpoison._labels import (
     check_labels,
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from skpoison.filters import FilterIntersection, FilterUnion
 
 __all__ = ["BaseFilter"]
-
-RowsLike: TypeAlias = ArrayLike | sparse.sparray | sparse.spmatrix
 
 
 def _scores_new_rows(filter_):
