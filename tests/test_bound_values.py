@@ -187,3 +187,23 @@ def test_the_penalised_bound_without_attacker_is_linear_svc():
     svc.fit(X, y)
     np.testing.assert_allclose(bound.coef_, svc.coef_, atol=1e-3)
     np.testing.assert_allclose(bound.intercept_, svc.intercept_, atol=1e-3)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(np.nan, "Input X contains NaN"), (-np.inf, "Input X contains infinity")],
+)
+def test_values_that_are_not_finite_are_named(value, message, dtype, form):
+    X = np.ones((20, 3), dtype=dtype)
+    X[4, 1] = value
+    with pytest.raises(ValueError, match=f"^{message}"):
+        NormConstrainedSVC(1.0).fit(form(X), np.arange(20) % 2)
+
+
+def test_values_too_large_to_be_squared_twice_are_refused():
+    X = np.ones((20, 3))
+    X[4, 1] = -1e80
+    with pytest.raises(ValueError, match=r"bears values of X up to 1.*; got 1e\+80"):
+        NormConstrainedSVC(1.0).fit(X, np.arange(20) % 2)

@@ -6,6 +6,7 @@ from scipy import sparse
 from sklearn.svm import LinearSVC
 
 from skpoison.solvers._adversary import NO_POISON
+from skpoison.solvers._newton_system import Hessian
 from skpoison.solvers._proximal_newton import Iterate
 from skpoison.solvers._regularizers import NormBall, Penalty
 from skpoison.solvers._signed_design import Rows
@@ -93,3 +94,17 @@ def test_record_keeps_the_better_of_each_bound():
     assert two.best_dual is second
     assert two.converged
     assert (empty.upper, one.lower) == (np.inf, 0.5)  # records are not changed
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("n_vectors", [0, 2])
+def test_newton_systems_with_several_values_on_the_diagonal_are_solved(form, n_vectors):
+    rng = np.random.default_rng(0)
+    rows = Rows(form(rng.normal(size=(4, 11))), np.array([1.0, -1.0, 1.0, -1.0]))
+    diagonal = np.append(np.repeat([0.5, 2.0], [6, 5]), 0.1)  # the intercept's last
+    vectors = rng.normal(size=(n_vectors, 12))
+    hessian = Hessian(diagonal, rows, np.ones(4), vectors, np.full(n_vectors, 0.3))
+    r = rng.normal(size=12)
+    for shift in (0.0, 0.7):
+        x = hessian.shifted(shift)(r)
+        np.testing.assert_allclose(hessian @ x + shift * x, r, atol=1e-12)
