@@ -13,12 +13,11 @@ from skpoison._audit.progress import Progress
 from skpoison._audit.run import run
 from skpoison._io import load
 from skpoison._io._array import digits
-from skpoison._words import loss_text, name_text, percent_text
+from skpoison._words import loss_text, name_text, one_line, percent_text
 
 from .certificate import few_threads
 from .columns import encode
 from .report import new_table
-from .session import plain
 
 LISTED = 5
 
@@ -71,7 +70,7 @@ class ShownProgress(Progress):
     def say(self, text):
         """Tell what an audit of big data will take."""
         if not self._session.quiet:
-            typer.echo(plain(text), err=True)
+            typer.echo(one_line(text), err=True)
 
     def begin(self, stage, total):
         """Begin a stage on a bar of its own."""
@@ -104,7 +103,7 @@ def _defenses(report):
     table = new_table("Defenses, by the error under the worst attack", headers)
     for row in report["ranking"]:
         table.add_row(
-            Text(plain(row["defense"])),
+            Text(one_line(row["defense"])),
             percent_text(row["worst_error"]),
             loss_text(row["worst_loss"]),
             percent_text(row["clean_error"]),

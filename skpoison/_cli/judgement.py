@@ -7,8 +7,8 @@ import numpy as np
 
 from skpoison import __version__
 from skpoison._defaults import default_filter
-from skpoison._io._labels import label_text
 from skpoison._labels import find_labels
+from skpoison._words import label_text
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from scipy import sparse
 
 from skpoison._io import DataError
 from skpoison._io._write import whole_file
-
-from .session import plain
+from skpoison._words import one_line
 
 SIZES = {"curve": (6.4, 4.0), "plane": (6.0, 5.4)}
 DPI = 150
@@ -38,10 +37,10 @@ def picture(path, force, shape, title):
     legend = ax.get_legend()
     _tidy(legend)
     if shape == "plane":  # Its legend already stands above the picture.
-        legend.set_title(plain(title), prop={"size": "small"})
+        legend.set_title(one_line(title), prop={"size": "small"})
         legend.get_title().set_parse_math(False)
     else:
-        ax.set_title(plain(title), fontsize="small", parse_math=False)
+        ax.set_title(one_line(title), fontsize="small", parse_math=False)
     kind = Path(path).suffix.lower().removeprefix(".")
     drawn = io.BytesIO()
     with matplotlib.rc_context(SETTINGS):
@@ -57,7 +56,7 @@ def _tidy(legend):
     """Show labels as they are, formulas and all, but short and harmless."""
     for text in legend.get_texts():
         text.set_parse_math(False)
-        label = plain(text.get_text())
+        label = one_line(text.get_text())
         name, comma, group = label.rpartition(", ")
         if len(name) > LONGEST:
             label = name[: LONGEST - 1] + "…" + comma + group

@@ -5,9 +5,9 @@ from rich.table import Table
 from rich.text import Text
 
 from skpoison._whole_rows import n_poison_rows
-from skpoison._words import lower_text, upper_text
+from skpoison._words import NONE, lower_text, one_line, percent_text, upper_text
 
-from .session import plain, warn
+from .session import warn
 
 DIGITS = 4
 # Terminals with fewer columns get tables with less between the columns.
@@ -41,7 +41,8 @@ def _introduction(numbers):
     )
     kept = ""
     if "defense" in numbers:
-        kept = f", and both together {_percent(numbers['defense']['kept_share'])} of it"
+        share = percent_text(numbers["defense"]["kept_share"])
+        kept = f", and both together {share} of it"
     yield (
         f"The learner is a linear support vector machine ({limit}). The filter lets a "
         f"row through if it lies within the sphere and the slab around the center of "
@@ -56,7 +57,7 @@ def _no_attack_table(numbers):
     for key, name in names.items():
         row = numbers["no_attack"][key]
         losses = _loss(row["train_loss"]), _loss(row["test_loss"])
-        table.add_row(name, *losses, _percent(row["test_error"]))
+        table.add_row(name, *losses, percent_text(row["test_error"]))
     return table
 
 
@@ -88,7 +89,7 @@ def _bounds_table(numbers, tight):
             f"{row['attack_rows']:,}",
             _loss(row["attack_loss"]),
             _loss(row["attack_test_loss"]),
-            _percent(row["attack_test_error"]),
+            percent_text(row["attack_test_error"]),
         )
     return table
 
@@ -104,8 +105,8 @@ def _conclusions(numbers):
     )
     if clean["test_error"] is not None:
         found += (
-            f", and the test error from {_percent(clean['test_error'])} to "
-            f"{_percent(worst['attack_test_error'])}"
+            f", and the test error from {percent_text(clean['test_error'])} to "
+            f"{percent_text(worst['attack_test_error'])}"
         )
     which = "whatever they are"
     if numbers["settings"]["defense"] == "moving-centroids":
@@ -148,15 +149,15 @@ def show_counts(session, source, numbers):
     names = list(numbers["classes"][0]["rejected_by"])
     headers = ["label", "rows", "kept", "rejected"]
     headers += [f"beyond\n{name}" for name in names]
-    table = new_table(plain(source), headers)
+    table = new_table(one_line(source), headers)
     for row in numbers["classes"]:
         counts = [row["n_rows"], row["n_kept"], row["n_rejected"]]
         counts += [row["rejected_by"][name] for name in names]
-        table.add_row(Text(plain(row["label"])), *(f"{n:,}" for n in counts))
+        table.add_row(Text(one_line(row["label"])), *(f"{n:,}" for n in counts))
     session.console.print(table)
     kept = numbers["n_kept"] / numbers["n_rows"]
     hint = "; a larger --percentile keeps more" if kept < 1 else ""
-    session.say(f"{_percent(kept)} of the rows are kept{hint}.")
+    session.say(f"{percent_text(kept)} of the rows are kept{hint}.")
     if numbers["settings"]["trusted"]:
         session.say(
             "Centers and radii come from the trusted rows: what skpoison certify says "
@@ -255,8 +256,5 @@ def new_table(title, headers, tight=False):
 
 
 def _loss(value):
-    return "–" if value is None else f"{value:.{DIGITS}f}"
-
-
-def _percent(value):
-    return "–" if value is None else f"{100 * value:.1f} %"
+    # With the decimals of the bounds that it stands beside.
+    return NONE if value is None else f"{value:.{DIGITS}f}"

@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from skpoison._words import one_line
+
 INTERRUPTED = 130
 # Wide enough for the tables where no terminal says how wide it is.
 PIPE_WIDTH = 100
@@ -44,7 +46,7 @@ class Session:
         if self.quiet or not self._progress.is_terminal:
             yield
             return
-        with self._progress.status(plain(text) + " …"):
+        with self._progress.status(one_line(text) + " …"):
             yield
 
     @contextlib.contextmanager
@@ -65,7 +67,7 @@ class Session:
         """
         hidden = self.quiet or not self._progress.is_terminal
         with Progress(console=self._progress, transient=True, disable=hidden) as bars:
-            bar = bars.add_task(plain(text), total=total)
+            bar = bars.add_task(one_line(text), total=total)
 
             def advance():
                 bars.advance(bar)
@@ -83,7 +85,7 @@ class Session:
 
     def say(self, text):
         """Print a line."""
-        self.console.print(plain(text), markup=False, highlight=False)
+        self.console.print(one_line(text), markup=False, highlight=False)
 
     @contextlib.contextmanager
     def guard(self):
@@ -144,26 +146,11 @@ def _warnings_as_messages():
 
 def warn(text):
     """Print a warning on standard error."""
-    typer.echo(f"Warning: {plain(text)}", err=True)
-
-
-def plain(text):
-    r"""Make text from a file harmless for a terminal: one line, nothing invisible.
-
-    Examples
-    --------
-    >>> plain("one line" + chr(9) + "of" + chr(27) + "[31m red")
-    'one line of\\x1b[31m red'
-    """
-    line = " ".join(str(text).split())
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode()
-        for char in line
-    )
+    typer.echo(f"Warning: {one_line(text)}", err=True)
 
 
 def _message(error):
-    text = plain(error)
+    text = one_line(error)
     if isinstance(error, MemoryError):
         return "there is not enough memory for these data."
     if isinstance(error, ModuleNotFoundError):

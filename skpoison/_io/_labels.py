@@ -4,23 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skpoison._words import label_text
+
 from ._errors import DataError, quoted
 
 # More classes than that make one doubt that they are classes.
 MANY = 50
-
-
-def label_text(value):
-    """Return a label as a person would write it: ``1`` for ``1.0``, too.
-
-    Examples
-    --------
-    >>> label_text(1.0), label_text(-1), label_text("spam"), label_text(True)
-    ('1', '-1', 'spam', 'True')
-    """
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
 
 
 class TwoClasses(NamedTuple):

@@ -3,9 +3,11 @@
 import numpy as np
 from scipy import sparse
 
+from skpoison._words import label_text
+
 from ._array import MOST_FEATURES, ArrayData
 from ._errors import DataError
-from ._labels import Labels, label_text
+from ._labels import Labels
 from ._source import SVMLIGHT_LINE
 
 
