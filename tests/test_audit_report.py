@@ -320,7 +320,7 @@ def test_no_half_file_is_left(report, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skpoison._io._write._move", interrupted)
+    monkeypatch.setattr("skpoison._io.write._move", interrupted)
     with pytest.raises(KeyboardInterrupt):
         report.to_html(tmp_path / "page.html")
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from skpoison import CertifiedBound, SlabFilter, SphereFilter
 from skpoison._cli.app import app
 from skpoison._io import load
-from skpoison._io._encode import Encoding
+from skpoison._io.encode import Encoding
 
 
 def invoke(command, *arguments, code=0, **settings):
@@ -35,7 +35,7 @@ def write_csv(path, X, labels):
 
 
 def rows_of(path, **options):
-    from skpoison._io._load import Options
+    from skpoison._io.read import Options
 
     data = load(path, Options(**options))
     return data.encoder(np.arange(len(data)), Encoding()).transform(

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from skpoison import SlabFilter, SphereFilter
 from skpoison._cli.app import app
 from skpoison._cli.judgement import count, judge
-from skpoison._io._labels import Labels
+from skpoison._io.labels import Labels
 from skpoison.exceptions import FilterWarning
 
 N_ROWS = 40

@@ -276,9 +276,9 @@ def test_interrupt_while_the_program_loads_is_said_too(monkeypatch, capsys):
 
 def test_blocks_of_rows_are_put_together_rightly(tmp_path, monkeypatch):
     from skpoison._io import load
-    from skpoison._io._encode import Encoding
+    from skpoison._io.encode import Encoding
 
-    monkeypatch.setattr("skpoison._io._encode.BLOCK_ROWS", 7)
+    monkeypatch.setattr("skpoison._io.encode.BLOCK_ROWS", 7)
     X, y = rows()
     text = io.StringIO()
     np.savetxt(text, np.column_stack([X, y]), delimiter=",", fmt="%.3f")
@@ -389,7 +389,7 @@ def test_options_name_all_that_there_is():
     from skpoison._cli import filter as filter_command
     from skpoison._cli import reading
     from skpoison._cli.judgement import build_filter
-    from skpoison._io._source import FORMATS
+    from skpoison._io.source import FORMATS
 
     assert reading.FORMATS == FORMATS
     both, *members = map(lambda kind: build_filter(kind, 70.0), filter_command.FILTERS)

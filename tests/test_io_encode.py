@@ -10,7 +10,7 @@ from pyarrow import parquet
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 from skpoison._io import load
-from skpoison._io._encode import Encoding
+from skpoison._io.encode import Encoding
 
 
 def table(path, content):
@@ -44,7 +44,7 @@ def test_the_encoder_can_be_saved_and_used_on_other_files(tmp_path):
 def test_scales_are_those_of_scikit_learn_whatever_the_blocks(
     tmp_path, scale, monkeypatch
 ):
-    monkeypatch.setattr("skpoison._io._encode.BLOCK_ROWS", 7)
+    monkeypatch.setattr("skpoison._io.encode.BLOCK_ROWS", 7)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 2)) * [1, 1e4] + [5, 0]
     columns = dict(zip("ab", X.T, strict=True)) | {"y": np.arange(40) % 2}

@@ -15,9 +15,9 @@ from sklearn.datasets import dump_svmlight_file
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
 from skpoison._io import DataError, load
-from skpoison._io._array import Poison
-from skpoison._io._encode import Encoding
-from skpoison._io._load import Options, load_test
+from skpoison._io.encode import Encoding
+from skpoison._io.matrix import Poison
+from skpoison._io.read import Options, load_test
 
 CSV = "a,b,y\n1,2.5,u\n-3,400,v\n"
 X = np.array([[1, 2.5], [-3, 400]])

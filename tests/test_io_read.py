@@ -13,9 +13,9 @@ from sklearn.datasets import dump_svmlight_file
 pytest.importorskip("pyarrow")
 
 from skpoison._io import DataError, load
-from skpoison._io._encode import Encoding
-from skpoison._io._labels import Labels
-from skpoison._io._load import Options, load_test
+from skpoison._io.encode import Encoding
+from skpoison._io.labels import Labels
+from skpoison._io.read import Options, load_test
 
 
 def matrix(data, rows=None):

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skpoison._io import DataError, load
-from skpoison._io._output import Output, escape_formulas, write_csv
-from skpoison._io._write import check_free, whole_file
+from skpoison._io.output import Output, escape_formulas, write_csv
+from skpoison._io.write import check_free, whole_file
 
 
 def test_file_comes_up_when_it_is_whole(tmp_path):

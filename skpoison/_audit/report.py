@@ -178,8 +178,8 @@ def harmless(cell):
     >>> harmless("=1+1"), harmless("-3"), harmless(-3.0), harmless(None)
     ("'=1+1", '-3', -3.0, '')
     """
-    from skpoison._io._columns import NUMBER
-    from skpoison._io._output import FORMULA
+    from skpoison._io.columns import NUMBER
+    from skpoison._io.output import FORMULA
 
     if cell is None:
         return ""
@@ -205,7 +205,7 @@ def write(path, content, overwrite):
     FileExistsError
         If there is a file, and it may not be replaced.
     """
-    from skpoison._io._write import whole_file
+    from skpoison._io.write import whole_file
 
     path = os.fspath(path)
     if not overwrite and os.path.lexists(path) and not os.path.isdir(path):

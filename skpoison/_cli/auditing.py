@@ -12,7 +12,7 @@ from skpoison._audit.inputs import Inputs, checked
 from skpoison._audit.progress import Progress
 from skpoison._audit.run import run
 from skpoison._io import load
-from skpoison._io._array import digits
+from skpoison._io.matrix import digits
 from skpoison._words import loss_text, name_text, one_line, percent_text
 
 from .certificate import few_threads

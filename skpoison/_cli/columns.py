@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from skpoison._columns import numbered, scale_for, times_text, widest
-from skpoison._io._array import ArrayData
+from skpoison._io.matrix import ArrayData
 
 from .session import warn
 

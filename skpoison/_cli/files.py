@@ -5,8 +5,8 @@ import json
 import typer
 
 from skpoison._io import DataError
-from skpoison._io._output import Output
-from skpoison._io._write import check_free, whole_file
+from skpoison._io.output import Output
+from skpoison._io.write import check_free, whole_file
 
 from .session import warn
 

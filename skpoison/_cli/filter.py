@@ -74,7 +74,7 @@ def filter_(
         import numpy as np
 
         from skpoison._io import load
-        from skpoison._io._load import load_test
+        from skpoison._io.read import load_test
 
         from . import judgement, picture, report
         from .columns import encode, tell_of_columns

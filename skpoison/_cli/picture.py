@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from skpoison._io import DataError
-from skpoison._io._write import whole_file
+from skpoison._io.write import whole_file
 from skpoison._words import one_line
 
 SIZES = {"curve": (6.4, 4.0), "plane": (6.0, 5.4)}

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from skpoison import __version__
 from skpoison._io import DataError
-from skpoison._io._array import Poison
+from skpoison._io.matrix import Poison
 from skpoison._whole_rows import copied_points
 from skpoison.feasible import Domain, restrict, shrink_until_kept
 

@@ -111,7 +111,7 @@ class Reading:
     @property
     def options(self):
         """How files are read."""
-        from skpoison._io._load import Options
+        from skpoison._io.read import Options
 
         encoding = self.encoding
         return Options(
@@ -127,7 +127,7 @@ class Reading:
     @property
     def encoding(self):
         """How columns become numbers."""
-        from skpoison._io._encode import Encoding
+        from skpoison._io.encode import Encoding
 
         categorical, text = tuple(self.categorical or ()), tuple(self.text_column or ())
         return Encoding(self.scale, categorical, text, self.text_weights)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from skpoison._io import DataError, load
-from skpoison._io._array import digits
-from skpoison._io._load import load_test
+from skpoison._io.matrix import digits
+from skpoison._io.read import load_test
 
 from .columns import encode
 

@@ -1,6 +1,6 @@
 """Files in, files out: labelled data for the command line."""
 
-from ._errors import DataError
-from ._load import load
+from .errors import DataError
+from .read import load
 
 __all__ = ["DataError", "load"]

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from ._errors import DataError
+from .errors import DataError
 
 BLOCK_BYTES = 1 << 22  # Also the longest line that is read.
 SMALL_BLOCK_BYTES = 1 << 20
@@ -151,7 +151,7 @@ def _first_line(source):
 
 
 def _check_names(source, cells):
-    from ._errors import quoted
+    from .errors import quoted
 
     twice = sorted({cell for cell in cells if cells.count(cell) > 1})
     if twice:

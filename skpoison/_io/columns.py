@@ -6,7 +6,7 @@ import numpy as np
 
 from skpoison._columns import FEWEST_NUMBERED, whole_and_unique
 
-from ._errors import DataError
+from .errors import DataError
 
 NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 COMMA = r"^\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*$"

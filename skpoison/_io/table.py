@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 
-from ._columns import NUMBER, is_number, is_text, names_rows
-from ._errors import DataError, quoted
-from ._labels import Labels
+from .columns import NUMBER, is_number, is_text, names_rows
+from .errors import DataError, quoted
+from .labels import Labels
 
 TARGETS = ("target", "label", "class", "y")
 
@@ -27,11 +27,11 @@ def read_table(source, options):
         The cells.
     """
     if source.format == "parquet":
-        from ._parquet import read_parquet
+        from .parquet import read_parquet
 
         table = read_parquet(source)
     else:
-        from ._csv import read_csv
+        from .csv import read_csv
 
         table = read_csv(
             source,
@@ -119,7 +119,7 @@ class TableData:
 
     def encoder(self, rows, encoding):
         """Learn from some rows how to turn rows into numbers."""
-        from ._encode import TableEncoder
+        from .encode import TableEncoder
 
         return TableEncoder(self, rows, encoding)
 
@@ -168,7 +168,7 @@ class TableData:
     def _as_written(self):
         if self.origin.format == "parquet":
             return self.table
-        from ._csv import read_csv
+        from .csv import read_csv
 
         return read_csv(
             self.origin,

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from ._errors import DataError
-from ._source import Source
+from .errors import DataError
+from .source import Source
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ def load(name, options=None):
     if options.drop and source.format in ("npz", "svmlight"):
         raise DataError(f"{source.label} has no named columns: --drop is for tables.")
     if source.format == "npz":
-        from ._npz import load_npz
+        from .npz import load_npz
 
         return load_npz(source, options)
     if source.format == "svmlight":
-        from ._svmlight import SvmlightData
+        from .svmlight import SvmlightData
 
         return SvmlightData(source)
-    from ._table import TableData, read_table
+    from .table import TableData, read_table
 
     return TableData(source, read_table(source, options), options)
 

@@ -5,7 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from ._errors import DataError
+from .errors import DataError
 
 
 def check_free(path, force):

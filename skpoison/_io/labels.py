@@ -6,7 +6,7 @@ import numpy as np
 
 from skpoison._words import label_text
 
-from ._errors import DataError, quoted
+from .errors import DataError, quoted
 
 # More classes than that make one doubt that they are classes.
 MANY = 50

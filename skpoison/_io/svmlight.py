@@ -5,10 +5,10 @@ from scipy import sparse
 
 from skpoison._words import label_text
 
-from ._array import MOST_FEATURES, ArrayData
-from ._errors import DataError
-from ._labels import Labels
-from ._source import SVMLIGHT_LINE
+from .errors import DataError
+from .labels import Labels
+from .matrix import MOST_FEATURES, ArrayData
+from .source import SVMLIGHT_LINE
 
 
 class SvmlightData(ArrayData):

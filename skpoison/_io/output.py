@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from ._columns import NUMBER, is_text
-from ._csv import delimiter
-from ._errors import DataError
-from ._source import COMPRESSIONS, SUFFIXES
-from ._write import check_free, whole_file
+from .columns import NUMBER, is_text
+from .csv import delimiter
+from .errors import DataError
+from .source import COMPRESSIONS, SUFFIXES
+from .write import check_free, whole_file
 
 TABLES = ("csv", "tsv", "parquet")
 BINARY = ("parquet", "npz")

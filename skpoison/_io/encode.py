@@ -10,8 +10,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.frozen import FrozenEstimator
 
-from ._columns import numbers, roles, words
-from ._errors import DataError
+from .columns import numbers, roles, words
+from .errors import DataError
 
 NUMBERS, CATEGORIES = "numbers", "categories"
 # Sparse rows are cheaper than dense ones below about this share of non-zeros.

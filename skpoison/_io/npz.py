@@ -8,9 +8,9 @@ import zlib
 import numpy as np
 from scipy import sparse
 
-from ._array import ArrayData, as_arrays
-from ._errors import DataError, quoted
-from ._labels import Labels
+from .errors import DataError, quoted
+from .labels import Labels
+from .matrix import ArrayData, as_arrays
 
 
 class NpzData(ArrayData):

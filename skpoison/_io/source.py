@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from ._errors import DataError
+from .errors import DataError
 
 FORMATS = ("csv", "tsv", "parquet", "npz", "svmlight")
 SUFFIXES = {

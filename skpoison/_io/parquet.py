@@ -2,7 +2,7 @@
 
 import io
 
-from ._errors import DataError
+from .errors import DataError
 
 
 def read_parquet(source):

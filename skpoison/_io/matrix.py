@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from ._errors import DataError
-from ._labels import Labels
+from .errors import DataError
+from .labels import Labels
 
 MOST_FEATURES = 10_000_000
 
@@ -78,7 +78,7 @@ class ArrayData:
 
     def encoder(self, rows, encoding):
         """Learn from some rows how to turn rows into numbers."""
-        from ._encode import MatrixEncoder
+        from .encode import MatrixEncoder
 
         return MatrixEncoder(self, rows, encoding)
 
