@@ -30,11 +30,12 @@ def within(low, high, *, open_low=False, open_high=False):
 
 def in_range(low, high=math.inf):
     """Return a check of a number, whose range the help then need not show."""
-    span = f"x>={low}" if high == math.inf else f"{low}<=x<={high}"
 
     def check(value):
-        if value is not None and not low <= value <= high:
-            raise typer.BadParameter(f"{value} is not in the range {span}.")
+        if value is not None and value < low:
+            raise typer.BadParameter(f"must be at least {low}, not {value}.")
+        if value is not None and value > high:
+            raise typer.BadParameter(f"must be at most {high}, not {value}.")
         return value
 
     return check

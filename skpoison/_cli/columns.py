@@ -16,21 +16,11 @@ DONE = {
 
 
 class Encoded(NamedTuple):
-    """Rows as numbers.
+    """Rows as numbers, and what made numbers of them.
 
-    Parameters
-    ----------
-    X : {ndarray, csr_array} of shape (n_rows, n_features)
-        The rows, scaled.
-    unscaled : {ndarray, csr_array} of shape (n_rows, n_features) or None
-        The same columns as they were, if they were scaled because one decided alone.
-    encoder : TableEncoder or MatrixEncoder
-        What made numbers of them.
-    encoding : Encoding
-        How; its scale is never "auto".
-    widest : tuple or None
-        What :func:`skpoison._columns.widest` says of columns that were left as they
-        are, or would have been if they had been.
+    `unscaled` has the same columns as they were, if they were scaled because one
+    decided alone. The scale of `encoding` is never "auto". `widest` is what
+    :func:`skpoison._columns.widest` says of the columns without a scale.
     """
 
     X: object
@@ -44,20 +34,6 @@ def encode(data, rows, encoding):
     """Learn from rows how to turn rows into numbers, and turn them.
 
     With the scale "auto", columns of numbers are scaled if one decides alone.
-
-    Parameters
-    ----------
-    data : TableData or ArrayData
-        The data.
-    rows : ndarray of int
-        The rows to learn from.
-    encoding : Encoding
-        How columns become numbers.
-
-    Returns
-    -------
-    encoded : Encoded
-        The rows, and how they were turned into numbers.
     """
     auto, X = encoding.scale == "auto", None
     if auto:
@@ -77,19 +53,7 @@ def encode(data, rows, encoding):
 
 
 def tell_of_columns(session, data, encoded, domain="real"):
-    """Say what was done about a column that decides alone, and warn of names of rows.
-
-    Parameters
-    ----------
-    session : Session
-        Where to say it.
-    data : TableData or ArrayData
-        The data.
-    encoded : Encoded
-        The same as numbers.
-    domain : str, default="real"
-        Which rows the attacker can send; any other speaks of unscaled columns.
-    """
+    """Say what was done about a column that decides alone; warn of names of rows."""
     for name, what in _names_of_rows(data, encoded):
         drop = f"; --drop {shlex.quote(name)} leaves it out"
         can_drop = not isinstance(data, ArrayData)

@@ -13,24 +13,10 @@ from .columns import encode
 
 @dataclass
 class Sample:
-    """Clean rows to train on and to test on, with labels +1 and -1.
+    """Clean rows to train on and, if there are any, to test on, with labels +1 and -1.
 
-    Parameters
-    ----------
-    source : str
-        Where the rows come from.
-    classes : TwoClasses
-        What the labels mean.
-    encoded : Encoded
-        How the rows were turned into numbers.
-    data : TableData or ArrayData
-        The rows as they came.
-    signs : ndarray
-        The labels of the rows to train on.
-    X_test : {ndarray, sparse array} or None
-        The rows to test on, if there are any.
-    signs_test : ndarray or None
-        Their labels.
+    `classes` says what the labels mean, `encoded` how rows were turned into numbers,
+    `data` has all rows as they came.
     """
 
     source: str
@@ -86,21 +72,10 @@ def read_sample(name, reading, *, positive, test=None, test_share=0.0, seed=0):
 
 
 def split_rows(codes, share, seed):
-    """Hold out a share of the rows of every class.
+    """Hold out a share of the rows of every class, but never all or none of one.
 
-    Parameters
-    ----------
-    codes : ndarray of shape (n_rows,)
-        The class of each row.
-    share : float
-        Share of the rows to hold out, at least zero and below one.
-    seed : int
-        Seed of the draw.
-
-    Returns
-    -------
-    train, test : ndarray of int
-        Sorted rows; every class has at least one row in either, unless `share` is 0.
+    Returns the rows to train on and those to test on, in order; a share of 0 holds out
+    nothing.
 
     Examples
     --------

@@ -23,14 +23,8 @@ EXTRAS = {"matplotlib": "plot"}
 class Session:
     """Consoles and messages of one command.
 
-    Parameters
-    ----------
-    quiet : bool
-        Whether to keep silent about everything but errors and warnings.
-    debug : bool
-        Whether errors show where they come from.
-    results_to_stderr : bool, default=False
-        Whether standard output is taken, so that tables go to standard error.
+    With `quiet`, nothing is said but errors and warnings; with `debug`, errors show
+    where they come from; with `results_to_stderr`, standard output is taken.
     """
 
     def __init__(self, quiet=False, debug=False, results_to_stderr=False):
@@ -51,20 +45,7 @@ class Session:
 
     @contextlib.contextmanager
     def count(self, text, total):
-        """Show on a terminal how many of several things are done.
-
-        Parameters
-        ----------
-        text : str
-            What is being done.
-        total : int
-            How many things there are.
-
-        Yields
-        ------
-        advance : callable
-            To be called after each.
-        """
+        """Show on a terminal how much is done; yield what to call after each part."""
         hidden = self.quiet or not self._progress.is_terminal
         with Progress(console=self._progress, transient=True, disable=hidden) as bars:
             bar = bars.add_task(one_line(text), total=total)
