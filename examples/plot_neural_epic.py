@@ -4,7 +4,7 @@
 Watch EPIC drop poison while a network is trained.
 
 Handwritten digits of 8 x 8 pixels. An attacker wants one digit of the test set to be
-read as another one. They hand in 20 images of that other digit, labelled as what they
+read as another one. They hand in 20 images of that other digit, labeled as what they
 are, but with pixels moved towards the target, as far as half of their range. Two
 networks are trained, with and without EPIC. This attack fails under EPIC; others do
 not, among so few rows on raw pixels, and some accuracy is lost. Run it as

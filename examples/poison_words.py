@@ -62,7 +62,7 @@ def show(bound, words, n_mails=2):
     print(f"this one raises it to {bound.attack_loss_:.3f}:")
     for label in bound.classes_:
         chosen = np.flatnonzero(attack.y == label)
-        print(f"\n{attack.n_copies[chosen].sum()} mails labelled {label}, such as")
+        print(f"\n{attack.n_copies[chosen].sum()} mails labeled {label}, such as")
         for i in chosen[:n_mails]:
             row = attack.X[[i]]
             row = row.toarray() if sparse.issparse(row) else row
@@ -80,7 +80,7 @@ def draw(bound, words, n_words=12):
         counts = np.asarray(copies @ attack.X[chosen]).ravel() / max(copies.sum(), 1)
         top = np.argsort(-counts, kind="stable")[:n_words][::-1]
         ax.barh(np.asarray(words)[top], counts[top])
-        ax.set(title=f"labelled {label}", xlabel="mean count in a mail")
+        ax.set(title=f"labeled {label}", xlabel="mean count in a mail")
 
 
 def spam_assassin(folder):

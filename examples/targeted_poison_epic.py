@@ -4,7 +4,7 @@
 Do targeted attacks fail when EPIC watches the training.
 
 An attacker wants one test row to be taken for a class of their choice. They add twenty
-training rows of that class, correctly labelled as far as anybody can tell, but moved
+training rows of that class, correctly labeled as far as anybody can tell, but moved
 around the target, as an attack on the features of a network does. Fifteen such attacks
 on clusters that overlap a little, each against three ways to train.
 """
