@@ -18,7 +18,6 @@ NUMBERS, CATEGORIES = "numbers", "categories"
 SPARSE_DENSITY = 0.25
 # Transformers see so many rows at once: whole columns need several times the memory.
 BLOCK_ROWS = 1 << 15
-NO_TEXT = np.array([""], dtype=object)
 
 
 @dataclass(frozen=True)
@@ -98,20 +97,20 @@ class TableEncoder:
             yield f"text {i}", _fit_words(encoding.weights, name, texts), name
 
     def _joined(self, steps):
+        import pandas as pd
         from sklearn.compose import ColumnTransformer
 
-        # A row of the right types, in which no category is unknown.
-        row = {
-            name: "" if read is words else 0.0 for name, read in self._readers.items()
-        }
-        for name, one_hot, columns in steps:
+        # They are fitted; what joins them looks at a row, with no unknown category.
+        row = dict.fromkeys(self._readers, 0.0)
+        for name, step, columns in steps:
             if name == CATEGORIES:
-                row |= dict(
-                    zip(columns, (c[0] for c in one_hot.categories_), strict=True)
-                )
+                first = (categories[0] for categories in step.categories_)
+                row |= dict(zip(columns, first, strict=True))
+            elif name != NUMBERS:
+                row[columns] = ""
         density = 1.0 if self.has_text else SPARSE_DENSITY
-        frame = _frame({name: np.array([cell]) for name, cell in row.items()}, [0])
-        return ColumnTransformer(steps, sparse_threshold=density).fit(frame)
+        joined = ColumnTransformer(steps, sparse_threshold=density)
+        return joined.fit(pd.DataFrame([row]))
 
     def _read(self, data, names):
         """Return columns as arrays of finite numbers or of strings, by name."""
@@ -321,7 +320,7 @@ def _stacked(parts, n_rows):
 
 def _matrix_blocks(X, rows):
     if sparse.issparse(X):
-        yield X[rows]
+        yield X if len(rows) == X.shape[0] else X[rows]
         return
     for start in range(0, len(rows), BLOCK_ROWS):
         yield X[rows[start : start + BLOCK_ROWS]]
