@@ -33,6 +33,7 @@ myst_enable_extensions = ["colon_fence", "dollarmath", "amsmath", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build", "sg_execution_times.rst", "gallery/*.ipynb"]
 autodoc_default_options = {"members": True, "inherited-members": True}
+autodoc_typehints = "none"  # numpydoc's sections say types, with shapes
 autosummary_generate = False
 numpydoc_show_class_members = False
 html_theme = "pydata_sphinx_theme"
