@@ -10,7 +10,11 @@ import pytest
 import skorch
 import torch
 
-from skpoison.neural import FilteredNetClassifier
+from skpoison.neural import (
+    FilteredNetBinaryClassifier,
+    FilteredNetClassifier,
+    FilteredNetRegressor,
+)
 
 EXPECTED = {
     name: "the class has another name"
@@ -42,7 +46,17 @@ class NeuralNetClassifier(FilteredNetClassifier):
         super().__init__(module, criterion=criterion, **kwargs)
 
 
-skorch.NeuralNetClassifier = NeuralNetClassifier
+class NeuralNetBinaryClassifier(FilteredNetBinaryClassifier):
+    """Our net for two classes, by skorch's name."""
+
+
+class NeuralNetRegressor(FilteredNetRegressor):
+    """Our net for regression, by skorch's name."""
+
+
+for net in (NeuralNetClassifier, NeuralNetBinaryClassifier, NeuralNetRegressor):
+    setattr(skorch, net.__name__, net)
+skorch.classifier.NeuralNetBinaryClassifier = NeuralNetBinaryClassifier
 
 
 def pytest_collection_modifyitems(items):

@@ -1,7 +1,10 @@
 """The script for the day on which there is a GPU, tried without one."""
 
 import importlib
+import runpy
+import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
 
+RUN = subprocess.run
 SCRIPTS = ("bench_neural_scratch", "bench_neural_overhead")
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "gpu_check.py"
 
@@ -27,8 +31,20 @@ def test_without_a_device_it_says_so(script, capfd):
     assert not out
 
 
+def in_this_process(command, **options):
+    """Run a script where torch is loaded already, in place of ``subprocess.run``."""
+    if command[1] == "-m":
+        return RUN(command, **options)
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("default")
+        patch.setattr(sys, "argv", command[1:])
+        runpy.run_path(command[1], run_name="__main__")
+    return subprocess.CompletedProcess(command, 0)
+
+
 @pytest.mark.slow
-def test_all_parts_run_in_small(script, data_folder, capfd):
+def test_all_parts_run_in_small(script, data_folder, monkeypatch, capfd):
+    monkeypatch.setattr(script.subprocess, "run", in_this_process)
     code = script.main(["--device", "cpu", "--tiny", "--data", str(data_folder)])
     out, err = capfd.readouterr()
     assert code == 0, out + err

@@ -18,7 +18,8 @@ HERE = Path(__file__).parent
 @pytest.mark.slow
 def test_our_net_passes_what_skorch_asks_of_its_own(tmp_path):
     tests = Path(skorch.__file__).parent / "tests"
-    names = ["test_net.py", "test_classifier.py", "test_helper.py"]
+    names = ["test_net.py", "test_classifier.py", "test_regressor.py"]
+    names += ["test_helper.py"]
     names += [f"callbacks/{path.name}" for path in (tests / "callbacks").glob("test_*")]
     names = [name for name in names if not name.endswith("test_logging.py")]
     if not (tests / names[0]).exists():
