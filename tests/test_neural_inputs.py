@@ -186,7 +186,7 @@ def test_an_attack_whose_net_was_forgotten_says_so():
     net = net_of(callbacks=None).fit(X, y)
     one = GradientMatchingAttack(net, epsilon=0.1, n_steps=1)
     arguments = {}, net, X, y, X, y
-    with pytest.raises(TypeError, match=r"forgets .* net.module_, or FrozenEstimator"):
+    with pytest.raises(TypeError, match=r"resets .* net.module_, or FrozenEstimator"):
         evaluate_targeted(one, *arguments, n_targets=1)
     one.set_params(net=FrozenEstimator(net))
     evaluate_targeted(one, *arguments, n_targets=1)

@@ -15,8 +15,8 @@ from torch.utils.data import Subset
 
 from skpoison._warn import warn
 from skpoison._whole_rows import round_down
+from skpoison.coreset import isolated_medoids
 from skpoison.exceptions import FilterWarning
-from skpoison.filters._epic import _isolated
 from skpoison.neural._net import FilteredNetMixin, modules_of
 from skpoison.neural._proxies import gradient_proxies
 from skpoison.neural._recorded import KEY, record_rows
@@ -278,7 +278,7 @@ class EPICCallback(Callback):
             self.order,
             self.backend,
         )
-        alone = _all_isolated(medoids, labels)
+        alone = isolated_medoids(medoids)
         alone = alone[subset.pool.dropped_at[rows[alone]] == 0]
         drop = alone[self._may_be_dropped(subset.pool, labels, alone)]
         if len(drop) and _ends_in_one_row(net, len(subset) - len(drop)):
@@ -339,12 +339,6 @@ def _ends_in_one_row(net, n_rows):
         return False
     parts = modules_of(net).modules()
     return any(isinstance(part, _BatchNorm) for part in parts)
-
-
-def _all_isolated(medoids, labels):
-    """Return isolated rows, class by class, in the order in which they were picked."""
-    codes = np.unique(labels, return_inverse=True)[1]
-    return _isolated(medoids, codes, np.bincount(codes))[0]
 
 
 def _place_in_class(codes):

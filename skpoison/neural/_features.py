@@ -1,5 +1,6 @@
 """Features of rows, computed by a network."""
 
+import re
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
@@ -11,6 +12,19 @@ from skpoison.neural._rows import check_no_dataset, without_tensor, writeable
 
 __all__ = ["LayerFeatures"]
 
+# What torch calls its types in errors, besides their own names.
+WORDS = {
+    torch.uint8: ("Byte", "unsigned char"),
+    torch.int8: ("Char", "signed char"),
+    torch.int16: ("Short", "short"),
+    torch.int32: ("Int", "int"),
+    torch.int64: ("Long", "long"),
+    torch.bool: ("Bool", "bool"),
+    torch.float16: ("Half", "c10::Half"),
+    torch.bfloat16: ("BFloat16", "c10::BFloat16"),
+    torch.float32: ("Float", "float"),
+    torch.float64: ("Double", "double"),
+}
 FORGETS = (
     " that is not initialized. Cloning, as evaluations and searches do, resets a "
     "fitted net: give net.module_, or FrozenEstimator(net)."
@@ -256,3 +270,21 @@ def embed(module, X, batch_size):
             for part in rows.split(batch_size)
         ]
     return without_tensor(torch.cat(parts))
+
+
+def names_both(error, given, wanted):
+    """Whether an error says that numbers are ``given`` instead of ``wanted``.
+
+    It names both, says that they differ, or that something is not implemented for the
+    one given: modules that need indices, such as embeddings, name only that one.
+    """
+    if given == wanted:
+        return False
+    text = str(error)
+    lacks = rf"not implemented for '({_words(given)})'|must share same datatype"
+    both = (rf"\b({_words(kind)})(Tensor)?\b" for kind in (given, wanted))
+    return bool(re.search(lacks, text)) or all(re.search(one, text) for one in both)
+
+
+def _words(kind):
+    return "|".join(map(re.escape, (str(kind), *WORDS.get(kind, ()))))

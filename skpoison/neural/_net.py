@@ -7,8 +7,7 @@ from torch.utils.data import IterableDataset
 
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
-from skpoison.neural._features import home
-from skpoison.neural._precision import names_both
+from skpoison.neural._features import home, names_both
 from skpoison.neural._proxies import gradient_proxies, loss_gradients
 from skpoison.neural._recorded import are_same_rows, check_same_rows, recorded_pool
 from skpoison.neural._subset import (

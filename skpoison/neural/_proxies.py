@@ -2,7 +2,6 @@
 
 import zlib
 from collections.abc import Mapping
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -12,32 +11,10 @@ from torch.utils.data import DataLoader, SequentialSampler
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.neural._rows import without_tensor
-from skpoison.neural._seeded import streams_restored
+from skpoison.neural._seeded import everything_restored
 
 # What to do with other labels.
 ENCODE = "sklearn.preprocessing.LabelEncoder makes such numbers of any labels."
-
-
-@contextmanager
-def everything_restored(net, loader):
-    """Restore random streams, the loader's generator and the modules' modes."""
-    modules = [
-        module
-        for name in net._modules + net._criteria
-        if isinstance(part := getattr(net, f"{name}_"), torch.nn.Module)
-        for module in part.modules()
-    ]
-    training = [module.training for module in modules]
-    generator = getattr(loader, "generator", None)
-    own = None if generator is None else generator.get_state()
-    try:
-        with streams_restored():
-            yield
-    finally:
-        if own is not None:
-            generator.set_state(own)
-        for module, flag in zip(modules, training, strict=True):
-            module.training = flag
 
 
 def gradient_proxies(net, dataset):

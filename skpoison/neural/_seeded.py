@@ -1,4 +1,4 @@
-"""Random streams that are seeded and restored."""
+"""Random streams and modes of modules that are restored."""
 
 import random
 from contextlib import contextmanager
@@ -25,6 +25,28 @@ def streams_restored():
     finally:
         random.setstate(python)
         np.random.set_state(numpy_)  # noqa: NPY002
+
+
+@contextmanager
+def everything_restored(net, loader):
+    """Restore random streams, the loader's generator and the modules' modes."""
+    modules = [
+        module
+        for name in net._modules + net._criteria
+        if isinstance(part := getattr(net, f"{name}_"), torch.nn.Module)
+        for module in part.modules()
+    ]
+    training = [module.training for module in modules]
+    generator = getattr(loader, "generator", None)
+    own = None if generator is None else generator.get_state()
+    try:
+        with streams_restored():
+            yield
+    finally:
+        if own is not None:
+            generator.set_state(own)
+        for module, flag in zip(modules, training, strict=True):
+            module.training = flag
 
 
 @contextmanager
