@@ -6,6 +6,7 @@ from sklearn.base import clone
 from sklearn.utils import Bunch, check_random_state
 
 from skpoison.neural._seeded import seeded
+from skpoison.neural._shared_docs import with_shared_docs
 from skpoison.neural._victims import (
     MEASURES,
     UNDEFENDED,
@@ -21,6 +22,7 @@ from skpoison.neural._victims import (
 __all__ = ["evaluate_targeted"]
 
 
+@with_shared_docs
 def evaluate_targeted(
     attack,
     defense,
@@ -59,17 +61,12 @@ def evaluate_targeted(
         - a callback of skorch, such as :class:`EPICCallback`, which is added to those
           of `estimator`;
         - or a classifier, which replaces `estimator`.
-    estimator : classifier
-        The victim: a :class:`FilteredNetClassifier`, or any classifier that takes the
-        rows. It is cloned.
-    X : {ndarray, Tensor} of shape (n_samples, ...)
-        Clean training rows.
-    y : {ndarray, Tensor} of shape (n_samples,)
-        Their labels.
+    <estimator>
+    <X>
+    <y>
     X_test : {ndarray, Tensor} of shape (n_test, ...)
         Clean test rows. Targets are among them.
-    y_test : {ndarray, Tensor} of shape (n_test,)
-        Their labels.
+    <y_test>
     n_targets : int, default=50
         Number of targets that are drawn from the test rows that a victim trained
         without poison classifies correctly.
@@ -88,8 +85,7 @@ def evaluate_targeted(
         Number of targets in parallel, by joblib. Each job holds a copy of all data.
     random_state : int, RandomState instance or None, default=None
         Draws targets and labels, and seeds attacks and victims.
-    verbose : int, default=0
-        Progress, as joblib shows it.
+    <verbose>
 
     Returns
     -------

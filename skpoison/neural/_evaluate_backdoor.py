@@ -8,6 +8,7 @@ from skorch.utils import multi_indexing
 
 from skpoison.neural._rows import as_tensor
 from skpoison.neural._seeded import seeded
+from skpoison.neural._shared_docs import with_shared_docs
 from skpoison.neural._trigger import check_trigger, put_trigger
 from skpoison.neural._victims import (
     MEASURES,
@@ -24,6 +25,7 @@ from skpoison.neural._victims import (
 __all__ = ["evaluate_backdoor"]
 
 
+@with_shared_docs
 def evaluate_backdoor(
     attack,
     defense,
@@ -57,17 +59,12 @@ def evaluate_backdoor(
     defense : dict of str to defense
         Defenses by name (not ``"none"``, which is the victim without any): filters,
         callbacks of skorch or classifiers, as for :func:`evaluate_targeted`.
-    estimator : classifier
-        The victim: a :class:`FilteredNetClassifier`, or any classifier that takes the
-        rows. It is cloned.
-    X : {ndarray, Tensor} of shape (n_samples, ...)
-        Clean training rows.
-    y : {ndarray, Tensor} of shape (n_samples,)
-        Their labels.
+    <estimator>
+    <X>
+    <y>
     X_test : {ndarray, Tensor} of shape (n_test, ...)
         Clean test rows, floating point numbers.
-    y_test : {ndarray, Tensor} of shape (n_test,)
-        Their labels.
+    <y_test>
     n_trials : int, default=20
         Number of pairs of labels that are drawn.
     source_labels : array-like of shape (n_trials,), default=None
@@ -78,8 +75,7 @@ def evaluate_backdoor(
         Number of trials in parallel, by joblib. Each job holds a copy of all data.
     random_state : int, RandomState instance or None, default=None
         Draws pairs of labels, and seeds attacks and victims.
-    verbose : int, default=0
-        Progress, as joblib shows it.
+    <verbose>
 
     Returns
     -------

@@ -10,6 +10,7 @@ from skpoison.exceptions import FilterWarning
 from skpoison.neural._features import home, names_both
 from skpoison.neural._proxies import gradient_proxies, loss_gradients
 from skpoison.neural._recorded import are_same_rows, check_same_rows, recorded_pool
+from skpoison.neural._shared_docs import with_shared_docs
 from skpoison.neural._subset import (
     DataMark,
     FilteredSubset,
@@ -21,6 +22,7 @@ from skpoison.neural._subset import (
 __all__ = ["FilteredNetMixin"]
 
 
+@with_shared_docs
 class FilteredNetMixin:
     """Mixin for skorch nets whose training rows can be dropped during training.
 
@@ -36,12 +38,8 @@ class FilteredNetMixin:
 
     Attributes
     ----------
-    kept_indices_ : ndarray of shape (n_kept,)
-        Sorted indices of the rows given to ``fit`` that are in the training split and
-        have not been dropped.
-    dropped_at_ : ndarray of shape (n_rows,)
-        For each row given to ``fit``, the epoch from which on it was left out, counted
-        from 1; 0 for rows that are kept, or in the validation split.
+    <kept_indices_>
+    <dropped_at_>
 
     See Also
     --------

@@ -13,6 +13,7 @@ from skpoison.neural._proxies import (
     minus_one_hot,
     probabilities_of,
 )
+from skpoison.neural._shared_docs import with_shared_docs
 
 __all__ = [
     "FilteredNetBinaryClassifier",
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 
+@with_shared_docs
 class FilteredNetClassifier(FilteredNetMixin, NeuralNetClassifier):
     """Network whose training set can become smaller while it is trained.
 
@@ -41,14 +43,9 @@ class FilteredNetClassifier(FilteredNetMixin, NeuralNetClassifier):
 
     Attributes
     ----------
-    kept_indices_ : ndarray of shape (n_kept,)
-        Sorted indices of the rows given to ``fit`` that are in the training split and
-        have not been dropped.
-    dropped_at_ : ndarray of shape (n_rows,)
-        For each row given to ``fit``, the epoch from which on it was left out, counted
-        from 1; 0 for rows that are kept, or in the validation split.
-    history_ : skorch.history.History
-        What happened in each epoch.
+    <kept_indices_>
+    <dropped_at_>
+    <history_>
 
     See Also
     --------
@@ -149,6 +146,7 @@ class FilteredNetClassifier(FilteredNetMixin, NeuralNetClassifier):
         check_probabilities(self, flags)
 
 
+@with_shared_docs
 class FilteredNetBinaryClassifier(FilteredNetMixin, NeuralNetBinaryClassifier):
     """Network of one output whose training set can become smaller during training.
 
@@ -166,14 +164,9 @@ class FilteredNetBinaryClassifier(FilteredNetMixin, NeuralNetBinaryClassifier):
 
     Attributes
     ----------
-    kept_indices_ : ndarray of shape (n_kept,)
-        Sorted indices of the rows given to ``fit`` that are in the training split and
-        have not been dropped.
-    dropped_at_ : ndarray of shape (n_rows,)
-        For each row given to ``fit``, the epoch from which on it was left out, counted
-        from 1; 0 for rows that are kept, or in the validation split.
-    history_ : skorch.history.History
-        What happened in each epoch.
+    <kept_indices_>
+    <dropped_at_>
+    <history_>
 
     See Also
     --------
@@ -261,6 +254,7 @@ class FilteredNetBinaryClassifier(FilteredNetMixin, NeuralNetBinaryClassifier):
         return y
 
 
+@with_shared_docs
 class FilteredNetRegressor(FilteredNetMixin, NeuralNetRegressor):
     """Network for regression whose training set can become smaller during training.
 
@@ -278,14 +272,9 @@ class FilteredNetRegressor(FilteredNetMixin, NeuralNetRegressor):
 
     Attributes
     ----------
-    kept_indices_ : ndarray of shape (n_kept,)
-        Sorted indices of the rows given to ``fit`` that are in the training split and
-        have not been dropped.
-    dropped_at_ : ndarray of shape (n_rows,)
-        For each row given to ``fit``, the epoch from which on it was left out, counted
-        from 1; 0 for rows that are kept, or in the validation split.
-    history_ : skorch.history.History
-        What happened in each epoch.
+    <kept_indices_>
+    <dropped_at_>
+    <history_>
 
     See Also
     --------

@@ -1,4 +1,4 @@
-"""Descriptions of parameters and attributes that several attacks have in common."""
+"""Descriptions of parameters and attributes that several names have in common."""
 
 import re
 from textwrap import indent
@@ -60,16 +60,43 @@ classes_ : ndarray of shape (n_classes,)
     The labels, sorted.
 """
 
+NETS = """
+kept_indices_ : ndarray of shape (n_kept,)
+    Sorted indices of the rows given to ``fit`` that are in the training split and have
+    not been dropped.
+dropped_at_ : ndarray of shape (n_rows,)
+    For each row given to ``fit``, the epoch from which on it was left out, counted from
+    1; 0 for rows that are kept, or in the validation split.
+history_ : skorch.history.History
+    What happened in each epoch.
+"""
+
+EVALUATIONS = """
+estimator : classifier
+    The victim: a :class:`FilteredNetClassifier`, or any classifier that takes the rows.
+    It is cloned.
+X : {ndarray, Tensor} of shape (n_samples, ...)
+    Clean training rows.
+y : {ndarray, Tensor} of shape (n_samples,)
+    Their labels.
+y_test : {ndarray, Tensor} of shape (n_test,)
+    Their labels.
+verbose : int, default=0
+    Verbosity of joblib, which shows progress.
+"""
+
+ALL = PARAMETERS + ATTRIBUTES + NETS + EVALUATIONS
 ENTRY = re.compile(r"^(\w+) : .*\n(?: .*\n)+", re.MULTILINE)
-TEXTS = {match[1]: match[0] for match in ENTRY.finditer(PARAMETERS + ATTRIBUTES)}
+TEXTS = {match[1]: match[0] for match in ENTRY.finditer(ALL)}
 
 
-def with_shared_docs(cls):
-    """Replace each line ``<name>`` in a class's docstring by the entry of that name."""
+def with_shared_docs(named):
+    """Replace each line ``<name>`` in a docstring by the entry of that name."""
 
     def entry(match):
         return indent(TEXTS[match[2]], match[1])
 
-    if cls.__doc__:  # which "python -OO" leaves out
-        cls.__doc__ = re.sub(r"^( *)<(\w+)>\n", entry, cls.__doc__, flags=re.MULTILINE)
-    return cls
+    text = named.__doc__
+    if text:  # which "python -OO" leaves out
+        named.__doc__ = re.sub(r"^( *)<(\w+)>\n", entry, text, flags=re.MULTILINE)
+    return named
