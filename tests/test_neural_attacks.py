@@ -27,8 +27,8 @@ from skpoison.neural import (  # noqa: E402
     LayerFeatures,
     _shared_docs,
 )
+from skpoison.neural._allowed import AllowedRows  # noqa: E402
 from skpoison.neural._polytopes import onto_simplex, simplex_weights  # noqa: E402
-from skpoison.neural._room import Room  # noqa: E402
 
 ATTACKS = [BullseyePolytopeAttack, ConvexPolytopeAttack, FeatureCollisionAttack]
 each_attack = pytest.mark.parametrize("kind", ATTACKS)
@@ -58,33 +58,35 @@ def attack(kind, X, **params):
 # Where poison may go.
 
 
-def room_of(norm, seed, n_values=12, radius=0.4):
+def allowed_of(norm, seed, n_values=12, radius=0.4):
     rng = np.random.default_rng(seed)
     bases = torch.tensor(rng.random((3, n_values)))
     low, high = torch.tensor(0.0).double(), torch.tensor(1.0).double()
-    return Room(bases, radius, norm, low, high), rng
+    return AllowedRows(bases, radius, norm, low, high), rng
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @given(seed=st.integers(0, 10**6), scale=st.sampled_from([0.05, 0.5, 3.0, 50.0]))
 @settings(max_examples=40, deadline=None)
-def test_projection_lands_in_the_room_and_leaves_what_is_there(norm, seed, scale):
-    room, rng = room_of(norm, seed)
-    away = room.bases + torch.tensor(scale * rng.normal(size=(3, 12)))
-    moved = room.project(away)
-    change = (moved - room.bases).numpy()
+def test_projection_lands_in_the_set_and_leaves_what_is_there(norm, seed, scale):
+    allowed, rng = allowed_of(norm, seed)
+    away = allowed.bases + torch.tensor(scale * rng.normal(size=(3, 12)))
+    moved = allowed.project(away)
+    change = (moved - allowed.bases).numpy()
     order = {"linf": np.inf, "l2": 2}[norm]
-    assert np.linalg.norm(change, order, axis=1).max() <= room.radius + 1e-12
+    assert np.linalg.norm(change, order, axis=1).max() <= allowed.radius + 1e-12
     assert 0 <= moved.min()
     assert moved.max() <= 1
-    assert torch.allclose(room.project(moved), moved, atol=1e-12)
+    assert torch.allclose(allowed.project(moved), moved, atol=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_projection_on_ball_and_box_is_the_nearest_point(seed):
-    room, rng = room_of("l2", seed, n_values=5)
-    away = room.bases + torch.tensor(rng.normal(size=(3, 5)))
-    for base, goal, moved in zip(room.bases, away, room.project(away), strict=True):
+    allowed, rng = allowed_of("l2", seed, n_values=5)
+    away = allowed.bases + torch.tensor(rng.normal(size=(3, 5)))
+    for base, goal, moved in zip(
+        allowed.bases, away, allowed.project(away), strict=True
+    ):
         found = minimize(
             lambda x, goal=goal: np.sum((x - goal.numpy()) ** 2),
             base.numpy(),
@@ -100,9 +102,9 @@ def test_projection_on_ball_and_box_is_the_nearest_point(seed):
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_drawn_rows_fill_the_room(norm):
-    room, _ = room_of(norm, 0, n_values=2, radius=0.01)
-    inner = room._replace(bases=torch.full((4000, 2), 0.5).double())
+def test_drawn_rows_fill_the_allowed_set(norm):
+    allowed, _ = allowed_of(norm, 0, n_values=2, radius=0.01)
+    inner = allowed._replace(bases=torch.full((4000, 2), 0.5).double())
     change = (inner.draw(torch.Generator().manual_seed(0)) - 0.5).numpy() / 0.01
     order = {"linf": np.inf, "l2": 2}[norm]
     sizes = np.linalg.norm(change, order, axis=1)

@@ -20,9 +20,9 @@ from skpoison.neural import (  # noqa: E402
     GradientMatchingAttack,
     RandomCropFlip,
 )
+from skpoison.neural._allowed import AllowedRows  # noqa: E402
 from skpoison.neural._gradients import LossGradients, misalignment  # noqa: E402
 from skpoison.neural._matching import Matching  # noqa: E402
-from skpoison.neural._room import Room  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +84,7 @@ def test_poison_is_rows_of_the_class_changed_within_bounds(norm, replace, select
     np.testing.assert_array_equal(X_all[~mask], X[clean])
 
 
-def test_poison_begins_anywhere_in_the_room():
+def test_poison_begins_anywhere_among_the_allowed_rows():
     X, y = rows()
     one = attack(X, n_steps=1, step_size=1e-9).fit(X, y)
     changes = one.X_poison_ - X[one.base_indices_]
@@ -111,8 +111,8 @@ def test_slopes_are_those_of_a_double_differentiation(batch_size):
     X = torch.as_tensor(rows()[0]).double()
     gradients = LossGradients(module, 3, batch_size)
     goal = gradients.mean(X[:1], torch.tensor([1]))
-    room = Room(X[20:30], 0.2, "linf", torch.tensor(0.0), torch.tensor(1.0))
-    space = Matching(room, torch.tensor([1]))
+    allowed = AllowedRows(X[20:30], 0.2, "linf", torch.tensor(0.0), torch.tensor(1.0))
+    space = Matching(allowed, torch.tensor([1]))
     space.aim([(gradients, goal)])
     value, slope = space.value_and_gradient(X[20:30])
 

@@ -178,12 +178,12 @@ class TriggerBackdoorAttack(BasePerturbationAttack):
             )
         return found
 
-    def _space(self, modules, room, rows, labels):
+    def _space(self, modules, allowed, rows, labels):
         if not modules:
             return None
         gradients = LossGradients(modules[0], len(self.classes_), self.batch_size)
         code = int(np.searchsorted(self.classes_, self.intended_label))
-        return HardToLearn(room.to(*workplace(modules[0])), gradients, code)
+        return HardToLearn(allowed.to(*workplace(modules[0])), gradients, code)
 
     def _craft(self, space, start, monitor):
         descent = SignedDescent(space, start, self.step_size, self.n_steps)
@@ -207,8 +207,8 @@ class HardToLearn:
 
     noisy = False
 
-    def __init__(self, room, gradients, code):
-        self.room, self.gradients, self.code = room, gradients, code
+    def __init__(self, allowed, gradients, code):
+        self.allowed, self.gradients, self.code = allowed, gradients, code
 
     def value_and_gradient(self, rows):
         """Compute minus the mean loss, and its gradient."""

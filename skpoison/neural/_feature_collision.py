@@ -5,7 +5,7 @@ from numbers import Real
 import torch
 from sklearn.utils._param_validation import Interval
 
-from skpoison.neural._room import TINY
+from skpoison.neural._allowed import TINY
 from skpoison.neural._shared_docs import with_shared_docs
 from skpoison.neural._space import BaseFeatureAttack
 
@@ -155,8 +155,8 @@ class FeatureCollisionAttack(BaseFeatureAttack):
         self.random_state = random_state
 
     def _start(self, space, generator):
-        mixed = torch.lerp(space.room.bases, space.target[None], self.opacity)
-        return space.room.project(mixed)
+        mixed = torch.lerp(space.allowed.bases, space.target[None], self.opacity)
+        return space.allowed.project(mixed)
 
     def _beta(self, space):
         if self.beta is not None:
@@ -174,7 +174,7 @@ class FeatureCollisionAttack(BaseFeatureAttack):
 
         descent = _Descent(space, loss, self._beta(space), start)
         lengths = _by_row(descent.gradient).norm(dim=1).clamp(min=TINY)
-        full = space.room.step(self.step_size) * space.target.numel() ** 0.5
+        full = space.allowed.step(self.step_size) * space.target.numel() ** 0.5
         steps = full / lengths
         objective = [descent.total.mean().item()]
         for step in range(self.n_steps):
@@ -194,7 +194,7 @@ class _Descent:
 
     def _look(self, rows):
         value, gradient = self.space.value_and_gradient(rows, self.loss)
-        change = _by_row(rows - self.space.room.bases).square().sum(dim=1)
+        change = _by_row(rows - self.space.allowed.bases).square().sum(dim=1)
         return value + self.beta * change, gradient
 
     def step(self, steps):
@@ -202,8 +202,8 @@ class _Descent:
         shape = (-1, *[1] * (self.rows.ndim - 1))
         ahead = self.rows - steps.reshape(shape) * self.gradient
         pull = (2 * self.beta * steps).reshape(shape)
-        moved = (ahead + pull * self.space.room.bases) / (1 + pull)
-        moved = self.space.room.project(moved)
+        moved = (ahead + pull * self.space.allowed.bases) / (1 + pull)
+        moved = self.space.allowed.project(moved)
         total, gradient = self._look(moved)
         better = total < self.total
         self.total = torch.where(better, total, self.total)

@@ -51,9 +51,9 @@ class BaseMatchingAttack(BasePerturbationAttack):
         norms = sum(g.row_norms(*candidates) for g in self._gradients(modules))
         return np.sort(found[np.argsort(-norms, kind="stable")[:n_poison]])
 
-    def _space(self, modules, room, rows, labels):
+    def _space(self, modules, allowed, rows, labels):
         codes = self._codes(np.array([self.intended_label]))
-        space = Matching(room.to(*workplace(modules[0])), codes, self.augment)
+        space = Matching(allowed.to(*workplace(modules[0])), codes, self.augment)
         space.aim(
             [(g, self._wanted(g, rows, labels)) for g in self._gradients(modules)]
         )
@@ -69,7 +69,7 @@ class BaseMatchingAttack(BasePerturbationAttack):
         return np.mean(objective[-(1 + len(objective) // 10) :])
 
     def _start(self, space, generator):
-        return space.room.draw(generator)
+        return space.allowed.draw(generator)
 
     def _craft(self, space, start, monitor):
         descent = SignedDescent(space, start, self.step_size, self.n_steps)
@@ -79,8 +79,8 @@ class BaseMatchingAttack(BasePerturbationAttack):
 class Matching:
     """Mean misalignment of the gradients of poison with the wanted ones."""
 
-    def __init__(self, room, codes, augment=None):
-        self.room, self.codes, self.augment = room, codes, augment
+    def __init__(self, allowed, codes, augment=None):
+        self.allowed, self.codes, self.augment = allowed, codes, augment
         self.goals = []
 
     @property
@@ -119,7 +119,7 @@ class SignedDescent:
 
     def __init__(self, space, start, step_size, n_steps):
         self.space, self.rows, self.objective = space, start.clone(), []
-        self.adam = torch.optim.Adam([self.rows], lr=space.room.step(step_size))
+        self.adam = torch.optim.Adam([self.rows], lr=space.allowed.step(step_size))
         milestones = [int(share * n_steps) for share in MILESTONES]
         self.decay = torch.optim.lr_scheduler.MultiStepLR(self.adam, milestones)
         self.n_done = 0
@@ -141,6 +141,6 @@ class SignedDescent:
         self.rows.grad = gradient.sign()
         self.adam.step()
         self.decay.step()
-        self.rows.copy_(self.space.room.project(self.rows))
+        self.rows.copy_(self.space.allowed.project(self.rows))
         self.n_done += 1
         monitor({"step": self.n_done, "objective": self.objective[-1]})

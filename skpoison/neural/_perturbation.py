@@ -13,8 +13,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skpoison._labels import check_labels
 from skpoison._progress import progress_monitor
 from skpoison._whole_rows import n_poison_rows
+from skpoison.neural._allowed import AllowedRows
 from skpoison.neural._features import evaluating
-from skpoison.neural._room import Room
 from skpoison.neural._rows import (
     as_tensor,
     labels_like,
@@ -31,8 +31,8 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
     A subclass has a constructor, and defines
 
     - ``_modules(rows, labels, rng)``, the networks that are attacked;
-    - ``_space(modules, room, rows, labels)``, an object that has the room;
-    - ``_craft(space, start, monitor)``, which returns rows of the room and the
+    - ``_space(modules, allowed, rows, labels)``, an object that holds ``allowed``;
+    - ``_craft(space, start, monitor)``, which returns allowed rows and the
       objective after each step;
     - and where it differs ``_check(rows)``, ``_bases``, ``_start``, ``_finish``.
     """
@@ -107,16 +107,16 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
     def _make(self, modules, rows, labels, rng, monitor):
         """Perturb the rows that poison is made from, and label them."""
         self.objective_ = []
-        room = self._room(rows)
-        moved = room.bases
+        allowed = self._allowed(rows)
+        moved = allowed.bases
         if len(moved):
             generator = torch.Generator().manual_seed(int(rng.randint(2**31)))
-            space = self._space(modules, room, rows, labels)
+            space = self._space(modules, allowed, rows, labels)
             # Without a space, rows stay as they are.
             moved = moved if space is None else self._best(space, generator, monitor)
         # In the rows' own precision; the network may have computed in another.
         self.X_poison_ = without_tensor(
-            self._finish(room.project(moved.to(room.bases)))
+            self._finish(allowed.project(moved.to(allowed.bases)))
         )
         self.y_poison_ = np.full(len(moved), self.intended_label, dtype=labels.dtype)
 
@@ -205,7 +205,7 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         found = self._candidates(labels, n_poison)
         return np.sort(rng.permutation(found)[:n_poison])
 
-    def _room(self, rows):
+    def _allowed(self, rows):
         bases = rows[torch.from_numpy(self.base_indices_)]
         bounds = [
             torch.as_tensor(np.asarray(bound), dtype=rows.dtype, device=rows.device)
@@ -222,13 +222,13 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
                 f"X must lie within value_range={self.value_range!r}; it has values "
                 f"from {rows.min():.4g} to {rows.max():.4g}."
             )
-        return Room(bases, float(self.radius), self.norm, low, high)
+        return AllowedRows(bases, float(self.radius), self.norm, low, high)
 
     def _best(self, space, generator, monitor):
         """Start the attack several times; return the rows with the lowest objective."""
         best = None
         for restart in range(self.n_restarts):
-            drawn = space.room.draw if restart else partial(self._start, space)
+            drawn = space.allowed.draw if restart else partial(self._start, space)
             rows, objective = self._craft(space, drawn(generator), monitor)
             if best is None or self._merit(objective) < self._merit(self.objective_):
                 best, self.objective_ = rows, objective
@@ -239,7 +239,7 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
         return min(objective)
 
     def _start(self, space, generator):
-        return space.room.bases
+        return space.allowed.bases
 
     def _finish(self, rows):
         """Return the poison that perturbed rows become."""

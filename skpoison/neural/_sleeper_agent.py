@@ -217,8 +217,8 @@ class SleeperAgentAttack(BaseMatchingAttack):
         codes = self._codes([self.intended_label]).expand(len(source))
         return gradients.mean(put_trigger(self.trigger, source), codes)
 
-    def _space(self, modules, room, rows, labels):
-        space = super()._space(modules, room, rows, labels)
+    def _space(self, modules, allowed, rows, labels):
+        space = super()._space(modules, allowed, rows, labels)
         space.clean_goals, space.data = space.goals, (rows, labels)
         return space
 

@@ -30,8 +30,8 @@ class BaseFeatureAttack(BasePerturbationAttack):
     def _check(self, rows):
         check_target(self.target, rows)
 
-    def _space(self, modules, room, rows, labels):
-        return Space(modules, room, self.target, self.batch_size)
+    def _space(self, modules, allowed, rows, labels):
+        return Space(modules, allowed, self.target, self.batch_size)
 
 
 class Space:
@@ -40,11 +40,11 @@ class Space:
     ``goals`` are the features of the target under each module.
     """
 
-    def __init__(self, modules, room, target, batch_size):
+    def __init__(self, modules, allowed, target, batch_size):
         self.modules, self.batch_size = modules, batch_size
-        self.room = room.to(*workplace(modules[0]))
+        self.allowed = allowed.to(*workplace(modules[0]))
         target = as_tensor(target, "target")
-        self.target = target.to(self.room.bases)
+        self.target = target.to(self.allowed.bases)
         with torch.no_grad():
             self.goals = [g[0] for g in self.features(self.target[None])]
         if any(not goal.any() for goal in self.goals):
@@ -64,7 +64,7 @@ class Space:
     def descend(self, start, loss, n_steps, step_size, monitor):
         """Minimize a loss by projected Adam; return the best rows and all values."""
         rows = start.clone()
-        adam = torch.optim.Adam([rows], lr=self.room.step(step_size))
+        adam = torch.optim.Adam([rows], lr=self.allowed.step(step_size))
         decay = torch.optim.lr_scheduler.CosineAnnealingLR(adam, n_steps)
         best, objective = rows.clone(), []
         for step in range(n_steps + 1):
@@ -76,5 +76,5 @@ class Space:
                 return best, objective
             adam.step()
             decay.step()
-            rows.copy_(self.room.project(rows))
+            rows.copy_(self.allowed.project(rows))
             monitor({"step": step + 1, "objective": objective[-1]})

@@ -7,7 +7,7 @@ import torch
 TINY = torch.finfo(torch.float32).tiny
 
 
-class Room(NamedTuple):
+class AllowedRows(NamedTuple):
     """All rows within a distance of the bases, and within a range of values."""
 
     bases: torch.Tensor
@@ -17,13 +17,13 @@ class Room(NamedTuple):
     high: torch.Tensor
 
     def to(self, *args):
-        """Return the same room on another device, or in another precision."""
+        """Return the same set on another device, or in another precision."""
         tensors = (self.bases, self.low, self.high)
         bases, low, high = (tensor.to(*args) for tensor in tensors)
         return self._replace(bases=bases, low=low, high=high)
 
     def project(self, rows):
-        """Return the nearest rows in the room."""
+        """Return the nearest allowed rows."""
         if self.norm == "linf":
             low = (self.bases - self.radius).clamp(min=self.low)
             return rows.clamp(low, (self.bases + self.radius).clamp(max=self.high))
@@ -39,7 +39,7 @@ class Room(NamedTuple):
         return moved.clamp(self.low, self.high)
 
     def draw(self, generator):
-        """Draw one row for each base, uniformly in the room."""
+        """Draw one row for each base, uniformly among the allowed ones."""
         shape, device = self.bases.shape, self.bases.device
         if self.norm == "linf":
             change = 2 * torch.rand(shape, generator=generator) - 1
