@@ -413,3 +413,16 @@ def test_attributes_are_documented():
         net = net_of(kind, epic()).fit(*data(kind))
         for attribute in ClassDoc(type(net))["Attributes"]:
             assert hasattr(net, attribute.name)
+
+
+@KIND
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_cuda_device(kind):
+    X, y = data(kind)
+    net = net_of(kind, epic(), device="cuda").fit(X, y)
+    assert net.dropped_at_.any()
+    on_cpu = net_of(kind).initialize()
+    on_cpu.module_.load_state_dict(net.module_.state_dict())
+    expected = on_cpu.gradient_proxies(X, y)
+    np.testing.assert_allclose(net.gradient_proxies(X, y), expected, atol=1e-4)
