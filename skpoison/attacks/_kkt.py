@@ -15,6 +15,9 @@ from skpoison.losses import Hinge
 from skpoison.solvers._signed_design import Rows
 from skpoison.solvers._train import PoisonCopies
 
+# Training is many times slower on sparse rows, as long as there are few values.
+DENSE_CELLS = 100_000
+
 
 class KKTAttack(BaseAimedAttack):
     """Send few distinct rows that make decoy parameters optimal for the learner.
@@ -158,9 +161,7 @@ class KKTAttack(BaseAimedAttack):
     def _poison(self, X, codes, n_poison, rng):
         defense = self._defend(X, codes)
         sets = defense.sets(type(self).__name__, self.domain, self._names)
-        clean = Rows(
-            X.astype(np.float64) if sparse.issparse(X) else X, 2.0 * codes - 1.0
-        )
+        clean = Rows(_solver_rows(X), 2.0 * codes - 1.0)
         aim = Aim(self._target_rows(clean), Hinge())
         program = self._program(sets, n_poison / len(clean), len(clean))
         best, self.objective_ = None, []
@@ -217,3 +218,11 @@ class KKTAttack(BaseAimedAttack):
         self.coef_, self.intercept_ = trained[np.newaxis, :-1], trained[-1:]
         rows = repeat_rows(found.points, found.copies, sparse.issparse(X), X.dtype)
         return rows, np.repeat(found.labels, found.copies), self.objective_
+
+
+def _solver_rows(X):
+    """Rows as training takes them: few sparse ones are faster as dense ones."""
+    if not sparse.issparse(X):
+        return X
+    X = X.astype(np.float64)
+    return X.toarray() if X.shape[0] * X.shape[1] <= DENSE_CELLS else X
