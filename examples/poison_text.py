@@ -52,8 +52,10 @@ def draw(accuracies):
 def main():
     texts, labels = messages()
     svc = NormConstrainedSVC(rho=RHO, random_state=0)
-    attack = MinMaxAttack(0.1, filter=SphereFilter(), rho=RHO, random_state=0)
-    robust = FilteredClassifier(SphereFilter(), svc)
+    attack = MinMaxAttack(
+        0.1, filter=SphereFilter(percentile=70), rho=RHO, random_state=0
+    )
+    robust = FilteredClassifier(SphereFilter(percentile=70), svc)
     accuracies = {}
     for vectorizer in (CountVectorizer(), TfidfVectorizer()):
         clean = make_pipeline(vectorizer, robust)
@@ -76,7 +78,7 @@ def main():
     except ImportError:
         return
     steps = make_imblearn_pipeline(
-        TfidfVectorizer(), attack, DropOutliers(SphereFilter()), svc
+        TfidfVectorizer(), attack, DropOutliers(SphereFilter(percentile=70)), svc
     )
     scores = cross_val_score(steps, texts, labels)
     print("the same as steps: accuracy", scores.mean().round(3))

@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from skpoison.filters import FilterIntersection
+    from skpoison.filters import FilterIntersection, SphereFilter
 
+# The published setting: Steinhardt, Koh and Liang (2017) keep 70 % of each class.
 PERCENTILE = 70.0
 
 
@@ -24,8 +25,22 @@ def default_filter(percentile: float = PERCENTILE) -> "FilterIntersection":
     90
     """
     # Not before it is needed: the command line starts without the filters.
-    from skpoison.filters import FilterIntersection, SlabFilter, SphereFilter
+    from skpoison.filters import FilterIntersection, SlabFilter
 
     return FilterIntersection(
-        [("sphere", SphereFilter(percentile)), ("slab", SlabFilter(percentile))]
+        [("sphere", default_sphere(percentile)), ("slab", SlabFilter(percentile))]
     )
+
+
+def default_sphere(percentile: float = PERCENTILE) -> "SphereFilter":
+    """Return the sphere at a percentile, for rows without labels.
+
+    Examples
+    --------
+    >>> from skpoison._defaults import default_sphere
+    >>> default_sphere()
+    SphereFilter(percentile=70.0)
+    """
+    from skpoison.filters import SphereFilter
+
+    return SphereFilter(percentile)

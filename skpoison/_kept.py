@@ -46,6 +46,21 @@ def keep_each_class(
     return kept, empty
 
 
+def rejected_shares(kept: np.ndarray, codes: np.ndarray, n_classes: int) -> np.ndarray:
+    """Share of the rows of each class that are not kept; rows of no class have code -1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> kept = np.array([True, False, False, True])
+    >>> rejected_shares(kept, np.array([0, 0, -1, 1]), 2)
+    array([0.5, 0. ])
+    """
+    known = codes >= 0
+    rejected = np.bincount(codes[known & ~kept], minlength=n_classes)
+    return rejected / np.bincount(codes[known], minlength=n_classes)
+
+
 def stand_ins(
     kept: np.ndarray, codes: np.ndarray, n_classes: int, rng: np.random.RandomState
 ) -> np.ndarray:

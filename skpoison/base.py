@@ -22,7 +22,7 @@ from sklearn.utils.validation import (
 )
 
 from skpoison._column_types import RowsLike, is_frame, is_pandas, numbers_needed
-from skpoison._kept import keep_each_class, spread, stand_ins
+from skpoison._kept import keep_each_class, rejected_shares, spread, stand_ins
 from skpoison._labels import (
     check_labels,
     distinct_labels,
@@ -97,6 +97,8 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         :meth:`score_samples` of the training rows, float64.
     inlier_mask_ : ndarray of shape (n_samples,)
         True for the training rows that are kept; at least one in each class.
+    contamination_ : ndarray of shape (n_classes,)
+        The share of the training rows of each class that is rejected, float64.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -185,7 +187,9 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
 
     def _judge(self, codes, scores, decisions):
         self.scores_ = scores
-        self.inlier_mask_, empty = keep_each_class(decisions, codes, len(self.classes_))
+        n_classes = len(self.classes_)
+        self.inlier_mask_, empty = keep_each_class(decisions, codes, n_classes)
+        self.contamination_ = rejected_shares(self.inlier_mask_, codes, n_classes)
         if len(empty):
             warn(
                 f"{type(self).__name__} rejects every row of the classes "

@@ -152,7 +152,7 @@ def test_filters_of_training_rows_only_say_so(images, module):
 def test_scikit_learn_s_checks_pass_but_for_those_of_replacing_filters():
     replaces = "fit_transform replaces rejected training rows"
     results = check_estimator(
-        EmbeddingFilter(Same(), "", SphereFilter()),
+        EmbeddingFilter(Same(), "", SphereFilter(70)),
         expected_failed_checks={
             "check_transformer_general": replaces,
             "check_transformer_data_not_an_array": replaces,

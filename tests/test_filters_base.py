@@ -29,17 +29,17 @@ from skpoison.filters import (
 from skpoison.filters._distance import BaseDistanceFilter
 
 FILTERS = {
-    "sphere": SphereFilter(),
-    "slab": SlabFilter(),
-    "both": SphereFilter() & SlabFilter(),
+    "sphere": SphereFilter(70),
+    "slab": SlabFilter(70),
+    "both": SphereFilter(70) & SlabFilter(70),
     "either": SphereFilter(50) | SlabFilter(50),
-    "l1": SphereFilter(norm="l1"),
-    "mahalanobis": MahalanobisFilter(),
-    "subspace": SubspaceFilter(n_components=1, per_class=True),
-    "neighbors": NeighborsFilter(),
-    "loss": LossFilter(),
-    "spectral": SpectralFilter(),
-    "sever": SeverFilter(),
+    "l1": SphereFilter(70, norm="l1"),
+    "mahalanobis": MahalanobisFilter(70),
+    "subspace": SubspaceFilter(70, n_components=1, per_class=True),
+    "neighbors": NeighborsFilter(70),
+    "loss": LossFilter(70),
+    "spectral": SpectralFilter(70),
+    "sever": SeverFilter(70),
 }
 each_filter = pytest.mark.parametrize(
     "filter_", [clone(one) for one in FILTERS.values()], ids=FILTERS.keys()
@@ -349,11 +349,11 @@ def test_a_filter_in_a_column_transformer_mixes_rows():
     values = rng.normal(size=60)
     X, y = np.c_[values, values], np.repeat([0, 1], 30)
     by_columns = make_column_transformer(
-        (SphereFilter(random_state=0), [0]), ("passthrough", [1])
+        (SphereFilter(70, random_state=0), [0]), ("passthrough", [1])
     )
     mixed = by_columns.fit_transform(X, y)
     assert np.any(mixed[:, 0] != mixed[:, 1])
-    whole = SphereFilter(random_state=0).fit_transform(X, y)
+    whole = SphereFilter(70, random_state=0).fit_transform(X, y)
     np.testing.assert_array_equal(whole[:, 0], whole[:, 1])
     assert "ColumnTransformer" in SphereFilter.__doc__
 

@@ -26,24 +26,24 @@ pytestmark = pytest.mark.filterwarnings("ignore:The subspace has all")
 
 RIDGE = RidgeClassifier(tol=1e-12)
 FAMILY = {
-    "sphere": SphereFilter(),
-    "l1": SphereFilter(norm="l1"),
-    "slab": SlabFilter(),
-    "mahalanobis": MahalanobisFilter(),
-    "reduced": MahalanobisFilter(max_features=2, n_components=2),
-    "subspace": SubspaceFilter(n_components=2),
-    "ratio": SubspaceFilter(n_components=0.8),
-    "subspaces": SubspaceFilter(n_components=2, per_class=True),
-    "kth": NeighborsFilter(),
-    "mean": NeighborsFilter(criterion="mean"),
-    "labels": NeighborsFilter(criterion="labels"),
-    "loss": LossFilter(),
-    "squared": LossFilter(estimator=RIDGE, loss="squared", max_iter=1),
-    "spectral": SpectralFilter(),
-    "sever": SeverFilter(),
-    "one round": SeverFilter(estimator=RIDGE, loss="squared", n_rounds=1),
-    "and": MahalanobisFilter() & SphereFilter(),
-    "or": SpectralFilter() | SlabFilter(),
+    "sphere": SphereFilter(70),
+    "l1": SphereFilter(70, norm="l1"),
+    "slab": SlabFilter(70),
+    "mahalanobis": MahalanobisFilter(70),
+    "reduced": MahalanobisFilter(70, max_features=2, n_components=2),
+    "subspace": SubspaceFilter(70, n_components=2),
+    "ratio": SubspaceFilter(70, n_components=0.8),
+    "subspaces": SubspaceFilter(70, n_components=2, per_class=True),
+    "kth": NeighborsFilter(70),
+    "mean": NeighborsFilter(70, criterion="mean"),
+    "labels": NeighborsFilter(70, criterion="labels"),
+    "loss": LossFilter(70),
+    "squared": LossFilter(70, estimator=RIDGE, loss="squared", max_iter=1),
+    "spectral": SpectralFilter(70),
+    "sever": SeverFilter(70),
+    "one round": SeverFilter(70, estimator=RIDGE, loss="squared", n_rounds=1),
+    "and": MahalanobisFilter(70) & SphereFilter(70),
+    "or": SpectralFilter(70) | SlabFilter(70),
 }
 # Those that compare each row with its class in numbers that are all different.
 DISTINCT = [name for name in FAMILY if name not in ("labels", "and", "or", "ratio")]
@@ -326,6 +326,7 @@ def test_without_labels_there_is_one_class(filter_):
 @members("loss", "spectral", "sever")
 def test_contamination_is_what_the_percentile_leaves(filter_):
     X, y = overlapping()
+    filter_.set_params(percentile=None)
     by_percentile = clone(filter_).set_params(percentile=75.0).fit(X, y)
     by_contamination = clone(filter_).set_params(contamination=0.25).fit(X, y)
     np.testing.assert_array_equal(by_percentile.scores_, by_contamination.scores_)
@@ -333,15 +334,19 @@ def test_contamination_is_what_the_percentile_leaves(filter_):
         by_percentile.inlier_mask_, by_contamination.inlier_mask_
     )
     default = clone(filter_).fit(X, y).inlier_mask_
-    np.testing.assert_array_equal(
-        default, clone(filter_).set_params(percentile=70).fit(X, y).inlier_mask_
-    )
+    for neither in ({"percentile": "auto"}, {"contamination": None}):
+        same = clone(filter_).set_params(**neither).fit(X, y).inlier_mask_
+        np.testing.assert_array_equal(same, default)
     with pytest.raises(ValueError, match=r"percentile=75.0 and contamination=0.25"):
         filter_.set_params(percentile=75.0, contamination=0.25).fit(X, y)
 
 
 BAD_PARAMETERS = [
     ("sphere", {"percentile": 0}),
+    ("sphere", {"percentile": "Auto"}),
+    ("sphere", {"percentile": None}),
+    ("spectral", {"percentile": "Auto"}),
+    ("spectral", {"contamination": "Auto"}),
     ("mahalanobis", {"percentile": 101}),
     ("mahalanobis", {"shrinkage": 1.5}),
     ("mahalanobis", {"shrinkage": "none"}),

@@ -34,21 +34,21 @@ from skpoison.filters import (
 from skpoison.inspection._plane import plane_of
 
 FILTERS = {
-    "sphere": SphereFilter(),
-    "diamond": SphereFilter(norm="l1"),
-    "slab": SlabFilter(),
-    "both": SphereFilter() & SlabFilter(),
-    "mahalanobis": MahalanobisFilter(),
-    "reduced": MahalanobisFilter(max_features=5, n_components=2),
-    "subspace": SubspaceFilter(n_components=2),
-    "subspaces": SubspaceFilter(n_components=2, per_class=True),
-    "spectral": SpectralFilter(),
-    "sever": SeverFilter(),
-    "loss": LossFilter(),
+    "sphere": SphereFilter(70),
+    "diamond": SphereFilter(70, norm="l1"),
+    "slab": SlabFilter(70),
+    "both": SphereFilter(70) & SlabFilter(70),
+    "mahalanobis": MahalanobisFilter(70),
+    "reduced": MahalanobisFilter(70, max_features=5, n_components=2),
+    "subspace": SubspaceFilter(70, n_components=2),
+    "subspaces": SubspaceFilter(70, n_components=2, per_class=True),
+    "spectral": SpectralFilter(70),
+    "sever": SeverFilter(70),
+    "loss": LossFilter(70),
     "copies": NearCopyFilter(),
-    "kth": NeighborsFilter(),
-    "mean": NeighborsFilter(criterion="mean"),
-    "labels": NeighborsFilter(criterion="labels"),
+    "kth": NeighborsFilter(70),
+    "mean": NeighborsFilter(70, criterion="mean"),
+    "labels": NeighborsFilter(70, criterion="labels"),
     "clusters": ActivationClusteringFilter(random_state=0),
 }
 DENSE_ONLY = {"clusters"}
@@ -149,7 +149,7 @@ def test_the_default_classifier_is_right_far_from_the_origin(name, offset, dtype
     expected = LogisticRegression(max_iter=1000, tol=1e-8).fit(X, y)
     if name == "loss":
         assert np.array_equal(
-            fitted.inlier_mask_, LossFilter(max_iter=20).fit(X, y).inlier_mask_
+            fitted.inlier_mask_, LossFilter(70).fit(X, y).inlier_mask_
         )
         expected = LogisticRegression(max_iter=1000, tol=1e-8).fit(
             X[fitted.inlier_mask_], y[fitted.inlier_mask_]

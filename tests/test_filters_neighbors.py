@@ -167,7 +167,7 @@ def test_new_rows_may_come_in_another_container(criterion, blobs):
 def test_the_mean_among_all_is_the_released_sum_over_five(convert, blobs):
     X, y = blobs
     five = NearestNeighbors(n_neighbors=5).fit(X).kneighbors(X)[0].sum(axis=1)
-    fitted = NeighborsFilter(criterion="mean", among="all", n_neighbors=4)
+    fitted = NeighborsFilter(70, criterion="mean", among="all", n_neighbors=4)
     fitted.fit(convert(X), y)
     np.testing.assert_allclose(-4 * fitted.scores_, five, rtol=1e-9)
     later = fitted.score_samples(X, y)

@@ -300,7 +300,7 @@ def test_advice_on_a_subspace_of_all_dimensions_helps(
     rng = np.random.default_rng(0)
     y = np.arange(60) % n_classes
     X = rng.normal(size=(60, n_features)) + 5 * rng.normal(size=(3, n_features))[y]
-    filter_ = SubspaceFilter(n_components=n_components)
+    filter_ = SubspaceFilter(70, n_components=n_components)
     with pytest.warns(FilterWarning, match=advice):
         filter_.fit(X, y)
     if taken is not None:

@@ -156,8 +156,8 @@ def test_a_callable_is_a_loss():
     def distrust(estimator, rows, codes):
         return 1.0 - estimator.predict_proba(rows)[np.arange(len(codes)), codes]
 
-    fitted = LossFilter(loss=distrust, max_iter=1).fit(X, y)
-    default = LossFilter(max_iter=1).fit(X, y)
+    fitted = LossFilter(70, loss=distrust, max_iter=1).fit(X, y)
+    default = LossFilter(70, max_iter=1).fit(X, y)
     np.testing.assert_array_equal(fitted.inlier_mask_, default.inlier_mask_)
     for broken in (lambda *_: np.zeros(3), lambda *_: np.full(len(y), np.nan)):
         with pytest.raises(ValueError, match="one finite number for each row"):

@@ -86,7 +86,7 @@ def test_filtering_undoes_poison_that_ruins_the_classifier(poisoned):
 def test_a_regressor_s_filter_does_not_see_the_targets():
     X, y = make_regression(100, 3, random_state=0)
     filtered = FilteredRegressor().fit(X, y)
-    mask = SphereFilter().fit(X).inlier_mask_
+    mask = SphereFilter(70).fit(X).inlier_mask_
     np.testing.assert_array_equal(filtered.inlier_mask_, mask)
     alone = LinearRegression().fit(X[mask], y[mask])
     np.testing.assert_array_equal(filtered.estimator_.coef_, alone.coef_)
@@ -202,7 +202,7 @@ def test_searches_reach_every_parameter(blobs):
         best.filter_.named_filters_["sphere"].percentile
         == (search.best_params_["filter__sphere__percentile"])
     )
-    assert both.filters[0][1].percentile == 70
+    assert both.filters[0][1].percentile == "auto"
 
 
 def test_a_pipeline_inside_scales_kept_rows_only(poisoned):
@@ -333,7 +333,7 @@ def test_dropping_can_ignore_the_targets_for_regression():
     X, y = make_regression(100, 3, random_state=0)
     model = make_imblearn_pipeline(DropOutliers(ignore_y=True), LinearRegression())
     model.fit(X, y)
-    rows = np.flatnonzero(SphereFilter().fit(X).inlier_mask_)
+    rows = np.flatnonzero(SphereFilter(70).fit(X).inlier_mask_)
     np.testing.assert_array_equal(model[0].sample_indices_, rows)
 
 

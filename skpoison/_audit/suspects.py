@@ -100,7 +100,7 @@ def _kind(fitted):
 
 def _percentile(fitted):
     percentile = getattr(fitted, "_percentile", None)
-    return None if percentile is None else float(percentile)
+    return None if percentile in (None, "auto") else float(percentile)
 
 
 def suspects(inputs: Inputs, plan: Plan, progress: Progress) -> Outcome:

@@ -3,9 +3,16 @@
 Every filter gives each row a number that says how outlying it is among the rows of its
 class: a distance, a loss, a share of neighbors. What is outlying enough to be rejected
 is decided in one way everywhere: a class keeps the rows whose number is at most the
-radius of the class, and the radius is the ``percentile`` (70 by default) of the numbers
-of the class's training rows, interpolated linearly. Each class loses about the same
-share of its rows, and keeps at least one.
+radius of the class, and keeps at least one.
+
+The radius comes from the numbers of the class's training rows. By default
+(``percentile="auto"``) it is where their bulk ends, so that honest rows are hardly
+rejected, whatever the share of the others. A ``percentile`` that is a number is the
+percentage of the rows that are kept, interpolated linearly: each class then loses about
+the same share of its rows, as in the literature, where it is mostly 70. Filters whose
+number says how badly a label fits (losses, gradients, labels of neighbors) reject by
+default as many rows as have a label that another one suits better.
+``contamination_`` is the share that was rejected in each class.
 
 Where the literature of a filter speaks of the share of rows to reject, the filter takes
 ``contamination`` in place of ``percentile``::

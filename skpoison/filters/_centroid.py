@@ -43,7 +43,7 @@ class BaseCentroidFilter(BaseDistanceFilter):
 
     def __init__(
         self,
-        percentile: float = 70.0,
+        percentile: float | str = "auto",
         *,
         centroids: ArrayLike | dict | None = None,
         radii: ArrayLike | dict | None = None,

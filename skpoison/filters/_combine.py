@@ -223,6 +223,8 @@ class FilterIntersection(BaseCombination):
         True for the training rows that are kept; at least one in each class. Where no
         row of a class passes every member, the best one is kept, with a warning, and
         :meth:`predict` still rejects it.
+    contamination_ : ndarray of shape (n_classes,)
+        The share of the training rows of each class that is rejected, float64.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -248,7 +250,8 @@ class FilterIntersection(BaseCombination):
     >>> from sklearn.datasets import load_iris
     >>> from skpoison import FilterIntersection, SlabFilter, SphereFilter
     >>> X, y = load_iris(return_X_y=True)
-    >>> both = FilterIntersection([("sphere", SphereFilter()), ("slab", SlabFilter())])
+    >>> members = [("sphere", SphereFilter()), ("slab", SlabFilter(percentile=70))]
+    >>> both = FilterIntersection(members)
     >>> int(both.set_params(sphere__percentile=90).fit(X, y).inlier_mask_.sum())
     100
     >>> [name for name, _ in (SphereFilter() & SlabFilter()).filters]
@@ -302,6 +305,8 @@ class FilterUnion(BaseCombination):
         Scores of the training rows: the largest of the members' decisions, float64.
     inlier_mask_ : ndarray of shape (n_samples,)
         True for the training rows that are kept; at least one in each class.
+    contamination_ : ndarray of shape (n_classes,)
+        The share of the training rows of each class that is rejected, float64.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -323,7 +328,8 @@ class FilterUnion(BaseCombination):
     >>> from sklearn.datasets import load_iris
     >>> from skpoison import SlabFilter, SphereFilter
     >>> X, y = load_iris(return_X_y=True)
-    >>> both, either = SphereFilter() & SlabFilter(), SphereFilter() | SlabFilter()
+    >>> sphere, slab = SphereFilter(percentile=70), SlabFilter(percentile=70)
+    >>> both, either = sphere & slab, sphere | slab
     >>> int(both.fit(X, y).inlier_mask_.sum()), int(either.fit(X, y).inlier_mask_.sum())
     (91, 119)
     """

@@ -8,12 +8,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skpoison._labels import has_entries, no_entry, per_class
 from skpoison.base import BaseFilter
+from skpoison.filters._threshold import bulk_threshold
 
 # Distances that differ by no more than this share count as equal: rounding errors.
 SAME = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-6}
 # Rejecting a group of equal distances leaves at least this share of the rows asked for.
 LEAST = 0.75
-DEFAULT_PERCENTILE = 70.0
 
 
 def estimate_radius(distances, percentile, dtype, slack=0.0):
@@ -74,21 +74,21 @@ def _mostly_equal(distances, same):
     return shared.mean() > 0.5
 
 
-def rounding_slack(distances, dtype):
-    """What rounding may add to distances that other batches of rows sum differently.
+def rounding_slack(distance, dtype):
+    """What rounding may add to a distance that other batches of rows sum differently.
 
     Estimators may sum in another order for other batches of rows; a row that lies on
     its radius must not fall out for that.
     """
-    return 64 * np.finfo(dtype).eps * max(distances.max(), 0.0)
+    return 64 * np.finfo(dtype).eps * max(distance, 0.0)
 
 
 class BaseDistanceFilter(BaseFilter):
     """Base class of filters that reject rows far from the rest of their class.
 
     A row is kept if its distance is at most the radius of its class. Radii are given,
-    or estimated: percentiles of the distances of the training rows of the class,
-    interpolated linearly.
+    or estimated: where the bulk of the distances of the training rows of the class ends
+    (``percentile="auto"``), or percentiles of them, interpolated linearly.
 
     A radius that is *given* is closed: rows exactly on it are kept. Rows whose
     distances equal an *estimated* radius (to rounding) stand on it because they made
@@ -108,7 +108,8 @@ class BaseDistanceFilter(BaseFilter):
     - ``_distances(X, codes)``: the distances of new rows to the classes ``codes``.
 
     It sets ``_sums_by_batch = True`` if distances depend, by rounding, on the rows that
-    are scored together; radii are then larger by as much.
+    are scored together; radii are then larger by as much. It may define anew where the
+    bulk ends: ``_threshold(distances)``, of the distances of one class.
 
     Examples
     --------
@@ -125,7 +126,7 @@ class BaseDistanceFilter(BaseFilter):
 
     _parameter_constraints: dict = {
         **BaseFilter._parameter_constraints,
-        "percentile": [Interval(Real, 0, 100, closed="right")],
+        "percentile": [StrOptions({"auto"}), Interval(Real, 0, 100, closed="right")],
         "radii": ["array-like", dict, None],
         "handle_unknown": [StrOptions({"reject", "error"})],
     }
@@ -133,7 +134,7 @@ class BaseDistanceFilter(BaseFilter):
 
     def __init__(
         self,
-        percentile: float | None = 70.0,
+        percentile: float | str | None = "auto",
         *,
         radii: ArrayLike | dict | None = None,
         handle_unknown: str = "reject",
@@ -187,9 +188,31 @@ class BaseDistanceFilter(BaseFilter):
         radii = np.empty(len(self.classes_))
         for code in range(len(radii)):
             of_class = distances[codes == code]
-            slack = rounding_slack(of_class, dtype) if self._sums_by_batch else 0.0
-            radii[code] = estimate_radius(of_class, self._percentile, dtype, slack)
+            if self._percentile == "auto":
+                radii[code] = self._auto_radius(of_class, code, dtype)
+            else:
+                radii[code] = self._share_radius(of_class, self._percentile, dtype)
         return radii
+
+    def _auto_radius(self, distances, code, dtype):
+        radius = self._threshold(distances)
+        return radius + self._slack(radius, dtype)
+
+    def _share_radius(self, distances, percentile, dtype):
+        slack = self._slack(distances.max(), dtype)
+        return estimate_radius(distances, percentile, dtype, slack)
+
+    def _slack(self, distance, dtype):
+        return rounding_slack(distance, dtype) if self._sums_by_batch else 0.0
+
+    def _threshold(self, distances):
+        return bulk_threshold(distances)
+
+    def _radius_without(self, n_rejected, distances, dtype):
+        """Radius of a class that loses its farthest rows, so many of them."""
+        ranks = max(len(distances) - 1, 1)
+        percentile = 100.0 * (1.0 - n_rejected / ranks)
+        return self._share_radius(distances, max(percentile, 0.0), dtype)
 
     def _score(self, X, codes):
         return -self._finite(self._distances(X, codes), X)
@@ -210,7 +233,8 @@ class BaseDistanceFilter(BaseFilter):
 class BaseContaminationFilter(BaseDistanceFilter):
     """Base class of distance filters that take ``contamination`` too.
 
-    ``percentile = 100 * (1 - contamination)``. Radii cannot be given.
+    ``percentile = 100 * (1 - contamination)``; whichever is a number counts, and where
+    neither is, radii are where the bulk of the distances ends. Radii cannot be given.
 
     Examples
     --------
@@ -224,15 +248,19 @@ class BaseContaminationFilter(BaseDistanceFilter):
 
     _parameter_constraints: dict = {
         **BaseFilter._parameter_constraints,
-        "percentile": [Interval(Real, 0, 100, closed="right"), None],
-        "contamination": [Interval(Real, 0, 0.5, closed="right"), None],
+        "percentile": [*BaseDistanceFilter._parameter_constraints["percentile"], None],
+        "contamination": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, 0.5, closed="right"),
+            None,
+        ],
     }
 
     def __init__(
         self,
-        percentile: float | None = None,
+        percentile: float | str | None = None,
         *,
-        contamination: float | None = None,
+        contamination: float | str | None = "auto",
         random_state: int | np.random.RandomState | None = None,
     ):
         super().__init__(percentile, random_state=random_state)
@@ -240,7 +268,7 @@ class BaseContaminationFilter(BaseDistanceFilter):
 
     def _validate_params(self):
         super()._validate_params()
-        if self.percentile is not None and self.contamination is not None:
+        if _is_number(self.percentile) and _is_number(self.contamination):
             raise ValueError(
                 "percentile and contamination say the same thing "
                 "(percentile = 100 * (1 - contamination)); give one of them. Got "
@@ -250,9 +278,13 @@ class BaseContaminationFilter(BaseDistanceFilter):
 
     @property
     def _percentile(self):
-        if self.contamination is not None:
+        if _is_number(self.contamination):
             return 100.0 * (1.0 - self.contamination)
-        return DEFAULT_PERCENTILE if self.percentile is None else self.percentile
+        return self.percentile if _is_number(self.percentile) else "auto"
 
     def _given_radii(self):
         return None
+
+
+def _is_number(share):
+    return not (share is None or isinstance(share, str))

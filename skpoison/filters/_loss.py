@@ -15,6 +15,7 @@ from skpoison.exceptions import FilterWarning
 from skpoison.filters import _losses
 from skpoison.filters._distance import BaseContaminationFilter
 from skpoison.filters._losses import fit_logistic
+from skpoison.filters._threshold import contradicted_rows
 
 
 class Trimmed(NamedTuple):
@@ -50,7 +51,7 @@ class BaseTrimmingFilter(BaseContaminationFilter):
         for _ in range(self.max_iter):
             rows = slice(None) if kept.all() else np.flatnonzero(kept)
             self.estimator_ = self._fit_estimator(X[rows], fitted_to[rows])
-            losses = self._distances(X, judged_by)
+            losses = self._training_losses(X, judged_by)
             radii = self._estimate_radii(losses, codes, X.dtype)
             before, kept = kept, losses <= radii[codes]
             history.append(losses[kept].mean())
@@ -60,6 +61,9 @@ class BaseTrimmingFilter(BaseContaminationFilter):
 
     def _fit_estimator(self, X, fitted_to):
         return fit_clone(self._new_estimator(), X, fitted_to)
+
+    def _training_losses(self, X, judged_by):
+        return self._distances(X, judged_by)
 
     def _falls_no_more(self, history):
         return len(history) > 1 and history[-2] - history[-1] <= self.tol * history[-2]
@@ -94,12 +98,14 @@ class LossFilter(BaseTrimmingFilter):
 
     Parameters
     ----------
-    percentile : float, default=None
+    percentile : float or "auto", default=None
         Percentage of the rows of each class that are kept, in (0, 100]; interpolated
-        linearly. By default 70, unless ``contamination`` is given.
-    contamination : float, default=None
+        linearly. None and "auto" leave it to ``contamination``.
+    contamination : "auto" or float, default="auto"
         Share of the rows of each class that are rejected, in (0, 0.5]:
-        ``percentile = 100 * (1 - contamination)``.
+        ``percentile = 100 * (1 - contamination)``. "auto": as many of each class as
+        the label of another class suits, under which their loss is smaller, and no
+        more than the mean loss of the rows of that class [3]_; at most half.
     estimator : classifier, default=None
         What is fitted; ``LogisticRegression(max_iter=1000)`` by default, around their
         mean where dense rows are far from the origin. One that is given gets the rows
@@ -138,6 +144,8 @@ class LossFilter(BaseTrimmingFilter):
         Scores of the training rows: minus the loss under ``estimator_``, float64.
     inlier_mask_ : ndarray of shape (n_samples,)
         True for the training rows that are kept; at least one in each class.
+    contamination_ : ndarray of shape (n_classes,)
+        The share of the training rows of each class that is rejected, float64.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -169,6 +177,9 @@ class LossFilter(BaseTrimmingFilter):
     .. [2] P. W. Koh, J. Steinhardt and P. Liang, "Stronger Data Poisoning Attacks Break
        Data Sanitization Defenses", Machine Learning 111, 2022, section 3 (the loss
        defense: ``max_iter=1``).
+    .. [3] C. G. Northcutt, L. Jiang and I. L. Chuang, "Confident Learning: Estimating
+       Uncertainty in Dataset Labels", JAIR 70, 2021, section 3.1 (how many labels are
+       wrong).
 
     Examples
     --------
@@ -191,9 +202,9 @@ class LossFilter(BaseTrimmingFilter):
 
     def __init__(
         self,
-        percentile: float | None = None,
+        percentile: float | str | None = None,
         *,
-        contamination: float | None = None,
+        contamination: float | str | None = "auto",
         estimator: BaseEstimator | None = None,
         loss: str | Callable = "auto",
         max_iter: int = 20,
@@ -229,6 +240,23 @@ class LossFilter(BaseTrimmingFilter):
             return np.zeros(X.shape[0])
         loss = _losses.loss_name(self.loss, self.estimator_)
         return _losses.row_losses(self.estimator_, X, codes, loss)
+
+    def _training_losses(self, X, codes):
+        losses = self._distances(X, codes)  # first: it checks them
+        if self._percentile == "auto":
+            self._n_contradicted = self._count_contradicted(X, codes)
+        return losses
+
+    def _count_contradicted(self, X, codes):
+        loss = _losses.loss_name(self.loss, self.estimator_)
+        n_classes = len(self.classes_)
+        under_each = _losses.losses_of_labels(self.estimator_, X, n_classes, loss)
+        return contradicted_rows(under_each, codes)
+
+    def _auto_radius(self, distances, code, dtype):
+        if self.estimator_ is None:
+            return 0.0
+        return self._radius_without(self._n_contradicted[code], distances, dtype)
 
     def _keep_everything(self, codes):
         warn(

@@ -5,6 +5,8 @@
 position of the label of row ``i`` among the classifier's classes.
 """
 
+from functools import partial
+
 import numpy as np
 from scipy import sparse
 from scipy.special import softmax
@@ -54,11 +56,32 @@ def row_losses(estimator, X, codes, loss):
     return losses
 
 
+def losses_of_labels(estimator, X, n_classes, loss):
+    """Return the loss of each row under each label, of shape (n_samples, n_classes)."""
+    if callable(loss):
+        of_label = partial(loss, estimator, X)
+    else:
+        of_label = partial(_of_answers, _answers(estimator, X, loss), loss=loss)
+    labels = [np.full(X.shape[0], code) for code in range(n_classes)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        losses = [np.asarray(of_label(codes), dtype=np.float64) for codes in labels]
+    return np.stack(losses, axis=1)
+
+
 def _known_losses(estimator, X, codes, loss):
+    return _of_answers(_answers(estimator, X, loss), codes, loss)
+
+
+def _answers(estimator, X, loss):
+    ask = estimator.predict_proba if loss == "log_loss" else estimator.decision_function
+    return ask(X)
+
+
+def _of_answers(answers, codes, loss):
     if loss == "log_loss":
-        chances = estimator.predict_proba(X)[np.arange(len(codes)), codes]
+        chances = answers[np.arange(len(codes)), codes]
         return -np.log(np.maximum(chances, SMALLEST, dtype=np.float64))
-    return _of_decisions(estimator.decision_function(X), codes, loss)
+    return _of_decisions(answers, codes, loss)
 
 
 def _of_decisions(decisions, codes, loss):

@@ -95,6 +95,8 @@ class NearCopyFilter(BaseFilter):
         Minus the number of rows in the group of each training row, float64.
     inlier_mask_ : ndarray of shape (n_samples,)
         True for the training rows that are kept; at least one in each class.
+    contamination_ : ndarray of shape (n_classes,)
+        The share of the training rows of each class that is rejected, float64.
     n_features_in_ : int
         Number of features seen during fit; not with a ``transformer``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

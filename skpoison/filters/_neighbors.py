@@ -12,6 +12,7 @@ from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._distance import BaseDistanceFilter
 from skpoison.filters._nearest import SearchSpace, Votes, clipped, pair_distances
+from skpoison.filters._threshold import contradicted_rows
 
 BY_LABELS = ("labels", "plurality")  # criteria that look at labels
 
@@ -38,9 +39,14 @@ class NeighborsFilter(BaseDistanceFilter):
 
     Parameters
     ----------
-    percentile : float, default=70.0
+    percentile : "auto" or float, default="auto"
         Percentage of the rows of each class that the radius encloses, in (0, 100];
-        interpolated linearly. Not used where ``radii`` are given.
+        interpolated linearly. "auto": the radius is where the
+        bulk of the distances ends, four standard deviations above their median, both
+        taken from the quartiles after a Box–Cox transform that makes these symmetric.
+        Where labels are compared, as many rows of each class are rejected as have
+        neighbors that suit another label: more of them than the rows of that label have
+        on average. Not used where ``radii`` are given.
     radii : array-like of shape (n_classes,) or dict, default=None
         Radii, if they are known, ordered like the sorted labels; or a dict from label
         to radius. For "labels", 0.5 for each class keeps the rows that at least half of
@@ -85,6 +91,8 @@ class NeighborsFilter(BaseDistanceFilter):
         Scores of the training rows: minus the distance, float64.
     inlier_mask_ : ndarray of shape (n_samples,)
         True for the training rows that are kept; at least one in each class.
+    contamination_ : ndarray of shape (n_classes,)
+        The share of the training rows of each class that is rejected, float64.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -158,7 +166,7 @@ class NeighborsFilter(BaseDistanceFilter):
 
     def __init__(
         self,
-        percentile: float = 70.0,
+        percentile: float | str = "auto",
         *,
         radii: ArrayLike | dict | None = None,
         n_neighbors: int = 5,
@@ -201,9 +209,24 @@ class NeighborsFilter(BaseDistanceFilter):
                 algorithm=self.algorithm, n_jobs=self.n_jobs,
             )  # fmt: skip
             self.neighbors_ = [self._votes.search]
-        else:
-            self.neighbors_ = [self._search(clipped(rows)) for rows in self._rows]
+            return self._fit_disagreement(codes)
+        self.neighbors_ = [self._search(clipped(rows)) for rows in self._rows]
         return self._distances(X, codes)
+
+    def _fit_disagreement(self, codes):
+        votes, whole = self._count(self._rows[0], codes)
+        losses = 1.0 - votes / np.maximum(whole, 1)[:, None]
+        self._n_contradicted = contradicted_rows(losses, codes)
+        return self._disagreement(votes, whole, codes)
+
+    def _count(self, queries, codes):
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            return self._votes.count(queries, codes)
+
+    def _auto_radius(self, distances, code, dtype):
+        if self._compares_labels:
+            return self._radius_without(self._n_contradicted[code], distances, dtype)
+        return super()._auto_radius(distances, code, dtype)
 
     @property
     def _compares_labels(self):
@@ -248,7 +271,8 @@ class NeighborsFilter(BaseDistanceFilter):
                     continue
                 queries = space.enter(X[rows])
                 if self._compares_labels:
-                    out[rows] = self._disagreement(queries, codes[rows])
+                    counted = self._count(queries, codes[rows])
+                    out[rows] = self._disagreement(*counted, codes[rows])
                 else:
                     out[rows] = space.leave(self._compare(queries, group))
         return out
@@ -260,15 +284,15 @@ class NeighborsFilter(BaseDistanceFilter):
         distances.sort(axis=1)
         return distances.mean(axis=1) if self.criterion == "mean" else distances[:, -1]
 
-    def _disagreement(self, queries, codes):
+    def _disagreement(self, votes, whole, codes):
         """Compare a row's label with those around it."""
-        votes, whole = self._votes.count(queries, codes)
         each = np.arange(len(codes))
         own = votes[each, codes]
         against = whole - own
         if self.criterion == "plurality":
-            votes[each, codes] = 0
-            against = np.maximum(votes.max(axis=1) - own, 0)
+            others = votes.copy()
+            others[each, codes] = 0
+            against = np.maximum(others.max(axis=1) - own, 0)
         return against / np.maximum(whole, 1)
 
 

@@ -21,6 +21,7 @@ from skpoison.filters._distance import (
 )
 from skpoison.filters._losses import fit_logistic
 from skpoison.filters._principal import principal_directions
+from skpoison.filters._threshold import contradicted_rows
 
 
 class SeverFilter(BaseContaminationFilter):
@@ -30,21 +31,26 @@ class SeverFilter(BaseContaminationFilter):
     gradients of the loss at its parameters, one for each row, are centered within each
     class; and the rows of the class with the largest squared projections on the top
     right singular vector are rejected. Each round rejects about the same number of
-    rows, so that after the last one the percentile of each class is left. Poison has
-    to move the parameters by its gradients, and shows where they are large and alike.
+    rows, so that after the last one the percentile of each class is left; or, with
+    ``contamination="auto"``, as many as have labels that the classifier contradicts,
+    and rounds end when there are none. Poison has to move the parameters by its
+    gradients, and shows where they are large and alike.
 
     A row is kept if it passes all rounds. With one class, or without labels, there is
     nothing to fit: the filter keeps every row and warns.
 
     Parameters
     ----------
-    percentile : float, default=None
+    percentile : float or "auto", default=None
         Percentage of the rows of each class that are kept, in (0, 100]; interpolated
-        linearly. By default 70, unless ``contamination`` is given.
-    contamination : float, default=None
+        linearly. None and "auto" leave it to ``contamination``.
+    contamination : "auto" or float, default="auto"
         Share of the rows of each class that are rejected, in (0, 0.5]:
         ``percentile = 100 * (1 - contamination)``. The paper rejects up to
-        twice the share of poison that it expects.
+        twice the share of poison that it expects. "auto": as many of each class as
+        the label of another class suits, under which their loss is smaller, and no
+        more than the mean loss of the rows of that class [2]_; at most half, in every
+        round.
     estimator : classifier, default=None
         A linear classifier, with ``coef_`` and ``decision_function``, or a
         :class:`~sklearn.pipeline.Pipeline` that ends in one (gradients are then those
@@ -81,6 +87,8 @@ class SeverFilter(BaseContaminationFilter):
         radius and squared projection, float64.
     inlier_mask_ : ndarray of shape (n_samples,)
         True for the training rows that are kept; at least one in each class.
+    contamination_ : ndarray of shape (n_classes,)
+        The share of the training rows of each class that is rejected, float64.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -109,6 +117,9 @@ class SeverFilter(BaseContaminationFilter):
     .. [1] I. Diakonikolas et al., "Sever: A Robust Meta-Algorithm for Stochastic
        Optimization", ICML 2019, algorithms 1 and 2, in the form of section 5: a fixed
        share of each class is rejected in each of four rounds.
+    .. [2] C. G. Northcutt, L. Jiang and I. L. Chuang, "Confident Learning: Estimating
+       Uncertainty in Dataset Labels", JAIR 70, 2021, section 3.1 (how many labels are
+       wrong).
 
     Examples
     --------
@@ -132,9 +143,9 @@ class SeverFilter(BaseContaminationFilter):
 
     def __init__(
         self,
-        percentile: float | None = None,
+        percentile: float | str | None = None,
         *,
-        contamination: float | None = None,
+        contamination: float | str | None = "auto",
         estimator: BaseEstimator | None = None,
         loss: str = "auto",
         n_rounds: int = 4,
@@ -152,8 +163,11 @@ class SeverFilter(BaseContaminationFilter):
         self.rounds_ = []
         decisions = np.full(len(codes), np.inf)
         for share in self._shares_left():
-            of_round = self._fit_round(X, codes, decisions >= 0, share, rng)
+            left = decisions >= 0
+            of_round = self._fit_round(X, codes, left, share, rng)
             decisions = np.minimum(decisions, of_round)
+            if share == "auto" and np.all(of_round[left] >= 0):
+                break  # the next round would be the same
         last = self.rounds_[-1] if self.rounds_ else Bunch(estimator=None)
         self.estimator_ = last.estimator
         self.radii_ = last.get("radii", np.zeros(len(self.classes_)))
@@ -163,7 +177,7 @@ class SeverFilter(BaseContaminationFilter):
         return decisions, decisions
 
     def _shares_left(self):
-        """Share of the rows of each class that are left after each round."""
+        """Share of the rows of each class that are left after each round, or "auto"."""
         if len(self.classes_) < 2:
             warn(
                 "SeverFilter needs labels of at least two classes to fit a classifier; "
@@ -171,6 +185,8 @@ class SeverFilter(BaseContaminationFilter):
                 FilterWarning,
             )
             return []
+        if self._percentile == "auto":
+            return ["auto"] * self.n_rounds
         return np.linspace(1.0, self._percentile / 100.0, self.n_rounds + 1)[1:]
 
     def _fit_round(self, X, codes, left, share, rng):
@@ -189,9 +205,28 @@ class SeverFilter(BaseContaminationFilter):
             directions, _ = principal_directions(of_class, 1, rng)
             one.directions[code] = directions[0] if len(directions) else 0.0
         squares = _squares(one, found, codes)
-        one.radii = _radii(squares, codes, left, share, X.dtype)
+        kept = self._percentiles(estimator, X, codes, left, share)
+        one.radii = _radii(squares, codes, left, kept, X.dtype)
         self.rounds_.append(one)
         return one.radii[codes] - squares
+
+    def _percentiles(self, estimator, X, codes, left, share):
+        """Percentages of the rows left of each class that stay in a round.
+
+        What a round leaves too many or too few, because it judges copies of one row
+        together, later rounds make up for.
+        """
+        # Ranks count from zero: the percentile of all rows leaves as many.
+        last_ranks = np.maximum(np.bincount(codes[left]) - 1, 1)
+        if share == "auto":
+            loss = _losses.loss_name(self.loss, estimator)
+            losses = _losses.losses_of_labels(
+                estimator, X[left], len(self.classes_), loss
+            )
+            rejected = contradicted_rows(losses, codes[left])
+            return 100.0 * np.maximum(0.0, 1.0 - rejected / last_ranks)
+        ranks = np.bincount(codes) - 1
+        return 100.0 * np.minimum(1.0, share * ranks / last_ranks)
 
     def _fit_classifier(self, X, y):
         if self.estimator is None:
@@ -234,19 +269,12 @@ def _squares(one, found, codes):
     return out
 
 
-def _radii(squares, codes, left, share, dtype):
-    """Radii that leave a share of all rows, from the rows that are left.
-
-    What a round leaves too many or too few, because it judges copies of one row
-    together, later rounds make up for.
-    """
-    # As many rows as the percentile of all of them leaves: ranks count from zero.
-    ranks, last_ranks = np.bincount(codes) - 1, np.bincount(codes[left]) - 1
-    percentiles = 100.0 * np.minimum(1.0, share * ranks / np.maximum(last_ranks, 1))
-    radii = np.empty(len(ranks))
+def _radii(squares, codes, left, percentiles, dtype):
+    """Radii that leave a percentage of the rows that are left, for each class."""
+    radii = np.empty(len(percentiles))
     for code, percentile in enumerate(percentiles):
         of_class = codes == code
-        slack = rounding_slack(squares[of_class], dtype)
+        slack = rounding_slack(squares[of_class].max(), dtype)
         radii[code] = estimate_radius(
             squares[left & of_class], percentile, dtype, slack
         )

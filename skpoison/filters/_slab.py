@@ -23,9 +23,12 @@ class SlabFilter(BaseCentroidFilter):
 
     Parameters
     ----------
-    percentile : float, default=70.0
+    percentile : "auto" or float, default="auto"
         Percentage of the rows of each class that the slab encloses, in (0, 100];
-        interpolated linearly. Not used where ``radii`` are given.
+        interpolated linearly. "auto": the radius is where the
+        bulk of the distances ends, four standard deviations above their median, both
+        taken from the quartiles after a Box–Cox transform that makes these symmetric.
+        Not used where ``radii`` are given.
     centroids : array-like of shape (n_classes, n_features) or dict, default=None
         Centroids, if they are known, ordered like the sorted labels; or a dict from
         label to centroid, which may know labels that do not occur (and then say nothing
@@ -60,6 +63,8 @@ class SlabFilter(BaseCentroidFilter):
         direction, float64.
     inlier_mask_ : ndarray of shape (n_samples,)
         True for the training rows that are kept; at least one in each class.
+    contamination_ : ndarray of shape (n_classes,)
+        The share of the training rows of each class that is rejected, float64.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

@@ -10,6 +10,7 @@ from skpoison.filters._distance import BaseContaminationFilter
 from skpoison.filters._measures import Projection, measure
 from skpoison.filters._principal import ClassRows, principal_directions
 from skpoison.filters._rows import class_means, extreme_exponent, shrunk
+from skpoison.filters._threshold import bulk_threshold_of_squares
 
 
 class SpectralFilter(BaseContaminationFilter):
@@ -22,13 +23,16 @@ class SpectralFilter(BaseContaminationFilter):
 
     Parameters
     ----------
-    percentile : float, default=None
+    percentile : float or "auto", default=None
         Percentage of the rows of each class that are kept, in (0, 100]; interpolated
-        linearly. By default 70, unless ``contamination`` is given.
-    contamination : float, default=None
+        linearly. None and "auto" leave it to ``contamination``.
+    contamination : "auto" or float, default="auto"
         Share of the rows of each class that are rejected, in (0, 0.5]:
         ``percentile = 100 * (1 - contamination)``. The paper rejects 1.5
-        times the share of poison that it expects.
+        times the share of poison that it expects. "auto": rows are rejected beyond the
+        bulk of the projections' absolute values, which ends four standard deviations
+        above their median, both taken from the quartiles after a Box–Cox transform that
+        makes these symmetric.
     transformer : transformer, default=None
         What turns rows into features; by default, they are. It is cloned and fitted on
         the training rows (and labels); one that is fitted already, such as the hidden
@@ -57,6 +61,8 @@ class SpectralFilter(BaseContaminationFilter):
         Scores of the training rows: minus the squared projection, float64.
     inlier_mask_ : ndarray of shape (n_samples,)
         True for the training rows that are kept; at least one in each class.
+    contamination_ : ndarray of shape (n_classes,)
+        The share of the training rows of each class that is rejected, float64.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -97,9 +103,9 @@ class SpectralFilter(BaseContaminationFilter):
 
     def __init__(
         self,
-        percentile: float | None = None,
+        percentile: float | str | None = None,
         *,
-        contamination: float | None = None,
+        contamination: float | str | None = "auto",
         transformer: BaseEstimator | None = None,
         random_state: int | np.random.RandomState | None = None,
     ):
@@ -123,6 +129,9 @@ class SpectralFilter(BaseContaminationFilter):
 
     def _distances(self, X, codes):
         return self._signatures(self._features(X), codes)
+
+    def _threshold(self, distances):
+        return bulk_threshold_of_squares(distances)
 
     def _signatures(self, features, codes):
         along = Projection(self.centroids_, self.directions_)

@@ -42,9 +42,12 @@ class SubspaceFilter(BaseDistanceFilter):
 
     Parameters
     ----------
-    percentile : float, default=70.0
+    percentile : "auto" or float, default="auto"
         Percentage of the rows of each class that the radius encloses, in (0, 100];
-        interpolated linearly. Not used where ``radii`` are given.
+        interpolated linearly. "auto": the radius is where the
+        bulk of the distances ends, four standard deviations above their median, both
+        taken from the quartiles after a Box–Cox transform that makes these symmetric.
+        Not used where ``radii`` are given.
     radii : array-like of shape (n_classes,) or dict, default=None
         Radii, if they are known, ordered like the sorted labels; or a dict from label
         to radius.
@@ -85,6 +88,8 @@ class SubspaceFilter(BaseDistanceFilter):
         Scores of the training rows: minus the distance to the subspace, float64.
     inlier_mask_ : ndarray of shape (n_samples,)
         True for the training rows that are kept; at least one in each class.
+    contamination_ : ndarray of shape (n_classes,)
+        The share of the training rows of each class that is rejected, float64.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -140,7 +145,7 @@ class SubspaceFilter(BaseDistanceFilter):
 
     def __init__(
         self,
-        percentile: float = 70.0,
+        percentile: float | str = "auto",
         *,
         radii: ArrayLike | dict | None = None,
         n_components: int | float = 0.95,

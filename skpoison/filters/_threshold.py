@@ -1,4 +1,9 @@
-"""Thresholds from the data: where the bulk of a class's distances ends."""
+"""Thresholds from the data: where the bulk of a class's distances ends.
+
+Losses have no such end: those of honest rows differ by orders of magnitude, and a
+wrong label is no farther out than a row that is hard to tell. How many labels are
+wrong shows where losses under all labels are compared.
+"""
 
 import numpy as np
 from scipy.optimize import brentq
@@ -61,6 +66,22 @@ def bulk_threshold(distances: np.ndarray, deviations: float = DEVIATIONS) -> flo
     return float(unit * min(threshold, limit))
 
 
+def bulk_threshold_of_squares(squares: np.ndarray) -> float:
+    """Where the bulk of squared values ends: where that of their absolute values does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> values = np.random.default_rng(0).normal(size=1000)
+    >>> bool(np.sqrt(bulk_threshold_of_squares(values**2)) < 6)
+    True
+    """
+    roots = np.sqrt(squares)
+    threshold = bulk_threshold(roots)
+    # Squares of roots are rounded; what is kept stays so.
+    return max(threshold**2, float(np.max(squares[roots <= threshold], initial=0.0)))
+
+
 def _end_of_bulk(quartiles, power, deviations):
     low, middle, high = boxcox(quartiles, power)
     end = middle + deviations * (high - low) / NORMAL_IQR
@@ -95,3 +116,42 @@ def _symmetric_power(quartiles: np.ndarray) -> float:
     if skewness(least) >= 0:
         return least
     return float(brentq(skewness, least, most))
+
+
+def contradicted_rows(losses: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """How many rows of each class the label of another class suits, at most half.
+
+    A row's loss is then smaller under that label than under its own, and no more than
+    the mean loss of the rows that have that label: the "confident joint" of [1]_, with
+    losses in the place of probabilities.
+
+    Parameters
+    ----------
+    losses : ndarray of shape (n_samples, n_classes)
+        The loss of each row under each label.
+    codes : ndarray of shape (n_samples,), dtype=int
+        The column of the row's own label; each class has rows.
+
+    Returns
+    -------
+    counts : ndarray of shape (n_classes,), dtype=int
+        Numbers of rows.
+
+    References
+    ----------
+    .. [1] C. G. Northcutt, L. Jiang and I. L. Chuang, "Confident Learning: Estimating
+       Uncertainty in Dataset Labels", JAIR 70, 2021, section 3.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> losses = np.array([[0.1, 2.0], [0.2, 1.0], [1.9, 0.1], [0.1, 1.8], [0.4, 0.5]])
+    >>> contradicted_rows(losses, np.array([0, 0, 1, 1, 1]))
+    array([0, 1])
+    """
+    own = losses[np.arange(len(codes)), codes]
+    counts = np.bincount(codes)
+    usual = np.bincount(codes, weights=own) / counts
+    suits_other = ((losses < own[:, None]) & (losses <= usual)).any(axis=1)
+    contradicted = np.bincount(codes[suits_other], minlength=len(counts))
+    return np.minimum(contradicted, counts // 2)

@@ -12,8 +12,11 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._loss import BaseTrimmingFilter
+from skpoison.filters._threshold import bulk_threshold_of_squares
 
 LOSSES = {"squared": np.square, "absolute": np.abs}
+# Percentage of the rows that starts are made from, where nobody says how many to keep.
+START = 50.0
 
 
 class TrimFilter(BaseTrimmingFilter):
@@ -29,12 +32,17 @@ class TrimFilter(BaseTrimmingFilter):
 
     Parameters
     ----------
-    percentile : float, default=None
-        Percentage of the rows that are kept, in (0, 100]; interpolated linearly. By
-        default 70, unless ``contamination`` is given.
-    contamination : float, default=None
+    percentile : float or "auto", default=None
+        Percentage of the rows that are kept, in (0, 100]; interpolated linearly. None
+        and "auto" leave it to ``contamination``.
+    contamination : "auto" or float, default="auto"
         Share of the rows that are rejected, in (0, 0.5]:
-        ``percentile = 100 * (1 - contamination)``.
+        ``percentile = 100 * (1 - contamination)``. "auto": rows are rejected beyond the
+        bulk of the absolute differences between prediction and target, which ends four
+        standard deviations above their median, both taken from the quartiles after a
+        Box–Cox transform that makes these symmetric; never more than a quarter of the
+        rows, and starts are compared by the mean of the smallest three quarters of the
+        losses.
     estimator : regressor, default=None
         What is fitted; ``Ridge()`` by default.
     loss : {"squared", "absolute"}, default="squared"
@@ -42,7 +50,7 @@ class TrimFilter(BaseTrimmingFilter):
         minimises: only then is the trimmed loss sure to fall.
     n_init : int, default=5
         Starts: the first from all rows, the others from as many random rows as will be
-        kept.
+        kept, half of all where nobody says how many.
     max_iter : int, default=50
         Most fits of each start.
     tol : float, default=1e-6
@@ -70,6 +78,8 @@ class TrimFilter(BaseTrimmingFilter):
         Scores of the training rows: minus the loss under ``estimator_``, float64.
     inlier_mask_ : ndarray of shape (n_samples,)
         True for the training rows that are kept; at least one.
+    contamination_ : ndarray of shape (1,)
+        The share of the training rows that is rejected, float64.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -132,9 +142,9 @@ class TrimFilter(BaseTrimmingFilter):
 
     def __init__(
         self,
-        percentile: float | None = None,
+        percentile: float | str | None = None,
         *,
-        contamination: float | None = None,
+        contamination: float | str | None = "auto",
         estimator: BaseEstimator | None = None,
         loss: str = "squared",
         n_init: int = 5,
@@ -174,16 +184,30 @@ class TrimFilter(BaseTrimmingFilter):
     def _fit_targets(self, X, codes, targets):
         """Fit the best of several starts; return the losses of the rows under it."""
         rng = check_random_state(self.random_state)
-        n_kept = max(int(len(codes) * self._percentile / 100.0), 1)
+        percentile = START if self._percentile == "auto" else self._percentile
+        n_kept = max(int(len(codes) * percentile / 100.0), 1)
         best = None
         for start in range(self.n_init):
             kept = np.ones(len(codes), dtype=bool)
             if start:
                 kept = rng.permutation(len(codes)) < n_kept
             found = self._trim(X, codes, kept, targets, targets)
-            if best is None or found.history[-1] < best.history[-1]:
+            if best is None or self._height(found) < self._height(best):
                 best = found
         return self._report(best)
+
+    def _height(self, trimmed):
+        """What the best start has least of."""
+        if self._percentile != "auto":
+            return trimmed.history[-1]
+        # Starts keep different numbers of rows, and never fewer than three quarters.
+        n_compared = int(np.ceil(0.75 * len(trimmed.losses)))
+        return np.sort(trimmed.losses)[:n_compared].mean()
+
+    def _threshold(self, distances):
+        if self.loss == "squared":
+            return bulk_threshold_of_squares(distances)
+        return super()._threshold(distances)
 
     def _new_estimator(self):
         return Ridge() if self.estimator is None else self.estimator

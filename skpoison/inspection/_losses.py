@@ -24,7 +24,13 @@ def with_percentiles(
     """
     if percentiles is None:
         return {None: estimator}
-    percentiles = np.unique(np.asarray(percentiles, dtype=np.float64))
+    try:
+        percentiles = np.unique(np.asarray(percentiles, dtype=np.float64))
+    except ValueError as error:
+        raise ValueError(
+            f"percentiles must be numbers in (0, 100]; got {percentiles!r}. A curve of "
+            'percentile="auto" is that of a filter which has it.'
+        ) from error
     if not len(percentiles):
         raise ValueError("percentiles must hold at least one percentile; got none.")
     return {f"percentile {p:g}": _with_percentile(estimator, p) for p in percentiles}

@@ -12,7 +12,7 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import _check_method_params, indexable, validate_data
 
 from skpoison._column_types import RowsLike
-from skpoison._defaults import default_filter
+from skpoison._defaults import default_filter, default_sphere
 from skpoison._delegated import (
     DelegatedClassifierMixin,
     DelegatedRegressorMixin,
@@ -23,7 +23,6 @@ from skpoison._fitted import fit_clone
 from skpoison._judging import fit_and_find_kept, last_step
 from skpoison._labels import narrowed
 from skpoison.base import BaseFilter
-from skpoison.filters import SphereFilter
 
 
 class BaseFiltered(MetaEstimatorMixin, BaseEstimator):
@@ -272,7 +271,7 @@ class FilteredRegressor(DelegatedRegressorMixin, BaseFiltered):
     """
 
     _routed = ("fit", *DelegatedRegressorMixin._routed)
-    _default_filter = SphereFilter
+    _default_filter = staticmethod(default_sphere)
     _default_estimator = LinearRegression
 
     def _shows_targets(self):

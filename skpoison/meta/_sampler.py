@@ -10,10 +10,9 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import indexable, validate_data
 
 from skpoison._column_types import RowsLike
-from skpoison._defaults import default_filter
+from skpoison._defaults import default_filter, default_sphere
 from skpoison._judging import fit_and_find_kept
 from skpoison._sampler_tags import sampler_tags
-from skpoison.filters import SphereFilter
 
 
 class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
@@ -86,7 +85,7 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
     def _filter(self):
         if self.filter is not None:
             return self.filter
-        return SphereFilter() if self.ignore_y else default_filter()
+        return default_sphere() if self.ignore_y else default_filter()
 
     def fit(self, X: RowsLike, y: ArrayLike) -> Self:
         """Fit the filter.

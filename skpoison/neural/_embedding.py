@@ -61,6 +61,8 @@ class EmbeddingFilter(BaseFilter):
         Scores of the training rows, those of ``filter_``.
     inlier_mask_ : ndarray of shape (n_samples,)
         True for the training rows that are kept; at least one in each class.
+    contamination_ : ndarray of shape (n_classes,)
+        The share of the training rows of each class that is rejected, float64.
     n_features_in_ : int
         ``X.shape[1]``: features of a row, or channels of an image.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
