@@ -17,11 +17,7 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import (
-    _num_samples,
-    check_is_fitted,
-    has_fit_parameter,
-)
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skpoison._column_types import RowsLike
 
@@ -204,12 +200,13 @@ class DelegatedClassifierMixin(DelegatedMixin, ClassifierMixin):
 
 
 class WithInnerWeights:
-    """A ``fit`` whose signature has ``sample_weight`` if the inner estimator's has it.
+    """A ``fit`` whose signature has ``sample_weight`` if what is inside takes it.
 
     Ensembles and calibration look at signatures to decide how they fit: bagging, for
     instance, draws rows by weights wherever it can.
 
-    The method has a parameter ``sample_weight=None``.
+    The method has a parameter ``sample_weight=None``, and the class a method
+    ``_takes_weights()``.
 
     Examples
     --------
@@ -243,36 +240,67 @@ class WithInnerWeights:
         """Return the method of an instance, or the function."""
         if instance is None:
             return self._with
-        inner = instance._estimator()
-        shows = hasattr(inner, "fit") and has_fit_parameter(inner, "sample_weight")
-        return MethodType(self._with if shows else self._without, instance)
+        shown = self._with if instance._takes_weights() else self._without
+        return MethodType(shown, instance)
 
 
-def check_weights(
-    fit_params: dict[str, Any], X: RowsLike, estimator: BaseEstimator
-) -> None:
-    """Refuse sample weights that cannot be used, before rows are cut.
+def check_fit_params(fit_params: dict[str, Any], X: RowsLike) -> None:
+    """Refuse weights and groups that cannot be those of the rows, before any work.
 
-    Looked at are the parameters of ``fit`` whose names end in ``sample_weight``.
+    They are known by their names, prefixed or not. One value for all rows may pass.
     """
     for name, values in fit_params.items():
         is_whole = values is None or np.isscalar(values)
-        if is_whole or not name.endswith("sample_weight"):
+        if is_whole or not name.endswith(("sample_weight", "groups")):
             continue
         if _num_samples(values) != _num_samples(X):
             raise ValueError(
                 f"{name} has {_num_samples(values)} values for {_num_samples(X)} rows; "
                 "it needs one for each row given, rejected ones included."
             )
+        if name.endswith("sample_weight"):
+            _check_weights(name, values)
+
+
+def _check_weights(name, values):
+    weights = np.asarray(values)
+    if weights.ndim != 1 or weights.dtype.kind not in "biufO":
+        raise ValueError(
+            f"{name} must hold one number for each row; got an array of shape "
+            f"{weights.shape} and type {weights.dtype}."
+        )
+    weights = weights.astype(np.float64)
+    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(wrong):
+        raise ValueError(
+            f"{name} must hold numbers of at least 0; row {wrong[0]} has "
+            f"{weights[wrong[0]]}, as {len(wrong)} of {len(weights)} rows in all have "
+            "negative ones, NaN or infinity."
+        )
+    if len(weights) and not weights.any():
+        raise ValueError(f"{name} is 0 for every row: nothing is left to fit on.")
+
+
+def check_takes_weights(
+    fit_params: dict[str, Any], estimator: BaseEstimator, method: str = "fit"
+) -> None:
+    """Refuse sample weights, where metadata is not routed, that an estimator ignores.
+
+    The method is the one that fits it.
+    """
     is_routed = get_config()["enable_metadata_routing"]
-    if "sample_weight" in fit_params and not (is_routed or _may_take(estimator)):
+    if "sample_weight" not in fit_params or is_routed:
+        return
+    parameters = signature(getattr(estimator, method)).parameters
+    takes_all = any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
+    if not (takes_all or "sample_weight" in parameters):
         raise ValueError(
             f"{type(estimator).__name__} takes no sample_weight; got one. Leave it "
             "out, or take another estimator."
         )
 
 
-def _may_take(estimator):
-    parameters = signature(estimator.fit).parameters
-    takes_all = any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
-    return takes_all or "sample_weight" in parameters
+def takes(estimator: object, name: str, method: str = "fit") -> bool:
+    """Whether the signature of the method that fits an estimator has a parameter."""
+    fit = getattr(estimator, method, None)
+    return fit is not None and name in signature(fit).parameters

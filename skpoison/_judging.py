@@ -1,6 +1,7 @@
 """Which rows a filter, or any other outlier detector, keeps."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -48,7 +49,10 @@ def check_detector(filter_: BaseEstimator) -> None:
 
 
 def fit_and_find_kept(
-    filter_: BaseEstimator, X: RowsLike, y: ArrayLike | None
+    filter_: BaseEstimator,
+    X: RowsLike,
+    y: ArrayLike | None,
+    fit_params: dict[str, Any] | None = None,
 ) -> np.ndarray:
     """Fit a filter, and return the mask of the rows that it keeps.
 
@@ -57,12 +61,13 @@ def fit_and_find_kept(
     score is kept, with a warning, where there are scores.
     """
     check_detector(filter_)
+    params = fit_params or {}
     if isinstance(last_step(filter_), BaseFilter):
-        return _as_kept(filter_, filter_.fit_predict(X, y), X)
+        return _as_kept(filter_, filter_.fit_predict(X, y, **params), X)
     with warnings.catch_warnings():
         for message in OF_PYOD:
             warnings.filterwarnings("ignore", message)
-        judgements = filter_.fit_predict(X, y)
+        judgements = filter_.fit_predict(X, y, **params)
     kept = _as_kept(filter_, judgements, X)
     return kept if y is None else _keep_some_of_each_class(filter_, X, y, kept)
 

@@ -14,6 +14,7 @@ from sklearn.base import (
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
+    _check_method_params,
     check_consistent_length,
     check_is_fitted,
     column_or_1d,
@@ -23,6 +24,8 @@ from sklearn.utils.validation import (
 
 from skpoison._column_types import RowsLike, is_frame, is_pandas, numbers_needed
 from skpoison._kept import keep_each_class, rejected_shares, spread, stand_ins
+from skpoison._delegated import check_fit_params, takes
+from skpoison._kept import keep_each_class, spread, stand_ins
 from skpoison._labels import (
     check_labels,
     distinct_labels,
@@ -50,14 +53,15 @@ def _scores_new_rows(filter_):
     return True
 
 
-def _of_known_rows(method, X, codes):
+def _of_known_rows(method, X, codes, **params):
     """Ask a method about the rows whose labels are known, and reject the others."""
     rows = np.flatnonzero(codes >= 0)
     if len(rows) == len(codes):
-        return method(X, codes)
+        return method(X, codes, **params)
     if not len(rows):
         return np.full(len(codes), -np.inf)
-    return spread(method(X[rows], codes[rows]), rows, len(codes))
+    params = _check_method_params(X, params, indices=rows)
+    return spread(method(X[rows], codes[rows], **params), rows, len(codes))
 
 
 class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -83,6 +87,13 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
     chooses their labels, and must not be able to stop the defense. In new rows these
     are the labels that it was not fitted on; a subclass with parameters that speak of
     certain labels only says so in ``_knows(classes)``.
+
+    A subclass that has a use for weights, groups or other parameters of ``fit`` shows
+    them in the signature of a ``fit`` of its own, which hands those that are given to
+    ``super().fit(X, y, sample_weight=sample_weight)``. They are checked, cut down to
+    the rows of known labels, and arrive as ``_fit(X, codes, sample_weight=...)``; what
+    is not given does not arrive. scikit-learn's metadata routing follows the signature.
+    A parameter that is not in it is an error.
 
     Parameters
     ----------
@@ -151,7 +162,9 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
 
         return FilterUnion._of(self, other)
 
-    def fit(self, X: RowsLike, y: ArrayLike | None = None) -> Self:
+    def fit(
+        self, X: RowsLike, y: ArrayLike | None = None, **fit_params: object
+    ) -> Self:
         """Learn which rows are normal for their class, and judge the training rows.
 
         Parameters
@@ -160,6 +173,9 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             Training rows, some of which may be poison.
         y : array-like of shape (n_samples,), default=None
             Class labels. Without them there is one class.
+        **fit_params : dict
+            Filters that fit an estimator take what it takes, ``sample_weight`` above
+            all. The others judge rows whatever they weigh, and take nothing here.
 
         Returns
         -------
@@ -170,20 +186,41 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         ------
         ValueError
             If X or y is malformed, holds NaN or infinity, or y holds no class labels.
+        TypeError
+            If the filter does not take a parameter of `fit_params`.
         """
         self._validate_params()
+        params = self._received(fit_params, X)
         with numbers_needed(self, X):
             X = self._validate_rows(X, reset=True)
-        self._judge(*self._fit_rows(X, y))
+        self._judge(*self._fit_rows(X, y, **params))
         return self
 
-    def _fit_rows(self, X, y):
+    def _received(self, fit_params, X):
+        """Check the parameters of ``fit``; return those that ``_fit`` gets."""
+        given = {name: one for name, one in fit_params.items() if one is not None}
+        self._refuse_params([name for name in given if not takes(self, name)])
+        check_fit_params(given, X)
+        return given
+
+    def _refuse_params(self, names):
+        if names:
+            raise TypeError(
+                f"{type(self).__name__} takes no {', '.join(names)} when it is fitted: "
+                "it judges each row once, whatever its weight or group."
+            )
+
+    def _received_by_leaf(self, fit_params, X):
+        """What each filter that is no combination gets of the parameters of ``fit``."""
+        return {self: self._received(fit_params, X)}
+
+    def _fit_rows(self, X, y, **params):
         """Fit on validated rows; return their codes, scores and decisions."""
         codes = self._fit_labels(X, y)
-        return codes, *self._fit_known(X, codes)
+        return codes, *self._fit_known(X, codes, **params)
 
-    def _fit_known(self, X, codes):
-        return _of_known_rows(self._fit, X, codes)
+    def _fit_known(self, X, codes, **params):
+        return _of_known_rows(self._fit, X, codes, **params)
 
     def _judge(self, codes, scores, decisions):
         self.scores_ = scores
@@ -373,7 +410,9 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         """
         return np.where(self.decision_function(X, y) >= 0, 1, -1)
 
-    def fit_predict(self, X: RowsLike, y: ArrayLike | None = None) -> np.ndarray:
+    def fit_predict(
+        self, X: RowsLike, y: ArrayLike | None = None, **fit_params: object
+    ) -> np.ndarray:
         """Fit, and tell which of the training rows are kept.
 
         Parameters
@@ -382,16 +421,22 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             Training rows.
         y : array-like of shape (n_samples,), default=None
             Their labels.
+        **fit_params : dict
+            Passed to ``fit``.
 
         Returns
         -------
         kept : ndarray of shape (n_samples,)
             1 for rows that are kept, -1 for the others.
         """
-        return np.where(self.fit(X, y).inlier_mask_, 1, -1)
+        return np.where(self.fit(X, y, **fit_params).inlier_mask_, 1, -1)
 
     def fit_filter(
-        self, X: RowsLike, y: ArrayLike | None = None, *arrays: ArrayLike
+        self,
+        X: RowsLike,
+        y: ArrayLike | None = None,
+        *arrays: ArrayLike,
+        **fit_params: object,
     ) -> tuple:
         """Fit, and cut everything given down to the kept rows.
 
@@ -402,7 +447,10 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         y : array-like of shape (n_samples,), default=None
             Their labels.
         *arrays : array-likes of length n_samples
-            Whatever else belongs to the rows: weights, groups, identifiers.
+            Whatever else belongs to the rows: weights, groups, identifiers. The filter
+            does not look at them.
+        **fit_params : dict
+            Passed to ``fit``.
 
         Returns
         -------
@@ -412,7 +460,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             CSR). ``None`` stays ``None``.
         """
         X, y, *arrays = indexable(X, y, *arrays)
-        rows = np.flatnonzero(self.fit(X, y).inlier_mask_)
+        rows = np.flatnonzero(self.fit(X, y, **fit_params).inlier_mask_)
         return tuple(
             None if array is None else _safe_indexing(array, rows)
             for array in (X, y, *arrays)

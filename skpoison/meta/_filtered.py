@@ -4,20 +4,29 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.utils import Tags, _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.metadata_routing import (
+    UNUSED,
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
 from sklearn.utils.validation import _check_method_params, indexable, validate_data
 
 from skpoison._column_types import RowsLike
 from skpoison._defaults import default_filter, default_sphere
 from skpoison._delegated import (
     DelegatedClassifierMixin,
+    DelegatedMixin,
     DelegatedRegressorMixin,
     WithInnerWeights,
-    check_weights,
+    check_fit_params,
+    check_takes_weights,
+    takes,
 )
 from skpoison._fitted import fit_clone
 from skpoison._judging import fit_and_find_kept, last_step
@@ -25,7 +34,7 @@ from skpoison._labels import narrowed
 from skpoison.base import BaseFilter
 
 
-class BaseFiltered(MetaEstimatorMixin, BaseEstimator):
+class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
     """A filter in front of an estimator.
 
     A subclass defines ``_default_filter`` and ``_default_estimator``, and
@@ -37,7 +46,7 @@ class BaseFiltered(MetaEstimatorMixin, BaseEstimator):
         "estimator": [HasMethods(["fit", "predict"]), None],
     }
 
-    # Requests are those of the estimator inside.
+    # Requests are those of the estimator and of the filter inside.
     __metadata_request__fit = {"sample_weight": UNUSED}
 
     def __init__(
@@ -65,6 +74,9 @@ class BaseFiltered(MetaEstimatorMixin, BaseEstimator):
     def _estimator(self):
         return self._default_estimator() if self.estimator is None else self.estimator
 
+    def _takes_weights(self):
+        return takes(self._estimator(), "sample_weight")
+
     def _needs_one_column(self):
         """Whether the filter judges rows by y, and so needs one label for each."""
         return self._shows_targets() and isinstance(
@@ -88,12 +100,14 @@ class BaseFiltered(MetaEstimatorMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, for the estimator alone: the filter judges rows
-            whatever their weights. Part of the signature if the estimator takes it.
+            Weights of the rows. The estimator gets those of the kept rows. The filter
+            gets those of all rows if it requests them, with metadata routing enabled,
+            and judges rows whatever their weights otherwise. Part of the signature if
+            the estimator takes it.
         **fit_params : dict
             Passed to the estimator's ``fit``. What is aligned with the rows is cut down
             to the kept ones, as ``sample_weight`` is. With metadata routing enabled,
-            the estimator gets what it requests.
+            the estimator gets what it requests, and the filter, uncut, what it does.
 
         Returns
         -------
@@ -104,6 +118,8 @@ class BaseFiltered(MetaEstimatorMixin, BaseEstimator):
         ------
         ValueError
             If the filter rejects every row, refuses X or y, or is no outlier detector.
+            If weights or groups are not as many as rows, or weights are negative, NaN
+            or infinite.
 
         Warns
         -----
@@ -115,12 +131,13 @@ class BaseFiltered(MetaEstimatorMixin, BaseEstimator):
         validate_data(self, X, y, skip_check_array=True)
         if sample_weight is not None:
             fit_params["sample_weight"] = sample_weight
-        check_weights(fit_params, X, self._estimator())
-        params = self._route("fit", fit_params)
+        check_fit_params(fit_params, X)
+        check_takes_weights(fit_params, self._estimator())
+        for_filter, params = self._route_fit(fit_params)
         X, y = indexable(X, y)
         self.filter_ = clone(self._filter())
         labels = y if self._shows_targets() else None
-        self.inlier_mask_ = fit_and_find_kept(self.filter_, X, labels)
+        self.inlier_mask_ = fit_and_find_kept(self.filter_, X, labels, for_filter)
         rows = np.flatnonzero(self.inlier_mask_)
         self.estimator_ = fit_clone(
             self._estimator(),
@@ -129,6 +146,26 @@ class BaseFiltered(MetaEstimatorMixin, BaseEstimator):
             **_check_method_params(X, params, indices=rows),
         )
         return self
+
+    def _route_fit(self, params):
+        """Parameters for fitting the filter, and for fitting the estimator."""
+        if not get_config()["enable_metadata_routing"]:
+            return {}, params
+        routed = process_routing(self, "fit", **params)
+        return routed.filter.fit_predict, routed.estimator.fit
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Tell which metadata goes where.
+
+        Returns
+        -------
+        routing : :class:`~sklearn.utils.metadata_routing.MetadataRouter`
+            Everything goes to the estimator, and that of ``fit`` to the filter, too, as
+            they request it.
+        """
+        fits = MethodMapping().add(caller="fit", callee="fit_predict")
+        router = super().get_metadata_routing()
+        return router.add(filter=self._filter(), method_mapping=fits)
 
 
 class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):

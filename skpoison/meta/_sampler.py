@@ -4,13 +4,22 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn import get_config
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, clone
 from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils._metadata_requests import METHODS
 from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
 from sklearn.utils.validation import indexable, validate_data
 
 from skpoison._column_types import RowsLike
 from skpoison._defaults import default_filter, default_sphere
+from skpoison._defaults import default_filter
+from skpoison._delegated import check_fit_params
 from skpoison._judging import fit_and_find_kept
 from skpoison._sampler_tags import sampler_tags
 
@@ -55,6 +64,10 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
     imbalanced-learn is not needed to use this class; its pipelines recognise samplers
     by their ``fit_resample``.
 
+    imbalanced-learn's pipelines cut X and y alone: a step after this one that gets
+    weights or groups gets those of all rows, and refuses them.
+    :class:`~skpoison.FilteredClassifier` cuts them along.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -63,6 +76,15 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
     >>> X_kept, y_kept = DropOutliers(SphereFilter(80)).fit_resample(X, y)
     >>> X_kept.shape
     (120, 4)
+
+    What else belongs to the rows is cut along:
+
+    >>> import numpy as np
+    >>> weights = np.linspace(1, 2, 150)
+    >>> drop = DropOutliers(SphereFilter(80))
+    >>> X_kept, y_kept, weights_kept = drop.fit_resample(X, y, weights)
+    >>> weights_kept.shape
+    (120,)
     """
 
     _parameter_constraints: dict = {
@@ -87,7 +109,7 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
             return self.filter
         return default_sphere() if self.ignore_y else default_filter()
 
-    def fit(self, X: RowsLike, y: ArrayLike) -> Self:
+    def fit(self, X: RowsLike, y: ArrayLike, **fit_params: object) -> Self:
         """Fit the filter.
 
         Parameters
@@ -96,6 +118,9 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
             Training rows, some of which may be poison.
         y : array-like of shape (n_samples,)
             Their labels, or targets.
+        **fit_params : dict
+            Passed to the filter, such as the ``sample_weight`` that it is fitted with.
+            With metadata routing enabled, it gets what it requests.
 
         Returns
         -------
@@ -106,6 +131,10 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
         ------
         ValueError
             If the filter rejects every row, refuses X or y, or is no outlier detector.
+            If weights or groups are not as many as rows, or weights are negative, NaN
+            or infinite.
+        TypeError
+            If the filter does not take a parameter of `fit_params`.
 
         Warns
         -----
@@ -115,14 +144,38 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
         """
         self._validate_params()
         validate_data(self, X, y, skip_check_array=True)
+        check_fit_params(fit_params, X)
+        params = self._route(fit_params)
         X, y = indexable(X, y)
         self.filter_ = clone(self._filter())
         labels = None if self.ignore_y else y
-        self.inlier_mask_ = fit_and_find_kept(self.filter_, X, labels)
+        self.inlier_mask_ = fit_and_find_kept(self.filter_, X, labels, params)
         self.sample_indices_ = np.flatnonzero(self.inlier_mask_)
         return self
 
-    def fit_resample(self, X: RowsLike, y: ArrayLike) -> tuple[RowsLike, ArrayLike]:
+    def _route(self, params):
+        if not get_config()["enable_metadata_routing"]:
+            return params
+        return process_routing(self, "fit", **params).filter.fit_predict
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Tell which metadata goes where.
+
+        Returns
+        -------
+        routing : :class:`~sklearn.utils.metadata_routing.MetadataRouter`
+            Everything goes to the filter, as it requests it.
+        """
+        fits = MethodMapping().add(caller="fit", callee="fit_predict")
+        if "fit_resample" in METHODS:  # imbalanced-learn adds it
+            fits.add(caller="fit_resample", callee="fit_predict")
+        return MetadataRouter(owner=self).add(
+            filter=self._filter(), method_mapping=fits
+        )
+
+    def fit_resample(
+        self, X: RowsLike, y: ArrayLike, *arrays: ArrayLike, **fit_params: object
+    ) -> tuple:
         """Fit the filter, and return the rows that it keeps.
 
         Parameters
@@ -131,6 +184,11 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
             Training rows, some of which may be poison.
         y : array-like of shape (n_samples,)
             Their labels, or targets.
+        *arrays : array-likes of length n_samples
+            Whatever else belongs to the rows: weights, groups, identifiers. The filter
+            does not look at them.
+        **fit_params : dict
+            Passed to the filter, as by :meth:`fit`; not returned.
 
         Returns
         -------
@@ -138,8 +196,13 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
             The kept rows, in the container that came in.
         y : array-like of shape (n_kept,)
             Their labels, or targets.
+        *arrays : array-likes of length n_kept
+            The same of everything else that was given. ``None`` stays ``None``.
         """
-        self.fit(X, y)
-        X, y = indexable(X, y)
+        X, y, *arrays = indexable(X, y, *arrays)
+        self.fit(X, y, **fit_params)
         rows = self.sample_indices_
-        return _safe_indexing(X, rows), _safe_indexing(y, rows)
+        return tuple(
+            None if array is None else _safe_indexing(array, rows)
+            for array in (X, y, *arrays)
+        )
