@@ -278,7 +278,7 @@ def _check_weights(name, values):
             "negative ones, NaN or infinity."
         )
     if len(weights) and not weights.any():
-        raise ValueError(f"{name} is 0 for every row: nothing is left to fit on.")
+        raise ValueError(f"{name} is zero for every row: nothing is left to fit on.")
 
 
 def check_takes_weights(

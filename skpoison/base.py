@@ -199,15 +199,16 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
     def _received(self, fit_params, X):
         """Check the parameters of ``fit``; return those that ``_fit`` gets."""
         given = {name: one for name, one in fit_params.items() if one is not None}
-        self._refuse_params([name for name in given if not takes(self, name)])
+        unknown = [name for name in given if not takes(self, name)]
+        self._refuse_params(unknown, "it judges each row once, whatever its weight")
         check_fit_params(given, X)
         return given
 
-    def _refuse_params(self, names):
+    def _refuse_params(self, names, why):
         if names:
             raise TypeError(
                 f"{type(self).__name__} takes no {', '.join(names)} when it is fitted: "
-                "it judges each row once, whatever its weight or group."
+                f"{why}."
             )
 
     def _received_by_leaf(self, fit_params, X):

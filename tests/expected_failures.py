@@ -78,6 +78,10 @@ _NO_COPIES = "the check plants rows far away, not copies: every row is kept"
 _ALL_IN_THE_SUBSPACE = "the subspace of few features is all there is: every row is kept"
 
 _UNWEIGHTED = "the filter judges each row once, whatever its weight"
+_EACH_ROW_ONCE = {
+    "check_sample_weight_equivalence_on_dense_data": _UNWEIGHTED,
+    "check_sample_weight_equivalence_on_sparse_data": _UNWEIGHTED,
+}
 
 
 def _keeping_all(reason):
@@ -95,21 +99,18 @@ EXPECTED_FAILURES = {
     FilterUnion: _keeping_all(_NO_DIRECTION),
     ActivationClusteringFilter: _REPLACING,
     EPICFilter: {"check_outliers_fit_predict": _NO_CLASSIFIER},
-    LossFilter: _keeping_all(_NO_CLASSIFIER),
+    LossFilter: _keeping_all(_NO_CLASSIFIER) | _EACH_ROW_ONCE,
     MahalanobisFilter: _REPLACING,
     NearCopyFilter: {
         "check_outliers_train": _NO_COPIES,
         "check_outliers_fit_predict": _NO_COPIES,
     },
     NeighborsFilter: _REPLACING,
-    SeverFilter: _keeping_all(_NO_CLASSIFIER),
+    SeverFilter: _keeping_all(_NO_CLASSIFIER) | _EACH_ROW_ONCE,
     SpectralFilter: _REPLACING,
     SubspaceFilter: _keeping_all(_ALL_IN_THE_SUBSPACE),
-    TrimFilter: _keeping_all(_NO_REGRESSOR),
-    FilteredClassifier: {
-        "check_sample_weight_equivalence_on_dense_data": _UNWEIGHTED,
-        "check_sample_weight_equivalence_on_sparse_data": _UNWEIGHTED,
-    },
+    TrimFilter: _keeping_all(_NO_REGRESSOR) | _EACH_ROW_ONCE,
+    FilteredClassifier: _EACH_ROW_ONCE,
 }
 
 

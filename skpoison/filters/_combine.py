@@ -5,19 +5,28 @@ import operator
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import clone
 from sklearn.pipeline import _name_estimators
 from sklearn.utils import Bunch
+from sklearn.utils.metadata_routing import (
+    UNUSED,
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
 from sklearn.utils.metaestimators import _BaseComposition, available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skpoison._kept import spread
+from skpoison._delegated import takes
 from skpoison.base import BaseFilter
 from skpoison.filters._centroid import (
     BaseCentroidFilter,
     decide_together,
     fit_together,
 )
+from skpoison.filters._inner import WeightedFitMixin
 
 if TYPE_CHECKING:
     from skpoison.feasible import FeasibleSet
@@ -28,12 +37,18 @@ __all__ = ["FilterIntersection", "FilterUnion"]
 TOGETHER = {"_fit": fit_together, "_decide": decide_together}
 
 
-class BaseCombination(BaseFilter, _BaseComposition):
+class BaseCombination(WeightedFitMixin, BaseFilter, _BaseComposition):
     """Base class of filters made of filters.
 
     Members are fitted on all training rows, and share passes over them. A subclass
     sets ``_choose``, a function of two arrays that combines members' decisions.
+
+    Members get those parameters of ``fit`` that their own ``fit`` shows; with metadata
+    routing enabled, those that they request.
     """
+
+    # Requests are those of the members.
+    __metadata_request__fit = {"sample_weight": UNUSED}
 
     _parameter_constraints: dict = {
         **BaseFilter._parameter_constraints,
@@ -135,9 +150,52 @@ class BaseCombination(BaseFilter, _BaseComposition):
         known = [filter_._knows(classes) for _, filter_ in self.filters]
         return functools.reduce(self._choose, known)
 
-    def _fit(self, X, codes):
+    def _takes_weights(self):
+        # Asked for before filters have been validated.
+        pairs = [pair for pair in self.filters if isinstance(pair, tuple)]
+        return any(takes(filter_, "sample_weight") for *_, filter_ in pairs)
+
+    def _received(self, fit_params, X):
+        given = {name: one for name, one in fit_params.items() if one is not None}
+        members = [filter_ for _, filter_ in self.filters]
+        if not get_config()["enable_metadata_routing"]:
+            untaken = [n for n in given if not any(takes(one, n) for one in members)]
+            self._refuse_params(untaken, "none of its members does")
+        if given:  # bad ones are errors at once
+            for name, one in self.filters:
+                one._received(self._params_of(name, one, given), X)
+        return given
+
+    def _received_by_leaf(self, fit_params, X):
+        received = {}
+        for (name, _), one in zip(self.filters, self.filters_, strict=True):
+            received |= one._received_by_leaf(
+                self._params_of(name, one, fit_params), X
+            )
+        return received
+
+    def _params_of(self, name, member, given):
+        if get_config()["enable_metadata_routing"]:
+            return process_routing(self, "fit", **given)[name].fit
+        return {n: one for n, one in given.items() if takes(member, n)}
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Tell which metadata goes where.
+
+        Returns
+        -------
+        routing : :class:`~sklearn.utils.metadata_routing.MetadataRouter`
+            Everything goes to the members, as they request it.
+        """
+        fits = MethodMapping().add(caller="fit", callee="fit")
+        return MetadataRouter(owner=self).add(
+            **dict(self.filters), method_mapping=fits
+        )
+
+    def _fit(self, X, codes, **params):
         self._clone_members()
-        found = _ask("_fit", self._leaves(codes), X)
+        received = self._received_by_leaf(params, X)
+        found = _ask("_fit", self._leaves(codes), X, received)
         decisions = self._combine_fits(found, codes)
         return decisions, decisions
 
@@ -145,7 +203,7 @@ class BaseCombination(BaseFilter, _BaseComposition):
     _fit_known = _fit
 
     def _decide(self, X, codes):
-        return self._pick(_ask("_decide", self._leaves(codes), X))
+        return self._pick(_ask("_decide", self._leaves(codes), X, {}))
 
     def _score(self, X, codes):
         return self._decide(X, codes)
@@ -337,30 +395,37 @@ class FilterUnion(BaseCombination):
     _choose = staticmethod(np.maximum)
 
 
-def _ask(method, leaves, X):
-    """What each leaf answers; those that know the same classes are asked together."""
+def _ask(method, leaves, X, params):
+    """What each leaf answers; those that know the same classes are asked together.
+
+    ``params[leaf]``, where it is there, holds parameters of the method for that leaf.
+    """
     groups = {}
     for filter_, codes in leaves:
         filters, _ = groups.setdefault(tuple(filter_.classes_), ([], codes))
         filters.append(filter_)
     answers = {}
     for filters, codes in groups.values():
-        answers.update(_ask_of_known_rows(method, filters, X, codes))
+        answers.update(_ask_of_known_rows(method, filters, X, codes, params))
     return answers
 
 
-def _ask_of_known_rows(method, filters, X, codes):
+def _ask_of_known_rows(method, filters, X, codes, params):
     """Ask about the rows whose labels the filters know, and reject the others."""
     rows = np.flatnonzero(codes >= 0)
     if len(rows) == len(codes):
-        return _ask_all(method, filters, X, codes)
+        return _ask_all(method, filters, X, codes, params)
     if not len(rows):
         return dict.fromkeys(filters, np.full(len(codes), -np.inf))
-    answers = _ask_all(method, filters, X[rows], codes[rows])
+    params = {
+        one: _check_method_params(X, of_one, indices=rows)
+        for one, of_one in params.items()
+    }
+    answers = _ask_all(method, filters, X[rows], codes[rows], params)
     return {one: spread(answer, rows, len(codes)) for one, answer in answers.items()}
 
 
-def _ask_all(method, filters, X, codes):
+def _ask_all(method, filters, X, codes, params):
     """Ask centroid filters in one pass over the rows, the others one by one."""
     answers = {}
     centered = [one for one in filters if isinstance(one, BaseCentroidFilter)]
@@ -368,4 +433,6 @@ def _ask_all(method, filters, X, codes):
         of_centered = TOGETHER[method](centered, X, codes)
         answers.update(zip(centered, of_centered, strict=True))
     others = [one for one in filters if one not in answers]
-    return answers | {one: getattr(one, method)(X, codes) for one in others}
+    return answers | {
+        one: getattr(one, method)(X, codes, **params.get(one, {})) for one in others
+    }

@@ -104,7 +104,8 @@ class BaseDistanceFilter(BaseFilter):
 
     A subclass defines
 
-    - ``_fit_distances(X, codes)``: learn, and return the training rows' distances;
+    - ``_fit_distances(X, codes)``: learn, and return the training rows' distances; it
+      gets the parameters that ``_fit`` gets;
     - ``_distances(X, codes)``: the distances of new rows to the classes ``codes``.
 
     It sets ``_sums_by_batch = True`` if distances depend, by rounding, on the rows that
@@ -159,9 +160,9 @@ class BaseDistanceFilter(BaseFilter):
                 known &= there
         return known
 
-    def _fit(self, X, codes):
+    def _fit(self, X, codes, **params):
         given = self._given_radii()
-        distances = self._finite(self._fit_distances(X, codes), X)
+        distances = self._finite(self._fit_distances(X, codes, **params), X)
         return self._set_radii(given, distances, codes, X.dtype)
 
     def _set_radii(self, given, distances, codes, dtype):

@@ -11,6 +11,7 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import softmax
+from sklearn.utils.validation import _check_method_params
 
 from skpoison._warn import warn
 from skpoison._whole_rows import round_down
@@ -21,6 +22,7 @@ from skpoison.coreset import (
     isolated_medoids,
 )
 from skpoison.exceptions import FilterWarning
+from skpoison.filters._inner import InnerEstimatorMixin, check_classes_weigh
 
 __all__ = ["EPICFilter"]
 
@@ -30,7 +32,7 @@ TREES = {"n_estimators", "max_leaf_nodes"}
 WEIGHTS = ("coef_", "feature_log_prob_")
 
 
-class EPICFilter(BaseFilter):
+class EPICFilter(InnerEstimatorMixin, BaseFilter):
     """Drop rows whose gradients are unlike those of all other rows of their class.
 
     EPIC, the "effective poison identification" of [1]_: a defense against *targeted*
@@ -219,7 +221,11 @@ class EPICFilter(BaseFilter):
         self.max_drop_fraction = max_drop_fraction
         self.backend = backend
 
-    def _fit(self, X, codes):
+    def _trained_by(self):
+        by_passes = self.estimator is None or hasattr(self.estimator, "partial_fit")
+        return "partial_fit" if by_passes else "fit"
+
+    def _fit(self, X, codes, **params):
         self.history_ = []
         self.dropped_at_ = np.zeros(len(codes), dtype=np.intp)
         if len(self.classes_) < 2:
@@ -232,7 +238,10 @@ class EPICFilter(BaseFilter):
         for round_ in range(1, self.n_rounds + 1):
             rows = np.flatnonzero(self.dropped_at_ == 0)
             self._train(
-                X[rows], codes[rows], self.warmup if round_ == 1 else self.every
+                X[rows],
+                codes[rows],
+                self.warmup if round_ == 1 else self.every,
+                _check_method_params(X, params, indices=rows),
             )
             medoids = self._medoids(X[rows], codes[rows])
             drop, n_isolated = _isolated(medoids, codes[rows], allowed)
@@ -263,15 +272,17 @@ class EPICFilter(BaseFilter):
             )
         return estimator.set_params(warm_start=True)
 
-    def _train(self, X, codes, n_passes):
+    def _train(self, X, codes, n_passes, params):
+        if "sample_weight" in params:
+            check_classes_weigh(params["sample_weight"], codes, self.classes_)
         y = self.classes_[codes]
         for _ in range(n_passes):
             if hasattr(self.estimator_, "partial_fit"):
-                self.estimator_.partial_fit(X, y, classes=self.classes_)
+                self.estimator_.partial_fit(X, y, classes=self.classes_, **params)
             else:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", ConvergenceWarning)
-                    self.estimator_.fit(X, y)
+                    self.estimator_.fit(X, y, **params)
         weights = [name for name in WEIGHTS if hasattr(self.estimator_, name)]
         if self.gradient == "parameters" and not weights:
             raise TypeError(

@@ -8,12 +8,14 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _check_method_params
 
 from skpoison._fitted import fit_clone
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import _losses
 from skpoison.filters._distance import BaseContaminationFilter
+from skpoison.filters._inner import InnerEstimatorMixin, check_classes_weigh
 from skpoison.filters._losses import fit_logistic
 from skpoison.filters._threshold import contradicted_rows
 
@@ -27,7 +29,7 @@ class Trimmed(NamedTuple):
     has_settled: bool
 
 
-class BaseTrimmingFilter(BaseContaminationFilter):
+class BaseTrimmingFilter(InnerEstimatorMixin, BaseContaminationFilter):
     """Base class of filters by trimmed loss.
 
     A subclass has the parameters ``max_iter`` and ``tol``, and defines
@@ -45,22 +47,27 @@ class BaseTrimmingFilter(BaseContaminationFilter):
 
     _sums_by_batch = True
 
-    def _trim(self, X, codes, kept, fitted_to, judged_by):
+    def _trim(self, X, codes, kept, fitted_to, judged_by, params):
         """Fit to the kept rows and trim all rows, until the kept ones settle."""
         history = []
+        weights = params.get("sample_weight", np.ones(len(codes)))
         for _ in range(self.max_iter):
             rows = slice(None) if kept.all() else np.flatnonzero(kept)
-            self.estimator_ = self._fit_estimator(X[rows], fitted_to[rows])
+            check_classes_weigh(
+                weights[rows], codes[rows], self.classes_, len(self.classes_) > 1
+            )
+            of_rows = _check_method_params(X, params, indices=rows)
+            self.estimator_ = self._fit_estimator(X[rows], fitted_to[rows], **of_rows)
             losses = self._training_losses(X, judged_by)
             radii = self._estimate_radii(losses, codes, X.dtype)
             before, kept = kept, losses <= radii[codes]
-            history.append(losses[kept].mean())
+            history.append(_mean(losses[kept], weights[kept]))
             if np.array_equal(kept, before) or self._falls_no_more(history):
                 return Trimmed(self.estimator_, losses, history, True)
         return Trimmed(self.estimator_, losses, history, False)
 
-    def _fit_estimator(self, X, fitted_to):
-        return fit_clone(self._new_estimator(), X, fitted_to)
+    def _fit_estimator(self, X, fitted_to, **params):
+        return fit_clone(self._new_estimator(), X, fitted_to, **params)
 
     def _training_losses(self, X, judged_by):
         return self._distances(X, judged_by)
@@ -132,7 +139,7 @@ class LossFilter(BaseTrimmingFilter):
     estimator_ : classifier or None
         The last classifier; None with one class.
     trimmed_losses_ : ndarray of shape (`n_iter_`,)
-        The mean loss of the rows that were kept, after each fit.
+        The mean loss of the rows that were kept, after each fit, weighted as they are.
     n_iter_ : int
         Number of classifiers that were fitted.
     radii_ : ndarray of shape (n_classes,)
@@ -219,21 +226,21 @@ class LossFilter(BaseTrimmingFilter):
         self.max_iter = max_iter
         self.tol = tol
 
-    def _fit_distances(self, X, codes):
+    def _fit_distances(self, X, codes, **params):
         if len(self.classes_) < 2:
             return self._keep_everything(codes)
         everything = np.ones(len(codes), dtype=bool)
         return self._report(
-            self._trim(X, codes, everything, self.classes_[codes], codes)
+            self._trim(X, codes, everything, self.classes_[codes], codes, params)
         )
 
     def _new_estimator(self):
         return self.estimator
 
-    def _fit_estimator(self, X, fitted_to):
+    def _fit_estimator(self, X, fitted_to, **params):
         if self.estimator is None:
-            return fit_logistic(X, fitted_to)
-        return super()._fit_estimator(X, fitted_to)
+            return fit_logistic(X, fitted_to, **params)
+        return super()._fit_estimator(X, fitted_to, **params)
 
     def _distances(self, X, codes):
         if self.estimator_ is None:
@@ -268,3 +275,8 @@ class LossFilter(BaseTrimmingFilter):
         self.n_iter_ = 0
         self.trimmed_losses_ = np.zeros(0)
         return np.zeros(len(codes))
+
+
+def _mean(losses, weights):
+    """The loss that an estimator minimizes on rows of such weights."""
+    return np.average(losses, weights=weights) if weights.any() else losses.mean()

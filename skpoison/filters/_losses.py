@@ -148,7 +148,7 @@ _DERIVATIVES_OF_MANY = {
 }
 
 
-def fit_logistic(X, y):
+def fit_logistic(X, y, sample_weight=None):
     """Fit ``LogisticRegression(max_iter=1000)``.
 
     Its solver stops early, without a word, where rows are far from the origin. Dense
@@ -160,10 +160,10 @@ def fit_logistic(X, y):
     one_class = np.zeros(X.shape[0], dtype=np.intp)
     center = class_means(X, one_class, 1)
     if sparse.issparse(X) or not are_far(X, one_class, center, times=FAR):
-        return estimator.fit(X, y)
+        return estimator.fit(X, y, sample_weight)
     # A center of the rows' own dtype: no difference of near numbers is rounded.
     center = center[0].astype(X.dtype)
-    estimator.fit(X - center, y)
+    estimator.fit(X - center, y, sample_weight)
     estimator.coef_ = estimator.coef_.astype(np.float64)
     shifts = estimator.coef_ @ center.astype(np.float64)
     estimator.intercept_ = estimator.intercept_ - shifts

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _check_method_params
 
 from skpoison._fitted import fit_clone
 from skpoison._warn import warn
@@ -19,12 +20,13 @@ from skpoison.filters._distance import (
     estimate_radius,
     rounding_slack,
 )
+from skpoison.filters._inner import InnerEstimatorMixin, check_classes_weigh
 from skpoison.filters._losses import fit_logistic
 from skpoison.filters._principal import principal_directions
 from skpoison.filters._threshold import contradicted_rows
 
 
-class SeverFilter(BaseContaminationFilter):
+class SeverFilter(InnerEstimatorMixin, BaseContaminationFilter):
     """Keep the rows whose gradients look like those of the rest of their class.
 
     In each round, a linear classifier is fitted on the rows that are left; the
@@ -158,13 +160,13 @@ class SeverFilter(BaseContaminationFilter):
         self.loss = loss
         self.n_rounds = n_rounds
 
-    def _fit(self, X, codes):
+    def _fit(self, X, codes, **params):
         rng = check_random_state(self.random_state)
         self.rounds_ = []
         decisions = np.full(len(codes), np.inf)
         for share in self._shares_left():
             left = decisions >= 0
-            of_round = self._fit_round(X, codes, left, share, rng)
+            of_round = self._fit_round(X, codes, left, share, rng, params)
             decisions = np.minimum(decisions, of_round)
             if share == "auto" and np.all(of_round[left] >= 0):
                 break  # the next round would be the same
@@ -189,10 +191,11 @@ class SeverFilter(BaseContaminationFilter):
             return ["auto"] * self.n_rounds
         return np.linspace(1.0, self._percentile / 100.0, self.n_rounds + 1)[1:]
 
-    def _fit_round(self, X, codes, left, share, rng):
+    def _fit_round(self, X, codes, left, share, rng, params):
         """Fit a round on the rows that are left; return the decisions on all rows."""
         rows = np.flatnonzero(left)
-        estimator = self._fit_classifier(X[rows], self.classes_[codes[rows]])
+        params = _check_method_params(X, params, indices=rows)
+        estimator = self._fit_classifier(X[rows], codes[rows], **params)
         found = self._gradients(estimator, X, codes)
         shape = (len(self.classes_), found.shape[1])
         one = Bunch(
@@ -228,10 +231,13 @@ class SeverFilter(BaseContaminationFilter):
         ranks = np.bincount(codes) - 1
         return 100.0 * np.minimum(1.0, share * ranks / last_ranks)
 
-    def _fit_classifier(self, X, y):
+    def _fit_classifier(self, X, codes, **params):
+        if "sample_weight" in params:
+            check_classes_weigh(params["sample_weight"], codes, self.classes_)
+        y = self.classes_[codes]
         if self.estimator is None:
-            return fit_logistic(X, y)
-        return fit_clone(self.estimator, X, y)
+            return fit_logistic(X, y, **params)
+        return fit_clone(self.estimator, X, y, **params)
 
     def _gradients(self, estimator, X, codes):
         loss = _losses.loss_name(self.loss, estimator)

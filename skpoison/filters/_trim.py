@@ -64,7 +64,8 @@ class TrimFilter(BaseTrimmingFilter):
     estimator_ : regressor or None
         The last regressor of the best start; None without targets.
     trimmed_losses_ : ndarray of shape (`n_iter_`,)
-        The mean loss of the rows that were kept, after each of its fits.
+        The mean loss of the rows that were kept, after each of its fits, weighted as
+        they are.
     n_iter_ : int
         Number of its fits.
     classes_ : ndarray of shape (1,)
@@ -167,21 +168,21 @@ class TrimFilter(BaseTrimmingFilter):
             "united with filters that judge rows by their labels."
         )
 
-    def _fit_rows(self, X, y):
+    def _fit_rows(self, X, y, **params):
         self.classes_ = np.array([0])
         self._labelled = y is not None
         codes = np.zeros(X.shape[0], dtype=np.intp)
         if y is None:
             distances = self._keep_everything(codes)
         else:
-            distances = self._fit_targets(X, codes, _numbers(X, y))
+            distances = self._fit_targets(X, codes, _numbers(X, y), params)
         distances = self._finite(distances, X)
         return codes, *self._set_radii(None, distances, codes, X.dtype)
 
     def _encode_labels(self, X, y):
         return np.zeros(len(_numbers(X, y)), dtype=np.intp)
 
-    def _fit_targets(self, X, codes, targets):
+    def _fit_targets(self, X, codes, targets, params):
         """Fit the best of several starts; return the losses of the rows under it."""
         rng = check_random_state(self.random_state)
         percentile = START if self._percentile == "auto" else self._percentile
@@ -191,7 +192,7 @@ class TrimFilter(BaseTrimmingFilter):
             kept = np.ones(len(codes), dtype=bool)
             if start:
                 kept = rng.permutation(len(codes)) < n_kept
-            found = self._trim(X, codes, kept, targets, targets)
+            found = self._trim(X, codes, kept, targets, targets, params)
             if best is None or self._height(found) < self._height(best):
                 best = found
         return self._report(best)

@@ -139,11 +139,13 @@ class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
         labels = y if self._shows_targets() else None
         self.inlier_mask_ = fit_and_find_kept(self.filter_, X, labels, for_filter)
         rows = np.flatnonzero(self.inlier_mask_)
+        params = _check_method_params(X, params, indices=rows)
+        _check_left_over(params)
         self.estimator_ = fit_clone(
             self._estimator(),
             _safe_indexing(X, rows),
             narrowed(y, _safe_indexing(y, rows)),
-            **_check_method_params(X, params, indices=rows),
+            **params,
         )
         return self
 
@@ -166,6 +168,15 @@ class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
         fits = MethodMapping().add(caller="fit", callee="fit_predict")
         router = super().get_metadata_routing()
         return router.add(filter=self._filter(), method_mapping=fits)
+
+
+def _check_left_over(params):
+    weights = params.get("sample_weight")
+    if weights is not None and not np.any(weights):
+        raise ValueError(
+            "sample_weight is zero for every row that the filter keeps: nothing is left "
+            "to fit on. Let the filter keep more."
+        )
 
 
 class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):

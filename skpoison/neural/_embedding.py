@@ -4,21 +4,30 @@ from numbers import Integral
 
 import numpy as np
 import torch
+from sklearn import get_config
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.metadata_routing import (
+    UNUSED,
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skpoison._column_types import is_frame
+from skpoison._delegated import takes
 from skpoison.base import BaseFilter
 from skpoison.filters import SpectralFilter
+from skpoison.filters._inner import WeightedFitMixin
 from skpoison.neural._features import LayerFeatures
 from skpoison.neural._rows import check_no_dataset, without_tensor
 
 __all__ = ["EmbeddingFilter"]
 
 
-class EmbeddingFilter(BaseFilter):
+class EmbeddingFilter(WeightedFitMixin, BaseFilter):
     """Filter on the features that a layer of a network computes of rows.
 
     Many defenses judge the embedding of rows in a network instead of the rows:
@@ -125,6 +134,9 @@ class EmbeddingFilter(BaseFilter):
         "batch_size": [Interval(Integral, 1, None, closed="left")],
     }
 
+    # Requests are those of the filter inside.
+    __metadata_request__fit = {"sample_weight": UNUSED}
+
     def __init__(
         self, net=None, layer=None, filter=None, *, batch_size=512, random_state=None
     ):
@@ -183,10 +195,33 @@ class EmbeddingFilter(BaseFilter):
         )
         return X if is_frame(X) else valid
 
-    def _fit(self, X, codes):
+    def _takes_weights(self):
+        return self.filter is not None and takes(self.filter, "sample_weight")
+
+    def _received(self, fit_params, X):
+        given = {name: one for name, one in fit_params.items() if one is not None}
+        if get_config()["enable_metadata_routing"]:
+            given = dict(process_routing(self, "fit", **given).filter.fit)
+        self._new_filter()._received(given, X)  # bad ones are errors at once
+        return given
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Tell which metadata goes where.
+
+        Returns
+        -------
+        routing : :class:`~sklearn.utils.metadata_routing.MetadataRouter`
+            Everything goes to the filter, as it requests it, and nothing to the net.
+        """
+        fits = MethodMapping().add(caller="fit", callee="fit")
+        return MetadataRouter(owner=self).add(
+            filter=self._new_filter(), method_mapping=fits
+        )
+
+    def _fit(self, X, codes, **params):
         labels = self._labels(codes)
         self.net_ = self._fitted_net(X, labels)
-        self.filter_ = self._new_filter().fit(self._embed(X), labels)
+        self.filter_ = self._new_filter().fit(self._embed(X), labels, **params)
         kept = self.filter_.inlier_mask_
         return self.filter_.scores_, np.where(kept, 0.0, -1.0)
 
