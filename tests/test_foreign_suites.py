@@ -18,6 +18,7 @@ from skpoison import (
 )
 from skpoison.attacks import GradientAttack, KKTAttack, LabelFlipAttack, MinMaxAttack
 from skpoison.evaluation import DefenseSearchCV
+from skpoison.filters import LossFilter, TrimFilter
 
 FLIPS = LabelFlipAttack(epsilon=0.2, random_state=0)
 
@@ -42,7 +43,17 @@ ROUTERS = {
         "estimator": "regressor",
         "estimator_routing_methods": ["fit", "predict", "score"],
     },
-    # Poison has no metadata, so that the fits of these two take none.
+    "LossFilter": {
+        "metaestimator": LossFilter,
+        "estimator": "classifier",
+        "estimator_routing_methods": ["fit"],
+    },
+    "TrimFilter": {
+        "metaestimator": TrimFilter,
+        "estimator": "regressor",
+        "estimator_routing_methods": ["fit"],
+    },
+    # Poison has no metadata, so that the fits of these two hand none to estimators.
     "PoisonedClassifier": {
         "metaestimator": PoisonedClassifier,
         "estimator": "classifier",
@@ -58,6 +69,8 @@ ROUTERS = {
             "scoring": "accuracy",
             "cv": 2,
         },
+        "cv_name": "cv",
+        "cv_routing_methods": ["fit"],
         "estimator_routing_methods": [*PREDICTING, "score"],
         # The search fits clones and throws them away.
         "filter_registry": dict.fromkeys([*PREDICTING, "score"], slice(-1, None)),
@@ -79,6 +92,9 @@ def router(request):
         "test_error_on_missing_requests_for_sub_estimator",
         "test_setting_request_on_sub_estimator_removes_error",
         "test_non_consuming_estimator_works",
+        "test_metadata_is_routed_correctly_to_splitter",
+        "test_metadata_routed_to_sub_estimator_in_pipeline",
+        "test_metadata_routed_to_group_splitter",
     ],
 )
 def test_metadata_is_routed_as_scikit_learn_tests_it(router, name):

@@ -2,18 +2,24 @@
 
 from collections.abc import Callable, Iterable
 from numbers import Real
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.model_selection import BaseCrossValidator, GridSearchCV, check_cv
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
 from sklearn.utils.validation import indexable, validate_data
 
 from skpoison._column_types import RowsLike
-from skpoison._delegated import DelegatedClassifierMixin
+from skpoison._delegated import DelegatedClassifierMixin, check_fit_params
 from skpoison._labels import check_labels
 from skpoison.evaluation._losses import neg_loss_scorer
 from skpoison.meta import PoisonedClassifier
@@ -154,7 +160,7 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
         """The best estimator, to which predictions are delegated."""
         return self.best_estimator_
 
-    def fit(self, X: RowsLike, y: ArrayLike) -> Self:
+    def fit(self, X: RowsLike, y: ArrayLike, **params: Any) -> Self:
         """Search, and fit the best defense.
 
         Parameters
@@ -163,17 +169,28 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
             Clean rows.
         y : array-like of shape (n_samples,)
             Their labels.
+        **params : dict
+            ``groups``, of shape (n_samples,), for the splitter. With metadata routing
+            enabled, what the splitter requests. Weights are not among it: poison rows
+            have none.
 
         Returns
         -------
         self : DefenseSearchCV
             The search, with the fitted defense.
+
+        Raises
+        ------
+        TypeError
+            If `params` holds anything else.
         """
         self._validate_params()
         validate_data(self, X, y, skip_check_array=True)
         check_labels(y)
+        check_fit_params(params, X)
+        for_splitter = self._route_split(params)
         X, y = indexable(X, y)
-        folds = list(check_cv(self.cv, y, classifier=True).split(X, y))
+        folds = list(check_cv(self.cv, y, classifier=True).split(X, y, **for_splitter))
         poisoned = PoisonedClassifier(
             self.attack, self.estimator, adaptive=self.adaptive
         )
@@ -190,6 +207,32 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
         best.fit(X, y)
         self.best_estimator_ = best
         return self
+
+    def _route_split(self, params):
+        if get_config()["enable_metadata_routing"]:
+            routed = process_routing(self, "fit", **params)
+            return routed.get("splitter", {}).get("split", {})
+        others = sorted(params.keys() - {"groups"})
+        if others:
+            raise TypeError(
+                f"DefenseSearchCV takes no {', '.join(others)} when it is fitted: it "
+                "takes groups, for the splitter. Poison rows have no weights."
+            )
+        return params
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Tell which metadata goes where.
+
+        Returns
+        -------
+        routing : :class:`~sklearn.utils.metadata_routing.MetadataRouter`
+            That of ``fit`` goes to the splitter, and all other to the estimator.
+        """
+        router = super().get_metadata_routing()
+        if hasattr(self.cv, "split"):
+            splits = MethodMapping().add(caller="fit", callee="split")
+            router.add(splitter=self.cv, method_mapping=splits)
+        return router
 
     def _search(self, estimator, grid, folds, X, y, error_score=None):
         search = GridSearchCV(

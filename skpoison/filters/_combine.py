@@ -18,8 +18,8 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import _BaseComposition, available_if
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
-from skpoison._kept import spread
 from skpoison._delegated import takes
+from skpoison._kept import spread
 from skpoison.base import BaseFilter
 from skpoison.filters._centroid import (
     BaseCentroidFilter,
@@ -169,9 +169,7 @@ class BaseCombination(WeightedFitMixin, BaseFilter, _BaseComposition):
     def _received_by_leaf(self, fit_params, X):
         received = {}
         for (name, _), one in zip(self.filters, self.filters_, strict=True):
-            received |= one._received_by_leaf(
-                self._params_of(name, one, fit_params), X
-            )
+            received |= one._received_by_leaf(self._params_of(name, one, fit_params), X)
         return received
 
     def _params_of(self, name, member, given):
@@ -188,9 +186,7 @@ class BaseCombination(WeightedFitMixin, BaseFilter, _BaseComposition):
             Everything goes to the members, as they request it.
         """
         fits = MethodMapping().add(caller="fit", callee="fit")
-        return MetadataRouter(owner=self).add(
-            **dict(self.filters), method_mapping=fits
-        )
+        return MetadataRouter(owner=self).add(**dict(self.filters), method_mapping=fits)
 
     def _fit(self, X, codes, **params):
         self._clone_members()

@@ -165,6 +165,6 @@ def check_classes_weigh(
         return
     which = f" of the classes {classes[lost].tolist()}" if labelled else ""
     raise ValueError(
-        f"sample_weight is zero for every row{which} that the filter's estimator is to be "
-        "fitted on: nothing can be learned from these."
+        f"sample_weight is zero for every row{which} that the filter's estimator is to "
+        "be fitted on: nothing can be learned from these."
     )

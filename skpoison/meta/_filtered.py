@@ -174,8 +174,8 @@ def _check_left_over(params):
     weights = params.get("sample_weight")
     if weights is not None and not np.any(weights):
         raise ValueError(
-            "sample_weight is zero for every row that the filter keeps: nothing is left "
-            "to fit on. Let the filter keep more."
+            "sample_weight is zero for every row that the filter keeps: nothing is "
+            "left to fit on. Let the filter keep more."
         )
 
 
