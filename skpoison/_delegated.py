@@ -281,6 +281,18 @@ def _check_weights(name, values):
         raise ValueError(f"{name} is zero for every row: nothing is left to fit on.")
 
 
+def of_each_row(params: dict[str, Any], X: RowsLike) -> dict[str, Any]:
+    """Make arrays of checked weights and groups; one weight for all is repeated."""
+    arrays = dict(params)
+    if "sample_weight" in params:
+        weights = np.empty(_num_samples(X))
+        weights[:] = params["sample_weight"]
+        arrays["sample_weight"] = weights
+    if "groups" in params:
+        arrays["groups"] = np.asarray(params["groups"])
+    return arrays
+
+
 def check_takes_weights(
     fit_params: dict[str, Any], estimator: BaseEstimator, method: str = "fit"
 ) -> None:

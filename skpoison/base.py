@@ -25,6 +25,7 @@ from sklearn.utils.validation import (
 from skpoison._column_types import RowsLike, is_frame, is_pandas, numbers_needed
 from skpoison._kept import keep_each_class, rejected_shares, spread, stand_ins
 from skpoison._delegated import check_fit_params, takes
+from skpoison._delegated import check_fit_params, of_each_row, takes
 from skpoison._kept import keep_each_class, spread, stand_ins
 from skpoison._labels import (
     check_labels,
@@ -91,9 +92,10 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
     A subclass that has a use for weights, groups or other parameters of ``fit`` shows
     them in the signature of a ``fit`` of its own, which hands those that are given to
     ``super().fit(X, y, sample_weight=sample_weight)``. They are checked, cut down to
-    the rows of known labels, and arrive as ``_fit(X, codes, sample_weight=...)``; what
-    is not given does not arrive. scikit-learn's metadata routing follows the signature.
-    A parameter that is not in it is an error.
+    the rows of known labels, and arrive as ``_fit(X, codes, sample_weight=...)``,
+    weights in float64 and groups in an array; what is not given does not arrive.
+    scikit-learn's metadata routing follows the signature. A parameter that is not in it
+    is an error.
 
     Parameters
     ----------
@@ -202,7 +204,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         unknown = [name for name in given if not takes(self, name)]
         self._refuse_params(unknown, "it judges each row once, whatever its weight")
         check_fit_params(given, X)
-        return given
+        return of_each_row(given, X)
 
     def _refuse_params(self, names, why):
         if names:

@@ -1,6 +1,7 @@
 """Weights and groups: who gets them, cut to which rows, and who refuses them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -31,6 +32,7 @@ from skpoison.attacks import LabelFlipAttack
 from skpoison.base import BaseFilter
 from skpoison.evaluation import DefenseSearchCV
 from skpoison.filters import LossFilter, SeverFilter, SlabFilter, TrimFilter
+from skpoison.meta import TrustedKFold
 
 N = 90
 
@@ -432,6 +434,36 @@ def test_weights_and_groups_under_searches_and_cross_validation(rows, routing):
     assert len(SEEN) >= 3
 
 
+def test_weights_beside_folds_of_trusted_rows(rows, weights, routing):
+    X, y = rows
+    trusted = np.arange(N) % 2 == 0
+    final = inner_that_requests().set_score_request(sample_weight=True)
+    model = FilteredClassifier(own_request(), final)
+    folds = TrustedKFold(trusted, n_splits=2)
+    params = {"sample_weight": weights}
+    found = cross_validate(model, X, y, cv=folds, params=params)["test_score"]
+    for score, (train, test) in zip(found, folds.split(X, y), strict=True):
+        assert trusted[test].all()
+        model.fit(X[train], y[train], sample_weight=weights[train])
+        alone = model.score(X[test], y[test], sample_weight=weights[test])
+        assert score == pytest.approx(alone)
+
+
+def test_samplers_in_pipelines_of_imbalanced_learn_get_weights(rows, weights, routing):
+    imblearn = pytest.importorskip("imblearn.pipeline")
+    X, y = rows
+    drop = DropOutliers(own_request())
+    unweighted = LogisticRegression().set_fit_request(sample_weight=False)
+    model = imblearn.make_pipeline(drop, unweighted)
+    model.fit(X, y, sample_weight=weights)
+    alone = own_request().fit(X, y, sample_weight=weights).inlier_mask_
+    np.testing.assert_array_equal(model[0].inlier_mask_, alone)
+    # Only X and y are cut by these pipelines.
+    model = imblearn.make_pipeline(drop, inner_that_requests())
+    with pytest.raises(ValueError, match=r"sample_weight.shape == \(90,\), expected"):
+        model.fit(X, y, sample_weight=weights)
+
+
 def test_filters_as_steps_of_a_pipeline_get_weights(rows, weights, routing):
     X, y = rows
     filter_ = own_request().set_params(random_state=0)
@@ -482,9 +514,9 @@ class KeepsTheHeavyRowsOfGroups(BaseFilter):
         return super().fit(X, y, sample_weight=sample_weight, groups=groups)
 
     def _fit(self, X, codes, sample_weight, groups=None):
-        decisions = np.asarray(sample_weight, dtype=float) - 2
+        decisions = sample_weight - 2
         if groups is not None:
-            decisions[np.asarray(groups) == "trusted"] = 0
+            decisions[groups == "trusted"] = 0
         return decisions, decisions
 
     def _decide(self, X, codes):
@@ -499,7 +531,8 @@ def test_a_filter_of_one_s_own_gets_what_its_fit_shows(rows, routing):
     weights = np.arange(N) % 4.0
     expected = (weights >= 2) | (groups == "trusted")
     own = KeepsTheHeavyRowsOfGroups()
-    kept = own.fit_predict(X, y, sample_weight=weights, groups=groups) == 1
+    given = {"sample_weight": list(weights), "groups": pd.Series(groups)}
+    kept = own.fit_predict(X, y, **given) == 1
     np.testing.assert_array_equal(kept, expected)
     own.set_fit_request(sample_weight=True, groups=True)
     model = FilteredClassifier(own & SphereFilter(100), LogisticRegression())

@@ -167,7 +167,7 @@ class BaseCombination(WeightedFitMixin, BaseFilter, _BaseComposition):
         return given
 
     def _received_by_leaf(self, fit_params, X):
-        received = {}
+        received: dict[BaseFilter, dict] = {}
         for (name, _), one in zip(self.filters, self.filters_, strict=True):
             received |= one._received_by_leaf(self._params_of(name, one, fit_params), X)
         return received

@@ -1,5 +1,6 @@
 """What filters that fit an estimator share: parameters of their fit, which it gets."""
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -12,13 +13,13 @@ from sklearn.utils.metadata_routing import (
     MethodMapping,
     process_routing,
 )
-from sklearn.utils.validation import _num_samples
 
 from skpoison._column_types import RowsLike
 from skpoison._delegated import (
     WithInnerWeights,
     check_fit_params,
     check_takes_weights,
+    of_each_row,
     takes,
 )
 
@@ -100,6 +101,7 @@ class InnerEstimatorMixin(WeightedFitMixin):
     """
 
     estimator: BaseEstimator | None
+    _refuse_params: Callable[..., None]
 
     def _trained_by(self):
         """The method of the estimator that learns."""
@@ -120,11 +122,7 @@ class InnerEstimatorMixin(WeightedFitMixin):
             inner = {name: given[name] for name in given if name not in own}
             others = inner.keys() - {"sample_weight"}
             self._refuse_params(sorted(others), "its default estimator takes none")
-        if "sample_weight" in inner:
-            weights = np.empty(_num_samples(X))
-            weights[:] = inner["sample_weight"]
-            inner["sample_weight"] = weights
-        return own | inner
+        return of_each_row(own | inner, X)
 
     def _is_own(self, name):
         return name != "sample_weight" and takes(self, name)
