@@ -303,7 +303,8 @@ def check_takes_weights(
     is_routed = get_config()["enable_metadata_routing"]
     if "sample_weight" not in fit_params or is_routed:
         return
-    parameters = signature(getattr(estimator, method)).parameters
+    fit = getattr(estimator, method, None)
+    parameters = {} if fit is None else signature(fit).parameters
     takes_all = any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
     if not (takes_all or "sample_weight" in parameters):
         raise ValueError(

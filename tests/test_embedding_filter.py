@@ -4,11 +4,14 @@ import pickle
 
 import numpy as np
 import pytest
+import sklearn
 from numpydoc.docscrape import ClassDoc
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.validation import has_fit_parameter
 
 torch = pytest.importorskip("torch")
 skorch = pytest.importorskip("skorch")
@@ -18,6 +21,7 @@ from torch import nn  # noqa: E402
 from skpoison import EPICFilter, FilteredClassifier, SphereFilter  # noqa: E402
 from skpoison.filters import (  # noqa: E402
     ActivationClusteringFilter,
+    LossFilter,
     NeighborsFilter,
     SpectralFilter,
 )
@@ -201,3 +205,24 @@ def test_bad_input_is_refused(images, module):
     X[0, 0, 0, 0] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         EmbeddingFilter(module).fit(X, y)
+
+
+def test_weights_are_for_the_filter_of_the_embedding():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 4)), np.arange(60) % 2
+    weights = np.where(X[:, 0] > 0, 30.0, 1.0)
+    net = nn.Sequential(Same(), nn.Linear(4, 2, dtype=torch.float64))
+    loss = LossFilter(contamination=0.3)
+    embedding = EmbeddingFilter(net, filter=loss)
+    assert has_fit_parameter(embedding, "sample_weight")
+    alone = loss.fit(X, y, sample_weight=weights)
+    embedding.fit(X, y, sample_weight=weights)
+    np.testing.assert_allclose(embedding.scores_, alone.scores_)
+    assert not np.allclose(embedding.fit(X, y).scores_, alone.scores_)
+    with sklearn.config_context(enable_metadata_routing=True):
+        asked = EmbeddingFilter(net, filter=loss.set_fit_request(sample_weight=True))
+        final = LogisticRegression().set_fit_request(sample_weight=True)
+        model = FilteredClassifier(asked, final).fit(X, y, sample_weight=weights)
+    np.testing.assert_array_equal(model.inlier_mask_, alone.inlier_mask_)
+    with pytest.raises(TypeError, match="SpectralFilter takes no sample_weight"):
+        EmbeddingFilter(net).fit(X, y, sample_weight=weights)

@@ -543,3 +543,18 @@ def test_a_filter_of_one_s_own_gets_what_its_fit_shows(rows, routing):
         own.fit(X, y, sample_weight=weights, groups=["trusted"])
     with pytest.raises(TypeError, match="unexpected keyword argument 'other'"):
         own.fit(X, y, other=weights)
+
+
+class KnowsTwoLabels(KeepsTheHeavyRowsOfGroups):
+    def _knows(self, classes):
+        return classes < 2
+
+
+def test_weights_and_groups_are_cut_to_rows_of_known_labels(rows):
+    X, y = rows
+    groups = np.where(np.arange(N) % 3 == 0, "trusted", "others")
+    weights = np.arange(N) % 4.0
+    with pytest.warns(match="rejects 30 of 90"):
+        own = KnowsTwoLabels().fit(X, y, sample_weight=weights, groups=groups)
+    expected = ((weights >= 2) | (groups == "trusted")) & (y < 2)
+    np.testing.assert_array_equal(own.inlier_mask_, expected)
