@@ -92,7 +92,7 @@ def spam_assassin(folder):
 
 
 def main():
-    warnings.simplefilter("ignore", ConvergenceWarning)  # the bound holds all the same
+    warnings.simplefilter("ignore", ConvergenceWarning)  # the bound is still valid
     both = SphereFilter(percentile=70) & SlabFilter(percentile=70)
     bound = CertifiedBound(both, 0.05, domain="count", rho=6**0.5, tol=0.05)
     folder = os.environ.get("SKPOISON_DATA")

@@ -324,7 +324,9 @@ def test_a_domain_that_most_clean_rows_are_not_in_is_warned_of():
     rng = np.random.default_rng(0)
     X, y = rng.poisson(1.0, (80, 6)) + 0.0, np.arange(80) % 2
     bound = CertifiedBound(epsilon=0.1, rho=1.0, domain="binary", tol=0.1)
-    with pytest.warns(FilterWarning, match=r"Only \d+% of the clean rows are rows of"):
+    with pytest.warns(
+        FilterWarning, match=r"Only \d+% of the clean rows are in domain="
+    ):
         bound.fit(X, y)
     bound.set_params(domain="count").fit(X, y)  # no warning
 

@@ -205,5 +205,7 @@ def test_values_that_are_not_finite_are_named(value, message, dtype, form):
 def test_values_too_large_to_be_squared_twice_are_refused():
     X = np.ones((20, 3))
     X[4, 1] = -1e80
-    with pytest.raises(ValueError, match=r"bears values of X up to 1.*; got 1e\+80"):
+    with pytest.raises(
+        ValueError, match=r"supports absolute values of X up to 1.*; got 1e\+80"
+    ):
         NormConstrainedSVC(1.0).fit(X, np.arange(20) % 2)

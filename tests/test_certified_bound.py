@@ -218,7 +218,7 @@ def test_curve_refuses_what_it_cannot_walk():
     X, y = labelled_rows(0)
     with pytest.raises(ValueError, match=r"epsilons must lie between 0 and 1.*1\.5"):
         bound_curve(CertifiedBound(), X, y, [0.1, 1.5])
-    with pytest.raises(ValueError, match="at least one share"):
+    with pytest.raises(ValueError, match="array of at least one value"):
         bound_curve(CertifiedBound(), X, y, [])
     with pytest.raises(TypeError, match="must be a CertifiedBound, got LinearSVC"):
         bound_curve(LinearSVC(), X, y, [0.1])
@@ -228,7 +228,7 @@ def test_stopping_early_warns_and_leaves_valid_bounds():
     X, y = labelled_rows(2, n_rows=200, gap=0.3)
     exact = CertifiedBound(epsilon=0.1, rho=2.0, tol=1e-7).fit(X, y)
     for steps in (1, 2, 4):
-        with pytest.warns(ConvergenceWarning, match="tol=1e-07 asks for"):
+        with pytest.warns(ConvergenceWarning, match="tol=1e-07 requires"):
             short = CertifiedBound(epsilon=0.1, rho=2.0, tol=1e-7, max_iter=steps)
             short.fit(X, y)
         assert short.n_iter_ <= steps
@@ -312,7 +312,7 @@ def test_fit_does_not_change_what_it_is_given():
         (dict(tol=0.0), "'tol' parameter"),
         (dict(max_iter=0), "'max_iter' parameter"),
         (dict(filter="sphere"), "'filter' parameter"),
-        (dict(rho=1.0, C=1.0), r"Give rho or C, not both: rho=1\.0.*C=1\.0"),
+        (dict(rho=1.0, C=1.0), r"Set rho or C, not both: rho=1\.0.*C=1\.0"),
         (dict(filter=SlabFilter()), "leaves the attacker unbounded"),
         (dict(filter=SphereFilter(percentile=0)), "'percentile' parameter"),
     ],

@@ -370,5 +370,5 @@ def test_domains_of_other_regions_are_refused(made):
 def test_moving_centroids_of_other_filters_are_refused():
     X, y = data()
     bound = CertifiedBound(EllipsoidFilter(), defense="moving_centroids")
-    with pytest.raises(ValueError, match="is for SphereFilter, SlabFilter"):
+    with pytest.raises(ValueError, match="supports only SphereFilter, SlabFilter"):
         bound.fit(X, y)

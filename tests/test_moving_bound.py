@@ -164,7 +164,7 @@ def test_radii_may_be_given_or_frozen():
     for filter_ in (given, frozen, nested):
         bound = moving(filter_).fit(X, y)
         assert bound.upper_bound_ == measured.upper_bound_
-    with pytest.raises(ValueError, match="is given its centroids"):
+    with pytest.raises(ValueError, match="; the centroids of SphereFilter"):
         moving(SphereFilter(centroids=sphere.centroids_)).fit(X, y)
 
 
@@ -201,7 +201,7 @@ def test_rejected_rows_are_covered_in_a_bounded_domain():
 
 def test_stopping_early_warns_and_leaves_a_bound():
     X, y = labelled_rows(5, gap=0.4, n_rows=60, n_features=8)
-    with pytest.warns(ConvergenceWarning, match="upper bound holds"):
+    with pytest.warns(ConvergenceWarning, match="upper bound is still valid"):
         early = moving(max_iter=1, tol=1e-3).fit(X, y)
     assert early.upper_bound_ >= moving().fit(X, y).lower_bound_
     assert early.n_iter_ == 1
@@ -229,5 +229,5 @@ def test_a_domain_without_effect_is_warned_of():
     bound = CertifiedBound(
         epsilon=0.1, rho=1.0, domain="count", tol=0.1, defense="moving_centroids"
     )
-    with pytest.warns(FilterWarning, match="no effect with moving centroids"):
+    with pytest.warns(FilterWarning, match="no effect with defense='moving_centroids'"):
         bound.fit(X, y)

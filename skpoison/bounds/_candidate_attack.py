@@ -1,4 +1,4 @@
-"""From weighted points to an attack in whole rows, and what it does to the learner."""
+"""From weighted points to an attack in whole rows, and the learner trained on it."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from skpoison.solvers._train import PoisonCopies, train_on, warm_start
 def build_attack(problem, solution, n_rows, keeps, dtype):
     """Round the dual's poison to whole copies of rows that pass the filter.
 
-    `keeps` says of rows, given with the signs of their labels, which the filter keeps.
+    `keeps` returns which rows, given with the signs of their labels, the filter keeps.
     """
     signs, sets, beta, points = _weighted_points(problem.poison, solution)
     points, kept = shrink_until_kept(sets, points, partial(keeps, signs=signs), dtype)

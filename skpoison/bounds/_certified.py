@@ -35,7 +35,7 @@ SIGNS = (-1.0, 1.0)
 
 
 class WarmStart(NamedTuple):
-    """What a fit leaves to another one, to the same rows."""
+    """A warm start for another fit on the same rows."""
 
     estimator: "CertifiedBound"
     X: np.ndarray | sparse.csr_matrix  # validated
@@ -43,7 +43,7 @@ class WarmStart(NamedTuple):
     found: Solution  # where the solver ended
 
     def hand_on(self, estimator):
-        """Tell another estimator about rows and filter; return rows and codes."""
+        """Copy rows and filter to another estimator; return rows and codes."""
         for name in ("n_features_in_", "feature_names_in_", "classes_", "filter_"):
             if hasattr(self.estimator, name):
                 setattr(estimator, name, getattr(self.estimator, name))
@@ -53,27 +53,30 @@ class WarmStart(NamedTuple):
 class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     """Upper bound on the training loss that any attacker can cause past a filter.
 
-    An attacker adds ``floor(epsilon * n)`` rows of their choice to n clean rows; a
-    filter with fixed centroids and radii removes those that it finds suspicious; a
-    linear support vector machine is trained on what is left. Whatever the attacker
-    sends, the mean of that learner's losses over clean and surviving rows, counted per
-    clean row, stays below `upper_bound_`. The attack that nearly reaches it is
-    `attack_`.
+    An attacker adds ``floor(epsilon * n)`` rows of their choice to n clean rows. A
+    filter with fixed centroids and radii rejects outlying rows, and a linear support
+    vector machine is trained on the rest. For every attack, the sum of the learner's
+    losses over the clean rows and the poison rows that pass the filter, divided by n,
+    is at most `upper_bound_`. `attack_` is an attack that nearly reaches the bound.
 
-    Fit it on rows that you trust: the filter's centroids and radii are measured there.
+    By default, the filter intersects a sphere, which keeps rows near the centroid of
+    their class, with a slab, which keeps rows whose projection on the line between the
+    class centroids is near that of their own centroid.
+
+    Fit it on trusted rows: the filter's centroids and radii are estimated from them.
 
     Parameters
     ----------
     filter : filter with ``feasible_set``, default=None
-        The defense; fitted on the rows given to :meth:`fit`. None means
-        sphere and slab at percentile 70, intersected under the names ``sphere`` and
-        ``slab``. Wrap a fitted filter in :class:`sklearn.frozen.FrozenEstimator` to
-        keep it as it is; it must have been fitted on the same labels (of the same kind:
-        True is not 1) and the same columns in the same order. Under
-        :class:`~sklearn.multiclass.OneVsRestClassifier`, which makes labels of its own,
-        give one that is not fitted.
+        The defense, fitted on the rows passed to :meth:`fit`. None means sphere and
+        slab at percentile 70, intersected under the names ``sphere`` and ``slab``. Wrap
+        a fitted filter in :class:`sklearn.frozen.FrozenEstimator` to use it unchanged;
+        it must have been fitted on the same labels (of the same type: True is not 1)
+        and on the same columns in the same order. Inside
+        :class:`~sklearn.multiclass.OneVsRestClassifier`, which creates its own labels,
+        pass an unfitted filter.
     epsilon : float, default=0.03
-        Rows that the attacker adds, as a share of the clean rows, between 0 and 1.
+        Number of poison rows divided by the number of clean rows, between 0 and 1.
     rho : float, default=None
         Radius of the learner's ball: the learner minimizes the mean hinge loss over
         ``||w||^2 + b^2 <= rho^2`` (:class:`NormConstrainedSVC`; the paper's).
@@ -81,64 +84,66 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         The learner is ``LinearSVC(loss="hinge", C=C)``, which adds the penalty
         ``(||w||^2 + b^2) / (2 C n)`` instead. With neither `rho` nor `C`, C is 1.
     tol : float, default=1e-3
-        Duality gap that is wanted, relative to `upper_bound_` (and, for bounds below
-        one thousandth, to one thousandth: the best bound can be 0).
+        Target for the duality gap, ``upper_bound_ - lower_bound_``: how far the bound
+        can be from the tightest one. Relative to ``max(upper_bound_, 0.001)``.
     defense : {"fixed", "moving_centroids"}, default="fixed"
-        ``"fixed"``: the filter keeps the centroids and radii of the clean rows.
-        ``"moving_centroids"``: it keeps the radii (given, or measured on the clean
-        rows), and estimates the centroids from clean and poison rows together, so that
-        the attacker moves them; for SphereFilter, SlabFilter and their intersections.
-        The bound then covers every attack whose rows all pass the filter; with a
-        bounded `domain`, those with rejected rows too, which move centroids as well.
+        ``"fixed"``: the filter uses the centroids and radii of the clean rows.
+        ``"moving_centroids"``: it uses fixed radii (given, or estimated from the clean
+        rows) but estimates the centroids from clean and poison rows together, so that
+        the attacker can shift them; available for SphereFilter, SlabFilter and their
+        intersections. The bound then covers every attack whose rows all pass the
+        filter; with a bounded `domain`, it also covers attacks with rejected rows,
+        which shift the centroids too.
     domain : str or :class:`skpoison.feasible.Domain`, default=None
-        Which rows an attacker can send at all: ``"real"`` (or None, any numbers),
-        ``"nonnegative"``, ``"count"`` (whole, not negative), ``"binary"``, ``"tfidf"``
-        (not negative, norm 1 or 0), or a Domain for mixed features. The bound is never
-        larger than that of rows of any numbers. Where the domain is not convex (whole
-        numbers, norm 1), a `tol` of 0.01 is within reach for texts of some thousand
-        words; features that take few values can keep the bounds further apart.
+        Restricts the rows that an attacker can add: ``"real"`` (or None, no
+        restriction), ``"nonnegative"``, ``"count"`` (non-negative integers),
+        ``"binary"``, ``"tfidf"`` (non-negative, norm 1 or 0), or a Domain for mixed
+        features. The bound is never larger than without a domain. If the domain is not
+        convex (integers, norm 1), a `tol` of 0.01 can be reached for text with a few
+        thousand words; with features that take few values, the duality gap can remain
+        larger.
     max_iter : int, default=None
-        Most steps of the solver. None means 1000 Newton steps (with a restricted
-        domain, followed by rounds of worst rows). The bound holds wherever the solver
-        stops.
+        Maximum number of solver steps. None means 1000 Newton steps (followed by rounds
+        of cutting planes if the domain is not convex). The bound is valid whenever the
+        solver stops.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows that are looked at first. Results do not depend on it beyond
+        Controls which rows the solver starts with. Results depend on it only up to
         `tol`.
 
     Attributes
     ----------
     upper_bound_ : float
-        No attack that passes the filter makes the learner's training loss exceed it:
-        rounding included, the filter's and that of the bound itself.
+        No attack that passes the filter raises the learner's training loss above this
+        value. Floating-point rounding in the filter and in the bound is accounted for.
     lower_bound_ : float
-        No parameters make the bound smaller than this: the dual value.
+        The dual value: no parameters give a smaller bound.
     dual_gap_ : float
         ``upper_bound_ - lower_bound_``.
     converged_ : bool
-        Whether the solver reached `tol`, margins for rounding apart. Where it did not,
-        there was a warning; the bounds hold all the same.
+        Whether the solver reached `tol`, not counting the margins for rounding. If not,
+        a warning was issued; the bounds are valid in either case.
     clean_loss_ : float
         Mean hinge loss of the clean rows at the certified parameters.
     poison_loss_ : float
-        Largest hinge loss, at the certified parameters, of a row that the filter lets
-        through. ``upper_bound_`` is ``clean_loss_ + epsilon * poison_loss_``, plus the
-        penalty if `C` is the learner's parameter, plus a margin for rounding.
+        Largest hinge loss, at the certified parameters, of a row that passes the
+        filter. ``upper_bound_`` is ``clean_loss_ + epsilon * poison_loss_``, plus the
+        penalty unless `rho` is given, plus a margin for rounding.
     attack_ : :class:`~sklearn.utils.Bunch`
-        The candidate attack: `X`, its distinct rows (in the precision and sparsity of
-        the training rows; at most two, unless the domain is not convex, such as
-        counts); `y`, their labels; `n_copies`, how often each
-        is sent, ``floor(epsilon * n)`` in all at most; `rounding_slack`, how far
-        whole copies fall short of `lower_bound_`, certified.
+        The candidate attack: `X`, its distinct rows (with the dtype and sparsity of the
+        training rows; at most two, unless the domain is not convex, as for counts);
+        `y`, their labels; `n_copies`, the number of copies of each row, at most
+        ``floor(epsilon * n)`` in total; `rounding_slack`, a certified limit on how far
+        this attack of whole rows can fall short of `lower_bound_`.
     attack_loss_ : float
-        Training loss of the learner trained on the clean rows and `attack_`, counted
-        as `upper_bound_` is. At least ``lower_bound_ - attack_.rounding_slack`` and at
+        Training loss of the learner trained on the clean rows and `attack_`, divided by
+        n like `upper_bound_`. At least ``lower_bound_ - attack_.rounding_slack`` and at
         most `upper_bound_`.
     poisoned_coef_ : ndarray of shape (1, n_features)
         Weights of that learner.
     poisoned_intercept_ : ndarray of shape (1,)
         Intercept of that learner.
     coef_ : ndarray of shape (1, n_features)
-        Weights of the certified parameters, with which this estimator predicts.
+        Weights of the certified parameters, which this estimator uses to predict.
     intercept_ : ndarray of shape (1,)
         Their intercept.
     classes_ : ndarray of shape (2,)
@@ -149,8 +154,9 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         Steps made by the solver.
     history_ : list of dict
         One entry for each check on all rows: ``n_iter``, ``upper_bound``,
-        ``lower_bound`` and ``n_rows``, how many rows the solver looked at. Where the
-        domain is not convex, lower bounds before the last are those of means of rows.
+        ``lower_bound`` and ``n_rows``, the number of rows in the solver's working set.
+        If the domain is not convex, all lower bounds except the last are those of its
+        convex relaxation.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -159,42 +165,43 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     Warns
     -----
     ConvergenceWarning
-        If the solver stops before `tol`. The bounds are valid all the same.
+        If the solver stops before it reaches `tol`. The bounds are still valid.
 
     See Also
     --------
     bound_curve : The bound for several values of epsilon.
-    NormConstrainedSVC : The learner that the bound with `rho` covers.
+    NormConstrainedSVC : The learner that the bound covers if `rho` is given.
 
     Notes
     -----
-    With F the rows that the filter keeps, the bound is the minimum over the learner's
-    parameters of ``mean hinge loss of clean rows + epsilon * largest hinge loss in F``
-    (plus the penalty): a saddle point whose dual gives `lower_bound_` and the attack.
+    Let F be the set of rows that pass the filter. The bound is the minimum over the
+    learner's parameters of
+    ``mean hinge loss of clean rows + epsilon * largest hinge loss in F`` (plus the
+    penalty). The dual of this saddle-point problem gives `lower_bound_` and the attack.
 
-    The margins for rounding follow from the sizes of the numbers: `poison_loss_` is
-    taken over the rows that a filter can keep whose sums are as precise as those of
-    the rows given (in float32, rows that lie too far by some millionths of the
-    radius), and `upper_bound_` and `lower_bound_` are moved outwards by what the sums
-    behind them can be wrong by. `history_` has the values before that.
+    The margins for rounding are floating-point error bounds: `poison_loss_` covers all
+    rows that a filter that computes in the precision of the given rows can keep (in
+    float32, these include rows outside the sphere by a few millionths of the radius),
+    and `upper_bound_` and `lower_bound_` are moved outwards by the largest possible
+    error of the sums behind them. `history_` holds the values without these margins.
 
-    The bound is on training loss. It is a guide to test loss if there are enough rows
-    for the two to agree, and if removing clean rows matters little; both are
-    assumptions of the paper. By default it covers a *fixed* filter; an attacker who
-    moves the centroids of a filter that is fitted on poisoned rows is covered by
-    ``defense="moving_centroids"``. Nothing is certified of radii that are measured on
-    poisoned rows.
+    The bound is on training loss. It is a guide to test loss only if the two are close
+    on clean data and if the filter does little harm by removing clean rows; [1]_
+    assumes both. By default the bound covers a *fixed* filter. Use
+    ``defense="moving_centroids"`` for a filter that is fitted on poisoned rows, whose
+    centroids the attacker can shift. Nothing is certified if the radii are also
+    estimated from poisoned rows.
 
     With moving centroids, `poison_loss_` is certified over all ways to split the poison
-    between the classes, by branch and bound over semidefinite programs whose dual
-    values are checked here, not taken from a solver. `lower_bound_` is the least value
-    that this bound can have at any parameters: it says how well the parameters were
-    chosen, not what an attack can do. That is `attack_loss_`, which can be much
-    smaller: the worst attack differs from one parameter vector to the next.
-    `attack_` is the one, among those sent through the filter, after which the learner
-    trained on what the filter keeps has the largest loss; it holds `clean_kept`, the
+    between the classes, by branch and bound over semidefinite programs; their dual
+    values are verified rather than taken from the solver. `lower_bound_` is then the
+    smallest value of this bound over all parameters. It shows how well the parameters
+    were chosen, not how much damage an attack can do. `attack_loss_` shows that, and
+    can be much smaller, because the worst attack depends on the parameters. Of the
+    attacks tried against the filter, `attack_` is the one with the largest loss of the
+    learner trained on the rows that the filter keeps. It also holds `clean_kept`, the
     mask of the clean rows that the filter then keeps, and `filtered_loss`,
-    `filtered_coef`, `filtered_intercept`, of that learner. With fewer than six
+    `filtered_coef` and `filtered_intercept` of that learner. With fewer than six
     features the bound is valid, but attacks may fall short of it.
 
     References
@@ -269,32 +276,33 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         ------
         ValueError
             If both `rho` and `C` are given, if there are not two classes, if a fitted
-            filter knows other labels or columns, or if the filter leaves the attacker
-            unbounded.
+            filter was fitted on other labels or columns, or if rows arbitrarily far
+            away pass the filter.
         """
         self._fit(X, y)
         return self
 
     def train_learner(self, X: RowsLike, y: ArrayLike) -> Self:
-        """Train the learner that this bound covers on rows that nobody poisons.
+        """Train the learner that this bound covers, without poison.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows: those that the bound was fitted on, or some of them.
+            The rows that the bound was fitted on, or a subset of them.
         y : array-like of shape (n_samples,)
             Their labels.
 
         Returns
         -------
         learner : CertifiedBound
-            A bound at ``epsilon=0``, which is the trained learner: its `coef_` and
-            `intercept_` are the learner's, `upper_bound_` its training loss. It is
-            trained to `tol`, whatever `max_iter`, and the filter is left as it is.
+            A bound with ``epsilon=0``, which is the trained learner: `coef_` and
+            `intercept_` are those of the learner, and `upper_bound_` is its training
+            loss. It is trained to `tol`, regardless of `max_iter`; the filter is not
+            refitted.
 
         See Also
         --------
-        NormConstrainedSVC : That learner, where `rho` is given.
+        NormConstrainedSVC : The learner if `rho` is given.
 
         Examples
         --------
@@ -318,10 +326,10 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
 
     @with_callbacks
     def _fit(self, X, y, previous=None):
-        """Fit, optionally from a previous fit to the same rows; return a warm start."""
+        """Fit, optionally warm-started from a previous fit; return a warm start."""
         if self.rho is not None and self.C is not None:
             raise ValueError(
-                f"Give rho or C, not both: rho={self.rho!r} constrains the norm of the "
+                f"Set rho or C, not both: rho={self.rho!r} constrains the norm of the "
                 f"parameters, C={self.C!r} penalizes it."
             )
         context = self._init_callback_context(max_subtasks=None)
@@ -412,7 +420,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         return self._against(poison, X, codes)
 
     def _against(self, poison, X, codes):
-        """Return the problem of the learner that faces an attacker."""
+        """Return the learner's problem under this poison."""
         n_rows = X.shape[0]
         weights = np.full(n_rows, 1.0 / n_rows)
         learner = regularizer(self.rho, self.C, n_rows)

@@ -1,10 +1,9 @@
-"""The bound where attackers can only send some rows.
+"""The bound for attackers restricted to a domain.
 
-First the rows are replaced by the hull that Lagrangian duality sees, which Newton's
-method solves as it does for real rows. Where the rows are not convex, the dual's
-points are then taken apart into rows that can be sent, so that the lower bound holds
-for these; and where the rows, few as they are, fall short of their hull, cutting planes
-and branching bring the bounds together.
+First the set of rows is replaced by the convex set of its Lagrangian dual, over which
+Newton's method works as it does for real rows. If the set is not convex, the dual's
+points are then decomposed into rows of the domain, which makes the lower bound valid
+for these. Where a gap remains, cutting planes and branch and bound close it.
 """
 
 from dataclasses import dataclass, replace

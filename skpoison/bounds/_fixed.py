@@ -1,4 +1,4 @@
-"""The bound on a filter whose centroids and radii are fixed."""
+"""The bound for a filter with fixed centroids and radii."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ MAX_STEPS = 1000
 
 
 def prepare(problem):
-    """Put rows far from the origin into a frame, where any numbers can be sent."""
+    """Subtract an offset from rows far from the origin, if the domain allows it."""
     return problem if isinstance(problem.poison, OraclePoison) else framed(problem)
 
 
@@ -38,8 +38,8 @@ def minimize(problem, *, max_iter, start, **options):
 def certify(problem, found, X, keeps, *, tol, rng):
     """Evaluate a solution, and round its dual point to an attack in whole rows.
 
-    `X` are the clean rows as they came; `keeps` says which rows, given with the signs
-    of their labels, the filter keeps.
+    `X` are the clean rows as given; `keeps` returns which rows, given with the signs of
+    their labels, the filter keeps.
     """
     attack = _attack(problem, found, keeps, X.dtype, rng)
     trained = retrain(problem, found, attack, tol=tol, rng=rng)

@@ -1,4 +1,4 @@
-"""What the binary linear classifiers of this subpackage share."""
+"""Base class of the binary linear classifiers of this subpackage."""
 
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
     def _validate(self, X, y):
         """Return X, the labels' positions and set ``classes_``."""
         dtypes = [np.float64, np.float32]
-        # What is not finite is found in the pass that looks for large values.
+        # The pass that checks for large values also finds NaN and infinity.
         X, y = validate_data(
             self, X, y, accept_sparse="csr", dtype=dtypes, ensure_all_finite=False
         )
@@ -43,7 +43,7 @@ class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
         self.intercept_ = theta[-1:].copy()
 
     def decision_function(self, X: "ArrayLike | sparse.sparray") -> np.ndarray:
-        """Return the signed scores of rows.
+        """Return the signed decision values of rows.
 
         Parameters
         ----------
@@ -79,10 +79,10 @@ class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _check_values(name, X):
-    """Refuse NaN, infinity and values whose fourth power is no number."""
+    """Raise for NaN, infinity and values whose fourth power overflows."""
     values = X.data if sparse.issparse(X) else X
     most = np.finfo(np.float64).max ** 0.25
-    # One fast pass tells for nearly all rows that none of their values is so large.
+    # One fast pass shows for most inputs that no value is so large.
     flat = values.ravel(order="K")
     with np.errstate(over="ignore", invalid="ignore"):
         if flat @ flat <= most * most:
@@ -91,8 +91,9 @@ def _check_values(name, X):
     largest = max(values.max(), -values.min())
     if largest > most:
         raise ValueError(
-            f"{name} bears values of X up to {most:.2g}; got {largest:.2g}. Rescale X, "
-            "for instance with a StandardScaler fitted on trusted rows."
+            f"{name} supports absolute values of X up to {most:.2g}; got "
+            f"{largest:.2g}. Rescale X, for example with a StandardScaler fitted on "
+            "trusted rows."
         )
 
 

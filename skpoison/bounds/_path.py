@@ -1,4 +1,4 @@
-"""The bound over a range of attackers."""
+"""The bound as a function of the poison fraction."""
 
 from typing import TYPE_CHECKING
 
@@ -20,20 +20,21 @@ def bound_curve(
     y: "ArrayLike",
     epsilons: "ArrayLike",
 ) -> Bunch:
-    """Compute the bound for several shares of poison.
+    """Compute the bound for several poison fractions.
 
-    Each fit starts from the one before it, which is much faster than separate fits.
+    Each fit is warm-started from the previous one, which is much faster than separate
+    fits.
 
     Parameters
     ----------
     estimator : CertifiedBound
-        The bound; its `epsilon` is replaced.
+        The bound; its `epsilon` is ignored.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Clean rows.
     y : array-like of shape (n_samples,)
-        Their labels, of two kinds.
+        Their labels, of two classes.
     epsilons : array-like of shape (n_epsilons,)
-        Shares of poison, between 0 and 1.
+        Numbers of poison rows divided by the number of clean rows, between 0 and 1.
 
     Returns
     -------
@@ -44,9 +45,9 @@ def bound_curve(
 
     Notes
     -----
-    Callbacks set on `estimator` see a task for each epsilon; those that scikit-learn
-    propagates, such as :class:`sklearn.callback.ProgressBar`, see the checks of each
-    fit too.
+    Callbacks set on `estimator` receive a task for each epsilon. Those that
+    scikit-learn propagates, such as :class:`sklearn.callback.ProgressBar`, also receive
+    the checks within each fit.
 
     References
     ----------
@@ -69,7 +70,8 @@ def bound_curve(
     epsilons = np.asarray(epsilons, dtype=np.float64)
     if epsilons.ndim != 1 or len(epsilons) == 0:
         raise ValueError(
-            f"epsilons must be a list of at least one share, got {epsilons!r}."
+            f"epsilons must be a one-dimensional array of at least one value, got "
+            f"{epsilons!r}."
         )
     if not np.all((epsilons >= 0) & (epsilons <= 1)):
         raise ValueError(f"epsilons must lie between 0 and 1, got {epsilons.tolist()}.")
@@ -92,9 +94,9 @@ def _walk(estimator, X, y, epsilons):
 
 
 def _fit_within(context, estimator, bound, X, y, previous):
-    """Fit one bound as a subtask of the walk; return where it ended."""
+    """Fit one bound as a subtask; return its warm start."""
     subtask = context.subcontext(task_name="bound")
-    # The walk's callbacks come back to the bound as far as they propagate.
+    # Of the caller's callbacks, the bound gets those that propagate.
     with subtask.propagate_callback_context(bound.set_callbacks()):
         subtask.call_on_fit_task_begin(estimator=estimator)
         previous = bound._fit(X, y, previous)

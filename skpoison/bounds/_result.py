@@ -1,4 +1,4 @@
-"""What a bound found, and its value with rounding included."""
+"""The result of a bound, and its value with margins for rounding."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from skpoison.solvers._working_set import Problem, Solution
 
 
 class CertifiedValues(NamedTuple):
-    """A bound at certified parameters, moved outwards by what rounding can do."""
+    """A bound at certified parameters, moved outwards by its margins for rounding."""
 
     theta: np.ndarray  # (n_features + 1,)
     clean_loss: float

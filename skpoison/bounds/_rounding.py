@@ -1,4 +1,4 @@
-"""How far rounding can have moved what is reported, computed from the numbers' sizes.
+"""Floating-point error bounds for the values reported.
 
 Standard model of floating-point arithmetic: a sum of k products is wrong by at most
 ``k u / (1 - k u)`` times the sum of the products' sizes, whatever the order of

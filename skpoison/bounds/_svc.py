@@ -1,4 +1,4 @@
-"""The learner whose parameters lie in a ball."""
+"""A linear classifier with a bound on the norm of its parameters."""
 
 from numbers import Integral, Real
 from typing import TYPE_CHECKING
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 
 
 class NormConstrainedSVC(CallbackSupportMixin, BinaryLinearClassifier):
-    """Linear support vector classifier with its parameters in a ball.
+    """Linear support vector classifier with a bound on the norm of its parameters.
 
     Minimizes the weighted mean of the hinge losses ``max(0, 1 - y (w @ x + b))`` over
-    ``||w||^2 + b^2 <= rho^2``: the learner that :class:`CertifiedBound` with `rho`
-    covers.
+    ``||w||^2 + b^2 <= rho^2``. :class:`CertifiedBound` bounds this learner's loss if
+    its `rho` is set.
 
     Parameters
     ----------
     rho : float, default=1.0
-        Radius of the ball.
+        Radius of the ball that contains the parameters.
     tol : float, default=1e-4
-        Duality gap that is wanted, relative to the loss (and, for losses below one
-        thousandth, to one thousandth).
+        Target for the duality gap, which bounds how far the loss is from the minimum,
+        relative to ``max(loss_, 0.001)``.
     max_iter : int, default=1000
-        Most Newton steps.
+        Maximum number of Newton steps.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows that are looked at first. The solution does not depend on it
-        beyond `tol`.
+        Controls which rows the solver starts with. The solution depends on it only up
+        to `tol`.
 
     Attributes
     ----------
@@ -56,9 +56,9 @@ class NormConstrainedSVC(CallbackSupportMixin, BinaryLinearClassifier):
     loss_ : float
         Weighted mean of the hinge losses of the training rows.
     dual_gap_ : float
-        Certified distance of `loss_` from the least possible loss.
+        Duality gap: the minimum loss is at least ``loss_ - dual_gap_``.
     n_iter_ : int
-        Newton steps made.
+        Number of Newton steps.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -66,13 +66,13 @@ class NormConstrainedSVC(CallbackSupportMixin, BinaryLinearClassifier):
 
     See Also
     --------
-    CertifiedBound : The largest loss that an attacker can cause this learner.
-    sklearn.svm.LinearSVC : The learner with a penalty in place of the ball.
+    CertifiedBound : Bound on the training loss of this learner under attack.
+    sklearn.svm.LinearSVC : The learner with a penalty instead of a constraint.
 
     Notes
     -----
-    Solved by Newton's method on proximal subproblems; the gap is that of the dual
-    ``sum(alpha) - rho * ||sum(alpha_i y_i (x_i, 1))||``.
+    Solved by Newton's method on proximal subproblems. The duality gap refers to the
+    dual ``sum(alpha) - rho * ||sum(alpha_i y_i (x_i, 1))||``.
 
     References
     ----------
@@ -116,9 +116,9 @@ class NormConstrainedSVC(CallbackSupportMixin, BinaryLinearClassifier):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows.
         y : array-like of shape (n_samples,)
-            Labels of two kinds.
+            Labels, of two classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, finite and not negative. Only their ratios count.
+            Weights of the rows, finite and non-negative. Only their ratios matter.
 
         Returns
         -------
@@ -166,9 +166,9 @@ def warn_if_short(found, problem, tol):
     if found.converged:
         return
     warn(
-        f"Stopped after {found.n_iter} steps at a duality gap of "
-        f"{found.gap:.3g}; tol={tol!r} asks for "
-        f"{problem.target(found.upper, tol):.3g}. The upper bound holds all the "
-        "same; raise max_iter or tol.",
+        f"The solver stopped after {found.n_iter} steps at a duality gap of "
+        f"{found.gap:.3g}; tol={tol!r} requires "
+        f"{problem.target(found.upper, tol):.3g}. The upper bound is still valid. "
+        "Increase max_iter or tol.",
         ConvergenceWarning,
     )

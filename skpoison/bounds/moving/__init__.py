@@ -1,4 +1,4 @@
-"""The bound where the attacker moves the centroids: radii are given, centroids not."""
+"""The bound for moving centroids: fixed radii, centroids that the attacker shifts."""
 
 from skpoison.bounds.moving._attack import RefittedFilter
 from skpoison.bounds.moving._certify import certify, covering_defense

@@ -1,9 +1,9 @@
-"""Attacks as terms of the learner's problem.
+"""Attacks as terms of the learner's objective.
 
-An attack that the filter lets through stays one when it is turned about the line
-through the centroids. So from any parameters its loss is a constant, less multiples of
-the intercept and of the weights' product with one point, plus a multiple of the length
-of the weights across that line: the support function of a disc.
+An attack that passes the filter still passes when it is rotated about the line through
+the centroids. So at any parameters its worst loss is a constant, minus multiples of the
+intercept and of the weights' product with one point, plus a multiple of the norm of the
+weights orthogonal to that line: the support function of a disc.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ from skpoison.solvers._adversary import (
 
 
 class DiscPoison(PoisonTerm):
-    """Poison that is one of finitely many attacks, turned as is worst.
+    """Poison that is the worst of finitely many attacks, over all rotations.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class DiscPoison(PoisonTerm):
         )
 
     def worst_rows(self, theta):
-        """Return the loss of every attack, turned as is worst, and its point."""
+        """Return the loss of every attack at its worst rotation, and its point."""
         answers = [disc.support(-theta[:-1]) for disc in self.sets]
         losses = self.constants - self.tilts * theta[-1]
         losses = losses + np.array([value for value, _ in answers])
@@ -63,7 +63,7 @@ class DiscPoison(PoisonTerm):
         return -np.column_stack([points, self.tilts])
 
     def smooth(self, theta, center, share_prox, nu):
-        """Evaluate the smoothed term, proximal to a former answer."""
+        """Evaluate the term smoothed by a proximal term at a previous solution."""
         wanted = center.points - theta[:-1] / nu
         pairs = zip(self.sets, wanted, strict=True)
         projections = [disc.projection(point) for disc, point in pairs]
@@ -78,7 +78,7 @@ class DiscPoison(PoisonTerm):
 
 
 def disc_of(attack, plane, frame, defense):
-    """Return what an attack costs the learner, as the term of :class:`DiscPoison`.
+    """Return an attack's loss as a term of :class:`DiscPoison`.
 
     Constant and tilt are the part of the rows that count and the sum of their labels;
     the disc holds their signed sum, turned about the line of the centroids.

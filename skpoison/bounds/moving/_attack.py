@@ -23,7 +23,7 @@ MAX_PLANS, N_ANSWERS = 4, 3
 
 
 class Trial(NamedTuple):
-    """An attack that was sent through the filter, and the learner trained behind it.
+    """An attack tried against the filter, and the learner trained on what was kept.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Trial(NamedTuple):
 
 
 class RefittedFilter:
-    """The filter as it is run, fitted on clean and poison rows together.
+    """The filter as it is used, fitted on clean and poison rows together.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def _stack_sparse(parts):
 
 
 def best_trial(found, defense, refitted, *, tol, rng):
-    """Send the most promising attacks; keep the most harmful, or one of no rows."""
+    """Try the most promising attacks; keep the most harmful, or an empty one."""
     best: Trial | None = None
     for plan in plans(found, defense):
         best = _better(best, plan, found, defense, refitted, tol, rng)
@@ -98,7 +98,7 @@ def best_trial(found, defense, refitted, *, tol, rng):
 
 
 def _better(best, plan, found, defense, refitted, tol, rng):
-    """Send an attack; return it if it does more harm than the best one so far."""
+    """Try an attack; return it if it does more harm than the best one so far."""
     sent = None if plan is None else send(plan, found, defense, refitted, rng)
     if sent is None:
         return best
@@ -114,7 +114,7 @@ def _trial(found, attack, kept, tol, rng):
 
 
 def _answer(trained, found, defense):
-    """Return about the worst attack on a trained learner."""
+    """Return approximately the worst attack on a trained learner."""
     theta = trained.best_primal.theta
     plane, _ = reduce_to_plane(theta, defense, found.problem.poison.epsilon)
     return cover_splits(
@@ -131,7 +131,7 @@ def _nothing(found, refitted):
 
 
 def plans(found, defense):
-    """Return the few attacks worth sending: those in the dual, and their mixture."""
+    """Return the attacks worth trying: those in the dual, and their mixture."""
     beta = found.solution.best_dual.poison.beta
     used = [i for i in np.argsort(-beta) if beta[i] > 0][: MAX_PLANS - 1]
     chosen = [found.attacks[i] for i in used]
@@ -172,7 +172,7 @@ def send(plan, found, defense, refitted, rng):
 
 
 def _aim(found):
-    """The direction in which poison undoes what clean rows teach."""
+    """The direction in which poison counteracts the clean rows."""
     best_dual = found.solution.best_dual
     return -best_dual.row_sum[:-1]
 

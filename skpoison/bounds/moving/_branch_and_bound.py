@@ -27,7 +27,7 @@ NARROWEST = 1e-3
 
 
 class Cover(NamedTuple):
-    """What is known of the worst attack at given parameters.
+    """Bounds on the worst attack at given parameters.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def cover_splits(plane, n_axes, *, goal, max_programs=10_000, splits=()):
     """Bound the mean loss of every attack, whatever its split.
 
     The splits are covered by cells; the cell with the largest bound is halved until
-    the best attack found is near enough.
+    the best attack found is within tolerance of it.
 
     Shapes: splits (4,).
     """
@@ -90,7 +90,7 @@ class _CellSearch:
             self.lower, self.attack = loss, attack
 
     def try_point(self, point):
-        """Try the split of a cell's solution, if what it looks like is promising."""
+        """Try the split of a cell's solution, if it looks promising."""
         masses = np.maximum(point[MASSES], 0.0)
         split = masses / masses.sum()
         rows = coordinates(point, self.n_axes) / np.maximum(masses, 1e-9)[:, np.newaxis]
@@ -99,7 +99,7 @@ class _CellSearch:
             self.try_split(split)
 
     def push(self, cell, at_most):
-        """Bound a cell, by no more than the cell around it is bounded."""
+        """Bound a cell by at most the bound of its parent."""
         self.n_programs += 1
         self.n_cells += 1
         try:
@@ -136,7 +136,7 @@ def _width(cell):
 
 
 def halves(cell, point):
-    """Halve a cell where its program is least exact at a solution.
+    """Halve a cell where its relaxation is least exact at a solution.
 
     Shapes: point (n_variables,).
     """
@@ -150,7 +150,7 @@ def halves(cell, point):
 
 
 def tightened(lower, upper):
-    """Shrink limits to what the sum of one leaves of them.
+    """Tighten limits by the condition that the parts sum to one.
 
     Shapes: lower, upper (4,).
     """

@@ -1,4 +1,4 @@
-"""The bound on moving centroids, as a value."""
+"""The bound for moving centroids."""
 
 import numpy as np
 
@@ -13,10 +13,10 @@ from skpoison.feasible import as_domain
 
 
 def certify(problem, defense, refitted, *, tol, max_iter, rng, start, monitor):
-    """Minimize the bound, and look for the attack that does most harm.
+    """Minimize the bound, and search for the most harmful attack.
 
-    Of the problem's poison only epsilon counts; `refitted` is the filter that attacks
-    are sent through.
+    Only the problem's epsilon is used of its poison; `refitted` is the filter that
+    attacks have to pass.
     """
     options = {"tol": tol, "rng": rng, "start": start, "monitor": monitor}
     found = train(problem, defense, max_iter=max_iter or MAX_ROUNDS, **options)
@@ -36,7 +36,7 @@ def _certificate(found, defense):
 
 
 def _filtered(trial):
-    """Return what ``attack_`` says of the learner trained on what the filter keeps."""
+    """Return the entries of ``attack_`` on the learner trained on the kept rows."""
     theta = trial.trained.best_primal.theta
     return {
         "clean_kept": trial.kept,
@@ -47,7 +47,7 @@ def _filtered(trial):
 
 
 def covering_defense(filter_, X, codes, domain, feature_names=None):
-    """Read a filter with given radii, and cover what its rounding lets through.
+    """Read a filter with given radii, with margins for its rounding.
 
     Where the domain is bounded, rows that the filter rejects are covered too.
     """
@@ -73,8 +73,8 @@ def _read(filter_, X, codes, domain, feature_names):
 
 def _warn_of_domain(domain):
     warn(
-        f"domain={domain!r} has no effect with moving centroids: only one with bounds "
-        "on all sides has. The bound holds for its rows, too; those of attack_ need "
-        "not be in it.",
+        f"domain={domain!r} has no effect with defense='moving_centroids', which uses "
+        "a domain only if every feature has a lower and an upper bound. The bound is "
+        "valid for rows of this domain; the rows of attack_ can lie outside it.",
         FilterWarning,
     )

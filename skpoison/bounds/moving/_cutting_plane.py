@@ -1,8 +1,8 @@
-"""The least bound over the learner's parameters, by the worst attacks so far.
+"""Minimize the bound over the learner's parameters by cutting planes.
 
-Each round bounds the attacker's loss at the present parameters over all splits, adds
-the worst attack found to the learner's problem, and solves that problem. Its dual
-value bounds every certificate from below, so that both together say when to stop.
+Each round bounds the attacker's loss at the current parameters over all splits, adds
+the worst attack found to the learner's problem, and solves that problem. Its dual value
+is a lower bound on every certificate; the gap between the two determines when to stop.
 """
 
 from dataclasses import dataclass, field, replace
@@ -37,7 +37,7 @@ class Training(Solution):
 
     @property
     def splits(self):
-        """The splits of the attacks that carry weight in the last solution."""
+        """The splits of the attacks with positive weight in the last solution."""
         dual = None if self.solution is None else self.solution.best_dual
         if dual is None:
             return []
@@ -48,7 +48,7 @@ class Training(Solution):
 def train(problem, defense, *, tol, max_iter, rng, start=None, monitor=None):
     """Minimize the bound against an attacker who moves the centroids.
 
-    The bound is valid whatever ends the rounds.
+    The bound is valid however the rounds end.
     """
     poison = DiscPoison(problem.poison.epsilon)
     found = Training(problem=problem._replace(poison=poison))
@@ -70,7 +70,7 @@ def train(problem, defense, *, tol, max_iter, rng, start=None, monitor=None):
 
 
 def _begin(found, start):
-    """Start without poison, or where a former training ended."""
+    """Start without poison, or from a previous solution."""
     iterate = found.solution.best_primal
     if start is None:
         return iterate, []
@@ -108,7 +108,7 @@ def _clean_value(found, iterate):
 
 
 def _cover(found, iterate, plane, tol, splits):
-    """Bound the attacker's loss as exactly as the state of affairs deserves."""
+    """Bound the attacker's loss, to a precision that suits the current gap."""
     clean, epsilon = _clean_value(found, iterate), found.problem.poison.epsilon
     weight = max(epsilon, np.finfo(float).tiny)
 
@@ -124,7 +124,7 @@ def _cover(found, iterate, plane, tol, splits):
 
 
 def _record(found, iterate, cover, tol):
-    """Keep the better parameters, and say what the round found."""
+    """Keep the better parameters, and report the round's result."""
     upper = _clean_value(found, iterate) + found.problem.poison.epsilon * cover.upper
     entry = {
         "n_iter": found.n_iter + 1,
@@ -147,7 +147,7 @@ def _record(found, iterate, cover, tol):
 
 
 def _is_settled(found, cover, tol):
-    """Whether what separates the bounds is the cover, which ran out of programs."""
+    """Whether the remaining gap is that of the cover, which ran out of programs."""
     left = found.problem.poison.epsilon * (cover.upper - cover.lower)
     exact = found.gap - left <= TARGET_SHARE * found.problem.target(found.upper, tol)
     return exact and cover.n_programs >= MAX_PROGRAMS

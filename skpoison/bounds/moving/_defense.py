@@ -9,8 +9,8 @@ from skpoison.bounds.moving._reduction import MovingDefense
 from skpoison.filters import FilterIntersection, SlabFilter, SphereFilter
 
 FLAW = (
-    "defense='moving_centroids' is for SphereFilter, SlabFilter and their "
-    "intersections, whose centroids are estimated"
+    "defense='moving_centroids' supports only SphereFilter, SlabFilter and their "
+    "intersections, with estimated centroids"
 )
 
 
@@ -34,13 +34,13 @@ def _check_member(fitted):
     if type(fitted) not in (SphereFilter, SlabFilter):
         raise ValueError(f"{FLAW}; got {fitted!r}.")
     if fitted.centroids is not None:
-        raise ValueError(f"{FLAW}; {fitted!r} is given its centroids.")
+        raise ValueError(f"{FLAW}; the centroids of {fitted!r} are given.")
     if type(fitted) is SphereFilter and fitted.norm != "l2":
-        raise ValueError(f"{FLAW}, with norm='l2'; got {fitted!r}.")
+        raise ValueError(f"{FLAW} and norm='l2'; got {fitted!r}.")
 
 
 def read_defense(filter_, X, codes, reach=None):
-    """Return what an attacker faces, in numbers.
+    """Return the defense's numbers.
 
     Clean centroids and shares from X (n_samples, n_features), codes (n_samples,).
     """
@@ -76,7 +76,7 @@ def _mean(rows):
 
 
 def widest_distance(columns, centroids):
-    """Return at most how far apart rows of a domain can be; infinity if unbounded.
+    """Bound the distance between two rows of a domain; infinity if unbounded.
 
     Shapes: centroids (2, n_features).
     """

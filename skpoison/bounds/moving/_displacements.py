@@ -1,4 +1,4 @@
-"""Attacks as displacements: the worst at a split, repaired until they truly pass."""
+"""Attacks as displacements: the worst at a split, repaired until they pass exactly."""
 
 from typing import NamedTuple
 
@@ -63,7 +63,7 @@ def moved_difference(plane, attack):
 
 
 def passes(plane, attack, margin=0.0):
-    """Say whether every group passes sphere and slab, to the last bit."""
+    """Return whether every group passes sphere and slab in floating point."""
     difference = moved_difference(plane, attack)
     length = np.linalg.norm(difference)
     if not length > 0.0:
@@ -75,7 +75,7 @@ def passes(plane, attack, margin=0.0):
 
 
 def repaired(plane, split, rows, margin=MARGIN):
-    """Move displacements into sphere and slab, which turns; None if they do not settle.
+    """Move displacements into sphere and slab, which moves too; None if this diverges.
 
     Shapes: split (4,), rows (4, n_axes).
     """

@@ -1,9 +1,9 @@
-"""What an attack on moving centroids looks like from given parameters.
+"""Reduction of an attack on moving centroids to inner products.
 
-Everything that the attacker can do, and what it costs the learner, depends on inner
-products only: of their rows' distances from the centroids with one another, with the
-clean centroids' difference and with the learner's weights. Those last two span a
-plane; a row is its two coordinates there and what stands out of the plane.
+The attacker's options and their effect on the learner depend only on inner products of
+their rows' displacements from the centroids with one another, with the difference of
+the clean centroids and with the learner's weights. The last two span a plane; a row is
+represented by its two coordinates in the plane and its orthogonal part.
 """
 
 from typing import NamedTuple
