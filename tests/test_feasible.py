@@ -134,7 +134,7 @@ def test_intersections_without_a_closed_form_are_refused(first, second, says):
     [
         (dict(radius=-1.0), "radius must be 0 or more"),
         (dict(radius=np.nan), "radius must be 0 or more"),
-        (dict(radius=1.0, direction=[0.0, 0.0]), "no direction"),
+        (dict(radius=1.0, direction=[0.0, 0.0]), "direction must be a nonzero vector"),
         (dict(radius=1.0, direction=[1.0, 0.0], lower=1.0, upper=-1.0), "empty"),
         (dict(radius=1.0, direction=[1.0, 0.0], lower=2.0, upper=3.0), "empty"),
     ],

@@ -1,4 +1,4 @@
-"""The sets of rows that a filter lets through, each with a support oracle."""
+"""The sets of rows that pass a filter, each with a support function."""
 
 from skpoison.feasible._ball_slab import SphereSlab
 from skpoison.feasible._base import FeasibleRegion, Projection

@@ -1,4 +1,4 @@
-"""A ball cut by a slab: what the sphere and slab filters let through."""
+"""The intersection of a ball and a slab: the rows that pass sphere and slab filters."""
 
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 class SphereSlab(FeasibleRegion):
     """The rows within a ball and between two parallel hyperplanes.
 
-    The set is ``{x : ||x - center|| <= radius and
-    lower <= direction @ (x - center) <= upper}``. Leaving out the radius gives a
-    slab, leaving out the direction gives a ball.
+    The set is
+    ``{x : ||x - center|| <= radius and lower <= direction @ (x - center) <= upper}``: a
+    ball intersected with a slab, the region between two parallel hyperplanes. Without a
+    radius it is a slab, without a direction a ball.
 
     Parameters
     ----------
@@ -105,8 +106,8 @@ class SphereSlab(FeasibleRegion):
         value : float
             The maximum of ``a @ x``; infinite if the set is unbounded that way.
         point : ndarray of shape (n_features,)
-            A row that attains it (up to rounding, and on the center's side where
-            the maximum is not unique or infinite).
+            A row that attains it, up to rounding. If the maximum is infinite or
+            attained at several rows, one near the center.
         """
         a = np.asarray(a, dtype=np.float64)
         along = self._offset(a)
@@ -138,14 +139,14 @@ class SphereSlab(FeasibleRegion):
         return point
 
     def contains(self, X: "ArrayLike | sparse.sparray", tol: float = 0.0) -> np.ndarray:
-        """Say which rows lie in the set.
+        """Return which rows lie in the set.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows.
         tol : float, default=0
-            Slack, in the units of the features.
+            Tolerance, in the units of the features.
 
         Returns
         -------
@@ -174,7 +175,7 @@ class SphereSlab(FeasibleRegion):
         return distance, X @ direction - center @ direction
 
     def projection(self, x: "ArrayLike") -> Projection:
-        """Project one row and describe how the projection changes with it.
+        """Project one row onto the set, with the derivative of the projection.
 
         Parameters
         ----------
@@ -204,14 +205,14 @@ class SphereSlab(FeasibleRegion):
         return Projection(base + reach * unit, reach / height, [self.direction, unit])
 
     def shrink(self, x: np.ndarray, margin: float) -> np.ndarray:
-        """Move a row of the set inwards, so that rounding cannot push it out.
+        """Move a row of the set inwards, so that rounding cannot move it outside.
 
         Parameters
         ----------
         x : ndarray of shape (n_features,)
             A row of the set.
         margin : float
-            Relative step towards the middle of the set, between 0 and 1.
+            Relative step towards the interior of the set, between 0 and 1.
 
         Returns
         -------
@@ -230,9 +231,9 @@ class SphereSlab(FeasibleRegion):
         Parameters
         ----------
         by : float
-            What is added to the radius.
+            Amount added to the radius.
         ends : float
-            How far both hyperplanes move outwards.
+            Amount by which both hyperplanes move outwards.
 
         Returns
         -------
@@ -251,24 +252,24 @@ class SphereSlab(FeasibleRegion):
         return 0.0 if lower <= 0.0 <= upper else 0.5 * (lower + upper)
 
     def intersect(self, other: FeasibleRegion) -> FeasibleRegion:
-        """Return the rows in this set and in another one.
+        """Return the intersection with another set.
 
         Parameters
         ----------
         other : FeasibleRegion
-            The other set. Of two sets of this class, at most one may have a ball with
-            a center of its own, at most one a slab with a direction of its own.
+            The other set. Two sets of this class must not have balls with different
+            centers or slabs with different directions.
 
         Returns
         -------
         both : FeasibleRegion
-            The intersection; of this class, if the other set is.
+            The intersection; a SphereSlab if the other set is one.
 
         Raises
         ------
         ValueError
-            If the intersection of two sets of this class is not a ball cut by one
-            slab, or as :meth:`FeasibleRegion.intersect` does.
+            If the intersection of two sets of this class is not of this class, or for
+            the reasons given in :meth:`FeasibleRegion.intersect`.
         """
         if not isinstance(other, SphereSlab):
             return other.intersect(self)
@@ -294,15 +295,15 @@ def _unit(direction):
     direction = np.asarray(direction, dtype=np.float64)
     norm = np.linalg.norm(direction)
     if not norm > 0:
-        raise ValueError("direction must not be zero: the slab has no direction.")
+        raise ValueError(f"direction must be a nonzero vector, got {direction!r}.")
     return direction / norm
 
 
 def _concentric(first, second):
     if not np.array_equal(first.center, second.center):
         raise ValueError(
-            "Two balls with different centers do not intersect in a ball; give both "
-            "filters the same centroids, or use one of them."
+            "The intersection of two balls with different centers is not a ball. Use "
+            "the same centroids in both filters, or only one of the filters."
         )
     small, large = sorted((first, second), key=lambda part: part.radius)
     free = SphereSlab(large.center, np.inf, large.direction, large.lower, large.upper)
@@ -314,8 +315,8 @@ def _cut_again(ball, slab):
     cosine = float(ball.direction @ slab.direction)
     if abs(abs(cosine) - 1.0) > 1e-12:
         raise ValueError(
-            "Two slabs with different directions do not intersect in a slab; use "
-            "one of them."
+            "The intersection of two slabs with different directions is not a slab. "
+            "Use only one of them."
         )
     lower, upper = (slab.lower, slab.upper)
     if cosine < 0:

@@ -1,4 +1,4 @@
-"""What a set of rows must be able to do for bounds, attacks and domains."""
+"""Base class of the sets of rows used by bounds, attacks and domains."""
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
@@ -41,38 +41,38 @@ class Projection(NamedTuple):
 
 
 class FeasibleRegion(ABC):
-    """The rows that a filter keeps under one label.
+    """The set of rows that a filter keeps for one class.
 
-    A region of your own defines :meth:`support` and :meth:`contains`; the rest follows
-    from these. Define :meth:`project` as well where nearest points have a formula: the
-    general method asks :meth:`support` many times. A filter returns one region for
-    each class, as a :class:`FeasibleSet`, from its method ``feasible_set``.
+    A subclass must define :meth:`support` and :meth:`contains`; the other methods are
+    derived from these. Also define :meth:`project` if the nearest point has a closed
+    form: the general method calls :meth:`support` many times. A filter's method
+    ``feasible_set`` returns one region for each class, as a :class:`FeasibleSet`.
 
     Parameters
     ----------
     center : array-like of shape (n_features,)
-        A row inside the region, not on its limit.
+        A row in the interior of the region.
     radius : float, default=inf
-        No row of the region is farther from the center; infinity where there is no
-        such limit.
+        Largest distance of a row of the region from the center, or an upper bound on
+        it; infinite if the region is unbounded.
 
     Attributes
     ----------
     center : ndarray of shape (n_features,)
-        The row inside.
+        The row in the interior.
     radius : float
-        The distance.
+        The bound on the distance from the center.
 
     See Also
     --------
     SphereSlab : The region of sphere and slab filters.
-    skpoison.testing.check_feasible_set : Checks a region.
+    skpoison.testing.check_feasible_set : Check that a region satisfies this interface.
 
     Notes
     -----
-    Regions are convex unless `is_convex` says otherwise. One that also defines
-    :meth:`projection` is solved for by Newton's method; others by a proximal bundle
-    method, which asks :meth:`support` alone.
+    Regions are convex unless `is_convex` is False. If the region defines
+    :meth:`projection`, bounds are computed by Newton's method; otherwise by a proximal
+    bundle method, which uses only :meth:`support`.
 
     Examples
     --------
@@ -116,22 +116,22 @@ class FeasibleRegion(ABC):
         Returns
         -------
         value : float
-            The maximum of ``a @ x``, or a number above it: bounds rest on it.
-            Infinite if the region is unbounded that way.
+            The maximum of ``a @ x`` or an upper bound on it; certified bounds rely on
+            this. Infinite if the region is unbounded in this direction.
         point : ndarray of shape (n_features,)
-            A row of the region that attains it, or nearly.
+            A row of the region that attains the maximum, at least approximately.
         """
 
     @abstractmethod
     def contains(self, X: "ArrayLike | sparse.sparray", tol: float = 0.0) -> np.ndarray:
-        """Say which rows lie in the region.
+        """Return which rows lie in the region.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows; sparse if the rows that the filter judges are.
+            The rows; sparse if the filter is applied to sparse rows.
         tol : float, default=0
-            Slack, in the units of the features.
+            Tolerance, in the units of the features.
 
         Returns
         -------
@@ -151,7 +151,7 @@ class FeasibleRegion(ABC):
 
     @property
     def is_convex(self) -> bool:
-        """Whether the mean of two rows of the region is a row of it."""
+        """Whether the region is convex."""
         return True
 
     @property
@@ -160,7 +160,7 @@ class FeasibleRegion(ABC):
         return type(self).projection is not FeasibleRegion.projection
 
     def projection(self, x: np.ndarray) -> Projection:
-        """Project one row and describe how the projection changes with it.
+        """Project one row onto the region, with the derivative of the projection.
 
         Parameters
         ----------
@@ -174,8 +174,8 @@ class FeasibleRegion(ABC):
             `vectors`: ``diag(diagonal) - sum(outer(v, v))`` over the vectors.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} does not say how its projection changes; "
-            "`is_differentiable` tells."
+            f"{type(self).__name__} does not define projection: its is_differentiable "
+            "is False."
         )
 
     def project(self, X: "ArrayLike") -> np.ndarray:
@@ -200,7 +200,7 @@ class FeasibleRegion(ABC):
         return nearest_by_support(self, x)
 
     def shrink(self, x: np.ndarray, margin: float) -> np.ndarray:
-        """Move a row of the region inwards, so that rounding cannot push it out.
+        """Move a row of the region inwards, so that rounding cannot move it outside.
 
         Parameters
         ----------
@@ -217,27 +217,27 @@ class FeasibleRegion(ABC):
         return self.center + (1.0 - margin) * (x - self.center)
 
     def widened(self, by: float, ends: float) -> "FeasibleRegion":
-        """Return a larger region, which holds what a filter's rounding lets through.
+        """Return a larger region that contains all rows that pass in spite of rounding.
 
-        Override it where the filter's decision is less precise than a distance: the
-        certified bound rests on it.
+        Override this method if the filter's decision is less precise than a distance:
+        the certified bound relies on it.
 
         Parameters
         ----------
         by : float
-            How wrong a distance from the center can be.
+            Largest error of a distance from the center.
         ends : float
-            How wrong a product with a direction of length 1 can be.
+            Largest error of an inner product with a unit vector.
 
         Returns
         -------
         region : FeasibleRegion
-            All rows that are nearer to this one than the larger of both.
+            All rows within the larger of these distances of this region.
         """
         return WidenedRegion(self, max(by, ends))
 
     def intersect(self, other: "FeasibleRegion") -> "FeasibleRegion":
-        """Return the rows in this region and in another one.
+        """Return the intersection with another region.
 
         Parameters
         ----------
@@ -252,19 +252,19 @@ class FeasibleRegion(ABC):
         Raises
         ------
         ValueError
-            If the regions do not meet, or if one is not convex or has no bounds.
+            If the intersection is empty, or a region is not convex or unbounded.
         """
         from skpoison.feasible._intersection import intersect  # which needs this class
 
         return intersect(self, other)
 
     def hull(self) -> "FeasibleRegion":
-        """Return a convex region around this one: itself, if it is convex."""
+        """Return a convex region around this one: the region itself if it is convex."""
         return self
 
 
 class WidenedRegion(FeasibleRegion):
-    """The rows that are no farther than a distance from a region."""
+    """The rows within a distance of a region."""
 
     def __init__(self, region: FeasibleRegion, by: float):
         super().__init__(region.center, region.reach + by)

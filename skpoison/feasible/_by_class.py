@@ -1,4 +1,4 @@
-"""One set of rows per class."""
+"""One set of rows for each class."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class FeasibleSet:
-    """The labeled rows that a fixed filter keeps: one set of rows per class.
+    """The labeled rows that a fixed filter keeps: one set of rows for each class.
 
     Parameters
     ----------
     classes : array-like of shape (n_classes,)
         The labels, sorted.
     sets : sequence of n_classes FeasibleRegion
-        The rows that the filter keeps under each label, in the order of `classes`.
+        The rows that the filter keeps for each class, in the order of `classes`.
 
     Examples
     --------
@@ -66,7 +66,7 @@ class FeasibleSet:
         return len(self.classes)
 
     def __and__(self, other: "FeasibleSet") -> "FeasibleSet":
-        """Intersect class by class."""
+        """Return the intersection, class by class."""
         if not np.array_equal(self.classes, other.classes):
             raise ValueError(
                 f"The feasible sets are for different classes: "
@@ -83,7 +83,7 @@ class FeasibleSet:
     def contains(
         self, X: "ArrayLike | sparse.sparray", y: "ArrayLike", tol: float = 0.0
     ) -> np.ndarray:
-        """Say which labeled rows the filter would keep.
+        """Return which labeled rows the filter keeps.
 
         Parameters
         ----------
@@ -92,13 +92,13 @@ class FeasibleSet:
         y : array-like of shape (n_samples,)
             Their labels.
         tol : float, default=0
-            Slack, in the units of the features.
+            Tolerance, in the units of the features.
 
         Returns
         -------
         mask : ndarray of shape (n_samples,), dtype=bool
-            True for the rows that are kept. A label that is not one of the classes
-            is never kept.
+            True for the rows that are kept. Rows whose label is not one of the classes
+            are not kept.
         """
         X = sparse.csr_array(X) if sparse.issparse(X) else np.asarray(X)
         codes = find_labels(y, self.classes)

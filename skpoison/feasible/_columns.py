@@ -1,4 +1,4 @@
-"""A domain, written out for every feature."""
+"""A domain with one entry for every feature."""
 
 from typing import NamedTuple
 
@@ -12,13 +12,13 @@ class Columns(NamedTuple):
     Parameters
     ----------
     whole : ndarray of shape (n_features,), dtype=bool
-        True for features that are whole numbers.
+        True for integer features.
     lower, upper : ndarray of shape (n_features,)
         Bounds of the features.
     groups : list of ndarray
         Indices of the members of each one-hot group.
     unit : ndarray of shape (n_unit_features,)
-        Indices of the non-negative features whose norm together is 1.
+        Indices of the non-negative features whose joint Euclidean norm is 1.
     blank : bool, default=True
         Whether all features of `unit` may be 0 instead.
     """
@@ -37,12 +37,12 @@ class Columns(NamedTuple):
 
     @property
     def is_convex(self):
-        """Whether the mean of two rows of the domain is a row of it."""
+        """Whether the domain is convex."""
         return not (self.whole.any() or self.groups or len(self.unit))
 
     @property
     def is_discrete(self):
-        """Whether no row has others as near to it as one likes."""
+        """Whether all features are integers or members of one-hot groups."""
         return bool(np.all(self.whole | self.one_hot))
 
     @property
@@ -67,7 +67,7 @@ class Columns(NamedTuple):
 
     @property
     def pieces(self):
-        """Domains that make up this one, in which `unit` is of one kind only."""
+        """Domains whose union is this one; in each, `unit` has norm 1 or is 0."""
         if not (len(self.unit) and self.blank):
             return [self]
         lower, upper = self.lower.copy(), self.upper.copy()
@@ -77,19 +77,19 @@ class Columns(NamedTuple):
         return [self._replace(blank=False), blank]
 
     def contains(self, X, tol=1e-9):
-        """Say which rows are rows of the domain.
+        """Return which rows are in the domain.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             The rows.
         tol : float, default=1e-9
-            Slack of bounds, whole numbers and the unit norm.
+            Tolerance for bounds, integers and the unit norm.
 
         Returns
         -------
         mask : ndarray of shape (n_samples,), dtype=bool
-            True for the rows of the domain.
+            True for the rows in the domain.
         """
         X = sparse.csr_array(X) if sparse.issparse(X) else np.asarray(X, dtype=float)
         if X.ndim != 2 or X.shape[1] != self.n_features:
@@ -106,7 +106,7 @@ class Columns(NamedTuple):
         return inside
 
     def _entries_fit(self, X, tol):
-        """Look at each entry by itself; of sparse rows, at stored ones and one zero."""
+        """Check each entry on its own; of sparse rows, the stored ones and one zero."""
         if not sparse.issparse(X):
             return ~self._misfits(X, slice(None), tol).any(axis=1)
         X.sum_duplicates()

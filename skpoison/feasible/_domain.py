@@ -1,4 +1,4 @@
-"""Which rows an attacker can send at all."""
+"""The rows that an attacker can add."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -19,38 +19,39 @@ _CEILING = {"binary": 1.0, "tfidf": 1.0}
 
 
 class Domain:
-    """The rows that an attacker can send at all, whatever the filter.
+    """The rows that an attacker can add, regardless of the filter.
 
     Parameters
     ----------
     kind : str, array-like of shape (n_features,) or dict, default="real"
-        What each feature can be; one for all, one per feature, or a dict from column
-        names (or indices), where columns that are not named are ``"real"``.
+        The values that each feature can have: one kind for all features, one for each
+        feature, or a dict from column names (or indices) to kinds, where columns that
+        are not in the dict are ``"real"``.
 
         - ``"real"``: any number;
         - ``"nonnegative"``: 0 or more;
-        - ``"count"``: a whole number, 0 or more;
+        - ``"count"``: an integer, 0 or more;
         - ``"binary"``: 0 or 1;
-        - ``"tfidf"``: 0 or more, and the Euclidean norm of all features of this kind
-          together is 1, or all of them are 0: as
-          :class:`~sklearn.feature_extraction.text.TfidfVectorizer` makes rows of
-          texts, of which some hold no known word.
+        - ``"tfidf"``: 0 or more; all features of this kind together have Euclidean norm
+          1, or all are 0. :class:`~sklearn.feature_extraction.text.TfidfVectorizer`
+          returns such rows; a text without known words gives zeros.
     lower, upper : float, array-like of shape (n_features,) or dict, default=None
-        Further bounds on the features, in their units; a dict names columns and leaves
-        out those without a bound. Features of kind ``"tfidf"`` take none.
+        Additional bounds on the features, in their units. A dict holds only the columns
+        that have a bound. Features of kind ``"tfidf"`` cannot have any.
     groups : list of lists, default=None
-        One-hot groups, each a list of column names or indices: one member is 1, the
-        others are 0, whatever their kind.
+        One-hot groups, each a list of column names or indices: one member is 1 and the
+        others are 0, regardless of their kind.
 
     See Also
     --------
-    RestrictedSet : The rows of a domain that a filter keeps.
+    RestrictedSet : The rows of a domain that pass a filter.
 
     Notes
     -----
-    Bounds that a domain gives are only as good as the domain: it must hold every row
-    that can be sent. An upper bound of counts from the clean rows, such as a
-    percentile of each column, usually leaves out clean rows themselves.
+    A certified bound for a domain is valid only if the domain contains every row that
+    the attacker can add. Upper bounds of counts that are estimated from the clean rows,
+    such as a percentile of each column, usually exclude some of the clean rows
+    themselves.
 
     Examples
     --------
@@ -78,14 +79,14 @@ class Domain:
     def resolve(
         self, n_features: int, feature_names: "ArrayLike | None" = None
     ) -> Columns:
-        """Write the domain out for a number of features.
+        """Return the domain's kind, bounds and groups for each feature.
 
         Parameters
         ----------
         n_features : int
             The number of features.
         feature_names : array-like of shape (n_features,), default=None
-            Their names, if they have names.
+            Their names, if any.
 
         Returns
         -------
@@ -95,8 +96,8 @@ class Domain:
         Raises
         ------
         ValueError
-            If a kind, a column or a group is unknown, if lengths do not agree, or if
-            the bounds leave nothing.
+            If a kind, column or group is unknown, if lengths do not match, or if the
+            domain is empty.
         """
         names = _Names(n_features, feature_names)
         kinds = _kinds(self.kind, names)
@@ -121,7 +122,7 @@ class Domain:
         X : array-like or sparse matrix of shape (n_samples, n_features)
             The rows.
         tol : float, default=1e-9
-            Slack of bounds, whole numbers and the unit norm.
+            Tolerance for bounds, integers and the unit norm.
 
         Returns
         -------
@@ -136,7 +137,7 @@ _OPTIONAL = ("lower", "upper", "groups")
 
 
 def as_domain(value: "str | Domain | None") -> Domain:
-    """Return the domain that a parameter names.
+    """Return the domain given by a parameter.
 
     Parameters
     ----------
@@ -153,7 +154,7 @@ def as_domain(value: "str | Domain | None") -> Domain:
     ValueError
         If the name is unknown.
     TypeError
-        If it is neither a name nor a domain.
+        If it is neither a string nor a Domain.
 
     Examples
     --------
@@ -171,8 +172,7 @@ def as_domain(value: "str | Domain | None") -> Domain:
         )
     if value not in KINDS:
         raise ValueError(
-            f"domain={value!r} is unknown; it may be one of {list(KINDS)}, a Domain "
-            "or None."
+            f"domain must be one of {list(KINDS)}, a Domain or None; got {value!r}."
         )
     return Domain(value)
 
@@ -199,12 +199,12 @@ class _Names:
             return int(key)
         hint = "" if self.places else "; X has no feature names"
         raise ValueError(
-            f"{what} of the domain names the column {key!r}, which is neither a "
+            f"{what} of the domain contains the column {key!r}, which is neither a "
             f"feature name nor an index below {self.n_features}{hint}."
         )
 
     def spread(self, what, value, default, dtype):
-        """Write a scalar, an array or a mapping out as an array."""
+        """Expand a scalar, an array or a mapping to an array."""
         if isinstance(value, Mapping):
             spread = np.full(self.n_features, default, dtype=dtype)
             for key, entry in value.items():
@@ -224,8 +224,8 @@ def _kinds(kind, names):
     unknown = {value for value in kinds if value not in KINDS}
     if unknown:
         raise ValueError(
-            f"kind of the domain holds {sorted(map(repr, unknown))}; known are "
-            f"{list(KINDS)}."
+            f"kind of the domain must be one of {list(KINDS)} for each feature; got "
+            f"{sorted(map(repr, unknown))}."
         )
     return kinds.astype(str)
 
@@ -235,7 +235,7 @@ def _bound(what, value, names, default):
         return np.full(names.n_features, default)
     bound = names.spread(what, value, default, np.float64)
     if np.isnan(bound).any():
-        raise ValueError(f"{what} of the domain holds NaN.")
+        raise ValueError(f"{what} of the domain must not contain NaN.")
     return bound
 
 
@@ -244,7 +244,7 @@ def _groups(groups, names, kinds):
         if isinstance(group, str) or not isinstance(group, Iterable):
             raise TypeError(
                 "groups of the domain must be a list of lists of columns, one list "
-                f"for each group; it holds {group!r}."
+                f"for each group; got the group {group!r}."
             )
     found = [
         np.array([names.place("groups", key) for key in group], dtype=np.intp)
@@ -252,9 +252,9 @@ def _groups(groups, names, kinds):
     ]
     members = np.concatenate(found) if found else np.empty(0, dtype=np.intp)
     if len(np.unique(members)) < len(members):
-        raise ValueError("groups of the domain share columns or repeat them.")
+        raise ValueError("groups of the domain must not share or repeat columns.")
     if any(not len(group) for group in found):
-        raise ValueError("groups of the domain hold an empty group.")
+        raise ValueError("groups of the domain must not contain an empty group.")
     if np.any(kinds[members] == "tfidf"):
         raise ValueError('A feature of kind "tfidf" cannot be in a one-hot group.')
     return found
@@ -264,7 +264,7 @@ def _check_tfidf(kinds, lower, upper):
     unit = kinds == "tfidf"
     if np.any(lower[unit] > 0) or np.any(upper[unit] < 1):
         raise ValueError(
-            'Features of kind "tfidf" take no bounds but those that they have, 0 and 1.'
+            'Features of kind "tfidf" lie between 0 and 1 and cannot have other bounds.'
         )
 
 
@@ -272,8 +272,8 @@ def _one_hot_bounds(groups, lower, upper):
     for group in groups:
         if np.any(lower[group] > 0) or np.any(upper[group] < 1):
             raise ValueError(
-                f"The members {group.tolist()} of a one-hot group must be allowed to "
-                "be 0 and 1; lower or upper forbids it."
+                f"The bounds of the members {group.tolist()} of a one-hot group must "
+                "allow 0 and 1; change lower or upper."
             )
         lower[group], upper[group] = 0.0, 1.0
     return lower, upper
@@ -285,23 +285,23 @@ def _round_in(whole, lower, upper):
     empty = np.flatnonzero(~(lower <= upper) | (lower == np.inf) | (upper == -np.inf))
     if len(empty):
         raise ValueError(
-            f"The domain is empty: the bounds of column {int(empty[0])} leave nothing "
-            f"between {lower[empty[0]]} and {upper[empty[0]]}."
+            f"The domain is empty: no value of column {int(empty[0])} lies between "
+            f"{lower[empty[0]]} and {upper[empty[0]]}."
         )
     return lower, upper
 
 
 def in_domain(domain, X, feature_names=None):
-    """Say which rows are rows of a domain, in spite of rounding.
+    """Return which rows are in a domain, up to rounding.
 
     Parameters
     ----------
     domain : str or Domain
-        Which rows can be sent.
+        The domain.
     X : {ndarray, CSR matrix} of shape (n_samples, n_features)
         Rows, float64 or float32.
     feature_names : ndarray of shape (n_features,), default=None
-        Names of the features, if there are any.
+        Names of the features, if any.
 
     Returns
     -------

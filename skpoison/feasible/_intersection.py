@@ -1,9 +1,9 @@
 """Intersections without a closed form, through the projections onto their parts.
 
-Consensus form of the alternating direction method of multipliers: every part keeps a
-copy of the row, multipliers make the copies agree. The multipliers at the copies
-are normals of the parts. Normals that add up to the linear function bound it over the
-intersection by the sum of the parts' supports, however far the method got.
+Consensus form of the alternating direction method of multipliers: every part has a copy
+of the row, and multipliers make the copies agree. The multipliers are normals of the
+parts. If the normals add up to the linear function, the sum of the parts' supports is
+an upper bound on it over the intersection, however early the method stops.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ SHRINKS = (0.0, *(10.0**-k for k in range(12, 0, -1)), 1.0)
 
 
 class Intersection(FeasibleRegion):
-    """The rows in all of several convex regions, none of them unbounded."""
+    """The intersection of several bounded convex regions."""
 
     def __init__(self, parts):
         self.parts = parts
@@ -29,9 +29,9 @@ class Intersection(FeasibleRegion):
         center = np.mean([self._first_inside(point) for point in centers], axis=0)
         if not self.contains([center])[0]:
             raise ValueError(
-                "No row well inside the intersection of "
+                "No row in the interior of the intersection of "
                 f"{' and '.join(type(part).__name__ for part in parts)} was found: "
-                "they do not meet, or in a set without an inside."
+                "the intersection or its interior is empty."
             )
         distances = [
             np.linalg.norm(part.center - center) + part.reach for part in parts
@@ -93,7 +93,7 @@ class Intersection(FeasibleRegion):
         return consensus.row
 
     def _steps(self, x, a=None):
-        """Go on towards the nearest row to `x`, or the one where `a` is largest."""
+        """Step towards the nearest row to `x`, or the one where `a` is largest."""
         consensus = _Consensus(self.parts, x)
         for _ in range(MAX_STEPS):
             if a is None:
@@ -147,17 +147,17 @@ def intersect(first: FeasibleRegion, second: FeasibleRegion) -> FeasibleRegion:
     for part in parts:
         if not part.is_convex:
             raise ValueError(
-                f"{type(part).__name__} is not convex, and intersects with a "
-                "SphereSlab only. Intersect before you restrict to a domain."
+                f"{type(part).__name__} is not convex and can only be intersected "
+                "with a SphereSlab. Intersect first, then restrict to a domain."
             )
     bounded = min(parts, key=lambda part: part.reach)
     parts = [_cut(part, bounded) for part in parts]
     for part in parts:
         if not part.is_bounded:
             raise ValueError(
-                f"{type(part).__name__} is unbounded; only a SphereSlab may be, beside "
-                "a bounded region. Intersect the bounded ones first, or give it a "
-                "radius."
+                f"{type(part).__name__} is unbounded. Only a SphereSlab may be "
+                "unbounded, and only if another region is bounded. Set its radius, or "
+                "intersect the bounded regions first."
             )
     return Intersection(parts)
 
@@ -178,7 +178,7 @@ def _merged(parts):
 
 
 def _cut(part, bounded):
-    """Give a slab the radius that all rows of a bounded region lie within."""
+    """Give a slab a radius that contains a bounded region."""
     if part.is_bounded or not isinstance(part, SphereSlab):
         return part
     radius = bounded.reach + float(np.linalg.norm(part.center - bounded.center))

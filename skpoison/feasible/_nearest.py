@@ -1,4 +1,4 @@
-"""The nearest point of a convex set that is known by its support alone."""
+"""The nearest point of a convex set that is given by its support function."""
 
 from typing import TYPE_CHECKING
 
@@ -15,13 +15,13 @@ NOTHING = 1e-12
 
 
 def nearest_by_support(rows: "FeasibleRegion", x: np.ndarray) -> np.ndarray:
-    """Project by Wolfe's method: weigh the support's points anew after each one."""
+    """Project by Wolfe's method: reweight the support's points after each new one."""
     if rows.contains([x])[0]:
         return x
     if not rows.is_bounded:
         raise ValueError(
-            f"{type(rows).__name__} is unbounded and does not define project: nearest "
-            "points follow from the support of bounded regions only."
+            f"{type(rows).__name__} is unbounded and does not define project: the "
+            "nearest point can be computed from the support of a bounded region only."
         )
     nearest = rows.support(x - rows.center)[1]
     points = nearest[np.newaxis]

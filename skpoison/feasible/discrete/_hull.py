@@ -58,8 +58,8 @@ class Hull(FeasibleRegion):
     def __init__(self, rows):
         if not can_mix(rows._parts):
             raise ValueError(
-                "Gradients cannot climb over one-hot groups (`groups` of the domain); "
-                "MinMaxAttack and KKTAttack can send such rows."
+                "A domain with one-hot groups (`groups`) has no gradients to follow; "
+                "use MinMaxAttack or KKTAttack."
             )
         self.rows, self.parts = rows, rows._parts
         self.center, self.radius = rows.center, rows.radius

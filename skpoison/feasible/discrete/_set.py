@@ -1,4 +1,4 @@
-"""The rows of a domain that a filter keeps."""
+"""The rows of a domain that pass a filter."""
 
 from copy import copy
 from typing import NamedTuple
@@ -30,14 +30,14 @@ class LinearMaximum(NamedTuple):
     Parameters
     ----------
     value : float
-        An upper bound of the maximum.
+        An upper bound on the maximum.
     point : ndarray of shape (n_features,)
         A row of the set; its value is a lower bound.
     multipliers : tuple of two floats
-        Of the squared sphere and of the slab, for the linear function scaled to norm
-        1; they start the next search well.
+        Multipliers of the squared sphere and the slab, for the linear function scaled
+        to norm 1: a warm start for a similar function.
     n_evals : int
-        Evaluations of the dual.
+        Number of evaluations of the dual.
     """
 
     value: float
@@ -54,14 +54,14 @@ class RestrictedSet(FeasibleRegion):
     base : SphereSlab
         What the filter keeps.
     domain : Domain, Columns or str
-        What an attacker can send.
+        The rows that an attacker can add.
     fallback : array-like of shape (n_features,), default=None
-        A row known to be in the set, used where the search finds none.
+        A row known to be in the set, used if the search does not find one.
 
     Attributes
     ----------
     columns : Columns
-        The domain, written out for every feature.
+        The domain's kind, bounds and group for each feature.
     center : ndarray of shape (n_features,)
         Center of the ball.
     radius : float
@@ -71,24 +71,23 @@ class RestrictedSet(FeasibleRegion):
     lower, upper : float
         Offsets of the slab's ends from the center.
     pieces : list of RestrictedSet
-        Sets that make up this one: two for domains of which some features have the
-        norm 1 or are all 0, if the filter lets rows of both kinds through; otherwise
-        the set itself.
+        Sets whose union is this one: two if some features have norm 1 or are all 0 and
+        rows of both kinds pass the filter; otherwise the set itself.
 
     Raises
     ------
     ValueError
-        If the set is proved to be empty, or no row of it is found and none is given;
-        if `base` is another region than ball and slab.
+        If the set is empty, if no row of it is found and `fallback` is None, or if
+        `base` is not a SphereSlab.
 
     Notes
     -----
-    The maximum of ``a @ x`` is bounded by Lagrangian duality [1]_: with multipliers of
-    the squared sphere and of the slab, each feature can be chosen by itself. For
-    features that are intervals the bound is exact, for whole numbers it is the value
-    of the linear program in which counts are sums of 0/1 variables; branch and bound
-    brings it nearer. Bounds are padded for rounding, rows keep a margin to sphere and
-    slab, so that a filter that computes in its own way keeps them.
+    The maximum of ``a @ x`` is bounded by Lagrangian duality [1]_: given multipliers
+    for the squared sphere and the slab, the maximization separates over the features.
+    For interval-valued features the bound is exact. For integers it is the value of the
+    linear program in which counts are sums of 0/1 variables, and branch and bound
+    tightens it. Bounds include a margin for rounding, and rows keep a distance from the
+    boundary, so that a filter that rounds differently keeps them.
 
     References
     ----------
@@ -116,9 +115,9 @@ class RestrictedSet(FeasibleRegion):
     def __init__(self, base, domain, *, fallback=None):
         if not isinstance(base, SphereSlab):
             raise ValueError(
-                "A domain restricts balls and slabs (SphereSlab) only, and the filter "
-                f"keeps a region of the type {type(base).__name__}; without a domain, "
-                "its bound holds for all rows of real numbers."
+                "A domain can only restrict balls and slabs (SphereSlab); the filter's "
+                f"region has the type {type(base).__name__}. With domain=None, the "
+                "bound is valid for all real-valued rows."
             )
         columns = _columns(domain, len(base.center))
         self.pieces = _pieces(base, columns, fallback)
@@ -160,23 +159,23 @@ class RestrictedSet(FeasibleRegion):
 
     @property
     def is_convex(self):
-        """Whether the mean of two rows of the set is a row of it."""
+        """Whether the set is convex."""
         return self.columns.is_convex
 
     def _find_interior_row(self, fallback):
-        """Find a row of the set, well inside where there is an inside."""
+        """Find a row of the set, in its interior if there is one."""
         outer = Limits(self.radius**2, self.lower, self.upper)
         found = find_row(self._parts, self._limits, outer, self.reach, self._is_in)
         if found is None and fallback is not None:
             found = np.asarray(fallback, dtype=np.float64)
             if not self.contains([found])[0]:
-                raise ValueError("The fallback row is not a row of the feasible set.")
+                raise ValueError("The fallback row is not in the feasible set.")
             found = found - self.center
         if found is None:
             raise ValueError(
-                "No row of the domain was found that passes the filter, and it is not "
-                "proved that there is none. Wider radii or a wider domain would help; "
-                "a RestrictedSet also takes a row that is known to be in it, as "
+                "The search found no row of the domain that passes the filter, but "
+                "could not prove that there is none. Use larger radii or a larger "
+                "domain, or pass a row that is known to be in a RestrictedSet as "
                 "`fallback`."
             )
         return found
@@ -206,7 +205,7 @@ class RestrictedSet(FeasibleRegion):
         value : float
             At least the maximum of ``a @ x``.
         point : ndarray of shape (n_features,)
-            A row of the set that nearly attains it.
+            A row of the set that nearly attains the maximum.
         """
         return self.solve(a)[:2]
 
@@ -227,13 +226,13 @@ class RestrictedSet(FeasibleRegion):
         a : array-like of shape (n_features,)
             The linear function.
         gap_tol : float, default=inf
-            Branch until the value exceeds that of the point by at most this share,
+            Branch until the value exceeds that of the point by at most this fraction,
         abs_tol : float, default=0.0
             or by at most this much.
         max_evals : int, default=80
-            Largest number of evaluations of the dual at each node.
+            Maximum number of evaluations of the dual at each node.
         max_nodes : int, default=300
-            Largest number of nodes.
+            Maximum number of nodes.
         start : tuple of two floats, default=None
             Multipliers of a similar linear function.
 
@@ -285,7 +284,7 @@ class RestrictedSet(FeasibleRegion):
         )
 
     def bound(self, a, *, start=None, tol=1e-12):
-        """Bound the maximum of a linear function, without looking for a row.
+        """Bound the maximum of a linear function, without searching for a row.
 
         Parameters
         ----------
@@ -294,7 +293,7 @@ class RestrictedSet(FeasibleRegion):
         start : tuple of two floats, default=None
             Multipliers of a similar linear function.
         tol : float, default=1e-12
-            Relative precision of the bound; it is valid whatever the precision.
+            Relative precision of the bound, which is valid at any precision.
 
         Returns
         -------
@@ -325,8 +324,8 @@ class RestrictedSet(FeasibleRegion):
     def _check_bounded(self):
         if not self.is_bounded:
             raise ValueError(
-                "The set is unbounded: linear functions have no maximum on it. A "
-                "sphere, or bounds on every feature, would bound it."
+                "The set is unbounded, so a linear function may have no maximum on "
+                "it. Use a sphere, or bounds on every feature."
             )
 
     def _lagrangian(self, a, curvature=0.0):
@@ -344,7 +343,7 @@ class RestrictedSet(FeasibleRegion):
         return self._interior_row if z is None else z
 
     def _point(self, z):
-        """Return the row; whole numbers stay whole, in spite of rounding."""
+        """Return the row; integers are rounded to be exact."""
         x = z + self.center
         for part in self._parts:
             if part.whole:
@@ -352,15 +351,15 @@ class RestrictedSet(FeasibleRegion):
         return np.clip(x, self.columns.lower, self.columns.upper, out=x)
 
     def contains(self, X, tol=0.0):
-        """Say which rows lie in the set.
+        """Return which rows lie in the set.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             The rows.
         tol : float, default=0
-            Slack of sphere and slab, in the units of the features; that of the domain
-            is 1e-9 or more.
+            Tolerance for sphere and slab, in the units of the features; that for the
+            domain is at least 1e-9.
 
         Returns
         -------
@@ -371,7 +370,7 @@ class RestrictedSet(FeasibleRegion):
         return inside & self.base.contains(X, tol)
 
     def project(self, X):
-        """Replace each row by a near row of the set.
+        """Replace each row by a nearby row of the set.
 
         Parameters
         ----------
@@ -381,7 +380,7 @@ class RestrictedSet(FeasibleRegion):
         Returns
         -------
         X_projected : ndarray of shape (n_samples, n_features)
-            The nearest rows of a convex set; otherwise rows near to them.
+            The nearest rows if the set is convex; otherwise nearby rows.
         """
         return super().project(X)
 
@@ -396,19 +395,19 @@ class RestrictedSet(FeasibleRegion):
         return self._point(self._row(problem, minimize_dual(problem)))
 
     def tightened(self, margin):
-        """Return the rows of the domain that stay away from sphere and slab.
+        """Return the rows of the domain in a smaller ball and slab.
 
         Parameters
         ----------
         margin : float
-            How far, in units of the largest distance of a row of the ball from the
-            origin.
+            Amount by which they shrink, relative to the largest distance of a row of
+            the ball from the origin.
 
         Returns
         -------
         rows : RestrictedSet
-            The tighter set; the set itself where no row is found in it, or the ball is
-            infinite.
+            The smaller set; the set itself if no row of the smaller set is found or the
+            radius is infinite.
         """
         base = self.base
         if not self._has_ball:
@@ -427,9 +426,9 @@ class RestrictedSet(FeasibleRegion):
         Parameters
         ----------
         by : float
-            What is added to the radius.
+            Amount added to the radius.
         ends : float
-            How far both ends of the slab move outwards.
+            Amount by which both hyperplanes of the slab move outwards.
 
         Returns
         -------
@@ -444,7 +443,7 @@ class RestrictedSet(FeasibleRegion):
         return wider
 
     def shrink(self, x, margin):
-        """Move a row inwards, so that rounding cannot push it out.
+        """Move a row inwards, so that rounding cannot move it outside.
 
         Parameters
         ----------
@@ -456,7 +455,7 @@ class RestrictedSet(FeasibleRegion):
         Returns
         -------
         point : ndarray of shape (n_features,)
-            The moved row; the same row where the set is not convex.
+            The moved row; the same row if the set is not convex.
         """
         return self._towards_inside(x, margin) if self.is_convex else x
 
@@ -465,7 +464,7 @@ class RestrictedSet(FeasibleRegion):
         return target + (1.0 - margin) * (x - target)
 
     def intersect(self, other):
-        """Return the rows in this set and in another one.
+        """Return the intersection with another set.
 
         Parameters
         ----------
@@ -475,19 +474,19 @@ class RestrictedSet(FeasibleRegion):
         Returns
         -------
         both : FeasibleRegion
-            The intersection: of this class, where the other set is a SphereSlab.
+            The intersection; a RestrictedSet if the other set is a SphereSlab.
         """
         if isinstance(other, SphereSlab):
             return RestrictedSet(self.base.intersect(other), self.columns)
         return super().intersect(other)
 
     def hull(self):
-        """Return the convex hull that Lagrangian duality sees.
+        """Return the convex relaxation given by Lagrangian duality.
 
         Returns
         -------
         hull : FeasibleRegion
-            A convex set with a projection that holds all rows of this one.
+            A convex set that contains all rows of this one and has a projection.
 
         Raises
         ------
@@ -498,18 +497,18 @@ class RestrictedSet(FeasibleRegion):
 
 
 def restrict(feasible_set, domain, *, feature_names=None, fallbacks=None):
-    """Restrict the rows that a filter keeps to a domain.
+    """Restrict the feasible set of a filter to a domain.
 
     Parameters
     ----------
     feasible_set : FeasibleSet
-        Sets of :class:`SphereSlab`; others are refused.
+        Its sets must be of type :class:`SphereSlab`.
     domain : Domain or str
-        What an attacker can send.
+        The rows that an attacker can add.
     feature_names : array-like of shape (n_features,), default=None
         Names of the features, if the domain refers to names.
     fallbacks : dict, default=None
-        From label to a row known to be in the set of that class.
+        Maps each label to a row known to be in the set of that class.
 
     Returns
     -------
@@ -531,7 +530,7 @@ def _value(bound):
 
 
 def _pieces(base, columns, fallback):
-    """Return the sets that make up one of several kinds; none for one of one kind."""
+    """Return the sets whose union is a set of several kinds; none for one kind."""
     parts = columns.pieces
     if len(parts) == 1:
         return []
@@ -555,6 +554,7 @@ def _columns(domain, n_features):
         domain = as_domain(domain).resolve(n_features)
     if domain.n_features != n_features:
         raise ValueError(
-            f"The domain has {domain.n_features} features, the set has {n_features}."
+            f"The domain has {domain.n_features} features, but the set has "
+            f"{n_features}."
         )
     return domain
