@@ -180,7 +180,7 @@ def test_training_that_cannot_end_is_an_error(data, monkeypatch):
     X, _, signs = data
     bilevel, points = bilevel_of(LogisticRegression(), X, signs)
     monkeypatch.setattr("skpoison.attacks._bilevel.MAX_NEWTON", 1)
-    with pytest.raises(RuntimeError, match="did not end within 1 Newton steps"):
+    with pytest.raises(RuntimeError, match="did not converge within 1 Newton steps"):
         bilevel.solve_lower(points, np.zeros(5))
 
 
@@ -236,7 +236,7 @@ def test_targets_are_what_suffers(data):
 def test_bad_targets_are_refused(data):
     X, y, _ = data
     for targets, why in [
-        ((X, y, y), "must be a pair"),
+        ((X, y, y), "must be a tuple"),
         ((X[:, :2], y), "have 2 features; the clean rows have 4"),
         ((X, y + 5), "was not fitted on: \\[5, 6\\]"),
         ((X[:5], y), "inconsistent numbers"),

@@ -249,7 +249,7 @@ def test_convex_domains_intersect_with_regions_of_ones_own():
 
 def test_intersections_that_cannot_be_are_refused():
     region, _ = ellipsoid(0)
-    with pytest.raises(ValueError, match=r"No row in the interior .* Ellipsoid and Sphere"):
+    with pytest.raises(ValueError, match=r"interior of .* Ellipsoid and Sphere"):
         region.intersect(SphereSlab(np.full(4, 9.0), 1.0))
     counts = RestrictedSet(SphereSlab(np.zeros(4), 2.0), "count")
     with pytest.raises(ValueError, match="RestrictedSet is not convex"):

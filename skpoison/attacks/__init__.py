@@ -1,14 +1,15 @@
-"""Attacks: samplers that add poison rows to clean ones.
+"""Data poisoning attacks: samplers that add poison rows to clean ones.
 
-Every attack takes ``epsilon`` (``floor(epsilon * n)`` whole rows are added to n clean
-ones), the ``filter`` that the attacker faces, the learner that is attacked where the
-attack needs to know it (``estimator``, or ``rho`` and ``C`` as in
-:class:`~skpoison.CertifiedBound`), and ``random_state``. ``poison(X, y)`` returns the
-poison rows, ``fit_resample(X, y)`` the clean rows and then the poison rows.
+These are availability attacks: they aim to raise the loss of the trained model. With
+`targets`, the loss is that on given rows, as in a targeted attack. Every attack has the
+parameters ``epsilon`` (``floor(epsilon * n)`` rows are added to n clean ones),
+``filter`` (the defense that the attacker faces) and ``random_state``; attacks that
+depend on the learner also have ``estimator``, or ``rho`` and ``C`` as in
+:class:`~skpoison.CertifiedBound`. ``poison(X, y)`` returns the poison rows;
+``fit_resample(X, y)`` returns the clean rows followed by the poison rows.
 
-Where ``filter`` is None, the attacker faces the sphere and the slab at percentile 70.
-:class:`~skpoison.PoisonedClassifier` tells an attack of the filter in front of
-the classifier.
+With ``filter=None``, the attacker faces the sphere and the slab at percentile 70.
+:class:`~skpoison.PoisonedClassifier` passes the filter of its classifier to the attack.
 """
 
 from skpoison.attacks._base import BaseAttack

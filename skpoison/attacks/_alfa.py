@@ -1,4 +1,4 @@
-"""Which labels to flip: alternately train, and choose flips by a linear program."""
+"""Choose the labels to flip: alternate training with a linear program."""
 
 from typing import NamedTuple
 
@@ -32,8 +32,8 @@ def choose_flips(gains: np.ndarray, total: int) -> np.ndarray:
 def alfa(X, signs, candidates, total, learner, *, max_iter, rng):
     """Find label flips that raise a support vector machine's loss.
 
-    Candidates are positions of rows that may be sent under the other label; the
-    learner has the hinge loss.
+    Candidates are the positions of rows that may be added with the other label; the
+    learner minimizes the hinge loss.
     """
     tainted = _Tainted(X, signs, candidates, learner, rng)
     before = tainted.flipped_losses(tainted.train(np.zeros(len(candidates))))

@@ -1,4 +1,4 @@
-"""What all attacks share."""
+"""Base class of all attacks."""
 
 from numbers import Real
 from typing import Self
@@ -29,13 +29,13 @@ from skpoison.feasible import as_domain
 class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
     """Base class of all attacks.
 
-    An attack is a sampler: it looks at clean rows and adds poison rows. A subclass
-    defines ``_poison(X, codes, n_poison, rng)``, which returns the poison rows (ndarray
-    or CSR), the positions of their labels in ``classes_`` and the objective after each
-    iteration. ``X`` arrives as an ndarray or CSR array of float64 or float32. What is
-    the same for all attacks is here: labels, containers and their types, the filter. A
-    subclass whose rows lie between the clean ones sets ``_moves_rows = True``, so that
-    columns which cannot hold such rows are refused before any work.
+    An attack is a sampler: given clean rows, it adds poison rows. A subclass defines
+    ``_poison(X, codes, n_poison, rng)``, which returns the poison rows (ndarray or
+    CSR), the positions of their labels in ``classes_`` and the objective after each
+    iteration. ``X`` is passed as an ndarray or CSR array of float64 or float32. This
+    class handles labels, containers, column types and the filter. A subclass whose rows
+    are not copies of clean rows sets ``_moves_rows = True``, so that columns that
+    cannot hold such rows raise an error at once.
 
     Parameters
     ----------
@@ -43,13 +43,13 @@ class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
         Poison rows divided by clean rows, between 0 and 1; ``floor(epsilon * n)`` whole
         rows are sent.
     filter : filter, default=None
-        The defense that the attacker faces. One that is fitted already is used as it
-        is (on its own labels and columns only), any other is cloned and fitted on the
-        rows given. Cloning an attack, as
-        searches do, forgets that its filter was fitted: wrap the filter in
-        :class:`sklearn.frozen.FrozenEstimator` to keep it.
+        The defense that the attacker faces. A fitted filter is used unchanged (its
+        labels and columns must match); otherwise it is cloned and fitted on the rows
+        passed to :meth:`fit`. Cloning an attack, as searches do, also clones its filter
+        without the fit; wrap a fitted filter in :class:`sklearn.frozen.FrozenEstimator`
+        to keep it.
     random_state : int, RandomState instance or None, default=None
-        Draws whatever the attack draws.
+        Controls the randomness of the attack.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
     poison_mask_ : ndarray of shape (n_samples + n_poison,)
         True for the poison rows in what :meth:`fit_resample` returns.
     objective_ : list of float
-        What the attacker wants to be large, after each iteration.
+        The attacker's objective, to be maximized, after each iteration.
     filter_ : filter or None
         The fitted filter.
     n_features_in_ : int
@@ -121,12 +121,12 @@ class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
         Returns
         -------
         self : object
-            The attack, with its rows.
+            The fitted attack.
 
         Raises
         ------
         ValueError
-            If a parameter, X or y is no good, or if the attack cannot be made.
+            If a parameter, X or y is invalid, or if the attack is impossible.
         """
         self._validate_params()
         self._types = Types.of(X)
@@ -158,15 +158,16 @@ class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
         -------
         X_poison : {ndarray, list, CSR matrix, DataFrame} of shape \
                 (n_poison, n_features)
-            The poison rows, in the container of X: a DataFrame (of pandas or polars)
-            with its columns and their types, and with an index that goes on; a list.
+            The poison rows, in a container like X. A DataFrame (pandas or polars) has
+            the same columns and types; its index continues that of X.
         y_poison : {ndarray, list, Series, DataFrame} of shape (n_poison,)
             Their labels, in the container of y.
 
         Raises
         ------
         ValueError
-            As :meth:`fit` does, or if the type of a column of X cannot hold the rows.
+            For the reasons given in :meth:`fit`, or if the type of a column of X cannot
+            represent the rows.
         """
         self.fit(X, y)
         return self._like_clean(X), like_targets(self.y_poison_, y)
@@ -185,17 +186,17 @@ class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
         -------
         X : {ndarray, list, CSR matrix, DataFrame} of shape \
                 (n_samples + n_poison, n_features)
-            Clean rows, as they were, and then poison rows; ``poison_mask_`` tells them
-            apart. The container is that of X; the columns of a DataFrame keep their
-            types.
+            The clean rows, unchanged, followed by the poison rows; ``poison_mask_``
+            marks the latter. The container is that of X; the columns of a DataFrame
+            keep their types.
         y : {ndarray, list, Series, DataFrame} of shape (n_samples + n_poison,)
             Their labels, in the container of y.
 
         Raises
         ------
         ValueError
-            As :meth:`poison` does, or if an array cannot hold clean rows and poison
-            rows together without changing the clean ones.
+            For the reasons given in :meth:`poison`, or if an array cannot hold clean
+            and poison rows without changing the clean ones.
         """
         X_poison, y_poison = self.poison(X, y)
         return stack(X, X_poison), stack_targets(y, y_poison)
@@ -209,7 +210,7 @@ class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
         return self._types.written(rows, dtype) if rows.dtype.kind == "f" else rows
 
     def _check_types(self, n_features):
-        """Raise an error where columns cannot hold rows that the attack makes up."""
+        """Raise if columns cannot represent the rows that the attack creates."""
         if self._moves_rows and (self._types.whole or self._types.categories):
             domain = as_domain(getattr(self, "domain", None))
             columns = domain.resolve(n_features, self._names)
@@ -230,7 +231,7 @@ class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
         return X, codes
 
     def _check(self):
-        """Raise what speaks against the parameters together, before any work."""
+        """Raise for invalid combinations of parameters, before any computation."""
 
     @property
     def _names(self):
@@ -240,7 +241,7 @@ class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
         return default_filter()
 
     def _defend(self, X, codes):
-        """Fit the filter, unless it is fitted; return the defense."""
+        """Fit the filter unless it is already fitted; return the defense."""
         filter_ = self._default_filter() if self.filter is None else self.filter
         defense = Defense.of(filter_, self.classes_, X, codes, self._names)
         self.filter_ = defense.filter
@@ -250,7 +251,7 @@ class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
 def repeat_rows(
     points: np.ndarray, copies: np.ndarray, is_sparse: bool, dtype: np.dtype
 ) -> np.ndarray | sparse.csr_matrix:
-    """Send each of a few distinct rows several times, copies side by side."""
+    """Repeat each of a few distinct rows, with its copies next to each other."""
     points = points.astype(dtype)
     if is_sparse:
         points = sparse.csr_matrix(points)

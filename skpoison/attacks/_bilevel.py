@@ -1,9 +1,10 @@
-"""Poison rows above, training below: how an attacker's loss changes with poison rows.
+"""The bilevel problem: the attacker's loss and its gradient in the poison rows.
 
-The learner trains on clean rows and poison, with a smooth loss and by Newton's method,
-exactly enough to differentiate through. The attacker's loss is a function of the
-trained parameters; its gradient by the poison rows follows from the learner's
-optimality conditions by implicit differentiation.
+The lower level trains the learner on clean and poison rows, with a smooth loss and by
+Newton's method, accurately enough to differentiate through. The attacker's loss, at the
+upper level, is a function of the trained parameters; its gradient with respect to the
+poison rows follows from the learner's optimality conditions by implicit
+differentiation.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Aim(NamedTuple):
 
 
 class LearnerHessian:
-    """Second derivative of what a learner minimizes, in the parameters that it fits."""
+    """Second derivative of a learner's objective in the parameters that it fits."""
 
     def __init__(
         self,
@@ -100,7 +101,7 @@ def _without_intercept(solve, dim):
 
 
 class Trained(NamedTuple):
-    """A learner's parameters, and the curvature of what it minimized."""
+    """A learner's parameters, and the curvature of its objective."""
 
     theta: np.ndarray
     multiplier: float  # of the ball's constraint; 0 where the ball plays no part
@@ -108,7 +109,7 @@ class Trained(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What is minimized: weighted losses of signed rows, and a penalty or a ball."""
+    """A training objective: weighted losses of signed rows, and a penalty or a ball."""
 
     rows: Rows
     weights: np.ndarray  # of the rows' losses
@@ -119,7 +120,7 @@ class Task(NamedTuple):
 
     @classmethod
     def of(cls, learner: Learner, rows: Rows, copies: np.ndarray, n_clean: int) -> Task:
-        """Return the task of a learner with whole copies of distinct rows."""
+        """Return a learner's objective with whole copies of distinct rows."""
         return cls(
             rows,
             copies / n_clean,
@@ -151,7 +152,7 @@ class Task(NamedTuple):
 
 
 def train(task: Task, theta: np.ndarray, tol: float = 1e-12) -> Trained:
-    """Minimize a task by Newton's method, from parameters in its ball.
+    """Minimize an objective by Newton's method, starting from feasible parameters.
 
     It stops where the Newton decrement, relative to the value, is at most `tol`.
     """
@@ -168,11 +169,11 @@ def train(task: Task, theta: np.ndarray, tol: float = 1e-12) -> Trained:
         if value <= 0.0 or decrease <= tol * max(value, SMALL):
             return Trained(theta + step, multiplier, hessian)
         theta, margins = _descend(task, theta, margins, step, value, decrease)
-    raise RuntimeError(f"Training did not end within {MAX_NEWTON} Newton steps.")
+    raise RuntimeError(f"Training did not converge within {MAX_NEWTON} Newton steps.")
 
 
 def _descend(task, theta, margins, step, value, decrease):
-    """Go along a step as far as the value falls; both ends lie in the ball."""
+    """Backtrack along a step, within the ball, until the value decreases."""
     t, change = 1.0, task.rows.scores(step)
     for _ in range(MAX_HALVINGS):
         there = task.value(theta + t * step, margins + t * change)
@@ -183,14 +184,14 @@ def _descend(task, theta, margins, step, value, decrease):
 
 
 class Outcome(NamedTuple):
-    """What poison does: the attacker's loss, and the learner trained on it."""
+    """The effect of poison: the attacker's loss, and the learner trained on it."""
 
     value: float
     trained: Trained
 
 
 class Bilevel(NamedTuple):
-    """An attacker with some poison rows, and a learner who trains on them too."""
+    """An attacker with some poison rows, and a learner that trains on them."""
 
     clean: Rows
     signs: np.ndarray  # of the poison rows' labels
@@ -199,7 +200,7 @@ class Bilevel(NamedTuple):
     aim: Aim
 
     def task(self, points: np.ndarray) -> Task:
-        """Return what the learner minimizes, given the poison rows."""
+        """Return the learner's objective given the poison rows."""
         poison = PoisonCopies(points, self.signs, self.copies)
         rows = poison.behind(self.clean)
         copies = np.concatenate([np.ones(len(self.clean)), self.copies])
@@ -211,7 +212,7 @@ class Bilevel(NamedTuple):
         return Outcome(self.aim.value(trained.theta), trained)
 
     def gradient(self, points: np.ndarray, trained: Trained) -> np.ndarray:
-        """Differentiate the attacker's loss by the poison rows, through training."""
+        """Differentiate the attacker's loss in the poison rows, through training."""
         w, b = trained.theta[:-1], trained.theta[-1]
         wanted = self.aim.gradient(trained.theta)
         wanted[-1] *= self.learner.fits_intercept

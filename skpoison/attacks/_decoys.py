@@ -1,4 +1,4 @@
-"""Decoy parameters, and the few rows that make them optimal."""
+"""Decoy parameters, and the poison rows that make them optimal."""
 
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ class Found(NamedTuple):
 
 
 def flipped_decoys(clean, targets, learner, n_poison, rng):
-    """Train the learner with flipped target rows: parameters that do harm.
+    """Train the learner with flipped target rows to get harmful parameters.
 
     How far the decoys are from the clean solution depends on the number of poison rows.
     """
@@ -51,7 +51,7 @@ def _train(clean, targets, learner, copies, rng):
 
 
 class Decoy:
-    """Parameters that poison shall make optimal for a learner with the hinge loss.
+    """Parameters that the poison should make optimal for a learner with hinge loss.
 
     Theta is optimal if the negative gradients of all rows' losses, ``y (x, 1)`` for
     each row within the margin, divided by the number of clean rows, add up to a
@@ -78,7 +78,7 @@ class Decoy:
         return left - multiple * self.theta
 
     def find_rows(self, program, split=None, *, all_rows=False):
-        """Find the rows and the numbers of copies with the least residual.
+        """Find the rows and the numbers of copies with the smallest residual.
 
         A split is the share of each class in the rows that are allowed; without one,
         as few rows as the least residual takes are sent, or as many as are allowed, in

@@ -12,7 +12,7 @@ from skpoison.feasible import restrict, shrink_until_kept
 
 
 def is_fitted(estimator) -> bool:
-    """Say whether an estimator is fitted."""
+    """Return whether an estimator is fitted."""
     try:
         check_is_fitted(estimator)
     except NotFittedError:
@@ -21,7 +21,7 @@ def is_fitted(estimator) -> bool:
 
 
 class Defense(NamedTuple):
-    """A fitted filter, asked by the positions of labels."""
+    """A fitted filter that takes positions of labels."""
 
     filter: object
     classes: np.ndarray
@@ -36,7 +36,7 @@ class Defense(NamedTuple):
         return cls(filter_, classes)
 
     def keeps(self, X, codes):
-        """Say which labeled rows the filter keeps."""
+        """Return which labeled rows the filter keeps."""
         if not len(codes):
             return np.zeros(0, dtype=bool)
         return scores(self.filter, X, self.classes[codes]) >= 0
@@ -45,8 +45,8 @@ class Defense(NamedTuple):
         """Return each class's feasible set, restricted to the domain."""
         if not hasattr(self.filter, "feasible_set"):
             raise ValueError(
-                f"{attack} looks for its rows in the filter's feasible set, and "
-                f"{self.filter!r} has none; LabelFlipAttack needs none."
+                f"{attack} requires a filter with a feasible_set method; got "
+                f"{self.filter!r}. LabelFlipAttack does not require one."
             )
         feasible = self.filter.feasible_set()
         if not feasible.is_bounded:
@@ -71,8 +71,8 @@ class Defense(NamedTuple):
             labels = self.classes[np.unique(codes[~kept])].tolist()
             kind = min([np.dtype(dtype), *types.floats], key=lambda kind: kind.itemsize)
             raise ValueError(
-                f"The filter rejects rows of the classes {labels} whose distance from "
-                f"its limit is within rounding of {kind.name}: the feasible set is too "
-                "thin. Use float64 data, or a larger percentile."
+                f"After rounding to {kind.name}, the filter rejects the poison rows of "
+                f"the classes {labels}: its feasible set is too thin. Use float64 data "
+                "or a larger percentile."
             )
         return types.written(rows, dtype).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Rows known by a support alone, mixed until they make given parameters optimal."""
+"""Rows from support functions, mixed until they make given parameters optimal."""
 
 import numpy as np
 from scipy.optimize import nnls
@@ -18,7 +18,7 @@ HEAVY = 1e4
 
 
 class MixedRows:
-    """Minimize a decoy's KKT residual over any rows that can be sent and their masses.
+    """Minimize a decoy's KKT residual over all feasible rows and their masses.
 
     The weighted gradients of all poison sets of mass `share` at most form one convex
     set, the convex hull of both classes' gradients and 0. The residual is minimized
@@ -32,8 +32,9 @@ class MixedRows:
     def solve(self, decoy, split=None):
         """Return masses, rows and their labels for one decoy.
 
-        A split gives each class's part of `share`; None leaves both open. Returns None
-        where a class is to have a mass and all of its set is beyond the margin.
+        A split gives each class's part of `share`; with None, both are optimized.
+        Returns None if a class with positive mass has no feasible row within the
+        margin.
         """
         codes = [0, 1] if split is None else np.flatnonzero(split)
         points, masses = np.zeros((0, len(decoy.theta) - 1)), np.zeros(0)
@@ -63,7 +64,7 @@ class MixedRows:
     def _best_row(self, decoy, residual, code):
         """Return the row within the margin whose gradient most opposes the residual.
 
-        Rows beyond the margin have no gradient. None where none is within it.
+        Rows beyond the margin have no gradient. None if no row is within it.
         """
         sign, theta = Decoy.signs[code], decoy.theta
         aim, away = -sign * residual[:-1], -sign * theta[:-1]
@@ -83,7 +84,7 @@ class MixedRows:
         return _least_multiplier(row, beyond, beyond(point), scale or 1.0)
 
     def _weigh(self, decoy, points, labels, split):
-        """Return the masses of least residual: at most `share` in all, or as split."""
+        """Return the masses of smallest residual; their sum is at most `share`."""
         signs = Decoy.signs[labels]
         gradients = signs * np.column_stack([points, np.ones(len(points))]).T
         columns, goal = [self.share * gradients], -decoy.gradient
@@ -108,7 +109,7 @@ class MixedRows:
 
 
 def _sums(labels, n_columns, split):
-    """Return the equations for what the weights of the rows add up to."""
+    """Return the equations for the sums of the rows' weights."""
     if split is None:
         adds_up = np.ones((1, n_columns))
         adds_up[:, len(labels) : -1] = 0.0
@@ -125,7 +126,7 @@ def _small(matrix, goal):
 
 
 def _least_multiplier(row, beyond, excess, high):
-    """Return the row of nearly the least multiplier whose row is within the margin."""
+    """Return the row within the margin whose multiplier is nearly the smallest."""
     low = 0.0
     for _ in range(DOUBLINGS):
         point = row(high)

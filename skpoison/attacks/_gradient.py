@@ -1,4 +1,4 @@
-"""Poison rows moved along the gradient of what they do to the trained learner."""
+"""Poison rows optimized by gradient ascent through training."""
 
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -38,10 +38,10 @@ def ascend(
     *,
     max_iter: int,
 ) -> Ascent:
-    """Climb the attacker's loss by projected gradient steps.
+    """Maximize the attacker's loss by projected gradient ascent.
 
-    Every row starts in its own set and goes the same share of its radius. A step that
-    does not raise the loss is taken back and halved.
+    Every row starts in its own set and moves by the same fraction of its radius. A step
+    that does not increase the loss is undone, and the step size is halved.
     """
     outcome = bilevel.solve_lower(points, theta)
     objective, step = [outcome.value], FIRST_STEP
@@ -61,7 +61,7 @@ def ascend(
 
 
 def _directions(bilevel, points, outcome, sets):
-    """Return the gradients, each as long as the radius of its row's set."""
+    """Return the gradients, each scaled to the radius of its row's set."""
     gradient = bilevel.gradient(points, outcome.trained)
     lengths = np.linalg.norm(gradient, axis=1)
     radii = np.array([rows.reach for rows in sets])
@@ -75,14 +75,14 @@ def _project(sets, points):
 
 
 class GradientAttack(BaseAimedAttack):
-    """Move poison rows along the gradient of the attacker's loss, through training.
+    """Optimize poison rows by gradient ascent on the attacker's loss, through training.
 
-    Starts from clean rows with their labels flipped, projected on the filter's
-    feasible set: of ten drawn, the one whose loss is the largest. The attacker's loss
-    is the mean loss on `targets` of the learner trained on clean rows and poison; how
-    it changes with the poison rows follows from the learner's optimality conditions by
-    implicit differentiation. Each step is projected on the feasible set, and followed
-    by training.
+    The poison rows start at clean rows with flipped labels, projected onto the filter's
+    feasible set: of ten times as many drawn at random, those of largest loss. The
+    attacker's loss is the mean loss on `targets` of the learner trained on clean and
+    poison rows. Its gradient in the poison rows follows from the learner's optimality
+    conditions by implicit differentiation. After each step, the rows are projected onto
+    the feasible set and the learner is trained again.
 
     Parameters
     ----------
@@ -90,40 +90,40 @@ class GradientAttack(BaseAimedAttack):
         Poison rows divided by clean rows, between 0 and 1; ``floor(epsilon * n)`` whole
         rows are sent.
     filter : filter with ``feasible_set``, default=None
-        The defense that the attacker faces. One that is fitted already is used as it
-        is (:class:`sklearn.frozen.FrozenEstimator` keeps it fitted when the attack is
-        cloned), any other is cloned and fitted on the rows given. None means
-        sphere and slab at percentile 70, intersected under the names ``sphere`` and
-        ``slab``.
+        The defense that the attacker faces. A fitted filter is used unchanged (wrap it
+        in :class:`sklearn.frozen.FrozenEstimator` to keep it fitted when the attack is
+        cloned); otherwise it is cloned and fitted on the clean rows. None means sphere
+        and slab at percentile 70, intersected under the names ``sphere`` and ``slab``.
     estimator : estimator, default=None
-        The learner attacked, of which only the parameters are read:
-        ``LinearSVC(loss="hinge")`` (which None means),
+        The learner that is attacked; only its parameters are used. Must be
+        ``LinearSVC(loss="hinge")`` (the default),
         :class:`~skpoison.NormConstrainedSVC`,
         :class:`~sklearn.linear_model.LogisticRegression` or
         :class:`~sklearn.linear_model.RidgeClassifier`, without class weights.
     targets : tuple of (X, y), default=None
-        Rows, with their true labels, on which the attacker wants a large loss: test
-        rows that they know, or some that they care for. None means the clean rows.
+        Rows and their true labels on which the attacker wants a large loss, such as
+        known test rows. None means the clean rows.
     domain : str or :class:`skpoison.feasible.Domain`, default=None
-        Which rows the attacker can send at all, without one-hot groups; features by
-        position, not by name. Rows climb as means of such rows and are rounded in the
-        end. None means all rows that pass the filter.
+        Restricts the rows that the attacker can add. One-hot groups are not supported,
+        and features must be given by position, not by name. Rows are optimized over a
+        convex relaxation of the domain and rounded at the end. None means all rows that
+        pass the filter.
     n_distinct : int, default=10
-        How many distinct rows are moved, half of them under each label. Each is sent
-        equally often (copies differ by at most one). Few are as strong as many
-        against linear learners, and faster.
+        Number of distinct rows, half of them with each label. Their numbers of copies
+        differ by at most one. Against linear learners, few distinct rows do as much
+        harm as many, and are faster.
     smoothing : float, default=0.2
-        The hinge loss is smeared out over margins within this distance of 1, for the
-        learner and the attacker alike. Other losses need none.
+        The hinge loss is smoothed for margins within this distance of 1, in both the
+        learner's and the attacker's objective. Not used for other losses.
     max_iter : int, default=50
-        Most gradient steps. Training follows each.
+        Maximum number of gradient steps.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows to start from.
+        Controls the choice of the initial rows.
 
     Attributes
     ----------
     n_copies_ : ndarray of shape (n_distinct,)
-        How often each distinct row is sent; its copies stand side by side.
+        Number of copies of each distinct row; copies of a row are consecutive.
     coef_ : ndarray of shape (1, n_features)
         Weights of the learner (with the smoothed loss) trained on the poison.
     intercept_ : ndarray of shape (1,)
@@ -137,8 +137,8 @@ class GradientAttack(BaseAimedAttack):
     poison_mask_ : ndarray of shape (n_samples + n_poison,)
         True for the poison rows in what :meth:`fit_resample` returns.
     objective_ : list of float
-        The attacker's loss at the start and after each step; it never falls. Where
-        `domain` asks for whole numbers, the last is that before rounding.
+        The attacker's loss at the start and after each step; it never decreases. If
+        `domain` requires integers, the last value is the one before rounding.
     filter_ : filter
         The fitted filter.
     n_features_in_ : int
@@ -148,17 +148,17 @@ class GradientAttack(BaseAimedAttack):
 
     See Also
     --------
-    MinMaxAttack : Wants a large training loss, with a certificate.
-    KKTAttack : Reaches given parameters.
+    MinMaxAttack : Maximizes the training loss, with a certificate.
+    KKTAttack : Makes given parameters optimal.
 
     Notes
     -----
-    With P(theta) what the learner minimizes and A(theta) the attacker's loss, the
-    gradient by a poison row x is ``-(d2P / dx dtheta) H^-1 grad A`` with H the second
-    derivative of P; where the learner's parameters lie on the boundary of their ball, H
-    is bordered by them. Systems of up to 2000 features or rows whose loss is curved
-    (500 of sparse rows) are solved directly, larger ones by conjugate gradients. The
-    loss is not concave in the rows: what is found is a local maximum.
+    Let P(theta) be the learner's objective and A(theta) the attacker's loss. The
+    gradient in a poison row x is ``-(d2P / dx dtheta) H^-1 grad A``, where H is the
+    Hessian of P; if the learner's norm constraint is active, H is bordered by theta.
+    Systems with up to 2000 features or rows of nonzero curvature (500 for sparse rows)
+    are solved directly, larger ones by conjugate gradients. The loss is not concave in
+    the rows, so the attack finds a local maximum.
 
     References
     ----------
@@ -241,7 +241,7 @@ class GradientAttack(BaseAimedAttack):
         return rows, np.repeat(labels, self.n_copies_), found.objective
 
     def _start(self, X, codes, sets, n_poison, theta, rng):
-        """Return labels in turn, and rows of the other class in their feasible sets.
+        """Return alternating labels, and projected rows of the other class.
 
         Rows beyond the margin have no gradient: of several drawn, those of the
         largest loss are taken.
@@ -260,7 +260,7 @@ class GradientAttack(BaseAimedAttack):
         return labels, points
 
     def _first_theta(self, clean, rng):
-        """Return parameters to start from: the exact solution, for the hinge loss."""
+        """Return initial parameters: for the hinge loss, the exact solution."""
         learner = self._learner()
         if not (isinstance(learner.loss, Hinge) and learner.fits_intercept):
             return np.zeros(clean.dim)

@@ -1,4 +1,4 @@
-"""Few poison rows that make given parameters optimal."""
+"""An attack with few poison rows that make given parameters optimal."""
 
 import numpy as np
 from scipy import sparse
@@ -20,62 +20,59 @@ DENSE_CELLS = 100_000
 
 
 class KKTAttack(BaseAimedAttack):
-    """Send few distinct rows that make decoy parameters optimal for the learner.
+    """Add few distinct rows that make decoy parameters optimal for the learner.
 
-    First, decoys: parameters that do harm, trained on clean rows and on target rows of
-    high loss with their labels flipped and repeated, which would not pass any filter.
-    Then, for each decoy and for several splits of the allowed rows between the classes,
-    at most one distinct row for each class, in the filter's feasible set, whose
-    gradient balances that of the clean rows there, so that training ends at the decoy
-    (or near it, where the feasible set is too small, or beyond it). What does most harm
-    after real training is sent. With a `domain`, a few rows of each class take the
-    place of the one.
+    First, the attack trains decoys: harmful parameters, learned from the clean rows and
+    repeated target rows of high loss with flipped labels, which need not pass the
+    filter. Then, for each decoy and several splits of the poison rows between the
+    classes, it finds at most one distinct row per class, in the filter's feasible set,
+    whose gradient balances that of the clean rows at the decoy, so that training ends
+    at the decoy (or near it, if the feasible set is too small). The attack returns the
+    rows that do the most harm after actual training. With a `domain`, a few rows of
+    each class replace the single one.
 
-    It needs a filter whose feasible set is large enough to balance the gradient at the
-    decoy: where the set is small, or there are few features, no rows do, and flipped
-    labels or :class:`GradientAttack` do more harm. ``residual_`` says how far it is
-    off.
+    The filter's feasible set must be large enough to balance the gradient at the decoy.
+    If the set is small or there are few features, no rows achieve this, and label flips
+    or :class:`GradientAttack` do more harm. ``residual_`` measures the imbalance.
 
     Parameters
     ----------
     epsilon : float, default=0.03
-        Poison rows divided by clean rows, between 0 and 1; ``floor(epsilon * n)`` whole
-        rows are sent, or none where no rows that were tried do more harm than none.
-        With given `decoys`, fewer where these come nearer to one.
+        Poison rows divided by clean rows, between 0 and 1. ``floor(epsilon * n)`` rows
+        are added, or none if none of the rows tried increases the loss. With given
+        `decoys`, fewer rows are added if these come closer to a decoy.
     filter : filter with ``feasible_set``, default=None
-        The defense that the attacker faces. One that is fitted already is used as it
-        is (:class:`sklearn.frozen.FrozenEstimator` keeps it fitted when the attack is
-        cloned), any other is cloned and fitted on the rows given. None means
-        sphere and slab at percentile 70, intersected under the names ``sphere`` and
-        ``slab``.
+        The defense that the attacker faces. A fitted filter is used unchanged (wrap it
+        in :class:`sklearn.frozen.FrozenEstimator` to keep it fitted when the attack is
+        cloned); otherwise it is cloned and fitted on the clean rows. None means sphere
+        and slab at percentile 70, intersected under the names ``sphere`` and ``slab``.
     estimator : LinearSVC or NormConstrainedSVC, default=None
-        The learner attacked, with the hinge loss; only its parameters are read. None
-        means ``LinearSVC(loss="hinge")``.
+        The learner that is attacked, with the hinge loss; only its parameters are used.
+        None means ``LinearSVC(loss="hinge")``.
     targets : tuple of (X, y), default=None
-        Rows, with their true labels, on which the attacker wants a large loss. None
-        means the clean rows.
+        Rows and their true labels on which the attacker wants a large loss. None means
+        the clean rows.
     domain : str or :class:`skpoison.feasible.Domain`, default=None
-        Which rows the attacker can send at all, as in
-        :class:`~skpoison.CertifiedBound`. None
-        means all rows that pass the filter.
+        Restricts the rows that the attacker can add, as in
+        :class:`~skpoison.CertifiedBound`. None means all rows that pass the filter.
     decoys : array-like of shape (n_decoys, n_features + 1), default=None
-        Parameters to reach, the intercept last in each row; only the split that comes
-        nearest is tried. None means those of flipped target rows, twelve of them, and
-        six splits for each, each followed by training.
+        Parameters to make optimal, with the intercept last in each row; for each, only
+        the split with the smallest residual is tried. None means twelve decoys trained
+        on flipped target rows, with six splits each, each followed by training.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows that training looks at first.
+        Controls which rows the solver starts with.
 
     Attributes
     ----------
     n_copies_ : ndarray of shape (n_distinct,)
-        How often each distinct row is sent; its copies stand side by side.
+        Number of copies of each distinct row; copies of a row are consecutive.
     decoy_coef_ : ndarray of shape (1, n_features)
         Weights of the decoy that was chosen.
     decoy_intercept_ : ndarray of shape (1,)
         Its intercept.
     residual_ : float
-        Norm of the learner's gradient there that the poison leaves over; 0 means that
-        the decoy is optimal.
+        Norm of the KKT residual at the decoy: the part of the learner's gradient that
+        the poison does not cancel. With 0, the decoy is optimal.
     coef_ : ndarray of shape (1, n_features)
         Weights of the learner trained on clean rows and poison.
     intercept_ : ndarray of shape (1,)
@@ -90,8 +87,7 @@ class KKTAttack(BaseAimedAttack):
         True for the poison rows in what :meth:`fit_resample` returns.
     objective_ : list of float
         For each decoy, the mean hinge loss on the targets after training on the rows
-        found for it, of the split that does most harm; the largest is that of the rows
-        sent.
+        found for its most harmful split. The largest value is that of the rows added.
     filter_ : filter
         The fitted filter.
     n_features_in_ : int
@@ -101,15 +97,15 @@ class KKTAttack(BaseAimedAttack):
 
     See Also
     --------
-    GradientAttack : Climbs the loss on the targets directly.
+    GradientAttack : Maximizes the loss on the targets directly.
 
     Notes
     -----
-    For the hinge loss, two distinct rows are as good as many where each class's
-    feasible set is convex, and finding them and their masses is one small conic program
-    (solved by cvxpy). It is solved for each of several splits of the copies, as in
-    [1]_, and once with masses left open, whose rows are then sent in that proportion.
-    Clean rows whose margin at the decoy is exactly 1 count as beyond it.
+    For the hinge loss and convex feasible sets, two distinct rows suffice. The rows and
+    their masses (fractional numbers of copies) solve a small conic program (by cvxpy).
+    It is solved for each of several splits of the copies, as in [1]_, and once with
+    free masses, which determine the proportion of copies. Clean rows whose margin at
+    the decoy is exactly 1 are treated as beyond the margin.
 
     References
     ----------
@@ -180,7 +176,7 @@ class KKTAttack(BaseAimedAttack):
         return self._report(X, *best[1:])
 
     def _found(self, decoy, program):
-        """Return rows for a decoy: of several splits, if it is but a means to harm."""
+        """Return rows for a decoy: for several splits, unless the decoy was given."""
         if self.decoys is not None or not program.share:
             return [decoy.find_rows(program)]
         found = [
@@ -189,7 +185,7 @@ class KKTAttack(BaseAimedAttack):
         return [one for one in found if one is not None]
 
     def _program(self, sets, share, n_rows):
-        """Return what finds rows for a decoy."""
+        """Return the program that finds rows for a decoy."""
         if not all(isinstance(rows, SphereSlab) for rows in sets):
             return MixedRows(sets, share)
         return PairProgram(sets, share, self._learner().multiple(n_rows))
@@ -204,7 +200,7 @@ class KKTAttack(BaseAimedAttack):
                 f"each feature, and the intercept; got {decoys.shape}."
             )
         if not np.isfinite(decoys).all():
-            raise ValueError("decoys must be finite; got NaN or infinity.")
+            raise ValueError("decoys must not contain NaN or infinity.")
         return decoys
 
     def _train(self, clean, found, rng):

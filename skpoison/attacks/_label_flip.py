@@ -14,59 +14,57 @@ from skpoison.feasible import in_domain
 
 
 class LabelFlipAttack(BaseAttack):
-    """Send copies of training rows with another label.
+    """Add copies of training rows with a different label.
 
     Parameters
     ----------
     epsilon : float, default=0.03
-        Poison rows divided by clean rows, between 0 and 1; ``floor(epsilon * n)`` whole
-        rows are sent. Where there are fewer candidates than that, they are sent more
-        than once, with copy counts that differ by at most one.
+        Poison rows divided by clean rows, between 0 and 1; ``floor(epsilon * n)`` rows
+        are added. If there are fewer candidates, they are added more than once, with
+        copy counts that differ by at most one.
     strategy : {"random", "feasible", "alfa"}, default="random"
-        ``"random"``: rows drawn from all training rows, whatever the filter; they may
-        hold words, categories and dates.
-        ``"feasible"``: drawn from those that the filter keeps under the other label.
-        ``"alfa"``: chosen among these to raise the loss of a support vector machine,
-        alternately training it and solving a linear program for the flips; two
-        classes only.
+        ``"random"``: rows are drawn from all training rows, regardless of the filter;
+        columns may be non-numeric. ``"feasible"``: rows are drawn from those that the
+        filter keeps with the new label. ``"alfa"``: rows are chosen from the same
+        candidates to increase the loss of a support vector machine, by alternating
+        training with a linear program for the flips; binary only.
     filter : filter, default=None
-        The defense that the attacker faces: any filter that judges new rows. One that
-        is fitted already is used as it is
-        (:class:`sklearn.frozen.FrozenEstimator` keeps it fitted when the attack is
-        cloned), any other is cloned and fitted on the rows given. None means
-        sphere and slab at percentile 70, intersected under the names ``sphere`` and
-        ``slab``. Not used by ``strategy="random"``.
+        The defense that the attacker faces: any filter that supports new rows. A fitted
+        filter is used unchanged (wrap it in :class:`sklearn.frozen.FrozenEstimator` to
+        keep it fitted when the attack is cloned); otherwise it is cloned and fitted on
+        the clean rows. None means sphere and slab at percentile 70, intersected under
+        the names ``sphere`` and ``slab``. Not used by ``strategy="random"``.
     domain : str or :class:`skpoison.feasible.Domain`, default=None
-        Which rows the attacker can send at all, as in
-        :class:`~skpoison.CertifiedBound`. Training rows outside of it are not copied.
-        None means that all can be.
+        Restricts the rows that the attacker can add, as in
+        :class:`~skpoison.CertifiedBound`. Training rows outside the domain are not
+        copied. None means no restriction.
     estimator : LinearSVC or NormConstrainedSVC, default=None
-        The learner that ``strategy="alfa"`` attacks, with the hinge loss; it is never
-        fitted itself. None means ``LinearSVC(loss="hinge")``.
+        The learner that ``strategy="alfa"`` attacks, with the hinge loss; only its
+        parameters are used. None means ``LinearSVC(loss="hinge")``.
     max_iter : int, default=20
-        Most rounds of ``strategy="alfa"``.
+        Maximum number of rounds of ``strategy="alfa"``.
     random_state : int, RandomState instance or None, default=None
-        Draws rows and labels.
+        Controls the choice of rows and labels.
 
     Attributes
     ----------
     n_candidates_ : ndarray of shape (n_classes,)
-        How many training rows of other classes may be sent under each label.
+        Number of training rows of other classes that may be added with each label.
     flipped_indices_ : ndarray of shape (n_poison,)
-        The training row that each poison row copies.
+        Index of the training row that each poison row copies.
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     X_poison_ : {ndarray, CSR matrix} of shape (n_poison, n_features)
-        The poison rows, in the precision of the clean ones; an array of objects where
-        columns hold no numbers.
+        The poison rows, in the precision of the clean ones; an object array if there
+        are non-numeric columns.
     y_poison_ : ndarray of shape (n_poison,)
         Their labels.
     poison_mask_ : ndarray of shape (n_samples + n_poison,)
         True for the poison rows in what :meth:`fit_resample` returns.
     objective_ : list of float
-        For ``strategy="alfa"``, the clean rows' mean hinge loss under the learner
-        trained with each round's flips; the largest is that of the rows sent. Empty
-        for the others, which look at no objective.
+        For ``strategy="alfa"``, the mean hinge loss on the clean rows of the learner
+        trained with each round's flips; the largest value is that of the rows added.
+        Empty for the other strategies.
     filter_ : filter or None
         The fitted filter; None for ``strategy="random"``.
     n_features_in_ : int
@@ -76,14 +74,14 @@ class LabelFlipAttack(BaseAttack):
 
     See Also
     --------
-    GradientAttack : Moves such rows to where they do more harm.
+    GradientAttack : Starts from such rows and optimizes their features.
 
     Notes
     -----
-    In [1]_ labels of training rows are changed; here changed copies are added, so that
-    epsilon means what it means for every attack. The linear program then maximizes
-    the sum over the flips of what their loss falls by, from the learner trained on
-    clean rows to the tainted one. Its solution is to sort.
+    In [1]_, labels of training rows are changed; here, copies with changed labels are
+    added, so that epsilon has the same meaning for every attack. The linear program
+    then maximizes the sum, over the flips, of the decrease of their loss from the
+    learner trained on clean rows to the poisoned one. It is solved by sorting.
 
     References
     ----------
@@ -156,16 +154,16 @@ class LabelFlipAttack(BaseAttack):
         rows, labels = self._candidates(X, codes)
         if n_poison and not len(rows):
             raise ValueError(
-                f"The filter {self.filter_!r} keeps no training row under another "
-                f"label than its own (labels {self.classes_.tolist()}): its feasible "
-                "set holds no flipped row of any class, so flips are impossible."
+                f"The filter {self.filter_!r} rejects every training row with a label "
+                f"other than its own (labels {self.classes_.tolist()}), so label flips "
+                "are impossible."
             )
         chosen, objective = self._choose(X, codes, rows, n_poison, rng)
         self.flipped_indices_ = rows[chosen]
         return X[rows[chosen]], labels[chosen], objective
 
     def _candidates(self, X, codes):
-        """Return rows and positions of other labels under which they may be sent."""
+        """Return rows and positions of the other labels that they may get."""
         n_classes = len(self.classes_)
         rows, labels = _flips(codes, n_classes)
         if self.domain is not None:
@@ -183,12 +181,12 @@ class LabelFlipAttack(BaseAttack):
         return rows, labels
 
     def _in_domain(self, X):
-        """Say which training rows can be sent; raise if none can."""
+        """Return which training rows are in the domain; raise if there are none."""
         sendable = in_domain(self.domain, X, self._names)
         if not sendable.any():
             raise ValueError(
-                f"No training row is in domain={self.domain!r}, so there is none to "
-                "flip."
+                f"No training row is in domain={self.domain!r}, so there is no label "
+                "to flip."
             )
         return sendable
 

@@ -15,39 +15,37 @@ from skpoison.feasible import Domain
 
 
 class MinMaxAttack(BaseAttack):
-    """Send the attack that the certified bound finds.
+    """Add the rows of the attack found by the certified bound.
 
-    The attacker's best answer to a learner who knows of them: few distinct rows (two at
-    most where the domain is convex) on the filter's limits, in whole copies. The loss
-    that it causes is within the bound's gap and rounding of the largest possible
-    *training* loss.
+    The attack solves the min-max problem of :class:`~skpoison.CertifiedBound`: few
+    distinct rows (at most two if the domain is convex) on the boundary of the feasible
+    set, each in whole copies. Up to the bound's duality gap and the rounding to whole
+    copies, it causes the largest possible *training* loss.
 
     Parameters
     ----------
     epsilon : float, default=0.03
-        Poison rows divided by clean rows, between 0 and 1. ``floor(epsilon * n)`` rows
-        are sent at most; fewer where more of them do the learner no more harm.
+        Poison rows divided by clean rows, between 0 and 1. At most
+        ``floor(epsilon * n)`` rows are added; fewer if more do not increase the loss.
     filter : filter with ``feasible_set``, default=None
-        The defense that the attacker faces. One that is fitted already is used as it
-        is (:class:`sklearn.frozen.FrozenEstimator` keeps it fitted when the attack is
-        cloned), any other is cloned and fitted on the rows given. None means
-        sphere and slab at percentile 70, intersected under the names ``sphere`` and
-        ``slab``.
+        The defense that the attacker faces. A fitted filter is used unchanged (wrap it
+        in :class:`sklearn.frozen.FrozenEstimator` to keep it fitted when the attack is
+        cloned); otherwise it is cloned and fitted on the clean rows. None means sphere
+        and slab at percentile 70, intersected under the names ``sphere`` and ``slab``.
     domain : str or :class:`skpoison.feasible.Domain`, default=None
-        Which rows the attacker can send at all, as in
-        :class:`~skpoison.CertifiedBound`. None
-        means all rows that pass the filter.
+        Restricts the rows that the attacker can add, as in
+        :class:`~skpoison.CertifiedBound`. None means all rows that pass the filter.
     rho : float, default=None
         Attacks the learner that minimizes the mean hinge loss over
         ``||w||^2 + b^2 <= rho^2`` (:class:`~skpoison.NormConstrainedSVC`).
     C : float, default=None
         Attacks ``LinearSVC(loss="hinge", C=C)``. With neither `rho` nor `C`, C is 1.
     tol : float, default=1e-3
-        Duality gap that is wanted, relative to the bound.
+        Target for the duality gap, as in :class:`~skpoison.CertifiedBound`.
     max_iter : int, default=None
-        Most steps of the solver, as in :class:`~skpoison.CertifiedBound`.
+        Maximum number of solver steps, as in :class:`~skpoison.CertifiedBound`.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows that the solver looks at first.
+        Controls which rows the solver starts with.
 
     Attributes
     ----------
@@ -62,8 +60,8 @@ class MinMaxAttack(BaseAttack):
     poison_mask_ : ndarray of shape (n_samples + n_poison,)
         True for the poison rows in what :meth:`fit_resample` returns.
     objective_ : list of float
-        Training loss that the attack is certain to cause with fractions of rows, after
-        each of the solver's checks on all rows: the bound's dual value.
+        The bound's dual value after each of the solver's checks on all rows: a training
+        loss that an attack with fractional rows is certain to cause.
     filter_ : filter
         The fitted filter.
     n_features_in_ : int
@@ -73,8 +71,8 @@ class MinMaxAttack(BaseAttack):
 
     See Also
     --------
-    skpoison.CertifiedBound : The bound on any attack's damage.
-    GradientAttack : Wants a large loss on given rows rather than on the training rows.
+    skpoison.CertifiedBound : Bound on the training loss under any attack.
+    GradientAttack : Maximizes the loss on given rows.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The conic program behind two poison rows, in few dimensions."""
+"""The conic program for two poison rows, in few dimensions."""
 
 import warnings
 
@@ -12,11 +12,11 @@ NOTHING = 1e-6
 class PairProgram:
     """Minimize a decoy's KKT residual over one row of each class and their masses.
 
-    With masses times rows as variables the problem is convex. All of it takes place in
-    the few dimensions of the clean rows' gradient, the parameters and the sets,
-    whatever the number of features. It is written down once, and solved for many
-    decoys. The masses add up to `share` at most; the stiffness is the penalty's, or
-    None for any multiplier that is not negative.
+    With masses times rows as variables the problem is convex. It lives in the span of
+    the clean rows' gradient, the parameters and the sets, regardless of the number of
+    features. It is compiled once and solved for many decoys. The masses sum to at most
+    `share`; the stiffness is that of the penalty, or None for any non-negative
+    multiplier.
     """
 
     signs = (-1.0, 1.0)
@@ -72,21 +72,24 @@ class PairProgram:
     def solve(self, decoy, split=None):
         """Return the masses, the rows in their sets and their labels, for one decoy.
 
-        A split gives each class's part of `share`; None leaves both open. Returns None
-        where a class is to have a mass and all of its set is beyond the margin.
+        A split gives each class's part of `share`; with None, both are optimized.
+        Returns None if a class with positive mass has no feasible row within the
+        margin.
         """
         self.least.value = self.share * np.array((0.0, 0.0) if split is None else split)
         self.most.value = self.share * np.array((1.0, 1.0) if split is None else split)
         basis = self._basis(decoy)
         self._set_parameters(decoy, basis)
         with warnings.catch_warnings():
-            # Inaccurate rows are projected, and what they leave is computed anew.
+            # Inaccurate rows are projected, and their residual is recomputed.
             warnings.filterwarnings("ignore", "Solution may be inaccurate")
             self._minimize()
         if split is not None and "infeasible" in self.problem.status:
             return None
         if self.masses.value is None:
-            raise RuntimeError(f"The conic solver ended with {self.problem.status}.")
+            raise RuntimeError(
+                f"The conic solver failed with status {self.problem.status!r}."
+            )
         masses, points = self._rows(self.masses.value, self.away.value @ basis.T)
         return masses, points, np.arange(2)
 
@@ -96,12 +99,12 @@ class PairProgram:
         try:
             self.problem.solve(solver="CLARABEL")
         except cp.error.SolverError:
-            # Numbers of very different sizes: a first-order method bears them, less
-            # precisely, and what its rows leave is computed anew.
+            # Numbers of very different sizes: a first-order method handles them, less
+            # precisely; the residual of its rows is recomputed.
             self.problem.solve(solver="SCS")
 
     def _basis(self, decoy):
-        """Return orthonormal directions of what plays a part, zeros behind them."""
+        """Return an orthonormal basis of the vectors involved, padded with zeros."""
         vectors = [decoy.gradient[:-1], decoy.theta[:-1], *self.fixed]
         lengths = [max(np.linalg.norm(vector), 1e-300) for vector in vectors]
         found = orth(np.column_stack(vectors) / lengths)
@@ -123,7 +126,7 @@ class PairProgram:
         self.directions.value = np.array(directions) @ basis
 
     def _rows(self, masses, away):
-        """Return masses, and rows that lie in their sets in spite of rounding."""
+        """Return masses, and rows that are projected onto their sets."""
         masses = np.where(masses > NOTHING * max(self.share, NOTHING), masses, 0.0)
         points = [rows.center for rows in self.sets]
         for j in np.flatnonzero(masses):

@@ -1,4 +1,4 @@
-"""Attacks that want a large loss on certain rows."""
+"""Base class of attacks that maximize the loss on given rows."""
 
 import numpy as np
 from sklearn.utils._param_validation import HasMethods
@@ -12,7 +12,7 @@ from skpoison.solvers._signed_design import Rows
 
 
 class BaseAimedAttack(BaseAttack):
-    """Base class of attacks that aim at rows, and know the learner.
+    """Base class of attacks on a known learner that maximize the loss on given rows.
 
     Parameters
     ----------
@@ -23,13 +23,13 @@ class BaseAimedAttack(BaseAttack):
     estimator : estimator, default=None
         The learner attacked.
     targets : tuple of (X, y), default=None
-        Rows, with their true labels, on which the attacker wants a large loss. None
-        means the clean rows, which stand for rows like them.
+        Rows and their true labels on which the attacker wants a large loss. None means
+        the clean rows, which represent other rows of the same distribution.
     domain : str or :class:`skpoison.feasible.Domain`, default=None
-        Which rows the attacker can send at all. None means all rows that pass the
+        Restricts the rows that the attacker can add. None means all rows that pass the
         filter.
     random_state : int, RandomState instance or None, default=None
-        Draws whatever the attack draws.
+        Controls the randomness of the attack.
 
     Examples
     --------
@@ -66,7 +66,7 @@ class BaseAimedAttack(BaseAttack):
         self._learner()
         if self.targets is not None and len(self.targets) != 2:
             raise ValueError(
-                f"targets must be a pair (X, y); got {len(self.targets)} things."
+                f"targets must be a tuple (X, y); got {len(self.targets)} elements."
             )
 
     def _learner(self):
