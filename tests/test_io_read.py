@@ -104,8 +104,8 @@ def test_cells_that_are_no_number_are_named(tmp_path, cell, what):
 
 
 def test_missing_label_is_named(tmp_path):
-    refused(text(tmp_path, "a,y\n1,0\n2,\n3,1\n"), "no label in row 2")
-    refused(text(tmp_path, "a,y\n1,u\n2,v\n3,\n"), "no label in row 3")
+    refused(text(tmp_path, "a,y\n1,0\n2,\n3,1\n"), "no label in data row 2")
+    refused(text(tmp_path, "a,y\n1,u\n2,v\n3,\n"), "no label in data row 3")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from skpoison._columns import numbered, scale_for, times_text, widest
+from skpoison._io.jsonl import JsonData
 from skpoison._io.matrix import ArrayData
 
 from .session import warn
@@ -53,7 +54,9 @@ def encode(data, rows, encoding):
 
 
 def tell_of_columns(session, data, encoded, domain="real"):
-    """Say what was done about a column that decides alone; warn of names of rows."""
+    """Say what columns were taken for, and what there is to know about them."""
+    if isinstance(data, JsonData):
+        session.say(data.read_as(encoded.encoder.roles))
     for name, what in _names_of_rows(data, encoded):
         drop = f"; --drop {shlex.quote(name)} leaves it out"
         can_drop = not isinstance(data, ArrayData)

@@ -28,8 +28,8 @@ def switch(panel, help, *names):
 
 
 FILE_HELP = (
-    "Labelled rows: CSV, TSV, Parquet, NPZ or svmlight, also packed (gzip, bzip2, xz, "
-    "zstd); - is standard input."
+    "Labelled rows: CSV, TSV, JSON lines, Parquet, NPZ or svmlight, also packed (gzip, "
+    "bzip2, xz, zstd); - is standard input."
 )
 DataFile = Annotated[
     str | None,

@@ -8,7 +8,7 @@ import typer
 from .checks import one_of, positive_number
 from .options import DATA, option, switch
 
-FORMATS = ("csv", "tsv", "parquet", "npz", "svmlight")
+FORMATS = ("csv", "tsv", "jsonl", "parquet", "npz", "svmlight")
 SCALES = ("auto", "none", "standard", "maxabs")
 # What words of a text must weigh for the domain to be theirs.
 WEIGHTS_OF_DOMAIN = {"count": "counts", "binary": "counts", "tfidf": "tfidf"}
@@ -32,7 +32,7 @@ class Reading:
         option(
             DATA,
             "FORMAT",
-            "csv, tsv, parquet, npz or svmlight, if the name does not say.",
+            "csv, tsv, jsonl, parquet, npz or svmlight, if the name does not say.",
             callback=one_of(*FORMATS),
         ),
     ] = None

@@ -41,7 +41,12 @@ def is_text(kind):
 VIEWS = ("string_view",)
 
 
-def numbers(name, column):
+def row_of_table(row):
+    """Say where a row of a table stands."""
+    return f"data row {row + 1}"
+
+
+def numbers(name, column, where=row_of_table):
     """Return a column as an array of finite numbers.
 
     Parameters
@@ -50,6 +55,8 @@ def numbers(name, column):
         What errors call the column.
     column : pyarrow.ChunkedArray
         The column.
+    where : callable, default=row_of_table
+        Says where a row stands, given its position.
 
     Returns
     -------
@@ -71,8 +78,8 @@ def numbers(name, column):
         cell = column[row].as_py()
         what = "no value" if cell is None else f"the value {cell}"
         raise DataError(
-            f"Column {name!r} has {what} in data row {row + 1}; every cell must hold "
-            "a finite number. Fill such cells, leave their rows out, or leave out the "
+            f"Column {name!r} has {what} in {where(row)}; every cell must hold a "
+            "finite number. Fill such cells, leave their rows out, or leave out the "
             "column (--drop)."
         )
     return values
@@ -107,7 +114,7 @@ def words(name, column):
     return distinct[encoded.indices.to_numpy()]
 
 
-def check_categories(name, column):
+def check_categories(name, column, where=row_of_table):
     """Raise an error if words look like anything but categories.
 
     Parameters
@@ -116,6 +123,8 @@ def check_categories(name, column):
         What errors call the column.
     column : pyarrow.ChunkedArray
         Strings.
+    where : callable, default=row_of_table
+        Says where a row stands, given its position.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -126,8 +135,8 @@ def check_categories(name, column):
     if MOSTLY * len(column) <= pc.sum(numeric).as_py() < len(column):
         row = pc.index(numeric, False).as_py()
         raise DataError(
-            f"Column {name!r} holds numbers, but {strings[row].as_py()[:40]!r} in data "
-            f"row {row + 1}. Mend or fill such cells, or take the column as categories "
+            f"Column {name!r} holds numbers, but {strings[row].as_py()[:40]!r} in "
+            f"{where(row)}. Mend or fill such cells, or take the column as categories "
             "(--categorical) or leave it out (--drop)."
         )
     distinct = pc.count_distinct(strings).as_py()
@@ -200,13 +209,14 @@ def roles(data, encoding):
         data.column(name)
     found = Roles([], [], [])
     for name in data.columns:
-        getattr(found, _role(name, data.column(name), encoding)).append(name)
+        getattr(found, _role(name, data, encoding)).append(name)
     return found
 
 
-def _role(name, column, encoding):
+def _role(name, data, encoding):
     import pyarrow as pa
 
+    column = data.column(name)
     if name in encoding.text:
         return "text"
     if name in encoding.categorical:
@@ -214,7 +224,7 @@ def _role(name, column, encoding):
     if is_number(column.type):
         return "numeric"
     if is_text(column.type):
-        check_categories(name, column)
+        check_categories(name, column, data.where)
         return "categorical"
     if pa.types.is_null(column.type):
         raise DataError(f"Column {name!r} is empty; leave it out with --drop.")

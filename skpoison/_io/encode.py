@@ -5,6 +5,7 @@ can be pickled and used on other files with the same columns.
 """
 
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from scipy import sparse
@@ -57,6 +58,8 @@ class TableEncoder:
 
     Attributes
     ----------
+    roles : Roles
+        Which columns are taken for numbers, categories and free text.
     transformer : ColumnTransformer
         The fitted transformer; it takes a DataFrame with the table's columns.
     names : list of str
@@ -70,9 +73,7 @@ class TableEncoder:
     """
 
     def __init__(self, data, rows, encoding):
-        own = roles(data, encoding)
-        self._readers = dict.fromkeys(own.numeric, numbers)
-        self._readers |= dict.fromkeys([*own.categorical, *own.text], words)
+        self.roles = own = roles(data, encoding)
         self.scaled = bool(own.numeric) and encoding.scale != "none"
         self.has_text = bool(own.text)
         steps = list(self._fitted_steps(data, rows, encoding, own))
@@ -101,7 +102,7 @@ class TableEncoder:
         from sklearn.compose import ColumnTransformer
 
         # They are fitted; what joins them looks at a row, with no unknown category.
-        row = dict.fromkeys(self._readers, 0.0)
+        row = dict.fromkeys(chain(*self.roles), 0.0)
         for name, step, columns in steps:
             if name == CATEGORIES:
                 first = (categories[0] for categories in step.categories_)
@@ -114,7 +115,13 @@ class TableEncoder:
 
     def _read(self, data, names):
         """Return columns as arrays of finite numbers or of strings, by name."""
-        return {name: self._readers[name](name, data.column(name)) for name in names}
+        numeric = frozenset(self.roles.numeric)
+        return {
+            name: numbers(name, data.column(name), data.where)
+            if name in numeric
+            else words(name, data.column(name))
+            for name in names
+        }
 
     def _blocks(self, data, rows, names):
         columns = self._read(data, names)
@@ -139,7 +146,7 @@ class TableEncoder:
 
         It is float64, or float32 where all columns are; sparse where that is cheaper.
         """
-        blocks = self._blocks(data, rows, self._readers)
+        blocks = self._blocks(data, rows, list(chain(*self.roles)))
         parts = map(self.transformer.transform, blocks)
         if self._sparse:
             return sparse.vstack([sparse.csr_array(part) for part in parts], "csr")

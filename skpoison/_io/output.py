@@ -16,6 +16,7 @@ from .errors import DataError
 from .source import COMPRESSIONS, SUFFIXES
 from .write import check_free, whole_file
 
+LINES = ("svmlight", "jsonl")
 TABLES = ("csv", "tsv", "parquet")
 BINARY = ("parquet", "npz")
 # What spreadsheets take for the beginning of a formula.
@@ -76,7 +77,7 @@ class Output:
 
         Parameters
         ----------
-        content : pyarrow.Table, dict of ndarray or list of bytes
+        content : pyarrow.Table, dict of ndarray or iterable of bytes
             What :meth:`taken` or :meth:`poison` of the data returned.
         stdout : binary file
             Standard output.
@@ -92,7 +93,7 @@ class Output:
                     self._write(content, packed)
 
     def _write(self, content, file):
-        if isinstance(content, list):
+        if self.format in LINES:
             file.writelines(line + b"\n" for line in content)
         elif self.format == "npz":
             self._write_npz(content, file)

@@ -49,7 +49,7 @@ def load(name, options=None):
 
     Returns
     -------
-    data : TableData, ArrayData or SvmlightData
+    data : TableData, JsonData, ArrayData or SvmlightData
         Rows, labels, and how to turn the rows into numbers.
 
     Raises
@@ -70,6 +70,10 @@ def load(name, options=None):
         from .svmlight import SvmlightData
 
         return SvmlightData(source)
+    if source.format == "jsonl":
+        from .jsonl import JsonData
+
+        return JsonData(source, options)
     from .table import TableData, read_table
 
     return TableData(source, read_table(source, options), options)

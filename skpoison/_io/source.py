@@ -10,11 +10,13 @@ from pathlib import Path
 
 from .errors import DataError
 
-FORMATS = ("csv", "tsv", "parquet", "npz", "svmlight")
+FORMATS = ("csv", "tsv", "jsonl", "parquet", "npz", "svmlight")
 SUFFIXES = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
     ".parquet": "parquet",
     ".pq": "parquet",
     ".npz": "npz",
@@ -28,6 +30,9 @@ MAGIC |= {b"\x28\xb5\x2f\xfd": "zstd"}
 BINARY = {b"PK\x03\x04": "npz", b"PK\x05\x06": "npz", b"PAR1": "parquet"}
 HEAD = 1 << 16
 GIGABYTE = 10**9
+# An object, or the array that some files have around their objects.
+JSON_LINE = re.compile(rb'\{\s*("|\}|$)|\[\s*(\{|\[|$)')
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 SVMLIGHT_LINE = re.compile(rb"[-+.\w]+(,[-+.\w]+)*(\s+(qid|\d+):\S+)+\s*(#.*)?$")
 UNPACKING = (EOFError, lzma.LZMAError, gzip.BadGzipFile)
 
@@ -197,7 +202,9 @@ def _binary_format(head):
 
 
 def _text_format(head):
-    lines = [line.strip() for line in head.split(b"\n")]
+    lines = [line.strip() for line in head.removeprefix(BYTE_ORDER_MARK).split(b"\n")]
+    if JSON_LINE.match(next(filter(None, lines), b"")):
+        return "jsonl"
     first = next((s for s in lines if s and not s.startswith(b"#")), b"")
     if SVMLIGHT_LINE.match(first):
         return "svmlight"

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from .columns import NUMBER, is_number, is_text, names_rows
+from .columns import NUMBER, is_number, is_text, names_rows, row_of_table
 from .errors import DataError, quoted
 from .labels import Labels
 
@@ -67,6 +67,7 @@ class TableData:
     """
 
     test = None
+    where = staticmethod(row_of_table)
 
     def __init__(self, source, table, options):
         self.source, self.table = source.label, table
@@ -74,7 +75,7 @@ class TableData:
         self.decimal_comma = options.decimal_comma
         self._check_known("drop", options.drop)
         self.target = target = self._find_target(options.target)
-        self.labels = _labels_of_column(target, table.column(target))
+        self.labels = _labels_of_column(target, table.column(target), self.where)
         leave = {target, *options.drop}
         self.columns = [name for name in table.column_names if name not in leave]
         if not self.columns:
@@ -206,7 +207,7 @@ class TableData:
             )
 
 
-def _labels_of_column(name, column):
+def _labels_of_column(name, column, where):
     import pyarrow as pa
 
     try:
@@ -222,7 +223,7 @@ def _labels_of_column(name, column):
     missing = [value is None or value != value or value == "" for value in values]
     lacking = np.append(missing, True)[codes]
     if np.any(lacking):
-        row = int(np.argmax(lacking)) + 1
-        raise DataError(f"The target column {name!r} has no label in row {row}.")
+        place = where(int(np.argmax(lacking)))
+        raise DataError(f"The target column {name!r} has no label in {place}.")
     order = sorted(range(len(values)), key=values.__getitem__)
     return Labels(name, [values[i] for i in order], np.argsort(order)[codes])
