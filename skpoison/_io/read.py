@@ -22,6 +22,8 @@ class Options:
         Whether its numbers are written as ``3,14``.
     drop : tuple of str, default=()
         Columns to leave out.
+    drop_if_there : bool, default=False
+        Whether the file may lack some of those columns.
     words : tuple of str, default=()
         Columns of delimited text to keep as they are written.
     max_size : float, default=4.0
@@ -33,6 +35,7 @@ class Options:
     header: bool = True
     decimal_comma: bool = False
     drop: tuple = ()
+    drop_if_there: bool = False
     words: tuple = ()
     max_size: float = 4.0
 
@@ -100,6 +103,8 @@ def load_test(name, data, options, new_labels=False):
     """
     words = (*options.words, *getattr(data, "words", ()))
     options = replace(options, format=None, target=data.labels.name, words=words)
+    # Poison rows that were written lack what was left out when they were made.
+    options = replace(options, drop_if_there=True)
     test = load(name, options)
     if type(test) is not type(data):
         raise DataError(

@@ -73,7 +73,8 @@ class TableData:
         self.source, self.table = source.label, table
         self.origin, self.header = source, options.header
         self.decimal_comma = options.decimal_comma
-        self._check_known("drop", options.drop)
+        if not options.drop_if_there:
+            self._check_known("drop", options.drop)
         self.target = target = self._find_target(options.target)
         self.labels = _labels_of_column(target, table.column(target), self.where)
         leave = {target, *options.drop}
