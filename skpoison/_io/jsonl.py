@@ -1,12 +1,12 @@
 """JSON lines: an object in each line, whose fields are columns."""
 
 import json
-import math
 
 import numpy as np
 
 from .errors import DataError, quoted
 from .json_fields import Block, Fields, Twice, number_names
+from .json_rows import dumped
 from .source import BYTE_ORDER_MARK
 from .table import TARGETS, TableData
 
@@ -119,7 +119,7 @@ class JsonData(TableData):
     def poison(self, rows):
         """Return poison rows as lines."""
         for row in super().poison(rows).to_pylist():
-            yield _dumped(self._with_lists(row)).encode()
+            yield dumped(self._with_lists(row)).encode()
 
     def _with_lists(self, row):
         found = {}
@@ -234,16 +234,4 @@ def _with_fields(line, values):
         return line
     start = line.rstrip(SPACE).removesuffix(b"}")
     comma = b"" if start.rstrip(SPACE).endswith(b"{") else b", "
-    return start + comma + _dumped(values).encode().removeprefix(b"{")
-
-
-def _dumped(values):
-    values = {name: _finite(value) for name, value in values.items()}
-    return json.dumps(values, ensure_ascii=False, allow_nan=False)
-
-
-def _finite(value):
-    """Return None in place of what JSON has no numbers for."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return start + comma + dumped(values).encode().removeprefix(b"{")

@@ -13,11 +13,13 @@ from scipy import sparse
 from .columns import NUMBER, is_text
 from .csv import delimiter
 from .errors import DataError
+from .json_rows import as_numbers_again, json_lines
 from .source import COMPRESSIONS, SUFFIXES
 from .write import check_free, whole_file
 
 LINES = ("svmlight", "jsonl")
 TABLES = ("csv", "tsv", "parquet")
+FROM_TABLES = (*TABLES, "jsonl")
 BINARY = ("parquet", "npz")
 # What spreadsheets take for the beginning of a formula.
 FORMULA = r"^[\s]*[=+\-@]|^[\t\r\n]"
@@ -52,16 +54,15 @@ class Output:
         self._compression = COMPRESSIONS.get(suffixes[-1]) if suffixes else None
         if self._compression:
             suffixes.pop()
-        came = data.origin.format if data.origin else "npz"
+        self._came = came = data.origin.format if data.origin else "npz"
         self.format = SUFFIXES.get(suffixes[-1], came) if suffixes else came
         self._check_format(came)
 
     def _check_format(self, came):
         dense = came == "npz" and not sparse.issparse(self._data.X)
-        if self.format != came and not (
-            self.format in TABLES and (came in TABLES or dense)
-        ):
-            possible = TABLES if came in TABLES else (came, *(TABLES if dense else ()))
+        others = FROM_TABLES if came in TABLES or dense else ()
+        if self.format not in (came, *others):
+            possible = dict.fromkeys((came, *others))
             raise DataError(
                 f"{self._data.source} cannot be written as {self.format.upper()}, only "
                 f"as {' or '.join(kind.upper() for kind in possible)}; name a file "
@@ -93,13 +94,22 @@ class Output:
                     self._write(content, packed)
 
     def _write(self, content, file):
-        if self.format in LINES:
-            file.writelines(line + b"\n" for line in content)
-        elif self.format == "npz":
+        if self.format == "npz":
             self._write_npz(content, file)
+            return
+        if isinstance(content, dict):
+            content = _as_table(content)
+        if self.format in LINES:
+            lines = content if self._came in LINES else self._as_json(content)
+            file.writelines(line + b"\n" for line in lines)
         else:
-            table = _as_table(content) if isinstance(content, dict) else content
-            self._write_table(table, file)
+            self._write_table(content, file)
+
+    def _as_json(self, table):
+        if self._came in ("csv", "tsv"):
+            comma = self._data.decimal_comma
+            table = as_numbers_again(table, self._data.table.schema, comma)
+        return json_lines(table)
 
     def _write_npz(self, arrays, file):
         buffer = io.BytesIO()  # Archives need to be sought in.
