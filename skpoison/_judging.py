@@ -15,6 +15,7 @@ from sklearn.utils.validation import _num_samples
 
 from skpoison._column_types import RowsLike
 from skpoison._kept import keep_each_class
+from skpoison._labels import find_labels
 from skpoison._warn import warn
 from skpoison.base import BaseFilter
 from skpoison.exceptions import FilterWarning
@@ -58,9 +59,12 @@ def fit_and_find_kept(
 
     A detector's ``fit_predict`` gives 1 for rows to keep and -1 for the others; PyOD's
     gives 0 and 1. Of a class that a detector rejects as a whole, the row with the best
-    score is kept, with a warning, where there are scores.
+    score is kept, with a warning, where there are scores. A frozen filter is not fitted
+    again: it judges these rows as it does any others, and no class is sure to keep one.
     """
     check_detector(filter_)
+    if isinstance(filter_, FrozenEstimator):
+        return _find_kept_by_fixed(filter_.fit(X, y), X, y)
     params = fit_params or {}
     if isinstance(last_step(filter_), BaseFilter):
         return _as_kept(filter_, filter_.fit_predict(X, y, **params), X)
@@ -80,6 +84,29 @@ def find_kept(filter_: BaseEstimator, X: RowsLike, y: ArrayLike) -> np.ndarray:
     check_detector(filter_)
     labels = {"y": y} if isinstance(last_step(filter_), BaseFilter) else {}
     return _as_kept(filter_, filter_.predict(X, **labels), X)
+
+
+def _find_kept_by_fixed(filter_, X, y):
+    """Return the mask of the rows that a frozen filter keeps; warn of lost classes."""
+    if not hasattr(filter_, "predict"):
+        raise ValueError(
+            f"FrozenEstimator({_name(filter_)}) cannot filter: {_name(filter_)} judges "
+            "only the rows that it is fitted on. Give it without FrozenEstimator."
+        )
+    kept = find_kept(filter_, X, y)
+    if y is None or np.ndim(y) != 1 or type_of_target(y) not in WITH_CLASSES:
+        return kept
+    labels, last = np.asarray(y), last_step(filter_)
+    if isinstance(last, BaseFilter):  # it has warned of labels that it does not know
+        labels = labels[find_labels(labels, last.classes_) >= 0]
+    lost = np.setdiff1d(labels, np.asarray(y)[kept])
+    if len(lost):
+        warn(
+            f"The fixed filter {_name(filter_)} rejects every row of the classes "
+            f"{lost.tolist()}: nothing is learned of these classes.",
+            FilterWarning,
+        )
+    return kept
 
 
 def _name(filter_):

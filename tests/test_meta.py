@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_blobs, make_regression
 from sklearn.ensemble import AdaBoostClassifier, BaggingClassifier, IsolationForest
+from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Lars, LinearRegression, LogisticRegression, Ridge
@@ -34,6 +35,7 @@ from skpoison import (
 )
 from skpoison.attacks import LabelFlipAttack
 from skpoison.evaluation import DefenseSearchCV, evaluate_attack
+from skpoison.exceptions import FilterWarning
 
 
 @pytest.fixture
@@ -256,9 +258,39 @@ def test_what_cannot_filter_is_named(made, filter_, blobs):
         made(filter_).fit(*blobs)
 
 
-def test_a_frozen_filter_is_refused(blobs):
-    frozen = FrozenEstimator(SphereFilter().fit(*blobs))
-    with pytest.raises(ValueError, match="'filter' parameter"):
+@pytest.mark.parametrize(
+    "detector", [SphereFilter(60), IsolationForest(random_state=0)]
+)
+@pytest.mark.parametrize("made", [FilteredClassifier, FilteredRegressor, DropOutliers])
+def test_a_frozen_filter_judges_rows_as_it_is(made, detector, blobs):
+    X, y = blobs
+    fitted = clone(detector).fit(X, y)
+    X = X + np.where(np.arange(len(y)) % 3, 0.0, 2.0)[:, np.newaxis]
+    found = made(FrozenEstimator(fitted)).fit(X, y)
+    labels = {}
+    if isinstance(detector, SphereFilter) and made is not FilteredRegressor:
+        labels["y"] = y
+    np.testing.assert_array_equal(found.inlier_mask_, fitted.predict(X, **labels) == 1)
+    assert not np.array_equal(found.inlier_mask_, made(detector).fit(X, y).inlier_mask_)
+
+
+def test_a_frozen_filter_lets_a_class_go():
+    X = np.array([[0.0], [0.1], [5.0], [5.1], [9.0], [9.1]])
+    y = np.array([0, 0, 1, 1, 2, 2])
+    frozen = FrozenEstimator(SphereFilter(radii=[1.0, 1.0, 1.0]).fit(X, y))
+    X[2:4] = 7.0
+    with pytest.warns(FilterWarning, match=r"fixed filter SphereFilter .* \[1\]"):
+        filtered = FilteredClassifier(frozen, LinearSVC()).fit(X, y)
+    assert filtered.classes_.tolist() == [0, 2]
+    with pytest.raises(ValueError, match="rejects every row: nothing is left"):
+        FilteredClassifier(frozen, LinearSVC()).fit(X + 99.0, y)
+
+
+def test_a_frozen_filter_must_be_fitted_and_judge_new_rows(blobs):
+    with pytest.raises(NotFittedError):
+        FilteredClassifier(FrozenEstimator(SphereFilter())).fit(*blobs)
+    frozen = FrozenEstimator(LocalOutlierFactor().fit(*blobs))
+    with pytest.raises(ValueError, match="judges only the rows that it is fitted on"):
         FilteredClassifier(frozen).fit(*blobs)
 
 

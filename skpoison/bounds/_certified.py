@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
-from sklearn.base import _fit_context, clone
+from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch, check_random_state
@@ -29,7 +29,7 @@ from skpoison.solvers._regularizers import regularizer
 from skpoison.solvers._working_set import Problem, Solution
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from skpoison.meta import FilteredClassifier
 
 SIGNS = (-1.0, 1.0)
 
@@ -54,16 +54,20 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     """Upper bound on the training loss that any attacker can cause past a filter.
 
     An attacker adds ``floor(epsilon * n)`` rows of their choice to n clean rows. A
-    filter with fixed centroids and radii rejects outlying rows, and a linear support
-    vector machine is trained on the rest. For every attack, the sum of the learner's
-    losses over the clean rows and the poison rows that pass the filter, divided by n,
-    is at most `upper_bound_`. `attack_` is an attack that nearly reaches the bound.
+    filter with fixed centroids and radii rejects outlying rows, and a linear classifier
+    is trained on the rest. For every attack, that learner's training loss is at most
+    `upper_bound_`: the sum of its losses over the rows that it is trained on, divided
+    by n, plus its penalty. These rows are the poison that passes the filter and the
+    clean rows, all of them or those that pass. Clean rows that it is not trained on can
+    have larger losses: they do not count. `attack_` is an attack that nearly reaches
+    the bound.
 
     By default, the filter intersects a sphere, which keeps rows near the centroid of
     their class, with a slab, which keeps rows whose projection on the line between the
     class centroids is near that of their own centroid.
 
     Fit it on trusted rows: the filter's centroids and radii are estimated from them.
+    Then train on untrusted rows with :meth:`defend`, which keeps them fixed.
 
     Parameters
     ----------
@@ -135,8 +139,8 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         ``floor(epsilon * n)`` in total; `rounding_slack`, a certified limit on how far
         this attack of whole rows can fall short of `lower_bound_`.
     attack_loss_ : float
-        Training loss of the learner trained on the clean rows and `attack_`, divided by
-        n like `upper_bound_`. At least ``lower_bound_ - attack_.rounding_slack`` and at
+        Training loss of the learner trained on all clean rows and `attack_`, counted
+        as `upper_bound_` is. At least ``lower_bound_ - attack_.rounding_slack`` and at
         most `upper_bound_`.
     poisoned_coef_ : ndarray of shape (1, n_features)
         Weights of that learner.
@@ -281,6 +285,56 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         """
         self._fit(X, y)
         return self
+
+    def defend(self, estimator: BaseEstimator) -> "FilteredClassifier":
+        """Put the filter that this bound covers in front of a classifier.
+
+        Parameters
+        ----------
+        estimator : classifier
+            The classifier, not fitted. The bound holds for its own learner.
+
+        Returns
+        -------
+        defense : FilteredClassifier
+            A classifier to be fitted on rows that you do not trust. The filter is
+            `filter_`, fixed: it is not fitted again, and a class of which no row passes
+            keeps none (a filter that is fitted on the rows keeps the best of them,
+            which may be poison that no bound covers). With moving centroids, it is the
+            filter with its radii given, which estimates the centroids again.
+
+        See Also
+        --------
+        FilteredClassifier : What is returned.
+
+        Notes
+        -----
+        ``FilteredClassifier(FrozenEstimator(bound.filter_), estimator)`` is the same,
+        if centroids are fixed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import make_blobs
+        >>> from sklearn.svm import LinearSVC
+        >>> from skpoison import CertifiedBound
+        >>> X, y = make_blobs(300, centers=[[-2, 0], [2, 0]], random_state=0)
+        >>> bound = CertifiedBound(epsilon=0.01, C=1.0).fit(X, y)
+        >>> X_sent = np.vstack([X, [[9.0, 9.0], [-9.0, 0.0]]])
+        >>> defense = bound.defend(LinearSVC(loss="hinge", random_state=0))
+        >>> defense.fit(X_sent, np.append(y, [0, 1])).inlier_mask_[-2:]
+        array([False, False])
+        """
+        check_is_fitted(self)
+        # Filtered estimators are not needed to compute a bound.
+        from skpoison.meta import FilteredClassifier
+
+        if self._is_moving():
+            return FilteredClassifier(clone(self.filter_), estimator)
+        frozen = self.filter_
+        if not isinstance(frozen, FrozenEstimator):
+            frozen = FrozenEstimator(frozen)
+        return FilteredClassifier(frozen, estimator)
 
     def train_learner(self, X: RowsLike, y: ArrayLike) -> Self:
         """Train the learner that this bound covers, without poison.

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.utils import Tags, _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods
@@ -42,7 +43,7 @@ class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "filter": [HasMethods(["fit_predict"]), None],
+        "filter": [HasMethods(["fit_predict"]), FrozenEstimator, None],
         "estimator": [HasMethods(["fit", "predict"]), None],
     }
 
@@ -125,7 +126,7 @@ class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
         -----
         FilterWarning
             If the filter rejects every row of a class: the best one is kept, where
-            there are scores to tell it by.
+            there are scores to tell it by, unless the filter is frozen.
         """
         self._validate_params()
         validate_data(self, X, y, skip_check_array=True)
@@ -191,9 +192,11 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
     filter : filter or outlier detector, default=None
         What judges the training rows: any estimator whose ``fit_predict(X, y)`` gives
         1 for rows to keep and -1 for the others, a detector of PyOD (which gives 0 and
-        1), or a pipeline that ends in one of these. By default, :class:`SphereFilter`
-        and :class:`SlabFilter` at percentile 70, intersected under the names ``sphere``
-        and ``slab``.
+        1), or a pipeline that ends in one of these. One that is fitted already and
+        wrapped in :class:`~sklearn.frozen.FrozenEstimator` stays as it is: the rows are
+        judged by its ``predict``. By default, :class:`SphereFilter` and
+        :class:`SlabFilter` at percentile 70, intersected under the names ``sphere`` and
+        ``slab``.
     estimator : classifier, default=None
         What is fitted on the kept rows. By default,
         :class:`~sklearn.linear_model.LogisticRegression`.
@@ -216,6 +219,7 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
     See Also
     --------
     FilteredRegressor : The same for regression.
+    CertifiedBound.defend : The filter that a bound covers in front of a classifier.
     DropOutliers : The same as a step of imbalanced-learn's pipelines.
 
     Notes
@@ -232,7 +236,8 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
 
     Each class keeps a row. Where a detector that does not look at labels rejects every
     row of a class, the one with its best score is kept, with a warning; without scores,
-    the warning says that the class is lost.
+    the warning says that the class is lost. A frozen filter keeps the rows that pass
+    it, and no others: a class can be lost, with a warning.
 
     References
     ----------
@@ -280,8 +285,9 @@ class FilteredRegressor(DelegatedRegressorMixin, BaseFiltered):
     filter : filter or outlier detector, default=None
         What judges the training rows: any estimator whose ``fit_predict(X)`` gives 1
         for rows to keep and -1 for the others, a detector of PyOD (which gives 0 and
-        1), or a pipeline that ends in one of these. By default,
-        :class:`SphereFilter` at percentile 70.
+        1), or a pipeline that ends in one of these. One that is fitted already and
+        wrapped in :class:`~sklearn.frozen.FrozenEstimator` stays as it is: the rows are
+        judged by its ``predict``. By default, :class:`SphereFilter` at percentile 70.
     estimator : regressor, default=None
         What is fitted on the kept rows. By default,
         :class:`~sklearn.linear_model.LinearRegression`.

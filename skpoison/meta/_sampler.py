@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._metadata_requests import METHODS
 from sklearn.utils._param_validation import HasMethods
@@ -35,9 +36,11 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
     filter : filter or outlier detector, default=None
         What judges the rows: any estimator whose ``fit_predict(X, y)`` gives 1 for
         rows to keep and -1 for the others, a detector of PyOD (which gives 0 and 1), or
-        a pipeline that ends in one of these. By default, :class:`SphereFilter` and
-        :class:`SlabFilter` at percentile 70, intersected under the names ``sphere``
-        and ``slab``; with ``ignore_y``, :class:`SphereFilter` alone.
+        a pipeline that ends in one of these. One that is fitted already and wrapped in
+        :class:`~sklearn.frozen.FrozenEstimator` stays as it is: the rows are judged by
+        its ``predict``. By default, :class:`SphereFilter` and :class:`SlabFilter` at
+        percentile 70, intersected under the names ``sphere`` and ``slab``; with
+        ``ignore_y``, :class:`SphereFilter` alone.
     ignore_y : bool, default=False
         Whether to hide y from the filter, as one must for regression. Otherwise whole
         numbers are classes, each of which keeps a row.
@@ -88,7 +91,7 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "filter": [HasMethods(["fit_predict"]), None],
+        "filter": [HasMethods(["fit_predict"]), FrozenEstimator, None],
         "ignore_y": ["boolean"],
     }
 
@@ -140,7 +143,7 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
         -----
         FilterWarning
             If the filter rejects every row of a class: the best one is kept, where
-            there are scores to tell it by.
+            there are scores to tell it by, unless the filter is frozen.
         """
         self._validate_params()
         validate_data(self, X, y, skip_check_array=True)
