@@ -43,6 +43,37 @@ def conic_penalised_loss(X, signs, *, n_clean, C):
     return solve_cone(cp.Problem(cp.Minimize(hinge + penalty)))
 
 
+def of_shortfall(name, t):
+    """A loss of the shortfall ``t = 1 - margin`` as a cvxpy expression."""
+    return {
+        "hinge": lambda: cp.pos(t),
+        "squared_hinge": lambda: cp.square(cp.pos(t)),
+        "log_loss": lambda: cp.logistic(t - 1),
+        "modified_huber": lambda: cp.huber(cp.pos(t), 2),
+        "squared": lambda: cp.square(t) / 2,
+    }[name]()
+
+
+def conic_bound_of_loss(X, signs, sets, epsilon, *, loss, penalty, intercept):
+    """The bound for any loss as one conic program.
+
+    The penalty is ``penalty / 2 * (||w||^2 + (b / intercept)^2)``; an infinite
+    `intercept` leaves it free, 0 holds it at 0.
+    """
+    w, b, worst = cp.Variable(X.shape[1]), cp.Variable(), cp.Variable()
+    clean = of_shortfall(loss, 1 - cp.multiply(signs, X @ w + b))
+    within = [worst >= worst_loss(s, rows, w, b) for s, rows in sets]
+    if loss == "squared":  # rows far on the right side lose too
+        within += [worst >= worst_loss(-s, rows, w, b) - 2 for s, rows in sets]
+    objective = cp.sum(clean) / len(X) + epsilon * of_shortfall(loss, worst)
+    objective += penalty / 2 * cp.sum_squares(w)
+    if intercept == 0.0:
+        within.append(b == 0)
+    elif np.isfinite(intercept):
+        objective += penalty / 2 * cp.square(b / intercept)
+    return solve_cone(cp.Problem(cp.Minimize(objective), within))
+
+
 def solve_cone(problem):
     """Solve by the interior-point solver as exactly as it can."""
     for tol in (1e-10, 1e-8, 1e-7):

@@ -14,6 +14,7 @@ from skpoison.losses import (
     Hinge,
     Logistic,
     Loss,
+    ModifiedHuber,
     SmoothedHinge,
     Squared,
     SquaredHinge,
@@ -47,7 +48,7 @@ class Exponential(Loss):
 
 SMOOTHED = [SmoothedHinge(0.05), SmoothedHinge(0.3), SmoothedHinge(4.0)]
 SMOOTH = [*SMOOTHED, Logistic(), Squared(), Exponential()]
-LOSSES = [Hinge(), SquaredHinge(), *SMOOTH]
+LOSSES = [Hinge(), SquaredHinge(), ModifiedHuber(), *SMOOTH]
 each_loss = pytest.mark.parametrize("loss", LOSSES, ids=repr)
 # No margin lies on a kink or where a second derivative jumps.
 MARGINS = np.linspace(-3.003, 4.004, 143)

@@ -17,15 +17,17 @@ from skpoison._column_types import RowsLike
 from skpoison._defaults import default_filter
 from skpoison._fitted import check_fits, remember_names, scores, unbounded
 from skpoison._progress import progress_monitor
-from skpoison.bounds import _fixed, moving
+from skpoison.bounds import _any_loss, _fixed, moving
 from skpoison.bounds._discrete import poison_term
 from skpoison.bounds._domain import warn_of_strangers
 from skpoison.bounds._linear import BinaryLinearClassifier, signed_rows
+from skpoison.bounds._objective import Objective, objective_of
 from skpoison.bounds._rounding import judged
 from skpoison.bounds._svc import warn_if_short
 from skpoison.feasible import FeasibleSet, as_domain, restrict
+from skpoison.losses import Hinge
 from skpoison.solvers._adversary import PoisonTerm
-from skpoison.solvers._regularizers import regularizer
+from skpoison.solvers._regularizers import NormBall, Penalty
 from skpoison.solvers._working_set import Problem, Solution
 
 if TYPE_CHECKING:
@@ -81,12 +83,26 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         pass an unfitted filter.
     epsilon : float, default=0.03
         Number of poison rows divided by the number of clean rows, between 0 and 1.
+    estimator : classifier, default=None
+        The learner, for two classes: an estimator whose training objective the bound is
+        about, with its parameters; it is not fitted here. One of
+
+        - :class:`~sklearn.svm.LinearSVC` with either loss and penalty ``"l2"``;
+        - :class:`~sklearn.linear_model.LogisticRegression` with the l2 penalty;
+        - :class:`~sklearn.linear_model.RidgeClassifier`;
+        - :class:`~sklearn.linear_model.SGDClassifier` with the loss ``"hinge"``,
+          ``"squared_hinge"``, ``"log_loss"`` or ``"modified_huber"`` and penalty
+          ``"l2"``;
+        - :class:`NormConstrainedSVC`.
+
+        None is for `rho` and `C`, which are short forms.
     rho : float, default=None
         Radius of the learner's ball: the learner minimizes the mean hinge loss over
         ``||w||^2 + b^2 <= rho^2`` (:class:`NormConstrainedSVC`; the paper's).
     C : float, default=None
         The learner is ``LinearSVC(loss="hinge", C=C)``, which adds the penalty
-        ``(||w||^2 + b^2) / (2 C n)`` instead. With neither `rho` nor `C`, C is 1.
+        ``(||w||^2 + b^2) / (2 C n)`` instead. With neither `rho`, `C` nor `estimator`,
+        C is 1.
     tol : float, default=1e-3
         Target for the duality gap, ``upper_bound_ - lower_bound_``: how far the bound
         can be from the tightest one. Relative to ``max(upper_bound_, 0.001)``.
@@ -127,11 +143,11 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         Whether the solver reached `tol`, not counting the margins for rounding. If not,
         a warning was issued; the bounds are valid in either case.
     clean_loss_ : float
-        Mean hinge loss of the clean rows at the certified parameters.
+        Mean loss of the clean rows at the certified parameters.
     poison_loss_ : float
-        Largest hinge loss, at the certified parameters, of a row that passes the
-        filter. ``upper_bound_`` is ``clean_loss_ + epsilon * poison_loss_``, plus the
-        penalty unless `rho` is given, plus a margin for rounding.
+        Largest loss, at the certified parameters, of a row that passes the filter.
+        ``upper_bound_`` is ``clean_loss_ + epsilon * poison_loss_``, plus the penalty
+        if the learner has one, plus a margin for rounding.
     attack_ : :class:`~sklearn.utils.Bunch`
         The candidate attack: `X`, its distinct rows (with the dtype and sparsity of the
         training rows; at most two, unless the domain is not convex, as for counts);
@@ -179,9 +195,22 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     Notes
     -----
     Let F be the set of rows that pass the filter. The bound is the minimum over the
-    learner's parameters of
-    ``mean hinge loss of clean rows + epsilon * largest hinge loss in F`` (plus the
-    penalty). The dual of this saddle-point problem gives `lower_bound_` and the attack.
+    learner's parameters of ``mean loss of clean rows + epsilon * largest loss in F``
+    (plus the penalty). The dual of this saddle-point problem gives `lower_bound_` and
+    the attack.
+
+    Losses and penalties of `estimator` are those of :mod:`skpoison.losses`, divided by
+    n: ``||w||^2 / (2 C n)`` for `LogisticRegression` and `LinearSVC` (which adds
+    ``(b / intercept_scaling)^2`` to ``||w||^2``, as the solver ``"liblinear"`` does),
+    ``alpha ||w||^2 / (2 n)`` beside half the squared loss for `RidgeClassifier`, and
+    ``(1 + m / n) alpha ||w||^2 / 2`` for `SGDClassifier`, whose penalty grows with the
+    number of rows: m is ``floor(epsilon * n)``. The learner must minimize the
+    objective; solvers that stop early can end above it.
+
+    For the hinge loss with a penalty on weights and intercept alike (`rho`, `C`,
+    `NormConstrainedSVC`, ``LinearSVC(loss="hinge")``) every filter with a bounded
+    feasible set, every `domain` and moving centroids are covered. For all others, rows
+    must lie in spheres and slabs, and `domain` must be ``"real"``.
 
     The margins for rounding are floating-point error bounds: `poison_loss_` covers all
     rows that a filter that computes in the precision of the given rows can keep (in
@@ -223,11 +252,19 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     True
     >>> bound.attack_.n_copies.sum() <= 30
     np.True_
+
+    Any of the learners that are known, as scikit-learn has them:
+
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> bound = CertifiedBound(epsilon=0.1, estimator=LogisticRegression(C=0.1))
+    >>> round(bound.fit(X, y).upper_bound_, 2)
+    0.17
     """
 
     _parameter_constraints: dict = {
         "filter": [HasMethods(["fit", "feasible_set"]), None],
         "epsilon": [Interval(Real, 0, 1, closed="both")],
+        "estimator": [HasMethods(["fit", "predict"]), None],
         "rho": [Interval(Real, 0, None, closed="neither"), None],
         "C": [Interval(Real, 0, None, closed="neither"), None],
         "tol": [Interval(Real, 0, None, closed="neither")],
@@ -242,6 +279,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         filter=None,
         epsilon=0.03,
         *,
+        estimator=None,
         rho=None,
         C=None,
         tol=1e-3,
@@ -252,6 +290,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     ):
         self.filter = filter
         self.epsilon = epsilon
+        self.estimator = estimator
         self.rho = rho
         self.C = C
         self.tol = tol
@@ -279,9 +318,10 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         Raises
         ------
         ValueError
-            If both `rho` and `C` are given, if there are not two classes, if a fitted
-            filter was fitted on other labels or columns, or if rows arbitrarily far
-            away pass the filter.
+            If more than one of `estimator`, `rho` and `C` are given, if `estimator` is
+            not known, if there are not two classes, if a fitted filter knows other
+            labels or columns, if the filter leaves the attacker unbounded, or if
+            `estimator`, `filter`, `domain` and `defense` do not go together.
         """
         self._fit(X, y)
         return self
@@ -381,11 +421,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     @with_callbacks
     def _fit(self, X, y, previous=None):
         """Fit, optionally warm-started from a previous fit; return a warm start."""
-        if self.rho is not None and self.C is not None:
-            raise ValueError(
-                f"Set rho or C, not both: rho={self.rho!r} constrains the norm of the "
-                f"parameters, C={self.C!r} penalizes it."
-            )
+        self._objective = self._read_objective()
         context = self._init_callback_context(max_subtasks=None)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         X, codes = self._validate(X, y) if previous is None else previous.hand_on(self)
@@ -400,9 +436,46 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return WarmStart(self, X, codes, result.found)
 
+    def _read_objective(self):
+        """Return what the learner minimizes, however it is given."""
+        given = {"rho": self.rho, "C": self.C, "estimator": self.estimator}
+        given = {name: value for name, value in given.items() if value is not None}
+        if len(given) > 1:
+            raise ValueError(
+                "Give one of rho, C and estimator, each of which says what the "
+                f"learner minimizes; got {given!r}."
+            )
+        if self.estimator is not None:
+            objective = objective_of(self.estimator)
+        elif self.rho is not None:
+            objective = Objective(Hinge(), rho=float(self.rho))
+        else:
+            objective = Objective(Hinge(), 1.0 / (1.0 if self.C is None else self.C))
+        if self._is_moving() and not objective.is_plain_hinge:
+            raise ValueError(
+                "defense='moving_centroids' is for learners with the hinge loss whose "
+                "intercept is penalized like a weight, LinearSVC(loss='hinge') and "
+                f"NormConstrainedSVC; got estimator={self.estimator!r}."
+            )
+        return objective
+
     def _certify_fixed(self, X, codes, start, monitor):
-        problem = _fixed.prepare(self._problem(X, codes))
+        rng = check_random_state(self.random_state)
+        certain = {"tol": self.tol, "rng": rng}
+        keeps = self._kept_by_filter(X)
+        if self._objective.is_plain_hinge:
+            problem = _fixed.prepare(self._problem(X, codes))
+            found = self._solve(problem, start, monitor)
+            return _fixed.certify(problem, found, X, keeps, **certain)
+        sets = self._smooth_sets(X)
+        problem = _any_loss.prepare(
+            self._objective, self.epsilon, SIGNS, sets, X, codes
+        )
         found = self._solve(problem, start, monitor)
+        return _any_loss.certify(problem, found, self._objective, X, keeps, **certain)
+
+    def _kept_by_filter(self, X):
+        """Return a function of rows and their signs: which ones the filter keeps."""
 
         def keeps(points, signs):
             if not len(signs):
@@ -410,11 +483,23 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
             labels = self._labels_of(signs)
             return scores(self.filter_, _as_sent(points, X), labels) >= 0
 
-        rng = check_random_state(self.random_state)
-        return _fixed.certify(problem, found, X, keeps, tol=self.tol, rng=rng)
+        return keeps
+
+    def _smooth_sets(self, X):
+        """Return the rows of each class; an error where they cannot be projected on."""
+        sets = self._feasible_sets(X)
+        if all(rows.is_differentiable for rows in sets):
+            return sets
+        raise ValueError(
+            f"estimator={self.estimator!r} is bounded for filters whose rows lie in "
+            "spheres and slabs, and attackers who can send any numbers; got "
+            f"filter={self.filter!r}, domain={self.domain!r}. With the hinge loss, "
+            "estimator=LinearSVC(loss='hinge'), there are bounds for these too."
+        )
 
     def _solve(self, problem, start=None, monitor=None):
-        return _fixed.minimize(
+        solver = _fixed if isinstance(problem, Problem) else _any_loss
+        return solver.minimize(
             problem,
             tol=self.tol,
             max_iter=self.max_iter,
@@ -477,7 +562,8 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         """Return the learner's problem under this poison."""
         n_rows = X.shape[0]
         weights = np.full(n_rows, 1.0 / n_rows)
-        learner = regularizer(self.rho, self.C, n_rows)
+        rho, strength = self._objective.rho, self._objective.strength
+        learner = NormBall(rho) if rho is not None else Penalty(strength / n_rows)
         return Problem(signed_rows(X, codes), weights, poison, learner)
 
     def _labels_of(self, signs):
@@ -496,7 +582,8 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         attack, trained = result.attack, result.trained
         lower, loss = max(float(trained.lower), 0.0), float(trained.upper)
         theta = result.problem.rows.parameters(trained.best_primal.theta)
-        at_zeros = 1.0 + attack.copies.sum() / X.shape[0]
+        at_zeros = float(self._objective.loss.value(np.float64(0.0)))
+        at_zeros *= 1.0 + attack.copies.sum() / X.shape[0]
         if loss > at_zeros:
             loss, theta = at_zeros, np.zeros_like(theta)
         self.attack_ = Bunch(

@@ -6,6 +6,7 @@ import numpy as np
 
 from skpoison.bounds._rounding import margins
 from skpoison.losses import Hinge
+from skpoison.solvers._loss_problem import LossProblem
 from skpoison.solvers._proximal_newton import Iterate
 from skpoison.solvers._train import PoisonCopies
 from skpoison.solvers._working_set import Problem, Solution
@@ -25,7 +26,7 @@ class Result(NamedTuple):
     """All that a bound found, of which :class:`CertifiedBound` makes its attributes."""
 
     found: Solution  # where the solver ended, from which another fit can start
-    problem: Problem
+    problem: Problem | LossProblem
     certificate: CertifiedValues
     attack: PoisonCopies
     trained: Solution  # the learner trained on the clean rows and the attack

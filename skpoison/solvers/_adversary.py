@@ -317,8 +317,11 @@ class PointPoison(Adversary):
 def project_on_capped_simplex(q: np.ndarray) -> np.ndarray:
     """Project onto the capped simplex: ``beta >= 0, sum(beta) <= 1``."""
     beta = np.maximum(q, 0.0)
-    if beta.sum() <= 1.0:
-        return beta
+    return beta if beta.sum() <= 1.0 else project_on_simplex(q)
+
+
+def project_on_simplex(q: np.ndarray) -> np.ndarray:
+    """Project onto the simplex: ``beta >= 0, sum(beta) == 1``."""
     # From the largest on, or beside it the 1 of the sum would be lost to rounding.
     q = q - q.max()
     ordered = np.sort(q)[::-1]

@@ -1,0 +1,161 @@
+"""What the estimators that a bound knows minimize in training."""
+
+from numbers import Real
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.svm import LinearSVC
+
+from skpoison.bounds._svc import NormConstrainedSVC
+from skpoison.losses import (
+    Hinge,
+    Logistic,
+    Loss,
+    ModifiedHuber,
+    Squared,
+    SquaredHinge,
+)
+
+KNOWN = (
+    "LinearSVC (both losses), LogisticRegression (l2), RidgeClassifier, SGDClassifier "
+    "(hinge, squared_hinge, log_loss and modified_huber; l2) and NormConstrainedSVC"
+)
+# What stands in the way, as errors say it after "it".
+WEIGHTS = "weights its classes (class_weight)"
+OTHER_PENALTY = "has a penalty other than the squared norm of its weights"
+SVC_LOSSES = {"hinge": Hinge(), "squared_hinge": SquaredHinge()}
+SGD_LOSSES = SVC_LOSSES | {"log_loss": Logistic(), "modified_huber": ModifiedHuber()}
+
+
+class Objective(NamedTuple):
+    """A training objective: a sum of losses plus a penalty, or losses within a ball.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss of a row.
+    strength : float
+        The penalty is ``strength / 2 * ||w||^2`` beside the sum of the losses.
+    per_row : bool
+        Whether that is multiplied by the number of training rows.
+    intercept : float
+        ``(b / intercept)^2`` joins ``||w||^2``: infinite where the intercept is not
+        penalized, 0 where there is none.
+    rho : float or None
+        Radius of the ball, in place of the penalty.
+    """
+
+    loss: Loss
+    strength: float = 0.0
+    per_row: bool = False
+    intercept: float = 1.0
+    rho: float | None = None
+
+    @property
+    def is_plain_hinge(self) -> bool:
+        """Whether the solver for the hinge loss minimizes it."""
+        return isinstance(self.loss, Hinge) and not self.per_row and self.intercept == 1
+
+    def stiffness(self, n_features: int, n_rows: int, n_trained: int) -> np.ndarray:
+        """Return the penalty's second derivative, with losses divided by `n_rows`.
+
+        The learner is trained on `n_trained` rows.
+        """
+        times = n_trained if self.per_row else 1
+        stiffness = np.full(n_features + 1, times * self.strength / n_rows)
+        if self.intercept == 0.0:
+            stiffness[-1] = np.inf
+        else:
+            stiffness[-1] /= self.intercept**2
+        return stiffness
+
+
+def objective_of(estimator: BaseEstimator) -> Objective:
+    """Return what an estimator minimizes; an error lists the estimators known."""
+    if isinstance(estimator, FrozenEstimator):
+        raise ValueError(
+            f"estimator={estimator!r} is not trained any more; a bound is about what "
+            "training can lead to. Give the estimator itself."
+        )
+    if isinstance(estimator, Pipeline):
+        raise ValueError(
+            f"estimator={estimator!r} is a pipeline, whose other steps learn from the "
+            "poison too. Fit them on trusted rows, transform X with them, and give "
+            "the last step."
+        )
+    # Subclasses may minimize something else.
+    read = READERS.get(type(estimator))
+    if read is None:
+        raise ValueError(f"estimator={estimator!r} is not known; known are {KNOWN}.")
+    estimator._validate_params()
+    objection, objective = read(estimator)
+    if getattr(estimator, "class_weight", None) is not None:
+        objection = WEIGHTS
+    if objection:
+        raise ValueError(
+            f"estimator={estimator!r} is not known: it {objection}. Known are {KNOWN}."
+        )
+    return objective
+
+
+def _read_svc(svc):
+    objection = OTHER_PENALTY if svc.penalty != "l2" else None
+    if svc.loss not in SVC_LOSSES:
+        return f"has loss={svc.loss!r}", None
+    scale = svc.intercept_scaling if svc.fit_intercept else 0.0
+    objective = Objective(SVC_LOSSES[svc.loss], 1.0 / svc.C, intercept=float(scale))
+    return objection, objective
+
+
+def _read_logistic(logistic):
+    objection = None
+    if logistic.l1_ratio or logistic.penalty not in ("l2", "deprecated"):
+        objection = OTHER_PENALTY
+    elif np.isinf(logistic.C):
+        objection = "has no penalty (C=inf), so that its minimum may not exist"
+    scale = np.inf
+    if logistic.solver == "liblinear":
+        scale = float(logistic.intercept_scaling)
+    scale = scale if logistic.fit_intercept else 0.0
+    return objection, Objective(Logistic(), 1.0 / logistic.C, intercept=scale)
+
+
+def _read_ridge(ridge):
+    objection = None
+    if ridge.positive:
+        objection = "has positive weights only (positive=True)"
+    elif not (isinstance(ridge.alpha, Real) and float(ridge.alpha) > 0):
+        objection = f"has alpha={ridge.alpha!r}, where one positive number is known"
+    scale = np.inf if ridge.fit_intercept else 0.0
+    strength = float(ridge.alpha) if objection is None else 0.0
+    return objection, Objective(Squared(), strength, intercept=scale)
+
+
+def _read_sgd(sgd):
+    objection = None
+    if sgd.loss not in SGD_LOSSES:
+        return f"has loss={sgd.loss!r}", None
+    if sgd.penalty != "l2":
+        objection = OTHER_PENALTY
+    elif not sgd.alpha > 0:
+        objection = "has no penalty (alpha=0), so that its minimum may not exist"
+    scale = np.inf if sgd.fit_intercept else 0.0
+    loss = SGD_LOSSES[sgd.loss]
+    return objection, Objective(loss, sgd.alpha, per_row=True, intercept=scale)
+
+
+def _read_ball(svc):
+    return None, Objective(Hinge(), rho=float(svc.rho))
+
+
+READERS = {
+    LinearSVC: _read_svc,
+    LogisticRegression: _read_logistic,
+    RidgeClassifier: _read_ridge,
+    SGDClassifier: _read_sgd,
+    NormConstrainedSVC: _read_ball,
+}

@@ -1,0 +1,296 @@
+"""The bound for learners with any loss and a quadratic penalty, by Newton's method.
+
+The attacker's worst row gets proximal terms, as in ``_proximal_newton``; so does the
+hinge. Smooth losses stay as they are. See docs/mathematics.md, section "Other losses".
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skpoison.losses import Hinge
+from skpoison.solvers._adversary import PoisonPoints, SmoothedPoison
+from skpoison.solvers._loss_problem import DualPoint, LossProblem
+from skpoison.solvers._newton_system import Hessian
+from skpoison.solvers._proximal_newton import Gaps, Iterate, adapt_prox
+from skpoison.solvers._working_set import Solution
+
+FEW_ROWS, FIRST_TOL = 1500, 0.05
+MAX_ROUNDS = 60
+MAX_TRIALS = 40
+# A line search ends where the slope has fallen to this share of its first value.
+FLATTENING, DECREASE = 0.3, 1e-4
+ROUNDING = 64.0 * np.finfo(np.float64).eps
+REGULARIZATION = 1e-10
+# An intercept that no row curves moves by at most the slope divided by this.
+LEAST_CURVATURE = 1e-3
+# Stands for an infinite stiffness in Newton systems.
+RIGID = 1e12
+
+Monitor = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class LossIterate(Iterate):
+    """An iterate whose duals are slopes of its losses.
+
+    Parameters
+    ----------
+    poison_slope : float
+        The slope of the worst row's loss.
+    scores : ndarray of shape (n_rows,)
+        Score of every row.
+    """
+
+    poison_slope: float = 1.0
+    scores: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def dual_point(self) -> DualPoint:
+        """The point of the dual."""
+        return DualPoint(self.duals, self.poison, self.poison_slope)
+
+
+class Envelope(NamedTuple):
+    """The smoothed bound at one point, with what its derivatives are made of."""
+
+    value: float
+    theta: np.ndarray
+    scores: np.ndarray
+    slopes: np.ndarray  # of the rows' losses
+    curvatures: np.ndarray  # of the rows' losses
+    poison: SmoothedPoison | None
+    poison_slope: float
+
+    @property
+    def point(self) -> DualPoint:
+        """The point of the dual that its gradient belongs to."""
+        poison = PoisonPoints(np.zeros(0), np.zeros((0, len(self.theta) - 1)))
+        if self.poison is not None:
+            poison = self.poison.response
+        return DualPoint(self.slopes, poison, self.poison_slope)
+
+
+def solve(
+    problem: LossProblem,
+    *,
+    tol: float,
+    max_iter: int,
+    rng: np.random.RandomState,
+    start: LossIterate | None = None,
+    monitor: Monitor | None = None,
+) -> Solution:
+    """Minimize the bound over the learner's parameters to a relative duality gap."""
+    iterate, n_iter = (start, 0) if start else _first(problem, tol, max_iter, rng)
+    found, previous = Solution(), Gaps(np.inf, np.inf, np.inf, 1.0)
+    target = problem.target(problem.upper(iterate.theta, iterate.scores), tol)
+    for _ in range(MAX_ROUNDS):
+        iterate, gaps, steps = _minimize(problem, iterate, target, max_iter - n_iter)
+        n_iter += steps
+        found = _record(problem, found, iterate, n_iter, tol, monitor)
+        target = problem.target(found.upper, tol)
+        if found.converged or n_iter >= max_iter:
+            break
+        iterate = adapt_prox(iterate, gaps, previous, 0.5 * target)
+        previous = gaps
+    return found
+
+
+def _first(problem, tol, max_iter, rng):
+    """Solve for a few random rows, loosely, from parameters of zero."""
+    n_rows, dim = len(problem.rows), problem.rows.dim
+    poison, theta = problem.poison.start(dim - 1), np.zeros(dim)
+    slopes = problem.loss.project(-problem.loss.derivative(np.zeros(n_rows)))
+    iterate = LossIterate(theta, slopes, poison, scores=np.zeros(n_rows))
+    if n_rows <= 2 * FEW_ROWS:
+        return iterate, 0
+    chosen = np.sort(rng.choice(n_rows, FEW_ROWS, replace=False))
+    weights = problem.weights[chosen]
+    weights = weights * (problem.weights.sum() / weights.sum())
+    few = problem._replace(rows=problem.rows.take(chosen), weights=weights)
+    iterate = replace(iterate, duals=slopes[chosen], scores=np.zeros(FEW_ROWS))
+    options = {"tol": max(FIRST_TOL, tol), "max_iter": max_iter, "rng": rng}
+    found = solve(few, start=iterate, **options)
+    assert isinstance(found.iterate, LossIterate)
+    iterate = found.iterate
+    scores = problem.rows.scores(iterate.theta)
+    slopes = problem.loss.project(-problem.loss.derivative(scores))
+    return replace(iterate, duals=slopes, scores=scores), found.n_iter
+
+
+def _record(problem, found, iterate, n_iter, tol, monitor):
+    """Evaluate both bounds at an iterate, and keep the better of each."""
+    scores = problem.rows.scores(iterate.theta)
+    iterate = replace(iterate, scores=scores, margins=1.0 - scores)
+    upper = problem.upper(iterate.theta, scores)
+    lower = problem.lower(iterate.dual_point)
+    entry = {
+        "n_iter": n_iter,
+        "upper_bound": float(upper),
+        "lower_bound": lower,
+        "n_rows": len(problem.rows),
+    }
+    if monitor is not None:
+        monitor(entry)
+    return found.improved(
+        problem,
+        tol,
+        primal=(iterate, upper),
+        dual=(iterate, lower, None),
+        iterate=iterate,
+        n_iter=n_iter,
+        history=[*found.history, entry],
+    )
+
+
+def _minimize(problem, center, target, max_steps):
+    """Minimize the envelope around an iterate by Newton's method."""
+    at = _evaluate(problem, center, center.theta, center.scores)
+    n_steps = 0
+    while True:
+        gradient = _gradient(problem, at)
+        gaps = _gaps(problem, at, gradient)
+        enough = max(0.2 * (gaps.rows + gaps.poison), 0.1 * target)
+        if gaps.learner <= enough or n_steps >= max_steps:
+            break
+        step = _newton_step(problem, center, at, gradient)
+        n_steps += 1
+        slope = float(gradient @ step)
+        there = None if slope >= 0.0 else _search(problem, center, at, step, slope)
+        if there is None:
+            break
+        at = there
+    slopes, poison, poison_slope = at.point
+    iterate = replace(
+        center,
+        theta=at.theta,
+        scores=at.scores,
+        duals=slopes,
+        poison=poison if problem.poison else center.poison,
+        poison_slope=poison_slope,
+    )
+    return iterate, gaps, n_steps
+
+
+def _evaluate(problem, center, theta, scores):
+    """Evaluate the envelope around a prox center, given the score of every row."""
+    values, slopes, curvatures = _rows_at(problem, center, scores)
+    value = float(problem.weights @ values) + problem.penalty(theta)
+    if not problem.poison:
+        return Envelope(value, theta, scores, slopes, curvatures, None, 0.0)
+    nu = center.point_prox / problem.poison.squared_radius
+    poison = problem.poison.smooth(theta, center.poison, center.share_prox, nu)
+    outer = problem.poison.outer(poison.value)
+    # A capped shortfall is its own loss, smoothed already: below 0 by what that takes.
+    loss = poison.value if problem.poison.is_capped else outer.value
+    value += problem.poison.epsilon * loss
+    return Envelope(value, theta, scores, slopes, curvatures, poison, outer.slope)
+
+
+def _rows_at(problem, center, scores):
+    """Return losses, slopes and curvatures of the rows; those of the hinge smoothed."""
+    loss = problem.loss
+    if not isinstance(loss, Hinge):
+        slopes = loss.project(-loss.derivative(scores))
+        return loss.value(scores), slopes, loss.curvature(scores)
+    margins = 1.0 - scores
+    slopes = loss.project(center.duals + margins / center.row_prox)
+    moved = slopes - center.duals
+    values = slopes * margins - 0.5 * center.row_prox * moved * moved
+    between = (slopes > 0.0) & (slopes < 1.0)
+    return values, slopes, between / center.row_prox
+
+
+def _gradient(problem, at):
+    gradient = problem.pull(at.theta) - problem.dual_sum(at.point)
+    if np.isinf(problem.stiffness[-1]):
+        gradient[-1] = 0.0
+    return gradient
+
+
+def _gaps(problem, at, gradient):
+    """Return the parts of the duality gap, up to what balancing slopes costs."""
+    losses = problem.loss.value(at.scores)
+    reached = -at.slopes * at.scores - problem.loss.conjugate(at.slopes)
+    rows = max(float(problem.weights @ (losses - reached)), 0.0)
+    poison, term = 0.0, problem.poison
+    if term:
+        worst = term.largest_loss(at.theta)
+        response, slope = at.poison.response, at.poison_slope
+        lost = float(response.beta @ term.shortfalls(at.theta, response.points))
+        accounted = slope * lost - term.outer_conjugate(slope)
+        poison = term.epsilon * max(worst - accounted, 0.0)
+    learner = problem.conjugate(gradient)
+    if problem.has_free_intercept:
+        learner += abs(float(gradient[-1])) * (1.0 + abs(float(at.theta[-1])))
+    upper = float(problem.weights @ losses) + problem.penalty(at.theta)
+    return Gaps(rows, poison, learner, upper)
+
+
+def _newton_step(problem, center, at, gradient):
+    curved = np.flatnonzero(problem.weights * at.curvatures > 0.0)
+    diagonal = np.where(np.isfinite(problem.stiffness), problem.stiffness, 0.0)
+    vectors, weights = np.zeros((0, len(diagonal))), np.zeros(0)
+    if problem.poison:
+        nu = center.point_prox / problem.poison.squared_radius
+        bend = problem.poison.curvature(at.poison, center.share_prox, nu)
+        diagonal = diagonal + bend.diagonal
+        vectors, weights = bend.vectors[bend.weights != 0.0], bend.weights
+        weights = weights[weights != 0.0]
+    diagonal = diagonal + REGULARIZATION * diagonal.max()
+    if np.isinf(problem.stiffness[-1]):
+        diagonal[-1] = RIGID * diagonal.max()
+    elif problem.has_free_intercept:
+        mass = float(problem.weights @ at.curvatures)
+        diagonal[-1] += LEAST_CURVATURE * (mass < LEAST_CURVATURE)
+    hessian = Hessian(
+        diagonal,
+        problem.rows.take(curved),
+        problem.weights[curved] * at.curvatures[curved],
+        vectors,
+        weights,
+    )
+    step = -hessian.shifted(0.0)(gradient)
+    if np.isinf(problem.stiffness[-1]):
+        step[-1] = 0.0
+    return step
+
+
+def _search(problem, center, at, step, slope):
+    """Find where the envelope is nearly flat along a step; None where none is lower."""
+    scores = problem.rows.scores(step)
+    inside, outside, length = 0.0, np.inf, 1.0
+    slope_inside, slope_outside, best = slope, np.inf, None
+    for trial in range(MAX_TRIALS):
+        there = _evaluate(
+            problem, center, at.theta + length * step, at.scores + length * scores
+        )
+        here = _slope(problem, there, step, scores)
+        spare = ROUNDING * abs(at.value)
+        lower = there.value <= at.value + DECREASE * length * slope + spare
+        if lower and abs(here) <= FLATTENING * abs(slope):
+            return there
+        if here > 0.0 or not lower:
+            outside, slope_outside = length, max(here, 0.0)
+        else:
+            inside, slope_inside, best = length, here, there
+        if np.isinf(outside):
+            length *= 2.0
+            continue
+        share = slope_inside / (slope_inside - slope_outside)
+        share = 0.5 if trial % 3 == 2 else min(max(share, 0.05), 0.95)
+        length = inside + share * (outside - inside)
+    return best
+
+
+def _slope(problem, there, step, scores):
+    """Return the envelope's derivative along a step."""
+    slope = -float((problem.weights * there.slopes) @ scores)
+    slope += float(problem.pull(there.theta) @ step)
+    if problem.poison:
+        slope -= float(
+            problem.poison.dual_sum(there.poison.response, there.poison_slope) @ step
+        )
+    return slope

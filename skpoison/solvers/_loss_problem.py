@@ -1,0 +1,126 @@
+"""A penalized learner with any loss that faces an attacker: both bounds on its value.
+
+See docs/mathematics.md, section "Other losses".
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skpoison.losses import Loss
+from skpoison.solvers._adversary import PoisonPoints
+from skpoison.solvers._signed_design import Rows
+from skpoison.solvers._worst_rows import WorstRows
+
+# Losses below this share of the loss of theta = 0 count as zero for the tolerance.
+LOSS_FLOOR = 1e-3
+
+
+class DualPoint(NamedTuple):
+    """A point of the dual: slopes of the losses, and weighted poison.
+
+    Parameters
+    ----------
+    slopes : ndarray of shape (n_rows,)
+        By how much each row's loss falls with its margin.
+    poison : PoisonPoints
+        The attacker's rows.
+    poison_slope : float
+        The slope of the worst row's loss.
+    """
+
+    slopes: np.ndarray
+    poison: PoisonPoints
+    poison_slope: float
+
+
+class LossProblem(NamedTuple):
+    """A learner with a loss and a quadratic penalty, its rows and an attacker.
+
+    Parameters
+    ----------
+    rows : Rows
+        Signed training rows.
+    weights : ndarray of shape (n_rows,)
+        Weight of each row's loss.
+    poison : WorstRows
+        The attacker, for the same loss.
+    loss : Loss
+        The loss.
+    stiffness : ndarray of shape (n_features + 1,)
+        Second derivative of the penalty by each parameter. That of the intercept may
+        be 0, which leaves it free, or infinite, which holds it at 0.
+    """
+
+    rows: Rows
+    weights: np.ndarray
+    poison: WorstRows
+    loss: Loss
+    stiffness: np.ndarray
+
+    def target(self, upper: float, tol: float) -> float:
+        """Return the absolute duality gap that a relative tolerance asks for."""
+        at_zero = float(self.loss.value(np.zeros(())))
+        return tol * max(upper, LOSS_FLOOR * at_zero * float(self.weights.sum()))
+
+    @property
+    def has_free_intercept(self) -> bool:
+        """Whether nothing penalizes the intercept."""
+        return bool(self.stiffness[-1] == 0.0)
+
+    def penalty(self, theta: np.ndarray) -> float:
+        """Return the penalty of parameters."""
+        return 0.5 * float(self.pull(theta) @ theta)
+
+    def pull(self, theta: np.ndarray) -> np.ndarray:
+        """Return the penalty's gradient; an intercept that is held at 0 has none."""
+        finite = np.where(np.isfinite(self.stiffness), self.stiffness, 0.0)
+        return finite * theta
+
+    def conjugate(self, z: np.ndarray) -> float:
+        """Return the penalty's conjugate, where an intercept that is free gets 0."""
+        bends = (self.stiffness > 0.0) & np.isfinite(self.stiffness)
+        return 0.5 * float(np.sum(z[bends] ** 2 / self.stiffness[bends]))
+
+    def upper(self, theta: np.ndarray, scores: np.ndarray) -> float:
+        """Return the bound at parameters, given the score of every row: it is valid."""
+        clean = float(self.weights @ self.loss.value(scores))
+        poison = self.poison.epsilon * self.poison.largest_loss(theta)
+        return clean + poison + self.penalty(theta)
+
+    def dual_sum(self, point: DualPoint) -> np.ndarray:
+        """Return the weighted sum of signed rows and poison: the vector z."""
+        z = self.rows.combine(self.weights * point.slopes)
+        if self.poison:
+            z += self.poison.dual_sum(point.poison, point.poison_slope)
+        return z
+
+    def balanced(self, point: DualPoint) -> DualPoint | None:
+        """Change a point until z has no intercept, where that is free; None: cannot."""
+        if not self.has_free_intercept:
+            return point
+        excess = float(self.dual_sum(point)[-1])
+        if np.isinf(self.loss.slope_range[0]):  # slopes may have either sign
+            shift = excess / float(self.weights.sum())
+            return point._replace(slopes=point.slopes - shift * self.rows.signs)
+        heavier = self.rows.signs == np.copysign(1.0, excess)
+        there = float(self.weights[heavier] @ point.slopes[heavier])
+        share = max(1.0 - abs(excess) / there, 0.0) if there > 0.0 else 0.0
+        point = point._replace(slopes=np.where(heavier, share, 1.0) * point.slopes)
+        excess = np.copysign(max(abs(excess) - there, 0.0), excess)
+        if excess == 0.0:
+            return point
+        poison = self.poison.lightened(point.poison, excess, point.poison_slope)
+        return None if poison is None else point._replace(poison=poison)
+
+    def lower(self, point: DualPoint) -> float:
+        """Return the dual value: no parameters have a smaller bound.
+
+        Every loss and penalty is at least 0, and so is what is returned.
+        """
+        even = self.balanced(point)
+        if even is None:
+            return 0.0
+        value = -float(self.weights @ self.loss.conjugate(even.slopes))
+        value += self.poison.dual_mass(even.poison, even.poison_slope)
+        return max(value - self.conjugate(self.dual_sum(even)), 0.0)
