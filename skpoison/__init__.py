@@ -22,6 +22,8 @@ _HOMES = {
     "CertifiedBound": "bounds",
     "NormConstrainedSVC": "bounds",
     "bound_curve": "bounds",
+    "PartitionedClassifier": "pointwise",
+    "certified_radius": "pointwise",
     "audit": "_audit",
 }
 _SUBPACKAGES = (
@@ -37,6 +39,7 @@ _SUBPACKAGES = (
     "losses",
     "meta",
     "neural",
+    "pointwise",
     "testing",
 )
 

@@ -5,6 +5,8 @@ reject a share of the rows: most rows of the checks are honest, and are all kept
 ``percentile="auto"``, which some checks take for a filter that does nothing.
 """
 
+from sklearn.linear_model import LogisticRegression
+
 from skpoison import (
     CertifiedBound,
     DropOutliers,
@@ -13,6 +15,7 @@ from skpoison import (
     FilteredRegressor,
     FilterIntersection,
     NormConstrainedSVC,
+    PartitionedClassifier,
     PoisonedClassifier,
     SlabFilter,
     SphereFilter,
@@ -52,6 +55,7 @@ INSTANCES = [
     DropOutliers(),
     CertifiedBound(),
     NormConstrainedSVC(),
+    PartitionedClassifier(LogisticRegression(), n_partitions=5),
     GradientAttack(max_iter=5),
     KKTAttack(),
     LabelFlipAttack(epsilon=0.2),

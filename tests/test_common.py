@@ -35,6 +35,7 @@ def test_every_public_estimator_is_checked():
             skpoison.attacks,
             skpoison.evaluation,
             skpoison.filters,
+            skpoison.pointwise,
         )
         for name in home.__all__
     )

@@ -1,0 +1,19 @@
+"""Guarantees for single predictions.
+
+:func:`certified_radius` says how many training rows an attacker must insert, delete,
+change or relabel before a given prediction can change. What it can say depends on the
+estimator: :class:`PartitionedClassifier` makes a classifier that it knows much of out
+of any other one.
+"""
+
+from skpoison._lazy import lazy_names
+
+_HOMES = {
+    "PartitionedClassifier": "_partitioned",
+    "certified_accuracy": "_radius",
+    "certified_radius": "_radius",
+}
+
+__all__ = [*_HOMES]
+
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

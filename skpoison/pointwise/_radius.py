@@ -1,0 +1,181 @@
+"""How many training rows it takes to change a prediction, for every estimator."""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from skpoison._column_types import RowsLike
+from skpoison.pointwise._partitioned import PartitionedClassifier
+
+ATTACKS = ("insert_delete", "change", "flip")
+
+
+class Training(NamedTuple):
+    """Training rows, and the fixed filter that they passed, as far as given."""
+
+    X: Any
+    y: Any
+    filter: Any
+
+
+def certified_radius(
+    estimator: BaseEstimator,
+    X: RowsLike,
+    *,
+    attack: Literal["insert_delete", "change", "flip"],
+    X_train: RowsLike | None = None,
+    y_train: ArrayLike | None = None,
+    filter: BaseEstimator | None = None,
+) -> np.ndarray:
+    """Return how many training rows can be poisoned without changing each prediction.
+
+    If an attacker inserts, deletes, changes or relabels at most that many training
+    rows, in whatever way, then the estimator fitted on the result predicts the same
+    label.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted estimator of one of the kinds listed in Notes.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows whose predictions are to be certified.
+    attack : {"insert_delete", "change", "flip"}
+        What one unit of the radius is. "insert_delete": one row inserted or one row
+        deleted. "change": one row replaced by any other row with any label; for
+        :class:`PartitionedClassifier` this costs as much as two of the former, since
+        the row leaves one part and enters another. "flip": the label of one row
+        replaced by another label.
+    X_train, y_train : array-likes, default=None
+        The rows and labels that the estimator was fitted on, where it does not keep
+        what the certificate needs.
+    filter : filter, default=None
+        Fitted filter, with centroids and radii out of the attacker's reach, that every
+        training row passes. It limits what can be inserted.
+
+    Returns
+    -------
+    radius : ndarray of shape (n_samples,), int
+        Numbers of rows. 0 says that nothing is certified.
+
+    Raises
+    ------
+    ValueError
+        If the estimator's settings, or the rows given, do not allow a certificate
+        against this attack.
+    TypeError
+        If there is no certificate for this estimator.
+
+    See Also
+    --------
+    certified_accuracy : The share of predictions that are right and certified.
+    skpoison.inspection.CertifiedAccuracyDisplay : The same as a picture.
+
+    Notes
+    -----
+    ==========================================  =============================
+    estimator                                   attacks
+    ==========================================  =============================
+    :class:`PartitionedClassifier`              all; "flip" alone, if by rank
+    ==========================================  =============================
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from skpoison import PartitionedClassifier, certified_radius
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = PartitionedClassifier(GaussianNB(), n_partitions=10).fit(X, y)
+    >>> certified_radius(model, X[::30], attack="insert_delete")
+    array([3, 3, 4, 4, 3])
+    """
+    if attack not in ATTACKS:
+        raise ValueError(f"attack must be one of {ATTACKS}; got {attack!r}.")
+    check_is_fitted(estimator)
+    certify = _certificate_for(estimator)
+    return certify(estimator, X, attack, Training(X_train, y_train, filter))
+
+
+def _partitioned(estimator, X, attack, training):
+    return estimator._certified_radius(X, attack)
+
+
+CERTIFICATES: dict[type, Callable] = {
+    PartitionedClassifier: _partitioned,
+}
+
+
+def _certificate_for(estimator):
+    for kind, certify in CERTIFICATES.items():
+        if isinstance(estimator, kind):
+            return certify
+    raise TypeError(
+        f"There is no certificate for {type(estimator).__name__}; there are some for "
+        f"{', '.join(kind.__name__ for kind in CERTIFICATES)}. "
+        "PartitionedClassifier(estimator) can be certified with any classifier."
+    )
+
+
+def certified_accuracy(
+    radii: ArrayLike,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    at: ArrayLike,
+    *,
+    balanced: bool = False,
+) -> float | np.ndarray:
+    """Return the share of predictions that are right and certified.
+
+    Parameters
+    ----------
+    radii : array-like of shape (n_samples,)
+        What :func:`certified_radius` returned.
+    y_true, y_pred : array-like of shape (n_samples,)
+        True labels, and predictions of the estimator that was certified.
+    at : int or array-like of int
+        Numbers of rows that an attacker can poison.
+    balanced : bool, default=False
+        Whether to average the shares of the classes, as
+        :func:`~sklearn.metrics.balanced_accuracy_score` does. A model that always
+        predicts the most frequent class has a large radius everywhere; its plain
+        certified accuracy is the share of that class.
+
+    Returns
+    -------
+    accuracy : float or ndarray of the shape of `at`
+        Share of the rows predicted right whose radius is at least `at`.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, there are no rows, or `at` or a radius is negative.
+
+    Examples
+    --------
+    >>> from skpoison.pointwise import certified_accuracy
+    >>> radii, y_true, y_pred = [5, 0, 3, 9], [0, 0, 0, 1], [0, 0, 0, 0]
+    >>> certified_accuracy(radii, y_true, y_pred, [0, 1, 5])
+    array([0.75, 0.5 , 0.25])
+    >>> round(certified_accuracy(radii, y_true, y_pred, 1, balanced=True), 3)
+    0.333
+    """
+    radii = column_or_1d(radii)
+    y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
+    check_consistent_length(radii, y_true, y_pred)
+    budgets = np.asarray(at)
+    for name, values in (("radii", radii), ("at", budgets)):
+        if np.any(values < 0) or np.any(np.isnan(values)):
+            raise ValueError(f"{name} must not be negative or NaN; got {values!r}.")
+    if not len(radii):
+        raise ValueError("radii must hold at least one number; got none.")
+    holds = (y_true == y_pred) & (radii >= budgets[..., None])
+    if not balanced:
+        shares = holds.mean(axis=-1)
+    else:
+        classes = np.unique(y_true)
+        shares = np.mean([holds[..., y_true == c].mean(axis=-1) for c in classes], 0)
+    return float(shares) if budgets.ndim == 0 else shares

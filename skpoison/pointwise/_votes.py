@@ -1,0 +1,115 @@
+"""How models' votes become a prediction, and how many of them can be turned.
+
+Labels are their positions among the sorted classes; -1 is a model that abstains.
+"""
+
+import numpy as np
+
+CELLS = 4_000_000  # of the largest array at a time
+
+
+def count_votes(votes: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return the number of votes for each class, shape (n_rows, n_classes)."""
+    return np.stack([(votes == c).sum(axis=1) for c in range(n_classes)], axis=1)
+
+
+def vote_radius(counts: np.ndarray) -> np.ndarray:
+    """Return how many models can be turned without changing the winner."""
+    winner = counts.argmax(axis=1)
+    margins = _margins(counts, winner)
+    np.put_along_axis(margins, winner[:, None], counts.max(axis=1)[:, None], axis=1)
+    return margins.min(axis=1) // 2
+
+
+def _margins(counts, winner):
+    """Return ``n_c - n_c' - [c' < c]``: what may be lost to each rival c'."""
+    first = np.arange(counts.shape[1]) < winner[:, None]
+    return np.take_along_axis(counts, winner[:, None], axis=1) - counts - first
+
+
+def spread_radius(
+    votes: np.ndarray, n_classes: int, models_of: np.ndarray
+) -> np.ndarray:
+    """Return how many splits can be touched without changing the winner.
+
+    ``models_of`` holds the models that train with each split, (n_splits, spread).
+    """
+    block = max(CELLS // models_of.size, 1)
+    blocks = [votes[i : i + block] for i in range(0, len(votes), block)]
+    radii = [_spread_radius(block, n_classes, models_of) for block in blocks]
+    return np.concatenate(radii) if radii else np.zeros(0, dtype=np.intp)
+
+
+def _spread_radius(votes, n_classes, models_of):
+    counts = count_votes(votes, n_classes)
+    winner = counts.argmax(axis=1)
+    margins = _margins(counts, winner)
+    says_winner = votes == winner[:, None]
+    radius = np.full(len(votes), len(models_of))
+    for rival in range(n_classes):
+        power = 1 + says_winner.astype(np.intp) - (votes == rival)
+        of_splits = power[:, models_of].sum(axis=2)
+        losses = np.cumsum(np.sort(of_splits, axis=1)[:, ::-1], axis=1)
+        fits = (losses <= margins[:, [rival]]).sum(axis=1)
+        radius = np.minimum(radius, np.where(winner == rival, len(models_of), fits))
+    return radius
+
+
+def run_off(counts: np.ndarray, wins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the winner of the run-off between the two best, and the other of them.
+
+    ``wins[:, a, b]`` counts the models that score class a above class b.
+    """
+    if counts.shape[1] == 1:
+        return (np.zeros(len(counts), dtype=np.intp),) * 2
+    best = np.sort(np.argsort(-counts, axis=1, kind="stable")[:, :2], axis=1)
+    rows = np.arange(len(counts))
+    lead = wins[rows, best[:, 0], best[:, 1]] - wins[rows, best[:, 1], best[:, 0]]
+    won = np.where(lead >= 0, 0, 1)
+    return best[rows, won], best[rows, 1 - won]
+
+
+def run_off_radius(counts: np.ndarray, wins: np.ndarray) -> np.ndarray:
+    """Return how many models can be turned without changing the run-off's winner."""
+    if counts.shape[1] == 1:
+        return vote_radius(counts)
+    winner, second = run_off(counts, wins)
+    lost_first = _turns_to_miss_run_off(counts, winner)
+    lost_second = _turns_to_lose_run_off(counts, wins, winner, second)
+    return np.minimum(lost_first, lost_second) - 1
+
+
+def turns_for_two(i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Return how many votes must turn for two rivals to make up i and j votes.
+
+    A vote that leaves the winner for one rival gains 2 on it and 1 for the other.
+    """
+    return np.maximum(np.maximum(-(-i // 2), -(-j // 2)), -(-(i + j) // 3))
+
+
+def _turns_to_miss_run_off(counts, winner):
+    """Turns after which two other classes have passed the winner in the first round."""
+    n_rows, n_classes = counts.shape
+    behind = np.arange(n_classes) > winner[:, None]
+    own = np.take_along_axis(counts, winner[:, None], axis=1)
+    gaps = np.maximum(own - counts + behind, 0)
+    fewest = np.full(n_rows, counts.sum(axis=1).max(initial=0) + 1)
+    for first in range(n_classes):
+        for other in range(first + 1, n_classes):
+            turns = turns_for_two(gaps[:, first], gaps[:, other])
+            is_pair = (winner != first) & (winner != other)
+            fewest = np.where(is_pair, np.minimum(fewest, turns), fewest)
+    return fewest
+
+
+def _turns_to_lose_run_off(counts, wins, winner, second):
+    """Turns after which another class is in the run-off and wins it."""
+    n_rows, n_classes = counts.shape
+    rows = np.arange(n_rows)
+    fewest = np.full(n_rows, np.iinfo(np.intp).max)
+    for rival in range(n_classes):
+        behind = counts[rows, second] - counts[:, rival] + (rival > second)
+        lead = wins[rows, winner, rival] - wins[rows, rival, winner] + (rival > winner)
+        turns = np.maximum(-(-behind // 2), -(-lead // 2))
+        fewest = np.where(winner == rival, fewest, np.minimum(fewest, turns))
+    return fewest
