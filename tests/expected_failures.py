@@ -34,6 +34,7 @@ from skpoison.filters import (
     SubspaceFilter,
     TrimFilter,
 )
+from skpoison.pointwise import TwoMeansClassifier
 
 INSTANCES = [
     SphereFilter(70),
@@ -56,6 +57,7 @@ INSTANCES = [
     CertifiedBound(),
     NormConstrainedSVC(),
     PartitionedClassifier(LogisticRegression(), n_partitions=5),
+    TwoMeansClassifier(),
     GradientAttack(max_iter=5),
     KKTAttack(),
     LabelFlipAttack(epsilon=0.2),

@@ -10,8 +10,10 @@ from skpoison._lazy import lazy_names
 
 _HOMES = {
     "PartitionedClassifier": "_partitioned",
+    "TwoMeansClassifier": "_two_means",
     "certified_accuracy": "_radius",
     "certified_radius": "_radius",
+    "flip_radius": "_flips",
 }
 
 __all__ = [*_HOMES]

@@ -5,12 +5,23 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import Ridge, RidgeClassifier
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skpoison._column_types import RowsLike
+from skpoison.pointwise._linear_in_labels import (
+    gaussian_process_radius,
+    kernel_ridge_radius,
+    ridge_radius,
+)
 from skpoison.pointwise._partitioned import PartitionedClassifier
+from skpoison.pointwise._two_means import TwoMeansClassifier, two_means_radius
 
 ATTACKS = ("insert_delete", "change", "flip")
 
@@ -77,11 +88,19 @@ def certified_radius(
 
     Notes
     -----
-    ==========================================  =============================
-    estimator                                   attacks
-    ==========================================  =============================
-    :class:`PartitionedClassifier`              all; "flip" alone, if by rank
-    ==========================================  =============================
+    What there is, by estimator:
+
+    - :class:`PartitionedClassifier`: all attacks (with ``hash="rank"``, "flip").
+    - :class:`~sklearn.linear_model.RidgeClassifier`,
+      :class:`~sklearn.linear_model.Ridge`,
+      :class:`~sklearn.kernel_ridge.KernelRidge`,
+      :class:`~sklearn.gaussian_process.GaussianProcessRegressor` with
+      ``optimizer=None``, :class:`TwoMeansClassifier`: "flip", exactly: one flip more
+      can change the prediction. Regressors must have been fitted on labels -1 and 1,
+      and the prediction is the sign. :func:`flip_radius` does the same for methods
+      whose weights you have.
+    - :class:`~sklearn.pipeline.Pipeline`: as its last step, if the steps before it are
+      frozen or, for "flip", do not look at labels (`X_train` shows it).
 
     Examples
     --------
@@ -104,8 +123,65 @@ def _partitioned(estimator, X, attack, training):
     return estimator._certified_radius(X, attack)
 
 
+def _pipeline(estimator, X, attack, training):
+    """Certify the last step, behind steps that the attacker cannot change."""
+    before, last = estimator[:-1], estimator[-1]
+    if len(estimator) > 1:
+        _check_out_of_reach(before, attack, training)
+        X = before.transform(X)
+        X_train = None if training.X is None else before.transform(training.X)
+        training = training._replace(X=X_train)
+    return _certificate_for(last)(last, X, attack, training)
+
+
+def _check_out_of_reach(before, attack, training):
+    """Refuse steps that are fitted to what the attacker can change."""
+    advice = (
+        "Fit it on trusted rows and freeze it (FrozenEstimator), or put the pipeline "
+        "into a PartitionedClassifier."
+    )
+    fitted = [
+        name
+        for name, step in before.steps
+        if step not in (None, "passthrough") and not isinstance(step, FrozenEstimator)
+    ]
+    if not fitted:
+        return
+    if attack != "flip":
+        raise ValueError(
+            f"The step {fitted[0]!r} is fitted on rows that attack={attack!r} can "
+            f"change. {advice}"
+        )
+    if training.X is None:
+        raise ValueError(
+            f"X_train is needed, to see that the step {fitted[0]!r} does not depend on "
+            "labels."
+        )
+    if not _is_blind(before, training.X):
+        raise ValueError(
+            f"Steps before the last one ({', '.join(fitted)}) depend on the labels or "
+            f"on chance: fitted to X_train without labels, they differ. {advice}"
+        )
+
+
+def _is_blind(before, X_train):
+    """Whether steps become the same without seeing labels."""
+    try:
+        again = clone(before).fit(X_train).transform(X_train)
+    except (TypeError, ValueError):  # a step that insists on labels
+        return False
+    away = again - before.transform(X_train)
+    return bool(abs(away).max() <= 1e-9 * max(abs(again).max(), 1e-300))
+
+
 CERTIFICATES: dict[type, Callable] = {
     PartitionedClassifier: _partitioned,
+    Pipeline: _pipeline,
+    RidgeClassifier: ridge_radius,
+    Ridge: ridge_radius,
+    KernelRidge: kernel_ridge_radius,
+    GaussianProcessRegressor: gaussian_process_radius,
+    TwoMeansClassifier: two_means_radius,
 }
 
 
