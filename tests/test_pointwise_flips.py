@@ -115,13 +115,25 @@ def test_three_classes_against_all_changes_of_two_labels():
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_whole_weights_with_ties_against_every_change(n_classes):
     rng = np.random.default_rng(n_classes)
-    for _ in range(25):
-        weights = rng.integers(-2, 4, (1, 6))
-        y = rng.permutation(np.append(np.arange(n_classes), [0, 1, 1, 0]))[:6]
+    for _ in range(60):
+        weights = rng.integers(-2, 4, (1, 5))
+        y = rng.integers(0, n_classes, 5)
         if len(set(y)) < n_classes:
             continue
         radius = flip_radius(weights, y)[0]
         assert radius == fewest_changes(weights[0], y, n_classes) - 1
+
+
+@pytest.mark.parametrize(
+    ("weights", "y"),
+    [
+        ([2, 1, 0, -2, -1, -3], [0, 0, 0, 2, 1, 2]),
+        ([0, -3, 2, 2, 1, 2], [2, 1, 1, 0, 0, 0]),
+    ],
+)
+def test_rows_of_a_third_class_close_the_gap_by_their_weight(weights, y):
+    assert flip_radius([weights], y)[0] == 1
+    assert fewest_changes(np.array(weights), np.array(y), 3) == 2
 
 
 def fewest_changes(weights, y, n_classes):

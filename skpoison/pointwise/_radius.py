@@ -10,6 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge, RidgeClassifier
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted, column_or_1d
@@ -20,6 +21,7 @@ from skpoison.pointwise._linear_in_labels import (
     kernel_ridge_radius,
     ridge_radius,
 )
+from skpoison.pointwise._neighbors import neighbors_radius
 from skpoison.pointwise._partitioned import PartitionedClassifier
 from skpoison.pointwise._two_means import TwoMeansClassifier, two_means_radius
 
@@ -99,6 +101,10 @@ def certified_radius(
       can change the prediction. Regressors must have been fitted on labels -1 and 1,
       and the prediction is the sign. :func:`flip_radius` does the same for methods
       whose weights you have.
+    - :class:`~sklearn.neighbors.KNeighborsClassifier`: all attacks; with other than
+      uniform weights, "flip". Exact where no two training rows are equally far from the
+      row, and none at its very place; otherwise all orders of such rows are covered.
+      A replaced row counts once.
     - :class:`~sklearn.pipeline.Pipeline`: as its last step, if the steps before it are
       frozen or, for "flip", do not look at labels (`X_train` shows it).
 
@@ -182,6 +188,7 @@ CERTIFICATES: dict[type, Callable] = {
     KernelRidge: kernel_ridge_radius,
     GaussianProcessRegressor: gaussian_process_radius,
     TwoMeansClassifier: two_means_radius,
+    KNeighborsClassifier: neighbors_radius,
 }
 
 
