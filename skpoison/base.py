@@ -23,10 +23,8 @@ from sklearn.utils.validation import (
 )
 
 from skpoison._column_types import RowsLike, is_frame, is_pandas, numbers_needed
-from skpoison._kept import keep_each_class, rejected_shares, spread, stand_ins
-from skpoison._delegated import check_fit_params, takes
 from skpoison._delegated import check_fit_params, of_each_row, takes
-from skpoison._kept import keep_each_class, spread, stand_ins
+from skpoison._kept import keep_each_class, rejected_shares, spread, stand_ins
 from skpoison._labels import (
     check_labels,
     distinct_labels,

@@ -177,7 +177,8 @@ def test_lengths_must_agree(attack, data):
 
 @pytest.mark.parametrize("attack", ATTACKS[3:], ids=name_of)
 def test_attacks_that_need_a_feasible_set_say_so(attack, data):
-    with pytest.raises(ValueError, match="requires a filter with a feasible_set method"):
+    message = "requires a filter with a feasible_set method"
+    with pytest.raises(ValueError, match=message):
         clone(attack).set_params(filter=NeighborsFilter()).fit(*data)
     with pytest.raises(ValueError, match="leaves the attacker unbounded"):
         clone(attack).set_params(filter=SlabFilter()).fit(*data)

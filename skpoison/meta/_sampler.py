@@ -19,7 +19,6 @@ from sklearn.utils.validation import indexable, validate_data
 
 from skpoison._column_types import RowsLike
 from skpoison._defaults import default_filter, default_sphere
-from skpoison._defaults import default_filter
 from skpoison._delegated import check_fit_params
 from skpoison._judging import fit_and_find_kept
 from skpoison._sampler_tags import sampler_tags
