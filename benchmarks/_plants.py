@@ -261,10 +261,10 @@ def one_way(data, rng, share=0.15):
     return _flip(data, rng.choice(rows, n, replace=False), rng, label)
 
 
-def around_target(data, rng, share=0.04):
+def around_target(data, rng, share=0.03):
     target = rng.integers(len(data.y))
     own = np.flatnonzero(data.y == data.y[target])
-    n = max(min(round(share * len(data.y)), len(own) // 3), 1)
+    n = max(min(round(share * len(data.y)), len(own) // 7), 1)
     search = NearestNeighbors(n_neighbors=n).fit(data.numbers[own])
     near = search.kneighbors(data.numbers[[target]], return_distance=False)[0]
     return _flip(data, own[near], rng, _other_label(data.y[[target]], data.y, rng)[0])
@@ -307,7 +307,7 @@ def _against_two(data, attack, rng, share):
     Z, y = attack.poison(data.numbers[rows], labels)
     Z = Z.toarray() if sparse.issparse(Z) else Z
     n = max(round(share * len(data.y)), 2)  # attacks may be content with fewer
-    return np.resize(Z, (n, Z.shape[1])), np.resize(classes[pair][y], n)
+    return np.resize(Z, (n, Z.shape[1])), np.resize(classes[y], n)
 
 
 def min_max(data, rng):

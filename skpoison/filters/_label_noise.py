@@ -1,0 +1,99 @@
+"""Which labels are wrong, judged from out-of-fold probabilities.
+
+Models that saw wrong labels are less sure than they should be, and honest labels
+contradict models wherever classes overlap. What tells one from the other is how
+contradictions depend on confidence: honest ones vanish where a model is sure, wrong
+labels are as frequent there as anywhere. So a row has a true class, drawn from
+sharpened probabilities, and a label, drawn from the row of the true class in a matrix;
+sharpness and matrix are estimated together by expectation maximization, as are the
+weights of several models.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+# A start with this share of wrong labels, of each class.
+START = 0.05
+# As if so many more rows of each class had the right label: no noise without evidence.
+PRIOR = 2.0
+MOST_ROUNDS = 30
+ENOUGH = 1e-4  # change of the matrix
+PULL = 1e-3  # of weights towards zero, per row
+
+
+class LabelNoise(NamedTuple):
+    """A fitted model of wrong labels."""
+
+    weights: np.ndarray  # (n_models,) of log probabilities
+    matrix: np.ndarray  # (n_classes, n_classes): true class, label
+    true: np.ndarray  # (n_rows, n_classes): the true class, not knowing the label
+
+    def chance_of_wrong(self, codes: np.ndarray) -> np.ndarray:
+        """The probability that each row's label is not its true class."""
+        right = self.true[np.arange(len(codes)), codes] * self.matrix[codes, codes]
+        return 1 - right / np.sum(self.true * self.matrix[:, codes].T, axis=1)
+
+
+def fit_label_noise(
+    log_probabilities: np.ndarray, codes: np.ndarray, row_weights: np.ndarray
+) -> LabelNoise:
+    """Fit the matrix and the models' weights to labels.
+
+    ``log_probabilities`` has the shape (n_models, n_rows, n_classes).
+    """
+    n_models, _, n_classes = log_probabilities.shape
+    weights = np.full(n_models, 1 / n_models)
+    matrix = np.full((n_classes, n_classes), START / max(n_classes - 1, 1))
+    np.fill_diagonal(matrix, 1 - START)
+    for _ in range(MOST_ROUNDS):
+        true = _sharpened(weights, log_probabilities)
+        given = true * matrix[:, codes].T
+        given /= given.sum(axis=1, keepdims=True)
+        given *= row_weights[:, None]
+        previous, matrix = matrix, _matrix(given, codes)
+        weights = _weights(weights, log_probabilities, given)
+        if np.abs(matrix - previous).max() < ENOUGH:
+            break
+    return LabelNoise(weights, matrix, _sharpened(weights, log_probabilities))
+
+
+def _sharpened(weights, log_probabilities):
+    logits = np.tensordot(weights, log_probabilities, 1)
+    return np.exp(logits - logsumexp(logits, axis=1, keepdims=True))
+
+
+def _matrix(given, codes):
+    n_classes = given.shape[1]
+    counts = np.zeros((n_classes, n_classes))
+    np.add.at(counts.T, codes, given)
+    counts += PRIOR * np.eye(n_classes)
+    return counts / counts.sum(axis=1, keepdims=True)
+
+
+def _weights(start, log_probabilities, given):
+    of_rows = given.sum(axis=1)
+    total = of_rows.sum()
+
+    def loss(weights):
+        logits = np.tensordot(weights, log_probabilities, 1)
+        norms = logsumexp(logits, axis=1)
+        surplus = of_rows[:, None] * np.exp(logits - norms[:, None]) - given
+        value = (of_rows @ norms - np.sum(given * logits)) / total
+        slope = np.tensordot(log_probabilities, surplus, 2) / total
+        return value + PULL * (weights @ weights) / 2, slope + PULL * weights
+
+    bounds = [(0, None)] * len(start)
+    few = {"maxiter": 5}
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=few
+    )
+    return found.x
+
+
+def smoothed_log(probabilities: np.ndarray, counts: float) -> np.ndarray:
+    """Logarithms of probabilities as if they came of so many observations."""
+    n_classes = probabilities.shape[1]
+    return np.log((counts * probabilities + 1 / n_classes) / (counts + 1))
