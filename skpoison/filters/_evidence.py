@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from sklearn.cluster import KMeans
+from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.utils.extmath import row_norms
 
 from skpoison.filters._copies import Sized, Space, _blocks, _comparisons
-from skpoison.filters._far import Far, compressed, far_rows
+from skpoison.filters._far import Far, Reach, far_rows
 from skpoison.filters._folds import assign_folds
 from skpoison.filters._label_noise import LabelNoise, fit_label_noise, smoothed_log
 from skpoison.filters._near_copies import NearCopyFilter
@@ -110,19 +110,29 @@ def reduced(numbers, rng) -> np.ndarray:
     return np.column_stack([scores, left - left.mean()])
 
 
+REGIONS = 6
+
+
 def label_clusters(rows: np.ndarray, codes: np.ndarray, rng) -> np.ndarray:
     """Cut each class into compact clusters, numbered through."""
     out = np.zeros(len(codes), dtype=np.intp)
+    regions = np.zeros(len(codes), dtype=np.intp)
     at = 0
     for code in range(codes.max() + 1):
         own = np.flatnonzero(codes == code)
         n_clusters = min(max(len(own) // ROWS_OF_CLUSTER, 3), MOST_CLUSTERS)
         if len(own) < FEWEST_TO_CLUSTER:
             n_clusters = 1
-        found = KMeans(n_clusters, n_init=1, random_state=rng).fit_predict(rows[own])
-        out[own] = at + found
+        means = KMeans(n_clusters, n_init=1, random_state=rng).fit(rows[own])
+        region = np.zeros(n_clusters, dtype=np.intp)
+        if n_clusters > REGIONS:
+            region = AgglomerativeClustering(REGIONS).fit_predict(means.cluster_centers_)
+        else:
+            region = np.arange(n_clusters)
+        out[own] = at + means.labels_
+        regions[own] = at + region[means.labels_]
         at += n_clusters
-    return np.unique(out, return_inverse=True)[1]
+    return np.unique(out, return_inverse=True)[1], np.unique(regions, return_inverse=True)[1]
 
 
 # --- the tests in their order ---------------------------------------------------------
@@ -138,13 +148,14 @@ COMMON = 0.005
 FEW_GROUPS, FEW_COPIES = 5, 3
 OUT_OF_PROPORTION = 4.0  # times the largest group that is in proportion
 # Clusters: the mean probability of their label without them, by all models and by the
-# first; how far out they lie; how much nearer to each other than to others.
-AGAINST = 0.15
-AGAINST_FIRST = 0.15
-AGAINST_SOME = 0.6
-OUTLYING = 1.2
-APART = 1.7
+# first; how far out they must lie, the farther the less the models contradict; and how
+# many times nearer they lie to each other than to others.
+AGAINST = 0.25
+OUTLYING, MORE_OUTLYING = 0.8, 6.0
+AGAINST_APART, AGAINST_FIRST, AGAINST_SOME = 0.13, 0.15, 0.6
+APART = 1.75
 SMALLEST_CLUSTER = 8
+SMALLEST_SHARE = 0.02  # of all rows; smaller ones are modes as often as poison
 LARGEST_CLUSTER = 0.3  # of its class
 MOST_IN_CLUSTERS = 0.12  # of all rows; beyond, classes have several modes
 LOOKED_AT = 200
@@ -179,13 +190,13 @@ def find_evidence(
     n_rows, n_classes) for some of the rows; ``counts`` says for each model how many
     observations its probabilities are worth.
     """
-    even = compressed(numbers)
-    spaces = [reduced(even, rng)]
+    reach = Reach.of(numbers, codes)
+    spaces = [reduced(reach.compressed(numbers), rng)]
     if not sparse.issparse(numbers):
         spaces.append(reduced(numbers, rng))
-    few = spaces[-1]
-    far = far_rows(even, spaces, codes)
-    is_far = far.deviations > far.threshold
+    few = spaces[0]
+    far = far_rows(numbers, spaces, reach, codes)
+    is_far = far.beyond > 0
     found = _near_copies(numbers, codes, rng)
     space = Space.of(numbers, "euclidean", rng)
     groups = isolated_groups(space.enter(numbers), found.groups_, codes, rng)
@@ -266,7 +277,7 @@ def _implausible(found, sizes, codes, probabilities):
     own, _ = _own_and_other(probabilities, codes)
     large = {found.groups_[group.rows[0]] for group in found.copies_}
     others = np.delete(sizes, list(large))
-    are_common = others[others > 1].sum() > COMMON * len(codes)
+    are_common = others[others > 1].sum() > max(COMMON * len(codes), FEW_GROUPS)
     usual = others.max(initial=1)
     for group in sorted(found.copies_, key=lambda group: len(group.rows)):
         n = len(group.rows)
@@ -291,17 +302,18 @@ def clusters_against(few, evidence, rest, codes, predict, rng) -> np.ndarray:
     if len(rest) < FEWEST_TO_CLUSTER or len(np.unique(codes[rest])) < 2:
         return nothing
     known = np.unique(codes[rest], return_inverse=True)[1]
-    clusters = label_clusters(few[rest], known, rng)
-    folds = assign_folds(known, clusters, N_FOLDS, rng)
+    clusters, regions = label_clusters(few[rest], known, rng)
+    folds = assign_folds(known, regions, N_FOLDS, rng)
     said = predict(rest, folds)
     own = said[:, np.arange(len(rest)), codes[rest]]
     totals = np.bincount(known)
+    smallest = max(SMALLEST_CLUSTER, SMALLEST_SHARE * len(codes))
     suspects = [
         rows
         for rows in np.split(
             np.argsort(clusters, kind="stable"), np.cumsum(np.bincount(clusters))[:-1]
         )
-        if SMALLEST_CLUSTER <= len(rows) <= LARGEST_CLUSTER * totals[known[rows[0]]]
+        if smallest <= len(rows) <= LARGEST_CLUSTER * totals[known[rows[0]]]
         and _is_against(few[rest], evidence.far.spread_out[rest], own, rows, rng)
     ]
     if not suspects:
@@ -317,13 +329,14 @@ def _is_against(points, spread_out, own, rows, rng):
     by_model = own[:, rows].mean(axis=1)
     if np.isnan(by_model).any():
         return False
-    against_all = by_model.mean() < AGAINST
-    against_first = by_model[0] < AGAINST_FIRST and by_model.max() < AGAINST_SOME
-    if not (against_all or against_first):
-        return False
-    if against_all and spread_out[rows].mean() > OUTLYING:
+    mean = by_model.mean()
+    needed = OUTLYING + MORE_OUTLYING * mean
+    if mean < AGAINST and spread_out[rows].mean() > needed:
         return True
-    return _apart(points, rows, rng) > APART
+    against_first = by_model[0] < AGAINST_FIRST and by_model.max() < AGAINST_SOME
+    if mean < AGAINST_APART or against_first:
+        return _apart(points, rows, rng) > APART
+    return False
 
 
 def _apart(points, rows, rng):

@@ -19,65 +19,117 @@ BULK = 0.75  # of a class, that its covariance is computed from
 STEPS = 2  # of concentration on the bulk
 
 
-class Far(NamedTuple):
-    """How far rows lie from the middle of their class."""
+class Reach(NamedTuple):
+    """How far rows of each class usually lie, to judge new rows by."""
 
-    deviations: np.ndarray  # robust standard deviations of the logarithm of distances
-    threshold: float  # rows with larger deviations are far
-    times_usual: np.ndarray  # Euclidean distances, in multiples of the class's median
+    middle: np.ndarray | None  # of the columns, before they are compressed
+    spread: np.ndarray | None
+    centers: np.ndarray  # (n_classes, n_features) of compressed rows
+    logs: np.ndarray  # (n_classes, 2): median and spread of logarithms of distances
+
+    @classmethod
+    def of(cls, numbers, codes) -> "Reach":
+        """The reach of training rows."""
+        middle, spread = (None, None) if sparse.issparse(numbers) else _scales(numbers)
+        reach = cls(middle, spread, np.zeros((0, 0)), np.zeros((0, 0)))
+        rows = reach.compressed(numbers)
+        centers, logs = [], []
+        for code in range(codes.max() + 1):
+            own = np.flatnonzero(codes == code)
+            usual = rows[own if len(own) >= FEWEST else np.arange(len(codes))]
+            is_sparse = sparse.issparse(rows)
+            centers.append(np.zeros(1) if is_sparse else np.median(usual, axis=0))
+            logs.append(_bulk_of_logs(_logs(_distances(usual, centers[-1]))))
+        return reach._replace(centers=np.array(centers), logs=np.array(logs))
+
+    def compressed(self, numbers):
+        """Columns in which what is far is no farther than its logarithm.
+
+        Heavy tails of honest columns reach far in one column, far rows in many.
+        """
+        if self.middle is None:
+            return numbers
+        moved = (numbers - self.middle) / self.spread
+        return np.sign(moved) * np.log1p(np.abs(moved))
+
+    def deviations(self, numbers, codes) -> np.ndarray:
+        """Robust standard deviations of the logarithm of each row's distance."""
+        rows = self.compressed(numbers)
+        out = np.zeros(len(codes))
+        for code in np.unique(codes):
+            own = np.flatnonzero(codes == code)
+            logs = _logs(_distances(rows[own], self.centers[code]))
+            out[own] = (logs - self.logs[code, 0]) / self.logs[code, 1]
+        return out
+
+
+class Far(NamedTuple):
+    """Which rows lie far from the middle of their class."""
+
+    reach: Reach
+    threshold: float  # of deviations from the reach
+    beyond: np.ndarray  # deviations beyond the threshold; > 0 is far
     spread_out: np.ndarray  # deviations by the covariance of the class's bulk
 
 
-def far_rows(numbers, spaces: list[np.ndarray], codes: np.ndarray) -> Far:
+def far_rows(numbers, spaces: list[np.ndarray], reach: Reach, codes) -> Far:
     """Find rows with distances that the bulk of their class does not explain.
 
-    Distances are Euclidean ones in ``numbers``, and those by the covariance of the bulk
-    in ``spaces``, columns of the same rows in which covariances can be estimated; what
-    all spaces say of a row is averaged.
+    Distances are Euclidean ones of compressed columns, and those by the covariance of
+    the bulk in ``spaces``, columns of the same rows in which covariances can be
+    estimated; what all spaces say of a row is averaged.
     """
-    plain, times, shaped = (np.zeros(len(codes)) for _ in range(3))
-    for own, usual in _classes(codes):
-        distances = _distances(numbers, usual, own)
-        known = distances if usual is own else _distances(numbers, usual, usual)
-        plain[own] = _deviations(distances, known)
-        times[own] = distances / (np.median(known) or 1.0)
-        if usual is own:
-            by_space = [_by_covariance(rows[own]) for rows in spaces]
-            shaped[own] = np.mean([_deviations(d, d) for d in by_space], axis=0)
-    thresholds = [_threshold(plain), _threshold(shaped)]
-    # Both on one scale, on which 0 is the threshold of each.
-    deviations = np.maximum(plain - thresholds[0], shaped - thresholds[1])
-    return Far(deviations + min(thresholds), min(thresholds), times, shaped)
-
-
-def _classes(codes):
-    """Rows of each class, and the rows that say what is usual for them."""
+    plain = reach.deviations(numbers, codes)
+    shaped = np.zeros(len(codes))
     for code in range(codes.max() + 1):
         own = np.flatnonzero(codes == code)
-        if len(own):
-            yield own, own if len(own) >= FEWEST else np.arange(len(codes))
+        if len(own) < FEWEST:
+            continue
+        logs = [_logs(_by_covariance(rows[own])) for rows in spaces]
+        bulks = [_bulk_of_logs(each) for each in logs]
+        shaped[own] = np.mean(
+            [(e - m) / s for e, (m, s) in zip(logs, bulks, strict=True)], axis=0
+        )
+    threshold = _threshold(plain)
+    beyond = np.maximum(plain - threshold, shaped - _threshold(shaped))
+    return Far(reach, threshold, beyond, shaped)
 
 
-def compressed(numbers):
-    """Columns in which what is far is no farther than its logarithm.
+def times_usual(numbers, codes) -> np.ndarray:
+    """Euclidean distances from the middle of the class, as multiples of the median."""
+    out = np.ones(len(codes))
+    for code in range(codes.max() + 1):
+        own = np.flatnonzero(codes == code)
+        rows = numbers[own]
+        center = np.zeros(1) if sparse.issparse(rows) else np.median(rows, axis=0)
+        distances = _distances(rows, center)
+        out[own] = distances / (np.median(distances) or 1.0)
+    return out
 
-    Heavy tails of honest columns reach far in one column, far rows in many.
-    """
-    if sparse.issparse(numbers):
-        return numbers
-    moved = numbers - np.median(numbers, axis=0)
-    spread = 1.4826 * np.median(np.abs(moved), axis=0)
-    deviation = np.std(moved, axis=0)
+
+def _scales(numbers):
+    middle = np.median(numbers, axis=0)
+    spread = 1.4826 * np.median(np.abs(numbers - middle), axis=0)
+    deviation = np.std(numbers, axis=0)
     # Columns that are mostly one value have no robust spread.
     spread = np.where(spread > 0.3 * deviation, spread, deviation)
-    moved /= np.where(spread > 0, spread, 1)
-    return np.sign(moved) * np.log1p(np.abs(moved))
+    return middle, np.where(spread > 0, spread, 1.0)
 
 
-def _distances(rows, usual, asked):
+def _distances(rows, center):
     if sparse.issparse(rows):
-        return np.sqrt(row_norms(rows[asked], squared=True))
-    return np.linalg.norm(rows[asked] - np.median(rows[usual], axis=0), axis=1)
+        return np.sqrt(row_norms(rows, squared=True))
+    return np.linalg.norm(rows - center, axis=1)
+
+
+def _logs(distances):
+    return np.log(np.maximum(distances, 1e-9))
+
+
+def _bulk_of_logs(logs):
+    middle = np.median(logs)
+    spreads = [(np.quantile(logs, q) - middle) / z for q, z in SPREAD.items()]
+    return middle, max(*spreads, LEAST_SPREAD)
 
 
 def _by_covariance(rows):
@@ -93,14 +145,6 @@ def _by_covariance(rows):
         squares = np.sum(moved * np.linalg.solve(covariance, moved.T).T, axis=1)
         distances = np.sqrt(np.maximum(squares, 0))
     return distances
-
-
-def _deviations(distances, known):
-    floor = 1e-9 * np.median(known) + np.finfo(float).tiny
-    logs, known = np.log(distances + floor), np.log(known + floor)
-    middle = np.median(known)
-    spreads = [(np.quantile(known, q) - middle) / z for q, z in SPREAD.items()]
-    return (logs - middle) / max(*spreads, LEAST_SPREAD)
 
 
 def _threshold(deviations):

@@ -1,0 +1,168 @@
+"""What filters share that judge rows by models, and take rows as they came."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import is_regressor
+from sklearn.utils import check_array
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from skpoison._column_types import is_frame
+from skpoison._warn import warn
+from skpoison.base import BaseFilter
+from skpoison.exceptions import FilterWarning
+from skpoison.filters._as_given import AsNumbers, Rows, is_texts
+
+
+class BaseJudgingFilter(BaseFilter):
+    """Base class of filters that ask models; X goes to them in its own container.
+
+    A subclass defines ``_fit_rows(X, codes, targets)`` for the training rows, returning
+    scores and decisions, and ``_score`` and ``_decide`` for new ones; X is a
+    :class:`Rows`. Targets are None where there are labels.
+    """
+
+    _parameter_constraints: dict = {
+        **BaseFilter._parameter_constraints,
+        "estimator": [HasMethods(["fit", "predict"]), None],
+    }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.estimator is None or (
+            getattr(self.estimator, "__sklearn_tags__", None) is not None
+            and self.estimator.__sklearn_tags__().input_tags.allow_nan
+        )
+        return tags
+
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit the models, and judge the training rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame, list of str} of shape (n_samples, \
+                n_features)
+            Training rows, some of which may be poison. Without an estimator, tables may
+            hold categories and missing values, and X may be a list of texts.
+        y : array-like of shape (n_samples,), default=None
+            Labels or, for a regressor, targets. Without them, rows are judged by where
+            they lie alone.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, given to the estimator's ``fit``.
+
+        Returns
+        -------
+        self : object
+            The fitted filter.
+
+        Raises
+        ------
+        ValueError
+            If X or y is malformed, or the estimator is no classifier with
+            ``predict_proba`` or ``decision_function`` and no regressor.
+        """
+        self._validate_params()
+        self._check_estimator()
+        rows = self._validate_rows(X, reset=True)
+        self._weights = {}
+        if sample_weight is not None:
+            check_consistent_length(X, sample_weight)
+            self._weights = {"sample_weight": column_or_1d(sample_weight)}
+        codes = self._fit_labels(rows, y)
+        self._judge(codes, *self._fit_known(rows, codes))
+        del self._weights
+        return self
+
+    def _check_estimator(self):
+        estimator = self.estimator
+        if estimator is None or is_regressor(estimator):
+            return
+        if not any(hasattr(estimator, m) for m in ("predict_proba", "decision_function")):
+            raise ValueError(
+                f"The estimator of {type(self).__name__} must be a regressor, or a "
+                "classifier with predict_proba or decision_function; got "
+                f"{estimator!r}."
+            )
+
+    def _validate_rows(self, X, *, reset):
+        if not (is_frame(X) or is_texts(X)):
+            X = self._check_array(X)
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        return Rows(X)
+
+    def _check_array(self, X):
+        """Arrays and sparse rows as arrays; what only the estimator knows stays."""
+        if self.estimator is not None and not _is_numeric(X):
+            return X
+        return check_array(
+            X,
+            accept_sparse="csr",
+            dtype=None if self.estimator is not None else [np.float64, np.float32],
+            ensure_all_finite="allow-nan" if not sparse.issparse(X) else True,
+            estimator=self,
+        )
+
+    def _as_container(self, X, ensure_all_finite):
+        return self._validate_rows(X, reset=False).data
+
+    def _is_regression(self, y):
+        if self.estimator is not None:
+            return is_regressor(self.estimator)
+        y = np.asarray(y)
+        return y.dtype.kind == "f" and type_of_target(y) == "continuous"
+
+    def _fit_labels(self, X, y):
+        self._targets = None
+        self._judges_targets = y is not None and self._is_regression(y)
+        if not self._judges_targets:
+            codes = super()._fit_labels(X, y)
+            if len(self.classes_) < 2:
+                warn(
+                    f"{type(self).__name__} needs labels of at least two classes to "
+                    "look for wrong ones; it looks at where rows lie alone.",
+                    FilterWarning,
+                )
+            return codes
+        self._labelled = True
+        self.classes_ = np.array([0])
+        self._targets = _numbers(X, y)
+        return np.zeros(X.shape[0], dtype=np.intp)
+
+    def _encode_labels(self, X, y):
+        if self._judges_targets:
+            return np.zeros(len(_numbers(X, y)), dtype=np.intp)
+        return super()._encode_labels(X, y)
+
+    def _fit(self, X, codes):
+        targets = self.__dict__.pop("_targets")
+        return self._fit_rows(X, codes, targets)
+
+    def _best_over_labels(self, method, X, y):
+        check_is_fitted(self)
+        if not self._judges_targets:
+            return super()._best_over_labels(method, X, y)
+        X = self._validate_rows(X, reset=False)
+        return method(X, None if y is None else _numbers(X, y))
+
+    def _numbers_of(self, X):
+        """Numbers to measure distances with, and what made them."""
+        encoder = AsNumbers().fit(X.data)
+        return encoder, encoder.transform(X.data)
+
+
+def _is_numeric(X):
+    return sparse.issparse(X) or np.asarray(X).dtype.kind in "biuf"
+
+
+def _numbers(X, y):
+    y = check_array(
+        column_or_1d(y, warn=True), ensure_2d=False, dtype=np.float64, input_name="y"
+    )
+    check_consistent_length(X, y)
+    return y

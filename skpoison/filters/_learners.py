@@ -1,0 +1,133 @@
+"""The models that judge labels and targets where none is given, and how they are asked.
+
+A linear model and trees: they err in different places, and how much each counts is
+estimated from the labels.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import clone, is_regressor
+from sklearn.decomposition import TruncatedSVD
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import _safe_indexing
+
+from skpoison.filters._as_given import AsNumbers
+from skpoison.filters._folds import class_probabilities, out_of_fold
+
+N_TREES = 100
+DIRECTIONS = 50  # of sparse rows, for trees
+# Columns are about one in size, and rows of many columns need less of each.
+C_DENSE, C_SPARSE = 0.1, 10.0
+COUNTS = {"linear": 1000, "trees": 100, "given": 200}
+
+
+class Learner(NamedTuple):
+    """A model, and how many observations its probabilities are worth."""
+
+    estimator: object
+    counts: int
+
+
+class Panel:
+    """Models that are asked together, about rows that are prepared once."""
+
+    def __init__(self, learners, encoder, rows):
+        self.learners = learners
+        self.encoder = encoder
+        self.rows = rows  # as the models are given them
+        self.counts = np.array([learner.counts for learner in learners])
+
+    def out_of_fold(self, rows, folds, codes, classes, n_jobs=None, **fit_params):
+        """Probabilities of shape (n_models, n_rows, n_classes) for some rows."""
+        cut = {k: _safe_indexing(v, rows) for k, v in fit_params.items()}
+        return np.stack(
+            [
+                out_of_fold(
+                    learner.estimator,
+                    _safe_indexing(self.rows, rows),
+                    codes[rows],
+                    folds,
+                    len(classes),
+                    n_jobs=n_jobs,
+                    labels=classes[codes[rows]],
+                    **cut,
+                )
+                for learner in self.learners
+            ]
+        )
+
+    def fit(self, rows, targets, **fit_params):
+        """Fit all models on some rows; return what predicts new rows."""
+        X = _safe_indexing(self.rows, rows)
+        cut = {k: _safe_indexing(v, rows) for k, v in fit_params.items()}
+        models = [clone(learner.estimator) for learner in self.learners]
+        return Fitted([model.fit(X, targets, **cut) for model in models], self.encoder)
+
+
+class Fitted(NamedTuple):
+    """Models that were fitted on the kept rows."""
+
+    models: list
+    encoder: AsNumbers | None
+
+    def enter(self, X):
+        """New rows as the models know them."""
+        return X if self.encoder is None else self.encoder.transform(X)
+
+    def probabilities(self, X, codes_of_models, n_classes):
+        """Probabilities of shape (n_models, n_rows, n_classes); absent classes: 0."""
+        X = self.enter(X)
+        out = np.zeros(
+            (len(self.models), X.shape[0] if hasattr(X, "shape") else len(X), n_classes)
+        )
+        for model, said in zip(self.models, out, strict=True):
+            said[:, codes_of_models] = class_probabilities(model, X)
+        return out
+
+    def targets(self, X):
+        """The mean of what the models predict."""
+        X = self.enter(X)
+        return np.mean([np.ravel(model.predict(X)) for model in self.models], axis=0)
+
+
+def panel_of(estimator, X, encoder, numbers, rng, regression=False) -> Panel:
+    """The models for these rows: the one that is given, or our own on numbers."""
+    if estimator is not None:
+        return Panel([Learner(estimator, COUNTS["given"])], None, X)
+    seed = int(rng.randint(2**31 - 1))
+    is_sparse = sparse.issparse(numbers)
+    trees = _trees(regression, seed)
+    if is_sparse and numbers.shape[1] > DIRECTIONS:
+        trees = make_pipeline(TruncatedSVD(DIRECTIONS, random_state=seed), trees)
+    linear = (
+        Ridge(alpha=1.0)
+        if regression
+        else LogisticRegression(C=C_SPARSE if is_sparse else C_DENSE, max_iter=1000)
+    )
+    learners = [Learner(linear, COUNTS["linear"]), Learner(trees, COUNTS["trees"])]
+    return Panel(learners, encoder, numbers)
+
+
+def _trees(regression, seed):
+    if regression:
+        return ExtraTreesRegressor(N_TREES, min_samples_leaf=2, random_state=seed)
+    return ExtraTreesClassifier(N_TREES, min_samples_leaf=2, random_state=seed)
+
+
+def check_estimator(estimator, owner) -> None:
+    """Raise an error for an estimator that says too little about labels."""
+    if estimator is None or is_regressor(estimator):
+        return
+    if not (
+        hasattr(estimator, "predict_proba") or hasattr(estimator, "decision_function")
+    ):
+        raise ValueError(
+            f"The estimator of {owner} must be a classifier with predict_proba or "
+            f"decision_function, or a regressor; got {estimator!r}, which has neither. "
+            "A classifier without them can be wrapped in CalibratedClassifierCV only "
+            "if it has one of the two; choose another one."
+        )
