@@ -11,6 +11,7 @@ from skpoison._lazy import lazy_names
 __version__ = "0.1.0.dev0"
 
 _HOMES = {
+    "AutoFilter": "filters",
     "SphereFilter": "filters",
     "SlabFilter": "filters",
     "EPICFilter": "filters",

@@ -33,6 +33,8 @@ from skpoison._lazy import lazy_names
 # They load on first use: some need parts of scikit-learn that most people do not.
 _HOMES = {
     "ActivationClusteringFilter": "_clusters",
+    "AutoFilter": "_auto",
+    "CrossFitFilter": "_cross_fit",
     "EPICFilter": "_epic",
     "FilterIntersection": "_combine",
     "FilterUnion": "_combine",

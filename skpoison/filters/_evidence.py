@@ -110,11 +110,11 @@ def reduced(numbers, rng) -> np.ndarray:
     return np.column_stack([scores, left - left.mean()])
 
 
-REGIONS = 6
+REGIONS = 6  # of a class, in which clusters that adjoin are left out together
 
 
-def label_clusters(rows: np.ndarray, codes: np.ndarray, rng) -> np.ndarray:
-    """Cut each class into compact clusters, numbered through."""
+def label_clusters(rows: np.ndarray, codes: np.ndarray, rng) -> tuple:
+    """Cut each class into compact clusters, and into regions of these."""
     out = np.zeros(len(codes), dtype=np.intp)
     regions = np.zeros(len(codes), dtype=np.intp)
     at = 0
@@ -124,15 +124,14 @@ def label_clusters(rows: np.ndarray, codes: np.ndarray, rng) -> np.ndarray:
         if len(own) < FEWEST_TO_CLUSTER:
             n_clusters = 1
         means = KMeans(n_clusters, n_init=1, random_state=rng).fit(rows[own])
-        region = np.zeros(n_clusters, dtype=np.intp)
+        region = np.arange(n_clusters)
         if n_clusters > REGIONS:
-            region = AgglomerativeClustering(REGIONS).fit_predict(means.cluster_centers_)
-        else:
-            region = np.arange(n_clusters)
+            joined = AgglomerativeClustering(REGIONS).fit(means.cluster_centers_)
+            region = joined.labels_
         out[own] = at + means.labels_
         regions[own] = at + region[means.labels_]
         at += n_clusters
-    return np.unique(out, return_inverse=True)[1], np.unique(regions, return_inverse=True)[1]
+    return tuple(np.unique(each, return_inverse=True)[1] for each in (out, regions))
 
 
 # --- the tests in their order ---------------------------------------------------------

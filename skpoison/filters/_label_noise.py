@@ -31,6 +31,10 @@ class LabelNoise(NamedTuple):
     matrix: np.ndarray  # (n_classes, n_classes): true class, label
     true: np.ndarray  # (n_rows, n_classes): the true class, not knowing the label
 
+    def of(self, log_probabilities: np.ndarray) -> "LabelNoise":
+        """The same model of other rows."""
+        return self._replace(true=_sharpened(self.weights, log_probabilities))
+
     def chance_of_wrong(self, codes: np.ndarray) -> np.ndarray:
         """The probability that each row's label is not its true class."""
         right = self.true[np.arange(len(codes)), codes] * self.matrix[codes, codes]

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import clone, is_regressor
+from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import _safe_indexing
 
@@ -43,6 +44,7 @@ class Panel:
 
     def out_of_fold(self, rows, folds, codes, classes, n_jobs=None, **fit_params):
         """Probabilities of shape (n_models, n_rows, n_classes) for some rows."""
+        rows = np.asarray(rows)
         cut = {k: _safe_indexing(v, rows) for k, v in fit_params.items()}
         return np.stack(
             [
@@ -58,6 +60,29 @@ class Panel:
                 )
                 for learner in self.learners
             ]
+        )
+
+    def targets_out_of_fold(self, folds, targets, n_jobs=None, **fit_params):
+        """The mean of what the models predict for all rows, of shape (n_rows,)."""
+        splits = [
+            (np.flatnonzero(folds != fold), np.flatnonzero(folds == fold))
+            for fold in np.unique(folds)
+        ]
+        return np.mean(
+            [
+                np.ravel(
+                    cross_val_predict(
+                        clone(learner.estimator),
+                        self.rows,
+                        targets,
+                        cv=splits,
+                        n_jobs=n_jobs,
+                        params=fit_params,
+                    )
+                )
+                for learner in self.learners
+            ],
+            axis=0,
         )
 
     def fit(self, rows, targets, **fit_params):
@@ -116,18 +141,3 @@ def _trees(regression, seed):
     if regression:
         return ExtraTreesRegressor(N_TREES, min_samples_leaf=2, random_state=seed)
     return ExtraTreesClassifier(N_TREES, min_samples_leaf=2, random_state=seed)
-
-
-def check_estimator(estimator, owner) -> None:
-    """Raise an error for an estimator that says too little about labels."""
-    if estimator is None or is_regressor(estimator):
-        return
-    if not (
-        hasattr(estimator, "predict_proba") or hasattr(estimator, "decision_function")
-    ):
-        raise ValueError(
-            f"The estimator of {owner} must be a classifier with predict_proba or "
-            f"decision_function, or a regressor; got {estimator!r}, which has neither. "
-            "A classifier without them can be wrapped in CalibratedClassifierCV only "
-            "if it has one of the two; choose another one."
-        )

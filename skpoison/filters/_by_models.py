@@ -83,7 +83,9 @@ class BaseJudgingFilter(BaseFilter):
         estimator = self.estimator
         if estimator is None or is_regressor(estimator):
             return
-        if not any(hasattr(estimator, m) for m in ("predict_proba", "decision_function")):
+        if not any(
+            hasattr(estimator, m) for m in ("predict_proba", "decision_function")
+        ):
             raise ValueError(
                 f"The estimator of {type(self).__name__} must be a regressor, or a "
                 "classifier with predict_proba or decision_function; got "

@@ -1,0 +1,271 @@
+"""The filter to begin with: nothing has to be known."""
+
+from numbers import Integral
+
+import numpy as np
+from scipy.special import expit
+from sklearn.utils import check_random_state
+
+from skpoison.filters._by_models import BaseJudgingFilter
+from skpoison.filters._evidence import CUT, N_FOLDS, find_evidence
+from skpoison.filters._far import times_usual
+from skpoison.filters._folds import assign_folds
+from skpoison.filters._label_noise import smoothed_log
+from skpoison.filters._panel import panel_of
+from skpoison.filters._threshold import bulk_threshold
+
+HALF = 0.5  # suspicions beyond are rejected
+
+
+class AutoFilter(BaseJudgingFilter):
+    """Find rows that should not be trusted, without being told how many there are.
+
+    Four tests, in this order:
+
+    1. *far*: rows out of all proportion far from the rows of their class;
+    2. *copies*: more near copies of a row, under one label, than chance allows, unless
+       models that did not see them agree with the label and copies are common;
+    3. *label*: rows whose label contradicts models that saw neither them nor their near
+       copies, more than honest rows where classes overlap;
+    4. *cluster*: compact clusters of one label that models contradict which were fitted
+       without the whole cluster, and which lie far out for their class or apart from
+       all other rows.
+
+    Parameters
+    ----------
+    estimator : classifier or regressor, default=None
+        What judges labels: a classifier with ``predict_proba`` or
+        ``decision_function``, or a regressor. It gets the rows as they came. None means
+        a linear model and extremely randomized trees on numbers made of the rows, as in
+        :class:`~skpoison.filters.CrossFitFilter`; it takes arrays, sparse rows, tables
+        with categories and missing values, and lists of texts. Targets that are
+        continuous are then judged by regressors.
+    random_state : int, RandomState instance or None, default=None
+        Draws folds, clusters and trees, and the order in which :meth:`fit_transform`
+        goes round the kept rows.
+    n_jobs : int, default=None
+        Number of jobs that fit the models of the folds.
+
+    Attributes
+    ----------
+    suspicion_ : ndarray of shape (n_samples,)
+        Between 0 and 1, comparable between reasons; rows above one half are rejected.
+        Not a probability.
+    reasons_ : ndarray of shape (n_samples,) of object
+        Why each training row was rejected, in words that begin with the name of the
+        test; empty for rows that are kept.
+    tests_ : ndarray of shape (n_samples,) of object
+        The test that rejected each row ("far", "copies", "label", "cluster"; for
+        regressors "target"), or the empty string.
+    suggested_labels_ : ndarray of shape (n_samples,)
+        The most probable label of each training row; for regressors the prediction.
+    out_of_fold_ : ndarray of shape (n_samples, n_classes) or (n_samples,)
+        Probabilities of the classes, or predictions, by models that did not see the row
+        nor its near copies; NaN for rows that are not judged, far ones among them.
+    groups_ : ndarray of shape (n_samples,)
+        The group of near copies, or of rows near to nothing else, of each training row.
+    contamination_ : ndarray of shape (n_classes,)
+        Share of the rows of each class that are rejected.
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted; ``array([0])`` without labels and for regressors.
+    scores_ : ndarray of shape (n_samples,)
+        Minus the suspicion, float64.
+    inlier_mask_ : ndarray of shape (n_samples,)
+        True for the training rows that are kept; at least one in each class.
+    n_features_in_ : int
+        Number of features seen during fit; not for texts.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during fit, when X has names that are all strings.
+
+    Raises
+    ------
+    ValueError
+        At fit, if the estimator has neither probabilities nor decisions, or X or y is
+        malformed.
+
+    Warns
+    -----
+    FilterWarning
+        At fit, if there are no labels of at least two classes: rows are then judged by
+        where they lie alone.
+
+    See Also
+    --------
+    skpoison.filters.CrossFitFilter : The test of labels alone.
+    skpoison.filters.NearCopyFilter : The test of copies alone.
+
+    Notes
+    -----
+    New rows are judged by how far they lie, and by models fitted on the kept training
+    rows; they are not compared with one another.
+
+    Poison that looks like honest rows of its label is not found: rows of a class that
+    has no label of its own, mixed with the class whose label they bear; flips where
+    classes overlap; few rows spread as widely as honest ones.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from skpoison import AutoFilter
+    >>> X, y = load_wine(return_X_y=True)
+    >>> y[[5, 90]] = 2
+    >>> auto = AutoFilter(random_state=0).fit(X, y)
+    >>> (~auto.inlier_mask_).nonzero()[0]
+    array([ 5, 90])
+    >>> auto.tests_[5], auto.suggested_labels_[5]
+    ('label', np.int64(0))
+    """
+
+    _parameter_constraints: dict = {
+        **BaseJudgingFilter._parameter_constraints,
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(self, estimator=None, *, random_state=None, n_jobs=None):
+        super().__init__(random_state=random_state)
+        self.estimator = estimator
+        self.n_jobs = n_jobs
+
+    def _fit_rows(self, X, codes, targets):
+        rng = check_random_state(self.random_state)
+        self._encoder, numbers = self._numbers_of(X)
+        panel = panel_of(
+            self.estimator, X.data, self._encoder, numbers, rng, targets is not None
+        )
+
+        def predict(rows, folds):
+            return panel.out_of_fold(
+                rows, folds, codes, self.classes_, self.n_jobs, **self._weights
+            )
+
+        evidence = find_evidence(numbers, codes, predict, panel.counts, rng)
+        self.groups_ = evidence.groups
+        self.out_of_fold_ = evidence.probabilities
+        self._threshold, self._reach = evidence.far.threshold, evidence.far.reach
+        suspicions = self._suspicions(evidence, codes)
+        if targets is not None:
+            suspicions["target"] = self._judge_targets(panel, targets, evidence, rng)
+        self._explain(suspicions, evidence, numbers, codes, targets)
+        self._fit_final(panel, codes, targets, evidence)
+        kept = self.suspicion_ <= HALF
+        totals = np.bincount(codes, minlength=len(self.classes_))
+        self.contamination_ = 1 - np.bincount(codes, kept, len(totals)) / totals
+        return -self.suspicion_, HALF - self.suspicion_
+
+    def _suspicions(self, evidence, codes) -> dict:
+        """What each test says of each row; above one half it rejects."""
+        everyone = np.arange(len(codes))
+        other = np.nan_to_num(evidence.probabilities, nan=0.0)
+        own = other[everyone, codes].copy()
+        other[everyone, codes] = 0
+        against = other.max(axis=1) / np.maximum(other.max(axis=1) + own, 1e-12)
+        grouped = HALF + HALF * np.maximum(against, 1e-9)
+        return {
+            "far": expit(evidence.far.beyond),
+            "copies": 1 - 1 / (1 + np.maximum(evidence.copies, 0) / 2.0),
+            "label": of_chance(evidence.chance),
+            "cluster": np.where(evidence.in_group, grouped, 0.0),
+        }
+
+    def _judge_targets(self, panel, targets, evidence, rng):
+        codes = np.zeros(len(targets), dtype=np.intp)
+        n_folds = min(N_FOLDS, len(np.unique(evidence.groups)))
+        predicted = np.full(len(targets), np.median(targets))
+        if n_folds > 1:
+            folds = assign_folds(codes, evidence.groups, n_folds, rng)
+            predicted = panel.targets_out_of_fold(
+                folds, targets, self.n_jobs, **self._weights
+            )
+        residuals = np.abs(targets - predicted)
+        self._unit = 1.4826 * np.median(residuals) or 1.0
+        self._cut = bulk_threshold(residuals / self._unit)
+        self.out_of_fold_ = predicted
+        return expit(residuals / self._unit - self._cut)
+
+    def _explain(self, suspicions, evidence, numbers, codes, targets):
+        names = np.array([*suspicions], dtype=object)
+        table = np.array([*suspicions.values()])
+        self.suspicion_ = table.max(axis=0)
+        rejected = self.suspicion_ > HALF
+        # The first test that rejects a row is its reason.
+        first = (table > HALF).argmax(axis=0)
+        self.tests_ = np.where(rejected, names[first], "").astype(object)
+        if targets is not None:
+            self.suggested_labels_ = self.out_of_fold_
+        else:
+            said = np.nan_to_num(self.out_of_fold_, nan=-1.0)
+            best = np.where(said.max(axis=1) < 0, codes, said.argmax(axis=1))
+            self.suggested_labels_ = self.classes_[best]
+        times = times_usual(numbers, codes)
+        self.reasons_ = np.full(len(codes), "", dtype=object)
+        for row in np.flatnonzero(rejected):
+            self.reasons_[row] = self._sentence(row, evidence, times, codes, targets)
+
+    def _sentence(self, row, evidence, times, codes, targets):
+        test = self.tests_[row]
+        label = f" of class {self.classes_[codes[row]]}" if self._labelled else ""
+        if targets is not None:
+            label = ""
+        if test == "far":
+            return (
+                f"far: {times[row]:.1f} times the usual distance from the rows{label}"
+            )
+        if test == "copies":
+            n = evidence.copies[row]
+            return f"copies: one of {n} near copies, more than chance allows{label}"
+        if test == "target":
+            return (
+                f"target: {targets[row]:g}, where models that did not see it predict "
+                f"{self.out_of_fold_[row]:g}"
+            )
+        said = self.out_of_fold_[row]
+        other = self.suggested_labels_[row]
+        if test == "cluster":
+            return (
+                f"cluster: rows{label} that models without them would label otherwise"
+            )
+        return (
+            f"label: {self.classes_[codes[row]]}, where models that did not see it say "
+            f"{other} at probability {np.max(said):.2f}"
+        )
+
+    def _fit_final(self, panel, codes, targets, evidence):
+        """Fit the models that judge new rows, on the rows that are kept."""
+        rows = np.flatnonzero(self.suspicion_ <= HALF)
+        self._noise, self._counts = evidence.noise, panel.counts
+        self._known = np.unique(codes[rows])
+        self._fitted = None
+        if targets is not None and len(rows):
+            self._fitted = panel.fit(rows, targets[rows], **self._weights)
+        elif len(self._known) > 1 and self._noise is not None:
+            labels = self.classes_[codes[rows]]
+            self._fitted = panel.fit(rows, labels, **self._weights)
+
+    def _score(self, X, codes):
+        targets = codes if self._judges_targets else None
+        if self._judges_targets:
+            codes = np.zeros(X.shape[0], dtype=np.intp)
+        numbers = self._encoder.transform(X.data)
+        far = expit(self._reach.deviations(numbers, codes) - self._threshold)
+        return -np.maximum(far, self._suspicion_of_labels(X, codes, targets))
+
+    def _suspicion_of_labels(self, X, codes, targets):
+        if self._fitted is None:
+            return np.zeros(X.shape[0])
+        if self._judges_targets:
+            if targets is None:
+                return np.zeros(X.shape[0])
+            residuals = np.abs(targets - self._fitted.targets(X.data))
+            return expit(residuals / self._unit - self._cut)
+        said = self._fitted.probabilities(X.data, self._known, len(self.classes_))
+        logs = [smoothed_log(p, n) for p, n in zip(said, self._counts, strict=True)]
+        return of_chance(self._noise.of(np.stack(logs)).chance_of_wrong(codes))
+
+    def _decide(self, X, codes):
+        return HALF + self._score(X, codes)
+
+
+def of_chance(chance):
+    """The suspicion of a chance that a label is wrong: one half at the cut."""
+    odds = chance * (1 - CUT)
+    return odds / (odds + (1 - chance) * CUT)

@@ -1,0 +1,285 @@
+"""Rows whose label contradicts models that saw neither them nor their near copies."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import column_or_1d
+
+from skpoison._warn import warn
+from skpoison.exceptions import FilterWarning
+from skpoison.filters._as_given import AsNumbers
+from skpoison.filters._by_models import BaseJudgingFilter
+from skpoison.filters._copies import near_copy_groups
+from skpoison.filters._evidence import CUT
+from skpoison.filters._folds import assign_folds
+from skpoison.filters._label_noise import fit_label_noise, smoothed_log
+from skpoison.filters._panel import panel_of
+from skpoison.filters._threshold import bulk_threshold
+
+
+class CrossFitFilter(BaseJudgingFilter):
+    """Keep the rows whose label agrees with models that did not see them.
+
+    Models are fitted on parts of the rows and asked about the others, as in
+    cross-validation. Folds never split a group of near copies: copies of a poison row
+    would vouch for one another.
+
+    A label that contradicts the models may be honest, where classes overlap. Honest
+    contradictions vanish where the models are sure; wrong labels are as frequent there
+    as anywhere. How sharp the models' probabilities should be, and how often each class
+    is labeled as each other one, is estimated from all labels; a row is rejected where
+    its label is wrong by this account.
+
+    Parameters
+    ----------
+    estimator : classifier or regressor, default=None
+        What is fitted: a classifier with ``predict_proba`` or ``decision_function``, or
+        a regressor. It gets the rows as they came: tables, texts, or what else it
+        takes. None means a linear model and extremely randomized trees on numbers made
+        of the rows, weighted by how well they predict labels; it takes arrays, sparse
+        rows, tables with categories and missing values, and lists of texts.
+    cv : int, default=5
+        Number of folds. Rows of a class that lies in one fold as a whole are kept: no
+        model knows it that did not see them.
+    near_copies : {"auto"}, None, array-like of shape (n_samples,) or transformer, \
+            default="auto"
+        Which rows are near copies. "auto" looks for them in numbers made of the rows
+        (see :class:`NearCopyFilter`), a transformer makes the numbers (a vectorizer,
+        an encoder), an array holds the group of each row, None means that there are
+        none.
+    threshold : float or "auto", default="auto"
+        Rows are rejected where the chance that their label is wrong is larger. "auto"
+        is 0.15: poison is rarer than it looks to models that were fitted on it, and a
+        honest row lost costs less than a poison row kept. For a regressor, the largest
+        residual that is kept, in robust standard deviations; "auto" finds where the
+        bulk of the residuals ends.
+    n_jobs : int, default=None
+        Number of jobs that fit the models of the folds.
+    random_state : int, RandomState instance or None, default=None
+        Draws folds, the search for near copies, trees, and the order in which
+        :meth:`fit_transform` goes round the kept rows.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted; ``array([0])`` without labels and for regressors.
+    scores_ : ndarray of shape (n_samples,)
+        Minus the chance that the label of each training row is wrong, float64; for
+        regressors, minus the absolute residual in robust standard deviations.
+    out_of_fold_ : ndarray of shape (n_samples, n_classes) or (n_samples,)
+        Probabilities of the classes, or predictions, by models that did not see the
+        row; the mean over models where there are two. NaN for rows that are not judged.
+    suggested_labels_ : ndarray of shape (n_samples,)
+        The most probable label of each training row; for regressors the prediction.
+    groups_ : ndarray of shape (n_samples,)
+        The group of near copies that each training row belongs to.
+    contamination_ : ndarray of shape (n_classes,)
+        Share of the rows of each class that are rejected.
+    threshold_ : float
+        The threshold that was used.
+    inlier_mask_ : ndarray of shape (n_samples,)
+        True for the training rows that are kept; at least one in each class.
+    n_features_in_ : int
+        Number of features seen during fit; not for texts.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during fit, when X has names that are all strings.
+
+    Raises
+    ------
+    ValueError
+        At fit, if the estimator has neither probabilities nor decisions, or X, y or
+        `near_copies` are malformed.
+
+    Warns
+    -----
+    FilterWarning
+        At fit, if there are no labels of at least two classes: every row is kept.
+
+    See Also
+    --------
+    skpoison.AutoFilter : Looks for far rows and implausible copies, too.
+    LossFilter : Losses of a classifier that saw the rows.
+
+    Notes
+    -----
+    New rows are judged by models fitted on all kept training rows.
+
+    References
+    ----------
+    .. [1] C. Northcutt, L. Jiang and I. Chuang, "Confident Learning: Estimating
+       Uncertainty in Dataset Labels", JAIR 70, 2021 (wrong labels from out-of-fold
+       probabilities).
+    .. [2] A. P. Dawid and A. M. Skene, "Maximum Likelihood Estimation of Observer
+       Error-Rates Using the EM Algorithm", Applied Statistics 28, 1979.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from skpoison.filters import CrossFitFilter
+    >>> X, y = load_wine(return_X_y=True)
+    >>> y[[5, 90]] = 2
+    >>> cross_fit = CrossFitFilter(random_state=0).fit(X, y)
+    >>> (~cross_fit.inlier_mask_).nonzero()[0]
+    array([ 5, 90])
+    >>> cross_fit.suggested_labels_[[5, 90]]
+    array([0, 1])
+    """
+
+    _parameter_constraints: dict = {
+        **BaseJudgingFilter._parameter_constraints,
+        "cv": [Interval(Integral, 2, None, closed="left")],
+        "near_copies": [
+            StrOptions({"auto"}), None, "array-like", HasMethods(["fit", "transform"]),
+        ],
+        "threshold": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "n_jobs": [Integral, None],
+    }  # fmt: skip
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        cv=5,
+        near_copies="auto",
+        threshold="auto",
+        n_jobs=None,
+        random_state=None,
+    ):
+        super().__init__(random_state=random_state)
+        self.estimator = estimator
+        self.cv = cv
+        self.near_copies = near_copies
+        self.threshold = threshold
+        self.n_jobs = n_jobs
+
+    def _fit_rows(self, X, codes, targets):
+        rng = check_random_state(self.random_state)
+        needs_numbers = self.estimator is None or isinstance(self.near_copies, str)
+        encoder, numbers = self._numbers_of(X) if needs_numbers else (None, None)
+        self.groups_ = self._find_groups(X, numbers, rng)
+        self._panel = panel_of(
+            self.estimator, X.data, encoder, numbers, rng, targets is not None
+        )
+        if targets is not None:
+            scores, decisions = self._fit_targets(targets, rng)
+        elif len(self.classes_) < 2:
+            scores, decisions = self._keep_everything(codes)
+        else:
+            scores, decisions = self._fit_classes(codes, rng)
+        del self._panel
+        kept = decisions >= 0
+        self.contamination_ = 1 - (
+            np.bincount(codes, kept, minlength=len(self.classes_))
+            / np.bincount(codes, minlength=len(self.classes_))
+        )
+        return scores, decisions
+
+    def _find_groups(self, X, numbers, rng):
+        if self.near_copies is None:
+            return np.arange(X.shape[0])
+        if isinstance(self.near_copies, str):
+            return near_copy_groups(numbers, random_state=rng).groups
+        if hasattr(self.near_copies, "transform"):
+            made = AsNumbers().fit_transform(self._transformed(X))
+            return near_copy_groups(made, random_state=rng).groups
+        groups = column_or_1d(self.near_copies)
+        if len(groups) != X.shape[0]:
+            raise ValueError(
+                "near_copies as an array holds the group of each row of X: got "
+                f"{len(groups)} groups for {X.shape[0]} rows."
+            )
+        return np.unique(groups, return_inverse=True)[1]
+
+    def _transformed(self, X):
+        return clone(self.near_copies).fit(X.data).transform(X.data)
+
+    def _folds(self, codes, rng):
+        n_folds = min(self.cv, len(np.unique(self.groups_)))
+        if n_folds < 2:
+            return np.zeros(len(codes), dtype=np.intp)
+        return assign_folds(codes, self.groups_, n_folds, rng)
+
+    def _keep_everything(self, codes):
+        self._fitted = None
+        self._cut = self.threshold_ = CUT
+        self.out_of_fold_ = np.full((len(codes), 1), np.nan)
+        self.suggested_labels_ = self.classes_[codes]
+        return np.zeros(len(codes)), np.zeros(len(codes))
+
+    def _fit_classes(self, codes, rng):
+        every = np.arange(len(codes))
+        said = self._panel.out_of_fold(
+            every, self._folds(codes, rng), codes, self.classes_,
+            n_jobs=self.n_jobs, **self._weights,
+        )  # fmt: skip
+        judged = ~np.isnan(said).any(axis=(0, 2))
+        if not judged.any():
+            warn(
+                "CrossFitFilter keeps every row: no class is in two folds, so that no "
+                "model knows a class whose rows it did not see.",
+                FilterWarning,
+            )
+            self._keep_everything(codes)
+            self.out_of_fold_ = said.mean(axis=0)
+            return np.zeros(len(codes)), np.zeros(len(codes))
+        self._noise = fit_label_noise(
+            self._logs(said[:, judged], self._panel.counts),
+            codes[judged],
+            1 / np.bincount(self.groups_)[self.groups_[judged]],
+        )
+        chance = np.zeros(len(codes))
+        chance[judged] = self._noise.chance_of_wrong(codes[judged])
+        self.threshold_ = CUT if self.threshold == "auto" else self.threshold
+        self.out_of_fold_ = said.mean(axis=0)
+        self.suggested_labels_ = self.classes_[codes]
+        best = self._noise.true.argmax(axis=1)
+        self.suggested_labels_[judged] = self.classes_[best]
+        self._fit_final(codes, chance <= self.threshold_)
+        return -chance, self.threshold_ - chance
+
+    @staticmethod
+    def _logs(said, counts):
+        return np.stack([smoothed_log(p, n) for p, n in zip(said, counts, strict=True)])
+
+    def _fit_final(self, codes, kept):
+        """Fit the models that judge new rows, on the rows that are kept."""
+        self._counts = self._panel.counts
+        rows = np.flatnonzero(kept)
+        self._known = np.unique(codes[rows])
+        self._fitted = None
+        if len(self._known) > 1:
+            labels = self.classes_[codes[rows]]
+            self._fitted = self._panel.fit(rows, labels, **self._weights)
+
+    def _fit_targets(self, targets, rng):
+        codes = np.zeros(len(targets), dtype=np.intp)
+        folds = self._folds(codes, rng)
+        predicted = self._panel.targets_out_of_fold(
+            folds, targets, self.n_jobs, **self._weights
+        )
+        residuals = np.abs(targets - predicted)
+        self._unit = 1.4826 * np.median(residuals) or 1.0
+        units = residuals / self._unit
+        cut = bulk_threshold(units) if self.threshold == "auto" else self.threshold
+        self.threshold_ = float(cut)
+        self.out_of_fold_ = self.suggested_labels_ = predicted
+        rows = np.flatnonzero(units <= self.threshold_)
+        self._fitted = self._panel.fit(rows, targets[rows], **self._weights)
+        return -units, self.threshold_ - units
+
+    def _score(self, X, codes):
+        if self._fitted is None or codes is None:
+            return np.zeros(X.shape[0])
+        if self._judges_targets:
+            return -np.abs(codes - self._fitted.targets(X.data)) / self._unit
+        said = self._fitted.probabilities(X.data, self._known, len(self.classes_))
+        noise = self._noise.of(self._logs(said, self._counts))
+        return -noise.chance_of_wrong(codes)
+
+    def _decide(self, X, codes):
+        if self._fitted is None or codes is None:
+            return np.zeros(X.shape[0])
+        return self.threshold_ + self._score(X, codes)
