@@ -12,13 +12,17 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.compose import make_column_transformer
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine
-from sklearn.datasets import make_classification
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_digits,
+    load_wine,
+    make_classification,
+)
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, RobustScaler, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, normalize
 
 from skpoison.attacks import GradientAttack, MinMaxAttack
 from skpoison.feasible import Domain
@@ -38,10 +42,15 @@ class DataSet:
     noisy: bool = False  # honest labels contradict the features
     numbers: np.ndarray = field(init=False)  # the rows as comparable numbers
 
+    @property
+    def is_table(self):
+        """Whether the rows are a DataFrame."""
+        return isinstance(self.X, pd.DataFrame)
+
     def __post_init__(self):
         if sparse.issparse(self.X):
             self.numbers = self.X
-        elif isinstance(self.X, pd.DataFrame):
+        elif self.is_table:
             self._fit_encoder()
         else:
             self.scaler = StandardScaler().fit(self.X)
@@ -51,7 +60,10 @@ class DataSet:
         words = list(self.X.select_dtypes(exclude="number"))
         numeric = [name for name in self.X if name not in words]
         self.columns = make_column_transformer(
-            (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), numeric),
+            (
+                make_pipeline(SimpleImputer(strategy="median"), StandardScaler()),
+                numeric,
+            ),
             (OneHotEncoder(sparse_output=False), words),
         ).fit(self.X)
         self.numeric, self.words = numeric, words
@@ -61,7 +73,7 @@ class DataSet:
         """Turn numbers into rows as the filter is given them."""
         if sparse.issparse(self.X):
             return sparse.csr_matrix(np.maximum(numbers, 0))
-        if not isinstance(self.X, pd.DataFrame):
+        if not self.is_table:
             varied = self.scaler.var_ > 0  # nobody touches a pixel that is always black
             return self.scaler.inverse_transform(np.where(varied, numbers, 0))
         scale, one_hot = (part for _, part, _ in self.columns.transformers_[:2])
@@ -368,11 +380,12 @@ def _shuffled(X, n, rng):
     if sparse.issparse(X):
         columns = np.asarray((X > 0).mean(axis=0)).ravel()
         picked = sparse.csr_matrix(rng.random((n, X.shape[1])) < columns, dtype=float)
-        norms = np.sqrt(picked.sum(axis=1)).A1 if hasattr(picked.sum(axis=1), "A1") else np.sqrt(np.asarray(picked.sum(axis=1)).ravel())
-        return sparse.diags_array(1 / np.maximum(norms, 1)) @ picked
+        return normalize(picked)
     picked = [rng.choice(X.shape[0], n) for _ in range(X.shape[1])]
     if isinstance(X, pd.DataFrame):
-        parts = [X[c].iloc[p].reset_index(drop=True) for c, p in zip(X, picked)]
+        parts = [
+            X[c].iloc[p].reset_index(drop=True) for c, p in zip(X, picked, strict=True)
+        ]
         return pd.concat(parts, axis=1)
     return np.column_stack([X[p, j] for j, p in enumerate(picked)])
 
