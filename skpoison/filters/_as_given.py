@@ -17,6 +17,8 @@ MOST_CATEGORIES = 30
 # Columns of one unit, such as pixels, have spreads within this ratio: there, spreads
 # are not blown up beyond a tenth of what is usual.
 ONE_UNIT = 0.1
+# Sparse rows of so few columns are judged as the same rows dense.
+FEW_COLUMNS = 200
 
 
 class Rows:
@@ -41,6 +43,8 @@ def is_texts(X) -> bool:
         X = X.to_list()
     if isinstance(X, np.ndarray) and (X.ndim != 1 or X.dtype.kind not in "OUT"):
         return False
+    if not isinstance(X, list | tuple | np.ndarray):
+        return False
     return len(X) > 0 and all(isinstance(text, str) for text in X)
 
 
@@ -57,6 +61,7 @@ class AsNumbers(TransformerMixin, BaseEstimator):
         if self.texts_ is not None:
             self.texts_.fit(X)
         numbers, words = self._read(X)
+        self.is_sparse_ = sparse.issparse(numbers)
         self.one_hot_ = None
         if words is not None and words.shape[1]:
             self.one_hot_ = OneHotEncoder(
@@ -64,7 +69,7 @@ class AsNumbers(TransformerMixin, BaseEstimator):
                 max_categories=MOST_CATEGORIES,
                 sparse_output=False,
             ).fit(words)
-        if sparse.issparse(numbers):
+        if self.is_sparse_:
             self.scale_ = np.sqrt(np.mean(row_norms(numbers, squared=True))) or 1.0
             return self
         self._fit_dense(numbers)
@@ -90,8 +95,9 @@ class AsNumbers(TransformerMixin, BaseEstimator):
     def transform(self, X):
         """Return the numbers, an ndarray or a CSR array of float64."""
         numbers, words = self._read(X)
-        if sparse.issparse(numbers):
-            return sparse.csr_array(numbers / self.scale_)
+        if self.is_sparse_:
+            return sparse.csr_array(sparse.csr_array(numbers) / self.scale_)
+        numbers = numbers.toarray() if sparse.issparse(numbers) else numbers
         missing = np.isnan(numbers)
         full = np.where(missing, self.medians_, numbers)
         parts = [(full - self.means_) / self.scale_]
@@ -114,6 +120,8 @@ class AsNumbers(TransformerMixin, BaseEstimator):
             ensure_all_finite=True if sparse.issparse(X) else "allow-nan",
         )
         if sparse.issparse(numbers):
+            if numbers.shape[1] <= FEW_COLUMNS:
+                return numbers.toarray(), None
             numbers = sparse.csr_array(numbers)
             if not numbers.has_canonical_format:
                 numbers = numbers.copy()

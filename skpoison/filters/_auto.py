@@ -11,8 +11,7 @@ from skpoison.filters._evidence import CUT, N_FOLDS, find_evidence
 from skpoison.filters._far import times_usual
 from skpoison.filters._folds import assign_folds
 from skpoison.filters._label_noise import smoothed_log
-from skpoison.filters._panel import panel_of
-from skpoison.filters._threshold import bulk_threshold
+from skpoison.filters._panel import panel_of, residual_units
 
 HALF = 0.5  # suspicions beyond are rejected
 
@@ -141,7 +140,7 @@ class AutoFilter(BaseJudgingFilter):
         evidence = find_evidence(numbers, codes, predict, panel.counts, rng)
         self.groups_ = evidence.groups
         self.out_of_fold_ = evidence.probabilities
-        self._threshold, self._reach = evidence.far.threshold, evidence.far.reach
+        self._far = evidence.far._replace(beyond=None, spread_out=None)
         suspicions = self._suspicions(evidence, codes)
         if targets is not None:
             suspicions["target"] = self._judge_targets(panel, targets, evidence, rng)
@@ -176,11 +175,9 @@ class AutoFilter(BaseJudgingFilter):
             predicted = panel.targets_out_of_fold(
                 folds, targets, self.n_jobs, **self._weights
             )
-        residuals = np.abs(targets - predicted)
-        self._unit = 1.4826 * np.median(residuals) or 1.0
-        self._cut = bulk_threshold(residuals / self._unit)
+        units, self._unit, self._cut = residual_units(targets - predicted)
         self.out_of_fold_ = predicted
-        return expit(residuals / self._unit - self._cut)
+        return expit(units - self._cut)
 
     def _explain(self, suspicions, evidence, numbers, codes, targets):
         names = np.array([*suspicions], dtype=object)
@@ -246,7 +243,7 @@ class AutoFilter(BaseJudgingFilter):
         if self._judges_targets:
             codes = np.zeros(X.shape[0], dtype=np.intp)
         numbers = self._encoder.transform(X.data)
-        far = expit(self._reach.deviations(numbers, codes) - self._threshold)
+        far = expit(self._far.beyond_of(numbers, codes))
         return -np.maximum(far, self._suspicion_of_labels(X, codes, targets))
 
     def _suspicion_of_labels(self, X, codes, targets):

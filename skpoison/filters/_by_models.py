@@ -72,8 +72,9 @@ class BaseJudgingFilter(BaseFilter):
         rows = self._validate_rows(X, reset=True)
         self._weights = {}
         if sample_weight is not None:
-            check_consistent_length(X, sample_weight)
-            self._weights = {"sample_weight": column_or_1d(sample_weight)}
+            weights = column_or_1d(sample_weight)
+            check_consistent_length(rows, weights)
+            self._weights = {"sample_weight": weights}
         codes = self._fit_labels(rows, y)
         self._judge(codes, *self._fit_known(rows, codes))
         del self._weights

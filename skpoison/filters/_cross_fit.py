@@ -16,8 +16,7 @@ from skpoison.filters._copies import near_copy_groups
 from skpoison.filters._evidence import CUT
 from skpoison.filters._folds import assign_folds
 from skpoison.filters._label_noise import fit_label_noise, smoothed_log
-from skpoison.filters._panel import panel_of
-from skpoison.filters._threshold import bulk_threshold
+from skpoison.filters._panel import panel_of, residual_units
 
 
 class CrossFitFilter(BaseJudgingFilter):
@@ -54,8 +53,8 @@ class CrossFitFilter(BaseJudgingFilter):
         Rows are rejected where the chance that their label is wrong is larger. "auto"
         is 0.15: poison is rarer than it looks to models that were fitted on it, and a
         honest row lost costs less than a poison row kept. For a regressor, the largest
-        residual that is kept, in robust standard deviations; "auto" finds where the
-        bulk of the residuals ends.
+        residual that is kept, in robust standard deviations; "auto" is 4.5, and more
+        where residuals have heavier tails than a normal distribution.
     n_jobs : int, default=None
         Number of jobs that fit the models of the folds.
     random_state : int, RandomState instance or None, default=None
@@ -260,11 +259,8 @@ class CrossFitFilter(BaseJudgingFilter):
         predicted = self._panel.targets_out_of_fold(
             folds, targets, self.n_jobs, **self._weights
         )
-        residuals = np.abs(targets - predicted)
-        self._unit = 1.4826 * np.median(residuals) or 1.0
-        units = residuals / self._unit
-        cut = bulk_threshold(units) if self.threshold == "auto" else self.threshold
-        self.threshold_ = float(cut)
+        units, self._unit, cut = residual_units(targets - predicted)
+        self.threshold_ = float(cut if self.threshold == "auto" else self.threshold)
         self.out_of_fold_ = self.suggested_labels_ = predicted
         rows = np.flatnonzero(units <= self.threshold_)
         self._fitted = self._panel.fit(rows, targets[rows], **self._weights)

@@ -144,7 +144,7 @@ CUT = 0.15
 # common; where there are hardly any others, no label makes them plausible.
 SUPPORTED = 0.5
 COMMON = 0.005
-FEW_GROUPS, FEW_COPIES = 5, 3
+FEW_COPIES = 5  # rows: no more are common in no data
 OUT_OF_PROPORTION = 4.0  # times the largest group that is in proportion
 # Clusters: the mean probability of their label without them, by all models and by the
 # first; how far out they must lie, the farther the less the models contradict; and how
@@ -156,7 +156,9 @@ APART = 1.75
 SMALLEST_CLUSTER = 8
 SMALLEST_SHARE = 0.02  # of all rows; smaller ones are modes as often as poison
 LARGEST_CLUSTER = 0.3  # of its class
-MOST_IN_CLUSTERS = 0.12  # of all rows; beyond, classes have several modes
+MOST_IN_CLUSTERS = 0.06  # of all rows; beyond, classes have several modes
+# Rows of the usual length, times this: longer ones are a heavy tail.
+HEAVY = 2.0
 LOOKED_AT = 200
 
 
@@ -193,8 +195,8 @@ def find_evidence(
     spaces = [reduced(reach.compressed(numbers), rng)]
     if not sparse.issparse(numbers):
         spaces.append(reduced(numbers, rng))
-    few = spaces[0]
-    far = far_rows(numbers, spaces, reach, codes)
+    few = spaces[0] if _is_heavy_tailed(numbers) else spaces[-1]
+    far = far_rows(numbers, spaces, reach, codes, rng)
     is_far = far.beyond > 0
     found = _near_copies(numbers, codes, rng)
     space = Space.of(numbers, "euclidean", rng)
@@ -217,13 +219,23 @@ def find_evidence(
     return evidence
 
 
+def _is_heavy_tailed(numbers):
+    """Whether some rows are so long that clusters would be of these alone."""
+    lengths = np.sqrt(row_norms(numbers, squared=True))
+    return np.quantile(lengths, 0.98) > HEAVY * np.median(lengths)
+
+
 def _near_copies(numbers, codes, rng):
-    """Groups of near copies; where there are few, three copies of a row are many."""
+    """Groups of near copies, and which of them chance does not explain.
+
+    Honest rows are there twice more often than three times; where it is the other way
+    round, three are too many.
+    """
     found = NearCopyFilter(random_state=rng).fit(numbers, codes)
     sizes = np.bincount(found.groups_)
-    if 0 < np.count_nonzero(sizes > 1) <= FEW_GROUPS and sizes.max() > FEW_COPIES:
-        found = NearCopyFilter(max_size=FEW_COPIES, random_state=rng)
-        found.fit(numbers, codes)
+    more = sizes[sizes > 2]
+    if len(more) > np.sum(sizes == 2) and more.sum() > SMALLEST - 2:
+        found = NearCopyFilter(max_size=2, random_state=rng).fit(numbers, codes)
     return found
 
 
@@ -276,7 +288,7 @@ def _implausible(found, sizes, codes, probabilities):
     own, _ = _own_and_other(probabilities, codes)
     large = {found.groups_[group.rows[0]] for group in found.copies_}
     others = np.delete(sizes, list(large))
-    are_common = others[others > 1].sum() > max(COMMON * len(codes), FEW_GROUPS)
+    are_common = others[others > 1].sum() > max(COMMON * len(codes), FEW_COPIES)
     usual = others.max(initial=1)
     for group in sorted(found.copies_, key=lambda group: len(group.rows)):
         n = len(group.rows)

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 from scipy.stats import norm
 from sklearn.covariance import ledoit_wolf
+from sklearn.ensemble import IsolationForest
 from sklearn.utils.extmath import row_norms
 
 # Normal deviates of the quantiles that say how widely logarithms of distances spread.
@@ -17,6 +18,7 @@ FALSE_SHARE = 0.02
 FEWEST = 20  # rows of a class that say what is usual; others are compared with all
 BULK = 0.75  # of a class, that its covariance is computed from
 STEPS = 2  # of concentration on the bulk
+N_TREES = 100  # of the isolation forest
 
 
 class Reach(NamedTuple):
@@ -63,21 +65,50 @@ class Reach(NamedTuple):
         return out
 
 
+class Isolation(NamedTuple):
+    """How soon random cuts part a row from all others, whatever its label."""
+
+    forest: IsolationForest
+    bulk: tuple  # median and spread of the logarithms of scores
+
+    @classmethod
+    def of(cls, rows, rng) -> "Isolation":
+        """The isolation of training rows, dense ones, compressed."""
+        seed = int(rng.randint(2**31 - 1))
+        forest = IsolationForest(n_estimators=N_TREES, random_state=seed).fit(rows)
+        return cls(forest, _bulk_of_logs(np.log(-forest.score_samples(rows))))
+
+    def deviations(self, rows) -> np.ndarray:
+        """Robust standard deviations of the logarithms of scores."""
+        middle, spread = self.bulk
+        return (np.log(-self.forest.score_samples(rows)) - middle) / spread
+
+
 class Far(NamedTuple):
-    """Which rows lie far from the middle of their class."""
+    """Which rows lie far from the others, or from the middle of their class."""
 
     reach: Reach
-    threshold: float  # of deviations from the reach
-    beyond: np.ndarray  # deviations beyond the threshold; > 0 is far
+    isolation: Isolation | None
+    thresholds: np.ndarray  # of deviations from the reach, and of isolation
+    beyond: np.ndarray  # deviations beyond the thresholds; > 0 is far
     spread_out: np.ndarray  # deviations by the covariance of the class's bulk
 
+    def beyond_of(self, numbers, codes) -> np.ndarray:
+        """Deviations beyond the thresholds, of new rows."""
+        out = self.reach.deviations(numbers, codes) - self.thresholds[0]
+        if self.isolation is None:
+            return out
+        apart = self.isolation.deviations(self.reach.compressed(numbers))
+        return np.maximum(out, apart - self.thresholds[1])
 
-def far_rows(numbers, spaces: list[np.ndarray], reach: Reach, codes) -> Far:
+
+def far_rows(numbers, spaces: list[np.ndarray], reach: Reach, codes, rng) -> Far:
     """Find rows with distances that the bulk of their class does not explain.
 
     Distances are Euclidean ones of compressed columns, and those by the covariance of
     the bulk in ``spaces``, columns of the same rows in which covariances can be
-    estimated; what all spaces say of a row is averaged.
+    estimated; what all spaces say of a row is averaged. Dense rows are, besides, put
+    through an isolation forest.
     """
     plain = reach.deviations(numbers, codes)
     shaped = np.zeros(len(codes))
@@ -90,9 +121,16 @@ def far_rows(numbers, spaces: list[np.ndarray], reach: Reach, codes) -> Far:
         shaped[own] = np.mean(
             [(e - m) / s for e, (m, s) in zip(logs, bulks, strict=True)], axis=0
         )
-    threshold = _threshold(plain)
-    beyond = np.maximum(plain - threshold, shaped - _threshold(shaped))
-    return Far(reach, threshold, beyond, shaped)
+    thresholds = np.array([_threshold(plain), np.inf])
+    beyond = np.maximum(plain - thresholds[0], shaped - _threshold(shaped))
+    isolation = None
+    if not sparse.issparse(numbers) and numbers.shape[1]:
+        rows = reach.compressed(numbers)
+        isolation = Isolation.of(rows, rng)
+        apart = isolation.deviations(rows)
+        thresholds[1] = _threshold(apart)
+        beyond = np.maximum(beyond, apart - thresholds[1])
+    return Far(reach, isolation, thresholds, beyond, shaped)
 
 
 def times_usual(numbers, codes) -> np.ndarray:

@@ -22,6 +22,7 @@ PRIOR = 2.0
 MOST_ROUNDS = 30
 ENOUGH = 1e-4  # change of the matrix
 PULL = 1e-3  # of weights towards zero, per row
+EVEN = 4.0  # of weights towards each other, in all: few rows do not say who is right
 
 
 class LabelNoise(NamedTuple):
@@ -80,6 +81,7 @@ def _matrix(given, codes):
 def _weights(start, log_probabilities, given):
     of_rows = given.sum(axis=1)
     total = of_rows.sum()
+    even = EVEN / total
 
     def loss(weights):
         logits = np.tensordot(weights, log_probabilities, 1)
@@ -87,7 +89,9 @@ def _weights(start, log_probabilities, given):
         surplus = of_rows[:, None] * np.exp(logits - norms[:, None]) - given
         value = (of_rows @ norms - np.sum(given * logits)) / total
         slope = np.tensordot(log_probabilities, surplus, 2) / total
-        return value + PULL * (weights @ weights) / 2, slope + PULL * weights
+        apart = weights - weights.mean()
+        value += (PULL * (weights @ weights) + even * (apart @ apart)) / 2
+        return value, slope + PULL * weights + even * apart
 
     bounds = [(0, None)] * len(start)
     few = {"maxiter": 5}

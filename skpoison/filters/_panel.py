@@ -20,6 +20,10 @@ from skpoison.filters._as_given import AsNumbers
 from skpoison.filters._folds import class_probabilities, out_of_fold
 
 N_TREES = 100
+# Robust standard deviations that a normal residual does not exceed; more, by a square,
+# where nine tenths of the residuals lie farther out than normal ones would.
+DEVIATIONS = 4.5
+NORMAL_RATIO = 2.4387  # of the 90 % quantile of absolute values to their median
 DIRECTIONS = 50  # of sparse rows, for trees
 # Columns are about one in size, and rows of many columns need less of each.
 C_DENSE, C_SPARSE = 0.1, 10.0
@@ -141,3 +145,12 @@ def _trees(regression, seed):
     if regression:
         return ExtraTreesRegressor(N_TREES, min_samples_leaf=2, random_state=seed)
     return ExtraTreesClassifier(N_TREES, min_samples_leaf=2, random_state=seed)
+
+
+def residual_units(residuals: np.ndarray) -> tuple:
+    """Absolute residuals in robust standard deviations, the unit, and where to cut."""
+    sizes = np.abs(residuals)
+    middle = np.median(sizes)
+    unit = 1.4826 * middle if middle > 0 else 1.0
+    heavier = np.quantile(sizes, 0.9) / (NORMAL_RATIO * middle) if middle > 0 else 1.0
+    return sizes / unit, unit, DEVIATIONS * max(1.0, heavier) ** 2

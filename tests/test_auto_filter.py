@@ -1,0 +1,238 @@
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy import sparse
+from sklearn.datasets import make_blobs, make_classification, make_regression
+from sklearn.linear_model import LogisticRegression
+
+from skpoison import AutoFilter, DropOutliers, FilteredClassifier
+from skpoison.exceptions import FilterWarning
+from skpoison.filters._as_given import AsNumbers
+from skpoison.filters._evidence import find_evidence, isolated_groups
+from skpoison.filters._far import Reach, far_rows
+from skpoison.filters._label_noise import LabelNoise
+
+
+def honest(n=240, seed=0, columns=6):
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    X = rng.normal(size=(n, columns))
+    X[:, 0] += np.where(y, 2.5, -2.5)
+    return X, y
+
+
+def f1(mask, flagged):
+    return 2 * np.sum(mask & flagged) / (mask.sum() + flagged.sum())
+
+
+def add(X, y, rows, label):
+    mask = np.r_[np.zeros(len(y), bool), np.ones(len(rows), bool)]
+    return np.r_[X, rows], np.r_[y, np.full(len(rows), label)], mask
+
+
+def test_nothing_planted_nothing_found():
+    X, y = honest()
+    auto = AutoFilter(random_state=0).fit(X, y)
+    assert np.mean(~auto.inlier_mask_) <= 0.02
+    assert auto.suspicion_.min() >= 0 and auto.suspicion_.max() <= 1
+
+
+def test_honest_overlap_is_mostly_kept():
+    X, y = make_classification(
+        600, 8, n_informative=4, class_sep=0.4, flip_y=0, random_state=1
+    )
+    error = 1 - LogisticRegression().fit(X, y).score(X, y)
+    assert error > 0.15
+    flagged = ~AutoFilter(random_state=0).fit(X, y).inlier_mask_
+    assert flagged.mean() < error / 2
+
+
+def test_flips_are_found_and_explained():
+    X, y = honest()
+    mask = np.zeros(len(y), bool)
+    mask[::15] = True
+    y = np.where(mask, 1 - y, y)
+    auto = AutoFilter(random_state=0).fit(X, y)
+    assert f1(mask, ~auto.inlier_mask_) > 0.9
+    assert auto.tests_[0] == "label"
+    assert auto.reasons_[0].startswith("label: 1, where models that did not see it say")
+    assert "0 at probability" in auto.reasons_[0]
+    assert auto.suggested_labels_[0] == 0
+    assert set(auto.reasons_[auto.inlier_mask_]) == {""}
+
+
+def test_far_rows_are_found_and_explained():
+    X, y = honest()
+    rng = np.random.default_rng(1)
+    away = rng.normal(size=(12, 6))
+    away *= 12 / np.linalg.norm(away, axis=1)[:, None]
+    X, y, mask = add(X, y, away, 1)
+    auto = AutoFilter(random_state=0).fit(X, y)
+    assert f1(mask, ~auto.inlier_mask_) > 0.9
+    assert auto.tests_[-1] == "far"
+    assert "times the usual distance from the middle" in auto.reasons_[-1]
+    assert np.isnan(auto.out_of_fold_[-1]).all()
+
+
+def test_copies_are_found_and_explained():
+    X, y = honest()
+    rng = np.random.default_rng(1)
+    copies = X[1] + rng.normal(scale=1e-3, size=(10, 6))
+    X, y, mask = add(X, y, copies, 0)
+    auto = AutoFilter(random_state=0).fit(X, y)
+    assert f1(mask, ~auto.inlier_mask_) > 0.9
+    assert auto.inlier_mask_[1]
+    assert auto.tests_[-1] == "copies"
+    assert "one of 11 near copies" in auto.reasons_[-1]
+
+
+def test_a_cluster_under_another_label_is_found():
+    X, y = honest(600)
+    rng = np.random.default_rng(1)
+    middle = np.r_[2.5, 3.0, np.zeros(4)]
+    X, y, mask = add(X, y, middle + rng.normal(scale=0.5, size=(30, 6)), 0)
+    auto = AutoFilter(random_state=0).fit(X, y)
+    assert f1(mask, ~auto.inlier_mask_) > 0.85
+
+
+def test_reason_words_name_labels():
+    X, y = honest()
+    y[0] = 1 - y[0]
+    labels = np.array(["ham", "spam"])[y]
+    auto = AutoFilter(random_state=0).fit(X, labels)
+    assert auto.reasons_[0].startswith("label: spam, where")
+    assert auto.predict(X[:2], labels[:2]).tolist() == [-1, 1]
+    assert auto.predict(X[:2]).tolist() == [1, 1]
+    assert auto.predict(X[:1] + 100, labels[:1]).tolist() == [-1]
+
+
+def test_every_container_gives_the_same_rows():
+    X, y = honest(80)
+    y[::20] = 1 - y[::20]
+    mask = AutoFilter(random_state=0).fit(X, y).inlier_mask_
+    names = [f"x{i}" for i in range(6)]
+    frame = pd.DataFrame(X, columns=names)
+    for same in (
+        X.tolist(), frame, pl.DataFrame(X, schema=names), sparse.csr_array(X),
+    ):  # fmt: skip
+        assert np.array_equal(
+            AutoFilter(random_state=0).fit(same, y).inlier_mask_, mask
+        )
+    narrow = AutoFilter(random_state=0).fit(X.astype(np.float32), y)
+    assert np.mean(narrow.inlier_mask_ == mask) > 0.99
+
+
+def test_tables_with_categories_and_missing_values():
+    X, y = honest()
+    y[::20] = 1 - y[::20]
+    table = pd.DataFrame({"number": X[:, 1], "word": np.where(X[:, 0] > 0, "a", "b")})
+    table.loc[::9, "number"] = np.nan
+    table.loc[3, "word"] = None
+    auto = AutoFilter(random_state=0)
+    kept, labels = auto.fit_filter(table, y)
+    assert isinstance(kept, pd.DataFrame) and len(kept) == len(labels)
+    wrong = np.arange(len(y)) % 20 == 0
+    assert (~auto.inlier_mask_)[wrong].mean() > 0.8
+    replaced = auto.fit_transform(table, y)
+    assert replaced.index.equals(table.index)
+
+
+def test_as_numbers_of_equal_units_do_not_blow_up_rare_columns():
+    X = np.zeros((100, 3))
+    X[:, :2] = np.random.default_rng(0).normal(size=(100, 2))
+    X[0, 2] = 0.01
+    assert np.abs(AsNumbers().fit_transform(X)[:, 2]).max() < 1
+    X[:, 0] *= 1e4
+    assert np.std(AsNumbers().fit_transform(X)[:, 1]) == pytest.approx(1)
+
+
+def test_far_rows_do_not_hide_each_other():
+    rng = np.random.default_rng(0)
+    X = np.r_[rng.normal(size=(200, 10)), rng.normal(scale=6, size=(20, 10))]
+    codes = np.zeros(220, dtype=int)
+    far = far_rows(X, [X], Reach.of(X, codes), codes, np.random.RandomState(0))
+    assert f1(np.arange(220) >= 200, far.beyond > 0) > 0.95
+
+
+def test_rows_near_to_nothing_else_make_a_group():
+    rng = np.random.RandomState(0)
+    X = np.r_[rng.normal(size=(200, 5)), 9 + 0.3 * rng.normal(size=(15, 5))]
+    codes = np.r_[np.arange(200) % 2, np.ones(15, dtype=int)]
+    groups = isolated_groups(X, np.arange(215), codes, rng)
+    assert len(np.unique(groups[200:])) == 1
+    assert groups[200] not in groups[:200]
+
+
+def test_the_tests_are_functions_of_arrays():
+    X, y = honest()
+    y[0] = 1 - y[0]
+
+    def predict(rows, folds):
+        second = 1 / (1 + np.exp(-4 * X[rows, 0]))
+        return np.stack([np.column_stack([1 - second, second])])
+
+    rng = np.random.RandomState(0)
+    evidence = find_evidence(X, y, predict, np.array([1000]), rng)
+    assert isinstance(evidence.noise, LabelNoise)
+    assert np.flatnonzero(evidence.flagged).tolist() == [0]
+
+
+def test_targets_that_are_continuous_are_judged_by_regressors():
+    X, y = make_regression(150, 4, noise=1.0, random_state=0)
+    y[[4, 60]] += 500
+    auto = AutoFilter(random_state=0).fit(X, y)
+    assert not auto.inlier_mask_[[4, 60]].any()
+    assert auto.tests_[4] == "target"
+    assert "where models that did not see it predict" in auto.reasons_[4]
+
+
+def test_in_the_meta_estimators():
+    X, y = honest()
+    y[::12] = 1 - y[::12]
+    drop = DropOutliers(AutoFilter(random_state=0))
+    kept, labels = drop.fit_resample(X, y)
+    assert len(kept) == len(labels) < len(y)
+    model = FilteredClassifier(AutoFilter(random_state=0), LogisticRegression())
+    assert model.fit(X, y).score(*honest(seed=5)) > 0.98
+
+
+def test_one_class_is_judged_by_where_rows_lie():
+    X, y = honest()
+    X[0] += 100
+    with pytest.warns(FilterWarning, match="at least two classes"):
+        auto = AutoFilter(random_state=0).fit(X, np.zeros(len(y)))
+    assert np.flatnonzero(~auto.inlier_mask_).tolist() == [0]
+
+
+@pytest.mark.filterwarnings("ignore::skpoison.exceptions.FilterWarning")
+@pytest.mark.filterwarnings("ignore:The number of unique classes:UserWarning")
+@pytest.mark.parametrize(
+    ("X", "y"),
+    [
+        (np.zeros((30, 2)), np.arange(30) % 2),
+        (np.arange(6.0)[:, None], [0, 0, 0, 0, 0, 1]),
+        (np.arange(2.0)[:, None], [0, 1]),
+        (np.repeat([[0.0, 1.0], [5.0, 1.0]], 12, axis=0), np.repeat([0, 1], 12)),
+        (make_blobs(40, centers=8, random_state=0)[0], np.arange(40)),
+    ],
+    ids=["equal", "one row in a class", "two rows", "copies only", "all labels differ"],
+)
+def test_degenerate_rows_are_kept(X, y):
+    auto = AutoFilter(random_state=0).fit(X, y)
+    assert auto.inlier_mask_.mean() > 0.8
+    assert np.isfinite(auto.scores_).all()
+
+
+def test_bad_input_is_named():
+    X, y = honest()
+    with pytest.raises(ValueError, match="infinity"):
+        AutoFilter().fit(np.where(X > 2, np.inf, X), y)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        AutoFilter().fit(X, y[:-1])
+    with pytest.raises(ValueError, match="'estimator' parameter"):
+        AutoFilter("Auto").fit(X, y)
+    with pytest.raises(ValueError, match="NaN"):
+        AutoFilter(LogisticRegression()).fit(np.where(X > 2, np.nan, X), y)
+    with pytest.raises(ValueError, match="is expecting 6 features"):
+        AutoFilter().fit(X, y).predict(X[:, :3], y)
