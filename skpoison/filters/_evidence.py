@@ -279,6 +279,8 @@ def _contradicted_groups(evidence, codes):
         is_most = 2 * len(rows) > len(members) and len(rows) >= SMALLEST
         if is_most and own[rows].mean() < 0.5 * other[rows].mean():
             out[rows] = True
+    if out.sum() > MOST_IN_CLUSTERS * len(codes):
+        return np.zeros(len(codes), dtype=bool)
     return out
 
 

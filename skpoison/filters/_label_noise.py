@@ -22,7 +22,7 @@ PRIOR = 2.0
 MOST_ROUNDS = 30
 ENOUGH = 1e-4  # change of the matrix
 PULL = 1e-3  # of weights towards zero, per row
-EVEN = 4.0  # of weights towards each other, in all: few rows do not say who is right
+EVEN = 1.5  # of weights towards each other, in all: few rows do not say who is right
 
 
 class LabelNoise(NamedTuple):
