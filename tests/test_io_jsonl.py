@@ -1,6 +1,5 @@
 """JSON lines: fields as columns, embeddings, rows written as they came, bad lines."""
 
-import bz2
 import gzip
 import io
 import json
@@ -80,13 +79,14 @@ def test_it_is_said_what_fields_were_taken_for(rows):
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.ndjson", "a.JSONL", "a.json", "a"])
-@pytest.mark.parametrize("pack", [None, gzip, bz2, lzma])
-def test_names_and_contents_tell_the_format(tmp_path, name, pack):
-    path = write(tmp_path / name, "", *ROWS)
-    if pack is not None:
-        packed = path.with_name(f"{name}.packed")
-        packed.write_bytes(pack.compress(path.read_bytes()))
-        path = packed
+@pytest.mark.parametrize(
+    ("pack", "suffix"),
+    [(bytes, ""), (gzip.compress, ".gz"), (lzma.compress, ".packed")],
+)
+def test_names_and_contents_tell_the_format(tmp_path, name, pack, suffix):
+    lines = write(tmp_path / "lines", "", *ROWS)
+    path = tmp_path / f"{name}{suffix}"
+    path.write_bytes(pack(lines.read_bytes()))
     assert Source(path).format == "jsonl"
     assert len(load(path)) == 3
 
@@ -108,6 +108,19 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_rows(tmp_path):
     assert data.table.column_names[0] == "text"
     taken = list(data.taken(np.array([0, 2]), {}))
     assert taken == [lines[0].encode(), lines[2].encode()]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.NDJSON", "a.ndjson.gz"])
+def test_names_say_more_than_contents(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("a,y\n1,0\n")
+    refused(path, "line 1 is not JSON")
+
+
+def test_numbers_in_embeddings_are_no_names_of_rows(tmp_path):
+    lines = [{"id": i, "e": [i, -i], "y": i % 2} for i in range(60)]
+    data = load(write(tmp_path / "rows.jsonl", *lines))
+    assert data.names_of_rows(()) == [("id", "numbering")]
 
 
 def test_standard_input_is_read(monkeypatch, rows):
@@ -240,6 +253,7 @@ def test_test_rows_have_embeddings_of_the_same_length(tmp_path, rows):
         ('{"x": 1, "y": 1', "line 3 is not JSON"),
         ('{"x": 1, "y": 1}{"x": 2}', "line 3 is not JSON: Extra data at column 17."),
         ("x", "line 3 is not JSON"),
+        ("\v", "line 3 is not JSON"),
         (
             "[1, 2]",
             "line 3 holds an array, not an object. Each line must hold one JSON",
@@ -303,12 +317,15 @@ def test_other_kinds_in_later_blocks_are_named(tmp_path, monkeypatch):
         ("a", "\ud800", "line 2: the field 'e' holds half of a surrogate pair"),
     ],
 )
+@pytest.mark.parametrize("is_null", [True, False])
 @pytest.mark.parametrize("block_bytes", [1, 1 << 22])
 def test_lists_that_are_no_embeddings_are_named(
-    tmp_path, monkeypatch, block_bytes, first, second, problem
+    tmp_path, monkeypatch, block_bytes, is_null, first, second, problem
 ):
     monkeypatch.setattr(jsonl, "BLOCK_BYTES", block_bytes)
     lines = [{"e": first, "x": 1, "y": 0}, {"e": second, "x": 2, "y": 1}]
+    if not is_null:
+        lines = [{k: v for k, v in one.items() if v is not None} for one in lines]
     path = write(tmp_path / "rows.jsonl", *lines)
     refused(path, problem, "--drop e")
     assert load(path, Options(drop=("e",))).columns == ["x"]
@@ -363,6 +380,14 @@ def test_files_without_objects_are_refused(tmp_path, content, problem, name):
     if problem == "has no rows" and name == "rows.json":
         problem = "begins with an empty line"  # which it does as a table
     refused(path, problem)
+
+
+def test_blocks_are_small_whatever_the_file_holds(tmp_path, monkeypatch):
+    monkeypatch.setattr(jsonl, "BLOCK_BYTES", 100)
+    path = write(tmp_path / "rows.jsonl", *[{"x": "a" * 20, "y": i} for i in range(50)])
+    blocks = list(jsonl._blocks(Source(path)))
+    assert [len(block.objects) for block in blocks] == [3] * 16 + [2]
+    assert [line for block in blocks for line in block.lines] == [*range(1, 51)]
 
 
 def test_no_line_and_no_set_of_fields_may_grow_without_end(tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from .errors import DataError
 
 TEXT, NUMBER, TRUTH, LIST, OBJECT = "text", "a number", "true or false", "a list", "{}"
 MOST_FIELDS = 10_000
+SHOWN = 40  # Of longer values, messages show so many characters.
 LARGEST_EXACT = 2**53  # Floats hold all integers up to this one.
 READ = "numbers, text, true or false, and lists of numbers that are equally long"
 
@@ -330,7 +331,7 @@ def _shown(value):
     if value is None:
         return "null"
     if isinstance(value, str):
-        return f"the text {value[:40]!r}"
+        return f"the text {value[:SHOWN]!r}"
     if isinstance(value, dict):
         return "an object"
-    return "a list" if isinstance(value, list) else json.dumps(value)
+    return "a list" if isinstance(value, list) else json.dumps(value)[:SHOWN]

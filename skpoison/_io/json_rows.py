@@ -7,7 +7,7 @@ import math
 from .columns import is_number, is_text
 from .errors import DataError
 
-BATCH_ROWS = 1 << 13
+BATCH_ROWS = 1 << 10
 TIMES = (datetime.date, datetime.time)  # A datetime is a date.
 
 
