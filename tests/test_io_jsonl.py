@@ -225,6 +225,14 @@ def test_poison_rows_have_the_fields_of_the_file_in_its_order(rows):
     assert [list(row) for row in found] == [list(row) for row in ROWS]
 
 
+def test_poison_rows_have_empty_fields_where_all_rows_have_them(tmp_path):
+    path = write(tmp_path / "rows.jsonl", *[{"k": None, "y": i} for i in range(2)])
+    data = load(path)
+    encoder, X = encoded(data, categorical=("k",))
+    (line,) = data.poison(Poison(X[:1], [0], encoder.columns(X[:1])))
+    assert json.loads(line) == {"k": None, "y": 0}
+
+
 def test_rows_go_packed_into_files_of_their_format(tmp_path, rows):
     data = load(rows)
     output = Output(str(tmp_path / "kept.jsonl.gz"), data)

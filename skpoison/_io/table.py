@@ -161,6 +161,8 @@ class TableData:
             return values
         column = self.table.column(name)
         kind, lacks = column.type, column.null_count > 0
+        if pa.types.is_null(kind):  # no strings can be cast to it
+            return pa.nulls(len(values))
         cells = [None if value == "" and lacks else value for value in values]
         column = pa.array(cells, pa.string())
         if pa.types.is_dictionary(kind):
