@@ -1,7 +1,7 @@
 """Defenses against data poisoning for scikit-learn, with certified bounds.
 
-The public names below load on first use, so that ``import skpoison`` costs little and
-pulls in none of the heavier dependencies.
+The public names below are imported on first use, so that ``import skpoison`` is fast
+and does not import the heavier dependencies.
 """
 
 import importlib

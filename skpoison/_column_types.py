@@ -155,10 +155,10 @@ def check_numbers(types: Types, attack: str) -> None:
     """Raise an error where columns hold no numbers."""
     if types.words:
         raise ValueError(
-            f"{attack} computes with numbers, and there are none in "
-            f"{listed(types, types.words)}. Encode them first, categories as one-hot "
-            "columns (domain=Domain(groups=[...]) keeps them one category, where the "
-            "attack has a domain), or leave them out."
+            f"{attack} requires numeric columns; got non-numeric values in "
+            f"{listed(types, types.words)}. Encode them, or leave them out. Encode "
+            "categories as one-hot columns; if the attack has a domain, set "
+            "domain=Domain(groups=[...])."
         )
 
 
@@ -169,19 +169,20 @@ def check_moving(types: Types, attack: str, columns: Any) -> None:
     """
     if types.categories:
         raise ValueError(
-            f"{attack} moves rows as numbers, and what lies between two categories is "
-            f"none: {listed(types, types.categories)}. Encode them as one-hot columns, "
-            "and say so by domain=Domain(groups=[...]); or let them be numbers, if "
-            "that is what they are."
+            f"{attack} creates rows between the clean ones, which is not possible "
+            f"for categories: {listed(types, types.categories)}. Encode them as "
+            "one-hot columns and set domain=Domain(groups=[...]), or convert them to "
+            "numbers if they are numeric."
         )
     whole = columns.whole | columns.one_hot
     broken = {at: kind for at, kind in types.whole.items() if not whole[at]}
     if broken:
         first = types.names[next(iter(broken))]
         raise ValueError(
-            f"{attack} sends numbers that are not whole, which cannot be written to "
-            f"{listed(types, broken)}. Say that the attacker sends whole numbers, as "
-            f"by domain=Domain({{{first!r}: 'count'}}), or let the columns be floats."
+            f"{attack} creates non-integer values, which cannot be stored in "
+            f"{listed(types, broken)}. Restrict the attacker to integers, for example "
+            f"with domain=Domain({{{first!r}: 'count'}}), or convert the columns to "
+            "floats."
         )
 
 
@@ -248,9 +249,9 @@ def as_polars(values: np.ndarray, kind: Any, name: str) -> Any:
 def _refuse(name, kind, value):
     """Raise the error that a column cannot hold a value."""
     raise ValueError(
-        f"A poison row has {value:g} in the column {name!r}, whose type {kind} cannot "
-        "hold it. Give the attack a domain of numbers that it can, or let the column "
-        "be of a type that holds all of them."
+        f"A poison row has the value {value:g} in the column {name!r}, which its type "
+        f"{kind} cannot represent. Restrict the attack's domain to values that it can "
+        "represent, or convert the column to a wider type."
     )
 
 
@@ -266,11 +267,11 @@ def numbers_needed(filter_: BaseEstimator, X: RowsLike) -> Iterator[None]:
         name = type(filter_).__name__
         which = f" ({error})" if is_text else ""
         raise ValueError(
-            f"{name} judges rows of numbers, and X holds other values{_where(X)}"
-            f"{which}. Give the filter together with what turns X into numbers: "
+            f"{name} requires numeric rows; X has non-numeric values{_where(X)}"
+            f"{which}. Use a pipeline that encodes X: "
             "make_pipeline(ColumnTransformer(...), SphereFilter()) "
-            "for a table, make_pipeline(TfidfVectorizer(), SphereFilter()) for texts. "
-            "Such a pipeline can be the filter of FilteredClassifier and DropOutliers."
+            "for a table, make_pipeline(TfidfVectorizer(), SphereFilter()) for text. "
+            "FilteredClassifier and DropOutliers accept such a pipeline as filter."
         ) from error
 
 

@@ -166,9 +166,10 @@ def _check_clean(clean, kind):
         changed = clean.astype(kind).astype(clean.dtype) != clean
     if changed.any():
         raise ValueError(
-            f"X holds {clean.dtype} values such as {clean[changed].flat[0]}, and the "
-            f"poison rows are not whole: {kind} would change these values. Leave such "
-            "columns (identifiers?) out, or give the attack a domain of whole numbers."
+            f"X has {clean.dtype} values such as {clean[changed].flat[0]}, but the "
+            f"poison rows are not integers, and {kind} cannot represent these values "
+            "exactly. Leave out such columns (identifiers?), or restrict the attack's "
+            "domain to integers."
         )
 
 

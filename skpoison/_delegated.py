@@ -1,4 +1,4 @@
-"""Estimators around another one: what they hand on to it, metadata and weights too."""
+"""Meta-estimators: delegation, metadata routing and sample weights."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -23,7 +23,7 @@ from skpoison._column_types import RowsLike
 
 
 def estimator_has(method: str) -> Callable[[Any], bool]:
-    """Make a check for ``available_if``: whether the estimator has a method."""
+    """Return a check for ``available_if``: whether the estimator has a method."""
 
     def check(self):
         # Some methods come and go with parameters, so that the fitted estimator
@@ -37,8 +37,8 @@ def estimator_has(method: str) -> Callable[[Any], bool]:
 class DelegatedMixin:
     """The methods of an estimator whose fitted estimator is ``estimator_``.
 
-    A subclass defines ``_estimator()``, what is fitted, and ``_routed``, the methods
-    that hand metadata on. Methods are there if the estimator has them.
+    A subclass defines ``_estimator()``, the estimator to fit, and ``_routed``, the
+    methods that route metadata. A method is available if the estimator has it.
 
     It comes before scikit-learn's mixins in the order of classes, so that ``score`` is
     the estimator's own.
@@ -109,12 +109,12 @@ class DelegatedMixin:
         return self._delegate("score", X, y, **params)
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Tell which metadata goes where.
+        """Get the metadata routing of this object.
 
         Returns
         -------
         routing : :class:`~sklearn.utils.metadata_routing.MetadataRouter`
-            Everything goes to the estimator.
+            Routes all metadata to the estimator.
         """
         mapping = MethodMapping()
         for method in self._routed:
@@ -141,7 +141,7 @@ class DelegatedClassifierMixin(DelegatedMixin, ClassifierMixin):
 
     @property
     def classes_(self) -> np.ndarray:
-        """The labels that the fitted classifier knows."""
+        """The labels of the fitted classifier."""
         return self.estimator_.classes_
 
     @available_if(estimator_has("predict_proba"))
@@ -256,7 +256,7 @@ def check_fit_params(fit_params: dict[str, Any], X: RowsLike) -> None:
         if _num_samples(values) != _num_samples(X):
             raise ValueError(
                 f"{name} has {_num_samples(values)} values for {_num_samples(X)} rows; "
-                "it needs one for each row given, rejected ones included."
+                "it must have one for each row, including rejected rows."
             )
         if name.endswith("sample_weight"):
             _check_weights(name, values)
@@ -308,8 +308,8 @@ def check_takes_weights(
     takes_all = any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
     if not (takes_all or "sample_weight" in parameters):
         raise ValueError(
-            f"{type(estimator).__name__} takes no sample_weight; got one. Leave it "
-            "out, or take another estimator."
+            f"{type(estimator).__name__} does not support sample_weight. Omit it, or "
+            "use another estimator."
         )
 
 

@@ -1,4 +1,4 @@
-"""Estimators that others made: fitting them, what fits fitted filters, asking these."""
+"""Fit estimators, check fitted filters against data, and query them."""
 
 import warnings
 from collections.abc import Iterator
@@ -28,14 +28,13 @@ def check_fits(
 ) -> None:
     """Raise unless a fitted filter was fitted on such rows and labels.
 
-    With other features, the same ones in another order, or other labels, what it keeps
-    of its first class says nothing of theirs. If only one side has names of features,
-    that is a warning.
+    Different features, a different order of features or different labels are errors. If
+    only one side has feature names, a warning is issued.
     """
     known = getattr(filter_, "n_features_in_", n_features)
     if known != n_features:
         raise ValueError(
-            f"filter={filter_!r} was fitted on rows of {known} features; X has "
+            f"filter={filter_!r} was fitted on rows with {known} features; X has "
             f"{n_features}."
         )
     check_names(
@@ -44,20 +43,19 @@ def check_fits(
     labels = np.asarray(getattr(filter_, "classes_", classes))
     if len(labels) != len(classes) or np.any(find_labels(classes, labels) < 0):
         raise ValueError(
-            f"filter={filter_!r} was fitted on the labels {labels.tolist()}; y holds "
-            f"{classes.tolist()}{kinds_hint(labels, classes)}. A fitted filter speaks "
-            "of the labels that it knows, and of all of them: fit it on these labels, "
-            "or give a filter that is not fitted yet."
+            f"filter={filter_!r} was fitted on the labels {labels.tolist()}; y has "
+            f"{classes.tolist()}{kinds_hint(labels, classes)}. Fit the filter on "
+            "these labels, or pass an unfitted filter."
         )
 
 
 def check_names(
     whose: str, known: np.ndarray | None, names: np.ndarray | None, what: str = "X"
 ) -> None:
-    """Raise where features have other names, or the same ones in another order.
+    """Raise if features have different names or a different order.
 
-    Warn where only one side has names. Errors call the rows `what`, and what was fitted
-    on the known names `whose`.
+    Warn if only one side has names. Messages call the rows `what`, and the fitted
+    object `whose`.
     """
     if known is None and names is None:
         return
@@ -70,16 +68,17 @@ def check_names(
     elif not np.array_equal(known, names):
         place = next(i for i, name in enumerate(known) if name != names[i])
         raise ValueError(
-            f"{whose} was fitted on features of other names, or in another order: "
-            f"feature {place} was {known[place]!r}, and is {names[place]!r} in {what}."
+            f"{whose} was fitted on features with different names or in a different "
+            f"order: feature {place} was {known[place]!r}, but is {names[place]!r} in "
+            f"{what}."
         )
 
 
 def unbounded(filter_: BaseEstimator) -> ValueError:
-    """Return the error of a filter that rows arbitrarily far away pass."""
+    """Return the error for a filter with an unbounded feasible set."""
     return ValueError(
         f"The filter {filter_!r} leaves the attacker unbounded: rows arbitrarily far "
-        "away pass it. Intersect it with a SphereFilter."
+        "away pass. Intersect it with a SphereFilter."
     )
 
 

@@ -37,15 +37,14 @@ def last_step(filter_: BaseEstimator) -> BaseEstimator:
 
 
 def check_detector(filter_: BaseEstimator) -> None:
-    """Refuse what gives numbers of clusters, before any work."""
+    """Raise for clusterers, before any computation."""
     kind = get_tags(filter_).estimator_type
     if kind in ("clusterer", "density_estimator"):
         raise ValueError(
             f"The filter must be an outlier detector; {_name(filter_)} is a "
-            f"{kind.replace('_', ' ')}, whose fit_predict gives numbers of clusters: "
-            "they do not tell which rows to keep. Take a filter of skpoison.filters "
-            "(ActivationClusteringFilter clusters), or a detector such as "
-            "IsolationForest."
+            f"{kind.replace('_', ' ')}, whose fit_predict returns cluster labels. Use "
+            "a filter from skpoison.filters (ActivationClusteringFilter is based on "
+            "clustering) or a detector such as IsolationForest."
         )
 
 
@@ -79,7 +78,7 @@ def fit_and_find_kept(
 def find_kept(filter_: BaseEstimator, X: RowsLike, y: ArrayLike) -> np.ndarray:
     """Return the mask of the rows that a fitted filter keeps.
 
-    Labels are shown to our filters only.
+    Labels are passed to our own filters only.
     """
     check_detector(filter_)
     labels = {"y": y} if isinstance(last_step(filter_), BaseFilter) else {}
@@ -118,8 +117,8 @@ def _as_kept(filter_, judgements, X):
     judgements = np.asarray(judgements)
     if judgements.shape != (_num_samples(X),):
         raise ValueError(
-            f"The filter must give one value for each of the {_num_samples(X)} rows; "
-            f"{_name(filter_)} gives an array of shape {judgements.shape}."
+            f"The filter must return one value for each of the {_num_samples(X)} rows; "
+            f"{_name(filter_)} returned an array of shape {judgements.shape}."
         )
     last = last_step(filter_)
     # PyOD's convention: 0 for inliers and 1 for outliers.
@@ -129,14 +128,14 @@ def _as_kept(filter_, judgements, X):
     if judgements.dtype == bool or not np.all(kept | (judgements == reject)):
         values = np.unique(judgements)[:5].tolist()
         raise ValueError(
-            f"The filter must give {keep} for rows to keep and {reject} for the "
-            f"others; the values that {_name(filter_)} gives are "
+            f"The filter must return {keep} for rows to keep and {reject} for the "
+            f"others; {_name(filter_)} returned the values "
             f"{values}{' and others' if len(np.unique(judgements)) > 5 else ''}."
         )
     if not np.any(kept):
         raise ValueError(
-            f"{_name(filter_)} rejects every row: nothing is left to fit on. "
-            "Let the filter keep more."
+            f"{_name(filter_)} rejects every row, so there is nothing to fit on. "
+            "Choose a filter that keeps more rows."
         )
     return kept
 
@@ -158,14 +157,14 @@ def _keep_best(filter_, X, kept, classes, codes, lost):
     scores = _training_scores(filter_, X)
     if scores is None:
         warn(
-            f"{_name(filter_)} rejects every row of the classes {lost}, and has no "
-            "scores to tell their best rows by: nothing is learned of these classes.",
+            f"{_name(filter_)} rejects every row of the classes {lost} and has no "
+            "scores to select rows to keep: these classes are not learned.",
             FilterWarning,
         )
         return kept
     warn(
-        f"{_name(filter_)} rejects every row of the classes {lost}; the best row of "
-        "each is kept.",
+        f"{_name(filter_)} rejects every row of the classes {lost}; the "
+        "best-scoring row of each class is kept.",
         FilterWarning,
     )
     scores = np.nan_to_num(scores, nan=-np.inf)

@@ -32,8 +32,8 @@ def check_labels(y: ArrayLike, *, several_kinds: bool = False) -> np.ndarray:
         check_classification_targets(y)
     except ValueError as error:
         raise ValueError(
-            f"y must hold class labels. {error} For regression, fit the filter "
-            "without y, as FilteredRegressor does, or take TrimFilter."
+            f"y must contain class labels. {error} For regression, fit the filter "
+            "without y, as FilteredRegressor does, or use TrimFilter."
         ) from error
     return y
 
@@ -42,13 +42,13 @@ def check_two_classes(name: str, classes: np.ndarray, *, or_more: bool = False) 
     """Refuse a single class, and more than two unless these are welcome."""
     if len(classes) < 2:
         raise ValueError(
-            f"{name} needs rows of two classes; y holds one class, "
+            f"{name} requires rows of two classes; y contains one class, "
             f"{classes.tolist()[0]!r}."
         )
     if len(classes) > 2 and not or_more:
         raise ValueError(  # the first sentence is what scikit-learn's checks look for
             f"Only binary classification is supported. {name} got {len(classes)} "
-            "classes; compare one of them with the rest (y == label), or pick two."
+            "classes. Compare one of them with the rest (y == label), or select two."
         )
 
 
@@ -112,7 +112,7 @@ def several_kinds_of(y: np.ndarray) -> ValueError:
     """Return the error of labels of several kinds, with an example of each kind."""
     examples = {label_key(label)[0]: label for label in y.tolist()}
     return ValueError(
-        "y must hold class labels of one kind, all numbers or all text; it holds "
+        "y must contain class labels of one kind, all numbers or all strings; got "
         + ", ".join(f"{label!r} ({kind})" for kind, label in sorted(examples.items()))
         + "."
     )
@@ -178,7 +178,7 @@ def encode_labels(
     if np.any(codes < 0):
         raise ValueError(
             f"{what} holds labels that {whose} was not fitted on: "
-            f"{shown_labels(y[codes < 0])}; it knows {classes.tolist()}"
+            f"{shown_labels(y[codes < 0])}. It was fitted on {classes.tolist()}"
             f"{kinds_hint(y, classes)}."
         )
     return codes
@@ -190,7 +190,7 @@ def kinds_hint(y: np.ndarray, classes: np.ndarray) -> str:
     if kinds & known:
         return ""
     return (
-        f", which are another kind of label ({', '.join(sorted(known))}, not "
+        f"; these are another kind of label ({', '.join(sorted(known))}, not "
         f"{', '.join(sorted(kinds))})"
     )
 
@@ -224,7 +224,7 @@ def per_class(
         raise ValueError(
             f"{name} must be an array in the order of the sorted labels, or a dict "
             f"from label to entry; got a pandas {type(values).__name__}, whose index "
-            "might mean either: give its to_numpy() or a dict."
+            "is ambiguous. Pass its to_numpy() or a dict."
         )
     if isinstance(values, dict):
         there = has_entries(values, classes)
@@ -236,16 +236,16 @@ def per_class(
         values = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"{name} must hold {'numbers' if shape else 'one number'} for each label; "
+            f"{name} must have {'numbers' if shape else 'one number'} for each label; "
             f"got {values!r}."
         ) from error
     wanted = (len(classes), *shape)
     if values.shape != wanted:
         raise ValueError(
             f"{name} must have shape {wanted}, one entry for each of the labels "
-            f"{classes.tolist()}; got {values.shape}. A dict from label to entry says "
-            "which labels are known."
+            f"{classes.tolist()}; got {values.shape}. To give entries for certain "
+            "labels, use a dict from label to entry."
         )
     if not np.all(np.isfinite(values)):
-        raise ValueError(f"{name} must be finite; got NaN or infinity.")
+        raise ValueError(f"{name} must not contain NaN or infinity.")
     return values

@@ -14,8 +14,8 @@ from skpoison.solvers._regularizers import regularizer
 from skpoison.solvers._signed_design import Rows
 from skpoison.solvers._train import PoisonCopies, train_on
 
-CLASS_WEIGHTS = "weights its classes"
-SHIFTED = "scales its intercept"
+CLASS_WEIGHTS = "has class_weight set; only None is supported"
+SHIFTED = "has intercept_scaling set; only 1 is supported"
 
 
 class Learner(NamedTuple):
@@ -59,21 +59,21 @@ def learner_of(estimator: BaseEstimator | None, attack: str) -> Learner:
                 raise ValueError(f"{attack} cannot attack {estimator!r}: it {problem}.")
             return learner
     raise ValueError(
-        f"estimator must be one of {sorted(kind.__name__ for kind in READERS)}, whose "
-        f"training {attack} sees through; got {estimator!r}."
+        f"{attack} supports an estimator of the types "
+        f"{sorted(kind.__name__ for kind in READERS)}; got {estimator!r}."
     )
 
 
 def _read_svc(svc):
     problem = None
     if svc.loss != "hinge":
-        problem = f"has loss={svc.loss!r}, where 'hinge' is attacked"
+        problem = f"has loss={svc.loss!r}; only 'hinge' is supported"
     elif svc.class_weight is not None:
         problem = CLASS_WEIGHTS
     elif svc.fit_intercept and svc.intercept_scaling != 1:
         problem = SHIFTED
     elif svc.penalty != "l2":
-        problem = f"has penalty={svc.penalty!r}, where 'l2' is attacked"
+        problem = f"has penalty={svc.penalty!r}; only 'l2' is supported"
     return problem, Learner(Hinge(), None, svc.C, fits_intercept=svc.fit_intercept)
 
 
@@ -128,11 +128,14 @@ def hinge_learner_of(estimator: BaseEstimator | None, attack: str) -> Learner:
     learner = learner_of(estimator, attack)
     if not isinstance(learner.loss, Hinge):
         raise ValueError(
-            f"{attack} attacks learners with the hinge loss, LinearSVC(loss='hinge') "
-            f"and NormConstrainedSVC; got {estimator!r}. GradientAttack attacks others."
+            f"{attack} supports learners with the hinge loss, LinearSVC(loss='hinge') "
+            f"and NormConstrainedSVC; got {estimator!r}. GradientAttack supports other "
+            "losses."
         )
     if not learner.fits_intercept:
-        raise ValueError(f"{attack} attacks learners with an intercept; got none.")
+        raise ValueError(
+            f"{attack} requires a learner with an intercept; got {estimator!r}."
+        )
     return learner
 
 

@@ -4,8 +4,9 @@ __all__ = ["FilterWarning"]
 
 
 class FilterWarning(UserWarning):
-    """A filter kept rows that it could not judge, or that it would have rejected.
+    """Warning of filters and of the estimators that use them.
 
-    Raised by a filter that needs labels of two classes and got fewer (it keeps every
-    row), and by a filter that rejects all rows of a class (it keeps the best one).
+    Issued, for example, if a filter requires labels of two classes and got fewer (it
+    keeps every row), if it rejects all rows of a class (it keeps the best-scoring
+    one), or if rows have labels that it was not fitted on (it rejects them).
     """

@@ -226,10 +226,10 @@ def test_filters_know_the_names_of_features(attack, blobs):
 def test_filters_of_other_rows_are_refused(attack, blobs):
     X, y = blobs
     wide = FrozenEstimator(SphereFilter(95).fit(np.hstack([X, X]), y))
-    with pytest.raises(ValueError, match="fitted on rows of 4 features; X has 2"):
+    with pytest.raises(ValueError, match="fitted on rows with 4 features; X has 2"):
         clone(attack).set_params(filter=wide).fit(X, y)
     other = FrozenEstimator(SphereFilter(95).fit(X, y + 3))
-    with pytest.raises(ValueError, match=r"on the labels \[3, 4\]; y holds \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"on the labels \[3, 4\]; y has \[0, 1\]"):
         clone(attack).set_params(filter=other).fit(X, y)
 
 

@@ -109,7 +109,7 @@ def test_alfa_attacks_support_vector_machines_only(data):
     for estimator, why in [
         (LogisticRegression(), "with the hinge loss"),
         (LinearSVC(loss="squared_hinge"), "loss='squared_hinge'"),
-        (LinearSVC(loss="hinge", class_weight="balanced"), "weights its classes"),
+        (LinearSVC(loss="hinge", class_weight="balanced"), "has class_weight set"),
         (LinearSVC(loss="hinge", fit_intercept=False), "with an intercept"),
         (NeighborsFilter(), "must be one of"),
     ]:

@@ -249,12 +249,12 @@ def test_bad_targets_are_refused(data):
 @pytest.mark.parametrize(
     ("estimator", "why"),
     [
-        (LogisticRegression(class_weight="balanced"), "weights its classes"),
+        (LogisticRegression(class_weight="balanced"), "has class_weight set"),
         (LogisticRegression(l1_ratio=0.5, solver="saga"), "penalty other than"),
         (LogisticRegression(solver="liblinear"), "penalizes its intercept"),
         (RidgeClassifier(alpha=0), "has no penalty"),
         (RidgeClassifier(positive=True), "positive weights only"),
-        (LinearSVC(loss="hinge", intercept_scaling=2), "scales its intercept"),
+        (LinearSVC(loss="hinge", intercept_scaling=2), "has intercept_scaling set"),
         (SphereFilter(), "must be one of"),
     ],
 )

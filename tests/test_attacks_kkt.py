@@ -171,7 +171,7 @@ def test_few_targets_are_aimed_at(data):
 
 
 def test_only_the_hinge_loss_is_attacked(data):
-    with pytest.raises(ValueError, match="attacks learners with the hinge loss"):
+    with pytest.raises(ValueError, match="supports learners with the hinge loss"):
         KKTAttack(estimator=LogisticRegression()).fit(*data[:2])
 
 
@@ -180,7 +180,7 @@ def test_only_the_hinge_loss_is_attacked(data):
     [
         (np.zeros(4), "must have the shape"),
         (np.zeros((2, 3)), "must have the shape"),
-        (np.full((1, 4), np.nan), "must be finite"),
+        (np.full((1, 4), np.nan), "must not contain NaN or infinity"),
     ],
 )
 def test_bad_decoys_are_refused(decoys, why, data):

@@ -249,5 +249,5 @@ def test_an_attack_is_told_of_a_filter_that_it_looks_at():
     assert set_attack_filter(attack, None).filter.percentile == 90
     inside = set_attack_filter(attack, make_pipeline(SphereFilter(80), LinearSVC()))
     assert inside.filter.percentile == 80
-    with pytest.raises(ValueError, match="judges only the rows that it is fitted on"):
+    with pytest.raises(ValueError, match="has no decision_function for new rows"):
         set_attack_filter(attack, EPICFilter())

@@ -96,9 +96,9 @@ def test_a_flip_does_not_take_a_column_from_the_learner():
 def test_columns_without_numbers_are_named(strategy, column, data):
     table = with_words(table_of_all_kinds(data[0]))[["double", column]]
     attack = clone(FLIPS).set_params(strategy=strategy)
-    with pytest.raises(ValueError, match=f"there are none in .*'{column}'.*Encode"):
+    with pytest.raises(ValueError, match=f"non-numeric values in .*'{column}'.*Encode"):
         attack.fit(table, data[1])
-    with pytest.raises(ValueError, match=f"there are none in .*'{column}'"):
+    with pytest.raises(ValueError, match=f"non-numeric values in .*'{column}'"):
         clone(FLIPS).set_params(domain="real").fit(table, data[1])
 
 
@@ -134,9 +134,11 @@ def test_categories_are_not_moved(attack, data):
     X, y = data
     table = pd.DataFrame(X, columns=["a", "b", "c"])
     table["b"] = pd.Categorical(X[:, 1] > 0).rename_categories([0, 1])
-    with pytest.raises(ValueError, match=r"between two categories.*'b' .*groups"):
+    with pytest.raises(
+        ValueError, match=r"not possible for categories: .*'b' .*groups"
+    ):
         attack.fit(table, y)
-    with pytest.raises(ValueError, match=r"there are none in .*'b' \(category"):
+    with pytest.raises(ValueError, match=r"non-numeric values in .*'b' \(category"):
         attack.fit(table.assign(b=table["b"].cat.rename_categories(["x", "y"])), y)
 
 
@@ -197,7 +199,7 @@ def test_values_that_a_type_cannot_hold_are_refused(kind, bad, data):
     pd.testing.assert_frame_equal(both[:200], table)
     assert list(both.dtypes) == list(table.dtypes)
     assert (both["k"][200:].astype(float) == 1.0).all()
-    with pytest.raises(ValueError, match=r"in the column 'k', whose type"):
+    with pytest.raises(ValueError, match=r"in the column 'k', which its type"):
         Sends(value=bad).fit_resample(table, data[1])
 
 
@@ -226,7 +228,9 @@ def test_identifiers_in_arrays_do_not_change(container, data):
     ids = container(np.column_stack([np.arange(200), 2**53 + 1 + np.arange(200)]))
     both, _ = FLIPS.fit_resample(ids, data[1])
     assert both.dtype == np.int64 and (both[:200] != ids).sum() == 0
-    with pytest.raises(ValueError, match="float64 would change these values"):
+    with pytest.raises(
+        ValueError, match="float64 cannot represent these values exactly"
+    ):
         Sends(value=0.5).fit_resample(ids, data[1])
 
 

@@ -334,7 +334,7 @@ def test_bad_parameters_are_named(parameters, says):
 def test_bad_data_is_refused_at_once(estimator):
     X, y = labelled_rows(0)
     name = type(estimator).__name__
-    with pytest.raises(ValueError, match=f"{name} needs rows of two classes"):
+    with pytest.raises(ValueError, match=f"{name} requires rows of two classes"):
         estimator.fit(X, np.zeros(len(y)))
     with pytest.raises(ValueError, match="Only binary classification is supported"):
         estimator.fit(X, np.arange(len(y)) % 3)

@@ -223,11 +223,11 @@ def test_set_output_gives_data_frames(blobs):
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (np.arange(130) + 0.5, "y must hold class labels.*fit the filter without y"),
+        (np.arange(130) + 0.5, "y must contain class labels.*fit the filter without y"),
         (np.full(130, np.nan), "y contains NaN"),
         (np.zeros((130, 2)), "1d array"),
         (np.zeros(129, int), "inconsistent numbers of samples"),
-        ([None] * 130, "y must hold class labels"),
+        ([None] * 130, "y must contain class labels"),
     ],
 )
 def test_bad_labels_are_refused(filter_, y, message, blobs):
@@ -242,7 +242,7 @@ def test_labels_unknown_at_fit_are_named(filter_, blobs):
     for label in (7, -3):
         with pytest.warns(FilterWarning, match=rf"labels, \[{label}\], are not among"):
             assert np.all(filter_.predict(X, np.full(len(X), label)) == -1)
-    with pytest.raises(ValueError, match=r"not fitted on: \['a'\]; it knows"):
+    with pytest.raises(ValueError, match=r"not fitted on: \['a'\]\. It was fitted on"):
         filter_.predict(X, np.full(len(X), "a"))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         filter_.predict(X, y[:-1])
@@ -362,9 +362,9 @@ def test_a_filter_in_a_column_transformer_mixes_rows():
     ("given", "message"),
     [
         ({"radii": pd.Series({"b": 2.0, "a": 1.0})}, "radii .* pandas Series"),
-        ({"radii": {"a": 1, "b": "x"}}, "radii must hold one number"),
-        ({"radii": {"a": [1, 2], "b": 2}}, "radii must hold one number"),
-        ({"centroids": {"a": [1, 2], "b": [1]}}, "centroids must hold numbers"),
+        ({"radii": {"a": 1, "b": "x"}}, "radii must have one number"),
+        ({"radii": {"a": [1, 2], "b": 2}}, "radii must have one number"),
+        ({"centroids": {"a": [1, 2], "b": [1]}}, "centroids must have numbers"),
         (
             {"centroids": pd.DataFrame([[5, 5], [0, 0]], index=["b", "a"])},
             "centroids .* pandas DataFrame",

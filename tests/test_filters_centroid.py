@@ -430,7 +430,7 @@ def test_distances_that_are_no_float64_are_refused(make):
             r"radii must have shape \(2,\).*labels \[0, 1\]; got \(1,\)",
         ),
         ({"radii": [1.0, -1.0]}, r"radii must not be negative; got \[1.0, -1.0\]"),
-        ({"radii": [1.0, np.nan]}, "radii must be finite"),
+        ({"radii": [1.0, np.nan]}, "radii must not contain NaN or infinity"),
         ({"radii": {7: 1.0}}, r"radii has no entry for the labels \[0, 1\]"),
         (
             {"radii": {0: 1.0}, "handle_unknown": "error"},

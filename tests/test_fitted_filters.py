@@ -92,7 +92,7 @@ def test_a_filter_of_other_classes_is_refused(estimator, kind):
     estimator = clone(estimator).set_params(filter=fitted)
     if isinstance(getattr(estimator, "domain", None), Domain):
         estimator.set_params(domain=Domain(lower=-99.0))
-    with pytest.raises(ValueError, match=r"on the labels \[0, 1, 2\]; y holds"):
+    with pytest.raises(ValueError, match=r"on the labels \[0, 1, 2\]; y has"):
         estimator.fit(X, y)
 
 
@@ -104,7 +104,7 @@ def test_one_against_the_rest_takes_filters_that_are_not_fitted_only():
         alone = clone(bound).fit(X, (y == label).astype(int))
         assert one.upper_bound_ == alone.upper_bound_
     bound.filter = FrozenEstimator(SphereFilter().fit(X, y))
-    with pytest.raises(ValueError, match="give a filter that is not fitted yet"):
+    with pytest.raises(ValueError, match="pass an unfitted filter"):
         OneVsRestClassifier(bound).fit(X, y)
 
 
@@ -134,7 +134,9 @@ def test_labels_of_another_kind_are_named_when_new_rows_are_judged(data):
     X, y = data
     both = FilterIntersection([("sphere", SphereFilter())]).fit(X, y)
     for labels in (y == 1, y.astype(str), y.astype(str).astype(object)):
-        with pytest.raises(ValueError, match=r"it knows \[0, 1\], which are another"):
+        with pytest.raises(
+            ValueError, match=r"It was fitted on \[0, 1\]; these are another"
+        ):
             both.predict(X, labels)
     np.testing.assert_array_equal(both.predict(X, y.astype(float)), both.predict(X, y))
 
@@ -155,7 +157,7 @@ def test_test_labels_must_be_of_the_kind_that_was_trained_on(data):
     for labels in (y == 1, y.astype(str)):
         with pytest.raises(ValueError, match="another kind of label"):
             held_out_loss(learner, X, labels)
-        with pytest.raises(ValueError, match=r"y_test holds.*another kind of label"):
+        with pytest.raises(ValueError, match=r"y_test contains.*another kind of label"):
             evaluate_attack(
                 LabelFlipAttack(), None, LinearSVC(), X, y, X, labels, epsilons=[0.1]
             )
@@ -175,7 +177,7 @@ def test_a_filter_of_the_same_columns_in_another_order_is_refused(
     swapped, y = table[["b", "a"]], data[1]
     fitted = FrozenEstimator(SphereFilter(95).fit(table, y))
     estimator = clone(estimator).set_params(filter=fitted)
-    with pytest.raises(ValueError, match="feature 0 was 'a', and is 'b' in X"):
+    with pytest.raises(ValueError, match="feature 0 was 'a', but is 'b' in X"):
         estimator.fit(swapped, y)
     assert clone(estimator).fit(table, y).feature_names_in_.tolist() == ["a", "b"]
     # An attack on a fitted filter need not be frozen to be refused.
@@ -218,7 +220,7 @@ def test_targets_have_the_names_and_labels_of_the_clean_rows(attack, data, table
     wanted = clone(attack).set_params(targets=(table, y)).fit(table, y)
     plain = clone(attack).fit(table, y)  # which aims at the clean rows
     np.testing.assert_allclose(wanted.X_poison_, plain.X_poison_, rtol=1e-6)
-    with pytest.raises(ValueError, match="feature 0 was 'a', and is 'b' in targets"):
+    with pytest.raises(ValueError, match="feature 0 was 'a', but is 'b' in targets"):
         attack.set_params(targets=(table[["b", "a"]], y)).fit(table, y)
     with pytest.raises(ValueError, match="targets holds labels that the attack"):
         attack.set_params(targets=(table, y == 1)).fit(table, y)

@@ -419,7 +419,9 @@ def test_weights_are_named_or_come_after_the_labels(blobs):
 def test_weights_that_the_estimator_does_not_take_are_refused_at_once(blobs):
     X, y = blobs
     filtered = FilteredClassifier(Untouchable(), KNeighborsClassifier())
-    with pytest.raises(ValueError, match="KNeighborsClassifier takes no sample_weight"):
+    with pytest.raises(
+        ValueError, match="KNeighborsClassifier does not support sample_weight"
+    ):
         filtered.fit(X, y, sample_weight=np.ones(150))
 
 

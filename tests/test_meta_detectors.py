@@ -152,7 +152,7 @@ def test_an_evaluation_refuses_clusterers_before_it_trains(blobs):
     ("keep", "reject"), [(0, 1), (True, False), (1, 0), (1, np.nan), ("in", "out")]
 )
 def test_values_of_an_unknown_convention_are_refused(made, keep, reject, blobs):
-    with pytest.raises(ValueError, match="must give 1 for rows to keep and -1 for"):
+    with pytest.raises(ValueError, match="must return 1 for rows to keep and -1 for"):
         made(FromTheMiddle(keep, reject)).fit(*blobs)
 
 
@@ -195,13 +195,17 @@ def test_the_best_row_of_a_class_is_kept_whatever_the_detector(made, detector, r
 def test_the_row_that_is_kept_has_the_best_score(rare):
     X, y = rare
     detector = IsolationForest(contamination=0.05, random_state=0)
-    with pytest.warns(FilterWarning, match="the best row of each is kept"):
+    with pytest.warns(
+        FilterWarning, match="the best-scoring row of each class is kept"
+    ):
         fitted = FilteredClassifier(detector).fit(X, y)
     scores = fitted.filter_.score_samples(X)
     (kept,) = np.flatnonzero(fitted.inlier_mask_ & (y == 2))
     assert scores[kept] == scores[y == 2].max()
     np.testing.assert_array_equal(fitted.classes_, [0, 1, 2])
-    with pytest.warns(FilterWarning, match="the best row of each is kept"):
+    with pytest.warns(
+        FilterWarning, match="the best-scoring row of each class is kept"
+    ):
         like_pyod = FilteredClassifier(LikePyOD()).fit(X, y)
     (kept,) = np.flatnonzero(like_pyod.inlier_mask_ & (y == 2))
     scores = like_pyod.filter_.decision_scores_
@@ -210,7 +214,7 @@ def test_the_row_that_is_kept_has_the_best_score(rare):
 
 def test_without_scores_the_loss_of_a_class_is_told(rare):
     X, y = rare
-    with pytest.warns(FilterWarning, match=r"\[2\], and has no scores to tell"):
+    with pytest.warns(FilterWarning, match=r"\[2\] and has no scores to select"):
         fitted = FilteredClassifier(FromTheMiddle()).fit(X, y)
     np.testing.assert_array_equal(fitted.classes_, [0, 1])
 
@@ -338,7 +342,7 @@ def test_an_attack_cannot_ask_a_detector_that_knows_no_labels(blobs):
     model = PoisonedClassifier(
         LabelFlipAttack(0.1, "feasible"), FilteredClassifier(IsolationForest())
     )
-    with pytest.raises(ValueError, match="judges rows without their labels"):
+    with pytest.raises(ValueError, match="does not take labels"):
         model.fit(*blobs)
 
 

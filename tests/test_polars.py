@@ -60,7 +60,9 @@ def test_flips_copy_columns_of_all_kinds(data):
     both, _ = FLIPS.fit_resample(X, y)
     testing.assert_frame_equal(both[:200], X)
     testing.assert_frame_equal(both[200:], X[FLIPS.flipped_indices_])
-    with pytest.raises(ValueError, match="there are none in the columns of X 'word'"):
+    with pytest.raises(
+        ValueError, match="non-numeric values in the columns of X 'word'"
+    ):
         MOVING[0].fit(X, y)
 
 

@@ -1,4 +1,4 @@
-"""What attacks do and defenses prevent: figures, and the choice of a defense."""
+"""Evaluation of attacks and defenses, and tuning of defenses."""
 
 from skpoison.evaluation._evaluate import evaluate_attack
 from skpoison.evaluation._losses import held_out_loss, neg_loss_scorer

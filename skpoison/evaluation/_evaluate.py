@@ -1,4 +1,4 @@
-"""Errors and losses before and after an attack, with and without a defense."""
+"""Errors and losses with and without an attack, with and without a defense."""
 
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ MEASURED = (
 
 
 class TrainTest(NamedTuple):
-    """Clean rows to train on, and to test on."""
+    """Clean training and test rows."""
 
     X: RowsLike
     y: ArrayLike
@@ -53,21 +53,21 @@ def evaluate_attack(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Bunch:
-    """Measure what attacks do to a classifier, and what defenses prevent.
+    """Measure the effect of attacks on a classifier, with and without defenses.
 
-    For every attack, defense and epsilon the classifier is trained four times: on the
-    clean rows, on clean rows and poison, on what the defense keeps of these, and on
-    what it keeps of the clean rows alone.
+    For every combination of attack, defense and epsilon, the classifier is trained four
+    times: on the clean rows, on clean and poison rows, and on the rows that the defense
+    keeps of each.
 
     Parameters
     ----------
     attack : attack or dict of str to attack
         One attack or several by name.
     defense : filter, None or dict of str to filter or None
-        One filter or several by name. None keeps all rows; attacks then face the
-        filter that they have.
+        One filter or several by name. None keeps all rows; attacks then use their own
+        filter.
     estimator : classifier
-        What is trained.
+        The classifier to train.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Clean training rows.
     y : array-like of shape (n_samples,)
@@ -77,54 +77,52 @@ def evaluate_attack(
     y_test : array-like of shape (n_test,)
         Their labels.
     epsilons : array-like of shape (n_epsilons,), default=None
-        Shares of poison, given to each attack in turn. None means its own.
+        Values of `epsilon` for each attack. None means the attack's own.
     adaptive : bool, default=True
-        Whether each attack is told of the defense (it takes the place of the attack's
-        own ``filter``). With False, each attack faces the filter that it has: for
-        defenses such as :class:`~skpoison.EPICFilter`, which judge training rows only,
-        so that no attacker can ask them what passes.
+        Whether each attack adapts to the defense, which then replaces the attack's own
+        ``filter``. With False, each attack uses its own filter. This is required for
+        defenses that cannot score new rows, such as :class:`~skpoison.EPICFilter`.
     fit_filter_on : {"poisoned", "clean"}, default="poisoned"
-        ``"poisoned"``: the defense is fitted on clean rows and poison together (it is
-        re-estimated), as most people must. ``"clean"``: on the clean rows (it is
-        fixed), of which certificates speak. The attacker knows the clean rows either
-        way.
+        ``"poisoned"``: the defense is fitted on clean and poison rows together, as is
+        common in practice. ``"clean"``: it is fitted on the clean rows and fixed, as
+        certified bounds assume. In both cases the attacker knows the clean rows.
     error_score : "raise" or float, default=nan
-        What stands in the figures of an attack that cannot be made against a defense
-        (one without a feasible set, for example), with a
-        :class:`~sklearn.exceptions.FitFailedWarning`. ``"raise"`` raises the error, as
-        happens in any case where no attack can be made at all.
+        Value for the results of an attack that is impossible against a defense (for
+        example, one without a feasible set); a
+        :class:`~sklearn.exceptions.FitFailedWarning` is issued. With ``"raise"``, the
+        error is raised. If no attack is possible at all, the error is always raised.
     n_jobs : int, default=None
-        How many combinations run at once, by joblib.
+        Number of combinations to run in parallel with joblib.
     verbose : int, default=0
-        Progress, as joblib shows it.
+        Verbosity of joblib.
 
     Returns
     -------
     results : :class:`~sklearn.utils.Bunch`
         Arrays with an entry for each combination: ``attack`` and ``defense``, their
-        names; ``epsilon``; ``n_poison``, rows that were sent; ``error_...`` and
+        names; ``epsilon``; ``n_poison``, the number of poison rows; ``error_...`` and
         ``loss_...`` on the test rows after training on ``clean``, ``poisoned``,
-        ``filtered_poisoned`` and ``filtered_clean`` rows;
-        ``poison_rejected`` and ``clean_rejected``, the shares that the defense
-        rejects of each; ``leverage``, by how much the error of the defended
-        classifier rises for each unit of epsilon (NaN at 0). ``frame`` is the same as
-        a DataFrame, or None where pandas is not installed.
+        ``filtered_poisoned`` and ``filtered_clean`` rows; ``poison_rejected`` and
+        ``clean_rejected``, the fractions of poison and clean rows that the defense
+        rejects; ``leverage``, the increase of the defended classifier's error divided
+        by epsilon (NaN at 0). ``frame`` has the same results as a DataFrame, or is None
+        if pandas is not installed.
 
     Raises
     ------
     ValueError
-        If no attack can be made, or a parameter is no good.
+        If no attack is possible, or a parameter is invalid.
     TypeError
-        If an attack or a defense is none.
+        If `attack` or `defense` has an invalid type.
 
     Warns
     -----
     FitFailedWarning
-        If some attacks cannot be made, with the reasons.
+        If some attacks are impossible, with the reasons.
 
     See Also
     --------
-    skpoison.inspection.RobustnessDisplay : Draws the results.
+    skpoison.inspection.RobustnessDisplay : Plots the results.
     skpoison.PoisonedClassifier : The same under cross-validation.
 
     Notes
@@ -185,8 +183,8 @@ def _named_attacks(attack):
     for _, sampler in named:
         if isinstance(sampler, type) or not hasattr(sampler, "fit_resample"):
             raise TypeError(
-                "attack must be an attack, which has fit_resample, or a dict of "
-                f"attacks by name; got {sampler!r}."
+                "attack must be an attack (with fit_resample), or a dict from names "
+                f"to attacks; got {sampler!r}."
             )
     return [(name or type(sampler).__name__, sampler) for name, sampler in named]
 
@@ -196,10 +194,10 @@ def _named_defenses(defense):
     named = defense.items() if isinstance(defense, dict) else [(None, defense)]
     for _, filter_ in named:
         if filter_ is not None and not _is_filter(filter_):
-            hint = "; give its filter" if hasattr(filter_, "filter") else ""
+            hint = "; pass its filter" if hasattr(filter_, "filter") else ""
             raise TypeError(
-                "defense must be a filter, which has fit_predict, None, or a dict of "
-                f"these by name; got {filter_!r}{hint}."
+                "defense must be a filter (with fit_predict), None, or a dict from "
+                f"names to these; got {filter_!r}{hint}."
             )
         if filter_ is not None:
             check_detector(filter_)
@@ -230,7 +228,9 @@ def _plan(attacks, defenses, epsilons):
                 }
                 plan.append((names, attack, filter_))
     if not plan:
-        raise ValueError("Give at least one attack, one defense and one epsilon.")
+        raise ValueError(
+            "At least one attack, one defense and one epsilon are required."
+        )
     return plan
 
 
@@ -250,7 +250,7 @@ def _cut(X: RowsLike, y: ArrayLike, kept: np.ndarray) -> tuple[Any, Any]:
 
 
 def _filtered_clean(filter_, estimator, data):
-    """Measure what a filter costs where nobody attacks."""
+    """Measure the cost of a filter without an attack."""
     kept = _kept(filter_, data.X, data.y)
     return _measure(estimator, *_cut(data.X, data.y, kept), data, "filtered_clean")
 
@@ -265,7 +265,7 @@ def _kept(filter_, X, y):
 
 
 def _try_one(names, attack, filter_, estimator, data, fit_filter_on, adaptive):
-    """Make one attack and measure; or return the error where it cannot be made."""
+    """Run one attack and measure its effect; or return its error."""
     try:
         attack = clone(attack).set_params(epsilon=names["epsilon"])
         if adaptive:
@@ -278,15 +278,15 @@ def _try_one(names, attack, filter_, estimator, data, fit_filter_on, adaptive):
 
 
 def _defend(filter_, X_all, y_all, mask, estimator, data, fit_filter_on):
-    """Measure what one attack does to one defense."""
+    """Measure the effect of one attack on one defense."""
     is_fitted = filter_ is None or isinstance(filter_, FrozenEstimator)
     if fit_filter_on == "clean" and not is_fitted:
         filter_ = FrozenEstimator(clone(filter_).fit(data.X, data.y))
         if not hasattr(filter_, "predict"):
             raise ValueError(
-                f"{filter_.estimator!r} judges only the rows that it is fitted on; "
-                f"fit_filter_on={fit_filter_on!r} needs a filter that judges others, "
-                "so take fit_filter_on='poisoned'."
+                f"{filter_.estimator!r} cannot be applied to new rows, as "
+                f"fit_filter_on={fit_filter_on!r} requires. Use "
+                "fit_filter_on='poisoned'."
             )
     kept = _kept(filter_, X_all, y_all)
     row = {
@@ -301,7 +301,7 @@ def _defend(filter_, X_all, y_all, mask, estimator, data, fit_filter_on):
 
 
 def _filled(rows, error_score):
-    """Fill the rows of attacks that could not be made, and warn of them."""
+    """Fill in the results of failed attacks, and warn."""
     failed = [row for row in rows if "failed" in row]
     if failed and (len(failed) == len(rows) or isinstance(error_score, str)):
         raise failed[0]["failed"]
@@ -312,8 +312,8 @@ def _filled(rows, error_score):
             for row in failed
         )
         warn(
-            f"{len(failed)} of {len(rows)} attacks could not be made, and are "
-            f"{error_score} in the results.\n{reasons}",
+            f"{len(failed)} of {len(rows)} attacks failed; their results are set to "
+            f"{error_score}.\n{reasons}",
             FitFailedWarning,
         )
     empty = {"n_poison": 0} | dict.fromkeys(MEASURED, error_score)

@@ -14,9 +14,9 @@ from skpoison.losses import Hinge, decision_margins
 def held_out_loss(classifier: ClassifierMixin, X: RowsLike, y: ArrayLike) -> float:
     """Return the mean loss of a fitted classifier.
 
-    The hinge loss where the classifier has decision values (for several classes, that
-    of Crammer and Singer), otherwise the logarithmic loss of its probabilities. Poison
-    often moves the loss long before it moves the error.
+    The hinge loss if the classifier has a ``decision_function`` (for more than two
+    classes, that of Crammer and Singer), otherwise the log loss of its probabilities.
+    Poison often increases the loss well before it increases the error.
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ def held_out_loss(classifier: ClassifierMixin, X: RowsLike, y: ArrayLike) -> flo
     Raises
     ------
     ValueError
-        If the classifier has neither decision values nor probabilities, its decisions
-        have no column for each of several classes, or y holds labels that it does not
-        know.
+        If the classifier has neither ``decision_function`` nor ``predict_proba``, if
+        its decisions do not have a column for each of more than two classes, or if y
+        contains labels that it was not fitted on.
 
     References
     ----------
@@ -61,8 +61,8 @@ def held_out_loss(classifier: ClassifierMixin, X: RowsLike, y: ArrayLike) -> flo
     if hasattr(classifier, "predict_proba"):
         return float(log_loss(y, classifier.predict_proba(X), labels=labels))
     raise ValueError(
-        f"{classifier!r} has neither decision_function nor predict_proba, so that it "
-        "has no loss to look at."
+        f"{classifier!r} has neither decision_function nor predict_proba, so its "
+        "loss cannot be computed."
     )
 
 
@@ -79,18 +79,18 @@ def _margins(classifier, X, y, labels):
 
 
 def check_known(y: ArrayLike, labels: ArrayLike, name: str) -> None:
-    """Raise unless all labels of y, called so in errors, were trained on."""
+    """Raise unless all labels of y are among the training labels."""
     y, labels = np.asarray(y), np.asarray(labels)
     unknown = find_labels(y, labels) < 0
     if np.any(unknown):
         raise ValueError(
-            f"{name} holds the labels {shown_labels(y[unknown])}, of which there are "
-            f"no training rows; these have {labels.tolist()}{kinds_hint(y, labels)}."
+            f"{name} contains the labels {shown_labels(y[unknown])}, which are not "
+            f"among the training labels {labels.tolist()}{kinds_hint(y, labels)}."
         )
 
 
 def neg_loss_scorer(classifier: ClassifierMixin, X: RowsLike, y: ArrayLike) -> float:
-    """Minus :func:`held_out_loss`, as a scorer for searches and cross-validation.
+    """Negative :func:`held_out_loss`, as a scorer for searches and cross-validation.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def neg_loss_scorer(classifier: ClassifierMixin, X: RowsLike, y: ArrayLike) -> f
     Returns
     -------
     score : float
-        Minus the mean loss; higher is better.
+        Negative mean loss; higher is better.
 
     Examples
     --------

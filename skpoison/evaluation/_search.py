@@ -1,4 +1,4 @@
-"""Which parameters a defense should have, against an attacker who knows them."""
+"""Tuning of a defense's parameters against an attacker who knows them."""
 
 from collections.abc import Callable, Iterable
 from numbers import Real
@@ -28,21 +28,22 @@ PREFIX = "estimator__"
 
 
 class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """Choose a defense's parameters by held-out loss under attack.
+    """Tune a defense's parameters by held-out loss under attack.
 
-    A certified bound only grows with the percentile of a filter: by it alone the
-    smallest percentile always wins, however much it costs. Here each setting is judged
-    by what one gets: the loss on *all* held-out clean rows of the classifier trained on
-    what the filter keeps of clean rows and of an attack, which is made against that
-    very setting. The loss without attack stands beside it.
+    A certified bound alone cannot be used to choose the percentile of a filter: it
+    never decreases with the percentile, so the smallest percentile would always win,
+    however many clean rows it rejects. Instead, this search scores each setting by the
+    loss on *all* held-out clean rows of a classifier trained on the rows that the
+    filter keeps, of clean rows and an attack that adapts to the setting. The loss
+    without attack is reported as well.
 
-    Unlike ``GridSearchCV(PoisonedClassifier(...))``, what is fitted in the end, on the
-    rows as they are, has seen no poison of the search's making.
+    Unlike with ``GridSearchCV(PoisonedClassifier(...))``, the best estimator is
+    refitted on the given rows without added poison.
 
     Parameters
     ----------
     attack : sampler
-        The attack; told of the filter of `estimator` and of its current parameters.
+        The attack; it adapts to the filter of `estimator`, with its current parameters.
     estimator : classifier
         The defended classifier, such as :class:`~skpoison.FilteredClassifier`.
     param_grid : dict or list of dict
@@ -50,20 +51,20 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
         :class:`~sklearn.model_selection.GridSearchCV`: ``filter__percentile`` and so
         on.
     scoring : str, callable or None, default=None
-        Higher is better. None means minus the held-out loss,
+        The score; higher is better. None means the negative held-out loss,
         :func:`skpoison.evaluation.neg_loss_scorer`.
     cv : int, splitter or iterable, default=None
-        How to split the clean rows; :class:`~skpoison.meta.TrustedKFold` where some
-        rows may be poison already.
+        Cross-validation splits of the clean rows. Use
+        :class:`~skpoison.meta.TrustedKFold` if some rows may already be poison.
     n_jobs : int, default=None
-        How many fits run at once.
+        Number of fits to run in parallel.
     adaptive : bool, default=True
-        Whether the attack is told of each setting's filter. With False it faces the
-        filter that it has, whatever the setting; so can filters be searched that judge
-        training rows only, such as :class:`~skpoison.filters.EPICFilter`.
+        Whether the attack adapts to the filter of each setting. With False, it uses its
+        own filter for all settings. This is required for filters that cannot score new
+        rows, such as :class:`~skpoison.filters.EPICFilter`.
     error_score : "raise" or float, default=np.nan
-        The score of a fit that fails, with a warning: of a setting that no attack can
-        be made against, for example. Settings whose mean is NaN are never the best.
+        Score of a fit that fails, for example because no attack is possible against a
+        setting; a warning is issued. Settings with mean NaN are never the best.
 
     Attributes
     ----------
@@ -74,11 +75,11 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
     best_index_ : int
         Its position in `cv_results_`.
     best_estimator_ : classifier
-        `estimator` with these parameters, fitted on the rows given, without attack.
+        `estimator` with these parameters, fitted on the given rows without attack.
     cv_results_ : dict of ndarrays
         ``params``; ``param_...`` for each parameter; ``mean_attacked_score``,
-        ``std_attacked_score``, ``mean_clean_score`` and ``std_clean_score``; NaN where
-        a fit failed.
+        ``std_attacked_score``, ``mean_clean_score`` and ``std_clean_score``; NaN if a
+        fit failed.
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     n_features_in_ : int
@@ -93,13 +94,13 @@ class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimato
 
     See Also
     --------
-    skpoison.PoisonedClassifier : What is scored.
-    skpoison.inspection.DefenseDisplay : A picture of the search, with the bound.
+    skpoison.PoisonedClassifier : The classifier that is scored.
+    skpoison.inspection.DefenseDisplay : Plots the search, with the bound.
 
     Notes
     -----
-    The attack is one attack: a stronger one may favor another setting. Search with
-    several, and look at the bound.
+    The result depends on the attack: a stronger one may favor another setting. Search
+    with several attacks, and check the bound.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Filters and attacks around estimators."""
+"""Meta-estimators that combine estimators with filters and attacks."""
 
 from skpoison.meta._filtered import FilteredClassifier, FilteredRegressor
 from skpoison.meta._poisoned import PoisonedClassifier, set_attack_filter

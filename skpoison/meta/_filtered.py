@@ -38,8 +38,8 @@ from skpoison.base import BaseFilter
 class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
     """A filter in front of an estimator.
 
-    A subclass defines ``_default_filter`` and ``_default_estimator``, and
-    ``_shows_targets()``, whether the filter gets to see y.
+    A subclass defines ``_default_filter``, ``_default_estimator`` and
+    ``_shows_targets()``, whether y is passed to the filter.
     """
 
     _parameter_constraints: dict = {
@@ -79,7 +79,7 @@ class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
         return takes(self._estimator(), "sample_weight")
 
     def _needs_one_column(self):
-        """Whether the filter judges rows by y, and so needs one label for each."""
+        """Whether the filter uses y, and so requires one label for each row."""
         return self._shows_targets() and isinstance(
             last_step(self._filter()), BaseFilter
         )
@@ -92,7 +92,7 @@ class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
         sample_weight: ArrayLike | None = None,
         **fit_params: Any,
     ) -> Self:
-        """Fit the filter, and the estimator on the rows that the filter keeps.
+        """Fit the filter, then the estimator on the rows that the filter keeps.
 
         Parameters
         ----------
@@ -183,9 +183,10 @@ def _check_left_over(params):
 class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
     """Fit a classifier on the rows that a filter keeps.
 
-    Rejected rows are truly dropped, and everything aligned with the rows is cut along.
-    Prediction does not filter. This is the recommended way to use a filter: it works
-    alone, inside pipelines and under searches over the filter's parameters.
+    Rejected rows are dropped from the training set, together with everything aligned
+    with the rows. Prediction does not filter. This is the recommended way to use a
+    filter: it works on its own, in pipelines, and in searches over the filter's
+    parameters.
 
     Parameters
     ----------
@@ -198,7 +199,7 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
         :class:`SlabFilter` at percentile 70, intersected under the names ``sphere`` and
         ``slab``.
     estimator : classifier, default=None
-        What is fitted on the kept rows. By default,
+        The classifier to fit on the kept rows. By default,
         :class:`~sklearn.linear_model.LogisticRegression`.
 
     Attributes
@@ -208,7 +209,7 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
     estimator_ : classifier
         The fitted classifier.
     classes_ : ndarray of shape (n_classes,)
-        The labels that the classifier knows.
+        The labels of the fitted classifier.
     inlier_mask_ : ndarray of shape (n_samples,)
         True for the training rows that are kept.
     n_features_in_ : int
@@ -224,15 +225,16 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
 
     Notes
     -----
-    A scaler before this estimator in a pipeline is fitted on all rows, poison
-    included. To scale kept rows only, put a pipeline of scaler and classifier inside:
+    A scaler before this estimator in a pipeline is fitted on all rows, including
+    poison. To fit the scaler on the kept rows only, use
     ``FilteredClassifier(filter, make_pipeline(StandardScaler(), LinearSVC()))``; the
-    filter then judges unscaled rows.
+    filter is then applied to unscaled rows.
 
-    Tables with categories, and texts, need an encoder in both places:
+    Categorical and text data require an encoder in both places:
     ``FilteredClassifier(make_pipeline(encoder, SphereFilter()), make_pipeline(encoder,
-    LinearSVC()))``. A category that occurs in rejected rows only is unknown to the
-    second one: ``OneHotEncoder(handle_unknown="ignore")``.
+    LinearSVC()))``.
+    A category that occurs only in rejected rows is unknown to the second encoder, so
+    use ``OneHotEncoder(handle_unknown="ignore")``.
 
     Each class keeps a row. Where a detector that does not look at labels rejects every
     row of a class, the one with its best score is kept, with a warning; without scores,
@@ -277,8 +279,8 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
 class FilteredRegressor(DelegatedRegressorMixin, BaseFiltered):
     """Fit a regressor on the rows that a filter keeps.
 
-    The filter sees X only: all rows are one class. One that judges targets, such as
-    :class:`~skpoison.filters.TrimFilter`, sees them too.
+    Only X is passed to the filter, which treats all rows as one class. A filter for
+    regression targets, such as :class:`~skpoison.filters.TrimFilter`, also gets y.
 
     Parameters
     ----------
@@ -289,7 +291,7 @@ class FilteredRegressor(DelegatedRegressorMixin, BaseFiltered):
         wrapped in :class:`~sklearn.frozen.FrozenEstimator` stays as it is: the rows are
         judged by its ``predict``. By default, :class:`SphereFilter` at percentile 70.
     estimator : regressor, default=None
-        What is fitted on the kept rows. By default,
+        The regressor to fit on the kept rows. By default,
         :class:`~sklearn.linear_model.LinearRegression`.
 
     Attributes
@@ -312,8 +314,8 @@ class FilteredRegressor(DelegatedRegressorMixin, BaseFiltered):
 
     Notes
     -----
-    A filter that is not told the targets cannot see poison that lies in the targets
-    alone; :class:`~skpoison.filters.TrimFilter` can.
+    A filter that does not use the targets cannot detect poison that differs only in its
+    targets; :class:`~skpoison.filters.TrimFilter` can.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A classifier that is poisoned whenever it is fitted."""
+"""A classifier that is fitted on poisoned data."""
 
 from inspect import signature
 from typing import Self
@@ -19,7 +19,7 @@ from skpoison.meta._sampler import DropOutliers
 
 
 def filter_of(estimator: BaseEstimator) -> BaseEstimator | None:
-    """Find the filter in front of an estimator, or refuse one that is hidden in it."""
+    """Return the filter in front of an estimator; raise if one is nested inside it."""
     if isinstance(estimator, BaseFilter):
         return estimator
     if isinstance(estimator, BaseFiltered | DropOutliers):
@@ -35,10 +35,9 @@ def filter_of(estimator: BaseEstimator) -> BaseEstimator | None:
     found = [filter_of(step) for step in steps]
     if found[0] is None and any(filter_ is not None for filter_ in found):
         raise ValueError(
-            f"The filter comes after {type(steps[0]).__name__}, so that an attacker "
-            "who sends rows to the pipeline cannot be told which rows it keeps. Put "
-            "what comes before the filter before PoisonedClassifier, or set "
-            "adaptive=False."
+            f"The filter comes after {type(steps[0]).__name__} in the pipeline, so an "
+            "attack on the pipeline's input cannot use it. Move the steps before the "
+            "filter in front of PoisonedClassifier, or set adaptive=False."
         )
     return found[0]
 
@@ -48,8 +47,8 @@ def _refuse_hidden_filter(estimator):
     if any(isinstance(one, BaseFilter | BaseFiltered) for one in parameters):
         name = type(estimator).__name__
         raise ValueError(
-            f"There is a filter inside {name}, of which an attacker cannot be told. "
-            f"Put {name} inside FilteredClassifier rather than around it, or set "
+            f"There is a filter inside {name}, where an attack cannot use it. Pass "
+            f"{name} to FilteredClassifier rather than wrapping it, or set "
             "adaptive=False."
         )
 
@@ -61,18 +60,18 @@ def _has_params(estimator):
 def set_attack_filter(
     attack: BaseEstimator, filter: BaseEstimator | None
 ) -> BaseEstimator:
-    """Tell an attack which filter it faces, if it is one that looks at filters.
+    """Set the filter that an attack faces, if the attack uses one.
 
-    That makes the attack adaptive, as :class:`PoisonedClassifier` and
-    :func:`skpoison.evaluation.evaluate_attack` do.
+    This makes the attack adaptive. :class:`PoisonedClassifier` and
+    :func:`skpoison.evaluation.evaluate_attack` use this function.
 
     Parameters
     ----------
     attack : sampler
-        The attack; its parameter ``filter`` is set, where it has one.
+        The attack; its parameter ``filter`` is set if it has one.
     filter : filter, pipeline that begins with one, or None
-        The filter, which the attack gets a clone of and fits to what it knows: the
-        clean rows. None leaves the attack as it is.
+        The filter. The attack gets a clone, which it fits on the clean rows. None
+        leaves the attack unchanged.
 
     Returns
     -------
@@ -82,12 +81,12 @@ def set_attack_filter(
     Raises
     ------
     ValueError
-        If the attack cannot ask the filter: it judges training rows only, or rows
-        without their labels, or other steps come before it.
+        If the attack cannot use the filter, because its ``decision_function`` is
+        missing or does not take labels, or because other steps come before it.
 
     See Also
     --------
-    PoisonedClassifier : Tells an attack of the filter of a classifier.
+    PoisonedClassifier : Passes the filter of a classifier to an attack.
 
     References
     ----------
@@ -108,54 +107,53 @@ def set_attack_filter(
         filter = filter_of(filter) or filter
     if not hasattr(filter, "decision_function"):
         raise ValueError(
-            f"{filter!r} judges only the rows that it is fitted on, so that no attack "
-            "can ask it which rows pass; adaptive=False leaves the attack the filter "
-            "that it has."
+            f"{filter!r} has no decision_function for new rows, so an attack cannot "
+            "adapt to it. With adaptive=False, the attack keeps its own filter."
         )
     if "y" not in signature(filter.decision_function).parameters:
         raise ValueError(
-            f"{filter!r} judges rows without their labels, so that no attack can ask "
-            "it which labels pass; adaptive=False leaves the attack the filter that it "
-            "has."
+            f"The decision_function of {filter!r} does not take labels, so an attack "
+            "cannot adapt to it. With adaptive=False, the attack keeps its own filter."
         )
     return attack.set_params(filter=clone(filter))
 
 
 def _faces_a_filter(attack):
-    """Say whether an attack looks at its filter at all."""
+    """Return whether an attack uses its filter."""
     has_filter = "filter" in attack.get_params(deep=False)
     return has_filter and getattr(attack, "_faces_filter", True)
 
 
 class PoisonedClassifier(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """Fit a classifier on clean rows and on the poison that an attack adds to them.
+    """Fit a classifier on clean rows and the poison rows that an attack adds.
 
-    Prediction is not attacked. Under cross-validation, poison therefore goes into the
-    training folds only, and scores are those of clean rows. Where the classifier has a
-    filter, the attack is told of it, with its current parameters: a search over them
-    faces an attacker who knows them.
+    This simulates an attack on the training data (data poisoning); prediction is not
+    attacked (no evasion). In cross-validation, poison is therefore added to the
+    training folds only, and scores are computed on clean rows. If the classifier has a
+    filter, the attack adapts to it, with its current parameters, so a search over these
+    parameters assumes an attacker who knows them.
 
     Parameters
     ----------
     attack : sampler
-        What adds poison: an attack, or anything with ``fit_resample``.
+        An attack, or any sampler with ``fit_resample`` that adds rows.
     estimator : classifier, default=None
-        What is fitted. By default, :class:`~skpoison.FilteredClassifier`.
+        The classifier to fit. By default, :class:`~skpoison.FilteredClassifier`.
     adaptive : bool, default=True
-        Whether the attack is told of the filter of `estimator`: that of a
+        Whether the attack adapts to the filter of `estimator`: that of a
         :class:`~skpoison.FilteredClassifier` or a :class:`~skpoison.DropOutliers`, or a
-        filter as a step, alone or at the beginning of a pipeline. It takes the place
-        of the attack's own ``filter``, and the attack fits it to the clean rows. With
-        False, and where `estimator` has no filter, the attack's own stays.
+        filter that is the first step of a pipeline. This filter replaces the attack's
+        own ``filter``, and the attack fits it on the clean rows. If False, or if
+        `estimator` has no filter, the attack keeps its own.
 
     Attributes
     ----------
     attack_ : sampler
-        The attack that was made.
+        The fitted attack.
     estimator_ : classifier
         The fitted classifier.
     classes_ : ndarray of shape (n_classes,)
-        The labels that the classifier knows.
+        The labels of the fitted classifier.
     poison_mask_ : ndarray of shape (n_samples + n_poison,)
         True for the poison rows among those that the classifier was fitted on.
     n_features_in_ : int
@@ -166,16 +164,16 @@ class PoisonedClassifier(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstim
     See Also
     --------
     FilteredClassifier : The defense.
-    skpoison.evaluation.DefenseSearchCV : Chooses a defense's parameters, and does not
-        leave the poison in the classifier that it returns.
-    skpoison.evaluation.evaluate_attack : Figures for many attacks and defenses.
+    skpoison.evaluation.DefenseSearchCV : Tunes a defense's parameters, and returns a
+        classifier that is not fitted on the poison.
+    skpoison.evaluation.evaluate_attack : Compares several attacks and defenses.
 
     Notes
     -----
-    This is a tool to measure with. After a search, ``best_estimator_`` has been
-    fitted on poison as well: fit its ``estimator`` to your data.
+    Use this class for evaluation only. After a search, ``best_estimator_`` is fitted on
+    poison; fit its ``estimator`` on your data instead.
 
-    ``fit`` takes no sample weights: poison rows have none.
+    ``fit`` does not support sample weights, because poison rows have none.
 
     References
     ----------
@@ -226,7 +224,7 @@ class PoisonedClassifier(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstim
         return FilteredClassifier() if self.estimator is None else self.estimator
 
     def fit(self, X: RowsLike, y: ArrayLike) -> Self:
-        """Make the attack, and fit the classifier on clean rows and poison.
+        """Fit the attack, then the classifier on clean and poison rows.
 
         Parameters
         ----------
@@ -243,8 +241,8 @@ class PoisonedClassifier(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstim
         Raises
         ------
         ValueError
-            If the attack cannot be made on these rows or against this filter, or if
-            other steps of a pipeline come before the filter.
+            If the attack is impossible on these rows or with this filter, or if other
+            steps of a pipeline come before the filter.
         """
         self._validate_params()
         validate_data(self, X, y, skip_check_array=True)

@@ -1,4 +1,4 @@
-"""A filter as a step that drops rows, in imbalanced-learn's pipelines."""
+"""A filter as a sampler, for the pipelines of imbalanced-learn."""
 
 from typing import Self
 
@@ -27,8 +27,8 @@ from skpoison._sampler_tags import sampler_tags
 class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
     """Drop the rows that a filter rejects, as a sampler.
 
-    A step for ``imblearn.pipeline.Pipeline``: it acts when the pipeline is fitted, and
-    is passed over when it predicts.
+    A step for ``imblearn.pipeline.Pipeline``: it drops rows when the pipeline is fitted
+    and is skipped when it predicts.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
         percentile 70, intersected under the names ``sphere`` and ``slab``; with
         ``ignore_y``, :class:`SphereFilter` alone.
     ignore_y : bool, default=False
-        Whether to hide y from the filter, as one must for regression. Otherwise whole
-        numbers are classes, each of which keeps a row.
+        Whether to fit the filter without y. Required for regression, because integers
+        in y would be treated as classes.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
     inlier_mask_ : ndarray of shape (n_samples,)
         True for the rows that are kept.
     sample_indices_ : ndarray of shape (n_kept,)
-        Positions of the rows that are kept, ascending.
+        Indices of the kept rows, in ascending order.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -59,12 +59,12 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
 
     See Also
     --------
-    FilteredClassifier : The same in plain scikit-learn.
+    FilteredClassifier : The same for scikit-learn's pipelines.
 
     Notes
     -----
-    imbalanced-learn is not needed to use this class; its pipelines recognise samplers
-    by their ``fit_resample``.
+    imbalanced-learn does not have to be installed; its pipelines recognize samplers by
+    their ``fit_resample``.
 
     imbalanced-learn's pipelines cut X and y alone: a step after this one that gets
     weights or groups gets those of all rows, and refuses them.
@@ -195,7 +195,7 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
         Returns
         -------
         X : {array-like, sparse matrix} of shape (n_kept, n_features)
-            The kept rows, in the container that came in.
+            The kept rows, in a container of the same type.
         y : array-like of shape (n_kept,)
             Their labels, or targets.
         *arrays : array-likes of length n_kept

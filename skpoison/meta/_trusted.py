@@ -12,11 +12,11 @@ from skpoison._column_types import RowsLike
 
 
 class TrustedKFold(BaseCrossValidator):
-    """K folds that validate on trusted rows only.
+    """K-fold cross-validator that validates on trusted rows only.
 
-    Scores on rows that may be poison say how well a model fits poison. Here every
-    validation fold consists of trusted rows; everything else, trusted and not, is
-    trained on. Folds keep the shares of classes, where y holds classes.
+    Scores on rows that may be poison also measure how well a model fits poison. Here,
+    every validation fold consists of trusted rows, and all other rows, trusted or not,
+    are used for training. The folds are stratified if y contains class labels.
 
     Parameters
     ----------
@@ -27,11 +27,11 @@ class TrustedKFold(BaseCrossValidator):
     shuffle : bool, default=False
         Whether to shuffle the trusted rows before they are split.
     random_state : int, RandomState instance or None, default=None
-        Draws the order, if `shuffle` is True.
+        Controls the shuffling if `shuffle` is True.
 
     See Also
     --------
-    PoisonedClassifier : Poisons the training folds of data that is all clean.
+    PoisonedClassifier : Poisons the training folds of clean data.
 
     Examples
     --------
@@ -92,13 +92,13 @@ class TrustedKFold(BaseCrossValidator):
         Yields
         ------
         train, test : ndarray
-            Positions, ascending.
+            Indices, in ascending order.
 
         Raises
         ------
         ValueError
-            If the mask is not one of truth values for these rows, or trusts fewer rows
-            than there are folds.
+            If the mask is not a boolean mask of these rows, or if fewer rows are
+            trusted than there are folds.
         """
         yield from super().split(X, y, groups)
 
@@ -116,7 +116,7 @@ class TrustedKFold(BaseCrossValidator):
         mask = column_or_1d(self.trusted_mask)
         if mask.dtype != bool or len(mask) != n_samples:
             raise ValueError(
-                f"trusted_mask must hold True or False for each of the {n_samples} "
+                f"trusted_mask must have True or False for each of the {n_samples} "
                 f"rows; got {len(mask)} values of type {mask.dtype}."
             )
         if mask.sum() < self.n_splits:
