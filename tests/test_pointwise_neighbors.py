@@ -82,6 +82,15 @@ def test_equally_distant_rows_may_come_in_any_order():
         assert certified_radius(estimator, row, attack="insert_delete")[0] == 0
 
 
+def test_the_order_of_equally_distant_rows_is_the_worst_one():
+    X = np.array([[0.1], [1.0], [1.0], [-1.0], [-1.0]])
+    estimator = KNeighborsClassifier(3).fit(X, [0, 0, 0, 1, 1])
+    assert certified_radius(estimator, [[0.0]], attack="insert_delete")[0] == 0
+    nearer = KNeighborsClassifier(3).fit(X, [0, 0, 0, 0, 1])
+    assert certified_radius(nearer, [[0.0]], attack="change")[0] == 0
+    assert certified_radius(nearer, [[0.0]], attack="insert_delete")[0] == 0
+
+
 def test_rows_as_near_as_the_last_ones_that_are_looked_at_count_for_the_rival():
     X = np.array([[0.0], [0.1], *[[1.0]] * 8])
     y = np.array([0, 0, 0, 0, 0, 0, 0, 1, 1, 1])

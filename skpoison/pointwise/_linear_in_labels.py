@@ -27,7 +27,7 @@ def ridge_radius(estimator, X, attack, training):
                 f"attack='flip' needs {name}={wanted}, so that scores are linear in "
                 f"the labels; {type(estimator).__name__} has {name}={given!r}."
             )
-    X_train, y = _training_rows(estimator, training)
+    X_train, y = required(estimator, training)
     alpha = np.ravel(estimator.alpha)
     if len(alpha) != 1 or alpha[0] <= 0:
         raise ValueError(
@@ -129,7 +129,8 @@ def _flips_only(estimator: BaseEstimator, attack: str) -> None:
         )
 
 
-def _training_rows(estimator, training):
+def required(estimator, training):
+    """Return training rows and labels that an estimator does not keep."""
     for name, value in (("X_train", training.X), ("y_train", training.y)):
         if value is None:
             raise ValueError(

@@ -9,9 +9,10 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.linear_model import Ridge, RidgeClassifier
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
+from sklearn.svm import LinearSVC
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
@@ -23,6 +24,7 @@ from skpoison.pointwise._linear_in_labels import (
 )
 from skpoison.pointwise._neighbors import neighbors_radius
 from skpoison.pointwise._partitioned import PartitionedClassifier
+from skpoison.pointwise._stability import stable_radius
 from skpoison.pointwise._two_means import TwoMeansClassifier, two_means_radius
 
 ATTACKS = ("insert_delete", "change", "flip")
@@ -105,6 +107,12 @@ def certified_radius(
       uniform weights, "flip". Exact where no two training rows are equally far from the
       row, and none at its very place; otherwise all orders of such rows are covered.
       A replaced row counts once.
+    - :class:`~sklearn.linear_model.LogisticRegression` that penalizes its intercept
+      (``solver="liblinear"``) or has none, :class:`~sklearn.svm.LinearSVC` with
+      ``loss="hinge"``: all attacks, two classes; needs `X_train` and `y_train` and,
+      but for "flip", a `filter` that inserted rows must pass. A change costs as much as
+      two moves.
+      The learner fitted after the attack must be as exact as this one.
     - :class:`~sklearn.pipeline.Pipeline`: as its last step, if the steps before it are
       frozen or, for "flip", do not look at labels (`X_train` shows it).
 
@@ -189,6 +197,8 @@ CERTIFICATES: dict[type, Callable] = {
     GaussianProcessRegressor: gaussian_process_radius,
     TwoMeansClassifier: two_means_radius,
     KNeighborsClassifier: neighbors_radius,
+    LogisticRegression: stable_radius,
+    LinearSVC: stable_radius,
 }
 
 
