@@ -83,13 +83,13 @@ def _certificate(problem, found, X):
     worst = wider.shortfall(theta)
     poison_loss = wider.outer(worst).value if wider.sets else 0.0
     upper = clean_loss + poison.epsilon * poison_loss + problem.penalty(theta)
-    upper = float(upper + _upper_margin(problem, wider, theta, scores, worst))
+    upper = float(upper + upper_margin(problem, wider, theta, scores, worst))
     lower = problem.lower(found.best_dual.dual_point)
     lower -= lower_margin(problem, found.best_dual.dual_point, scores)
     return CertifiedValues(theta, clean_loss, poison_loss, upper, max(lower, 0.0))
 
 
-def _upper_margin(problem, poison, theta, scores, worst):
+def upper_margin(problem, poison, theta, scores, worst):
     """Return twice what rounding can have taken from the bound at parameters."""
     n_rows, dim = len(problem.rows), problem.rows.dim
     total, product = relative_error(n_rows + 2), relative_error(dim)

@@ -15,7 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from skpoison._column_types import RowsLike
 from skpoison._defaults import default_filter
-from skpoison._fitted import check_fits, remember_names, scores, unbounded
+from skpoison._fitted import (
+    check_fits,
+    names_left_out,
+    remember_names,
+    scores,
+    unbounded,
+)
 from skpoison._progress import progress_monitor
 from skpoison.bounds import _any_loss, _fixed, moving
 from skpoison.bounds._discrete import poison_term
@@ -190,6 +196,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     See Also
     --------
     bound_curve : The bound for several values of epsilon.
+    skpoison.bounds.training_gap : How far a trained model is from its minimum.
     NormConstrainedSVC : The learner that the bound covers if `rho` is given.
 
     Notes
@@ -204,8 +211,11 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     ``(b / intercept_scaling)^2`` to ``||w||^2``, as the solver ``"liblinear"`` does),
     ``alpha ||w||^2 / (2 n)`` beside half the squared loss for `RidgeClassifier`, and
     ``(1 + m / n) alpha ||w||^2 / 2`` for `SGDClassifier`, whose penalty grows with the
-    number of rows: m is ``floor(epsilon * n)``. The learner must minimize the
-    objective; solvers that stop early can end above it.
+    number of rows: m is ``floor(epsilon * n)``.
+
+    The bound is on the minimum of the training objective. Solvers that stop early end
+    above it, by at most :func:`skpoison.bounds.training_gap`, which goes on top of
+    `upper_bound_`; :meth:`check` does so.
 
     For the hinge loss with a penalty on weights and intercept alike (`rho`, `C`,
     `NormConstrainedSVC`, ``LinearSVC(loss="hinge")``) every filter with a bounded
@@ -258,7 +268,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     >>> from sklearn.linear_model import LogisticRegression
     >>> bound = CertifiedBound(epsilon=0.1, estimator=LogisticRegression(C=0.1))
     >>> round(bound.fit(X, y).upper_bound_, 2)
-    0.17
+    0.18
     """
 
     _parameter_constraints: dict = {
@@ -376,6 +386,67 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
             frozen = FrozenEstimator(frozen)
         return FilteredClassifier(frozen, estimator)
 
+    def check(self, estimator: BaseEstimator, X: RowsLike, y: ArrayLike) -> Bunch:
+        """Say whether a model that was trained on untrusted rows keeps to the bound.
+
+        Parameters
+        ----------
+        estimator : classifier
+            A fitted :meth:`defend`, or the fitted learner alone.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows that it was fitted on; for a filtered classifier, those that it
+            rejected included.
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        Returns
+        -------
+        checked : :class:`~sklearn.utils.Bunch`
+            - `holds`: whether the training loss is at most `upper_bound_` plus the
+              model's own gap (:func:`~skpoison.bounds.training_gap`). It is whenever
+              the clean rows are those of :meth:`fit`, or some of them, and the others
+              are at most ``floor(epsilon * n)`` and pass the filter;
+            - `margin`: by how much, negative where it does not hold;
+            - `training_loss` and `training_gap` of the model, divided by the number of
+              clean rows, as `upper_bound_` is;
+            - `n_trained`: rows that the model was trained on;
+            - `n_too_many`: how many of these are more than the clean rows and
+              ``floor(epsilon * n)``: the attacker sent more than assumed;
+            - `n_rejected`: how many of them the filter would have rejected.
+
+        Raises
+        ------
+        ValueError
+            If the model minimizes something else than what the bound is about.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import make_blobs
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skpoison import CertifiedBound
+        >>> X, y = make_blobs(300, centers=[[-2, 0], [2, 0]], random_state=0)
+        >>> learner = LogisticRegression()
+        >>> bound = CertifiedBound(epsilon=0.1, estimator=learner).fit(X, y)
+        >>> X_sent, y_sent = np.vstack([X, X[:30] / 2]), np.append(y, 1 - y[:30])
+        >>> defense = bound.defend(learner).fit(X_sent, y_sent)
+        >>> checked = bound.check(defense, X_sent, y_sent)
+        >>> checked.holds, checked.n_rejected
+        (True, 0)
+        """
+        check_is_fitted(self)
+        # It needs bounds of trained models, which are like those of this class.
+        from skpoison.bounds._training_gap import check_training
+
+        return check_training(self, estimator, X, y)
+
+    def _passes(self, X, y):
+        """Return which of the rows that arrived the filter keeps."""
+        with names_left_out():
+            if self._is_moving():
+                return clone(self.filter_).fit(X, y).inlier_mask_
+            return self.filter_.predict(X, y) == 1
+
     def train_learner(self, X: RowsLike, y: ArrayLike) -> Self:
         """Train the learner that this bound covers, without poison.
 
@@ -425,6 +496,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         context = self._init_callback_context(max_subtasks=None)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         X, codes = self._validate(X, y) if previous is None else previous.hand_on(self)
+        self._n_rows = X.shape[0]
         if previous is None:
             self.filter_ = self._fit_filter(X, self.classes_[codes])
         certify = self._certify_moving if self._is_moving() else self._certify_fixed

@@ -1,0 +1,188 @@
+"""How far a trained model is from the minimum of what its training minimizes."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
+
+from skpoison._column_types import RowsLike
+from skpoison._labels import encode_labels
+from skpoison._whole_rows import n_poison_rows
+from skpoison.bounds import _any_loss
+from skpoison.bounds._linear import signed_rows
+from skpoison.bounds._objective import objective_of
+from skpoison.bounds._rounding import margins
+from skpoison.solvers._adversary import NO_POISON
+from skpoison.solvers._centering import framed, view
+from skpoison.solvers._regularizers import regularizer
+from skpoison.solvers._working_set import Problem, solve
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from skpoison.bounds._certified import CertifiedBound
+
+# The minimum is known to this share of it; what is missing counts as the model's gap.
+TOL, MAX_STEPS = 1e-6, 1000
+
+
+class Trained(NamedTuple):
+    """A trained model's objective for each of its training rows, and its gap."""
+
+    objective: float
+    gap: float
+
+
+def training_gap(estimator: BaseEstimator, X: RowsLike, y: "ArrayLike") -> float:
+    """Bound how far a trained model is from the minimum of its training objective.
+
+    Solvers stop early: at a tolerance, or after so many iterations. A bound on the
+    training loss holds for the exact minimum, and for a trained model with this gap on
+    top.
+
+    Parameters
+    ----------
+    estimator : classifier
+        A fitted estimator, one of those that :class:`CertifiedBound` knows.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The rows that it was fitted on: of a filtered estimator, those that were kept.
+    y : array-like of shape (n_samples,)
+        Their labels.
+
+    Returns
+    -------
+    gap : float
+        The model's objective less a certified lower bound of the least one there is,
+        both divided by the number of rows: mean loss plus penalty, as in
+        :class:`CertifiedBound`. It can exceed the model's true distance by a millionth
+        of the objective, and rounding.
+
+    Raises
+    ------
+    ValueError
+        If the estimator is not known, or `X` and `y` do not go with it.
+    NotFittedError
+        If the estimator is not fitted.
+
+    See Also
+    --------
+    CertifiedBound.check : Whether a trained model keeps to a bound.
+
+    Notes
+    -----
+    The lower bound is the value of the dual problem, at a point that a solver of ours
+    finds from the model's parameters. Sample weights are not taken into account.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.svm import LinearSVC
+    >>> from skpoison.bounds import training_gap
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> with warnings.catch_warnings(action="ignore"):  # it does not converge
+    ...     svc = LinearSVC(loss="hinge", C=0.01, random_state=0).fit(X, y)
+    >>> training_gap(svc, X, y) > 0.02
+    True
+    """
+    X, codes = _training_rows(estimator, X, y)
+    return trained(estimator, objective_of(estimator), X, codes).gap
+
+
+def _training_rows(estimator, X, y):
+    """Validate rows against a fitted estimator; return them and their codes."""
+    objective_of(estimator)
+    check_is_fitted(estimator)
+    dtypes = [np.float64, np.float32]
+    X = check_array(X, accept_sparse="csr", dtype=dtypes, input_name="X")
+    y = column_or_1d(y)
+    check_consistent_length(X, y)
+    if X.shape[1] != estimator.n_features_in_:
+        raise ValueError(
+            f"estimator={estimator!r} was fitted on rows of {estimator.n_features_in_} "
+            f"features; X has {X.shape[1]}."
+        )
+    if len(estimator.classes_) != 2:
+        raise ValueError(
+            f"estimator={estimator!r} was fitted on {len(estimator.classes_)} classes; "
+            "two are known."
+        )
+    return X, encode_labels(y, estimator.classes_, whose="estimator")
+
+
+def trained(estimator, objective, X, codes):
+    """Return what a fitted estimator reached on its training rows."""
+    theta = np.append(np.ravel(estimator.coef_), np.ravel(estimator.intercept_))
+    theta = np.asarray(theta, dtype=np.float64)
+    gap_of = _of_plain_hinge if objective.is_plain_hinge else _of_any_loss
+    return gap_of(objective, X, codes, theta)
+
+
+def _of_any_loss(objective, X, codes, theta):
+    rng = check_random_state(0)
+    problem, found = _any_loss.train(objective, X, codes, start=theta, tol=TOL, rng=rng)
+    scores = problem.rows.scores(theta)
+    reached = problem.upper(theta, scores)
+    point = found.best_dual.dual_point
+    slack = _any_loss.lower_margin(problem, point, scores)
+    slack += _any_loss.upper_margin(problem, problem.poison, theta, scores, -np.inf)
+    return Trained(reached, max(reached - float(found.lower) + slack, 0.0))
+
+
+def _of_plain_hinge(objective, X, codes, theta):
+    n_rows = X.shape[0]
+    C = None if objective.rho is not None else 1.0 / objective.strength
+    learner = regularizer(objective.rho, C, n_rows)
+    rows, weights = signed_rows(X, codes), np.full(n_rows, 1.0 / n_rows)
+    problem = framed(Problem(rows, weights, NO_POISON, learner))
+    rng = check_random_state(0)
+    found = solve(problem, tol=TOL, max_iter=MAX_STEPS, rng=rng)
+    seen = view(problem, found)
+    losses = objective.loss.value(rows.scores(theta))
+    reached = float(weights @ losses) + learner.value(theta)
+    slack = margins(seen.problem, seen.theta, seen.lower, at=seen.at)
+    gap = reached - float(seen.lower) + slack.upper + slack.lower
+    return Trained(reached, max(gap, 0.0))
+
+
+def check_training(
+    bound: "CertifiedBound", estimator: BaseEstimator, X: RowsLike, y: "ArrayLike"
+) -> Bunch:
+    """Compare a trained model with a bound; see :meth:`CertifiedBound.check`."""
+    kept = getattr(estimator, "inlier_mask_", None)
+    model = estimator if kept is None else estimator.estimator_
+    if objective_of(model) != bound._objective:
+        raise ValueError(
+            f"The bound is about another learner: estimator={model!r} minimizes "
+            f"{objective_of(model)}, the bound is on {bound._objective}."
+        )
+    X, codes = _training_rows(model, X, y)
+    labels = model.classes_[codes]
+    if kept is None:
+        kept = np.ones(X.shape[0], dtype=bool)
+    if len(kept) != X.shape[0]:
+        raise ValueError(
+            f"{type(estimator).__name__} was fitted on {len(kept)} rows; X has "
+            f"{X.shape[0]}. Give the rows that came before it, rejected ones included."
+        )
+    reached = trained(model, bound._objective, X[kept], codes[kept])
+    times = np.count_nonzero(kept) / bound._n_rows
+    allowed = bound._n_rows + n_poison_rows(bound.epsilon, bound._n_rows)
+    loss, gap = times * reached.objective, times * reached.gap
+    margin = bound.upper_bound_ + gap - loss
+    return Bunch(
+        holds=bool(margin >= 0.0),
+        margin=float(margin),
+        training_loss=float(loss),
+        training_gap=float(gap),
+        n_trained=int(kept.sum()),
+        n_too_many=max(int(kept.sum()) - allowed, 0),
+        n_rejected=int(np.sum(kept & ~bound._passes(X, labels))),
+    )
