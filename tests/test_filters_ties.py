@@ -20,7 +20,7 @@ from skpoison.filters import (
     SubspaceFilter,
     TrimFilter,
 )
-from skpoison.filters._distance import estimate_radius
+from skpoison.filters._threshold import estimate_radius
 
 DOUBLE = np.dtype(np.float64)
 

@@ -2,6 +2,7 @@
 
 import functools
 import operator
+from copy import copy
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -229,7 +230,62 @@ class BaseCombination(WeightedFitMixin, BaseFilter, _BaseComposition):
 
     def _combine_fits(self, found, codes):
         members = self._with_codes(codes)
-        return self._combined(one._finish_fit(found, own) for one, own in members)
+        self._codes = codes
+        self._of_members = [one._finish_fit(found, own) for one, own in members]
+        return self._combined(self._of_members)
+
+    def set_threshold(self, **settings: object) -> Self:
+        """Change thresholds of the fitted members, without fitting them again.
+
+        Parameters
+        ----------
+        **settings : dict
+            ``name__percentile``, ``name__radii`` or ``name__contamination``, and their
+            values: what the method of the member takes.
+
+        Returns
+        -------
+        self : object
+            This filter, whose parameters and attributes are those after fitting with
+            the new thresholds.
+
+        Raises
+        ------
+        ValueError
+            If a name is not that of a member, or a member refuses its settings.
+        AttributeError
+            If a member has no threshold that can be changed.
+        """
+        self._change_threshold(settings)
+        return self
+
+    def _change_threshold(self, settings):
+        check_is_fitted(self)
+        names = [name for name, _ in self.filters]
+        # Copies: where a member refuses, none has changed.
+        members = [copy(member) for member in self.filters_]
+        decisions = list(self._of_members)
+        for name, own in self._by_member(settings, names).items():
+            position = names.index(name)
+            _ = members[position].set_threshold  # or an error says why there is none
+            decisions[position] = members[position]._change_threshold(own)
+        self.filters_, self._of_members = members, decisions
+        self.named_filters_ = Bunch(**dict(zip(names, members, strict=True)))
+        self.filters = [(n, clone(m)) for n, m in zip(names, members, strict=True)]
+        combined = self._combined(decisions)
+        return self._judge(self._codes, combined, combined)
+
+    def _by_member(self, settings, names):
+        of_members = {}
+        for key, value in settings.items():
+            name, _, setting = key.partition("__")
+            if name not in names or not setting:
+                raise ValueError(
+                    "set_threshold takes name__percentile, name__radii or "
+                    f"name__contamination, of the members {names}; got {key!r}."
+                )
+            of_members.setdefault(name, {})[setting] = value
+        return of_members
 
     def _pick(self, found):
         return self._combined(filter_._pick(found) for filter_ in self.filters_)

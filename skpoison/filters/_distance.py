@@ -1,86 +1,31 @@
 """Filters that compare a distance with the radius of the class, and these radii."""
 
 from numbers import Real
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
+from skpoison._kept import spread
 from skpoison._labels import has_entries, no_entry, per_class
 from skpoison.base import BaseFilter
-from skpoison.filters._threshold import bulk_threshold
-
-# Distances that differ by no more than this share count as equal: rounding errors.
-SAME = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-6}
-# Rejecting a group of equal distances leaves at least this share of the rows asked for.
-LEAST = 0.75
-
-
-def estimate_radius(distances, percentile, dtype, slack=0.0):
-    """Radius that encloses a percentage of rows, and judges equal distances together.
-
-    It is the percentile, interpolated linearly, unless rows whose distance equals it
-    *straddle* it: a percentile asks for a number of rows, and only some of the group
-    are among them. The group is then rejected, and the radius is the largest distance
-    below it, or it is kept:
-
-    - where most of the other rows have distances of their own, a group of equal ones
-      is out of the ordinary, and is rejected;
-    - where most of the other rows share their distances too, the group falls on the
-      side of most of its members (of two halves, it is rejected), so that the share
-      that is rejected is as near as possible to the one asked for;
-    - where less than three quarters of the rows asked for would be left without it, it
-      is kept in any case.
-
-    ``slack``, what rounding may add to a distance that is computed again, enlarges the
-    radius, but not beyond a group that is rejected.
-
-    Examples
-    --------
-    Of ten rows, the two farthest are to go. Three rows at 8 go together; seven are more
-    than may be lost; and where all rows come in groups, one row too many is kept:
-
-    >>> estimate_radius([1, 2, 3, 4, 5, 6, 7, 8, 8, 8], 80, np.dtype(float))
-    np.float64(7.0)
-    >>> estimate_radius([1, 2, 3, 8, 8, 8, 8, 8, 8, 8], 80, np.dtype(float))
-    np.float64(8.0)
-    >>> estimate_radius([1, 1, 1, 1, 2, 2, 8, 8, 8, 9], 80, np.dtype(float))
-    np.float64(8.0)
-    """
-    distances = np.asarray(distances, dtype=np.float64)
-    radius = np.percentile(distances, percentile)
-    asked = int((len(distances) - 1) * percentile / 100.0 + 1e-9) + 1
-    same = SAME[np.dtype(dtype)]
-    margin = max(same * abs(radius), slack)
-    inside = distances[distances < radius - margin]
-    up_to = distances[distances <= radius + margin]
-    if not len(inside) < asked < len(up_to):
-        return radius + slack
-    mostly_inside = asked - len(inside) > len(up_to) - asked
-    beyond = distances[distances > radius + margin]
-    if len(inside) < LEAST * asked or (
-        mostly_inside and _mostly_equal(np.concatenate([inside, beyond]), same)
-    ):
-        return max(radius, up_to.max()) + slack
-    largest = inside.max()
-    return largest + min(slack, (radius - margin - largest) / 2)
+from skpoison.filters._threshold import (
+    bulk_threshold,
+    estimate_radius,
+    rounding_slack,
+)
 
 
-def _mostly_equal(distances, same):
-    """Whether more than half of the distances equal another one."""
-    distances = np.sort(distances)
-    equal = np.diff(distances) <= same * np.abs(distances[1:])
-    shared = np.append(equal, False) | np.append(False, equal)
-    return shared.mean() > 0.5
-
-
-def rounding_slack(distance, dtype):
-    """What rounding may add to a distance that other batches of rows sum differently.
-
-    Estimators may sum in another order for other batches of rows; a row that lies on
-    its radius must not fall out for that.
-    """
-    return 64 * np.finfo(dtype).eps * max(distance, 0.0)
+def _can_change_threshold(filter_):
+    if not filter_._scores_stay:
+        raise AttributeError(
+            f"The scores of {filter_!r} depend on its threshold: set the parameter, "
+            "and fit it again."
+        )
+    return True
 
 
 class BaseDistanceFilter(BaseFilter):
@@ -132,6 +77,8 @@ class BaseDistanceFilter(BaseFilter):
         "handle_unknown": [StrOptions({"reject", "error"})],
     }
     _sums_by_batch = False
+    _settings = ("percentile", "radii")  # what sets the threshold
+    _scores_stay = True  # whatever the threshold is
 
     def __init__(
         self,
@@ -167,11 +114,79 @@ class BaseDistanceFilter(BaseFilter):
 
     def _set_radii(self, given, distances, codes, dtype):
         """Set the radii; return the scores and decisions of the training rows."""
+        self._dtype = dtype
         if given is None:
             given = self._estimate_radii(distances, codes, dtype)
         self.radii_ = given
         self.offset_ = -self.radii_
         return -distances, self.radii_[codes] - distances
+
+    def _judge(self, codes, scores, decisions):
+        self._codes = codes
+        return super()._judge(codes, scores, decisions)
+
+    @available_if(_can_change_threshold)
+    def set_threshold(
+        self,
+        *,
+        percentile: float | str | None = None,
+        radii: ArrayLike | dict | None = None,
+    ) -> Self:
+        """Change the threshold of the fitted filter, without fitting it again.
+
+        The parameter is set, and everything that depends on it is what it would be
+        after fitting with it: ``radii_``, ``offset_``, ``inlier_mask_`` and
+        ``contamination_``. Scores stay.
+
+        Parameters
+        ----------
+        percentile : "auto" or float, default=None
+            As the parameter of the filter; ``radii``, if they were given, are dropped.
+        radii : array-like of shape (n_classes,) or dict, default=None
+            As the parameter of the filter, for the labels in ``classes_``: those that
+            the filter was fitted on stay the ones that it knows.
+
+        Returns
+        -------
+        self : object
+            The filter.
+
+        Raises
+        ------
+        ValueError
+            If not exactly one of them is given, or it is no threshold; the filter then
+            stays as it is.
+        """
+        self._change_threshold({"percentile": percentile, "radii": radii})
+        return self
+
+    def _change_threshold(self, settings):
+        """Set one of the settings, the other to None; return the new decisions."""
+        check_is_fitted(self)
+        given = {name: one for name, one in settings.items() if one is not None}
+        if len(given) != 1 or not given.keys() <= set(self._settings):
+            raise ValueError(
+                f"set_threshold takes exactly one of {' and '.join(self._settings)}; "
+                f"got {given or 'none'}."
+            )
+        before = {name: getattr(self, name) for name in self._settings}
+        changed = {**dict.fromkeys(before), **given}
+        if "radii" in given:
+            del changed["percentile"]  # it has no effect beside radii
+        try:
+            self.set_params(**changed)
+            self._validate_params()
+            return self._judge_again()
+        except ValueError:
+            self.set_params(**before)
+            raise
+
+    def _judge_again(self):
+        rows = np.flatnonzero(self._codes >= 0)
+        judged = self._set_radii(
+            self._given_radii(), -self.scores_[rows], self._codes[rows], self._dtype
+        )
+        return self._judge(self._codes, *spread(judged, rows, len(self._codes)))
 
     @property
     def _percentile(self):
@@ -282,6 +297,43 @@ class BaseContaminationFilter(BaseDistanceFilter):
         if _is_number(self.contamination):
             return 100.0 * (1.0 - self.contamination)
         return self.percentile if _is_number(self.percentile) else "auto"
+
+    _settings = ("percentile", "contamination")
+
+    @available_if(_can_change_threshold)
+    def set_threshold(
+        self,
+        *,
+        percentile: float | str | None = None,
+        contamination: float | str | None = None,
+    ) -> Self:
+        """Change the threshold of the fitted filter, without fitting it again.
+
+        The parameter is set, and everything that depends on it is what it would be
+        after fitting with it: ``radii_``, ``offset_``, ``inlier_mask_`` and
+        ``contamination_``. Scores stay.
+
+        Parameters
+        ----------
+        percentile : float, default=None
+            As the parameter of the filter; ``contamination`` is then None.
+        contamination : "auto" or float, default=None
+            As the parameter of the filter; ``percentile`` is then None.
+
+        Returns
+        -------
+        self : object
+            The filter.
+
+        Raises
+        ------
+        ValueError
+            If not exactly one of them is given, or it is no threshold; the filter then
+            stays as it is.
+        """
+        settings = {"percentile": percentile, "contamination": contamination}
+        self._change_threshold(settings)
+        return self
 
     def _given_radii(self):
         return None

@@ -248,9 +248,13 @@ class LossFilter(BaseTrimmingFilter):
         loss = _losses.loss_name(self.loss, self.estimator_)
         return _losses.row_losses(self.estimator_, X, codes, loss)
 
+    @property
+    def _scores_stay(self):
+        return self.max_iter == 1
+
     def _training_losses(self, X, codes):
         losses = self._distances(X, codes)  # first: it checks them
-        if self._percentile == "auto":
+        if self._percentile == "auto" or self._scores_stay:
             self._n_contradicted = self._count_contradicted(X, codes)
         return losses
 

@@ -15,15 +15,15 @@ from skpoison._fitted import fit_clone
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import _losses
-from skpoison.filters._distance import (
-    BaseContaminationFilter,
-    estimate_radius,
-    rounding_slack,
-)
+from skpoison.filters._distance import BaseContaminationFilter
 from skpoison.filters._inner import InnerEstimatorMixin, check_classes_weigh
 from skpoison.filters._losses import fit_logistic
 from skpoison.filters._principal import principal_directions
-from skpoison.filters._threshold import contradicted_rows
+from skpoison.filters._threshold import (
+    contradicted_rows,
+    estimate_radius,
+    rounding_slack,
+)
 
 
 class SeverFilter(InnerEstimatorMixin, BaseContaminationFilter):
@@ -159,6 +159,8 @@ class SeverFilter(InnerEstimatorMixin, BaseContaminationFilter):
         self.estimator = estimator
         self.loss = loss
         self.n_rounds = n_rounds
+
+    _scores_stay = False
 
     def _fit(self, X, codes, **params):
         rng = check_random_state(self.random_state)

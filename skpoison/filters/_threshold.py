@@ -1,4 +1,4 @@
-"""Thresholds from the data: where the bulk of a class's distances ends.
+"""Thresholds of a class: where the bulk of its distances ends, or a share of them.
 
 Losses have no such end: those of honest rows differ by orders of magnitude, and a
 wrong label is no farther out than a row that is hard to tell. How many labels are
@@ -19,6 +19,11 @@ POWERS = (-0.25, 1.0)
 DEVIATIONS = 4.0
 # Quartiles of the standard normal distribution lie this far apart.
 NORMAL_IQR = 1.3489795
+
+# Distances that differ by no more than this share count as equal: rounding errors.
+SAME = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-6}
+# Rejecting a group of equal distances leaves at least this share of the rows asked for.
+LEAST = 0.75
 
 
 def bulk_threshold(distances: np.ndarray, deviations: float = DEVIATIONS) -> float:
@@ -155,3 +160,70 @@ def contradicted_rows(losses: np.ndarray, codes: np.ndarray) -> np.ndarray:
     suits_other = ((losses < own[:, None]) & (losses <= usual)).any(axis=1)
     contradicted = np.bincount(codes[suits_other], minlength=len(counts))
     return np.minimum(contradicted, counts // 2)
+
+
+def estimate_radius(distances, percentile, dtype, slack=0.0):
+    """Radius that encloses a percentage of rows, and judges equal distances together.
+
+    It is the percentile, interpolated linearly, unless rows whose distance equals it
+    *straddle* it: a percentile asks for a number of rows, and only some of the group
+    are among them. The group is then rejected, and the radius is the largest distance
+    below it, or it is kept:
+
+    - where most of the other rows have distances of their own, a group of equal ones
+      is out of the ordinary, and is rejected;
+    - where most of the other rows share their distances too, the group falls on the
+      side of most of its members (of two halves, it is rejected), so that the share
+      that is rejected is as near as possible to the one asked for;
+    - where less than three quarters of the rows asked for would be left without it, it
+      is kept in any case.
+
+    ``slack``, what rounding may add to a distance that is computed again, enlarges the
+    radius, but not beyond a group that is rejected.
+
+    Examples
+    --------
+    Of ten rows, the two farthest are to go. Three rows at 8 go together; seven are more
+    than may be lost; and where all rows come in groups, one row too many is kept:
+
+    >>> estimate_radius([1, 2, 3, 4, 5, 6, 7, 8, 8, 8], 80, np.dtype(float))
+    np.float64(7.0)
+    >>> estimate_radius([1, 2, 3, 8, 8, 8, 8, 8, 8, 8], 80, np.dtype(float))
+    np.float64(8.0)
+    >>> estimate_radius([1, 1, 1, 1, 2, 2, 8, 8, 8, 9], 80, np.dtype(float))
+    np.float64(8.0)
+    """
+    distances = np.asarray(distances, dtype=np.float64)
+    radius = np.percentile(distances, percentile)
+    asked = int((len(distances) - 1) * percentile / 100.0 + 1e-9) + 1
+    same = SAME[np.dtype(dtype)]
+    margin = max(same * abs(radius), slack)
+    inside = distances[distances < radius - margin]
+    up_to = distances[distances <= radius + margin]
+    if not len(inside) < asked < len(up_to):
+        return radius + slack
+    mostly_inside = asked - len(inside) > len(up_to) - asked
+    beyond = distances[distances > radius + margin]
+    if len(inside) < LEAST * asked or (
+        mostly_inside and _mostly_equal(np.concatenate([inside, beyond]), same)
+    ):
+        return max(radius, up_to.max()) + slack
+    largest = inside.max()
+    return largest + min(slack, (radius - margin - largest) / 2)
+
+
+def _mostly_equal(distances, same):
+    """Whether more than half of the distances equal another one."""
+    distances = np.sort(distances)
+    equal = np.diff(distances) <= same * np.abs(distances[1:])
+    shared = np.append(equal, False) | np.append(False, equal)
+    return shared.mean() > 0.5
+
+
+def rounding_slack(distance, dtype):
+    """What rounding may add to a distance that other batches of rows sum differently.
+
+    Estimators may sum in another order for other batches of rows; a row that lies on
+    its radius must not fall out for that.
+    """
+    return 64 * np.finfo(dtype).eps * max(distance, 0.0)

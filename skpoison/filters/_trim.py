@@ -140,6 +140,7 @@ class TrimFilter(BaseTrimmingFilter):
         "tol": [Interval(Real, 0, None, closed="left")],
     }
     _judges_targets = True
+    _scores_stay = False
 
     def __init__(
         self,
