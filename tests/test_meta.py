@@ -282,7 +282,7 @@ def test_a_frozen_filter_lets_a_class_go():
     with pytest.warns(FilterWarning, match=r"fixed filter SphereFilter .* \[1\]"):
         filtered = FilteredClassifier(frozen, LinearSVC()).fit(X, y)
     assert filtered.classes_.tolist() == [0, 2]
-    with pytest.raises(ValueError, match="rejects every row: nothing is left"):
+    with pytest.raises(ValueError, match="rejects every row, so there is nothing"):
         FilteredClassifier(frozen, LinearSVC()).fit(X + 99.0, y)
 
 
