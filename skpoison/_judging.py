@@ -63,6 +63,11 @@ def fit_and_find_kept(
     """
     check_detector(filter_)
     if isinstance(filter_, FrozenEstimator):
+        if fit_params:
+            raise TypeError(
+                f"FrozenEstimator({_name(filter_)}) takes no {', '.join(fit_params)}: "
+                "it is not fitted again."
+            )
         return _find_kept_by_fixed(filter_.fit(X, y), X, y)
     params = fit_params or {}
     if isinstance(last_step(filter_), BaseFilter):

@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import UnsetMetadataPassedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import (
     LinearRegression,
     LogisticRegression,
@@ -31,7 +33,13 @@ from skpoison import (
 from skpoison.attacks import LabelFlipAttack
 from skpoison.base import BaseFilter
 from skpoison.evaluation import DefenseSearchCV
-from skpoison.filters import LossFilter, SeverFilter, SlabFilter, TrimFilter
+from skpoison.filters import (
+    CrossFitFilter,
+    LossFilter,
+    SeverFilter,
+    SlabFilter,
+    TrimFilter,
+)
 from skpoison.meta import TrustedKFold
 
 N = 90
@@ -178,6 +186,36 @@ def test_combinations_hand_weights_to_the_members_that_take_them(rows, weights):
     np.testing.assert_array_equal(member.scores_, alone.scores_)
 
 
+def test_models_of_folds_are_fitted_with_the_weights_of_their_rows(rows):
+    X, y = rows
+    fitted = CrossFitFilter(SeesParameters(), random_state=0)
+    fitted.fit(X, y, sample_weight=weight_of(X))
+    assert len(SEEN) == 6  # five folds, and the rows that are kept
+    assert_rows_have_their_weights()
+
+
+def test_rows_of_a_class_without_weight_are_not_judged_by_models_either(rows):
+    X, y = rows
+    weights = np.where(y == 2, 0.0, 1.0)
+    with pytest.raises(ValueError, match=r"zero for every row of the classes \[2\]"):
+        CrossFitFilter(random_state=0).fit(X, y, sample_weight=weights)
+
+
+@pytest.mark.parametrize("is_routed", [False, True])
+@pytest.mark.parametrize("regression", [False, True])
+def test_default_models_take_weights_of_sparse_rows(
+    is_routed, regression, weights, monkeypatch
+):
+    monkeypatch.setattr("skpoison.filters._panel.N_TREES", 5)
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((N, 300), density=0.1, format="csr", rng=rng)
+    y = rng.normal(size=N) if regression else rng.integers(0, 2, size=N)
+    filter_ = CrossFitFilter(random_state=0, cv=2)
+    with sklearn.config_context(enable_metadata_routing=is_routed):
+        weighted = filter_.fit(X, y, sample_weight=weights).out_of_fold_
+        assert not np.allclose(weighted, filter_.fit(X, y).out_of_fold_)
+
+
 # ---- who refuses what
 
 
@@ -204,6 +242,7 @@ BAD_WEIGHTS = [
     [
         LossFilter(estimator=Untouchable()),
         EPICFilter(Untouchable()),
+        CrossFitFilter(Untouchable()),
         SphereFilter() | LossFilter(estimator=Untouchable()),
         FilteredClassifier(LossFilter(estimator=Untouchable()), LogisticRegression()),
         DropOutliers(LossFilter(estimator=Untouchable())),
@@ -253,6 +292,7 @@ def test_filters_without_an_estimator_say_that_they_take_none(name, rows):
     [
         LossFilter(estimator=KNeighborsClassifier()),
         SeverFilter(estimator=KNeighborsClassifier()),
+        CrossFitFilter(KNeighborsClassifier()),
         TrimFilter(estimator=KNeighborsRegressor()),
     ],
 )
@@ -387,6 +427,30 @@ def test_aliases_give_filter_and_estimator_weights_of_their_own(rows, routing):
     last = SEEN[-1]
     np.testing.assert_array_equal(last["sample_weight"], weight_of(last["X"]))
     assert len(last["X"]) == model.inlier_mask_.sum()
+
+
+@pytest.mark.parametrize("alias", [True, "trust"])
+def test_models_of_folds_get_the_weights_that_they_request(alias, rows, routing):
+    X, y = rows
+    asks = SeesParameters().set_fit_request(sample_weight=alias)
+    model = FilteredClassifier(
+        CrossFitFilter(asks, random_state=0),
+        LogisticRegression().set_fit_request(sample_weight=False),
+    )
+    name = "sample_weight" if alias is True else alias
+    model.fit(X, y, **{name: weight_of(X)})
+    assert_rows_have_their_weights()
+    with pytest.raises(UnsetMetadataPassedError, match=r"SeesParameters\.fit"):
+        model.set_params(filter__estimator=SeesParameters()).fit(
+            X, y, sample_weight=np.ones(N)
+        )
+
+
+def test_frozen_filters_refuse_weights(rows, weights):
+    X, y = rows
+    frozen = FrozenEstimator(LossFilter(contamination=0.3).fit(X, y))
+    with pytest.raises(TypeError, match=r"FrozenEstimator\(LossFilter\) takes no"):
+        DropOutliers(frozen).fit(X, y, sample_weight=weights)
 
 
 def test_a_regressor_s_filter_gets_weights(rows, weights, routing):

@@ -125,7 +125,7 @@ class AutoFilter(BaseJudgingFilter):
         self.estimator = estimator
         self.n_jobs = n_jobs
 
-    def _fit_rows(self, X, codes, targets):
+    def _fit_models(self, X, codes, targets):
         rng = check_random_state(self.random_state)
         self._encoder, numbers = self._numbers_of(X)
         panel = panel_of(
@@ -134,7 +134,7 @@ class AutoFilter(BaseJudgingFilter):
 
         def predict(rows, folds):
             return panel.out_of_fold(
-                rows, folds, codes, self.classes_, self.n_jobs, **self._weights
+                rows, folds, codes, self.classes_, self.n_jobs, **self._fit_params
             )
 
         evidence = find_evidence(numbers, codes, predict, panel.counts, rng)
@@ -173,7 +173,7 @@ class AutoFilter(BaseJudgingFilter):
         if n_folds > 1:
             folds = assign_folds(codes, evidence.groups, n_folds, rng)
             predicted = panel.targets_out_of_fold(
-                folds, targets, self.n_jobs, **self._weights
+                folds, targets, self.n_jobs, **self._fit_params
             )
         units, self._unit, self._cut = residual_units(targets - predicted)
         self.out_of_fold_ = predicted
@@ -233,10 +233,10 @@ class AutoFilter(BaseJudgingFilter):
         self._known = np.unique(codes[rows])
         self._fitted = None
         if targets is not None and len(rows):
-            self._fitted = panel.fit(rows, targets[rows], **self._weights)
+            self._fitted = panel.fit(rows, targets[rows], **self._fit_params)
         elif len(self._known) > 1 and self._noise is not None:
             labels = self.classes_[codes[rows]]
-            self._fitted = panel.fit(rows, labels, **self._weights)
+            self._fitted = panel.fit(rows, labels, **self._fit_params)
 
     def _score(self, X, codes):
         targets = codes if self._judges_targets else None

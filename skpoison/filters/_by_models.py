@@ -14,18 +14,21 @@ from sklearn.utils.validation import (
 )
 
 from skpoison._column_types import is_frame
+from skpoison._delegated import WithInnerWeights
 from skpoison._warn import warn
 from skpoison.base import BaseFilter
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._as_given import AsNumbers, Rows, is_texts
+from skpoison.filters._inner import InnerEstimatorMixin, check_classes_weigh
 
 
-class BaseJudgingFilter(BaseFilter):
+class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
     """Base class of filters that ask models; X goes to them in its own container.
 
-    A subclass defines ``_fit_rows(X, codes, targets)`` for the training rows, returning
-    scores and decisions, and ``_score`` and ``_decide`` for new ones; X is a
-    :class:`Rows`. Targets are None where there are labels.
+    A subclass defines ``_fit_models(X, codes, targets)`` for the training rows,
+    returning scores and decisions, and ``_score`` and ``_decide`` for new ones; X is a
+    :class:`Rows`. Targets are None where there are labels. Models are fitted with
+    ``_fit_params``, which are there while it runs.
     """
 
     _parameter_constraints: dict = {
@@ -41,7 +44,8 @@ class BaseJudgingFilter(BaseFilter):
         )
         return tags
 
-    def fit(self, X, y=None, sample_weight=None):
+    @WithInnerWeights
+    def fit(self, X, y=None, sample_weight=None, **fit_params):
         """Fit the models, and judge the training rows.
 
         Parameters
@@ -54,7 +58,12 @@ class BaseJudgingFilter(BaseFilter):
             Labels or, for a regressor, targets. Without them, rows are judged by where
             they lie alone.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights, given to the estimator's ``fit``.
+            Weights of the rows, at least 0, for the models; those of a class are not
+            all 0. Part of the signature if the estimator takes it.
+        **fit_params : dict
+            Passed to the estimator's ``fit``, what is aligned with the rows cut down to
+            those that it is fitted on. With metadata routing enabled, the estimator
+            gets what it requests.
 
         Returns
         -------
@@ -64,23 +73,14 @@ class BaseJudgingFilter(BaseFilter):
         Raises
         ------
         ValueError
-            If X or y is malformed, or the estimator is no classifier with
-            ``predict_proba`` or ``decision_function`` and no regressor.
+            If X, y or weights are malformed, or the estimator is no classifier with
+            ``predict_proba`` or ``decision_function`` and no regressor. If it takes no
+            sample weights, and there are some.
         """
-        self._validate_params()
-        self._check_estimator()
-        rows = self._validate_rows(X, reset=True)
-        self._weights = {}
-        if sample_weight is not None:
-            weights = column_or_1d(sample_weight)
-            check_consistent_length(rows, weights)
-            self._weights = {"sample_weight": weights}
-        codes = self._fit_labels(rows, y)
-        self._judge(codes, *self._fit_known(rows, codes))
-        del self._weights
-        return self
+        return super().fit(X, y, sample_weight=sample_weight, **fit_params)
 
-    def _check_estimator(self):
+    def _validate_params(self):
+        super()._validate_params()
         estimator = self.estimator
         if estimator is None or is_regressor(estimator):
             return
@@ -142,9 +142,17 @@ class BaseJudgingFilter(BaseFilter):
             return np.zeros(len(_numbers(X, y)), dtype=np.intp)
         return super()._encode_labels(X, y)
 
-    def _fit(self, X, codes):
+    def _fit(self, X, codes, **params):
         targets = self.__dict__.pop("_targets")
-        return self._fit_rows(X, codes, targets)
+        if "sample_weight" in params:
+            labelled = len(self.classes_) > 1
+            weights = params["sample_weight"]
+            check_classes_weigh(weights, codes, self.classes_, labelled)
+        self._fit_params = params
+        try:
+            return self._fit_models(X, codes, targets)
+        finally:
+            del self._fit_params
 
     def _best_over_labels(self, method, X, y):
         check_is_fitted(self)

@@ -154,7 +154,7 @@ class CrossFitFilter(BaseJudgingFilter):
         self.threshold = threshold
         self.n_jobs = n_jobs
 
-    def _fit_rows(self, X, codes, targets):
+    def _fit_models(self, X, codes, targets):
         rng = check_random_state(self.random_state)
         needs_numbers = self.estimator is None or isinstance(self.near_copies, str)
         encoder, numbers = self._numbers_of(X) if needs_numbers else (None, None)
@@ -212,7 +212,7 @@ class CrossFitFilter(BaseJudgingFilter):
         every = np.arange(len(codes))
         said = self._panel.out_of_fold(
             every, self._folds(codes, rng), codes, self.classes_,
-            n_jobs=self.n_jobs, **self._weights,
+            n_jobs=self.n_jobs, **self._fit_params,
         )  # fmt: skip
         judged = ~np.isnan(said).any(axis=(0, 2))
         if not judged.any():
@@ -251,19 +251,19 @@ class CrossFitFilter(BaseJudgingFilter):
         self._fitted = None
         if len(self._known) > 1:
             labels = self.classes_[codes[rows]]
-            self._fitted = self._panel.fit(rows, labels, **self._weights)
+            self._fitted = self._panel.fit(rows, labels, **self._fit_params)
 
     def _fit_targets(self, targets, rng):
         codes = np.zeros(len(targets), dtype=np.intp)
         folds = self._folds(codes, rng)
         predicted = self._panel.targets_out_of_fold(
-            folds, targets, self.n_jobs, **self._weights
+            folds, targets, self.n_jobs, **self._fit_params
         )
         units, self._unit, cut = residual_units(targets - predicted)
         self.threshold_ = float(cut if self.threshold == "auto" else self.threshold)
         self.out_of_fold_ = self.suggested_labels_ = predicted
         rows = np.flatnonzero(units <= self.threshold_)
-        self._fitted = self._panel.fit(rows, targets[rows], **self._weights)
+        self._fitted = self._panel.fit(rows, targets[rows], **self._fit_params)
         return -units, self.threshold_ - units
 
     def _score(self, X, codes):

@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
+from sklearn import get_config
 from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import cross_val_predict
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _check_method_params
 
 from skpoison.filters._as_given import AsNumbers
 from skpoison.filters._folds import class_probabilities, out_of_fold
@@ -49,22 +51,41 @@ class Panel:
     def out_of_fold(self, rows, folds, codes, classes, n_jobs=None, **fit_params):
         """Probabilities of shape (n_models, n_rows, n_classes) for some rows."""
         rows = np.asarray(rows)
-        cut = {k: _safe_indexing(v, rows) for k, v in fit_params.items()}
+        cut = _check_method_params(self.rows, fit_params, indices=rows)
+        asked = [self._as_asked(learner, cut) for learner in self.learners]
         return np.stack(
             [
                 out_of_fold(
-                    learner.estimator,
+                    estimator,
                     _safe_indexing(self.rows, rows),
                     codes[rows],
                     folds,
                     len(classes),
                     n_jobs=n_jobs,
                     labels=classes[codes[rows]],
-                    **cut,
+                    **params,
                 )
-                for learner in self.learners
+                for estimator, params in asked
             ]
         )
+
+    def _as_asked(self, learner, params):
+        """An estimator, and parameters of its fit under the names that it knows."""
+        estimator = clone(learner.estimator)
+        if not params:
+            return estimator, params
+        is_ours = self.encoder is not None
+        last = estimator
+        if is_ours and isinstance(estimator, Pipeline):
+            last = estimator[-1]
+        if get_config()["enable_metadata_routing"]:
+            # What is meant for it has been picked already, aliases resolved.
+            if hasattr(last, "set_fit_request"):
+                last.set_fit_request(**dict.fromkeys(params, True))
+        elif last is not estimator:
+            name = estimator.steps[-1][0]
+            params = {f"{name}__{key}": value for key, value in params.items()}
+        return estimator, params
 
     def targets_out_of_fold(self, folds, targets, n_jobs=None, **fit_params):
         """The mean of what the models predict for all rows, of shape (n_rows,)."""
@@ -72,19 +93,20 @@ class Panel:
             (np.flatnonzero(folds != fold), np.flatnonzero(folds == fold))
             for fold in np.unique(folds)
         ]
+        asked = [self._as_asked(learner, fit_params) for learner in self.learners]
         return np.mean(
             [
                 np.ravel(
                     cross_val_predict(
-                        clone(learner.estimator),
+                        estimator,
                         self.rows,
                         targets,
                         cv=splits,
                         n_jobs=n_jobs,
-                        params=fit_params,
+                        params=params,
                     )
                 )
-                for learner in self.learners
+                for estimator, params in asked
             ],
             axis=0,
         )
@@ -92,9 +114,10 @@ class Panel:
     def fit(self, rows, targets, **fit_params):
         """Fit all models on some rows; return what predicts new rows."""
         X = _safe_indexing(self.rows, rows)
-        cut = {k: _safe_indexing(v, rows) for k, v in fit_params.items()}
-        models = [clone(learner.estimator) for learner in self.learners]
-        return Fitted([model.fit(X, targets, **cut) for model in models], self.encoder)
+        cut = _check_method_params(self.rows, fit_params, indices=rows)
+        asked = [self._as_asked(learner, cut) for learner in self.learners]
+        models = [model.fit(X, targets, **params) for model, params in asked]
+        return Fitted(models, self.encoder)
 
 
 class Fitted(NamedTuple):
