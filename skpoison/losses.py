@@ -1,4 +1,4 @@
-"""Losses of margins, each in one place: what bounds, filters and attacks minimize.
+"""Margin-based losses, used by bounds, filters and attacks.
 
 The margin of a row is ``m = y (w @ x + b)`` with labels -1 and +1; a loss is a convex
 function of it. Every loss has the same methods, those of :class:`Loss`.
@@ -26,17 +26,17 @@ MAX_NEWTON = 100
 
 
 class Loss(ABC):
-    """A convex loss of margins: what a solver needs to know of it.
+    """Base class of convex, margin-based losses.
 
-    A loss of your own implements the abstract methods and sets `slope_range`. They
-    work on arrays elementwise.
+    A subclass implements the abstract methods, which work elementwise on arrays, and
+    sets `slope_range`.
 
     Attributes
     ----------
     slope_range : tuple of float
-        Smallest and largest slope ``a``, by which the loss falls as the margin grows:
-        minus the derivative. The conjugate is finite between them. For losses that
-        never grow with the margin, no slope is negative.
+        Smallest and largest slope ``a``, the negative derivative of the loss. The
+        conjugate is finite between them. For losses that never increase with the
+        margin, slopes are non-negative.
 
     See Also
     --------
@@ -44,9 +44,9 @@ class Loss(ABC):
 
     Notes
     -----
-    Dual bounds rest on ``value(m) >= -a * m - conjugate(a)``, which holds for every
-    margin and slope (the Fenchel-Young inequality), with equality where
-    ``a = -derivative(m)``.
+    Dual bounds are based on the Fenchel-Young inequality
+    ``value(m) >= -a * m - conjugate(a)``, which holds for every margin and slope, with
+    equality at ``a = -derivative(m)``.
 
     Examples
     --------
@@ -119,12 +119,12 @@ class Loss(ABC):
         Returns
         -------
         derivatives : ndarray
-            Derivatives by the margin.
+            Derivatives with respect to the margin.
         """
 
     @abstractmethod
     def curvature(self, margins: np.ndarray) -> np.ndarray:
-        """Return the second derivatives; where there is none, that of the flatter side.
+        """Return the second derivatives; where undefined, those of the flatter side.
 
         Parameters
         ----------
@@ -134,12 +134,12 @@ class Loss(ABC):
         Returns
         -------
         curvatures : ndarray
-            Second derivatives by the margin.
+            Second derivatives with respect to the margin.
         """
 
     @abstractmethod
     def conjugate(self, slopes: np.ndarray) -> np.ndarray:
-        """Return the largest values of ``-a * m - value(m)`` over all margins m.
+        """Return the maxima of ``-a * m - value(m)`` over all margins m.
 
         Parameters
         ----------
@@ -166,7 +166,7 @@ class Loss(ABC):
         Returns
         -------
         minimizers : ndarray
-            Margins of small loss near the given ones.
+            The proximal points.
         """
 
     def project(self, slopes: np.ndarray) -> np.ndarray:
@@ -175,7 +175,7 @@ class Loss(ABC):
         Parameters
         ----------
         slopes : ndarray
-            Any numbers.
+            Arbitrary numbers.
 
         Returns
         -------
@@ -212,7 +212,7 @@ class Hinge(Loss):
         return self.of_shortfalls(1.0 - margins)
 
     def of_shortfalls(self, shortfalls: float | np.ndarray) -> np.ndarray:
-        """Return the losses of rows, given by how far their margins fall short of 1.
+        """Return the losses of rows with given shortfalls, ``1 - margin``.
 
         Parameters
         ----------
@@ -231,7 +231,7 @@ class Hinge(Loss):
         return np.where(margins < 1.0, -1.0, 0.0)
 
     def curvature(self, margins: np.ndarray) -> np.ndarray:
-        """Return zeros: both sides of the kink are straight."""
+        """Return zeros: the loss is piecewise linear."""
         return np.zeros_like(margins, dtype=np.float64)
 
     def conjugate(self, slopes: np.ndarray) -> np.ndarray:
@@ -245,15 +245,15 @@ class Hinge(Loss):
 
 @dataclass(frozen=True)
 class SmoothedHinge(Loss):
-    """The hinge loss, its kink smeared out over ``1 - width <= m <= 1 + width``.
+    """The hinge loss, smoothed over ``1 - width <= m <= 1 + width``.
 
-    It is the mean hinge loss of the margin plus noise whose density is a parabola
-    (Epanechnikov's kernel), twice differentiable, and equals the hinge loss outside.
+    It is the expected hinge loss of the margin plus noise with the Epanechnikov kernel
+    as density: twice differentiable, and equal to the hinge loss outside this interval.
 
     Parameters
     ----------
     width : float
-        Half the width of the smeared part, positive.
+        Half the width of the smoothed interval, positive.
 
     Raises
     ------
@@ -262,7 +262,7 @@ class SmoothedHinge(Loss):
 
     See Also
     --------
-    skpoison.losses.Hinge : The limit for a width of 0.
+    skpoison.losses.Hinge : The limit for width 0.
 
     Notes
     -----
@@ -331,15 +331,15 @@ def _smeared(z: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SquaredHinge(Loss):
-    """The squared hinge loss ``max(0, 1 - m)**2``, the default of ``LinearSVC``.
+    """The squared hinge loss ``max(0, 1 - m)**2``, the default loss of ``LinearSVC``.
 
     See Also
     --------
-    skpoison.losses.Squared : The squared loss, which margins above 1 cost as well.
+    skpoison.losses.Squared : The squared loss, which also penalizes margins above 1.
 
     Notes
     -----
-    The conjugate is ``a**2 / 4 - a`` for slopes from 0 on.
+    The conjugate is ``a**2 / 4 - a`` for non-negative slopes.
 
     Examples
     --------
@@ -432,7 +432,7 @@ class Logistic(Loss):
 
     See Also
     --------
-    skpoison.losses.Hinge : Another loss that is nearly linear in negative margins.
+    skpoison.losses.Hinge : A loss with a similar shape for negative margins.
 
     Notes
     -----
@@ -486,13 +486,13 @@ class Squared(Loss):
 
     See Also
     --------
-    skpoison.losses.SquaredHinge : Without loss above 1; the whole square, not half.
+    skpoison.losses.SquaredHinge : Zero for margins above 1; not halved.
 
     Notes
     -----
-    The conjugate is ``a**2 / 2 - a`` for slopes of either sign: the loss grows again
-    with margins above 1. As in scikit-learn's ``SGDClassifier``, the squared loss
-    counts half and the squared hinge loss in full.
+    The conjugate is ``a**2 / 2 - a`` for slopes of either sign, because the loss
+    increases again for margins above 1. As in scikit-learn's ``SGDClassifier``, the
+    squared loss is halved and the squared hinge loss is not.
 
     Examples
     --------
@@ -526,21 +526,21 @@ class Squared(Loss):
 
 
 def decision_margins(decisions: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the margins of a classifier's decisions, for any number of classes.
+    """Return the margins of decision values, for any number of classes.
 
     Parameters
     ----------
     decisions : ndarray of shape (n_samples,) or (n_samples, n_classes)
-        What ``decision_function`` returns.
+        Result of ``decision_function``.
     codes : ndarray of shape (n_samples,), dtype=int
-        Position of each row's label among the classes.
+        Index of each row's label among the classes.
 
     Returns
     -------
     margins : ndarray of shape (n_samples,)
-        The signed decisions for two classes. For more, how far the decision of the
-        row's class lies above the highest of the others: the hinge loss of that is
-        the one of Crammer and Singer.
+        For two classes, the signed decision values. For more, the decision value of the
+        row's class minus the largest of the others; the hinge loss of this margin is
+        that of Crammer and Singer.
 
     Examples
     --------

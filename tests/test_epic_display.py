@@ -164,7 +164,7 @@ def test_wrong_input_is_refused():
         EPICDisplay.from_estimator(net, poison_mask=np.zeros(3, dtype=bool))
     with pytest.raises(ValueError, match="must be the 300 rows"):
         EPICDisplay.from_estimator(net, X[:9], y[:9])
-    with pytest.raises(ValueError, match="no training row has the label 7"):
+    with pytest.raises(ValueError, match="No training row has the label 7"):
         EPICDisplay.from_estimator(net, X, y, label=7)
     with pytest.raises(TypeError, match="without an EPICCallback"):
         EPICDisplay.from_estimator(trained(callbacks=[])[0])

@@ -286,7 +286,7 @@ def test_the_search_s_picture(search, data):
     assert (np.diff(display.upper_bound) > 0).all()
     assert display.best == search.best_params_["filter__percentile"]
     assert set(display.lines_) == {"attacked_loss", "clean_loss", "upper_bound"}
-    with pytest.raises(ValueError, match="needs the rows"):
+    with pytest.raises(ValueError, match="bound requires X and y"):
         DefenseDisplay.from_search(search, bound=bound)
 
 

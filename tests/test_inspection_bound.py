@@ -262,7 +262,7 @@ def test_what_does_not_fit_the_curve_is_refused(curve, wrong, message):
 
 @pytest.mark.parametrize("wrong", [{}, {"a": 3}, {"a": {"epsilon": [0.1]}}])
 def test_what_is_no_curve_is_refused(wrong):
-    with pytest.raises(TypeError, match="what bound_curve returns"):
+    with pytest.raises(TypeError, match="a result of bound_curve"):
         BoundDisplay.from_curve(wrong)
 
 
@@ -273,7 +273,7 @@ def test_filters_without_percentile_cannot_vary_it(data):
         BoundDisplay.from_estimator(
             CertifiedBound(frozen, rho=1.0), X, y, percentiles=[50]
         )
-    with pytest.raises(ValueError, match="at least one percentile"):
+    with pytest.raises(ValueError, match="percentiles must not be empty"):
         BoundDisplay.from_estimator(CertifiedBound(rho=1.0), X, y, percentiles=[])
 
 

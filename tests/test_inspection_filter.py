@@ -212,7 +212,7 @@ def test_labels_and_aspect():
     X, y = blobs()
     display = FilterDisplay.from_estimator(SphereFilter().fit(X, y), X, y)
     assert display.ax_.get_xlabel() == "Along the line between the centroids"
-    assert display.ax_.get_ylabel() == "Orthogonal, most spread"
+    assert display.ax_.get_ylabel() == "Orthogonal direction of largest variance"
     assert display.ax_.get_aspect() == 1.0
     texts = {text.get_text() for text in display.ax_.get_legend().get_texts()}
     assert "class 0, kept" in texts
@@ -313,10 +313,10 @@ def test_filters_that_cannot_be_drawn_say_so():
 @pytest.mark.parametrize(
     "classes, message",
     [
-        (None, r"must name two labels.*\[0, 1, 2\]"),
-        ([1], "must name two labels"),
-        ([1, 1], "must name two labels"),
-        ([0, 9], r"names \[9\].*\[0, 1, 2\]"),
+        (None, r"must be two of the filter's labels.*\[0, 1, 2\]"),
+        ([1], "must be two of the filter's labels"),
+        ([1, 1], "must be two of the filter's labels"),
+        ([0, 9], r"contains \[9\].*\[0, 1, 2\]"),
     ],
 )
 def test_classes_must_be_two_that_the_filter_knows(classes, message):
@@ -327,7 +327,7 @@ def test_classes_must_be_two_that_the_filter_knows(classes, message):
 
 def test_one_class_cannot_be_drawn():
     X, y = blobs()
-    with pytest.raises(ValueError, match="must name two labels"):
+    with pytest.raises(ValueError, match="must be two of the filter's labels"):
         FilterDisplay.from_estimator(SphereFilter().fit(X), X, y)
     with pytest.raises(ValueError, match="no rows of the class"):
         FilterDisplay.from_estimator(both().fit(X, y), X[y == 0], y[y == 0])
@@ -340,7 +340,7 @@ def test_one_class_cannot_be_drawn():
         ({"y": np.zeros(150)}, "no rows of the class"),
         ({"y": np.arange(7) % 2}, "inconsistent numbers of samples"),
         ({"poison_mask": np.zeros(7, dtype=bool)}, "inconsistent numbers of samples"),
-        ({"poison_mask": np.zeros(150)}, "must hold booleans.*float64"),
+        ({"poison_mask": np.zeros(150)}, "must be boolean.*float64"),
         ({"X": np.full((150, 2), np.nan)}, "NaN"),
     ],
 )

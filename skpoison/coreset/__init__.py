@@ -1,7 +1,7 @@
-"""Medoids that stand for all rows: exact greedy facility location.
+"""Medoids that represent all rows: exact greedy facility location.
 
-:mod:`skpoison.coreset.backend` holds what code that computes elsewhere, on a GPU for
-example, has to share in order to pick the same rows.
+:mod:`skpoison.coreset.backend` has the definitions that other backends, such as one for
+GPUs, must share to select the same rows.
 """
 
 from skpoison.coreset._facility import facility_location, isolated_medoids

@@ -1,8 +1,8 @@
 """Greedy facility location, compiled, without a matrix of dissimilarities.
 
-For more rows than a matrix has room for. Rows are sorted into boxes; a row gives
-nothing to candidates farther away than its medoid, so boxes that lie farther are
-passed over.
+For more rows than a matrix of dissimilarities can hold. Rows are sorted into boxes; a
+row adds nothing to the gain of candidates farther away than its medoid, so more distant
+boxes are skipped.
 """
 
 import heapq
@@ -33,7 +33,8 @@ SAMPLED = 64
 class Boxes(NamedTuple):
     """Rows in an order in which neighbors stand together, cut into boxes.
 
-    Box b holds positions from ``b * BOX_ROWS``, as many, or what is left.
+    Box b holds ``BOX_ROWS`` positions from ``b * BOX_ROWS`` on; the last may hold
+    fewer.
     """
 
     rows: np.ndarray  # the order: position to index
@@ -43,7 +44,7 @@ class Boxes(NamedTuple):
 
 
 class RowState(NamedTuple):
-    """What is known about every row, in the order of the boxes, and about every box."""
+    """The state of every row, in the order of the boxes, and of every box."""
 
     current: np.ndarray  # dissimilarity to the nearest medoid, int32
     radius: np.ndarray  # squared distance to it, float64
@@ -55,7 +56,7 @@ class RowState(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """The candidates that each row gives to, once few enough are left."""
+    """For each row, the candidates whose gains it adds to, once these are few."""
 
     start: np.ndarray  # where the list of each row is
     count: np.ndarray  # how long it is
@@ -64,7 +65,7 @@ class Lists(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Memory for what is computed in passing."""
+    """Memory for temporary results."""
 
     line: Line
     who: np.ndarray  # which rows of a run lie in a ball, int32
@@ -78,7 +79,7 @@ class Scratch(NamedTuple):
 
 @compiled
 def _first_gains(columns, measure, line, gains):
-    """Gains with no medoid yet; every pair is looked at once."""
+    """Gains without a medoid; every pair is computed once."""
     n_samples = columns.shape[1]
     gains[:] = n_samples * UNIT
     for row in range(n_samples):
@@ -108,7 +109,7 @@ def _gap(low, high, other_low, other_high):
 
 @compiled
 def _runs(rows, row, ball, near, scratch):
-    """Runs of rows in boxes that a ball around a row meets; how many there are."""
+    """Runs of rows in boxes that intersect a ball around a row; their number."""
     point, starts, stops = scratch.point, scratch.starts, scratch.stops
     for feature in range(len(point)):
         point[feature] = rows.columns[feature, row]
@@ -146,9 +147,9 @@ def _rows_in_ball(columns, row, run, ball, measure, scratch):
 
 @compiled
 def _take(rows, row, old, new, near, slack, measure, scratch, state):
-    """Take from the candidates around a row what it no longer gives.
+    """Subtract a row's lost contribution from the gains of the candidates around it.
 
-    With its medoid at ``old`` it gave max(0, old - q) to a candidate at q.
+    With its medoid at ``old``, it added max(0, old - q) to a candidate at q.
     """
     ball = state.radius[row] * slack
     for run in range(_runs(rows, row, ball, near, scratch)):
@@ -174,7 +175,7 @@ def _list_size(rows, near, slack, measure, scratch, state):
 
 @compiled
 def _fill(rows, row, first, lists, near, slack, measure, scratch, state):
-    """Write the list of a row; returns its end, or -1 where room runs out."""
+    """Write the list of a row; returns its end, or -1 if the memory is full."""
     end = first
     ball = state.radius[row] * slack
     for run in range(_runs(rows, row, ball, near, scratch)):
@@ -216,7 +217,7 @@ def _make_lists(rows, most, slack, measure, scratch, state):
 
 @compiled
 def _take_listed(lists, row, old, new, state):
-    """Do the same by the row's list, and shorten the list."""
+    """The same, from the row's list, which is shortened."""
     start = lists.start[row]
     end = start
     for entry in range(start, start + lists.count[row]):
@@ -243,7 +244,7 @@ def _near_boxes(rows, box, reach, scratch):
 
 @compiled
 def _approach(rows, box, pick, measure, scratch, state):
-    """Measure a box's rows against a new medoid; return how far changes reach."""
+    """Compare a box's rows with a new medoid; return how far changes reach."""
     start = box * BOX_ROWS
     stop = min(start + BOX_ROWS, rows.columns.shape[1])
     line = scratch.line
@@ -259,7 +260,7 @@ def _approach(rows, box, pick, measure, scratch, state):
 
 @compiled
 def _assign(rows, box, position, state, scratch):
-    """Give a box's rows to the new medoid where it is nearer than theirs."""
+    """Assign a box's rows to the new medoid where it is nearer than theirs."""
     start = box * BOX_ROWS
     widest = 0.0
     for j in range(min(BOX_ROWS, rows.columns.shape[1] - start)):
@@ -274,7 +275,7 @@ def _assign(rows, box, position, state, scratch):
 
 @compiled
 def _update(rows, box, reach, lists, slack, measure, scratch, state):
-    """Take from all gains what a box's rows no longer give."""
+    """Subtract the lost contributions of a box's rows from all gains."""
     start = box * BOX_ROWS
     near = scratch.boxes[:0]
     if len(lists.who) == 0:
@@ -289,7 +290,7 @@ def _update(rows, box, reach, lists, slack, measure, scratch, state):
 
 @compiled
 def _add_medoid(rows, pick, position, lists, slack, measure, scratch, state):
-    """Make a row a medoid, and bring all gains up to date."""
+    """Make a row a medoid, and update all gains."""
     point = rows.columns[:, pick].astype(np.float64)
     for box in range(len(rows.low)):
         gap = _gap(point, point, rows.low[box], rows.high[box])
@@ -304,7 +305,7 @@ def _add_medoid(rows, pick, position, lists, slack, measure, scratch, state):
 
 @compiled
 def _gains_after_first(columns, measure, line, state):
-    """Without a medoid, rows gave to all; with one, they give to what is nearer."""
+    """With a first medoid, rows only add to candidates nearer than it."""
     n_samples = columns.shape[1]
     state.gains[:] = 0
     for row in range(n_samples):
@@ -322,7 +323,7 @@ def _gains_after_first(columns, measure, line, state):
 
 @compiled
 def _gains_from_lists(lists, state):
-    """Do the same by the lists."""
+    """The same, from the lists."""
     state.gains[:] = 0
     for row in range(len(state.gains)):
         current = state.current[row]

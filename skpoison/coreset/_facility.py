@@ -51,61 +51,62 @@ def facility_location(
     order: str = "canonical",
     backend: str = "auto",
 ) -> Bunch:
-    """Pick medoids: rows that are, together, most similar to all rows.
+    """Select medoids: rows that are jointly most similar to all rows.
 
     Greedy maximization of the facility-location objective, the sum over all rows of
-    their similarity to the nearest medoid. Each pick is the row that raises the sum the
-    most; the result is at least 1 - 1/e of the best possible. This is exact greedy:
-    no neighbor graph, no sampling.
+    their similarity to the nearest medoid. Each step selects the row that increases the
+    sum the most; the result is at least 1 - 1/e of the optimum. The greedy algorithm is
+    exact: it uses no neighbor graph and no sampling.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Rows, dense. float32 is computed in float32, everything else in float64.
+        Dense rows. float32 input is computed in float32, all other input in float64.
     n_medoids : int or float
-        How many medoids: all together, or as a fraction of each class, in (0, 1]. Each
-        class gets at least one and at most all of its rows. A fraction of a class is
-        rounded to the nearest number, halves up; a number is shared out among the
-        classes in proportion to their sizes, by largest remainders.
+        Total number of medoids (int), or fraction of each class, in (0, 1] (float).
+        Each class gets at least one medoid and at most as many as it has rows. A
+        fraction of a class is rounded to the nearest integer, halves up; a total is
+        allocated to the classes in proportion to their sizes, by largest remainders.
     labels : array-like of shape (n_samples,), default=None
-        Classes, each of which gets medoids of its own. By default there is one class.
+        Class labels; medoids are selected within each class. By default there is one
+        class.
     similarity : {"exp", "linear"}, default="exp"
-        ``"exp"`` is exp(-distance / n_features), which the released code of EPIC [2]_
-        used through its selection library. ``"linear"`` is the largest distance within
-        the class minus the distance, which the paper writes. Where distances are small
-        against ``n_features`` the two agree up to scale, for exp(-t) is about 1 - t.
-        They differ most in binary problems, where gradients have two features and
-        distances up to the root of two: there, ``"exp"`` cares less for rows that are
-        far from every medoid. Rows farther apart than 17 times ``n_features`` are all
-        alike to ``"exp"`` (similarity zero): scale the rows, or take ``"linear"``.
+        ``"exp"`` is exp(-distance / n_features), as in the released code of EPIC [2]_.
+        ``"linear"`` is the largest distance within the class minus the distance, as in
+        the paper. If distances are small relative to ``n_features``, the two agree up
+        to scale, because exp(-t) is about 1 - t. They differ most in binary problems,
+        where gradients have two features and distances of up to sqrt(2): there,
+        ``"exp"`` gives less weight to rows that are far from every medoid. With
+        ``"exp"``, the similarity of rows farther apart than 17 times ``n_features`` is
+        zero: scale the rows, or use ``"linear"``.
     metric : {"euclidean", "cosine"}, default="euclidean"
         Distance between rows. The cosine distance is half of the squared Euclidean
-        distance between rows scaled to length one; a row of zeros stays as it is, at
+        distance between rows scaled to unit norm; a row of zeros is not scaled and has
         distance 1/2 from all other rows.
     order : {"canonical", "lazy"}, default="canonical"
-        Which of several rows of the same gain is picked: the one of the lowest index;
-        or the one that lazy greedy finds with a heap of (gain, index), highest index
-        first, as published runs did. Gains and objective are the same greedy ones.
+        Which of several rows with the same gain is selected: the one with the lowest
+        index, or the one that lazy greedy finds with a heap of (gain, index), highest
+        index first, as in published experiments. Both are exact greedy selections.
     backend : {"auto", "numpy", "numba"}, default="auto"
-        What computes. Results are identical. ``"auto"`` takes numba where it is
-        installed and there is much to do. Both store the dissimilarities of a
-        class, four bytes a pair, up to 16,384 rows (1 GiB). For more rows numpy is
-        slow; numba needs at most about 50 MB.
+        Backend of the computation. Results are identical. ``"auto"`` uses numba if it
+        is installed and the problem is large. Both store the dissimilarities of a class
+        of up to 16,384 rows (four bytes per pair, 1 GiB). For more rows, numpy is slow;
+        numba needs at most about 50 MB.
 
     Returns
     -------
     medoids : :class:`~sklearn.utils.Bunch`
         Has the attributes
 
-        - ``indices``: ndarray of shape (n_medoids,), the medoids' rows, class after
-          class, each in the order they were picked;
-        - ``gains``: ndarray of shape (n_medoids,), by how much each raised the sum of
-          similarities within its class, float64;
+        - ``indices``: ndarray of shape (n_medoids,), the row indices of the medoids,
+          class by class, in the order of selection;
+        - ``gains``: ndarray of shape (n_medoids,), float64, the increase of the sum of
+          similarities within its class for each medoid;
         - ``assignment``: ndarray of shape (n_samples,), the medoid of every row, as a
-          position in ``indices``: the most similar one of its class, of several the one
-          picked first;
-        - ``cluster_sizes``: ndarray of shape (n_medoids,), how many rows are assigned
-          to each medoid, itself included. A medoid that equals an earlier one is
+          position in ``indices``: the most similar one of its class; of several, the
+          one selected first;
+        - ``cluster_sizes``: ndarray of shape (n_medoids,), the number of rows assigned
+          to each medoid, including itself. A medoid that equals an earlier one is
           assigned to that one and has size 0;
         - ``offsets``: ndarray of shape (n_classes + 1,): the medoids of the class at
           position k among the sorted labels are at ``offsets[k]`` to
@@ -114,26 +115,26 @@ def facility_location(
     Raises
     ------
     ValueError
-        If X is malformed or holds NaN or infinity, if distances overflow where the
-        similarity is linear, or if there are fewer medoids than classes.
+        If X is invalid or contains NaN or infinity, if distances overflow with linear
+        similarity, or if there are fewer medoids than classes.
     ImportError
         If ``backend="numba"`` and numba is not installed.
 
     See Also
     --------
-    gradient_facility_location : The same for gradients that are too large to form.
+    gradient_facility_location : The same for the gradients of a linear classifier.
 
     Notes
     -----
-    Dissimilarities (1 minus similarity, as a share of the similarity of equal rows) are
-    rounded to multiples of 2^-24, the resolution of float32, and summed as integers.
-    So there is no drift, and nothing depends on the order of summation. Squared
-    distances are sums over the features, first to last; differences smaller than their
-    rounding are no differences, which matters for rows far from the origin: center
-    them.
+    Dissimilarities (1 minus similarity, relative to the similarity of equal rows) are
+    rounded to multiples of 2^-24, the resolution of float32, and summed as integers, so
+    rounding errors do not accumulate and the order of summation does not matter.
+    Squared distances are summed over the features in order; differences below their
+    rounding error are lost, so center rows that are far from the origin.
 
-    The gain of every candidate is kept up to date, and a pick touches only the rows
-    whose nearest medoid changes, a few times each in all.
+    The gains of all candidates are updated after each selection, which affects only the
+    rows whose nearest medoid changes; for each row, this happens only a few times in
+    total.
 
     References
     ----------
@@ -177,7 +178,7 @@ def facility_location(
 
 
 def isolated_medoids(medoids: Bunch) -> np.ndarray:
-    """Return the medoids that stand for no row but themselves, which EPIC drops.
+    """Return the medoids that represent only themselves, which EPIC drops.
 
     Parameters
     ----------
@@ -187,7 +188,7 @@ def isolated_medoids(medoids: Bunch) -> np.ndarray:
     Returns
     -------
     isolated : ndarray of shape (n_isolated,)
-        Their rows, class after class, each in the order they were picked.
+        Their row indices, class by class, in the order of selection.
 
     References
     ----------
@@ -217,9 +218,9 @@ def checked_labels(labels, X):
 
 
 class MatrixBuffer:
-    """Memory for a matrix of dissimilarities, used again for every class.
+    """Memory for a matrix of dissimilarities, reused for every class.
 
-    There is none where a class of ``n_samples`` rows would need too much.
+    Not allocated if a class of ``n_samples`` rows would require too much.
     """
 
     def __init__(self, n_samples):
@@ -227,7 +228,7 @@ class MatrixBuffer:
         self.entries = np.empty(n_samples**2 if is_stored else 0, dtype=np.int32)
 
     def matrix(self, n_samples):
-        """Return part of it as a square matrix, or None where it is too small."""
+        """Return part of it as a square matrix, or None if it is too small."""
         if n_samples**2 > len(self.entries):
             return None
         return self.entries[: n_samples**2].reshape(n_samples, n_samples)
@@ -238,7 +239,7 @@ def _kernels(backend, counts, n_features):
     installed = find_spec("numba") is not None
     if backend == "numba" and not installed:
         raise ImportError(
-            "backend='numba' needs numba: pip install 'skpoison[fast]', or take "
+            "backend='numba' requires numba: pip install 'skpoison[fast]', or use "
             "backend='numpy', whose results are the same."
         )
     cost = np.sum(np.square(counts, dtype=np.float64)) * (n_features + PAIR_COST)

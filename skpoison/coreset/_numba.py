@@ -45,9 +45,9 @@ def _fill(columns, measure, line, units, gains):
 
 @compiled
 def _take(units, rows, old, new, lost, gains):
-    """Take from all gains what the rows no longer give.
+    """Subtract the rows' lost contributions from all gains.
 
-    A row whose medoid was at ``old`` gave max(0, old - q) to a candidate at q.
+    A row whose medoid was at ``old`` added max(0, old - q) to a candidate at q.
     """
     for first in range(0, len(rows), CHUNK):
         lost[:] = 0
@@ -61,7 +61,7 @@ def _take(units, rows, old, new, lost, gains):
 
 @compiled
 def _assign(to_pick, position, current, nearest, rows, old, new):
-    """Give rows to the new medoid where it is nearer than theirs; how many."""
+    """Assign rows to the new medoid where it is nearer; return their number."""
     count = 0
     for row in range(len(current)):
         rows[count], old[count], new[count] = row, current[row], to_pick[row]

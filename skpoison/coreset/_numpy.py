@@ -186,7 +186,7 @@ def _first_gains(units_of, n_samples):
 
 
 def _update(gains, units_of, changed, old, new):
-    """Take from all gains what the changed rows no longer give.
+    """Subtract the changed rows' lost contributions from all gains.
 
     A row that was at distance ``old`` from its medoid and now is at ``new`` would have
     given max(0, old - q) to a candidate at q, and now gives max(0, new - q); the

@@ -1,4 +1,4 @@
-"""Medoids among outer products of residuals and rows, which are never formed.
+"""Medoids among outer products of residuals and rows, without forming them.
 
 The gradient of a linear classifier's loss on one row is the outer product of the
 residual (probabilities minus one-hot label) and the row, with a one for the intercept.
@@ -39,29 +39,30 @@ def gradient_facility_location(
     similarity: str = "exp",
     order: str = "canonical",
 ) -> Bunch:
-    """Pick medoids among the parameter gradients of a linear classifier.
+    """Select medoids among the parameter gradients of a linear classifier.
 
     The gradient of the logistic loss on a row, with respect to weights and intercepts,
     is the outer product of the residual (probabilities minus one-hot label) and the
-    row, with a one for the intercept. They are compared as
-    :func:`facility_location` compares rows, but never formed.
+    row, with a one for the intercept. The selection is that of
+    :func:`facility_location` for these gradients, which are not formed.
 
     Parameters
     ----------
     residuals : array-like of shape (n_samples, n_classes)
         Predicted probabilities minus one-hot labels.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows. Sparse ones are never made dense.
+        Rows. Sparse rows are not densified.
     n_medoids : int or float
-        How many medoids: all together, or as a fraction of each class, in (0, 1]; see
+        Total number of medoids (int), or fraction of each class, in (0, 1] (float); see
         :func:`facility_location`.
     labels : array-like of shape (n_samples,), default=None
-        Classes, each of which gets medoids of its own. By default there is one class.
+        Class labels; medoids are selected within each class. By default there is one
+        class.
     similarity : {"exp", "linear"}, default="exp"
         ``"exp"`` is exp(-distance / n_classes), ``"linear"`` the largest distance
         within the class minus the distance.
     order : {"canonical", "lazy"}, default="canonical"
-        Which of several rows of the same gain is picked; see
+        Which of several rows with the same gain is selected; see
         :func:`facility_location`.
 
     Returns
@@ -72,16 +73,16 @@ def gradient_facility_location(
     Raises
     ------
     ValueError
-        If residuals or X are malformed or hold NaN or infinity, if squares overflow,
+        If residuals or X are invalid or contain NaN or infinity, if squares overflow,
         or if there are fewer medoids than classes.
 
     See Also
     --------
-    facility_location : The same for rows that are given.
+    facility_location : The same for given rows.
 
     Notes
     -----
-    Four bytes are stored for each pair of rows of a class.
+    The computation stores four bytes for each pair of rows of a class.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Dissimilarities of a row from others in turn, and what else compiled code shares.
+"""Dissimilarities between one row and consecutive others, for compiled code.
 
 The same integers as :mod:`skpoison.coreset._numpy` computes, to the last bit.
 """

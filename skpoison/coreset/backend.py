@@ -1,4 +1,4 @@
-"""What every backend of the selection shares, so that all give the same medoids.
+"""Definitions that every backend of the selection shares to give the same medoids.
 
 A dissimilarity is an integer, a multiple of 2^-24, so that sums are exact in any order.
 It is computed from rows by additions, multiplications and square roots only, one at a
@@ -49,10 +49,10 @@ BASE = np.array([float(UNIT * (1 - decay)) for decay in _DECAY])
 class LazyQueue:
     """The candidate that lazy greedy finds with a heap of (gain, index).
 
-    The heap holds gains as they were when last looked at. Its top, which is the highest
-    index among equals, is looked at again and picked if no gain in the heap exceeds its
-    own; otherwise it goes back. The gain is a largest one, but which of several equal
-    ones is picked depends on who was looked at when.
+    The heap holds gains as of their last evaluation. The gain of its top, which is the
+    highest index among equals, is evaluated again. The top is selected if no gain in
+    the heap exceeds its own; otherwise it is pushed back. The selected gain is maximal,
+    but which of several equal ones is selected depends on the order of evaluation.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class LazyQueue:
         heapq.heapify(self.heap)
 
     def pop(self) -> int:
-        """Find the next pick, and take it out of the heap.
+        """Return the next selection, and remove it from the heap.
 
         Returns
         -------
@@ -82,7 +82,7 @@ class LazyQueue:
 
 
 class ClassSplit:
-    """The rows of each class, how many medoids it gets, and what becomes of them.
+    """The rows of each class, and its number of medoids.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class ClassSplit:
     rows : list of ndarray
         The rows of each class, in the order of the labels.
     counts : ndarray of shape (n_classes,)
-        How many they are.
+        The number of rows of each class.
     budgets : ndarray of shape (n_classes,)
         Medoids of each class; see :func:`class_budgets`.
     """
@@ -109,7 +109,7 @@ class ClassSplit:
         self.budgets = class_budgets(n_medoids, self.counts)
 
     def join(self, parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Bunch:
-        """Put the selections of the classes together.
+        """Join the selections of the classes.
 
         Parameters
         ----------
@@ -139,22 +139,22 @@ class ClassSplit:
 
 
 def class_budgets(n_medoids: int | float, counts: np.ndarray) -> np.ndarray:
-    """Share medoids out among classes.
+    """Allocate medoids to classes.
 
     Parameters
     ----------
     n_medoids : int or float
-        All of them together, or the fraction of each class.
+        Their total number, or the fraction of each class.
     counts : ndarray of shape (n_classes,)
         Rows of each class, at least one.
 
     Returns
     -------
     budgets : ndarray of shape (n_classes,)
-        Medoids of each class, at least one and at most all of its rows. A fraction is
-        rounded to the nearest whole number, halves up. A number is shared out in
-        proportion: whole parts first (at least one), then one more to the classes
-        farthest below their share, or one less from those farthest above it.
+        Number of medoids of each class, at least one and at most its number of rows. A
+        fraction is rounded to the nearest integer, halves up. A total is allocated in
+        proportion: integer parts first (at least one), then one more for the classes
+        farthest below their share, or one less for those farthest above it.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Pictures of bounds, filters and attacks, in scikit-learn's manner of displays."""
+"""Display objects that plot bounds, filters and attacks."""
 
 from ._bound import BoundDisplay
 from ._defense import DefenseDisplay

@@ -1,4 +1,4 @@
-"""The bound over the attacker's share of rows, as a picture."""
+"""Plot of the bound over the poison fraction."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
@@ -43,11 +43,11 @@ OF_CLEAN_ROWS = ("clean_loss", "filtered_loss", "unfiltered_loss")
 
 
 class BoundDisplay:
-    """Upper and lower bound on the damage of poison, over the attacker's share.
+    """Plot of certified upper and lower bounds over the poison fraction.
 
-    It is recommended to use :meth:`from_estimator` or :meth:`from_curve`. All
-    parameters are stored as attributes. Several curves (percentiles, defenses) go into
-    one picture: then every array is a list of arrays, one for each curve.
+    It is recommended to use :meth:`from_estimator` or :meth:`from_curve` to create a
+    :class:`BoundDisplay`. All parameters are stored as attributes. To plot several
+    curves (percentiles, defenses), pass lists of arrays, one array for each curve.
 
     Parameters
     ----------
@@ -56,34 +56,35 @@ class BoundDisplay:
     upper_bound, lower_bound : ndarray of shape (n_epsilons,) or list of ndarrays
         The certified bounds.
     attack_loss : ndarray of shape (n_epsilons,) or list of ndarrays, default=None
-        Training loss of the learner that was trained on the candidate attack too.
+        Training loss of the learner trained on the clean rows and the candidate attack.
     clean_loss : ndarray of shape (n_epsilons,) or list of ndarrays, default=None
         Mean hinge loss of the clean rows at the certified parameters: their part of
         the upper bound.
     test_loss : ndarray of shape (n_epsilons,) or list of ndarrays, default=None
-        Mean hinge loss, on test rows, of the learner that the attack poisoned.
+        Mean hinge loss on test rows of the learner trained on the clean rows and the
+        candidate attack.
     filtered_loss : float or list of float, default=None
-        Mean hinge loss, on all clean rows, of the learner trained on the clean rows
-        that the filter keeps: what the filter costs where nobody attacks. Where several
-        learners have the least loss on the kept rows, it is that of the one found.
+        Mean hinge loss on all clean rows of the learner trained on the clean rows that
+        the filter keeps: the cost of the filter without an attack. If several learners
+        minimize the loss on the kept rows, that of the one found.
     unfiltered_loss : float, default=None
-        The same for the learner trained on all clean rows, without filter.
+        The same for the learner trained on all clean rows, without a filter.
     name : str or list of str, default=None
-        What to call the curves. Several curves need a list.
+        Names of the curves; a list if there are several.
     loss_name : str, default="Hinge loss"
-        What the losses are, for the vertical axis.
+        Label of the vertical axis.
 
     Attributes
     ----------
     lines_ : list of dict
         For each curve, the lines by quantity: ``"upper_bound"``, ``"attack_loss"``,
-        ``"test_loss"``, ``"clean_loss"`` and ``"filtered_loss"``, as far as drawn.
+        ``"test_loss"``, ``"clean_loss"`` and ``"filtered_loss"``, if plotted.
     bands_ : list of matplotlib PolyCollection
         The band between the bounds, for each curve.
     unfiltered_line_ : matplotlib Line2D or None
-        The loss without filter and without attack.
+        Line of the loss without filter and without attack.
     ax_ : matplotlib Axes
-        Axes with the picture.
+        Axes with the plot.
     figure_ : matplotlib Figure
         Figure that contains it.
 
@@ -94,8 +95,8 @@ class BoundDisplay:
 
     See Also
     --------
-    skpoison.bound_curve : Computes what is drawn.
-    FilterDisplay : What a filter lets through.
+    skpoison.bound_curve : Computes the bounds.
+    FilterDisplay : Plots the rows that a filter keeps and rejects.
 
     References
     ----------
@@ -157,27 +158,27 @@ class BoundDisplay:
         ax: "Axes | None" = None,
         **plot_kwargs: Any,
     ) -> Self:
-        """Compute bounds, and draw them.
+        """Compute and plot bounds.
 
         Parameters
         ----------
         estimator : CertifiedBound
-            The bound; cloned, its `epsilon` is replaced.
+            The bound. It is cloned, and its `epsilon` is ignored.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Clean rows.
         y : array-like of shape (n_samples,)
-            Their labels, of two kinds.
+            Their labels, of two classes.
         epsilons : array-like of shape (n_epsilons,)
-            Shares of poison, between 0 and 1.
+            Poison rows divided by clean rows, between 0 and 1.
         percentiles : array-like of shape (n_curves,), default=None
-            Draw a curve for each of these percentiles, given to every part of the
-            filter that has one. None means the filter as it is.
+            Plot a curve for each of these percentiles, set in every part of the filter
+            that has one. None leaves the filter unchanged.
         X_test : {array-like, sparse matrix} of shape (n_test, n_features), default=None
             Test rows, on which the poisoned learner's hinge loss is measured.
         y_test : array-like of shape (n_test,), default=None
             Their labels.
         name : str or list of str, default=None
-            What to call the curves. None means the percentiles.
+            Names of the curves. None means the percentiles.
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a figure.
         **plot_kwargs : dict
@@ -186,13 +187,13 @@ class BoundDisplay:
         Returns
         -------
         display : BoundDisplay
-            The display, drawn.
+            The display, with the plot drawn.
 
         Raises
         ------
         ValueError
-            If the filter has no percentile to set, or if the data or shares are no
-            good for :func:`skpoison.bound_curve`.
+            If the filter has no percentile to set, or if the data or `epsilons` are
+            invalid for :func:`skpoison.bound_curve`.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_test_rows(X_test, y_test)
@@ -217,18 +218,18 @@ class BoundDisplay:
         ax: "Axes | None" = None,
         **plot_kwargs: Any,
     ) -> Self:
-        """Draw bounds that have been computed.
+        """Plot computed bounds.
 
         Parameters
         ----------
         curve : Bunch or dict of str to Bunch
-            What :func:`skpoison.bound_curve` returned; or several of these by name.
+            Result of :func:`skpoison.bound_curve`, or a dict from names to results.
         X_test : {array-like, sparse matrix} of shape (n_test, n_features), default=None
             Test rows, on which the poisoned learner's hinge loss is measured.
         y_test : array-like of shape (n_test,), default=None
             Their labels.
         name : str or list of str, default=None
-            What to call the curves. None means the names in `curve`.
+            Names of the curves. None means the names in `curve`.
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a figure.
         **plot_kwargs : dict
@@ -237,7 +238,7 @@ class BoundDisplay:
         Returns
         -------
         display : BoundDisplay
-            The display, drawn.
+            The display, with the plot drawn.
         """
         check_matplotlib_support(f"{cls.__name__}.from_curve")
         check_test_rows(X_test, y_test)
@@ -268,26 +269,27 @@ class BoundDisplay:
         plot_attack: bool = True,
         plot_clean: bool = True,
     ) -> Self:
-        """Draw the bounds.
+        """Plot the bounds.
 
-        With one curve, colours tell the quantities apart; with several, they tell the
-        curves apart. Line styles and markers do the same without colours.
+        With one curve, colors distinguish the quantities; with several, they
+        distinguish the curves. Line styles and markers do so without colors.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a figure.
         name : str or list of str, default=None
-            What to call the curves. None means `name` of the display.
+            Names of the curves. None means `name` of the display.
         curve_kwargs : dict or list of dict, default=None
-            Passed to matplotlib's `plot` for every line; or one for each curve.
+            Passed to matplotlib's `plot` for every line; a list has one dict for each
+            curve.
         band_kwargs : dict, default=None
             Passed to matplotlib's `fill_between` for the bands between the bounds.
         plot_attack : bool, default=True
-            Whether to draw what the attack does: training loss and test loss.
+            Whether to plot the training and test loss under the attack.
         plot_clean : bool, default=True
-            Whether to draw what clean rows cost: their part of the bound, the filter's
-            cost and the loss without filter, as far as known.
+            Whether to plot the losses without an attack: the clean rows' part of the
+            bound, the cost of the filter and the loss without a filter, if known.
 
         Returns
         -------
@@ -297,7 +299,7 @@ class BoundDisplay:
         Raises
         ------
         ValueError
-            If arrays, names or styles are not equally many.
+            If arrays, names or styles have different lengths.
         """
         hidden = (() if plot_attack else OF_ATTACK) + (
             () if plot_clean else OF_CLEAN_ROWS

@@ -1,4 +1,4 @@
-"""What a defense's parameter costs and prevents, as a picture."""
+"""Plot of the cost and effect of a defense's parameter."""
 
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,38 +25,38 @@ LOOKS = {
 
 
 class DefenseDisplay:
-    """Held-out loss with and without attack over a defense's parameter, and the bound.
+    """Plot of held-out loss with and without attack over a defense's parameter.
 
-    It is recommended to use :meth:`from_search`. All parameters are stored as
-    attributes.
+    It is recommended to use :meth:`from_search` to create a :class:`DefenseDisplay`.
+    All parameters are stored as attributes.
 
     Parameters
     ----------
     values : ndarray of shape (n_values,)
         The parameter's values.
     attacked_loss : ndarray of shape (n_values,)
-        Loss on held-out clean rows after training on clean rows and poison.
+        Loss on held-out clean rows after training on clean and poison rows.
     clean_loss : ndarray of shape (n_values,)
-        The same without poison: what the defense costs.
+        The same without poison: the cost of the defense.
     upper_bound : ndarray of shape (n_values,), default=None
         Certified bound on the training loss.
     best : float, default=None
-        The value that was chosen.
+        The chosen value.
     parameter_name : str, default="Percentile"
-        For the horizontal axis.
+        Label of the horizontal axis.
 
     Attributes
     ----------
     lines_ : dict of str to matplotlib Line2D
         The lines by quantity.
     ax_ : matplotlib Axes
-        Axes with the picture.
+        Axes with the plot.
     figure_ : matplotlib Figure
         Figure that contains it.
 
     See Also
     --------
-    skpoison.evaluation.DefenseSearchCV : Computes what is drawn.
+    skpoison.evaluation.DefenseSearchCV : Computes the losses.
 
     Examples
     --------
@@ -101,15 +101,15 @@ class DefenseDisplay:
         ax: "Axes | None" = None,
         **plot_kwargs: Any,
     ) -> Self:
-        """Draw a search, and compute the bound for each of its settings.
+        """Plot a search, with the bound for each of its settings.
 
         Parameters
         ----------
         search : DefenseSearchCV
-            A fitted search over one parameter that is a number, scored by loss.
+            A fitted search over one numeric parameter, scored by loss.
         bound : CertifiedBound, default=None
-            The bound to draw as well; its filter is that of the search's estimator, in
-            each setting.
+            If given, the bound is also plotted, with the filter of the search's
+            estimator in each setting.
         X, y : array-likes, default=None
             Clean rows and their labels, on which the bound is computed.
         ax : matplotlib Axes, default=None
@@ -120,17 +120,18 @@ class DefenseDisplay:
         Returns
         -------
         display : DefenseDisplay
-            The display, drawn.
+            The display, with the plot drawn.
 
         Raises
         ------
         ValueError
-            If the search is not fitted, has several parameters, one that is no
-            number, or another score than the loss, or if a bound has no rows.
+            If the search is not fitted, has several parameters or a non-numeric one, or
+            is scored by something other than loss, or if `bound` is given without `X`
+            and `y`.
         """
         check_matplotlib_support(f"{cls.__name__}.from_search")
         if bound is not None and (X is None or y is None):
-            raise ValueError("A bound needs the rows X and y that it is computed on.")
+            raise ValueError("bound requires X and y, the clean rows to compute it on.")
         _check_search(search)
         found, name = search.cv_results_, _only_parameter(search)
         values = _numbers([params[name] for params in found["params"]], name)
@@ -151,7 +152,7 @@ class DefenseDisplay:
     def plot(
         self, ax: "Axes | None" = None, *, curve_kwargs: dict[str, Any] | None = None
     ) -> Self:
-        """Draw the lines.
+        """Plot the lines.
 
         Parameters
         ----------
@@ -197,8 +198,8 @@ def _check_search(search):
         )
     if search.scoring not in (None, neg_loss_scorer):
         raise ValueError(
-            "The picture is one of losses, and the search was scored by "
-            f"scoring={search.scoring!r}; search with scoring=None."
+            "The search must be scored by loss (scoring=None); got "
+            f"scoring={search.scoring!r}."
         )
 
 
@@ -207,7 +208,7 @@ def _numbers(values, name):
         return np.array(values, dtype=float)
     except (TypeError, ValueError):
         raise ValueError(
-            f"The picture needs numbers along its axis; {name} has the values {values}."
+            f"The parameter {name} must be numeric; its values are {values}."
         ) from None
 
 
@@ -215,7 +216,7 @@ def _only_parameter(search):
     names = set().union(*search.cv_results_["params"])
     if len(names) != 1:
         raise ValueError(
-            f"A picture has room for one parameter; the search has {sorted(names)}."
+            f"The search must have exactly one parameter; got {sorted(names)}."
         )
     return names.pop()
 

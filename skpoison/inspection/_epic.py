@@ -1,4 +1,4 @@
-"""What EPIC drops while a network is trained, as a picture."""
+"""Plot of the rows that EPIC drops during training."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -36,31 +36,30 @@ POISON_LOOK = {"marker": "*", "s": 55, "edgecolor": BLACK, "linewidth": 0.6}
 
 
 class EPICDisplay:
-    """Rows that EPIC keeps, epoch by epoch, and the gradients it judges by.
+    """Plot of the rows that EPIC keeps in each epoch, and of their gradients.
 
-    One picture shows the share of the training rows that is kept in each epoch, and of
-    the poison among them where it is known. The other, if rows were given, shows the
-    gradient proxies of one class in the plane in which they spread most, with the
-    medoids that the next round would pick; isolated ones, which it would drop, are
-    marked.
+    The first plot shows the fraction of training rows that are kept in each epoch, and
+    that of the poison rows if known. The second, if rows are given, shows the gradient
+    proxies of one class in the plane of largest variance, with the medoids that the
+    next round would select; isolated medoids, which it would drop, are marked.
 
-    It is recommended to use :meth:`from_estimator`. All parameters are stored as
-    attributes.
+    It is recommended to use :meth:`from_estimator` to create an :class:`EPICDisplay`.
+    All parameters are stored as attributes.
 
     Parameters
     ----------
     n_kept : ndarray of shape (n_epochs,)
-        Training rows in each epoch.
+        Number of training rows in each epoch.
     n_train : int
-        Training rows before any was dropped.
+        Number of training rows before any was dropped.
     n_poison_kept : ndarray of shape (n_epochs,), default=None
-        Poison among the rows of each epoch.
+        Number of poison rows in each epoch.
     n_poison : int, default=None
-        Poison among the training rows before any was dropped.
+        Number of poison rows before any row was dropped.
     coordinates : ndarray of shape (n_rows, 2), default=None
         Gradient proxies of training rows of one class, in a plane.
     groups : ndarray of shape (n_rows,), default=None
-        What each of these rows is: ``"dropped"``, ``"kept"``, ``"medoid"`` or
+        Group of each of these rows: ``"dropped"``, ``"kept"``, ``"medoid"`` or
         ``"isolated medoid"``.
     poison_mask : ndarray of shape (n_rows,), dtype=bool, default=None
         Which of these rows are known to be poison.
@@ -72,12 +71,12 @@ class EPICDisplay:
     lines_ : dict
         Matplotlib lines over the epochs: ``"kept"``, and ``"poison kept"`` if known.
     rows_ : dict
-        The rows drawn, as a PathCollection for each group, and for ``"poison"``; groups
-        without rows are left out.
+        The plotted rows, a PathCollection for each nonempty group, and for
+        ``"poison"``.
     axes_ : list of matplotlib Axes
-        The axes of the one picture or the two.
+        The axes of the plots.
     figure_ : matplotlib Figure
-        Figure that contains them.
+        Figure that contains the axes.
 
     Raises
     ------
@@ -87,7 +86,7 @@ class EPICDisplay:
     See Also
     --------
     skpoison.neural.EPICCallback : Drops the rows.
-    FilterDisplay : What a filter of spheres and slabs keeps.
+    FilterDisplay : Plots the rows that sphere and slab filters keep.
 
     References
     ----------
@@ -147,7 +146,7 @@ class EPICDisplay:
         ax: "Axes | Sequence[Axes] | None" = None,
         **plot_kwargs: Any,
     ) -> Self:
-        """Draw what was dropped while a net was trained.
+        """Plot the rows that were dropped while a net was trained.
 
         Parameters
         ----------
@@ -155,14 +154,14 @@ class EPICDisplay:
             Such as a :class:`~skpoison.neural.FilteredNetClassifier`; fitted, with an
             :class:`~skpoison.neural.EPICCallback`.
         X : object, default=None
-            The rows that it was fitted to. Without them, gradients are not drawn.
+            The rows that it was fitted on. Without them, gradients are not plotted.
         y : array-like of shape (n_samples, ...), default=None
             Their labels, or other targets.
         poison_mask : array-like of shape (n_samples,), dtype=bool, default=None
             Which of these rows are known to be poison.
         label : int, default=None
-            The class whose gradients are drawn. None takes the one that has lost the
-            greatest share of its rows. Regressors have one class, 0, of all rows.
+            The class whose gradients are plotted. None means the one with the largest
+            fraction of dropped rows. For regressors, all rows are class 0.
         ax : matplotlib Axes or sequence of two, default=None
             Axes to draw on: two if rows are given. None makes a figure.
         **plot_kwargs : dict
@@ -171,14 +170,14 @@ class EPICDisplay:
         Returns
         -------
         display : EPICDisplay
-            The display, drawn.
+            The display, with the plot drawn.
 
         Raises
         ------
         TypeError
             If the net has no EPICCallback.
         ValueError
-            If arrays have not an entry for each row that the net was fitted to, or a
+            If arrays do not have an entry for each row that the net was fitted on, or a
             class has no training rows.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
@@ -195,7 +194,7 @@ class EPICDisplay:
         line_kwargs: dict[str, Any] | None = None,
         row_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw the rows over the epochs, and the gradients.
+        """Plot the rows over the epochs, and the gradients.
 
         Parameters
         ----------
@@ -205,7 +204,7 @@ class EPICDisplay:
             Passed to matplotlib's `plot` for the lines over the epochs.
         row_kwargs : dict, default=None
             Passed to matplotlib's `scatter` for rows that are neither medoids nor
-            poison.
+            poison rows.
 
         Returns
         -------
@@ -215,7 +214,7 @@ class EPICDisplay:
         Raises
         ------
         ValueError
-            If there are not as many axes as pictures.
+            If the number of axes differs from that of the plots.
         """
         self.axes_ = _axes_for(ax, 1 if self.coordinates is None else 2)
         self.figure_ = self.axes_[0].figure
@@ -240,7 +239,7 @@ class EPICDisplay:
                 label=f"{kept[-1]} of {total} {noun}",
                 **look | kwargs,
             )
-        ax.set(xlabel="Epoch", ylabel="Share that is kept", ylim=(-0.03, 1.03))
+        ax.set(xlabel="Epoch", ylabel="Fraction kept", ylim=(-0.03, 1.03))
         ax.legend(fontsize=SMALL, frameon=False)
 
     def _plot_gradients(self, ax, kwargs):
@@ -260,8 +259,8 @@ class EPICDisplay:
                 **POISON_LOOK,
             )
         ax.set(
-            xlabel="Gradients, most spread",
-            ylabel="Orthogonal, next most",
+            xlabel="First principal component",
+            ylabel="Second principal component",
             title=f"class {label_text(self.label)}",
         )
         ax.legend(fontsize=SMALL, frameon=False)
@@ -281,13 +280,13 @@ def _axes_for(ax, n_pictures):
 
 
 def _callback_of(net):
-    # Whoever has a net has loaded torch; without one, pictures do without it.
+    # A net has imported torch already; otherwise it is not needed.
     from skpoison.neural import EPICCallback
 
     for _, callback in net.callbacks_:
         if isinstance(callback, EPICCallback):
             return callback
-    raise TypeError(f"this {type(net).__name__} was trained without an EPICCallback.")
+    raise TypeError(f"{type(net).__name__} was trained without an EPICCallback.")
 
 
 def _over_epochs(net, poison_mask):
@@ -338,7 +337,7 @@ def _gradients(net, X, y, poison_mask, label):
     rows = rows[classes[rows] == label]
     kept = net.dropped_at_[rows] == 0
     if not kept.any():
-        raise ValueError(f"no training row has the label {label!r}.")
+        raise ValueError(f"No training row has the label {label!r}.")
     proxies = net.gradient_proxies(X, y)[rows]
     if proxies.shape[1] == 1:
         proxies = np.pad(proxies, ((0, 0), (0, 1)))  # on a line in the plane
@@ -359,7 +358,7 @@ def _most_dropped(y, dropped_at):
 
 
 def _groups(proxies, kept, callback):
-    """Say what each row is, with the medoids that the next round would pick."""
+    """Return the group of each row, with the medoids of the next round."""
     groups = np.where(kept, "kept", "dropped").astype(object)
     places = np.flatnonzero(kept)
     medoids = facility_location(

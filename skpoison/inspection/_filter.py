@@ -1,4 +1,4 @@
-"""What a filter keeps and rejects, as a picture."""
+"""Plot of the rows that a filter keeps and rejects."""
 
 from typing import TYPE_CHECKING, Any, Self
 
@@ -31,23 +31,24 @@ CLASS_COLORS, CLASS_MARKERS = (BLUE, VERMILION), ("o", "^")
 
 
 class FilterDisplay:
-    """Rows that a filter keeps and rejects, in a plane, with its sphere and slab.
+    """Plot of the rows that a filter keeps and rejects, with its sphere and slab.
 
-    Rows are projected on the plane through the centroids of two classes; its second
-    direction is the one, orthogonal to the line between the centroids, in which the
-    rows spread most. The sphere and the slab of each class are drawn where they cut
-    the plane; both at once are the shaded region.
+    Rows are projected onto a plane through the centroids of two classes. Its second
+    axis is the direction of largest variance orthogonal to the line between the
+    centroids. The plot shows the intersections of the sphere (rows near the centroid of
+    their class) and the slab (rows whose projection on that line is near that of their
+    centroid) with the plane; the shaded region is within both.
 
-    It is recommended to use :meth:`from_estimator`. All parameters are stored as
-    attributes.
+    It is recommended to use :meth:`from_estimator` to create a :class:`FilterDisplay`.
+    All parameters are stored as attributes.
 
     Parameters
     ----------
     coordinates : ndarray of shape (n_rows, 2)
-        The rows that are drawn: along the line between the centroids, from the middle
-        between them, and across.
+        Coordinates of the rows: along the line between the centroids, measured from
+        their midpoint, and orthogonal to it.
     codes : ndarray of shape (n_rows,)
-        The class of each row: its position in `classes`.
+        The class of each row, as an index into `classes`.
     kept : ndarray of shape (n_rows,), dtype=bool
         Which rows the filter keeps.
     classes : ndarray of shape (2,)
@@ -55,42 +56,41 @@ class FilterDisplay:
     centers : ndarray of shape (2, 2)
         The centroids, in the plane.
     radii : ndarray of shape (2,)
-        Radii of the spheres; infinite without sphere.
+        Radii of the spheres; infinite without a sphere.
     normals : ndarray of shape (2, 2)
-        The parts, in the plane, of the unit vectors across the slabs; zero without
+        The projections onto the plane of the unit normals of the slabs; zero without a
         slab.
     limits : ndarray of shape (2, 2)
-        Where the slabs of the classes begin and end, as distances from the centroid.
+        Offsets of the two hyperplanes of each class's slab from its centroid.
     poison_mask : ndarray of shape (n_rows,), dtype=bool, default=None
         Which rows are known to be poison.
 
     Attributes
     ----------
     rows_ : dict
-        The rows drawn, as a PathCollection for each ``(label, group)``, where group is
-        ``"kept"``, ``"rejected"``, ``"poison kept"`` or ``"poison rejected"``; groups
-        without rows are left out.
+        The plotted rows, a PathCollection for each nonempty ``(label, group)``, where
+        group is ``"kept"``, ``"rejected"``, ``"poison kept"`` or ``"poison rejected"``.
     regions_ : list of matplotlib Polygon or None
-        For each class, the region within sphere and slab; None without sphere.
+        For each class, the region within sphere and slab; None without a sphere.
     boundaries_ : list of list of matplotlib Line2D
-        For each class, circle and edges of the slab.
+        For each class, the circle and the edges of the slab.
     n_beyond_ : int
-        How many of the rows lie outside the picture, which says so.
+        Number of rows outside the axes limits, which is noted in the plot.
     ax_ : matplotlib Axes
-        Axes with the picture.
+        Axes with the plot.
     figure_ : matplotlib Figure
         Figure that contains it.
 
     See Also
     --------
-    BoundDisplay : How much damage the rows can do that a filter lets through.
+    BoundDisplay : Plots the bound on the damage by rows that pass a filter.
 
     Notes
     -----
-    A row may lie within the circle and be rejected all the same: what takes it out of
-    the sphere can be in directions that the plane does not show. With more than two
-    classes the slab of a class stands across the line to the mean of *all* other
-    centroids, and its edges appear inclined.
+    A row inside the circle may still be rejected, because it can be far from the
+    centroid in directions orthogonal to the plane. With more than two classes, the slab
+    of a class is orthogonal to the line to the mean of *all* other centroids, so its
+    edges may appear inclined.
 
     References
     ----------
@@ -147,26 +147,27 @@ class FilterDisplay:
         ax: "Axes | None" = None,
         **plot_kwargs: Any,
     ) -> Self:
-        """Draw rows as a fitted filter judges them.
+        """Plot the rows that a fitted filter keeps and rejects.
 
         Parameters
         ----------
         filter : filter with ``feasible_set``
             The fitted filter, made of spheres and slabs.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows: those that the filter was fitted to, or others.
+            The rows that the filter was fitted on, or others.
         y : array-like of shape (n_samples,)
             Their labels.
         poison_mask : array-like of shape (n_samples,), dtype=bool, default=None
             Which rows are known to be poison.
         classes : array-like of shape (2,), default=None
-            The two labels to draw, the left one first; rows with others are left out.
-            May be left out itself where the filter knows two.
+            The two labels to plot, the left one first; other rows are omitted. None is
+            allowed if the filter was fitted on two classes.
         max_rows : int, default=2000
-            Most rows to draw, of clean rows and of poison each; from more, as many are
-            drawn at random. The plane is found from all rows of the two classes.
+            Maximum number of rows to plot, for clean and poison rows each; if there are
+            more, a random subset is plotted. The plane is computed from all rows of the
+            two classes.
         random_state : int, RandomState instance or None, default=0
-            Draws those rows; by default the same ones each time.
+            Controls the choice of this subset.
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a figure.
         **plot_kwargs : dict
@@ -175,21 +176,22 @@ class FilterDisplay:
         Returns
         -------
         display : FilterDisplay
-            The display, drawn.
+            The display, with the plot drawn.
 
         Raises
         ------
         TypeError
-            If the filter has no feasible set, or one that is no sphere and no slab.
+            If the filter has no feasible set, or one that is not made of spheres and
+            slabs.
         ValueError
-            If there are not two classes to draw, or arrays do not fit one another.
+            If there are not two classes to plot, or if lengths do not match.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(filter)
         if not hasattr(filter, "feasible_set"):
             raise TypeError(
-                f"{type(filter).__name__} has no feasible set: what it keeps depends "
-                "on all rows at once, and there is no sphere and no slab to draw."
+                f"{type(filter).__name__} has no feasible set, so there is no sphere "
+                "and no slab to plot."
             )
         classes = two_classes(classes, filter.classes_)
         sets = drawable_sets(filter.feasible_set(), classes)
@@ -216,17 +218,18 @@ class FilterDisplay:
         row_kwargs: dict[str, Any] | None = None,
         region_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw the rows, the sphere and the slab.
+        """Plot the rows, the sphere and the slab.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a figure.
         whole : bool, default=False
-            Whether to show all rows, however far away. Otherwise the picture ends
-            somewhat beyond the spheres, and says how many rows lie outside it.
+            Whether to show all rows, however far away. Otherwise the axes limits are
+            slightly larger than the spheres, and the plot notes how many rows lie
+            outside.
         row_kwargs : dict, default=None
-            Passed to matplotlib's `scatter` for rows that are no poison.
+            Passed to matplotlib's `scatter` for clean rows.
         region_kwargs : dict, default=None
             Passed to matplotlib's `Polygon` for the regions within sphere and slab.
 
@@ -261,7 +264,7 @@ class FilterDisplay:
         }
         ax.set(
             xlabel="Along the line between the centroids",
-            ylabel="Orthogonal, most spread",
+            ylabel="Orthogonal direction of largest variance",
             aspect="equal",
         )
         box = None if whole else view_box(self.centers, self.radii, coordinates)

@@ -1,4 +1,4 @@
-"""Lines, bands and legend entries of a picture of the bound."""
+"""Lines, bands and legend entries of the plot of the bound."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Quantity(NamedTuple):
-    """How one of the losses is called and drawn.
+    """Name and style of one of the losses.
 
     With several curves, color and marker are the curve's instead.
     """
@@ -96,7 +96,7 @@ def draw_band(
     line: "Line2D",
     kwargs: dict[str, Any] | None,
 ) -> "FillBetweenPolyCollection":
-    """Fill the gap between a curve's bounds, in the color of the line."""
+    """Fill the area between a curve's bounds, in the color of the line."""
     look = {"color": line.get_color(), "alpha": 0.3, "linewidth": 0.0, "zorder": 2}
     return ax.fill_between(
         curve["epsilon"],
@@ -112,7 +112,7 @@ def draw_legend(
     names: list[str] | None,
     unfiltered: "Line2D | None",
 ) -> "Legend":
-    """Draw the legend above the curves, and make room for it there."""
+    """Draw the legend above the curves, and extend the axis to fit it."""
     handles = _name_handles(curves, names) + _quantity_handles(curves)
     if unfiltered is not None:
         handles.append((unfiltered, UNFILTERED))
@@ -141,7 +141,7 @@ def _make_room(ax, n_rows, font_size):
 
 
 def _quantity_handles(curves):
-    """Pairs of a line and a quantity; with several curves, lines in neutral grey."""
+    """Pairs of a line and a quantity; with several curves, lines in neutral gray."""
     handles = []
     for name, quantity in QUANTITIES.items():
         found = [lines[name] for lines in curves if name in lines]

@@ -1,4 +1,4 @@
-"""The losses that a picture of the bound shows beside the bound itself."""
+"""The losses plotted next to the bound."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ def with_percentiles(
 ) -> dict[str | None, CertifiedBound]:
     """Return a bound for each percentile, by name; None where nothing varies.
 
-    Every part of the filter that has a percentile gets it.
+    The percentile is set in every part of the filter that has one.
     """
     if percentiles is None:
         return {None: estimator}
@@ -32,7 +32,7 @@ def with_percentiles(
             'percentile="auto" is that of a filter which has it.'
         ) from error
     if not len(percentiles):
-        raise ValueError("percentiles must hold at least one percentile; got none.")
+        raise ValueError("percentiles must not be empty.")
     return {f"percentile {p:g}": _with_percentile(estimator, p) for p in percentiles}
 
 
@@ -66,14 +66,14 @@ def by_name(curve: Mapping) -> dict[str | None, Mapping]:
     ]
     if wrong or not curves:
         raise TypeError(
-            "curve must be what bound_curve returns, or a dict of names and such "
-            f"curves; there is none under {wrong}."
+            "curve must be a result of bound_curve, or a nonempty dict from names "
+            f"to results; these entries are not results: {wrong}."
         )
     return curves
 
 
 def check_test_rows(X_test: RowsLike | None, y_test: ArrayLike | None) -> None:
-    """Refuse test rows without labels, and labels without rows."""
+    """Raise for test rows without labels, and labels without rows."""
     if (X_test is None) != (y_test is None):
         given, missing = (
             ("y_test", "X_test") if X_test is None else ("X_test", "y_test")
@@ -98,9 +98,9 @@ def attack_test_losses(
 
 
 def filtered_loss(bound: CertifiedBound, X: RowsLike, y: ArrayLike) -> float:
-    """Return what a filter costs: the loss on all rows after training on the kept ones.
+    """Return the cost of a filter: the loss on all rows after training on kept rows.
 
-    The bound has been fitted to these rows.
+    The bound has been fitted on these rows.
     """
     kept = np.flatnonzero(bound.filter_.inlier_mask_)
     learner = bound.train_learner(_safe_indexing(X, kept), _safe_indexing(y, kept))

@@ -1,6 +1,6 @@
-"""The plane in which a filter is drawn, and where it cuts spheres and slabs.
+"""The plane in which a filter is plotted, and its intersections with the filter.
 
-It goes through two centroids, and along the direction in which rows spread most.
+It passes through two centroids, along the direction of largest variance.
 """
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -25,8 +25,8 @@ ROUNDING = 8 * np.finfo(np.float64).eps
 # Slabs that are nearly parallel to the plane do not cut it anywhere near.
 PARALLEL = 1e-9
 N_CORNERS = 361
-# Of the larger radius: how far beyond the spheres a picture goes, and the room that
-# there is around them in any case.
+# Relative to the larger radius: how far the axes extend beyond the spheres to show
+# rows, and the padding around them in any case.
 MARGIN, PAD = 1.0, 0.1
 
 
@@ -63,10 +63,10 @@ def plane_of(X: CheckedRows, codes: np.ndarray, centers: np.ndarray) -> Plane:
 
 
 def most_spread(X: CheckedRows, codes: np.ndarray, line: np.ndarray) -> np.ndarray:
-    """Find the direction of most spread within classes that is orthogonal to a line.
+    """Find the direction of largest within-class variance orthogonal to a line.
 
-    A unit vector whose largest entry is positive; any that is orthogonal to `line`
-    where the rows do not spread. Sparse rows stay sparse.
+    A unit vector whose largest entry is positive; an arbitrary one orthogonal to `line`
+    if the variance is zero. Sparse rows stay sparse.
     """
     spread = _within_classes(X, codes, line)
     start = _orthogonal(np.random.RandomState(0).normal(size=len(line)), line)
@@ -87,7 +87,7 @@ def _orthogonal(v, line):
 
 
 def _within_classes(X, codes, line):
-    """Return the class-centred rows without their part along the line, unformed."""
+    """Return the class-centered rows, orthogonal to the line, as an operator."""
     members = np.stack([codes == 0, codes == 1]).astype(X.dtype)
     members /= np.maximum(members.sum(axis=1, keepdims=True), 1.0)
     means = np.asarray(members @ X)
@@ -112,7 +112,7 @@ def drawable_sets(feasible: FeasibleSet, classes: np.ndarray) -> list[SphereSlab
     for rows in sets:
         if not isinstance(rows, SphereSlab):
             raise TypeError(
-                "Spheres and slabs can be drawn, and their intersections; this "
+                "Only spheres, slabs and their intersections can be plotted; this "
                 f"filter's feasible set is of the type {type(rows).__name__}."
             )
     return sets
@@ -208,7 +208,7 @@ def _draw_edges(ax, center, radius, normal, limits, color):
 def view_box(
     centers: np.ndarray, radii: np.ndarray, coordinates: np.ndarray
 ) -> np.ndarray | None:
-    """Return what a picture must show: spheres, and rows that are not far from them.
+    """Return the box to show: spheres, and rows that are not far from them.
 
     Lower left and upper right corner; None, for everything, without spheres.
     """
@@ -223,7 +223,7 @@ def view_box(
 
 
 def draw_view(ax: "Axes", box: np.ndarray | None, coordinates: np.ndarray) -> int:
-    """Cut the picture at a box; say in it, and return, how many rows lie outside."""
+    """Limit the axes to a box; return, and note in the plot, how many rows lie outside."""
     if box is None or not np.all(np.ptp(box, axis=0) > 0):
         return 0
     ax.set(xlim=box[:, 0], ylim=box[:, 1])

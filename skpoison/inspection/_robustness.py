@@ -1,4 +1,4 @@
-"""What defenses prevent over the attacker's share of rows, as a picture."""
+"""Plot of the test error of defenses over the poison fraction."""
 
 from typing import TYPE_CHECKING, Any, Self
 
@@ -35,43 +35,43 @@ UNDEFENDED = "same poison, no filter"
 
 
 class RobustnessDisplay:
-    """Test error over the attacker's share of rows, one line for each defense.
+    """Plot of test error over the poison fraction, with one line for each defense.
 
-    It is recommended to use :meth:`from_results` or :meth:`from_estimator`. All
-    parameters are stored as attributes. With several defenses, every array is a list
-    of arrays, one for each defense.
+    It is recommended to use :meth:`from_results` or :meth:`from_estimator` to create a
+    :class:`RobustnessDisplay`. All parameters are stored as attributes. For several
+    defenses, pass lists of arrays, one array for each defense.
 
     Parameters
     ----------
     epsilon : ndarray of shape (n_epsilons,) or list of ndarrays
         Poison rows divided by clean rows.
     defended : ndarray of shape (n_epsilons,) or list of ndarrays
-        Test error (or loss) after training on what the defense keeps.
+        Test error (or loss) after training on the rows that the defense keeps.
     undefended : ndarray of shape (n_epsilons,) or list of ndarrays, default=None
-        The same after training on everything: on the poison that was made against that
-        defense, which may do more harm where it need not pass one.
+        The same after training on all rows, including poison rows of attacks that adapt
+        to the defense. Without a defense, attacks that need not adapt may do more harm.
     name : str or list of str, default=None
-        What to call the defenses. Several need a list.
+        Names of the defenses; a list if there are several.
     metric_name : str, default="Test error"
-        What is drawn, for the vertical axis.
+        Label of the vertical axis.
     attack_name : str, default=None
-        The attack, for the title.
+        Name of the attack, for the title.
 
     Attributes
     ----------
     lines_ : list of matplotlib Line2D
         The line of each defense.
     undefended_lines_ : list of matplotlib Line2D
-        The lines without defense, as far as drawn.
+        The lines without a defense, if plotted.
     ax_ : matplotlib Axes
-        Axes with the picture.
+        Axes with the plot.
     figure_ : matplotlib Figure
         Figure that contains it.
 
     See Also
     --------
-    skpoison.evaluation.evaluate_attack : Computes what is drawn.
-    BoundDisplay : What no attack can exceed.
+    skpoison.evaluation.evaluate_attack : Computes the results.
+    BoundDisplay : Plots the bound that no attack can exceed.
 
     Examples
     --------
@@ -127,26 +127,26 @@ class RobustnessDisplay:
         ax: "Axes | None" = None,
         **plot_kwargs: Any,
     ) -> Self:
-        """Make attacks, and draw what they do.
+        """Run attacks, and plot their effect.
 
         Parameters
         ----------
         attack : attack or dict of str to attack
-            One attack or several; of several, the worst at each epsilon is drawn.
+            One attack or several; of several, the worst at each epsilon is plotted.
         defense : filter or dict of str to filter
             One filter or several by name.
         estimator : classifier
-            What is trained.
+            The classifier to train.
         X, y : array-likes
             Clean training rows and their labels.
         X_test, y_test : array-likes
             Clean test rows and their labels.
         epsilons : array-like of shape (n_epsilons,)
-            Shares of poison.
+            Poison rows divided by clean rows.
         metric : {"error", "loss"}, default="error"
-            What to draw.
+            The metric to plot.
         n_jobs : int, default=None
-            How many combinations are computed at once.
+            Number of combinations to run in parallel.
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a figure.
         **plot_kwargs : dict
@@ -155,7 +155,7 @@ class RobustnessDisplay:
         Returns
         -------
         display : RobustnessDisplay
-            The display, drawn.
+            The display, with the plot drawn.
         """
         from skpoison.evaluation import evaluate_attack
 
@@ -176,17 +176,17 @@ class RobustnessDisplay:
         ax: "Axes | None" = None,
         **plot_kwargs: Any,
     ) -> Self:
-        """Draw results that have been computed.
+        """Plot computed results.
 
         Parameters
         ----------
         results : Bunch or DataFrame
-            What :func:`skpoison.evaluation.evaluate_attack` returned, or its frame.
+            Result of :func:`skpoison.evaluation.evaluate_attack`, or its ``frame``.
         attack : str, default=None
-            The attack to draw, by name. None means the worst at each epsilon, for
-            each defense.
+            Name of the attack to plot. None means the worst at each epsilon, for each
+            defense.
         metric : {"error", "loss"}, default="error"
-            What to draw.
+            The metric to plot.
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a figure.
         **plot_kwargs : dict
@@ -195,7 +195,7 @@ class RobustnessDisplay:
         Returns
         -------
         display : RobustnessDisplay
-            The display, drawn.
+            The display, with the plot drawn.
 
         Raises
         ------
@@ -230,18 +230,18 @@ class RobustnessDisplay:
         curve_kwargs: dict[str, Any] | None = None,
         plot_undefended: bool = True,
     ) -> Self:
-        """Draw the lines.
+        """Plot the lines.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a figure.
         name : str or list of str, default=None
-            What to call the defenses, instead of `name`.
+            Names of the defenses. None means `name` of the display.
         curve_kwargs : dict, default=None
             Passed to ``Axes.plot`` for the defenses' lines.
         plot_undefended : bool, default=True
-            Whether to draw what the same poison does without defense.
+            Whether to plot the effect of the same poison without a defense.
 
         Returns
         -------
@@ -268,14 +268,14 @@ class RobustnessDisplay:
         return self
 
     def _undefended(self, ax):
-        """Draw the lines without defense, each different one once."""
+        """Draw the lines without a defense; identical ones once."""
         lines: list = []
         seen: dict = {}
         curves = [] if self.undefended is None else wrap(self.undefended)
         for i, curve in enumerate(zip(wrap(self.epsilon), curves, strict=False)):
             seen.setdefault(tuple(tuple(np.ravel(part)) for part in curve), i)
         for curve, i in seen.items():
-            # In the colour of the defense against which the poison was made.
+            # In the color of the defense against which the poison was made.
             color = GREY if len(seen) == 1 else style_of(i, COLORS)
             label = UNDEFENDED if not lines else None
             look = {"color": color, "linestyle": ":", "linewidth": 1.0, "zorder": 1}
@@ -292,7 +292,7 @@ def _look(position):
 
 
 def _chosen(results, attack):
-    """Return which results are drawn, and what to call the attack."""
+    """Return the results to plot, and the name of the attack."""
     names = np.asarray(results["attack"])
     found = list(dict.fromkeys(names.tolist()))
     if attack is None:

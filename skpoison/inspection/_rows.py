@@ -1,4 +1,4 @@
-"""The rows in a picture of a filter: which ones, and what became of them."""
+"""The rows in the plot of a filter, and their groups."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,17 +15,18 @@ from skpoison._labels import find_labels
 
 
 def two_classes(classes: ArrayLike | None, known: np.ndarray) -> np.ndarray:
-    """Return the two labels to draw: those wanted, or all that the filter knows."""
+    """Return the two labels to plot: those given, or all labels of the filter."""
     wanted = known if classes is None else np.asarray(classes)
     if wanted.shape != (2,) or wanted[0] == wanted[1]:
         raise ValueError(
-            "classes must name two labels to draw: the filter knows "
-            f"{known.tolist()}, and classes={classes!r}."
+            f"classes must be two of the filter's labels {known.tolist()}; got "
+            f"{classes!r}."
         )
     unknown = wanted[find_labels(wanted, known) < 0]
     if len(unknown):
         raise ValueError(
-            f"classes names {unknown.tolist()}; the filter knows {known.tolist()}."
+            f"classes contains {unknown.tolist()}, not labels of the filter "
+            f"({known.tolist()})."
         )
     return wanted
 
@@ -37,7 +38,7 @@ def rows_of(
     poison_mask: ArrayLike | None,
     classes: np.ndarray,
 ) -> tuple[np.ndarray | sparse.csr_matrix, np.ndarray, np.ndarray]:
-    """Check rows, labels and which are poison, and cut them down to two classes."""
+    """Validate rows, labels and poison mask, and restrict them to two classes."""
     X = validate_data(
         filter_, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32]
     )
@@ -45,11 +46,11 @@ def rows_of(
     mask = np.zeros(len(y), dtype=bool) if poison_mask is None else poison_mask
     mask = column_or_1d(mask)
     if mask.dtype != bool:
-        raise ValueError(f"poison_mask must hold booleans; its dtype is {mask.dtype}.")
+        raise ValueError(f"poison_mask must be boolean; its dtype is {mask.dtype}.")
     check_consistent_length(X, y, mask)
     for label in classes:
         if not np.any(find_labels(y, [label]) == 0):
-            raise ValueError(f"y holds no rows of the class {label!r}.")
+            raise ValueError(f"y contains no rows of the class {label!r}.")
     rows = np.flatnonzero(find_labels(y, np.sort(classes)) >= 0)
     if len(rows) == len(y):
         return X, y, mask  # all of them: no copy
@@ -71,7 +72,7 @@ def subsample(
 def groups_of(
     n_rows: int, codes: ArrayLike, kept: ArrayLike, poison_mask: ArrayLike | None
 ) -> dict[tuple[int, str], np.ndarray]:
-    """Sort rows by class and by what became of them; no group is empty."""
+    """Group rows by class and outcome; no group is empty."""
     poison_mask = np.zeros(n_rows, dtype=bool) if poison_mask is None else poison_mask
     columns = {
         "codes": np.asarray(codes),

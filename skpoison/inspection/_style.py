@@ -1,4 +1,4 @@
-"""What the pictures share: colors and shapes, axes, several curves in one display.
+"""Shared code of the displays: colors, shapes, axes, several curves.
 
 Colors and shapes survive print, gray scale and color blindness.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # An array for each curve of a display, or the array of its only curve.
 Curves: TypeAlias = ArrayLike | list[ArrayLike]
 
-# The palette of Okabe and Ito, in an order in which neighbours differ in brightness.
+# The palette of Okabe and Ito, in an order in which neighbors differ in brightness.
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, YELLOW, BLACK = "#E69F00", "#56B4E9", "#F0E442", "#000000"
 GREY = "#595959"
@@ -53,7 +53,7 @@ def unwrap(values: list) -> Any:
 
 
 def check_lengths(n_curves: int, columns: dict[str, list | None]) -> None:
-    """Refuse lists that have not one entry for each curve."""
+    """Raise for lists that do not have one entry for each curve."""
     for name, values in columns.items():
         if values is not None and len(values) != n_curves:
             raise ValueError(
@@ -65,7 +65,7 @@ def check_lengths(n_curves: int, columns: dict[str, list | None]) -> None:
 def sorted_curve(curve: dict[str, Any], scalars: tuple[str, ...]) -> dict:
     """Return the arrays of a curve, by name, in the order of ``"epsilon"``.
 
-    Scalars are one number, whatever epsilon, and become arrays of length one.
+    Scalars do not depend on epsilon; they become arrays of length one.
     """
     curve = {name: np.asarray(values, dtype=float) for name, values in curve.items()}
     shape = curve["epsilon"].shape
