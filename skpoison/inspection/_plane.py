@@ -223,7 +223,7 @@ def view_box(
 
 
 def draw_view(ax: "Axes", box: np.ndarray | None, coordinates: np.ndarray) -> int:
-    """Limit the axes to a box; return, and note in the plot, how many rows lie outside."""
+    """Limit the axes to a box; note and return the number of rows outside."""
     if box is None or not np.all(np.ptp(box, axis=0) > 0):
         return 0
     ax.set(xlim=box[:, 0], ylim=box[:, 1])
