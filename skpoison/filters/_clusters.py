@@ -49,8 +49,8 @@ class ActivationClusteringFilter(BaseFilter):
         With ``criterion="silhouette"``, the smaller cluster is suspect only if the mean
         silhouette of the two is at least this as well.
     random_state : int, RandomState instance or None, default=None
-        Draws the starts of k-means and of independent components, and the order in
-        which :meth:`fit_transform` goes round the kept rows.
+        Controls the initialization of k-means and of independent components, and the
+        order in which :meth:`fit_transform` reuses kept rows.
 
     Attributes
     ----------

@@ -179,12 +179,12 @@ class BaseCombination(WeightedFitMixin, BaseFilter, _BaseComposition):
         return {n: one for n, one in given.items() if takes(member, n)}
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Tell which metadata goes where.
+        """Get the metadata routing of this object.
 
         Returns
         -------
         routing : :class:`~sklearn.utils.metadata_routing.MetadataRouter`
-            Everything goes to the members, as they request it.
+            Routes all metadata to the members that request it.
         """
         fits = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=self).add(**dict(self.filters), method_mapping=fits)
@@ -315,7 +315,7 @@ class FilterIntersection(BaseCombination):
         The members and their names; parameters of a member are reached as
         ``name__parameter``, as in :class:`~sklearn.pipeline.Pipeline`.
     random_state : int, RandomState instance or None, default=None
-        Draws the order in which :meth:`fit_transform` goes round the kept rows.
+        Controls the order in which :meth:`fit_transform` reuses kept rows.
 
     Attributes
     ----------
@@ -399,7 +399,7 @@ class FilterUnion(BaseCombination):
         The members and their names; parameters of a member are reached as
         ``name__parameter``, as in :class:`~sklearn.pipeline.Pipeline`.
     random_state : int, RandomState instance or None, default=None
-        Draws the order in which :meth:`fit_transform` goes round the kept rows.
+        Controls the order in which :meth:`fit_transform` reuses kept rows.
 
     Attributes
     ----------

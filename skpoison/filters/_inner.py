@@ -136,7 +136,7 @@ class InnerEstimatorMixin(WeightedFitMixin):
         return inner
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Tell which metadata goes where.
+        """Get the metadata routing of this object.
 
         Returns
         -------

@@ -130,7 +130,7 @@ class LossFilter(BaseTrimmingFilter):
     tol : float, default=1e-4
         The rounds end when the trimmed loss falls by no more than this share.
     random_state : int, RandomState instance or None, default=None
-        Draws the order in which :meth:`fit_transform` goes round the kept rows.
+        Controls the order in which :meth:`fit_transform` reuses kept rows.
 
     Attributes
     ----------

@@ -50,9 +50,9 @@ class MahalanobisFilter(BaseDistanceFilter):
         taken from the quartiles after a Box–Cox transform that makes these symmetric.
         Not used where ``radii`` are given.
     radii : array-like of shape (n_classes,) or dict, default=None
-        Radii, if they are known, ordered like the sorted labels; or a dict from label
-        to radius. For normal data, radii are roots of quantiles of the chi-squared
-        distribution with as many degrees of freedom as there are features.
+        Known radii, in the order of the sorted labels, or a dict from label to radius.
+        For normal data, radii are roots of quantiles of the chi-squared distribution
+        with as many degrees of freedom as there are features.
     shrinkage : "auto" or float, default="auto"
         How far covariances are shrunk, from 0 (not at all) to 1 (features count as
         independent); "auto" takes the amount of Ledoit and Wolf for the standardized
@@ -63,15 +63,15 @@ class MahalanobisFilter(BaseDistanceFilter):
     n_components : int, default=50
         Number of principal directions that rows are reduced to, besides centroids.
     handle_unknown : {"reject", "error"}, default="reject"
-        What happens to rows with labels that are unknown: for which `radii`, as a
-        dict, have no entry or, in new rows, which the filter was not fitted on.
-        ``"reject"``: they are rejected, with a warning; whoever sends rows chooses
-        their labels, and could otherwise stop the defense. ``"error"``: ValueError.
-        An array does not say which labels it knows: where labels can be wrong, give a
-        dict.
+        How to handle rows with unknown labels: labels without an entry in `radii` (if
+        it is a dict) or, for new rows, labels that the filter was not fitted on.
+        ``"reject"``: reject the rows, with a warning; the attacker chooses the labels
+        of their rows, and an error would let them stop the defense. ``"error"``: raise
+        a ValueError. An array does not define the known labels, so pass a dict if
+        labels may be wrong.
     random_state : int, RandomState instance or None, default=None
-        Draws the start of the search for principal directions (of more than 1000
-        features), and the order in which :meth:`fit_transform` goes round the kept
+        Controls the initial vector of the search for principal directions (with more
+        than 1000 features), and the order in which :meth:`fit_transform` reuses kept
         rows.
 
     Attributes

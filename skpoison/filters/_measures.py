@@ -184,8 +184,8 @@ class ManhattanDistance(Distance):
 
 
 @dataclass(frozen=True, eq=False)
-class Projection:
-    """Component, from the centroid of the class, along a direction of the class."""
+class SignedOffset:
+    """Offset from the centroid of the class, along a direction of the class."""
 
     centroids: np.ndarray
     directions: np.ndarray
@@ -197,12 +197,12 @@ class Projection:
     def astype(self, dtype):
         centroids, remainders = _split(self.centroids, dtype)
         directions = self.directions.astype(dtype, copy=False)
-        return Projection(centroids, directions, remainders)
+        return SignedOffset(centroids, directions, remainders)
 
     def of(self, code, exponent):
         """Return the measure of one class, divided by a power of two."""
         centroid = np.ldexp(self.centroids[[code]], -exponent)
-        return Projection(centroid, self.directions[[code]])
+        return SignedOffset(centroid, self.directions[[code]])
 
     @cached_property
     def _total(self):

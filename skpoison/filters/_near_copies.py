@@ -65,8 +65,8 @@ class NearCopyFilter(BaseFilter):
         Makes numbers of rows, to measure distances with: a vectorizer for texts, an
         encoder for tables. It is cloned and fitted; rows are returned as they came.
     random_state : int, RandomState instance or None, default=None
-        Draws rows whose nearest neighbors are looked at, cells of the search among
-        many rows, and the order in which :meth:`fit_transform` goes round the kept
+        Controls the rows sampled to estimate the usual distance, the clusters of the
+        search among many rows, and the order in which :meth:`fit_transform` reuses kept
         rows.
 
     Attributes

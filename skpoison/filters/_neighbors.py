@@ -48,10 +48,10 @@ class NeighborsFilter(BaseDistanceFilter):
         neighbors that suit another label: more of them than the rows of that label have
         on average. Not used where ``radii`` are given.
     radii : array-like of shape (n_classes,) or dict, default=None
-        Radii, if they are known, ordered like the sorted labels; or a dict from label
-        to radius. For "labels", 0.5 for each class keeps the rows that at least half of
-        the neighbors agree with; for "plurality", 0 keeps those whose label no other
-        one outnumbers.
+        Known radii, in the order of the sorted labels, or a dict from label to radius.
+        For "labels", 0.5 for each class keeps the rows that at least half of the
+        neighbors agree with; for "plurality", 0 keeps those whose label no other one
+        outnumbers.
     n_neighbors : int, default=5
         Number of neighbors. A class with no more rows than that has all its other
         rows as neighbors, with a warning.
@@ -66,14 +66,14 @@ class NeighborsFilter(BaseDistanceFilter):
         Number of jobs of the search; see
         :class:`~sklearn.neighbors.NearestNeighbors`.
     handle_unknown : {"reject", "error"}, default="reject"
-        What happens to rows with labels that are unknown: for which `radii`, as a
-        dict, have no entry or, in new rows, which the filter was not fitted on.
-        ``"reject"``: they are rejected, with a warning; whoever sends rows chooses
-        their labels, and could otherwise stop the defense. ``"error"``: ValueError.
-        An array does not say which labels it knows: where labels can be wrong, give a
-        dict.
+        How to handle rows with unknown labels: labels without an entry in `radii` (if
+        it is a dict) or, for new rows, labels that the filter was not fitted on.
+        ``"reject"``: reject the rows, with a warning; the attacker chooses the labels
+        of their rows, and an error would let them stop the defense. ``"error"``: raise
+        a ValueError. An array does not define the known labels, so pass a dict if
+        labels may be wrong.
     random_state : int, RandomState instance or None, default=None
-        Draws the order in which :meth:`fit_transform` goes round the kept rows.
+        Controls the order in which :meth:`fit_transform` reuses kept rows.
 
     Attributes
     ----------

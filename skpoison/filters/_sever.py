@@ -65,9 +65,8 @@ class SeverFilter(InnerEstimatorMixin, BaseContaminationFilter):
     n_rounds : int, default=4
         Number of rounds.
     random_state : int, RandomState instance or None, default=None
-        Draws the start of the search for the direction (of more than 1000
-        parameters), and the order in which :meth:`fit_transform` goes round the kept
-        rows.
+        Controls the initial vector of the search for the direction (with more than 1000
+        parameters), and the order in which :meth:`fit_transform` reuses kept rows.
 
     Attributes
     ----------

@@ -5,7 +5,7 @@ import numpy as np
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._centroid import BaseCentroidFilter
-from skpoison.filters._measures import Projection
+from skpoison.filters._measures import SignedOffset
 from skpoison.filters._rows import differences_of_means, lengths, rounding_of_means
 
 
@@ -30,28 +30,28 @@ class SlabFilter(BaseCentroidFilter):
         taken from the quartiles after a Box–Cox transform that makes these symmetric.
         Not used where ``radii`` are given.
     centroids : array-like of shape (n_classes, n_features) or dict, default=None
-        Centroids, if they are known, ordered like the sorted labels; or a dict from
-        label to centroid, which may know labels that do not occur (and then say nothing
-        about the directions). By default, the mean of the training rows of each class.
+        Known centroids, in the order of the sorted labels, or a dict from label to
+        centroid, which may have entries for labels that do not occur (these do not
+        affect the directions). By default, the mean of the training rows of each class.
     radii : array-like of shape (n_classes,) or dict, default=None
-        Half widths, if they are known, ordered like the sorted labels; or a dict from
-        label to half width.
+        Known half widths, in the order of the sorted labels, or a dict from label to
+        half width.
     handle_unknown : {"reject", "error"}, default="reject"
-        What happens to rows with labels that are unknown: for which `radii` or
-        `centroids`, as a dict, have no entry or, in new rows, which the filter was not
-        fitted on. ``"reject"``: they are rejected, with a warning; whoever sends rows
-        chooses their labels, and could otherwise stop the defense. ``"error"``:
-        ValueError. An array does not say which labels it knows: where labels can be
-        wrong, give a dict.
+        How to handle rows with unknown labels: labels without an entry in `radii` or
+        `centroids` (if dicts) or, for new rows, labels that the filter was not fitted
+        on. ``"reject"``: reject the rows, with a warning; the attacker chooses the
+        labels of their rows, and an error would let them stop the defense. ``"error"``:
+        raise a ValueError. An array does not define the known labels, so pass a dict if
+        labels may be wrong.
     random_state : int, RandomState instance or None, default=None
-        Draws the order in which :meth:`fit_transform` goes round the kept rows.
+        Controls the order in which :meth:`fit_transform` reuses kept rows.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted; ``array([0])`` when fitted without labels.
     centroids_ : ndarray of shape (n_classes, n_features)
-        The centroid of each class, float64 whatever the dtype of X is.
+        The centroid of each class, float64 regardless of the dtype of X.
     directions_ : ndarray of shape (n_classes, n_features)
         The unit vector across the slab of each class, float64; zero with one class.
     radii_ : ndarray of shape (n_classes,)
@@ -132,7 +132,7 @@ class SlabFilter(BaseCentroidFilter):
         self.directions_ = _directions(self.centroids_, self.classes_, rounding)
 
     def _measure(self):
-        return Projection(self.centroids_, self.directions_)
+        return SignedOffset(self.centroids_, self.directions_)
 
     def _class_set(self, code):
         from skpoison.feasible import SphereSlab

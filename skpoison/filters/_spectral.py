@@ -7,7 +7,7 @@ from sklearn.utils._param_validation import HasMethods
 
 from skpoison._fitted import fit_clone
 from skpoison.filters._distance import BaseContaminationFilter
-from skpoison.filters._measures import Projection, measure
+from skpoison.filters._measures import SignedOffset, measure
 from skpoison.filters._principal import ClassRows, principal_directions
 from skpoison.filters._rows import class_means, extreme_exponent, shrunk
 from skpoison.filters._threshold import bulk_threshold_of_squares
@@ -39,8 +39,8 @@ class SpectralFilter(BaseContaminationFilter):
         layers of a network, goes into a :class:`~sklearn.frozen.FrozenEstimator`. It
         gets rows as arrays, without feature names.
     random_state : int, RandomState instance or None, default=None
-        Draws the start of the search for the direction (of more than 1000 features),
-        and the order in which :meth:`fit_transform` goes round the kept rows.
+        Controls the initial vector of the search for the direction (with more than 1000
+        features), and the order in which :meth:`fit_transform` reuses kept rows.
 
     Attributes
     ----------
@@ -134,7 +134,7 @@ class SpectralFilter(BaseContaminationFilter):
         return bulk_threshold_of_squares(distances)
 
     def _signatures(self, features, codes):
-        along = Projection(self.centroids_, self.directions_)
+        along = SignedOffset(self.centroids_, self.directions_)
         (projections,) = measure(features, codes, along)
         with np.errstate(over="ignore", under="ignore"):
             squares = projections**2

@@ -46,31 +46,31 @@ class SphereFilter(BaseCentroidFilter):
         taken from the quartiles after a Box–Cox transform that makes these symmetric.
         Not used where ``radii`` are given.
     centroids : array-like of shape (n_classes, n_features) or dict, default=None
-        Centroids, if they are known, ordered like the sorted labels; or a dict from
-        label to centroid, which may know labels that do not occur. By default, the
+        Known centroids, in the order of the sorted labels, or a dict from label to
+        centroid, which may have entries for labels that do not occur. By default, the
         mean of the training rows of each class.
     radii : array-like of shape (n_classes,) or dict, default=None
-        Radii, if they are known, ordered like the sorted labels; or a dict from label
-        to radius. Zero is a radius: it keeps the centroid itself.
+        Known radii, in the order of the sorted labels, or a dict from label to radius.
+        Zero is a radius: it keeps the centroid itself.
     norm : {"l2", "l1"}, default="l2"
         Euclidean distance, or the sum of absolute differences; the centroid is the mean
         in either case.
     handle_unknown : {"reject", "error"}, default="reject"
-        What happens to rows with labels that are unknown: for which `radii` or
-        `centroids`, as a dict, have no entry or, in new rows, which the filter was not
-        fitted on. ``"reject"``: they are rejected, with a warning; whoever sends rows
-        chooses their labels, and could otherwise stop the defense. ``"error"``:
-        ValueError. An array does not say which labels it knows: where labels can be
-        wrong, give a dict.
+        How to handle rows with unknown labels: labels without an entry in `radii` or
+        `centroids` (if dicts) or, for new rows, labels that the filter was not fitted
+        on. ``"reject"``: reject the rows, with a warning; the attacker chooses the
+        labels of their rows, and an error would let them stop the defense. ``"error"``:
+        raise a ValueError. An array does not define the known labels, so pass a dict if
+        labels may be wrong.
     random_state : int, RandomState instance or None, default=None
-        Draws the order in which :meth:`fit_transform` goes round the kept rows.
+        Controls the order in which :meth:`fit_transform` reuses kept rows.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted; ``array([0])`` when fitted without labels.
     centroids_ : ndarray of shape (n_classes, n_features)
-        The centroid of each class, float64 whatever the dtype of X is.
+        The centroid of each class, float64 regardless of the dtype of X.
     radii_ : ndarray of shape (n_classes,)
         The radius of each class, float64.
     offset_ : ndarray of shape (n_classes,)

@@ -49,8 +49,7 @@ class SubspaceFilter(BaseDistanceFilter):
         taken from the quartiles after a Box–Cox transform that makes these symmetric.
         Not used where ``radii`` are given.
     radii : array-like of shape (n_classes,) or dict, default=None
-        Radii, if they are known, ordered like the sorted labels; or a dict from label
-        to radius.
+        Known radii, in the order of the sorted labels, or a dict from label to radius.
     n_components : int or float, default=0.95
         How many singular directions; or, in (0, 1), the share of the sum of squares of
         X that as few of them as possible have to explain.
@@ -59,15 +58,15 @@ class SubspaceFilter(BaseDistanceFilter):
     per_class : bool, default=False
         Whether each class has a subspace of its own, from its rows and its mean.
     handle_unknown : {"reject", "error"}, default="reject"
-        What happens to rows with labels that are unknown: for which `radii`, as a
-        dict, have no entry or, in new rows, which the filter was not fitted on.
-        ``"reject"``: they are rejected, with a warning; whoever sends rows chooses
-        their labels, and could otherwise stop the defense. ``"error"``: ValueError.
-        An array does not say which labels it knows: where labels can be wrong, give a
-        dict.
+        How to handle rows with unknown labels: labels without an entry in `radii` (if
+        it is a dict) or, for new rows, labels that the filter was not fitted on.
+        ``"reject"``: reject the rows, with a warning; the attacker chooses the labels
+        of their rows, and an error would let them stop the defense. ``"error"``: raise
+        a ValueError. An array does not define the known labels, so pass a dict if
+        labels may be wrong.
     random_state : int, RandomState instance or None, default=None
-        Draws the start of the search for singular directions (of more than 1000
-        features), and the order in which :meth:`fit_transform` goes round the kept
+        Controls the initial vector of the search for singular directions (with more
+        than 1000 features), and the order in which :meth:`fit_transform` reuses kept
         rows.
 
     Attributes

@@ -56,8 +56,8 @@ class TrimFilter(BaseTrimmingFilter):
     tol : float, default=1e-6
         A start ends when the trimmed loss falls by no more than this share.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows of the starts, and the order in which :meth:`fit_transform` goes
-        round the kept rows.
+        Controls the initial rows, and the order in which :meth:`fit_transform` reuses
+        kept rows.
 
     Attributes
     ----------
