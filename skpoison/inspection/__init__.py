@@ -1,6 +1,7 @@
 """Display objects that plot bounds, filters and attacks."""
 
 from ._bound import BoundDisplay
+from ._certified import CertifiedAccuracyDisplay
 from ._defense import DefenseDisplay
 from ._epic import EPICDisplay
 from ._filter import FilterDisplay
@@ -8,6 +9,7 @@ from ._robustness import RobustnessDisplay
 
 __all__ = [
     "BoundDisplay",
+    "CertifiedAccuracyDisplay",
     "DefenseDisplay",
     "EPICDisplay",
     "FilterDisplay",
