@@ -13,6 +13,7 @@ _HOMES = {
     "TwoMeansClassifier": "_two_means",
     "certified_accuracy": "_radius",
     "certified_radius": "_radius",
+    "collective_bound": "_collective",
     "flip_radius": "_flips",
 }
 
