@@ -240,6 +240,18 @@ def test_sparse_and_float32_rows_give_the_same_bound(estimator):
         assert found.attack_loss_ <= found.upper_bound_
 
 
+@pytest.mark.parametrize("estimator", [LogisticRegression(), LinearSVC()], ids=str)
+def test_more_sparse_rows_than_the_preconditioner_takes_are_bounded(estimator):
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((400, 30), density=0.2, rng=rng, format="csr")
+    y = (np.asarray(X.sum(axis=1)).ravel() > 3.0).astype(int)
+    options = {"epsilon": 0.1, "estimator": estimator, "tol": 1e-6}
+    found = CertifiedBound(**options).fit(X, y)
+    dense = CertifiedBound(**options).fit(X.toarray(), y)
+    assert found.converged_
+    assert found.upper_bound_ == pytest.approx(dense.upper_bound_, rel=2e-6)
+
+
 def test_a_curve_is_that_of_single_bounds():
     X, y, _ = problem(1)
     bound = CertifiedBound(estimator=LogisticRegression(), tol=1e-6)

@@ -26,6 +26,10 @@ ROUNDING = 64.0 * np.finfo(np.float64).eps
 REGULARIZATION = 1e-10
 # An intercept that no row curves moves by at most the slope divided by this.
 LEAST_CURVATURE = 1e-3
+# Newton systems of many more rows than these, or than parameters, take conjugate
+# gradients; as many rows are drawn for the preconditioner.
+SPARSE_ROWS, DENSE_ROWS = 100, 2000
+CG_TOL, MAX_CG = 0.05, 50
 # Stands for an infinite stiffness in Newton systems.
 RIGID = 1e12
 
@@ -230,7 +234,63 @@ def _gaps(problem, at, gradient):
 
 
 def _newton_step(problem, center, at, gradient):
-    curved = np.flatnonzero(problem.weights * at.curvatures > 0.0)
+    row_weights = problem.weights * at.curvatures
+    diagonal, vectors, weights = _curvature_besides_rows(problem, center, at)
+    size = min(SPARSE_ROWS if problem.rows.is_sparse else DENSE_ROWS, problem.rows.dim)
+    some, their_weights = _drawn(row_weights, size)
+    rows = problem.rows.take(some)
+    hessian = Hessian(diagonal, rows, their_weights, vectors, weights)
+    solve = hessian.shifted(0.0)
+    if np.count_nonzero(row_weights) > len(some):
+
+        def product(x):
+            on_rows = problem.rows.combine(row_weights * problem.rows.scores(x))
+            return diagonal * x + on_rows + (weights * (vectors @ x)) @ vectors
+
+        step = -_conjugate_gradients(product, solve, gradient)
+    else:
+        step = -solve(gradient)
+    if np.isinf(problem.stiffness[-1]):
+        step[-1] = 0.0
+    return step
+
+
+def _drawn(weights, size):
+    """Draw rows in proportion to their weights; return them and weights that stand in.
+
+    In expectation the rows drawn weigh what all do. Where not many more than `size`
+    weigh anything, they are all there, as they are.
+    """
+    if np.count_nonzero(weights) <= 1.5 * size:
+        chosen = np.flatnonzero(weights)
+        return chosen, weights[chosen]
+    share = np.minimum(weights * (size / weights.sum()), 1.0)
+    # Systematic sampling: one row for each whole number that the sum of shares passes.
+    ends = np.floor(np.cumsum(share) + 0.5)
+    chosen = np.flatnonzero(np.diff(ends, prepend=0.0) > 0.0)
+    return chosen, weights[chosen] / share[chosen]
+
+
+def _conjugate_gradients(product, precondition, right):
+    """Solve a system whose matrix is nearly the one that the preconditioner inverts."""
+    x, residual = np.zeros_like(right), right.copy()
+    scaled = precondition(residual)
+    direction, size = scaled, float(residual @ scaled)
+    enough = CG_TOL**2 * size
+    for _ in range(MAX_CG):
+        image = product(direction)
+        length = size / float(direction @ image)
+        x, residual = x + length * direction, residual - length * image
+        scaled = precondition(residual)
+        size, before = float(residual @ scaled), size
+        if size <= enough:
+            break
+        direction = scaled + (size / before) * direction
+    return x
+
+
+def _curvature_besides_rows(problem, center, at):
+    """Return the second derivative of penalty and poison: a diagonal and vectors."""
     diagonal = np.where(np.isfinite(problem.stiffness), problem.stiffness, 0.0)
     vectors, weights = np.zeros((0, len(diagonal))), np.zeros(0)
     if problem.poison:
@@ -245,17 +305,7 @@ def _newton_step(problem, center, at, gradient):
     elif problem.has_free_intercept:
         mass = float(problem.weights @ at.curvatures)
         diagonal[-1] += LEAST_CURVATURE * (mass < LEAST_CURVATURE)
-    hessian = Hessian(
-        diagonal,
-        problem.rows.take(curved),
-        problem.weights[curved] * at.curvatures[curved],
-        vectors,
-        weights,
-    )
-    step = -hessian.shifted(0.0)(gradient)
-    if np.isinf(problem.stiffness[-1]):
-        step[-1] = 0.0
-    return step
+    return diagonal, vectors, weights
 
 
 def _search(problem, center, at, step, slope):
