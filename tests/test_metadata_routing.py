@@ -299,7 +299,8 @@ def test_filters_without_an_estimator_say_that_they_take_none(name, rows):
 def test_estimators_that_take_no_weights_are_named(filter_, rows):
     X, y = rows
     assert not has_fit_parameter(filter_, "sample_weight")
-    with pytest.raises(ValueError, match=r"KNeighbors.* does not support sample_weight"):
+    message = r"KNeighbors.* does not support sample_weight"
+    with pytest.raises(ValueError, match=message):
         filter_.fit(X, y, sample_weight=np.ones(N))
 
 
