@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_method_params
 
@@ -15,9 +16,13 @@ from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import _losses
 from skpoison.filters._distance import BaseContaminationFilter
+from skpoison.filters._held_out import N_FOLDS, folds_of, is_linear, rows_to_fit
 from skpoison.filters._inner import InnerEstimatorMixin, check_classes_weigh
 from skpoison.filters._losses import fit_logistic
 from skpoison.filters._threshold import contradicted_rows
+
+# Losses that differ by no more than this share are equal but for rounding.
+SAME = 1e-9
 
 
 class Trimmed(NamedTuple):
@@ -32,9 +37,9 @@ class Trimmed(NamedTuple):
 class BaseTrimmingFilter(InnerEstimatorMixin, BaseContaminationFilter):
     """Base class of filters by trimmed loss.
 
-    A subclass has the parameters ``max_iter`` and ``tol``, and defines
-    ``_new_estimator()`` and ``_distances(X, judged_by)``, the losses of rows under
-    ``estimator_``.
+    A subclass has the parameters ``max_iter``, ``tol`` and ``cv``, and defines
+    ``_new_estimator()`` and ``_losses_under(estimator, X, judged_by)``, the losses of
+    rows; it calls ``_set_folds`` before it trims.
 
     Examples
     --------
@@ -45,7 +50,23 @@ class BaseTrimmingFilter(InnerEstimatorMixin, BaseContaminationFilter):
     True
     """
 
+    _parameter_constraints: dict = {
+        **BaseContaminationFilter._parameter_constraints,
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "cv": [StrOptions({"auto"}), "cv_object"],
+    }
     _sums_by_batch = True
+
+    def _set_folds(self, X, y):
+        """Draw the folds that are asked for; "auto" draws them when it needs them."""
+        self._folds = None
+        if not (self.cv is None or isinstance(self.cv, str)):
+            self._folds = self._draw_folds(self.cv, X, y)
+
+    def _draw_folds(self, cv, X, y):
+        rng = check_random_state(self.random_state)
+        return folds_of(cv, X, y, self.classes_, rng)
 
     def _trim(self, X, codes, kept, fitted_to, judged_by, params):
         """Fit to the kept rows and trim all rows, until the kept ones settle."""
@@ -53,12 +74,9 @@ class BaseTrimmingFilter(InnerEstimatorMixin, BaseContaminationFilter):
         weights = params.get("sample_weight", np.ones(len(codes)))
         for _ in range(self.max_iter):
             rows = slice(None) if kept.all() else np.flatnonzero(kept)
-            check_classes_weigh(
-                weights[rows], codes[rows], self.classes_, len(self.classes_) > 1
-            )
-            of_rows = _check_method_params(X, params, indices=rows)
-            self.estimator_ = self._fit_estimator(X[rows], fitted_to[rows], **of_rows)
-            losses = self._training_losses(X, judged_by)
+            self.estimator_ = self._fit_to(rows, X, codes, fitted_to, params)
+            judges = self._judges(kept, X, codes, fitted_to, params)
+            losses = self._training_losses(X, judged_by, judges)
             radii = self._estimate_radii(losses, codes, X.dtype)
             before, kept = kept, losses <= radii[codes]
             history.append(_mean(losses[kept], weights[kept]))
@@ -66,11 +84,40 @@ class BaseTrimmingFilter(InnerEstimatorMixin, BaseContaminationFilter):
                 return Trimmed(self.estimator_, losses, history, True)
         return Trimmed(self.estimator_, losses, history, False)
 
+    def _fit_to(self, rows, X, codes, fitted_to, params):
+        weights = params.get("sample_weight", np.ones(len(codes)))
+        check_classes_weigh(
+            weights[rows], codes[rows], self.classes_, len(self.classes_) > 1
+        )
+        of_rows = _check_method_params(X, params, indices=rows)
+        return self._fit_estimator(X[rows], fitted_to[rows], **of_rows)
+
     def _fit_estimator(self, X, fitted_to, **params):
         return fit_clone(self._new_estimator(), X, fitted_to, **params)
 
-    def _training_losses(self, X, judged_by):
-        return self._distances(X, judged_by)
+    def _judges(self, kept, X, codes, fitted_to, params):
+        """Yield rows and the estimator that they are judged by."""
+        if not self._holds_out():
+            yield slice(None), self.estimator_
+            return
+        if self._folds is None:
+            y = codes if len(self.classes_) > 1 else fitted_to
+            self._folds = self._draw_folds(N_FOLDS, X, y)
+        for train, test in self._folds:
+            rows = rows_to_fit(train, kept, codes, self.classes_)
+            yield test, self._fit_to(rows, X, codes, fitted_to, params)
+
+    def _holds_out(self):
+        """Whether rows are judged by estimators that were not fitted on them."""
+        if isinstance(self.cv, str):
+            return not is_linear(self.estimator_)
+        return self.cv is not None
+
+    def _training_losses(self, X, judged_by, judges):
+        losses = np.empty(X.shape[0])
+        for rows, estimator in judges:
+            losses[rows] = self._losses_under(estimator, X[rows], judged_by[rows])
+        return losses
 
     def _falls_no_more(self, history):
         return len(history) > 1 and history[-2] - history[-1] <= self.tol * history[-2]
@@ -85,6 +132,13 @@ class BaseTrimmingFilter(InnerEstimatorMixin, BaseContaminationFilter):
                 f"The trimmed loss still fell after max_iter={self.max_iter} fits, by "
                 f"more than tol={self.tol}.",
                 ConvergenceWarning,
+            )
+        if not self._holds_out() and np.ptp(trimmed.losses) <= SAME * trimmed.losses[0]:
+            warn(
+                f"{type(self).__name__} rejects no row: {self.estimator_!r} fits all "
+                "equally well, as models do that memorize their rows. cv=5 judges rows "
+                "by models that were not fitted on them.",
+                FilterWarning,
             )
         return trimmed.losses
 
@@ -129,8 +183,17 @@ class LossFilter(BaseTrimmingFilter):
         Most classifiers that are fitted.
     tol : float, default=1e-4
         The rounds end when the trimmed loss falls by no more than this share.
+    cv : "auto", None, int, cross-validation generator or iterable, default="auto"
+        Which rows a classifier judges. None: those that it is fitted on, as in the
+        papers. A number of folds, a splitter or an iterable of training and test rows:
+        those of the fold that it was not fitted on, so that one that memorizes its
+        rows (a tree, one neighbor) cannot hide wrong labels from itself; each round
+        then fits one classifier for each fold, and ``estimator_``. Each row must be
+        held out exactly once. "auto" is None for linear models (those with ``coef_``,
+        or pipelines that end in one), and 5 folds for all others.
     random_state : int, RandomState instance or None, default=None
-        Controls the order in which :meth:`fit_transform` reuses kept rows.
+        Controls the folds, and the order in which :meth:`fit_transform` reuses kept
+        rows.
 
     Attributes
     ----------
@@ -148,7 +211,9 @@ class LossFilter(BaseTrimmingFilter):
     offset_ : ndarray of shape (n_classes,)
         ``-radii_``: decisions are scores minus the offset of the class.
     scores_ : ndarray of shape (n_samples,)
-        Scores of the training rows: minus the loss under ``estimator_``, float64.
+        Scores of the training rows: minus the loss under ``estimator_`` or, with
+        folds, under the classifier of the last round that was not fitted on the row;
+        float64.
     inlier_mask_ : ndarray of shape (n_samples,)
         True for the training rows that are kept; at least one in each class.
     contamination_ : ndarray of shape (n_classes,)
@@ -167,7 +232,9 @@ class LossFilter(BaseTrimmingFilter):
     Warns
     -----
     FilterWarning
-        At fit, if there are fewer than two classes.
+        At fit, if there are fewer than two classes, if a class has one row that a fold
+        should hold out (it is judged by a model that was fitted on it), or if the
+        classifier fits all rows equally well, so that none is rejected.
     ConvergenceWarning
         At fit, if the trimmed loss still falls after ``max_iter`` > 1 rounds.
 
@@ -203,8 +270,6 @@ class LossFilter(BaseTrimmingFilter):
         **BaseTrimmingFilter._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict"]), None],
         "loss": [StrOptions({"auto", *_losses.NAMES}), callable],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
     }
 
     def __init__(
@@ -216,6 +281,7 @@ class LossFilter(BaseTrimmingFilter):
         loss: str | Callable = "auto",
         max_iter: int = 20,
         tol: float = 1e-4,
+        cv: Any = "auto",
         random_state: int | np.random.RandomState | None = None,
     ):
         super().__init__(
@@ -225,10 +291,12 @@ class LossFilter(BaseTrimmingFilter):
         self.loss = loss
         self.max_iter = max_iter
         self.tol = tol
+        self.cv = cv
 
     def _fit_distances(self, X, codes, **params):
         if len(self.classes_) < 2:
             return self._keep_everything(codes)
+        self._set_folds(X, codes)
         everything = np.ones(len(codes), dtype=bool)
         return self._report(
             self._trim(X, codes, everything, self.classes_[codes], codes, params)
@@ -245,24 +313,29 @@ class LossFilter(BaseTrimmingFilter):
     def _distances(self, X, codes):
         if self.estimator_ is None:
             return np.zeros(X.shape[0])
-        loss = _losses.loss_name(self.loss, self.estimator_)
-        return _losses.row_losses(self.estimator_, X, codes, loss)
+        return self._losses_under(self.estimator_, X, codes)
+
+    def _losses_under(self, estimator, X, codes):
+        loss = _losses.loss_name(self.loss, estimator)
+        return _losses.row_losses(estimator, X, codes, loss)
 
     @property
     def _scores_stay(self):
         return self.max_iter == 1
 
-    def _training_losses(self, X, codes):
-        losses = self._distances(X, codes)  # first: it checks them
-        if self._percentile == "auto" or self._scores_stay:
-            self._n_contradicted = self._count_contradicted(X, codes)
+    def _training_losses(self, X, codes, judges):
+        if self._percentile != "auto" and not self._scores_stay:
+            return super()._training_losses(X, codes, judges)
+        losses = np.empty(len(codes))
+        under_each = np.empty((len(codes), len(self.classes_)))
+        for rows, estimator in judges:
+            losses[rows] = self._losses_under(estimator, X[rows], codes[rows])
+            loss = _losses.loss_name(self.loss, estimator)
+            under_each[rows] = _losses.losses_of_labels(
+                estimator, X[rows], len(self.classes_), loss
+            )
+        self._n_contradicted = contradicted_rows(under_each, codes)
         return losses
-
-    def _count_contradicted(self, X, codes):
-        loss = _losses.loss_name(self.loss, self.estimator_)
-        n_classes = len(self.classes_)
-        under_each = _losses.losses_of_labels(self.estimator_, X, n_classes, loss)
-        return contradicted_rows(under_each, codes)
 
     def _auto_radius(self, distances, code, dtype):
         if self.estimator_ is None:

@@ -1,6 +1,7 @@
 """Rows whose targets a regressor fits badly are rejected."""
 
-from numbers import Integral, Real
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -55,9 +56,17 @@ class TrimFilter(BaseTrimmingFilter):
         Most fits of each start.
     tol : float, default=1e-6
         A start ends when the trimmed loss falls by no more than this share.
+    cv : "auto", None, int, cross-validation generator or iterable, default="auto"
+        Which rows a regressor judges. None: those that it is fitted on, as in the
+        papers. A number of folds, a splitter or an iterable of training and test rows:
+        those of the fold that it was not fitted on, so that one that memorizes its
+        rows (a tree, one neighbor) cannot hide wrong targets from itself; each round
+        then fits one regressor for each fold, and ``estimator_``. Each row must be held
+        out exactly once. "auto" is None for linear models (those with ``coef_``, or
+        pipelines that end in one), and 5 folds for all others.
     random_state : int, RandomState instance or None, default=None
-        Controls the initial rows, and the order in which :meth:`fit_transform` reuses
-        kept rows.
+        Controls the folds, the initial rows, and the order in which
+        :meth:`fit_transform` reuses kept rows.
 
     Attributes
     ----------
@@ -76,7 +85,9 @@ class TrimFilter(BaseTrimmingFilter):
     offset_ : ndarray of shape (1,)
         ``-radii_``: decisions are scores minus the offset.
     scores_ : ndarray of shape (n_samples,)
-        Scores of the training rows: minus the loss under ``estimator_``, float64.
+        Scores of the training rows: minus the loss under ``estimator_`` or, with
+        folds, under the regressor of the last round that was not fitted on the row;
+        float64.
     inlier_mask_ : ndarray of shape (n_samples,)
         True for the training rows that are kept; at least one.
     contamination_ : ndarray of shape (1,)
@@ -95,7 +106,8 @@ class TrimFilter(BaseTrimmingFilter):
     Warns
     -----
     FilterWarning
-        At fit, without targets.
+        At fit, without targets, or if the regressor fits all rows equally well, so
+        that none is rejected.
     ConvergenceWarning
         At fit, if the trimmed loss still falls after ``max_iter`` fits.
 
@@ -136,8 +148,6 @@ class TrimFilter(BaseTrimmingFilter):
         "estimator": [HasMethods(["fit", "predict"]), None],
         "loss": [StrOptions(set(LOSSES))],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
     }
     _judges_targets = True
     _scores_stay = False
@@ -152,6 +162,7 @@ class TrimFilter(BaseTrimmingFilter):
         n_init: int = 5,
         max_iter: int = 50,
         tol: float = 1e-6,
+        cv: Any = "auto",
         random_state: int | np.random.RandomState | None = None,
     ):
         super().__init__(
@@ -162,6 +173,7 @@ class TrimFilter(BaseTrimmingFilter):
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
+        self.cv = cv
 
     def _join(self, owner):
         raise TypeError(
@@ -186,6 +198,7 @@ class TrimFilter(BaseTrimmingFilter):
     def _fit_targets(self, X, codes, targets, params):
         """Fit the best of several starts; return the losses of the rows under it."""
         rng = check_random_state(self.random_state)
+        self._set_folds(X, targets)
         percentile = START if self._percentile == "auto" else self._percentile
         n_kept = max(int(len(codes) * percentile / 100.0), 1)
         best = None
@@ -214,11 +227,11 @@ class TrimFilter(BaseTrimmingFilter):
     def _new_estimator(self):
         return Ridge() if self.estimator is None else self.estimator
 
-    def _losses(self, X, targets):
-        predicted = np.asarray(self.estimator_.predict(X), dtype=np.float64)
+    def _losses_under(self, estimator, X, targets):
+        predicted = np.asarray(estimator.predict(X), dtype=np.float64)
         losses = LOSSES[self.loss](predicted.reshape(len(targets), -1)[:, 0] - targets)
         if not np.isfinite(losses).all():
-            raise ValueError(f"{self.estimator_!r} predicts NaN or infinity.")
+            raise ValueError(f"{estimator!r} predicts NaN or infinity.")
         return losses
 
     def _keep_everything(self, codes):
@@ -239,7 +252,7 @@ class TrimFilter(BaseTrimmingFilter):
     def _distances(self, X, targets):
         if targets is None:
             return np.zeros(X.shape[0])
-        return self._losses(X, targets)
+        return self._losses_under(self.estimator_, X, targets)
 
     def _decide(self, X, targets):
         return self.radii_[0] - self._distances(X, targets)
