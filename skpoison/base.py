@@ -1,4 +1,4 @@
-"""What all filters share."""
+"""Base class of all filters."""
 
 from typing import TYPE_CHECKING, Self
 
@@ -46,14 +46,14 @@ __all__ = ["BaseFilter"]
 def _scores_new_rows(filter_):
     if filter_._transductive:
         raise AttributeError(
-            f"{type(filter_).__name__} scores the rows that it is fitted on, and no "
-            "others: use fit_predict, or scores_ and inlier_mask_ after fit."
+            f"{type(filter_).__name__} cannot score new rows. Use fit_predict, or "
+            "scores_ and inlier_mask_ after fit."
         )
     return True
 
 
 def _of_known_rows(method, X, codes, **params):
-    """Ask a method about the rows whose labels are known, and reject the others."""
+    """Apply a method to the rows with known labels, and reject the others."""
     rows = np.flatnonzero(codes >= 0)
     if len(rows) == len(codes):
         return method(X, codes, **params)
@@ -66,26 +66,26 @@ def _of_known_rows(method, X, codes, **params):
 class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Base class of all filters.
 
-    A subclass says how outlying rows are among the rows of their class; everything
-    else (labels, containers, replacing, the outlier detectors' methods) is here. It
-    defines
+    A subclass defines how outlying each row is among the rows of its class. This class
+    handles the rest: labels, containers, replacing rows, and the methods of outlier
+    detectors. A subclass defines
 
     - ``_fit(X, codes)``: learn from the training rows; return their ``(scores,
       decisions)``, float64 of shape (n_samples,), higher is more normal, and rows with
       a decision >= 0 are kept;
-    - ``_score(X, codes)`` and ``_decide(X, codes)``: the same two for new rows, unless
-      the class sets ``_transductive = True``.
+    - ``_score(X, codes)`` and ``_decide(X, codes)``: the same for new rows, unless the
+      class sets ``_transductive = True``.
 
-    ``X`` arrives as an ndarray, or as a CSR array in canonical format, of float64 or
-    float32; ``codes[i]`` is the position of the label of row ``i`` in ``classes_``. A
-    subclass that notices NaN and infinity in its results may set ``_check_finite =
-    False`` to save a pass over X.
+    ``X`` is passed as an ndarray or a canonical CSR array of float64 or float32;
+    ``codes[i]`` is the index in ``classes_`` of the label of row ``i``. A subclass that
+    detects NaN and infinity in its results may set ``_check_finite = False`` to save a
+    pass over X.
 
-    Rows with labels that the filter does not know do not arrive at all: they are
-    rejected, with a :class:`~skpoison.exceptions.FilterWarning`. Whoever sends rows
-    chooses their labels, and must not be able to stop the defense. In new rows these
-    are the labels that it was not fitted on; a subclass with parameters that speak of
-    certain labels only says so in ``_knows(classes)``.
+    Rows with unknown labels are not passed to the subclass: they are rejected, with a
+    :class:`~skpoison.exceptions.FilterWarning`, because the attacker chooses the labels
+    of their rows and must not be able to stop the defense with an error. For new rows,
+    the known labels are those that the filter was fitted on. A subclass whose
+    parameters hold for certain labels only defines ``_knows(classes)``.
 
     A subclass that has a use for weights, groups or other parameters of ``fit`` shows
     them in the signature of a ``fit`` of its own, which hands those that are given to
@@ -165,7 +165,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
     def fit(
         self, X: RowsLike, y: ArrayLike | None = None, **fit_params: object
     ) -> Self:
-        """Learn which rows are normal for their class, and judge the training rows.
+        """Fit the filter, and score the training rows.
 
         Parameters
         ----------
@@ -185,7 +185,8 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         Raises
         ------
         ValueError
-            If X or y is malformed, holds NaN or infinity, or y holds no class labels.
+            If X or y is invalid or contains NaN or infinity, or if y does not contain
+            class labels.
         TypeError
             If the filter does not take a parameter of `fit_params`.
         """
@@ -231,7 +232,8 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         if len(empty):
             warn(
                 f"{type(self).__name__} rejects every row of the classes "
-                f"{self.classes_[empty].tolist()}; it keeps the best row of each.",
+                f"{self.classes_[empty].tolist()}; it keeps the best-scoring row of "
+                "each.",
                 FilterWarning,
             )
         return decisions
@@ -291,8 +293,8 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         self._labelled = True
         if not len(self.classes_):
             raise ValueError(
-                f"{type(self).__name__} knows none of the labels in y, "
-                f"{shown_labels(classes)}."
+                f"None of the labels in y, {shown_labels(classes)}, is known to "
+                f"{type(self).__name__}."
             )
         codes = find_labels(y, self.classes_)
         self._reject_unknown(y, codes)
@@ -306,7 +308,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         return check_labels(y, several_kinds=True)
 
     def _knows(self, classes):
-        """Say which labels rows may have when the filter is fitted: all of them."""
+        """Return which labels are known when the filter is fitted: all of them."""
         return np.ones(len(classes), dtype=bool)
 
     @property
@@ -314,7 +316,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         return self.handle_unknown == "error"
 
     def _reject_unknown(self, y, codes):
-        """Warn of rows with unknown labels, or raise where that is asked for.
+        """Warn of rows with unknown labels, or raise if `handle_unknown` is "error".
 
         Where all labels are of another kind (text instead of numbers), the caller has
         made a mistake: no row that an attacker adds makes a whole column of them.
@@ -327,8 +329,8 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             encode_labels(y, self.classes_)
         warn(
             f"{type(self).__name__} rejects {np.count_nonzero(unknown)} of {len(y)} "
-            f"rows: their labels, {shown_labels(y[unknown])}, are not among those that "
-            f"it knows, {self.classes_.tolist()}.",
+            f"rows: their labels, {shown_labels(y[unknown])}, are not among its "
+            f"known labels {self.classes_.tolist()}.",
             FilterWarning,
         )
 
@@ -356,7 +358,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
 
     @available_if(_scores_new_rows)
     def score_samples(self, X: RowsLike, y: ArrayLike | None = None) -> np.ndarray:
-        """Score rows: higher is more normal.
+        """Return the scores of rows; higher is more normal.
 
         Parameters
         ----------
@@ -394,7 +396,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
 
     @available_if(_scores_new_rows)
     def predict(self, X: RowsLike, y: ArrayLike | None = None) -> np.ndarray:
-        """Tell which rows would be kept.
+        """Predict which rows are kept.
 
         Parameters
         ----------
@@ -407,14 +409,14 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         Returns
         -------
         kept : ndarray of shape (n_samples,)
-            1 for rows that would be kept, -1 for the others.
+            1 for rows that are kept, -1 for rows that are rejected.
         """
         return np.where(self.decision_function(X, y) >= 0, 1, -1)
 
     def fit_predict(
         self, X: RowsLike, y: ArrayLike | None = None, **fit_params: object
     ) -> np.ndarray:
-        """Fit, and tell which of the training rows are kept.
+        """Fit the filter, and return which training rows are kept.
 
         Parameters
         ----------
@@ -439,7 +441,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         *arrays: ArrayLike,
         **fit_params: object,
     ) -> tuple:
-        """Fit, and cut everything given down to the kept rows.
+        """Fit the filter, and return the kept rows of all arguments.
 
         Parameters
         ----------
@@ -448,7 +450,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         y : array-like of shape (n_samples,), default=None
             Their labels.
         *arrays : array-likes of length n_samples
-            Whatever else belongs to the rows: weights, groups, identifiers. The filter
+            Other arrays aligned with the rows: weights, groups, identifiers. The filter
             does not look at them.
         **fit_params : dict
             Passed to ``fit``.
@@ -456,9 +458,9 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         Returns
         -------
         X, y, *arrays : tuple
-            The kept rows of everything given, in their order and each in the container
-            that came in (DataFrames and Series with their index; sparse formats become
-            CSR). ``None`` stays ``None``.
+            The kept rows of each argument, in the original order and container type
+            (DataFrames and Series keep their index; sparse formats become CSR).
+            ``None`` stays ``None``.
         """
         X, y, *arrays = indexable(X, y, *arrays)
         rows = np.flatnonzero(self.fit(X, y, **fit_params).inlier_mask_)
@@ -470,10 +472,10 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
     def fit_transform(
         self, X: RowsLike, y: ArrayLike | None = None, **fit_params: object
     ) -> RowsLike:
-        """Fit, and replace every rejected row by a kept row of its class.
+        """Fit the filter, and replace every rejected row by a kept row of its class.
 
-        The kept rows of a class stand in one after the other, in an order drawn with
-        ``random_state``, so that none is used more than once more often than another.
+        The kept rows of a class are used in a random order that ``random_state``
+        controls, with copy counts that differ by at most one.
 
         Parameters
         ----------
@@ -495,10 +497,9 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         if np.any(codes < 0):
             raise ValueError(
                 f"fit_transform cannot replace the rows of the labels "
-                f"{shown_labels(column_or_1d(y)[codes < 0])}, which "
-                f"{type(self).__name__} does not know: there are no kept rows of these "
-                "labels, and y keeps them. Drop such rows, with FilteredClassifier or "
-                "fit_filter."
+                f"{shown_labels(column_or_1d(y)[codes < 0])}, which are unknown to "
+                f"{type(self).__name__}: it keeps no rows with these labels. Drop such "
+                "rows with FilteredClassifier or fit_filter."
             )
         rng = check_random_state(self.random_state)
         rows = stand_ins(self.inlier_mask_, codes, len(self.classes_), rng)
@@ -509,7 +510,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         return replaced
 
     def transform(self, X: RowsLike) -> RowsLike:
-        """Leave new data as it is: filters act on training rows only.
+        """Return X unchanged: filters act on training rows only.
 
         Parameters
         ----------

@@ -148,7 +148,7 @@ def test_limits_are_those_of_the_row_s_own_class():
 def test_a_class_of_which_no_row_is_within_both_keeps_one():
     rng = np.random.default_rng(3)
     X, y = rng.normal(size=(40, 3)), np.array(["b", "c"])[np.arange(40) % 2]
-    with pytest.warns(FilterWarning, match="keeps the best row of each"):
+    with pytest.warns(FilterWarning, match="keeps the best-scoring row of"):
         found = judge("both", 1, X, y)
     assert np.all(np.unique(y[found.kept]) == ["b", "c"])
     # None passes both, so that what is kept is not what lies within the limits.
@@ -182,7 +182,7 @@ def test_rows_with_labels_that_no_trusted_row_has_are_rejected(csv, tmp_path):
     data.write_text("\n".join(",".join(line) for line in places))
     arguments = ["--trusted", csv, "--drop", "id", "--json", "-"]
     result = invoke(data, *arguments, "-r", rejected, "--plot", tmp_path / "plot.svg")
-    assert result.stderr.count("are not among those that it knows") == 1
+    assert result.stderr.count("are not among its known labels") == 1
     numbers = json.loads(result.stdout)
     found = {one["label"]: one for one in numbers["classes"]}
     for label in ("new", "0"):

@@ -293,7 +293,7 @@ def test_new_rows_have_no_scores(problem):
     for method in ("predict", "decision_function", "score_samples"):
         with pytest.raises(AttributeError, match=method) as caught:
             getattr(filter_, method)
-        assert "no others: use fit_predict" in str(caught.value.__cause__)
+        assert "cannot score new rows. Use fit_predict" in str(caught.value.__cause__)
 
 
 def test_seeds_decide(problem):

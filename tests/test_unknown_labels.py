@@ -101,7 +101,7 @@ def test_rows_of_unknown_labels_are_rejected_and_change_nothing(name, container,
 def test_new_rows_of_unknown_labels_are_rejected(name, clean):
     X, y, strange = with_strangers(*clean)
     fitted = clone(FILTERS[name]).fit(*clean)
-    with pytest.warns(FilterWarning, match="are not among those that it knows"):
+    with pytest.warns(FilterWarning, match="are not among its known labels"):
         decisions = fitted.decision_function(X, y)
     assert np.all(decisions[strange] == -np.inf)
     np.testing.assert_allclose(
@@ -199,7 +199,9 @@ def test_members_that_know_different_labels_meet_in_the_middle():
     assert [one.classes_.tolist() for one in either.filters_] == [[0, 1], [1, 2]]
     np.testing.assert_array_equal(either.predict(X, y), np.ones(90))
     apart = FilterIntersection([("a", SphereFilter(radii={0: 9.0})), ("b", other)])
-    with pytest.raises(ValueError, match=r"knows none of the labels in y, \[0, 1, 2\]"):
+    with pytest.raises(
+        ValueError, match=r"None of the labels in y, \[0, 1, 2\], is known"
+    ):
         apart.fit(X, y)
 
 

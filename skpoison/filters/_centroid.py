@@ -1,4 +1,4 @@
-"""What filters around the centroids of the classes share."""
+"""Base class of the filters based on class centroids."""
 
 from typing import TYPE_CHECKING
 

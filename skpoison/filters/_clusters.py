@@ -26,28 +26,28 @@ ICA_STEPS = 1000
 class ActivationClusteringFilter(BaseFilter):
     """Keep all rows but those of a small cluster within their class.
 
-    The rows of each class are projected on a few directions and split in two by
-    k-means. Where the smaller cluster is suspect, its rows are rejected: poison with a
-    trigger gets its label for another reason than the other rows of the class, so that
-    a network's last hidden layer shows it apart. Features are taken to be such
-    activations; :class:`skpoison.neural.EmbeddingFilter` computes them.
+    The rows of each class are projected onto a few directions and split in two by
+    k-means. If the smaller cluster is suspicious, its rows are rejected: a network
+    assigns backdoor poison its label because of the trigger, so the activations of the
+    last hidden layer separate it from the other rows of the class. X should contain
+    such activations; :class:`skpoison.neural.EmbeddingFilter` computes them.
 
     Parameters
     ----------
     n_components : int, default=10
-        Directions that are looked at; fewer where a class has fewer rows or features.
+        Number of directions; fewer if a class has fewer rows or features.
     reduction : {"pca", "ica"}, default="pca"
         Whether these are principal directions, or independent components, which the
         paper found better, and which depend on ``random_state``.
     criterion : {"size", "silhouette"}, default="size"
-        What makes the smaller cluster suspect: its share of the class alone; or that
-        and how far apart the two clusters are.
+        When the smaller cluster is suspicious: depending on its fraction of the class
+        only, or also on how well separated the two clusters are.
     max_fraction : float, default=0.35
-        A smaller cluster is suspect only if its share of the rows of the class is at
-        most this.
+        The smaller cluster is suspicious only if its fraction of the rows of the class
+        is at most this.
     min_silhouette : float, default=0.1
-        With ``criterion="silhouette"``, the smaller cluster is suspect only if the mean
-        silhouette of the two is at least this as well.
+        With ``criterion="silhouette"``, the smaller cluster is suspicious only if the
+        mean silhouette of the two clusters is also at least this.
     random_state : int, RandomState instance or None, default=None
         Controls the initialization of k-means and of independent components, and the
         order in which :meth:`fit_transform` reuses kept rows.
@@ -64,8 +64,8 @@ class ActivationClusteringFilter(BaseFilter):
     suspected_ : ndarray of shape (n_classes,), dtype=bool
         Whether the smaller cluster is rejected.
     offset_ : ndarray of shape (n_classes,)
-        What decisions are scores minus: 0 where the smaller cluster is suspect, and
-        minus infinity where it is not.
+        Decisions are scores minus the offset of the class: 0 if the smaller cluster is
+        suspicious, minus infinity if not.
     scores_ : ndarray of shape (n_samples,)
         Scores of the training rows: the distance to the center of the smaller cluster,
         less that to the larger's, in the reduced space; float64.
@@ -81,24 +81,23 @@ class ActivationClusteringFilter(BaseFilter):
     Warns
     -----
     ConvergenceWarning
-        At fit, if independent components have not converged, as happens for rows that
-        are normally distributed.
+        At fit, if independent component analysis does not converge, for example on
+        normally distributed rows.
 
     See Also
     --------
-    SpectralFilter : Looks along the top direction of each class.
+    SpectralFilter : Uses the top direction of each class.
     NeighborsFilter : With ``criterion="labels"``, looks at the labels around each row.
 
     Notes
     -----
-    Multiplied by a power of two, rows have the same clusters. In a class whose smaller
-    cluster is not suspect, all rows are kept, new ones too:
+    Multiplying all rows by a power of two does not change the clusters. In a class
+    whose smaller cluster is not suspicious, all rows are kept, including new ones:
     their decisions are infinite. Data must be dense.
 
-    k-means always finds two clusters, and one of them is smaller: classes without any
-    poison lose rows too whenever they fall into unequal parts. ``criterion=
-    "silhouette"`` spares those whose parts hang together. ``max_fraction=0.5`` leaves
-    the verdict to the silhouette alone.
+    k-means always finds two clusters: classes without poison also lose rows if their
+    clusters have unequal sizes. ``criterion="silhouette"`` keeps classes whose clusters
+    are not well separated. With ``max_fraction=0.5``, only the silhouette matters.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Filters made of filters."""
+"""Combinations of filters."""
 
 import functools
 import operator
@@ -39,7 +39,7 @@ TOGETHER = {"_fit": fit_together, "_decide": decide_together}
 
 
 class BaseCombination(WeightedFitMixin, BaseFilter, _BaseComposition):
-    """Base class of filters made of filters.
+    """Base class of combinations of filters.
 
     Members are fitted on all training rows, and share passes over them. A subclass
     sets ``_choose``, a function of two arrays that combines members' decisions.
@@ -305,9 +305,9 @@ class FilterIntersection(BaseCombination):
     """Keep the rows that pass every one of several filters.
 
     Each member is fitted on *all* training rows, so that no member's radius depends on
-    what another one rejects. The decision on a row is the smallest of the members'
-    decisions. ``sphere & slab`` builds an intersection, with the lower-case names of
-    the classes as names.
+    the rows that another one rejects. The decision value of a row is the smallest of
+    the members' values. ``sphere & slab`` creates an intersection whose members are
+    named after their classes, in lower case.
 
     Parameters
     ----------
@@ -330,9 +330,9 @@ class FilterIntersection(BaseCombination):
     scores_ : ndarray of shape (n_samples,)
         Scores of the training rows: the smallest of the members' decisions, float64.
     inlier_mask_ : ndarray of shape (n_samples,)
-        True for the training rows that are kept; at least one in each class. Where no
-        row of a class passes every member, the best one is kept, with a warning, and
-        :meth:`predict` still rejects it.
+        True for the training rows that are kept; at least one in each class. If no row
+        of a class passes every member, the best-scoring one is kept, with a warning,
+        although :meth:`predict` rejects it.
     contamination_ : ndarray of shape (n_classes,)
         The share of the training rows of each class that is rejected, float64.
     n_features_in_ : int
@@ -343,7 +343,7 @@ class FilterIntersection(BaseCombination):
     See Also
     --------
     SphereFilter : Rows near the centroid of their class.
-    SlabFilter : Rows near it along the line between the centroids.
+    SlabFilter : Rows near their centroid along the line between the centroids.
     FilterUnion : Rows that pass one of the members.
 
     Notes
@@ -388,10 +388,10 @@ class FilterIntersection(BaseCombination):
 class FilterUnion(BaseCombination):
     """Keep the rows that pass at least one of several filters.
 
-    Each member is fitted on *all* training rows. The decision on a row is the largest
-    of the members' decisions. A row is rejected only if all members agree: the union
-    of what is kept, not of what is rejected. ``knn | spectral`` builds a union, with
-    the lower-case names of the classes as names.
+    Each member is fitted on *all* training rows. The decision value of a row is the
+    largest of the members' values. A row is rejected only if all members reject it:
+    this is the union of the kept rows, not of the rejected ones. ``knn | spectral``
+    creates a union whose members are named after their classes, in lower case.
 
     Parameters
     ----------
@@ -429,9 +429,9 @@ class FilterUnion(BaseCombination):
     Notes
     -----
     At percentile 70, two members together keep between 70 % and 100 % of a class. An
-    attacker needs to pass one member only, whichever is the weakest: a union is for
-    sparing clean rows, not for strength. It has no feasible set, for a union of convex
-    sets is not convex.
+    attacker only needs to pass the weakest member, so a union keeps more clean rows but
+    is a weaker defense. It has no feasible set, because a union of convex sets is not
+    convex in general.
 
     Examples
     --------

@@ -35,59 +35,58 @@ WEIGHTS = ("coef_", "feature_log_prob_")
 class EPICFilter(InnerEstimatorMixin, BaseFilter):
     """Drop rows whose gradients are unlike those of all other rows of their class.
 
-    EPIC, the "effective poison identification" of [1]_: a defense against *targeted*
-    poison with clean labels, which must have gradients unlike those of the rows around
-    it in order to work. A classifier is trained for a few passes; every row then has a
-    gradient proxy, the predicted probabilities minus the one-hot label. In each class,
-    greedy facility location picks medoids among the proxies, and every row goes to its
-    nearest medoid. A medoid that nobody else goes to is isolated, and is dropped.
-    Training continues on what is left, and so on.
+    EPIC (effective poison identification, [1]_) is a defense against clean-label
+    *targeted poisoning*: to be effective, such poison must have gradients unlike those
+    of the rows around it. A classifier is trained for a few epochs; every row then has
+    a gradient proxy, the predicted probabilities minus the one-hot label. In each
+    class, greedy facility location selects medoids among the proxies, and every row is
+    assigned to its nearest medoid. A medoid without other rows is isolated and is
+    dropped. Training continues on the remaining rows, and so on.
 
-    It is no filter for label noise: flipped labels come in crowds, whose gradients are
-    alike, and not effective poison. With 20 % of the labels of 2,500 images flipped,
-    37 % of the rows that it dropped were flipped ones. Clean rows are dropped too, and
-    more of them than poison: on trained networks, about 16 % of a class in one round
-    at ``medoid_fraction=0.2``.
+    It is not a filter for label noise: many rows with flipped labels have similar
+    gradients, so they are not isolated. With 20 % of the labels of 2,500 images
+    flipped, 37 % of the rows that it dropped were flipped ones. Clean rows are dropped
+    too, and more of them than poison: on trained networks, about 16 % of a class in one
+    round with ``medoid_fraction=0.2``.
 
     Parameters
     ----------
     estimator : estimator, default=None
-        The classifier that is trained, by gradient steps: it has ``partial_fit``, each
-        call of which is a pass over the rows; or a parameter ``warm_start``, which is
-        set, and then each call of ``fit`` counts as a pass. It also has
-        ``predict_proba``, or else ``decision_function``, whose values go through a
-        softmax. By default, ``SGDClassifier(loss="log_loss")``, which wants scaled
-        features.
+        The classifier to train incrementally. It must have ``partial_fit``, each call
+        of which is an epoch, or a parameter ``warm_start``, which is set to True so
+        that each call of ``fit`` is an epoch. It must also have ``predict_proba`` or
+        ``decision_function``, to whose values a softmax is applied. By default,
+        ``SGDClassifier(loss="log_loss")``, which requires scaled features.
     medoid_fraction : float, default=0.1
-        Medoids picked in each class, as a fraction of the rows that are left of it. The
-        more medoids, the more of them are isolated, and the more rows are dropped.
+        Number of medoids of each class, as a fraction of its remaining rows. With more
+        medoids, more of them are isolated, and more rows are dropped.
     n_rounds : int, default=3
-        How many times rows are dropped.
+        Number of rounds of dropping rows.
     every : int, default=2
-        Passes over the rows that are left, between two rounds.
+        Number of epochs on the remaining rows between two rounds.
     warmup : int, default=5
-        Passes over all rows before the first round.
+        Number of epochs on all rows before the first round.
     gradient : {"logits", "parameters"}, default="logits"
-        What stands for the gradient of a row: that with respect to the logits,
-        probabilities minus one-hot label, as in the paper; or that with respect to the
-        weights and intercepts of a linear classifier, the outer product of that and the
-        row. The latter stores four bytes for each pair of rows of a class.
+        The gradient used for each row: with respect to the logits (probabilities minus
+        one-hot label), as in the paper; or with respect to the weights and intercepts
+        of a linear classifier (the outer product of the former with the row). The
+        latter stores four bytes for each pair of rows of a class.
     similarity : {"exp", "linear"}, default="exp"
-        Similarity of gradients at a distance; see
+        Similarity as a function of the distance of gradients; see
         :func:`~skpoison.coreset.facility_location`. In ``"exp"``, distances are divided
-        by the number of classes, whatever the gradient. They differ most in binary
-        problems.
+        by the number of classes for both kinds of gradient. The two differ most in
+        binary problems.
     order : {"canonical", "lazy"}, default="canonical"
-        Which of equal candidates becomes a medoid; see
+        Which of several equal candidates is selected as a medoid; see
         :func:`~skpoison.coreset.facility_location`.
     max_drop_fraction : float, default=0.5
-        No class loses more than this fraction of its rows, and none loses all. Where
-        more are isolated, those that were picked as medoids first are dropped, and the
+        Maximum fraction of the rows of a class to drop; at least one row is kept. If
+        more rows are isolated, those selected as medoids first are dropped, and the
         others are kept, with a warning.
     backend : {"auto", "numpy", "numba"}, default="auto"
-        What computes the medoids, with identical results; see
-        :func:`~skpoison.coreset.facility_location`. Parameter gradients are always left
-        to numpy.
+        Backend that selects the medoids, with identical results; see
+        :func:`~skpoison.coreset.facility_location`. Parameter gradients always use
+        numpy.
     random_state : int, RandomState instance or None, default=None
         Seeds the estimator, if it can be seeded, and draws the order in which
         :meth:`fit_transform` goes round the kept rows. With None, an estimator that is
@@ -98,19 +97,20 @@ class EPICFilter(InnerEstimatorMixin, BaseFilter):
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted; ``array([0])`` when fitted without labels.
     estimator_ : estimator or None
-        The estimator as it was in the last round, before the last rows were dropped; to
-        classify, train one on the kept rows instead. None with fewer than two classes.
+        The estimator of the last round, before the last rows were dropped. For
+        prediction, train a classifier on the kept rows instead. None with fewer than
+        two classes.
     dropped_at_ : ndarray of shape (n_samples,)
         The round, from 1, in which each row was dropped; 0 for rows that are kept.
     history_ : list of :class:`~sklearn.utils.Bunch`
-        What happened in each round, in arrays of shape (n_classes,): ``n_rows``, rows
-        at its start; ``n_medoids``; ``n_isolated``, medoids that stood alone;
-        ``n_dropped``, how many of them were dropped.
+        One entry for each round, with arrays of shape (n_classes,): ``n_rows``, the
+        number of rows at its start; ``n_medoids``; ``n_isolated``, the number of
+        isolated medoids; ``n_dropped``, the number of these that were dropped.
     scores_ : ndarray of shape (n_samples,)
-        Rank rows, higher is more normal. Rows that are kept: 1 minus 1 over the size of
-        their cluster in the last round. Rows that are dropped: negative, the lower the
-        earlier; among rows dropped together, the lower the earlier they were picked as
-        medoids of their class.
+        Scores of the training rows; higher is more normal. For kept rows,
+        ``1 - 1 / size`` of their cluster in the last round. For dropped rows, negative
+        numbers that are lower for earlier rounds and, within a round, for medoids
+        selected earlier.
     inlier_mask_ : ndarray of shape (n_samples,)
         True for the training rows that are kept; at least one in each class.
     contamination_ : ndarray of shape (n_classes,)
@@ -123,8 +123,8 @@ class EPICFilter(InnerEstimatorMixin, BaseFilter):
     Raises
     ------
     TypeError
-        At fit, if the estimator cannot be trained pass by pass, or gives neither
-        probabilities nor decision values.
+        At fit, if the estimator cannot be trained epoch by epoch, or has neither
+        ``predict_proba`` nor ``decision_function``.
 
     Warns
     -----
@@ -134,23 +134,21 @@ class EPICFilter(InnerEstimatorMixin, BaseFilter):
 
     See Also
     --------
-    skpoison.coreset.facility_location : Picks the medoids.
+    skpoison.coreset.facility_location : Selects the medoids.
     skpoison.FilteredClassifier : Fits a classifier on the kept rows.
 
     Notes
     -----
     Scores exist for the training rows only, as in
     :class:`~sklearn.neighbors.LocalOutlierFactor`: use :meth:`fit_predict`,
-    ``scores_`` and ``inlier_mask_``. Sparse rows are never made dense. Rows are dropped
-    by what the estimator has learned: where it learns the same from sparse rows as from
-    dense ones, the same rows are dropped. The default estimator does not, because
-    :class:`~sklearn.linear_model.SGDClassifier` slows the steps of its intercept on
-    sparse rows; ``SGDClassifier(loss="log_loss", fit_intercept=False)`` does. It also
-    takes its steps in an order that depends on the order of the rows, as does the
-    choice between equal medoids (``order``): other orders of rows drop partly other
-    rows. Warnings of an
-    estimator with ``warm_start`` that it has not converged are not shown: it is not
-    meant to.
+    ``scores_`` and ``inlier_mask_``. Sparse rows are not densified. The same rows are
+    dropped from sparse and dense data if the estimator learns the same from both. The
+    default estimator does not, because :class:`~sklearn.linear_model.SGDClassifier`
+    uses smaller intercept updates on sparse rows;
+    ``SGDClassifier(loss="log_loss", fit_intercept=False)`` does. The result also
+    depends on the order of the rows, through the estimator's steps and the choice
+    between equal medoids (``order``). Convergence warnings of an estimator with
+    ``warm_start`` are suppressed, because it is not trained to convergence.
 
     References
     ----------

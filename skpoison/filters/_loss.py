@@ -147,15 +147,15 @@ class LossFilter(BaseTrimmingFilter):
     """Keep the rows that a classifier, fitted on the kept rows, fits well.
 
     A classifier is fitted, the rows with losses above the radius of their class are
-    rejected, and the classifier is fitted anew on the rest, until nothing changes.
-    Rejected rows come back when the next classifier fits them. Each round lowers the
-    trimmed loss (the mean over the kept rows), if the classifier minimises the same
-    loss that rows are judged by.
+    rejected, and the classifier is refitted on the rest, until nothing changes.
+    Rejected rows are kept again if a later classifier fits them. Each round decreases
+    the trimmed loss (the mean over the kept rows) if the classifier minimizes the loss
+    that the filter uses.
 
-    ``max_iter=1`` judges the rows by the classifier that is fitted on all of them.
+    With ``max_iter=1``, the filter uses a single classifier, fitted on all rows.
 
     With one class, or without labels, there is nothing to fit: the filter keeps every
-    row and warns.
+    row, with a warning.
 
     Parameters
     ----------
@@ -172,17 +172,18 @@ class LossFilter(BaseTrimmingFilter):
         mean where dense rows are far from the origin. One that is given gets the rows
         as they are.
     loss : {"auto", "hinge", "log_loss", "squared"} or callable, default="auto"
-        How badly a row is fitted: "log_loss" asks for the probability of its label;
-        "hinge" for ``max(0, 1 - margin)``, where the margin is the signed decision (two
-        classes) or how far the decision for its label lies above all others; "squared"
-        for the squared distance of decisions from 1 for its label and -1 for others.
-        "auto" is the log loss of classifiers with ``predict_proba``, and the hinge loss
-        of others. A callable ``loss(estimator, X, codes)`` returns an array of shape
-        (n_samples,), where ``codes`` are positions in ``classes_``.
+        The loss of a row. "log_loss": the negative log-probability of its label.
+        "hinge": ``max(0, 1 - margin)``, where the margin is the signed decision value
+        (two classes) or the decision value of its label minus the largest of the
+        others. "squared": the squared distance of the decision values from 1 for its
+        label and -1 for others. "auto" is the log loss for classifiers with
+        ``predict_proba``, and the hinge loss for others. A callable
+        ``loss(estimator, X, codes)`` returns an array of shape (n_samples,), where
+        ``codes`` are indices into ``classes_``.
     max_iter : int, default=20
-        Most classifiers that are fitted.
+        Maximum number of classifiers to fit.
     tol : float, default=1e-4
-        The rounds end when the trimmed loss falls by no more than this share.
+        The rounds end when the relative decrease of the trimmed loss is at most `tol`.
     cv : "auto", None, int, cross-validation generator or iterable, default="auto"
         Which rows a classifier judges. None: those that it is fitted on, as in the
         papers. A number of folds, a splitter or an iterable of training and test rows:
@@ -240,8 +241,8 @@ class LossFilter(BaseTrimmingFilter):
 
     See Also
     --------
-    SeverFilter : Looks at gradients of the loss.
-    skpoison.FilteredClassifier : Fits another classifier on the kept rows.
+    SeverFilter : Uses the gradients of the loss. skpoison.FilteredClassifier : Fits
+    another classifier on the kept rows.
 
     References
     ----------

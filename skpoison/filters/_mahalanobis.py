@@ -37,9 +37,9 @@ class MahalanobisFilter(BaseDistanceFilter):
     diagonal: ``(1 - s) * S + s * diag(S)``. Units of features do not matter.
 
     With more than ``max_features`` features, rows are first expressed in the span of
-    the top principal directions (of the rows less the centroid of their class) and the
-    centroids. What lies outside that span is not looked at: :class:`SubspaceFilter`
-    does that, and ``MahalanobisFilter() & SubspaceFilter()`` does both.
+    the top principal directions (of the rows minus the centroid of their class) and the
+    centroids. The part outside that span is ignored; :class:`SubspaceFilter` uses it,
+    and ``MahalanobisFilter() & SubspaceFilter()`` combines both.
 
     Parameters
     ----------
@@ -84,9 +84,9 @@ class MahalanobisFilter(BaseDistanceFilter):
         The centroid of each class, in the coordinates of ``components_``, float64.
     covariance_ : ndarray of shape (n_classes, n_directions, n_directions)
         The shrunk covariance of each class, in the same coordinates, float64; infinite
-        where that has no room for it, which distances do not mind.
+        on overflow, which does not affect the distances.
     shrinkage_ : ndarray of shape (n_classes,)
-        How far the covariance of each class is shrunk.
+        The amount of shrinkage of each class.
     radii_ : ndarray of shape (n_classes,)
         The radius of each class, float64.
     offset_ : ndarray of shape (n_classes,)
@@ -104,16 +104,15 @@ class MahalanobisFilter(BaseDistanceFilter):
 
     See Also
     --------
-    SphereFilter : Measures all directions alike.
-    SubspaceFilter : Looks at what lies outside the principal directions.
+    SphereFilter : Uses the same scale in all directions.
+    SubspaceFilter : Uses the part of rows outside the principal directions.
 
     Notes
     -----
-    Covariances are those of the rows given, poison included: enough poison in one place
-    inflates them in its own direction. Distances are computed in float64, and do not
-    change where all rows are multiplied by a power of two: huge and tiny ones are
-    divided by one. Sparse rows are reduced as they are, or made dense in blocks of a
-    few hundred rows.
+    Covariances are estimated from all rows, including poison: enough poison in one
+    place inflates them in its own direction. Distances are computed in float64 and do
+    not change if all rows are multiplied by a power of two. Sparse rows are reduced
+    without densifying them, or densified in blocks of a few hundred rows.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Too many rows that lie too near together: the opposite of an outlier."""
+"""Filter of near copies: groups of rows that are unusually close to each other."""
 
 import math
 from numbers import Integral, Real
@@ -35,35 +35,35 @@ SAMPLE = 10_000  # rows that say how frequent values are
 
 
 class NearCopyFilter(BaseFilter):
-    """Filter of near copies: rejects groups of rows that are larger than chance allows.
+    """Reject groups of near copies that are larger than expected by chance.
 
-    Poison is often sent in many copies of few rows, with small changes that hide this
-    from a search for equal rows: the strongest attack on a linear classifier sends
-    copies of two rows; documents planted for retrieval and instruction tuning repeat
-    one message. No filter that looks for outliers finds them, for each copy has many
-    near neighbors.
+    Poison often consists of many copies of few rows, with small changes that hide it
+    from a search for duplicates: the strongest attack on a linear classifier adds
+    copies of two rows, and poison in documents for retrieval or instruction tuning
+    repeats one message. Outlier detectors do not find these copies, because each has
+    many near neighbors.
 
-    Two rows are near copies if they lie within ``factor`` times the usual distance,
-    the median distance of a row to the nearest row that differs from it. Rows that
-    near copies connect make a group. Groups of more than ``max_size_`` rows are
-    rejected if they stand apart (the distances within the group are at most half of
-    those to the rows around it) and frequent values, such as zeros, do not explain
-    them.
+    Two rows are near copies if their distance is at most ``factor`` times the usual
+    distance, the median distance of a row to the nearest different row. Rows connected
+    by near copies form a group. Groups of more than ``max_size_`` rows are rejected if
+    they are isolated (the distances within the group are at most half of those to the
+    rows around it) and cannot be explained by frequent values, such as zeros.
 
     Parameters
     ----------
     factor : float, default=0.25
-        Near copies lie within this share of the usual distance.
+        Largest distance of near copies, relative to the usual distance.
     metric : {"euclidean", "cosine"}, default="euclidean"
-        How distances are measured; "cosine" suits embeddings and texts, for it divides
-        each row by its length.
+        The metric; "cosine", which normalizes each row, is suitable for embeddings and
+        text.
     max_size : int or "auto", default="auto"
-        Groups of more rows are rejected. "auto" estimates how large groups become by
-        chance from the share of rows that copy another (see the notes); never less
-        than 4.
+        Groups with more rows are rejected. "auto" estimates the group size expected by
+        chance from the fraction of rows that copy another one (see the notes); at least
+        4.
     transformer : transformer, default=None
-        Makes numbers of rows, to measure distances with: a vectorizer for texts, an
-        encoder for tables. It is cloned and fitted; rows are returned as they came.
+        Converts rows to numbers for the computation of distances: a vectorizer for
+        text, an encoder for tables. It is cloned and fitted; kept rows are returned
+        unchanged.
     random_state : int, RandomState instance or None, default=None
         Controls the rows sampled to estimate the usual distance, the clusters of the
         search among many rows, and the order in which :meth:`fit_transform` reuses kept
@@ -84,7 +84,7 @@ class NearCopyFilter(BaseFilter):
     max_size_ : int
         Groups of more rows are rejected.
     radius_ : float
-        Rows at most this far apart are near copies.
+        Largest distance of near copies.
     usual_distance_ : float
         The median distance of a row to the nearest row that differs from it.
     transformer_ : transformer or None
@@ -105,17 +105,18 @@ class NearCopyFilter(BaseFilter):
     Raises
     ------
     ValueError
-        At fit, if X or y is malformed, or holds NaN or infinity.
+        At fit, if X or y is invalid or contains NaN or infinity.
 
     See Also
     --------
-    NeighborsFilter : The opposite: rows that are far from their neighbors.
-    skpoison.attacks.MinMaxAttack : Sends copies of few rows.
+    NeighborsFilter : Rejects rows that are far from their neighbors.
+    skpoison.attacks.MinMaxAttack : Adds copies of few rows.
 
     Notes
     -----
-    Labels do not matter to groups: copies of one row under another label are a group
-    together with that row. Columns of very different sizes hide copies; scale first.
+    Groups do not depend on labels: copies of a row with another label are in the same
+    group as the row. Columns with very different scales hide copies, so scale the data
+    first.
 
     For ``max_size="auto"`` the number of near copies of a row is taken to be geometric
     at most: the chance of one more copy is q, the share of rows that copy an earlier
@@ -131,8 +132,8 @@ class NearCopyFilter(BaseFilter):
     a group holds together as long as each copy finds one other. Sparse rows
     find their cells in 32 directions of a truncated singular value decomposition.
 
-    An attacker who knows the filter spreads rows as wide as honest ones lie. Then they
-    need rows that are no copies: look for these by their labels.
+    An attacker who knows this filter can spread the poison rows as widely as clean
+    rows. These are not near copies, but filters that use labels can detect them.
 
     References
     ----------

@@ -31,11 +31,11 @@ class NeighborsFilter(BaseDistanceFilter):
     - "plurality": by how large a share of these another label is more frequent than y;
       0 if none is.
 
-    A row is not its own neighbor: of the training rows at distance zero, one counts as
-    the row itself (where labels are compared, one of the same label). Training rows are
-    therefore judged alike at fit and later. Where labels are compared and several rows
-    are at the distance of the last neighbor, they share the places that are left: each
-    counts with the same fraction, so that the order of rows does not matter.
+    A row is not its own neighbor: one of the training rows at distance zero is taken to
+    be the row itself (for "labels" and "plurality", one with the same label), so
+    training rows get the same score in `fit` and later. For "labels" and "plurality",
+    if several rows are tied for the last neighbor, each counts with the same fraction,
+    so that the order of rows does not matter.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class NeighborsFilter(BaseDistanceFilter):
         Number of neighbors. A class with no more rows than that has all its other
         rows as neighbors, with a warning.
     criterion : {"kth", "mean", "labels", "plurality"}, default="kth"
-        What is compared with the radius.
+        The distance that is compared with the radius.
     among : {"class", "all"}, default="class"
         Whether the neighbors of "kth" and "mean" are rows of the same class, or of any.
         The other criteria look at rows of any class.
@@ -107,17 +107,16 @@ class NeighborsFilter(BaseDistanceFilter):
 
     See Also
     --------
-    SphereFilter : Distances to the centroid.
-    sklearn.neighbors.LocalOutlierFactor : Compares densities among neighbors.
+    SphereFilter : Uses distances to the centroid. sklearn.neighbors.LocalOutlierFactor
+    : Compares densities among neighbors.
 
     Notes
     -----
-    A search takes time in proportion to the square of the number of rows. Distances to
-    the neighbors found are computed anew, from differences: the search itself may lose
-    half of the digits. Distances count as equal if they differ by no more than 1e-9 of
-    their size. Multiplied by a power of two, rows have distances that are multiplied by
-    it. Poison in clusters of more than ``n_neighbors`` rows has near neighbors
-    and passes.
+    The search takes time proportional to the square of the number of rows. Distances to
+    the neighbors found are recomputed from differences, because the search may lose
+    half of the digits. Distances are treated as equal if their relative difference is
+    at most 1e-9. Multiplying all rows by a power of two multiplies the distances by it.
+    Poison in clusters of more than ``n_neighbors`` rows has near neighbors and passes.
 
     The code released with [1]_ sums the distances to the 5 nearest training rows of any
     class, of which the row itself is one. ``criterion="mean", among="all",

@@ -27,19 +27,19 @@ from skpoison.filters._threshold import (
 
 
 class SeverFilter(InnerEstimatorMixin, BaseContaminationFilter):
-    """Keep the rows whose gradients look like those of the rest of their class.
+    """Keep the rows whose gradients are similar to those of the rest of their class.
 
-    In each round, a linear classifier is fitted on the rows that are left; the
-    gradients of the loss at its parameters, one for each row, are centered within each
-    class; and the rows of the class with the largest squared projections on the top
-    right singular vector are rejected. Each round rejects about the same number of
-    rows, so that after the last one the percentile of each class is left; or, with
+    In each round, a linear classifier is fitted on the remaining rows; the gradients of
+    the loss at its parameters, one for each row, are centered within each class; and
+    the rows of the class with the largest squared projections on the top right singular
+    vector are rejected. Each round rejects about the same number of rows, so that after
+    the last one the percentile of each class is left; or, with
     ``contamination="auto"``, as many as have labels that the classifier contradicts,
-    and rounds end when there are none. Poison has to move the parameters by its
-    gradients, and shows where they are large and alike.
+    and rounds end when there are none. Poison can change the parameters only through
+    its gradients, and is detected if these are large and similar.
 
     A row is kept if it passes all rounds. With one class, or without labels, there is
-    nothing to fit: the filter keeps every row and warns.
+    nothing to fit: the filter keeps every row, with a warning.
 
     Parameters
     ----------
@@ -60,8 +60,8 @@ class SeverFilter(InnerEstimatorMixin, BaseContaminationFilter):
         their mean where dense rows are far from the origin. One that is given gets the
         rows as they are.
     loss : {"auto", "hinge", "log_loss", "squared"}, default="auto"
-        Whose gradients; "auto" is the log loss for classifiers with ``predict_proba``,
-        and the hinge loss for others.
+        The loss whose gradients are used. "auto" is the log loss for classifiers with
+        ``predict_proba``, and the hinge loss for others.
     n_rounds : int, default=4
         Number of rounds.
     random_state : int, RandomState instance or None, default=None
@@ -111,7 +111,7 @@ class SeverFilter(InnerEstimatorMixin, BaseContaminationFilter):
     See Also
     --------
     SpectralFilter : The same on the rows themselves.
-    LossFilter : Looks at the loss.
+    LossFilter : Uses the loss instead of its gradients.
 
     References
     ----------

@@ -10,16 +10,16 @@ from skpoison.filters._rows import differences_of_means, lengths, rounding_of_me
 
 
 class SlabFilter(BaseCentroidFilter):
-    """Keep the rows within a slab across the line between the centroids.
+    """Keep the rows within a slab orthogonal to the line between the centroids.
 
-    A row x with label y is kept if ``|v_y @ (x - centroid_y)| <= radius_y``, where v_y
-    is the unit vector from the mean of the *other* classes' centroids (each class
-    counts once, whatever its size) to the centroid of class y. With two classes that
-    is the line through both centroids. The radius is half the width of the slab: a
-    percentile of the class's distances.
+    A slab is the region between two parallel hyperplanes. A row x with label y is kept
+    if ``|v_y @ (x - centroid_y)| <= radius_y``, where v_y is the unit vector from the
+    mean of the *other* classes' centroids (unweighted) to the centroid of class y. With
+    two classes, this is the direction of the line through both centroids. The radius is
+    half the width of the slab.
 
     With one class, or without labels, there is no direction: the filter keeps every
-    row and warns.
+    row, with a warning.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class SlabFilter(BaseCentroidFilter):
     centroids_ : ndarray of shape (n_classes, n_features)
         The centroid of each class, float64 regardless of the dtype of X.
     directions_ : ndarray of shape (n_classes, n_features)
-        The unit vector across the slab of each class, float64; zero with one class.
+        The unit normal of the slab of each class, float64; zero with one class.
     radii_ : ndarray of shape (n_classes,)
         Half the width of the slab of each class, float64.
     offset_ : ndarray of shape (n_classes,)
@@ -73,9 +73,8 @@ class SlabFilter(BaseCentroidFilter):
     Raises
     ------
     ValueError
-        At fit, if the centroid of a class is the mean of the others' centroids, but for
-        the rounding of the numbers of each feature: the direction of its slab is
-        undefined.
+        At fit, if the centroid of a class equals the mean of the other classes'
+        centroids up to rounding, so that the direction of its slab is undefined.
 
     Warns
     -----
@@ -84,17 +83,17 @@ class SlabFilter(BaseCentroidFilter):
 
     See Also
     --------
-    SphereFilter : Looks in all directions alike.
-    FilterIntersection : Both at once.
-    skpoison.FilteredClassifier : Fits a classifier on the kept rows.
+    SphereFilter : Uses distances in all directions.
+    FilterIntersection : Combines both. skpoison.FilteredClassifier : Fits a classifier
+    on the kept rows.
 
     Notes
     -----
     Distances of dense rows are computed from differences, in the dtype of X: their
     errors stay near 1e-6 (float32) or 1e-15 (float64) times the distance of the row to
     the centroid, for classes far from the origin too. Distances of sparse rows are
-    computed in float64. X is never copied, nor made dense. The notes of
-    :class:`SphereFilter` on pipelines hold here too.
+    computed in float64. X is not copied or densified. The notes of
+    :class:`SphereFilter` on pipelines apply here too.
 
     References
     ----------

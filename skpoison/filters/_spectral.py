@@ -16,10 +16,10 @@ from skpoison.filters._threshold import bulk_threshold_of_squares
 class SpectralFilter(BaseContaminationFilter):
     """Keep the rows with a weak spectral signature.
 
-    The features of each class are centered; a row is kept if the square of its
-    projection on their top right singular vector is at most the radius of its class.
-    Poison that shares a trigger is a small cluster of its own within a class, and the
-    top direction points to it where it is far enough from the rest.
+    The features of each class are centered. A row is kept if its squared projection
+    onto the top right singular vector is at most the radius of its class. Backdoor
+    poison, which shares a trigger, forms a small cluster within a class; if it is far
+    enough from the other rows, the top direction points to it.
 
     Parameters
     ----------
@@ -34,10 +34,11 @@ class SpectralFilter(BaseContaminationFilter):
         above their median, both taken from the quartiles after a Box–Cox transform that
         makes these symmetric.
     transformer : transformer, default=None
-        What turns rows into features; by default, they are. It is cloned and fitted on
-        the training rows (and labels); one that is fitted already, such as the hidden
-        layers of a network, goes into a :class:`~sklearn.frozen.FrozenEstimator`. It
-        gets rows as arrays, without feature names.
+        Computes features from the rows; by default, the rows themselves are the
+        features. It is cloned and fitted on the training rows (and labels). Wrap a
+        fitted transformer, such as the hidden layers of a network, in a
+        :class:`~sklearn.frozen.FrozenEstimator`. It gets rows as arrays, without
+        feature names.
     random_state : int, RandomState instance or None, default=None
         Controls the initial vector of the search for the direction (with more than 1000
         features), and the order in which :meth:`fit_transform` reuses kept rows.
@@ -77,7 +78,7 @@ class SpectralFilter(BaseContaminationFilter):
     See Also
     --------
     SeverFilter : The same on gradients of a loss, in rounds.
-    SubspaceFilter : What lies outside the top directions.
+    SubspaceFilter : Uses the part of rows outside the top directions.
 
     References
     ----------

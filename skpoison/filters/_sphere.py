@@ -19,7 +19,7 @@ _MEASURES = {"l2": Distance, "l1": ManhattanDistance}
 def _has_feasible_set(sphere):
     if sphere.norm != "l2":
         raise AttributeError(
-            f"SphereFilter(norm={sphere.norm!r}) has no feasible set; norm='l2' has."
+            f"SphereFilter(norm={sphere.norm!r}) has no feasible set; use norm='l2'."
         )
     return True
 
@@ -32,10 +32,9 @@ class SphereFilter(BaseCentroidFilter):
     class is a percentile of its rows' distances, so that each class loses about the
     same share of its rows.
 
-    Centroids and radii from the data that may be poisoned are what most people can
-    have, but an attacker moves them along. Given ``centroids`` and ``radii``, from
-    data that can be trusted, the defense is *fixed*; it is the one that certificates
-    speak of.
+    Estimated from possibly poisoned data, centroids and radii can be shifted by the
+    attacker. Pass trusted values of ``centroids`` and ``radii`` for a *fixed* defense,
+    for which bounds can be certified (see :class:`~skpoison.CertifiedBound`).
 
     Parameters
     ----------
@@ -53,8 +52,8 @@ class SphereFilter(BaseCentroidFilter):
         Known radii, in the order of the sorted labels, or a dict from label to radius.
         Zero is a radius: it keeps the centroid itself.
     norm : {"l2", "l1"}, default="l2"
-        Euclidean distance, or the sum of absolute differences; the centroid is the mean
-        in either case.
+        Euclidean distance, or the sum of absolute differences. The centroid is the mean
+        in both cases.
     handle_unknown : {"reject", "error"}, default="reject"
         How to handle rows with unknown labels: labels without an entry in `radii` or
         `centroids` (if dicts) or, for new rows, labels that the filter was not fitted
@@ -88,26 +87,27 @@ class SphereFilter(BaseCentroidFilter):
 
     See Also
     --------
-    SlabFilter : Looks along the line between the centroids only.
-    FilterIntersection : Both at once.
-    skpoison.FilteredClassifier : Fits a classifier on the kept rows.
+    SlabFilter : Uses distances along the line between the centroids only.
+    FilterIntersection : Combines both. skpoison.FilteredClassifier : Fits a classifier
+    on the kept rows.
 
     Notes
     -----
     Distances of dense rows are computed from differences, in the dtype of X: relative
     errors stay near 1e-6 in float32 and 1e-15 in float64, for rows near to their
-    centroid and for classes far from the origin too. Values whose squares are no
-    numbers of that dtype are divided by a power of two meanwhile: multiplied by a power
-    of two, rows have scores that are multiplied by it, and the same decisions.
+    centroid and for classes far from the origin too. If squares would overflow or
+    underflow, rows are scaled by a power of two for the computation: multiplying all
+    rows by a power of two multiplies the scores by it and does not change decisions.
     Distances of sparse rows are computed in float64 with an error of at most about
-    1e-13 (||x||^2 + ||c||^2) in the square. X is never copied, nor made dense.
+    1e-13 (||x||^2 + ||c||^2) in the square. X is not copied or densified.
 
-    As a step of a :class:`~sklearn.pipeline.Pipeline` the filter replaces rejected rows
-    at fit and leaves new data alone. A scaler *before* it is fitted on poison too.
-    ``FrozenEstimator(filter)`` only ever transforms, which makes it no filter at all.
-    Inside a :class:`~sklearn.compose.ColumnTransformer` or a
+    As a step of a :class:`~sklearn.pipeline.Pipeline`, the filter replaces rejected
+    rows when the pipeline is fitted and does not change new data. A scaler *before* it
+    is fitted on the poison too. Do not use ``FrozenEstimator(filter)`` as a step: it
+    only transforms, and so does not filter. Inside a
+    :class:`~sklearn.compose.ColumnTransformer` or a
     :class:`~sklearn.pipeline.FeatureUnion`, replacing rows would mix columns of
-    different rows: put the filter after it.
+    different rows; put the filter after these.
 
     References
     ----------

@@ -37,8 +37,9 @@ class SubspaceFilter(BaseDistanceFilter):
     A row x with label y is kept if ``||x - V.T @ V @ x|| <= radius_y``, where the rows
     of V are an orthonormal basis of the top right singular vectors of X (as it is, not
     centered) and of the class means. Clean rows are taken to lie near a subspace of
-    few dimensions; poison that has to reach far with a small norm tends to leave it.
-    Many poison rows on one side draw the mean of their class, and the subspace, along.
+    few dimensions; poison that needs a strong effect with a small norm tends to leave
+    it. Many poison rows on one side shift the mean of their class, and with it the
+    subspace.
 
     Parameters
     ----------
@@ -51,10 +52,10 @@ class SubspaceFilter(BaseDistanceFilter):
     radii : array-like of shape (n_classes,) or dict, default=None
         Known radii, in the order of the sorted labels, or a dict from label to radius.
     n_components : int or float, default=0.95
-        How many singular directions; or, in (0, 1), the share of the sum of squares of
-        X that as few of them as possible have to explain.
+        Number of singular directions (int); or the fraction, in (0, 1), of the sum of
+        squares of X that they must explain, with as few directions as possible (float).
     max_components : int, default=200
-        Most directions that are tried to explain the share ``n_components``.
+        Maximum number of directions to explain the fraction ``n_components``.
     per_class : bool, default=False
         Whether each class has a subspace of its own, from its rows and its mean.
     handle_unknown : {"reject", "error"}, default="reject"
@@ -98,19 +99,19 @@ class SubspaceFilter(BaseDistanceFilter):
     -----
     FilterWarning
         At fit, if ``max_components`` directions do not explain ``n_components``, or if
-        the subspace holds every row there can be.
+        the subspace contains the whole space.
 
     See Also
     --------
-    MahalanobisFilter : Looks at distances inside the principal directions.
-    SpectralFilter : Looks along the top direction alone.
+    MahalanobisFilter : Uses distances within the principal directions.
+    SpectralFilter : Uses the top direction only.
 
     Notes
     -----
-    Distances are computed in float64, from what is left of a row after its projection;
-    multiplied by a power of two, rows have distances that are multiplied by it.
-    Those of sparse rows of more than 1000 features come from the difference of two
-    squares, which is exact to about 1e-14 times the squared length of the row.
+    Distances are computed in float64 from the residual of a row after its projection.
+    Multiplying all rows by a power of two multiplies the distances by it. Those of
+    sparse rows of more than 1000 features come from the difference of two squares,
+    which is exact to about 1e-14 times the squared length of the row.
 
     References
     ----------

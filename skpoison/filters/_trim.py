@@ -23,13 +23,14 @@ START = 50.0
 class TrimFilter(BaseTrimmingFilter):
     """Keep the rows whose targets a regressor, fitted on the kept rows, fits well.
 
-    The filter for regression: y holds numbers, not labels. A regressor is fitted, the
-    rows of the largest losses are rejected, and it is fitted anew on the rest, until
-    the trimmed loss (the mean over the kept rows) falls no more. Rejected rows come
-    back when the next fit is near them. The best of several starts counts.
+    A filter for regression, where y contains numbers rather than labels. A regressor is
+    fitted, the rows with the largest losses are rejected, and it is refitted on the
+    rest, until the trimmed loss (the mean over the kept rows) no longer decreases.
+    Rejected rows are kept again if a later regressor fits them. The best of several
+    starts is used.
 
-    Put it into :class:`~skpoison.FilteredRegressor`, which tells it the targets.
-    Without targets there is nothing to fit: the filter keeps every row and warns.
+    Use it in a :class:`~skpoison.FilteredRegressor`, which passes the targets to it.
+    Without targets there is nothing to fit: the filter keeps every row, with a warning.
 
     Parameters
     ----------
@@ -47,15 +48,15 @@ class TrimFilter(BaseTrimmingFilter):
     estimator : regressor, default=None
         What is fitted; ``Ridge()`` by default.
     loss : {"squared", "absolute"}, default="squared"
-        Of the difference between prediction and target. Take what `estimator`
-        minimises: only then is the trimmed loss sure to fall.
+        The loss of the difference between prediction and target. Use the loss that
+        `estimator` minimizes; only then is the trimmed loss guaranteed to decrease.
     n_init : int, default=5
         Starts: the first from all rows, the others from as many random rows as will be
         kept, half of all where nobody says how many.
     max_iter : int, default=50
-        Most fits of each start.
+        Maximum number of fits for each start.
     tol : float, default=1e-6
-        A start ends when the trimmed loss falls by no more than this share.
+        A start ends when the relative decrease of the trimmed loss is at most `tol`.
     cv : "auto", None, int, cross-validation generator or iterable, default="auto"
         Which rows a regressor judges. None: those that it is fitted on, as in the
         papers. A number of folds, a splitter or an iterable of training and test rows:
@@ -78,7 +79,7 @@ class TrimFilter(BaseTrimmingFilter):
     n_iter_ : int
         Number of its fits.
     classes_ : ndarray of shape (1,)
-        ``array([0])``: all rows are of one kind.
+        ``array([0])``: all rows are in one class.
     radii_ : ndarray of shape (1,)
         The largest loss that is kept, float64; a few rounding errors above the
         percentile, so that rows on it stay when they are scored alone.
@@ -118,8 +119,8 @@ class TrimFilter(BaseTrimmingFilter):
 
     Notes
     -----
-    Scored without their targets, rows get the score of their prediction, 0: any row may
-    have the target that the regressor expects.
+    Without targets, the score of every row is 0, that of a row whose target equals the
+    prediction.
 
     References
     ----------
