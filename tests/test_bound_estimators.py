@@ -273,7 +273,7 @@ def test_the_learner_alone_is_scikit_learns():
 def test_a_solver_that_stops_early_gives_a_bound_all_the_same():
     X, y, epsilon = problem(2)
     options = {"estimator": LogisticRegression(), "tol": 1e-7}
-    with pytest.warns(Warning, match="Stopped after 1 steps at a duality gap"):
+    with pytest.warns(Warning, match="solver stopped after 1 steps at a duality gap"):
         early = CertifiedBound(epsilon=epsilon, max_iter=1, **options).fit(X, y)
     late = CertifiedBound(epsilon=epsilon, **options).fit(X, y)
     assert early.lower_bound_ <= late.upper_bound_ <= early.upper_bound_

@@ -404,7 +404,7 @@ def test_searches_that_make_no_picture(search, data):
         DefenseDisplay.from_search(scored)
     filters = {"filter": [SphereFilter(60), SphereFilter(90)]}
     objects = DefenseSearchCV(FLIPS, robust, filters, cv=2).fit(X, y)
-    with pytest.raises(ValueError, match="needs numbers along its axis"):
+    with pytest.raises(ValueError, match="must be numeric"):
         DefenseDisplay.from_search(objects)
 
 

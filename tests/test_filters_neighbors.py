@@ -182,7 +182,7 @@ def test_one_class_alone_has_no_others_to_look_among(blobs):
     one = NeighborsFilter().fit(X)
     every = NeighborsFilter(among="all").fit(X)
     np.testing.assert_array_equal(one.scores_, every.scores_)
-    with pytest.warns(FilterWarning, match="The data have no more than n_neighbors=9"):
+    with pytest.warns(FilterWarning, match="The data have at most n_neighbors=9"):
         NeighborsFilter(among="all", n_neighbors=9).fit(X[:9], [0] * 4 + [1] * 5)
 
 
@@ -213,11 +213,11 @@ def test_a_class_with_few_rows_has_all_its_rows_as_neighbors(blobs):
     X, y = blobs
     y = np.where(np.arange(150) < 3, 7, y)
     neighbors = NeighborsFilter(n_neighbors=5)
-    with pytest.warns(FilterWarning, match=r"classes \[7\] have no more than n_neigh"):
+    with pytest.warns(FilterWarning, match=r"classes \[7\] have at most n_neigh"):
         fitted = neighbors.fit(X, y)
     farthest = cdist(X[:3], X[:3]).max(axis=1)
     np.testing.assert_allclose(-fitted.scores_[:3], farthest)
-    with pytest.warns(FilterWarning, match="The data have no more than n_neighbors=99"):
+    with pytest.warns(FilterWarning, match="The data have at most n_neighbors=99"):
         NeighborsFilter(n_neighbors=99, criterion="labels").fit(X[:80], y[:80])
 
 

@@ -207,7 +207,7 @@ def test_as_few_directions_as_explain_the_ratio(n_features, ratio):
 def test_too_few_directions_for_the_ratio_warn():
     X, y = correlated(200, 12)
     with pytest.warns(
-        FilterWarning, match="2 directions explain 0.* n_components=0.99"
+        FilterWarning, match="2 directions explain only 0.* n_components=0.99"
     ):
         fitted = SubspaceFilter(n_components=0.99, max_components=2).fit(X, y)
     assert fitted.explained_ratio_[0] < 0.99
@@ -289,7 +289,7 @@ def test_a_backdoor_is_found_in_its_class_alone():
 @pytest.mark.parametrize(
     ("n_features", "n_classes", "n_components", "advice", "taken"),
     [
-        (6, 2, 6, "fewer directions", {"n_components": 1}),
+        (6, 2, 6, "Decrease n_components", {"n_components": 1}),
         (4, 3, 1, "per_class=True", {"n_components": 1, "per_class": True}),
         (2, 2, 1, "another filter", None),
     ],

@@ -112,14 +112,14 @@ def test_the_regressor_behind_it(poisoned):
 def test_targets_that_are_none_are_refused(poisoned):
     X, y, *_ = poisoned
     for targets, why in (
-        (np.where(y > 0, "a", "b"), "LossFilter judges labels"),
+        (np.where(y > 0, "a", "b"), "Use LossFilter for class labels"),
         (np.where(y > 0, y, np.nan), "NaN"),
         (y[:-1], "inconsistent"),
         (np.c_[y, y], "1d array"),
     ):
         with pytest.raises(ValueError, match=why):
             TrimFilter().fit(X, targets)
-    with pytest.raises(ValueError, match="or take TrimFilter"):
+    with pytest.raises(ValueError, match="or use TrimFilter"):
         LossFilter().fit(X, y)
 
 
@@ -140,5 +140,5 @@ def test_it_says_when_it_has_not_settled(poisoned):
 
 def test_it_does_not_join_filters_of_labels(poisoned):
     X, y, *_ = poisoned
-    with pytest.raises(TypeError, match="cannot be intersected or united"):
+    with pytest.raises(TypeError, match="cannot be combined by"):
         (TrimFilter() & SphereFilter()).fit(X, y > 0)

@@ -166,7 +166,7 @@ def test_test_labels_must_be_of_the_kind_that_was_trained_on(data):
 def test_displays_tell_labels_of_different_kinds_apart(data):
     pytest.importorskip("matplotlib")
     sphere = SphereFilter().fit(*data)
-    with pytest.raises(ValueError, match=r"classes names \[False, True\]"):
+    with pytest.raises(ValueError, match=r"classes contains \[False, True\]"):
         FilterDisplay.from_estimator(sphere, *data, classes=[False, True])
 
 

@@ -239,5 +239,5 @@ def test_restricted_sets_of_all_classes():
     rows = [[0.5, 1.0], [0.5, 0.5], [0.5, 1.0], [0.5, 0.5]]
     inside = restricted.contains(rows, [-1, -1, 1, 1])
     assert inside.tolist() == [True, False, True, False]
-    with pytest.raises(ValueError, match="domain has 3 features, the set has 2"):
+    with pytest.raises(ValueError, match="domain has 3 features, but the set has 2"):
         RestrictedSet(SphereSlab([0.0, 0.0], 1.0), Domain().resolve(3))

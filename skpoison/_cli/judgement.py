@@ -68,7 +68,7 @@ def judge(kind, percentile, X, y, trusted=None):
     filter_._reject_unknown(y, positions)
     with warnings.catch_warnings():
         # Of what has been said of the whole filter.
-        warnings.filterwarnings("ignore", ".* are not among those that it knows")
+        warnings.filterwarnings("ignore", ".* are not among its known labels")
         decisions = {
             name: member.decision_function(X, y) for name, member in members.items()
         }

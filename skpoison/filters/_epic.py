@@ -265,8 +265,8 @@ class EPICFilter(InnerEstimatorMixin, BaseFilter):
         params = estimator.get_params()
         if "warm_start" not in params or not TREES.isdisjoint(params):
             raise TypeError(
-                "estimator must be trained by steps, which partial_fit makes, or fit "
-                f"with a parameter warm_start; {type(estimator).__name__} is not."
+                "estimator must support training by epochs, with partial_fit or a "
+                f"parameter warm_start; {type(estimator).__name__} does not."
             )
         return estimator.set_params(warm_start=True)
 
@@ -284,9 +284,9 @@ class EPICFilter(InnerEstimatorMixin, BaseFilter):
         weights = [name for name in WEIGHTS if hasattr(self.estimator_, name)]
         if self.gradient == "parameters" and not weights:
             raise TypeError(
-                "gradient='parameters' needs an estimator that is linear in its rows, "
-                f"which has {' or '.join(WEIGHTS)}; {type(self.estimator_).__name__} "
-                "has none. gradient='logits' is for all."
+                "gradient='parameters' requires a linear estimator with "
+                f"{' or '.join(WEIGHTS)}; got {type(self.estimator_).__name__}. Use "
+                "gradient='logits' for other estimators."
             )
 
     def _medoids(self, X, codes):

@@ -176,8 +176,7 @@ def _check_size(X):
     most = np.sqrt(np.finfo(X.dtype).max)
     if largest > most:
         raise ValueError(
-            f"X holds values as large as {largest:.3g}; LogisticRegression, which is "
-            "fitted where no estimator is given, cannot square more than "
-            f"{most:.3g} in {X.dtype}. Rescale the data, or give an estimator that "
-            "does not mind."
+            f"X has values as large as {largest:.3g}; the default estimator, "
+            f"LogisticRegression, supports at most {most:.3g} in {X.dtype}. Rescale "
+            "the data, or pass another estimator."
         )

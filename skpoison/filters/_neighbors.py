@@ -248,8 +248,8 @@ class NeighborsFilter(BaseDistanceFilter):
                 else f"The classes {self.classes_[few].tolist()} have"
             )
             warn(
-                f"{where} no more than n_neighbors={self.n_neighbors} rows: all their "
-                "other rows are the neighbors.",
+                f"{where} at most n_neighbors={self.n_neighbors} rows: all other rows "
+                "are used as neighbors.",
                 FilterWarning,
             )
 

@@ -196,27 +196,24 @@ class SubspaceFilter(BaseDistanceFilter):
         basis = span(directions, means)
         if len(basis) == rows.shape[1]:
             warn(
-                f"The subspace has all {len(basis)} dimensions there are, so that no "
-                "row is far from it and none is rejected. "
+                f"The subspace has all {len(basis)} dimensions, so no row is rejected. "
                 f"{self._advice(len(basis), len(means))}",
                 FilterWarning,
             )
         return basis, min(1.0, squares.sum() / total)
 
     def _advice(self, n_features, n_means):
-        """Say how a subspace that holds everything can become smaller, if it can."""
+        """Return advice on how to use a smaller subspace."""
         if 1 + n_means < n_features:
-            return (
-                f"Ask for fewer directions by n_components; it is {self.n_components}."
-            )
+            return f"Decrease n_components={self.n_components}."
         if 1 + 1 < n_features:
             return (
-                f"One direction and {n_means} means of classes span as much: take "
+                f"One direction and {n_means} class means already span it. Use "
                 "per_class=True and n_components=1."
             )
         return (
-            f"One direction and one mean span as much (n_features={n_features}): take "
-            "another filter, such as SphereFilter or MahalanobisFilter."
+            f"One direction and one mean already span it (n_features={n_features}). "
+            "Use another filter, such as SphereFilter or MahalanobisFilter."
         )
 
     def _enough_directions(self, rows, total, rng):
@@ -242,9 +239,9 @@ class SubspaceFilter(BaseDistanceFilter):
         # All directions there are explain everything, but for rounding.
         if len(explained) == self.max_components:
             warn(
-                f"{self.max_components} directions explain {explained[-1]:.3f} of the "
-                f"squares, not n_components={self.n_components}. Raise max_components, "
-                "or give the number of directions as n_components.",
+                f"{self.max_components} directions explain only {explained[-1]:.3f} of "
+                f"the sum of squares; n_components={self.n_components}. Increase "
+                "max_components, or set n_components to a number of directions.",
                 FilterWarning,
             )
 

@@ -178,8 +178,8 @@ class TrimFilter(BaseTrimmingFilter):
 
     def _join(self, owner):
         raise TypeError(
-            "TrimFilter judges the targets of regression, and cannot be intersected or "
-            "united with filters that judge rows by their labels."
+            "TrimFilter uses regression targets and cannot be combined by & or | with "
+            "filters that use class labels."
         )
 
     def _fit_rows(self, X, y, **params):
@@ -264,8 +264,8 @@ def _numbers(X, y):
     y = column_or_1d(y, warn=True)
     if y.dtype.kind in "SU" or any(isinstance(value, str) for value in y[:1]):
         raise ValueError(
-            "TrimFilter judges the targets of regression, and y holds labels such as "
-            f"{y[0]!r}; LossFilter judges labels."
+            "TrimFilter requires numeric regression targets; y contains labels such as "
+            f"{y[0]!r}. Use LossFilter for class labels."
         )
     y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
     check_consistent_length(X, y)
