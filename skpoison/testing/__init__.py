@@ -1,4 +1,4 @@
-"""Checks for filters, feasible regions and attacks of your own."""
+"""Checks for custom filters, feasible regions and attacks."""
 
 from skpoison.testing._attacks import check_attack
 from skpoison.testing._feasible import check_feasible_set

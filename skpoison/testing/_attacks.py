@@ -1,4 +1,4 @@
-"""The contract of attacks."""
+"""Checks of the interface of attacks."""
 
 import numpy as np
 from scipy import sparse
@@ -12,7 +12,7 @@ EPSILON = 0.1
 
 
 def check_attack(attack: BaseEstimator, random_state: int = 0) -> None:
-    """Check that an attack keeps the contract that the rest of skpoison relies on.
+    """Check that an attack satisfies the interface that skpoison relies on.
 
     Parameters
     ----------
@@ -20,16 +20,16 @@ def check_attack(attack: BaseEstimator, random_state: int = 0) -> None:
         An attack; it is cloned, and the clone's ``epsilon`` and ``random_state`` are
         set.
     random_state : int, default=0
-        Seed of the rows that it is tried on, and of the attack.
+        Seed of the test data and of the attack.
 
     Raises
     ------
     AssertionError
-        At the first thing that does not hold; the message says which.
+        If a check fails; the message names the requirement.
 
     See Also
     --------
-    skpoison.attacks.BaseAttack : Has most of the contract ready to inherit.
+    skpoison.attacks.BaseAttack : Base class that implements most of the interface.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def _check_rows(attack, X, y):
         f"many labels; got {X_poison.shape} and {len(y_poison)}.",
     )
     require(np.all(np.isfinite(X_poison)), "Poison rows must be finite.")
-    require(np.all(np.isin(y_poison, y)), "Poison must bear labels that are in y.")
+    require(np.all(np.isin(y_poison, y)), "Poison labels must be labels in y.")
     require(
         np.array_equal(attack.X_poison_, X_poison)
         and np.array_equal(attack.y_poison_, y_poison),

@@ -1,4 +1,4 @@
-"""Rows to check estimators with, and what is required of these."""
+"""Test data for the checks, and their assertions."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -19,7 +19,7 @@ def require(holds: bool | np.bool_, message: str) -> None:
 
 
 def require_refusals(estimator: BaseEstimator, cases: dict[str, tuple]) -> None:
-    """Require that fit refuses rows and labels, given by what is wrong with them."""
+    """Require that fit raises for invalid rows and labels, given by their defect."""
     for what, (X, y) in cases.items():
         try:
             clone(estimator).fit(X, y)

@@ -1,4 +1,4 @@
-"""The contract of feasible regions."""
+"""Checks of the interface of feasible regions."""
 
 import numpy as np
 from scipy import sparse
@@ -14,27 +14,27 @@ TOLERANCE, OUTSIDE = 1e-5, 1e-2
 def check_feasible_set(
     feasible_set: FeasibleSet | FeasibleRegion, random_state: int = 0
 ) -> None:
-    """Check that regions keep the contract that bounds and attacks rely on.
+    """Check that regions satisfy the interface that bounds and attacks rely on.
 
-    Supports are at least what rows of the region reach, and are reached; nearest points
-    are in the region, nearest, and no farther apart than the rows projected; rows moved
-    inwards are inside, and rows beyond the support outside.
+    The support is an upper bound on linear functions over the region, and is attained;
+    projections lie in the region, are nearest points, and do not increase distances;
+    rows that are moved inwards lie inside, and rows beyond the support outside.
 
     Parameters
     ----------
     feasible_set : FeasibleSet or FeasibleRegion
         What a fitted filter's ``feasible_set`` returns, or one region.
     random_state : int, default=0
-        Seed of the rows and linear functions that are tried.
+        Seed of the test rows and linear functions.
 
     Raises
     ------
     AssertionError
-        At the first thing that does not hold; the message says which.
+        If a check fails; the message names the requirement.
 
     See Also
     --------
-    skpoison.feasible.FeasibleRegion : Has most of the contract ready to inherit.
+    skpoison.feasible.FeasibleRegion : Base class that implements most of the interface.
     check_filter : Checks the filter itself.
 
     Examples
@@ -55,7 +55,7 @@ def check_feasible_set(
 
 
 class _Tried:
-    """A region, with linear functions of length 1 and rows in it and around it."""
+    """A region, with linear functions of norm 1 and rows inside and around it."""
 
     def __init__(self, region, rng):
         self.region = region

@@ -1,4 +1,4 @@
-"""The contract of filters."""
+"""Checks of the interface of filters."""
 
 import pickle
 
@@ -11,28 +11,28 @@ from skpoison.testing._data import require, require_refusals, two_classes, with_
 
 
 def check_filter(filter: BaseEstimator, random_state: int = 0) -> None:
-    """Check that a filter keeps the contract that the rest of skpoison relies on.
+    """Check that a filter satisfies the interface that skpoison relies on.
 
-    scikit-learn's own ``check_estimator`` looks at what all estimators share; this
-    looks at what filters add to it: which rows are kept, what the scores mean, and that
-    labels, containers and copies make no difference.
+    scikit-learn's ``check_estimator`` checks what all estimators have in common. This
+    function checks what filters add: which rows are kept, what the scores mean, and
+    that the results do not depend on label names, containers or copies.
 
     Parameters
     ----------
     filter : filter
         A filter; it is cloned, and the clone's ``random_state`` is set.
     random_state : int, default=0
-        Seed of the rows that it is tried on.
+        Seed of the test data.
 
     Raises
     ------
     AssertionError
-        At the first thing that does not hold; the message says which.
+        If a check fails; the message names the requirement.
 
     See Also
     --------
-    skpoison.base.BaseFilter : Has most of the contract ready to inherit.
-    sklearn.utils.estimator_checks.check_estimator : What all estimators share.
+    skpoison.base.BaseFilter : Base class that implements most of the interface.
+    sklearn.utils.estimator_checks.check_estimator : Checks all estimators.
 
     Examples
     --------
