@@ -1,9 +1,9 @@
 """An audit of a data set
 ======================
 
-Audit a data set in which labels were flipped on purpose, and find the flipped rows.
+Audit a data set with flipped labels, and find the flipped rows.
 
-Handwritten digits, 1 against 8, with five labels exchanged. Run it as
+Handwritten digits, 1 against 8, with five flipped labels. Run it as
 ``python examples/audit_data.py report.html``.
 """
 
@@ -42,7 +42,7 @@ def main(path=None):
     print(report)
     order = report.most_suspicious(len(y))
     places = np.sort(np.flatnonzero(np.isin(order, flipped))) + 1
-    print(f"places of the flipped rows among {len(y)} by suspicion: {places}")
+    print(f"ranks of the flipped rows among {len(y)} by suspicion: {places}")
     if path is None:
         draw(X, y, order, flipped)
         plt.show()

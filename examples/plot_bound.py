@@ -1,11 +1,11 @@
 """Bounds over the share of poison
 ===============================
 
-Show how much damage poison can do past a filter, and what the filter costs.
+Plot how much damage poison can do in spite of a filter, and the cost of the filter.
 
-Draws the certified bounds for handwritten digits, 1 against 8, over the share of rows
-that an attacker adds: for one filter with everything that is known about it, and for
-filters that keep more or less. Run it as ``python examples/plot_bound.py bound.png``.
+Plots the certified bounds for handwritten digits, 1 against 8, over the fraction of
+rows that an attacker adds: in detail for one filter, and for filters that keep more or
+fewer rows. Run it as ``python examples/plot_bound.py bound.png``.
 """
 
 import sys

@@ -1,10 +1,10 @@
 """What a filter keeps, and where the attack hides
 ===============================================
 
-Show what a filter keeps, and where the worst attack hides.
+Plot the rows that a filter keeps, and the worst attack that passes it.
 
-Draws handwritten digits, 1 and 8, with the sphere and the slab of each class, and the
-attack that does most damage among those that the filter lets through. Run it as
+Plots handwritten digits, 1 and 8, with the sphere and the slab of each class, and the
+most harmful attack that passes the filter. Run it as
 ``python examples/plot_filter.py filter.png``.
 """
 

@@ -3,12 +3,12 @@
 
 Watch EPIC drop poison while a network is trained.
 
-Handwritten digits of 8 x 8 pixels. An attacker wants one digit of the test set to be
-read as another one. They hand in 20 images of that other digit, labeled as what they
-are, but with pixels moved towards the target, as far as half of their range. Two
-networks are trained, with and without EPIC. This attack fails under EPIC; others do
-not, among so few rows on raw pixels, and some accuracy is lost. Run it as
-``python examples/plot_neural_epic.py epic.png``.
+Handwritten digits of 8 x 8 pixels. The attacker wants one digit of the test set to be
+classified as another one (a targeted, clean-label attack). They add 20 correctly
+labeled images of that other digit, whose pixels are moved towards the target by up to
+half of their range. Two networks are trained, with and without EPIC. This attack fails
+with EPIC. With so few rows of raw pixels, other attacks can succeed, and some accuracy
+is lost. Run it as ``python examples/plot_neural_epic.py epic.png``.
 """
 
 import sys
@@ -61,7 +61,7 @@ def main(path=None):
         seen_as = net.predict(X_all[[TARGET]])[0]
         accuracy = net.score(X_all[1400:], y_all[1400:])
         print(
-            f"{name}: the target, a {y_all[TARGET]}, is read as {seen_as}; "
+            f"{name}: the target, a {y_all[TARGET]}, is classified as {seen_as}; "
             f"accuracy {accuracy:.3f}; {len(net.kept_indices_)} rows kept"
         )
 

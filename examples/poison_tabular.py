@@ -1,11 +1,11 @@
 """Attacks on a classifier, and a filter chosen against them
 =========================================================
 
-Measure what attacks do to a classifier, and choose a filter against them.
+Measure the effect of attacks on a classifier, and choose a filter against them.
 
-Handwritten digits, 1 against 8: several attacks, each told of the defense, against
-filters that keep more or less; then the percentile with the least held-out loss under
-attack. Run it as ``python examples/poison_tabular.py robustness.png``.
+Handwritten digits, 1 against 8: several attacks that adapt to the defense, against
+filters that keep more or fewer rows; then the percentile with the smallest held-out
+loss under attack. Run it as ``python examples/poison_tabular.py robustness.png``.
 """
 
 import sys
@@ -55,7 +55,7 @@ def main(path=None):
     grid = {"filter__percentile": [50, 60, 70, 80, 90, 100]}
     search = DefenseSearchCV(worst, FilteredClassifier(SphereFilter(), svc), grid, cv=3)
     search.fit(X, y)
-    print("least held-out loss under attack:", search.best_params_)
+    print("smallest held-out loss under attack:", search.best_params_)
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
     RobustnessDisplay.from_results(results, metric="loss", ax=left)

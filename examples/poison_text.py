@@ -1,11 +1,11 @@
 """Poison for a spam filter
 ========================
 
-Poison a text classifier and defend it, all sparse, in both kinds of pipeline.
+Poison a text classifier and defend it, with sparse rows and two kinds of pipeline.
 
-Made-up messages in two styles, as word counts and as TF-IDF. In scikit-learn, attack
-and defense wrap the classifier; in imbalanced-learn (where it is installed) they are
-steps. Run it as ``python examples/poison_text.py``.
+Synthetic messages in two styles, as word counts and as TF-IDF. With scikit-learn,
+attack and defense wrap the classifier; with imbalanced-learn (if installed), they are
+steps of the pipeline. Run it as ``python examples/poison_text.py``.
 """
 
 import matplotlib.pyplot as plt
@@ -81,7 +81,7 @@ def main():
         TfidfVectorizer(), attack, DropOutliers(SphereFilter(percentile=70)), svc
     )
     scores = cross_val_score(steps, texts, labels)
-    print("the same as steps: accuracy", scores.mean().round(3))
+    print("the same as steps of a pipeline: accuracy", scores.mean().round(3))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """The e-mail that an attacker would send
 ======================================
 
-Poison as words.
+Print the worst poison as words.
 
-Mails become word counts, a filter rejects unusual ones, and CertifiedBound says how
-much harm mails that pass it can do, given that a mail holds each word a whole number
-of times. Its attack is printed as words. Run it as ``python examples/poison_words.py``
-for made-up mails, or with ``SKPOISON_DATA=folder`` for the SpamAssassin corpus.
+Emails are converted to word counts, a filter rejects unusual ones, and CertifiedBound
+bounds the damage by emails that pass it, using the fact that word counts are integers.
+Its attack is printed as words. Run it as ``python examples/poison_words.py`` for
+synthetic emails, or with ``SKPOISON_DATA=folder`` for the SpamAssassin corpus.
 """
 
 import os
@@ -56,7 +56,7 @@ def as_mail(counts, words):
 
 
 def show(bound, words, n_mails=2):
-    """Print what is certain, and what the attacker would send."""
+    """Print the bound and the attack."""
     attack = bound.attack_
     print(f"no attack raises the training loss above {bound.upper_bound_:.3f};")
     print(f"this one raises it to {bound.attack_loss_:.3f}:")
@@ -70,7 +70,7 @@ def show(bound, words, n_mails=2):
 
 
 def draw(bound, words, n_words=12):
-    """Draw the words that the attacker sends most often under each label."""
+    """Plot the most frequent words of the attack for each label."""
     attack = bound.attack_
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
     figure.suptitle("Words of the attacker's mails")

@@ -1,12 +1,12 @@
 """Targeted poison, and EPIC against it
 ====================================
 
-Do targeted attacks fail when EPIC watches the training.
+Measure how often targeted attacks succeed with and without EPIC.
 
-An attacker wants one test row to be taken for a class of their choice. They add twenty
-training rows of that class, correctly labeled as far as anybody can tell, but moved
-around the target, as an attack on the features of a network does. Fifteen such attacks
-on clusters that overlap a little, each against three ways to train.
+The attacker wants one test row to be classified as a class of their choice. They add
+twenty training rows of that class, with plausible labels but moved close to the target,
+as a clean-label attack on the features of a network does. Fifteen such attacks on
+slightly overlapping clusters, each against three ways to train.
 """
 
 import matplotlib.pyplot as plt
@@ -38,7 +38,7 @@ def poisoned(target, wanted):
 
 
 def attack(row, rng):
-    """For each way to train: success, accuracy, share of the rows dropped."""
+    """Return success, accuracy and share of dropped rows for each way to train."""
     wanted = rng.choice(np.setdiff1d(np.arange(10), y_test[row]))
     X, y = poisoned(X_test[row], wanted)
     epic = EPICFilter(medoid_fraction=0.2, random_state=0)

@@ -445,7 +445,7 @@ def test_the_example_finds_flipped_rows(tmp_path, capsys, monkeypatch):
     assert len(places) == 5
     assert places.max() <= 25  # of 356
     assert written.stat().st_size > 10_000
-    assert "places of the flipped rows" in capsys.readouterr().out
+    assert "ranks of the flipped rows" in capsys.readouterr().out
 
 
 def test_without_templates_it_is_said_what_to_install(report, monkeypatch):

@@ -14,7 +14,7 @@ number says how badly a label fits (losses, gradients, labels of neighbors) reje
 default as many rows as have a label that another one suits better.
 ``contamination_`` is the share that was rejected in each class.
 
-Where the literature of a filter speaks of the share of rows to reject, the filter takes
+If the literature on a filter specifies the share of rows to reject, the filter takes
 ``contamination`` in place of ``percentile``::
 
     percentile = 100 * (1 - contamination)
