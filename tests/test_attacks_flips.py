@@ -111,7 +111,7 @@ def test_alfa_attacks_support_vector_machines_only(data):
         (LinearSVC(loss="squared_hinge"), "loss='squared_hinge'"),
         (LinearSVC(loss="hinge", class_weight="balanced"), "has class_weight set"),
         (LinearSVC(loss="hinge", fit_intercept=False), "with an intercept"),
-        (NeighborsFilter(), "must be one of"),
+        (NeighborsFilter(), "supports an estimator of the types"),
     ]:
         with pytest.raises(ValueError, match=why):
             LabelFlipAttack(0.1, "alfa", estimator=estimator).fit(*data)
@@ -132,7 +132,7 @@ def test_min_max_sends_the_bound_s_attack(learner, data):
 
 
 def test_min_max_takes_rho_or_c_but_not_both(data):
-    with pytest.raises(ValueError, match="rho or C, not both"):
+    with pytest.raises(ValueError, match="only one of rho, C and estimator"):
         MinMaxAttack(rho=1.0, C=1.0).fit(*data)
 
 

@@ -312,7 +312,7 @@ def test_fit_does_not_change_what_it_is_given():
         (dict(tol=0.0), "'tol' parameter"),
         (dict(max_iter=0), "'max_iter' parameter"),
         (dict(filter="sphere"), "'filter' parameter"),
-        (dict(rho=1.0, C=1.0), r"Give one of rho, C and .*'rho': 1\.0, 'C': 1\.0"),
+        (dict(rho=1.0, C=1.0), r"Set only one of rho, C and .*'rho': 1\.0, 'C': 1\.0"),
         (
             dict(rho=1.0, estimator=LinearSVC()),
             "one of rho, C and estimator.*LinearSVC",

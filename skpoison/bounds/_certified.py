@@ -514,8 +514,8 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         given = {name: value for name, value in given.items() if value is not None}
         if len(given) > 1:
             raise ValueError(
-                "Give one of rho, C and estimator, each of which says what the "
-                f"learner minimizes; got {given!r}."
+                "Set only one of rho, C and estimator, which define the learner's "
+                f"objective; got {given!r}."
             )
         if self.estimator is not None:
             objective = objective_of(self.estimator)
