@@ -23,7 +23,7 @@ class MixedRows:
     The weighted gradients of all poison sets of mass `share` at most form one convex
     set, the convex hull of both classes' gradients and 0. The residual is minimized
     over it by the fully corrective Frank-Wolfe method: each step asks the sets for the
-    rows whose gradients are steepest against the residual, and weighs all rows anew.
+    rows whose gradients are steepest against the residual, and reweights all rows.
     """
 
     def __init__(self, sets, share):

@@ -90,8 +90,8 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     epsilon : float, default=0.03
         Number of poison rows divided by the number of clean rows, between 0 and 1.
     estimator : classifier, default=None
-        The learner, for two classes: an estimator whose training objective the bound is
-        about, with its parameters; it is not fitted here. One of
+        The binary learner whose training objective the bound is about; only its
+        parameters are used. One of
 
         - :class:`~sklearn.svm.LinearSVC` with either loss and penalty ``"l2"``;
         - :class:`~sklearn.linear_model.LogisticRegression` with the l2 penalty;
@@ -101,7 +101,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
           ``"l2"``;
         - :class:`NormConstrainedSVC`.
 
-        None is for `rho` and `C`, which are short forms.
+        None means that the learner is given by `rho` or `C`.
     rho : float, default=None
         Radius of the learner's ball: the learner minimizes the mean hinge loss over
         ``||w||^2 + b^2 <= rho^2`` (:class:`NormConstrainedSVC`; the paper's).
@@ -177,7 +177,7 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     filter_ : filter
         The fitted filter.
     n_iter_ : int
-        Steps made by the solver.
+        Number of solver steps.
     history_ : list of dict
         One entry for each check on all rows: ``n_iter``, ``upper_bound``,
         ``lower_bound`` and ``n_rows``, the number of rows in the solver's working set.

@@ -27,7 +27,7 @@ ROUNDING = 64 * np.finfo(np.float64).eps
 def class_means(X, codes, n_classes):
     """Mean of the rows of each class, float64 whatever the dtype of X is.
 
-    Where rows are farther from the origin than float64 can bear, a second pass sums
+    Where rows are farther from the origin than float64 can resolve, a second pass sums
     what is left of them: means are exact but for a few rounding errors of their own.
     """
     with np.errstate(over="ignore", invalid="ignore"):
