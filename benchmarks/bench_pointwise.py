@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.svm import LinearSVC
 
-from skpoison import PartitionedClassifier, certified_radius
+from skpoison import PartitionedClassifier, SphereFilter, certified_radius
 from skpoison.pointwise import TwoMeansClassifier, certified_accuracy
 
 DATA = Path(os.environ.get("SKPOISON_DATA", "../shared/data"))
@@ -27,6 +28,7 @@ def main():
         "spam": spam,
         "ridge": ridge,
         "two_means": two_means,
+        "stability": stability,
         "digits": digits,
     }
     parser = argparse.ArgumentParser(description=__doc__)
@@ -116,6 +118,23 @@ def ridge(at=(0, 1000, 2000, 2500, 3000)):
     model = RidgeClassifier(1e7, fit_intercept=False).fit(X, y)
     rows = {"attack": "flip", "X_train": X, "y_train": y}
     certified("RidgeClassifier, alpha 1e7", model, X_test, y_test, at, **rows)
+    refit_at_the_radius(model, X, y, X_test[::400], rows)
+
+
+def refit_at_the_radius(model, X, y, X_test, rows):
+    """Flip the best labels, as many as the radius and one more, and fit again."""
+    radii, before = certified_radius(model, X_test, **rows), model.predict(X_test)
+    gram = X.T @ X
+    gram[np.diag_indices_from(gram)] += model.alpha
+    weights = np.linalg.solve(gram, X_test.T).T @ X.T
+    for i, radius in enumerate(radii):
+        order = np.argsort(-weights[i] * y * before[i])
+        found = []
+        for size in (radius, radius + 1):
+            flipped = y.copy()
+            flipped[order[:size]] *= -1
+            found.append(clone(model).fit(X, flipped).predict(X_test[[i]])[0])
+        print(f"  {radius} flips: {before[i]} -> {found[0]}; one more: {found[1]}")
 
 
 def two_means(at=(0, 3000, 5952, 5953)):
@@ -125,15 +144,76 @@ def two_means(at=(0, 3000, 5952, 5953)):
     certified("two means", model, X_test, y_test, at, attack="flip")
 
 
-def digits(at=(0, 100, 200, 300)):
-    """MNIST, ten classes, 1,200 parts: votes, run-off and finite aggregation."""
+def stability(at=(0, 50, 100, 200, 300)):
+    """MNIST 1 against 7: one fit, strong convexity, rows that a sphere lets through."""
+    X, y, X_test, y_test = mnist_17()
+    limits = SphereFilter(95).fit(X, y)
+    X, y = X[limits.inlier_mask_], y[limits.inlier_mask_]
+    rows = {"X_train": X, "y_train": y, "filter": limits}
+    for model in (
+        LogisticRegression(C=1e-5, solver="liblinear", tol=1e-8),
+        LinearSVC(loss="hinge", C=1e-5, tol=1e-8, max_iter=10**6),
+    ):
+        model.fit(X, y)
+        certified(type(model).__name__, model, X_test, y_test, at, **rows)
+        radii = certified_radius(model, X_test, attack="insert_delete", **rows)
+        worst_rows(model, X, y, limits, X_test, radii)
+
+
+def worst_rows(model, X, y, limits, X_test, radii, n_rows=6):
+    """Insert the row that pulls most, in copies, and fit again."""
+    feasible, before = limits.feasible_set(), model.predict(X_test)
+    needed = []
+    for i in np.argsort(radii)[len(radii) // 12 :: len(radii) // n_rows]:
+        wrong = -before[i]
+        point = feasible[wrong].support(X_test[i])[1]
+        needed.append(np.inf)
+        for times in (1, 2, 3, 4, 6, 8):
+            size = int(times * radii[i])
+            poison = np.repeat(point[None], size, axis=0)
+            labels = np.append(y, np.full(size, wrong))
+            after = clone(model).fit(np.vstack([X, poison]), labels)
+            if after.predict(X_test[i : i + 1])[0] != before[i]:
+                needed[-1] = times
+                break
+    print(f"  copies of the worst row first worked at {needed} times the radius")
+
+
+def digits(at=(0, 100, 200, 300, 400)):
+    """MNIST, ten classes, 1,200 parts: pixels or histograms of gradients."""
     data = np.load(DATA / "mnist.npz")
-    X, X_test = data["X_train"] / 255.0, data["X_test"][:2000] / 255.0
     y, y_test = data["y_train"], data["y_test"][:2000]
-    base = LogisticRegression(C=0.1, max_iter=30, tol=1e-2)
-    for aggregation in ("vote", "run_off"):
-        model = PartitionedClassifier(base, 1200, aggregation=aggregation).fit(X, y)
-        certified(f"LogisticRegression, {aggregation}", model, X_test, y_test, at)
+    base = LogisticRegression(max_iter=50, tol=1e-2)
+    for name, features in (("pixels", pixels), ("gradients", gradients)):
+        X, X_test = features(data["X_train"]), features(data["X_test"][:2000])
+        for aggregation in ("vote", "run_off"):
+            model = PartitionedClassifier(base, 1200, aggregation=aggregation)
+            start = time.process_time()
+            model.fit(X, y)
+            print(f"fitted in {time.process_time() - start:.0f} s")
+            certified(f"{name}, {aggregation}", model, X_test, y_test, at)
+
+
+def pixels(images):
+    return images / 255.0
+
+
+def gradients(images, bins=8, cell=7):
+    """Histograms of the directions of gradients in cells of seven by seven pixels."""
+    images = images.reshape(-1, 28, 28) / 255.0
+    down, right = np.gradient(images, axis=(1, 2))
+    size = np.hypot(down, right)
+    place = np.floor((np.arctan2(down, right) / (2 * np.pi) % 1.0) * bins) % bins
+    found = [
+        np.add.reduceat(
+            np.add.reduceat(size * (place == k), range(0, 28, cell), axis=1),
+            range(0, 28, cell),
+            axis=2,
+        )
+        for k in range(bins)
+    ]
+    found = np.stack(found, axis=3).reshape(len(images), -1)
+    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9) * 4.0
 
 
 if __name__ == "__main__":

@@ -24,10 +24,10 @@ def closed_figures():
 
 def test_steps_fall_behind_each_radius():
     display = CertifiedAccuracyDisplay.from_predictions(RADII, Y_TRUE, Y_PRED)
-    np.testing.assert_array_equal(display.n_rows, [0, 3, 7, 8])
+    np.testing.assert_array_equal(display.n_rows, [0, 1, 4, 8])
     np.testing.assert_array_equal(display.certified_accuracy, [0.75, 0.5, 0.25, 0])
     (line,) = display.lines_
-    assert line.get_drawstyle() == "steps-pre"
+    assert line.get_drawstyle() == "steps-post"
     np.testing.assert_array_equal(line.get_xydata()[:, 1], [0.75, 0.5, 0.25, 0])
     assert display.ax_.get_legend() is None
 

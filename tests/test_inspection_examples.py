@@ -13,7 +13,9 @@ import matplotlib.pyplot as plt
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-@pytest.mark.parametrize("name", ["plot_bound", "plot_filter"])
+@pytest.mark.parametrize(
+    "name", ["plot_bound", "plot_certified_predictions", "plot_filter"]
+)
 def test_examples_write_a_picture(name, tmp_path):
     path = tmp_path / "picture.png"
     runpy.run_path(EXAMPLES / f"{name}.py")["main"](path)

@@ -204,8 +204,8 @@ class CertifiedAccuracyDisplay:
         several = isinstance(radii, list) and np.ndim(radii[0]) == 1
         radii, predictions = (radii, y_pred) if several else ([radii], [y_pred])
         check_lengths(len(radii), {"y_pred": predictions})
-        # Shares fall after each radius that occurs, and nowhere else.
-        points = [np.unique([0, *found, np.max(found) + 1]) for found in radii]
+        # Shares fall behind each radius that occurs, and nowhere else.
+        points = [np.unique([0, *np.add(found, 1)]) for found in radii]
         shares = [
             certified_accuracy(found, y_true, predicted, at, balanced=balanced)
             for found, predicted, at in zip(radii, predictions, points, strict=True)
@@ -250,7 +250,7 @@ class CertifiedAccuracyDisplay:
         for i, curve in enumerate(zip(points, shares, names, strict=True)):
             look = {"color": style_of(i, COLORS), "linewidth": 1.5}
             look = _validate_style_kwargs(
-                {**look, "drawstyle": "steps-pre", "label": curve[2]},
+                {**look, "drawstyle": "steps-post", "label": curve[2]},
                 curve_kwargs or {},
             )
             (line,) = ax.plot(*curve[:2], **look)
