@@ -8,7 +8,7 @@ from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from skpoison import SphereFilter, certified_radius
+from skpoison import FilteredClassifier, SphereFilter, certified_radius
 from skpoison.pointwise._stability import Gradients, _insertions
 
 LEARNERS = {
@@ -50,7 +50,8 @@ def worst_rows(X, y, row, limits, label, size, attack):
         new[chosen] = label
         return X, new
     region = limits.feasible_set()[label]
-    points = np.repeat(region.support(row)[1][None], size, axis=0)
+    point = region.center + (1 - 1e-12) * (region.support(row)[1] - region.center)
+    points = np.repeat(point[None], size, axis=0)
     return np.vstack([X, points]), np.append(y, np.repeat(label, size))
 
 
@@ -166,3 +167,36 @@ def test_three_classes_are_refused(data):
     fitted = LinearSVC(loss="hinge", C=0.01).fit(X, np.arange(200) % 3)
     with pytest.raises(ValueError, match="two classes; it has 3"):
         certified_radius(fitted, X, attack="flip", X_train=X, y_train=y)
+
+
+def test_a_fixed_filter_in_front_is_the_filter_of_the_certificate(data):
+    X, y, X_test, limits = data
+    known = {
+        "centroids": dict(zip(limits.classes_, limits.centroids_, strict=True)),
+        "radii": dict(zip(limits.classes_, 0.8 * limits.radii_, strict=True)),
+    }
+    learner = LEARNERS["logistic"]
+    model = FilteredClassifier(SphereFilter(**known), learner).fit(X, y)
+    kept = model.inlier_mask_
+    assert 100 < kept.sum() < 200
+    rows = {"attack": "insert_delete", "X_train": X, "y_train": y}
+    radii = certified_radius(model, X_test, **rows)
+    inside = SphereFilter(**known).fit(X, y)
+    alone = certify(learner, (X[kept], y[kept], X_test, inside), "insert_delete")[1]
+    np.testing.assert_array_equal(radii, alone)
+    before = model.predict(X_test)
+    for i in np.argsort(radii)[::8]:
+        wrong = "ham" if before[i] == "spam" else "spam"
+        far = np.repeat(9.0 * X_test[[i]], 50, axis=0)  # rejected, however many
+        X_new, y_new = worst_rows(
+            X, y, X_test[i], inside, wrong, radii[i], "insert_delete"
+        )
+        X_new, y_new = np.vstack([X_new, far]), np.append(y_new, np.full(50, wrong))
+        after = clone(model).fit(X_new, y_new)
+        assert after.inlier_mask_[200:].sum() == radii[i]
+        assert after.predict(X_test[[i]])[0] == before[i]
+    with pytest.raises(ValueError, match="filter must be fixed"):
+        moved = FilteredClassifier(SphereFilter(), learner).fit(X, y)
+        certified_radius(moved, X_test, **rows)
+    with pytest.raises(ValueError, match="not covered behind a filter"):
+        certified_radius(model, X_test, **{**rows, "attack": "flip"})

@@ -13,10 +13,11 @@ from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
-from sklearn.utils import check_consistent_length
+from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skpoison._column_types import RowsLike
+from skpoison.meta import FilteredClassifier
 from skpoison.pointwise._linear_in_labels import (
     gaussian_process_radius,
     kernel_ridge_radius,
@@ -113,6 +114,8 @@ def certified_radius(
       but for "flip", a `filter` that inserted rows must pass. A change costs as much as
       two moves.
       The learner fitted after the attack must be as exact as this one.
+    - :class:`FilteredClassifier` with given centroids and radii: as its estimator,
+      against rows that the filter keeps, but for "flip".
     - :class:`~sklearn.pipeline.Pipeline`: as its last step, if the steps before it are
       frozen or, for "flip", do not look at labels (`X_train` shows it).
 
@@ -146,6 +149,38 @@ def _pipeline(estimator, X, attack, training):
         X_train = None if training.X is None else before.transform(training.X)
         training = training._replace(X=X_train)
     return _certificate_for(last)(last, X, attack, training)
+
+
+def _filtered(estimator, X, attack, training):
+    """Certify the estimator behind a filter that the attacker cannot move."""
+    if attack == "flip":
+        raise ValueError(
+            "attack='flip' is not covered behind a filter, which judges rows by their "
+            "labels; take attack='insert_delete', which says that two moves flip one."
+        )
+    if not _is_fixed(estimator.filter_):
+        raise ValueError(
+            "filter must be fixed: give it centroids= and radii= from trusted rows. "
+            f"Got {estimator.filter!r}, which the attacker's rows move."
+        )
+    if training.X is None or training.y is None:
+        raise ValueError("X_train and y_train are needed, to see which rows are kept.")
+    kept = np.flatnonzero(estimator.inlier_mask_)
+    y = _safe_indexing(training.y, kept)
+    inner = Training(_safe_indexing(training.X, kept), y, estimator.filter_)
+    fitted = estimator.estimator_
+    radius = _certificate_for(fitted)(fitted, X, attack, inner)
+    # A class that is rejected as a whole keeps its best row, whatever that is.
+    fewest = np.unique(np.asarray(y), return_counts=True)[1].min()
+    return np.minimum(radius, fewest - 1)
+
+
+def _is_fixed(filter_):
+    members = getattr(filter_, "filters_", None)
+    if members is not None:
+        return all(map(_is_fixed, members))
+    given = [getattr(filter_, name, None) for name in ("centroids", "radii")]
+    return all(value is not None for value in given)
 
 
 def _check_out_of_reach(before, attack, training):
@@ -191,6 +226,7 @@ def _is_blind(before, X_train):
 CERTIFICATES: dict[type, Callable] = {
     PartitionedClassifier: _partitioned,
     Pipeline: _pipeline,
+    FilteredClassifier: _filtered,
     RidgeClassifier: ridge_radius,
     Ridge: ridge_radius,
     KernelRidge: kernel_ridge_radius,
