@@ -21,6 +21,7 @@ from skpoison import (
     SphereFilter,
     bound_curve,
 )
+from skpoison.attacks import MinMaxAttack
 from skpoison.losses import Hinge, Logistic, ModifiedHuber, Squared, SquaredHinge
 
 LOSSES = {
@@ -147,6 +148,8 @@ def test_the_bound_is_that_of_its_parameters(learner):
     value += epsilon * worst + penalty(n_trained) / 2 * (w @ w + of_intercept) / len(X)
     assert bound.upper_bound_ == pytest.approx(value, rel=1e-6)
     assert bound.upper_bound_ >= value
+    boundary = LOSSES[loss].value(np.array(0.0))
+    assert bound.error_bound_ == min(bound.upper_bound_ / boundary, 1.0)
     assert (intercept == 0.0) == (b == 0.0)
 
 
@@ -181,6 +184,8 @@ def test_no_attack_on_scikit_learns_own_training_exceeds_the_bound(seed, learner
         fitted = clone(learner[0]).fit(rows, labels)
         w, b = np.ravel(fitted.coef_), np.ravel(fitted.intercept_)[0]
         losses.append(objective(w, b, rows, labels, len(X), learner))
+        wrong = np.mean((2.0 * y - 1.0) * (X @ w + b) <= 0.0)
+        assert wrong <= bound.error_bound_ * (1 + 1e-7)
         assert losses[-1] <= bound.upper_bound_ * (1 + 1e-7)
     assert bound.attack_loss_ == pytest.approx(losses[-1], rel=2e-3)
     assert bound.attack_loss_ <= bound.upper_bound_
@@ -252,6 +257,30 @@ def test_more_sparse_rows_than_the_preconditioner_takes_are_bounded(estimator):
     assert found.upper_bound_ == pytest.approx(dense.upper_bound_, rel=2e-6)
 
 
+@pytest.mark.parametrize(
+    "estimator", [LogisticRegression(), LinearSVC(), RidgeClassifier()], ids=str
+)
+def test_the_attack_on_a_learner_is_its_bound_s(estimator):
+    X, y, _ = problem(1)
+    attack = MinMaxAttack(0.3, estimator=estimator, random_state=0)
+    rows, labels = attack.fit_resample(X, y)
+    bound = CertifiedBound(epsilon=0.3, estimator=estimator, random_state=0).fit(X, y)
+    assert attack.bound_.upper_bound_ == pytest.approx(bound.upper_bound_, rel=1e-9)
+    assert len(rows) == len(labels) <= 52
+    passing = attack.filter_.predict(attack.X_poison_, attack.y_poison_)
+    assert np.all(passing == 1)
+    found = bound.check(clone(estimator).fit(rows, labels), rows, labels)
+    assert found.training_loss > 0.98 * bound.upper_bound_
+    assert found.holds
+
+
+def test_an_attack_on_two_learners_is_refused():
+    X, y, _ = problem(1)
+    attack = MinMaxAttack(estimator=LogisticRegression(), C=1.0)
+    with pytest.raises(ValueError, match="Give one of rho, C and estimator"):
+        attack.fit_resample(X, y)
+
+
 def test_a_curve_is_that_of_single_bounds():
     X, y, _ = problem(1)
     bound = CertifiedBound(estimator=LogisticRegression(), tol=1e-6)
@@ -311,7 +340,7 @@ def test_what_is_not_known_is_refused_with_a_list_of_what_is(estimator, says):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"domain": "nonnegative"}, "spheres and slabs, and attackers.*nonnegative"),
+        ({"domain": "nonnegative"}, "spheres and slabs.*any numbers.*nonnegative"),
         (
             {"defense": "moving_centroids"},
             "moving_centroids' is for .*got estimator=Log",

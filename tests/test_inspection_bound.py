@@ -7,12 +7,20 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import hinge_loss
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import hinge_loss, log_loss
 from sklearn.svm import LinearSVC
 
-from skpoison import CertifiedBound, SlabFilter, SphereFilter, bound_curve
+from skpoison import (
+    CertifiedBound,
+    NormConstrainedSVC,
+    SlabFilter,
+    SphereFilter,
+    bound_curve,
+)
 from skpoison.inspection import BoundDisplay
 
 matplotlib.use("Agg")
@@ -180,6 +188,37 @@ def test_costs_without_attack_are_those_of_linear_svc(data):
     assert set(display.unfiltered_line_.get_ydata()) == {drawn[1]}
     assert legend_texts(display)[-2:] == ["filter, no attack", "no filter, no attack"]
     assert display.ax_.get_ylabel() == "Hinge loss (of bounds: + penalty)"
+
+
+def test_losses_are_those_of_the_learner_that_is_bounded(data):
+    X, y, X_test, y_test = data
+    kept = SphereFilter(50).fit(X, y).inlier_mask_
+    logistic = LogisticRegression(C=0.1, tol=1e-9)
+    bound = CertifiedBound(SphereFilter(50), estimator=logistic, tol=1e-8)
+    tests = {"X_test": X_test, "y_test": y_test}
+    display = BoundDisplay.from_estimator(bound, X, y, epsilons=[0.0], **tests)
+    assert display.ax_.get_ylabel() == "Logistic loss (of bounds: + penalty)"
+    filtered, alone = clone(logistic).fit(X[kept], y[kept]), clone(logistic).fit(X, y)
+    expected = {
+        "filtered_loss": log_loss(y, filtered.predict_proba(X)),
+        "unfiltered_loss": log_loss(y, alone.predict_proba(X)),
+        "test_loss": log_loss(y_test, alone.predict_proba(X_test)),
+    }
+    for name, value in expected.items():
+        assert getattr(display, name) == pytest.approx(value, abs=1e-5)
+
+
+def test_losses_of_several_learners_have_no_name_in_common(data):
+    learners = [LogisticRegression(), NormConstrainedSVC(1.0), LinearSVC()]
+    curves = {
+        type(one).__name__: bound_curve(
+            CertifiedBound(SphereFilter(90), estimator=one), *data[:2], [0.1]
+        )
+        for one in learners
+    }
+    assert BoundDisplay.from_curve(curves).loss_name == "Loss (of bounds: + penalty)"
+    ball = curves["NormConstrainedSVC"]
+    assert BoundDisplay.from_curve(ball).loss_name == "Hinge loss"
 
 
 def test_without_poison_the_bound_is_the_loss_without_filter(data):

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import HasMethods, Interval
 
 from skpoison._fitted import names_left_out
 from skpoison._whole_rows import copied_points
@@ -35,11 +35,15 @@ class MinMaxAttack(BaseAttack):
     domain : str or :class:`skpoison.feasible.Domain`, default=None
         Restricts the rows that the attacker can add, as in
         :class:`~skpoison.CertifiedBound`. None means all rows that pass the filter.
+    estimator : classifier, default=None
+        The learner to attack, one of those that :class:`~skpoison.CertifiedBound`
+        supports. None is for `rho` and `C`, which are short forms.
     rho : float, default=None
         Attacks the learner that minimizes the mean hinge loss over
         ``||w||^2 + b^2 <= rho^2`` (:class:`~skpoison.NormConstrainedSVC`).
     C : float, default=None
-        Attacks ``LinearSVC(loss="hinge", C=C)``. With neither `rho` nor `C`, C is 1.
+        Attacks ``LinearSVC(loss="hinge", C=C)``. With none of
+        `estimator`, `rho` and `C`, C is 1.
     tol : float, default=1e-3
         Target for the duality gap, as in :class:`~skpoison.CertifiedBound`.
     max_iter : int, default=None
@@ -95,6 +99,7 @@ class MinMaxAttack(BaseAttack):
     _parameter_constraints: dict = {
         **BaseAttack._parameter_constraints,
         "domain": "no_validation",
+        "estimator": [HasMethods(["fit", "predict"]), None],
         "rho": [Interval(Real, 0, None, closed="neither"), None],
         "C": [Interval(Real, 0, None, closed="neither"), None],
         "tol": [Interval(Real, 0, None, closed="neither")],
@@ -109,6 +114,7 @@ class MinMaxAttack(BaseAttack):
         *,
         filter=None,
         domain=None,
+        estimator=None,
         rho=None,
         C=None,
         tol=1e-3,
@@ -117,6 +123,7 @@ class MinMaxAttack(BaseAttack):
     ):
         super().__init__(epsilon, filter=filter, random_state=random_state)
         self.domain = domain
+        self.estimator = estimator
         self.rho = rho
         self.C = C
         self.tol = tol
@@ -139,6 +146,7 @@ class MinMaxAttack(BaseAttack):
             FrozenEstimator(self.filter_),
             self.epsilon,
             domain=self.domain,
+            estimator=self.estimator,
             rho=self.rho,
             C=self.C,
             tol=self.tol,

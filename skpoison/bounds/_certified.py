@@ -141,6 +141,10 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
     upper_bound_ : float
         No attack that passes the filter raises the learner's training loss above this
         value. Floating-point rounding in the filter and in the bound is accounted for.
+    error_bound_ : float
+        No attack that passes the filter makes the learner misclassify a larger share of
+        the clean rows, of those that it is trained on: `upper_bound_` divided by the
+        loss of a row on the decision boundary, at most 1.
     lower_bound_ : float
         The dual value: no parameters give a smaller bound.
     dual_gap_ : float
@@ -219,8 +223,9 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
 
     For the hinge loss with a penalty on weights and intercept alike (`rho`, `C`,
     `NormConstrainedSVC`, ``LinearSVC(loss="hinge")``) every filter with a bounded
-    feasible set, every `domain` and moving centroids are covered. For all others, rows
-    must lie in spheres and slabs, and `domain` must be ``"real"``.
+    feasible set, every `domain` and moving centroids are covered. For all others, the
+    filter's feasible sets must have projections, as those of spheres and slabs do, and
+    `domain` must be ``"real"``.
 
     The margins for rounding are floating-point error bounds: `poison_loss_` covers all
     rows that a filter that computes in the precision of the given rows can keep (in
@@ -563,8 +568,8 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         if all(rows.is_differentiable for rows in sets):
             return sets
         raise ValueError(
-            f"estimator={self.estimator!r} is bounded for filters whose rows lie in "
-            "spheres and slabs, and attackers who can send any numbers; got "
+            f"estimator={self.estimator!r} is bounded for filters whose feasible sets "
+            "have projections (spheres and slabs), and any numbers as rows; got "
             f"filter={self.filter!r}, domain={self.domain!r}. With the hinge loss, "
             "estimator=LinearSVC(loss='hinge'), there are bounds for these too."
         )
@@ -647,15 +652,19 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         self.clean_loss_, self.poison_loss_ = best.clean_loss, best.poison_loss
         self.upper_bound_, self.lower_bound_ = best.upper, best.lower
         self.dual_gap_ = max(best.upper - best.lower, 0.0)
+        self.error_bound_ = min(best.upper / self._loss_at_zero, 1.0)
         self.n_iter_, self.history_ = found.n_iter, found.history
         self.converged_ = bool(found.converged)
+
+    @property
+    def _loss_at_zero(self):
+        return float(self._objective.loss.value(np.zeros(())))
 
     def _report_attack(self, result, X):
         attack, trained = result.attack, result.trained
         lower, loss = max(float(trained.lower), 0.0), float(trained.upper)
         theta = result.problem.rows.parameters(trained.best_primal.theta)
-        at_zeros = float(self._objective.loss.value(np.float64(0.0)))
-        at_zeros *= 1.0 + attack.copies.sum() / X.shape[0]
+        at_zeros = self._loss_at_zero * (1.0 + attack.copies.sum() / X.shape[0])
         if loss > at_zeros:
             loss, theta = at_zeros, np.zeros_like(theta)
         self.attack_ = Bunch(

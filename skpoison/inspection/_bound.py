@@ -20,6 +20,7 @@ from ._losses import (
     by_name,
     check_test_rows,
     filtered_loss,
+    loss_name,
     with_percentiles,
 )
 from ._style import (
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 EPSILONS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3)
 COLUMNS = ("epsilon", "upper_bound", "lower_bound", "attack_loss", "clean_loss")
-PENALISED = "Hinge loss (of bounds: + penalty)"
 OF_ATTACK = ("attack_loss", "test_loss")
 OF_CLEAN_ROWS = ("clean_loss", "filtered_loss", "unfiltered_loss")
 
@@ -58,13 +58,13 @@ class BoundDisplay:
     attack_loss : ndarray of shape (n_epsilons,) or list of ndarrays, default=None
         Training loss of the learner trained on the clean rows and the candidate attack.
     clean_loss : ndarray of shape (n_epsilons,) or list of ndarrays, default=None
-        Mean hinge loss of the clean rows at the certified parameters: their part of
+        Mean loss of the clean rows at the certified parameters: their part of
         the upper bound.
     test_loss : ndarray of shape (n_epsilons,) or list of ndarrays, default=None
-        Mean hinge loss on test rows of the learner trained on the clean rows and the
+        Mean loss on test rows of the learner trained on the clean rows and the
         candidate attack.
     filtered_loss : float or list of float, default=None
-        Mean hinge loss on all clean rows of the learner trained on the clean rows that
+        Mean loss on all clean rows of the learner trained on the clean rows that
         the filter keeps: the cost of the filter without an attack. If several learners
         minimize the loss on the kept rows, that of the one found.
     unfiltered_loss : float, default=None
@@ -174,7 +174,7 @@ class BoundDisplay:
             Plot a curve for each of these percentiles, set in every part of the filter
             that has one. None leaves the filter unchanged.
         X_test : {array-like, sparse matrix} of shape (n_test, n_features), default=None
-            Test rows, on which the poisoned learner's hinge loss is measured.
+            Test rows, on which the poisoned learner's loss is measured.
         y_test : array-like of shape (n_test,), default=None
             Their labels.
         name : str or list of str, default=None
@@ -225,7 +225,7 @@ class BoundDisplay:
         curve : Bunch or dict of str to Bunch
             Result of :func:`skpoison.bound_curve`, or a dict from names to results.
         X_test : {array-like, sparse matrix} of shape (n_test, n_features), default=None
-            Test rows, on which the poisoned learner's hinge loss is measured.
+            Test rows, on which the poisoned learner's loss is measured.
         y_test : array-like of shape (n_test,), default=None
             Their labels.
         name : str or list of str, default=None
@@ -252,11 +252,11 @@ class BoundDisplay:
         if X_test is not None:
             losses = [attack_test_losses(c, X_test, y_test) for c in found]
             columns["test_loss"] = unwrap(losses)
-        penalised = any(curve["estimators"][0].rho is None for curve in found)
+        bounds = [curve["estimators"][0] for curve in found]
         return cls(
             **columns,
             name=None if names == [None] else names,
-            loss_name=PENALISED if penalised else "Hinge loss",
+            loss_name=loss_name(bounds),
         )
 
     def plot(

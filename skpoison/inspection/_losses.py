@@ -12,7 +12,31 @@ from skpoison._column_types import RowsLike
 from skpoison._defaults import default_filter
 from skpoison._labels import encode_labels
 from skpoison.bounds import CertifiedBound
-from skpoison.losses import Hinge, decision_margins
+from skpoison.losses import (
+    Hinge,
+    Logistic,
+    ModifiedHuber,
+    Squared,
+    SquaredHinge,
+    decision_margins,
+)
+
+LOSS_NAMES = {
+    Hinge(): "Hinge loss",
+    SquaredHinge(): "Squared hinge loss",
+    Logistic(): "Logistic loss",
+    ModifiedHuber(): "Modified Huber loss",
+    Squared(): "Half the squared loss",
+}
+
+
+def loss_name(bounds: list[CertifiedBound]) -> str:
+    """Return what to call the losses of learners, and whether bounds hold a penalty."""
+    names = {LOSS_NAMES[bound._objective.loss] for bound in bounds}
+    name = names.pop() if len(names) == 1 else "Loss"
+    if any(bound._objective.rho is None for bound in bounds):
+        return f"{name} (of bounds: + penalty)"
+    return name
 
 
 def with_percentiles(
@@ -89,7 +113,7 @@ def attack_test_losses(
     """Return the mean test loss of each poisoned learner on a curve."""
     return np.array(
         [
-            _mean_hinge(
+            _mean_loss(
                 bound, bound.poisoned_coef_, bound.poisoned_intercept_, X_test, y_test
             )
             for bound in curve["estimators"]
@@ -104,14 +128,14 @@ def filtered_loss(bound: CertifiedBound, X: RowsLike, y: ArrayLike) -> float:
     """
     kept = np.flatnonzero(bound.filter_.inlier_mask_)
     learner = bound.train_learner(_safe_indexing(X, kept), _safe_indexing(y, kept))
-    return _mean_hinge(learner, learner.coef_, learner.intercept_, X, y)
+    return _mean_loss(learner, learner.coef_, learner.intercept_, X, y)
 
 
-def _mean_hinge(bound, coef, intercept, X, y):
-    """Return the mean hinge loss of linear scores; the bound knows the labels."""
+def _mean_loss(bound, coef, intercept, X, y):
+    """Return the mean loss of linear scores; the bound knows loss and labels."""
     X = validate_data(
         bound, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32]
     )
     codes = encode_labels(column_or_1d(y), bound.classes_, whose="the bound")
     scores = np.asarray(X @ coef[0] + intercept[0])
-    return Hinge().mean(decision_margins(scores, codes))
+    return bound._objective.loss.mean(decision_margins(scores, codes))

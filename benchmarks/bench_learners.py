@@ -1,0 +1,194 @@
+"""CertifiedBound(estimator=…): values, speed, agreement with cones, attacks.
+
+Run with ``SKPOISON_DATA=folder OMP_NUM_THREADS=1 python benchmarks/bench_learners.py``;
+name sections (``values speed spam cones attacks``) to run only those. Times are CPU
+seconds in one process; a ratio is to a fit of the same scikit-learn estimator at its
+own tolerance.
+"""
+
+import argparse
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import numpy as np
+from bench_bound import ones_and_sevens, spam_rows
+from oracles import KINDS, conic_bound_of_loss, labelled_rows
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
+from sklearn.svm import LinearSVC
+from test_bound_estimators import LEARNERS, PRECISE, objective, random_attack
+
+from skpoison import CertifiedBound, SlabFilter, SphereFilter
+
+# The intercept is free, also for the squared hinge, which only SGDClassifier leaves so:
+# its alpha stands for 1 / (C n) without poison, as C n alpha (1 + epsilon) = 1.
+KNOWN = {
+    ("log_loss", 1.0, 0.03): 0.05281,
+    ("log_loss", 1.0, 0.3): 0.06986,
+    ("log_loss", 1e-3, 0.03): 0.16109,
+    ("squared_hinge", 1.0, 0.03): 0.06471,
+    ("squared_hinge", 1.0, 0.3): 0.07272,
+    ("squared_hinge", 1e-3, 0.03): 0.08416,
+    ("squared_hinge", 1e-3, 0.3): 0.09673,
+}
+ROUNDS, PROBLEMS, TRIES = 3, 300, 10_000
+
+
+def main():
+    sections = {
+        "values": values,
+        "speed": speed,
+        "spam": spam,
+        "cones": cones,
+        "attacks": attacks,
+    }
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sections", nargs="*", default=list(sections))
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    for name in parser.parse_args().sections:
+        print(f"\n== {name}")
+        sections[name]()
+
+
+def values():
+    X, y, *_ = ones_and_sevens()
+    for (loss, C, epsilon), known in KNOWN.items():
+        n_trained = len(X) + int(epsilon * len(X))
+        sgd = SGDClassifier(loss, alpha=1.0 / (C * n_trained))
+        bound = CertifiedBound(epsilon=epsilon, estimator=sgd, tol=1e-5, random_state=0)
+        bound.fit(X, y)
+        off = bound.upper_bound_ - known
+        print(
+            f"{loss:14} C={C:<6g} epsilon={epsilon:<5g} "
+            f"U* in [{bound.lower_bound_:.6f}, {bound.upper_bound_:.6f}], known "
+            f"{known:.5f}, off {off:+.1e}, attack {bound.attack_loss_:.6f}"
+        )
+        assert abs(off) < 1e-5
+
+
+def speed():
+    X, y, *_ = ones_and_sevens()
+    n_rows = len(X)
+    compare(
+        X,
+        y,
+        [
+            LinearSVC(loss="hinge"),
+            LinearSVC(),
+            LogisticRegression(),
+            LogisticRegression(C=1e-3),
+            RidgeClassifier(),
+            SGDClassifier(alpha=1 / n_rows),
+            SGDClassifier("log_loss", alpha=1 / n_rows),
+            SGDClassifier("modified_huber", alpha=1 / n_rows),
+        ],
+    )
+
+
+def spam():
+    X, y = spam_rows()
+    X.data = np.log1p(X.data)
+    compare(X, y, [LinearSVC(loss="hinge"), LinearSVC(), LogisticRegression()])
+
+
+def compare(X, y, estimators):
+    """Print the bound's time beside the same estimator's, both the median of a few."""
+    for estimator in estimators:
+        bound = CertifiedBound(
+            epsilon=0.03, estimator=estimator, tol=1e-4, random_state=0
+        )
+        times = np.array(
+            [
+                [
+                    seconds(lambda e=estimator: clone(e).fit(X, y))
+                    for _ in range(ROUNDS)
+                ],
+                [seconds(lambda b=bound: b.fit(X, y)) for _ in range(ROUNDS)],
+            ]
+        )
+        fit, own = np.median(times, axis=1)
+        print(
+            f"{estimator!s:62} fit {fit:.2f} s, bound {own:.2f} s = {own / fit:4.1f} "
+            f"fits, gap {bound.dual_gap_ / bound.upper_bound_:.0e} of "
+            f"{bound.upper_bound_:.5f}"
+        )
+
+
+def seconds(action):
+    start = time.process_time()
+    action()
+    return time.process_time() - start
+
+
+def cones():
+    """Random small problems of each learner, solved whole as conic programs."""
+    for learner in LEARNERS:
+        worst = max(distance(learner, seed) for seed in range(PROBLEMS))
+        print(
+            f"{learner[0]!s:62} {PROBLEMS} problems, farthest {worst:.1e}", flush=True
+        )
+        assert worst < 1e-5
+
+
+def distance(learner, seed):
+    estimator, loss, penalty, intercept = learner
+    rng = np.random.default_rng(seed)
+    X, y = labelled_rows(seed, KINDS[seed % 5], gap=rng.choice([0.0, 0.3, 3.0]))
+    epsilon = rng.choice([0.05, 0.2, 1.0])
+    filter_ = sphere_and_slab(rng.choice([60, 80, 100]))
+    bound = CertifiedBound(filter_, epsilon, estimator=estimator, tol=1e-6).fit(X, y)
+    sets = zip((-1.0, 1.0), bound.filter_.feasible_set().sets, strict=True)
+    n_trained = len(X) + int(epsilon * len(X) + 1e-9)
+    best = conic_bound_of_loss(
+        X,
+        2.0 * y - 1.0,
+        list(sets),
+        epsilon,
+        loss=loss,
+        penalty=penalty(n_trained) / len(X),
+        intercept=intercept,
+    )
+    return abs(bound.upper_bound_ - best)
+
+
+def sphere_and_slab(percentile):
+    return SphereFilter(percentile) & SlabFilter(percentile)
+
+
+def attacks():
+    """Attacks by random rows and by `attack_`, trained by scikit-learn's estimators."""
+    n_tries, closest, n_above = 0, -np.inf, 0
+    while n_tries < TRIES:
+        learner = PRECISE[n_tries % len(PRECISE)]
+        for ratio in ratios(learner, n_tries):
+            n_tries, closest = n_tries + 1, max(closest, ratio)
+            n_above += ratio > 1.0 + 1e-7
+    print(f"{n_tries} tries, largest loss {closest:.6f} of its bound, above: {n_above}")
+    assert n_above == 0
+
+
+def ratios(learner, seed):
+    """Yield losses as shares of the bound on one small problem."""
+    rng = np.random.default_rng(seed)
+    X, y = labelled_rows(seed, KINDS[seed % 3], gap=rng.choice([0.3, 1.0]))
+    epsilon = rng.choice([0.05, 0.2, 0.5])
+    bound = CertifiedBound(sphere_and_slab(80), epsilon, estimator=learner[0]).fit(X, y)
+    n_poison, found = int(epsilon * len(X) + 1e-9), bound.attack_
+    sent = [random_attack(rng, bound, n_poison) for _ in range(24)]
+    sent.append([np.repeat(part, found.n_copies, 0) for part in (found.X, found.y)])
+    for X_poison, y_poison in sent:
+        rows, labels = np.vstack([X, X_poison]), np.append(y, y_poison)
+        fitted = clone(learner[0]).fit(rows, labels)
+        w, b = np.ravel(fitted.coef_), np.ravel(fitted.intercept_)[0]
+        yield objective(w, b, rows, labels, len(X), learner) / bound.upper_bound_
+
+
+if __name__ == "__main__":
+    main()
