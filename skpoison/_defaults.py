@@ -1,9 +1,11 @@
-"""The filter that stands in where none is given."""
+"""The filters that stand in where none is given."""
 
 from typing import TYPE_CHECKING
 
+from sklearn import get_config
+
 if TYPE_CHECKING:
-    from skpoison.filters import FilterIntersection, SphereFilter
+    from skpoison.filters import AutoFilter, FilterIntersection, SphereFilter
 
 # The published setting: Steinhardt, Koh and Liang (2017) keep 70 % of each class.
 PERCENTILE = 70.0
@@ -12,9 +14,9 @@ PERCENTILE = 70.0
 def default_filter(percentile: float = PERCENTILE) -> "FilterIntersection":
     """Return sphere and slab at a percentile, under the names ``sphere``, ``slab``.
 
-    Whatever takes ``filter=None`` for sphere and slab (estimators, bounds, attacks,
-    displays, the audit, the command line) takes this one, so that its parameters have
-    the same names everywhere.
+    Whatever takes ``filter=None`` for sphere and slab (bounds, attacks, their displays,
+    the audit, the command line) takes this one, so that its parameters have the same
+    names everywhere. Estimators that clean data take :func:`default_cleaner`.
 
     Examples
     --------
@@ -44,3 +46,24 @@ def default_sphere(percentile: float = PERCENTILE) -> "SphereFilter":
     from skpoison.filters import SphereFilter
 
     return SphereFilter(percentile)
+
+
+def default_cleaner() -> "AutoFilter":
+    """Return the filter that cleans data about which nothing is known.
+
+    Its seed is fixed: whoever gets it without asking cannot seed it, and expects the
+    same rows from the same data.
+
+    Examples
+    --------
+    >>> from skpoison._defaults import default_cleaner
+    >>> default_cleaner()
+    AutoFilter(random_state=0)
+    """
+    from skpoison.filters import AutoFilter
+
+    cleaner = AutoFilter(random_state=0)
+    if get_config()["enable_metadata_routing"]:
+        # Weights go to the estimator behind it, to which they are addressed.
+        cleaner.set_fit_request(sample_weight=False)
+    return cleaner

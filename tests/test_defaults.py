@@ -1,4 +1,4 @@
-"""Whatever takes sphere and slab where no filter is given takes the same ones."""
+"""Whatever takes a filter where none is given takes the same one as its like."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,16 @@ from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.svm import LinearSVC
 
-from skpoison import CertifiedBound, DropOutliers, FilteredClassifier
+from skpoison import (
+    CertifiedBound,
+    DropOutliers,
+    FilteredClassifier,
+    FilteredRegressor,
+    PoisonedClassifier,
+)
 from skpoison._cli.judgement import build_filter
 from skpoison._cli.settings import Settings
-from skpoison._defaults import default_filter
+from skpoison._defaults import default_cleaner, default_filter
 from skpoison.attacks import GradientAttack, KKTAttack, LabelFlipAttack, MinMaxAttack
 from skpoison.inspection._losses import with_percentiles
 
@@ -20,7 +26,10 @@ FITTED = {
     "KKTAttack": KKTAttack(),
     "GradientAttack": GradientAttack(max_iter=1),
     "LabelFlipAttack": LabelFlipAttack(strategy="feasible"),
+}
+CLEANERS = {
     "FilteredClassifier": FilteredClassifier(estimator=LinearSVC()),
+    "FilteredRegressor": FilteredRegressor(),
     "DropOutliers": DropOutliers(),
 }
 
@@ -39,6 +48,17 @@ def test_the_default_filter_is_the_same_everywhere(name, data):
     for member, other in zip(found.filters_, wanted.filters_, strict=True):
         assert type(member) is type(other)
         np.testing.assert_array_equal(member.radii_, other.radii_)
+
+
+@pytest.mark.parametrize("name", CLEANERS)
+def test_what_cleans_data_takes_the_filter_that_needs_nothing_known(name, data):
+    found = clone(CLEANERS[name]).fit(*data).filter_
+    assert repr(found) == repr(default_cleaner()) == "AutoFilter(random_state=0)"
+
+
+def test_attacks_are_evaluated_against_a_filter_that_they_know(data):
+    inner = PoisonedClassifier(LabelFlipAttack(epsilon=0.05)).fit(*data).estimator_
+    assert repr(inner.filter_) == repr(default_filter())
 
 
 def test_so_is_that_of_displays_and_of_the_command_line():

@@ -11,8 +11,13 @@ from imblearn.under_sampling import RandomUnderSampler
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.datasets import make_blobs, make_regression
-from sklearn.ensemble import AdaBoostClassifier, BaggingClassifier, IsolationForest
+from sklearn.datasets import load_wine, make_blobs, make_regression
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    HistGradientBoostingClassifier,
+    IsolationForest,
+)
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.frozen import FrozenEstimator
@@ -25,6 +30,7 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.utils.validation import has_fit_parameter
 
 from skpoison import (
+    AutoFilter,
     DropOutliers,
     FilteredClassifier,
     FilteredRegressor,
@@ -87,7 +93,7 @@ def test_filtering_undoes_poison_that_ruins_the_classifier(poisoned):
 
 def test_a_regressor_s_filter_does_not_see_the_targets():
     X, y = make_regression(100, 3, random_state=0)
-    filtered = FilteredRegressor().fit(X, y)
+    filtered = FilteredRegressor(SphereFilter(70)).fit(X, y)
     mask = SphereFilter(70).fit(X).inlier_mask_
     np.testing.assert_array_equal(filtered.inlier_mask_, mask)
     alone = LinearRegression().fit(X[mask], y[mask])
@@ -97,14 +103,116 @@ def test_a_regressor_s_filter_does_not_see_the_targets():
 
 def test_regressors_of_several_targets_work():
     X, y = make_regression(100, 3, n_targets=2, random_state=0)
-    assert FilteredRegressor(estimator=Ridge()).fit(X, y).predict(X).shape == (100, 2)
+    filtered = FilteredRegressor(SphereFilter(70), Ridge())
+    assert filtered.fit(X, y).predict(X).shape == (100, 2)
+    X[7] = 50.0
+    with pytest.warns(FilterWarning, match="looks at where rows lie alone"):
+        filtered = FilteredRegressor(estimator=Ridge()).fit(X, y)
+    assert filtered.predict(X).shape == (100, 2)
+    np.testing.assert_array_equal(~filtered.inlier_mask_, np.arange(100) == 7)
 
 
-def test_the_default_filter_is_sphere_and_slab_at_percentile_70(blobs):
-    X, y = blobs
-    mask = (SphereFilter(70) & SlabFilter(70)).fit(X, y).inlier_mask_
+def test_the_default_filter_needs_nothing_to_be_known():
+    X, y = load_wine(return_X_y=True)
+    X, y = StandardScaler().fit_transform(X), y.copy()
+    y[[5, 90]] = 2
+    auto = AutoFilter(random_state=0).fit(X, y)
+    assert not auto.inlier_mask_[[5, 90]].any()
+    assert auto.inlier_mask_.mean() > 0.95
     for made in (FilteredClassifier(), DropOutliers()):
-        np.testing.assert_array_equal(made.fit(X, y).inlier_mask_, mask)
+        np.testing.assert_array_equal(made.fit(X, y).inlier_mask_, auto.inlier_mask_)
+        np.testing.assert_array_equal(made.filter_.reasons_, auto.reasons_)
+
+
+@pytest.mark.parametrize("filter_", [None, AutoFilter(random_state=0)])
+def test_targets_that_are_whole_numbers_are_no_classes_to_a_regressor(filter_):
+    X, y = make_regression(100, 3, random_state=0)
+    y = y.round().astype(int)
+    y[[4, 40]] += 2000
+    filtered = FilteredRegressor(filter_).fit(X, y)
+    assert set(filtered.filter_.tests_[[4, 40]]) == {"target"}
+    assert not filtered.inlier_mask_[[4, 40]].any()
+    assert abs(filtered.predict(X)[4] - y[4]) > 1000
+
+
+def test_a_frozen_filter_is_not_told_what_the_targets_are():
+    X, y = make_regression(100, 3, random_state=0)
+    auto = AutoFilter(random_state=0).fit(X, y)
+    before = dict(vars(auto))
+    FilteredRegressor(FrozenEstimator(auto)).fit(X, y)
+    assert vars(auto).keys() == before.keys()
+
+
+def mixed_table(n_rows=200):
+    """A table with categories and missing values, and labels, four of them wrong."""
+    rng = np.random.default_rng(0)
+    y = np.arange(n_rows) % 2
+    table = pd.DataFrame({"a": rng.normal(size=n_rows) + 4 * y})
+    table["kind"] = pd.Categorical(np.where(rng.random(n_rows) < 0.9, y, 1 - y) + 0.0)
+    table["kind"] = table["kind"].cat.rename_categories(["no", "yes"])
+    table["b"] = np.where(np.arange(n_rows) % 9, rng.normal(size=n_rows), np.nan)
+    y[:4] = 1 - y[:4]
+    return table, y
+
+
+@pytest.mark.parametrize("judge", [None, "trees"])
+def test_tables_with_categories_and_missing_values_go_as_they_are(judge):
+    table, y = mixed_table()
+    trees = HistGradientBoostingClassifier(
+        max_iter=30, categorical_features="from_dtype", min_samples_leaf=5
+    )
+    auto = AutoFilter(judge and trees, random_state=0)
+    filtered = FilteredClassifier(auto, trees).fit(table, y)
+    assert np.sum(~filtered.inlier_mask_[:4]) >= 3
+    assert list(filtered.feature_names_in_) == ["a", "kind", "b"]
+    assert filtered.estimator_.is_categorical_.tolist() == [False, True, False]
+    np.testing.assert_array_equal(filtered.predict(table)[:4], 1 - y[:4])
+    kept, y_kept = DropOutliers(auto).fit_resample(table, y)
+    pd.testing.assert_frame_equal(kept, table[filtered.inlier_mask_])
+    np.testing.assert_array_equal(y_kept, y[filtered.inlier_mask_])
+
+
+def test_lists_of_texts_go_as_they_are():
+    words = ["free money prize win now", "report meeting tomorrow budget plan"]
+    rng = np.random.default_rng(0)
+    y = np.arange(80) % 2
+    texts = [
+        " ".join(rng.permutation(words[k].split())[:3]) + f" {rng.integers(30)}"
+        for k in y
+    ]
+    y[:3] = 1 - y[:3]
+    inner = make_pipeline(CountVectorizer(), LogisticRegression())
+    filtered = FilteredClassifier(estimator=inner).fit(texts, y)
+    assert not filtered.inlier_mask_[:3].any()
+    assert filtered.score(texts, y) == 77 / 80
+    kept, y_kept = DropOutliers().fit_resample(texts, y)
+    rows = np.flatnonzero(filtered.inlier_mask_)
+    assert kept == [texts[row] for row in rows]
+    np.testing.assert_array_equal(y_kept, y[rows])
+
+
+def test_a_search_reaches_the_judge_of_labels(blobs):
+    judges = [LogisticRegression(C=0.1), LogisticRegression(C=1.0)]
+    auto = AutoFilter(random_state=0)
+    search = GridSearchCV(
+        FilteredClassifier(auto, SVC()), {"filter__estimator": judges}, cv=2
+    ).fit(*blobs)
+    assert search.best_score_ > 0.8
+    assert repr(search.best_estimator_.filter_.estimator) in map(repr, judges)
+    assert auto.estimator is None
+
+
+def test_weights_are_routed_past_the_default_filter(blobs):
+    X, y = blobs
+    weights = np.where(y == 0, 1.0, 5.0)
+    with sklearn.config_context(enable_metadata_routing=True):
+        inner = LogisticRegression().set_fit_request(sample_weight=True)
+        filtered = FilteredClassifier(estimator=inner)
+        filtered.fit(X, y, sample_weight=weights)
+    mask = filtered.inlier_mask_
+    np.testing.assert_array_equal(mask, FilteredClassifier().fit(X, y).inlier_mask_)
+    alone = LogisticRegression().fit(X[mask], y[mask], sample_weight=weights[mask])
+    np.testing.assert_array_equal(filtered.estimator_.coef_, alone.coef_)
 
 
 def test_fit_parameters_are_cut_where_they_are_aligned_with_the_rows(blobs):
@@ -305,12 +413,24 @@ def test_bad_input_is_refused(made, blobs):
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         made().fit(X, y[:-1])
     with pytest.raises(ValueError, match="Unknown label type"):
-        made().fit(X, y + 0.5)
+        made(SphereFilter()).fit(X, y + 0.5)
     with pytest.raises(ValueError, match="requires y to be passed"):
         made().fit(X, None)
     X[0, 0] = np.nan
     with pytest.raises(ValueError, match="contains NaN"):
-        made().fit(X, y)
+        made(SphereFilter()).fit(X, y)
+
+
+def test_a_classifier_s_labels_are_never_targets(blobs):
+    X, y = blobs
+    for filter_ in (None, AutoFilter(), SphereFilter()):
+        with pytest.raises(ValueError, match="Unknown label type"):
+            FilteredClassifier(filter_, Untouched()).fit(X, y + 0.5)
+
+
+class Untouched(LogisticRegression):
+    def fit(self, X, y):
+        raise AssertionError("the classifier was fitted")
 
 
 def test_one_class_is_refused_by_the_classifier(blobs):
@@ -363,10 +483,14 @@ def test_imbalanced_learn_s_samplers_and_filters_agree(blobs):
 
 def test_dropping_can_ignore_the_targets_for_regression():
     X, y = make_regression(100, 3, random_state=0)
-    model = make_imblearn_pipeline(DropOutliers(ignore_y=True), LinearRegression())
-    model.fit(X, y)
+    drop = DropOutliers(SphereFilter(70), ignore_y=True)
+    model = make_imblearn_pipeline(drop, LinearRegression()).fit(X, y)
     rows = np.flatnonzero(SphereFilter(70).fit(X).inlier_mask_)
     np.testing.assert_array_equal(model[0].sample_indices_, rows)
+    X[7], y[20] = 50.0, 1e6
+    with pytest.warns(FilterWarning, match="looks at where rows lie alone"):
+        drop = DropOutliers(ignore_y=True).fit(X, y)
+    np.testing.assert_array_equal(~drop.inlier_mask_, np.arange(100) == 7)
 
 
 def test_a_sampler_has_no_transform():

@@ -35,6 +35,10 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
         **BaseFilter._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict"]), None],
     }
+    # Whether y holds targets: fit says so, and before it anything may.
+    _judges_targets = True
+    # Set by what knows whether y holds targets; None: what they look like.
+    _y_is_numbers = None
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -117,6 +121,8 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
     def _is_regression(self, y):
         if self.estimator is not None:
             return is_regressor(self.estimator)
+        if self._y_is_numbers is not None:
+            return self._y_is_numbers
         y = np.asarray(y)
         return y.dtype.kind == "f" and type_of_target(y) == "continuous"
 

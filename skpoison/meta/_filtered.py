@@ -8,6 +8,7 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import (
@@ -19,7 +20,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import _check_method_params, indexable, validate_data
 
 from skpoison._column_types import RowsLike
-from skpoison._defaults import default_filter, default_sphere
+from skpoison._defaults import default_cleaner
 from skpoison._delegated import (
     DelegatedClassifierMixin,
     DelegatedMixin,
@@ -38,8 +39,8 @@ from skpoison.base import BaseFilter
 class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
     """A filter in front of an estimator.
 
-    A subclass defines ``_default_filter``, ``_default_estimator`` and
-    ``_shows_targets()``, whether y is passed to the filter.
+    A subclass defines ``_default_estimator``, ``_y_is_numbers`` (whether y holds
+    targets or labels) and ``_shows_targets(y)`` (whether y is passed to the filter).
     """
 
     _parameter_constraints: dict = {
@@ -70,7 +71,7 @@ class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
         return tags
 
     def _filter(self):
-        return self._default_filter() if self.filter is None else self.filter
+        return default_cleaner() if self.filter is None else self.filter
 
     def _estimator(self):
         return self._default_estimator() if self.estimator is None else self.estimator
@@ -136,8 +137,8 @@ class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
         check_takes_weights(fit_params, self._estimator())
         for_filter, params = self._route_fit(fit_params)
         X, y = indexable(X, y)
-        self.filter_ = clone(self._filter())
-        labels = y if self._shows_targets() else None
+        self.filter_ = self._unfitted_filter()
+        labels = y if self._shows_targets(y) else None
         self.inlier_mask_ = fit_and_find_kept(self.filter_, X, labels, for_filter)
         rows = np.flatnonzero(self.inlier_mask_)
         params = _check_method_params(X, params, indices=rows)
@@ -149,6 +150,16 @@ class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
             **params,
         )
         return self
+
+    def _unfitted_filter(self):
+        """A clone of the filter, told whether y holds targets or labels."""
+        filter_ = clone(self._filter())
+        last = filter_
+        while isinstance(last, Pipeline):
+            last = last.steps[-1][1]
+        if not isinstance(last, FrozenEstimator) and hasattr(last, "_y_is_numbers"):
+            last._y_is_numbers = self._y_is_numbers
+        return filter_
 
     def _route_fit(self, params):
         """Parameters for fitting the filter, and for fitting the estimator."""
@@ -195,9 +206,8 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
         1 for rows to keep and -1 for the others, a detector of PyOD (which gives 0 and
         1), or a pipeline that ends in one of these. One that is fitted already and
         wrapped in :class:`~sklearn.frozen.FrozenEstimator` stays as it is: the rows are
-        judged by its ``predict``. By default, :class:`SphereFilter` and
-        :class:`SlabFilter` at percentile 70, intersected under the names ``sphere`` and
-        ``slab``.
+        judged by its ``predict``. By default, ``AutoFilter(random_state=0)``; see
+        :class:`~skpoison.AutoFilter`.
     estimator : classifier, default=None
         The classifier to fit on the kept rows. By default,
         :class:`~sklearn.linear_model.LogisticRegression`.
@@ -230,9 +240,10 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
     ``FilteredClassifier(filter, make_pipeline(StandardScaler(), LinearSVC()))``; the
     filter is then applied to unscaled rows.
 
-    Categorical and text data require an encoder in both places:
-    ``FilteredClassifier(make_pipeline(encoder, SphereFilter()), make_pipeline(encoder,
-    LinearSVC()))``.
+    The default filter takes tables with categories and missing values, and lists of
+    texts, as they are; so does this class if the estimator takes them. Other filters
+    require an encoder in both places: ``FilteredClassifier(make_pipeline(encoder,
+    SphereFilter()), make_pipeline(encoder, LinearSVC()))``.
     A category that occurs only in rejected rows is unknown to the second encoder, so
     use ``OneHotEncoder(handle_unknown="ignore")``.
 
@@ -253,6 +264,13 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
     >>> from sklearn.svm import LinearSVC
     >>> from skpoison import FilteredClassifier, SphereFilter
     >>> X, y = load_iris(return_X_y=True)
+    >>> y[[3, 10, 120]] = [1, 2, 0]
+    >>> robust = FilteredClassifier(estimator=LinearSVC()).fit(X, y)
+    >>> (~robust.inlier_mask_).nonzero()[0]
+    array([  3,  10, 120])
+
+    Any filter can take its place, and a search can tune it:
+
     >>> robust = FilteredClassifier(SphereFilter(percentile=90), LinearSVC())
     >>> int(robust.fit(X, y).inlier_mask_.sum())
     135
@@ -262,8 +280,8 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
     """
 
     _routed = ("fit", *DelegatedClassifierMixin._routed)
-    _default_filter = staticmethod(default_filter)
     _default_estimator = LogisticRegression
+    _y_is_numbers = False
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -272,15 +290,16 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
             tags.classifier_tags.multi_label = False
         return tags
 
-    def _shows_targets(self):
+    def _shows_targets(self, y=None):
         return True
 
 
 class FilteredRegressor(DelegatedRegressorMixin, BaseFiltered):
     """Fit a regressor on the rows that a filter keeps.
 
-    Only X is passed to the filter, which treats all rows as one class. A filter for
-    regression targets, such as :class:`~skpoison.filters.TrimFilter`, also gets y.
+    A filter for regression targets, such as the default one or
+    :class:`~skpoison.filters.TrimFilter`, gets X and y. To others only X is passed;
+    they treat all rows as one class.
 
     Parameters
     ----------
@@ -289,7 +308,9 @@ class FilteredRegressor(DelegatedRegressorMixin, BaseFiltered):
         for rows to keep and -1 for the others, a detector of PyOD (which gives 0 and
         1), or a pipeline that ends in one of these. One that is fitted already and
         wrapped in :class:`~sklearn.frozen.FrozenEstimator` stays as it is: the rows are
-        judged by its ``predict``. By default, :class:`SphereFilter` at percentile 70.
+        judged by its ``predict``. By default, ``AutoFilter(random_state=0)``, which
+        judges targets by regressors, also where they are whole numbers; see
+        :class:`~skpoison.AutoFilter`.
     estimator : regressor, default=None
         The regressor to fit on the kept rows. By default,
         :class:`~sklearn.linear_model.LinearRegression`.
@@ -315,20 +336,29 @@ class FilteredRegressor(DelegatedRegressorMixin, BaseFiltered):
     Notes
     -----
     A filter that does not use the targets cannot detect poison that differs only in its
-    targets; :class:`~skpoison.filters.TrimFilter` can.
+    targets; :class:`~skpoison.AutoFilter` and :class:`~skpoison.filters.TrimFilter`
+    can. Both judge one target: with several, the default filter gets X only, with a
+    warning.
 
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
     >>> from skpoison import FilteredRegressor
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> int(FilteredRegressor().fit(X, y).inlier_mask_.sum())
-    309
+    >>> y[[3, 10]] += 1000
+    >>> robust = FilteredRegressor().fit(X, y)
+    >>> robust.inlier_mask_[[3, 10]], bool(robust.inlier_mask_.mean() > 0.98)
+    (array([False, False]), True)
     """
 
     _routed = ("fit", *DelegatedRegressorMixin._routed)
-    _default_filter = staticmethod(default_sphere)
     _default_estimator = LinearRegression
+    _y_is_numbers = True
 
-    def _shows_targets(self):
+    def _shows_targets(self, y=None):
+        if self.filter is None and np.ndim(y) == 2 and np.shape(y)[1] > 1:
+            return False
         return getattr(last_step(self._filter()), "_judges_targets", False)
+
+    def _needs_one_column(self):
+        return self.filter is not None and super()._needs_one_column()

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import validate_data
 
 from skpoison._column_types import RowsLike
+from skpoison._defaults import default_filter
 from skpoison._delegated import DelegatedClassifierMixin
 from skpoison._fitted import fit_clone
 from skpoison.base import BaseFilter
@@ -138,7 +139,9 @@ class PoisonedClassifier(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstim
     attack : sampler
         An attack, or any sampler with ``fit_resample`` that adds rows.
     estimator : classifier, default=None
-        The classifier to fit. By default, :class:`~skpoison.FilteredClassifier`.
+        The classifier to fit. By default, a :class:`~skpoison.FilteredClassifier` with
+        the default filter of attacks and bounds: :class:`SphereFilter` and
+        :class:`SlabFilter` at percentile 70, intersected.
     adaptive : bool, default=True
         Whether the attack adapts to the filter of `estimator`: that of a
         :class:`~skpoison.FilteredClassifier` or a :class:`~skpoison.DropOutliers`, or a
@@ -221,7 +224,9 @@ class PoisonedClassifier(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstim
         return tags
 
     def _estimator(self):
-        return FilteredClassifier() if self.estimator is None else self.estimator
+        if self.estimator is None:
+            return FilteredClassifier(default_filter())
+        return self.estimator
 
     def fit(self, X: RowsLike, y: ArrayLike) -> Self:
         """Fit the attack, then the classifier on clean and poison rows.

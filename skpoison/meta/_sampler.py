@@ -18,7 +18,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import indexable, validate_data
 
 from skpoison._column_types import RowsLike
-from skpoison._defaults import default_filter, default_sphere
+from skpoison._defaults import default_cleaner
 from skpoison._delegated import check_fit_params
 from skpoison._judging import fit_and_find_kept
 from skpoison._sampler_tags import sampler_tags
@@ -37,12 +37,13 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
         rows to keep and -1 for the others, a detector of PyOD (which gives 0 and 1), or
         a pipeline that ends in one of these. One that is fitted already and wrapped in
         :class:`~sklearn.frozen.FrozenEstimator` stays as it is: the rows are judged by
-        its ``predict``. By default, :class:`SphereFilter` and :class:`SlabFilter` at
-        percentile 70, intersected under the names ``sphere`` and ``slab``; with
-        ``ignore_y``, :class:`SphereFilter` alone.
+        its ``predict``. By default, ``AutoFilter(random_state=0)``; see
+        :class:`~skpoison.AutoFilter`.
     ignore_y : bool, default=False
-        Whether to fit the filter without y. Required for regression, because integers
-        in y would be treated as classes.
+        Whether to fit the filter without y. Required for regression on integer targets,
+        which would be treated as classes; the default filter then warns that it judges
+        rows by where they lie alone. :class:`~skpoison.FilteredRegressor` shows it the
+        targets.
 
     Attributes
     ----------
@@ -107,9 +108,7 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
         return sampler_tags(tags, sample_indices=True)
 
     def _filter(self):
-        if self.filter is not None:
-            return self.filter
-        return default_sphere() if self.ignore_y else default_filter()
+        return default_cleaner() if self.filter is None else self.filter
 
     def fit(self, X: RowsLike, y: ArrayLike, **fit_params: object) -> Self:
         """Fit the filter.
