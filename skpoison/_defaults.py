@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from sklearn import get_config
 
 if TYPE_CHECKING:
-    from skpoison.filters import AutoFilter, FilterIntersection, SphereFilter
+    from skpoison.filters import AutoFilter, FilterIntersection
 
 # The published setting: Steinhardt, Koh and Liang (2017) keep 70 % of each class.
 PERCENTILE = 70.0
@@ -27,25 +27,11 @@ def default_filter(percentile: float = PERCENTILE) -> "FilterIntersection":
     90
     """
     # Not before it is needed: the command line starts without the filters.
-    from skpoison.filters import FilterIntersection, SlabFilter
+    from skpoison.filters import FilterIntersection, SlabFilter, SphereFilter
 
     return FilterIntersection(
-        [("sphere", default_sphere(percentile)), ("slab", SlabFilter(percentile))]
+        [("sphere", SphereFilter(percentile)), ("slab", SlabFilter(percentile))]
     )
-
-
-def default_sphere(percentile: float = PERCENTILE) -> "SphereFilter":
-    """Return the sphere at a percentile, for rows without labels.
-
-    Examples
-    --------
-    >>> from skpoison._defaults import default_sphere
-    >>> default_sphere()
-    SphereFilter(percentile=70.0)
-    """
-    from skpoison.filters import SphereFilter
-
-    return SphereFilter(percentile)
 
 
 def default_cleaner() -> "AutoFilter":

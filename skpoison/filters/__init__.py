@@ -7,7 +7,7 @@ radius of the class, and keeps at least one.
 
 The radius comes from the numbers of the class's training rows. By default
 (``percentile="auto"``) it is where their bulk ends, so that honest rows are hardly
-rejected, whatever the share of the others. A ``percentile`` that is a number is the
+rejected. A ``percentile`` that is a number is the
 percentage of the rows that are kept, interpolated linearly: each class then loses about
 the same share of its rows, as in the literature, where it is mostly 70. Filters whose
 number says how badly a label fits (losses, gradients, labels of neighbors) reject by
@@ -19,10 +19,10 @@ If the literature on a filter specifies the share of rows to reject, the filter 
 
     percentile = 100 * (1 - contamination)
 
-Both say the same thing, and giving both is an error. ``contamination`` is the share of
-*all* rows of each class that are rejected, poison and clean alike; epsilon, the word of
-bounds and attacks, is poison divided by *clean* rows: to reject as many rows as there
-are poison ones, ``contamination = epsilon / (1 + epsilon)``.
+Both say the same thing, and giving two numbers is an error. ``contamination`` is the
+share of *all* rows of each class that are rejected, poison and clean alike; epsilon,
+the word of bounds and attacks, is poison divided by *clean* rows: to reject as many
+rows as there are poison ones, ``contamination = epsilon / (1 + epsilon)``.
 
 Scores are minus that number, so that higher is more normal; decisions are the radius
 minus it, so that rows with a decision of at least zero are kept.
