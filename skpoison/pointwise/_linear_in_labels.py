@@ -6,9 +6,13 @@ from typing import Any
 import numpy as np
 from scipy import linalg, sparse
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_array
-from sklearn.utils.validation import check_consistent_length, validate_data
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
 
+from skpoison._fitted import names_left_out
 from skpoison._labels import check_labels
 from skpoison.pointwise._flips import radius_in_blocks
 
@@ -61,6 +65,7 @@ def kernel_ridge_radius(estimator, X, attack, training):
 
 def gaussian_process_radius(estimator, X, attack, training):
     """Return flip radii of GaussianProcessRegressor."""
+    check_is_fitted(estimator, "X_train_")  # it predicts without being fitted, too
     _flips_only(estimator, attack)
     if estimator.optimizer is not None and estimator.kernel_.n_dims:
         raise ValueError(
@@ -146,7 +151,7 @@ def required(estimator, training):
 
 def _certified(estimator, X, y, weights):
     """Return the flip radii, once the weights have been seen to be the estimator's."""
-    X = check_array(X, accept_sparse="csr", dtype=np.float64)
+    X = validate_data(estimator, X, reset=False, accept_sparse="csr", dtype=np.float64)
     y = check_labels(np.ravel(y))
     classes, codes = np.unique(y, return_inverse=True)
     known = getattr(estimator, "classes_", np.array([-1, 1]))
@@ -165,10 +170,11 @@ def _certified(estimator, X, y, weights):
 
 
 def _check_agreement(estimator, X, weights, codes, n_classes):
-    if hasattr(estimator, "classes_"):
-        given = estimator.decision_function(X)
-    else:
-        given = np.ravel(estimator.predict(X))
+    with names_left_out():
+        if hasattr(estimator, "classes_"):
+            given = estimator.decision_function(X)
+        else:
+            given = np.ravel(estimator.predict(X))
     if n_classes == 2:
         own = weights @ (2.0 * codes - 1.0)
     else:

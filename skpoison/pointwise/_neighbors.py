@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.validation import validate_data
 
+from skpoison._fitted import names_left_out
 from skpoison.pointwise._flips import radius_in_blocks
 
 TIED = 1e-9  # relative difference of distances that rounding could reverse
@@ -21,7 +22,8 @@ def neighbors_radius(estimator, X, attack, training):
             "fitted on several."
         )
     if attack == "flip":
-        return _flip_radius(estimator, X)
+        with names_left_out():
+            return _flip_radius(estimator, X)
     if estimator.weights != "uniform":
         raise ValueError(
             f"attack={attack!r} needs weights='uniform'; got "
@@ -29,7 +31,8 @@ def neighbors_radius(estimator, X, attack, training):
             "test row can weigh more than all others."
         )
     starts = range(0, X.shape[0], BLOCK)
-    blocks = [_moves_radius(estimator, X[i : i + BLOCK], attack) for i in starts]
+    with names_left_out():
+        blocks = [_moves_radius(estimator, X[i : i + BLOCK], attack) for i in starts]
     return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.intp)
 
 

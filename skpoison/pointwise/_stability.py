@@ -154,6 +154,10 @@ def _learner_of(estimator: BaseEstimator) -> Learner:
         _need(estimator, "penalty", ("l2",), "a squared penalty")
         _need(estimator, "fit_intercept", (True,), "an intercept")
     _need(estimator, "class_weight", (None,), "rows of equal weight")
+    if not np.isfinite(estimator.C):
+        raise ValueError(
+            f"{name} needs a penalty to be certified; got C={estimator.C}."
+        )
     if estimator.fit_intercept:
         _need(estimator, "intercept_scaling", (1, 1.0), "an intercept like a weight")
     if len(estimator.classes_) != 2:
