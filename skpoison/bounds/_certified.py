@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
-from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.base import _fit_context, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch, check_random_state
@@ -17,13 +17,13 @@ from skpoison._column_types import RowsLike
 from skpoison._defaults import default_filter
 from skpoison._fitted import (
     check_fits,
-    names_left_out,
     remember_names,
     scores,
     unbounded,
 )
 from skpoison._progress import progress_monitor
 from skpoison.bounds import _any_loss, _fixed, moving
+from skpoison.bounds._defending import DefendingMixin
 from skpoison.bounds._discrete import poison_term
 from skpoison.bounds._domain import warn_of_strangers
 from skpoison.bounds._linear import BinaryLinearClassifier, signed_rows
@@ -37,7 +37,7 @@ from skpoison.solvers._regularizers import NormBall, Penalty
 from skpoison.solvers._working_set import Problem, Solution
 
 if TYPE_CHECKING:
-    from skpoison.meta import FilteredClassifier
+    pass
 
 SIGNS = (-1.0, 1.0)
 
@@ -58,7 +58,7 @@ class WarmStart(NamedTuple):
         return self.X, self.codes
 
 
-class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
+class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifier):
     """Upper bound on the training loss that any attacker can cause past a filter.
 
     An attacker adds ``floor(epsilon * n)`` rows of their choice to n clean rows. A
@@ -341,117 +341,6 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
         self._fit(X, y)
         return self
 
-    def defend(self, estimator: BaseEstimator) -> "FilteredClassifier":
-        """Put the filter that this bound covers in front of a classifier.
-
-        Parameters
-        ----------
-        estimator : classifier
-            The classifier, not fitted. The bound holds for its own learner.
-
-        Returns
-        -------
-        defense : FilteredClassifier
-            A classifier to be fitted on rows that you do not trust. The filter is
-            `filter_`, fixed: it is not fitted again, and a class of which no row passes
-            keeps none (a filter that is fitted on the rows keeps the best of them,
-            which may be poison that no bound covers). With moving centroids, it is the
-            filter with its radii given, which estimates the centroids again.
-
-        See Also
-        --------
-        FilteredClassifier : What is returned.
-
-        Notes
-        -----
-        ``FilteredClassifier(FrozenEstimator(bound.filter_), estimator)`` is the same,
-        if centroids are fixed.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sklearn.datasets import make_blobs
-        >>> from sklearn.svm import LinearSVC
-        >>> from skpoison import CertifiedBound
-        >>> X, y = make_blobs(300, centers=[[-2, 0], [2, 0]], random_state=0)
-        >>> bound = CertifiedBound(epsilon=0.01, C=1.0).fit(X, y)
-        >>> X_sent = np.vstack([X, [[9.0, 9.0], [-9.0, 0.0]]])
-        >>> defense = bound.defend(LinearSVC(loss="hinge", random_state=0))
-        >>> defense.fit(X_sent, np.append(y, [0, 1])).inlier_mask_[-2:]
-        array([False, False])
-        """
-        check_is_fitted(self)
-        # Filtered estimators are not needed to compute a bound.
-        from skpoison.meta import FilteredClassifier
-
-        if self._is_moving():
-            return FilteredClassifier(clone(self.filter_), estimator)
-        frozen = self.filter_
-        if not isinstance(frozen, FrozenEstimator):
-            frozen = FrozenEstimator(frozen)
-        return FilteredClassifier(frozen, estimator)
-
-    def check(self, estimator: BaseEstimator, X: RowsLike, y: ArrayLike) -> Bunch:
-        """Say whether a model that was trained on untrusted rows keeps to the bound.
-
-        Parameters
-        ----------
-        estimator : classifier
-            A fitted :meth:`defend`, or the fitted learner alone.
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows that it was fitted on; for a filtered classifier, those that it
-            rejected included.
-        y : array-like of shape (n_samples,)
-            Their labels.
-
-        Returns
-        -------
-        checked : :class:`~sklearn.utils.Bunch`
-            - `holds`: whether the training loss is at most `upper_bound_` plus the
-              model's own gap (:func:`~skpoison.bounds.training_gap`). It is whenever
-              the clean rows are those of :meth:`fit`, or some of them, and the others
-              are at most ``floor(epsilon * n)`` and pass the filter;
-            - `margin`: by how much, negative where it does not hold;
-            - `training_loss` and `training_gap` of the model, divided by the number of
-              clean rows, as `upper_bound_` is;
-            - `n_trained`: rows that the model was trained on;
-            - `n_too_many`: how many of these are more than the clean rows and
-              ``floor(epsilon * n)``: the attacker sent more than assumed;
-            - `n_rejected`: how many of them the filter would have rejected.
-
-        Raises
-        ------
-        ValueError
-            If the model minimizes something else than what the bound is about.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sklearn.datasets import make_blobs
-        >>> from sklearn.linear_model import LogisticRegression
-        >>> from skpoison import CertifiedBound
-        >>> X, y = make_blobs(300, centers=[[-2, 0], [2, 0]], random_state=0)
-        >>> learner = LogisticRegression()
-        >>> bound = CertifiedBound(epsilon=0.1, estimator=learner).fit(X, y)
-        >>> X_sent, y_sent = np.vstack([X, X[:30] / 2]), np.append(y, 1 - y[:30])
-        >>> defense = bound.defend(learner).fit(X_sent, y_sent)
-        >>> checked = bound.check(defense, X_sent, y_sent)
-        >>> checked.holds, checked.n_rejected
-        (True, 0)
-        """
-        check_is_fitted(self)
-        # It needs bounds of trained models, which are like those of this class.
-        from skpoison.bounds._training_gap import check_training
-
-        return check_training(self, estimator, X, y)
-
-    def _passes(self, X, y):
-        """Return which of the rows that arrived the filter keeps."""
-        with names_left_out():
-            if self._is_moving():
-                return clone(self.filter_).fit(X, y).inlier_mask_
-            return self.filter_.predict(X, y) == 1
-
     def train_learner(self, X: RowsLike, y: ArrayLike) -> Self:
         """Train the learner that this bound covers, without poison.
 
@@ -596,9 +485,6 @@ class CertifiedBound(CallbackSupportMixin, BinaryLinearClassifier):
             start=start,
             monitor=monitor,
         )
-
-    def _is_moving(self):
-        return self.defense == "moving_centroids"
 
     @property
     def _names(self):

@@ -27,7 +27,7 @@ from skpoison.solvers._working_set import Problem, solve
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from skpoison.bounds._certified import CertifiedBound
+    from skpoison.bounds._defending import DefendingMixin
 
 # The minimum is known to this share of it; what is missing counts as the model's gap.
 TOL, MAX_STEPS = 1e-6, 1000
@@ -153,7 +153,7 @@ def _of_plain_hinge(objective, X, codes, theta):
 
 
 def check_training(
-    bound: "CertifiedBound", estimator: BaseEstimator, X: RowsLike, y: "ArrayLike"
+    bound: "DefendingMixin", estimator: BaseEstimator, X: RowsLike, y: "ArrayLike"
 ) -> Bunch:
     """Compare a trained model with a bound; see :meth:`CertifiedBound.check`."""
     kept = getattr(estimator, "inlier_mask_", None)
