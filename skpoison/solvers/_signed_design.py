@@ -88,13 +88,17 @@ class Rows:
         return products
 
     def weighted_outer(self, weights: np.ndarray) -> np.ndarray:
-        """Return ``sum_i weights_i * (x_i, 1) (x_i, 1)^T`` as a dense matrix."""
+        """Return ``sum_i weights_i * (x_i, 1) (x_i, 1)^T`` as a dense matrix.
+
+        No weight is negative.
+        """
         outer = np.empty((self.dim, self.dim))
-        scaled = (
-            self.X.T * weights if not self.is_sparse else self.X.T.multiply(weights)
-        )
-        inner = scaled @ self.X
-        outer[:-1, :-1] = inner.toarray() if sparse.issparse(inner) else inner
+        if self.is_sparse:
+            outer[:-1, :-1] = (self.X.T.multiply(weights) @ self.X).toarray()
+        else:
+            # Half the work: numpy sees that both factors are the same.
+            scaled = self.X * np.sqrt(weights)[:, np.newaxis]
+            outer[:-1, :-1] = scaled.T @ scaled
         outer[-1, :-1] = outer[:-1, -1] = _transpose_times(self.X, weights)
         outer[-1, -1] = weights.sum()
         return outer
