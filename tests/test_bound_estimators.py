@@ -195,6 +195,18 @@ def test_no_attack_on_scikit_learns_own_training_exceeds_the_bound(seed, learner
     assert own == pytest.approx(bound.attack_loss_, rel=1e-9)
 
 
+@each_learner
+@pytest.mark.parametrize("offset", [0.0, 100.0, 1e4])
+def test_an_attack_s_loss_is_within_the_bound_at_any_tolerance(offset, learner):
+    X, y = labelled_rows(0, gap=0.3)
+    options = {"estimator": learner[0], "random_state": 0}
+    for tol in (1e-4, 1e-2):
+        bound = CertifiedBound(sphere_and_slab(80), 0.1, tol=tol, **options)
+        bound.fit(X + offset, y)
+        assert bound.attack_loss_ <= bound.upper_bound_
+        assert bound.upper_bound_ - bound.lower_bound_ <= 1.01 * tol
+
+
 @pytest.mark.parametrize(
     ("estimator", "short"),
     [

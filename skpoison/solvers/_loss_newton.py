@@ -88,9 +88,11 @@ def solve(
 ) -> Solution:
     """Minimize the bound over the learner's parameters to a relative duality gap."""
     iterate, n_iter = (start, 0) if start else _first(problem, tol, max_iter, rng)
-    found, previous = Solution(), Gaps(np.inf, np.inf, np.inf, 1.0)
-    target = problem.target(problem.upper(iterate.theta, iterate.scores), tol)
-    for _ in range(MAX_ROUNDS):
+    # What is found is never worse than the start, which an attack's loss relies on.
+    found = _record(problem, Solution(), iterate, n_iter, tol, monitor)
+    previous = Gaps(np.inf, np.inf, np.inf, 1.0)
+    target = problem.target(found.upper, tol)
+    for _ in range(MAX_ROUNDS if not found.converged else 0):
         iterate, gaps, steps = _minimize(problem, iterate, target, max_iter - n_iter)
         n_iter += steps
         found = _record(problem, found, iterate, n_iter, tol, monitor)
