@@ -75,13 +75,13 @@ def test_a_row_that_does_not_pass_is_not_kept_for_its_class():
     X = np.repeat([[-1.0], [0.3]], 10, axis=0)
     y = np.repeat([0, 1], 10)
     filter_ = SphereFilter(centroids=[[0.0], [0.3]], radii=[0.1, 0.1])
-    with pytest.warns(FilterWarning, match="keeps the best row"):
+    with pytest.warns(FilterWarning, match=r"keeps the best.*row of each"):
         bound = CertifiedBound(filter_, 0.05, rho=50.0).fit(X, y)
     assert bound.upper_bound_ < 1e-3
     # On the clean rows of class 1, and nearer to class 0 than its own clean rows.
     rows, labels = np.vstack([X, [[0.3]]]), np.append(y, 0)
     svc = NormConstrainedSVC(50.0)
-    with pytest.warns(FilterWarning, match="keeps the best row"):
+    with pytest.warns(FilterWarning, match=r"keeps the best.*row of each"):
         keeping = FilteredClassifier(filter_, svc).fit(rows, labels)
     kept = keeping.inlier_mask_
     assert kept[-1]

@@ -289,7 +289,7 @@ def test_the_attack_on_a_learner_is_its_bound_s(estimator):
 def test_an_attack_on_two_learners_is_refused():
     X, y, _ = problem(1)
     attack = MinMaxAttack(estimator=LogisticRegression(), C=1.0)
-    with pytest.raises(ValueError, match="Give one of rho, C and estimator"):
+    with pytest.raises(ValueError, match="only one of rho, C and estimator"):
         attack.fit_resample(X, y)
 
 
