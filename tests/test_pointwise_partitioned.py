@@ -316,6 +316,30 @@ def test_parameters_that_mean_nothing_are_refused(params, message, blobs):
         fitted(blobs, **params)
 
 
+@pytest.mark.parametrize("estimator", [LogisticRegression(), GaussianNB()])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_models_prefer_the_class_that_they_score_higher(estimator, n_classes, blobs):
+    X, y = blobs
+    wanted = np.isin(y, np.unique(y)[:n_classes])
+    X, y = X[wanted], y[wanted]
+    model = fitted((X, y), estimator, aggregation="run_off", n_partitions=25)
+    wins = model._wins(X)
+    expected = np.zeros_like(wins)
+    for part in model.estimators_:
+        if part is None:
+            continue
+        scores = np.full((len(X), n_classes), -1.0)
+        scores[:, np.searchsorted(model.classes_, part.classes_)] = part.predict_proba(
+            X
+        )
+        for a in range(n_classes):
+            for b in set(range(n_classes)) - {a}:
+                ahead = scores[:, a] - scores[:, b]
+                expected[:, a, b] += (ahead > 0) | ((ahead == 0) & (a < b))
+    np.testing.assert_array_equal(wins, expected)
+    assert {len(p.classes_) for p in model.estimators_ if p is not None} > {1}
+
+
 def test_run_off_needs_scores(blobs):
     class NoScores(NearestCentroid):
         decision_function = predict_proba = property()

@@ -4,6 +4,7 @@ A model is a fitted classifier, or None for a part that abstains.
 """
 
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,10 @@ def votes(models: list, classes: np.ndarray, X: RowsLike, n_rows: int) -> np.nda
         if isinstance(group[0], DummyClassifier):
             found[:, places] = [_codes(model, classes)[0] for model in group]
         elif _is_linear(group[0]):
-            _linear_votes(found, places, group, classes, X)
+            codes = np.array([_codes(model, classes) for model in group])
+            for rows, scores in _linear_scores(group, X):
+                best = scores.argmax(axis=2)
+                found[rows, places] = codes[np.arange(len(group)), best]
         else:
             for place, model in zip(places, group, strict=True):
                 found[:, place] = np.searchsorted(classes, model.predict(X))
@@ -84,15 +88,30 @@ def pairwise_wins(
     """
     n_classes = len(classes)
     wins = np.zeros((n_rows, n_classes, n_classes), dtype=np.intp)
-    smaller = np.arange(n_classes)[:, None] < np.arange(n_classes)
-    for model in models:
-        if model is None:
-            continue
-        scores = np.full((n_rows, n_classes), -np.inf)
-        scores[:, _codes(model, classes)] = _scores(model, X)
-        above, below = scores[:, :, None], scores[:, None, :]
-        wins += (above > below) | ((above == below) & smaller)
+    for rows, scores in _scores_of_all(models, classes, X, n_rows):
+        n_models = scores.shape[1]
+        for first, second in combinations(range(n_classes), 2):
+            higher = (scores[:, :, first] >= scores[:, :, second]).sum(axis=1)
+            wins[rows, first, second] += higher
+            wins[rows, second, first] += n_models - higher
     return wins
+
+
+def _scores_of_all(models, classes, X, n_rows):
+    """Yield rows, and models' scores for all classes, (n_rows, n_models, n_classes)."""
+    for _, group in _groups(models):
+        if _is_linear(group[0]):
+            codes = np.array([_codes(model, classes) for model in group])
+            for rows, scores in _linear_scores(group, X):
+                known = np.broadcast_to(codes, scores.shape)
+                full = np.full((*scores.shape[:2], len(classes)), -np.inf)
+                np.put_along_axis(full, known, scores, axis=2)
+                yield rows, full
+        else:
+            for model in group:
+                full = np.full((n_rows, 1, len(classes)), -np.inf)
+                full[:, 0, _codes(model, classes)] = _scores(model, X)
+                yield slice(None), full
 
 
 def _codes(model, classes):
@@ -126,21 +145,19 @@ def _weights(model):
     return coef, np.broadcast_to(model.intercept_, len(coef))
 
 
-def _linear_votes(found, places, group, classes, X):
-    """Predict with all models of a group by one product with the rows."""
+def _linear_scores(group, X):
+    """Yield rows, and the scores of a group's classes, by one product with the rows."""
     X = check_array(X, accept_sparse="csr")
     coefs, intercepts = zip(*map(_weights, group), strict=True)
     coef, intercept = np.concatenate(coefs).T, np.concatenate(intercepts)
-    codes = np.array([_codes(model, classes) for model in group])
     block = max(CELLS // len(intercept), 1)
     for start in range(0, X.shape[0], block):
-        scores = safe_sparse_dot(X[start : start + block], coef) + intercept
+        rows = slice(start, start + block)
+        scores = safe_sparse_dot(X[rows], coef) + intercept
         scores = scores.reshape(len(scores), len(group), -1)
         if scores.shape[2] == 1:
-            best = (scores[:, :, 0] > 0).astype(np.intp)
-        else:
-            best = scores.argmax(axis=2)
-        found[start : start + block, places] = codes[np.arange(len(group)), best]
+            scores = np.concatenate([-scores, scores], axis=2)
+        yield rows, scores
 
 
 def _scores(model, X):
