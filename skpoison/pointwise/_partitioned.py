@@ -70,8 +70,8 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     aggregation : {"vote", "run_off"}, default="vote"
         How the classifiers' answers become a prediction. "vote" takes the class with
         the most votes. "run_off" lets the classifiers choose between the two classes
-        with the most votes, by their scores; it helps with more than two classes, and
-        needs ``spread=1``. Ties go to the smaller label.
+        with the most votes, by their scores; it can raise radii with more than two
+        classes, and needs ``spread=1``. Ties go to the smaller label.
     hash : {"content", "rank"}, default="content"
         How rows get their parts. "content" hashes the row (without its label).
         "rank" deals out the sorted rows, which makes parts of equal size; it is for
