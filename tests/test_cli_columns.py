@@ -23,7 +23,7 @@ from skpoison._columns import (
 N_ROWS = 90
 QUICK = {
     "certify": ["-e", "0.1"],
-    "filter": [],
+    "filter": ["--filter", "both"],
     "attack": ["-e", "0.1", "-o"],
     "audit": ["-e", "0.1", "--percentiles", "70", "--moving-seconds", "0"],
 }

@@ -26,6 +26,10 @@ def invoke(*arguments, code=0, **settings):
     return result
 
 
+def sphere_and_slab(*arguments, **settings):
+    return invoke(*arguments, "--filter", "both", **settings)
+
+
 def rows(seed=0):
     rng = np.random.default_rng(seed)
     y = np.arange(N_ROWS) % 2
@@ -59,7 +63,7 @@ def csv(tmp_path):
 
 def test_rows_of_csv_come_out_as_they_were_written(csv, tmp_path):
     kept, rejected = tmp_path / "kept.csv", tmp_path / "rejected.csv"
-    invoke(csv, "--drop", "id", "-o", kept, "-r", rejected)
+    sphere_and_slab(csv, "--drop", "id", "-o", kept, "-r", rejected)
     mask = kept_mask()
     lines = np.array(lines_of_csv())
     assert kept.read_text().splitlines() == [HEADER, *lines[mask]]
@@ -72,7 +76,7 @@ def test_rows_of_csv_come_out_as_they_were_written(csv, tmp_path):
 
 def test_scores_and_reasons_are_those_of_the_filter(csv, tmp_path):
     out = tmp_path / "rejected.tsv"
-    invoke(csv, "--drop", "id", "-r", out)
+    sphere_and_slab(csv, "--drop", "id", "-r", out)
     X, y = rows()
     both = (SphereFilter(70.0) & SlabFilter(70.0)).fit(X, y)
     cells = [line.split("\t")[-3:] for line in out.read_text().splitlines()[1:]]
@@ -85,7 +89,7 @@ def test_scores_and_reasons_are_those_of_the_filter(csv, tmp_path):
 
 
 def test_counts_are_the_same_in_table_and_json(csv):
-    result = invoke(csv, "--drop", "id", "--json", "-")
+    result = sphere_and_slab(csv, "--drop", "id", "--json", "-")
     numbers = json.loads(result.stdout)
     assert numbers["n_kept"] == kept_mask().sum()
     lines = [line.split() for line in result.stderr.splitlines()]
@@ -164,12 +168,12 @@ def test_trusted_rows_make_the_filter(csv, tmp_path):
     ]
     trusted.write_text("\n".join(["a,b,c,label", *lines]))
     out = tmp_path / "kept.csv"
-    result = invoke(csv, "--trusted", trusted, "-o", out)
+    result = sphere_and_slab(csv, "--trusted", trusted, "-o", out)
     both = (SphereFilter(70.0) & SlabFilter(70.0)).fit(X, y)
     mask = both.predict(*rows()) == 1
     assert out.read_text().splitlines()[1:] == np.array(lines_of_csv())[mask].tolist()
     assert "come from the trusted rows" in result.stdout
-    assert "no guarantee" in invoke(csv, "--drop", "id").stdout
+    assert "no guarantee" in sphere_and_slab(csv, "--drop", "id").stdout
 
 
 def test_rows_with_labels_that_no_trusted_row_has_are_rejected(csv, tmp_path):
@@ -181,14 +185,16 @@ def test_rows_with_labels_that_no_trusted_row_has_are_rejected(csv, tmp_path):
     data, rejected = tmp_path / "data.csv", tmp_path / "rejected.csv"
     data.write_text("\n".join(",".join(line) for line in places))
     arguments = ["--trusted", csv, "--drop", "id", "--json", "-"]
-    result = invoke(data, *arguments, "-r", rejected, "--plot", tmp_path / "plot.svg")
+    result = sphere_and_slab(
+        data, *arguments, "-r", rejected, "--plot", tmp_path / "plot.svg"
+    )
     assert result.stderr.count("are not among its known labels") == 1
     numbers = json.loads(result.stdout)
     found = {one["label"]: one for one in numbers["classes"]}
     for label in ("new", "0"):
         counts = found[label]
         assert (counts["n_rows"], counts["n_kept"], counts["n_rejected"]) == (1, 0, 1)
-    alone = json.loads(invoke(csv, *arguments).stdout)
+    alone = json.loads(sphere_and_slab(csv, *arguments).stdout)
     strange = kept_mask()[[0, 2]].sum()
     assert numbers["n_kept"] == alone["n_kept"] - strange
     reasons = [line.split(",")[-1] for line in rejected.read_text().splitlines()]
@@ -215,7 +221,7 @@ def test_parquet_keeps_types(tmp_path):
     )
     parquet.write_table(table, tmp_path / "rows.parquet")
     out = tmp_path / "kept.parquet"
-    invoke(tmp_path / "rows.parquet", "--drop", "when", "-o", out)
+    sphere_and_slab(tmp_path / "rows.parquet", "--drop", "when", "-o", out)
     kept = parquet.read_table(out)
     assert kept.schema.types == table.schema.types
     times = np.array(kept["when"].cast(pa.int64()).to_pylist())
@@ -229,7 +235,7 @@ def test_npz_keeps_names_and_types(tmp_path):
     X, y = rows()
     np.savez(tmp_path / "r.npz", X_train=X, y_train=y.astype(np.int8), other=np.eye(2))
     kept, rejected = tmp_path / "kept.npz", tmp_path / "rejected.npz"
-    invoke(tmp_path / "r.npz", "-o", kept, "-r", rejected)
+    sphere_and_slab(tmp_path / "r.npz", "-o", kept, "-r", rejected)
     mask = kept_mask()
     with np.load(kept) as out:
         np.testing.assert_array_equal(out["X_train"], X[mask])
@@ -247,7 +253,7 @@ def test_sparse_npz_stays_sparse(tmp_path):
     sparse.save_npz(tmp_path / "s.npz", S)
     with np.load(tmp_path / "s.npz") as parts:
         np.savez(tmp_path / "r.npz", y=y, **parts)
-    invoke(tmp_path / "r.npz", "-o", tmp_path / "kept.npz")
+    sphere_and_slab(tmp_path / "r.npz", "-o", tmp_path / "kept.npz")
     mask = (SphereFilter(70.0) & SlabFilter(70.0)).fit(S, y).inlier_mask_
     with np.load(tmp_path / "kept.npz") as out:
         parts = out["data"], out["indices"], out["indptr"]
@@ -266,19 +272,19 @@ def test_lines_of_svmlight_come_out_as_they_were_written(tmp_path):
     path = tmp_path / "rows.svm"
     path.write_text("# about\n\n" + "\r\n".join(lines) + "\n")
     kept, rejected = tmp_path / "kept.svm", tmp_path / "rejected.svm"
-    invoke(path, "-o", kept, "-r", rejected)
+    sphere_and_slab(path, "-o", kept, "-r", rejected)
     mask = kept_mask()
     assert kept.read_text().splitlines() == np.array(lines)[mask].tolist()
     found = rejected.read_text().splitlines()
     assert [line.split(" # skpoison_row=")[0] for line in found] == np.array(lines)[
         ~mask
     ].tolist()
-    assert invoke(rejected, "--json", "-").exit_code == 0
+    assert sphere_and_slab(rejected, "--json", "-").exit_code == 0
 
 
 def test_packed_rows_go_through_pipes(tmp_path):
     content = bz2.compress("\n".join([HEADER, *lines_of_csv()]).encode())
-    result = invoke("-", "--drop", "id", "-o", "-", input=content)
+    result = sphere_and_slab("-", "--drop", "id", "-o", "-", input=content)
     lines = np.array(lines_of_csv())
     assert result.stdout.splitlines() == [HEADER, *lines[kept_mask()]]
     assert "rows" in result.stderr
@@ -288,7 +294,7 @@ def test_rows_without_header_go_out_without_header(csv, tmp_path):
     path = tmp_path / "bare.csv"
     path.write_text("\n".join(lines_of_csv()) + "\n")
     out = tmp_path / "kept.csv"
-    invoke(path, "--no-header", "--target", "4", "--drop", "5", "-o", out)
+    sphere_and_slab(path, "--no-header", "--target", "4", "--drop", "5", "-o", out)
     assert (
         out.read_text().splitlines() == np.array(lines_of_csv())[kept_mask()].tolist()
     )
@@ -298,10 +304,10 @@ def test_many_labels_and_one_label(tmp_path):
     X, _ = rows()
     path = tmp_path / "rows.npz"
     np.savez(path, X=X, y=np.arange(N_ROWS) % 4)
-    numbers = json.loads(invoke(path, "--json", "-").stdout)
+    numbers = json.loads(sphere_and_slab(path, "--json", "-").stdout)
     assert [entry["label"] for entry in numbers["classes"]] == ["0", "1", "2", "3"]
     np.savez(path, X=X, y=np.zeros(N_ROWS))
-    assert "Warning: SlabFilter needs labels" in invoke(path).stderr
+    assert "Warning: SlabFilter needs labels" in sphere_and_slab(path).stderr
 
 
 def test_formulas_are_escaped_unless_told_otherwise(tmp_path):
@@ -309,11 +315,11 @@ def test_formulas_are_escaped_unless_told_otherwise(tmp_path):
     path, out = tmp_path / "rows.csv", tmp_path / "kept.csv"
     lines = [f"{x[0]},{k},=HYPERLINK(0)" for x, k in zip(X.tolist(), y, strict=True)]
     path.write_text("\n".join(["a,y,link", *lines]))
-    result = invoke(path, "--drop", "link", "-o", out, "--percentile", 100)
+    result = sphere_and_slab(path, "--drop", "link", "-o", out, "--percentile", 100)
     assert f"Warning: {N_ROWS} cells that a spreadsheet would run" in result.stderr
     assert all(s.endswith(",'=HYPERLINK(0)") for s in out.read_text().splitlines()[1:])
     options = ["--keep-formulas", "--force", "--percentile", 100]
-    result = invoke(path, "--drop", "link", "-o", out, *options)
+    result = sphere_and_slab(path, "--drop", "link", "-o", out, *options)
     assert result.stderr == ""
     assert out.read_text().splitlines()[1:] == lines
 
@@ -321,24 +327,24 @@ def test_formulas_are_escaped_unless_told_otherwise(tmp_path):
 def test_control_characters_do_not_reach_the_terminal(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("a,y\n" + "".join(f"{i * i},\x1b[2J{i % 2}\n" for i in range(9)))
-    result = invoke(path)
+    result = sphere_and_slab(path)
     assert "\x1b" not in result.output
     assert "\\x1b[2J0" in result.output
     path.write_text("\x1b[2Ja,\x1b]0;b\n1,2\n")
-    result = invoke(path, code=1)
+    result = sphere_and_slab(path, code=1)
     assert "\x1b" not in result.output
 
 
 def test_markup_in_labels_is_shown_as_it_is(tmp_path):
     path = tmp_path / "rows[red].csv"
     path.write_text("a,y\n" + "".join(f"{i * i},[bold]{i % 2}\n" for i in range(9)))
-    result = invoke(path)
+    result = sphere_and_slab(path)
     assert "[bold]0" in result.stdout
     assert "rows[red].csv" in result.stdout.replace("\n", "")
 
 
 def fail(*arguments, **settings):
-    result = invoke(*arguments, code=1, **settings)
+    result = sphere_and_slab(*arguments, code=1, **settings)
     assert result.stderr.startswith("Error: ")
     return result.stderr
 

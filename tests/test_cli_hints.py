@@ -21,6 +21,7 @@ from skpoison import SlabFilter, SphereFilter
 from skpoison._cli.app import app
 from skpoison._cli.session import Session
 
+FILTER = ("filter", "--filter", "both")
 N_ROWS = 60
 
 
@@ -90,7 +91,7 @@ def test_rows_with_decimal_commas_come_out_with_them(german_csv, tmp_path, suffi
         german_csv.write_text(text)
     kept, out = tmp_path / "kept.csv", tmp_path / "out.csv"
     options = ["--target", "kauf", "--decimal-comma"]
-    invoke("filter", german_csv, *options, "-o", kept, "-r", out)
+    invoke(*FILTER, german_csv, *options, "-o", kept, "-r", out)
     X, y = rows()
     both = (SphereFilter(70.0) & SlabFilter(70.0)).fit(X, y)
     lines = german_csv.read_text().replace("\t", ";").splitlines()
@@ -111,7 +112,17 @@ def test_poison_with_decimal_commas_can_be_read_again(german_csv, tmp_path):
     options = ["--target", "kauf", "--decimal-comma"]
     invoke("attack", german_csv, *options, "-e", 0.2, "-o", out)
     assert re.fullmatch(r"-?\d,\d+;-?\d,\d+;(ja|nein)", out.read_text().splitlines()[1])
-    result = invoke("filter", out, *options, "--trusted", german_csv, "--json", "-")
+    result = invoke(
+        "filter",
+        "--filter",
+        "both",
+        out,
+        *options,
+        "--trusted",
+        german_csv,
+        "--json",
+        "-",
+    )
     numbers = json.loads(result.stdout)
     assert numbers["n_kept"] == numbers["n_rows"] > 0
 
@@ -120,7 +131,7 @@ def test_decimal_commas_without_header(german_csv):
     lines = german_csv.read_text().splitlines()[1:]
     german_csv.write_text("\n".join(lines))
     options = ["--no-header", "--target", "3", "--decimal-comma", "--json", "-"]
-    assert json.loads(invoke("filter", german_csv, *options).stdout)["n_rows"] == N_ROWS
+    assert json.loads(invoke(*FILTER, german_csv, *options).stdout)["n_rows"] == N_ROWS
     german_csv.write_text("1,5;2,5;3\n" * 4)
     assert "--no-header" in fail(
         "filter", german_csv, "--decimal-comma", "--target", "3"
@@ -137,7 +148,7 @@ def test_separators_of_thousands_are_named(tmp_path, cell):
 def test_words_with_commas_are_categories_all_the_same(tmp_path):
     lines = [f"{i % 4};{('1,5', 'Ulm, 2')[i % 3 > 0]};{i % 2}" for i in range(30)]
     path = written(tmp_path / "rows.csv", "a;ort;y", lines)
-    assert invoke("filter", path).exit_code == 0
+    assert invoke(*FILTER, path).exit_code == 0
 
 
 def test_other_encodings_are_named(tmp_path):
@@ -159,14 +170,14 @@ def test_columns_that_number_the_rows_are_pointed_out(tmp_path, csv):
         result = invoke(command, path, "--scale", "standard")
         assert warning in result.stderr
         assert "--drop 'my id'" in result.stderr
-    assert invoke("filter", path, "--drop", "my id").stderr == ""
+    assert invoke(*FILTER, path, "--drop", "my id").stderr == ""
     # They do so in whatever order.
     for rows in (numbered[::-1], [*numbered[1:], numbered[0]]):
         path = written(tmp_path / "other.csv", "my id,a,b,y", rows)
-        assert warning in invoke("filter", path, "--scale", "standard").stderr
+        assert warning in invoke(*FILTER, path, "--scale", "standard").stderr
     # Whole numbers of which one occurs twice are features.
     path = written(tmp_path / "twice.csv", "my id,a,b,y", [*numbered[1:], numbered[1]])
-    assert "my id" not in invoke("filter", path, "--scale", "standard").stderr
+    assert "my id" not in invoke(*FILTER, path, "--scale", "standard").stderr
 
 
 def test_header_that_looks_like_a_row_is_doubted(tmp_path):
@@ -229,7 +240,7 @@ def test_switches_are_shown_without_values():
 
 
 def test_filter_says_how_much_is_kept(csv):
-    result = invoke("filter", csv, "--percentile", 90)
+    result = invoke(*FILTER, csv, "--percentile", 90)
     X, y = rows()
     kept = (SphereFilter(90.0) & SlabFilter(90.0)).fit(X, y).inlier_mask_.mean()
     assert f"{100 * kept:.1f} % of the rows are kept" in result.stdout
@@ -239,7 +250,9 @@ def test_devices_and_pipes_are_written_to_and_never_replaced(csv, tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     read = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE)
-    invoke("filter", csv, "-o", pipe, "--json", "/dev/null", "--force")
+    invoke(
+        "filter", "--filter", "both", csv, "-o", pipe, "--json", "/dev/null", "--force"
+    )
     out, _ = read.communicate(timeout=60)
     assert out.startswith(b"a,b,y\n")
     assert pipe.is_fifo()
@@ -386,11 +399,11 @@ def test_help_is_short():
 
 
 def test_options_name_all_that_there_is():
-    from skpoison._cli import filter as filter_command
-    from skpoison._cli import reading
-    from skpoison._cli.judgement import build_filter
+    from skpoison._cli import options, reading
+    from skpoison._cli.judgement import OTHERS, build_filter
     from skpoison._io.source import FORMATS
 
     assert reading.FORMATS == FORMATS
-    both, *members = map(lambda kind: build_filter(kind, 70.0), filter_command.FILTERS)
+    assert set(options.FILTERS) == {"auto", *options.PUBLISHED, *OTHERS}
+    both, *members = (build_filter(kind, 70.0) for kind in options.PUBLISHED)
     assert [repr(member) for _, member in both.filters] == list(map(repr, members))

@@ -11,6 +11,7 @@ from skpoison._cli.app import app
 from skpoison.attacks import LabelFlipAttack
 
 N_ROWS, N_NUMBERS = 60, 6
+FILTER = ("filter", "--filter", "both")
 TOPICS = ["a river", "two cats", "the city", "old maps", "a storm"]
 FLAT = ("--drop", "id", "--drop", "meta")
 TEXTS = ("--text-column", "prompt", "--text-column", "response")
@@ -54,7 +55,7 @@ def lines_of(path):
 def test_rows_are_split_into_kept_and_rejected_ones(tmp_path, tuning):
     kept, rejected = tmp_path / "kept.jsonl", tmp_path / "rejected.ndjson"
     outputs = ("-o", kept, "-r", rejected, "--percentile", 95)
-    result = invoke("filter", tuning, *FLAT, *TEXTS, *outputs)
+    result = invoke(*FILTER, tuning, *FLAT, *TEXTS, *outputs)
     said = " ".join(result.output.split())
     assert (
         "'embedding' as 6 numbers, 'prompt' and 'response' as text; 'id' and 'meta' "
@@ -71,16 +72,17 @@ def test_rows_are_split_into_kept_and_rejected_ones(tmp_path, tuning):
 
 def test_rejected_lines_are_rows_again(tmp_path, tuning):
     rejected, report = tmp_path / "rejected.jsonl", tmp_path / "report.json"
-    invoke("filter", tuning, *FLAT, *TEXTS, "-r", rejected)
+    invoke(*FILTER, tuning, *FLAT, *TEXTS, "-r", rejected)
     again = ("--trusted", tuning, "--json", report)
-    invoke("filter", rejected, *FLAT, *TEXTS, *again)
+    invoke(*FILTER, rejected, *FLAT, *TEXTS, *again)
     numbers = json.loads(report.read_text())
     assert (numbers["n_rows"], numbers["n_kept"]) == (len(lines_of(rejected)), 0)
 
 
 def test_a_pipe_gives_lines_only(tuning):
     result = invoke(
-        *("filter", "-", *FLAT, *TEXTS, "--quiet", "-o", "-"), input=tuning.read_bytes()
+        *("filter", "-", *FLAT, *TEXTS, "--filter", "both", "--quiet", "-o", "-"),
+        input=tuning.read_bytes(),
     )
     assert set(result.stdout.splitlines()) < set(lines_of(tuning))
 
@@ -93,7 +95,17 @@ def test_poison_has_the_fields_of_the_rows_and_passes_the_filter(tmp_path, tunin
         assert np.shape(row["embedding"]) == (N_NUMBERS,)
         assert row["prompt"] in [f"Write about {topic}…" for topic in TOPICS]
     report = tmp_path / "report.json"
-    invoke("filter", poison, "--trusted", tuning, *FLAT, "--json", report)
+    invoke(
+        "filter",
+        "--filter",
+        "both",
+        poison,
+        "--trusted",
+        tuning,
+        *FLAT,
+        "--json",
+        report,
+    )
     numbers = json.loads(report.read_text())
     assert numbers["n_kept"] == numbers["n_rows"] > 0
 
@@ -114,7 +126,9 @@ def test_bounds_and_audits_read_embeddings(tmp_path, tuning, monkeypatch, comman
 
 
 def test_nested_fields_are_an_error_in_one_line(tuning):
-    message = invoke("filter", tuning, "--drop", "id", code=1).stderr
+    message = invoke(
+        "filter", "--filter", "both", tuning, "--drop", "id", code=1
+    ).stderr
     assert message.startswith(
         f"Error: {tuning}, line 1: the field 'meta' holds an object"
     )

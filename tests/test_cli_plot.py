@@ -15,6 +15,7 @@ from skpoison import CertifiedBound, SlabFilter, SphereFilter
 from skpoison._cli.app import app
 
 matplotlib = pytest.importorskip("matplotlib")
+FILTER = ("filter", "--filter", "both")
 MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<?xml", "pdf": b"%PDF-"}
 
 
@@ -75,11 +76,16 @@ def points_of(figure):
     }
 
 
+def own_options(command, folder):
+    own = {"attack": ["-o", folder / "p.csv"], "filter": ["--filter", "both"]}
+    return own.get(command, [])
+
+
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 @pytest.mark.parametrize("command", ["certify", "filter", "attack"])
 def test_each_command_draws_each_format(csv, tmp_path, command, suffix):
     out = tmp_path / f"picture.{suffix}"
-    more = ["-o", tmp_path / "p.csv"] if command == "attack" else []
+    more = own_options(command, tmp_path)
     result = invoke(command, csv, "--plot", out, *more)
     assert out.read_bytes().startswith(MAGIC[suffix])
     assert "Picture written to" in result.stdout
@@ -88,8 +94,8 @@ def test_each_command_draws_each_format(csv, tmp_path, command, suffix):
 @pytest.mark.parametrize("suffix", ["PNG", "svg", "pdf"])
 def test_same_rows_give_the_same_file(csv, tmp_path, suffix):
     first, second = (tmp_path / f"{name}.{suffix}" for name in "ab")
-    invoke("filter", csv, "--plot", first)
-    invoke("filter", csv, "--plot", second)
+    invoke(*FILTER, csv, "--plot", first)
+    invoke(*FILTER, csv, "--plot", second)
     assert first.read_bytes() == second.read_bytes()
     assert first.read_bytes().startswith(MAGIC[suffix.lower()])
 
@@ -134,7 +140,7 @@ def test_cost_of_the_filter_in_the_picture(csv, tmp_path, figures):
 
 
 def test_rows_in_the_picture_are_those_that_the_filter_keeps(csv, tmp_path, figures):
-    invoke("filter", csv, "--plot", tmp_path / "p.png")
+    invoke(*FILTER, csv, "--plot", tmp_path / "p.png")
     X, y = blobs()
     kept = (SphereFilter(70.0) & SlabFilter(70.0)).fit(X, y).inlier_mask_
     found = {name: len(points) for name, points in points_of(figures[0]).items()}
@@ -220,7 +226,7 @@ def test_sparse_rows_are_drawn_without_filling_them(
     for name in ("rows_of", "check_test_rows"):
         module = "_filter" if name == "rows_of" else "_bound"
         watch(monkeypatch, f"skpoison.inspection.{module}.{name}", seen)
-    more = ["-o", tmp_path / "p.csv"] if command == "attack" else []
+    more = own_options(command, tmp_path)
     options = ["--text-column", "t", "--plot", tmp_path / "p.png", *more]
     invoke(command, path, *options)
     assert any(map(sparse.issparse, seen))
@@ -233,11 +239,13 @@ def test_of_many_labels_the_two_largest_are_drawn(tmp_path, figures):
     X, _ = blobs()
     labels = np.repeat(["a", "b", "c"], [50, 20, 50])
     path = write_csv(tmp_path / "rows.csv", X, labels)
-    result = invoke("filter", path, "--plot", tmp_path / "p.png")
+    result = invoke(*FILTER, path, "--plot", tmp_path / "p.png")
     assert "the two of 3 labels that have most rows: a and c" in result.stdout
     assert {name[0] for name in points_of(figures[0])} == {"a", "c"}
     one = write_csv(tmp_path / "one.csv", X, ["a"] * len(X))
-    result = invoke("filter", one, "--plot", tmp_path / "q.png", code=1)
+    result = invoke(
+        "filter", "--filter", "both", one, "--plot", tmp_path / "q.png", code=1
+    )
     assert "two labels" in result.stderr
     assert not (tmp_path / "q.png").exists()
 
@@ -246,7 +254,7 @@ def test_labels_from_a_file_are_no_formulas_and_no_secrets(tmp_path, figures):
     X, y = blobs()
     labels = np.array([r"$\frac$", "\x1b[2J" + 60 * "long"])[y]
     path = write_csv(tmp_path / "rows_$x_^.csv", X, labels)
-    result = invoke("filter", path, "--plot", tmp_path / "p.svg")
+    result = invoke(*FILTER, path, "--plot", tmp_path / "p.svg")
     assert result.stderr == ""
     texts = [t.get_text() for t in figures[0].axes[0].get_legend().get_texts()]
     assert r"$\frac$, kept" in texts
@@ -268,7 +276,7 @@ def test_legend_and_axis_labels_lie_within_the_picture(csv, tmp_path):
 @pytest.mark.parametrize("name", ["p.gif", "p", "-", "p.png.gz"])
 @pytest.mark.parametrize("command", ["certify", "filter", "attack"])
 def test_other_suffixes_are_usage_errors(csv, tmp_path, command, name):
-    more = ["-o", tmp_path / "p.csv"] if command == "attack" else []
+    more = own_options(command, tmp_path)
     wide = {"COLUMNS": "200"}
     result = invoke(command, csv, "--plot", name, *more, code=2, env=wide)
     assert ".png, .svg or .pdf" in result.stderr
@@ -278,7 +286,7 @@ def test_other_suffixes_are_usage_errors(csv, tmp_path, command, name):
 def test_outputs_are_checked_before_anything_is_read(tmp_path, command):
     out = tmp_path / "p.png"
     out.write_text("precious")
-    more = ["-o", tmp_path / "p.csv"] if command == "attack" else []
+    more = own_options(command, tmp_path)
     for options, message in (
         (["--plot", out], "--force"),
         (["--plot", tmp_path / "no" / "p.png"], "no folder"),
@@ -306,7 +314,7 @@ def test_half_a_picture_is_never_left(csv, tmp_path, monkeypatch, fault):
 
     monkeypatch.setattr(Figure, "savefig", break_off)
     code = 130 if fault is KeyboardInterrupt else 1
-    invoke("filter", csv, "--plot", tmp_path / "p.png", code=code)
+    invoke(*FILTER, csv, "--plot", tmp_path / "p.png", code=code)
     assert sorted(os.listdir(tmp_path)) == ["rows.csv"]
 
 
@@ -330,6 +338,7 @@ def test_no_screen_is_needed_and_matplotlib_only_for_pictures(csv, tmp_path):
     )
     env = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "MPLBACKEND")}
     for options, loaded in (([], "False"), (["--plot", tmp_path / "p.png"], "True")):
+        options = ["--filter", "both", *options]
         done = subprocess.run(
             [sys.executable, "-c", code, "filter", csv, "-q", *options],
             capture_output=True,

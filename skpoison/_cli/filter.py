@@ -1,13 +1,13 @@
-"""``skpoison filter``: keep the rows that lie near the others of their class."""
+"""``skpoison filter``: find the rows that should not be trusted."""
 
 from typing import Annotated
 
+import typer
+
 from . import options as opt
-from .checks import one_of
+from .checks import one_of, within
 from .grouped import grouped
 from .reading import Reading
-
-FILTERS = ("both", "sphere", "slab")
 
 
 @grouped
@@ -20,8 +20,8 @@ def filter_(
         opt.option(
             opt.DATA,
             "FILE",
-            "Rows that you trust, of the same form as DATA: centers and radii come "
-            "from them.",
+            "Rows that you trust, of the same form as DATA: the filter is fitted on "
+            "them.",
         ),
     ] = None,
     kind: Annotated[
@@ -29,13 +29,23 @@ def filter_(
         opt.option(
             opt.DEFENSE,
             "KIND",
-            "sphere: near the center of the class in all directions; slab: near it "
-            "along the line between the centers; both.",
+            "auto: rows that are far, copied too often or labelled wrong; sphere: near "
+            "the center of the class in all directions; slab: near it along the line "
+            f"between the centers; both; {', '.join(opt.FILTERS[4:])}.",
             "--filter",
-            callback=one_of(*FILTERS),
+            callback=one_of(*opt.FILTERS),
         ),
-    ] = "both",
-    percentile: opt.Percentile = 70.0,
+    ] = "auto",
+    percentile: Annotated[
+        float | None,
+        opt.option(
+            opt.DEFENSE,
+            "PERCENT",
+            "Percent of each class that the filter lets through: 70 for both, sphere "
+            "and slab; from the data for others. Not for auto, cross-fit, near-copies.",
+            callback=within(0, 100, open_low=True),
+        ),
+    ] = None,
     output: Annotated[
         str | None,
         opt.option(
@@ -52,8 +62,9 @@ def filter_(
         opt.option(
             opt.OUTPUT,
             "FILE",
-            "Where to write the other rows, with their number, score (how far within "
-            "the limits; negative is beyond) and reason.",
+            "Where to write the other rows, with number, suspicion, reason and "
+            "suggested label, the worst first (auto); or in their order, with number, "
+            "score (how far within the limits; negative is beyond) and reason.",
             "--rejected",
             "-r",
         ),
@@ -62,21 +73,29 @@ def filter_(
     plot: opt.Plot = None,
     outputs: opt.Outputs,
 ):
-    """Keep the rows that lie near the others of their class.
+    """Find the rows that should not be trusted, and say why.
 
-    A row is kept if it lies within a sphere around the center of its class, and within
-    a slab across the line between the centers. Rows may have any number of labels.
+    Nothing has to be known of how many there are. Other filters keep the rows that lie
+    near the others of their class, by their own measure. Rows may have any number of
+    labels.
 
-    The picture shows the rows of two labels, sphere and slab in the plane through the
+    The picture of sphere and slab shows the rows of two labels in the plane through the
     two centers; of more labels, the two that have most rows.
     """
+    percentile = _percentile_of(kind, percentile)
+    if plot and kind not in opt.PUBLISHED:
+        raise typer.BadParameter(
+            f"the picture shows sphere and slab, not {kind}; add --filter both.",
+            param_hint="'--plot'",
+        )
     with outputs.session(output, rejected, plot) as session:
         import numpy as np
 
         from skpoison._io import load
         from skpoison._io.read import load_test
 
-        from . import judgement, picture, report
+        from . import found as words
+        from . import judgement, picture, report, suspicion
         from .columns import encode, tell_of_columns
         from .files import rows_to, write_json, write_rows
 
@@ -103,16 +122,23 @@ def filter_(
                 X = encoded.encoder.transform(rows, np.arange(len(rows)))
                 trusted_rows = encoded.X, clean.labels.texts
             y = rows.labels.texts
-            found = judgement.judge(kind, percentile, X, y, trusted_rows)
+            if kind == "auto":
+                found = suspicion.suspect(X, y, trusted_rows)
+            else:
+                found = judgement.judge(kind, percentile, X, y, trusted_rows)
 
         settings = {"filter": kind, "percentile": percentile, "trusted": trusted}
-        numbers = judgement.count(found, rows.labels, settings)
-        report.show_counts(session, rows.source, numbers)
+        if kind == "auto":
+            numbers = suspicion.count(found, rows.labels, settings)
+            words.show_suspicions(session, rows.source, numbers)
+        else:
+            numbers = judgement.count(found, rows.labels, settings)
+            report.show_counts(session, rows.source, numbers)
         if kept_to:
             wanted = np.flatnonzero(found.kept)
             write_rows(session, kept_to, rows.taken(wanted, {}), len(wanted))
         if rejected_to:
-            wanted = np.flatnonzero(~found.kept)
+            wanted = found.rejected
             content = rows.taken(wanted, found.columns(wanted))
             write_rows(session, rejected_to, content, len(wanted))
         if plot:
@@ -123,3 +149,16 @@ def filter_(
             session.say(f"Picture written to {plot}.")
         reading_done = reading.describe(encoded.encoding)
         write_json(outputs, numbers | {"reading": reading_done})
+
+
+def _percentile_of(kind, percentile):
+    """The percentile that a filter is made with; None where it finds one itself."""
+    if percentile is None:
+        return 70.0 if kind in opt.PUBLISHED else None
+    if kind in opt.WITHOUT_PERCENTILE:
+        raise typer.BadParameter(
+            f"--filter {kind} finds out by itself how many rows to reject; leave it "
+            "out, or name a filter that keeps a percentage, such as --filter both.",
+            param_hint="'--percentile'",
+        )
+    return percentile

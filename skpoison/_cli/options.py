@@ -13,6 +13,12 @@ DATA = "Data"
 DEFENSE = "Defense and learner"
 OUTPUT = "Output"
 DOMAINS = ("real", "nonnegative", "count", "binary", "tfidf")
+# Filters of ``skpoison filter``: those that bounds speak of, which have the published
+# percentile; others with a percentile; and those that find out how much to reject.
+PUBLISHED = ("both", "sphere", "slab")
+WITH_PERCENTILE = ("mahalanobis", "subspace", "neighbors", "loss", "spectral", "sever")
+WITHOUT_PERCENTILE = ("auto", "cross-fit", "near-copies")
+FILTERS = ("auto", *PUBLISHED, *WITH_PERCENTILE, *WITHOUT_PERCENTILE[1:])
 
 
 def option(panel, metavar, help, *names, **more):

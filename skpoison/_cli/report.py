@@ -7,6 +7,7 @@ from rich.text import Text
 from skpoison._whole_rows import n_poison_rows
 from skpoison._words import NONE, lower_text, one_line, percent_text, upper_text
 
+from .options import PUBLISHED, WITHOUT_PERCENTILE
 from .session import warn
 
 DIGITS = 4
@@ -156,8 +157,12 @@ def show_counts(session, source, numbers):
         table.add_row(Text(one_line(row["label"])), *(f"{n:,}" for n in counts))
     session.console.print(table)
     kept = numbers["n_kept"] / numbers["n_rows"]
-    hint = "; a larger --percentile keeps more" if kept < 1 else ""
+    settings = numbers["settings"]
+    has_percentile = settings["filter"] not in WITHOUT_PERCENTILE
+    hint = "; a larger --percentile keeps more" if kept < 1 and has_percentile else ""
     session.say(f"{percent_text(kept)} of the rows are kept{hint}.")
+    if numbers["settings"]["filter"] not in PUBLISHED:
+        return
     if numbers["settings"]["trusted"]:
         session.say(
             "Centers and radii come from the trusted rows: what skpoison certify says "

@@ -7,7 +7,7 @@ import numpy as np
 from .errors import DataError, quoted
 from .json_fields import Block, Fields, Twice, number_names
 from .json_rows import dumped
-from .source import BYTE_ORDER_MARK
+from .source import BYTE_ORDER_MARK, lines_at
 from .table import TARGETS, TableData
 
 BLOCK_BYTES = 1 << 22
@@ -101,20 +101,18 @@ class JsonData(TableData):
                 )
 
     def taken(self, rows, extra):
-        """Return some rows, in order, as the lines that they are, and more fields."""
+        """Return some rows as the lines that they are, and more fields."""
         for name in extra:
             if name in self._fields:
                 raise DataError(f"{self.source} has a field {name!r} already.")
         return self._taken(rows.tolist(), extra)
 
     def _taken(self, rows, extra):
-        wanted = set(rows)
         columns = [np.asarray(values).tolist() for values in extra.values()]
         more = zip(*columns, strict=True)
-        for row, (_, line) in enumerate(data_lines(self.origin)):
-            if row in wanted:
-                values = dict(zip(extra, next(more), strict=True)) if extra else {}
-                yield _with_fields(line, values)
+        for line in lines_at((line for _, line in data_lines(self.origin)), rows):
+            values = dict(zip(extra, next(more), strict=True)) if extra else {}
+            yield _with_fields(line, values)
 
     def poison(self, rows):
         """Return poison rows as lines."""

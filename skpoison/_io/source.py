@@ -6,6 +6,7 @@ import io
 import lzma
 import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 from .errors import DataError
@@ -209,3 +210,17 @@ def _text_format(head):
     if SVMLIGHT_LINE.match(first):
         return "svmlight"
     return "tsv" if first.count(b"\t") > first.count(b",") else "csv"
+
+
+def lines_at(lines, rows):
+    """Yield the lines of some rows, in the order asked for.
+
+    Where that is the order of the file, no line is held in memory.
+    """
+    wanted = set(rows)
+    found = ((row, line) for row, line in enumerate(lines) if row in wanted)
+    if all(a < b for a, b in pairwise(rows)):
+        yield from (line for _, line in found)
+        return
+    held = dict(found)
+    yield from (held[row] for row in rows)

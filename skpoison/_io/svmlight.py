@@ -8,7 +8,7 @@ from skpoison._words import label_text
 from .errors import DataError
 from .labels import Labels
 from .matrix import MOST_FEATURES, ArrayData
-from .source import SVMLIGHT_LINE
+from .source import SVMLIGHT_LINE, lines_at
 
 
 class SvmlightData(ArrayData):
@@ -55,12 +55,8 @@ class SvmlightData(ArrayData):
 
     def taken(self, rows, extra):
         """Return some rows as the lines that they are, with comments at their ends."""
-        wanted = set(rows.tolist())
-        lines = [
-            line.rstrip(b"\r\n")
-            for row, (_, line) in enumerate(data_lines(self.origin))
-            if row in wanted
-        ]
+        found = lines_at((line for _, line in data_lines(self.origin)), rows.tolist())
+        lines = [line.rstrip(b"\r\n") for line in found]
         comments = [
             " ".join(f"{name}={value}" for name, value in zip(extra, row, strict=True))
             for row in zip(*extra.values(), strict=True)

@@ -1,0 +1,72 @@
+"""What ``skpoison filter`` says: counts, reasons and the worst rows."""
+
+from rich.text import Text
+
+from skpoison._words import one_line, percent_text
+
+from .report import new_table
+from .suspicion import TESTS
+
+N_WORST = 20
+
+
+def show_suspicions(session, source, numbers):
+    """Print what the filter found that needs nothing to be known."""
+    session.console.print(_classes_table(source, numbers["classes"]))
+    found = numbers["rows"]
+    if not found:
+        session.say(
+            f"Nothing suspicious was found: all {numbers['n_rows']:,} rows are kept. "
+            "Poison that looks like honest rows of its label is not found; skpoison "
+            "certify bounds what it can do."
+        )
+        return
+    session.console.print(_reasons_table(numbers["classes"]))
+    session.console.print(_worst_table(found))
+    session.say(
+        f"{len(found):,} of {numbers['n_rows']:,} rows are rejected. This is an "
+        "estimate of how many are bad: too low where poison looks like honest rows of "
+        "its label, too high where honest rows are unusual. Look at them."
+    )
+    if numbers["settings"]["trusted"]:
+        session.say(
+            "Rows were judged by the trusted ones, and not compared with one another: "
+            "copies and clusters among them are not looked for."
+        )
+
+
+def _classes_table(source, classes):
+    headers = ["label", "rows", "kept", "rejected", "share of\nbad rows\n(estimate)"]
+    table = new_table(one_line(source), headers)
+    for row in classes:
+        counts = row["n_rows"], row["n_kept"], row["n_rejected"]
+        cells = [f"{n:,}" for n in counts] + [percent_text(row["contamination"])]
+        table.add_row(Text(one_line(row["label"])), *cells)
+    return table
+
+
+def _reasons_table(classes):
+    table = new_table("What was found", ["reason", "rows"])
+    table.add_column("what it means")
+    for test in classes[0]["rejected_by"]:
+        n = sum(row["rejected_by"][test] for row in classes)
+        if n:
+            table.add_row(test, f"{n:,}", TESTS[test])
+    return table
+
+
+def _worst_table(rows):
+    shown = rows[:N_WORST]
+    title = "The suspicious rows, the worst first"
+    if len(rows) > N_WORST:
+        title = f"The {N_WORST} most suspicious rows of {len(rows):,}"
+    table = new_table(title, ["label", "row", "suspicion"])
+    table.add_column("reason")
+    for row in shown:
+        table.add_row(
+            Text(one_line(row["label"], longest=24)),
+            f"{row['row']:,}",
+            f"{row['suspicion']:.2f}",
+            Text(one_line(row["reason"])),
+        )
+    return table

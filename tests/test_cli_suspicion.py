@@ -1,0 +1,272 @@
+"""``skpoison filter`` as it is without options: what it finds, says and writes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from skpoison import AutoFilter
+from skpoison._cli.app import app
+from skpoison._cli.judgement import OTHERS, build_filter
+from skpoison._cli.options import FILTERS, WITHOUT_PERCENTILE
+from skpoison._cli.suspicion import TESTS
+
+WRONG = [4, 9, 30]
+KEYS = ["row", "label", "suspicion", "test", "reason", "suggested_label"]
+
+
+def invoke(*arguments, code=0, **settings):
+    result = CliRunner().invoke(app, ["filter", *map(str, arguments)], **settings)
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result
+
+
+def rows(seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.arange(60) % 2
+    X = rng.normal(size=(60, 3)) + 3 * y[:, None]
+    return np.round(X, 3), np.array(["ham", "spam"])[y]
+
+
+def poisoned():
+    X, y = rows()
+    y[WRONG] = np.where(y[WRONG] == "ham", "spam", "ham")
+    return X, y
+
+
+def csv_lines(X, y):
+    return [f"{a:+.4f},{b},{c},{k}" for (a, b, c), k in zip(X.tolist(), y, strict=True)]
+
+
+def write(path, X, y):
+    path.write_text("\n".join(["a,b,c,label", *csv_lines(X, y)]) + "\n")
+    return path
+
+
+@pytest.fixture
+def csv(tmp_path):
+    return write(tmp_path / "rows.csv", *poisoned())
+
+
+@pytest.fixture(scope="module")
+def auto():
+    return AutoFilter(random_state=0).fit(*poisoned())
+
+
+def said(result):
+    return " ".join(result.stdout.split())
+
+
+def test_it_prints_writes_and_counts_what_the_filter_found(csv, tmp_path, auto):
+    kept, rejected = tmp_path / "kept.csv", tmp_path / "rejected.csv"
+    report = tmp_path / "report.json"
+    result = invoke(csv, "-o", kept, "-r", rejected, "--json", report)
+    mask = auto.inlier_mask_
+    assert not mask[WRONG].any()
+    lines = np.array(csv_lines(*poisoned()))
+    assert kept.read_text().splitlines()[1:] == lines[mask].tolist()
+
+    numbers = json.loads(report.read_text())
+    assert numbers["settings"] == {
+        "filter": "auto",
+        "percentile": None,
+        "trusted": None,
+    }
+    for entry, share in zip(numbers["classes"], auto.contamination_, strict=True):
+        assert entry["contamination"] == pytest.approx(share)
+        of_class = poisoned()[1] == entry["label"]
+        for test, n in entry["rejected_by"].items():
+            assert n == np.sum(auto.tests_[of_class] == test)
+        cells = f"{entry['label']} {entry['n_rows']} {entry['n_kept']} "
+        assert f"{cells}{entry['n_rejected']} {100 * share:.1f} %" in said(result)
+
+    suspicion = [row["suspicion"] for row in numbers["rows"]]
+    assert suspicion == sorted(suspicion, reverse=True)
+    assert (
+        sorted(row["row"] - 1 for row in numbers["rows"])
+        == np.flatnonzero(~mask).tolist()
+    )
+    for row in numbers["rows"]:
+        at = row["row"] - 1
+        assert list(row) == KEYS
+        assert row["suspicion"] == auto.suspicion_[at]
+        assert row["reason"] == auto.reasons_[at]
+        assert row["test"] == auto.tests_[at] != ""
+        assert row["suggested_label"] == auto.suggested_labels_[at]
+        printed = f"{row['label']} {row['row']} {row['suspicion']:.2f} {row['reason']}"
+        assert printed in said(result)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "svm", "npz", "parquet"])
+def test_rejected_rows_come_worst_first_in_every_format(tmp_path, auto, suffix):
+    X, y = poisoned()
+    data = write_as(tmp_path / f"rows.{suffix}", X, y)
+    out = tmp_path / f"rejected.{suffix}"
+    invoke(data, "-r", out)
+    found = read_back(out)
+    wanted = np.flatnonzero(~auto.inlier_mask_)
+    wanted = wanted[np.argsort(-auto.suspicion_[wanted], kind="stable")]
+    assert wanted.tolist() != sorted(wanted.tolist())
+    assert [at for at, _ in found] == wanted.tolist()
+    for at, first in found:
+        assert first == pytest.approx(X[at, 0])
+
+
+def write_as(path, X, y):
+    if path.suffix == ".csv":
+        return write(path, X, y)
+    if path.suffix == ".npz":
+        np.savez(path, X=X, y=y)
+        return path
+    if path.suffix == ".parquet":
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        columns = dict(zip("abc", X.T, strict=True)) | {"label": y}
+        parquet.write_table(pa.table(columns), path)
+        return path
+    pairs = zip(X.tolist(), y, strict=True)
+    if path.suffix == ".jsonl":
+        lines = [json.dumps({"a": a, "b": b, "c": c, "y": k}) for (a, b, c), k in pairs]
+    else:
+        lines = [f"{int(k == 'spam')} 1:{a} 2:{b} 3:{c}" for (a, b, c), k in pairs]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def read_back(path):
+    """Where each row was in the file, and its first feature."""
+    if path.suffix == ".npz":
+        with np.load(path) as out:
+            assert out["skpoison_suspicion"].dtype == np.float64
+            return list(zip(out["skpoison_row"] - 1, out["X"][:, 0], strict=True))
+    if path.suffix == ".parquet":
+        from pyarrow import parquet
+
+        table = parquet.read_table(path)
+    elif path.suffix == ".csv":
+        from pyarrow import csv
+
+        table = csv.read_csv(path)
+    elif path.suffix == ".jsonl":
+        found = map(json.loads, path.read_text().splitlines())
+        return [(row["skpoison_row"] - 1, row["a"]) for row in found]
+    else:
+        lines = [line.split() for line in path.read_text().splitlines()]
+        numbers = [
+            next(cell for cell in line if cell.startswith("skpoison_row"))
+            for line in lines
+        ]
+        places = [int(number.partition("=")[2]) - 1 for number in numbers]
+        firsts = [float(line[1].removeprefix("1:")) for line in lines]
+        return list(zip(places, firsts, strict=True))
+    names = ["skpoison_row", "skpoison_suspicion", "skpoison_reason"]
+    assert table.column_names[-4:] == [*names, "skpoison_suggested_label"]
+    places = [number - 1 for number in table["skpoison_row"].to_pylist()]
+    return list(zip(places, table["a"].to_pylist(), strict=True))
+
+
+def test_keys_of_the_rows_are_documented():
+    page = Path(__file__).parent.parent / "docs" / "command_line.md"
+    (about,) = [
+        line for line in page.read_text().splitlines() if "`rows[]` | with" in line
+    ]
+    for name in (*KEYS, *TESTS):
+        assert f"`{name}`" in about
+
+
+def test_only_the_twenty_worst_are_printed(tmp_path):
+    X, y = rows()
+    X, y = np.tile(X, (6, 1)), np.tile(y, 6)
+    rng = np.random.default_rng(1)
+    X += rng.normal(scale=0.5, size=X.shape)
+    X[:25] = rng.normal(scale=90, size=(25, 3))
+    path = write(tmp_path / "rows.csv", X.round(3), y)
+    result = invoke(path, "--json", tmp_path / "report.json")
+    found = json.loads((tmp_path / "report.json").read_text())["rows"]
+    assert len(found) >= 25
+    assert f"The 20 most suspicious rows of {len(found)}" in said(result)
+    for row in found[:20]:
+        assert f" {row['row']} {row['suspicion']:.2f} {row['reason']}" in said(result)
+    assert f" {found[20]['row']} {found[20]['suspicion']:.2f}" not in said(result)
+
+
+def test_when_nothing_is_found_it_says_so(tmp_path):
+    path = write(tmp_path / "rows.csv", *rows())
+    result = invoke(path, "-r", tmp_path / "rejected.csv", "--json", tmp_path / "j")
+    assert "Nothing suspicious was found: all 60 rows are kept" in said(result)
+    assert json.loads((tmp_path / "j").read_text())["rows"] == []
+    (header,) = (tmp_path / "rejected.csv").read_text().splitlines()
+    assert header.endswith("skpoison_reason,skpoison_suggested_label")
+
+
+def test_new_rows_are_judged_by_trusted_ones(tmp_path):
+    trusted = write(tmp_path / "trusted.csv", *rows())
+    auto = AutoFilter(random_state=0).fit(*rows())
+    X, y = rows(seed=1)
+    other = np.where(y == "ham", "spam", "ham")
+    fits = auto.predict(X, y) == 1
+    wrong = np.flatnonzero(fits & (auto.predict(X, other) == -1))[0]
+    strange, far = np.delete(np.arange(60), wrong)[[7, 11]]
+    was, y[wrong], X[far] = y[wrong], other[wrong], 500.0
+    y = y.astype(object)
+    y[strange] = "new"
+    data, out = write(tmp_path / "new.csv", X, y), tmp_path / "rejected.jsonl"
+    result = invoke(data, "--trusted", trusted, "-r", out)
+    assert result.stderr.count("are not among those that it knows") == 1
+    with pytest.warns(match="not among those"):
+        kept = auto.predict(X, y) == 1
+    lines = map(json.loads, out.read_text().splitlines())
+    found = {row["skpoison_row"] - 1: row for row in lines}
+    assert sorted(found) == np.flatnonzero(~kept).tolist()
+    reasons = {at: row["skpoison_reason"] for at, row in found.items()}
+    said_of_wrong = f"label: {y[wrong]}, where models of the trusted rows say {was}"
+    assert reasons[wrong] == said_of_wrong
+    assert found[wrong]["skpoison_suggested_label"] == was
+    assert reasons[strange] == "unknown: no trusted row has the label new"
+    assert reasons[far].startswith("far: ")
+    assert "copies and clusters among them are not looked for" in said(result)
+
+
+@pytest.mark.filterwarnings("ignore:The subspace has all 3 dimensions")
+@pytest.mark.parametrize("kind", OTHERS)
+def test_every_filter_runs_by_its_name(csv, tmp_path, kind):
+    out = tmp_path / "rejected.csv"
+    more = [] if kind in WITHOUT_PERCENTILE else ["--percentile", 80]
+    result = invoke(csv, "--filter", kind, *more, "-r", out, "--json", tmp_path / "j")
+    filter_ = build_filter(kind, more[1] if more else None).fit(*poisoned())
+    numbers = json.loads((tmp_path / "j").read_text())
+    assert numbers["n_kept"] == filter_.inlier_mask_.sum()
+    lines = out.read_text().splitlines()[1:]
+    assert len(lines) == numbers["n_rows"] - numbers["n_kept"]
+    beyond = f"{kind}: {OTHERS[kind][1]} ", f"{kind}: rejected in a round before"
+    assert all(any(reason in line for reason in beyond) for line in lines)
+    assert sum(one["rejected_by"][kind] for one in numbers["classes"]) == len(lines)
+    assert ("--percentile" in result.stdout) == bool(more and lines)
+    trusted = invoke(csv, "--filter", kind, "--trusted", csv, "--json", "-").stdout
+    assert json.loads(trusted)["n_rows"] == 60
+
+
+@pytest.mark.parametrize("kind", WITHOUT_PERCENTILE)
+def test_a_percentile_goes_with_filters_that_have_one(csv, kind):
+    arguments = ["--percentile", 90, "--filter", kind]
+    result = invoke(csv, *arguments, code=2, env={"COLUMNS": "200"})
+    assert f"--filter {kind} finds out by itself how many" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["auto", "loss"])
+def test_a_picture_of_sphere_and_slab_needs_these(csv, tmp_path, kind):
+    plot = tmp_path / "p.png"
+    arguments = [csv, "--filter", kind, "--plot", plot]
+    result = invoke(*arguments, code=2, env={"COLUMNS": "200"})
+    assert "add --filter both" in result.stderr
+    assert not plot.exists()
+
+
+def test_names_of_filters_are_in_the_help():
+    text = " ".join(invoke("--help", env={"COLUMNS": "200"}).stdout.split())
+    for kind in FILTERS:
+        assert kind in text
