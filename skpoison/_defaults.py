@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from sklearn import get_config
-
 if TYPE_CHECKING:
     from skpoison.filters import AutoFilter, FilterIntersection
 
@@ -48,8 +46,4 @@ def default_cleaner() -> "AutoFilter":
     """
     from skpoison.filters import AutoFilter
 
-    cleaner = AutoFilter(random_state=0)
-    if get_config()["enable_metadata_routing"]:
-        # Weights go to the estimator behind it, to which they are addressed.
-        cleaner.set_fit_request(sample_weight=False)
-    return cleaner
+    return AutoFilter(random_state=0)

@@ -135,6 +135,7 @@ EXPECTED_FAILURES = {
     SubspaceFilter: _keeping_all(_ALL_IN_THE_SUBSPACE),
     TrimFilter: _keeping_all(_NO_REGRESSOR) | _EACH_ROW_ONCE,
     FilteredClassifier: _EACH_ROW_ONCE,
+    FilteredRegressor: _EACH_ROW_ONCE,
 }
 
 

@@ -352,17 +352,17 @@ TEXTS = ["good day", "bad day"] * 20
 LABELS = np.array([0, 1] * 20)
 
 
-@pytest.mark.parametrize("made", [*MADE, lambda: SphereFilter()])
+@pytest.mark.parametrize("made", [*MADE, clone])
 def test_rows_that_are_no_numbers_get_advice(made):
     dates = pd.DataFrame({"n": LABELS, "day": pd.to_datetime(LABELS)})
     words = pd.DataFrame({"n": LABELS, "day": pd.Categorical(TEXTS)})
     advice = r"make_pipeline\(ColumnTransformer\(...\), SphereFilter\(\)\)"
     for table in (dates, words):
         with pytest.raises(ValueError, match=rf"in the columns \['day'\].*{advice}"):
-            made().fit(table, LABELS)
+            made(SphereFilter()).fit(table, LABELS)
     for rows in (TEXTS, np.array(TEXTS)[:, None], words.to_numpy()):
         with pytest.raises(ValueError, match=rf"could not convert string.*{advice}"):
-            made().fit(rows, LABELS)
+            made(SphereFilter()).fit(rows, LABELS)
 
 
 def test_other_errors_of_rows_stay_as_they_are():

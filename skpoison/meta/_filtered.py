@@ -166,7 +166,8 @@ class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
         if not get_config()["enable_metadata_routing"]:
             return {}, params
         routed = process_routing(self, "fit", **params)
-        return routed.filter.fit_predict, routed.estimator.fit
+        for_filter = {} if self.filter is None else routed.filter.fit_predict
+        return for_filter, routed.estimator.fit
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Tell which metadata goes where.
@@ -175,10 +176,12 @@ class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
         -------
         routing : :class:`~sklearn.utils.metadata_routing.MetadataRouter`
             Everything goes to the estimator, and that of ``fit`` to the filter, too, as
-            they request it.
+            they request it. The default filter gets nothing.
         """
-        fits = MethodMapping().add(caller="fit", callee="fit_predict")
         router = super().get_metadata_routing()
+        if self.filter is None:  # nobody can ask it what it requests
+            return router
+        fits = MethodMapping().add(caller="fit", callee="fit_predict")
         return router.add(filter=self._filter(), method_mapping=fits)
 
 
