@@ -9,8 +9,10 @@ from sklearn.linear_model import LogisticRegression
 from skpoison import AutoFilter, DropOutliers, FilteredClassifier
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._as_given import AsNumbers
-from skpoison.filters._evidence import find_evidence, isolated_groups
+from skpoison.filters._evidence import find_evidence
 from skpoison.filters._far import Reach, far_rows
+from skpoison.filters._islands import clusters_against
+from skpoison.filters._isolated import isolated_groups
 from skpoison.filters._label_noise import LabelNoise
 
 
@@ -232,3 +234,27 @@ def test_bad_input_is_named():
         AutoFilter(LogisticRegression()).fit(np.where(X > 2, np.nan, X), y)
     with pytest.raises(ValueError, match="is expecting 6 features"):
         AutoFilter().fit(X, y).predict(X[:, :3], y)
+
+
+def test_islands_are_told_from_rows_that_mix_with_another_class():
+    rng = np.random.RandomState(0)
+    X = np.r_[rng.normal(size=(600, 3)), rng.normal(9, size=(200, 3))]
+    near = np.argsort(np.linalg.norm(X - [0.5, 0.5, 0], axis=1))[:20]
+
+    def found(changed):
+        codes = np.repeat([0, 1], [600, 200])
+        codes[changed] = 1
+        said = np.stack([np.column_stack([X[:, 0] < 4, X[:, 0] >= 4])], dtype=float)
+        return clusters_against(X, codes, np.zeros(800), lambda folds: said, 800, rng)
+
+    assert f1(np.isin(np.arange(800), near), np.isin(np.arange(800), found(near))) > 0.9
+    assert not len(found(rng.permutation(600)[:20]))
+
+
+def test_an_island_of_changed_labels_is_found():
+    X, y = honest(500, columns=3)
+    distances = np.linalg.norm(X - [-2.5, 1, 0], axis=1)
+    mask = np.argsort(distances).argsort() < 25
+    auto = AutoFilter(random_state=0).fit(X, np.where(mask, 1, y))
+    assert f1(mask, ~auto.inlier_mask_) > 0.8
+    assert "cluster" in auto.tests_[mask]

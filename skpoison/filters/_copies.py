@@ -158,7 +158,7 @@ def usual_distance(rows, random_state: np.random.RandomState) -> float:
 def _without_self(rows, chosen):
     """Blocks of rows, and their squared distances to all others."""
     everything = Sized.of(rows)
-    for block in _blocks(chosen, rows.shape[0]):
+    for block in blocks(chosen, rows.shape[0]):
         squares = everything.at(block).squares(everything)
         squares[np.arange(len(block)), block] = np.inf
         yield block, squares
@@ -202,9 +202,9 @@ def _near_pairs(rows, radius: float, random_state) -> Iterator[tuple]:
     """Pairs that join all near copies found in a block of comparisons, as a forest."""
     yield np.empty(0, np.intp), np.empty(0, np.intp)
     everything = Sized.of(rows)
-    for queries, members in _comparisons(rows, random_state):
+    for queries, members in comparisons(rows, random_state):
         others = everything.at(members)
-        for block in _blocks(queries, len(members)):
+        for block in blocks(queries, len(members)):
             i, j = everything.at(block).within(others, radius)
             yield _forest(block[i], members[j])
 
@@ -222,7 +222,7 @@ def _forest(left, right):
     return ends, ends[first[joined]]
 
 
-def _comparisons(rows, random_state):
+def comparisons(rows, random_state: np.random.RandomState) -> Iterator[tuple]:
     """Which rows are compared with which: all with all, or cell by cell."""
     n = rows.shape[0]
     if n <= EXACT:
@@ -255,7 +255,7 @@ def _nearest_cells(features: np.ndarray, random_state) -> np.ndarray:
     probes = min(PROBES, n_cells)
     out = np.empty((len(features), probes), dtype=np.intp)
     sizes = row_norms(centers, squared=True)
-    for block in _blocks(np.arange(len(features)), n_cells):
+    for block in blocks(np.arange(len(features)), n_cells):
         squares = sizes - 2 * (features[block] @ centers.T)
         nearest = np.argpartition(squares, probes - 1, axis=1)[:, :probes]
         order = np.take_along_axis(squares, nearest, axis=1).argsort(axis=1)
@@ -270,7 +270,8 @@ def _sorted_by(cells: np.ndarray) -> dict:
     return dict(zip(present.tolist(), np.split(order, starts[1:]), strict=True))
 
 
-def _blocks(chosen: np.ndarray, n_others: int) -> Iterator[np.ndarray]:
+def blocks(chosen: np.ndarray, n_others: int) -> Iterator[np.ndarray]:
+    """Cut rows into blocks whose distances to the others fit into memory."""
     step = max(1, BLOCK // max(1, n_others))
     for start in range(0, len(chosen), step):
         yield chosen[start : start + step]
@@ -283,7 +284,7 @@ def _dense(products) -> np.ndarray:
 def _differences(rows, left, others, right) -> np.ndarray:
     """Distances of pairs of rows, from differences."""
     out = np.empty(len(left))
-    for block in _blocks(np.arange(len(left)), rows.shape[1]):
+    for block in blocks(np.arange(len(left)), rows.shape[1]):
         difference = rows[left[block]] - others[right[block]]
         out[block] = np.sqrt(row_norms(difference, squared=True))
     return out
@@ -293,7 +294,7 @@ def largest_within(queries, rows, radius: float, sizes: np.ndarray) -> np.ndarra
     """The largest size among the rows that a query lies within the radius of, or 1."""
     out = np.ones(queries.shape[0])
     asked, known = Sized.of(queries), Sized.of(rows)
-    for block in _blocks(np.arange(queries.shape[0]), rows.shape[0]):
+    for block in blocks(np.arange(queries.shape[0]), rows.shape[0]):
         i, j = asked.at(block).within(known, radius)
         np.maximum.at(out, block[i], sizes[j])
     return out
