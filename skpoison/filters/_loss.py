@@ -241,8 +241,8 @@ class LossFilter(BaseTrimmingFilter):
 
     See Also
     --------
-    SeverFilter : Uses the gradients of the loss. skpoison.FilteredClassifier : Fits
-    another classifier on the kept rows.
+    SeverFilter : Uses the gradients of the loss.
+    skpoison.FilteredClassifier : Fits another classifier on the kept rows.
 
     References
     ----------

@@ -107,8 +107,8 @@ class NeighborsFilter(BaseDistanceFilter):
 
     See Also
     --------
-    SphereFilter : Uses distances to the centroid. sklearn.neighbors.LocalOutlierFactor
-    : Compares densities among neighbors.
+    SphereFilter : Uses distances to the centroid.
+    sklearn.neighbors.LocalOutlierFactor : Compares densities among neighbors.
 
     Notes
     -----

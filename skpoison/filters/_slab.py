@@ -84,8 +84,8 @@ class SlabFilter(BaseCentroidFilter):
     See Also
     --------
     SphereFilter : Uses distances in all directions.
-    FilterIntersection : Combines both. skpoison.FilteredClassifier : Fits a classifier
-    on the kept rows.
+    FilterIntersection : Combines both.
+    skpoison.FilteredClassifier : Fits a classifier on the kept rows.
 
     Notes
     -----

@@ -88,8 +88,8 @@ class SphereFilter(BaseCentroidFilter):
     See Also
     --------
     SlabFilter : Uses distances along the line between the centroids only.
-    FilterIntersection : Combines both. skpoison.FilteredClassifier : Fits a classifier
-    on the kept rows.
+    FilterIntersection : Combines both.
+    skpoison.FilteredClassifier : Fits a classifier on the kept rows.
 
     Notes
     -----
