@@ -1,5 +1,6 @@
 """``skpoison.audit``: its numbers are those of its parts, its doubts are founded."""
 
+import html
 import warnings
 
 import numpy as np
@@ -15,6 +16,7 @@ from sklearn.svm import LinearSVC
 
 import skpoison
 from skpoison import (
+    AutoFilter,
     CertifiedBound,
     FilteredClassifier,
     NormConstrainedSVC,
@@ -23,6 +25,7 @@ from skpoison import (
     audit,
 )
 from skpoison._audit.defenses import seeded
+from skpoison._audit.suspicion import suspicion_part
 from skpoison.attacks import LabelFlipAttack, MinMaxAttack
 from skpoison.evaluation import DefenseSearchCV, held_out_loss
 from skpoison.filters import (
@@ -697,3 +700,76 @@ def test_what_is_given_stays_as_it_is():
 def test_audit_is_public():
     assert skpoison.audit is audit
     assert "audit" in skpoison.__all__
+
+
+# ---------------------------------------------------------------------------
+# Rows to mistrust
+
+
+@pytest.fixture(scope="module")
+def mislabelled():
+    """Rows, five of them with the wrong label, and their audit."""
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 2
+    X = rng.normal(size=(120, 4)) + 2.5 * y[:, None]
+    y[:5] = 1 - y[:5]
+    X[60] = 80.0
+    return X, y, quick(X, y, top=30)
+
+
+def test_rejected_rows_come_first_with_their_reason(mislabelled):
+    X, y, report = mislabelled
+    auto = AutoFilter(random_state=0).fit(X, y)
+    found, rows = report.suspicious, report.suspicious["rows"]
+    n_rejected = int(np.sum(~auto.inlier_mask_))
+    assert found["n_rejected"] == n_rejected > 4
+    first, rest = rows[:n_rejected], rows[n_rejected:]
+    assert {row["position"] for row in first} == {*np.flatnonzero(~auto.inlier_mask_)}
+    suspicions = [row["suspicion"] for row in first]
+    assert suspicions == sorted(suspicions, reverse=True)
+    for row in first:
+        i = row["position"]
+        assert (row["suspicion"], row["test"]) == (auto.suspicion_[i], auto.tests_[i])
+        assert row["reason"] == auto.reasons_[i]
+        assert row["suggested_label"] == str(auto.suggested_labels_[i])
+    assert all(row["reason"] is row["test"] is None for row in rest)
+    scores = [row["score"] for row in rest]
+    assert scores == sorted(scores, reverse=True)
+    shares = [one["share"] for one in found["classes"]]
+    np.testing.assert_allclose(shares, auto.contamination_)
+    assert any(f"AutoFilter rejects {n_rejected} rows" in s for s in report.summary)
+    page = report._repr_html_() if hasattr(report, "_repr_html_") else report._html()
+    assert first[0]["reason"] in html.unescape(page)
+
+
+def test_rows_beyond_the_limit_are_judged_by_the_others(mislabelled):
+    X, y, _ = mislabelled
+    found = suspicion_part("0", AutoFilter(random_state=0), np.arange(1, 120), X, y)
+    auto = AutoFilter(random_state=0).fit(X[1:], y[1:])
+    assert found["suspicion"][0] == -auto.score_samples(X[:1], y[:1])[0]
+    np.testing.assert_array_equal(found["rejected"][1:], ~auto.inlier_mask_)
+    some = np.setdiff1d(np.arange(120), [60])
+    late = suspicion_part("0", AutoFilter(random_state=0), some, X, y)
+    assert late["rejected"][60] and late["tests"][60] == "others"
+    assert "by what the 119 rows say" in late["reasons"][60]
+    report = quick(X, y, max_rows=60, top=120)
+    assert report.suspicious["n_rows"] == 120
+    said = [row["reason"] or "" for row in report.suspicious["rows"]]
+    assert len(said) == 120
+
+
+def test_it_is_said_why_nothing_can_be_suspected(mislabelled, monkeypatch):
+    X, y, _ = mislabelled
+
+    def fail(*args):
+        raise ValueError("no such luck")
+
+    monkeypatch.setattr(AutoFilter, "fit", fail)
+    report = quick(X, y, top=3)
+    assert {
+        "what": "judging by AutoFilter",
+        "reason": "no such luck",
+    } in report.left_out
+    assert report.suspicious["n_rejected"] is None
+    assert {row["suspicion"] for row in report.suspicious["rows"]} == {None}
+    assert "AutoFilter rejects" not in " ".join(report.summary)

@@ -356,9 +356,15 @@ def test_means_are_apart_by_four_standard_errors_of_their_distance(make):
 
 def test_rows_beyond_more_than_half_of_the_filters_are_counted():
     rows = [{"row": i + 1, "n_beyond": n} for i, n in enumerate([4, 3, 2, 1])]
-    found = {"rows": rows, "filters": [{}] * 4}
+    found = {"rows": rows, "filters": [{}] * 4, "n_rejected": None}
     said = _suspicious({"suspicious": found})
     assert said.startswith("2 of the 4 most suspicious rows") and "1, 2, 3" in said
+    shares = [{"label": "ham", "share": 0.0}, {"label": "spam", "share": 0.125}]
+    found |= {"n_rejected": 3, "classes": shares}
+    said = _suspicious({"suspicious": found})
+    assert said.startswith("AutoFilter rejects 3 rows (12.5 % of spam). 2 of the 4")
+    said = _suspicious({"suspicious": found | {"n_rejected": 0}})
+    assert said.startswith("AutoFilter finds no row that contradicts the others. 2 of")
 
 
 def test_it_is_said_what_each_filter_measures():

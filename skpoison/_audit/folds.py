@@ -75,7 +75,7 @@ def _drawn(inputs, max_rows, seed):
     what = f"attacks on {n_rows - len(rows):,} of {n_rows:,} rows"
     reason = (
         f"attacks and defenses are measured on {len(rows):,} rows drawn from all "
-        f"classes (max_rows; up to 30 of small ones): {listed}; bounds and suspicious "
-        "rows are computed from all rows"
+        f"classes (max_rows; up to 30 of small ones): {listed}; bounds and distances "
+        "are computed from all rows, and AutoFilter, fitted on these, judges all"
     )
     return rows, [{"what": what, "reason": reason}]

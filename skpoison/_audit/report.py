@@ -11,7 +11,10 @@ import numpy as np
 from sklearn.utils import Bunch
 
 NO_TEMPLATES = "The page of an audit needs jinja2: pip install 'skpoison[cli]'"
-CSV_COLUMNS = ("rank", "position", "row", "index", "label", "score", "n_beyond")
+CSV_COLUMNS = (
+    *("rank", "position", "row", "index", "label"),
+    *("suspicion", "reason", "suggested_label", "score", "n_beyond"),
+)
 
 
 class AuditReport(Bunch):

@@ -158,11 +158,26 @@ def _suspicious(content):
         return "No suspicious rows were requested."
     agreed = [row for row in rows if row["n_beyond"] > n_filters / 2]
     listed = ", ".join(f"{row['row']:,}" for row in rows[:MOST_NAMED])
-    return (
+    return _rejected(found) + (
         f"{len(agreed)} of the {len(rows)} most suspicious rows are beyond the "
         f"thresholds of more than half of the {n_filters} filters. Review rows "
         f"{listed} first (counted from one)."
     )
+
+
+def _rejected(found):
+    """Say what AutoFilter has found, and begin another sentence."""
+    n_rejected = found["n_rejected"]
+    if n_rejected is None:
+        return ""
+    if not n_rejected:
+        return "AutoFilter finds no row that contradicts the others. "
+    shares = ", ".join(
+        f"{percent_text(one['share'])} of {one['label']}"
+        for one in sorted(found["classes"], key=lambda one: -one["share"])[:MOST_NAMED]
+        if one["share"]
+    )
+    return f"AutoFilter rejects {n_rejected:,} rows ({shares}). "
 
 
 def _copies(content):

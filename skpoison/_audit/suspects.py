@@ -16,6 +16,7 @@ from skpoison._words import loss_text, name_text, one_line
 from .inputs import Inputs
 from .plan import Outcome, Plan
 from .progress import Progress
+from .suspicion import judge_all, of_classes, of_row
 from .types import Feature, Reason, Suspicious, SuspiciousRow
 
 # Features named for each row, and text of a row's label in an index.
@@ -40,6 +41,8 @@ MEASURES = {
     "among gradients of class {label}",
     "ActivationClusteringFilter": "how much nearer it lies to the smaller of two "
     "clusters of class {label} than to the larger",
+    "CrossFitFilter": "chance that its label is wrong, by models that did not see it",
+    "AutoFilter": "suspicion",
     "NearCopyFilter": "rows in its group of near copies, whatever their label",
     "TrimFilter": "loss of a model trained on rows that it fits",
     "EPICFilter": "how soon its gradient stands alone among those of class {label}",
@@ -104,7 +107,7 @@ def _percentile(fitted):
 
 
 def suspects(inputs: Inputs, plan: Plan, progress: Progress) -> Outcome:
-    """Rank rows by how far they stand out, for each filter and all together.
+    """Rank rows: those that should not be trusted, then by how far they stand out.
 
     Finds the ``suspicious`` part of the report, and the positions of all rows, the most
     suspicious first.
@@ -114,15 +117,22 @@ def suspects(inputs: Inputs, plan: Plan, progress: Progress) -> Outcome:
         **plan.filters,
     }
     part, y = plan.memory.cache(judge_part), inputs.y
-    progress.begin("Judging rows", len(filters))
+    progress.begin("Judging rows", len(filters) + 1)
+    (suspected,) = progress.over(judge_all(inputs, plan) for _ in range(1))
     jobs = (delayed(part)(__version__, f, inputs.X, y) for f in filters.values())
     parallel = Parallel(n_jobs=plan.n_jobs, return_as="generator")
     parts = list(progress.over(parallel(jobs)))
     judges, left_out = _judges(inputs, dict(zip(filters, parts, strict=True)))
     scores = combined([judge["ranks"] for judge in judges])
-    order = np.lexsort((np.arange(len(scores)), -scores))
-    listed = _listed(inputs, judges, scores, order[: plan.top])
-    warned = [text for found in parts for text in found["warnings"]]
+    first = np.zeros(len(scores))
+    if suspected["failed"]:
+        what = {"what": "judging by AutoFilter", "reason": suspected["failed"]}
+        left_out.append(what)
+    else:
+        first = np.where(suspected["rejected"], suspected["suspicion"], 0.0)
+    order = np.lexsort((np.arange(len(scores)), -scores, -first))
+    listed = _listed(inputs, judges, scores, order[: plan.top], suspected)
+    warned = [text for found in (suspected, *parts) for text in found["warnings"]]
     return Outcome((listed, order), left_out, warned)
 
 
@@ -183,10 +193,13 @@ def combined(ranks: list[np.ndarray]) -> np.ndarray:
     return -np.mean([np.log(r / n_rows) for r in ranks], axis=0) + 0.0
 
 
-def _listed(inputs, judges, scores, rows) -> Suspicious:
+def _listed(inputs, judges, scores, rows, suspected) -> Suspicious:
     means = _class_means(inputs) if len(rows) else None
+    failed = suspected["failed"]
     return {
         "n_rows": len(scores),
+        "n_rejected": None if failed else int(suspected["rejected"].sum()),
+        "classes": of_classes(inputs, suspected),
         "n_listed": len(rows),
         "filters": [
             {
@@ -201,13 +214,13 @@ def _listed(inputs, judges, scores, rows) -> Suspicious:
             for judge in judges
         ],
         "rows": [
-            _row(inputs, judges, scores, int(i), rank, means)
+            _row(inputs, judges, scores, int(i), rank, means, suspected)
             for rank, i in enumerate(rows, start=1)
         ],
     }
 
 
-def _row(inputs, judges, scores, i, rank, means) -> SuspiciousRow:
+def _row(inputs, judges, scores, i, rank, means, suspected) -> SuspiciousRow:
     label = inputs.labels[inputs.codes[i]]
     return {
         "rank": rank,
@@ -215,6 +228,7 @@ def _row(inputs, judges, scores, i, rank, means) -> SuspiciousRow:
         "row": i + 1,
         "index": None if inputs.index is None else name_text(inputs.index[i]),
         "label": name_text(label),
+        **of_row(suspected, i),
         "score": float(scores[i]),
         "n_beyond": sum(bool(judge["beyond"][i]) for judge in judges),
         "reasons": sorted(

@@ -265,6 +265,13 @@ class Feature(TypedDict):
     share: Annotated[Share, "its share of the squared distance"]
 
 
+class BadShare(TypedDict):
+    """How many rows of a class are bad, by estimate."""
+
+    label: Annotated[str, "the class"]
+    share: Annotated[Share | None, "share of its rows that AutoFilter rejects"]
+
+
 class SuspiciousRow(TypedDict):
     """A suspicious row."""
 
@@ -273,6 +280,10 @@ class SuspiciousRow(TypedDict):
     row: Annotated[Place, "the same, counted from 1 as rows of a file are"]
     index: Annotated[str | None, "its label in the index, if there is one"]
     label: Annotated[str, "its label"]
+    suspicion: Annotated[Share | None, "AutoFilter's, above one half if it rejects it"]
+    test: Annotated[str | None, "what AutoFilter rejects it for"]
+    reason: Annotated[str | None, "the same in words"]
+    suggested_label: Annotated[str | None, "the most probable label"]
     score: Annotated[Size, "mean of -log(rank / n) over the filters"]
     n_beyond: Annotated[Count, "filters whose threshold it is beyond"]
     reasons: Annotated[list[Reason], "by filter, the most suspicious first"]
@@ -283,9 +294,11 @@ class Suspicious(TypedDict):
     """Rows that stand out."""
 
     n_rows: Annotated[Count, "rows that were judged"]
+    n_rejected: Annotated[Count | None, "rows that AutoFilter rejects"]
+    classes: Annotated[list[BadShare], "the estimated share of bad rows of each class"]
     n_listed: Annotated[Count, "rows that are listed"]
     filters: Annotated[list[Judge], "the filters"]
-    rows: Annotated[list[SuspiciousRow], "the most suspicious rows"]
+    rows: Annotated[list[SuspiciousRow], "rejected rows, then those farthest out"]
 
 
 class LeftOut(TypedDict):

@@ -6,6 +6,7 @@ from ._defense import DefenseDisplay
 from ._epic import EPICDisplay
 from ._filter import FilterDisplay
 from ._robustness import RobustnessDisplay
+from ._suspicion import SuspicionDisplay
 
 __all__ = [
     "BoundDisplay",
@@ -14,4 +15,5 @@ __all__ = [
     "EPICDisplay",
     "FilterDisplay",
     "RobustnessDisplay",
+    "SuspicionDisplay",
 ]

@@ -1,0 +1,91 @@
+"""Which rows to mistrust by the filter that needs nothing to be known, and why."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import clone
+
+from skpoison import __version__
+from skpoison._defaults import default_cleaner
+from skpoison._words import name_text, one_line
+
+LONGEST_REASON = 200
+
+
+def suspicion_part(version, filter_, rows, X, y):
+    """Fit the filter to some rows; judge all. The part that is kept when interrupted.
+
+    Rows that it was not fitted to are judged by the others, under their labels.
+    """
+    n_rows = len(y)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            fitted = clone(filter_).fit(X[rows], y[rows])
+            rest = np.setdiff1d(np.arange(n_rows), rows)
+            beyond = -fitted.score_samples(X[rest], y[rest]) if len(rest) else ()
+    except ValueError as error:
+        return {"failed": one_line(error), "warnings": []}
+    suspicion = np.zeros(n_rows)
+    suspicion[rows], suspicion[rest] = fitted.suspicion_, beyond
+    tests, reasons, suggested = (np.full(n_rows, "", dtype=object) for _ in range(3))
+    tests[rows], reasons[rows] = fitted.tests_, fitted.reasons_
+    suggested[rows] = fitted.suggested_labels_
+    rejected = np.zeros(n_rows, dtype=bool)
+    rejected[rows] = ~fitted.inlier_mask_
+    rejected[rest] = suspicion[rest] > 0.5
+    late = rest[rejected[rest]]
+    tests[late] = "others"
+    reasons[late] = (
+        f"others: far, or labelled otherwise, by what the {len(rows):,} rows say that "
+        "the filter was fitted to"
+    )
+    return {
+        "failed": None,
+        "suspicion": suspicion,
+        "rejected": rejected,
+        "tests": tests,
+        "reasons": reasons,
+        "suggested": suggested,
+        "warnings": sorted({str(warning.message) for warning in caught}),
+    }
+
+
+def judge_all(inputs, plan):
+    """Judge every row; the rows that attacks are measured on speak for the others."""
+    rows = np.unique(np.concatenate([part for fold in plan.folds for part in fold]))
+    part = plan.memory.cache(suspicion_part)
+    return part(__version__, default_cleaner(), rows, inputs.X, inputs.y)
+
+
+def of_classes(inputs, found):
+    """The estimated share of bad rows in each class."""
+    return [
+        {
+            "label": name_text(label),
+            "share": None
+            if found["failed"]
+            else float(found["rejected"][inputs.codes == code].mean()),
+        }
+        for code, label in enumerate(inputs.labels)
+    ]
+
+
+def of_row(found, i):
+    """What the report says of a row's suspicion."""
+    if found["failed"]:
+        return {
+            "suspicion": None,
+            "test": None,
+            "reason": None,
+            "suggested_label": None,
+        }
+    rejected = bool(found["rejected"][i])
+    known = found["suggested"][i]
+    return {
+        "suspicion": float(found["suspicion"][i]),
+        "test": str(found["tests"][i]) if rejected else None,
+        "reason": one_line(found["reasons"][i], LONGEST_REASON) if rejected else None,
+        "suggested_label": None if isinstance(known, str) and not known
+        else name_text(known),
+    }  # fmt: skip
