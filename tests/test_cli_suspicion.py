@@ -258,12 +258,28 @@ def test_a_percentile_goes_with_filters_that_have_one(csv, kind):
 
 
 @pytest.mark.parametrize("kind", ["auto", "loss"])
-def test_a_picture_of_sphere_and_slab_needs_these(csv, tmp_path, kind):
-    plot = tmp_path / "p.png"
-    arguments = [csv, "--filter", kind, "--plot", plot]
-    result = invoke(*arguments, code=2, env={"COLUMNS": "200"})
-    assert "add --filter both" in result.stderr
-    assert not plot.exists()
+def test_the_picture_shows_rejected_rows_by_reason(csv, tmp_path, kind, monkeypatch):
+    from skpoison.inspection import SuspicionDisplay
+
+    shown = []
+    plot = SuspicionDisplay.plot
+    monkeypatch.setattr(
+        SuspicionDisplay, "plot", lambda self, ax: shown.append(plot(self, ax))
+    )
+    path, report = tmp_path / "p.png", tmp_path / "j"
+    result = invoke(csv, "--filter", kind, "--plot", path, "--json", report)
+    assert "Picture written to" in said(result)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    (display,) = shown
+    drawn = {test: len(a.get_offsets()) for test, a in display.rejected_.items()}
+    classes = json.loads(report.read_text())["classes"]
+    counts = {
+        test: sum(entry["rejected_by"][test] for entry in classes)
+        for test in classes[0]["rejected_by"]
+    }
+    wanted = {test: n for test, n in counts.items() if n}
+    assert drawn == (wanted if kind == "auto" else {"rejected": counts["loss"]})
+    assert set(display.kept_) == {"ham", "spam"}
 
 
 def test_names_of_filters_are_in_the_help():

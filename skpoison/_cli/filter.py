@@ -79,15 +79,12 @@ def filter_(
     near the others of their class, by their own measure. Rows may have any number of
     labels.
 
-    The picture of sphere and slab shows the rows of two labels in the plane through the
-    two centers; of more labels, the two that have most rows.
+    The picture shows all rows in two dimensions, and the rejected ones by reason; that
+    of sphere and slab the rows of two labels in the plane through the two centers, of
+    more labels the two that have most rows.
     """
     percentile = _percentile_of(kind, percentile)
-    if plot and kind not in opt.PUBLISHED:
-        raise typer.BadParameter(
-            f"the picture shows sphere and slab, not {kind}; add --filter both.",
-            param_hint="'--plot'",
-        )
+    in_plane = kind in opt.PUBLISHED
     with outputs.session(output, rejected, plot) as session:
         import numpy as np
 
@@ -111,7 +108,9 @@ def filter_(
         kept_to = rows_to(output, rows, outputs, keep_formulas)
         rejected_to = rows_to(rejected, rows, outputs, keep_formulas)
         source = clean or rows
-        drawn = picture.labels_to_draw(session, rows, source) if plot else None
+        drawn = None
+        if plot and in_plane:
+            drawn = picture.labels_to_draw(session, rows, source)
 
         with session.step("Encoding"):
             encoded = encode(source, np.arange(len(source)), reading.encoding)
@@ -143,9 +142,12 @@ def filter_(
             write_rows(session, rejected_to, content, len(wanted))
         if plot:
             with session.step("Drawing"):
-                picture.draw_filter(
-                    plot, outputs.force, rows, X, found, percentile, drawn
-                )
+                if in_plane:
+                    picture.draw_filter(
+                        plot, outputs.force, rows, X, found, percentile, drawn
+                    )
+                else:
+                    picture.draw_rejected(plot, outputs.force, rows, X, found, kind)
             session.say(f"Picture written to {plot}.")
         reading_done = reading.describe(encoded.encoding)
         write_json(outputs, numbers | {"reading": reading_done})

@@ -126,6 +126,16 @@ def draw_filter(path, force, rows, X, judgement, percentile, names):
     _draw(path, force, judgement.filter, X, y, title, codes=names, names=names)
 
 
+def draw_rejected(path, force, rows, X, found, kind):
+    """Draw all rows in two dimensions, the rejected ones by reason."""
+    from skpoison.inspection import SuspicionDisplay
+
+    title = f"{_end(rows.source)}: {kind}"
+    tests = getattr(found, "tests", None)
+    with picture(path, force, "curve", title) as ax:
+        SuspicionDisplay._of_rows(X, rows.labels.texts, found.kept, tests).plot(ax)
+
+
 def _draw(path, force, filter_, X, y, title, *, codes=None, names, poison=None):
     """Draw rows of two of the filter's classes, which are called by other names."""
     from skpoison.inspection import FilterDisplay
