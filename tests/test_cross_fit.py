@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from scipy.special import expit, logit
 from sklearn.datasets import make_blobs, make_regression
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -63,6 +64,17 @@ def test_wrong_labels_are_told_from_classes_that_overlap():
     wrong = rng.random(4000) < 0.2
     planted = fit_label_noise(logs, np.where(wrong, 1 - codes, codes), np.ones(4000))
     assert np.all(np.abs(np.diag(planted.matrix) - 0.8) < 0.06)
+
+
+def test_much_noise_is_told_from_models_that_are_not_sure():
+    rng = np.random.default_rng(1)
+    chances = np.clip(rng.beta(0.25, 0.25, 600), 0.001, 0.999)
+    codes = (rng.random(600) < chances).astype(int)
+    wrong = rng.random(600) < 0.2
+    unsure = expit(0.4 * logit(chances) + 0.5 * rng.normal(size=600))
+    logs = smoothed_log(np.column_stack([1 - unsure, unsure]), 1000)[None]
+    noise = fit_label_noise(logs, np.where(wrong, 1 - codes, codes), np.ones(600))
+    assert np.all(np.abs(np.diag(noise.matrix) - 0.8) < 0.06)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +152,9 @@ def test_weights_go_to_the_estimator():
     plain = CrossFitFilter(LogisticRegression(), random_state=0).fit(X, y)
     sure = weighted.out_of_fold_.max(axis=1) > plain.out_of_fold_.max(axis=1)
     assert sure.mean() > 0.9
+    wide = sparse.csr_array(np.tile(np.abs(X), 70))
+    some = CrossFitFilter(near_copies=None, random_state=0)
+    assert some.fit(wide, y, sample_weight=weights).scores_.shape == (120,)
 
 
 def test_new_rows_are_judged_by_what_was_kept():

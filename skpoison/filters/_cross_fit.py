@@ -51,7 +51,7 @@ class CrossFitFilter(BaseJudgingFilter):
         none.
     threshold : float or "auto", default="auto"
         Rows are rejected where the chance that their label is wrong is larger. "auto"
-        is 0.15: poison is rarer than it looks to models that were fitted on it, and a
+        is 0.15: poison is rarer than it looks to models that were fitted on it, and an
         honest row lost costs less than a poison row kept. For a regressor, the largest
         residual that is kept, in robust standard deviations; "auto" is 4.5, and more
         where residuals have heavier tails than a normal distribution.

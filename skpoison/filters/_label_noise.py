@@ -15,8 +15,9 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-# A start with this share of wrong labels, of each class.
-START = 0.05
+# Shares of wrong labels of each class, and how much sharper the truth is than what
+# models say, to start with: much noise and honest overlap explain each other away.
+STARTS = (0.05, 1.0), (0.2, 2.0)
 # As if so many more rows of each class had the right label: no noise without evidence.
 PRIOR = 2.0
 MOST_ROUNDS = 30
@@ -49,10 +50,18 @@ def fit_label_noise(
 
     ``log_probabilities`` has the shape (n_models, n_rows, n_classes).
     """
+    runs = [
+        _fit_from(share, sharpness, log_probabilities, codes, row_weights)
+        for share, sharpness in STARTS
+    ]
+    return max(runs, key=lambda noise: _likelihood(noise, codes, row_weights))
+
+
+def _fit_from(share, sharpness, log_probabilities, codes, row_weights):
     n_models, _, n_classes = log_probabilities.shape
-    weights = np.full(n_models, 1 / n_models)
-    matrix = np.full((n_classes, n_classes), START / max(n_classes - 1, 1))
-    np.fill_diagonal(matrix, 1 - START)
+    weights = np.full(n_models, sharpness / n_models)
+    matrix = np.full((n_classes, n_classes), share / max(n_classes - 1, 1))
+    np.fill_diagonal(matrix, 1 - share)
     for _ in range(MOST_ROUNDS):
         true = _sharpened(weights, log_probabilities)
         given = true * matrix[:, codes].T
@@ -63,6 +72,16 @@ def fit_label_noise(
         if np.abs(matrix - previous).max() < ENOUGH:
             break
     return LabelNoise(weights, matrix, _sharpened(weights, log_probabilities))
+
+
+def _likelihood(noise, codes, row_weights):
+    """Logarithm of the labels' probability, and of the priors of matrix and weights."""
+    of_labels = np.sum(noise.true * noise.matrix[:, codes].T, axis=1)
+    total = row_weights.sum()
+    apart = noise.weights - noise.weights.mean()
+    pulled = PULL * total * (noise.weights @ noise.weights) + EVEN * (apart @ apart)
+    right = PRIOR * np.log(np.diag(noise.matrix)).sum()
+    return row_weights @ np.log(of_labels) + right - pulled / 2
 
 
 def _sharpened(weights, log_probabilities):

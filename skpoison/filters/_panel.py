@@ -14,9 +14,9 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import cross_val_predict
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _check_method_params
+from sklearn.utils.validation import _check_method_params, _num_samples
 
 from skpoison.filters._as_given import AsNumbers
 from skpoison.filters._folds import class_probabilities, out_of_fold
@@ -37,15 +37,18 @@ class Learner(NamedTuple):
 
     estimator: object
     counts: int
+    takes_few: bool = False  # columns
 
 
 class Panel:
     """Models that are asked together, about rows that are prepared once."""
 
-    def __init__(self, learners, encoder, rows):
+    def __init__(self, learners, encoder, rows, reducer=None):
         self.learners = learners
         self.encoder = encoder
+        self.reducer = reducer  # makes few columns of the rows
         self.rows = rows  # as the models are given them
+        self.few = rows if reducer is None else reducer.fit_transform(rows)
         self.counts = np.array([learner.counts for learner in learners])
 
     def out_of_fold(self, rows, folds, codes, classes, n_jobs=None, **fit_params):
@@ -57,7 +60,7 @@ class Panel:
             [
                 out_of_fold(
                     estimator,
-                    _safe_indexing(self.rows, rows),
+                    _safe_indexing(given, rows),
                     codes[rows],
                     folds,
                     len(classes),
@@ -65,15 +68,15 @@ class Panel:
                     labels=classes[codes[rows]],
                     **params,
                 )
-                for estimator, params in asked
+                for estimator, given, params in asked
             ]
         )
 
     def _as_asked(self, learner, params):
-        """An estimator, and parameters of its fit under the names that it knows."""
+        """An estimator, its rows, and parameters of fit by the names that it knows."""
         estimator = clone(learner.estimator)
         if not params:
-            return estimator, params
+            return estimator, self._rows_for(learner), params
         is_ours = self.encoder is not None
         last = estimator
         if is_ours and isinstance(estimator, Pipeline):
@@ -85,7 +88,10 @@ class Panel:
         elif last is not estimator:
             name = estimator.steps[-1][0]
             params = {f"{name}__{key}": value for key, value in params.items()}
-        return estimator, params
+        return estimator, self._rows_for(learner), params
+
+    def _rows_for(self, learner):
+        return self.few if learner.takes_few else self.rows
 
     def targets_out_of_fold(self, folds, targets, n_jobs=None, **fit_params):
         """The mean of what the models predict for all rows, of shape (n_rows,)."""
@@ -99,51 +105,56 @@ class Panel:
                 np.ravel(
                     cross_val_predict(
                         estimator,
-                        self.rows,
+                        given,
                         targets,
                         cv=splits,
                         n_jobs=n_jobs,
                         params=params,
                     )
                 )
-                for estimator, params in asked
+                for estimator, given, params in asked
             ],
             axis=0,
         )
 
     def fit(self, rows, targets, **fit_params):
         """Fit all models on some rows; return what predicts new rows."""
-        X = _safe_indexing(self.rows, rows)
         cut = _check_method_params(self.rows, fit_params, indices=rows)
         asked = [self._as_asked(learner, cut) for learner in self.learners]
-        models = [model.fit(X, targets, **params) for model, params in asked]
-        return Fitted(models, self.encoder)
+        models = [
+            model.fit(_safe_indexing(given, rows), targets, **params)
+            for model, given, params in asked
+        ]
+        takes_few = [learner.takes_few for learner in self.learners]
+        return Fitted(models, takes_few, self.encoder, self.reducer)
 
 
 class Fitted(NamedTuple):
     """Models that were fitted on the kept rows."""
 
     models: list
+    takes_few: list
     encoder: AsNumbers | None
+    reducer: TruncatedSVD | None
 
     def enter(self, X):
-        """New rows as the models know them."""
-        return X if self.encoder is None else self.encoder.transform(X)
+        """Rows as each model was given them."""
+        rows = X if self.encoder is None else self.encoder.transform(X)
+        few = rows if self.reducer is None else self.reducer.transform(rows)
+        return [few if takes_few else rows for takes_few in self.takes_few]
 
     def probabilities(self, X, codes_of_models, n_classes):
         """Probabilities of shape (n_models, n_rows, n_classes); absent classes: 0."""
-        X = self.enter(X)
-        out = np.zeros(
-            (len(self.models), X.shape[0] if hasattr(X, "shape") else len(X), n_classes)
-        )
-        for model, said in zip(self.models, out, strict=True):
-            said[:, codes_of_models] = class_probabilities(model, X)
+        views = self.enter(X)
+        out = np.zeros((len(self.models), _num_samples(X), n_classes))
+        for model, rows, said in zip(self.models, views, out, strict=True):
+            said[:, codes_of_models] = class_probabilities(model, rows)
         return out
 
     def targets(self, X):
         """The mean of what the models predict."""
-        X = self.enter(X)
-        return np.mean([np.ravel(model.predict(X)) for model in self.models], axis=0)
+        pairs = zip(self.models, self.enter(X), strict=True)
+        return np.mean([np.ravel(model.predict(rows)) for model, rows in pairs], axis=0)
 
 
 def panel_of(estimator, X, encoder, numbers, rng, regression=False) -> Panel:
@@ -152,16 +163,19 @@ def panel_of(estimator, X, encoder, numbers, rng, regression=False) -> Panel:
         return Panel([Learner(estimator, COUNTS["given"])], None, X)
     seed = int(rng.randint(2**31 - 1))
     is_sparse = sparse.issparse(numbers)
-    trees = _trees(regression, seed)
+    reducer = None
     if is_sparse and numbers.shape[1] > DIRECTIONS:
-        trees = make_pipeline(TruncatedSVD(DIRECTIONS, random_state=seed), trees)
+        reducer = TruncatedSVD(DIRECTIONS, random_state=seed)
     linear = (
         Ridge(alpha=1.0)
         if regression
         else LogisticRegression(C=C_SPARSE if is_sparse else C_DENSE, max_iter=1000)
     )
-    learners = [Learner(linear, COUNTS["linear"]), Learner(trees, COUNTS["trees"])]
-    return Panel(learners, encoder, numbers)
+    learners = [
+        Learner(linear, COUNTS["linear"]),
+        Learner(_trees(regression, seed), COUNTS["trees"], takes_few=True),
+    ]
+    return Panel(learners, encoder, numbers, reducer)
 
 
 def _trees(regression, seed):
