@@ -68,11 +68,12 @@ def find_evidence(
     observations its probabilities are worth.
     """
     reach = Reach.of(numbers, codes)
-    spaces = [reduced(reach.compressed(numbers), rng)]
+    compressed = reach.compressed(numbers)
+    spaces = [reduced(compressed, rng)]
     if not sparse.issparse(numbers):
         spaces.append(reduced(numbers, rng))
     few = spaces[0] if _is_heavy_tailed(numbers) else spaces[-1]
-    far = far_rows(numbers, spaces, reach, codes, rng)
+    far = far_rows(compressed, spaces, reach, codes, rng)
     is_far = far.beyond > 0
     found = _near_copies(numbers, codes, rng)
     space = Space.of(numbers, "euclidean", rng)

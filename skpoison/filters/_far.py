@@ -54,9 +54,8 @@ class Reach(NamedTuple):
         moved = (numbers - self.middle) / self.spread
         return np.sign(moved) * np.log1p(np.abs(moved))
 
-    def deviations(self, numbers, codes) -> np.ndarray:
-        """Robust standard deviations of the logarithm of each row's distance."""
-        rows = self.compressed(numbers)
+    def deviations(self, rows, codes) -> np.ndarray:
+        """Robust deviations of the logarithm of each row's distance, compressed."""
         out = np.zeros(len(codes))
         for code in np.unique(codes):
             own = np.flatnonzero(codes == code)
@@ -72,14 +71,16 @@ class Isolation(NamedTuple):
     bulk: tuple  # median and spread of the logarithms of scores
 
     @classmethod
-    def of(cls, rows, rng) -> "Isolation":
-        """The isolation of training rows, dense ones, compressed."""
+    def of(cls, rows, rng) -> tuple["Isolation", np.ndarray]:
+        """The isolation of training rows, dense ones, compressed, and deviations."""
         seed = int(rng.randint(2**31 - 1))
         forest = IsolationForest(n_estimators=N_TREES, random_state=seed).fit(rows)
-        return cls(forest, _bulk_of_logs(np.log(-forest.score_samples(rows))))
+        logs = np.log(-forest.score_samples(rows))
+        middle, spread = bulk = _bulk_of_logs(logs)
+        return cls(forest, bulk), (logs - middle) / spread
 
     def deviations(self, rows) -> np.ndarray:
-        """Robust standard deviations of the logarithms of scores."""
+        """Robust standard deviations of the logarithms of new rows' scores."""
         middle, spread = self.bulk
         return (np.log(-self.forest.score_samples(rows)) - middle) / spread
 
@@ -95,22 +96,23 @@ class Far(NamedTuple):
 
     def beyond_of(self, numbers, codes) -> np.ndarray:
         """Deviations beyond the thresholds, of new rows."""
-        out = self.reach.deviations(numbers, codes) - self.thresholds[0]
+        rows = self.reach.compressed(numbers)
+        out = self.reach.deviations(rows, codes) - self.thresholds[0]
         if self.isolation is None:
             return out
-        apart = self.isolation.deviations(self.reach.compressed(numbers))
+        apart = self.isolation.deviations(rows)
         return np.maximum(out, apart - self.thresholds[1])
 
 
-def far_rows(numbers, spaces: list[np.ndarray], reach: Reach, codes, rng) -> Far:
+def far_rows(compressed, spaces: list[np.ndarray], reach: Reach, codes, rng) -> Far:
     """Find rows with distances that the bulk of their class does not explain.
 
-    Distances are Euclidean ones of compressed columns, and those by the covariance of
-    the bulk in ``spaces``, columns of the same rows in which covariances can be
-    estimated; what all spaces say of a row is averaged. Dense rows are, besides, put
-    through an isolation forest.
+    Distances are Euclidean ones of columns compressed by ``reach``, and those by the
+    covariance of the bulk in ``spaces``, columns of the same rows in which covariances
+    can be estimated; what all spaces say of a row is averaged. Dense rows are, besides,
+    put through an isolation forest.
     """
-    plain = reach.deviations(numbers, codes)
+    plain = reach.deviations(compressed, codes)
     shaped = np.zeros(len(codes))
     for code in range(codes.max() + 1):
         own = np.flatnonzero(codes == code)
@@ -124,10 +126,8 @@ def far_rows(numbers, spaces: list[np.ndarray], reach: Reach, codes, rng) -> Far
     thresholds = np.array([_threshold(plain), np.inf])
     beyond = np.maximum(plain - thresholds[0], shaped - _threshold(shaped))
     isolation = None
-    if not sparse.issparse(numbers) and numbers.shape[1]:
-        rows = reach.compressed(numbers)
-        isolation = Isolation.of(rows, rng)
-        apart = isolation.deviations(rows)
+    if not sparse.issparse(compressed) and compressed.shape[1]:
+        isolation, apart = Isolation.of(compressed, rng)
         thresholds[1] = _threshold(apart)
         beyond = np.maximum(beyond, apart - thresholds[1])
     return Far(reach, isolation, thresholds, beyond, shaped)

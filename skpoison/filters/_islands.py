@@ -101,6 +101,7 @@ class _Judged(NamedTuple):
 
     @classmethod
     def of(cls, points, codes, spread_out, said) -> "_Judged":
+        """Split what models say into the label and its rival."""
         everyone = np.arange(len(codes))
         others = np.mean(said, axis=0)
         others[everyone, codes] = -1
