@@ -27,8 +27,8 @@ class AutoFilter(BaseJudgingFilter):
     3. *label*: rows whose label contradicts models that saw neither them nor their near
        copies, more than honest rows where classes overlap;
     4. *cluster*: compact clusters of one label that models contradict which were fitted
-       without the whole cluster, and which lie far out for their class or apart from
-       all other rows.
+       without the whole cluster, and which lie far out for their class, apart from all
+       other rows, or amidst another class as closely as rows of that class do.
 
     Parameters
     ----------
