@@ -1,0 +1,73 @@
+"""Write the tables of docs/benchmark_detection.md from a run of bench_detection.py.
+
+    python benchmarks/bench_detection.py --half report --save run.csv
+    python benchmarks/detection_page.py run.csv [more.csv ...]
+
+Of several files, a later one replaces the figures that it has of a detector.
+"""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmark_detection.md"
+BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
+NOTHING = "nothing"
+
+
+def main(paths):
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    figures = "\n".join(tables(read(paths)))
+    PAGE.write_text(before + BEGIN + figures + "\n" + END + after, encoding="utf-8")
+
+
+def read(paths):
+    """The figures of all runs, in the order of the first one."""
+    runs = [pd.read_csv(path) for path in paths]
+    table = runs[0]
+    for run in runs[1:]:
+        table = pd.concat([table[~table.detector.isin(run.detector)], run])
+    for name in ("detector", "plant", "data"):
+        table[name] = pd.Categorical(table[name], runs[0][name].unique())
+    return table
+
+
+def tables(table):
+    """Yield headings and tables, as lines of Markdown."""
+    found, clean = (table[(table.plant == NOTHING) == which] for which in (False, True))
+    of_plant = mean(found, "plant")
+    of_plant["mean"] = of_plant.mean(axis=1)
+    yield from markdown("F1 by plant, mean over the data sets:", of_plant, short)
+    of_data = mean(found, "data")
+    yield from markdown("F1 by data set, mean over the plants:", of_data, short)
+    shares = 100 * mean(clean, "data")
+    shares["median"] = shares.median(axis=1)
+    yield from markdown("Percent of rows flagged where nothing is planted:", shares)
+    seconds = mean(table, "data", "seconds")
+    yield from markdown("Processor seconds, mean:", seconds)
+
+
+def mean(table, column, values="score"):
+    wide = table.pivot_table(
+        index="detector", columns=column, values=values, observed=True
+    )
+    return wide.set_axis(wide.columns.astype(str), axis=1)
+
+
+def short(value):
+    return f"{value:.2f}".removeprefix("0")
+
+
+def markdown(heading, table, text="{:.1f}".format):
+    yield f"\n{heading}\n"
+    yield f"| | {' | '.join(table.columns)} |"
+    yield "|---" * (len(table.columns) + 1) + "|"
+    for name, row in table.iterrows():
+        yield f"| {name} | {' | '.join(map(text, row))} |"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
