@@ -216,8 +216,8 @@ def test_new_rows_are_judged_by_trusted_ones(tmp_path):
     y[strange] = "new"
     data, out = write(tmp_path / "new.csv", X, y), tmp_path / "rejected.jsonl"
     result = invoke(data, "--trusted", trusted, "-r", out)
-    assert result.stderr.count("are not among those that it knows") == 1
-    with pytest.warns(match="not among those"):
+    assert result.stderr.count("are not among its known labels") == 1
+    with pytest.warns(match="not among its known labels"):
         kept = auto.predict(X, y) == 1
     lines = map(json.loads, out.read_text().splitlines())
     found = {row["skpoison_row"] - 1: row for row in lines}

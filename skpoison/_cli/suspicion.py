@@ -67,7 +67,7 @@ def _judged_by(auto, X, y):
     kept = auto.predict(X, y) == 1
     with warnings.catch_warnings():
         # Of rows of unknown labels, which have been spoken of.
-        warnings.filterwarnings("ignore", ".* are not among those that it knows")
+        warnings.filterwarnings("ignore", ".* are not among its known labels")
         own = -auto.score_samples(X, y)
     by_label = np.column_stack(
         [-auto.score_samples(X, np.full(len(y), label)) for label in auto.classes_]
