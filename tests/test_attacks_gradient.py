@@ -255,7 +255,7 @@ def test_bad_targets_are_refused(data):
         (RidgeClassifier(alpha=0), "has no penalty"),
         (RidgeClassifier(positive=True), "positive weights only"),
         (LinearSVC(loss="hinge", intercept_scaling=2), "has intercept_scaling set"),
-        (SphereFilter(), "must be one of"),
+        (SphereFilter(), "supports an estimator of the types"),
     ],
 )
 def test_learners_that_are_not_modelled_are_refused(estimator, why, data):

@@ -27,7 +27,7 @@ def attack(
         ),
     ] = 0.03,
     threat: opt.Threat,
-    learner: opt.Learner,
+    learner: opt.LearnerOptions,
     solver: opt.Solver,
     output: Annotated[
         str,
@@ -64,11 +64,11 @@ def attack(
         from .columns import tell_of_columns
         from .files import rows_to, write_json, write_rows
         from .sample import read_sample
-        from .settings import Settings
+        from .settings import BoundSettings
 
         if plot:
             picture.check_matplotlib()
-        settings = Settings(
+        settings = BoundSettings(
             (epsilon,), **vars(threat), **vars(learner), **vars(solver), seed=seed
         )
         with session.step(f"Reading {data or 'the digits'}"):

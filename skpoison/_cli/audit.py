@@ -44,7 +44,7 @@ def audit(
             callback=percents,
         ),
     ] = "50,70,80,90,95,100",
-    learner: opt.Learner,
+    learner: opt.LearnerOptions,
     folds: Annotated[
         int,
         opt.option(

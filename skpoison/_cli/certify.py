@@ -51,7 +51,7 @@ def certify(
             callback=one_of("fixed", "moving-centroids"),
         ),
     ] = "fixed",
-    learner: opt.Learner,
+    learner: opt.LearnerOptions,
     solver: opt.Solver,
     plot: opt.Plot = None,
     outputs: opt.Outputs,
@@ -76,11 +76,11 @@ def certify(
         from .columns import tell_of_columns
         from .files import write_json
         from .sample import read_sample
-        from .settings import Settings
+        from .settings import BoundSettings
 
         if plot:
             picture.check_matplotlib()
-        settings = Settings(
+        settings = BoundSettings(
             tuple(epsilon),
             **vars(threat),
             **vars(learner),

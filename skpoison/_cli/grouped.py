@@ -12,15 +12,15 @@ def grouped(command):
     --------
     >>> from dataclasses import dataclass
     >>> @dataclass
-    ... class Learner:
+    ... class LearnerOptions:
     ...     C: float = 1.0
     >>> @grouped
-    ... def fit(data: str, learner: Learner):
+    ... def fit(data: str, learner: LearnerOptions):
     ...     return data, learner
     >>> inspect.signature(fit)
     <Signature (*, data: str, C: float = 1.0)>
     >>> fit(data="rows.csv", C=2.0)
-    ('rows.csv', Learner(C=2.0))
+    ('rows.csv', LearnerOptions(C=2.0))
     """
     groups, flat = {}, []
     for parameter in inspect.signature(command).parameters.values():

@@ -111,7 +111,7 @@ class Threat:
 
 
 @dataclass
-class Learner:
+class LearnerOptions:
     """The linear support vector machine: C or rho, the other of which is None."""
 
     C: Annotated[

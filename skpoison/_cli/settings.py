@@ -7,7 +7,7 @@ from skpoison._defaults import default_filter
 
 
 @dataclass(frozen=True)
-class Settings:
+class BoundSettings:
     """What to certify: the options of a command, and the bound that they mean."""
 
     epsilons: tuple

@@ -100,7 +100,7 @@ def _without_intercept(solve, dim):
     return solve_others
 
 
-class Trained(NamedTuple):
+class LowerSolution(NamedTuple):
     """A learner's parameters, and the curvature of its objective."""
 
     theta: np.ndarray
@@ -151,7 +151,7 @@ class Task(NamedTuple):
         )
 
 
-def train(task: Task, theta: np.ndarray, tol: float = 1e-12) -> Trained:
+def train(task: Task, theta: np.ndarray, tol: float = 1e-12) -> LowerSolution:
     """Minimize an objective by Newton's method, starting from feasible parameters.
 
     It stops where the Newton decrement, relative to the value, is at most `tol`.
@@ -167,7 +167,7 @@ def train(task: Task, theta: np.ndarray, tol: float = 1e-12) -> Trained:
         value = task.value(theta, margins)
         # Nothing lies below a loss of zero, and little between it and the smallest.
         if value <= 0.0 or decrease <= tol * max(value, SMALL):
-            return Trained(theta + step, multiplier, hessian)
+            return LowerSolution(theta + step, multiplier, hessian)
         theta, margins = _descend(task, theta, margins, step, value, decrease)
     raise RuntimeError(f"Training did not converge within {MAX_NEWTON} Newton steps.")
 
@@ -183,11 +183,11 @@ def _descend(task, theta, margins, step, value, decrease):
     return theta + t * step, margins + t * change
 
 
-class Outcome(NamedTuple):
+class LowerOutcome(NamedTuple):
     """The effect of poison: the attacker's loss, and the learner trained on it."""
 
     value: float
-    trained: Trained
+    trained: LowerSolution
 
 
 class Bilevel(NamedTuple):
@@ -206,12 +206,12 @@ class Bilevel(NamedTuple):
         copies = np.concatenate([np.ones(len(self.clean)), self.copies])
         return Task.of(self.learner, rows, copies, len(self.clean))
 
-    def solve_lower(self, points: np.ndarray, theta: np.ndarray) -> Outcome:
+    def solve_lower(self, points: np.ndarray, theta: np.ndarray) -> LowerOutcome:
         """Train on clean and poison rows, starting from theta."""
         trained = train(self.task(points), theta)
-        return Outcome(self.aim.value(trained.theta), trained)
+        return LowerOutcome(self.aim.value(trained.theta), trained)
 
-    def gradient(self, points: np.ndarray, trained: Trained) -> np.ndarray:
+    def gradient(self, points: np.ndarray, trained: LowerSolution) -> np.ndarray:
         """Differentiate the attacker's loss in the poison rows, through training."""
         w, b = trained.theta[:-1], trained.theta[-1]
         wanted = self.aim.gradient(trained.theta)
@@ -224,7 +224,7 @@ class Bilevel(NamedTuple):
         return -np.outer(bend * (points @ v[:-1] + v[-1]), w) - np.outer(push, v[:-1])
 
 
-def adjoint(trained: Trained, gradient: np.ndarray) -> np.ndarray:
+def adjoint(trained: LowerSolution, gradient: np.ndarray) -> np.ndarray:
     """Solve the learner's linearized optimality conditions for one right-hand side.
 
     Where the ball binds, with multiplier m, these are ``theta @ dtheta = 0`` and

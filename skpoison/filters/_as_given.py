@@ -21,7 +21,7 @@ ONE_UNIT = 0.1
 FEW_COLUMNS = 200
 
 
-class Rows:
+class GivenRows:
     """Rows of any container, with as much of an array as filters need."""
 
     def __init__(self, data):
@@ -32,7 +32,7 @@ class Rows:
         return self.shape[0]
 
     def __getitem__(self, rows):
-        return Rows(_safe_indexing(self.data, rows))
+        return GivenRows(_safe_indexing(self.data, rows))
 
 
 def is_texts(X) -> bool:

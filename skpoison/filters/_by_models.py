@@ -18,7 +18,7 @@ from skpoison._delegated import WithInnerWeights
 from skpoison._warn import warn
 from skpoison.base import BaseFilter
 from skpoison.exceptions import FilterWarning
-from skpoison.filters._as_given import AsNumbers, Rows, is_texts
+from skpoison.filters._as_given import AsNumbers, GivenRows, is_texts
 from skpoison.filters._inner import InnerEstimatorMixin, check_classes_weigh
 
 
@@ -27,7 +27,7 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
 
     A subclass defines ``_fit_models(X, codes, targets)`` for the training rows,
     returning scores and decisions, and ``_score`` and ``_decide`` for new ones; X is a
-    :class:`Rows`. Targets are None where there are labels. Models are fitted with
+    :class:`GivenRows`. Targets are None where there are labels. Models are fitted with
     ``_fit_params``, which are there while it runs.
     """
 
@@ -101,7 +101,7 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
         if not (is_frame(X) or is_texts(X)):
             X = self._check_array(X)
         validate_data(self, X, reset=reset, skip_check_array=True)
-        return Rows(X)
+        return GivenRows(X)
 
     def _check_array(self, X):
         """Arrays and sparse rows as arrays; what only the estimator knows stays."""

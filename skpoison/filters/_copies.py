@@ -48,7 +48,7 @@ def near_copy_groups(
     Groups are numbered in the order of their first rows; a row without near copies is
     a group of its own. Equal rows are always in one group.
     """
-    space = Space.of(X, metric, random_state)
+    space = CopySpace.of(X, metric, random_state)
     groups, *distances = groups_of(space.enter(X), factor, random_state)
     return NearCopies(groups, *map(space.leave, distances))
 
@@ -66,7 +66,7 @@ def groups_of(rows, factor: float, random_state) -> NearCopies:
     return NearCopies(_in_order(joined[position]), radius, usual)
 
 
-class Space(NamedTuple):
+class CopySpace(NamedTuple):
     """Where Euclidean distances are those of the metric, and lose few digits."""
 
     unit_length: bool
@@ -74,7 +74,7 @@ class Space(NamedTuple):
     exponent: int  # of the power of two by which rows are divided
 
     @classmethod
-    def of(cls, X, metric: str, random_state) -> "Space":
+    def of(cls, X, metric: str, random_state) -> "CopySpace":
         """The space of training rows."""
         if metric == "cosine":
             return cls(True, None, 0)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import row_norms
 
-from skpoison.filters._copies import Space
+from skpoison.filters._copies import CopySpace
 from skpoison.filters._far import Far, Reach, far_rows
 from skpoison.filters._folds import assign_folds
 from skpoison.filters._islands import (
@@ -76,7 +76,7 @@ def find_evidence(
     far = far_rows(compressed, spaces, reach, codes, rng)
     is_far = far.beyond > 0
     found = _near_copies(numbers, codes, rng)
-    space = Space.of(numbers, "euclidean", rng)
+    space = CopySpace.of(numbers, "euclidean", rng)
     groups = isolated_groups(space.enter(numbers), found.groups_, codes, rng)
     rest = np.flatnonzero(~is_far)
     n_classes = codes.max() + 1

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from skpoison.base import BaseFilter
 from skpoison.filters._copies import (
-    Space,
+    CopySpace,
     distances_around,
     distinct_rows,
     groups_of,
@@ -219,7 +219,7 @@ class NearCopyFilter(BaseFilter):
 
     def _fit(self, X, codes):
         rng = check_random_state(self.random_state)
-        self._space = Space.of(X, self.metric, rng)
+        self._space = CopySpace.of(X, self.metric, rng)
         rows = self._space.enter(X)
         found = groups_of(rows, self.factor, rng)
         self.groups_, self._radius = found.groups, found.radius

@@ -32,7 +32,7 @@ C_DENSE, C_SPARSE = 0.1, 10.0
 COUNTS = {"linear": 1000, "trees": 100, "given": 200}
 
 
-class Learner(NamedTuple):
+class PanelMember(NamedTuple):
     """A model, and how many observations its probabilities are worth."""
 
     estimator: object
@@ -160,7 +160,7 @@ class Fitted(NamedTuple):
 def panel_of(estimator, X, encoder, numbers, rng, regression=False) -> Panel:
     """The models for these rows: the one that is given, or our own on numbers."""
     if estimator is not None:
-        return Panel([Learner(estimator, COUNTS["given"])], None, X)
+        return Panel([PanelMember(estimator, COUNTS["given"])], None, X)
     seed = int(rng.randint(2**31 - 1))
     is_sparse = sparse.issparse(numbers)
     reducer = None
@@ -172,8 +172,8 @@ def panel_of(estimator, X, encoder, numbers, rng, regression=False) -> Panel:
         else LogisticRegression(C=C_SPARSE if is_sparse else C_DENSE, max_iter=1000)
     )
     learners = [
-        Learner(linear, COUNTS["linear"]),
-        Learner(_trees(regression, seed), COUNTS["trees"], takes_few=True),
+        PanelMember(linear, COUNTS["linear"]),
+        PanelMember(_trees(regression, seed), COUNTS["trees"], takes_few=True),
     ]
     return Panel(learners, encoder, numbers, reducer)
 

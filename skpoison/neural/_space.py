@@ -31,10 +31,10 @@ class BaseFeatureAttack(BasePerturbationAttack):
         check_target(self.target, rows)
 
     def _space(self, modules, allowed, rows, labels):
-        return Space(modules, allowed, self.target, self.batch_size)
+        return FeatureSpace(modules, allowed, self.target, self.batch_size)
 
 
-class Space:
+class FeatureSpace:
     """Losses of the features of perturbed rows, on the first module's device.
 
     ``goals`` are the features of the target under each module.

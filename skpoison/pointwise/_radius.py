@@ -31,7 +31,7 @@ from skpoison.pointwise._two_means import TwoMeansClassifier, two_means_radius
 ATTACKS = ("insert_delete", "change", "flip")
 
 
-class Training(NamedTuple):
+class TrainingRows(NamedTuple):
     """Training rows, and the fixed filter that they passed, as far as given."""
 
     X: Any
@@ -133,7 +133,7 @@ def certified_radius(
         raise ValueError(f"attack must be one of {ATTACKS}; got {attack!r}.")
     check_is_fitted(estimator)
     certify = _certificate_for(estimator)
-    return certify(estimator, X, attack, Training(X_train, y_train, filter))
+    return certify(estimator, X, attack, TrainingRows(X_train, y_train, filter))
 
 
 def _partitioned(estimator, X, attack, training):
@@ -167,7 +167,7 @@ def _filtered(estimator, X, attack, training):
         raise ValueError("X_train and y_train are needed, to see which rows are kept.")
     kept = np.flatnonzero(estimator.inlier_mask_)
     y = _safe_indexing(training.y, kept)
-    inner = Training(_safe_indexing(training.X, kept), y, estimator.filter_)
+    inner = TrainingRows(_safe_indexing(training.X, kept), y, estimator.filter_)
     fitted = estimator.estimator_
     radius = _certificate_for(fitted)(fitted, X, attack, inner)
     # A class that is rejected as a whole keeps its best row, whatever that is.

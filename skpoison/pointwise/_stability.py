@@ -22,7 +22,7 @@ ROUNDS = 2  # of tightening how far the parameters move
 TOL = 1e-7  # of the duality gap that tells how exactly a learner was trained
 
 
-class Learner(NamedTuple):
+class PenalizedLearner(NamedTuple):
     """A minimizer of ``C * sum(loss(y theta @ x)) + ||theta||^2 / 2``.
 
     The last feature is the constant 1 where there is an intercept.
@@ -53,7 +53,7 @@ class Learner(NamedTuple):
         return np.hstack([X, ones])
 
 
-class Gradients(NamedTuple):
+class MarginChanges(NamedTuple):
     """What one move can add to the gradient, divided by C and by the loss's slope."""
 
     rows: Any  # -y x of training rows: of those deleted, or relabelled
@@ -128,7 +128,7 @@ def stable_radius(estimator, X, attack, training):
     signed = rows * signs[:, None] if signed is None else signed
     slack = _distance_from_minimum(estimator, learner, X_train, signs, signed)
     sets = [] if attack == "flip" else _insertions(estimator, training.filter)
-    moves = Gradients(-signed, sets, learner.has_intercept)
+    moves = MarginChanges(-signed, sets, learner.has_intercept)
     X = validate_data(estimator, X, reset=False, accept_sparse="csr", dtype=np.float64)
     tests = learner.augmented(X)
     tests = tests.toarray() if sparse.issparse(tests) else tests
@@ -136,7 +136,7 @@ def stable_radius(estimator, X, attack, training):
     return radius // 2 if attack == "change" else radius
 
 
-def _learner_of(estimator: BaseEstimator) -> Learner:
+def _learner_of(estimator: BaseEstimator) -> PenalizedLearner:
     """Read the learner, and refuse settings that the proof does not cover."""
     name, is_logistic = type(estimator).__name__, False
     if isinstance(estimator, LogisticRegression):
@@ -168,7 +168,8 @@ def _learner_of(estimator: BaseEstimator) -> Learner:
     theta = np.ravel(estimator.coef_).astype(np.float64)
     if estimator.fit_intercept:
         theta = np.append(theta, estimator.intercept_)
-    return Learner(theta, estimator.C, is_logistic, bool(estimator.fit_intercept))
+    has_intercept = bool(estimator.fit_intercept)
+    return PenalizedLearner(theta, estimator.C, is_logistic, has_intercept)
 
 
 def _need(estimator, name, allowed, what):

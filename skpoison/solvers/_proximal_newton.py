@@ -126,7 +126,7 @@ class Gaps(NamedTuple):
         return self.rows + self.poison + self.learner
 
 
-class Evaluation(NamedTuple):
+class Evaluated(NamedTuple):
     """The envelope at one point.
 
     Parameters
@@ -153,7 +153,7 @@ def evaluate(
     proximal_weight: float,
     theta: np.ndarray,
     margins: np.ndarray,
-) -> Evaluation:
+) -> Evaluated:
     """Evaluate the envelope around a prox center, given ``1 - score`` of the rows."""
     duals = Hinge().project(center.duals + margins / center.row_prox)
     moved = duals - center.duals
@@ -169,7 +169,7 @@ def evaluate(
         + subproblem.learner.value(theta)
         + 0.5 * proximal_weight * float(step @ step)
     )
-    return Evaluation(value, margins, duals, poison)
+    return Evaluated(value, margins, duals, poison)
 
 
 def dual_sum(
@@ -217,7 +217,7 @@ def newton_step(
     subproblem: Subproblem,
     center: Iterate,
     proximal_weight: float,
-    at: Evaluation,
+    at: Evaluated,
     theta: np.ndarray,
     gradient: np.ndarray,
     shift: float,
@@ -251,15 +251,15 @@ def line_search(
     center: Iterate,
     proximal_weight: float,
     theta: np.ndarray,
-    at: Evaluation,
+    at: Evaluated,
     step: np.ndarray,
     slope: float,
-) -> tuple[float, np.ndarray, Evaluation | None]:
+) -> tuple[float, np.ndarray, Evaluated | None]:
     """Find where the envelope is nearly flat along a step; None where none is lower."""
     scores = subproblem.rows.scores(step)
     inside, outside, length = 0.0, 1.0, 1.0
     slope_inside, slope_outside = slope, np.inf
-    best: tuple[float, np.ndarray, Evaluation | None] = 0.0, theta, None
+    best: tuple[float, np.ndarray, Evaluated | None] = 0.0, theta, None
     for trial in range(MAX_TRIALS):
         there_theta = theta + length * step
         there = evaluate(
@@ -293,7 +293,7 @@ def _slope(
     center: Iterate,
     proximal_weight: float,
     theta: np.ndarray,
-    at: Evaluation,
+    at: Evaluated,
     step: np.ndarray,
     scores: np.ndarray,
 ) -> float:
