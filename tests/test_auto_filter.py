@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from skpoison import AutoFilter, DropOutliers, FilteredClassifier
 from skpoison.exceptions import FilterWarning
+from skpoison.filters import CrossFitFilter
 from skpoison.filters._as_given import AsNumbers
 from skpoison.filters._evidence import find_evidence
 from skpoison.filters._far import Reach, far_rows
@@ -260,3 +261,11 @@ def test_an_island_of_changed_labels_is_found():
     auto = AutoFilter(random_state=0).fit(X, np.where(mask, 1, y))
     assert f1(mask, ~auto.inlier_mask_) > 0.8
     assert "cluster" in auto.tests_[mask]
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
+@pytest.mark.parametrize("make", [AutoFilter, CrossFitFilter])
+def test_labels_that_no_model_predicts_are_not_contradicted(make, share):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(300, 5)), (rng.random(300) < share).astype(int)
+    assert np.mean(~make(random_state=0).fit(X, y).inlier_mask_) <= 0.01

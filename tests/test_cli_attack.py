@@ -191,8 +191,8 @@ def test_categories_are_written_as_one_each_and_pass_the_filter(
         assert poison[name].type == clean[name].type
         assert set(poison[name].to_pylist()) <= set(clean[name].to_pylist())
     assert len(poison) == numbers["n_poison"] > 0
-    result = invoke("filter", out, *common, "--trusted", path, "--json", "-")
-    judged = json.loads(result.stdout)
+    both = ["--filter", "both", "--trusted", path]
+    judged = json.loads(invoke("filter", out, *common, *both, "--json", "-").stdout)
     assert judged["n_kept"] == judged["n_rows"] == len(poison)
 
 

@@ -336,7 +336,8 @@ def judge_or_refuse(method, X, y):
     try:
         answer = method(X, y)
     except ValueError as error:
-        assert "X holds values" in str(error) or "X or the centroids" in str(error)
+        causes = "X holds values", "X has values", "X or the centroids"
+        assert any(cause in str(error) for cause in causes)
         assert "escale the data" in str(error)
         return False
     assert not isinstance(answer, np.ndarray) or not np.any(np.isnan(answer))
@@ -370,7 +371,7 @@ def test_an_estimator_of_one_s_own_may_get_huge_rows():
 
     X, y = data()
     X[0] = 1e30
-    with pytest.raises(ValueError, match=r"as large as 1e\+160; LogisticRegression"):
+    with pytest.raises(ValueError, match=r"as large as 1e\+160; .* LogisticRegression"):
         LossFilter().fit(X * 1e130, y)
     tree = DecisionTreeClassifier(max_depth=2, random_state=0)
     by_tree = LossFilter(estimator=tree, random_state=0)

@@ -108,6 +108,7 @@ def filter_(
         kept_to = rows_to(output, rows, outputs, keep_formulas)
         rejected_to = rows_to(rejected, rows, outputs, keep_formulas)
         source = clean or rows
+        source.labels.refuse_quantities()
         drawn = None
         if plot and in_plane:
             drawn = picture.labels_to_draw(session, rows, source)

@@ -15,7 +15,11 @@ from skpoison.filters._by_models import BaseJudgingFilter
 from skpoison.filters._copies import near_copy_groups
 from skpoison.filters._evidence import CUT
 from skpoison.filters._folds import assign_folds
-from skpoison.filters._label_noise import fit_label_noise, smoothed_log
+from skpoison.filters._label_noise import (
+    fit_label_noise,
+    predictable_classes,
+    smoothed_log,
+)
 from skpoison.filters._panel import panel_of, residual_units
 
 
@@ -230,7 +234,9 @@ class CrossFitFilter(BaseJudgingFilter):
             1 / np.bincount(self.groups_)[self.groups_[judged]],
         )
         chance = np.zeros(len(codes))
-        chance[judged] = self._noise.chance_of_wrong(codes[judged])
+        known = predictable_classes(said[:, judged].mean(axis=0), codes[judged])
+        contradicted = self._noise.chance_of_wrong(codes[judged])
+        chance[judged] = np.where(known[codes[judged]], contradicted, 0.0)
         self.threshold_ = CUT if self.threshold == "auto" else self.threshold
         self.out_of_fold_ = said.mean(axis=0)
         self.suggested_labels_ = self.classes_[codes]

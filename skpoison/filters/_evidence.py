@@ -22,7 +22,12 @@ from skpoison.filters._islands import (
     reduced,
 )
 from skpoison.filters._isolated import SMALLEST, isolated_groups
-from skpoison.filters._label_noise import LabelNoise, fit_label_noise, smoothed_log
+from skpoison.filters._label_noise import (
+    LabelNoise,
+    fit_label_noise,
+    predictable_classes,
+    smoothed_log,
+)
 from skpoison.filters._near_copies import NearCopyFilter
 
 # Rows are rejected where the chance that their label is wrong exceeds this: the best
@@ -131,7 +136,9 @@ def _judge_labels(evidence, rest, codes, predict, counts, rng):
     weights = 1 / np.bincount(groups)[groups[judged]]
     noise = fit_label_noise(logs, codes[rows], weights)
     evidence.probabilities[rows] = said.mean(axis=0)
-    evidence.chance[rows] = noise.chance_of_wrong(codes[rows])
+    known = predictable_classes(evidence.probabilities[rows], codes[rows])
+    chance = noise.chance_of_wrong(codes[rows])
+    evidence.chance[rows] = np.where(known[codes[rows]], chance, 0.0)
     evidence.in_group[:] = _contradicted_groups(evidence, codes)
     return evidence._replace(noise=noise)
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import logsumexp
+from scipy.stats import rankdata
 
 # Shares of wrong labels of each class, and how much sharper the truth is than what
 # models say, to start with: much noise and honest overlap explain each other away.
@@ -23,6 +24,9 @@ PRIOR = 2.0
 MOST_ROUNDS = 30
 ENOUGH = 1e-4  # change of the matrix
 PULL = 1e-3  # of weights towards zero, per row
+# Standard errors of the area under the curve above one half: models without skill say
+# of every row of a rare class that its label is wrong.
+SKILL = 3.0
 EVEN = 1.5  # of weights towards each other, in all: few rows do not say who is right
 
 
@@ -118,6 +122,26 @@ def _weights(start, log_probabilities, given):
         loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=few
     )
     return found.x
+
+
+def predictable_classes(probabilities: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Which classes models tell from the others, out of fold, better than by chance.
+
+    Ranks of the class's probability are compared (Mann and Whitney's test), which
+    depends neither on how frequent the class is nor on calibration.
+    """
+    n_rows, n_classes = probabilities.shape
+    known = np.zeros(n_classes, dtype=bool)
+    for code in range(n_classes):
+        own = codes == code
+        n_own, n_other = own.sum(), n_rows - own.sum()
+        if not n_own or not n_other:
+            continue
+        ranks = rankdata(probabilities[:, code])
+        area = (ranks[own].mean() - (n_own + 1) / 2) / n_other
+        error = np.sqrt((n_rows + 1) / (12.0 * n_own * n_other))
+        known[code] = area > 0.5 + SKILL * error
+    return known
 
 
 def smoothed_log(probabilities: np.ndarray, counts: float) -> np.ndarray:
