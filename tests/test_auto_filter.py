@@ -7,9 +7,9 @@ from sklearn.datasets import make_blobs, make_classification, make_regression
 from sklearn.linear_model import LogisticRegression
 
 from skpoison import AutoFilter, DropOutliers, FilteredClassifier
+from skpoison._as_given import AsNumbers
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import CrossFitFilter
-from skpoison.filters._as_given import AsNumbers
 from skpoison.filters._evidence import find_evidence
 from skpoison.filters._far import Reach, far_rows
 from skpoison.filters._islands import clusters_against

@@ -13,13 +13,13 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skpoison._as_given import AsNumbers, GivenRows, is_texts
 from skpoison._column_types import is_frame
 from skpoison._delegated import WithInnerWeights
+from skpoison._inner import InnerEstimatorMixin, check_classes_weigh
 from skpoison._warn import warn
 from skpoison.base import BaseFilter
 from skpoison.exceptions import FilterWarning
-from skpoison.filters._as_given import AsNumbers, GivenRows, is_texts
-from skpoison.filters._inner import InnerEstimatorMixin, check_classes_weigh
 
 
 class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):

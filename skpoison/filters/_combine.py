@@ -20,6 +20,7 @@ from sklearn.utils.metaestimators import _BaseComposition, available_if
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skpoison._delegated import takes
+from skpoison._inner import WeightedFitMixin
 from skpoison._kept import spread
 from skpoison.base import BaseFilter
 from skpoison.filters._centroid import (
@@ -27,7 +28,6 @@ from skpoison.filters._centroid import (
     decide_together,
     fit_together,
 )
-from skpoison.filters._inner import WeightedFitMixin
 
 if TYPE_CHECKING:
     from skpoison.feasible import FeasibleSet

@@ -8,9 +8,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import column_or_1d
 
+from skpoison._as_given import AsNumbers
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
-from skpoison.filters._as_given import AsNumbers
 from skpoison.filters._by_models import BaseJudgingFilter
 from skpoison.filters._copies import near_copy_groups
 from skpoison.filters._evidence import CUT

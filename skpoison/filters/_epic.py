@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import softmax
 from sklearn.utils.validation import _check_method_params
 
+from skpoison._inner import InnerEstimatorMixin, check_classes_weigh
 from skpoison._warn import warn
 from skpoison._whole_rows import round_down
 from skpoison.base import BaseFilter
@@ -22,7 +23,6 @@ from skpoison.coreset import (
     isolated_medoids,
 )
 from skpoison.exceptions import FilterWarning
-from skpoison.filters._inner import InnerEstimatorMixin, check_classes_weigh
 
 __all__ = ["EPICFilter"]
 

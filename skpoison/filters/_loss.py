@@ -12,12 +12,12 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_method_params
 
 from skpoison._fitted import fit_clone
+from skpoison._inner import InnerEstimatorMixin, check_classes_weigh
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import _losses
 from skpoison.filters._distance import BaseContaminationFilter
 from skpoison.filters._held_out import N_FOLDS, folds_of, is_linear, rows_to_fit
-from skpoison.filters._inner import InnerEstimatorMixin, check_classes_weigh
 from skpoison.filters._losses import fit_logistic
 from skpoison.filters._threshold import contradicted_rows
 

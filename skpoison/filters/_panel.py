@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params, _num_samples
 
-from skpoison.filters._as_given import AsNumbers
+from skpoison._as_given import AsNumbers
 from skpoison.filters._folds import class_probabilities, out_of_fold
 
 N_TREES = 100

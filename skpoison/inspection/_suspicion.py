@@ -11,10 +11,10 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from skpoison._as_given import AsNumbers
 from skpoison._column_types import RowsLike
 from skpoison._judging import last_step
 from skpoison._words import label_text
-from skpoison.filters._as_given import AsNumbers
 
 from ._plane import draw_view
 from ._rows import subsample

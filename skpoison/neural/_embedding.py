@@ -18,9 +18,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skpoison._column_types import is_frame
 from skpoison._delegated import takes
+from skpoison._inner import WeightedFitMixin
 from skpoison.base import BaseFilter
 from skpoison.filters import SpectralFilter
-from skpoison.filters._inner import WeightedFitMixin
 from skpoison.neural._features import LayerFeatures
 from skpoison.neural._rows import check_no_dataset, without_tensor
 
