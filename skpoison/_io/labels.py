@@ -76,13 +76,13 @@ class Labels(NamedTuple):
         return np.array(self.value_texts)[self.codes]
 
     def refuse_quantities(self):
-        """Raise where numbers are too many for classes: most rows are alone in theirs."""
+        """Raise where there are so many numbers that they cannot be classes."""
         is_number = all(isinstance(value, int | float) for value in self.values)
         if is_number and len(self.values) > max(MANY, 0.4 * len(self.codes)):
             raise DataError(
                 f"The target {self.name!r} has {len(self.values)} different numbers in "
-                f"{len(self.codes)} rows ({self._listed()}): it seems to be a quantity, "
-                "and rows are judged by classes. Choose another --target, or judge "
+                f"{len(self.codes)} rows ({self._listed()}): it looks like a quantity; "
+                "rows are judged by classes. Choose another --target, or judge "
                 "quantities in Python, with FilteredRegressor."
             )
 
