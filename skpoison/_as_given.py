@@ -80,7 +80,9 @@ class AsNumbers(TransformerMixin, BaseEstimator):
         self.missing_ = np.flatnonzero(missing.any(axis=0) & ~missing.all(axis=0))
         with np.errstate(all="ignore"):
             full = np.where(missing.all(axis=0), 0.0, numbers)
-            self.medians_ = np.nanmedian(full, axis=0) if full.size else full[:0]
+            self.medians_ = (
+                np.nanmedian(full, axis=0) if full.size else np.zeros(full.shape[1])
+            )
         full = np.where(np.isnan(full), self.medians_, full)
         largest = np.abs(full).max(axis=0, initial=0.0)
         unit = np.where(largest > 0, largest, 1.0)  # squares may be too large

@@ -269,3 +269,15 @@ def test_labels_that_no_model_predicts_are_not_contradicted(make, share):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(300, 5)), (rng.random(300) < share).astype(int)
     assert np.mean(~make(random_state=0).fit(X, y).inlier_mask_) <= 0.01
+
+
+def test_tables_of_categories_alone():
+    rng = np.random.default_rng(0)
+    names = np.array(["north", "south", "east", "west", "mid", "far"])
+    table = pd.DataFrame({name: rng.choice(names, 200) for name in ("a", "b", "c")})
+    y = np.where(table["a"].isin(names[:3]), "late", "early")
+    wrong = [3, 50]
+    y[wrong] = np.where(y[wrong] == "late", "early", "late")
+    auto = AutoFilter(random_state=0).fit(table, y)
+    assert not auto.inlier_mask_[wrong].all()
+    assert np.mean(~auto.inlier_mask_) < 0.05
