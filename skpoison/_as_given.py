@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -35,7 +37,7 @@ class GivenRows:
         return GivenRows(_safe_indexing(self.data, rows))
 
 
-def is_texts(X) -> bool:
+def is_texts(X: Any) -> bool:
     """Say whether X is a list, array or Series of texts."""
     if sparse.issparse(X) or is_frame(X):
         return False
@@ -176,7 +178,7 @@ def _column(X, name):
     )
 
 
-def _is_missing(value) -> bool:
+def _is_missing(value: object) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, float) and value != value

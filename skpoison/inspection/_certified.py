@@ -202,13 +202,14 @@ class CertifiedAccuracyDisplay:
 
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         several = isinstance(radii, list) and np.ndim(radii[0]) == 1
-        radii, predictions = (radii, y_pred) if several else ([radii], [y_pred])
-        check_lengths(len(radii), {"y_pred": predictions})
+        each: Any = radii if several else [radii]
+        predictions: Any = y_pred if several else [y_pred]
+        check_lengths(len(each), {"y_pred": predictions})
         # Shares fall behind each radius that occurs, and nowhere else.
-        points = [np.unique([0, *np.add(found, 1)]) for found in radii]
+        points = [np.unique([0, *np.add(found, 1)]) for found in each]
         shares = [
             certified_accuracy(found, y_true, predicted, at, balanced=balanced)
-            for found, predicted, at in zip(radii, predictions, points, strict=True)
+            for found, predicted, at in zip(each, predictions, points, strict=True)
         ]
         return cls(
             n_rows=unwrap(points),
@@ -257,7 +258,7 @@ class CertifiedAccuracyDisplay:
             self.lines_.append(line)
         kind = "Balanced certified" if self.balanced else "Certified"
         ax.set(
-            xlabel=MOVES.get(self.attack, "Poisoned training rows"),
+            xlabel=MOVES.get(self.attack or "", "Poisoned training rows"),
             ylabel=f"{kind} accuracy",
             ylim=(0.0, 1.02),
         )

@@ -108,13 +108,15 @@ def _within_classes(X, codes, line):
 
 def drawable_sets(feasible: FeasibleSet, classes: np.ndarray) -> list[SphereSlab]:
     """Return the sets of two classes, if they are spheres and slabs."""
-    sets = [feasible[label] for label in classes]
-    for rows in sets:
+    sets: list[SphereSlab] = []
+    for label in classes:
+        rows = feasible[label]
         if not isinstance(rows, SphereSlab):
             raise TypeError(
                 "Only spheres, slabs and their intersections can be plotted; this "
                 f"filter's feasible set is of the type {type(rows).__name__}."
             )
+        sets.append(rows)
     return sets
 
 

@@ -98,7 +98,9 @@ class SuspicionDisplay:
     >>> display.figure_.clear()
     """
 
-    def __init__(self, *, coordinates: ArrayLike, labels: ArrayLike, tests: ArrayLike):
+    def __init__(
+        self, *, coordinates: ArrayLike, labels: ArrayLike | None, tests: ArrayLike
+    ):
         self.coordinates = coordinates
         self.labels = labels
         self.tests = tests
@@ -266,11 +268,12 @@ class SuspicionDisplay:
     def _kept_groups(self, kept):
         """Yield label, rows and look of the kept rows."""
         look = {"s": 9, "linewidth": 0.2, "edgecolor": "white", "zorder": 2}
-        known = [] if self.labels is None else np.unique(np.asarray(self.labels))
+        labels = [] if self.labels is None else self.labels
+        known = np.unique(np.asarray(labels)).tolist()
         if not 0 < len(known) <= len(COLORS):
             yield None, kept, look | {"color": GREY, "alpha": 0.5, "label": "kept"}
             return
-        for label, color in zip(known.tolist(), COLORS, strict=False):
+        for label, color in zip(known, COLORS, strict=False):
             name = label if isinstance(label, str) else f"class {label_text(label)}"
             rows = kept & (np.asarray(self.labels) == label)
             if rows.any():
