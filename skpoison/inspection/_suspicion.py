@@ -268,7 +268,7 @@ class SuspicionDisplay:
     def _kept_groups(self, kept):
         """Yield label, rows and look of the kept rows."""
         look = {"s": 9, "linewidth": 0.2, "edgecolor": "white", "zorder": 2}
-        labels = [] if self.labels is None else self.labels
+        labels: Any = [] if self.labels is None else self.labels
         known = np.unique(np.asarray(labels)).tolist()
         if not 0 < len(known) <= len(COLORS):
             yield None, kept, look | {"color": GREY, "alpha": 0.5, "label": "kept"}
