@@ -6,7 +6,7 @@ from scipy import sparse
 from sklearn.datasets import make_blobs, make_classification, make_regression
 from sklearn.linear_model import LogisticRegression
 
-from skpoison import AutoFilter, DropOutliers, FilteredClassifier
+from skpoison import AutoFilter, DropOutliers, FilteredClassifier, SphereFilter
 from skpoison._as_given import AsNumbers
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import CrossFitFilter
@@ -281,3 +281,10 @@ def test_tables_of_categories_alone():
     auto = AutoFilter(random_state=0).fit(table, y)
     assert not auto.inlier_mask_[wrong].all()
     assert np.mean(~auto.inlier_mask_) < 0.05
+
+
+@pytest.mark.parametrize("make", [AutoFilter, CrossFitFilter])
+def test_combinations_with_filters_of_numbers_are_refused(make):
+    X, y = make_blobs(40, random_state=0)
+    with pytest.raises(TypeError, match=f"{make.__name__} takes rows as they come"):
+        (make() & SphereFilter()).fit(X, y)

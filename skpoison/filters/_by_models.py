@@ -103,6 +103,14 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
         validate_data(self, X, reset=reset, skip_check_array=True)
         return GivenRows(X)
 
+    def _join(self, owner):
+        name = type(self).__name__
+        raise TypeError(
+            f"{name} takes rows as they come, and cannot be intersected or united with "
+            "filters of numbers. Apply one after the other: "
+            f"FilteredClassifier({name}(), FilteredClassifier(...))."
+        )
+
     def _check_array(self, X):
         """Arrays and sparse rows as arrays; what only the estimator knows stays."""
         if self.estimator is not None and not _is_numeric(X):
