@@ -20,6 +20,7 @@ from sklearn.utils.validation import _check_method_params, _num_samples
 
 from skpoison._as_given import AsNumbers
 from skpoison.filters._folds import class_probabilities, out_of_fold
+from skpoison.filters._threshold import bulk_threshold
 
 N_TREES = 100
 # Robust standard deviations that a normal residual does not exceed; more, by a square,
@@ -190,4 +191,6 @@ def residual_units(residuals: np.ndarray) -> tuple:
     middle = np.median(sizes)
     unit = 1.4826 * middle if middle > 0 else 1.0
     heavier = np.quantile(sizes, 0.9) / (NORMAL_RATIO * middle) if middle > 0 else 1.0
-    return sizes / unit, unit, DEVIATIONS * max(1.0, heavier) ** 2
+    cut = DEVIATIONS * max(1.0, heavier) ** 2
+    # A tenth of wrong targets makes this tail, but hardly moves where the bulk ends.
+    return sizes / unit, unit, max(DEVIATIONS, min(cut, bulk_threshold(sizes) / unit))
