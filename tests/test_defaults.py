@@ -14,7 +14,7 @@ from skpoison import (
     PoisonedClassifier,
 )
 from skpoison._cli.judgement import build_filter
-from skpoison._cli.settings import Settings
+from skpoison._cli.settings import BoundSettings
 from skpoison._defaults import default_cleaner, default_filter
 from skpoison.attacks import GradientAttack, KKTAttack, LabelFlipAttack, MinMaxAttack
 from skpoison.inspection._losses import with_percentiles
@@ -67,7 +67,7 @@ def test_so_is_that_of_displays_and_of_the_command_line():
     for found in (
         drawn.filter,
         build_filter("both", 80.0),
-        Settings(epsilons=(0.1,), percentile=80.0).bound().filter,
+        BoundSettings(epsilons=(0.1,), percentile=80.0).bound().filter,
     ):
         assert repr(found) == repr(wanted)
         assert [name for name, _ in found.filters] == ["sphere", "slab"]

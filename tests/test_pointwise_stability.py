@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from skpoison import FilteredClassifier, SphereFilter, certified_radius
-from skpoison.pointwise._stability import Gradients, _insertions
+from skpoison.pointwise._stability import MarginChanges, _insertions
 
 LEARNERS = {
     "logistic": LogisticRegression(C=0.003, solver="liblinear", tol=1e-10),
@@ -98,7 +98,7 @@ def test_gradients_of_rows_that_can_come_are_those_of_their_labels():
     y = np.repeat([0, 1], 30)
     limits = SphereFilter(50).fit(X, y)
     sets = _insertions(LinearSVC(loss="hinge").fit(X, y), limits)
-    moves = Gradients(np.zeros((1, 4)), sets, has_intercept=True)
+    moves = MarginChanges(np.zeros((1, 4)), sets, has_intercept=True)
     directions = rng.normal(size=(4, 7))
     closed = [
         sign * (center @ directions[:3] + directions[3])

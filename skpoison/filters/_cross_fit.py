@@ -234,7 +234,7 @@ class CrossFitFilter(BaseJudgingFilter):
             1 / np.bincount(self.groups_)[self.groups_[judged]],
         )
         chance = np.zeros(len(codes))
-        known = predictable_classes(said[:, judged].mean(axis=0), codes[judged])
+        known = predictable_classes(said[:, judged], codes[judged])
         contradicted = self._noise.chance_of_wrong(codes[judged])
         chance[judged] = np.where(known[codes[judged]], contradicted, 0.0)
         self.threshold_ = CUT if self.threshold == "auto" else self.threshold

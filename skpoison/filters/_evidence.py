@@ -136,7 +136,7 @@ def _judge_labels(evidence, rest, codes, predict, counts, rng):
     weights = 1 / np.bincount(groups)[groups[judged]]
     noise = fit_label_noise(logs, codes[rows], weights)
     evidence.probabilities[rows] = said.mean(axis=0)
-    known = predictable_classes(evidence.probabilities[rows], codes[rows])
+    known = predictable_classes(said, codes[rows])
     chance = noise.chance_of_wrong(codes[rows])
     evidence.chance[rows] = np.where(known[codes[rows]], chance, 0.0)
     evidence.in_group[:] = _contradicted_groups(evidence, codes)

@@ -125,20 +125,21 @@ def _weights(start, log_probabilities, given):
 
 
 def predictable_classes(probabilities: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Which classes models tell from the others, out of fold, better than by chance.
+    """Which classes a model tells from the others, out of fold, better than by chance.
 
-    Ranks of the class's probability are compared (Mann and Whitney's test), which
-    depends neither on how frequent the class is nor on calibration.
+    One model is enough: far rows ruin linear ones. Probabilities have the shape
+    (n_models, n_rows, n_classes). Their ranks are compared (Mann and Whitney's test),
+    which depends neither on how frequent the class is nor on calibration.
     """
-    n_rows, n_classes = probabilities.shape
+    _, n_rows, n_classes = probabilities.shape
     known = np.zeros(n_classes, dtype=bool)
     for code in range(n_classes):
         own = codes == code
         n_own, n_other = own.sum(), n_rows - own.sum()
         if not n_own or not n_other:
             continue
-        ranks = rankdata(probabilities[:, code])
-        area = (ranks[own].mean() - (n_own + 1) / 2) / n_other
+        ranks = rankdata(probabilities[:, :, code], axis=1)
+        area = (ranks[:, own].mean(axis=1).max() - (n_own + 1) / 2) / n_other
         error = np.sqrt((n_rows + 1) / (12.0 * n_own * n_other))
         known[code] = area > 0.5 + SKILL * error
     return known
