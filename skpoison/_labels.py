@@ -4,9 +4,9 @@ from numbers import Number
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 # Kinds of label by the kind of array; np.str_ and the like come as their own.
 _KINDS = {"b": "bool", "i": "number", "u": "number", "f": "number", "c": "number"}
@@ -35,6 +35,14 @@ def check_labels(y: ArrayLike, *, several_kinds: bool = False) -> np.ndarray:
             f"y must contain class labels. {error} For regression, fit the filter "
             "without y, as FilteredRegressor does, or use TrimFilter."
         ) from error
+    return y
+
+
+def check_targets(X: ArrayLike, y: ArrayLike) -> np.ndarray:
+    """Return the targets of regression for the rows of X as float64."""
+    y = column_or_1d(y, warn=True)
+    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+    check_consistent_length(X, y)
     return y
 
 

@@ -125,7 +125,7 @@ class AutoFilter(BaseJudgingFilter):
         self.estimator = estimator
         self.n_jobs = n_jobs
 
-    def _fit_models(self, X, codes, targets):
+    def _fit_models(self, X, codes, targets, params):
         rng = check_random_state(self.random_state)
         self._encoder, numbers = self._numbers_of(X)
         panel = panel_of(
@@ -134,7 +134,7 @@ class AutoFilter(BaseJudgingFilter):
 
         def predict(rows, folds):
             return panel.out_of_fold(
-                rows, folds, codes, self.classes_, self.n_jobs, **self._fit_params
+                rows, folds, codes, self.classes_, self.n_jobs, **params
             )
 
         evidence = find_evidence(numbers, codes, predict, panel.counts, rng)
@@ -143,12 +143,11 @@ class AutoFilter(BaseJudgingFilter):
         self._far = evidence.far._replace(beyond=None, spread_out=None)
         suspicions = self._suspicions(evidence, codes)
         if targets is not None:
-            suspicions["target"] = self._judge_targets(panel, targets, evidence, rng)
+            suspicions["target"] = self._judge_targets(
+                panel, targets, params, evidence, rng
+            )
         self._explain(suspicions, evidence, numbers, codes, targets)
-        self._fit_final(panel, codes, targets, evidence)
-        kept = self.suspicion_ <= HALF
-        totals = np.bincount(codes, minlength=len(self.classes_))
-        self.contamination_ = 1 - np.bincount(codes, kept, len(totals)) / totals
+        self._fit_final(panel, codes, targets, params, evidence)
         return -self.suspicion_, HALF - self.suspicion_
 
     def _suspicions(self, evidence, codes) -> dict:
@@ -166,15 +165,13 @@ class AutoFilter(BaseJudgingFilter):
             "cluster": np.where(evidence.in_group, grouped, 0.0),
         }
 
-    def _judge_targets(self, panel, targets, evidence, rng):
+    def _judge_targets(self, panel, targets, params, evidence, rng):
         codes = np.zeros(len(targets), dtype=np.intp)
         n_folds = min(N_FOLDS, len(np.unique(evidence.groups)))
         predicted = np.full(len(targets), np.median(targets))
         if n_folds > 1:
             folds = assign_folds(codes, evidence.groups, n_folds, rng)
-            predicted = panel.targets_out_of_fold(
-                folds, targets, self.n_jobs, **self._fit_params
-            )
+            predicted = panel.targets_out_of_fold(folds, targets, self.n_jobs, **params)
         units, self._unit, self._cut = residual_units(targets - predicted)
         self.out_of_fold_ = predicted
         return expit(units - self._cut)
@@ -226,17 +223,17 @@ class AutoFilter(BaseJudgingFilter):
             f"{other} at probability {np.max(said):.2f}"
         )
 
-    def _fit_final(self, panel, codes, targets, evidence):
+    def _fit_final(self, panel, codes, targets, params, evidence):
         """Fit the models that judge new rows, on the rows that are kept."""
         rows = np.flatnonzero(self.suspicion_ <= HALF)
         self._noise, self._counts = evidence.noise, panel.counts
         self._known = np.unique(codes[rows])
         self._fitted = None
         if targets is not None and len(rows):
-            self._fitted = panel.fit(rows, targets[rows], **self._fit_params)
+            self._fitted = panel.fit(rows, targets[rows], **params)
         elif len(self._known) > 1 and self._noise is not None:
             labels = self.classes_[codes[rows]]
-            self._fitted = panel.fit(rows, labels, **self._fit_params)
+            self._fitted = panel.fit(rows, labels, **params)
 
     def _score(self, X, codes):
         targets = codes if self._judges_targets else None

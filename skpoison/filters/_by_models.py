@@ -6,17 +6,13 @@ from sklearn.base import is_regressor
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skpoison._as_given import AsNumbers, GivenRows, is_texts
 from skpoison._column_types import is_frame
 from skpoison._delegated import WithInnerWeights
 from skpoison._inner import InnerEstimatorMixin, check_classes_weigh
+from skpoison._labels import check_targets
 from skpoison._warn import warn
 from skpoison.base import BaseFilter
 from skpoison.exceptions import FilterWarning
@@ -25,10 +21,10 @@ from skpoison.exceptions import FilterWarning
 class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
     """Base class of filters that ask models; X goes to them in its own container.
 
-    A subclass defines ``_fit_models(X, codes, targets)`` for the training rows,
+    A subclass defines ``_fit_models(X, codes, targets, params)`` for the training rows,
     returning scores and decisions, and ``_score`` and ``_decide`` for new ones; X is a
     :class:`GivenRows`. Targets are None where there are labels. Models are fitted with
-    ``_fit_params``, which are there while it runs.
+    ``params``.
     """
 
     _parameter_constraints: dict = {
@@ -134,46 +130,41 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
         y = np.asarray(y)
         return y.dtype.kind == "f" and type_of_target(y) == "continuous"
 
-    def _fit_labels(self, X, y):
-        self._targets = None
+    def _fit_rows(self, X, y, **params):
         self._judges_targets = y is not None and self._is_regression(y)
         if not self._judges_targets:
-            codes = super()._fit_labels(X, y)
-            if len(self.classes_) < 2:
-                warn(
-                    f"{type(self).__name__} needs labels of at least two classes to "
-                    "look for wrong ones; it looks at where rows lie alone.",
-                    FilterWarning,
-                )
-            return codes
-        self._labelled = True
-        self.classes_ = np.array([0])
-        self._targets = _numbers(X, y)
-        return np.zeros(X.shape[0], dtype=np.intp)
+            return super()._fit_rows(X, y, **params)
+        self._labelled, self.classes_ = True, np.array([0])
+        codes = np.zeros(X.shape[0], dtype=np.intp)
+        return codes, *self._fit_weighed(X, codes, check_targets(X, y), params)
 
     def _encode_labels(self, X, y):
         if self._judges_targets:
-            return np.zeros(len(_numbers(X, y)), dtype=np.intp)
+            return np.zeros(len(check_targets(X, y)), dtype=np.intp)
         return super()._encode_labels(X, y)
 
     def _fit(self, X, codes, **params):
-        targets = self.__dict__.pop("_targets")
+        if len(self.classes_) < 2:
+            warn(
+                f"{type(self).__name__} needs labels of at least two classes to "
+                "look for wrong ones; it looks at where rows lie alone.",
+                FilterWarning,
+            )
+        return self._fit_weighed(X, codes, None, params)
+
+    def _fit_weighed(self, X, codes, targets, params):
         if "sample_weight" in params:
             labelled = len(self.classes_) > 1
             weights = params["sample_weight"]
             check_classes_weigh(weights, codes, self.classes_, labelled)
-        self._fit_params = params
-        try:
-            return self._fit_models(X, codes, targets)
-        finally:
-            del self._fit_params
+        return self._fit_models(X, codes, targets, params)
 
     def _best_over_labels(self, method, X, y):
         check_is_fitted(self)
         if not self._judges_targets:
             return super()._best_over_labels(method, X, y)
         X = self._validate_rows(X, reset=False)
-        return method(X, None if y is None else _numbers(X, y))
+        return method(X, None if y is None else check_targets(X, y))
 
     def _numbers_of(self, X):
         """Numbers to measure distances with, and what made them."""
@@ -183,11 +174,3 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
 
 def _is_numeric(X):
     return sparse.issparse(X) or np.asarray(X).dtype.kind in "biuf"
-
-
-def _numbers(X, y):
-    y = check_array(
-        column_or_1d(y, warn=True), ensure_2d=False, dtype=np.float64, input_name="y"
-    )
-    check_consistent_length(X, y)
-    return y

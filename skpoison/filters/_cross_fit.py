@@ -158,27 +158,19 @@ class CrossFitFilter(BaseJudgingFilter):
         self.threshold = threshold
         self.n_jobs = n_jobs
 
-    def _fit_models(self, X, codes, targets):
+    def _fit_models(self, X, codes, targets, params):
         rng = check_random_state(self.random_state)
         needs_numbers = self.estimator is None or isinstance(self.near_copies, str)
         encoder, numbers = self._numbers_of(X) if needs_numbers else (None, None)
         self.groups_ = self._find_groups(X, numbers, rng)
-        self._panel = panel_of(
+        panel = panel_of(
             self.estimator, X.data, encoder, numbers, rng, targets is not None
         )
         if targets is not None:
-            scores, decisions = self._fit_targets(targets, rng)
-        elif len(self.classes_) < 2:
-            scores, decisions = self._keep_everything(codes)
-        else:
-            scores, decisions = self._fit_classes(codes, rng)
-        del self._panel
-        kept = decisions >= 0
-        self.contamination_ = 1 - (
-            np.bincount(codes, kept, minlength=len(self.classes_))
-            / np.bincount(codes, minlength=len(self.classes_))
-        )
-        return scores, decisions
+            return self._fit_targets(panel, targets, params, rng)
+        if len(self.classes_) < 2:
+            return self._keep_everything(codes)
+        return self._fit_classes(panel, codes, params, rng)
 
     def _find_groups(self, X, numbers, rng):
         if self.near_copies is None:
@@ -212,11 +204,11 @@ class CrossFitFilter(BaseJudgingFilter):
         self.suggested_labels_ = self.classes_[codes]
         return np.zeros(len(codes)), np.zeros(len(codes))
 
-    def _fit_classes(self, codes, rng):
+    def _fit_classes(self, panel, codes, params, rng):
         every = np.arange(len(codes))
-        said = self._panel.out_of_fold(
+        said = panel.out_of_fold(
             every, self._folds(codes, rng), codes, self.classes_,
-            n_jobs=self.n_jobs, **self._fit_params,
+            n_jobs=self.n_jobs, **params,
         )  # fmt: skip
         judged = ~np.isnan(said).any(axis=(0, 2))
         if not judged.any():
@@ -225,11 +217,11 @@ class CrossFitFilter(BaseJudgingFilter):
                 "model knows a class whose rows it did not see.",
                 FilterWarning,
             )
-            self._keep_everything(codes)
+            kept = self._keep_everything(codes)
             self.out_of_fold_ = said.mean(axis=0)
-            return np.zeros(len(codes)), np.zeros(len(codes))
+            return kept
         self._noise = fit_label_noise(
-            self._logs(said[:, judged], self._panel.counts),
+            self._logs(said[:, judged], panel.counts),
             codes[judged],
             1 / np.bincount(self.groups_)[self.groups_[judged]],
         )
@@ -242,34 +234,32 @@ class CrossFitFilter(BaseJudgingFilter):
         self.suggested_labels_ = self.classes_[codes]
         best = self._noise.true.argmax(axis=1)
         self.suggested_labels_[judged] = self.classes_[best]
-        self._fit_final(codes, chance <= self.threshold_)
+        self._fit_final(panel, codes, params, chance <= self.threshold_)
         return -chance, self.threshold_ - chance
 
     @staticmethod
     def _logs(said, counts):
         return np.stack([smoothed_log(p, n) for p, n in zip(said, counts, strict=True)])
 
-    def _fit_final(self, codes, kept):
+    def _fit_final(self, panel, codes, params, kept):
         """Fit the models that judge new rows, on the rows that are kept."""
-        self._counts = self._panel.counts
+        self._counts = panel.counts
         rows = np.flatnonzero(kept)
         self._known = np.unique(codes[rows])
         self._fitted = None
         if len(self._known) > 1:
             labels = self.classes_[codes[rows]]
-            self._fitted = self._panel.fit(rows, labels, **self._fit_params)
+            self._fitted = panel.fit(rows, labels, **params)
 
-    def _fit_targets(self, targets, rng):
+    def _fit_targets(self, panel, targets, params, rng):
         codes = np.zeros(len(targets), dtype=np.intp)
         folds = self._folds(codes, rng)
-        predicted = self._panel.targets_out_of_fold(
-            folds, targets, self.n_jobs, **self._fit_params
-        )
+        predicted = panel.targets_out_of_fold(folds, targets, self.n_jobs, **params)
         units, self._unit, cut = residual_units(targets - predicted)
         self.threshold_ = float(cut if self.threshold == "auto" else self.threshold)
         self.out_of_fold_ = self.suggested_labels_ = predicted
         rows = np.flatnonzero(units <= self.threshold_)
-        self._fitted = self._panel.fit(rows, targets[rows], **self._fit_params)
+        self._fitted = panel.fit(rows, targets[rows], **params)
         return -units, self.threshold_ - units
 
     def _score(self, X, codes):

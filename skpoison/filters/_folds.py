@@ -1,19 +1,10 @@
 """Out-of-fold predictions, from folds that never split a group of rows."""
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy.special import expit, log_expit, softmax
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
-
-
-class Predicted(NamedTuple):
-    """What models say that were fitted without a row and without its group."""
-
-    probabilities: np.ndarray  # (n_rows, n_classes); NaN where nothing is said
-    fold: np.ndarray  # (n_rows,) int
 
 
 def assign_folds(

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import Ridge
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from skpoison._labels import check_targets
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._loss import BaseTrimmingFilter
@@ -267,6 +268,4 @@ def _numbers(X, y):
             "TrimFilter requires numeric regression targets; y contains labels such as "
             f"{y[0]!r}. Use LossFilter for class labels."
         )
-    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-    check_consistent_length(X, y)
-    return y
+    return check_targets(X, y)
