@@ -268,7 +268,10 @@ def test_an_island_of_changed_labels_is_found():
 def test_labels_that_no_model_predicts_are_not_contradicted(make, share):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(300, 5)), (rng.random(300) < share).astype(int)
-    assert np.mean(~make(random_state=0).fit(X, y).inlier_mask_) <= 0.01
+    fitted = make(random_state=0).fit(X, y)
+    assert np.mean(~fitted.inlier_mask_) <= 0.01
+    new = rng.normal(size=(100, 5))
+    assert np.mean(fitted.predict(new, y[:100]) == 1) >= 0.95
 
 
 def test_tables_of_categories_alone():

@@ -10,7 +10,7 @@ from skpoison.filters._by_models import BaseJudgingFilter
 from skpoison.filters._evidence import CUT, N_FOLDS, find_evidence
 from skpoison.filters._far import times_usual
 from skpoison.filters._folds import assign_folds
-from skpoison.filters._label_noise import smoothed_log
+from skpoison.filters._label_noise import smoothed_logs
 from skpoison.filters._panel import panel_of, residual_units
 
 HALF = 0.5  # suspicions beyond are rejected
@@ -252,8 +252,8 @@ class AutoFilter(BaseJudgingFilter):
             residuals = np.abs(targets - self._fitted.targets(X.data))
             return expit(residuals / self._unit - self._cut)
         said = self._fitted.probabilities(X.data, self._known, len(self.classes_))
-        logs = [smoothed_log(p, n) for p, n in zip(said, self._counts, strict=True)]
-        return of_chance(self._noise.of(np.stack(logs)).chance_of_wrong(codes))
+        noise = self._noise.of(smoothed_logs(said, self._counts))
+        return of_chance(noise.chance_of_wrong(codes))
 
     def _decide(self, X, codes):
         return HALF + self._score(X, codes)

@@ -15,11 +15,7 @@ from skpoison.filters._by_models import BaseJudgingFilter
 from skpoison.filters._copies import near_copy_groups
 from skpoison.filters._evidence import CUT
 from skpoison.filters._folds import assign_folds
-from skpoison.filters._label_noise import (
-    fit_label_noise,
-    predictable_classes,
-    smoothed_log,
-)
+from skpoison.filters._label_noise import fit_label_noise, smoothed_logs
 from skpoison.filters._panel import panel_of, residual_units
 
 
@@ -221,14 +217,12 @@ class CrossFitFilter(BaseJudgingFilter):
             self.out_of_fold_ = said.mean(axis=0)
             return kept
         self._noise = fit_label_noise(
-            self._logs(said[:, judged], panel.counts),
+            smoothed_logs(said[:, judged], panel.counts),
             codes[judged],
             1 / np.bincount(self.groups_)[self.groups_[judged]],
         )
         chance = np.zeros(len(codes))
-        known = predictable_classes(said[:, judged], codes[judged])
-        contradicted = self._noise.chance_of_wrong(codes[judged])
-        chance[judged] = np.where(known[codes[judged]], contradicted, 0.0)
+        chance[judged] = self._noise.chance_of_wrong(codes[judged])
         self.threshold_ = CUT if self.threshold == "auto" else self.threshold
         self.out_of_fold_ = said.mean(axis=0)
         self.suggested_labels_ = self.classes_[codes]
@@ -236,10 +230,6 @@ class CrossFitFilter(BaseJudgingFilter):
         self.suggested_labels_[judged] = self.classes_[best]
         self._fit_final(panel, codes, params, chance <= self.threshold_)
         return -chance, self.threshold_ - chance
-
-    @staticmethod
-    def _logs(said, counts):
-        return np.stack([smoothed_log(p, n) for p, n in zip(said, counts, strict=True)])
 
     def _fit_final(self, panel, codes, params, kept):
         """Fit the models that judge new rows, on the rows that are kept."""
@@ -268,7 +258,7 @@ class CrossFitFilter(BaseJudgingFilter):
         if self._judges_targets:
             return -np.abs(codes - self._fitted.targets(X.data)) / self._unit
         said = self._fitted.probabilities(X.data, self._known, len(self.classes_))
-        noise = self._noise.of(self._logs(said, self._counts))
+        noise = self._noise.of(smoothed_logs(said, self._counts))
         return -noise.chance_of_wrong(codes)
 
     def _decide(self, X, codes):

@@ -22,12 +22,7 @@ from skpoison.filters._islands import (
     reduced,
 )
 from skpoison.filters._isolated import SMALLEST, isolated_groups
-from skpoison.filters._label_noise import (
-    LabelNoise,
-    fit_label_noise,
-    predictable_classes,
-    smoothed_log,
-)
+from skpoison.filters._label_noise import LabelNoise, fit_label_noise, smoothed_logs
 from skpoison.filters._near_copies import NearCopyFilter
 
 # Rows are rejected where the chance that their label is wrong exceeds this: the best
@@ -132,13 +127,10 @@ def _judge_labels(evidence, rest, codes, predict, counts, rng):
     rows, said = rest[judged], said[:, judged]
     if not len(rows):
         return evidence
-    logs = np.stack([smoothed_log(p, n) for p, n in zip(said, counts, strict=True)])
     weights = 1 / np.bincount(groups)[groups[judged]]
-    noise = fit_label_noise(logs, codes[rows], weights)
+    noise = fit_label_noise(smoothed_logs(said, counts), codes[rows], weights)
     evidence.probabilities[rows] = said.mean(axis=0)
-    known = predictable_classes(said, codes[rows])
-    chance = noise.chance_of_wrong(codes[rows])
-    evidence.chance[rows] = np.where(known[codes[rows]], chance, 0.0)
+    evidence.chance[rows] = noise.chance_of_wrong(codes[rows])
     evidence.in_group[:] = _contradicted_groups(evidence, codes)
     return evidence._replace(noise=noise)
 

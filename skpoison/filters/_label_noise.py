@@ -36,15 +36,20 @@ class LabelNoise(NamedTuple):
     weights: np.ndarray  # (n_models,) of log probabilities
     matrix: np.ndarray  # (n_classes, n_classes): true class, label
     true: np.ndarray  # (n_rows, n_classes): the true class, not knowing the label
+    known: np.ndarray  # (n_classes,): whether models tell the class from others
 
     def of(self, log_probabilities: np.ndarray) -> "LabelNoise":
         """The same model of other rows."""
         return self._replace(true=_sharpened(self.weights, log_probabilities))
 
     def chance_of_wrong(self, codes: np.ndarray) -> np.ndarray:
-        """The probability that each row's label is not its true class."""
+        """The probability that each row's label is not its true class.
+
+        Nothing speaks against labels of classes that no model tells from others.
+        """
         right = self.true[np.arange(len(codes)), codes] * self.matrix[codes, codes]
-        return 1 - right / np.sum(self.true * self.matrix[:, codes].T, axis=1)
+        wrong = 1 - right / np.sum(self.true * self.matrix[:, codes].T, axis=1)
+        return np.where(self.known[codes], wrong, 0.0)
 
 
 def fit_label_noise(
@@ -75,7 +80,8 @@ def _fit_from(share, sharpness, log_probabilities, codes, row_weights):
         weights = _weights(weights, log_probabilities, given)
         if np.abs(matrix - previous).max() < ENOUGH:
             break
-    return LabelNoise(weights, matrix, _sharpened(weights, log_probabilities))
+    known = predictable_classes(log_probabilities, codes)
+    return LabelNoise(weights, matrix, _sharpened(weights, log_probabilities), known)
 
 
 def _likelihood(noise, codes, row_weights):
@@ -127,9 +133,10 @@ def _weights(start, log_probabilities, given):
 def predictable_classes(probabilities: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Which classes a model tells from the others, out of fold, better than by chance.
 
-    One model is enough: far rows ruin linear ones. Probabilities have the shape
-    (n_models, n_rows, n_classes). Their ranks are compared (Mann and Whitney's test),
-    which depends neither on how frequent the class is nor on calibration.
+    One model is enough: far rows ruin linear ones. Probabilities, or their logarithms,
+    have the shape (n_models, n_rows, n_classes). Their ranks are compared (Mann and
+    Whitney's test), which depends neither on how frequent the class is nor on
+    calibration.
     """
     _, n_rows, n_classes = probabilities.shape
     known = np.zeros(n_classes, dtype=bool)
@@ -149,3 +156,8 @@ def smoothed_log(probabilities: np.ndarray, counts: float) -> np.ndarray:
     """Logarithms of probabilities as if they came of so many observations."""
     n_classes = probabilities.shape[1]
     return np.log((counts * probabilities + 1 / n_classes) / (counts + 1))
+
+
+def smoothed_logs(said: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The same for each model, with its own number of observations."""
+    return np.stack([smoothed_log(p, n) for p, n in zip(said, counts, strict=True)])
