@@ -15,7 +15,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skpoison import FilteredClassifier
 from skpoison.attacks import MinMaxAttack
-from skpoison.filters import NearCopyFilter, _copies
+from skpoison.filters import NearCopyFilter, _copies, _nearest
 from skpoison.filters._copies import distinct_rows, near_copy_groups
 from skpoison.testing import check_filter
 
@@ -104,6 +104,17 @@ def test_distinct_rows_are_those_of_numpy(storage):
     rng = np.random.default_rng(0)
     X = rng.integers(-1, 2, size=(400, 4)).astype(float)
     X[::7] = -0.0
+    distinct, position = distinct_rows(storage(X))
+    distinct = distinct.toarray() if sparse.issparse(distinct) else distinct
+    assert len(distinct) == len(np.unique(X, axis=0))
+    assert np.array_equal(distinct[position], X)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+def test_rows_of_one_hash_are_told_apart(monkeypatch, storage):
+    for name in ("_hashes", "_hashes_of_sparse"):
+        monkeypatch.setattr(_nearest, name, lambda X: np.arange(X.shape[0]) % 7)
+    X = np.random.default_rng(0).integers(-1, 2, size=(60, 3)).astype(float)
     distinct, position = distinct_rows(storage(X))
     distinct = distinct.toarray() if sparse.issparse(distinct) else distinct
     assert len(distinct) == len(np.unique(X, axis=0))

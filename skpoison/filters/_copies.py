@@ -17,8 +17,14 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import row_norms
 
-from skpoison.filters._nearest import clipped
-from skpoison.filters._rows import extreme_exponent, shrunk
+from skpoison.filters._nearest import (
+    clipped,
+    distinct,
+    in_order,
+    pair_distances,
+    usual_exponent,
+)
+from skpoison.filters._rows import shrunk
 
 BLOCK = 2**20  # distances that are computed at once
 EXACT = 4_096  # so many distinct rows are all compared with one another
@@ -63,7 +69,7 @@ def groups_of(rows, factor: float, random_state) -> NearCopies:
     left, right = (np.concatenate(ends) for ends in zip(*forests, strict=True))
     graph = sparse.coo_array((np.ones(len(left), bool), (left, right)), shape=(n, n))
     joined = connected_components(graph, directed=False)[1]
-    return NearCopies(_in_order(joined[position]), radius, usual)
+    return NearCopies(in_order(joined[position])[1], radius, usual)
 
 
 class CopySpace(NamedTuple):
@@ -80,11 +86,7 @@ class CopySpace(NamedTuple):
             return cls(True, None, 0)
         some = X[random_state.permutation(X.shape[0])[:SAMPLE]]
         center = None if sparse.issparse(X) else np.median(some, axis=0)
-        moved = cls(False, center, 0)._move(X)
-        if not extreme_exponent(moved):
-            return cls(False, center, 0)
-        sizes = _dense(abs(moved).max(axis=1))
-        return cls(False, center, extreme_exponent(np.atleast_2d(np.median(sizes))))
+        return cls(False, center, usual_exponent(cls(False, center, 0)._move(X)))
 
     def enter(self, X):
         """Bring rows, dense or sparse, into the space."""
@@ -105,39 +107,8 @@ class CopySpace(NamedTuple):
 
 def distinct_rows(X) -> tuple:
     """The distinct rows, and the position of each row among them."""
-    keys = _hashes_of_sparse(X) if sparse.issparse(X) else _hashes(X)
-    _, first, position = np.unique(keys, return_index=True, return_inverse=True)
-    if len(first) == X.shape[0]:
-        return X, np.arange(X.shape[0])
-    return X[first], position
-
-
-def _hashes(X: np.ndarray) -> np.ndarray:
-    """A 64-bit hash of each row; equal rows have equal ones."""
-    hashes = np.zeros(X.shape[0], dtype=np.uint64)
-    for j in range(X.shape[1]):
-        hashes += _mixed(_bits(X[:, j]), np.full(1, j, np.uint64))
-    return hashes
-
-
-def _hashes_of_sparse(X) -> np.ndarray:
-    hashes = _mixed(_bits(X.data), X.indices.astype(np.uint64))
-    hashes[X.data == 0] = 0  # as if it was not stored
-    ends = np.concatenate([np.zeros(1, np.uint64), np.cumsum(hashes, dtype=np.uint64)])
-    return ends[X.indptr[1:]] - ends[X.indptr[:-1]]
-
-
-def _bits(values: np.ndarray) -> np.ndarray:
-    whole = np.ascontiguousarray(values, dtype=np.float64) + 0.0  # one zero, not two
-    return whole.view(np.uint64)
-
-
-def _mixed(bits: np.ndarray, columns) -> np.ndarray:
-    """Spread the bits of values, each column's in its own way (after splitmix64)."""
-    bits = bits + (columns + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    for shift, multiplier in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        bits = (bits ^ (bits >> np.uint64(shift))) * np.uint64(multiplier)
-    return bits ^ (bits >> np.uint64(31))
+    first, position = distinct(X)
+    return (X if len(first) == X.shape[0] else X[first]), position
 
 
 def usual_distance(rows, random_state: np.random.RandomState) -> float:
@@ -285,8 +256,8 @@ def _differences(rows, left, others, right) -> np.ndarray:
     """Distances of pairs of rows, from differences."""
     out = np.empty(len(left))
     for block in blocks(np.arange(len(left)), rows.shape[1]):
-        difference = rows[left[block]] - others[right[block]]
-        out[block] = np.sqrt(row_norms(difference, squared=True))
+        found = right[block, np.newaxis]
+        out[block] = pair_distances(rows[left[block]], others, found)[:, 0]
     return out
 
 
@@ -311,11 +282,3 @@ def distances_around(rows, members: np.ndarray, looked_at: np.ndarray) -> tuple:
             out.append(_differences(rows, block, rows, nearest))
     spread, distance = (float(np.median(np.concatenate(d))) for d in (within, outside))
     return spread, distance if len(members) < rows.shape[0] else np.inf
-
-
-def _in_order(labels: np.ndarray) -> np.ndarray:
-    """Number groups in the order of their first rows."""
-    _, first, position = np.unique(labels, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.intp)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[position]

@@ -63,12 +63,7 @@ class SearchSpace(NamedTuple):
         if not sparse.issparse(rows):
             middle = len(rows) // 2
             center = np.partition(rows, middle, axis=0)[middle]
-        moved = cls(center, 0).enter(rows)
-        if not extreme_exponent(moved):
-            return cls(center, 0)
-        sizes = abs(moved).max(axis=1)
-        sizes = sizes.toarray() if sparse.issparse(sizes) else sizes
-        return cls(center, extreme_exponent(np.atleast_2d(np.median(sizes))))
+        return cls(center, usual_exponent(cls(center, 0).enter(rows)))
 
     def enter(self, rows):
         """Bring rows, dense or sparse, into the form of the training rows."""
@@ -84,6 +79,15 @@ class SearchSpace(NamedTuple):
     def leave(self, distances):
         """Turn distances of divided rows into those of rows."""
         return np.ldexp(distances, self.exponent)
+
+
+def usual_exponent(rows):
+    """Exponent of the size of most rows, if squares may leave the range of numbers."""
+    if not extreme_exponent(rows):
+        return 0
+    sizes = abs(rows).max(axis=1)
+    sizes = sizes.toarray() if sparse.issparse(sizes) else sizes
+    return extreme_exponent(np.atleast_2d(np.median(sizes)))
 
 
 def clipped(rows):
@@ -198,18 +202,65 @@ def _squares(rows):
 
 
 def distinct(rows):
-    """Where each distinct row comes first, and which distinct row each row is."""
+    """Where each distinct row comes first, and which distinct row each row is.
+
+    Rows are told apart by hashes; where rows of one hash differ, which an attacker can
+    bring about, by all their values.
+    """
+    keys = _hashes_of_sparse(rows) if sparse.issparse(rows) else _hashes(rows)
+    first, which = in_order(keys)
+    copies = np.flatnonzero(first[which] != np.arange(rows.shape[0]))
+    differ = rows[copies] != rows[first[which[copies]]]
+    if differ.nnz if sparse.issparse(differ) else differ.any():
+        return in_order(_every_value(rows))
+    return first, which
+
+
+def in_order(labels):
+    """Where each label comes first, in this order, and which of them each one is."""
+    _, first, which = np.unique(labels, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return first[order], rank[which]
+
+
+def _every_value(rows):
+    """A number for each row, equal for equal rows alone."""
     if not sparse.issparse(rows):
-        _, first, which = np.unique(
-            rows, axis=0, return_index=True, return_inverse=True
-        )
-        return first, which.ravel()
+        return np.unique(rows, axis=0, return_inverse=True)[1].ravel()
     rows = rows.copy()
     rows.eliminate_zeros()
-    known, first, which = {}, [], np.empty(rows.shape[0], dtype=np.intp)
+    known, which = {}, np.empty(rows.shape[0], dtype=np.intp)
     for i, (start, stop) in enumerate(zip(rows.indptr, rows.indptr[1:], strict=False)):
         key = rows.indices[start:stop].tobytes(), rows.data[start:stop].tobytes()
         which[i] = known.setdefault(key, len(known))
-        if which[i] == len(first):
-            first.append(i)
-    return np.array(first), which
+    return which
+
+
+def _hashes(X: np.ndarray) -> np.ndarray:
+    """A 64-bit hash of each row; equal rows have equal ones."""
+    hashes = np.zeros(X.shape[0], dtype=np.uint64)
+    for j in range(X.shape[1]):
+        hashes += _mixed(_bits(X[:, j]), np.full(1, j, np.uint64))
+    return hashes
+
+
+def _hashes_of_sparse(X) -> np.ndarray:
+    hashes = _mixed(_bits(X.data), X.indices.astype(np.uint64))
+    hashes[X.data == 0] = 0  # as if it was not stored
+    ends = np.concatenate([np.zeros(1, np.uint64), np.cumsum(hashes, dtype=np.uint64)])
+    return ends[X.indptr[1:]] - ends[X.indptr[:-1]]
+
+
+def _bits(values: np.ndarray) -> np.ndarray:
+    whole = np.ascontiguousarray(values, dtype=np.float64) + 0.0  # one zero, not two
+    return whole.view(np.uint64)
+
+
+def _mixed(bits: np.ndarray, columns) -> np.ndarray:
+    """Spread the bits of values, each column's in its own way (after splitmix64)."""
+    bits = bits + (columns + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    for shift, multiplier in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        bits = (bits ^ (bits >> np.uint64(shift))) * np.uint64(multiplier)
+    return bits ^ (bits >> np.uint64(31))
