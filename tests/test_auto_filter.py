@@ -150,8 +150,7 @@ def test_far_rows_do_not_hide_each_other():
     rng = np.random.default_rng(0)
     X = np.r_[rng.normal(size=(200, 10)), rng.normal(scale=6, size=(20, 10))]
     codes = np.zeros(220, dtype=int)
-    reach = Reach.of(X, codes)
-    rows = reach.compressed(X)
+    reach, rows = Reach.of(X, codes)
     far = far_rows(rows, [X], reach, codes, np.random.RandomState(0))
     assert f1(np.arange(220) >= 200, far.beyond > 0) > 0.95
 

@@ -190,7 +190,9 @@ class AutoFilter(BaseJudgingFilter):
             said = np.nan_to_num(self.out_of_fold_, nan=-1.0)
             best = np.where(said.max(axis=1) < 0, codes, said.argmax(axis=1))
             self.suggested_labels_ = self.classes_[best]
-        times = times_usual(numbers, codes)
+        # Distances are what only this reason names.
+        is_far = np.any(self.tests_ == "far")
+        times = times_usual(numbers, codes) if is_far else None
         self.reasons_ = np.full(len(codes), "", dtype=object)
         for row in np.flatnonzero(rejected):
             self.reasons_[row] = self._sentence(row, evidence, times, codes, targets)

@@ -21,6 +21,7 @@ from skpoison.filters._nearest import (
     clipped,
     distinct,
     in_order,
+    members_of,
     pair_distances,
     usual_exponent,
 )
@@ -236,9 +237,8 @@ def _nearest_cells(features: np.ndarray, random_state) -> np.ndarray:
 
 def _sorted_by(cells: np.ndarray) -> dict:
     """Positions of each cell."""
-    order = np.argsort(cells, kind="stable")
-    present, starts = np.unique(cells[order], return_index=True)
-    return dict(zip(present.tolist(), np.split(order, starts[1:]), strict=True))
+    present = np.unique(cells)
+    return dict(zip(present.tolist(), members_of(cells, present), strict=True))
 
 
 def blocks(chosen: np.ndarray, n_others: int) -> Iterator[np.ndarray]:

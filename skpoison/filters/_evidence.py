@@ -24,6 +24,7 @@ from skpoison.filters._islands import (
 from skpoison.filters._isolated import SMALLEST, isolated_groups
 from skpoison.filters._label_noise import LabelNoise, fit_label_noise, smoothed_logs
 from skpoison.filters._near_copies import NearCopyFilter
+from skpoison.filters._nearest import members_of
 
 # Rows are rejected where the chance that their label is wrong exceeds this: the best
 # cut for F1 is half of the F1 that can be had, and poison is rarer than it looks.
@@ -67,8 +68,7 @@ def find_evidence(
     n_rows, n_classes) for some of the rows; ``counts`` says for each model how many
     observations its probabilities are worth.
     """
-    reach = Reach.of(numbers, codes)
-    compressed = reach.compressed(numbers)
+    reach, compressed = Reach.of(numbers, codes)
     spaces = [reduced(compressed, rng)]
     if not sparse.issparse(numbers):
         spaces.append(reduced(numbers, rng))
@@ -149,10 +149,7 @@ def _contradicted_groups(evidence, codes):
     own, other = _own_and_other(evidence.probabilities, codes)
     out = np.zeros(len(codes), dtype=bool)
     sizes = np.bincount(evidence.groups)
-    order = np.argsort(evidence.groups, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    for group in np.flatnonzero(sizes >= SMALLEST):
-        members = order[starts[group] : starts[group + 1]]
+    for members in members_of(evidence.groups, np.flatnonzero(sizes >= SMALLEST)):
         label = np.bincount(codes[members]).argmax()
         rows = members[codes[members] == label]
         is_most = 2 * len(rows) > len(members) and len(rows) >= SMALLEST

@@ -30,8 +30,8 @@ class Reach(NamedTuple):
     logs: np.ndarray  # (n_classes, 2): median and spread of logarithms of distances
 
     @classmethod
-    def of(cls, numbers, codes) -> "Reach":
-        """The reach of training rows."""
+    def of(cls, numbers, codes) -> tuple["Reach", np.ndarray]:
+        """The reach of training rows, and these compressed."""
         middle, spread = (None, None) if sparse.issparse(numbers) else _scales(numbers)
         reach = cls(middle, spread, np.zeros((0, 0)), np.zeros((0, 0)))
         rows = reach.compressed(numbers)
@@ -42,7 +42,8 @@ class Reach(NamedTuple):
             is_sparse = sparse.issparse(rows)
             centers.append(np.zeros(1) if is_sparse else np.median(usual, axis=0))
             logs.append(_bulk_of_logs(_logs(_distances(usual, centers[-1]))))
-        return reach._replace(centers=np.array(centers), logs=np.array(logs))
+        reach = reach._replace(centers=np.array(centers), logs=np.array(logs))
+        return reach, rows
 
     def compressed(self, numbers):
         """Columns in which what is far is no farther than its logarithm.

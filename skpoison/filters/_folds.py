@@ -6,6 +6,8 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 
+from skpoison.filters._nearest import members_of
+
 
 def assign_folds(
     codes: np.ndarray, groups: np.ndarray, n_folds: int, rng: np.random.RandomState
@@ -27,11 +29,9 @@ def assign_folds(
     counts = np.zeros((len(totals), n_folds))
     folds = np.empty(len(codes), dtype=np.intp)
     sizes = np.bincount(groups)
-    order = np.argsort(groups, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(sizes)])
     several = np.flatnonzero(sizes > 1)
-    for group in several[np.argsort(-sizes[several], kind="stable")]:
-        rows = order[starts[group] : starts[group + 1]]
+    several = several[np.argsort(-sizes[several], kind="stable")]
+    for rows in members_of(groups, several):
         added = np.bincount(codes[rows], minlength=len(totals))
         present = np.flatnonzero(added)
         share = (counts[present] / totals[present, None]).sum(axis=0)

@@ -18,6 +18,7 @@ from sklearn.utils.extmath import row_norms
 
 from skpoison.filters._copies import Sized
 from skpoison.filters._folds import assign_folds
+from skpoison.filters._nearest import members_of
 
 N_FOLDS = 5
 DIRECTIONS = 50
@@ -149,10 +150,8 @@ def clusters_against(
 def _contradicted(judged, clusters):
     """Clusters that are no large part of their class, whose label is improbable."""
     totals = np.bincount(judged.codes)
-    order = np.argsort(clusters, kind="stable")
-    parts = np.split(order, np.cumsum(np.bincount(clusters))[:-1])
     out = []
-    for rows in parts:
+    for rows in members_of(clusters, range(clusters.max() + 1)):
         few = len(rows) <= LARGEST_CLUSTER * totals[judged.codes[rows[0]]]
         by_model = judged.own[:, rows].mean(axis=1)
         improbable = by_model.mean() < AGAINST or by_model[0] < AGAINST_FIRST

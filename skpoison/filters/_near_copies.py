@@ -17,6 +17,7 @@ from skpoison.filters._copies import (
     groups_of,
     largest_within,
 )
+from skpoison.filters._nearest import members_of
 
 # A group of fewer rows is never out of the ordinary, however rare copies are.
 SMALLEST = 5
@@ -237,11 +238,8 @@ class NearCopyFilter(BaseFilter):
         """The groups that chance does not explain, the largest first."""
         large = np.flatnonzero(sizes > self.max_size_)
         large = large[np.argsort(-sizes[large], kind="stable")]
-        order = np.argsort(self.groups_, kind="stable")
-        starts = np.concatenate([[0], np.cumsum(sizes)])
         copies = []
-        for group in large:
-            members = order[starts[group] : starts[group + 1]]
+        for members in members_of(self.groups_, large):
             looked_at = rng.permutation(members)[:LOOKED_AT]
             spread, distance = distances_around(rows, members, looked_at)
             if spread > ISOLATION * distance:

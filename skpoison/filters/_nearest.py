@@ -225,6 +225,13 @@ def in_order(labels):
     return first[order], rank[which]
 
 
+def members_of(groups, chosen):
+    """Positions of the members of each chosen group, in their order."""
+    order = np.argsort(groups, kind="stable")
+    ends = np.concatenate([[0], np.cumsum(np.bincount(groups))])
+    return [order[ends[group] : ends[group + 1]] for group in chosen]
+
+
 def _every_value(rows):
     """A number for each row, equal for equal rows alone."""
     if not sparse.issparse(rows):
