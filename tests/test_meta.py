@@ -143,11 +143,11 @@ def test_a_frozen_filter_is_not_told_what_the_targets_are():
     assert vars(auto).keys() == before.keys()
 
 
-def mixed_table(n_rows=200):
+def mixed_table(n_rows=800):
     """A table with categories and missing values, and labels, four of them wrong."""
     rng = np.random.default_rng(0)
     y = np.arange(n_rows) % 2
-    table = pd.DataFrame({"a": rng.normal(size=n_rows) + 4 * y})
+    table = pd.DataFrame({"a": rng.normal(size=n_rows) + 6 * y})
     table["kind"] = pd.Categorical(np.where(rng.random(n_rows) < 0.9, y, 1 - y) + 0.0)
     table["kind"] = table["kind"].cat.rename_categories(["no", "yes"])
     table["b"] = np.where(np.arange(n_rows) % 9, rng.normal(size=n_rows), np.nan)

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import row_norms
 
-from skpoison.filters._copies import CopySpace
+from skpoison.filters._copies import CopySpace, groups_of
 from skpoison.filters._far import Far, Reach, far_rows
 from skpoison.filters._folds import assign_folds
 from skpoison.filters._islands import (
@@ -23,12 +23,13 @@ from skpoison.filters._islands import (
 )
 from skpoison.filters._isolated import SMALLEST, isolated_groups
 from skpoison.filters._label_noise import LabelNoise, fit_label_noise, smoothed_logs
-from skpoison.filters._near_copies import NearCopyFilter
+from skpoison.filters._near_copies import implausible_groups, largest_by_chance
 from skpoison.filters._nearest import members_of
 
 # Rows are rejected where the chance that their label is wrong exceeds this: the best
 # cut for F1 is half of the F1 that can be had, and poison is rarer than it looks.
 CUT = 0.15
+NEAR = 0.25  # of the usual distance: near copies
 # Copies that models without them call right to this degree are honest, where copies are
 # common; where there are hardly any others, no label makes them plausible.
 SUPPORTED = 0.5
@@ -75,9 +76,10 @@ def find_evidence(
     few = spaces[0] if _is_heavy_tailed(numbers) else spaces[-1]
     far = far_rows(compressed, spaces, reach, codes, rng)
     is_far = far.beyond > 0
-    found = _near_copies(numbers, codes, rng)
-    space = CopySpace.of(numbers, "euclidean", rng)
-    groups = isolated_groups(space.enter(numbers), found.groups_, codes, rng)
+    rows = CopySpace.of(numbers, "euclidean", rng).enter(numbers)
+    near = groups_of(rows, NEAR, rng).groups
+    copies = _too_many_copies(rows, near, rng)
+    groups = isolated_groups(rows, near, codes, rng)
     rest = np.flatnonzero(~is_far)
     n_classes = codes.max() + 1
     evidence = Evidence(
@@ -87,8 +89,7 @@ def find_evidence(
     )  # fmt: skip
     if n_classes > 1:
         evidence = _judge_labels(evidence, rest, codes, predict, counts, rng)
-    sizes = np.bincount(found.groups_)
-    evidence.copies[:] = _implausible(found, sizes, codes, evidence.probabilities)
+    evidence.copies[:] = _implausible(near, copies, codes, evidence.probabilities)
     if n_classes > 1:
         left = rest[~evidence.flagged[rest]]
         where = clusters_against(
@@ -105,18 +106,18 @@ def _is_heavy_tailed(numbers):
     return np.quantile(lengths, 0.98) > HEAVY * np.median(lengths)
 
 
-def _near_copies(numbers, codes, rng):
-    """Groups of near copies, and which of them chance does not explain.
+def _too_many_copies(rows, near, rng):
+    """The rows of each group of near copies that chance does not explain.
 
     Honest rows are there twice more often than three times; where it is the other way
     round, three are too many.
     """
-    found = NearCopyFilter(random_state=rng).fit(numbers, codes)
-    sizes = np.bincount(found.groups_)
+    sizes = np.bincount(near)
     more = sizes[sizes > 2]
+    limit = largest_by_chance(sizes)
     if len(more) > np.sum(sizes == 2) and more.sum() > SMALLEST - 2:
-        found = NearCopyFilter(max_size=2, random_state=rng).fit(numbers, codes)
-    return found
+        limit = 2
+    return [group.rows for group in implausible_groups(rows, near, limit, rng)]
 
 
 def _judge_labels(evidence, rest, codes, predict, counts, rng):
@@ -160,19 +161,19 @@ def _contradicted_groups(evidence, codes):
     return out
 
 
-def _implausible(found, sizes, codes, probabilities):
+def _implausible(near, too_many, codes, probabilities):
     """How many copies rows have, where there are too many under one label."""
     copies = np.zeros(len(codes), dtype=np.intp)
     own, _ = _own_and_other(probabilities, codes)
-    large = {found.groups_[group.rows[0]] for group in found.copies_}
-    others = np.delete(sizes, list(large))
+    large = [near[members[0]] for members in too_many]
+    others = np.delete(np.bincount(near), large)
     are_common = others[others > 1].sum() > max(COMMON * len(codes), FEW_COPIES)
     usual = others.max(initial=1)
-    for group in sorted(found.copies_, key=lambda group: len(group.rows)):
-        n = len(group.rows)
+    for members in sorted(too_many, key=len):
+        n = len(members)
         in_proportion = n <= OUT_OF_PROPORTION * usual
-        label = np.bincount(codes[group.rows]).argmax()
-        rows = group.rows[codes[group.rows] == label]
+        label = np.bincount(codes[members]).argmax()
+        rows = members[codes[members] == label]
         if are_common and in_proportion and own[rows].mean() >= SUPPORTED:
             usual = max(usual, n)
         elif probabilities.shape[1] == 1 or 2 * len(rows) > n:

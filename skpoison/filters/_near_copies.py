@@ -2,6 +2,7 @@
 
 import math
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -230,35 +231,20 @@ class NearCopyFilter(BaseFilter):
         self.max_size_ = (
             largest_by_chance(sizes) if self.max_size == "auto" else self.max_size
         )
-        self.copies_ = self._find_copies(rows, sizes, codes, rng)
+        found = implausible_groups(rows, self.groups_, self.max_size_, rng)
+        self.copies_ = [self._described(group, codes) for group in found]
         self._remember(rows, self._judged(sizes))
         return self._of_sizes(self._sizes[self.groups_])
 
-    def _find_copies(self, rows, sizes, codes, rng) -> list:
-        """The groups that chance does not explain, the largest first."""
-        large = np.flatnonzero(sizes > self.max_size_)
-        large = large[np.argsort(-sizes[large], kind="stable")]
-        copies = []
-        for members in members_of(self.groups_, large):
-            looked_at = rng.permutation(members)[:LOOKED_AT]
-            spread, distance = distances_around(rows, members, looked_at)
-            if spread > ISOLATION * distance:
-                continue
-            some = rng.permutation(rows.shape[0] - len(members))[:SAMPLE]
-            others = np.delete(np.arange(rows.shape[0]), members)[some]
-            expected = rows.shape[0] * chance_of_meeting(rows[members], rows[others])
-            if TIMES_EXPECTED * expected < len(members):
-                labels = self._count_labels(codes[members])
-                copies.append(
-                    Bunch(
-                        rows=members,
-                        labels=labels,
-                        spread=self._space.leave(spread),
-                        distance=self._space.leave(distance),
-                        expected=expected,
-                    )
-                )
-        return copies
+    def _described(self, group, codes) -> Bunch:
+        """A rejected group as users see it: with labels, and distances of rows."""
+        return Bunch(
+            rows=group.rows,
+            labels=self._count_labels(codes[group.rows]),
+            spread=self._space.leave(group.spread),
+            distance=self._space.leave(group.distance),
+            expected=group.expected,
+        )
 
     def _count_labels(self, codes) -> dict:
         counts = np.bincount(codes, minlength=len(self.classes_))
@@ -292,6 +278,37 @@ class NearCopyFilter(BaseFilter):
 
     def _decide(self, X, codes):
         return self.max_size_ + self._score(X, codes)
+
+
+class CopyGroup(NamedTuple):
+    """A group of near copies, and what says that it is none by chance."""
+
+    rows: np.ndarray  # positions
+    spread: float  # median distance to the nearest other row of the group
+    distance: float  # and to the nearest row outside
+    expected: float  # how many rows would lie here if columns were independent
+
+
+def implausible_groups(rows, groups: np.ndarray, max_size: int, rng) -> list[CopyGroup]:
+    """The groups of more than so many rows that chance does not explain, largest first.
+
+    ``rows`` are in their space, as the groups were found.
+    """
+    sizes = np.bincount(groups)
+    large = np.flatnonzero(sizes > max_size)
+    large = large[np.argsort(-sizes[large], kind="stable")]
+    out = []
+    for members in members_of(groups, large):
+        looked_at = rng.permutation(members)[:LOOKED_AT]
+        spread, distance = distances_around(rows, members, looked_at)
+        if spread > ISOLATION * distance:
+            continue
+        some = rng.permutation(rows.shape[0] - len(members))[:SAMPLE]
+        others = np.delete(np.arange(rows.shape[0]), members)[some]
+        expected = rows.shape[0] * chance_of_meeting(rows[members], rows[others])
+        if TIMES_EXPECTED * expected < len(members):
+            out.append(CopyGroup(members, spread, distance, expected))
+    return out
 
 
 def largest_by_chance(sizes: np.ndarray) -> int:
