@@ -396,10 +396,12 @@ def test_help_loads_nothing_heavy():
     code = (
         "import sys\n"
         "from skpoison.cli import main\n"
-        "try:\n"
-        "    main(['certify', '--help'])\n"
-        "except SystemExit as stop:\n"
-        "    assert stop.code == 0, stop.code\n"
+        "for command in ('certify', 'filter', 'attack', 'audit'):\n"
+        "    for wanted in ('--help', '--help-all'):\n"
+        "        try:\n"
+        "            main([command, wanted])\n"
+        "        except SystemExit as stop:\n"
+        "            assert stop.code == 0, stop.code\n"
         "heavy = {'numpy', 'sklearn', 'pandas', 'pyarrow', 'cvxpy', 'torch'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )

@@ -86,7 +86,7 @@ def test_poison_of_counts_is_whole(mails, tmp_path):
     [
         (["--domain", "words"], "'words' is none of real, nonnegative"),
         (["--domain", "count", "--scale", "standard"], "leave --scale out"),
-        (["--domain", "count"], "goes with --text-weights counts"),
+        (["--domain", "count"], "needs --text-weights counts"),
     ],
 )
 def test_domains_that_do_not_go_with_the_features_are_usage_errors(

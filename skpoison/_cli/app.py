@@ -4,31 +4,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from .attack import attack
 from .audit import audit
 from .certify import certify
 from .filter import filter_
 from .grouped import grouped
+from .help import BareHelp, Command
 
 
-class _BareHelp:
-    """Shows ``--help`` like other switches, without ``<bool>`` behind it."""
-
-    def get_help_option(self, ctx):
-        """Return the option that shows the help."""
-        option = super().get_help_option(ctx)
-        if option is not None:
-            option.metavar = ""
-        return option
-
-
-class Command(_BareHelp, TyperCommand):
-    """One command."""
-
-
-class Commands(_BareHelp, TyperGroup):
+class Commands(BareHelp, TyperGroup):
     """The commands; a file in the place of one gets a hint."""
 
     def resolve_command(self, ctx, args):
@@ -74,10 +60,10 @@ def skpoison(
         ),
     ] = False,
 ):
-    """Find out how much harm poisoned training rows can do to a classifier.
+    """Find poisoned training rows, and bound the damage they can do to a classifier.
 
-    Somebody who can add rows to your training data can make the classifier worse. A
-    filter that rejects unusual rows limits the harm; skpoison tells by how much.
+    An attacker who can add rows to your training data can make the classifier worse. A
+    filter that rejects unusual rows limits the damage; skpoison computes by how much.
     """
 
 

@@ -20,9 +20,10 @@ def attack(
         opt.option(
             opt.DEFENSE,
             "SHARE",
-            "Most poison rows, as a share of the clean ones.",
+            "Most poison rows per clean row.",
             "--epsilon",
             "-e",
+            common=True,
             callback=within(0, 1),
         ),
     ] = 0.03,
@@ -34,29 +35,29 @@ def attack(
         opt.option(
             opt.OUTPUT,
             "FILE",
-            "Where to write the poison rows, in the format that came in; - is standard "
-            "output.",
+            "Write the poison rows, in the format of DATA; - is standard output.",
             "--output",
             "-o",
+            common=True,
         ),
     ],
     keep_formulas: opt.KeepFormulas = False,
     plot: opt.Plot = None,
     outputs: opt.Outputs,
 ):
-    """Write poison rows that a filter lets through, to try your own defenses on.
+    """Write poison rows that a filter lets through, to test your own defenses with.
 
-    DATA are clean rows. The poison consists of copies of one or two rows, which do
-    nearly as much harm to a linear support vector machine as any rows could that the
-    filter lets through. Its features are numbers without bounds, whole or not, unless
-    --domain says otherwise; of a column of categories each row has one. Of counts and
-    categories there are many different rows.
+    DATA must be clean rows. The poison does nearly as much damage to a linear support
+    vector machine as any rows that pass the filter can.
 
-    Where one label stands against the rest, poison of the rest carries the most
-    frequent label there.
+    It consists of copies of one or two rows, or of many different rows where features
+    are counts or categories. Features are unbounded real numbers unless --domain says
+    otherwise; in a column of categories each row has one of them.
 
-    The picture shows the clean rows and the poison, sphere and slab in the plane
-    through the two centers.
+    With --positive, poison rows of the negative class carry its most frequent label.
+
+    The plot shows clean rows, poison rows, sphere and slab in the plane through the
+    two centroids.
     """
     reading = reading.for_domain(threat.domain)
     with outputs.session(output, plot) as session:

@@ -20,9 +20,10 @@ def audit(
         opt.option(
             opt.DEFENSE,
             "SHARES",
-            "Shares of poison to bound the damage for: 0.01,0.1, say.",
+            "Poison rows per clean row in the bounds, such as 0.01,0.1.",
             "--epsilon",
             "-e",
+            common=True,
             callback=shares,
         ),
     ] = ["0.01,0.03,0.1,0.3"],  # noqa: B006 (typer never changes it)
@@ -31,7 +32,8 @@ def audit(
         opt.option(
             opt.DEFENSE,
             "SHARE",
-            "Share of poison to attack with and to compare defenses by.",
+            "Poison rows per clean row in the attacks.",
+            common=True,
             callback=within(0, 1, open_low=True),
         ),
     ] = 0.1,
@@ -40,7 +42,8 @@ def audit(
         opt.option(
             opt.DEFENSE,
             "PERCENTS",
-            "How much of each class sphere and slab let through: 70,90, say.",
+            "Percentages of each class that sphere and slab keep, such as 70,90.",
+            common=True,
             callback=percents,
         ),
     ] = "50,70,80,90,95,100",
@@ -50,7 +53,7 @@ def audit(
         opt.option(
             opt.DEFENSE,
             "NUMBER",
-            "Parts that rows are split into, to train and to test in turn.",
+            "Number of folds of the cross-validation.",
             callback=in_range(2),
         ),
     ] = 3,
@@ -59,7 +62,7 @@ def audit(
         opt.option(
             opt.DEFENSE,
             "NUMBER",
-            "About how many rows to run attacks on, drawn from all classes. Bounds and "
+            "Run attacks on a stratified sample of about so many rows. Bounds and "
             "suspicious rows come from all rows.",
             callback=in_range(10),
         ),
@@ -69,7 +72,7 @@ def audit(
         opt.option(
             opt.DEFENSE,
             "SECONDS",
-            "After that long, no further bound on moving centroids is begun.",
+            "Start no further bound on moving centroids after this time.",
             callback=in_range(0),
         ),
     ] = 30.0,
@@ -78,7 +81,7 @@ def audit(
         opt.option(
             opt.OUTPUT,
             "NUMBER",
-            "How many suspicious rows to list.",
+            "Number of suspicious rows to list.",
             callback=in_range(0),
         ),
     ] = 50,
@@ -87,7 +90,7 @@ def audit(
         opt.option(
             opt.OUTPUT,
             "NUMBER",
-            "How many parts to work on at once; -1 is one for each processor.",
+            "Number of parallel jobs; -1 uses all processors.",
         ),
     ] = 1,
     cache: Annotated[
@@ -95,37 +98,39 @@ def audit(
         opt.option(
             opt.OUTPUT,
             "FOLDER",
-            "Keep finished parts there, so that an interrupted audit goes on where it "
-            "stopped. Only use a folder that nobody else can write to.",
+            "Store finished parts, so that an interrupted audit can be resumed. Use "
+            "only a folder that nobody else can write to.",
         ),
     ] = None,
     html: Annotated[
         str | None,
-        opt.option(opt.OUTPUT, "FILE", "Write the report as one page for a browser."),
+        opt.option(
+            opt.OUTPUT, "FILE", "Write the report as one HTML page.", common=True
+        ),
     ] = None,
     suspicious: Annotated[
         str | None,
         opt.option(
             opt.OUTPUT,
             "FILE",
-            "Write the suspicious rows as CSV: numbers, scores and reasons.",
+            "Write the suspicious rows as CSV, with row numbers, scores and reasons.",
+            common=True,
         ),
     ] = None,
     outputs: opt.Outputs,
 ):
-    """Find out what poison could do to a model, and which rows look like it.
+    """Report what poison could do to a model, and which rows look like poison.
 
-    DATA are the rows that you train on, with two labels or more. They are held against
-    what certificates assume; the damage that any attacker could do is bounded; attacks
-    are run against many defenses, by cross-validation; and the rows that stand out are
-    listed with the reasons.
+    DATA are your training rows, with two labels or more. The audit checks the
+    assumptions of the bounds, bounds the damage of any attacker, compares defenses
+    under attacks by cross-validation, and lists the most suspicious rows with reasons.
 
-    The recommended percentile has the least loss on held-out clean rows under the worst
-    attack that knows it. It is not the one with the smallest bound, which would always
-    be the strictest, whatever it costs.
+    The recommended percentile has the lowest loss on held-out clean rows under the
+    worst attack that knows it. It is not the one with the smallest bound, which is
+    always the smallest percentile, whatever it costs.
 
-    The JSON has the keys that docs/audit.md describes; recommendation, ranking,
-    bounds and suspicious are the main ones.
+    docs/audit_json.md describes the keys of the JSON; recommendation, ranking, bounds
+    and suspicious are the main ones.
     """
     with outputs.session(html, suspicious) as session:
         from skpoison._audit.plan import make_plan

@@ -1,4 +1,4 @@
-"""``skpoison certify``: bound the damage that any attacker can do past a filter."""
+"""``skpoison certify``: bound the damage of any poison that a filter lets through."""
 
 from typing import Annotated
 
@@ -16,14 +16,16 @@ def certify(
     positive: opt.Positive = None,
     test: Annotated[
         str | None,
-        opt.option(opt.DATA, "FILE", "Rows to test on, of the same form as DATA."),
+        opt.option(
+            opt.DATA, "FILE", "Test rows, in the same form as DATA.", common=True
+        ),
     ] = None,
     test_share: Annotated[
         float,
         opt.option(
             opt.DATA,
             "SHARE",
-            "Without --test: share of each class to hold out for testing.",
+            "Without --test: share of each class to hold out as test rows.",
             callback=within(0, 1, open_high=True),
         ),
     ] = 0.3,
@@ -33,9 +35,10 @@ def certify(
         opt.option(
             opt.DEFENSE,
             "SHARES",
-            "Poison rows for each clean one; 0.05,0.1 is both.",
+            "Poison rows per clean row, for example 0.05 or 0.05,0.1.",
             "--epsilon",
             "-e",
+            common=True,
             callback=shares,
         ),
     ] = ["0.01,0.03,0.05,0.1,0.2,0.3"],  # noqa: B006 (typer never changes it)
@@ -45,9 +48,9 @@ def certify(
         opt.option(
             opt.DEFENSE,
             "KIND",
-            "What the attacker cannot move: centers and radii of the filter (fixed), "
-            "or only radii (moving-centroids: centers come from clean and poison rows "
-            "together; suits --tol 0.01).",
+            "fixed: the filter's centroids and radii come from the clean rows; "
+            "moving-centroids: only the radii do, and centroids are estimated from "
+            "clean and poison rows together (--tol 0.01 makes it faster).",
             callback=one_of("fixed", "moving-centroids"),
         ),
     ] = "fixed",
@@ -56,19 +59,20 @@ def certify(
     plot: opt.Plot = None,
     outputs: opt.Outputs,
 ):
-    """Bound the damage that any attacker can do past a filter.
+    """Bound the damage of any poison that a filter lets through.
 
-    DATA are clean rows: ones that you trust. From them come the learner's loss and the
-    filter, which lets a row through if it lies within a sphere around the center of its
-    class, and within a slab across the line between the two centers. The attacker knows
-    all that and adds rows of their choice that the filter lets through. Whatever they
-    add, the learner's training loss stays below the upper bound. The lower bound says
-    how near that is to the best guarantee there can be; the attack columns, what the
-    worst attack that was found does.
+    DATA must be clean rows that you trust. The filter is fitted on them, and whatever
+    rows that pass it an attacker adds, the training loss of the learner, a linear
+    support vector machine, does not exceed the upper bound that is printed.
 
-    Nothing is promised if you compute centers and radii from data that may be poisoned
-    already. If only the centers are, --defense moving-centroids bounds what can happen
-    as long as all rows that the attacker sends pass the filter.
+    The filter keeps a row if it lies in a sphere around the centroid of its class and
+    in a slab across the line between the two centroids. The attacker knows the filter,
+    the learner and the data. The lower bound shows how close the upper bound is to the
+    best possible one. The attack columns show what the worst attack found really does.
+
+    The bound does not hold for centroids and radii estimated from poisoned data. If
+    only the centroids are, --defense moving-centroids bounds the damage of attackers
+    whose rows all pass the filter.
     """
     reading = reading.for_domain(threat.domain)
     with outputs.session(plot) as session:

@@ -20,8 +20,8 @@ def filter_(
         opt.option(
             opt.DATA,
             "FILE",
-            "Rows that you trust, of the same form as DATA: the filter is fitted on "
-            "them.",
+            "Trusted rows to fit the filter on, in the same form as DATA.",
+            common=True,
         ),
     ] = None,
     kind: Annotated[
@@ -29,10 +29,9 @@ def filter_(
         opt.option(
             opt.DEFENSE,
             "KIND",
-            "auto: rows that are far, copied too often or labelled wrong; sphere: near "
-            "the center of the class in all directions; slab: near it along the line "
-            f"between the centers; both; {', '.join(opt.FILTERS[4:])}.",
+            f"{', '.join(opt.FILTERS)}; docs/filters.md compares them.",
             "--filter",
+            common=True,
             callback=one_of(*opt.FILTERS),
         ),
     ] = "auto",
@@ -41,8 +40,9 @@ def filter_(
         opt.option(
             opt.DEFENSE,
             "PERCENT",
-            "Percent of each class that the filter lets through: 70 for both, sphere "
-            "and slab; from the data for others. Not for auto, cross-fit, near-copies.",
+            "Percentage of each class to keep. Default: 70 for both, sphere and slab, "
+            "chosen from the data for others. Not for auto, cross-fit, near-copies.",
+            common=True,
             callback=within(0, 100, open_low=True),
         ),
     ] = None,
@@ -51,10 +51,10 @@ def filter_(
         opt.option(
             opt.OUTPUT,
             "FILE",
-            "Where to write the rows that are kept, in the format that came in; - is "
-            "standard output.",
+            "Write the kept rows, in the format of DATA; - is standard output.",
             "--output",
             "-o",
+            common=True,
         ),
     ] = None,
     rejected: Annotated[
@@ -62,11 +62,10 @@ def filter_(
         opt.option(
             opt.OUTPUT,
             "FILE",
-            "Where to write the other rows, with number, suspicion, reason and "
-            "suggested label, the worst first (auto); or in their order, with number, "
-            "score (how far within the limits; negative is beyond) and reason.",
+            "Write the rejected rows, with row number, score and reason.",
             "--rejected",
             "-r",
+            common=True,
         ),
     ] = None,
     keep_formulas: opt.KeepFormulas = False,
@@ -75,13 +74,12 @@ def filter_(
 ):
     """Find the rows that should not be trusted, and say why.
 
-    Nothing has to be known of how many there are. Other filters keep the rows that lie
-    near the others of their class, by their own measure. Rows may have any number of
-    labels.
+    There is no need to know how many there are. DATA can have any number of labels.
+    --filter auto looks for rows far from their class, copies and wrong labels.
 
-    The picture shows all rows in two dimensions, and the rejected ones by reason; that
-    of sphere and slab the rows of two labels in the plane through the two centers, of
-    more labels the two that have most rows.
+    The plot shows all rows in two dimensions, and the rejected ones by reason. With
+    sphere and slab it shows the two most frequent labels in the plane through their
+    two centroids.
     """
     percentile = _percentile_of(kind, percentile)
     in_plane = kind in opt.PUBLISHED

@@ -8,40 +8,46 @@ from typing import Annotated
 import typer
 
 from .checks import in_range, one_of, picture, positive_number, within
+from .help import show_everything
 
 DATA = "Data"
 DEFENSE = "Defense and learner"
 OUTPUT = "Output"
 DOMAINS = ("real", "nonnegative", "count", "binary", "tfidf")
-# Filters of ``skpoison filter``: those that bounds speak of, which have the published
-# percentile; others with a percentile; and those that find out how much to reject.
+# Filters of ``skpoison filter``: those that can be certified, which have the published
+# percentile; others with a percentile; and those that choose how much to reject.
 PUBLISHED = ("both", "sphere", "slab")
 WITH_PERCENTILE = ("mahalanobis", "subspace", "neighbors", "loss", "spectral", "sever")
 WITHOUT_PERCENTILE = ("auto", "cross-fit", "near-copies")
 FILTERS = ("auto", *PUBLISHED, *WITH_PERCENTILE, *WITHOUT_PERCENTILE[1:])
 
 
-def option(panel, metavar, help, *names, **more):
-    """Declare an option."""
+def option(panel, metavar, help, *names, common=False, **more):
+    """Declare an option, which ``--help`` shows if it is a common one."""
     return typer.Option(
-        *names, metavar=metavar, help=help, rich_help_panel=panel, **more
+        *names,
+        metavar=metavar,
+        help=help,
+        rich_help_panel=panel,
+        hidden=not common,
+        **more,
     )
 
 
-def switch(panel, help, *names):
+def switch(panel, help, *names, **more):
     """Declare an option without a value."""
-    return option(panel, "", help, *names)
+    return option(panel, "", help, *names, **more)
 
 
 FILE_HELP = (
-    "Labelled rows: CSV, TSV, JSON lines, Parquet, NPZ or svmlight, also packed (gzip, "
-    "bzip2, xz, zstd); - is standard input."
+    "Labeled rows as CSV, TSV, JSON lines, Parquet, NPZ or svmlight, compressed or "
+    "not; - is standard input."
 )
 DataFile = Annotated[
     str | None,
     typer.Argument(
         metavar="DATA",
-        help=FILE_HELP + " By default, the digits 1 and 8 of scikit-learn.",
+        help=FILE_HELP + " Default: the digits 1 and 8 of scikit-learn.",
         show_default=False,
     ),
 ]
@@ -51,7 +57,8 @@ Positive = Annotated[
     option(
         DATA,
         "LABEL",
-        "Of more than two labels, the one to tell apart from the others.",
+        "Positive label; all others are negative. Needed for more than two labels.",
+        common=True,
     ),
 ]
 Seed = Annotated[
@@ -59,7 +66,7 @@ Seed = Annotated[
     option(
         DATA,
         "NUMBER",
-        "Seed of everything that is drawn.",
+        "Random seed.",
         callback=in_range(0, 2**32 - 1),
     ),
 ]
@@ -68,7 +75,8 @@ Percentile = Annotated[
     option(
         DEFENSE,
         "PERCENT",
-        "Percent of each class that each of the two filters lets through.",
+        "Percentage of each class that sphere and slab each keep.",
+        common=True,
         callback=within(0, 100, open_low=True),
     ),
 ]
@@ -77,7 +85,8 @@ Plot = Annotated[
     option(
         OUTPUT,
         "FILE",
-        "Draw a picture, as FILE.png, FILE.svg or FILE.pdf.",
+        "Draw a plot, as FILE.png, FILE.svg or FILE.pdf.",
+        common=True,
         callback=picture,
     ),
 ]
@@ -85,8 +94,8 @@ KeepFormulas = Annotated[
     bool,
     switch(
         OUTPUT,
-        "Leave cells as they are that spreadsheets would run as formulas: they begin "
-        "with =, +, - or @. Otherwise they get an apostrophe in front.",
+        "Leave text that begins with =, +, - or @ unchanged. By default, an apostrophe "
+        "in front keeps spreadsheets from running it as a formula.",
         "--keep-formulas",
     ),
 ]
@@ -94,7 +103,7 @@ KeepFormulas = Annotated[
 
 @dataclass
 class Threat:
-    """What an attacker can send past which filter."""
+    """Which rows an attacker can send, and which filter they must pass."""
 
     percentile: Percentile = 70.0
     domain: Annotated[
@@ -102,9 +111,9 @@ class Threat:
         option(
             DEFENSE,
             "KIND",
-            "Features that the attacker can send: real, nonnegative, count, binary "
-            "(0 or 1) or tfidf (weights of a text). All but real leave columns "
-            "unscaled, and suit --tol 0.01.",
+            "Values that the attacker's features can have: real, nonnegative, count, "
+            "binary (0 or 1) or tfidf (weights of a text). All but real leave columns "
+            "unscaled; --tol 0.01 makes them faster.",
             callback=one_of(*DOMAINS),
         ),
     ] = "real"
@@ -119,9 +128,9 @@ class LearnerOptions:
         option(
             DEFENSE,
             "NUMBER",
-            "The learner is scikit-learn's LinearSVC(loss='hinge', C=…); C is 1 unless "
-            "--rho is given.",
+            "C of the learner, LinearSVC(loss='hinge'): 1 unless --rho is given.",
             "--C",
+            common=True,
             callback=positive_number,
         ),
     ] = None
@@ -130,7 +139,7 @@ class LearnerOptions:
         option(
             DEFENSE,
             "NUMBER",
-            "In place of --C: limits the norm of weights and intercept.",
+            "Instead of --C: largest norm of weights and intercept together.",
             "--rho",
             callback=positive_number,
         ),
@@ -139,8 +148,8 @@ class LearnerOptions:
     def __post_init__(self):
         if self.C is not None and self.rho is not None:
             raise typer.BadParameter(
-                "give one of the two, not both: --C penalises the learner's weights, "
-                "--rho limits them.",
+                "give one of the two, not both: --C penalizes the norm of the weights, "
+                "--rho limits it.",
                 param_hint="'--C' / '--rho'",
             )
         if self.C is None and self.rho is None:
@@ -149,14 +158,15 @@ class LearnerOptions:
 
 @dataclass
 class Solver:
-    """How far bounds are brought together."""
+    """When the solver stops."""
 
     tol: Annotated[
         float,
         option(
             DEFENSE,
             "NUMBER",
-            "Wanted gap of upper and lower bound, relative to the upper.",
+            "Stop when the gap between upper and lower bound is at most this share of "
+            "the upper one.",
             "--tol",
             callback=positive_number,
         ),
@@ -166,7 +176,8 @@ class Solver:
         option(
             DEFENSE,
             "NUMBER",
-            "Most steps of the solver (1000); bounds hold wherever it stops.",
+            "Maximum number of iterations of the solver (1000). Bounds hold wherever "
+            "it stops.",
             callback=in_range(1),
         ),
     ] = None
@@ -174,30 +185,42 @@ class Solver:
 
 @dataclass
 class Outputs:
-    """What is written and said by every command."""
+    """What every command writes and prints."""
 
     json: Annotated[
         str | None,
         option(
             OUTPUT,
             "FILE",
-            "Write all numbers as JSON; - is standard output.",
+            "Write all results as JSON; - is standard output.",
+            common=True,
         ),
     ] = None
-    force: Annotated[bool, switch(OUTPUT, "Replace files that exist.", "--force")] = (
-        False
-    )
+    force: Annotated[
+        bool, switch(OUTPUT, "Replace existing files.", "--force", common=True)
+    ] = False
     quiet: Annotated[
         bool,
-        switch(OUTPUT, "Print nothing but errors and warnings.", "--quiet", "-q"),
+        switch(OUTPUT, "Print only errors and warnings.", "--quiet", "-q"),
     ] = False
     debug: Annotated[
-        bool, switch(OUTPUT, "Show where an error comes from.", "--debug")
+        bool, switch(OUTPUT, "Show the traceback of errors.", "--debug")
+    ] = False
+    help_all: Annotated[
+        bool,
+        switch(
+            None,
+            "Explain every option.",
+            "--help-all",
+            common=True,
+            callback=show_everything,
+            is_eager=True,
+        ),
     ] = False
 
     @contextlib.contextmanager
     def session(self, *paths) -> Iterator:
-        """Open a session, if all files that are to be written can be."""
+        """Open a session, after a check that all files can be written."""
         from .session import Session
 
         paths = [path for path in (*paths, self.json) if path is not None]

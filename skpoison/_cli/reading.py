@@ -10,7 +10,7 @@ from .options import DATA, option, switch
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "npz", "svmlight")
 SCALES = ("auto", "none", "standard", "maxabs")
-# What words of a text must weigh for the domain to be theirs.
+# The weights of words that give rows of each domain.
 WEIGHTS_OF_DOMAIN = {"count": "counts", "binary": "counts", "tfidf": "tfidf"}
 
 
@@ -23,8 +23,8 @@ class Reading:
         option(
             DATA,
             "NAME",
-            "Column (in NPZ files, array) of labels, if it is not called target, "
-            "label, class or y.",
+            "Label column (NPZ: array), if not target, label, class or y.",
+            common=True,
         ),
     ] = None
     format: Annotated[
@@ -32,7 +32,7 @@ class Reading:
         option(
             DATA,
             "FORMAT",
-            "csv, tsv, jsonl, parquet, npz or svmlight, if the name does not say.",
+            "csv, tsv, jsonl, parquet, npz or svmlight, if the file name does not say.",
             callback=one_of(*FORMATS),
         ),
     ] = None
@@ -40,7 +40,7 @@ class Reading:
         bool,
         switch(
             DATA,
-            "The first line holds data; the columns are then called 1, 2, 3, …",
+            "The first line holds data; columns are called 1, 2, 3, …",
             "--no-header",
         ),
     ] = False
@@ -57,7 +57,8 @@ class Reading:
         option(
             DATA,
             "NAME",
-            "Column to leave out; may be given several times.",
+            "Column to leave out; can be repeated.",
+            common=True,
         ),
     ] = None
     scale: Annotated[
@@ -65,9 +66,9 @@ class Reading:
         option(
             DATA,
             "KIND",
-            "standard (mean 0, standard deviation 1), maxabs (into -1 to 1), none, or "
-            "auto: standard (maxabs for sparse rows) where one column would decide all "
-            "distances nearly alone.",
+            "standard (mean 0, standard deviation 1), maxabs (largest magnitude 1), "
+            "none, or auto: standard (maxabs for sparse rows) if one column dominates "
+            "all distances, otherwise none.",
             callback=one_of(*SCALES),
         ),
     ] = "auto"
@@ -76,8 +77,8 @@ class Reading:
         option(
             DATA,
             "NAME",
-            "Column of numbers to take as categories, as columns of words are; may be "
-            "given several times.",
+            "Column of numbers to treat as categories, as columns of words are; can be "
+            "repeated.",
         ),
     ] = None
     text_column: Annotated[
@@ -85,8 +86,8 @@ class Reading:
         option(
             DATA,
             "NAME",
-            "Column of free text, whose words become features; may be given several "
-            "times.",
+            "Free-text column, whose words become features; can be repeated.",
+            common=True,
         ),
     ] = None
     text_weights: Annotated[
@@ -94,7 +95,7 @@ class Reading:
         option(
             DATA,
             "KIND",
-            "counts of words, or tfidf: weighted by rarity.",
+            "Weights of the words of a text: counts or tfidf.",
             callback=one_of("tfidf", "counts"),
         ),
     ] = "tfidf"
@@ -103,7 +104,7 @@ class Reading:
         option(
             DATA,
             "GB",
-            "How much packed or piped data may be read.",
+            "Most compressed or piped data to read, in gigabytes.",
             callback=positive_number,
         ),
     ] = 4.0
@@ -133,23 +134,23 @@ class Reading:
         return Encoding(self.scale, categorical, text, self.text_weights)
 
     def for_domain(self, domain):
-        """Return this without a scale where a domain speaks of features as they are."""
+        """Return this without scaling if a domain describes unscaled features."""
         if domain == "real":
             return self
         if self.scale not in ("auto", "none"):
             raise typer.BadParameter(
-                f"{domain} speaks of features that are not scaled; leave --scale out.",
+                f"{domain} describes unscaled features; leave --scale out.",
                 param_hint="'--domain'",
             )
         wanted = WEIGHTS_OF_DOMAIN.get(domain)
         if self.text_column and wanted not in (None, self.text_weights):
             raise typer.BadParameter(
-                f"{domain} goes with --text-weights {wanted}.", param_hint="'--domain'"
+                f"{domain} needs --text-weights {wanted}.", param_hint="'--domain'"
             )
         return replace(self, scale="none")
 
     def describe(self, encoding):
-        """Return what the JSON says of it, given the scale that was chosen."""
+        """Return what goes into the JSON, given the scale that was chosen."""
         return {
             "format": self.format,
             "target": self.target,
