@@ -93,7 +93,7 @@ def test_real_flips_change_no_more_than_the_bound():
 
 def test_what_cannot_be_bounded_together_is_refused():
     model, X, y = fitted(3)
-    with pytest.raises(ValueError, match="n_rows must be a whole number"):
+    with pytest.raises(ValueError, match="n_rows must be a non-negative integer"):
         collective_bound(model, X, 1.5, attack="flip")
     with pytest.raises(TypeError, match="must be a PartitionedClassifier"):
         collective_bound(LogisticRegression(), X, 1, attack="flip")

@@ -165,7 +165,7 @@ def test_insertions_need_a_bounded_filter(data):
 def test_three_classes_are_refused(data):
     X, y = data[:2]
     fitted = LinearSVC(loss="hinge", C=0.01).fit(X, np.arange(200) % 3)
-    with pytest.raises(ValueError, match="two classes; it has 3"):
+    with pytest.raises(ValueError, match="two classes only; it has 3"):
         certified_radius(fitted, X, attack="flip", X_train=X, y_train=y)
 
 
@@ -198,5 +198,5 @@ def test_a_fixed_filter_in_front_is_the_filter_of_the_certificate(data):
     with pytest.raises(ValueError, match="filter must be fixed"):
         moved = FilteredClassifier(SphereFilter(), learner).fit(X, y)
         certified_radius(moved, X_test, **rows)
-    with pytest.raises(ValueError, match="not covered behind a filter"):
+    with pytest.raises(ValueError, match="not covered after a filter"):
         certified_radius(model, X_test, **{**rows, "attack": "flip"})

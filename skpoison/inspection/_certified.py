@@ -1,4 +1,4 @@
-"""The share of predictions that are right and certified, as a picture."""
+"""Plot of the share of predictions that are correct and certified."""
 
 from typing import TYPE_CHECKING, Any, Self
 
@@ -32,7 +32,7 @@ MOVES = {
 
 
 class CertifiedAccuracyDisplay:
-    """Share of predictions that are right and certified, over the attacker's rows.
+    """Share of correct and certified predictions by number of poisoned rows.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`. All
     parameters are stored as attributes. With several estimators, every array is a list
@@ -43,27 +43,28 @@ class CertifiedAccuracyDisplay:
     n_rows : ndarray of shape (n_points,) or list of ndarrays
         Numbers of training rows that the attacker can poison.
     certified_accuracy : ndarray of shape (n_points,) or list of ndarrays
-        Share of the rows whose predictions are right and cannot be changed.
+        Share of the rows whose predictions are correct and cannot be changed.
     name : str or list of str, default=None
-        What to call the estimators. Several need a list.
+        Names of the estimators for the legend; a list for several.
     attack : {"insert_delete", "change", "flip"}, default=None
-        What the attacker does, for the horizontal axis.
+        What the attacker does, for the label of the horizontal axis.
     balanced : bool, default=False
-        Whether the shares are means over the classes, for the vertical axis.
+        Whether the shares are means over the classes, for the label of the vertical
+        axis.
 
     Attributes
     ----------
     lines_ : list of matplotlib Line2D
         The line of each estimator.
     ax_ : matplotlib Axes
-        Axes with the picture.
+        Axes with the lines.
     figure_ : matplotlib Figure
-        Figure that contains it.
+        Figure that contains the axes.
 
     See Also
     --------
-    skpoison.certified_radius : Computes what is drawn.
-    RobustnessDisplay : What attacks that were made do.
+    skpoison.certified_radius : Computes the radii.
+    RobustnessDisplay : Plots the effect of actual attacks.
 
     Examples
     --------
@@ -114,12 +115,12 @@ class CertifiedAccuracyDisplay:
         ax: "Axes | None" = None,
         **plot_kwargs: Any,
     ) -> Self:
-        """Certify predictions, and draw the shares.
+        """Compute certified radii, and plot the shares.
 
         Parameters
         ----------
         estimator : estimator or dict of str to estimator
-            A fitted estimator, or several by name.
+            A fitted estimator, or several with their names.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Test rows.
         y : array-like of shape (n_samples,)
@@ -129,14 +130,14 @@ class CertifiedAccuracyDisplay:
         balanced : bool, default=False
             Whether to average the shares of the classes.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a figure.
+            Axes to plot on. By default, a new figure is created.
         **plot_kwargs : dict
             Passed to :meth:`plot`.
 
         Returns
         -------
         display : CertifiedAccuracyDisplay
-            The display, drawn.
+            The display object, with its plot.
         """
         from skpoison.pointwise import certified_radius
 
@@ -172,31 +173,31 @@ class CertifiedAccuracyDisplay:
         ax: "Axes | None" = None,
         **plot_kwargs: Any,
     ) -> Self:
-        """Draw the shares of radii that have been computed.
+        """Plot the shares from precomputed radii.
 
         Parameters
         ----------
         radii : array-like of shape (n_samples,) or list of ndarrays
-            Certified radii; of several estimators, a list of arrays.
+            Certified radii; a list of arrays for several estimators.
         y_true : array-like of shape (n_samples,)
             True labels.
         y_pred : array-like of shape (n_samples,) or list of ndarrays
             Predictions of the estimators.
         name : str or list of str, default=None
-            What to call the estimators.
+            Names of the estimators for the legend.
         attack : {"insert_delete", "change", "flip"}, default=None
             What the attacker does.
         balanced : bool, default=False
             Whether to average the shares of the classes.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a figure.
+            Axes to plot on. By default, a new figure is created.
         **plot_kwargs : dict
             Passed to :meth:`plot`.
 
         Returns
         -------
         display : CertifiedAccuracyDisplay
-            The display, drawn.
+            The display object, with its plot.
         """
         from skpoison.pointwise import certified_accuracy
 
@@ -205,7 +206,7 @@ class CertifiedAccuracyDisplay:
         each: Any = radii if several else [radii]
         predictions: Any = y_pred if several else [y_pred]
         check_lengths(len(each), {"y_pred": predictions})
-        # Shares fall behind each radius that occurs, and nowhere else.
+        # Shares decrease after each radius that occurs, and nowhere else.
         points = [np.unique([0, *np.add(found, 1)]) for found in each]
         shares = [
             certified_accuracy(found, y_true, predicted, at, balanced=balanced)
@@ -226,21 +227,21 @@ class CertifiedAccuracyDisplay:
         name: str | list[str] | None = None,
         curve_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw the lines.
+        """Plot the lines.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a figure.
+            Axes to plot on. By default, a new figure is created.
         name : str or list of str, default=None
-            What to call the estimators, instead of `name`.
+            Names of the estimators, instead of those of the display.
         curve_kwargs : dict, default=None
             Passed to ``Axes.plot`` for all lines.
 
         Returns
         -------
         display : CertifiedAccuracyDisplay
-            This display.
+            This display object.
         """
         points, shares = wrap(self.n_rows), wrap(self.certified_accuracy)
         name = self.name if name is None else name

@@ -1,9 +1,9 @@
 """Guarantees for single predictions.
 
 :func:`certified_radius` says how many training rows an attacker must insert, delete,
-change or relabel before a given prediction can change. What it can say depends on the
-estimator: :class:`PartitionedClassifier` makes a classifier that it knows much of out
-of any other one.
+change or relabel before a given prediction can change. Which attacks it covers depends
+on the estimator; :class:`PartitionedClassifier` turns any classifier into one with
+certificates against all of them.
 """
 
 from skpoison._lazy import lazy_names

@@ -1,4 +1,4 @@
-"""How many of several predictions the same poison can change at once."""
+"""How many of several predictions one poisoning attack can change."""
 
 from numbers import Integral
 from typing import NamedTuple
@@ -19,9 +19,9 @@ from skpoison.pointwise._votes import count_votes
 class Targets(NamedTuple):
     """Pairs of a test row and a class that could win it."""
 
-    rows: np.ndarray  # of each pair, the number of its test row
-    powers: np.ndarray  # (n_pairs, n_models): what a touched model takes from the gap
-    needed: np.ndarray  # (n_pairs,): what must be taken
+    rows: np.ndarray  # (n_pairs,): index of the test row
+    powers: np.ndarray  # (n_pairs, n_models): most a poisoned model narrows the gap
+    needed: np.ndarray  # (n_pairs,): by how much the gap must narrow
 
 
 def collective_bound(
@@ -34,9 +34,10 @@ def collective_bound(
 ) -> Bunch:
     """Bound how many predictions an attacker can change with the same poison.
 
-    Each radius speaks of one prediction, and lets the attacker aim at it. Where all of
-    X is to be predicted after one attack, fewer predictions can change than there are
-    radii below `n_rows`: what turns the votes for one row wastes rows on another.
+    A certified radius assumes that the attacker targets that one prediction. When all
+    of X is predicted after a single attack, fewer predictions can change than there are
+    radii below `n_rows`, because poison that changes one prediction often does not
+    affect another.
 
     Parameters
     ----------
@@ -47,32 +48,32 @@ def collective_bound(
     n_rows : int
         Number of training rows that the attacker can poison.
     attack : {"insert_delete", "change", "flip"}
-        What they do, as for :func:`certified_radius`.
+        What the attacker does, as for :func:`certified_radius`.
     time_limit : float, default=10.0
-        Seconds after which the integer program is left unsolved; the bound holds
-        whenever it stops.
+        Time limit of the integer program in seconds. The bound is valid even if the
+        solver stops early.
 
     Returns
     -------
     result : Bunch
-        ``n_changed``: no attack changes more predictions than that.
-        ``n_changed_alone``: the same from radii alone, the number of rows whose radius
-        is below `n_rows`. ``n_changed_found``: number of predictions that the best
-        choice of parts found changes, if its models can be made to say anything.
-        ``is_optimal``: whether the first and the last are equal.
+        ``n_changed``: upper bound on the number of predictions that change.
+        ``n_changed_alone``: the bound from radii alone, the number of rows whose radius
+        is below `n_rows`. ``n_changed_found``: number of predictions that change for
+        the worst choice of parts found, if the attacker controls the models of these
+        parts. ``is_optimal``: whether ``n_changed`` equals ``n_changed_found``.
 
     Raises
     ------
     TypeError
-        If the estimator is no :class:`PartitionedClassifier`.
+        If the estimator is not a :class:`PartitionedClassifier`.
     ValueError
-        If it does not vote, or `n_rows` is not a whole number of at least 0.
+        If its aggregation is not "vote", or `n_rows` is not a non-negative integer.
 
     Notes
     -----
-    An integer program chooses the parts that the attacker touches, and the predictions
-    that change [1]_. SciPy's HiGHS solves it; stopped early, it still has an upper
-    bound. A greedy choice of parts is tried, too.
+    An integer program chooses the parts that the attacker poisons and the predictions
+    that change [1]_. SciPy's HiGHS solves it; if it stops early, its dual bound is
+    still valid. A greedy choice of parts is tried as well.
 
     References
     ----------
@@ -121,11 +122,11 @@ def _check(estimator, n_rows):
             f"aggregation={estimator.aggregation!r}."
         )
     if not isinstance(n_rows, Integral) or n_rows < 0:
-        raise ValueError(f"n_rows must be a whole number, 0 or more; got {n_rows!r}.")
+        raise ValueError(f"n_rows must be a non-negative integer; got {n_rows!r}.")
 
 
 def _targets(estimator, X, open_rows):
-    """Return what it takes for each class to win each row that may change."""
+    """Return what each class needs to win each row that may change."""
     _, votes = estimator._votes(X)
     n_classes = len(estimator.classes_)
     counts = count_votes(votes, n_classes)
@@ -141,7 +142,7 @@ def _targets(estimator, X, open_rows):
 
 
 def _touches(estimator):
-    """Return which splits (columns) each model trains with."""
+    """Return which splits (columns) each model is trained on."""
     n_models = len(estimator.estimators_)
     moved = shifts(n_models, estimator.spread)
     models = np.repeat(np.arange(n_models), len(moved))
@@ -153,7 +154,7 @@ def _touches(estimator):
 def _solve(targets, touches, n_splits, time_limit):
     """Maximize the number of rows that change; return a bound and chosen splits.
 
-    Variables: splits touched (whole), models touched, pairs won (whole).
+    Variables: poisoned splits (integer), poisoned models, pairs won (integer).
     """
     n_models, n_pairs = touches.shape[0], len(targets.rows)
     if not n_pairs:
@@ -191,7 +192,7 @@ def _diagonal(values):
 
 
 def _greedy(targets, touches, n_splits):
-    """Touch, one by one, the split that brings the open rows nearest to a change."""
+    """Add, one by one, the split that brings the unchanged rows closest to a change."""
     chosen = np.zeros(touches.shape[1])
     for _ in range(min(n_splits, len(chosen))):
         touched = touches @ chosen > 0
@@ -204,6 +205,6 @@ def _greedy(targets, touches, n_splits):
 
 
 def _changed(targets, touches, chosen):
-    """Count the rows that change where the models of some splits say anything."""
+    """Count the rows that change if the models of the chosen splits are controlled."""
     won = targets.powers @ (touches @ chosen > 0) >= targets.needed
     return len(np.unique(targets.rows[won]))

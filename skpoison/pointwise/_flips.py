@@ -10,48 +10,49 @@ from sklearn.utils.validation import check_consistent_length
 from skpoison._labels import check_labels
 
 CELLS = 8_000_000  # of the largest array at a time
-ROUNDING = 1e-10  # of the sum of a row's weights, for weights that are not whole
+ROUNDING = 1e-10  # of the sum of a row's weights, for weights that are not integers
 
 
 def flip_radius(weights: ArrayLike, y_train: ArrayLike) -> np.ndarray:
-    """Return how many labels can be flipped where predictions are weighted votes.
+    """Return how many flipped labels a weighted vote of the training labels survives.
 
     For any method that predicts the class with the largest sum of weights,
-    ``argmax_c sum_i weights[x, i] * (y_train[i] == c)``, with weights that depend on no
-    label: kernel smoothers, least squares with any fixed features, label propagation.
-    With two labels -1 and 1 this is the sign of ``weights @ y_train``. Weights may be
-    negative. Ties go to the smaller label.
+    ``argmax_c sum_i weights[x, i] * (y_train[i] == c)``, with weights that do not
+    depend on the labels: kernel smoothers, least squares with fixed features, label
+    propagation. With two labels -1 and 1 this is the sign of ``weights @ y_train``.
+    Weights may be negative. Ties go to the smaller label.
 
     Parameters
     ----------
     weights : array-like of shape (n_samples, n_train)
         The weight of each training row in each prediction.
     y_train : array-like of shape (n_train,)
-        Labels of the training rows; only labels that occur can be flipped to.
+        Labels of the training rows. Labels are flipped to labels that occur here.
 
     Returns
     -------
     radius : ndarray of shape (n_samples,), int
-        The largest number of labels that can be changed, whichever they are and to
-        whatever labels, without changing the prediction; one more can change it. It is
-        `n_train` where no flips change it. Weights that are not whole numbers are
-        trusted to ten digits, so that a radius may be one too small at a tie.
+        The largest number of labels that can be changed, in any way, without changing
+        the prediction; one more can change it. It is `n_train` if no flips change it.
+        Weights that are not integers are taken as accurate to ten digits, so that a
+        radius may be too small by one at a near tie.
 
     Raises
     ------
     ValueError
-        If shapes do not fit or weights are not finite.
+        If shapes are inconsistent or weights are not finite.
 
     See Also
     --------
-    certified_radius : Knows the weights of several of scikit-learn's estimators.
+    certified_radius : Computes the weights for several scikit-learn estimators.
 
     Notes
     -----
-    Against one rival, a flip closes the gap by twice the weight of a row of the winner
-    (or minus twice that of a row of the rival, or its size for rows of other classes).
-    The radius is the largest number of these, from the largest down, whose sum does
-    not close the gap; over all rivals, the least [1]_.
+    Against one rival class, a flip narrows the gap by twice the weight of a row of the
+    winning class, by minus twice the weight of a row of the rival, or by the absolute
+    weight of a row of another class. The radius against this rival is the largest
+    number of these, in decreasing order, whose sum does not close the gap; the radius
+    is the minimum over all rivals [1]_.
 
     References
     ----------
@@ -104,7 +105,7 @@ def _flip_radius(weights, codes, n_classes):
 
 
 def _losses(weights, codes, winner, rival):
-    """Return what the worst change of each row's label takes from the gap."""
+    """Return how much the worst change of each row's label narrows the gap."""
     losses = np.abs(weights)
     losses[:, codes == winner] = 2.0 * np.maximum(weights[:, codes == winner], 0.0)
     losses[:, codes == rival] = 2.0 * np.maximum(-weights[:, codes == rival], 0.0)

@@ -12,37 +12,37 @@ from scipy import sparse
 from skpoison._column_types import RowsLike, is_frame, is_pandas
 
 MISSING = b"-"
-MOST_EXACT = 2**53  # whole numbers beyond it are not all floats
+MOST_EXACT = 2**53  # not all integers beyond it are floats
 
 
 def row_digests(X: RowsLike) -> np.ndarray:
     """Return the SHA-256 digest of each row, shape (n_rows, 4), uint64.
 
-    Equal rows have equal digests, whatever the container: a matrix and its sparse form,
-    0.0 and -0.0, numbers of any precision. A digest depends on no other row; which of
-    the two encodings is used depends on the types of the columns alone.
+    Equal rows have equal digests in any container: dense or sparse, 0.0 or -0.0,
+    numbers of any precision. A digest does not depend on other rows; which of the two
+    encodings is used depends only on the types of the columns.
     """
     digests = b"".join(hashlib.sha256(row).digest() for row in _canonical_rows(X))
     return np.frombuffer(digests, dtype=">u8").reshape(-1, 4).astype(np.uint64)
 
 
 def parts_by_content(digests: np.ndarray, n_parts: int) -> np.ndarray:
-    """Return the part of each row, from its digest alone."""
+    """Return the part of each row, which depends only on its digest."""
     return (digests[:, 0] % np.uint64(n_parts)).astype(np.intp)
 
 
 def parts_by_rank(digests: np.ndarray, n_parts: int) -> np.ndarray:
     """Return the part of each row, from its rank among the distinct sorted rows.
 
-    Labels take no part in it, and equal rows stay together, so that a label that is
-    changed touches one part, in whatever order rows arrive.
+    Labels do not matter and equal rows stay together, so that a changed label affects
+    one part, whatever the order of the rows.
     """
     _, ranks = np.unique(digests, axis=0, return_inverse=True)
     return ranks.reshape(-1) % n_parts
 
 
 def shifts(n_splits: int, spread: int) -> np.ndarray:
-    """Return which splits a model trains with, relative to its own number."""
+    """Return which splits a model is trained on, relative to its own index."""
     numbers = sorted(
         range(n_splits),
         key=lambda i: hashlib.sha256(f"{i} of {n_splits}".encode()).digest(),
@@ -70,7 +70,7 @@ def _number_rows(X):
     rows.sum_duplicates()
     rows.eliminate_zeros()
     values = rows.data.astype("<f8")
-    values[np.isnan(values)] = np.nan  # one of the many bit patterns
+    values[np.isnan(values)] = np.nan  # which has many bit patterns
     if rows.dtype.kind in "iu":
         values = _with_large_numbers(rows.data, values)
     places = rows.indices.astype("<i8")
@@ -79,7 +79,7 @@ def _number_rows(X):
 
 
 def _with_large_numbers(whole, values):
-    """Encode whole numbers that no float equals as the integers that they are."""
+    """Encode integers that no float equals as integers."""
     large = np.abs(values) > MOST_EXACT
     values[large] = whole[large].astype("<i8").view("<f8")
     return values
@@ -103,7 +103,7 @@ def _is_numeric_type(kind):
 
 
 def _cell(value: Any) -> bytes:
-    """Return bytes that differ for values that differ, and say their kind."""
+    """Return bytes that identify a value and its kind."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return MISSING
     if isinstance(value, str):
@@ -136,6 +136,6 @@ def _number(value):
 
 
 def _joined(values):
-    """Return cells one after the other, each behind its length."""
+    """Return cells one after the other, each after its length."""
     cells = [_cell(value) for value in values]
     return b"".join(len(cell).to_bytes(8, "little") + cell for cell in cells)

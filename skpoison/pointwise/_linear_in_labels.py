@@ -1,4 +1,4 @@
-"""The weights of the training labels in the predictions of least squares."""
+"""Weights of the training labels in the predictions of least-squares methods."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ from skpoison._fitted import names_left_out
 from skpoison._labels import check_labels
 from skpoison.pointwise._flips import radius_in_blocks
 
-AGREEMENT = 1e-5  # of the largest score, between an estimator and its own formula
+AGREEMENT = 1e-5  # relative to the largest score, of an estimator and the formula
 # Weights of the training rows in the scores of some of the rows.
 Weights = Callable[[Any], np.ndarray]
 
@@ -70,8 +70,8 @@ def gaussian_process_radius(estimator, X, attack, training):
     if estimator.optimizer is not None and estimator.kernel_.n_dims:
         raise ValueError(
             "attack='flip' needs a kernel that does not depend on the labels: "
-            f"optimizer=None; got optimizer={estimator.optimizer!r}. Take kernel_ of "
-            "this fit as the kernel of another one."
+            f"optimizer=None; got optimizer={estimator.optimizer!r}. Use kernel_ of "
+            "this fit as kernel= of a new estimator."
         )
     scaled = estimator.y_train_ * estimator._y_train_std + estimator._y_train_mean
     y = training.y if training.y is not None else np.rint(scaled)
@@ -87,11 +87,11 @@ def gaussian_process_radius(estimator, X, attack, training):
 
 
 def ridge_weights(X_train: Any, alpha: float, fit_intercept: bool) -> Weights:
-    """Return the weights of ridge regression, which depend on no label.
+    """Return the weights of ridge regression, which do not depend on the labels.
 
-    They are ``1/n + (x - m) (Xc^T Xc + alpha I)^-1 Xc^T`` with an intercept, m the mean
-    of the training rows and Xc the rows less m; solved in the smaller of the two
-    spaces.
+    With an intercept they are ``1/n + (x - m) (Xc^T Xc + alpha I)^-1 Xc^T``, where m is
+    the mean of the training rows and Xc the rows minus m. Solved in the primal or the
+    dual, whichever is smaller.
     """
     n, n_features = X_train.shape
     mean = np.zeros(n_features)
@@ -128,14 +128,14 @@ def _centered_products(rows, others, mean):
 def _flips_only(estimator: BaseEstimator, attack: str) -> None:
     if attack != "flip":
         raise ValueError(
-            f"{type(estimator).__name__} is certified for attack='flip'; got "
-            f"attack={attack!r}. PartitionedClassifier covers rows that are inserted, "
-            "deleted or changed."
+            f"{type(estimator).__name__} is certified for attack='flip' only; got "
+            f"attack={attack!r}. PartitionedClassifier covers inserted, deleted and "
+            "changed rows."
         )
 
 
 def required(estimator, training):
-    """Return training rows and labels that an estimator does not keep."""
+    """Return training rows and labels, which the estimator does not keep."""
     for name, value in (("X_train", training.X), ("y_train", training.y)):
         if value is None:
             raise ValueError(
@@ -150,7 +150,7 @@ def required(estimator, training):
 
 
 def _certified(estimator, X, y, weights):
-    """Return the flip radii, once the weights have been seen to be the estimator's."""
+    """Return the flip radii, after a check that the weights give the same scores."""
     X = validate_data(estimator, X, reset=False, accept_sparse="csr", dtype=np.float64)
     y = check_labels(np.ravel(y))
     classes, codes = np.unique(y, return_inverse=True)

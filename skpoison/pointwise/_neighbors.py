@@ -1,4 +1,4 @@
-"""How many training rows it takes to change the vote of nearest neighbors."""
+"""How many training rows must be poisoned to change a vote of nearest neighbors."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from sklearn.utils.validation import validate_data
 from skpoison._fitted import names_left_out
 from skpoison.pointwise._flips import radius_in_blocks
 
-TIED = 1e-9  # relative difference of distances that rounding could reverse
+TIED = 1e-9  # relative difference of distances that rounding errors could reverse
 BLOCK = 2_000  # test rows at a time
 
 
@@ -18,8 +18,8 @@ def neighbors_radius(estimator, X, attack, training):
     X = validate_data(estimator, X, reset=False, accept_sparse="csr")
     if getattr(estimator, "outputs_2d_", False):
         raise ValueError(
-            "certified_radius needs one label for each row; KNeighborsClassifier was "
-            "fitted on several."
+            "certified_radius needs one label per row; KNeighborsClassifier was fitted "
+            "on several."
         )
     if attack == "flip":
         with names_left_out():
@@ -27,8 +27,8 @@ def neighbors_radius(estimator, X, attack, training):
     if estimator.weights != "uniform":
         raise ValueError(
             f"attack={attack!r} needs weights='uniform'; got "
-            f"weights={estimator.weights!r}. A row that is inserted at the place of a "
-            "test row can weigh more than all others."
+            f"weights={estimator.weights!r}. A row inserted at the position of a test "
+            "row can outweigh all others."
         )
     starts = range(0, X.shape[0], BLOCK)
     with names_left_out():
@@ -37,7 +37,7 @@ def neighbors_radius(estimator, X, attack, training):
 
 
 def _flip_radius(estimator: KNeighborsClassifier, X) -> np.ndarray:
-    """Flips among the neighbors, which themselves depend on no label."""
+    """Flips among the neighbors, which do not depend on labels."""
     codes = np.asarray(estimator._y)
 
     def weights(rows):
@@ -61,10 +61,10 @@ def _weights(estimator, distances):
 
 
 def _moves_radius(estimator, X, attack):
-    """Rows inserted at the test row's place, and neighbors deleted."""
+    """Rows inserted at the position of the test row, and neighbors deleted."""
     k, codes = estimator.n_neighbors, np.asarray(estimator._y)
     n_classes = len(estimator.classes_)
-    # One more than can be voted shows whether rows beyond are as near as the last ones.
+    # One more than can vote shows whether further rows are as near as the last ones.
     n_seen = min(2 * k + 1, len(codes))
     distances, places = estimator.kneighbors(X, n_neighbors=n_seen)
     winner = np.searchsorted(estimator.classes_, estimator.predict(X))
@@ -88,7 +88,7 @@ def _groups_of_ties(distances):
 
 
 def _worst_order(labels, groups, winner, rival):
-    """Sort rows by distance, and equally distant ones as suits the rival."""
+    """Sort rows by distance, and equally distant ones in the rival's favor."""
     order = np.lexsort((_harm(labels, winner, rival), groups), axis=1)
     return np.take_along_axis(labels, order, axis=1)
 
@@ -100,8 +100,8 @@ def _harm(labels, winner, rival):
 def _radius_against(labels, winner, rival, k, attack):
     """Return how many moves leave the winner ahead of one rival.
 
-    With i rows of the rival inserted and j of the nearest rows deleted, the nearest
-    k - i + j rows are seen, j of them gone: the winner's first.
+    With i rows of the rival inserted and j neighbors deleted, the nearest k - i + j
+    rows count, less j of the winner's.
     """
     n_rows, n_seen = labels.shape
     own = np.pad(np.cumsum(labels == winner, axis=1), ((0, 0), (1, 0)))
@@ -121,7 +121,7 @@ def _radius_against(labels, winner, rival, k, attack):
 
 
 def _moves(budget: int, attack: str) -> Iterator[tuple[int, int]]:
-    """Yield numbers of insertions and deletions that a budget allows."""
+    """Yield the numbers of insertions and deletions that a budget allows."""
     for inserted in range(budget + 1):
         if attack == "insert_delete":
             yield inserted, budget - inserted

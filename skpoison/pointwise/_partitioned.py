@@ -50,50 +50,51 @@ from skpoison.pointwise._votes import (
 
 
 class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """Predict by the votes of classifiers that each see a part of the training rows.
+    """Predict by majority vote of classifiers fitted on disjoint parts of the rows.
 
-    An attacker who inserts, deletes or relabels a row reaches the part that it belongs
-    to, and no other: the more votes the winner is ahead, the more rows it takes to
-    change the prediction. :func:`certified_radius` says how many, for each row.
+    Inserting, deleting or relabeling a training row affects only the part that the row
+    belongs to. So the larger the margin of the vote, the more rows an attacker must
+    poison to change the prediction. :func:`certified_radius` computes how many, for
+    each prediction.
 
     Parameters
     ----------
     estimator : classifier
-        What is fitted on each part. A pipeline is fitted as a whole on each part, its
-        scaler or vectorizer too. Where `random_state` is None, it is set to 0.
+        Fitted on each part. Of a pipeline, all steps are fitted on the part, such as a
+        scaler or vectorizer. If its `random_state` is None, it is set to 0.
     n_partitions : int, default=50
-        Number of parts. More parts raise the radius and lower the accuracy: each
-        classifier sees fewer rows.
+        Number of parts. More parts give larger radii and lower accuracy, because each
+        classifier is fitted on fewer rows.
     spread : int, default=1
-        Number of parts that a row goes to (finite aggregation). There are then
-        ``n_partitions * spread`` classifiers, each fitted on as many rows as before.
+        Number of classifiers that each row is used by (finite aggregation). There are
+        then ``n_partitions * spread`` classifiers, each fitted on as many rows as
+        without it.
     aggregation : {"vote", "run_off"}, default="vote"
-        How the classifiers' answers become a prediction. "vote" takes the class with
-        the most votes. "run_off" lets the classifiers choose between the two classes
-        with the most votes, by their scores; it can raise radii with more than two
-        classes, and needs ``spread=1``. Ties go to the smaller label.
+        How predictions of the classifiers are combined. "vote" predicts the class with
+        the most votes. "run_off" predicts the one of the two classes with the most
+        votes that more classifiers give the higher score; it can increase radii with
+        more than two classes, and requires ``spread=1``. Ties go to the smaller label.
     hash : {"content", "rank"}, default="content"
-        How rows get their parts. "content" hashes the row (without its label).
-        "rank" deals out the sorted rows, which makes parts of equal size; it is for
-        attackers who relabel rows and do nothing else.
+        How rows are assigned to parts. "content" uses a hash of the row (without its
+        label). "rank" uses the rank among the sorted rows, which gives parts of equal
+        size; it protects only against attackers who do nothing but relabel rows.
     n_jobs : int, default=None
-        How many parts are fitted at once.
+        Number of parts that are fitted in parallel.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     estimators_ : list of classifier or None
-        The fitted classifiers. None stands for a part that abstains: it has no rows, or
+        The fitted classifiers. None is a part that abstains, because it has no rows or
         the estimator could not be fitted on them.
     part_sizes_ : ndarray of shape (n_estimators,)
         Number of rows that each classifier was fitted on.
     frozen_ : list of str
         Parameters of the estimator that hold a ``FrozenEstimator``. These are the same
-        in all parts: certificates take for granted that the attacker had no part in
-        fitting them.
+        in all parts; certificates assume that the attacker could not influence them.
     n_features_in_ : int
-        Number of features seen during fit. Not there for texts.
+        Number of features seen during fit. Not set for texts.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during fit, when X has names that are all strings.
 
@@ -104,16 +105,15 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
-    Rows get their parts from SHA-256 of their content, whatever their order, their
-    index or their number, and each part is sorted before it is fitted. Equal rows are
-    in one part. A part that holds one class always predicts that class.
+    Parts are determined by the SHA-256 hash of a row's content, independent of the
+    order, index and number of rows, and each part is sorted before fitting. Equal rows
+    are in the same part. A part with a single class always predicts that class.
 
-    The certificates take the following as given, out of the attacker's reach: the
-    parameters, the labels that can occur, the number and types of the columns, and
-    what ``frozen_`` names. Rows with NaN or infinity are refused unless the estimator
-    takes them.
+    The certificates assume that the attacker cannot change the parameters, the set of
+    labels, the number and types of the columns, and what ``frozen_`` lists. Rows with
+    NaN or infinity raise an error unless the estimator supports them.
 
-    The training rows are kept, so that :meth:`partial_fit` can fit parts again.
+    The training rows are stored, so that :meth:`partial_fit` can refit parts.
 
     References
     ----------
@@ -177,7 +177,7 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or texts
-            Training rows; tables and texts as the estimator takes them.
+            Training rows; tables and texts if the estimator supports them.
         y : array-like of shape (n_samples,)
             Labels.
 
@@ -189,10 +189,10 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If parameters do not go together, X or y is refused, or the estimator can be
-            fitted on no part.
+            If parameters are inconsistent, X or y is invalid, or the estimator cannot
+            be fitted on any part.
         TypeError
-            If X holds something that cannot be hashed.
+            If X contains values that cannot be hashed.
 
         Warns
         -----
@@ -205,10 +205,10 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def partial_fit(
         self, X: RowsLike, y: ArrayLike, classes: ArrayLike | None = None
     ) -> Self:
-        """Add rows; fit the parts again that they belong to.
+        """Add rows, and refit the parts that they belong to.
 
-        The result is that of :meth:`fit` on all rows at once, except that `classes` may
-        name labels that do not occur.
+        The result is the same as that of :meth:`fit` on all rows at once, except that
+        `classes` may contain labels that do not occur.
 
         Parameters
         ----------
@@ -217,8 +217,8 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Their labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels that can occur; for the first call. None means the labels of the
-            first rows.
+            All labels that can occur, for the first call. None means the labels of the
+            first call.
 
         Returns
         -------
@@ -228,8 +228,8 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If labels are not among the first call's, or X and y are refused as by
-            :meth:`fit`.
+            If y contains labels that are not among the first call's, or X or y is
+            invalid, as in :meth:`fit`.
         """
         if hasattr(self, "estimators_"):
             return self.update(X, y)
@@ -237,12 +237,12 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return self._fit(X, y, classes)
 
     def update(self, X_new: RowsLike, y_new: ArrayLike) -> Self:
-        """Add rows to a fitted classifier; fit the parts again that they belong to.
+        """Add rows to a fitted classifier, and refit the parts that they belong to.
 
         Parameters
         ----------
         X_new : {array-like, sparse matrix} of shape (n_samples, n_features) or texts
-            New training rows, in the container of the first ones.
+            New training rows, in the same container as the first ones.
         y_new : array-like of shape (n_samples,)
             Their labels, among ``classes_``.
 
@@ -270,7 +270,7 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return X, y
 
     def _rows(self, X, reset):
-        """Validate rows of numbers; leave tables and texts to the estimator."""
+        """Validate numeric rows; leave tables and texts to the estimator."""
         allow_nan = get_tags(self.estimator).input_tags.allow_nan
         finite = True if not allow_nan else "allow-nan"
         if _holds_numbers(X):
@@ -304,12 +304,12 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             )
         if get_tags(self.estimator).input_tags.pairwise:
             raise ValueError(
-                "estimator must take rows of features; got one of a precomputed "
-                f"matrix, whose columns belong to other rows: {self.estimator!r}."
+                "estimator must take rows of features; got one that takes a "
+                f"precomputed matrix of pairs of rows: {self.estimator!r}."
             )
 
     def _fit_parts(self, X, y, digests, former):
-        """Fit the models whose rows have changed, and keep the others."""
+        """Fit the models whose rows have changed; keep the others."""
         members = self._members(y, digests)
         keys = [_fingerprint(digests[rows], y[rows]) for rows in members]
         estimator = deterministic(self.estimator)
@@ -330,7 +330,7 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return self
 
     def _members(self, y, digests):
-        """Return the rows of each model, in an order that only they decide."""
+        """Return the rows of each model, in an order that depends only on them."""
         n_models = self.n_partitions * self.spread
         of_rows = parts_by_content if self.hash == "content" else parts_by_rank
         splits = of_rows(digests, n_models)
@@ -348,7 +348,7 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         ]
 
     def predict(self, X: RowsLike) -> np.ndarray:
-        """Predict the class that the classifiers' votes decide for.
+        """Predict the class that the classifiers vote for.
 
         Parameters
         ----------
@@ -367,10 +367,10 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return self.classes_[counts.argmax(axis=1)]
 
     def predict_proba(self, X: RowsLike) -> np.ndarray:
-        """Return the shares of the votes.
+        """Return the share of the votes for each class.
 
-        With ``aggregation="run_off"`` these are the first round's: the class with the
-        largest share need not be the one predicted.
+        With ``aggregation="run_off"`` these are the votes of the first round, whose
+        winner can differ from the predicted class.
 
         Parameters
         ----------
@@ -380,7 +380,7 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         shares : ndarray of shape (n_samples, n_classes)
-            Columns are ordered like ``classes_``. Parts that abstain do not count.
+            In the order of ``classes_``. Parts that abstain do not count.
         """
         _, found = self._votes(X)
         counts = count_votes(found, len(self.classes_))
@@ -397,9 +397,9 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def _certified_radius(self, X: RowsLike, attack: str) -> np.ndarray:
         if self.hash == "rank" and attack != "flip":
             raise ValueError(
-                "hash='rank' certifies attack='flip' alone: a row that is inserted or "
-                f"deleted changes the parts of all others. Got attack={attack!r}; fit "
-                "with hash='content'."
+                "hash='rank' certifies attack='flip' only: an inserted or deleted row "
+                f"changes the parts of all others. Got attack={attack!r}; fit with "
+                "hash='content'."
             )
         X, found = self._votes(X)
         radius = self._touched_parts(X, found)
@@ -419,7 +419,7 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
 
 def _holds_numbers(X: Any) -> bool:
-    """Whether X is an array of numbers, and no table, and no texts."""
+    """Whether X is an array of numbers, neither a table nor texts."""
     if sparse.issparse(X):
         return True
     if is_frame(X) or is_pandas(X) or isinstance(X, str):
@@ -430,7 +430,7 @@ def _holds_numbers(X: Any) -> bool:
 
 
 def _check_finite_columns(X, allow_nan):
-    """Refuse infinity and, unless they are welcome, NaN in columns of numbers."""
+    """Raise an error for infinity and, unless allowed, NaN in columns of numbers."""
     for name in X.columns:
         values = np.asarray(X[name])
         if values.dtype.kind != "f":
@@ -444,7 +444,7 @@ def _check_finite_columns(X, allow_nan):
 
 
 def _fingerprint(digests, y):
-    """Return what rows of a part are known by, in their order."""
+    """Return what identifies the rows of a part and their order."""
     return digests.tobytes(), repr(y.tolist())
 
 
@@ -452,10 +452,10 @@ def _report_failures(errors, models):
     if not errors:
         return
     if all(model is None for model in models):
-        raise ValueError(f"The estimator can be fitted on no part: {errors[0]}")
+        raise ValueError(f"The estimator cannot be fitted on any part: {errors[0]}")
     warn(
-        f"{len(errors)} of {len(models)} parts abstain, since the estimator cannot be "
-        f"fitted on them; the first error: {errors[0]} Fewer partitions have more rows "
-        "each.",
+        f"{len(errors)} of {len(models)} parts abstain because the estimator cannot be "
+        f"fitted on them; first error: {errors[0]} With fewer partitions, each has "
+        "more rows.",
         UserWarning,
     )

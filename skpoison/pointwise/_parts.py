@@ -1,4 +1,4 @@
-"""The models of the parts: fitting them, and asking all of them at once.
+"""The models of the parts: fitting them, and predicting with all of them at once.
 
 A model is a fitted classifier, or None for a part that abstains.
 """
@@ -23,7 +23,7 @@ CELLS = 4_000_000  # of the largest array at a time
 
 
 def deterministic(estimator: BaseEstimator) -> BaseEstimator:
-    """Return a clone that draws the same numbers whenever it is fitted."""
+    """Return a clone whose random states are fixed."""
     fixed = clone(estimator)
     seeds = {
         name: 0
@@ -44,17 +44,17 @@ def frozen_parts(estimator: BaseEstimator) -> list[str]:
 def fit_part(
     estimator: BaseEstimator, X: RowsLike, y: np.ndarray
 ) -> tuple[BaseEstimator | None, str]:
-    """Fit a clone on the rows of a part; return it and why there is none, if so.
+    """Fit a clone on the rows of a part; return it, or None and the error message.
 
-    What cannot be fitted, or cannot predict a row of its own, abstains: rows that one
-    part cannot be fitted on would otherwise stop all of them.
+    A model that cannot be fitted, or cannot predict one of its own rows, abstains;
+    otherwise a failure in one part would stop all of them.
     """
     if np.all(y == y[0]):
         return DummyClassifier(strategy="most_frequent").fit(X, y), ""
     model = clone(estimator)
     try:
         model.fit(X, y)
-        if not _is_linear(model):  # of these, each that is fitted can predict
+        if not _is_linear(model):  # fitted linear models can always predict
             model.predict(X[:1])
     except ValueError as error:
         return None, str(error)
@@ -83,8 +83,8 @@ def pairwise_wins(
 ) -> np.ndarray:
     """Return how many models score one class above another, for each row and pair.
 
-    Of equal scores, the smaller label's counts as higher; a class that a model has not
-    seen comes last.
+    At equal scores the smaller label ranks higher; classes that a model has not seen
+    rank last.
     """
     n_classes = len(classes)
     wins = np.zeros((n_rows, n_classes, n_classes), dtype=np.intp)
@@ -119,7 +119,7 @@ def _codes(model, classes):
 
 
 def _groups(models: list) -> Iterator[tuple[np.ndarray, list]]:
-    """Put models together that can be asked together; those that abstain are left."""
+    """Group models that can predict together; leave out those that abstain."""
     groups: dict[Any, list[int]] = {}
     for place, model in enumerate(models):
         if model is not None:
@@ -146,7 +146,7 @@ def _weights(model):
 
 
 def _linear_scores(group, X):
-    """Yield rows, and the scores of a group's classes, by one product with the rows."""
+    """Yield rows, and the scores of a group's classes, by one matrix product."""
     X = check_array(X, accept_sparse="csr")
     coefs, intercepts = zip(*map(_weights, group), strict=True)
     coef, intercept = np.concatenate(coefs).T, np.concatenate(intercepts)
@@ -161,7 +161,7 @@ def _linear_scores(group, X):
 
 
 def _scores(model, X):
-    """Return a score for each class that a model knows."""
+    """Return a score for each class that a model was fitted on."""
     for method in ("decision_function", "predict_proba"):
         if hasattr(model, method):
             break

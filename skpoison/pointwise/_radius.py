@@ -1,4 +1,4 @@
-"""How many training rows it takes to change a prediction, for every estimator."""
+"""How many training rows must be poisoned to change a prediction, by estimator."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -32,7 +32,7 @@ ATTACKS = ("insert_delete", "change", "flip")
 
 
 class TrainingRows(NamedTuple):
-    """Training rows, and the fixed filter that they passed, as far as given."""
+    """Training rows and the fixed filter that they passed; None if not given."""
 
     X: Any
     y: Any
@@ -51,8 +51,7 @@ def certified_radius(
     """Return how many training rows can be poisoned without changing each prediction.
 
     If an attacker inserts, deletes, changes or relabels at most that many training
-    rows, in whatever way, then the estimator fitted on the result predicts the same
-    label.
+    rows, in any way, the estimator fitted on the result predicts the same label.
 
     Parameters
     ----------
@@ -61,63 +60,63 @@ def certified_radius(
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Rows whose predictions are to be certified.
     attack : {"insert_delete", "change", "flip"}
-        What one unit of the radius is. "insert_delete": one row inserted or one row
-        deleted. "change": one row replaced by any other row with any label; for
-        :class:`PartitionedClassifier` this costs as much as two of the former, since
-        the row leaves one part and enters another. "flip": the label of one row
-        replaced by another label.
+        What the radius counts. "insert_delete": insertions and deletions of one row.
+        "change": replacements of one row by any other row with any label; for
+        :class:`PartitionedClassifier` each counts like two of the former, since the row
+        leaves one part and enters another. "flip": replacements of the label of one row
+        by another label.
     X_train, y_train : array-likes, default=None
-        The rows and labels that the estimator was fitted on, where it does not keep
-        what the certificate needs.
+        The rows and labels that the estimator was fitted on; needed if the estimator
+        does not store what the certificate requires.
     filter : filter, default=None
-        Fitted filter, with centroids and radii out of the attacker's reach, that every
-        training row passes. It limits what can be inserted.
+        Fitted filter that every training row passes, whose centroids and radii the
+        attacker cannot change. It limits which rows can be inserted.
 
     Returns
     -------
     radius : ndarray of shape (n_samples,), int
-        Numbers of rows. 0 says that nothing is certified.
+        Numbers of rows. 0 means that nothing is certified.
 
     Raises
     ------
     ValueError
-        If the estimator's settings, or the rows given, do not allow a certificate
+        If the estimator's parameters or the given rows do not allow a certificate
         against this attack.
     TypeError
         If there is no certificate for this estimator.
 
     See Also
     --------
-    certified_accuracy : The share of predictions that are right and certified.
-    skpoison.inspection.CertifiedAccuracyDisplay : The same as a picture.
+    certified_accuracy : Share of predictions that are correct and certified.
+    skpoison.inspection.CertifiedAccuracyDisplay : Plot of this share.
 
     Notes
     -----
-    What there is, by estimator:
+    Certificates by estimator:
 
     - :class:`PartitionedClassifier`: all attacks (with ``hash="rank"``, "flip").
     - :class:`~sklearn.linear_model.RidgeClassifier`,
       :class:`~sklearn.linear_model.Ridge`,
       :class:`~sklearn.kernel_ridge.KernelRidge`,
       :class:`~sklearn.gaussian_process.GaussianProcessRegressor` with
-      ``optimizer=None``, :class:`TwoMeansClassifier`: "flip", exactly: one flip more
-      can change the prediction. Regressors must have been fitted on labels -1 and 1,
-      and the prediction is the sign. :func:`flip_radius` does the same for methods
-      whose weights you have.
-    - :class:`~sklearn.neighbors.KNeighborsClassifier`: all attacks; with other than
-      uniform weights, "flip". Exact where no two training rows are equally far from the
-      row, and none at its very place; otherwise all orders of such rows are covered.
-      A replaced row counts once.
+      ``optimizer=None``, :class:`TwoMeansClassifier`: "flip", exact: one more flip can
+      change the prediction. Regressors must be fitted on labels -1 and 1, and the
+      prediction is the sign. :func:`flip_radius` does the same for other methods, given
+      their weights.
+    - :class:`~sklearn.neighbors.KNeighborsClassifier`: all attacks; with non-uniform
+      weights, "flip". Exact if the training rows have distinct distances from the row
+      and none equals it; otherwise every order of tied rows is covered. A replaced row
+      counts once.
     - :class:`~sklearn.linear_model.LogisticRegression` that penalizes its intercept
       (``solver="liblinear"``) or has none, :class:`~sklearn.svm.LinearSVC` with
       ``loss="hinge"``: all attacks, two classes; needs `X_train` and `y_train` and,
-      but for "flip", a `filter` that inserted rows must pass. A change costs as much as
-      two moves.
-      The learner fitted after the attack must be as exact as this one.
-    - :class:`FilteredClassifier` with given centroids and radii: as its estimator,
-      against rows that the filter keeps, but for "flip".
-    - :class:`~sklearn.pipeline.Pipeline`: as its last step, if the steps before it are
-      frozen or, for "flip", do not look at labels (`X_train` shows it).
+      except for "flip", a `filter` that inserted rows must pass. A change counts like
+      an insertion and a deletion. The model fitted after the attack must be optimized
+      at least as accurately as this one.
+    - :class:`FilteredClassifier` with given centroids and radii: like its estimator,
+      against rows that the filter keeps, except for "flip".
+    - :class:`~sklearn.pipeline.Pipeline`: like its last step, if the steps before it
+      are frozen or, for "flip", do not use labels (checked with `X_train`).
 
     Examples
     --------
@@ -141,7 +140,7 @@ def _partitioned(estimator, X, attack, training):
 
 
 def _pipeline(estimator, X, attack, training):
-    """Certify the last step, behind steps that the attacker cannot change."""
+    """Certify the last step, after steps that the attacker cannot influence."""
     before, last = estimator[:-1], estimator[-1]
     if len(estimator) > 1:
         _check_out_of_reach(before, attack, training)
@@ -152,25 +151,25 @@ def _pipeline(estimator, X, attack, training):
 
 
 def _filtered(estimator, X, attack, training):
-    """Certify the estimator behind a filter that the attacker cannot move."""
+    """Certify the estimator after a filter that the attacker cannot influence."""
     if attack == "flip":
         raise ValueError(
-            "attack='flip' is not covered behind a filter, which judges rows by their "
-            "labels; take attack='insert_delete', which says that two moves flip one."
+            "attack='flip' is not covered after a filter, which uses the labels; use "
+            "attack='insert_delete', where a flip counts like two moves."
         )
     if not _is_fixed(estimator.filter_):
         raise ValueError(
-            "filter must be fixed: give it centroids= and radii= from trusted rows. "
-            f"Got {estimator.filter!r}, which the attacker's rows move."
+            "filter must be fixed: pass centroids= and radii= from trusted rows. Got "
+            f"{estimator.filter!r}, which poison rows can change."
         )
     if training.X is None or training.y is None:
-        raise ValueError("X_train and y_train are needed, to see which rows are kept.")
+        raise ValueError("X_train and y_train are needed, to find the rows kept.")
     kept = np.flatnonzero(estimator.inlier_mask_)
     y = _safe_indexing(training.y, kept)
     inner = TrainingRows(_safe_indexing(training.X, kept), y, estimator.filter_)
     fitted = estimator.estimator_
     radius = _certificate_for(fitted)(fitted, X, attack, inner)
-    # A class that is rejected as a whole keeps its best row, whatever that is.
+    # If all rows of a class are rejected, the best one is kept, whichever that is.
     fewest = np.unique(np.asarray(y), return_counts=True)[1].min()
     return np.minimum(radius, fewest - 1)
 
@@ -184,10 +183,10 @@ def _is_fixed(filter_):
 
 
 def _check_out_of_reach(before, attack, training):
-    """Refuse steps that are fitted to what the attacker can change."""
+    """Raise an error for steps that are fitted to what the attacker can change."""
     advice = (
-        "Fit it on trusted rows and freeze it (FrozenEstimator), or put the pipeline "
-        "into a PartitionedClassifier."
+        "Fit it on trusted rows and freeze it (FrozenEstimator), or wrap the pipeline "
+        "in a PartitionedClassifier."
     )
     fitted = [
         name
@@ -203,21 +202,21 @@ def _check_out_of_reach(before, attack, training):
         )
     if training.X is None:
         raise ValueError(
-            f"X_train is needed, to see that the step {fitted[0]!r} does not depend on "
-            "labels."
+            f"X_train is needed, to check that the step {fitted[0]!r} does not depend "
+            "on labels."
         )
     if not _is_blind(before, training.X):
         raise ValueError(
             f"Steps before the last one ({', '.join(fitted)}) depend on the labels or "
-            f"on chance: fitted to X_train without labels, they differ. {advice}"
+            f"are random: fitted on X_train without labels, they differ. {advice}"
         )
 
 
 def _is_blind(before, X_train):
-    """Whether steps become the same without seeing labels."""
+    """Whether steps are fitted the same without labels."""
     try:
         again = clone(before).fit(X_train).transform(X_train)
-    except (TypeError, ValueError):  # a step that insists on labels
+    except (TypeError, ValueError):  # a step that requires labels
         return False
     away = again - before.transform(X_train)
     return bool(abs(away).max() <= 1e-9 * max(abs(again).max(), 1e-300))
@@ -243,9 +242,9 @@ def _certificate_for(estimator):
         if isinstance(estimator, kind):
             return certify
     raise TypeError(
-        f"There is no certificate for {type(estimator).__name__}; there are some for "
+        f"There is no certificate for {type(estimator).__name__}, only for "
         f"{', '.join(kind.__name__ for kind in CERTIFICATES)}. "
-        "PartitionedClassifier(estimator) can be certified with any classifier."
+        "PartitionedClassifier(estimator) can be certified for any classifier."
     )
 
 
@@ -257,12 +256,12 @@ def certified_accuracy(
     *,
     balanced: bool = False,
 ) -> float | np.ndarray:
-    """Return the share of predictions that are right and certified.
+    """Return the share of predictions that are correct and certified.
 
     Parameters
     ----------
     radii : array-like of shape (n_samples,)
-        What :func:`certified_radius` returned.
+        Radii returned by :func:`certified_radius`.
     y_true, y_pred : array-like of shape (n_samples,)
         True labels, and predictions of the estimator that was certified.
     at : int or array-like of int
@@ -270,13 +269,13 @@ def certified_accuracy(
     balanced : bool, default=False
         Whether to average the shares of the classes, as
         :func:`~sklearn.metrics.balanced_accuracy_score` does. A model that always
-        predicts the most frequent class has a large radius everywhere; its plain
+        predicts the most frequent class has large radii, and without balancing its
         certified accuracy is the share of that class.
 
     Returns
     -------
     accuracy : float or ndarray of the shape of `at`
-        Share of the rows predicted right whose radius is at least `at`.
+        Share of the rows that are predicted correctly with a radius of at least `at`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How far a regularized linear learner moves when rows come, go or change labels."""
+"""How far a regularized linear model moves if rows are added, removed or relabeled."""
 
 from typing import Any, NamedTuple
 
@@ -16,10 +16,10 @@ from skpoison.solvers._regularizers import Penalty
 from skpoison.solvers._signed_design import Rows
 from skpoison.solvers._train import train_on
 
-GROWTH = 2.0  # from one number of rows that is tried to the next
-MOST_DENSE = 3_000  # features of sparse rows whose curvature is looked at
-ROUNDS = 2  # of tightening how far the parameters move
-TOL = 1e-7  # of the duality gap that tells how exactly a learner was trained
+GROWTH = 2.0  # ratio of successive numbers of rows that are tried
+MOST_DENSE = 3_000  # features of sparse rows for which curvature is used
+ROUNDS = 2  # of tightening the bound on how far the parameters move
+TOL = 1e-7  # of the duality gap that shows how exactly a model was trained
 
 
 class PenalizedLearner(NamedTuple):
@@ -34,11 +34,11 @@ class PenalizedLearner(NamedTuple):
     has_intercept: bool
 
     def slope(self, score: float) -> float:
-        """Return the most that the loss falls by where the margin is above -score."""
+        """Return the largest slope of the loss where the margin is above -score."""
         return float(expit(score)) if self.is_logistic else 1.0
 
     def curvature(self, away: np.ndarray) -> np.ndarray:
-        """Return the loss's least second derivative for margins so far from 0."""
+        """Return the loss's smallest second derivative for margins up to these."""
         if not self.is_logistic:
             return np.zeros_like(away)
         return expit(away) * expit(-away)
@@ -56,8 +56,8 @@ class PenalizedLearner(NamedTuple):
 class MarginChanges(NamedTuple):
     """What one move can add to the gradient, divided by C and by the loss's slope."""
 
-    rows: Any  # -y x of training rows: of those deleted, or relabelled
-    sets: list  # pairs of sign and region of the rows that can be inserted
+    rows: Any  # -y x of training rows, which can be deleted or relabeled
+    sets: list  # sign and region of the rows that can be inserted
     has_intercept: bool
 
     def most_along(self, directions: np.ndarray) -> np.ndarray:
@@ -69,7 +69,7 @@ class MarginChanges(NamedTuple):
         return most
 
     def most_wrong(self, theta: np.ndarray) -> float:
-        """Return minus the smallest margin of a row that can come or go."""
+        """Return minus the smallest margin of a row that can be added or removed."""
         scores = [float(np.max(self.rows @ theta))]
         scores += [self._support(region, -sign * theta) for sign, region in self.sets]
         return max(scores)
@@ -80,7 +80,7 @@ class MarginChanges(NamedTuple):
         return region.support(direction)[0]
 
     def longest(self, metric: "Metric") -> float:
-        """Return a bound on the lengths, in the metric of gradients."""
+        """Return a bound on the length of what one move adds, in a metric."""
         lengths = [metric.lengths(self.rows).max()]
         for _, region in self.sets:
             center = region.center
@@ -118,7 +118,7 @@ class Metric:
 
 
 def stable_radius(estimator, X, attack, training):
-    """Return radii of LogisticRegression and LinearSVC from their strong convexity."""
+    """Return radii of LogisticRegression and LinearSVC, by strong convexity."""
     learner = _learner_of(estimator)
     X_train, y = required(estimator, training)
     signs = 2.0 * encode_labels(np.ravel(y), estimator.classes_) - 1.0
@@ -137,21 +137,21 @@ def stable_radius(estimator, X, attack, training):
 
 
 def _learner_of(estimator: BaseEstimator) -> PenalizedLearner:
-    """Read the learner, and refuse settings that the proof does not cover."""
+    """Return the learner; raise an error for settings that the proof does not cover."""
     name, is_logistic = type(estimator).__name__, False
     if isinstance(estimator, LogisticRegression):
         is_logistic = True
-        _need(estimator, "l1_ratio", (0, 0.0, None), "a squared penalty")
-        _need(estimator, "penalty", ("l2", "deprecated"), "a squared penalty")
+        _need(estimator, "l1_ratio", (0, 0.0, None), "an l2 penalty")
+        _need(estimator, "penalty", ("l2", "deprecated"), "an l2 penalty")
         if estimator.fit_intercept and estimator.solver != "liblinear":
             raise ValueError(
                 f"{name} must penalize its intercept: solver='liblinear', or "
-                f"fit_intercept=False; got solver={estimator.solver!r}. One row can "
-                "move an intercept that is not penalized a long way."
+                f"fit_intercept=False; got solver={estimator.solver!r}. A single row "
+                "can move an unpenalized intercept far."
             )
     else:
-        _need(estimator, "loss", ("hinge",), "a loss whose slope is limited")
-        _need(estimator, "penalty", ("l2",), "a squared penalty")
+        _need(estimator, "loss", ("hinge",), "a loss with bounded slope")
+        _need(estimator, "penalty", ("l2",), "an l2 penalty")
         _need(estimator, "fit_intercept", (True,), "an intercept")
     _need(estimator, "class_weight", (None,), "rows of equal weight")
     if not np.isfinite(estimator.C):
@@ -159,11 +159,16 @@ def _learner_of(estimator: BaseEstimator) -> PenalizedLearner:
             f"{name} needs a penalty to be certified; got C={estimator.C}."
         )
     if estimator.fit_intercept:
-        _need(estimator, "intercept_scaling", (1, 1.0), "an intercept like a weight")
+        _need(
+            estimator,
+            "intercept_scaling",
+            (1, 1.0),
+            "an intercept penalized like a weight",
+        )
     if len(estimator.classes_) != 2:
         raise ValueError(
-            f"{name} is certified for two classes; it has {len(estimator.classes_)}. "
-            "PartitionedClassifier covers several."
+            f"{name} is certified for two classes only; it has "
+            f"{len(estimator.classes_)}. PartitionedClassifier covers any number."
         )
     theta = np.ravel(estimator.coef_).astype(np.float64)
     if estimator.fit_intercept:
@@ -185,9 +190,9 @@ def _insertions(estimator, filter_):
     """Return the regions of rows that can be inserted, with their labels' signs."""
     if filter_ is None:
         raise ValueError(
-            "filter is needed: rows that are inserted may move "
-            f"{type(estimator).__name__} as far as they are long. Give a fitted filter "
-            "that they must pass, such as SphereFilter, or take attack='flip'."
+            "filter is needed, because inserted rows of unlimited length can move "
+            f"{type(estimator).__name__} arbitrarily far. Give a fitted filter that "
+            "training rows must pass, such as SphereFilter, or use attack='flip'."
         )
     feasible: FeasibleSet = filter_.feasible_set()
     if not feasible.is_bounded:
@@ -198,7 +203,7 @@ def _insertions(estimator, filter_):
 
 
 def _distance_from_minimum(estimator, learner, X_train, signs, signed):
-    """Return how far the parameters are from the exact minimizer, at most."""
+    """Return an upper bound on the distance of the parameters from the minimizer."""
     theta, C = learner.theta, learner.C
     margins = np.asarray(signed @ theta)
     if learner.is_logistic:
@@ -247,14 +252,14 @@ def _radius(learner, moves, slack, tests, is_flip):
 
 
 def _slope(learner, is_flip, score):
-    """Return the most that a move weighs: a loss falls on one side and rises."""
+    """Return the largest weight of a move in the gradient."""
     if is_flip:  # the slopes at m and -m together
         return 1.0 if learner.is_logistic else 2.0
     return learner.slope(score)
 
 
 def _step(learner, moves, metric, towards, slope):
-    """Return how much one move can shift each score towards the other label."""
+    """Return the most that one move shifts each score towards the other label."""
     solved = metric.solve(towards.T)
     lengths = np.sqrt(np.maximum(np.einsum("ij,ji->i", towards, solved), 0.0))
     along = moves.most_along(solved)
@@ -262,17 +267,17 @@ def _step(learner, moves, metric, towards, slope):
 
 
 def _whole(room, per_move):
-    """Return the largest whole numbers of moves that stay below the room."""
+    """Return the largest number of moves that leave each score its sign."""
     with np.errstate(divide="ignore", invalid="ignore"):
         numbers = np.ceil(room / per_move * (1.0 - 1e-12)) - 1.0
     return np.clip(np.nan_to_num(numbers, posinf=2**31), 0, 2**31).astype(np.intp)
 
 
 def _tightened(learner, moves, slack, n_moves, is_flip):
-    """Return a metric and a slope that hold for so many moves.
+    """Return a metric and a slope that are valid for so many moves.
 
-    How far the parameters move says how large slopes and how small curvatures can be
-    on the way, and these say how far the parameters move.
+    A bound on how far the parameters move gives bounds on slopes and curvatures along
+    the way, and these give a better bound on how far the parameters move.
     """
     margins = np.abs(np.asarray(moves.rows @ learner.theta))
     lengths = Metric().lengths(moves.rows)

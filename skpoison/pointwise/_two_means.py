@@ -1,4 +1,4 @@
-"""A classifier that looks at labels only to name two clusters."""
+"""A classifier that uses labels only to name two clusters."""
 
 from numbers import Integral
 from typing import Self
@@ -17,28 +17,28 @@ from skpoison.pointwise._flips import radius_in_blocks
 
 
 class TwoMeansClassifier(ClassifierMixin, BaseEstimator):
-    """Find two clusters without labels, and name them by all labels together.
+    """Find two clusters without labels, and name them by a vote of all labels.
 
-    The clusters get the two labels in the way that agrees with more training labels.
-    Where classes are clusters, no other method survives as many flipped labels: nearly
-    half of them. Where they are not, it is useless.
+    Of the two ways to name the clusters, the one that agrees with more training labels
+    is taken. If the classes are clusters, no other method tolerates as many flipped
+    labels: almost half of them. If they are not, it is useless.
 
     Parameters
     ----------
     n_init : int, default=10
-        Number of starts of k-means.
+        Number of initializations of k-means.
     random_state : int, default=0
-        Seed of the starts; an attacker who flips labels must not change it.
+        Seed of the initializations. The attacker must not be able to change it.
 
     Attributes
     ----------
     classes_ : ndarray of shape (2,)
         The labels, sorted.
     kmeans_ : KMeans
-        The fitted clusters.
+        The fitted clustering.
     agreement_ : int
-        Training labels that agree with the names of the clusters, less those that do
-        not, with the first cluster named by the larger label.
+        Number of training labels that agree with the clusters, minus the number that do
+        not, if the first cluster is given the larger label.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -84,7 +84,7 @@ class TwoMeansClassifier(ClassifierMixin, BaseEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows.
         y : array-like of shape (n_samples,)
-            Labels of two kinds.
+            Labels of two classes.
 
         Returns
         -------
@@ -112,7 +112,8 @@ class TwoMeansClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            Labels; the smaller one everywhere if the clusters cannot be told apart.
+            Labels; the smaller one everywhere if both names agree with equally many
+            training labels.
         """
         sides = self._sides_of(X)
         return self.classes_[(sides * self.agreement_ > 0).astype(np.intp)]
@@ -124,11 +125,11 @@ class TwoMeansClassifier(ClassifierMixin, BaseEstimator):
 
 
 def two_means_radius(estimator, X, attack, training):
-    """Return flip radii of TwoMeansClassifier, one for each side."""
+    """Return flip radii of TwoMeansClassifier, the same for all rows of a cluster."""
     if attack != "flip":
         raise ValueError(
-            "TwoMeansClassifier is certified for attack='flip'; got "
-            f"attack={attack!r}. Rows that are inserted move the clusters."
+            "TwoMeansClassifier is certified for attack='flip' only; got "
+            f"attack={attack!r}. Inserted rows move the clusters."
         )
     weights = np.array([[1.0], [-1.0]]) * estimator._sides
     radii = radius_in_blocks(

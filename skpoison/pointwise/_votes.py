@@ -1,6 +1,6 @@
-"""How models' votes become a prediction, and how many of them can be turned.
+"""How votes of models become a prediction, and how many can change without changing it.
 
-Labels are their positions among the sorted classes; -1 is a model that abstains.
+Votes are positions among the sorted classes; -1 is a model that abstains.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ def count_votes(votes: np.ndarray, n_classes: int) -> np.ndarray:
 
 
 def vote_radius(counts: np.ndarray) -> np.ndarray:
-    """Return how many models can be turned without changing the winner."""
+    """Return how many votes can change without changing the winner."""
     winner = counts.argmax(axis=1)
     margins = _margins(counts, winner)
     np.put_along_axis(margins, winner[:, None], counts.max(axis=1)[:, None], axis=1)
@@ -22,7 +22,7 @@ def vote_radius(counts: np.ndarray) -> np.ndarray:
 
 
 def _margins(counts, winner):
-    """Return ``n_c - n_c' - [c' < c]``: what may be lost to each rival c'."""
+    """Return ``n_c - n_c' - [c' < c]``, the margin over each rival c'."""
     first = np.arange(counts.shape[1]) < winner[:, None]
     return np.take_along_axis(counts, winner[:, None], axis=1) - counts - first
 
@@ -30,9 +30,9 @@ def _margins(counts, winner):
 def spread_radius(
     votes: np.ndarray, n_classes: int, models_of: np.ndarray
 ) -> np.ndarray:
-    """Return how many splits can be touched without changing the winner.
+    """Return how many splits can be poisoned without changing the winner.
 
-    ``models_of`` holds the models that train with each split, (n_splits, spread).
+    ``models_of`` holds the models trained on each split, (n_splits, spread).
     """
     block = max(CELLS // models_of.size, 1)
     blocks = [votes[i : i + block] for i in range(0, len(votes), block)]
@@ -56,7 +56,7 @@ def _spread_radius(votes, n_classes, models_of):
 
 
 def run_off(counts: np.ndarray, wins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the winner of the run-off between the two best, and the other of them.
+    """Return the winner and the loser of the run-off between the two best classes.
 
     ``wins[:, a, b]`` counts the models that score class a above class b.
     """
@@ -70,7 +70,7 @@ def run_off(counts: np.ndarray, wins: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def run_off_radius(counts: np.ndarray, wins: np.ndarray) -> np.ndarray:
-    """Return how many models can be turned without changing the run-off's winner."""
+    """Return how many votes can change without changing the winner of the run-off."""
     if counts.shape[1] == 1:
         return vote_radius(counts)
     winner, second = run_off(counts, wins)
@@ -80,15 +80,16 @@ def run_off_radius(counts: np.ndarray, wins: np.ndarray) -> np.ndarray:
 
 
 def turns_for_two(i: np.ndarray, j: np.ndarray) -> np.ndarray:
-    """Return how many votes must turn for two rivals to make up i and j votes.
+    """Return how many votes must change for two rivals to catch up by i and j votes.
 
-    A vote that leaves the winner for one rival gains 2 on it and 1 for the other.
+    A vote that moves from the winner to one rival brings that rival 2 votes closer, and
+    the other one 1.
     """
     return np.maximum(np.maximum(-(-i // 2), -(-j // 2)), -(-(i + j) // 3))
 
 
 def _turns_to_miss_run_off(counts, winner):
-    """Turns after which two other classes have passed the winner in the first round."""
+    """Changes after which two other classes overtake the winner in the first round."""
     n_rows, n_classes = counts.shape
     behind = np.arange(n_classes) > winner[:, None]
     own = np.take_along_axis(counts, winner[:, None], axis=1)
@@ -103,7 +104,7 @@ def _turns_to_miss_run_off(counts, winner):
 
 
 def _turns_to_lose_run_off(counts, wins, winner, second):
-    """Turns after which another class is in the run-off and wins it."""
+    """Changes after which another class reaches the run-off and wins it."""
     n_rows, n_classes = counts.shape
     rows = np.arange(n_rows)
     fewest = np.full(n_rows, np.iinfo(np.intp).max)
