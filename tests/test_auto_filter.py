@@ -288,5 +288,5 @@ def test_tables_of_categories_alone():
 @pytest.mark.parametrize("make", [AutoFilter, CrossFitFilter])
 def test_combinations_with_filters_of_numbers_are_refused(make):
     X, y = make_blobs(40, random_state=0)
-    with pytest.raises(TypeError, match=f"{make.__name__} takes rows as they come"):
+    with pytest.raises(TypeError, match=f"{make.__name__} takes X unchanged"):
         (make() & SphereFilter()).fit(X, y)

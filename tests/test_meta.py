@@ -106,7 +106,7 @@ def test_regressors_of_several_targets_work():
     filtered = FilteredRegressor(SphereFilter(70), Ridge())
     assert filtered.fit(X, y).predict(X).shape == (100, 2)
     X[7] = 50.0
-    with pytest.warns(FilterWarning, match="looks at where rows lie alone"):
+    with pytest.warns(FilterWarning, match="ignores the labels"):
         filtered = FilteredRegressor(estimator=Ridge()).fit(X, y)
     assert filtered.predict(X).shape == (100, 2)
     np.testing.assert_array_equal(~filtered.inlier_mask_, np.arange(100) == 7)
@@ -488,7 +488,7 @@ def test_dropping_can_ignore_the_targets_for_regression():
     rows = np.flatnonzero(SphereFilter(70).fit(X).inlier_mask_)
     np.testing.assert_array_equal(model[0].sample_indices_, rows)
     X[7], y[20] = 50.0, 1e6
-    with pytest.warns(FilterWarning, match="looks at where rows lie alone"):
+    with pytest.warns(FilterWarning, match="ignores the labels"):
         drop = DropOutliers(ignore_y=True).fit(X, y)
     np.testing.assert_array_equal(~drop.inlier_mask_, np.arange(100) == 7)
 

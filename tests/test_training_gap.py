@@ -120,7 +120,7 @@ def test_what_does_not_go_together_is_named():
     with pytest.raises(ValueError, match=r"GaussianNB\(\) is not known"):
         training_gap(GaussianNB().fit(X, y), X, y)
     iris = load_iris(return_X_y=True)
-    with pytest.raises(ValueError, match="fitted on 3 classes; two are known"):
+    with pytest.raises(ValueError, match="fitted on 3 classes; only two are"):
         training_gap(RidgeClassifier().fit(*iris), *iris)
 
 
@@ -190,7 +190,7 @@ def test_with_moving_centroids_the_filter_is_fitted_again():
 def test_another_learner_than_the_bound_s_is_refused():
     X, y = labelled_rows(1)
     bound = CertifiedBound(epsilon=0.1, C=1.0).fit(X, y)
-    with pytest.raises(ValueError, match=r"is about another learner.*SquaredHinge"):
+    with pytest.raises(ValueError, match=r"is for another learner.*SquaredHinge"):
         bound.check(LinearSVC().fit(X, y), X, y)
     with pytest.raises(ValueError, match="is a pipeline"):
         bound.check(make_pipeline(StandardScaler(), LinearSVC()).fit(X, y), X, y)

@@ -1,4 +1,4 @@
-"""How far a trained model is from the minimum of what its training minimizes."""
+"""How far a trained model is from the minimum of its training objective."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
     from skpoison.bounds._defending import DefendingMixin
 
-# The minimum is known to this share of it; what is missing counts as the model's gap.
+# Relative tolerance of the minimum; the remaining gap counts as the model's.
 TOL, MAX_STEPS = 1e-6, 1000
 
 
 class Trained(NamedTuple):
-    """A trained model's objective for each of its training rows, and its gap."""
+    """A trained model's mean objective over its training rows, and its gap."""
 
     objective: float
     gap: float
@@ -43,42 +43,40 @@ class Trained(NamedTuple):
 def training_gap(estimator: BaseEstimator, X: RowsLike, y: "ArrayLike") -> float:
     """Bound how far a trained model is from the minimum of its training objective.
 
-    Solvers stop early: at a tolerance, or after so many iterations. A bound on the
-    training loss holds for the exact minimum, and for a trained model with this gap on
-    top.
+    Solvers stop at a tolerance or an iteration limit. A bound on the training loss
+    holds for the exact minimum; for a trained model, this gap must be added.
 
     Parameters
     ----------
     estimator : classifier
-        A fitted estimator, one of those that :class:`CertifiedBound` knows.
+        A fitted estimator of a kind that :class:`CertifiedBound` supports.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        The rows that it was fitted on: of a filtered estimator, those that were kept.
+        The rows that it was fitted on; for a filtered estimator, the kept rows.
     y : array-like of shape (n_samples,)
         Their labels.
 
     Returns
     -------
     gap : float
-        The model's objective less a certified lower bound of the least one there is,
-        both divided by the number of rows: mean loss plus penalty, as in
-        :class:`CertifiedBound`. It can exceed the model's true distance by a millionth
-        of the objective, and rounding.
+        The model's objective minus a certified lower bound on its minimum, both divided
+        by the number of rows: mean loss plus penalty, as in :class:`CertifiedBound`. It
+        can exceed the true difference by a millionth of the objective, plus rounding.
 
     Raises
     ------
     ValueError
-        If the estimator is not known, or `X` and `y` do not go with it.
+        If the estimator is not supported, or does not match `X` and `y`.
     NotFittedError
         If the estimator is not fitted.
 
     See Also
     --------
-    CertifiedBound.check : Whether a trained model keeps to a bound.
+    CertifiedBound.check : Checks a trained model against a bound.
 
     Notes
     -----
-    The lower bound is the value of the dual problem, at a point that a solver of ours
-    finds from the model's parameters. Sample weights are not taken into account.
+    The lower bound is the value of the dual problem at a point that skpoison's solver
+    finds, starting from the model's parameters. Sample weights are ignored.
 
     Examples
     --------
@@ -112,7 +110,7 @@ def _training_rows(estimator, X, y):
     if len(estimator.classes_) != 2:
         raise ValueError(
             f"estimator={estimator!r} was fitted on {len(estimator.classes_)} classes; "
-            "two are known."
+            "only two are supported."
         )
     return X, encode_labels(y, estimator.classes_, whose="estimator")
 
@@ -160,8 +158,8 @@ def check_training(
     model = estimator if kept is None else estimator.estimator_
     if objective_of(model) != bound._objective:
         raise ValueError(
-            f"The bound is about another learner: estimator={model!r} minimizes "
-            f"{objective_of(model)}, the bound is on {bound._objective}."
+            f"The bound is for another learner: estimator={model!r} minimizes "
+            f"{objective_of(model)}, the bound is for {bound._objective}."
         )
     X, codes = _training_rows(model, X, y)
     labels = model.classes_[codes]
@@ -170,7 +168,7 @@ def check_training(
     if len(kept) != X.shape[0]:
         raise ValueError(
             f"{type(estimator).__name__} was fitted on {len(kept)} rows; X has "
-            f"{X.shape[0]}. Give the rows that came before it, rejected ones included."
+            f"{X.shape[0]}. Pass all rows, including those that the filter rejected."
         )
     reached = trained(model, bound._objective, X[kept], codes[kept])
     times = np.count_nonzero(kept) / bound._n_rows

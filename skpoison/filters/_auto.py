@@ -1,4 +1,4 @@
-"""The filter to begin with: nothing has to be known."""
+"""The default filter, which needs no setting."""
 
 from numbers import Integral
 
@@ -13,7 +13,7 @@ from skpoison.filters._folds import assign_folds
 from skpoison.filters._label_noise import smoothed_logs
 from skpoison.filters._panel import panel_of, residual_units
 
-HALF = 0.5  # suspicions beyond are rejected
+HALF = 0.5  # rows with a higher suspicion are rejected
 
 
 class AutoFilter(BaseJudgingFilter):
@@ -21,48 +21,49 @@ class AutoFilter(BaseJudgingFilter):
 
     Four tests, in this order:
 
-    1. *far*: rows out of all proportion far from the rows of their class;
-    2. *copies*: more near copies of a row, under one label, than chance allows, unless
-       models that did not see them agree with the label and copies are common;
-    3. *label*: rows whose label contradicts models that saw neither them nor their near
-       copies, more than honest rows where classes overlap;
-    4. *cluster*: compact clusters of one label that models contradict which were fitted
-       without the whole cluster, and which lie far out for their class, apart from all
-       other rows, or amidst another class as closely as rows of that class do.
+    1. *far*: rows that are much farther from their class than its other rows;
+    2. *copies*: more near copies of a row with one label than expected by chance,
+       unless copies are common in the data and models fitted without them predict their
+       label;
+    3. *label*: rows whose label contradicts models fitted without them and their near
+       copies, beyond what honest rows do where classes overlap;
+    4. *cluster*: compact clusters of one label that models fitted without the whole
+       cluster contradict, if they are far from the bulk of their class, isolated from
+       all other rows, or as close to rows of another class as rows of that class are.
 
     Parameters
     ----------
     estimator : classifier or regressor, default=None
-        What judges labels: a classifier with ``predict_proba`` or
-        ``decision_function``, or a regressor. It gets the rows as they came. None means
-        a linear model and extremely randomized trees on numbers made of the rows, as in
-        :class:`~skpoison.filters.CrossFitFilter`; it takes arrays, sparse rows, tables
-        with categories and missing values, and lists of texts. Targets that are
-        continuous are then judged by regressors.
+        Model that labels are compared with: a classifier with ``predict_proba`` or
+        ``decision_function``, or a regressor. It is fitted on X unchanged. None means a
+        linear model and extremely randomized trees on encoded rows, as in
+        :class:`~skpoison.filters.CrossFitFilter`; X can then be an array, a sparse
+        matrix, a table with categories and missing values, or a list of texts, and a
+        continuous y is compared with regressors.
     random_state : int, RandomState instance or None, default=None
-        Draws folds, clusters and trees, and the order in which :meth:`fit_transform`
-        goes round the kept rows.
+        Controls folds, clusters and trees, and the order in which :meth:`fit_transform`
+        reuses kept rows.
     n_jobs : int, default=None
-        Number of jobs that fit the models of the folds.
+        Number of jobs for fitting the models of the folds.
 
     Attributes
     ----------
     suspicion_ : ndarray of shape (n_samples,)
-        Between 0 and 1, comparable between reasons; rows above one half are rejected.
-        Not a probability.
+        Between 0 and 1, comparable between tests; rows above one half are rejected. Not
+        a probability.
     reasons_ : ndarray of shape (n_samples,) of object
-        Why each training row was rejected, in words that begin with the name of the
-        test; empty for rows that are kept.
+        Why each training row was rejected, as a text that begins with the name of the
+        test; empty for kept rows.
     tests_ : ndarray of shape (n_samples,) of object
         The test that rejected each row ("far", "copies", "label", "cluster"; for
-        regressors "target"), or the empty string.
+        regressors "target"); an empty string for kept rows.
     suggested_labels_ : ndarray of shape (n_samples,)
         The most probable label of each training row; for regressors the prediction.
     out_of_fold_ : ndarray of shape (n_samples, n_classes) or (n_samples,)
-        Probabilities of the classes, or predictions, by models that did not see the row
-        nor its near copies; NaN for rows that are not judged, far ones among them.
+        Class probabilities, or predictions, of models fitted without the row and its
+        near copies; NaN for rows without a prediction, such as far ones.
     groups_ : ndarray of shape (n_samples,)
-        The group of near copies, or of rows near to nothing else, of each training row.
+        The group of near copies, or of isolated rows, of each training row.
     contamination_ : ndarray of shape (n_classes,)
         Share of the rows of each class that are rejected.
     classes_ : ndarray of shape (n_classes,)
@@ -72,35 +73,35 @@ class AutoFilter(BaseJudgingFilter):
     inlier_mask_ : ndarray of shape (n_samples,)
         True for the training rows that are kept; at least one in each class.
     n_features_in_ : int
-        Number of features seen during fit; not for texts.
+        Number of features seen during fit. Not set for texts.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during fit, when X has names that are all strings.
 
     Raises
     ------
     ValueError
-        At fit, if the estimator has neither probabilities nor decisions, or X or y is
-        malformed.
+        At fit, if the estimator has neither ``predict_proba`` nor
+        ``decision_function``, or X or y is invalid.
 
     Warns
     -----
     FilterWarning
-        At fit, if there are no labels of at least two classes: rows are then judged by
-        where they lie alone.
+        At fit, if there are fewer than two classes: only the tests that use no labels
+        are then applied.
 
     See Also
     --------
-    skpoison.filters.CrossFitFilter : The test of labels alone.
-    skpoison.filters.NearCopyFilter : The test of copies alone.
+    skpoison.filters.CrossFitFilter : Only the test of labels.
+    skpoison.filters.NearCopyFilter : Only the test of copies.
 
     Notes
     -----
-    New rows are judged by how far they lie, and by models fitted on the kept training
-    rows; they are not compared with one another.
+    New rows are scored by their distance and by models fitted on the kept training
+    rows; they are not compared with each other.
 
-    Poison that looks like honest rows of its label is not found: rows of a class that
-    has no label of its own, mixed with the class whose label they bear; flips where
-    classes overlap; few rows spread as widely as honest ones.
+    Poison that looks like honest rows of its label is not detected: rows of an
+    unlabeled class inside the class whose label they have, flipped labels where classes
+    overlap, few rows that are as widely spread as honest ones.
 
     Examples
     --------
@@ -151,7 +152,7 @@ class AutoFilter(BaseJudgingFilter):
         return -self.suspicion_, HALF - self.suspicion_
 
     def _suspicions(self, evidence, codes) -> dict:
-        """What each test says of each row; above one half it rejects."""
+        """The suspicion of each row by each test; above one half it rejects."""
         everyone = np.arange(len(codes))
         other = np.nan_to_num(evidence.probabilities, nan=0.0)
         own = other[everyone, codes].copy()
@@ -190,7 +191,7 @@ class AutoFilter(BaseJudgingFilter):
             said = np.nan_to_num(self.out_of_fold_, nan=-1.0)
             best = np.where(said.max(axis=1) < 0, codes, said.argmax(axis=1))
             self.suggested_labels_ = self.classes_[best]
-        # Distances are what only this reason names.
+        # Only this reason states distances.
         is_far = np.any(self.tests_ == "far")
         times = times_usual(numbers, codes) if is_far else None
         self.reasons_ = np.full(len(codes), "", dtype=object)
@@ -218,7 +219,7 @@ class AutoFilter(BaseJudgingFilter):
         other = self.suggested_labels_[row]
         if test == "cluster":
             return (
-                f"cluster: rows{label} that models without them would label otherwise"
+                f"cluster: rows{label} that models without them would label differently"
             )
         return (
             f"label: {self.classes_[codes[row]]}, where models that did not see it say "
@@ -226,7 +227,7 @@ class AutoFilter(BaseJudgingFilter):
         )
 
     def _fit_final(self, panel, codes, targets, params, evidence):
-        """Fit the models that judge new rows, on the rows that are kept."""
+        """Fit the models that score new rows, on the kept rows."""
         rows = np.flatnonzero(self.suspicion_ <= HALF)
         self._noise, self._counts = evidence.noise, panel.counts
         self._known = np.unique(codes[rows])
@@ -262,6 +263,6 @@ class AutoFilter(BaseJudgingFilter):
 
 
 def of_chance(chance):
-    """The suspicion of a chance that a label is wrong: one half at the cut."""
+    """Suspicion from the probability that a label is wrong: one half at the cut."""
     odds = chance * (1 - CUT)
     return odds / (odds + (1 - chance) * CUT)

@@ -1,4 +1,4 @@
-"""What filters share that judge rows by models, and take rows as they came."""
+"""Base class of filters that compare labels with models, and take X unchanged."""
 
 import numpy as np
 from scipy import sparse
@@ -19,7 +19,7 @@ from skpoison.exceptions import FilterWarning
 
 
 class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
-    """Base class of filters that ask models; X goes to them in its own container.
+    """Base class of filters that use models; these are passed X in its own container.
 
     A subclass defines ``_fit_models(X, codes, targets, params)`` for the training rows,
     returning scores and decisions, and ``_score`` and ``_decide`` for new ones; X is a
@@ -31,9 +31,9 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
         **BaseFilter._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict"]), None],
     }
-    # Whether y holds targets: fit says so, and before it anything may.
+    # Whether y holds targets of a regression; decided by fit.
     _judges_targets = True
-    # Set by what knows whether y holds targets; None: what they look like.
+    # Set by callers that know whether y holds targets; None: inferred from y.
     _y_is_numbers = None
 
     def __sklearn_tags__(self):
@@ -46,24 +46,25 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
 
     @WithInnerWeights
     def fit(self, X, y=None, sample_weight=None, **fit_params):
-        """Fit the models, and judge the training rows.
+        """Fit the models, and score the training rows.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, DataFrame, list of str} of shape (n_samples, \
                 n_features)
-            Training rows, some of which may be poison. Without an estimator, tables may
-            hold categories and missing values, and X may be a list of texts.
+            Training rows, some of which may be poison. Without an estimator, tables can
+            have categories and missing values, and X can be a list of texts.
         y : array-like of shape (n_samples,), default=None
-            Labels or, for a regressor, targets. Without them, rows are judged by where
-            they lie alone.
+            Labels or, for a regressor, targets. Without them, only tests that use no
+            labels are applied.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, at least 0, for the models; those of a class are not
-            all 0. Part of the signature if the estimator takes it.
+            Non-negative weights of the rows, passed to the models; at least one weight
+            of each class must be positive. Part of the signature if the estimator
+            supports it.
         **fit_params : dict
-            Passed to the estimator's ``fit``, what is aligned with the rows cut down to
-            those that it is fitted on. With metadata routing enabled, the estimator
-            gets what it requests.
+            Passed to the estimator's ``fit``; parameters of length n_samples are
+            restricted to the rows that it is fitted on. With metadata routing enabled,
+            the estimator gets what it requests.
 
         Returns
         -------
@@ -73,9 +74,9 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
         Raises
         ------
         ValueError
-            If X, y or weights are malformed, or the estimator is no classifier with
-            ``predict_proba`` or ``decision_function`` and no regressor. If it takes no
-            sample weights, and there are some.
+            If X, y or weights are invalid, if the estimator is neither a regressor nor
+            a classifier with ``predict_proba`` or ``decision_function``, or if it does
+            not support the sample weights given.
         """
         return super().fit(X, y, sample_weight=sample_weight, **fit_params)
 
@@ -102,13 +103,13 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
     def _join(self, owner):
         name = type(self).__name__
         raise TypeError(
-            f"{name} takes rows as they come, and cannot be intersected or united with "
-            "filters of numbers. Apply one after the other: "
+            f"{name} takes X unchanged, and cannot be combined by & or | with filters "
+            "of numeric rows. Apply one after the other: "
             f"FilteredClassifier({name}(), FilteredClassifier(...))."
         )
 
     def _check_array(self, X):
-        """Arrays and sparse rows as arrays; what only the estimator knows stays."""
+        """Validate arrays and sparse rows; leave other containers to the estimator."""
         if self.estimator is not None and not _is_numeric(X):
             return X
         return check_array(
@@ -146,8 +147,8 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
     def _fit(self, X, codes, **params):
         if len(self.classes_) < 2:
             warn(
-                f"{type(self).__name__} needs labels of at least two classes to "
-                "look for wrong ones; it looks at where rows lie alone.",
+                f"{type(self).__name__} needs at least two classes to find wrong "
+                "labels; it ignores the labels.",
                 FilterWarning,
             )
         return self._fit_weighed(X, codes, None, params)
@@ -167,7 +168,7 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
         return method(X, None if y is None else check_targets(X, y))
 
     def _numbers_of(self, X):
-        """Numbers to measure distances with, and what made them."""
+        """The encoder of the rows, and the encoded rows."""
         encoder = AsNumbers().fit(X.data)
         return encoder, encoder.transform(X.data)
 

@@ -1,4 +1,4 @@
-"""Rows whose label contradicts models that saw neither them nor their near copies."""
+"""Rows whose label contradicts models fitted without them and their near copies."""
 
 from numbers import Integral, Real
 
@@ -20,57 +20,58 @@ from skpoison.filters._panel import panel_of, residual_units
 
 
 class CrossFitFilter(BaseJudgingFilter):
-    """Keep the rows whose label agrees with models that did not see them.
+    """Keep the rows whose label agrees with out-of-fold predictions.
 
-    Models are fitted on parts of the rows and asked about the others, as in
-    cross-validation. Folds never split a group of near copies: copies of a poison row
-    would vouch for one another.
+    Models are fitted on all folds but one and predict the rows of that fold, as in
+    cross-validation. Folds never split a group of near copies, because copies of a
+    poison row would confirm each other's label.
 
-    A label that contradicts the models may be honest, where classes overlap. Honest
-    contradictions vanish where the models are sure; wrong labels are as frequent there
-    as anywhere. How sharp the models' probabilities should be, and how often each class
-    is labeled as each other one, is estimated from all labels; a row is rejected where
-    its label is wrong by this account.
+    Where classes overlap, a correct label can contradict the models. Such
+    contradictions are rare where models are confident, whereas wrong labels are as
+    frequent there as elsewhere. The sharpness of the true probabilities and the rates
+    at which each class is labeled as another are estimated from all labels; a row is
+    rejected if its label is probably wrong under this model.
 
     Parameters
     ----------
     estimator : classifier or regressor, default=None
-        What is fitted: a classifier with ``predict_proba`` or ``decision_function``, or
-        a regressor. It gets the rows as they came: tables, texts, or what else it
-        takes. None means a linear model and extremely randomized trees on numbers made
-        of the rows, weighted by how well they predict labels; it takes arrays, sparse
-        rows, tables with categories and missing values, and lists of texts.
+        Model that is cross-fitted: a classifier with ``predict_proba`` or
+        ``decision_function``, or a regressor. It is fitted on X unchanged, which can be
+        whatever it supports, such as tables and texts. None means a linear model and
+        extremely randomized trees on encoded rows, weighted by how well they predict
+        labels; X can then be an array, a sparse matrix, a table with categories and
+        missing values, or a list of texts.
     cv : int, default=5
-        Number of folds. Rows of a class that lies in one fold as a whole are kept: no
-        model knows it that did not see them.
+        Number of folds. Rows of a class that lies entirely in one fold are kept,
+        because models fitted without that fold cannot predict the class.
     near_copies : {"auto"}, None, array-like of shape (n_samples,) or transformer, \
             default="auto"
-        Which rows are near copies. "auto" looks for them in numbers made of the rows
-        (see :class:`NearCopyFilter`), a transformer makes the numbers (a vectorizer,
-        an encoder), an array holds the group of each row, None means that there are
+        Which rows are near copies. "auto" searches for them among encoded rows (see
+        :class:`NearCopyFilter`); a transformer, such as a vectorizer, encodes the rows
+        for this search; an array gives the group of each row; None means that there are
         none.
     threshold : float or "auto", default="auto"
-        Rows are rejected where the chance that their label is wrong is larger. "auto"
-        is 0.15: poison is rarer than it looks to models that were fitted on it, and an
-        honest row lost costs less than a poison row kept. For a regressor, the largest
-        residual that is kept, in robust standard deviations; "auto" is 4.5, and more
+        Rows are rejected if the probability that their label is wrong is larger. "auto"
+        is 0.15: models fitted on poison overestimate how frequent it is, and losing an
+        honest row costs less than keeping a poison row. For a regressor, the largest
+        residual that is kept, in robust standard deviations; "auto" is 4.5, or more
         where residuals have heavier tails than a normal distribution.
     n_jobs : int, default=None
-        Number of jobs that fit the models of the folds.
+        Number of jobs for fitting the models of the folds.
     random_state : int, RandomState instance or None, default=None
-        Draws folds, the search for near copies, trees, and the order in which
-        :meth:`fit_transform` goes round the kept rows.
+        Controls folds, the search for near copies, trees, and the order in which
+        :meth:`fit_transform` reuses kept rows.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted; ``array([0])`` without labels and for regressors.
     scores_ : ndarray of shape (n_samples,)
-        Minus the chance that the label of each training row is wrong, float64; for
+        Minus the probability that the label of each training row is wrong, float64; for
         regressors, minus the absolute residual in robust standard deviations.
     out_of_fold_ : ndarray of shape (n_samples, n_classes) or (n_samples,)
-        Probabilities of the classes, or predictions, by models that did not see the
-        row; the mean over models where there are two. NaN for rows that are not judged.
+        Class probabilities, or predictions, of models fitted without the row; the mean
+        over models if there are two. NaN for rows without a prediction.
     suggested_labels_ : ndarray of shape (n_samples,)
         The most probable label of each training row; for regressors the prediction.
     groups_ : ndarray of shape (n_samples,)
@@ -82,29 +83,29 @@ class CrossFitFilter(BaseJudgingFilter):
     inlier_mask_ : ndarray of shape (n_samples,)
         True for the training rows that are kept; at least one in each class.
     n_features_in_ : int
-        Number of features seen during fit; not for texts.
+        Number of features seen during fit. Not set for texts.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during fit, when X has names that are all strings.
 
     Raises
     ------
     ValueError
-        At fit, if the estimator has neither probabilities nor decisions, or X, y or
-        `near_copies` are malformed.
+        At fit, if the estimator has neither ``predict_proba`` nor
+        ``decision_function``, or X, y or `near_copies` is invalid.
 
     Warns
     -----
     FilterWarning
-        At fit, if there are no labels of at least two classes: every row is kept.
+        At fit, if there are fewer than two classes: every row is kept.
 
     See Also
     --------
-    skpoison.AutoFilter : Looks for far rows and implausible copies, too.
-    LossFilter : Losses of a classifier that saw the rows.
+    skpoison.AutoFilter : Also detects far rows and unusually many copies.
+    LossFilter : Uses losses of a classifier fitted on the rows themselves.
 
     Notes
     -----
-    New rows are judged by models fitted on all kept training rows.
+    New rows are scored by models fitted on all kept training rows.
 
     References
     ----------
@@ -179,7 +180,7 @@ class CrossFitFilter(BaseJudgingFilter):
         groups = column_or_1d(self.near_copies)
         if len(groups) != X.shape[0]:
             raise ValueError(
-                "near_copies as an array holds the group of each row of X: got "
+                "near_copies must hold one group for each row of X: got "
                 f"{len(groups)} groups for {X.shape[0]} rows."
             )
         return np.unique(groups, return_inverse=True)[1]
@@ -209,8 +210,8 @@ class CrossFitFilter(BaseJudgingFilter):
         judged = ~np.isnan(said).any(axis=(0, 2))
         if not judged.any():
             warn(
-                "CrossFitFilter keeps every row: no class is in two folds, so that no "
-                "model knows a class whose rows it did not see.",
+                "CrossFitFilter keeps every row: no class is in two folds, so no class "
+                "can be predicted for the rows of another fold.",
                 FilterWarning,
             )
             kept = self._keep_everything(codes)
@@ -232,7 +233,7 @@ class CrossFitFilter(BaseJudgingFilter):
         return -chance, self.threshold_ - chance
 
     def _fit_final(self, panel, codes, params, kept):
-        """Fit the models that judge new rows, on the rows that are kept."""
+        """Fit the models that score new rows, on the kept rows."""
         self._counts = panel.counts
         rows = np.flatnonzero(kept)
         self._known = np.unique(codes[rows])

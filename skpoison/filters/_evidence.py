@@ -1,8 +1,8 @@
-"""Which training rows to mistrust: the tests of AutoFilter, as functions of arrays.
+"""The tests of AutoFilter for suspicious training rows, as functions of arrays.
 
-In this order: rows far away; copies beyond chance; labels that contradict what models
-say without the row, its near copies and the rows around it that nothing else is near
-to; clusters of one label that contradict models without the whole cluster.
+In this order: far rows; more copies than expected by chance; labels that contradict
+models fitted without the row, its near copies and its isolated group; clusters of one
+label that contradict models fitted without the whole cluster.
 """
 
 from collections.abc import Callable
@@ -26,17 +26,17 @@ from skpoison.filters._label_noise import LabelNoise, fit_label_noise, smoothed_
 from skpoison.filters._near_copies import implausible_groups, largest_by_chance
 from skpoison.filters._nearest import members_of
 
-# Rows are rejected where the chance that their label is wrong exceeds this: the best
-# cut for F1 is half of the F1 that can be had, and poison is rarer than it looks.
+# Rows are rejected if the probability that their label is wrong exceeds this: the best
+# cut for F1 is half of the best F1, and poison is rarer than models fitted on it imply.
 CUT = 0.15
 NEAR = 0.25  # of the usual distance: near copies
-# Copies that models without them call right to this degree are honest, where copies are
-# common; where there are hardly any others, no label makes them plausible.
+# Where copies are common, those whose label has this probability by models without them
+# are honest; where they are rare, copies are implausible whatever their label.
 SUPPORTED = 0.5
 COMMON = 0.005
-FEW_COPIES = 5  # rows: no more are common in no data
-OUT_OF_PROPORTION = 4.0  # times the largest group that is in proportion
-# Rows of the usual length, times this: longer ones are a heavy tail.
+FEW_COPIES = 5  # rows: so few copies are never common
+OUT_OF_PROPORTION = 4.0  # ratio to the largest plausible group
+# Multiple of the median length beyond which rows are a heavy tail.
 HEAVY = 2.0
 
 
@@ -45,11 +45,11 @@ class Evidence(NamedTuple):
 
     far: Far
     is_far: np.ndarray
-    groups: np.ndarray  # of near copies, and of rows that are near to nothing else
-    copies: np.ndarray  # how many near copies, where they are implausible; else 0
-    probabilities: np.ndarray  # (n_rows, n_classes), out of fold; NaN where unjudged
+    groups: np.ndarray  # of near copies, and of isolated rows
+    copies: np.ndarray  # number of near copies, where implausible; else 0
+    probabilities: np.ndarray  # (n_rows, n_classes), out of fold; NaN if unknown
     noise: LabelNoise | None
-    chance: np.ndarray  # that the label is wrong
+    chance: np.ndarray  # probability that the label is wrong
     in_group: (
         np.ndarray
     )  # the label of the row's whole group or cluster is contradicted
@@ -66,8 +66,8 @@ def find_evidence(
     """Run all tests.
 
     ``predict(rows, folds)`` returns out-of-fold probabilities of shape (n_models,
-    n_rows, n_classes) for some of the rows; ``counts`` says for each model how many
-    observations its probabilities are worth.
+    n_rows, n_classes) for some of the rows; ``counts`` holds for each model the number
+    of observations that its probabilities are worth.
     """
     reach, compressed = Reach.of(numbers, codes)
     spaces = [reduced(compressed, rng)]
@@ -101,16 +101,16 @@ def find_evidence(
 
 
 def _is_heavy_tailed(numbers):
-    """Whether some rows are so long that clusters would be of these alone."""
+    """Whether some rows are so long that clusters would consist of only these."""
     lengths = np.sqrt(row_norms(numbers, squared=True))
     return np.quantile(lengths, 0.98) > HEAVY * np.median(lengths)
 
 
 def _too_many_copies(rows, near, rng):
-    """The rows of each group of near copies that chance does not explain.
+    """The rows of each group of near copies that is larger than expected by chance.
 
-    Honest rows are there twice more often than three times; where it is the other way
-    round, three are too many.
+    Among honest rows, pairs are more frequent than larger groups; if they are not,
+    groups of three are already too large.
     """
     sizes = np.bincount(near)
     more = sizes[sizes > 2]
@@ -137,7 +137,7 @@ def _judge_labels(evidence, rest, codes, predict, counts, rng):
 
 
 def _own_and_other(probabilities, codes):
-    """Probabilities of each row's label, and of the most probable other one."""
+    """Probabilities of each row's label and of the most probable other label."""
     everyone = np.arange(len(codes))
     others = np.nan_to_num(probabilities, nan=1 / probabilities.shape[1])
     own = others[everyone, codes]
@@ -146,7 +146,7 @@ def _own_and_other(probabilities, codes):
 
 
 def _contradicted_groups(evidence, codes):
-    """Rows whose whole group has a label that models without it find improbable."""
+    """Rows whose group has a label that models fitted without the group contradict."""
     own, other = _own_and_other(evidence.probabilities, codes)
     out = np.zeros(len(codes), dtype=bool)
     sizes = np.bincount(evidence.groups)
@@ -162,7 +162,7 @@ def _contradicted_groups(evidence, codes):
 
 
 def _implausible(near, too_many, codes, probabilities):
-    """How many copies rows have, where there are too many under one label."""
+    """Number of copies of each row, where there are too many with one label."""
     copies = np.zeros(len(codes), dtype=np.intp)
     own, _ = _own_and_other(probabilities, codes)
     large = [near[members[0]] for members in too_many]

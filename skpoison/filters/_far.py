@@ -1,4 +1,4 @@
-"""Rows out of all proportion far from the rows of their class."""
+"""Rows that are much farther from their class than its other rows."""
 
 from typing import NamedTuple
 
@@ -9,29 +9,29 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.ensemble import IsolationForest
 from sklearn.utils.extmath import row_norms
 
-# Normal deviates of the quantiles that say how widely logarithms of distances spread.
+# Normal deviates of the quantiles that measure the spread of logarithmic distances.
 SPREAD = {0.75: 0.6745, 0.85: 1.0364}
-# Distances that spread less than 2 % say nothing: rows of unit length.
+# A spread below 2 % is not informative: rows of unit length.
 LEAST_SPREAD = 0.02
-# Of the rows called far, this share may be honest.
+# False discovery rate of far rows.
 FALSE_SHARE = 0.02
-FEWEST = 20  # rows of a class that say what is usual; others are compared with all
-BULK = 0.75  # of a class, that its covariance is computed from
-STEPS = 2  # of concentration on the bulk
+FEWEST = 20  # smaller classes are compared with all rows
+BULK = 0.75  # share of a class that its covariance is computed from
+STEPS = 2  # concentration steps on the bulk
 N_TREES = 100  # of the isolation forest
 
 
 class Reach(NamedTuple):
-    """How far rows of each class usually lie, to judge new rows by."""
+    """How far rows of each class usually are from its center, to score new rows."""
 
-    middle: np.ndarray | None  # of the columns, before they are compressed
+    middle: np.ndarray | None  # of the columns, before compression
     spread: np.ndarray | None
     centers: np.ndarray  # (n_classes, n_features) of compressed rows
     logs: np.ndarray  # (n_classes, 2): median and spread of logarithms of distances
 
     @classmethod
     def of(cls, numbers, codes) -> tuple["Reach", np.ndarray]:
-        """The reach of training rows, and these compressed."""
+        """The reach of training rows, and the compressed rows."""
         middle, spread = (None, None) if sparse.issparse(numbers) else _scales(numbers)
         reach = cls(middle, spread, np.zeros((0, 0)), np.zeros((0, 0)))
         rows = reach.compressed(numbers)
@@ -46,9 +46,9 @@ class Reach(NamedTuple):
         return reach, rows
 
     def compressed(self, numbers):
-        """Columns in which what is far is no farther than its logarithm.
+        """Columns on a logarithmic scale of distances from their median.
 
-        Heavy tails of honest columns reach far in one column, far rows in many.
+        Honest rows with heavy tails are far in one column, far rows in many.
         """
         if self.middle is None:
             return numbers
@@ -56,7 +56,7 @@ class Reach(NamedTuple):
         return np.sign(moved) * np.log1p(np.abs(moved))
 
     def deviations(self, rows, codes) -> np.ndarray:
-        """Robust deviations of the logarithm of each row's distance, compressed."""
+        """Robust deviations of the logarithmic distances of compressed rows."""
         out = np.zeros(len(codes))
         for code in np.unique(codes):
             own = np.flatnonzero(codes == code)
@@ -66,14 +66,14 @@ class Reach(NamedTuple):
 
 
 class Isolation(NamedTuple):
-    """How soon random cuts part a row from all others, whatever its label."""
+    """How soon random splits isolate a row from all others, whatever its label."""
 
     forest: IsolationForest
-    bulk: tuple  # median and spread of the logarithms of scores
+    bulk: tuple  # median and spread of logarithmic scores
 
     @classmethod
     def of(cls, rows, rng) -> tuple["Isolation", np.ndarray]:
-        """The isolation of training rows, dense ones, compressed, and deviations."""
+        """The isolation of dense compressed training rows, and their deviations."""
         seed = int(rng.randint(2**31 - 1))
         forest = IsolationForest(n_estimators=N_TREES, random_state=seed).fit(rows)
         logs = np.log(-forest.score_samples(rows))
@@ -81,22 +81,22 @@ class Isolation(NamedTuple):
         return cls(forest, bulk), (logs - middle) / spread
 
     def deviations(self, rows) -> np.ndarray:
-        """Robust standard deviations of the logarithms of new rows' scores."""
+        """Robust deviations of the logarithmic scores of new rows."""
         middle, spread = self.bulk
         return (np.log(-self.forest.score_samples(rows)) - middle) / spread
 
 
 class Far(NamedTuple):
-    """Which rows lie far from the others, or from the middle of their class."""
+    """Which rows are far from the others, or from the center of their class."""
 
     reach: Reach
     isolation: Isolation | None
-    thresholds: np.ndarray  # of deviations from the reach, and of isolation
-    beyond: np.ndarray  # deviations beyond the thresholds; > 0 is far
-    spread_out: np.ndarray  # deviations by the covariance of the class's bulk
+    thresholds: np.ndarray  # of the deviations of reach and isolation
+    beyond: np.ndarray  # deviations minus thresholds; > 0 is far
+    spread_out: np.ndarray  # deviations by the covariance of the bulk of the class
 
     def beyond_of(self, numbers, codes) -> np.ndarray:
-        """Deviations beyond the thresholds, of new rows."""
+        """Deviations minus thresholds of new rows."""
         rows = self.reach.compressed(numbers)
         out = self.reach.deviations(rows, codes) - self.thresholds[0]
         if self.isolation is None:
@@ -106,12 +106,12 @@ class Far(NamedTuple):
 
 
 def far_rows(compressed, spaces: list[np.ndarray], reach: Reach, codes, rng) -> Far:
-    """Find rows with distances that the bulk of their class does not explain.
+    """Find rows whose distances are outliers by the bulk of their class.
 
-    Distances are Euclidean ones of columns compressed by ``reach``, and those by the
-    covariance of the bulk in ``spaces``, columns of the same rows in which covariances
-    can be estimated; what all spaces say of a row is averaged. Dense rows are, besides,
-    put through an isolation forest.
+    Distances are Euclidean distances of columns compressed by ``reach``, and
+    Mahalanobis distances by the covariance of the bulk in ``spaces``, low-dimensional
+    columns of the same rows, averaged over spaces. For dense rows, an isolation forest
+    is used as well.
     """
     plain = reach.deviations(compressed, codes)
     shaped = np.zeros(len(codes))
@@ -135,7 +135,7 @@ def far_rows(compressed, spaces: list[np.ndarray], reach: Reach, codes, rng) -> 
 
 
 def times_usual(numbers, codes) -> np.ndarray:
-    """Euclidean distances from the middle of the class, as multiples of the median."""
+    """Euclidean distances from the median of the class, in units of their median."""
     out = np.ones(len(codes))
     for code in range(codes.max() + 1):
         own = np.flatnonzero(codes == code)
@@ -150,7 +150,7 @@ def _scales(numbers):
     middle = np.median(numbers, axis=0)
     spread = 1.4826 * np.median(np.abs(numbers - middle), axis=0)
     deviation = np.std(numbers, axis=0)
-    # Columns that are mostly one value have no robust spread.
+    # Columns that are mostly constant have no robust spread.
     spread = np.where(spread > 0.3 * deviation, spread, deviation)
     return middle, np.where(spread > 0, spread, 1.0)
 
@@ -172,7 +172,7 @@ def _bulk_of_logs(logs):
 
 
 def _by_covariance(rows):
-    """Mahalanobis distances by the covariance of the rows in the middle."""
+    """Mahalanobis distances by the covariance of the central rows."""
     moved = rows - np.median(rows, axis=0)
     distances = np.linalg.norm(moved / (rows.std(axis=0) + 1e-12), axis=1)
     for _ in range(STEPS):
@@ -187,7 +187,7 @@ def _by_covariance(rows):
 
 
 def _threshold(deviations):
-    """Where to cut by the Benjamini–Hochberg procedure on normal tails."""
+    """Threshold by the Benjamini–Hochberg procedure on normal tails."""
     ordered = np.sort(deviations)[::-1]
     n = len(ordered)
     allowed = norm.isf(FALSE_SHARE * np.arange(1, n + 1) / n)

@@ -1,4 +1,4 @@
-"""Out-of-fold predictions, from folds that never split a group of rows."""
+"""Out-of-fold predictions with folds that never split a group of rows."""
 
 import numpy as np
 from scipy.special import expit, log_expit, softmax
@@ -12,11 +12,11 @@ from skpoison.filters._nearest import members_of
 def assign_folds(
     codes: np.ndarray, groups: np.ndarray, n_folds: int, rng: np.random.RandomState
 ) -> np.ndarray:
-    """Return the fold of each row: classes spread evenly, no group split.
+    """Return the fold of each row, stratified by class and without splitting a group.
 
-    Groups of several rows are placed first, the largest at the front, each where its
-    classes have the fewest rows; rows that are alone then fill what is left. A group
-    that is larger than a fold makes a larger fold.
+    Groups of several rows are assigned first, in decreasing size, each to the fold with
+    the fewest rows of its classes; single rows then fill the folds. A group larger than
+    a fold makes a larger fold.
 
     Examples
     --------
@@ -45,8 +45,8 @@ def assign_folds(
 
 
 def _fill(counts, n, rng):
-    """The folds that n rows go to, always the one with the fewest rows so far."""
-    order = rng.permutation(len(counts))  # who is first among equals
+    """The folds of n rows, each the one with the fewest rows so far."""
+    order = rng.permutation(len(counts))  # breaks ties
     heights = counts[order] + np.arange(n)[:, None]
     lowest = np.argsort(heights.ravel(), kind="stable")[:n]
     return order[lowest % len(counts)]
@@ -55,10 +55,10 @@ def _fill(counts, n, rng):
 def out_of_fold(
     estimator, X, codes, folds, n_classes, *, n_jobs=None, labels=None, **fit_params
 ) -> np.ndarray:
-    """Return the probabilities of all classes for each row, by models without its fold.
+    """Return the class probabilities of each row by models fitted without its fold.
 
-    Rows of a class that is not among what its model was fitted on, and rows of all
-    classes where there are fewer than two, have NaN: nothing speaks about them.
+    NaN for rows whose class the model was not fitted on, and for all rows where the
+    model would be fitted on fewer than two classes.
     """
     labels = codes if labels is None else labels
     which = [fold for fold in np.unique(folds)]
@@ -97,7 +97,7 @@ def _is_aligned(value, codes):
 
 
 def class_probabilities(model, X) -> np.ndarray:
-    """Probabilities, made of decisions where a classifier has none."""
+    """Class probabilities, from decision values if a classifier has no others."""
     if hasattr(model, "predict_proba"):
         return np.asarray(model.predict_proba(X), dtype=np.float64)
     decisions = np.asarray(model.decision_function(X), dtype=np.float64)

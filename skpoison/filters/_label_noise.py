@@ -1,12 +1,12 @@
 """Which labels are wrong, judged from out-of-fold probabilities.
 
-Models that saw wrong labels are less sure than they should be, and honest labels
-contradict models wherever classes overlap. What tells one from the other is how
-contradictions depend on confidence: honest ones vanish where a model is sure, wrong
-labels are as frequent there as anywhere. So a row has a true class, drawn from
-sharpened probabilities, and a label, drawn from the row of the true class in a matrix;
-sharpness and matrix are estimated together by expectation maximization, as are the
-weights of several models.
+Models fitted on wrong labels are less confident than they should be, and correct labels
+contradict models wherever classes overlap. The two differ in how contradictions depend
+on confidence: correct labels rarely contradict a confident model, wrong labels are as
+frequent there as elsewhere. So a row has a true class, drawn from sharpened
+probabilities, and a label, drawn from the true class's row of a noise matrix; sharpness
+and matrix are estimated together by expectation maximization, as are the weights of
+several models.
 """
 
 from typing import NamedTuple
@@ -16,18 +16,18 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 from scipy.stats import rankdata
 
-# Shares of wrong labels of each class, and how much sharper the truth is than what
-# models say, to start with: much noise and honest overlap explain each other away.
+# Initial shares of wrong labels of each class and sharpness of the true probabilities;
+# two starts, since strong noise and strong overlap explain the same labels.
 STARTS = (0.05, 1.0), (0.2, 2.0)
-# As if so many more rows of each class had the right label: no noise without evidence.
+# Pseudo-counts of correctly labeled rows of each class: no noise without evidence.
 PRIOR = 2.0
 MOST_ROUNDS = 30
 ENOUGH = 1e-4  # change of the matrix
-PULL = 1e-3  # of weights towards zero, per row
-# Standard errors of the area under the curve above one half: models without skill say
-# of every row of a rare class that its label is wrong.
+PULL = 1e-3  # penalty that shrinks weights towards zero, per row
+# Standard errors of the area under the curve above one half: models without skill
+# contradict every row of a rare class.
 SKILL = 3.0
-EVEN = 1.5  # of weights towards each other, in all: few rows do not say who is right
+EVEN = 1.5  # total penalty of unequal weights, which few rows cannot estimate
 
 
 class LabelNoise(NamedTuple):
@@ -35,17 +35,19 @@ class LabelNoise(NamedTuple):
 
     weights: np.ndarray  # (n_models,) of log probabilities
     matrix: np.ndarray  # (n_classes, n_classes): true class, label
-    true: np.ndarray  # (n_rows, n_classes): the true class, not knowing the label
-    known: np.ndarray  # (n_classes,): whether models tell the class from others
+    true: (
+        np.ndarray
+    )  # (n_rows, n_classes): probabilities of the true class, label aside
+    known: np.ndarray  # (n_classes,): whether models can predict the class
 
     def of(self, log_probabilities: np.ndarray) -> "LabelNoise":
-        """The same model of other rows."""
+        """The same model for other rows."""
         return self._replace(true=_sharpened(self.weights, log_probabilities))
 
     def chance_of_wrong(self, codes: np.ndarray) -> np.ndarray:
         """The probability that each row's label is not its true class.
 
-        Nothing speaks against labels of classes that no model tells from others.
+        Zero for labels of classes that no model can predict.
         """
         right = self.true[np.arange(len(codes)), codes] * self.matrix[codes, codes]
         wrong = 1 - right / np.sum(self.true * self.matrix[:, codes].T, axis=1)
@@ -85,7 +87,7 @@ def _fit_from(share, sharpness, log_probabilities, codes, row_weights):
 
 
 def _likelihood(noise, codes, row_weights):
-    """Logarithm of the labels' probability, and of the priors of matrix and weights."""
+    """Log likelihood of the labels, plus the log priors of matrix and weights."""
     of_labels = np.sum(noise.true * noise.matrix[:, codes].T, axis=1)
     total = row_weights.sum()
     apart = noise.weights - noise.weights.mean()
@@ -131,12 +133,11 @@ def _weights(start, log_probabilities, given):
 
 
 def predictable_classes(probabilities: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Which classes a model tells from the others, out of fold, better than by chance.
+    """Which classes some model predicts out of fold better than by chance.
 
-    One model is enough: far rows ruin linear ones. Probabilities, or their logarithms,
-    have the shape (n_models, n_rows, n_classes). Their ranks are compared (Mann and
-    Whitney's test), which depends neither on how frequent the class is nor on
-    calibration.
+    One model is enough, since far rows can spoil linear ones. Probabilities, or their
+    logarithms, have shape (n_models, n_rows, n_classes). The Mann–Whitney test compares
+    their ranks, which depend neither on the frequency of the class nor on calibration.
     """
     _, n_rows, n_classes = probabilities.shape
     known = np.zeros(n_classes, dtype=bool)
@@ -153,11 +154,11 @@ def predictable_classes(probabilities: np.ndarray, codes: np.ndarray) -> np.ndar
 
 
 def smoothed_log(probabilities: np.ndarray, counts: float) -> np.ndarray:
-    """Logarithms of probabilities as if they came of so many observations."""
+    """Logarithms of probabilities, smoothed as if estimated from so many rows."""
     n_classes = probabilities.shape[1]
     return np.log((counts * probabilities + 1 / n_classes) / (counts + 1))
 
 
 def smoothed_logs(said: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The same for each model, with its own number of observations."""
+    """The same for each model, with its own number of rows."""
     return np.stack([smoothed_log(p, n) for p, n in zip(said, counts, strict=True)])

@@ -20,20 +20,20 @@ from skpoison.filters._copies import (
 )
 from skpoison.filters._nearest import members_of
 
-# A group of fewer rows is never out of the ordinary, however rare copies are.
+# Smaller groups are never rejected, however rare copies are.
 SMALLEST = 5
-# The least chance that a row with near copies has one more: honest copies come in
-# heaps, more so than if rows were copied independently.
+# The smallest probability that a row with near copies has one more: honest copies are
+# more clustered than if rows were copied independently.
 LEAST_CHANCE = 0.2
-# How likely a group beyond the limit may be where all copies are honest.
+# Probability of a group above the limit if all copies are honest.
 LEVEL = 0.05
-# Rows of a group may lie so far apart, as a share of their distance to other rows.
+# Largest spread of an isolated group, relative to its distance from other rows.
 ISOLATION = 0.5
-# A group holds so many times the rows that are expected where columns are
-# independent, or it is a chance meeting of frequent values, such as zeros.
+# A group must have so many times the rows expected if columns were independent;
+# otherwise it may be a coincidence of frequent values, such as zeros.
 TIMES_EXPECTED = 25
-LOOKED_AT = 200  # rows of a group whose surroundings are looked at
-SAMPLE = 10_000  # rows that say how frequent values are
+LOOKED_AT = 200  # rows of a group whose neighborhoods are examined
+SAMPLE = 10_000  # rows that frequencies of values are estimated from
 
 
 class NearCopyFilter(BaseFilter):
@@ -120,19 +120,19 @@ class NearCopyFilter(BaseFilter):
     group as the row. Columns with very different scales hide copies, so scale the data
     first.
 
-    For ``max_size="auto"`` the number of near copies of a row is taken to be geometric
-    at most: the chance of one more copy is q, the share of rows that copy an earlier
-    row (at least 0.2). Among G groups of two or more, one of more than m rows is then
-    expected less than 0.05 times where ``G q^(m - 1) < 0.05``. Where rows hold few
-    distinct values, many are equal by chance, q is large and little is rejected; where
-    all rows are equal, nothing is.
+    For ``max_size="auto"`` the number of near copies of a row is assumed to have at
+    most a geometric distribution: the probability of one more copy is q, the share of
+    rows that copy an earlier row (at least 0.2). Among G groups of two or more rows,
+    fewer than 0.05 groups of more than m rows are then expected if
+    ``G q^(m - 1) < 0.05``. If rows have few distinct values, many are equal by chance,
+    q is large and little is rejected; if all rows are equal, nothing is.
 
-    Up to 4,096 distinct rows are all compared. Beyond, rows are compared with those in
-    the 3 nearest of the cells of :class:`~sklearn.cluster.MiniBatchKMeans`, of 1,024
-    rows on average, as in an inverted file [1]_: time grows in proportion to n log n,
-    memory stays below that of X. Near copies that fall into other cells are missed;
-    a group holds together as long as each copy finds one other. Sparse rows
-    find their cells in 32 directions of a truncated singular value decomposition.
+    Up to 4,096 distinct rows are all compared. If there are more, each is compared with
+    the rows in the 3 nearest cells of :class:`~sklearn.cluster.MiniBatchKMeans`, of
+    1,024 rows on average, as in an inverted file [1]_: time is O(n log n), and memory
+    below that of X. Near copies in other cells are missed; a group stays connected as
+    long as each copy finds one other. Cells of sparse rows are found in 32 directions
+    of a truncated singular value decomposition.
 
     An attacker who knows this filter can spread the poison rows as widely as clean
     rows. These are not near copies, but filters that use labels can detect them.
@@ -255,14 +255,14 @@ class NearCopyFilter(BaseFilter):
         }
 
     def _judged(self, sizes) -> np.ndarray:
-        """Sizes of groups; those that do not stand apart count as not too large."""
+        """Sizes of groups; at most the limit for those that are not rejected."""
         rejected = [self.groups_[group.rows[0]] for group in self.copies_]
         judged = np.minimum(sizes, self.max_size_)
         judged[rejected] = sizes[rejected]
         return judged.astype(np.float64)
 
     def _remember(self, rows, sizes):
-        """Keep one of each of the rows that have near copies, to know new ones by."""
+        """Store the distinct rows that have near copies, to score new rows."""
         self._sizes = sizes
         copied = np.flatnonzero(sizes[self.groups_] > 1)
         self._copied, position = distinct_rows(rows[copied])
@@ -290,7 +290,7 @@ class CopyGroup(NamedTuple):
 
 
 def implausible_groups(rows, groups: np.ndarray, max_size: int, rng) -> list[CopyGroup]:
-    """The groups of more than so many rows that chance does not explain, largest first.
+    """The groups that are larger than expected by chance, in decreasing size.
 
     ``rows`` are in their space, as the groups were found.
     """
@@ -312,10 +312,10 @@ def implausible_groups(rows, groups: np.ndarray, max_size: int, rng) -> list[Cop
 
 
 def largest_by_chance(sizes: np.ndarray) -> int:
-    """How many rows the largest group of near copies has by chance.
+    """The largest size of a group of near copies expected by chance.
 
-    The number of copies of a row is geometric at most, with the share of rows that
-    copy an earlier one as the chance of one more.
+    The number of copies of a row is at most geometric, and the share of rows that copy
+    an earlier one is the probability of one more.
     """
     n_rows, n_groups = sizes.sum(), np.count_nonzero(sizes > 1)
     if not n_groups:
@@ -326,9 +326,9 @@ def largest_by_chance(sizes: np.ndarray) -> int:
 
 
 def chance_of_meeting(members, others) -> float:
-    """The chance that a row lies among a group's rows in every column.
+    """The probability that a row lies in a group's range of values in every column.
 
-    As if columns were independent; frequencies are those of other rows, rounded up.
+    Assumes independent columns; frequencies are those of other rows, rounded up.
     """
     low, high = _extreme_values(members)
     n = others.shape[0]

@@ -1,6 +1,6 @@
-"""The models that judge labels and targets where none is given, and how they are asked.
+"""The models that labels and targets are compared with, by default and as given.
 
-A linear model and trees: they err in different places, and how much each counts is
+By default a linear model and trees: their errors differ, and their weights are
 estimated from the labels.
 """
 
@@ -23,32 +23,32 @@ from skpoison.filters._folds import class_probabilities, out_of_fold
 from skpoison.filters._threshold import bulk_threshold
 
 N_TREES = 100
-# Robust standard deviations that a normal residual does not exceed; more, by a square,
-# where nine tenths of the residuals lie farther out than normal ones would.
+# Largest normal residual, in robust standard deviations; more, by a square, where the
+# 90 % quantile of the residuals is farther out than that of a normal distribution.
 DEVIATIONS = 4.5
 NORMAL_RATIO = 2.4387  # of the 90 % quantile of absolute values to their median
-DIRECTIONS = 50  # of sparse rows, for trees
-# Columns are about one in size, and rows of many columns need less of each.
+DIRECTIONS = 50  # singular directions of sparse rows, for trees
+# Dense columns have about unit scale; sparse rows have many small values.
 C_DENSE, C_SPARSE = 0.1, 10.0
 COUNTS = {"linear": 1000, "trees": 100, "given": 200}
 
 
 class PanelMember(NamedTuple):
-    """A model, and how many observations its probabilities are worth."""
+    """A model, and the number of observations that its probabilities are worth."""
 
     estimator: object
     counts: int
-    takes_few: bool = False  # columns
+    takes_few: bool = False  # whether it is given the reduced columns
 
 
 class Panel:
-    """Models that are asked together, about rows that are prepared once."""
+    """Models that predict the same rows, which are encoded once."""
 
     def __init__(self, learners, encoder, rows, reducer=None):
         self.learners = learners
         self.encoder = encoder
-        self.reducer = reducer  # makes few columns of the rows
-        self.rows = rows  # as the models are given them
+        self.reducer = reducer  # reduces the number of columns
+        self.rows = rows  # as passed to the models
         self.few = rows if reducer is None else reducer.fit_transform(rows)
         self.counts = np.array([learner.counts for learner in learners])
 
@@ -74,7 +74,7 @@ class Panel:
         )
 
     def _as_asked(self, learner, params):
-        """An estimator, its rows, and parameters of fit by the names that it knows."""
+        """An estimator, its rows, and its fit parameters by the names that it takes."""
         estimator = clone(learner.estimator)
         if not params:
             return estimator, self._rows_for(learner), params
@@ -83,7 +83,7 @@ class Panel:
         if is_ours and isinstance(estimator, Pipeline):
             last = estimator[-1]
         if get_config()["enable_metadata_routing"]:
-            # What is meant for it has been picked already, aliases resolved.
+            # Its parameters have been routed already, with aliases resolved.
             if hasattr(last, "set_fit_request"):
                 last.set_fit_request(**dict.fromkeys(params, True))
         elif last is not estimator:
@@ -95,7 +95,7 @@ class Panel:
         return self.few if learner.takes_few else self.rows
 
     def targets_out_of_fold(self, folds, targets, n_jobs=None, **fit_params):
-        """The mean of what the models predict for all rows, of shape (n_rows,)."""
+        """The mean prediction of the models for all rows, of shape (n_rows,)."""
         splits = [
             (np.flatnonzero(folds != fold), np.flatnonzero(folds == fold))
             for fold in np.unique(folds)
@@ -119,7 +119,7 @@ class Panel:
         )
 
     def fit(self, rows, targets, **fit_params):
-        """Fit all models on some rows; return what predicts new rows."""
+        """Fit all models on some rows; return them, to predict new rows."""
         cut = _check_method_params(self.rows, fit_params, indices=rows)
         asked = [self._as_asked(learner, cut) for learner in self.learners]
         models = [
@@ -131,7 +131,7 @@ class Panel:
 
 
 class Fitted(NamedTuple):
-    """Models that were fitted on the kept rows."""
+    """Models fitted on the kept rows."""
 
     models: list
     takes_few: list
@@ -139,7 +139,7 @@ class Fitted(NamedTuple):
     reducer: TruncatedSVD | None
 
     def enter(self, X):
-        """Rows as each model was given them."""
+        """Rows as passed to each model."""
         rows = X if self.encoder is None else self.encoder.transform(X)
         few = rows if self.reducer is None else self.reducer.transform(rows)
         return [few if takes_few else rows for takes_few in self.takes_few]
@@ -153,13 +153,13 @@ class Fitted(NamedTuple):
         return out
 
     def targets(self, X):
-        """The mean of what the models predict."""
+        """The mean prediction of the models."""
         pairs = zip(self.models, self.enter(X), strict=True)
         return np.mean([np.ravel(model.predict(rows)) for model, rows in pairs], axis=0)
 
 
 def panel_of(estimator, X, encoder, numbers, rng, regression=False) -> Panel:
-    """The models for these rows: the one that is given, or our own on numbers."""
+    """The models for these rows: the given one, or our own on encoded rows."""
     if estimator is not None:
         return Panel([PanelMember(estimator, COUNTS["given"])], None, X)
     seed = int(rng.randint(2**31 - 1))
@@ -186,11 +186,11 @@ def _trees(regression, seed):
 
 
 def residual_units(residuals: np.ndarray) -> tuple:
-    """Absolute residuals in robust standard deviations, the unit, and where to cut."""
+    """Absolute residuals in robust standard deviations, the unit, and the threshold."""
     sizes = np.abs(residuals)
     middle = np.median(sizes)
     unit = 1.4826 * middle if middle > 0 else 1.0
     heavier = np.quantile(sizes, 0.9) / (NORMAL_RATIO * middle) if middle > 0 else 1.0
     cut = DEVIATIONS * max(1.0, heavier) ** 2
-    # A tenth of wrong targets makes this tail, but hardly moves where the bulk ends.
+    # A tenth of wrong targets can cause this tail, but hardly moves the bulk's end.
     return sizes / unit, unit, max(DEVIATIONS, min(cut, bulk_threshold(sizes) / unit))

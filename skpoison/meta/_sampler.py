@@ -41,9 +41,8 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
         :class:`~skpoison.AutoFilter`.
     ignore_y : bool, default=False
         Whether to fit the filter without y. Required for regression on integer targets,
-        which would be treated as classes; the default filter then warns that it judges
-        rows by where they lie alone. :class:`~skpoison.FilteredRegressor` shows it the
-        targets.
+        which would be treated as classes; the default filter then warns that it ignores
+        labels. :class:`~skpoison.FilteredRegressor` passes the targets to it.
 
     Attributes
     ----------
