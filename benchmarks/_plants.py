@@ -43,6 +43,11 @@ class DataSet:
     numbers: np.ndarray = field(init=False)  # the rows as comparable numbers
 
     @property
+    def is_sparse(self):
+        """Whether the rows are a sparse matrix."""
+        return sparse.issparse(self.X)
+
+    @property
     def is_table(self):
         """Whether the rows are a DataFrame."""
         return isinstance(self.X, pd.DataFrame)
@@ -64,7 +69,7 @@ class DataSet:
                 make_pipeline(SimpleImputer(strategy="median"), StandardScaler()),
                 numeric,
             ),
-            (OneHotEncoder(sparse_output=False), words),
+            (OneHotEncoder(handle_unknown="ignore", sparse_output=False), words),
         ).fit(self.X)
         self.numeric, self.words = numeric, words
         self.numbers = self.columns.transform(self.X)

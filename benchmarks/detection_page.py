@@ -3,7 +3,7 @@
     python benchmarks/bench_detection.py --half report --save run.csv
     python benchmarks/detection_page.py run.csv [more.csv ...]
 
-Of several files, a later one replaces the figures that it has of a detector.
+Of several files, which may be pieces of a run, later figures replace earlier ones.
 """
 
 import sys
@@ -25,29 +25,55 @@ def main(paths):
 
 
 def read(paths):
-    """The figures of all runs, in the order of the first one."""
-    runs = [pd.read_csv(path) for path in paths]
-    table = runs[0]
-    for run in runs[1:]:
-        table = pd.concat([table[~table.detector.isin(run.detector)], run])
+    """The figures of all runs, in the order in which things first come."""
+    table = pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
+    keys = ["measure", "data", "plant", "seed", "detector"]
+    table = table.drop_duplicates(keys, keep="last")
     for name in ("detector", "plant", "data"):
-        table[name] = pd.Categorical(table[name], runs[0][name].unique())
+        table[name] = pd.Categorical(table[name], table[name].unique())
     return table
 
 
 def tables(table):
     """Yield headings and tables, as lines of Markdown."""
-    found, clean = (table[(table.plant == NOTHING) == which] for which in (False, True))
-    of_plant = mean(found, "plant")
+    found, errors, times = (
+        table[table.measure == name] for name in ("found", "error", "time")
+    )
+    yield from tables_of_found(found)
+    if len(errors):
+        yield from tables_of_errors(errors)
+    if len(times):
+        heading = "Seconds of `AutoFilter(estimator).fit` per second of "
+        heading += "`cross_val_predict` of the same estimator:"
+        yield from markdown(heading, mean(times, "data"))
+
+
+def tables_of_found(table):
+    planted, clean = (
+        table[(table.plant == NOTHING) == which] for which in (False, True)
+    )
+    of_plant = mean(planted, "plant")
     of_plant["mean"] = of_plant.mean(axis=1)
     yield from markdown("F1 by plant, mean over the data sets:", of_plant, short)
-    of_data = mean(found, "data")
+    of_data = mean(planted, "data")
     yield from markdown("F1 by data set, mean over the plants:", of_data, short)
     shares = 100 * mean(clean, "data")
     shares["median"] = shares.median(axis=1)
     yield from markdown("Percent of rows flagged where nothing is planted:", shares)
     seconds = mean(table, "data", "seconds")
     yield from markdown("Processor seconds, mean:", seconds)
+
+
+def tables_of_errors(table):
+    planted, clean = (
+        table[(table.plant == NOTHING) == which] for which in (False, True)
+    )
+    of_plant = 100 * mean(planted, "plant")
+    of_plant["mean"] = of_plant.mean(axis=1)
+    yield from markdown("Test error in percent by plant:", of_plant)
+    of_data = 100 * mean(clean, "data")
+    of_data["mean"] = of_data.mean(axis=1)
+    yield from markdown("Test error in percent where nothing is planted:", of_data)
 
 
 def mean(table, column, values="score"):
