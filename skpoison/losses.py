@@ -76,6 +76,8 @@ class Loss(ABC):
     """
 
     slope_range: ClassVar[tuple[float, float]]
+    # Solvers smooth such losses; these have a method `slopes_near` for it.
+    is_piecewise_linear: ClassVar[bool] = False
 
     @abstractmethod
     def value(self, margins: np.ndarray) -> np.ndarray:
@@ -206,6 +208,7 @@ class Hinge(Loss):
     """
 
     slope_range = (0.0, 1.0)
+    is_piecewise_linear = True
 
     def value(self, margins: np.ndarray) -> np.ndarray:
         """Return the losses of margins; see :meth:`Loss.value`."""
@@ -241,6 +244,27 @@ class Hinge(Loss):
     def prox(self, margins: np.ndarray, step: float | np.ndarray) -> np.ndarray:
         """Return the minimizers near margins; see :meth:`Loss.prox`."""
         return margins + np.clip(1.0 - margins, 0.0, step)
+
+    def slopes_near(
+        self, margins: np.ndarray, slopes: np.ndarray, step: float
+    ) -> np.ndarray:
+        """Return the maximizers a of ``-a m - conjugate(a) - step (a - slope)**2 / 2``.
+
+        Parameters
+        ----------
+        margins : ndarray
+            Margins m.
+        slopes : ndarray
+            Slopes to stay near to.
+        step : float
+            Positive step size.
+
+        Returns
+        -------
+        maximizers : ndarray
+            The slopes of the smoothed loss.
+        """
+        return self.project(slopes + (1.0 - margins) / step)
 
 
 @dataclass(frozen=True)

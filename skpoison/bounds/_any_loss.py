@@ -2,109 +2,134 @@
 
 import numpy as np
 
+from skpoison._residual_losses import ConcomitantHuber
 from skpoison._whole_rows import n_poison_rows
 from skpoison.bounds._candidate_attack import build_attack
-from skpoison.bounds._linear import signed_rows
 from skpoison.bounds._result import CertifiedValues, Result
 from skpoison.bounds._rounding import judged, relative_error
-from skpoison.solvers._loss_newton import LossIterate, solve
+from skpoison.solvers import _learned_scale, _loss_newton
+from skpoison.solvers._learned_scale import HuberProblem
+from skpoison.solvers._loss_newton import start_at
 from skpoison.solvers._loss_problem import DualPoint, LossProblem
-from skpoison.solvers._worst_rows import WorstRows
+from skpoison.solvers._worst_rows import NO_PIECES, WorstRows
 
 MAX_STEPS = 1000
 
 
-def prepare(objective, epsilon, signs, sets, X, codes):
-    """Return the problem of a learner that faces an attacker.
+def prepare(objective, rows, weights, pieces=NO_PIECES, *, epsilon=0.0, targets=None):
+    """Return the problem of a learner that faces an attacker, or, by default, none.
 
-    Clean rows X (n_samples, n_features), their codes (n_samples,), a feasible set for
-    each sign.
+    Clean rows, the weight of each (n_samples,), what the attacker can send, and, in
+    regression, the targets (n_samples,).
     """
-    n_rows, n_features = X.shape
+    n_rows = len(rows)
     n_trained = n_rows + n_poison_rows(epsilon, n_rows)
-    return LossProblem(
-        signed_rows(X, codes),
-        np.full(n_rows, 1.0 / n_rows),
-        WorstRows(epsilon, objective.loss, signs, sets),
-        objective.loss,
-        objective.stiffness(n_features, n_rows, n_trained),
+    loss = objective.loss
+    kind = HuberProblem if isinstance(loss, ConcomitantHuber) else LossProblem
+    return kind(
+        rows,
+        weights / n_rows,
+        WorstRows(epsilon, loss, pieces),
+        loss,
+        objective.stiffness(rows.dim - 1, n_rows, n_trained),
+        targets,
     )
 
 
 def minimize(problem, *, max_iter, start, **options):
     """Minimize the bound, from a solution for another share of poison if given."""
     first = None if start is None else start.iterate
-    return solve(problem, max_iter=max_iter or MAX_STEPS, start=first, **options)
+    return _solve(problem, max_iter=max_iter or MAX_STEPS, start=first, **options)
 
 
-def train(objective, X, codes, *, start=None, tol, rng):
-    """Train a learner on rows that are there, from parameters if given."""
-    problem = prepare(objective, 0.0, (), (), X, codes)
-    first = None if start is None else _start_at(problem, start)
-    return problem, solve(problem, tol=tol, max_iter=MAX_STEPS, rng=rng, start=first)
+def _solve(problem, **options):
+    learned = isinstance(problem, HuberProblem)
+    return (_learned_scale if learned else _loss_newton).solve(problem, **options)
 
 
-def _start_at(problem, theta):
-    scores = problem.rows.scores(theta)
-    slopes = problem.loss.project(-problem.loss.derivative(scores))
-    poison = problem.poison.start(len(theta) - 1)
-    return LossIterate(theta, slopes, poison, scores=scores)
+def settled(problem, found):
+    """Return a solved problem, with the loss as it was learned where it is."""
+    loss = getattr(found, "loss", None)
+    return problem if loss is None else problem.with_loss(loss)
+
+
+def train(problem, theta, *, tol, rng):
+    """Train a learner on rows that are there, from parameters."""
+    start = start_at(problem, theta)
+    return _solve(problem, tol=tol, max_iter=MAX_STEPS, rng=rng, start=start)
 
 
 def certify(problem, found, objective, X, keeps, *, tol, rng):
     """Evaluate a solution, and round its dual point to an attack in whole rows.
 
     `X` are the clean rows as they came; `keeps` says which rows, given with the signs
-    of their labels, the filter keeps.
+    of their labels or with their targets, the filter keeps.
     """
-    n_rows, n_features = X.shape
-    attack = build_attack(problem, found, n_rows, keeps, X.dtype)
-    rows = attack.behind(problem.rows)
-    n_trained = n_rows + int(attack.copies.sum())
-    trained = LossProblem(
-        rows,
-        np.append(problem.weights, attack.copies / n_rows),
-        WorstRows(0.0, objective.loss, (), ()),
-        objective.loss,
-        objective.stiffness(n_features, n_rows, n_trained),
-    )
-    start = _start_at(trained, found.best_primal.theta)
-    retrained = solve(trained, tol=tol, max_iter=MAX_STEPS, rng=rng, start=start)
+    problem = settled(problem, found)
+    attack = build_attack(problem, found, X.shape[0], keeps, X.dtype)
+    trained = _poisoned(problem, objective, attack)
+    retrained = train(trained, found.best_primal.theta, tol=tol, rng=rng)
     best = _certificate(problem, found, X)
     return Result(found, problem, best, attack, retrained, {})
+
+
+def _poisoned(problem, objective, attack):
+    """Return the problem of training on the clean rows and an attack."""
+    n_rows, targets = len(problem.rows), problem.targets
+    labels, pieces = attack.signs, problem.poison.pieces
+    if targets is not None:
+        attack = attack._replace(signs=np.ones(len(labels)))
+        targets = np.append(targets, labels)
+    places = [np.flatnonzero(pieces.labels == label)[0] for label in labels]
+    each = pieces.weights[np.array(places, dtype=int)]
+    n_trained = n_rows + int(attack.copies.sum())
+    return problem._replace(
+        rows=attack.behind(problem.rows),
+        weights=np.append(problem.weights, each * attack.copies / n_rows),
+        poison=WorstRows(0.0, problem.loss, NO_PIECES),
+        stiffness=objective.stiffness(problem.rows.dim - 1, n_rows, n_trained),
+        targets=targets,
+    )
 
 
 def _certificate(problem, found, X):
     """Widen the sets by the filter's own rounding, and the bound by the sums'."""
     theta, poison = found.best_primal.theta, problem.poison
-    scores = problem.rows.scores(theta)
-    wider = poison.over([judged(rows, X) for rows in poison.per_class()])
-    clean_loss = float(problem.weights @ problem.loss.value(scores))
-    worst = wider.shortfall(theta)
-    poison_loss = wider.outer(worst).value if wider.sets else 0.0
+    at = problem.margins(theta)
+    wider = poison.over([judged(rows, X) for rows in poison.sets])
+    clean_loss = float(problem.weights @ problem.loss.value(at))
+    poison_loss = wider.largest_loss(theta)
     upper = clean_loss + poison.epsilon * poison_loss + problem.penalty(theta)
-    upper = float(upper + upper_margin(problem, wider, theta, scores, worst))
+    upper = float(upper + upper_margin(problem, wider, theta, at))
     lower = problem.lower(found.best_dual.dual_point)
-    lower -= lower_margin(problem, found.best_dual.dual_point, scores)
+    lower -= lower_margin(problem, found.best_dual.dual_point, at)
     return CertifiedValues(theta, clean_loss, poison_loss, upper, max(lower, 0.0))
 
 
-def upper_margin(problem, poison, theta, scores, worst):
+def upper_margin(problem, poison, theta, at):
     """Return twice what rounding can have taken from the bound at parameters."""
     n_rows, dim = len(problem.rows), problem.rows.dim
     total, product = relative_error(n_rows + 2), relative_error(dim)
     norm_w, size_b = float(np.linalg.norm(theta[:-1])), abs(float(theta[-1]))
-    off = product * (norm_w * np.sqrt(problem.rows.squared_norms()) + size_b + 1.0)
-    error = float(problem.weights @ (_steepest(problem.loss, scores, off) * off))
-    error += total * float(problem.weights @ problem.loss.value(scores))
+    off = norm_w * np.sqrt(problem.rows.squared_norms()) + size_b + 1.0
+    off = product * (off + (0.0 if problem.targets is None else abs(problem.targets)))
+    error = float(problem.weights @ (_steepest(problem.loss, at, off) * off))
+    error += total * float(problem.weights @ problem.loss.value(at))
     error += product * problem.penalty(theta)
     if poison.sets:
-        reach = max(float(np.linalg.norm(r.center)) + r.reach for r in poison.sets)
-        off = product * (norm_w * reach + size_b + 1.0)
-        margin, steepness = 1.0 - worst, off
-        steepness *= float(_steepest(problem.loss, np.float64(margin), np.float64(off)))
-        error += poison.epsilon * (steepness + product * poison.outer(worst).value)
+        pieces, worst = poison.pieces, poison.largest_shortfalls(theta)
+        off = norm_w * _reach(poison) + size_b + 1.0 + np.abs(pieces.levels)
+        off = product * off
+        steepness = _steepest(problem.loss, poison.anchor - worst, off)
+        each = pieces.weights * steepness * off
+        error += poison.epsilon * float(each.max())
+        error += poison.epsilon * product * poison.largest_loss(theta)
     return 2.0 * error
+
+
+def _reach(poison):
+    """No row of the attacker's is farther from the origin."""
+    return max(float(np.linalg.norm(rows.center)) + rows.reach for rows in poison.sets)
 
 
 def _steepest(loss, margins, off):
@@ -113,10 +138,10 @@ def _steepest(loss, margins, off):
     return np.maximum(np.abs(ends[0]), np.abs(ends[1]))
 
 
-def lower_margin(problem: LossProblem, point: DualPoint, scores: np.ndarray) -> float:
+def lower_margin(problem: LossProblem, point: DualPoint, at: np.ndarray) -> float:
     """Return twice what rounding can have added to the dual value of a point.
 
-    The scores say what a wrong entry of z for a free intercept comes to.
+    The margins say what a wrong entry of z for a free intercept comes to.
     """
     even = problem.balanced(point)
     if even is None:
@@ -125,13 +150,17 @@ def lower_margin(problem: LossProblem, point: DualPoint, scores: np.ndarray) -> 
     total = relative_error(len(problem.rows) + 2)
     product = relative_error(problem.rows.dim)
     sizes = np.sqrt(problem.rows.squared_norms()) + 1.0
-    moved = total * float((problem.weights * np.abs(even.slopes)) @ sizes)
+    slopes = problem.weights * np.abs(even.slopes)
+    moved = total * float(slopes @ sizes)
     mass = float(problem.weights @ np.abs(problem.loss.conjugate(even.slopes)))
+    if problem.targets is not None:
+        mass += float(slopes @ np.abs(problem.targets))
     if poison:
-        slope = poison.epsilon * even.poison_slope
-        reach = max(float(np.linalg.norm(r.center)) + r.reach for r in poison.sets)
-        moved += product * slope * (reach + 1.0)
-        mass += slope + abs(poison.dual_mass(even.poison, even.poison_slope))
+        slope = poison.epsilon * float(even.poison.beta @ even.poison_slopes)
+        moved += product * slope * (_reach(poison) + 1.0)
+        size = np.abs(even.poison_slopes * poison.pieces.levels)
+        size += np.abs(poison.outer_conjugates(even.poison_slopes))
+        mass += slope + poison.epsilon * float(even.poison.beta @ size)
     z = problem.dual_sum(even)
     error = total * mass + product * problem.conjugate(z)
     least = float(stiffness[stiffness > 0.0].min())
@@ -139,5 +168,5 @@ def lower_margin(problem: LossProblem, point: DualPoint, scores: np.ndarray) -> 
     error += (length * moved + 0.5 * moved * moved) / least
     if problem.has_free_intercept:
         # What is left in z is as much of one row's slope, whose margin that costs.
-        error += (moved + abs(float(z[-1]))) * (2.0 * float(np.abs(scores).max()) + 1.0)
+        error += (moved + abs(float(z[-1]))) * (2.0 * float(np.abs(at).max()) + 1.0)
     return 2.0 * error

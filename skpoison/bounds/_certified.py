@@ -35,6 +35,7 @@ from skpoison.losses import Hinge
 from skpoison.solvers._adversary import PoisonTerm
 from skpoison.solvers._regularizers import NormBall, Penalty
 from skpoison.solvers._working_set import Problem, Solution
+from skpoison.solvers._worst_rows import of_classes
 
 if TYPE_CHECKING:
     pass
@@ -433,9 +434,13 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
             problem = _fixed.prepare(self._problem(X, codes))
             found = self._solve(problem, start, monitor)
             return _fixed.certify(problem, found, X, keeps, **certain)
-        sets = self._smooth_sets(X)
+        loss = self._objective.loss
         problem = _any_loss.prepare(
-            self._objective, self.epsilon, SIGNS, sets, X, codes
+            self._objective,
+            signed_rows(X, codes),
+            np.ones(self._n_rows),
+            of_classes(loss, SIGNS, self._smooth_sets(X)),
+            epsilon=self.epsilon,
         )
         found = self._solve(problem, start, monitor)
         return _any_loss.certify(problem, found, self._objective, X, keeps, **certain)

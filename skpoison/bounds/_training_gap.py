@@ -125,12 +125,13 @@ def trained(estimator, objective, X, codes):
 
 def _of_any_loss(objective, X, codes, theta):
     rng = check_random_state(0)
-    problem, found = _any_loss.train(objective, X, codes, start=theta, tol=TOL, rng=rng)
-    scores = problem.rows.scores(theta)
-    reached = problem.upper(theta, scores)
-    point = found.best_dual.dual_point
-    slack = _any_loss.lower_margin(problem, point, scores)
-    slack += _any_loss.upper_margin(problem, problem.poison, theta, scores, -np.inf)
+    rows, weights = signed_rows(X, codes), np.ones(X.shape[0])
+    problem = _any_loss.prepare(objective, rows, weights)
+    found = _any_loss.train(problem, theta, tol=TOL, rng=rng)
+    at = problem.margins(theta)
+    reached = problem.upper(theta, at)
+    slack = _any_loss.lower_margin(problem, found.best_dual.dual_point, at)
+    slack += _any_loss.upper_margin(problem, problem.poison, theta, at)
     return Trained(reached, max(reached - float(found.lower) + slack, 0.0))
 
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skpoison.losses import Hinge
 from skpoison.solvers._adversary import PoisonPoints, SmoothedPoison
 from skpoison.solvers._loss_problem import DualPoint, LossProblem
 from skpoison.solvers._newton_system import Hessian
@@ -24,6 +23,7 @@ MAX_TRIALS = 40
 FLATTENING, DECREASE = 0.3, 1e-4
 ROUNDING = 64.0 * np.finfo(np.float64).eps
 REGULARIZATION = 1e-10
+LEAST_SLOPE = 1e-6
 # An intercept that no row curves moves by at most the slope divided by this.
 LEAST_CURVATURE = 1e-3
 # Newton systems of many more rows than these, or than parameters, take conjugate
@@ -42,19 +42,30 @@ class LossIterate(Iterate):
 
     Parameters
     ----------
-    poison_slope : float
-        The slope of the worst row's loss.
-    scores : ndarray of shape (n_rows,)
-        Score of every row.
+    poison_slopes : ndarray of shape (n_pieces,)
+        The slopes of the losses of the attacker's rows.
+    at : ndarray of shape (n_rows,)
+        Margin of every row, or error.
     """
 
-    poison_slope: float = 1.0
-    scores: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    poison_slopes: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    at: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def share_weight(self) -> float:
+        """The proximal weight of the shares of the attacker's rows, in units of loss.
+
+        `share_prox` is in units of shortfall, of which a loss takes its slope.
+        """
+        used = self.poison.beta > 0.0
+        steepest = self.poison_slopes[used].max(initial=0.0)
+        steepest = steepest or self.poison_slopes.max(initial=0.0)
+        return self.share_prox * max(float(steepest), LEAST_SLOPE)
 
     @property
     def dual_point(self) -> DualPoint:
         """The point of the dual."""
-        return DualPoint(self.duals, self.poison, self.poison_slope)
+        return DualPoint(self.duals, self.poison, self.poison_slopes)
 
 
 class Envelope(NamedTuple):
@@ -62,11 +73,11 @@ class Envelope(NamedTuple):
 
     value: float
     theta: np.ndarray
-    scores: np.ndarray
+    margins: np.ndarray
     slopes: np.ndarray  # of the rows' losses
     curvatures: np.ndarray  # of the rows' losses
     poison: SmoothedPoison | None
-    poison_slope: float
+    poison_slopes: np.ndarray
 
     @property
     def point(self) -> DualPoint:
@@ -74,7 +85,7 @@ class Envelope(NamedTuple):
         poison = PoisonPoints(np.zeros(0), np.zeros((0, len(self.theta) - 1)))
         if self.poison is not None:
             poison = self.poison.response
-        return DualPoint(self.slopes, poison, self.poison_slope)
+        return DualPoint(self.slopes, poison, self.poison_slopes)
 
 
 def solve(
@@ -104,33 +115,39 @@ def solve(
     return found
 
 
+def start_at(problem: LossProblem, theta: np.ndarray) -> LossIterate:
+    """Return where to start: parameters, with the slopes of their losses."""
+    margins = problem.margins(theta)
+    slopes = problem.loss.project(-problem.loss.derivative(margins))
+    poison = problem.poison.start(len(theta) - 1)
+    at_zero = problem.poison.outer(problem.poison.shortfalls(theta, poison.points))
+    return LossIterate(theta, slopes, poison, poison_slopes=at_zero.slope, at=margins)
+
+
 def _first(problem, tol, max_iter, rng):
     """Solve for a few random rows, loosely, from parameters of zero."""
-    n_rows, dim = len(problem.rows), problem.rows.dim
-    poison, theta = problem.poison.start(dim - 1), np.zeros(dim)
-    slopes = problem.loss.project(-problem.loss.derivative(np.zeros(n_rows)))
-    iterate = LossIterate(theta, slopes, poison, scores=np.zeros(n_rows))
+    n_rows = len(problem.rows)
+    iterate = start_at(problem, np.zeros(problem.rows.dim))
     if n_rows <= 2 * FEW_ROWS:
         return iterate, 0
     chosen = np.sort(rng.choice(n_rows, FEW_ROWS, replace=False))
     weights = problem.weights[chosen]
-    weights = weights * (problem.weights.sum() / weights.sum())
-    few = problem._replace(rows=problem.rows.take(chosen), weights=weights)
-    iterate = replace(iterate, duals=slopes[chosen], scores=np.zeros(FEW_ROWS))
+    few = problem.take(chosen, weights * (problem.weights.sum() / weights.sum()))
+    first = start_at(few, iterate.theta)
     options = {"tol": max(FIRST_TOL, tol), "max_iter": max_iter, "rng": rng}
-    found = solve(few, start=iterate, **options)
+    found = solve(few, start=first, **options)
     assert isinstance(found.iterate, LossIterate)
     iterate = found.iterate
-    scores = problem.rows.scores(iterate.theta)
-    slopes = problem.loss.project(-problem.loss.derivative(scores))
-    return replace(iterate, duals=slopes, scores=scores), found.n_iter
+    margins = problem.margins(iterate.theta)
+    slopes = problem.loss.project(-problem.loss.derivative(margins))
+    return replace(iterate, duals=slopes, at=margins), found.n_iter
 
 
 def _record(problem, found, iterate, n_iter, tol, monitor):
     """Evaluate both bounds at an iterate, and keep the better of each."""
-    scores = problem.rows.scores(iterate.theta)
-    iterate = replace(iterate, scores=scores, margins=1.0 - scores)
-    upper = problem.upper(iterate.theta, scores)
+    margins = problem.margins(iterate.theta)
+    iterate = replace(iterate, at=margins, margins=1.0 - margins)
+    upper = problem.upper(iterate.theta, margins)
     lower = problem.lower(iterate.dual_point)
     entry = {
         "n_iter": n_iter,
@@ -153,7 +170,7 @@ def _record(problem, found, iterate, n_iter, tol, monitor):
 
 def _minimize(problem, center, target, max_steps):
     """Minimize the envelope around an iterate by Newton's method."""
-    at = _evaluate(problem, center, center.theta, center.scores)
+    at = _evaluate(problem, center, center.theta, center.at)
     n_steps = 0
     while True:
         gradient = _gradient(problem, at)
@@ -168,45 +185,44 @@ def _minimize(problem, center, target, max_steps):
         if there is None:
             break
         at = there
-    slopes, poison, poison_slope = at.point
+    slopes, poison, poison_slopes = at.point
     iterate = replace(
         center,
         theta=at.theta,
-        scores=at.scores,
+        at=at.margins,
         duals=slopes,
         poison=poison if problem.poison else center.poison,
-        poison_slope=poison_slope,
+        poison_slopes=poison_slopes,
     )
     return iterate, gaps, n_steps
 
 
-def _evaluate(problem, center, theta, scores):
-    """Evaluate the envelope around a prox center, given the score of every row."""
-    values, slopes, curvatures = _rows_at(problem, center, scores)
+def _evaluate(problem, center, theta, margins):
+    """Evaluate the envelope around a prox center, given the margin of every row."""
+    values, slopes, curvatures = _rows_at(problem, center, margins)
     value = float(problem.weights @ values) + problem.penalty(theta)
     if not problem.poison:
-        return Envelope(value, theta, scores, slopes, curvatures, None, 0.0)
+        none = np.zeros(0)
+        return Envelope(value, theta, margins, slopes, curvatures, None, none)
     nu = center.point_prox / problem.poison.squared_radius
-    poison = problem.poison.smooth(theta, center.poison, center.share_prox, nu)
-    outer = problem.poison.outer(poison.value)
-    # A capped shortfall is its own loss, smoothed already: below 0 by what that takes.
-    loss = poison.value if problem.poison.is_capped else outer.value
-    value += problem.poison.epsilon * loss
-    return Envelope(value, theta, scores, slopes, curvatures, poison, outer.slope)
+    poison = problem.poison.smooth(theta, center.poison, center.share_weight, nu)
+    steep = problem.poison.outer(poison.losses).slope
+    value += problem.poison.epsilon * poison.value
+    return Envelope(value, theta, margins, slopes, curvatures, poison, steep)
 
 
-def _rows_at(problem, center, scores):
-    """Return losses, slopes and curvatures of the rows; those of the hinge smoothed."""
+def _rows_at(problem, center, margins):
+    """Return losses, slopes and curvatures of the rows; kinks are smoothed."""
     loss = problem.loss
-    if not isinstance(loss, Hinge):
-        slopes = loss.project(-loss.derivative(scores))
-        return loss.value(scores), slopes, loss.curvature(scores)
-    margins = 1.0 - scores
-    slopes = loss.project(center.duals + margins / center.row_prox)
+    if not loss.is_piecewise_linear:
+        slopes = loss.project(-loss.derivative(margins))
+        return loss.value(margins), slopes, loss.curvature(margins)
+    slopes = loss.slopes_near(margins, center.duals, center.row_prox)
     moved = slopes - center.duals
-    values = slopes * margins - 0.5 * center.row_prox * moved * moved
-    between = (slopes > 0.0) & (slopes < 1.0)
-    return values, slopes, between / center.row_prox
+    values = -slopes * margins - loss.conjugate(slopes)
+    values -= 0.5 * center.row_prox * moved * moved
+    sizes = np.abs(slopes)
+    return values, slopes, ((sizes > 0.0) & (sizes < 1.0)) / center.row_prox
 
 
 def _gradient(problem, at):
@@ -218,15 +234,15 @@ def _gradient(problem, at):
 
 def _gaps(problem, at, gradient):
     """Return the parts of the duality gap, up to what balancing slopes costs."""
-    losses = problem.loss.value(at.scores)
-    reached = -at.slopes * at.scores - problem.loss.conjugate(at.slopes)
+    losses = problem.loss.value(at.margins)
+    reached = -at.slopes * at.margins - problem.loss.conjugate(at.slopes)
     rows = max(float(problem.weights @ (losses - reached)), 0.0)
     poison, term = 0.0, problem.poison
     if term:
         worst = term.largest_loss(at.theta)
-        response, slope = at.poison.response, at.poison_slope
-        lost = float(response.beta @ term.shortfalls(at.theta, response.points))
-        accounted = slope * lost - term.outer_conjugate(slope)
+        response, slopes = at.poison.response, at.poison_slopes
+        lost = slopes * term.shortfalls(at.theta, response.points)
+        accounted = float(response.beta @ (lost - term.outer_conjugates(slopes)))
         poison = term.epsilon * max(worst - accounted, 0.0)
     learner = problem.conjugate(gradient)
     if problem.has_free_intercept:
@@ -297,7 +313,7 @@ def _curvature_besides_rows(problem, center, at):
     vectors, weights = np.zeros((0, len(diagonal))), np.zeros(0)
     if problem.poison:
         nu = center.point_prox / problem.poison.squared_radius
-        bend = problem.poison.curvature(at.poison, center.share_prox, nu)
+        bend = problem.poison.curvature(at.poison, center.share_weight, nu)
         diagonal = diagonal + bend.diagonal
         vectors, weights = bend.vectors[bend.weights != 0.0], bend.weights
         weights = weights[weights != 0.0]
@@ -317,7 +333,7 @@ def _search(problem, center, at, step, slope):
     slope_inside, slope_outside, best = slope, np.inf, None
     for trial in range(MAX_TRIALS):
         there = _evaluate(
-            problem, center, at.theta + length * step, at.scores + length * scores
+            problem, center, at.theta + length * step, at.margins + length * scores
         )
         here = _slope(problem, there, step, scores)
         spare = ROUNDING * abs(at.value)
@@ -343,6 +359,6 @@ def _slope(problem, there, step, scores):
     slope += float(problem.pull(there.theta) @ step)
     if problem.poison:
         slope -= float(
-            problem.poison.dual_sum(there.poison.response, there.poison_slope) @ step
+            problem.poison.dual_sum(there.poison.response, there.poison_slopes) @ step
         )
     return slope

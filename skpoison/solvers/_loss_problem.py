@@ -25,13 +25,13 @@ class DualPoint(NamedTuple):
         By how much each row's loss falls with its margin.
     poison : PoisonPoints
         The attacker's rows.
-    poison_slope : float
-        The slope of the worst row's loss.
+    poison_slopes : ndarray of shape (n_pieces,)
+        The slopes of their losses.
     """
 
     slopes: np.ndarray
     poison: PoisonPoints
-    poison_slope: float
+    poison_slopes: np.ndarray
 
 
 class LossProblem(NamedTuple):
@@ -50,6 +50,8 @@ class LossProblem(NamedTuple):
     stiffness : ndarray of shape (n_features + 1,)
         Second derivative of the penalty by each parameter. That of the intercept may
         be 0, which leaves it free, or infinite, which holds it at 0.
+    targets : ndarray of shape (n_rows,) or None
+        In regression, the targets: the loss is that of score less target.
     """
 
     rows: Rows
@@ -57,11 +59,29 @@ class LossProblem(NamedTuple):
     poison: WorstRows
     loss: Loss
     stiffness: np.ndarray
+    targets: np.ndarray | None = None
+
+    def margins(self, theta: np.ndarray) -> np.ndarray:
+        """Return what the losses are losses of: margins, or errors."""
+        scores = self.rows.scores(theta)
+        return scores if self.targets is None else scores - self.targets
+
+    def take(self, index: np.ndarray, weights: np.ndarray) -> "LossProblem":
+        """Return the problem of some of the rows, with other weights."""
+        targets = None if self.targets is None else self.targets[index]
+        rows = self.rows.take(index)
+        return self._replace(rows=rows, weights=weights, targets=targets)
 
     def target(self, upper: float, tol: float) -> float:
         """Return the absolute duality gap that a relative tolerance asks for."""
-        at_zero = float(self.loss.value(np.zeros(())))
-        return tol * max(upper, LOSS_FLOOR * at_zero * float(self.weights.sum()))
+        at_zero = np.zeros(1) if self.targets is None else self._errors_of_constant()
+        mean = float(self.loss.value(at_zero).mean())
+        return tol * max(upper, LOSS_FLOOR * mean * float(self.weights.sum()))
+
+    def _errors_of_constant(self):
+        """Return the errors of the best prediction that no feature enters, or nearly."""
+        is_held = np.isinf(self.stiffness[-1])
+        return self.targets if is_held else self.targets - np.median(self.targets)
 
     @property
     def has_free_intercept(self) -> bool:
@@ -82,9 +102,9 @@ class LossProblem(NamedTuple):
         bends = (self.stiffness > 0.0) & np.isfinite(self.stiffness)
         return 0.5 * float(np.sum(z[bends] ** 2 / self.stiffness[bends]))
 
-    def upper(self, theta: np.ndarray, scores: np.ndarray) -> float:
-        """Return the bound at parameters, given the score of every row: it is valid."""
-        clean = float(self.weights @ self.loss.value(scores))
+    def upper(self, theta: np.ndarray, margins: np.ndarray) -> float:
+        """Return the bound at parameters, given the margin of every row: it is valid."""
+        clean = float(self.weights @ self.loss.value(margins))
         poison = self.poison.epsilon * self.poison.largest_loss(theta)
         return clean + poison + self.penalty(theta)
 
@@ -92,7 +112,7 @@ class LossProblem(NamedTuple):
         """Return the weighted sum of signed rows and poison: the vector z."""
         z = self.rows.combine(self.weights * point.slopes)
         if self.poison:
-            z += self.poison.dual_sum(point.poison, point.poison_slope)
+            z += self.poison.dual_sum(point.poison, point.poison_slopes)
         return z
 
     def balanced(self, point: DualPoint) -> DualPoint | None:
@@ -103,15 +123,15 @@ class LossProblem(NamedTuple):
         if np.isinf(self.loss.slope_range[0]):  # slopes may have either sign
             shift = excess / float(self.weights.sum())
             return point._replace(slopes=point.slopes - shift * self.rows.signs)
-        heavier = self.rows.signs == np.copysign(1.0, excess)
-        there = float(self.weights[heavier] @ point.slopes[heavier])
+        heavier = self.rows.signs * point.slopes * excess > 0.0
+        there = float(self.weights[heavier] @ np.abs(point.slopes[heavier]))
         share = max(1.0 - abs(excess) / there, 0.0) if there > 0.0 else 0.0
         point = point._replace(slopes=np.where(heavier, share, 1.0) * point.slopes)
         excess = np.copysign(max(abs(excess) - there, 0.0), excess)
         if excess == 0.0:
             return point
-        poison = self.poison.lightened(point.poison, excess, point.poison_slope)
-        return None if poison is None else point._replace(poison=poison)
+        slopes = self.poison.lightened(point.poison, excess, point.poison_slopes)
+        return None if slopes is None else point._replace(poison_slopes=slopes)
 
     def lower(self, point: DualPoint) -> float:
         """Return the dual value: no parameters have a smaller bound.
@@ -122,5 +142,7 @@ class LossProblem(NamedTuple):
         if even is None:
             return 0.0
         value = -float(self.weights @ self.loss.conjugate(even.slopes))
-        value += self.poison.dual_mass(even.poison, even.poison_slope)
+        if self.targets is not None:
+            value += float((self.weights * even.slopes) @ self.targets)
+        value += self.poison.dual_mass(even.poison, even.poison_slopes)
         return max(value - self.conjugate(self.dual_sum(even)), 0.0)

@@ -1,19 +1,21 @@
 """The attacker's term for any loss: epsilon times the loss of the worst row.
 
-A loss that never grows with the margin is largest where the margin is smallest, or the
-*shortfall* ``1 - margin`` largest. With the sets F_j of the classes, their signs s_j,
-and orientations o_j, which are 1, the largest shortfall is
-``T(theta) = max_j max_{x in F_j} o_j (1 - s_j (w @ x + b))``, and the term is
-``epsilon * loss(1 - T(theta))``. A loss that grows on both sides of 1, as the squared
-loss does, is that of the largest ``|1 - margin|``: each set comes twice, the second
-time with the orientation -1.
+It is the largest of a few *pieces*. A loss that never grows with the margin is largest
+where the margin is smallest, or the *shortfall* ``1 - margin`` largest: each class is a
+piece, with its set F of rows, its sign s and the weight c of its rows, whose largest
+shortfall is ``T(theta) = max_{x in F} (1 - s (w @ x + b))``, and which loses
+``c * loss(1 - T)``. A loss that grows on both sides, as the squared loss does, is that
+of the largest ``|1 - margin|``: each class is two pieces, of which the second has
+``-(1 - s (w @ x + b))``. In regression, the largest error is below the largest target
+or above the smallest: two pieces, ``target - (w @ x + b)`` and ``(w @ x + b) - target``.
+All of these are ``T(theta) = max_{x in F} (level - direction * (w @ x + b))``.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from skpoison.losses import Hinge
+from skpoison._residual_losses import ResidualLoss
 from skpoison.solvers._adversary import (
     Curvature,
     PoisonPoints,
@@ -25,11 +27,52 @@ from skpoison.solvers._adversary import (
 
 
 class OuterLoss(NamedTuple):
-    """The loss of a shortfall, with its first two derivatives by the shortfall."""
+    """The losses of shortfalls, with their first two derivatives by the shortfall."""
 
-    value: float
-    slope: float
-    curvature: float
+    value: np.ndarray
+    slope: np.ndarray
+    curvature: np.ndarray
+
+
+class Pieces(NamedTuple):
+    """What the largest loss is the largest of.
+
+    Parameters
+    ----------
+    directions : ndarray of shape (n_pieces,)
+        The sign of the score in the shortfall, reversed.
+    levels : ndarray of shape (n_pieces,)
+        The shortfall at parameters of zero.
+    sets : list of FeasibleRegion
+        The rows.
+    weights : ndarray of shape (n_pieces,)
+        Their weights.
+    labels : ndarray of shape (n_pieces,)
+        The signs of their labels, or their targets.
+    """
+
+    directions: np.ndarray
+    levels: np.ndarray
+    sets: list
+    weights: np.ndarray
+    labels: np.ndarray
+
+
+def of_classes(loss, signs, sets, weights=None) -> Pieces:
+    """Return the pieces of a loss of margins, given each class's sign, set, weight."""
+    sides = (1.0, -1.0) if loss.slope_range[0] < 0.0 else (1.0,)
+    levels = np.repeat(sides, len(sets))
+    labels = np.tile(np.asarray(signs, dtype=np.float64), len(sides))
+    weights = np.ones(len(sets)) if weights is None else np.asarray(weights)
+    weights = np.tile(weights, len(sides))
+    return Pieces(levels * labels, levels, list(sets) * len(sides), weights, labels)
+
+
+def of_targets(loss, targets, rows, weight=1.0) -> Pieces:
+    """Return the pieces of a loss of errors, for targets between two and one set."""
+    directions, labels = np.array([-1.0, 1.0]), np.asarray(targets, dtype=np.float64)
+    levels = directions * labels - loss.dead_zone
+    return Pieces(directions, levels, [rows, rows], np.full(2, weight), labels)
 
 
 class WorstRows:
@@ -41,42 +84,41 @@ class WorstRows:
         Total weight of the poison, relative to the clean rows.
     loss : Loss
         The learner's loss.
-    signs : sequence of float
-        Sign of each class.
-    sets : sequence of FeasibleRegion
-        The feasible set of each class.
+    pieces : Pieces
+        What the largest loss is the largest of.
 
     Attributes
     ----------
-    signs, orientations : ndarray of shape (n_pieces,)
-        Sign of each set's label, and on which side of 1 its margins count.
-    sets : list of FeasibleRegion
-        The sets, each once for each of its orientations.
     squared_radius : float
         Size of the sets, which proximal weights of points are relative to.
+    is_capped : bool
+        Whether a piece loses what its shortfall exceeds 0 by.
     """
 
-    def __init__(self, epsilon, loss, signs, sets):
-        self.epsilon, self.loss = float(epsilon), loss
-        sides = (1.0, -1.0) if loss.slope_range[0] < 0.0 else (1.0,)
-        self.orientations = np.repeat(sides, len(sets))
-        self.signs = np.tile(np.asarray(signs, dtype=np.float64), len(sides))
-        self.sets = list(sets) * len(sides)
-        spread = max((rows.reach for rows in sets), default=0.0)
+    def __init__(self, epsilon, loss, pieces):
+        self.epsilon, self.loss, self.pieces = float(epsilon), loss, pieces
+        spread = max((rows.reach for rows in pieces.sets), default=0.0)
         self.squared_radius = spread * spread or 1.0
-        # The hinge is the larger of the shortfall and 0: of less weight than all.
-        self.is_capped = isinstance(loss, Hinge)
+        self.is_capped = loss.is_piecewise_linear
+        # The loss is that of this margin, or error, less the shortfall.
+        self.anchor = 0.0 if isinstance(loss, ResidualLoss) else 1.0
 
     def __bool__(self) -> bool:
         return self.epsilon > 0.0 and len(self.sets) > 0
 
-    def over(self, sets):
-        """Return the term over other sets, one for each class."""
-        return WorstRows(self.epsilon, self.loss, self.signs[: len(sets)], sets)
+    @property
+    def sets(self) -> list:
+        """The set of each piece."""
+        return self.pieces.sets
 
-    def per_class(self) -> list:
-        """Return the sets, each once."""
-        return self.sets[: len(self.sets) // len(set(self.orientations.tolist()))]
+    @property
+    def signs(self) -> np.ndarray:
+        """The sign of each piece's label, or its target."""
+        return self.pieces.labels
+
+    def over(self, sets):
+        """Return the term over other sets, one for each piece."""
+        return WorstRows(self.epsilon, self.loss, self.pieces._replace(sets=sets))
 
     def start(self, n_features: int) -> PoisonPoints:
         """Return poison to start from: the centers, with equal weights."""
@@ -85,122 +127,130 @@ class WorstRows:
         weights = np.full(n_sets, 1.0 / max(n_sets, 1))
         return PoisonPoints(weights, points.reshape(n_sets, n_features))
 
-    def shortfall(self, theta: np.ndarray) -> float:
-        """Return the largest shortfall at parameters; minus infinity without sets."""
-        return max(
-            (
-                o * (1.0 - s * theta[-1]) + rows.support(-o * s * theta[:-1])[0]
-                for o, s, rows in zip(
-                    self.orientations, self.signs, self.sets, strict=True
-                )
-            ),
-            default=-np.inf,
-        )
+    def largest_shortfalls(self, theta: np.ndarray) -> np.ndarray:
+        """Return the largest shortfall of each piece at parameters."""
+        supports = [
+            rows.support(-direction * theta[:-1])[0]
+            for direction, rows in zip(self.pieces.directions, self.sets, strict=True)
+        ]
+        levels = self.pieces.levels - self.pieces.directions * theta[-1]
+        return levels + np.array(supports)
 
     def largest_loss(self, theta: np.ndarray) -> float:
         """Return the largest loss at parameters; 0 without sets."""
-        return self.outer(self.shortfall(theta)).value if self.sets else 0.0
+        if not self.sets:
+            return 0.0
+        return float(self.outer(self.largest_shortfalls(theta)).value.max())
 
-    def outer(self, shortfall: float) -> OuterLoss:
-        """Return the loss of a shortfall, with its derivatives."""
+    def outer(self, shortfalls: np.ndarray) -> OuterLoss:
+        """Return the loss of each piece's shortfall, with its derivatives."""
+        weights = self.pieces.weights
         if self.is_capped:
-            return OuterLoss(max(shortfall, 0.0), 1.0, 0.0)
+            losses = weights * np.maximum(shortfalls, 0.0)
+            return OuterLoss(losses, weights, np.zeros(len(weights)))
         if self.loss.slope_range[0] < 0.0:
-            shortfall = max(shortfall, 0.0)  # as the largest one is
-        margin = np.asarray(1.0 - shortfall)
+            shortfalls = np.maximum(shortfalls, 0.0)  # as the largest one is
+        margins = self.anchor - shortfalls
         return OuterLoss(
-            float(self.loss.value(margin)),
-            float(-self.loss.derivative(margin)),
-            float(self.loss.curvature(margin)),
+            weights * self.loss.value(margins),
+            -weights * self.loss.derivative(margins),
+            weights * self.loss.curvature(margins),
         )
 
     def shortfalls(self, theta: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """Return the shortfalls of one row of each set."""
+        """Return the shortfalls of one row of each piece."""
         scores = points @ theta[:-1] + theta[-1]
-        return self.orientations * (1.0 - self.signs * scores)
+        return self.pieces.levels - self.pieces.directions * scores
 
     def gradients(self, points: np.ndarray) -> np.ndarray:
-        """Return the gradients of the shortfalls of one row of each set."""
-        signed = -(self.orientations * self.signs)[:, np.newaxis]
-        return signed * np.hstack([points, np.ones((len(points), 1))])
+        """Return the gradients of the shortfalls of one row of each piece."""
+        with_ones = np.hstack([points, np.ones((len(points), 1))])
+        return -self.pieces.directions[:, np.newaxis] * with_ones
 
-    def dual_mass(self, poison: PoisonPoints, slope: float) -> float:
+    def dual_mass(self, poison: PoisonPoints, slopes: np.ndarray) -> float:
         """Return the poison's part of the dual value, without the dual sum's.
 
-        With ``loss(m) >= -a m - conjugate(a)`` at ``m = 1 - T`` and T at least the mean
-        shortfall of the points.
+        A piece's loss is at least its shortfall times any slope, less the conjugate,
+        and its largest shortfall at least that of the point.
         """
         if not self:
             return 0.0
-        mean = float(poison.beta @ self.orientations)
-        return self.epsilon * (slope * mean - self.outer_conjugate(slope))
+        masses = slopes * self.pieces.levels - self.outer_conjugates(slopes)
+        return self.epsilon * float(poison.beta @ masses)
 
-    def outer_conjugate(self, slope: float) -> float:
-        """Return the conjugate of the loss of a shortfall, as a function of it."""
+    def outer_conjugates(self, slopes: np.ndarray) -> np.ndarray:
+        """Return the conjugates of the losses of shortfalls, as functions of them."""
         if self.is_capped:
-            return 0.0
-        return slope + float(self.loss.conjugate(np.asarray(slope)))
+            return np.zeros(len(slopes))
+        weights = self.pieces.weights
+        own = slopes / weights
+        return weights * (own * self.anchor + self.loss.conjugate(own))
 
-    def dual_sum(self, poison: PoisonPoints, slope: float) -> np.ndarray:
+    def dual_sum(self, poison: PoisonPoints, slopes: np.ndarray) -> np.ndarray:
         """Return the weighted sum of the signed rows: the poison's part of z."""
-        masses = self.epsilon * slope * poison.beta
+        masses = self.epsilon * slopes * poison.beta
         return -masses @ self.gradients(poison.points)
 
     def lightened(
-        self, poison: PoisonPoints, excess: float, slope: float
-    ) -> PoisonPoints | None:
+        self, poison: PoisonPoints, excess: float, slopes: np.ndarray
+    ) -> np.ndarray | None:
         """Take an excess from the last entry of the dual sum; None where it cannot be.
 
-        A capped shortfall gives weight away, any other moves it to the other side.
+        Any part of a slope is a slope of the loss as well.
         """
-        scale = self.epsilon * slope * (1.0 if self.is_capped else 2.0)
-        heavier = self.orientations * self.signs == np.copysign(1.0, excess)
-        there = float(poison.beta[heavier].sum())
-        if there == 0.0 or heavier.all() or abs(excess) > scale * there:
+        heavier = self.pieces.directions == np.copysign(1.0, excess)
+        there = self.epsilon * float(poison.beta[heavier] @ slopes[heavier])
+        if there == 0.0 or abs(excess) > there:
             return None
-        moved = abs(excess) / scale
-        beta = np.where(heavier, 1.0 - moved / there, 1.0) * poison.beta
-        if not self.is_capped:
-            beta += np.where(heavier, 0.0, moved / np.count_nonzero(~heavier))
-        return poison._replace(beta=beta)
+        return np.where(heavier, 1.0 - abs(excess) / there, 1.0) * slopes
 
     def smooth(
         self, theta: np.ndarray, center: PoisonPoints, share_prox: float, nu: float
     ) -> SmoothedPoison:
-        """Evaluate the smooth envelope of the shortfall around a former answer."""
+        """Evaluate the smooth envelope of the largest loss around a former answer."""
         w = theta[:-1]
         projections = [
-            rows.projection(old - (o * s / nu) * w)
-            for o, s, rows, old in zip(
-                self.orientations, self.signs, self.sets, center.points, strict=True
+            rows.projection(old - (direction / nu) * w)
+            for direction, rows, old in zip(
+                self.pieces.directions, self.sets, center.points, strict=True
             )
         ]
         points = np.array([found.point for found in projections])
         points = points.reshape(center.points.shape)
         moved = points - center.points
         values = self.shortfalls(theta, points) - 0.5 * nu * np.vecdot(moved, moved)
+        # A capped shortfall is its own loss: below 0, no poison does better.
+        losses = self._uncapped(values)
         project = project_on_capped_simplex if self.is_capped else project_on_simplex
-        beta = project(center.beta + values / share_prox)
+        beta = project(center.beta + losses / share_prox)
         step = beta - center.beta
-        value = float(beta @ values - 0.5 * share_prox * (step @ step))
+        value = float(beta @ losses - 0.5 * share_prox * (step @ step))
         return SmoothedPoison(value, values, PoisonPoints(beta, points), projections)
+
+    def _uncapped(self, shortfalls):
+        if self.is_capped:
+            return self.pieces.weights * shortfalls
+        return self.outer(shortfalls).value
 
     def curvature(
         self, smoothed: SmoothedPoison, share_prox: float, nu: float
     ) -> Curvature:
-        """Return the second derivative of the envelope's loss, times epsilon."""
+        """Return the second derivative of the envelope, times epsilon."""
         beta, points = smoothed.response
-        outer, gradients = self.outer(smoothed.value), self.gradients(points)
-        scale = self.epsilon * outer.slope
-        vectors = list((capped_simplex_jacobian(beta) @ gradients)[beta > 0])
-        weights = [scale / share_prox] * len(vectors)
-        vectors.append(beta @ gradients)
-        weights.append(self.epsilon * outer.curvature)
+        outer, gradients = self.outer(smoothed.losses), self.gradients(points)
+        of_losses = outer.slope[:, np.newaxis] * gradients
+        vectors = list((capped_simplex_jacobian(beta) @ of_losses)[beta > 0])
+        weights = [self.epsilon / share_prox] * len(vectors)
+        vectors += list(gradients)
+        weights += list(self.epsilon * beta * outer.curvature)
         diagonal = np.zeros(points.shape[1] + 1)
-        for share, found in zip(beta, smoothed.projections, strict=True):
-            stiffness = scale * share / nu
+        shares = self.epsilon * beta * outer.slope / nu
+        for stiffness, found in zip(shares, smoothed.projections, strict=True):
             if stiffness > 0.0:
                 diagonal[:-1] += stiffness * found.diagonal
                 vectors += [np.append(vector, 0.0) for vector in found.vectors]
                 weights += [-stiffness] * len(found.vectors)
         return Curvature(diagonal, np.array(vectors), np.array(weights))
+
+
+NO_PIECES = Pieces(np.zeros(0), np.zeros(0), [], np.zeros(0), np.zeros(0))

@@ -1,0 +1,163 @@
+"""Huber regression, whose scale is learned with the parameters.
+
+The bound is convex in parameters and scale together, so that its least value over the
+parameters is a convex function of the scale, whose derivative the slopes of the losses
+tell: the scale is found where it changes sign. See docs/mathematics.md, section
+"Regression".
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from skpoison._residual_losses import ConcomitantHuber
+from skpoison.solvers import _loss_newton
+from skpoison.solvers._loss_newton import LossIterate, Monitor
+from skpoison.solvers._loss_problem import LOSS_FLOOR, DualPoint, LossProblem
+from skpoison.solvers._working_set import Solution
+
+# Problems of one scale are solved to this share of the tolerance.
+INNER, MAX_SCALES = 0.25, 60
+# Where the bound still falls with the scale, it is looked for in steps like this.
+STRIDE = 4.0
+# Scales below this share of the spread of the targets count as zero.
+LEAST = 1e-9
+
+
+@dataclass
+class ScaledSolution(Solution):
+    """A solution, and the loss with the scale of its parameters."""
+
+    loss: ConcomitantHuber | None = None
+
+
+class HuberProblem(LossProblem):
+    """A problem whose loss has a scale that is learned."""
+
+    def with_loss(self, loss: ConcomitantHuber) -> "HuberProblem":
+        """Return the problem at another scale."""
+        poison = type(self.poison)(self.poison.epsilon, loss, self.poison.pieces)
+        return self._replace(loss=loss, poison=poison)
+
+    def at_scale(self, scale: float) -> LossProblem:
+        """Return the problem of one scale, that is not learned."""
+        loss = replace(self.loss, scale=scale)
+        return LossProblem(*self.with_loss(loss))
+
+    def target(self, upper: float, tol: float) -> float:
+        """Return the absolute duality gap that a relative tolerance asks for."""
+        # Twice the spread is the least loss of a constant, where no error is on a line.
+        at_zero = 2.0 * float(np.std(self.targets))
+        return tol * max(upper, LOSS_FLOOR * at_zero * float(self.weights.sum()))
+
+    def growth(self, point: DualPoint) -> tuple[float, float]:
+        """Return the two parts of the bound's derivative by the scale, at slopes.
+
+        It is the first less the second.
+        """
+        beta, weights = point.poison.beta, self.poison.pieces.weights
+        mass = float(self.weights.sum())
+        spent = float(self.weights @ (0.25 * point.slopes**2))
+        if self.poison:
+            mass += self.poison.epsilon * float(beta @ weights)
+            own = 0.25 * point.poison_slopes**2 / weights
+            spent += self.poison.epsilon * float(beta @ own)
+        return mass, spent
+
+    def lower(self, point: DualPoint) -> float:
+        """Return the dual value: no parameters and no scale have a smaller bound.
+
+        Slopes are made so small that the bound does not fall with the scale.
+        """
+        even = self.balanced(point)
+        if even is None:
+            return 0.0
+        mass, spent = self.growth(even)
+        linear = float((self.weights * even.slopes) @ self.targets)
+        if self.poison:
+            masses = even.poison_slopes * self.poison.pieces.levels
+            linear += self.poison.epsilon * float(even.poison.beta @ masses)
+        bend = self.conjugate(self.dual_sum(even))
+        share = np.sqrt(mass / spent) if spent > mass else 1.0
+        if bend > 0.0:
+            share = min(share, max(0.5 * linear / bend, 0.0))
+        return max(share * linear - share * share * bend, 0.0)
+
+
+def solve(
+    problem: HuberProblem,
+    *,
+    tol: float,
+    max_iter: int,
+    rng: np.random.RandomState,
+    start: LossIterate | None = None,
+    monitor: Monitor | None = None,
+) -> ScaledSolution:
+    """Minimize the bound over parameters and scale to a relative duality gap."""
+    found, iterate = ScaledSolution(), start
+    spread = float(np.std(problem.targets))
+    least = LEAST * (spread or 1.0)
+    scale = max(problem.loss.scale or spread, least)
+    inside, outside = _Side(0.0, np.inf), _Side(np.inf, -np.inf)
+    options: dict[str, Any] = {"tol": INNER * tol, "rng": rng}
+    for _ in range(MAX_SCALES):
+        of_scale = problem.at_scale(scale)
+        part = _loss_newton.solve(
+            of_scale, max_iter=max(max_iter - found.n_iter, 1), start=iterate, **options
+        )
+        iterate = part.iterate
+        found = _record(problem, found, part, of_scale.loss, tol, monitor)
+        mass, spent = problem.growth(part.best_dual.dual_point)
+        if found.converged or found.n_iter >= max_iter or mass == spent:
+            break
+        here = _Side(scale, np.log(spent / mass) if spent > 0.0 else -np.inf)
+        inside, outside = (here, outside) if spent > mass else (inside, here)
+        scale = _next(inside, outside)
+        if scale < least:
+            break
+    return found
+
+
+class _Side:
+    """A scale, and the logarithm of how the parts of the derivative compare there."""
+
+    def __init__(self, scale, tilt):
+        self.scale, self.tilt = scale, tilt
+
+
+def _next(inside, outside):
+    """Return a scale between one that is too small and one that is too large."""
+    if np.isinf(outside.scale):
+        return inside.scale * min(max(np.exp(0.5 * inside.tilt), 1.1), STRIDE)
+    if inside.scale == 0.0:
+        return outside.scale * min(max(np.exp(0.5 * outside.tilt), 1 / STRIDE), 0.9)
+    share = inside.tilt / (inside.tilt - outside.tilt)
+    share = min(max(share, 0.05), 0.95) if np.isfinite(share) else 0.5
+    width = np.log(outside.scale / inside.scale)
+    return float(inside.scale * np.exp(share * width))
+
+
+def _record(problem, found, part, loss, tol, monitor):
+    """Keep what the problem of one scale has found, if it is better."""
+    lower = problem.lower(part.best_dual.dual_point)
+    n_iter = found.n_iter + part.n_iter
+    better = part.upper < found.upper
+    entry = {
+        **part.history[-1],
+        "n_iter": n_iter,
+        "upper_bound": float(min(part.upper, found.upper)),
+        "lower_bound": lower,
+    }
+    if monitor is not None:
+        monitor(entry)
+    return found.improved(
+        problem,
+        tol,
+        primal=(part.best_primal, part.upper),
+        dual=(part.best_dual, lower, None),
+        iterate=part.iterate,
+        n_iter=n_iter,
+        history=[*found.history, entry],
+        loss=loss if better else found.loss,
+    )
