@@ -12,8 +12,6 @@ several models.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import logsumexp
 from scipy.stats import rankdata
 
 # Initial shares of wrong labels of each class and sharpness of the true probabilities;
@@ -22,6 +20,7 @@ STARTS = (0.05, 1.0), (0.2, 2.0)
 # Pseudo-counts of correctly labeled rows of each class: no noise without evidence.
 PRIOR = 2.0
 MOST_ROUNDS = 30
+MOST_HALVINGS = 10
 ENOUGH = 1e-4  # change of the matrix
 PULL = 1e-3  # penalty that shrinks weights towards zero, per row
 # Standard errors of the area under the curve above one half: models without skill
@@ -98,7 +97,7 @@ def _likelihood(noise, codes, row_weights):
 
 def _sharpened(weights, log_probabilities):
     logits = np.tensordot(weights, log_probabilities, 1)
-    return np.exp(logits - logsumexp(logits, axis=1, keepdims=True))
+    return np.exp(logits - _log_sums(logits)[:, None])
 
 
 def _matrix(given, codes):
@@ -110,26 +109,40 @@ def _matrix(given, codes):
 
 
 def _weights(start, log_probabilities, given):
+    """One step of Newton's method on weights that are at least 0, halved if need be."""
     of_rows = given.sum(axis=1)
     total = of_rows.sum()
     even = EVEN / total
+    own = np.tensordot(log_probabilities, given, 2) / total
 
-    def loss(weights):
-        logits = np.tensordot(weights, log_probabilities, 1)
-        norms = logsumexp(logits, axis=1)
-        surplus = of_rows[:, None] * np.exp(logits - norms[:, None]) - given
-        value = (of_rows @ norms - np.sum(given * logits)) / total
-        slope = np.tensordot(log_probabilities, surplus, 2) / total
+    def loss(weights, logits):
         apart = weights - weights.mean()
-        value += (PULL * (weights @ weights) + even * (apart @ apart)) / 2
-        return value, slope + PULL * weights + even * apart
+        pulled = (PULL * (weights @ weights) + even * (apart @ apart)) / 2
+        return of_rows @ _log_sums(logits) / total - weights @ own + pulled
 
-    bounds = [(0, None)] * len(start)
-    few = {"maxiter": 5}
-    found = minimize(
-        loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=few
-    )
-    return found.x
+    logits = np.tensordot(start, log_probabilities, 1)
+    true = np.exp(logits - _log_sums(logits)[:, None])
+    means = np.sum(true * log_probabilities, axis=2)
+    apart = log_probabilities - means[:, :, None]
+    spread = (apart * true * of_rows[:, None]).reshape(len(start), -1)
+    curvature = spread @ apart.reshape(len(start), -1).T / total
+    curvature += (PULL + even) * np.eye(len(start)) - even / len(start)
+    slope = means @ of_rows / total - own
+    slope += PULL * start + even * (start - start.mean())
+    step = np.linalg.solve(curvature, slope)
+    before = loss(start, logits)
+    for _ in range(MOST_HALVINGS):
+        weights = np.maximum(start - step, 0)
+        if loss(weights, np.tensordot(weights, log_probabilities, 1)) <= before:
+            return weights
+        step /= 2
+    return start
+
+
+def _log_sums(logits):
+    """Logarithms of sums of exponentials, by rows."""
+    largest = logits.max(axis=1)
+    return largest + np.log(np.exp(logits - largest[:, None]).sum(axis=1))
 
 
 def predictable_classes(probabilities: np.ndarray, codes: np.ndarray) -> np.ndarray:
