@@ -10,10 +10,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import _safe_indexing, check_array
-from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import _num_samples
 
 from skpoison._column_types import is_frame, is_pandas, is_polars
+from skpoison._tables import Table, is_missing
 
 MOST_CATEGORIES = 30
 # Columns of one unit, such as pixels, have spreads within this ratio: there, spreads
@@ -21,6 +21,8 @@ MOST_CATEGORIES = 30
 ONE_UNIT = 0.1
 # Sparse rows of so few columns are judged as the same rows dense.
 FEW_COLUMNS = 200
+# Spreads from the middle, at most: trees hold numbers in 32 bits.
+FARTHEST = 1e30
 
 
 class GivenRows:
@@ -38,30 +40,73 @@ class GivenRows:
 
 
 def is_texts(X: Any) -> bool:
-    """Say whether X is a list, array or Series of texts."""
+    """Say whether X is a list, array or Series of texts; some may be missing."""
+    cells = _cells(X)
+    return cells is not None and any(isinstance(cell, str) for cell in cells)
+
+
+def filled_texts(X: Any) -> list[str]:
+    """Return texts as a list, empty where they are missing."""
+    cells = _cells(X)
+    if cells is None:
+        raise ValueError(
+            "X must hold texts, in a list, an array of one axis or a Series, as it did "
+            f"at fit; got {type(X).__name__}."
+        )
+    return ["" if is_missing(cell) else cell for cell in cells]
+
+
+def _cells(X):
+    """The entries of a list, array or Series of texts; None if it is something else."""
     if sparse.issparse(X) or is_frame(X):
-        return False
+        return None
     if is_pandas(X) or is_polars(X):
         X = X.to_list()
     if isinstance(X, np.ndarray) and (X.ndim != 1 or X.dtype.kind not in "OUT"):
-        return False
-    if not isinstance(X, list | tuple | np.ndarray):
-        return False
-    return len(X) > 0 and all(isinstance(text, str) for text in X)
+        return None
+    if not isinstance(X, list | tuple | np.ndarray) or len(X) == 0:
+        return None
+    only_texts = all(isinstance(cell, str) or is_missing(cell) for cell in X)
+    return X if only_texts else None
+
+
+def fit_words(texts: list[str]) -> TfidfVectorizer:
+    """Fit the vectorizer that texts are compared by where none is given."""
+    try:
+        return TfidfVectorizer().fit(texts)
+    except ValueError as error:
+        raise ValueError(
+            f"No text in X has a word of two letters or more ({error}). Pass an "
+            "estimator, or a transformer, that takes such texts: a pipeline with "
+            "TfidfVectorizer(analyzer='char'), for instance."
+        ) from error
+
+
+def checked_array(X: Any, dtype: Any, **how: Any) -> np.ndarray | sparse.csr_array:
+    """Check an array or sparse rows; NaN may stand in dense ones."""
+    with np.errstate(over="ignore", invalid="ignore"):  # they are summed up first
+        return check_array(
+            X,
+            accept_sparse="csr",
+            dtype=dtype,
+            ensure_all_finite=True if sparse.issparse(X) else "allow-nan",
+            input_name="X",
+            **how,
+        )
 
 
 class AsNumbers(TransformerMixin, BaseEstimator):
     """Comparable columns of numbers from arrays, sparse rows, tables and texts.
 
     Dense columns are divided by their spread, missing values are medians, categories
-    become zeros and ones; sparse rows are divided by their usual length.
+    become zeros and ones; sparse rows are divided by their usual length. What lies
+    farther out than numbers of 32 bits reach is as far as these do.
     """
 
     def fit(self, X, y=None):
         """Learn spreads, medians and categories."""
-        self.texts_ = TfidfVectorizer(sublinear_tf=True) if is_texts(X) else None
-        if self.texts_ is not None:
-            self.texts_.fit(X)
+        self.texts_ = fit_words(filled_texts(X)) if is_texts(X) else None
+        self.table_ = Table.of(X, MOST_CATEGORIES) if is_frame(X) else None
         numbers, words = self._read(X)
         self.is_sparse_ = sparse.issparse(numbers)
         self.one_hot_ = None
@@ -71,114 +116,96 @@ class AsNumbers(TransformerMixin, BaseEstimator):
                 max_categories=MOST_CATEGORIES,
                 sparse_output=False,
             ).fit(words)
+        elif numbers.shape[1] == 0:
+            raise ValueError(f"X has no columns to compare rows by{self._unread()}.")
         if self.is_sparse_:
-            self.scale_ = np.sqrt(np.mean(row_norms(numbers, squared=True))) or 1.0
-            return self
-        self._fit_dense(numbers)
+            self._fit_sparse(numbers)
+        else:
+            self._fit_dense(numbers)
         return self
+
+    def _unread(self):
+        unread = self.table_.unread if self.table_ is not None else []
+        if not unread:
+            return ": they hold no values"
+        return (
+            f": {unread[0]!r} holds texts that differ from row to row. Pass the texts "
+            f"alone, X[{unread[0]!r}], or numbers made of them"
+        )
+
+    def _fit_sparse(self, numbers):
+        self.largest_ = np.abs(numbers.data).max(initial=0.0) or 1.0
+        squares = np.sum((numbers.data / self.largest_) ** 2)
+        self.scale_ = np.sqrt(squares / numbers.shape[0]) or 1.0
 
     def _fit_dense(self, numbers):
         missing = np.isnan(numbers)
-        self.missing_ = np.flatnonzero(missing.any(axis=0) & ~missing.all(axis=0))
-        with np.errstate(all="ignore"):
-            full = np.where(missing.all(axis=0), 0.0, numbers)
-            self.medians_ = (
-                np.nanmedian(full, axis=0) if full.size else np.zeros(full.shape[1])
-            )
-        full = np.where(np.isnan(full), self.medians_, full)
+        self.never_ = missing.all(axis=0)
+        self.missing_ = np.flatnonzero(missing.any(axis=0) & ~self.never_)
+        full = np.where(self.never_, 0.0, numbers)
+        self.medians_ = np.zeros(full.shape[1])
+        if full.size:
+            # Of halves, since the sum of the two in the middle may be too large.
+            self.medians_ = 2 * np.nanmedian(full / 2, axis=0)
+        self._fit_scale(np.where(np.isnan(full), self.medians_, full))
+
+    def _fit_scale(self, full):
         largest = np.abs(full).max(axis=0, initial=0.0)
         unit = np.where(largest > 0, largest, 1.0)  # squares may be too large
         full = full / unit
         self.means_ = full.mean(axis=0) * unit
         spread = full.std(axis=0) * unit
-        varied = spread[spread > 0]
-        if len(varied) and np.median(varied) >= ONE_UNIT * varied.max():
-            spread = np.maximum(spread, ONE_UNIT * np.median(varied))
-        self.scale_ = np.where(spread > 0, spread, 1.0)
+        widest = spread.max(initial=0.0) or 1.0
+        usual = np.median(spread[spread > 0] / widest) if spread.any() else 0.0
+        if usual >= ONE_UNIT:
+            spread = np.maximum(spread, ONE_UNIT * usual * widest)
+        self.scale_ = np.where(spread / 2 > 0, spread, 1.0)
 
     def transform(self, X):
         """Return the numbers, an ndarray or a CSR array of float64."""
         numbers, words = self._read(X)
         if self.is_sparse_:
-            return sparse.csr_array(sparse.csr_array(numbers) / self.scale_)
+            return self._scale_sparse(numbers)
         numbers = numbers.toarray() if sparse.issparse(numbers) else numbers
         missing = np.isnan(numbers)
-        full = np.where(missing, self.medians_, numbers)
-        parts = [(full - self.means_) / self.scale_]
+        parts = [self._scale_dense(np.where(missing, self.medians_, numbers))]
         if len(self.missing_):
             parts.append(missing[:, self.missing_].astype(np.float64))
         if self.one_hot_ is not None:
             parts.append(self.one_hot_.transform(words))
         return np.concatenate(parts, axis=1)
 
+    def _scale_dense(self, full):
+        full[:, self.never_] = 0.0
+        with np.errstate(over="ignore"):
+            full *= 0.5  # differences of halves are finite
+            full -= self.means_ / 2
+            full /= self.scale_ / 2
+        return np.clip(full, -FARTHEST, FARTHEST, out=full)
+
+    def _scale_sparse(self, numbers):
+        numbers = sparse.csr_array(numbers, copy=True)
+        with np.errstate(over="ignore"):
+            numbers.data = numbers.data / self.largest_ / self.scale_
+        np.clip(numbers.data, -FARTHEST, FARTHEST, out=numbers.data)
+        return numbers
+
     def _read(self, X):
         """Numbers, NaN where they are missing, and columns of words or None."""
         if self.texts_ is not None:
-            return sparse.csr_array(self.texts_.transform(X)), None
-        if is_frame(X):
-            return read_table(X)
-        numbers = check_array(
-            X,
-            accept_sparse="csr",
-            dtype=np.float64,
-            ensure_all_finite=True if sparse.issparse(X) else "allow-nan",
-        )
-        if sparse.issparse(numbers):
-            if numbers.shape[1] <= FEW_COLUMNS:
-                return numbers.toarray(), None
-            numbers = sparse.csr_array(numbers)
-            if not numbers.has_canonical_format:
-                numbers = numbers.copy()
-                numbers.sum_duplicates()
-        return numbers, None
+            return _few_dense(self.texts_.transform(filled_texts(X))), None
+        if self.table_ is not None:
+            return self.table_.read(X.toarray() if sparse.issparse(X) else X)
+        numbers = checked_array(X, np.float64)
+        return _few_dense(numbers) if sparse.issparse(numbers) else numbers, None
 
 
-def read_table(X):
-    """Split a DataFrame in numbers (NaN where missing) and words (objects)."""
-    numbers, words = [], []
-    for name in X.columns:
-        values = _column(X, name)
-        if values.dtype.kind == "f":
-            numbers.append(values)
-        else:
-            words.append(values)
-    n = _num_samples(X)
-    numbers = np.column_stack(numbers) if numbers else np.empty((n, 0))
-    if np.isinf(numbers).any():
-        raise ValueError("Input X contains infinity.")
-    words = np.column_stack(words).astype(object) if words else None
-    return numbers, words
-
-
-def _column(X, name):
-    """A column as float64, or as objects that are all texts."""
-    series = X[name]
-    kind = str(series.dtype)
-    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "biuf":
-        return series.to_numpy().astype(np.float64)
-    values = series.to_list()
-    if kind.startswith(("datetime", "Datetime", "Date")):
-        return np.asarray(series.to_numpy().astype("datetime64[s]"), dtype=np.float64)
-    given = [value for value in values if not _is_missing(value)]
-    texts = sum(isinstance(value, str) for value in given)
-    if 0 < texts < len(given):
-        example = next(value for value in given if isinstance(value, str))
-        raise ValueError(
-            f"The column {name!r} of X holds numbers and texts, such as {example!r}: "
-            "make them all numbers (NaN where they are missing), or all texts if they "
-            "are categories."
-        )
-    is_category = kind.startswith(("category", "Categorical", "Enum"))
-    if not texts and not is_category:
-        return np.array(
-            [np.nan if _is_missing(value) else float(value) for value in values]
-        )
-    return np.array(
-        ["" if _is_missing(value) else str(value) for value in values], dtype=object
-    )
-
-
-def _is_missing(value: object) -> bool:
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, float) and value != value
+def _few_dense(numbers):
+    """Sparse rows in canonical form; dense ones where there are few columns."""
+    if numbers.shape[1] <= FEW_COLUMNS:
+        return numbers.toarray()
+    numbers = sparse.csr_array(numbers)
+    if not numbers.has_canonical_format:
+        numbers = numbers.copy()
+        numbers.sum_duplicates()
+    return numbers

@@ -6,6 +6,8 @@ in the types of the clean rows' columns.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Number
@@ -20,6 +22,11 @@ from sklearn.base import BaseEstimator
 RowsLike: TypeAlias = ArrayLike | sparse.sparray | sparse.spmatrix
 
 SHOWN = 3
+# What NumPy, pandas and polars say of cells that are no numbers.
+NO_NUMBER = re.compile(
+    "could not convert string to float|float.. argument must be|too large to convert"
+    "|setting an array element with a sequence|Cannot cast array data"
+)
 
 
 def is_pandas(data: object) -> bool:
@@ -255,29 +262,39 @@ def _refuse(name, kind, value):
     )
 
 
+def check_names(X: Any) -> None:
+    """Refuse tables in which columns have the same name, which cannot be told apart."""
+    if not is_frame(X):
+        return
+    twice = [name for name, times in Counter(X.columns).items() if times > 1]
+    if twice:
+        raise ValueError(
+            f"X has several columns called {twice[0]!r}: rename them, or leave out all "
+            "but one."
+        )
+
+
 @contextmanager
 def numbers_needed(filter_: BaseEstimator, X: RowsLike) -> Iterator[None]:
     """Say what to do, in the error, where rows hold texts, categories or dates."""
     try:
         yield
-    except (ValueError, TypeError) as error:
-        is_text = "could not convert string to float" in str(error)
-        if not (is_text or isinstance(error, np.exceptions.DTypePromotionError)):
+    except (ValueError, TypeError, OverflowError) as error:
+        is_type = isinstance(error, np.exceptions.DTypePromotionError)
+        if not is_type and not NO_NUMBER.search(str(error)):
             raise
-        name = type(filter_).__name__
-        which = f" ({error})" if is_text else ""
+        which = "" if is_type else f" ({error})"
+        instead = filter_._instead  # type: ignore[attr-defined]
         raise ValueError(
-            f"{name} requires numeric rows; X has non-numeric values{_where(X)}"
-            f"{which}. Use a pipeline that encodes X: "
-            "make_pipeline(ColumnTransformer(...), SphereFilter()) "
-            "for a table, make_pipeline(TfidfVectorizer(), SphereFilter()) for text. "
-            "FilteredClassifier and DropOutliers accept such a pipeline as filter."
+            f"{type(filter_).__name__} requires numeric rows; X has non-numeric values"
+            f"{_where(X)}{which}. {instead}"
         ) from error
 
 
 def _where(X):
-    """Name the columns of a pandas DataFrame that are not numeric."""
-    if not hasattr(X, "select_dtypes"):
+    """Name the columns of a table that are not numeric."""
+    if not is_frame(X):
         return ""
-    columns = X.select_dtypes(exclude=["number", "bool"]).columns.tolist()
-    return f" in the columns {columns}"
+    types = Types.of(X)
+    columns = [types.names[place] for place in types.words]
+    return f" in the columns {columns}" if columns else ""

@@ -22,7 +22,13 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skpoison._column_types import RowsLike, is_frame, is_pandas, numbers_needed
+from skpoison._column_types import (
+    RowsLike,
+    check_names,
+    is_frame,
+    is_pandas,
+    numbers_needed,
+)
 from skpoison._delegated import check_fit_params, of_each_row, takes
 from skpoison._kept import keep_each_class, rejected_shares, spread, stand_ins
 from skpoison._labels import (
@@ -192,8 +198,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         """
         self._validate_params()
         params = self._received(fit_params, X)
-        with numbers_needed(self, X):
-            X = self._validate_rows(X, reset=True)
+        X = self._checked_rows(X, reset=True)
         self._judge(*self._fit_rows(X, y, **params))
         return self
 
@@ -264,6 +269,24 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
     def _pick(self, found):
         """Decisions of a member, from those of each leaf."""
         return found[self]
+
+    def _checked_rows(self, X, *, reset):
+        """Rows as ``_fit`` gets them, or an error that says what to do."""
+        check_names(X)
+        with numbers_needed(self, X):
+            return self._validate_rows(X, reset=reset)
+
+    @property
+    def _instead(self):
+        """What to do, in errors, where rows are no numbers."""
+        name = type(self).__name__
+        return (
+            "Use a pipeline that encodes X: "
+            f"make_pipeline(ColumnTransformer(...), {name}(...)) for a table, "
+            f"make_pipeline(TfidfVectorizer(), {name}(...)) for text. "
+            "FilteredClassifier and DropOutliers accept such a pipeline as filter; "
+            "AutoFilter and CrossFitFilter take tables and texts as they are."
+        )
 
     def _validate_rows(self, X, *, reset):
         X = validate_data(
@@ -345,7 +368,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
 
     def _best_over_labels(self, method, X, y):
         check_is_fitted(self)
-        X = self._validate_rows(X, reset=False)
+        X = self._checked_rows(X, reset=False)
         if y is not None:
             codes = self._encode_labels(X, y)
             self._reject_unknown(column_or_1d(y), codes)

@@ -3,13 +3,12 @@
 import numpy as np
 from scipy import sparse
 from sklearn.base import is_regressor
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skpoison._as_given import AsNumbers, GivenRows, is_texts
-from skpoison._column_types import is_frame
+from skpoison._as_given import AsNumbers, GivenRows, checked_array, is_texts
+from skpoison._column_types import is_frame, numbers_needed
 from skpoison._delegated import WithInnerWeights
 from skpoison._inner import InnerEstimatorMixin, check_classes_weigh
 from skpoison._labels import check_targets
@@ -112,12 +111,15 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
         """Validate arrays and sparse rows; leave other containers to the estimator."""
         if self.estimator is not None and not _is_numeric(X):
             return X
-        return check_array(
-            X,
-            accept_sparse="csr",
-            dtype=None if self.estimator is not None else [np.float64, np.float32],
-            ensure_all_finite="allow-nan" if not sparse.issparse(X) else True,
-            estimator=self,
+        dtype = None if self.estimator is not None else [np.float64, np.float32]
+        return checked_array(X, dtype, estimator=self)
+
+    @property
+    def _instead(self):
+        return (
+            "Pass a table as a DataFrame, whose columns of texts are taken as "
+            "categories; texts as a list of str; and other rows with an estimator that "
+            "takes them, to CrossFitFilter(estimator, near_copies=None)."
         )
 
     def _as_container(self, X, ensure_all_finite):
@@ -129,7 +131,7 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
         if self._y_is_numbers is not None:
             return self._y_is_numbers
         y = np.asarray(y)
-        return y.dtype.kind == "f" and type_of_target(y) == "continuous"
+        return y.dtype.kind == "f" and type_of_target(y, input_name="y") == "continuous"
 
     def _fit_rows(self, X, y, **params):
         self._judges_targets = y is not None and self._is_regression(y)
@@ -164,14 +166,36 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
         check_is_fitted(self)
         if not self._judges_targets:
             return super()._best_over_labels(method, X, y)
-        X = self._validate_rows(X, reset=False)
+        X = self._checked_rows(X, reset=False)
         return method(X, None if y is None else check_targets(X, y))
 
     def _numbers_of(self, X):
         """The encoder of the rows, and the encoded rows."""
-        encoder = AsNumbers().fit(X.data)
+        with numbers_needed(self, X.data):
+            encoder = AsNumbers().fit(X.data)
+        self._warn_of_unread(encoder.table_)
         return encoder, encoder.transform(X.data)
+
+    def _warn_of_unread(self, table):
+        unread = table.unread if table is not None else []
+        if unread:
+            warn(
+                f"{type(self).__name__} compares rows without the columns {unread}, "
+                "which hold texts that differ from row to row. Leave them out if they "
+                "name the rows; make numbers of them if they are free text "
+                "(ColumnTransformer with TfidfVectorizer).",
+                FilterWarning,
+            )
 
 
 def _is_numeric(X):
-    return sparse.issparse(X) or np.asarray(X).dtype.kind in "biuf"
+    if (
+        sparse.issparse(X)
+        or isinstance(X, str | dict | set)
+        or not hasattr(X, "__len__")
+    ):
+        return True  # so it must be, or is nothing that holds rows
+    try:
+        return np.asarray(X).dtype.kind in "biuf"
+    except ValueError:  # rows of different lengths, such as lists of words
+        return False

@@ -246,7 +246,7 @@ class TrimFilter(BaseTrimmingFilter):
 
     def _best_over_labels(self, method, X, y):
         check_is_fitted(self)
-        X = self._validate_rows(X, reset=False)
+        X = self._checked_rows(X, reset=False)
         if y is None or not self._labelled:
             return method(X, None)
         return method(X, _numbers(X, y))

@@ -1,0 +1,238 @@
+"""Rows as careless people and attackers send them."""
+
+import datetime
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy import sparse
+
+from skpoison import AutoFilter, SphereFilter
+from skpoison._as_given import FARTHEST, AsNumbers
+from skpoison.exceptions import FilterWarning
+from skpoison.filters import CrossFitFilter, NearCopyFilter, SlabFilter
+
+N = 40
+Y = np.arange(N) % 2
+RNG = np.random.default_rng(0)
+NUMBERS = RNG.normal(size=N) + 4 * Y
+DAYS = pd.date_range("2024-01-01", periods=N, tz="Europe/Berlin")
+HOURS = [datetime.timedelta(hours=i) for i in range(N)]
+
+
+def table(cells):
+    return pd.DataFrame({"number": NUMBERS, "odd": cells})
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [[1, 2]] * N,
+        [{"a": 1}] * N,
+        [(1, 2)] * N,
+        [b"a", b"b"] * (N // 2),
+        [10**400] * N,
+        [1 + 2j] * N,
+        [object()] * N,
+    ],
+    ids=["lists", "dicts", "tuples", "bytes", "huge", "complex", "objects"],
+)
+def test_columns_of_what_is_no_number_are_named(cells):
+    with pytest.raises(ValueError, match=r"column 'odd' of X holds what is no number"):
+        AsNumbers().fit(table(pd.Series(cells, dtype=object)))
+
+
+@pytest.mark.parametrize("make", [SphereFilter, NearCopyFilter, SlabFilter])
+@pytest.mark.parametrize(
+    "cells", [[[1, 2]] * N, DAYS, HOURS, [10**400] * N, ["a"] * N], ids=str
+)
+def test_filters_of_numbers_name_the_column_and_themselves(make, cells):
+    cells = pd.Series(cells, dtype=object if cells[0] == 10**400 else None)
+    message = rf"(?s){make.__name__} requires numeric rows.*{make.__name__}\(\.\.\.\)"
+    with pytest.raises(ValueError, match=message) as caught:
+        make().fit(table(cells), Y)
+    if cells[0] != 10**400:  # what looks like a number to pandas
+        assert "in the columns ['odd']" in str(caught.value)
+
+
+def test_new_rows_are_refused_in_the_same_words():
+    sphere = SphereFilter().fit(table(NUMBERS), Y)
+    with pytest.raises(ValueError, match=r"requires numeric rows.*\['odd'\]"):
+        sphere.predict(table(["a"] * N), Y)
+
+
+@pytest.mark.parametrize(
+    ("cells", "seconds"),
+    [
+        (pd.Series(DAYS), (np.arange(N) * 86400) + 1704063600),
+        (pd.Series(DAYS.tz_localize(None)), (np.arange(N) * 86400) + 1704067200),
+        (pd.Series(DAYS.date), (np.arange(N) * 86400) + 1704067200),
+        (pd.period_range("2024-01-01", periods=N), np.arange(N) * 86400 + 1704067200),
+        (pd.to_timedelta(HOURS), np.arange(N) * 3600),
+        (pd.Series(HOURS, dtype=object), np.arange(N) * 3600),
+        (
+            [datetime.time(i % 24, 30) for i in range(N)],
+            np.arange(N) % 24 * 3600 + 1800,
+        ),
+        ([Decimal(i) / 2 for i in range(N)], np.arange(N) / 2),
+    ],
+    ids=["zone", "days", "dates", "periods", "spans", "objects", "times", "decimals"],
+)
+def test_dates_and_times_are_seconds(cells, seconds):
+    encoder = AsNumbers().fit(table(cells))
+    found = encoder.table_.read(table(cells))[0][:, 1]
+    np.testing.assert_allclose(found, seconds)
+    if not isinstance(cells[0], pd.Period):
+        few = {"number": NUMBERS[:5], "odd": pd.Series(cells).to_list()[:5]}
+        found = encoder.table_.read(pl.DataFrame(few))[0][:, 1]
+        np.testing.assert_allclose(found, seconds[:5])
+
+
+def test_missing_dates_are_missing():
+    times = pd.Series(DAYS.tz_localize(None)).mask(Y == 1)
+    for cells in (times, times.astype(object), times - times[0]):
+        numbers = AsNumbers().fit(table(cells)).table_.read(table(cells))[0]
+        assert np.array_equal(np.isnan(numbers[:, 1]), Y == 1)
+
+
+def test_infinity_is_named_by_its_column():
+    with pytest.raises(ValueError, match="infinity, in the column 'odd'"):
+        AsNumbers().fit(table(np.r_[np.inf, NUMBERS[1:]]))
+    with pytest.raises(ValueError, match="Input X contains infinity"):
+        AutoFilter().fit(np.r_[np.inf, NUMBERS[1:]][:, None], Y)
+
+
+def test_columns_of_the_same_name_are_named():
+    twice = pd.DataFrame(RNG.normal(size=(N, 3)), columns=["a", "b", "a"])
+    for filter_ in (AutoFilter(), SphereFilter()):
+        with pytest.raises(ValueError, match="several columns called 'a'"):
+            filter_.fit(twice, Y)
+
+
+def test_new_tables_are_read_as_the_first_one():
+    """A column of words may hold none in the few rows that are asked about."""
+    words = pd.Series(np.where(Y, "x", "z"), dtype=object)
+    encoder = AsNumbers().fit(table(words))
+    given = encoder.transform(table(words))
+    assert given.shape == (N, 3)
+    missing = encoder.transform(table([None] * N))
+    assert missing.shape == given.shape and not missing[:, 1:].any()
+    new = encoder.transform(table(["never seen"] * N))
+    assert new.shape == given.shape and not new[:, 1:].any()
+    as_polars = pl.DataFrame({"number": NUMBERS, "odd": words.to_list()})
+    assert np.array_equal(encoder.transform(as_polars), given)
+    with pytest.raises(ValueError, match="'odd' of X holds numbers and texts"):
+        encoder.transform(table(["x", 1] * (N // 2)))
+    with pytest.raises(ValueError, match="'number' of X holds what is no number"):
+        encoder.transform(pd.DataFrame({"number": ["x"], "odd": ["x"]}))
+
+
+def test_whole_categories_are_the_same_with_and_without_missing_ones():
+    codes = pd.Series(pd.Categorical(Y))
+    encoder = AsNumbers().fit(table(codes))
+    new = encoder.transform(table(codes.mask(np.arange(N) == 0)))
+    assert np.array_equal(new[1:], encoder.transform(table(codes))[1:])
+
+
+def test_a_column_without_values_says_nothing_of_new_rows_either():
+    for missing in ([None] * N, [np.nan] * N, pd.array([None] * N, dtype="Int64")):
+        encoder = AsNumbers().fit(table(missing))
+        rows = encoder.transform(table(np.full(N, 1e9)))
+        assert np.array_equal(rows, encoder.transform(table(missing)))
+    array = np.column_stack([NUMBERS, np.full(N, np.nan)])
+    encoder = AsNumbers().fit(array)
+    new = encoder.transform(np.column_stack([NUMBERS, np.full(N, 1e9)]))
+    assert np.array_equal(new, encoder.transform(array))
+    with pytest.raises(ValueError, match="no columns to compare rows by: they hold no"):
+        AsNumbers().fit(table([None] * N)[["odd"]])
+
+
+def test_texts_that_differ_from_row_to_row_are_no_categories():
+    names = table([f"name {i}" for i in range(N)])
+    with pytest.warns(FilterWarning, match=r"without the columns \['odd'\]") as caught:
+        CrossFitFilter(random_state=0).fit(names, Y)
+    assert len(caught) == 1
+    with pytest.raises(ValueError, match=r"'odd' holds texts.*Pass the texts alone"):
+        AutoFilter().fit(names[["odd"]], Y)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_missing_texts_are_empty(missing):
+    texts = ["one two", "two three", missing]
+    expected = AsNumbers().fit_transform(["one two", "two three", ""])
+    forms = (texts, np.array(texts, object), pd.Series(texts), tuple(texts))
+    for form in forms:
+        assert np.array_equal(AsNumbers().fit_transform(form), expected)
+    # Where texts were fitted on, rows without any are texts too.
+    assert not AsNumbers().fit(texts).transform([missing])[:, :0].any()
+
+
+def test_texts_without_words_and_rows_that_are_no_texts():
+    for texts in (["", ""], ["a", "b c"]):
+        with pytest.raises(ValueError, match="No text in X has a word of two letters"):
+            AutoFilter().fit(texts, [0, 1])
+    encoder = AsNumbers().fit(["some words", "other words"])
+    with pytest.raises(
+        ValueError, match=r"must hold texts.*as it did at fit; got ndarray"
+    ):
+        encoder.transform(np.zeros((2, 3)))
+
+
+def test_few_words_are_judged_as_their_matrix_is():
+    """Columns that are few have their own spreads, whoever counts the words."""
+    texts = ["win cash now", "meet for lunch", "win prize now", "lunch and coffee"]
+    encoder = AsNumbers().fit(texts)
+    matrix = encoder.texts_.transform(texts)
+    assert np.array_equal(encoder.transform(texts), AsNumbers().fit_transform(matrix))
+
+
+@pytest.mark.parametrize("size", [1e-308, 1e-160, 1e160, 1e307])
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("columns", [3, 300])
+def test_the_size_of_numbers_does_not_matter(size, storage, columns):
+    X = np.where(RNG.random((N, columns)) < 0.3, RNG.random((N, columns)), 0)
+    plain = AsNumbers().fit_transform(storage(X))
+    sized = AsNumbers().fit_transform(storage(X * size))
+    assert sparse.issparse(sized) == (columns == 300 and storage is sparse.csr_array)
+    if sparse.issparse(plain):
+        plain, sized = plain.toarray(), sized.toarray()
+    np.testing.assert_allclose(sized, plain, rtol=1e-6, atol=1e-6)
+
+
+def test_opposite_ends_of_the_range_are_finite():
+    largest = np.finfo(np.float64).max
+    X = np.where(Y, largest, -largest)[:, None] * np.ones(2)
+    assert np.abs(AsNumbers().fit_transform(X)).max() < 2
+    encoder = AsNumbers().fit(np.c_[NUMBERS, NUMBERS])
+    assert encoder.transform([[largest, -largest]]).tolist() == [[FARTHEST, -FARTHEST]]
+    X[0, 0] = np.nan
+    assert np.isfinite(AsNumbers().fit_transform(X)).all()
+
+
+def test_lists_of_words_go_to_an_estimator_that_takes_them():
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.naive_bayes import MultinomialNB
+    from sklearn.pipeline import make_pipeline
+
+    words = [["win", "cash"] if label else ["see", "you", "soon"] for label in Y]
+    words[0] = ["win", "cash"]
+    bayes = make_pipeline(CountVectorizer(analyzer=list), MultinomialNB())
+    found = CrossFitFilter(bayes, near_copies=None, random_state=0).fit(words, Y)
+    assert np.flatnonzero(~found.inlier_mask_).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    "X", [{"a": 1}, {1, 2}, "abc", pl.LazyFrame({"a": [1.0]}), [{"a": 1}] * N]
+)
+def test_what_holds_no_rows(X):
+    for filter_ in (AutoFilter(), SphereFilter()):
+        with pytest.raises((ValueError, TypeError), match="X has non-numeric values"):
+            filter_.fit(X, Y)
+
+
+@pytest.mark.parametrize("X", [np.array([["a", 1.0]] * N, dtype=object), ["a", 3] * 20])
+def test_texts_in_arrays_are_told_where_they_belong(X):
+    with pytest.raises(ValueError, match="Pass a table as a DataFrame"):
+        AutoFilter().fit(X, Y)
