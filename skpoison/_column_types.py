@@ -284,7 +284,7 @@ def numbers_needed(filter_: BaseEstimator, X: RowsLike) -> Iterator[None]:
         if not is_type and not NO_NUMBER.search(str(error)):
             raise
         which = "" if is_type else f" ({error})"
-        instead = filter_._instead  # type: ignore[attr-defined]
+        instead = filter_._instead
         raise ValueError(
             f"{type(filter_).__name__} requires numeric rows; X has non-numeric values"
             f"{_where(X)}{which}. {instead}"
