@@ -177,7 +177,7 @@ def _number_of(cell):
         cell, Number | np.bool_
     ):
         raise TypeError
-    return float(cell)  # type: ignore[arg-type]  # type: ignore[arg-type]
+    return float(cell)  # type: ignore[arg-type]
 
 
 def _shown(cell):
