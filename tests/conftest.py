@@ -18,3 +18,9 @@ def data_folder():
     if not Path(folder).is_dir():
         pytest.fail(f"SKPOISON_DATA={folder!r} is not a folder")
     return Path(folder)
+
+
+@pytest.fixture
+def few_trees(monkeypatch):
+    """Ten trees in the panel of models: contracts do not depend on how many."""
+    monkeypatch.setattr("skpoison.filters._panel.N_TREES", 10)

@@ -13,6 +13,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skpoison
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 each_estimator = pytest.mark.parametrize(
     "estimator", INSTANCES, ids=lambda estimator: type(estimator).__name__
 )

@@ -22,6 +22,8 @@ from skpoison.filters import LossFilter, TrimFilter
 
 FLIPS = LabelFlipAttack(epsilon=0.2, random_state=0)
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 
 def installed(suite):
     """Import a test module of another package, if its wheel has it; mute its prints."""
