@@ -285,7 +285,10 @@ def numbers_needed(filter_: BaseEstimator, X: RowsLike) -> Iterator[None]:
             raise
         which = "" if is_type else f" ({error})"
         instead = filter_._instead
-        raise ValueError(
+        # Arrays of cells that are no numbers are a TypeError, as in scikit-learn.
+        is_cell = isinstance(error, TypeError) and not is_type and not is_frame(X)
+        kind = TypeError if is_cell else ValueError
+        raise kind(
             f"{type(filter_).__name__} requires numeric rows; X has non-numeric values"
             f"{_where(X)}{which}. {instead}"
         ) from error

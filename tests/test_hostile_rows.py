@@ -46,7 +46,9 @@ def test_columns_of_what_is_no_number_are_named(cells):
 
 @pytest.mark.parametrize("make", [SphereFilter, NearCopyFilter, SlabFilter])
 @pytest.mark.parametrize(
-    "cells", [[[1, 2]] * N, DAYS, HOURS, [10**400] * N, ["a"] * N], ids=str
+    "cells",
+    [[[1, 2]] * N, DAYS, HOURS, [10**400] * N, ["a"] * N],
+    ids=["lists", "days", "hours", "huge", "texts"],
 )
 def test_filters_of_numbers_name_the_column_and_themselves(make, cells):
     cells = pd.Series(cells, dtype=object if cells[0] == 10**400 else None)
