@@ -60,6 +60,18 @@ def name_text(name: object, longest: int = LONGEST_NAME) -> str:
     return one_line(name, longest)
 
 
+def counted(number: float, noun: str, plural: str | None = None) -> str:
+    """Write a number of things, with the noun in the singular for one.
+
+    Examples
+    --------
+    >>> counted(1, "row"), counted(1234, "row"), counted(2, "copy", "copies")
+    ('1 row', '1,234 rows', '2 copies')
+    """
+    text = f"{number:,}" if isinstance(number, Integral) else f"{number:,g}"
+    return f"{text} {noun if number == 1 else plural or noun + 's'}"
+
+
 def loss_text(value: float | None) -> str:
     """Write a loss or a distance with four digits.
 

@@ -5,7 +5,7 @@ import sys
 __all__ = ["main"]
 
 INTERRUPTED = 130
-MISSING = "skpoison's command line needs {name}: pip install 'skpoison[cli]'"
+MISSING = "skpoison's command line needs {name}: pip install typer rich"
 
 
 def main(arguments=None):
@@ -19,11 +19,11 @@ def main(arguments=None):
     Raises
     ------
     SystemExit
-        Always: 0 when all went well, 1 for data that cannot be used, 2 for options
-        that make no sense, 130 when interrupted.
+        Always: 0 on success, 1 if the data cannot be used, 2 for invalid options, 130
+        if interrupted.
     """
     try:
-        # Found missing here rather than in the middle of a command.
+        # Imported here, so that it is missed before a command has started.
         import rich  # noqa: F401
 
         from skpoison._cli.app import app

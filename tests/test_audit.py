@@ -438,15 +438,15 @@ def test_a_class_that_poison_outnumbers_is_noticed():
     assert found["numbers"] == {"n_poison": 15, "smallest_class": 8}
 
 
-def test_another_model_is_measured_while_bounds_speak_of_the_machine():
+def test_another_model_is_measured_while_bounds_are_for_the_machine():
     X, y = blobs()
     report = quick(X, y, estimator=LogisticRegression())
-    assert not report.bounds["speaks_of_estimator"]
+    assert not report.bounds["applies_to_estimator"]
     assert report.bounds["learner"] == {"C": 1.0}
     assert assumption(report, "the bound applies")["status"] == "violated"
     ball = quick(X, y, estimator=NormConstrainedSVC(rho=2.0))
     assert ball.bounds["learner"] == {"rho": 2.0}
-    assert ball.bounds["speaks_of_estimator"]
+    assert ball.bounds["applies_to_estimator"]
 
 
 def test_several_classes_are_one_against_the_rest_for_the_bound():

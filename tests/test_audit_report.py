@@ -451,9 +451,9 @@ def test_the_example_finds_flipped_rows(tmp_path, capsys, monkeypatch):
 def test_without_templates_it_is_said_what_to_install(report, monkeypatch):
     monkeypatch.delitem(sys.modules, "skpoison._audit.html", raising=False)
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(ImportError, match=r"pip install 'skpoison\[cli\]'"):
+    with pytest.raises(ImportError, match="pip install jinja2"):
         report._html()
     shown = Page(report._repr_html_())
     assert [tag for tag, _ in shown.elements] == ["pre"]
-    assert "pip install 'skpoison[cli]'" in shown.texts[0]
+    assert "pip install jinja2" in shown.texts[0]
     assert json.loads(report._json())["schema"] == "skpoison-audit/1"

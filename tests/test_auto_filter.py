@@ -59,8 +59,8 @@ def test_flips_are_found_and_explained():
     auto = AutoFilter(random_state=0).fit(X, y)
     assert f1(mask, ~auto.inlier_mask_) > 0.9
     assert auto.tests_[0] == "label"
-    assert auto.reasons_[0].startswith("label: 1, where models that did not see it say")
-    assert "0 at probability" in auto.reasons_[0]
+    assert auto.reasons_[0].startswith("label: 1, but models fitted without it predict")
+    assert "predict 0 with probability" in auto.reasons_[0]
     assert auto.suggested_labels_[0] == 0
     assert set(auto.reasons_[auto.inlier_mask_]) == {""}
 
@@ -104,7 +104,7 @@ def test_reason_words_name_labels():
     y[0] = 1 - y[0]
     labels = np.array(["ham", "spam"])[y]
     auto = AutoFilter(random_state=0).fit(X, labels)
-    assert auto.reasons_[0].startswith("label: spam, where")
+    assert auto.reasons_[0].startswith("label: spam, but models")
     assert auto.predict(X[:2], labels[:2]).tolist() == [-1, 1]
     assert auto.predict(X[:2]).tolist() == [1, 1]
     assert auto.predict(X[:1] + 100, labels[:1]).tolist() == [-1]
@@ -184,7 +184,7 @@ def test_targets_that_are_continuous_are_judged_by_regressors():
     auto = AutoFilter(random_state=0).fit(X, y)
     assert not auto.inlier_mask_[[4, 60]].any()
     assert auto.tests_[4] == "target"
-    assert "where models that did not see it predict" in auto.reasons_[4]
+    assert "but models fitted without it predict" in auto.reasons_[4]
 
 
 def test_in_the_meta_estimators():

@@ -203,7 +203,7 @@ def test_words_of_a_text_become_columns_of_their_own(tmp_path):
     result = invoke(
         "attack", path, "--text-column", "text", "-o", tmp_path / "p.csv", "-e", 0.2
     )
-    assert "Warning: the attack's rows lie between the words" in result.stderr
+    assert "Warning: texts are written as one column for each word" in result.stderr
     header, *rows = (tmp_path / "p.csv").read_text().splitlines()
     assert header == "kind,y,text:a1,text:b1,text:pills"
     assert {row.split(",")[0] for row in rows} <= {"x", "z"}

@@ -151,7 +151,7 @@ def test_columns_of_very_different_spread_are_scaled_unless_told(brief, tmp_path
     assert (scaled["transformed"], scaled["widest"]["name"]) == ("standard", "b")
     result = invoke(path, "--scale", "none", "--json", "-", "--C", "0.01")
     assert json.loads(result.stdout)["data"]["widest"]["name"] == "b"
-    assert "column 'b' spreads" in result.stderr
+    assert "column 'b' has" in result.stderr
 
 
 def test_rho_names_another_learner(brief, rows):

@@ -286,10 +286,10 @@ def test_blocks_of_rows_are_put_together_rightly(tmp_path, monkeypatch):
 
 
 def test_a_share_in_place_of_a_percentage_is_noticed(csv):
-    hint = "Warning: --percentile is in percent: 0.7 lets through 0.7 %"
+    hint = "Warning: --percentile is in percent: 0.7 keeps 0.7 %"
     assert hint in invoke("certify", csv, "--percentile", 0.7).stderr
     assert (
-        "0.7 lets through 0.7 % of each class, --percentile 70"
+        "0.7 keeps 0.7 % of each class, --percentile 70"
         in invoke(
             "attack", csv, "--percentile", 0.7, "-o", csv.with_name("p.csv")
         ).stderr

@@ -36,8 +36,8 @@ def test_numbers_speak_of_moving_centroids(file):
 def test_text_says_who_is_covered(file):
     as_in_python = [text.replace("moving-", "moving_") for text in MOVING]
     text = " ".join(invoke(file, *as_in_python).stdout.split())
-    assert "centers are estimated from clean and poison rows together" in text
-    assert "speaks of a fixed filter" not in text
+    assert "centroids are estimated from clean and poison rows together" in text
+    assert "is for a fixed filter" not in text
 
 
 def test_the_picture_shows_both_defenses(file, tmp_path):

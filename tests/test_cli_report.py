@@ -68,7 +68,7 @@ def test_printed_bounds_are_on_their_safe_side():
         line.split() for line in session.text.splitlines() if line.startswith(" 0.1 ")
     ]
     assert cells[2:4] == ["0.1235", "0.1233"]
-    assert "does not exceed 0.1235." in session.line
+    assert "above 0.1235." in session.line
     assert "0.1234" not in session.text
 
 
@@ -79,8 +79,8 @@ def test_printed_limit_of_an_attack_is_rounded_up():
     rows = [{"label": "a", "n_copies": 1}, {"label": "b", "n_copies": 2}]
     found = {"rows": rows, "attack_loss": 0.11, "upper_bound": UPPER}
     show_attack(session, numbers | found)
-    assert "no attack brings it above 0.1235." in session.line
-    assert "1 copy of a row labelled a and 2 copies of a row labelled b" in session.line
+    assert "no attack raises it above 0.1235." in session.line
+    assert "1 copy of a row labeled a and 2 copies of a row labeled b" in session.line
 
 
 def test_the_guarantee_is_that_for_most_rows():
@@ -88,6 +88,12 @@ def test_the_guarantee_is_that_for_most_rows():
     # Bounds of fewer rows can lie higher, by what the solver leaves open.
     less = bound_row(0.2, upper_bound=0.12331, attack_loss=0.12)
     show_certificate(session, certificate(bound_row(0.1), less))
-    assert "with 20 poison rows for every 100" in session.line
-    assert "does not exceed 0.1234. " in session.line
+    assert "at most 20 poison rows per 100" in session.line
+    assert "above 0.1234. " in session.line
     assert "from 0.0500 to 0.1200" in session.line
+
+
+def test_one_poison_row_is_no_rows():
+    session = Recorded()
+    show_certificate(session, certificate(bound_row(0.01)))
+    assert "at most 1 poison row per 100 clean rows" in session.line

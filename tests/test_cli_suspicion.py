@@ -188,7 +188,7 @@ def test_only_the_twenty_worst_are_printed(tmp_path):
     result = invoke(path, "--json", tmp_path / "report.json")
     found = json.loads((tmp_path / "report.json").read_text())["rows"]
     assert len(found) >= 25
-    assert f"The 20 most suspicious rows of {len(found)}" in said(result)
+    assert f"The 20 most suspicious of {len(found)} rejected rows" in said(result)
     for row in found[:20]:
         assert f" {row['row']} {row['suspicion']:.2f} {row['reason']}" in said(result)
     assert f" {found[20]['row']} {found[20]['suspicion']:.2f}" not in said(result)
@@ -223,12 +223,14 @@ def test_new_rows_are_judged_by_trusted_ones(tmp_path):
     found = {row["skpoison_row"] - 1: row for row in lines}
     assert sorted(found) == np.flatnonzero(~kept).tolist()
     reasons = {at: row["skpoison_reason"] for at, row in found.items()}
-    said_of_wrong = f"label: {y[wrong]}, where models of the trusted rows say {was}"
+    said_of_wrong = (
+        f"label: {y[wrong]}, but models fitted on the trusted rows predict {was}"
+    )
     assert reasons[wrong] == said_of_wrong
     assert found[wrong]["skpoison_suggested_label"] == was
     assert reasons[strange] == "unknown: no trusted row has the label new"
     assert reasons[far].startswith("far: ")
-    assert "copies and clusters among them are not looked for" in said(result)
+    assert "copies and clusters among them are not detected" in said(result)
 
 
 @pytest.mark.filterwarnings("ignore:The subspace has all 3 dimensions")
@@ -242,7 +244,7 @@ def test_every_filter_runs_by_its_name(csv, tmp_path, kind):
     assert numbers["n_kept"] == filter_.inlier_mask_.sum()
     lines = out.read_text().splitlines()[1:]
     assert len(lines) == numbers["n_rows"] - numbers["n_kept"]
-    beyond = f"{kind}: {OTHERS[kind][1]} ", f"{kind}: rejected in a round before"
+    beyond = f"{kind}: {OTHERS[kind][1]} ", f"{kind}: rejected in an earlier"
     assert all(any(reason in line for reason in beyond) for line in lines)
     assert sum(one["rejected_by"][kind] for one in numbers["classes"]) == len(lines)
     assert ("--percentile" in result.stdout) == bool(more and lines)
@@ -268,7 +270,7 @@ def test_the_picture_shows_rejected_rows_by_reason(csv, tmp_path, kind, monkeypa
     )
     path, report = tmp_path / "p.png", tmp_path / "j"
     result = invoke(csv, "--filter", kind, "--plot", path, "--json", report)
-    assert "Picture written to" in said(result)
+    assert "Plot written to" in said(result)
     assert path.read_bytes().startswith(b"\x89PNG")
     (display,) = shown
     drawn = {test: len(a.get_offsets()) for test, a in display.rejected_.items()}

@@ -117,7 +117,7 @@ def _outliers(plan, bounds, row):
 def _learner(plan, bounds):
     name = "the bound applies to the model"
     learner = ", ".join(f"{key} = {value:g}" for key, value in plan.learner.items())
-    if bounds["speaks_of_estimator"]:
+    if bounds["applies_to_estimator"]:
         text = (
             f"The bound is for the model, a linear support vector machine ({learner})."
         )

@@ -102,7 +102,7 @@ def curves(inputs: Inputs, plan: Plan, progress: Progress) -> Outcome:
     fixed = [part["curve"] for part in parts]
     bounds: Bounds = {
         "learner": plan.learner,
-        "speaks_of_estimator": plan.is_own_learner,
+        "applies_to_estimator": plan.is_own_learner,
         # The learner on clean rows is the same whatever the filter.
         "no_attack_loss": parts[0]["no_attack_loss"],
         "defenses": [

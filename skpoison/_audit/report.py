@@ -10,7 +10,7 @@ from html import escape
 import numpy as np
 from sklearn.utils import Bunch
 
-NO_TEMPLATES = "The page of an audit needs jinja2: pip install 'skpoison[cli]'"
+NO_TEMPLATES = "The page of an audit needs jinja2: pip install jinja2"
 CSV_COLUMNS = (
     *("rank", "position", "row", "index", "label"),
     *("suspicion", "reason", "suggested_label", "score", "n_beyond"),
@@ -129,7 +129,7 @@ class AuditReport(Bunch):
     def to_html(self, path, *, overwrite=False):
         """Write the report as one page that needs no other file and no network.
 
-        Needs jinja2 (``pip install 'skpoison[cli]'``).
+        Needs jinja2 (``pip install jinja2``).
 
         Parameters
         ----------

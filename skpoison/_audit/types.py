@@ -141,7 +141,7 @@ class Bounds(TypedDict):
     """The certified bounds."""
 
     learner: Annotated[dict[str, float], "parameter of their learner: C or rho"]
-    speaks_of_estimator: Annotated[bool, "whether that is the model itself"]
+    applies_to_estimator: Annotated[bool, "whether that is the model itself"]
     no_attack_loss: Annotated[Size, "its training loss without an attack"]
     defenses: Annotated[list[DefenseKind], "kinds of defense, with bounds or without"]
     curves: Annotated[list[Curve], "a curve for each percentile and kind of defense"]

@@ -90,7 +90,7 @@ def attack(
         if plot:
             with session.step("Drawing"):
                 picture.draw_attack(plot, outputs.force, bound, sample, settings)
-            session.say(f"Picture written to {plot}.")
+            session.say(f"Plot written to {plot}.")
         how = reading.describe(sample.encoded.encoding)
         how |= {"test": None, "test_share": 0}
         write_json(outputs, numbers | {"reading": how})

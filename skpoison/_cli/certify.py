@@ -116,7 +116,7 @@ def certify(
         if plot:
             with session.step("Drawing"):
                 picture.draw_bounds(plot, outputs.force, found, sample, settings)
-            session.say(f"Picture written to {plot}.")
+            session.say(f"Plot written to {plot}.")
         how = reading.describe(sample.encoded.encoding) | {
             "test": test,
             "test_share": None if test else test_share,

@@ -11,7 +11,7 @@ from skpoison._io.matrix import ArrayData
 from .session import warn
 
 DONE = {
-    "standard": "brought to mean 0 and standard deviation 1",
+    "standard": "standardized",
     "maxabs": "divided by their largest magnitude",
 }
 
@@ -68,22 +68,20 @@ def tell_of_columns(session, data, encoded, domain="real"):
         return
     column, ratio, share = encoded.widest
     found = (
-        f"olumn {encoded.encoder.names[column]!r} spreads {times_text(ratio)} times as "
-        f"far as the median of the others and holds {100 * share:.1f} % of the squared "
-        "distances"
+        f"olumn {encoded.encoder.names[column]!r} has {times_text(ratio)} times the "
+        f"median standard deviation of the others and {100 * share:.1f} % of the "
+        "squared distances"
     )
     if encoded.encoder.scaled:
         session.say(
-            f"C{found}. So columns of numbers are {DONE[encoded.encoding.scale]} "
-            "(--scale none leaves them as they are)."
+            f"C{found}, so numeric columns are {DONE[encoded.encoding.scale]} (--scale "
+            "none leaves them unchanged)."
         )
         return
     way_out = "--scale standard makes columns comparable"
     if domain != "real":
-        way_out = f"--domain {domain} leaves columns as they are"
-    warn(
-        f"c{found}: the filter measures distances, and looks at little else. {way_out}."
-    )
+        way_out = f"--domain {domain} leaves columns unscaled"
+    warn(f"c{found}, so it dominates the distances of the filter. {way_out}.")
 
 
 def _names_of_rows(data, encoded):

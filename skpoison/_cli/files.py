@@ -7,6 +7,7 @@ import typer
 from skpoison._io import DataError
 from skpoison._io.output import Output
 from skpoison._io.write import check_free, whole_file
+from skpoison._words import counted
 
 from .session import warn
 
@@ -29,26 +30,27 @@ def write_text(path, text, force):
 
 
 def write_json(outputs, numbers):
-    """Write numbers where ``--json`` says, if it does."""
+    """Write numbers to the file of ``--json``, if it is given."""
     if outputs.json is not None:
         text = json.dumps(numbers, indent=2, allow_nan=False, ensure_ascii=False)
         write_text(outputs.json, text + "\n", outputs.force)
 
 
 def rows_to(path, data, outputs, keep_formulas):
-    """Return where rows like those of some data go; None without a path."""
+    """Return the output for rows of some data; None without a path."""
     if path is None:
         return None
     return Output(path, data, force=outputs.force, formulas=keep_formulas)
 
 
 def write_rows(session, output, content, n_rows):
-    """Write rows, and say so."""
+    """Write rows, and print how many."""
     output.write(content, typer.get_binary_stream("stdout"))
     if output.path != "-":
-        session.say(f"{n_rows:,} rows written to {output.path}.")
+        session.say(f"{counted(n_rows, 'row')} written to {output.path}.")
     if output.n_escaped:
         warn(
-            f"{output.n_escaped:,} cells that a spreadsheet would run as formulas got "
-            "an apostrophe in front; --keep-formulas leaves them as they are."
+            f"{counted(output.n_escaped, 'cell')} that a spreadsheet would run as a "
+            "formula got an apostrophe in front; --keep-formulas leaves such text "
+            "unchanged."
         )

@@ -147,7 +147,7 @@ def filter_(
                     )
                 else:
                     picture.draw_rejected(plot, outputs.force, rows, X, found, kind)
-            session.say(f"Picture written to {plot}.")
+            session.say(f"Plot written to {plot}.")
         reading_done = reading.describe(encoded.encoding)
         write_json(outputs, numbers | {"reading": reading_done})
 

@@ -1,4 +1,4 @@
-"""What ``skpoison filter`` says: counts, reasons and the worst rows."""
+"""What ``skpoison filter`` prints: counts, reasons and the most suspicious rows."""
 
 from rich.text import Text
 
@@ -11,27 +11,27 @@ N_WORST = 20
 
 
 def show_suspicions(session, source, numbers):
-    """Print what the filter found that needs nothing to be known."""
+    """Print the results of ``skpoison filter --filter auto``."""
     session.console.print(_classes_table(source, numbers["classes"]))
     found = numbers["rows"]
     if not found:
         session.say(
             f"Nothing suspicious was found: all {numbers['n_rows']:,} rows are kept. "
-            "Poison that looks like honest rows of its label is not found; skpoison "
-            "certify bounds what it can do."
+            "Poison that looks like honest rows of its label is not detected; skpoison "
+            "certify bounds the damage it can do."
         )
         return
     session.console.print(_reasons_table(numbers["classes"]))
     session.console.print(_worst_table(found))
     session.say(
-        f"{len(found):,} of {numbers['n_rows']:,} rows are rejected. This is an "
-        "estimate of how many are bad: too low where poison looks like honest rows of "
-        "its label, too high where honest rows are unusual. Look at them."
+        f"Rejected: {len(found):,} of {numbers['n_rows']:,} rows. This is an estimate "
+        "of the number of bad rows. It is too low if poison looks like honest rows of "
+        "its label, and too high if honest rows are unusual; review the rejected rows."
     )
     if numbers["settings"]["trusted"]:
         session.say(
-            "Rows were judged by the trusted ones, and not compared with one another: "
-            "copies and clusters among them are not looked for."
+            "Rows were compared with the trusted rows and not with each other, so "
+            "copies and clusters among them are not detected."
         )
 
 
@@ -57,9 +57,9 @@ def _reasons_table(classes):
 
 def _worst_table(rows):
     shown = rows[:N_WORST]
-    title = "The suspicious rows, the worst first"
+    title = "Rejected rows, most suspicious first"
     if len(rows) > N_WORST:
-        title = f"The {N_WORST} most suspicious rows of {len(rows):,}"
+        title = f"The {N_WORST} most suspicious of {len(rows):,} rejected rows"
     table = new_table(title, ["label", "row", "suspicion"])
     table.add_column("reason")
     for row in shown:

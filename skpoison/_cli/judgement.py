@@ -1,4 +1,4 @@
-"""What ``skpoison filter`` computes with filters that have a limit."""
+"""What ``skpoison filter`` computes with other filters than auto."""
 
 import warnings
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ OTHERS = {
     "loss": ("LossFilter", "loss"),
     "spectral": ("SpectralFilter", "outlier score"),
     "sever": ("SeverFilter", "outlier score"),
-    "cross-fit": ("CrossFitFilter", "chance that the label is wrong"),
+    "cross-fit": ("CrossFitFilter", "probability of a wrong label"),
     "near-copies": ("NearCopyFilter", "number of near copies"),
 }
 
@@ -47,15 +47,15 @@ class Judgement:
 
     @property
     def rejected(self):
-        """The rejected rows, in their order: numbers compare within a class only."""
+        """The rejected rows, in their order: scores are comparable within a class."""
         return np.flatnonzero(~self.kept)
 
     def reasons(self, rows):
-        """Say for some rows what rejected them."""
+        """Return why some rows were rejected."""
         return [self._reason(row) for row in rows]
 
     def columns(self, rows):
-        """Return what is written beside rejected rows."""
+        """Return the columns that are added to rejected rows."""
         return {
             "skpoison_row": rows + 1,
             "skpoison_score": self.scores[rows],
@@ -66,8 +66,8 @@ class Judgement:
         beyond = " and ".join(self._reasons(row))
         if beyond or self.kept[row]:
             return beyond
-        # Filters that judge in rounds know the last one's numbers only.
-        return f"{next(iter(self.decisions))}: rejected in a round before the last"
+        # Filters that reject in rounds only have the scores of the last one.
+        return f"{next(iter(self.decisions))}: rejected in an earlier round"
 
     def _reasons(self, row):
         for name, decisions in self.decisions.items():
@@ -106,11 +106,11 @@ def judge(kind, percentile, X, y, trusted=None):
         for name, member in members.items()
     }
     if kind in OTHERS and trusted is None:
-        # What the rows were judged by, which models that saw them all cannot say.
+        # Scores by models fitted without the row, unlike those for new rows.
         decisions = {kind: limits[kind] + filter_.scores_}
         return Judgement(filter_, filter_.inlier_mask_, decisions, limits)
     with warnings.catch_warnings():
-        # Of what has been said of the whole filter.
+        # About unknown labels, which the whole filter has warned of.
         warnings.filterwarnings("ignore", ".* are not among its known labels")
         decisions = {
             name: member.decision_function(X, y) for name, member in members.items()

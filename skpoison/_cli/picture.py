@@ -1,4 +1,4 @@
-"""Pictures of what the commands found out, drawn without a screen."""
+"""Plots of the results of commands, drawn without a display."""
 
 import contextlib
 import io
@@ -9,7 +9,7 @@ from scipy import sparse
 
 from skpoison._io import DataError
 from skpoison._io.write import whole_file
-from skpoison._words import one_line
+from skpoison._words import counted, one_line
 
 SIZES = {"curve": (6.4, 4.0), "plane": (6.0, 5.4)}
 DPI = 150
@@ -26,17 +26,17 @@ def check_matplotlib():
 
 @contextlib.contextmanager
 def picture(path, force, shape, title):
-    """Make axes to draw a curve or a plane on, and write the picture after that."""
+    """Yield axes for a curve or a plane, then write the figure."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    # A figure of no window: it draws through Agg and its like, and needs no screen.
+    # A figure without a window, which needs no display.
     figure = Figure(figsize=SIZES[shape], layout="constrained")
     ax = figure.subplots()
     yield ax
     legend = ax.get_legend()
     _tidy(legend)
-    if shape == "plane":  # Its legend already stands above the picture.
+    if shape == "plane":  # The legend is already above the axes.
         legend.set_title(one_line(title), prop={"size": "small"})
         legend.get_title().set_parse_math(False)
     else:
@@ -44,7 +44,7 @@ def picture(path, force, shape, title):
     kind = Path(path).suffix.lower().removeprefix(".")
     drawn = io.BytesIO()
     with matplotlib.rc_context(SETTINGS):
-        # Tight, since the layout leaves too little room beside axes of equal scales.
+        # Tight, since the layout leaves too little space beside axes of equal scales.
         figure.savefig(
             drawn, format=kind, dpi=DPI, metadata=METADATA[kind], bbox_inches="tight"
         )
@@ -53,7 +53,7 @@ def picture(path, force, shape, title):
 
 
 def _tidy(legend):
-    """Show labels as they are, formulas and all, but short and harmless."""
+    """Show labels literally, without formulas, shortened and on one line."""
     for text in legend.get_texts():
         text.set_parse_math(False)
         label = one_line(text.get_text())
@@ -104,8 +104,8 @@ def draw_attack(path, force, bound, sample, settings):
     """Draw clean rows and the attack in the plane through the centers."""
     attack = bound.attack_
     title = (
-        f"{_end(sample.source)}: {attack.n_copies.sum():,} poison rows, copies of "
-        f"{len(attack.n_copies)}; {settings.describe()}"
+        f"{_end(sample.source)}: {counted(attack.n_copies.sum(), 'poison row')}, "
+        f"copies of {len(attack.n_copies)}; {settings.describe()}"
     )
     X, y = _stacked(sample.X, attack.X), np.append(sample.signs, attack.y)
     poison = np.arange(len(y)) >= len(sample.signs)
@@ -127,7 +127,7 @@ def draw_filter(path, force, rows, X, judgement, percentile, names):
 
 
 def draw_rejected(path, force, rows, X, found, kind):
-    """Draw all rows in two dimensions, the rejected ones by reason."""
+    """Plot all rows in two dimensions, the rejected ones by reason."""
     from skpoison.inspection import SuspicionDisplay
 
     title = f"{_end(rows.source)}: {kind}"
@@ -154,8 +154,8 @@ def labels_to_draw(session, rows, known):
     drawn = _two_largest(labels)
     if len(labels.values) > 2:
         session.say(
-            f"The picture shows the two of {len(labels.values)} labels that have most "
-            f"rows: {drawn[0]} and {drawn[1]}."
+            f"The plot shows the two most frequent of {len(labels.values)} labels: "
+            f"{drawn[0]} and {drawn[1]}."
         )
     return drawn
 
@@ -164,20 +164,20 @@ def _two_largest(labels):
     counts = np.bincount(labels.codes, minlength=len(labels.values))
     if np.count_nonzero(counts) < 2:
         raise DataError(
-            "A picture needs rows of two labels; do without --plot, or look at the "
-            "target."
+            "A plot needs rows of two labels. Leave --plot out, or check the target "
+            "column."
         )
     texts = labels.value_texts
     return [texts[code] for code in sorted(np.argsort(-counts, kind="stable")[:2])]
 
 
 def _end(source):
-    """Return what a title says of a path: its end, if it is long."""
+    """Return a path for a title, shortened to its end."""
     return source if len(source) <= LONGEST_PATH else "…" + source[1 - LONGEST_PATH :]
 
 
 def _scratch():
-    """Return axes to throw away: a display that has been changed is drawn again."""
+    """Return axes to discard, since a changed display is drawn again."""
     from matplotlib.figure import Figure
 
     return Figure().subplots()

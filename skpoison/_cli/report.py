@@ -1,24 +1,31 @@
-"""What commands say: numbers as tables and sentences."""
+"""What commands print: numbers as tables and sentences."""
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from skpoison._whole_rows import n_poison_rows
-from skpoison._words import NONE, lower_text, one_line, percent_text, upper_text
+from skpoison._words import (
+    NONE,
+    counted,
+    lower_text,
+    one_line,
+    percent_text,
+    upper_text,
+)
 
 from .options import PUBLISHED, WITHOUT_PERCENTILE
 from .session import warn
 
 DIGITS = 4
-# Terminals with fewer columns get tables with less between the columns.
+# Narrower terminals get tables with less space between columns.
 ROOMY = 90
-# More distinct rows than these are told of by label.
+# More distinct rows are summed up by label.
 FEW_ROWS = 4
 
 
 def show_certificate(session, numbers):
-    """Print what ``certify`` found out."""
+    """Print the results of ``certify``."""
     for text in _introduction(numbers):
         session.say(text)
     session.console.print(_no_attack_table(numbers))
@@ -30,11 +37,11 @@ def show_certificate(session, numbers):
 
 def _introduction(numbers):
     data, settings = numbers["data"], numbers["settings"]
-    rows = f"{data['n_train']:,} clean rows"
+    rows = counted(data["n_train"], "clean row")
     if data["n_test"]:
         rows += f" to train on, {data['n_test']:,} to test on"
     yield (
-        f"{data['source']}: {rows}, {data['n_features']:,} features; "
+        f"{data['source']}: {rows}, {counted(data['n_features'], 'feature')}; "
         f"{data['positive']} against {data['negative']}."
     )
     limit = (
@@ -43,18 +50,18 @@ def _introduction(numbers):
     kept = ""
     if "defense" in numbers:
         share = percent_text(numbers["defense"]["kept_share"])
-        kept = f", and both together {share} of it"
+        kept = f", and both together {share}"
     yield (
-        f"The learner is a linear support vector machine ({limit}). The filter lets a "
-        f"row through if it lies within the sphere and the slab around the center of "
-        f"its class; each encloses {settings['percentile']:g} % of the class{kept}."
+        f"The learner is a linear support vector machine ({limit}). The filter keeps "
+        "rows inside the sphere and the slab around the centroid of their class; each "
+        f"contains {settings['percentile']:g} % of the class{kept}."
     )
 
 
 def _no_attack_table(numbers):
     headers = ["trained on", "training\nloss", "test\nloss", "test\nerror"]
     table = new_table("Without an attack", headers)
-    names = {"all_rows": "all rows", "kept_rows": "rows that the filter lets through"}
+    names = {"all_rows": "all rows", "kept_rows": "rows that the filter keeps"}
     for key, name in names.items():
         row = numbers["no_attack"][key]
         losses = _loss(row["train_loss"]), _loss(row["test_loss"])
@@ -64,7 +71,7 @@ def _no_attack_table(numbers):
 
 def _bounds_table(numbers, tight):
     table = new_table(
-        "With poison rows that the filter lets through",
+        "With poison rows that pass the filter",
         [
             "epsilon",
             "poison\nrows\nallowed",
@@ -96,57 +103,55 @@ def _bounds_table(numbers, tight):
 
 
 def _conclusions(numbers):
-    # What holds for the most rows holds for fewer; the solver's slack may differ.
+    # The bound for the most rows holds for fewer; the solver's slack may differ.
     worst = max(numbers["bounds"], key=lambda row: row["epsilon"])
     clean = numbers["no_attack"]["all_rows"]
-    share = f"{worst['epsilon'] * 100:g} poison rows for every 100 clean ones"
+    share = counted(worst["epsilon"] * 100, "poison row") + " per 100 clean rows"
     found = (
-        f"The attack that was found brings it from {_loss(clean['train_loss'])} to "
+        f"The attack found raises it from {_loss(clean['train_loss'])} to "
         f"{_loss(worst['attack_loss'])}"
     )
     if clean["test_error"] is not None:
         found += (
-            f", and the test error from {percent_text(clean['test_error'])} to "
+            f", and the test error goes from {percent_text(clean['test_error'])} to "
             f"{percent_text(worst['attack_test_error'])}"
         )
-    which = "whatever they are"
+    which = ""
     if numbers["settings"]["defense"] == "moving-centroids":
-        which = "all of which pass the filter"
+        which = ", all of which pass the filter,"
     yield (
-        f"Guaranteed: with {share}, {which}, the training loss does not "
-        f"exceed {upper_text(worst['upper_bound'])}. {found}."
+        f"Guaranteed: no attack with at most {share}{which} raises the training loss "
+        f"above {upper_text(worst['upper_bound'])}. {found}."
     )
     yield (
-        "Losses are mean hinge losses for each clean row (0 is perfect, 1 is no better "
-        "than knowing nothing). The clean loss is the clean rows' part of the upper "
-        "bound"
+        "Losses are hinge losses per clean row (0 is perfect, a constant score of 0 "
+        "gives 1). The clean loss is the part of the upper bound from clean rows"
         + (
-            "; training losses and bounds count the learner's penalty too."
+            "; training losses and bounds include the learner's penalty."
             if numbers["settings"]["C"]
             else "."
         )
     )
-    yield _speaks_of(numbers)
+    yield _scope(numbers)
 
 
-def _speaks_of(numbers):
+def _scope(numbers):
     if numbers["settings"].get("defense") == "moving-centroids":
         return (
-            "The guarantee speaks of a filter with these radii, whose centers are "
-            "estimated from clean and poison rows together, and of attackers whose "
-            "rows all pass it. It says nothing about radii that are measured on "
-            "poisoned rows."
+            "The guarantee is for a filter with these radii whose centroids are "
+            "estimated from clean and poison rows together, and for attackers whose "
+            "rows all pass it. It does not hold for radii estimated from poisoned rows."
         )
     return (
-        "The guarantee speaks of a fixed filter: its centers and radii come from these "
-        "clean rows. It says nothing about a filter that is fitted on poisoned rows. "
-        "It carries over from training to test loss as far as the two agree on clean "
-        "data."
+        "The guarantee is for a fixed filter, whose centroids and radii come from "
+        "these clean rows. It does not hold for a filter fitted on poisoned rows. It "
+        "bounds training loss, and is a guide to test loss only if training and test "
+        "loss are close on clean data."
     )
 
 
 def show_counts(session, source, numbers):
-    """Print what ``filter`` found out."""
+    """Print the results of ``filter``."""
     names = list(numbers["classes"][0]["rejected_by"])
     headers = ["label", "rows", "kept", "rejected"]
     headers += [f"beyond\n{name}" for name in names]
@@ -165,31 +170,31 @@ def show_counts(session, source, numbers):
         return
     if numbers["settings"]["trusted"]:
         session.say(
-            "Centers and radii come from the trusted rows: what skpoison certify says "
-            "of all those (--test-share 0) holds for this filter."
+            "Centroids and radii come from the trusted rows: the bounds of skpoison "
+            "certify for all these rows (--test-share 0) hold for this filter."
         )
         return
     session.say(
-        "Centers and radii come from these same rows. If there is poison among them, "
-        "it has moved them along, and no guarantee holds; give rows that you trust "
-        "with --trusted."
+        "Centroids and radii are estimated from these same rows, so poison among them "
+        "can shift both, and no guarantee holds. Fit the filter on rows that you trust "
+        "with --trusted FILE."
     )
 
 
 def show_attack(session, numbers):
-    """Print what ``attack`` found out."""
+    """Print the results of ``attack``."""
     for text in _introduction(numbers):
         session.say(text)
     copies = _copies(numbers["rows"])
     session.say(
-        f"The attack: {copies or 'no rows at all'}. All pass the filter. They bring "
-        f"the training loss to {_loss(numbers['attack_loss'])}; no attack brings it "
-        f"above {upper_text(numbers['upper_bound'])}."
+        f"The attack: {copies or 'no rows at all'}. All pass the filter. It raises the "
+        f"training loss to {_loss(numbers['attack_loss'])}; no attack raises it above "
+        f"{upper_text(numbers['upper_bound'])}."
     )
 
 
 def _copies(rows):
-    """Say how many rows of each label are sent; one by one where they are few."""
+    """Count the rows of each label; list them one by one if there are few."""
     told = [(row["label"], 1, row["n_copies"]) for row in rows]
     if len(told) > FEW_ROWS:
         labels = dict.fromkeys(row["label"] for row in rows)
@@ -199,54 +204,54 @@ def _copies(rows):
         }
         told = [(label, len(each), sum(each)) for label, each in counts.items()]
     return " and ".join(
-        f"{total:,} {'copy' if total == 1 else 'copies'} of "
-        f"{'a row' if n == 1 else f'{n:,} rows'} labelled {label}"
+        f"{counted(total, 'copy', 'copies')} of "
+        f"{'a row' if n == 1 else f'{n:,} rows'} labeled {label}"
         for label, n, total in told
     )
 
 
 def warn_of_percentile(percentile):
-    """Warn of what looks like a share in the place of a percentage."""
+    """Warn if a percentage looks like a share."""
     if percentile <= 1:
         warn(
-            f"--percentile is in percent: {percentile:g} lets through {percentile:g} % "
-            f"of each class, --percentile {100 * percentile:g} lets through "
+            f"--percentile is in percent: {percentile:g} keeps {percentile:g} % of "
+            f"each class, --percentile {100 * percentile:g} keeps "
             f"{100 * percentile:g} %."
         )
 
 
 def say_how_few(session, epsilons, n_rows):
-    """Say which shares are less than one row."""
+    """Print which shares are less than one row."""
     few = [f"{e:g}" for e in epsilons if e > 0 and n_poison_rows(e, n_rows) == 0]
     if few:
         session.say(
-            f"Epsilon {', '.join(few)} of {n_rows:,} rows is less than one row: nobody "
-            "can add so few."
+            f"Epsilon {', '.join(few)} of {counted(n_rows, 'row')} is less than one "
+            "row, so no poison is allowed."
         )
 
 
 def warn_if_short(bounds, tol):
-    """Warn of bounds that are wider apart than asked for."""
+    """Warn of bounds whose gap exceeds the tolerance."""
     short = [row["epsilon"] for row in bounds if not row["converged"]]
     if short:
         listed = ", ".join(f"{epsilon:g}" for epsilon in short)
         warn(
-            f"for epsilon {listed} the solver stopped before upper and lower bound "
-            f"came as close as asked for (--tol {tol:g}). The upper bounds "
-            "hold all the same; a larger --max-iter may lower them."
+            f"for epsilon {listed} the solver stopped before the gap between upper and "
+            f"lower bound reached the tolerance (--tol {tol:g}). The upper bounds are "
+            "valid nevertheless; a larger --max-iter may lower them."
         )
 
 
 def warn_of_words(domain):
-    """Warn that texts were not written as texts."""
+    """Warn that texts are not written as texts."""
     between = ""
     if domain == "real":
-        between = "the attack's rows lie between the words of real rows; "
-    warn(f"{between}the file has a column for each word.")
+        between = ", with values that no text has (--domain restricts them)"
+    warn(f"texts are written as one column for each word{between}.")
 
 
 def new_table(title, headers, tight=False):
-    """Return an empty table, whose first column is of names and others of numbers."""
+    """Return an empty table with a first column for names and others for numbers."""
     table = Table(
         title=Text(title),
         title_justify="left",
@@ -261,5 +266,5 @@ def new_table(title, headers, tight=False):
 
 
 def _loss(value):
-    # With the decimals of the bounds that it stands beside.
+    # With as many decimals as the bounds beside it.
     return NONE if value is None else f"{value:.{DIGITS}f}"

@@ -1,4 +1,4 @@
-"""Labelled data, split and turned into matrices."""
+"""Labeled data, split and encoded as matrices."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ from .columns import encode
 class Sample:
     """Clean rows to train on and, if there are any, to test on, with labels +1 and -1.
 
-    `classes` says what the labels mean, `encoded` how rows were turned into numbers,
-    `data` has all rows as they came.
+    `classes` names the labels, `encoded` holds the encoded rows, and `data` all rows as
+    they were read.
     """
 
     source: str
@@ -29,12 +29,12 @@ class Sample:
 
     @property
     def X(self):
-        """The rows to train on."""
+        """The training rows."""
         return self.encoded.X
 
     @property
     def encoder(self):
-        """What turned the rows into numbers."""
+        """The encoder of the rows."""
         return self.encoded.encoder
 
     def describe(self):
@@ -62,7 +62,7 @@ def read_sample(name, reading, *, positive, test=None, test_share=0.0, seed=0):
     else:
         train, rows = np.arange(len(data)), np.arange(len(held))
     encoded = encode(data, train, reading.encoding)
-    # Unscaled rows are for audits, and take as much memory as the others.
+    # Unscaled rows are only used by audits, and take as much memory as the others.
     encoded = encoded._replace(unscaled=None)
     sample = Sample(data.source, classes, encoded, data, classes.signs[train])
     if len(rows):
@@ -72,7 +72,7 @@ def read_sample(name, reading, *, positive, test=None, test_share=0.0, seed=0):
 
 
 def split_rows(codes, share, seed):
-    """Hold out a share of the rows of every class, but never all or none of one.
+    """Hold out a share of the rows of every class, but at least one and not all.
 
     Returns the rows to train on and those to test on, in order; a share of 0 holds out
     nothing.
@@ -92,8 +92,8 @@ def split_rows(codes, share, seed):
         rows = np.flatnonzero(codes == code)
         if len(rows) < 2:
             raise DataError(
-                "One class has a single row, which cannot be trained on and tested on "
-                "at once. Give test data with --test, or do without: --test-share 0."
+                "One class has a single row, which cannot be both a training and a "
+                "test row. Give test data with --test, or use none: --test-share 0."
             )
         n_held = min(max(round(share * len(rows)), 1), len(rows) - 1)
         held[rng.choice(rows, n_held, replace=False)] = True

@@ -15,16 +15,15 @@ from rich.progress import Progress
 from skpoison._words import one_line
 
 INTERRUPTED = 130
-# Wide enough for the tables where no terminal says how wide it is.
+# Wide enough for the tables if the output is not a terminal.
 PIPE_WIDTH = 100
-EXTRAS = {"matplotlib": "plot"}
 
 
 class Session:
     """Consoles and messages of one command.
 
-    With `quiet`, nothing is said but errors and warnings; with `debug`, errors show
-    where they come from; with `results_to_stderr`, standard output is taken.
+    With `quiet`, only errors and warnings are printed; with `debug`, errors come with a
+    traceback; with `results_to_stderr`, standard output is used for data.
     """
 
     def __init__(self, quiet=False, debug=False, results_to_stderr=False):
@@ -35,7 +34,7 @@ class Session:
 
     @contextlib.contextmanager
     def step(self, text):
-        """Show on a terminal that something is being done."""
+        """Show on a terminal what is being done."""
         self.go_on()
         if self.quiet or not self._progress.is_terminal:
             yield
@@ -45,7 +44,7 @@ class Session:
 
     @contextlib.contextmanager
     def count(self, text, total):
-        """Show on a terminal how much is done; yield what to call after each part."""
+        """Show progress on a terminal; yield a function to call after each part."""
         hidden = self.quiet or not self._progress.is_terminal
         with Progress(console=self._progress, transient=True, disable=hidden) as bars:
             bar = bars.add_task(one_line(text), total=total)
@@ -57,7 +56,7 @@ class Session:
             yield advance
 
     def go_on(self):
-        """Stop here if an interrupt has come that somebody else's code has swallowed.
+        """Stop here after an interrupt that other code has suppressed.
 
         joblib does so while it writes to a cache.
         """
@@ -81,7 +80,7 @@ class Session:
             typer.echo("Interrupted.", err=True)
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            # Whoever reads has had enough, as head has; Python would complain at exit.
+            # The reader has stopped, as head does; Python would complain at exit.
             sys.stdout = open(os.devnull, "w")
             raise typer.Exit(1) from None
         except Exception as error:
@@ -97,7 +96,7 @@ class Session:
             raise KeyboardInterrupt
 
         if threading.current_thread() is not threading.main_thread():
-            yield  # Only the main thread can be told of signals.
+            yield  # Only the main thread receives signals.
             return
         before = signal.signal(signal.SIGINT, interrupt)
         try:
@@ -135,8 +134,7 @@ def _message(error):
     if isinstance(error, MemoryError):
         return "there is not enough memory for these data."
     if isinstance(error, ModuleNotFoundError):
-        extra = EXTRAS.get(error.name, "cli")
-        return f"this needs {error.name}: pip install 'skpoison[{extra}]'"
+        return f"this needs {error.name}: pip install {error.name}"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else text
     if isinstance(error, ValueError):

@@ -1,4 +1,4 @@
-"""What ``skpoison filter`` finds with the filter that needs nothing to be known."""
+"""What ``skpoison filter --filter auto`` computes."""
 
 import warnings
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from skpoison._words import label_text
 
 from .judgement import counts_of
 
-# What finds rows, and what it finds, in the order in which rows are looked at.
+# The tests that reject rows, in the order in which they are applied.
 TESTS = {
-    "far": "out of all proportion far from the rows of their class",
-    "copies": "more near copies of a row than chance allows",
-    "label": "the label contradicts models that did not see the row",
-    "cluster": "a cluster whose label contradicts models that did not see it",
+    "far": "much farther from its class than the other rows of the class",
+    "copies": "more near copies of a row than expected by chance",
+    "label": "the label contradicts models fitted without the row",
+    "cluster": "a cluster whose label contradicts models fitted without it",
     "unknown": "a label that no trusted row has",
 }
 
 
 @dataclass(frozen=True)
 class Suspicions:
-    """Which rows to mistrust, how much and why; texts are empty for rows kept."""
+    """Which rows are suspicious, how much and why; texts are empty for kept rows."""
 
     kept: np.ndarray
     suspicion: np.ndarray
@@ -38,7 +38,7 @@ class Suspicions:
         return rows[np.argsort(-self.suspicion[rows], kind="stable")]
 
     def columns(self, rows):
-        """Return what is written beside rejected rows."""
+        """Return the columns that are added to rejected rows."""
         return {
             "skpoison_row": rows + 1,
             "skpoison_suspicion": self.suspicion[rows],
@@ -48,7 +48,7 @@ class Suspicions:
 
 
 def suspect(X, y, trusted=None):
-    """Judge rows by one another, or by trusted (X, y)."""
+    """Compare rows with each other, or with trusted (X, y)."""
     auto = default_cleaner()
     if trusted is None:
         auto.fit(X, y)
@@ -63,10 +63,10 @@ def suspect(X, y, trusted=None):
 
 
 def _judged_by(auto, X, y):
-    """Judge new rows under each label that the trusted rows have."""
+    """Score new rows under each label that the trusted rows have."""
     kept = auto.predict(X, y) == 1
     with warnings.catch_warnings():
-        # Of rows of unknown labels, which have been spoken of.
+        # About rows with unknown labels, which predict has warned of.
         warnings.filterwarnings("ignore", ".* are not among its known labels")
         own = -auto.score_samples(X, y)
     by_label = np.column_stack(
@@ -94,7 +94,7 @@ def _sentence(test, label, other):
     if test == "unknown":
         return f"unknown: no trusted row has the label {label}"
     if test == "label":
-        return f"label: {label}, where models of the trusted rows say {other}"
+        return f"label: {label}, but models fitted on the trusted rows predict {other}"
     return "far: too far from the trusted rows, whatever its label"
 
 

@@ -239,8 +239,8 @@ def _kernels(backend, counts, n_features):
     installed = find_spec("numba") is not None
     if backend == "numba" and not installed:
         raise ImportError(
-            "backend='numba' requires numba: pip install 'skpoison[fast]', or use "
-            "backend='numpy', whose results are the same."
+            "backend='numba' needs numba: pip install numba, or use backend='numpy', "
+            "which gives the same results."
         )
     cost = np.sum(np.square(counts, dtype=np.float64)) * (n_features + PAIR_COST)
     compiled = backend == "numba" or cost >= COMPILED_FROM

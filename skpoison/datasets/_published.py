@@ -114,7 +114,7 @@ def _storage(data):
         import torch
     except ImportError as error:
         raise ImportError(
-            'to read tensors, install PyTorch: pip install "skpoison[neural]".'
+            "Reading tensors needs PyTorch: pip install torch."
         ) from error
     storage = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     flat = torch.empty(0, dtype=storage.dtype)

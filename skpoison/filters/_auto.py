@@ -209,10 +209,10 @@ class AutoFilter(BaseJudgingFilter):
             )
         if test == "copies":
             n = evidence.copies[row]
-            return f"copies: one of {n} near copies, more than chance allows{label}"
+            return f"copies: one of {n} near copies{label}, more than by chance"
         if test == "target":
             return (
-                f"target: {targets[row]:g}, where models that did not see it predict "
+                f"target: {targets[row]:g}, but models fitted without it predict "
                 f"{self.out_of_fold_[row]:g}"
             )
         said = self.out_of_fold_[row]
@@ -222,8 +222,8 @@ class AutoFilter(BaseJudgingFilter):
                 f"cluster: rows{label} that models without them would label differently"
             )
         return (
-            f"label: {self.classes_[codes[row]]}, where models that did not see it say "
-            f"{other} at probability {np.max(said):.2f}"
+            f"label: {self.classes_[codes[row]]}, but models fitted without it predict "
+            f"{other} with probability {np.max(said):.2f}"
         )
 
     def _fit_final(self, panel, codes, targets, params, evidence):

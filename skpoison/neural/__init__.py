@@ -1,7 +1,7 @@
 """EPIC inside the training of networks, and attacks on networks.
 
-Needs PyTorch and skorch, ``pip install "skpoison[neural]"``, which are loaded on first
-use of one of the names below.
+Needs PyTorch and skorch, ``pip install torch skorch``, which are imported on first use
+of one of the names below.
 """
 
 from importlib.util import find_spec
@@ -47,6 +47,6 @@ def _check_needed(name):
     missing = [package for package in _NEEDED if find_spec(package) is None]
     if missing:
         raise ImportError(
-            f"skpoison.neural.{name} needs {' and '.join(missing)}: "
-            'pip install "skpoison[neural]".'
+            f"skpoison.neural.{name} needs {' and '.join(missing)}: pip install "
+            f"{' '.join(missing)}."
         )

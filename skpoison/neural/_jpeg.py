@@ -178,7 +178,5 @@ def _pillow():
     try:
         from PIL import Image
     except ImportError as error:
-        raise ImportError(
-            'JPEGCompressor needs Pillow: pip install "skpoison[neural]".'
-        ) from error
+        raise ImportError("JPEGCompressor needs Pillow: pip install pillow.") from error
     return Image
