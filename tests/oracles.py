@@ -74,6 +74,67 @@ def conic_bound_of_loss(X, signs, sets, epsilon, *, loss, penalty, intercept):
     return solve_cone(cp.Problem(cp.Minimize(objective), within))
 
 
+def of_error(name, r, epsilon):
+    """A loss of regression of the error as a cvxpy expression."""
+    beyond = cp.pos(cp.abs(r) - epsilon)
+    return {
+        "squared_error": lambda: cp.square(r) / 2,
+        "epsilon_insensitive": lambda: beyond,
+        "squared_epsilon_insensitive": lambda: cp.square(beyond),
+        "huber": lambda: cp.huber(r, epsilon) / 2,
+    }[name]()
+
+
+def scaled_huber(r, epsilon, scale):
+    """``HuberRegressor``'s loss, as the least over how errors are split in two."""
+    inside, beyond = cp.Variable(r.shape), cp.Variable(r.shape)
+    squares, within = cp.Variable(r.shape), []
+    entries = range(r.size)
+    for i in entries:
+        one = (squares, inside) if r.ndim == 0 else (squares[i], inside[i])
+        within.append(one[0] >= cp.quad_over_lin(one[1], scale))
+    within.append(inside + beyond == r)
+    return scale + squares + 2 * epsilon * cp.abs(beyond), within
+
+
+def conic_regression(X, y, rows, targets, epsilon, *, loss, width, penalty, intercept):
+    """The bound of a regressor as one conic program.
+
+    Rows of the attacker are those of one set, their targets between two. The penalty is
+    as in :func:`conic_bound_of_loss`; `width` is the loss's own epsilon. The loss
+    "scaled_huber" learns its scale.
+    """
+    w, b, worst = cp.Variable(X.shape[1]), cp.Variable(), cp.Variable()
+    below = worst_loss(1.0, rows, w, b) - 1 + targets[1]
+    above = worst_loss(-1.0, rows, w, b) - 1 - targets[0]
+    within = [worst >= below, worst >= above]
+    errors = y - X @ w - b
+    if loss == "scaled_huber":
+        scale = cp.Variable(nonneg=True)
+        clean, some = scaled_huber(errors, width, scale)
+        poison, more = scaled_huber(worst, width, scale)
+        within += [*some, *more]
+    else:
+        clean, poison = (of_error(loss, r, width) for r in (errors, worst))
+    objective = cp.sum(clean) / len(X) + epsilon * poison
+    objective += penalty / 2 * cp.sum_squares(w)
+    if intercept == 0.0:
+        within.append(b == 0)
+    elif np.isfinite(intercept):
+        objective += penalty / 2 * cp.square(b / intercept)
+    return solve_cone(cp.Problem(cp.Minimize(objective), within))
+
+
+def rows_with_targets(seed, kind="gaussian", n_rows=40, n_features=4, noise=0.5):
+    """Small data for regression: linear with noise, whole, repeated or degenerate."""
+    rng = np.random.default_rng(seed)
+    X, y = labelled_rows(seed, kind, gap=0.3, n_rows=n_rows, n_features=n_features)
+    y = X @ rng.normal(size=n_features) + noise * rng.normal(size=n_rows) + 2.0
+    if kind == "duplicates":
+        y[n_rows // 2 :] = y[: n_rows - n_rows // 2]
+    return X, np.round(y) if kind == "whole numbers" else y
+
+
 def solve_cone(problem):
     """Solve by the interior-point solver as exactly as it can."""
     for tol in (1e-10, 1e-8, 1e-7):

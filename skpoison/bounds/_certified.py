@@ -1,7 +1,7 @@
 """The certified bound as an estimator."""
 
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,21 +26,24 @@ from skpoison.bounds import _any_loss, _fixed, moving
 from skpoison.bounds._defending import DefendingMixin
 from skpoison.bounds._discrete import poison_term
 from skpoison.bounds._domain import warn_of_strangers
-from skpoison.bounds._linear import BinaryLinearClassifier, signed_rows
+from skpoison.bounds._linear import signed_rows
 from skpoison.bounds._objective import Objective, objective_of
+from skpoison.bounds._regression import LinearLearner, default_sphere, target_rows
 from skpoison.bounds._rounding import judged
 from skpoison.bounds._svc import warn_if_short
+from skpoison.bounds._weights import LossWeights, class_weights, sample_weights
 from skpoison.feasible import FeasibleSet, as_domain, restrict
 from skpoison.losses import Hinge
 from skpoison.solvers._adversary import PoisonTerm
 from skpoison.solvers._regularizers import NormBall, Penalty
 from skpoison.solvers._working_set import Problem, Solution
-from skpoison.solvers._worst_rows import of_classes
-
-if TYPE_CHECKING:
-    pass
+from skpoison.solvers._worst_rows import of_classes, of_targets
 
 SIGNS = (-1.0, 1.0)
+HANDED_ON = (
+    *("n_features_in_", "feature_names_in_", "classes_", "target_range_"),
+    *("class_weight_", "filter_"),
+)
 
 
 class WarmStart(NamedTuple):
@@ -48,32 +51,34 @@ class WarmStart(NamedTuple):
 
     estimator: "CertifiedBound"
     X: np.ndarray | sparse.csr_matrix  # validated
-    codes: np.ndarray  # positions of the labels in ``classes_``
+    codes: np.ndarray  # positions of the labels in ``classes_``, or targets
     found: Solution  # where the solver ended
 
     def hand_on(self, estimator):
         """Copy rows and filter to another estimator; return rows and codes."""
-        for name in ("n_features_in_", "feature_names_in_", "classes_", "filter_"):
+        for name in HANDED_ON:
             if hasattr(self.estimator, name):
                 setattr(estimator, name, getattr(self.estimator, name))
         return self.X, self.codes
 
 
-class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifier):
+class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
     """Upper bound on the training loss that any attacker can cause past a filter.
 
     An attacker adds ``floor(epsilon * n)`` rows of their choice to n clean rows. A
     filter with fixed centroids and radii rejects outlying rows, and a linear classifier
-    is trained on the rest. For every attack, that learner's training loss is at most
-    `upper_bound_`: the sum of its losses over the rows that it is trained on, divided
-    by n, plus its penalty. These rows are the poison that passes the filter and the
-    clean rows, all of them or those that pass. Clean rows that it is not trained on can
-    have larger losses: they do not count. `attack_` is an attack that nearly reaches
-    the bound.
+    or regressor is trained on the rest. For every attack, that learner's training loss
+    is at most `upper_bound_`: the sum of its losses over the rows that it is trained
+    on, divided by n, plus its penalty. These rows are the poison that passes the filter
+    and the clean rows, all of them or those that pass. Clean rows that it is not
+    trained on can have larger losses: they do not count. `attack_` is an attack that
+    nearly reaches the bound.
 
     By default, the filter intersects a sphere, which keeps rows near the centroid of
     their class, with a slab, which keeps rows whose projection on the line between the
-    class centroids is near that of their own centroid.
+    class centroids is near that of their own centroid. Where the learner is a
+    regressor, there are no classes: the default is a sphere around the mean, and rows
+    with targets outside `target_range` are rejected, too.
 
     Fit it on trusted rows: the filter's centroids and radii are estimated from them.
     Then train on untrusted rows with :meth:`defend`, which keeps them fixed.
@@ -90,7 +95,7 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
         pass an unfitted filter.
     epsilon : float, default=0.03
         Number of poison rows divided by the number of clean rows, between 0 and 1.
-    estimator : classifier, default=None
+    estimator : classifier or regressor, default=None
         The binary learner whose training objective the bound is about; only its
         parameters are used. One of
 
@@ -100,7 +105,15 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
         - :class:`~sklearn.linear_model.SGDClassifier` with the loss ``"hinge"``,
           ``"squared_hinge"``, ``"log_loss"`` or ``"modified_huber"`` and penalty
           ``"l2"``;
-        - :class:`NormConstrainedSVC`.
+        - :class:`NormConstrainedSVC`;
+        - :class:`~sklearn.linear_model.Ridge`, :class:`~sklearn.svm.LinearSVR` with
+          either loss, :class:`~sklearn.linear_model.HuberRegressor` and
+          :class:`~sklearn.linear_model.SGDRegressor` with any loss and penalty
+          ``"l2"``, for targets that are numbers.
+
+        With ``class_weight="balanced"``, the bound is about the weights that balance
+        the clean rows, `class_weight_`; train the learner with these, because poison
+        changes those that balance the rows that arrive.
 
         None means that the learner is given by `rho` or `C`.
     rho : float, default=None
@@ -129,6 +142,13 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
         convex (integers, norm 1), a `tol` of 0.01 can be reached for text with a few
         thousand words; with features that take few values, the duality gap can remain
         larger.
+    target_range : pair of float, default=None
+        With a regressor, the smallest and the largest target that pass: an attacker
+        whose targets are unbounded can cause any loss. None means the smallest and the
+        largest target passed to :meth:`fit`.
+    max_weight : float, default=1.0
+        The largest sample weight of a poison row. Its loss is multiplied by this and
+        by the weight of its class, if there is one.
     max_iter : int, default=None
         Maximum number of solver steps. None means 1000 Newton steps (followed by rounds
         of cutting planes if the domain is not convex). The bound is valid whenever the
@@ -145,7 +165,8 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
     error_bound_ : float
         No attack that passes the filter makes the learner misclassify a larger share of
         the clean rows, of those that it is trained on: `upper_bound_` divided by the
-        loss of a row on the decision boundary, at most 1.
+        loss of a row on the decision boundary (and the smallest weight), at most 1. Not
+        with a regressor.
     lower_bound_ : float
         The dual value: no parameters give a smaller bound.
     dual_gap_ : float
@@ -162,23 +183,27 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
     attack_ : :class:`~sklearn.utils.Bunch`
         The candidate attack: `X`, its distinct rows (with the dtype and sparsity of the
         training rows; at most two, unless the domain is not convex, as for counts);
-        `y`, their labels; `n_copies`, the number of copies of each row, at most
-        ``floor(epsilon * n)`` in total; `rounding_slack`, a certified limit on how far
-        this attack of whole rows can fall short of `lower_bound_`.
+        `y`, their labels or targets; `n_copies`, the number of copies of each row, at
+        most ``floor(epsilon * n)`` in total; `rounding_slack`, a certified limit on how
+        far this attack of whole rows can fall short of `lower_bound_`.
     attack_loss_ : float
         Training loss of the learner trained on all clean rows and `attack_`, counted
         as `upper_bound_` is. At least ``lower_bound_ - attack_.rounding_slack`` and at
         most `upper_bound_`.
-    poisoned_coef_ : ndarray of shape (1, n_features)
+    poisoned_coef_ : ndarray of shape (1, n_features) or (n_features,)
         Weights of that learner.
-    poisoned_intercept_ : ndarray of shape (1,)
+    poisoned_intercept_ : ndarray of shape (1,) or float
         Intercept of that learner.
-    coef_ : ndarray of shape (1, n_features)
+    coef_ : ndarray of shape (1, n_features); (n_features,) with a regressor
         Weights of the certified parameters, which this estimator uses to predict.
-    intercept_ : ndarray of shape (1,)
+    intercept_ : ndarray of shape (1,); float with a regressor
         Their intercept.
     classes_ : ndarray of shape (2,)
-        The labels, sorted.
+        The labels, sorted. Not with a regressor.
+    class_weight_ : dict
+        The weight of each class, if the learner weighs them.
+    target_range_ : tuple of float
+        With a regressor, the smallest and the largest target that pass.
     filter_ : filter
         The fitted filter.
     n_iter_ : int
@@ -216,7 +241,11 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
     ``(b / intercept_scaling)^2`` to ``||w||^2``, as the solver ``"liblinear"`` does),
     ``alpha ||w||^2 / (2 n)`` beside half the squared loss for `RidgeClassifier`, and
     ``(1 + m / n) alpha ||w||^2 / 2`` for `SGDClassifier`, whose penalty grows with the
-    number of rows: m is ``floor(epsilon * n)``.
+    number of rows: m is ``floor(epsilon * n)``. Those of regressors are alike:
+    ``alpha ||w||^2 / (2 n)`` beside half the squared error for `Ridge`, ``||w||^2 / (2
+    C n)`` for `LinearSVR`, ``alpha ||w||^2 / n`` for `HuberRegressor`, whose scale is
+    one of the parameters, and as for `SGDClassifier` for `SGDRegressor`. With weights,
+    losses are multiplied by them, and the sum is divided by n all the same.
 
     The bound is on the minimum of the training objective. Solvers that stop early end
     above it, by at most :func:`skpoison.bounds.training_gap`, which goes on top of
@@ -275,6 +304,15 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
     >>> bound = CertifiedBound(epsilon=0.1, estimator=LogisticRegression(C=0.1))
     >>> round(bound.fit(X, y).upper_bound_, 2)
     0.18
+
+    Regressors too, for targets between those of the clean rows:
+
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import Ridge
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> bound = CertifiedBound(epsilon=0.05, estimator=Ridge(alpha=0.1)).fit(X, y)
+    >>> bound.target_range_, round(bound.upper_bound_)
+    ((25.0, 346.0), 3389)
     """
 
     _parameter_constraints: dict = {
@@ -287,6 +325,8 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
         "max_iter": [Interval(Integral, 1, None, closed="left"), None],
         "defense": [StrOptions({"fixed", "moving_centroids"})],
         "domain": "no_validation",
+        "target_range": "no_validation",
+        "max_weight": [Interval(Real, 0, None, closed="neither")],
         "random_state": ["random_state"],
     }
 
@@ -301,6 +341,8 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
         tol=1e-3,
         defense="fixed",
         domain=None,
+        target_range=None,
+        max_weight=1.0,
         max_iter=None,
         random_state=None,
     ):
@@ -312,11 +354,15 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
         self.tol = tol
         self.defense = defense
         self.domain = domain
+        self.target_range = target_range
+        self.max_weight = max_weight
         self.max_iter = max_iter
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: "ArrayLike | sparse.sparray", y: "ArrayLike") -> "CertifiedBound":
+    def fit(
+        self, X: RowsLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Compute the bound.
 
         Parameters
@@ -324,7 +370,10 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Clean rows.
         y : array-like of shape (n_samples,)
-            Their labels, of two kinds.
+            Their labels, of two kinds; with a regressor, their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of their losses, not negative. Rows that an attacker adds weigh
+            `max_weight` at most. Not for `rho` and moving centroids.
 
         Returns
         -------
@@ -336,13 +385,16 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
         ValueError
             If more than one of `estimator`, `rho` and `C` are given, if `estimator` is
             not known, if there are not two classes, if a fitted filter knows other
-            labels or columns, if the filter leaves the attacker unbounded, or if
-            `estimator`, `filter`, `domain` and `defense` do not go together.
+            labels or columns, if the filter or `target_range` leaves the attacker
+            unbounded, or if `estimator`, `filter`, `domain`, `defense` and weights do
+            not go together.
         """
-        self._fit(X, y)
+        self._fit(X, y, sample_weight=sample_weight)
         return self
 
-    def train_learner(self, X: RowsLike, y: ArrayLike) -> Self:
+    def train_learner(
+        self, X: RowsLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Train the learner that this bound covers, without poison.
 
         Parameters
@@ -350,7 +402,9 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows that the bound was fitted on, or a subset of them.
         y : array-like of shape (n_samples,)
-            Their labels.
+            Their labels or targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of their losses.
 
         Returns
         -------
@@ -382,18 +436,19 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
         learner.set_params(
             filter=frozen, epsilon=0.0, defense="fixed", domain=None, max_iter=None
         )
-        return learner.fit(X, y)
+        return learner.fit(X, y, sample_weight)
 
     @with_callbacks
-    def _fit(self, X, y, previous=None):
+    def _fit(self, X, y, previous=None, sample_weight=None):
         """Fit, optionally warm-started from a previous fit; return a warm start."""
         self._objective = self._read_objective()
         context = self._init_callback_context(max_subtasks=None)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         X, codes = self._validate(X, y) if previous is None else previous.hand_on(self)
         self._n_rows = X.shape[0]
+        self._weights = self._weigh(X, codes, sample_weight)
         if previous is None:
-            self.filter_ = self._fit_filter(X, self.classes_[codes])
+            self.filter_ = self._fit_filter(X, self._labels_at(codes))
         certify = self._certify_moving if self._is_moving() else self._certify_fixed
         start = None if previous is None else previous.found
         result = certify(X, codes, start, progress_monitor(self, context))
@@ -426,32 +481,72 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
             )
         return objective
 
+    def _weigh(self, X, codes, sample_weight):
+        """Return the weights of rows and of poison; None where all are 1."""
+        given, classes = self._objective.class_weight, getattr(self, "classes_", None)
+        of_classes = None
+        if given is not None:
+            of_classes = class_weights(given, classes, codes)
+            labels = classes.tolist()
+            self.class_weight_ = dict(zip(labels, of_classes.tolist(), strict=True))
+        if sample_weight is None and of_classes is None and self.max_weight == 1.0:
+            return None
+        if self._objective.rho is not None or self._is_moving():
+            raise ValueError(
+                "Weights of rows and classes are for learners with a penalty, and "
+                f"defense='fixed'; got rho={self._objective.rho!r}, "
+                f"defense={self.defense!r}."
+            )
+        of_rows = sample_weights(sample_weight, X)
+        if of_classes is None:
+            of_classes = np.ones(1 if classes is None else len(classes))
+        else:
+            of_rows = of_rows * of_classes[codes]
+        return LossWeights(of_rows, self.max_weight * of_classes)
+
     def _certify_fixed(self, X, codes, start, monitor):
         rng = check_random_state(self.random_state)
         certain = {"tol": self.tol, "rng": rng}
         keeps = self._kept_by_filter(X)
-        if self._objective.is_plain_hinge:
+        if self._objective.is_plain_hinge and self._weights is None:
             problem = _fixed.prepare(self._problem(X, codes))
             found = self._solve(problem, start, monitor)
             return _fixed.certify(problem, found, X, keeps, **certain)
-        loss = self._objective.loss
-        problem = _any_loss.prepare(
-            self._objective,
-            signed_rows(X, codes),
-            np.ones(self._n_rows),
-            of_classes(loss, SIGNS, self._smooth_sets(X)),
-            epsilon=self.epsilon,
-        )
+        problem = self._problem_of_any_loss(X, codes)
         found = self._solve(problem, start, monitor)
         return _any_loss.certify(problem, found, self._objective, X, keeps, **certain)
 
+    def _problem_of_any_loss(self, X, codes):
+        objective, sets, weights = self._objective, self._smooth_sets(X), self._weights
+        if weights is None:
+            n_kinds = 1 if objective.is_regression else len(SIGNS)
+            weights = LossWeights(np.ones(self._n_rows), np.ones(n_kinds))
+        if objective.is_regression:
+            rows, targets = target_rows(X), codes
+            ends = self.target_range_
+            pieces = of_targets(objective.loss, ends, *sets, *weights.of_poison)
+        else:
+            rows, targets = signed_rows(X, codes), None
+            pieces = of_classes(objective.loss, SIGNS, sets, weights.of_poison)
+        return _any_loss.prepare(
+            objective,
+            rows,
+            weights.of_rows,
+            pieces,
+            epsilon=self.epsilon,
+            targets=targets,
+        )
+
     def _kept_by_filter(self, X):
-        """Return a function of rows and their signs: which ones the filter keeps."""
+        """Return a function of rows and signs or targets: which the filter keeps."""
 
         def keeps(points, signs):
             if not len(signs):
                 return np.zeros(0, dtype=bool)
-            labels = self._labels_of(signs)
+            # A filter of a regressor's rows knows no labels.
+            labels = None
+            if not self._objective.is_regression:
+                labels = self._labels_of(signs)
             return scores(self.filter_, _as_sent(points, X), labels) >= 0
 
         return keeps
@@ -496,11 +591,13 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
         return getattr(self, "feature_names_in_", None)
 
     def _fit_filter(self, X, y):
-        given = default_filter() if self.filter is None else self.filter
+        given = self.filter
+        if given is None:
+            given = default_filter() if y is not None else default_sphere()
         fitted = clone(given).fit(X, y)
         if not isinstance(fitted, FrozenEstimator):
             remember_names(fitted, self._names)
-        check_fits(fitted, X.shape[1], self.classes_, self._names)
+        check_fits(fitted, X.shape[1], self._known_to_filter, self._names)
         if self._is_moving():
             fitted = moving.with_given_radii(fitted).fit(X, y)
             remember_names(fitted, self._names)
@@ -520,7 +617,12 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
                     feasible.classes, [judged(rows, X) for rows in feasible.sets]
                 )
             feasible = restrict(feasible, self.domain, feature_names=self._names)
-        return [feasible[label] for label in self.classes_]
+        return [feasible[label] for label in self._known_to_filter]
+
+    @property
+    def _known_to_filter(self):
+        """The labels; without labels filters call them all 0."""
+        return getattr(self, "classes_", np.array([0]))
 
     def _problem(self, X, codes):
         poison = poison_term(self.epsilon, SIGNS, self._feasible_sets(X))
@@ -535,7 +637,13 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
         return Problem(signed_rows(X, codes), weights, poison, learner)
 
     def _labels_of(self, signs):
+        if self._objective.is_regression:
+            return signs
         return self.classes_[(signs > 0).astype(int)]
+
+    def _labels_at(self, codes):
+        """Return labels at positions; None in regression, where filters see none."""
+        return None if self._objective.is_regression else self.classes_[codes]
 
     def _report(self, result):
         found, best = result.found, result.certificate
@@ -543,7 +651,8 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
         self.clean_loss_, self.poison_loss_ = best.clean_loss, best.poison_loss
         self.upper_bound_, self.lower_bound_ = best.upper, best.lower
         self.dual_gap_ = max(best.upper - best.lower, 0.0)
-        self.error_bound_ = min(best.upper / self._loss_at_zero, 1.0)
+        if not self._objective.is_regression:
+            self.error_bound_ = self._most_errors(best.upper)
         self.n_iter_, self.history_ = found.n_iter, found.history
         self.converged_ = bool(found.converged)
 
@@ -551,13 +660,21 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
     def _loss_at_zero(self):
         return float(self._objective.loss.value(np.zeros(())))
 
+    def _most_errors(self, upper):
+        """Return the largest share of clean rows that can be wrong at this loss."""
+        lightest = 1.0 if self._weights is None else self._weights.of_rows.min()
+        if lightest == 0.0:  # an error on such a row costs nothing
+            return 1.0
+        return float(min(upper / (lightest * self._loss_at_zero), 1.0))
+
     def _report_attack(self, result, X):
         attack, trained = result.attack, result.trained
         lower, loss = max(float(trained.lower), 0.0), float(trained.upper)
         theta = result.problem.rows.parameters(trained.best_primal.theta)
-        at_zeros = self._loss_at_zero * (1.0 + attack.copies.sum() / X.shape[0])
-        if loss > at_zeros:
-            loss, theta = at_zeros, np.zeros_like(theta)
+        if not self._objective.is_regression and self._weights is None:
+            at_zeros = self._loss_at_zero * (1.0 + attack.copies.sum() / X.shape[0])
+            if loss > at_zeros:
+                loss, theta = at_zeros, np.zeros_like(theta)
         self.attack_ = Bunch(
             X=_as_sent(attack.points, X),
             y=self._labels_of(attack.signs),
@@ -566,8 +683,7 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, BinaryLinearClassifie
             **result.more,
         )
         self.attack_loss_ = loss
-        self.poisoned_coef_ = theta[np.newaxis, :-1].copy()
-        self.poisoned_intercept_ = theta[-1:].copy()
+        self.poisoned_coef_, self.poisoned_intercept_ = self._in_form(theta)
 
 
 def _as_sent(points, X):

@@ -11,9 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 from skpoison._column_types import RowsLike
 from skpoison._fitted import names_left_out
 from skpoison.bounds._objective import Objective
+from skpoison.bounds._target_range import fixed_defense, passes
 
 if TYPE_CHECKING:
-    from skpoison.meta import FilteredClassifier
+    from skpoison.meta import FilteredClassifier, FilteredRegressor
 
 
 class DefendingMixin:
@@ -23,32 +24,37 @@ class DefendingMixin:
     epsilon: float
     upper_bound_: float
     filter_: BaseEstimator
+    target_range_: tuple[float, float]
     _objective: Objective
     _n_rows: int
 
     def _is_moving(self):
         return self.defense == "moving_centroids"
 
-    def defend(self, estimator: BaseEstimator) -> "FilteredClassifier":
-        """Put the filter that this bound covers in front of a classifier.
+    def defend(
+        self, estimator: BaseEstimator
+    ) -> "FilteredClassifier | FilteredRegressor":
+        """Put the filter that this bound covers in front of an estimator.
 
         Parameters
         ----------
-        estimator : classifier
-            The classifier, not fitted. The bound holds for its own learner.
+        estimator : classifier or regressor
+            The estimator, not fitted. The bound holds for its own learner.
 
         Returns
         -------
-        defense : FilteredClassifier
-            A classifier to be fitted on rows that you do not trust. The filter is
+        defense : FilteredClassifier or FilteredRegressor
+            An estimator to be fitted on rows that you do not trust. The filter is
             `filter_`, fixed: it is not fitted again, and a class of which no row passes
             keeps none (a filter that is fitted on the rows keeps the best of them,
             which may be poison that no bound covers). With moving centroids, it is the
-            filter with its radii given, which estimates the centroids again.
+            filter with its radii given, which estimates the centroids again. In front
+            of a regressor, rows with targets outside `target_range_` are rejected too.
 
         See Also
         --------
-        FilteredClassifier : What is returned.
+        FilteredClassifier : What is returned for a classifier.
+        FilteredRegressor : What is returned for a regressor.
 
         Notes
         -----
@@ -70,8 +76,11 @@ class DefendingMixin:
         """
         check_is_fitted(self)
         # Filtered estimators are not needed to compute a bound.
-        from skpoison.meta import FilteredClassifier
+        from skpoison.meta import FilteredClassifier, FilteredRegressor
 
+        if self._objective.is_regression:
+            fixed = fixed_defense(self.filter_, self.target_range_)
+            return FilteredRegressor(fixed, estimator)
         if self._is_moving():
             return FilteredClassifier(clone(self.filter_), estimator)
         frozen = self.filter_
@@ -79,18 +88,26 @@ class DefendingMixin:
             frozen = FrozenEstimator(frozen)
         return FilteredClassifier(frozen, estimator)
 
-    def check(self, estimator: BaseEstimator, X: RowsLike, y: ArrayLike) -> Bunch:
+    def check(
+        self,
+        estimator: BaseEstimator,
+        X: RowsLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> Bunch:
         """Say whether a model that was trained on untrusted rows keeps to the bound.
 
         Parameters
         ----------
-        estimator : classifier
+        estimator : classifier or regressor
             A fitted :meth:`defend`, or the fitted learner alone.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows that it was fitted on; for a filtered classifier, those that it
+            The rows that it was fitted on; for a filtered estimator, those that it
             rejected included.
         y : array-like of shape (n_samples,)
-            Their labels.
+            Their labels or targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights that it was fitted with.
 
         Returns
         -------
@@ -105,7 +122,8 @@ class DefendingMixin:
             - `n_trained`: rows that the model was trained on;
             - `n_too_many`: how many of these are more than the clean rows and
               ``floor(epsilon * n)``: the attacker sent more than assumed;
-            - `n_rejected`: how many of them the filter would have rejected.
+            - `n_rejected`: how many of them the filter would have rejected, or, of a
+              regressor's, the range of targets.
 
         Raises
         ------
@@ -131,11 +149,13 @@ class DefendingMixin:
         # It needs bounds of trained models, which are like those of this class.
         from skpoison.bounds._training_gap import check_training
 
-        return check_training(self, estimator, X, y)
+        return check_training(self, estimator, X, y, sample_weight)
 
     def _passes(self, X, y):
         """Return which of the rows that arrived the filter keeps."""
         with names_left_out():
+            if self._objective.is_regression:
+                return passes(self.filter_, self.target_range_, X, y)
             if self._is_moving():
                 return clone(self.filter_).fit(X, y).inlier_mask_
             return self.filter_.predict(X, y) == 1

@@ -32,7 +32,7 @@ class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
         X, y = validate_data(
             self, X, y, accept_sparse="csr", dtype=dtypes, ensure_all_finite=False
         )
-        _check_values(type(self).__name__, X)
+        check_values(type(self).__name__, X)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         check_two_classes(type(self).__name__, self.classes_)
@@ -55,11 +55,14 @@ class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
         scores : ndarray of shape (n_samples,)
             Positive for ``classes_[1]``.
         """
+        return self._scores(X)
+
+    def _scores(self, X):
         check_is_fitted(self)
         X = validate_data(
             self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
         )
-        return X @ self.coef_[0] + self.intercept_[0]
+        return X @ np.ravel(self.coef_) + np.ravel(self.intercept_)[0]
 
     def predict(self, X: "ArrayLike | sparse.sparray") -> np.ndarray:
         """Predict the labels of rows.
@@ -78,7 +81,7 @@ class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[positive.astype(int)]
 
 
-def _check_values(name, X):
+def check_values(name, X, what="X"):
     """Raise for NaN, infinity and values whose fourth power overflows."""
     values = X.data if sparse.issparse(X) else X
     most = np.finfo(np.float64).max ** 0.25
@@ -87,13 +90,13 @@ def _check_values(name, X):
     with np.errstate(over="ignore", invalid="ignore"):
         if flat @ flat <= most * most:
             return
-    assert_all_finite(X, estimator_name=name, input_name="X")
+    assert_all_finite(X, estimator_name=name, input_name=what)
     largest = max(values.max(), -values.min())
     if largest > most:
         raise ValueError(
-            f"{name} supports absolute values of X up to {most:.2g}; got "
-            f"{largest:.2g}. Rescale X, for example with a StandardScaler fitted on "
-            "trusted rows."
+            f"{name} supports absolute values of {what} up to {most:.2g}; got "
+            f"{largest:.2g}. Rescale {what}, for example with a StandardScaler fitted "
+            "on trusted rows."
         )
 
 

@@ -10,6 +10,8 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassif
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 
+from skpoison._residual_losses import ResidualLoss
+from skpoison.bounds._regressors import KNOWN_REGRESSORS, OTHER_PENALTY, REGRESSORS
 from skpoison.bounds._svc import NormConstrainedSVC
 from skpoison.losses import (
     Hinge,
@@ -22,11 +24,10 @@ from skpoison.losses import (
 
 KNOWN = (
     "LinearSVC (both losses), LogisticRegression (l2), RidgeClassifier, SGDClassifier "
-    "(hinge, squared_hinge, log_loss and modified_huber; l2) and NormConstrainedSVC"
+    "(hinge, squared_hinge, log_loss and modified_huber; l2) and NormConstrainedSVC, "
+    f"and of regressors {KNOWN_REGRESSORS}"
 )
 # What stands in the way, as errors say it after "it".
-WEIGHTS = "weights its classes (class_weight)"
-OTHER_PENALTY = "has a penalty other than the squared norm of its weights"
 SVC_LOSSES = {"hinge": Hinge(), "squared_hinge": SquaredHinge()}
 SGD_LOSSES = SVC_LOSSES | {"log_loss": Logistic(), "modified_huber": ModifiedHuber()}
 
@@ -37,7 +38,7 @@ class Objective(NamedTuple):
     Parameters
     ----------
     loss : Loss
-        The loss of a row.
+        The loss of a row, of its margin or its error.
     strength : float
         The penalty is ``strength / 2 * ||w||^2`` beside the sum of the losses.
     per_row : bool
@@ -47,6 +48,8 @@ class Objective(NamedTuple):
         penalized, 0 where there is none.
     rho : float or None
         Radius of the ball, in place of the penalty.
+    class_weight : dict, "balanced" or None
+        What the losses of each class are multiplied by.
     """
 
     loss: Loss
@@ -54,11 +57,18 @@ class Objective(NamedTuple):
     per_row: bool = False
     intercept: float = 1.0
     rho: float | None = None
+    class_weight: dict | str | None = None
 
     @property
     def is_plain_hinge(self) -> bool:
         """Whether the solver for the hinge loss minimizes it."""
-        return isinstance(self.loss, Hinge) and not self.per_row and self.intercept == 1
+        is_plain = isinstance(self.loss, Hinge) and not self.per_row
+        return is_plain and self.intercept == 1 and self.class_weight is None
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the loss is of errors of prediction, for targets that are numbers."""
+        return isinstance(self.loss, ResidualLoss)
 
     def stiffness(self, n_features: int, n_rows: int, n_trained: int) -> np.ndarray:
         """Return the penalty's second derivative, with losses divided by `n_rows`.
@@ -88,18 +98,21 @@ def objective_of(estimator: BaseEstimator) -> Objective:
             "the last step."
         )
     # Subclasses may minimize something else.
-    read = READERS.get(type(estimator))
-    if read is None:
+    kind = type(estimator)
+    if kind not in READERS and kind not in REGRESSORS:
         raise ValueError(f"estimator={estimator!r} is not known; known are {KNOWN}.")
     estimator._validate_params()
-    objection, objective = read(estimator)
-    if getattr(estimator, "class_weight", None) is not None:
-        objection = WEIGHTS
+    if kind in READERS:
+        objection, objective = READERS[kind](estimator)
+    else:
+        objection, loss, rest = REGRESSORS[kind](estimator)
+        objective = Objective(loss, **rest)
     if objection:
         raise ValueError(
             f"estimator={estimator!r} is not known: it {objection}. Known are {KNOWN}."
         )
-    return objective
+    weights = getattr(estimator, "class_weight", None)
+    return objective._replace(class_weight=weights)
 
 
 def _read_svc(svc):

@@ -1,5 +1,6 @@
 """How far a trained model is from the minimum of its training objective."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,12 +14,15 @@ from sklearn.utils.validation import (
 )
 
 from skpoison._column_types import RowsLike
-from skpoison._labels import encode_labels
+from skpoison._labels import check_targets, encode_labels
+from skpoison._residual_losses import ConcomitantHuber
 from skpoison._whole_rows import n_poison_rows
 from skpoison.bounds import _any_loss
 from skpoison.bounds._linear import signed_rows
 from skpoison.bounds._objective import objective_of
+from skpoison.bounds._regression import target_rows
 from skpoison.bounds._rounding import margins
+from skpoison.bounds._weights import class_weights, sample_weights
 from skpoison.solvers._adversary import NO_POISON
 from skpoison.solvers._centering import framed, view
 from skpoison.solvers._regularizers import regularizer
@@ -40,7 +44,12 @@ class Trained(NamedTuple):
     gap: float
 
 
-def training_gap(estimator: BaseEstimator, X: RowsLike, y: "ArrayLike") -> float:
+def training_gap(
+    estimator: BaseEstimator,
+    X: RowsLike,
+    y: "ArrayLike",
+    sample_weight: "ArrayLike | None" = None,
+) -> float:
     """Bound how far a trained model is from the minimum of its training objective.
 
     Solvers stop at a tolerance or an iteration limit. A bound on the training loss
@@ -48,12 +57,14 @@ def training_gap(estimator: BaseEstimator, X: RowsLike, y: "ArrayLike") -> float
 
     Parameters
     ----------
-    estimator : classifier
+    estimator : classifier or regressor
         A fitted estimator of a kind that :class:`CertifiedBound` supports.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The rows that it was fitted on; for a filtered estimator, the kept rows.
     y : array-like of shape (n_samples,)
-        Their labels.
+        Their labels or targets.
+    sample_weight : array-like of shape (n_samples,), default=None
+        The weights that it was fitted with.
 
     Returns
     -------
@@ -76,7 +87,7 @@ def training_gap(estimator: BaseEstimator, X: RowsLike, y: "ArrayLike") -> float
     Notes
     -----
     The lower bound is the value of the dual problem at a point that skpoison's solver
-    finds, starting from the model's parameters. Sample weights are ignored.
+    finds, starting from the model's parameters.
 
     Examples
     --------
@@ -91,12 +102,13 @@ def training_gap(estimator: BaseEstimator, X: RowsLike, y: "ArrayLike") -> float
     True
     """
     X, codes = _training_rows(estimator, X, y)
-    return trained(estimator, objective_of(estimator), X, codes).gap
+    weights = _weights(estimator, X, codes, sample_weight)
+    return trained(estimator, objective_of(estimator), X, codes, weights).gap
 
 
 def _training_rows(estimator, X, y):
-    """Validate rows against a fitted estimator; return them and their codes."""
-    objective_of(estimator)
+    """Validate rows against a fitted estimator; return them with codes or targets."""
+    objective = objective_of(estimator)
     check_is_fitted(estimator)
     dtypes = [np.float64, np.float32]
     X = check_array(X, accept_sparse="csr", dtype=dtypes, input_name="X")
@@ -107,6 +119,10 @@ def _training_rows(estimator, X, y):
             f"estimator={estimator!r} was fitted on rows of {estimator.n_features_in_} "
             f"features; X has {X.shape[1]}."
         )
+    if objective.is_regression:
+        if np.ndim(estimator.intercept_) == 1 and np.size(estimator.intercept_) > 1:
+            raise ValueError(f"estimator={estimator!r} was fitted on several targets.")
+        return X, check_targets(X, y)
     if len(estimator.classes_) != 2:
         raise ValueError(
             f"estimator={estimator!r} was fitted on {len(estimator.classes_)} classes; "
@@ -115,22 +131,51 @@ def _training_rows(estimator, X, y):
     return X, encode_labels(y, estimator.classes_, whose="estimator")
 
 
-def trained(estimator, objective, X, codes):
-    """Return what a fitted estimator reached on its training rows."""
+def _weights(estimator, X, codes, sample_weight):
+    """Return what each row's loss was multiplied by in training; None if by nothing."""
+    given = objective_of(estimator).class_weight
+    if given is None and sample_weight is None:
+        return None
+    if isinstance(given, str) and sample_weight is not None:
+        raise ValueError(
+            f"estimator={estimator!r} balanced its classes, in a way of its own with "
+            "sample weights. Train it with a dict of class weights."
+        )
+    weights = sample_weights(sample_weight, X)
+    if given is None:
+        return weights
+    return weights * class_weights(given, estimator.classes_, codes)[codes]
+
+
+def trained(estimator, objective, X, codes, weights=None):
+    """Return what a fitted estimator reached on its training rows, of such weights."""
     theta = np.append(np.ravel(estimator.coef_), np.ravel(estimator.intercept_))
     theta = np.asarray(theta, dtype=np.float64)
-    gap_of = _of_plain_hinge if objective.is_plain_hinge else _of_any_loss
-    return gap_of(objective, X, codes, theta)
+    if objective.is_plain_hinge and weights is None:
+        return _of_plain_hinge(objective, X, codes, theta)
+    if objective.rho is not None:
+        raise ValueError(
+            f"estimator={estimator!r} was fitted with sample weights, which are not "
+            "known for it."
+        )
+    scale = getattr(estimator, "scale_", None)
+    if isinstance(objective.loss, ConcomitantHuber):
+        objective = objective._replace(loss=replace(objective.loss, scale=scale))
+    return _of_any_loss(objective, X, codes, theta, weights)
 
 
-def _of_any_loss(objective, X, codes, theta):
+def _of_any_loss(objective, X, codes, theta, weights):
     rng = check_random_state(0)
-    rows, weights = signed_rows(X, codes), np.ones(X.shape[0])
-    problem = _any_loss.prepare(objective, rows, weights)
+    weights = np.ones(X.shape[0]) if weights is None else weights
+    is_regression = objective.is_regression
+    rows = target_rows(X) if is_regression else signed_rows(X, codes)
+    targets = codes if is_regression else None
+    problem = _any_loss.prepare(objective, rows, weights, targets=targets)
     found = _any_loss.train(problem, theta, tol=TOL, rng=rng)
     at = problem.margins(theta)
     reached = problem.upper(theta, at)
-    slack = _any_loss.lower_margin(problem, found.best_dual.dual_point, at)
+    ended = _any_loss.settled(problem, found)
+    slack = _any_loss.lower_margin(ended, found.best_dual.dual_point, at)
     slack += _any_loss.upper_margin(problem, problem.poison, theta, at)
     return Trained(reached, max(reached - float(found.lower) + slack, 0.0))
 
@@ -152,18 +197,18 @@ def _of_plain_hinge(objective, X, codes, theta):
 
 
 def check_training(
-    bound: "DefendingMixin", estimator: BaseEstimator, X: RowsLike, y: "ArrayLike"
+    bound: "DefendingMixin",
+    estimator: BaseEstimator,
+    X: RowsLike,
+    y: "ArrayLike",
+    sample_weight: "ArrayLike | None" = None,
 ) -> Bunch:
     """Compare a trained model with a bound; see :meth:`CertifiedBound.check`."""
     kept = getattr(estimator, "inlier_mask_", None)
     model = estimator if kept is None else estimator.estimator_
-    if objective_of(model) != bound._objective:
-        raise ValueError(
-            f"The bound is for another learner: estimator={model!r} minimizes "
-            f"{objective_of(model)}, the bound is for {bound._objective}."
-        )
+    _check_same(bound, model)
     X, codes = _training_rows(model, X, y)
-    labels = model.classes_[codes]
+    labels = codes if bound._objective.is_regression else model.classes_[codes]
     if kept is None:
         kept = np.ones(X.shape[0], dtype=bool)
     if len(kept) != X.shape[0]:
@@ -171,7 +216,10 @@ def check_training(
             f"{type(estimator).__name__} was fitted on {len(kept)} rows; X has "
             f"{X.shape[0]}. Pass all rows, including those that the filter rejected."
         )
-    reached = trained(model, bound._objective, X[kept], codes[kept])
+    if sample_weight is not None:
+        sample_weight = sample_weights(sample_weight, X)[kept]
+    weights = _weights(model, X[kept], codes[kept], sample_weight)
+    reached = trained(model, bound._objective, X[kept], codes[kept], weights)
     times = np.count_nonzero(kept) / bound._n_rows
     allowed = bound._n_rows + n_poison_rows(bound.epsilon, bound._n_rows)
     loss, gap = times * reached.objective, times * reached.gap
@@ -185,3 +233,22 @@ def check_training(
         n_too_many=max(int(kept.sum()) - allowed, 0),
         n_rejected=int(np.sum(kept & ~bound._passes(X, labels))),
     )
+
+
+def _check_same(bound, model):
+    """Raise unless a model minimizes what a bound is about."""
+    own, other = bound._objective, objective_of(model)
+    if other._replace(class_weight=None) != own._replace(class_weight=None):
+        raise ValueError(
+            f"The bound is for another learner: estimator={model!r} minimizes "
+            f"{other}, the bound is for {own}."
+        )
+    balanced = getattr(bound, "class_weight_", None)
+    same = other.class_weight in (own.class_weight, balanced)
+    if not same or other.class_weight == "balanced":
+        raise ValueError(
+            f"The bound is about the class weights {balanced}; estimator={model!r} "
+            "was trained with others ('balanced' ones are those of the rows that it "
+            "was trained on, which poison changes). Train it with "
+            "class_weight=bound.class_weight_."
+        )

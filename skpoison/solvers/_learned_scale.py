@@ -7,22 +7,25 @@ tell: the scale is found where it changes sign. See docs/mathematics.md, section
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from skpoison._residual_losses import ConcomitantHuber
 from skpoison.solvers import _loss_newton
 from skpoison.solvers._loss_newton import LossIterate, Monitor
-from skpoison.solvers._loss_problem import LOSS_FLOOR, DualPoint, LossProblem
+from skpoison.solvers._loss_problem import LOSS_FLOOR, SMALL, DualPoint, LossProblem
 from skpoison.solvers._working_set import Solution
 
 # Problems of one scale are solved to this share of the tolerance.
-INNER, MAX_SCALES = 0.25, 60
+INNER, MAX_SCALES = 0.02, 60
+# and more closely where that takes no steps, so often at most.
+TIGHTER, MOST_IDLE = 0.1, 3
 # Where the bound still falls with the scale, it is looked for in steps like this.
 STRIDE = 4.0
 # Scales below this share of the spread of the targets count as zero.
 LEAST = 1e-9
+CLOSED = 1e-12
 
 
 @dataclass
@@ -34,6 +37,12 @@ class ScaledSolution(Solution):
 
 class HuberProblem(LossProblem):
     """A problem whose loss has a scale that is learned."""
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation of the targets, or a small part of their size."""
+        least = SMALL * np.abs(self.targets).max()
+        return float(np.maximum(np.std(self.targets), least))
 
     def with_loss(self, loss: ConcomitantHuber) -> "HuberProblem":
         """Return the problem at another scale."""
@@ -48,7 +57,7 @@ class HuberProblem(LossProblem):
     def target(self, upper: float, tol: float) -> float:
         """Return the absolute duality gap that a relative tolerance asks for."""
         # Twice the spread is the least loss of a constant, where no error is on a line.
-        at_zero = 2.0 * float(np.std(self.targets))
+        at_zero = 2.0 * self.spread
         return tol * max(upper, LOSS_FLOOR * at_zero * float(self.weights.sum()))
 
     def growth(self, point: DualPoint) -> tuple[float, float]:
@@ -96,46 +105,67 @@ def solve(
 ) -> ScaledSolution:
     """Minimize the bound over parameters and scale to a relative duality gap."""
     found, iterate = ScaledSolution(), start
-    spread = float(np.std(problem.targets))
-    least = LEAST * (spread or 1.0)
-    scale = max(problem.loss.scale or spread, least)
-    inside, outside = _Side(0.0, np.inf), _Side(np.inf, -np.inf)
-    options: dict[str, Any] = {"tol": INNER * tol, "rng": rng}
+    least = LEAST * (problem.spread or 1.0)
+    scale = max(problem.loss.scale or problem.spread, least)
+    bracket, inner, n_idle = Bracket(), INNER * tol, 0
     for _ in range(MAX_SCALES):
         of_scale = problem.at_scale(scale)
+        steps = max(max_iter - found.n_iter, 1)
         part = _loss_newton.solve(
-            of_scale, max_iter=max(max_iter - found.n_iter, 1), start=iterate, **options
+            of_scale, tol=inner, max_iter=steps, rng=rng, start=iterate
         )
         iterate = part.iterate
         found = _record(problem, found, part, of_scale.loss, tol, monitor)
         mass, spent = problem.growth(part.best_dual.dual_point)
         if found.converged or found.n_iter >= max_iter or mass == spent:
             break
-        here = _Side(scale, np.log(spent / mass) if spent > 0.0 else -np.inf)
-        inside, outside = (here, outside) if spent > mass else (inside, here)
-        scale = _next(inside, outside)
+        n_idle = 0 if part.n_iter else n_idle + 1
+        if 0 < n_idle <= MOST_IDLE:  # the slopes are still those of another scale
+            inner *= TIGHTER
+            continue
+        bracket = bracket.narrowed(scale, np.log(spent / mass) if spent else -np.inf)
+        if bracket.is_closed:  # slopes that were not exact enough have closed it
+            bracket, inner = Bracket(), TIGHTER * inner
+            bracket = bracket.narrowed(
+                scale, np.log(spent / mass) if spent else -np.inf
+            )
+        scale = bracket.next()
         if scale < least:
             break
     return found
 
 
-class _Side:
-    """A scale, and the logarithm of how the parts of the derivative compare there."""
+class Bracket(NamedTuple):
+    """Scales that are too small and too large.
 
-    def __init__(self, scale, tilt):
-        self.scale, self.tilt = scale, tilt
+    Beside each, the logarithm of how the parts of the bound's derivative compare.
+    """
 
+    inside: float = 0.0
+    inside_tilt: float = np.inf
+    outside: float = np.inf
+    outside_tilt: float = -np.inf
 
-def _next(inside, outside):
-    """Return a scale between one that is too small and one that is too large."""
-    if np.isinf(outside.scale):
-        return inside.scale * min(max(np.exp(0.5 * inside.tilt), 1.1), STRIDE)
-    if inside.scale == 0.0:
-        return outside.scale * min(max(np.exp(0.5 * outside.tilt), 1 / STRIDE), 0.9)
-    share = inside.tilt / (inside.tilt - outside.tilt)
-    share = min(max(share, 0.05), 0.95) if np.isfinite(share) else 0.5
-    width = np.log(outside.scale / inside.scale)
-    return float(inside.scale * np.exp(share * width))
+    def narrowed(self, scale: float, tilt: float) -> "Bracket":
+        """Return the bracket with another scale for one of its ends."""
+        if tilt > 0.0:
+            return self._replace(inside=scale, inside_tilt=tilt)
+        return self._replace(outside=scale, outside_tilt=tilt)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether there is hardly a scale between."""
+        return bool(self.outside <= self.inside * (1.0 + CLOSED))
+
+    def next(self) -> float:
+        """Return a scale to try."""
+        if np.isinf(self.outside):
+            return self.inside * min(max(np.exp(self.inside_tilt), 1.1), STRIDE)
+        if self.inside == 0.0:
+            return self.outside * min(max(np.exp(self.outside_tilt), 1 / STRIDE), 0.9)
+        share = self.inside_tilt / (self.inside_tilt - self.outside_tilt)
+        share = min(max(share, 0.02), 0.98) if np.isfinite(share) else 0.5
+        return float(self.inside * (self.outside / self.inside) ** share)
 
 
 def _record(problem, found, part, loss, tol, monitor):

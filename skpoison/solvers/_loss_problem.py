@@ -14,6 +14,8 @@ from skpoison.solvers._worst_rows import WorstRows
 
 # Losses below this share of the loss of theta = 0 count as zero for the tolerance.
 LOSS_FLOOR = 1e-3
+# Errors below this share of the targets count as none.
+SMALL = 1e-6
 
 
 class DualPoint(NamedTuple):
@@ -79,9 +81,10 @@ class LossProblem(NamedTuple):
         return tol * max(upper, LOSS_FLOOR * mean * float(self.weights.sum()))
 
     def _errors_of_constant(self):
-        """Return the errors of the best prediction that no feature enters, or nearly."""
+        """Return the errors of about the best prediction that no feature enters."""
         is_held = np.isinf(self.stiffness[-1])
-        return self.targets if is_held else self.targets - np.median(self.targets)
+        errors = self.targets if is_held else self.targets - np.median(self.targets)
+        return np.maximum(np.abs(errors), SMALL * np.abs(self.targets).max())
 
     @property
     def has_free_intercept(self) -> bool:
@@ -103,7 +106,7 @@ class LossProblem(NamedTuple):
         return 0.5 * float(np.sum(z[bends] ** 2 / self.stiffness[bends]))
 
     def upper(self, theta: np.ndarray, margins: np.ndarray) -> float:
-        """Return the bound at parameters, given the margin of every row: it is valid."""
+        """Return the bound at parameters, given every row's margin: it is valid."""
         clean = float(self.weights @ self.loss.value(margins))
         poison = self.poison.epsilon * self.poison.largest_loss(theta)
         return clean + poison + self.penalty(theta)

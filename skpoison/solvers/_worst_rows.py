@@ -7,8 +7,9 @@ shortfall is ``T(theta) = max_{x in F} (1 - s (w @ x + b))``, and which loses
 ``c * loss(1 - T)``. A loss that grows on both sides, as the squared loss does, is that
 of the largest ``|1 - margin|``: each class is two pieces, of which the second has
 ``-(1 - s (w @ x + b))``. In regression, the largest error is below the largest target
-or above the smallest: two pieces, ``target - (w @ x + b)`` and ``(w @ x + b) - target``.
-All of these are ``T(theta) = max_{x in F} (level - direction * (w @ x + b))``.
+or above the smallest: two pieces, ``target - (w @ x + b)`` and
+``(w @ x + b) - target``. All of these are
+``T(theta) = max_{x in F} (level - direction * (w @ x + b))``.
 """
 
 from typing import NamedTuple

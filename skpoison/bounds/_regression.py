@@ -1,0 +1,143 @@
+"""What is different about a bound whose learner is a regressor."""
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.metrics import r2_score
+from sklearn.utils import ClassifierTags, RegressorTags, Tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import validate_data
+
+from skpoison._column_types import RowsLike
+from skpoison._defaults import PERCENTILE
+from skpoison.bounds._linear import BinaryLinearClassifier, check_values
+from skpoison.bounds._regressors import REGRESSORS
+from skpoison.bounds._target_range import read_target_range
+from skpoison.solvers._signed_design import Rows
+
+
+def is_regressor(estimator: BaseEstimator | None) -> bool:
+    """Return whether a bound on this learner is about targets that are numbers."""
+    return type(estimator) in REGRESSORS
+
+
+def default_sphere() -> BaseEstimator:
+    """Return the filter of rows that no class tells apart: a slab needs two."""
+    from skpoison.filters import SphereFilter
+
+    return SphereFilter(PERCENTILE)
+
+
+def target_rows(X: RowsLike) -> Rows:
+    """Return rows in a form that is cheap to multiply; no label turns their sign."""
+    return Rows(X, np.ones(X.shape[0]))
+
+
+def _classifies(bound):
+    if is_regressor(bound.estimator):
+        raise AttributeError(
+            f"The bound is about a regressor, {bound.estimator!r}, which makes no "
+            "decisions. Use predict."
+        )
+    return True
+
+
+class LinearLearner(BinaryLinearClassifier):
+    """Base class of a linear classifier that is a regressor if `estimator` is one."""
+
+    estimator: BaseEstimator | None
+    target_range: object
+    coef_: np.ndarray
+    intercept_: np.ndarray | float
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        if is_regressor(self.estimator):
+            tags.estimator_type = "regressor"
+            tags.classifier_tags, tags.regressor_tags = None, RegressorTags()
+        elif tags.classifier_tags is None:
+            tags.classifier_tags = ClassifierTags(multi_class=False)
+        return tags
+
+    def _validate(self, X, y):
+        """Return X, and positions of labels or targets; set what is known of them."""
+        if not is_regressor(self.estimator):
+            return super()._validate(X, y)
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
+            y_numeric=True,
+        )
+        check_values(type(self).__name__, X)
+        y = np.asarray(y, dtype=np.float64)
+        check_values(type(self).__name__, y, "y")
+        self.target_range_ = read_target_range(self.target_range, y)
+        return X, y
+
+    def _store(self, theta):
+        self.coef_, self.intercept_ = self._in_form(theta)
+
+    def _in_form(self, theta):
+        """Return coefficients and intercept as scikit-learn's estimators have them."""
+        if is_regressor(self.estimator):
+            return theta[:-1].copy(), float(theta[-1])
+        return theta[np.newaxis, :-1].copy(), theta[-1:].copy()
+
+    @available_if(_classifies)
+    def decision_function(self, X: RowsLike) -> np.ndarray:
+        """Return the signed decision values of rows, of a classifier.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Positive for ``classes_[1]``.
+        """
+        return super().decision_function(X)
+
+    def predict(self, X: RowsLike) -> np.ndarray:
+        """Predict the labels of rows, or their targets.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Labels from `classes_`; with a regressor, targets.
+        """
+        if not is_regressor(self.estimator):
+            return super().predict(X)
+        return self._scores(X)
+
+    def score(
+        self, X: RowsLike, y: np.ndarray, sample_weight: np.ndarray | None = None
+    ) -> float:
+        """Return the accuracy of predictions; with a regressor, R squared.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows.
+        y : array-like of shape (n_samples,)
+            Their labels or targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        score : float
+            The score, at most 1.
+        """
+        if not is_regressor(self.estimator):
+            return super().score(X, y, sample_weight)
+        return r2_score(y, self.predict(X), sample_weight=sample_weight)
