@@ -5,7 +5,7 @@ reject a share of the rows: most rows of the checks are honest, and are all kept
 ``percentile="auto"``, which some checks take for a filter that does nothing.
 """
 
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from skpoison import (
     AutoFilter,
@@ -59,6 +59,7 @@ INSTANCES = [
     FilteredRegressor(),
     DropOutliers(),
     CertifiedBound(),
+    CertifiedBound(estimator=Ridge()),
     NormConstrainedSVC(),
     PartitionedClassifier(LogisticRegression(), n_partitions=5),
     TwoMeansClassifier(),
@@ -134,6 +135,7 @@ EXPECTED_FAILURES = {
     SpectralFilter: _REPLACING,
     SubspaceFilter: _keeping_all(_ALL_IN_THE_SUBSPACE),
     TrimFilter: _keeping_all(_NO_REGRESSOR) | _EACH_ROW_ONCE,
+    CertifiedBound: _EACH_ROW_ONCE,
     FilteredClassifier: _EACH_ROW_ONCE,
     FilteredRegressor: _EACH_ROW_ONCE,
 }

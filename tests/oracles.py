@@ -54,18 +54,26 @@ def of_shortfall(name, t):
     }[name]()
 
 
-def conic_bound_of_loss(X, signs, sets, epsilon, *, loss, penalty, intercept):
+def conic_bound_of_loss(
+    X, signs, sets, epsilon, *, loss, penalty, intercept, weights=None, most=(1.0, 1.0)
+):
     """The bound for any loss as one conic program.
 
     The penalty is ``penalty / 2 * (||w||^2 + (b / intercept)^2)``; an infinite
-    `intercept` leaves it free, 0 holds it at 0.
+    `intercept` leaves it free, 0 holds it at 0. Losses of clean rows have `weights`,
+    and poison of each class weighs the `most`.
     """
-    w, b, worst = cp.Variable(X.shape[1]), cp.Variable(), cp.Variable()
+    w, b, poison = cp.Variable(X.shape[1]), cp.Variable(), cp.Variable(nonneg=True)
     clean = of_shortfall(loss, 1 - cp.multiply(signs, X @ w + b))
-    within = [worst >= worst_loss(s, rows, w, b) for s, rows in sets]
-    if loss == "squared":  # rows far on the right side lose too
-        within += [worst >= worst_loss(-s, rows, w, b) - 2 for s, rows in sets]
-    objective = cp.sum(clean) / len(X) + epsilon * of_shortfall(loss, worst)
+    weights, within = np.ones(len(X)) if weights is None else weights, []
+    for (s, rows), weight in zip(sets, most, strict=True):
+        sides = [worst_loss(s, rows, w, b)]
+        if loss == "squared":  # rows far on the right side lose too
+            sides.append(worst_loss(-s, rows, w, b) - 2)
+        worst = cp.Variable()
+        within += [worst >= side for side in sides]
+        within.append(poison >= weight * of_shortfall(loss, worst))
+    objective = weights @ clean / len(X) + epsilon * poison
     objective += penalty / 2 * cp.sum_squares(w)
     if intercept == 0.0:
         within.append(b == 0)

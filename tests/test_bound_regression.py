@@ -230,7 +230,7 @@ def test_a_bound_on_a_regressor_is_a_regressor():
     assert fitted.intercept_ == pytest.approx(alone.intercept_, rel=1e-4)
     assert fitted.score(X, y) == pytest.approx(alone.score(X, y), abs=1e-6)
     assert not hasattr(fitted, "decision_function")
-    assert not hasattr(fitted, "error_bound_")
+    assert np.isnan(fitted.error_bound_)
     assert not hasattr(fitted, "classes_")
     learner = CertifiedBound(estimator=Ridge(), epsilon=0.3).fit(X, y)
     trained = learner.train_learner(X, y)

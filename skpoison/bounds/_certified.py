@@ -42,7 +42,7 @@ from skpoison.solvers._worst_rows import of_classes, of_targets
 SIGNS = (-1.0, 1.0)
 HANDED_ON = (
     *("n_features_in_", "feature_names_in_", "classes_", "target_range_"),
-    *("class_weight_", "filter_"),
+    "filter_",
 )
 
 
@@ -165,7 +165,7 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
     error_bound_ : float
         No attack that passes the filter makes the learner misclassify a larger share of
         the clean rows, of those that it is trained on: `upper_bound_` divided by the
-        loss of a row on the decision boundary (and the smallest weight), at most 1. Not
+        loss of a row on the decision boundary (and the smallest weight), at most 1. NaN
         with a regressor.
     lower_bound_ : float
         The dual value: no parameters give a smaller bound.
@@ -200,9 +200,9 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         Their intercept.
     classes_ : ndarray of shape (2,)
         The labels, sorted. Not with a regressor.
-    class_weight_ : dict
+    class_weight_ : dict or None
         The weight of each class, if the learner weighs them.
-    target_range_ : tuple of float
+    target_range_ : tuple of float or None
         With a regressor, the smallest and the largest target that pass.
     filter_ : filter
         The fitted filter.
@@ -484,7 +484,7 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
     def _weigh(self, X, codes, sample_weight):
         """Return the weights of rows and of poison; None where all are 1."""
         given, classes = self._objective.class_weight, getattr(self, "classes_", None)
-        of_classes = None
+        of_classes = self.class_weight_ = None
         if given is not None:
             of_classes = class_weights(given, classes, codes)
             labels = classes.tolist()
@@ -651,8 +651,7 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         self.clean_loss_, self.poison_loss_ = best.clean_loss, best.poison_loss
         self.upper_bound_, self.lower_bound_ = best.upper, best.lower
         self.dual_gap_ = max(best.upper - best.lower, 0.0)
-        if not self._objective.is_regression:
-            self.error_bound_ = self._most_errors(best.upper)
+        self.error_bound_ = self._most_errors(best.upper)
         self.n_iter_, self.history_ = found.n_iter, found.history
         self.converged_ = bool(found.converged)
 
@@ -662,6 +661,8 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
 
     def _most_errors(self, upper):
         """Return the largest share of clean rows that can be wrong at this loss."""
+        if self._objective.is_regression:
+            return np.nan
         lightest = 1.0 if self._weights is None else self._weights.of_rows.min()
         if lightest == 0.0:  # an error on such a row costs nothing
             return 1.0

@@ -46,6 +46,7 @@ class LinearLearner(BinaryLinearClassifier):
 
     estimator: BaseEstimator | None
     target_range: object
+    target_range_: tuple[float, float] | None
     coef_: np.ndarray
     intercept_: np.ndarray | float
 
@@ -61,6 +62,7 @@ class LinearLearner(BinaryLinearClassifier):
     def _validate(self, X, y):
         """Return X, and positions of labels or targets; set what is known of them."""
         if not is_regressor(self.estimator):
+            self.target_range_ = None
             return super()._validate(X, y)
         X, y = validate_data(
             self,

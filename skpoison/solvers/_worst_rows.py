@@ -59,14 +59,21 @@ class Pieces(NamedTuple):
     labels: np.ndarray
 
 
-def of_classes(loss, signs, sets, weights=None) -> Pieces:
-    """Return the pieces of a loss of margins, given each class's sign, set, weight."""
+def of_classes(loss, signs, sets, weights) -> Pieces:
+    """Return the pieces of a loss of margins, given each class's sign, set, weight.
+
+    A class without weight is none.
+    """
     sides = (1.0, -1.0) if loss.slope_range[0] < 0.0 else (1.0,)
-    levels = np.repeat(sides, len(sets))
-    labels = np.tile(np.asarray(signs, dtype=np.float64), len(sides))
-    weights = np.ones(len(sets)) if weights is None else np.asarray(weights)
-    weights = np.tile(weights, len(sides))
-    return Pieces(levels * labels, levels, list(sets) * len(sides), weights, labels)
+    parts = [
+        (side, sign, rows, weight)
+        for side in sides
+        for sign, rows, weight in zip(signs, sets, weights, strict=True)
+        if weight > 0.0
+    ]
+    levels, labels, sets, weights = zip(*parts, strict=True)
+    levels, labels = np.array(levels), np.array(labels)
+    return Pieces(levels * labels, levels, list(sets), np.array(weights), labels)
 
 
 def of_targets(loss, targets, rows, weight=1.0) -> Pieces:
