@@ -76,6 +76,7 @@ def certified(name, model, X_test, y_test, at, attack="insert_delete", **rows):
     radii = certified_radius(model, X_test, attack=attack, **rows)
     name = f"{name} ({time.process_time() - start:.1f} s)"
     report(name, radii, y_test, model.predict(X_test), at)
+    return radii
 
 
 def parts(at=(0, 100, 200, 400)):
@@ -176,10 +177,10 @@ def stability(at=(0, 50, 100, 200, 300)):
     for model in (
         LogisticRegression(C=1e-5, solver="liblinear", tol=1e-8),
         LinearSVC(loss="hinge", C=1e-5, tol=1e-8, max_iter=10**6),
+        LinearSVC(C=3e-6, tol=1e-8, max_iter=10**6),
     ):
         model.fit(X, y)
-        certified(type(model).__name__, model, X_test, y_test, at, **rows)
-        radii = certified_radius(model, X_test, attack="insert_delete", **rows)
+        radii = certified(repr(model), model, X_test, y_test, at, **rows)
         worst_rows(model, X, y, limits, X_test, radii)
 
 

@@ -9,14 +9,24 @@ from sklearn.exceptions import NotFittedError
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.linear_model import (
+    LogisticRegression,
+    Ridge,
+    RidgeClassifier,
+    SGDClassifier,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from skpoison import PartitionedClassifier, SphereFilter, certified_radius
+from skpoison import (
+    NormConstrainedSVC,
+    PartitionedClassifier,
+    SphereFilter,
+    certified_radius,
+)
 from skpoison.pointwise import TwoMeansClassifier, certified_accuracy
 from skpoison.pointwise._radius import CERTIFICATES
 
@@ -31,6 +41,10 @@ ESTIMATORS = {
     "neighbors": KNeighborsClassifier(5),
     "logistic": LogisticRegression(C=0.01, solver="liblinear", tol=1e-8),
     "hinge": LinearSVC(C=0.01, loss="hinge", tol=1e-8, max_iter=100_000),
+    "descent": SGDClassifier(
+        "log_loss", alpha=2.0, fit_intercept=False, tol=None, random_state=0
+    ),
+    "ball": NormConstrainedSVC(rho=0.3, tol=1e-9),
 }
 
 

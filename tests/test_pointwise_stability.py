@@ -1,20 +1,40 @@
 """Radii from strong convexity: no attack that was tried gets within them."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.svm import LinearSVC
 
-from skpoison import FilteredClassifier, SphereFilter, certified_radius
-from skpoison.pointwise._stability import MarginChanges, _insertions
+from skpoison import (
+    FilteredClassifier,
+    NormConstrainedSVC,
+    SphereFilter,
+    certified_radius,
+)
+from skpoison.pointwise._learner import learner_of
+from skpoison.pointwise._moves import Metric, Moves, Slopes
+from skpoison.pointwise._radius import TrainingRows
+from skpoison.pointwise._stability import _insertions, _signed, _Stability
+
+
+def descent(loss, alpha=2.0):
+    return SGDClassifier(
+        loss, alpha=alpha, fit_intercept=False, max_iter=300, tol=None, random_state=0
+    )
+
 
 LEARNERS = {
     "logistic": LogisticRegression(C=0.003, solver="liblinear", tol=1e-10),
     "no intercept": LogisticRegression(C=0.003, fit_intercept=False, tol=1e-10),
     "hinge": LinearSVC(loss="hinge", C=0.003, tol=1e-10, max_iter=10**6),
+    "squared hinge": LinearSVC(C=0.001, tol=1e-10, max_iter=10**6),
+    "ball": NormConstrainedSVC(rho=0.3, tol=1e-9),
+    "descent": descent("log_loss"),
 }
 
 
@@ -98,7 +118,7 @@ def test_gradients_of_rows_that_can_come_are_those_of_their_labels():
     y = np.repeat([0, 1], 30)
     limits = SphereFilter(50).fit(X, y)
     sets = _insertions(LinearSVC(loss="hinge").fit(X, y), limits)
-    moves = MarginChanges(np.zeros((1, 4)), sets, has_intercept=True)
+    moves = Moves(np.zeros((1, 4)), sets, has_intercept=True)
     directions = rng.normal(size=(4, 7))
     closed = [
         sign * (center @ directions[:3] + directions[3])
@@ -107,11 +127,127 @@ def test_gradients_of_rows_that_can_come_are_those_of_their_labels():
             (-1, 1), limits.centroids_, limits.radii_, strict=True
         )
     ]
-    found = moves.most_along(directions)
+    slopes = Slopes(np.ones(1), [1.0, 1.0])
+    found = moves.worst(slopes, Metric(), directions.T, straight=True)
     np.testing.assert_allclose(found, np.maximum(np.max(closed, axis=0), 0))
-    theta = directions[:, 0]
-    wrong = [moves.most_along(-theta[:, None])[0], 0.0]
-    np.testing.assert_allclose(moves.most_wrong(theta), max(wrong))
+    least = moves.least_margins(-directions[:, 0])
+    np.testing.assert_allclose(least, -np.array(closed)[:, 0])
+
+
+def test_direction_and_length_are_bounded_together():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(60, 3)) + np.repeat([[4.0, 1, 0], [0, 2, 0]], 30, axis=0)
+    y = np.repeat([0, 1], 30)
+    limits = SphereFilter(50).fit(X, y)
+    sets = _insertions(LinearSVC(loss="hinge").fit(X, y), limits)
+    moves = Moves(np.zeros((1, 4)), sets, has_intercept=True)
+    K = X.T @ X / 60
+    K = np.pad(K, (0, 1)) + np.eye(4)
+    towards = rng.normal(size=(6, 4))
+    around = rng.normal(size=(20_000, 3))
+    around /= np.linalg.norm(around, axis=1, keepdims=True)
+    for metric, most in ((Metric(), 1.02), (Metric(K, 0.5 * K), 2.0)):
+        found = moves.worst(Slopes(np.zeros(1), [0.7, 0.0]), metric, towards)
+        rows = np.pad(
+            limits.centroids_[0] + limits.radii_[0] * around, ((0, 0), (0, 1))
+        )
+        rows[:, 3] = 1.0
+        lengths = np.linalg.norm(towards, axis=1)
+        if metric.root is not None:
+            lengths = metric.lengths(towards)
+        values = -metric.along * (rows @ metric.solve(towards.T))
+        values += metric.across * metric.lengths(rows)[:, None] * lengths
+        best = 0.7 * np.maximum(values.max(axis=0), 0.0)
+        assert np.all(best <= found * (1 + 1e-9))
+        assert np.all(found <= most * best)
+
+
+def test_a_metric_s_excess_is_the_largest_ratio():
+    rng = np.random.default_rng(0)
+    A, B = rng.normal(size=(2, 9, 6))
+    metric = Metric(A.T @ A, B.T @ B)
+    largest = np.linalg.eigvals(np.linalg.solve(A.T @ A, B.T @ B)).real.max()
+    excess = 1.0 / (metric.along - metric.across) - 1.0
+    assert largest <= excess <= 1.3 * largest
+
+
+def shifts_of(learner, data, size, attack, seed):
+    """Scores' shifts after some attack, and what no attack can exceed."""
+    X, y, X_test, limits = data
+    fitted = clone(learner).fit(X, y)
+    known, train = learner_of(fitted, TrainingRows(X, y, limits))
+    signed = _signed(known.augmented(train.X), train.signs)
+    sets = [] if attack == "flip" else _insertions(fitted, limits)
+    stability = _Stability.of(
+        known, Moves(-signed, sets, known.has_intercept), attack == "flip"
+    )
+    rng = np.random.default_rng(seed)
+    gone = rng.permutation(len(y))[: rng.integers(0, size + 1)]
+    wrong = rng.choice(fitted.classes_)
+    if attack == "flip":
+        gone = np.flatnonzero(y != wrong)
+        gone = gone[np.argsort(X[gone] @ X_test[seed])[:size]]
+        X_new, y_new = X, y.copy()
+        y_new[gone] = wrong
+    else:
+        X_new, y_new = worst_rows(
+            X, y, X_test[seed], limits, wrong, size - len(gone), attack
+        )
+        X_new, y_new = np.delete(X_new, gone, axis=0), np.delete(y_new, gone)
+    after = clone(learner).fit(X_new, y_new)
+    moved = after.decision_function(X_test) - fitted.decision_function(X_test)
+    tests = known.augmented(X_test)
+    slack = 2.0 * known.distance * np.linalg.norm(tests, axis=1)
+    for sign in (-1.0, 1.0):
+        bounds = [stability.shift(stability.slopes(0.0), Metric(), sign * tests)]
+        bounds[0] = bounds[0] * size / stability.ridge(size)
+        if known.is_smooth:
+            metric, slopes = stability.on_the_way(size)
+            bounds.append(size * stability.shift(slopes, metric, sign * tests))
+        elif not known.in_ball:
+            slopes = stability.slopes(stability.moved(size))
+            shift = stability.shift(slopes, Metric(), sign * tests, straight=True)
+            crossings = stability.crossings(size, sign * tests)
+            bounds.append((size * shift + crossings) / stability.ridge(size))
+        for bound in bounds:
+            yield sign * moved - slack, bound
+
+
+@pytest.mark.parametrize("attack", ["insert_delete", "flip"])
+@pytest.mark.parametrize("name", LEARNERS)
+def test_no_attack_shifts_a_score_farther_than_is_proved(name, attack, data):
+    nearest = 0.0
+    for seed, size in enumerate((1, 4, 12, 20)):
+        for moved, bound in shifts_of(LEARNERS[name], data, size, attack, seed):
+            assert np.all(moved <= bound * (1.0 + 1e-6))
+            nearest = max(nearest, np.max(moved / bound))
+    assert nearest > 0.2
+
+
+def test_hinges_that_open_shift_scores_that_no_flipped_row_does():
+    """Flips move the first weight; 40 rows then open, which pull on the second."""
+    z = np.vstack(
+        [
+            np.tile([3.0, 0.0, 0.0], (20, 1)),
+            np.tile([0.0, 0.0, 1.0], (200, 1)),
+            np.tile([1.0, 0.1, 0.951], (40, 1)),
+        ]
+    )
+    y = np.where(np.arange(260) % 2, 1, -1)
+    X = z * y[:, None]
+    learner = LinearSVC(
+        loss="hinge", C=0.004, fit_intercept=False, tol=1e-10, max_iter=10**6
+    ).fit(X, y)
+    known, _ = learner_of(learner, TrainingRows(X, y, None))
+    stability = _Stability.of(known, Moves(-z, [], False), True)
+    towards = np.array([[0.0, 1.0, 0.0]])
+    size, flipped = 5, y.copy()
+    flipped[:size] *= -1
+    moved = clone(learner).fit(X, flipped).coef_[0, 1] - learner.coef_[0, 1]
+    slopes = stability.slopes(stability.moved(size))
+    shift = stability.shift(slopes, Metric(), towards, straight=True)[0]
+    assert size * shift + 2.0 * known.distance < moved
+    assert moved <= size * shift + stability.crossings(size, towards)[0]
 
 
 def test_tightening_only_raises_radii(data, monkeypatch):
@@ -141,7 +277,9 @@ def test_sparse_rows_and_changes(data):
     ("learner", "message"),
     [
         (LogisticRegression(), "must penalize its intercept"),
-        (LinearSVC(), "loss='hinge'; got loss='squared_hinge'"),
+        (SGDClassifier(), "fit_intercept=False, with a column of ones"),
+        (LinearSVC(intercept_scaling=2.0), "intercept_scaling=1; got 2"),
+        (NormConstrainedSVC(rho=100.0), "Take a smaller rho"),
         (
             LogisticRegression(solver="liblinear", class_weight="balanced"),
             "class_weight=None",
@@ -200,3 +338,32 @@ def test_a_fixed_filter_in_front_is_the_filter_of_the_certificate(data):
         certified_radius(moved, X_test, **rows)
     with pytest.raises(ValueError, match="not covered after a filter"):
         certified_radius(model, X_test, **{**rows, "attack": "flip"})
+
+
+TINY = LEARNERS | {
+    "logistic": LogisticRegression(C=0.02, solver="liblinear", tol=1e-10),
+    "hinge": LinearSVC(loss="hinge", C=0.02, tol=1e-10, max_iter=10**6),
+    "squared hinge": LinearSVC(C=0.01, tol=1e-10, max_iter=10**6),
+    "descent": clone(LEARNERS["descent"]).set_params(max_iter=100, alpha=6.0),
+}
+
+
+@pytest.mark.parametrize("attack", ["insert_delete", "flip"])
+@pytest.mark.parametrize("name", TINY)
+def test_no_set_of_few_rows_changes_a_certified_prediction(name, attack):
+    X, y = make_blobs(24, centers=[[-2, 0], [2, 1]], random_state=2)
+    X_test, X, y = X[8:], X[:8], y[:8]
+    limits = SphereFilter(100).fit(X, y)
+    _, radii = certify(TINY[name], (X, y, X_test, limits), attack)
+    assert np.any(radii == 1) or np.any(radii == 2)
+    fitted = clone(TINY[name]).fit(X, y)
+    before, changed = fitted.predict(X_test), np.full(len(X_test), 99)
+    for size in (2, 1):
+        for places in combinations(range(8), size):
+            X_new, y_new = np.delete(X, places, axis=0), np.delete(y, places)
+            if attack == "flip":
+                X_new, y_new = X, y.copy()
+                y_new[list(places)] = 1 - y_new[list(places)]
+            after = clone(TINY[name]).fit(X_new, y_new).predict(X_test)
+            changed[after != before] = size
+    assert np.all(radii < changed)

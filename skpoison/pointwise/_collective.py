@@ -1,7 +1,7 @@
 """How many of several predictions one poisoning attack can change."""
 
 from numbers import Integral
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -29,7 +29,7 @@ def collective_bound(
     X: RowsLike,
     n_rows: int,
     *,
-    attack: str,
+    attack: Literal["insert_delete", "change", "flip"],
     time_limit: float = 10.0,
 ) -> Bunch:
     """Bound how many predictions an attacker can change with the same poison.

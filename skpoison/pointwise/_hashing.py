@@ -50,7 +50,7 @@ def shifts(n_splits: int, spread: int) -> np.ndarray:
     return np.array(numbers[:spread], dtype=np.intp)
 
 
-def _canonical_rows(X: RowsLike) -> Iterator[bytes]:
+def _canonical_rows(X: Any) -> Iterator[bytes]:
     if sparse.issparse(X):
         return _number_rows(X)
     if is_frame(X):

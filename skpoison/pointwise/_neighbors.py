@@ -1,6 +1,7 @@
 """How many training rows must be poisoned to change a vote of nearest neighbors."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
@@ -36,8 +37,8 @@ def neighbors_radius(estimator, X, attack, training):
     return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.intp)
 
 
-def _flip_radius(estimator: KNeighborsClassifier, X) -> np.ndarray:
-    """Flips among the neighbors, which do not depend on labels."""
+def _flip_radius(estimator: KNeighborsClassifier, X: Any) -> np.ndarray:
+    """Flips among the neighbors, which themselves depend on no label."""
     codes = np.asarray(estimator._y)
 
     def weights(rows):

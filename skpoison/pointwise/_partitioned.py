@@ -199,7 +199,8 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         UserWarning
             If the estimator cannot be fitted on some parts, which then abstain.
         """
-        return self._fit(*self._new_rows(X, y, reset=True), None)
+        X, y = self._new_rows(X, y, reset=True)
+        return self._fit(X, y, None)
 
     @_fit_context(prefer_skip_nested_validation=False)
     def partial_fit(

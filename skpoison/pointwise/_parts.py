@@ -42,7 +42,7 @@ def frozen_parts(estimator: BaseEstimator) -> list[str]:
 
 
 def fit_part(
-    estimator: BaseEstimator, X: RowsLike, y: np.ndarray
+    estimator: BaseEstimator, X: Any, y: np.ndarray
 ) -> tuple[BaseEstimator | None, str]:
     """Fit a clone on the rows of a part; return it, or None and the error message.
 

@@ -9,7 +9,12 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.linear_model import (
+    LogisticRegression,
+    Ridge,
+    RidgeClassifier,
+    SGDClassifier,
+)
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
@@ -17,6 +22,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skpoison._column_types import RowsLike
+from skpoison.bounds import NormConstrainedSVC
 from skpoison.meta import FilteredClassifier
 from skpoison.pointwise._linear_in_labels import (
     gaussian_process_radius,
@@ -108,15 +114,18 @@ def certified_radius(
       and none equals it; otherwise every order of tied rows is covered. A replaced row
       counts once.
     - :class:`~sklearn.linear_model.LogisticRegression` that penalizes its intercept
-      (``solver="liblinear"``) or has none, :class:`~sklearn.svm.LinearSVC` with
-      ``loss="hinge"``: all attacks, two classes; needs `X_train` and `y_train` and,
-      except for "flip", a `filter` that inserted rows must pass. A change counts like
-      an insertion and a deletion. The model fitted after the attack must be optimized
-      at least as accurately as this one.
-    - :class:`FilteredClassifier` with given centroids and radii: like its estimator,
-      against rows that the filter keeps, except for "flip".
-    - :class:`~sklearn.pipeline.Pipeline`: like its last step, if the steps before it
-      are frozen or, for "flip", do not use labels (checked with `X_train`).
+      (``solver="liblinear"``) or has none, :class:`~sklearn.svm.LinearSVC`,
+      :class:`~sklearn.linear_model.SGDClassifier` with the squared penalty and
+      ``fit_intercept=False``, :class:`NormConstrainedSVC` whose ball limits it: all
+      attacks, two classes; needs `X_train` and `y_train` and, but for "flip", a
+      `filter` that inserted rows must pass. A change costs as much as two moves.
+      The radius is that of the exact minimizer, less room for solvers' errors: how far
+      this estimator is from the minimum is computed from its rows, and the one fitted
+      after the attack must be as exact. :func:`skpoison.bounds.training_gap` tells.
+    - :class:`FilteredClassifier` with given centroids and radii: as its estimator,
+      against rows that the filter keeps, but for "flip".
+    - :class:`~sklearn.pipeline.Pipeline`: as its last step, if the steps before it are
+      frozen or, for "flip", do not look at labels (`X_train` shows it).
 
     Examples
     --------
@@ -234,6 +243,8 @@ CERTIFICATES: dict[type, Callable] = {
     KNeighborsClassifier: neighbors_radius,
     LogisticRegression: stable_radius,
     LinearSVC: stable_radius,
+    SGDClassifier: stable_radius,
+    NormConstrainedSVC: stable_radius,
 }
 
 

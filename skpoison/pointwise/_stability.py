@@ -3,190 +3,40 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import linalg, sparse
-from scipy.special import expit
+from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.linear_model import LogisticRegression
-from sklearn.utils.validation import check_consistent_length, validate_data
+from sklearn.utils.validation import validate_data
 
-from skpoison._labels import encode_labels
 from skpoison.feasible import FeasibleSet
-from skpoison.pointwise._linear_in_labels import required
-from skpoison.solvers._regularizers import Penalty
-from skpoison.solvers._signed_design import Rows
-from skpoison.solvers._train import train_on
+from skpoison.pointwise._learner import StableLearner, learner_of
+from skpoison.pointwise._moves import Metric, Moves, Slopes
 
-GROWTH = 2.0  # ratio of successive numbers of rows that are tried
-MOST_DENSE = 3_000  # features of sparse rows for which curvature is used
-ROUNDS = 2  # of tightening the bound on how far the parameters move
-TOL = 1e-7  # of the duality gap that shows how exactly a model was trained
-
-
-class PenalizedLearner(NamedTuple):
-    """A minimizer of ``C * sum(loss(y theta @ x)) + ||theta||^2 / 2``.
-
-    The last feature is the constant 1 where there is an intercept.
-    """
-
-    theta: np.ndarray
-    C: float
-    is_logistic: bool
-    has_intercept: bool
-
-    def slope(self, score: float) -> float:
-        """Return the largest slope of the loss where the margin is above -score."""
-        return float(expit(score)) if self.is_logistic else 1.0
-
-    def curvature(self, away: np.ndarray) -> np.ndarray:
-        """Return the loss's smallest second derivative for margins up to these."""
-        if not self.is_logistic:
-            return np.zeros_like(away)
-        return expit(away) * expit(-away)
-
-    def augmented(self, X: Any) -> Any:
-        """Return rows with the constant feature, if there is one."""
-        if not self.has_intercept:
-            return X
-        ones = np.ones((X.shape[0], 1))
-        if sparse.issparse(X):
-            return sparse.csr_array(sparse.hstack([X, ones]))
-        return np.hstack([X, ones])
-
-
-class MarginChanges(NamedTuple):
-    """What one move can add to the gradient, divided by C and by the loss's slope."""
-
-    rows: Any  # -y x of training rows, which can be deleted or relabeled
-    sets: list  # sign and region of the rows that can be inserted
-    has_intercept: bool
-
-    def most_along(self, directions: np.ndarray) -> np.ndarray:
-        """Return the largest product with each direction (a column), or 0."""
-        most = np.maximum(np.asarray(self.rows @ directions).max(axis=0), 0.0)
-        for sign, region in self.sets:
-            for i, direction in enumerate(sign * directions.T):
-                most[i] = max(most[i], self._support(region, direction))
-        return most
-
-    def most_wrong(self, theta: np.ndarray) -> float:
-        """Return minus the smallest margin of a row that can be added or removed."""
-        scores = [float(np.max(self.rows @ theta))]
-        scores += [self._support(region, -sign * theta) for sign, region in self.sets]
-        return max(scores)
-
-    def _support(self, region, direction):
-        if self.has_intercept:
-            return region.support(direction[:-1])[0] + direction[-1]
-        return region.support(direction)[0]
-
-    def longest(self, metric: "Metric") -> float:
-        """Return a bound on the length of what one move adds, in a metric."""
-        lengths = [metric.lengths(self.rows).max()]
-        for _, region in self.sets:
-            center = region.center
-            center = np.append(center, 1.0) if self.has_intercept else center
-            # The metric is at most the Euclidean one.
-            lengths.append(metric.lengths(center[None])[0] + region.reach)
-        return float(max(lengths))
-
-
-class Metric:
-    """The norm ``sqrt(u @ K^-1 @ u)``; K is the identity plus a curvature."""
-
-    def __init__(self, rows: Any = None, weights: np.ndarray | None = None):
-        self.root = None
-        if weights is not None:
-            rows = rows.toarray() if sparse.issparse(rows) else rows
-            K = (rows.T * weights) @ rows
-            K[np.diag_indices_from(K)] += 1.0
-            self.root = linalg.cholesky(K, lower=True)
-
-    def solve(self, columns: np.ndarray) -> np.ndarray:
-        """Return ``K^-1 @ columns``."""
-        if self.root is None:
-            return columns
-        return linalg.cho_solve((self.root, True), columns)
-
-    def lengths(self, rows: Any) -> np.ndarray:
-        """Return the lengths of rows."""
-        if self.root is None:
-            squares = rows.multiply(rows) if sparse.issparse(rows) else rows * rows
-            return np.sqrt(np.asarray(squares.sum(axis=1)).ravel())
-        rows = rows.toarray() if sparse.issparse(rows) else rows
-        halves = linalg.solve_triangular(self.root, rows.T, lower=True)
-        return np.sqrt(np.einsum("ij,ij->j", halves, halves))
+GROWTH = 1.5  # from one number of rows that is tried to the next
+MOST_DENSE = 3_000  # features of sparse rows whose curvature is looked at
+ROUNDS = 2  # of tightening how far the parameters move
+UNLIMITED = 2**31
 
 
 def stable_radius(estimator, X, attack, training):
-    """Return radii of LogisticRegression and LinearSVC, by strong convexity."""
-    learner = _learner_of(estimator)
-    X_train, y = required(estimator, training)
-    signs = 2.0 * encode_labels(np.ravel(y), estimator.classes_) - 1.0
-    check_consistent_length(X_train, signs)
-    rows = learner.augmented(X_train)
-    signed = rows.multiply(signs[:, None]).tocsr() if sparse.issparse(rows) else None
-    signed = rows * signs[:, None] if signed is None else signed
-    slack = _distance_from_minimum(estimator, learner, X_train, signs, signed)
+    """Return radii of regularized linear classifiers from their strong convexity."""
+    learner, train = learner_of(estimator, training)
+    signed = _signed(learner.augmented(train.X), train.signs)
     sets = [] if attack == "flip" else _insertions(estimator, training.filter)
-    moves = MarginChanges(-signed, sets, learner.has_intercept)
+    moves = Moves(-signed, sets, learner.has_intercept)
     X = validate_data(estimator, X, reset=False, accept_sparse="csr", dtype=np.float64)
     tests = learner.augmented(X)
     tests = tests.toarray() if sparse.issparse(tests) else tests
-    radius = _radius(learner, moves, slack, tests, attack == "flip")
+    radius = _Stability.of(learner, moves, attack == "flip").radius(tests)
     return radius // 2 if attack == "change" else radius
 
 
-def _learner_of(estimator: BaseEstimator) -> PenalizedLearner:
-    """Return the learner; raise an error for settings that the proof does not cover."""
-    name, is_logistic = type(estimator).__name__, False
-    if isinstance(estimator, LogisticRegression):
-        is_logistic = True
-        _need(estimator, "l1_ratio", (0, 0.0, None), "an l2 penalty")
-        _need(estimator, "penalty", ("l2", "deprecated"), "an l2 penalty")
-        if estimator.fit_intercept and estimator.solver != "liblinear":
-            raise ValueError(
-                f"{name} must penalize its intercept: solver='liblinear', or "
-                f"fit_intercept=False; got solver={estimator.solver!r}. A single row "
-                "can move an unpenalized intercept far."
-            )
-    else:
-        _need(estimator, "loss", ("hinge",), "a loss with bounded slope")
-        _need(estimator, "penalty", ("l2",), "an l2 penalty")
-        _need(estimator, "fit_intercept", (True,), "an intercept")
-    _need(estimator, "class_weight", (None,), "rows of equal weight")
-    if not np.isfinite(estimator.C):
-        raise ValueError(
-            f"{name} needs a penalty to be certified; got C={estimator.C}."
-        )
-    if estimator.fit_intercept:
-        _need(
-            estimator,
-            "intercept_scaling",
-            (1, 1.0),
-            "an intercept penalized like a weight",
-        )
-    if len(estimator.classes_) != 2:
-        raise ValueError(
-            f"{name} is certified for two classes only; it has "
-            f"{len(estimator.classes_)}. PartitionedClassifier covers any number."
-        )
-    theta = np.ravel(estimator.coef_).astype(np.float64)
-    if estimator.fit_intercept:
-        theta = np.append(theta, estimator.intercept_)
-    has_intercept = bool(estimator.fit_intercept)
-    return PenalizedLearner(theta, estimator.C, is_logistic, has_intercept)
+def _signed(rows, signs):
+    if sparse.issparse(rows):
+        return sparse.csr_array(rows.multiply(signs[:, None]))
+    return rows * signs[:, None]
 
 
-def _need(estimator, name, allowed, what):
-    given = getattr(estimator, name, allowed[0])
-    if given not in allowed:
-        raise ValueError(
-            f"{type(estimator).__name__} needs {what} to be certified: "
-            f"{name}={allowed[0]!r}; got {name}={given!r}."
-        )
-
-
-def _insertions(estimator, filter_):
+def _insertions(estimator: BaseEstimator, filter_: Any) -> list:
     """Return the regions of rows that can be inserted, with their labels' signs."""
     if filter_ is None:
         raise ValueError(
@@ -202,92 +52,199 @@ def _insertions(estimator, filter_):
     return [(2 * code - 1, feasible[c]) for code, c in enumerate(estimator.classes_)]
 
 
-def _distance_from_minimum(estimator, learner, X_train, signs, signed):
-    """Return an upper bound on the distance of the parameters from the minimizer."""
-    theta, C = learner.theta, learner.C
-    margins = np.asarray(signed @ theta)
-    if learner.is_logistic:
-        gradient = theta - C * np.asarray(signed.T @ expit(-margins))
-        distance = float(np.linalg.norm(gradient))
-    else:
-        n = len(signs)
-        exact = train_on(
-            Rows(X_train, signs),
-            None,
-            Penalty(1.0 / (C * n)),
-            tol=TOL,
-            rng=np.random.RandomState(0),
-        )
-        value = np.maximum(1.0 - margins, 0.0).mean() + theta @ theta / (2.0 * C * n)
-        distance = np.sqrt(2.0 * C * n * max(value - float(exact.lower), 0.0))
-    if distance > 0.1 * max(np.linalg.norm(theta), 1e-300):
-        raise ValueError(
-            "X_train and y_train must be the rows that the estimator was fitted on, "
-            "without sample_weight, and by a solver that has converged; "
-            f"{type(estimator).__name__} may be {distance:.2g} away from the minimum, "
-            f"and its parameters have length {np.linalg.norm(theta):.2g}. A smaller "
-            "tol may help."
-        )
-    return distance
+class _Stability(NamedTuple):
+    """A learner, the moves against it, and its training rows' margins and lengths."""
 
+    learner: StableLearner
+    moves: Moves
+    is_flip: bool
+    margins: np.ndarray
+    lengths: np.ndarray
 
-def _radius(learner, moves, slack, tests, is_flip):
-    scores = tests @ learner.theta
-    room = np.abs(scores) - 2.0 * slack * np.linalg.norm(tests, axis=1)
-    towards = -np.where(scores > 0, 1.0, -1.0)[:, None] * tests
-    plain = Metric()
-    per_move = _step(learner, moves, plain, towards, _slope(learner, is_flip, np.inf))
-    radius = _whole(room, per_move)
-    n_features = moves.rows.shape[1]
-    is_large = sparse.issparse(moves.rows) and n_features > MOST_DENSE
-    if not learner.is_logistic or is_large or not len(tests):
+    @classmethod
+    def of(cls, learner, moves, is_flip):
+        margins = -np.asarray(moves.rows @ learner.theta)
+        return cls(learner, moves, is_flip, margins, Metric().lengths(moves.rows))
+
+    def radius(self, tests: np.ndarray) -> np.ndarray:
+        """Return how many moves leave the signs of the scores of rows."""
+        learner = self.learner
+        scores = tests @ learner.theta
+        room = np.abs(scores) - 2.0 * learner.distance * Metric().lengths(tests)
+        towards = -np.where(scores > 0, 1.0, -1.0)[:, None] * tests
+        per_move = self.shift(self.slopes(0.0), Metric(), towards)
+        if learner.per_row and not self.is_flip:
+            # n of the penalty's n + k parts are left: the room shrinks by as much.
+            per_move = per_move + np.maximum(room, 0.0) / learner.n_rows
+        radius = _whole(room, per_move)
+        if self.can_be_tightened:
+            self._tighten(radius, room, towards)
         return radius
-    most = 1.0
-    while most <= 3.0 * radius.max(initial=0) + 1:
-        most = np.ceil(GROWTH * most)
-        metric, slope = _tightened(learner, moves, slack, most, is_flip)
-        per_move = _step(learner, moves, metric, towards, slope)
-        radius = np.maximum(radius, np.minimum(_whole(room, per_move), int(most)))
-    return radius
+
+    @property
+    def can_be_tightened(self) -> bool:
+        """Whether more is known of the curvature than that of the penalty."""
+        if self.learner.in_ball:
+            return False
+        if not self.learner.is_smooth:
+            return True
+        rows = self.moves.rows
+        return not (sparse.issparse(rows) and rows.shape[1] > MOST_DENSE)
+
+    def _tighten(self, radius, room, towards):
+        """Raise radii by what is known of the way, for one number of rows at a time.
+
+        What holds for some number of moves holds for fewer. For more of them, less is
+        known: rows whose radius stays below that number need not be looked at again.
+        """
+        limit = self.learner.n_rows if self.learner.per_row else UNLIMITED
+        left = np.flatnonzero((room > 0) & (radius < limit))
+        most = 1.0
+        while len(left):
+            most = np.ceil(GROWTH * most)
+            if most >= limit:
+                return
+            found = self._tightened(most, room[left], towards[left])
+            found = np.minimum(found, int(most))
+            radius[left] = np.maximum(radius[left], found)
+            left = left[found == most]
+
+    def _tightened(self, most, room, towards):
+        if self.learner.is_smooth:
+            metric, slopes = self.on_the_way(most)
+            return _whole(room, self.shift(slopes, metric, towards))
+        # With hinges, what comes and goes is all that moves, but for rows on the kink.
+        slopes = self.slopes(self.moved(most))
+        shift = self.shift(slopes, Metric(), towards, straight=True)
+        rest = room * self.ridge(most) - self.crossings(most, towards)
+        return _whole(rest, shift)
+
+    def shift(
+        self,
+        slopes: Slopes,
+        metric: Metric,
+        towards: np.ndarray,
+        *,
+        straight: bool = False,
+    ) -> np.ndarray:
+        """Return how far one move can shift scores along directions."""
+        learner = self.learner
+        shift = learner.C * self.moves.worst(slopes, metric, towards, straight=straight)
+        if not learner.per_row or self.is_flip:
+            return shift
+        # The penalty of one row more or less pulls along the parameters.
+        solved = metric.solve(towards.T)
+        lengths = np.sqrt(np.maximum(np.einsum("ij,ji->i", towards, solved), 0.0))
+        length = metric.lengths(learner.theta[None])[0]
+        away = learner.distance / np.sqrt(metric.ridge)
+        pull = metric.along * np.abs(learner.theta @ solved)
+        pull += lengths * (metric.across * length + away)
+        if straight:
+            pull = np.abs(learner.theta @ solved) + lengths * away
+        return shift + pull / learner.n_rows
+
+    def slopes(self, moved: float | np.ndarray) -> Slopes:
+        """Return the slopes of rows that can come or go, where margins have moved.
+
+        `moved` is how far the parameters are from the exact minimizer, or by how much
+        the margin of each training row can have fallen and, last, that of each set.
+        """
+        learner, n = self.learner, len(self.margins)
+        longest = np.array(self.moves.longest(Metric()))
+        if np.ndim(moved) == 0:
+            moved = moved * np.append(self.lengths, longest)
+        moved = moved + learner.distance * np.append(self.lengths, longest)
+        least = np.array(self.moves.least_margins(learner.theta))
+        of_sets = learner.slopes(least - moved[n:])
+        if self.is_flip:
+            return Slopes(learner.slopes_of_flips(self.margins, moved[:n]), [])
+        return Slopes(learner.slopes(self.margins - moved[:n]), of_sets.tolist())
+
+    def longest_move(self, slopes: Slopes, metric: Metric) -> float:
+        """Return how far one move can shift the parameters, in a metric."""
+        learner = self.learner
+        lengths = [(slopes.of_rows * metric.lengths(self.moves.rows)).max()]
+        lengths += np.multiply(slopes.of_sets, self.moves.longest(metric)).tolist()
+        longest = learner.C * max(lengths)
+        if learner.per_row and not self.is_flip:
+            length = metric.lengths(learner.theta[None])[0]
+            away = learner.distance / np.sqrt(metric.ridge)
+            longest += (length + away) / learner.n_rows
+        return float(longest)
+
+    def ridge(self, most: float) -> float:
+        """Return what is left of the penalty after so many moves."""
+        if not self.learner.per_row or self.is_flip:
+            return 1.0
+        return 1.0 - most / self.learner.n_rows
+
+    def moved(self, most: float) -> float:
+        """Return how far the parameters are after so many moves, at most."""
+        metric = Metric()
+        longest = self.longest_move(self.slopes(0.0), metric)
+        return most * longest / self.ridge(most)
+
+    def on_the_way(self, most: float) -> tuple[Metric, Slopes]:
+        """Return curvature and slopes that hold for so many moves.
+
+        How far the parameters move says how large slopes are and how curvatures vary
+        on the way, and these say how far the parameters move.
+        """
+        learner, n = self.learner, len(self.margins)
+        every = np.append(self.lengths, self.moves.longest(Metric()))
+        widths = self.moved(most) * every
+        for i in range(ROUNDS):
+            slopes = self.slopes(widths)
+            away = learner.distance * self.lengths
+            metric = self._metric(most, widths[:n] + away)
+            if i < ROUNDS - 1:
+                lengths = np.append(
+                    metric.lengths(self.moves.rows), self.moves.longest(metric)
+                )
+                moved = most * self.longest_move(slopes, metric)
+                widths = np.minimum(widths, moved * lengths)
+        return metric, slopes
+
+    def _metric(self, most, widths):
+        learner, ridge = self.learner, self.ridge(most)
+        low, high = learner.curvature(self.margins, widths)
+        K = _weighted_outer(self.moves.rows, learner.C * low)
+        above = _weighted_outer(self.moves.rows, learner.C * (high - low))
+        diagonal = np.diag_indices_from(K)
+        K[diagonal] += ridge
+        above[diagonal] += 2.0 * (1.0 - ridge)
+        return Metric(K, above, ridge=ridge)
+
+    def crossings(self, most: float, towards: np.ndarray) -> np.ndarray:
+        """Return how far hinges that open or close on the way can shift scores.
+
+        Between hinges the parameters move by exactly the sum of what comes and goes.
+        """
+        learner = self.learner
+        around = (self.moved(most) + learner.distance) * self.lengths + 1e-9
+        crossing = np.flatnonzero(np.abs(self.margins - 1.0) <= around)
+        pulls = -np.asarray(towards @ self.moves.rows[crossing].T)
+        known = learner.distance * self.lengths[crossing] + 1e-9
+        # A hinge that is open can only close, and one that is closed only open.
+        may_open = self.margins[crossing] > 1.0 - known
+        may_close = self.margins[crossing] < 1.0 + known
+        pulls = may_open * np.maximum(pulls, 0) + may_close * np.maximum(-pulls, 0)
+        return learner.C * pulls.sum(axis=1)
 
 
-def _slope(learner, is_flip, score):
-    """Return the largest weight of a move in the gradient."""
-    if is_flip:  # the slopes at m and -m together
-        return 1.0 if learner.is_logistic else 2.0
-    return learner.slope(score)
-
-
-def _step(learner, moves, metric, towards, slope):
-    """Return the most that one move shifts each score towards the other label."""
-    solved = metric.solve(towards.T)
-    lengths = np.sqrt(np.maximum(np.einsum("ij,ji->i", towards, solved), 0.0))
-    along = moves.most_along(solved)
-    return 0.5 * learner.C * slope * (along + moves.longest(metric) * lengths)
+def _weighted_outer(rows, weights):
+    if sparse.issparse(rows):
+        return (rows.T.multiply(weights) @ rows).toarray()
+    taken = np.flatnonzero(weights > 0.0)
+    scaled = rows[taken] * np.sqrt(weights[taken])[:, None]
+    return scaled.T @ scaled
 
 
 def _whole(room, per_move):
     """Return the largest number of moves that leave each score its sign."""
     with np.errstate(divide="ignore", invalid="ignore"):
         numbers = np.ceil(room / per_move * (1.0 - 1e-12)) - 1.0
-    return np.clip(np.nan_to_num(numbers, posinf=2**31), 0, 2**31).astype(np.intp)
-
-
-def _tightened(learner, moves, slack, n_moves, is_flip):
-    """Return a metric and a slope that are valid for so many moves.
-
-    A bound on how far the parameters move gives bounds on slopes and curvatures along
-    the way, and these give a better bound on how far the parameters move.
-    """
-    margins = np.abs(np.asarray(moves.rows @ learner.theta))
-    lengths = Metric().lengths(moves.rows)
-    score = moves.most_wrong(learner.theta) + slack * moves.longest(Metric())
-    metric, slope = Metric(), _slope(learner, is_flip, np.inf)
-    for _ in range(ROUNDS):
-        longest = moves.longest(metric)
-        moved = learner.C * n_moves * slope * longest
-        slope = min(slope, _slope(learner, is_flip, score + moved * longest))
-        moved = learner.C * n_moves * slope * longest
-        curvature = learner.curvature(margins + (moved + slack) * lengths)
-        metric = Metric(moves.rows, learner.C * curvature)
-    return metric, slope
+    numbers = np.where(room > 0, numbers, 0.0)
+    return np.clip(np.nan_to_num(numbers, posinf=UNLIMITED), 0, UNLIMITED).astype(
+        np.intp
+    )
