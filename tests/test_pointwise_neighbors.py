@@ -5,7 +5,7 @@ from itertools import combinations, combinations_with_replacement, product
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, RadiusNeighborsClassifier
 
 from skpoison import certified_radius
 
@@ -22,9 +22,17 @@ def fewest(estimator, X, y, row, attack, most=3):
     before = clone(estimator).fit(X, y).predict(row)[0]
     for budget in range(1, most + 1):
         for X_new, y_new in attacks(X, y, row, attack, budget):
-            if clone(estimator).fit(X_new, y_new).predict(row)[0] != before:
+            if label(clone(estimator).fit(X_new, y_new), row) != before:
                 return budget
     return most + 1
+
+
+def label(estimator, row):
+    """The label predicted, or None where a row without neighbors is refused."""
+    try:
+        return estimator.predict(row)[0]
+    except ValueError:
+        return None
 
 
 def attacks(X, y, row, attack, budget):
@@ -111,3 +119,54 @@ def test_inserting_against_other_weights_is_refused():
     estimator = KNeighborsClassifier(3, weights="distance").fit(X, y)
     with pytest.raises(ValueError, match="needs weights='uniform'; got weights='dist"):
         certified_radius(estimator, X_test, attack="insert_delete")
+
+
+@pytest.mark.parametrize("attack", ["insert_delete", "change", "flip"])
+@pytest.mark.parametrize(("outlier", "n_classes"), [(None, 2), (0, 2), (1, 3), (9, 2)])
+@pytest.mark.filterwarnings("ignore:Outlier label")
+def test_votes_within_a_radius_against_every_attack(attack, outlier, n_classes):
+    found, radii = [], []
+    for seed in (3, 4):
+        X, y, X_test = data(seed, n=6, n_classes=n_classes)
+        X_test = X_test[:2]
+        estimator = RadiusNeighborsClassifier(
+            0.7, outlier_label=outlier, algorithm="brute"
+        ).fit(X, y)
+        near = [len(places) for places in estimator.radius_neighbors(X_test)[1]]
+        X_test = X_test[np.array(near) >= (outlier is None)]
+        radii.extend(certified_radius(estimator, X_test, attack=attack))
+        found += [fewest(estimator, X, y, row[None], attack, 2) - 1 for row in X_test]
+    np.testing.assert_array_equal(np.minimum(radii, 2), found)
+    assert len(set(found)) > 1
+
+
+@pytest.mark.filterwarnings("ignore:Outlier label")
+def test_flips_and_the_label_of_rows_without_neighbors():
+    X, y = np.arange(7.0)[:, None], np.array([0, 0, 1, 1, 1, 1, 1])
+    for outlier, radius in ((5, 7), ("most_frequent", 1)):
+        estimator = RadiusNeighborsClassifier(0.6, outlier_label=outlier).fit(X, y)
+        assert certified_radius(estimator, [[50.0]], attack="flip")[0] == radius
+        for attack in ("insert_delete", "change"):
+            assert certified_radius(estimator, [[50.0]], attack=attack)[0] == 0
+    refusing = RadiusNeighborsClassifier(0.6).fit(X, y)
+    with pytest.raises(ValueError, match="No neighbors found"):
+        certified_radius(refusing, [[50.0]], attack="flip")
+
+
+def test_rows_at_the_very_radius_count_for_the_rival():
+    X, y = np.array([[0.0], [0.1], [1.0], [-1.0], [0.2]]), [0, 0, 0, 1, 1]
+    estimator = RadiusNeighborsClassifier(1.0).fit(X, y)
+    assert estimator.predict([[0.0]]) == [0]
+    assert certified_radius(estimator, [[0.0]], attack="insert_delete")[0] == 0
+
+
+def test_weighted_votes_within_a_radius():
+    X, y, X_test = data(0, n=7)
+    estimator = RadiusNeighborsClassifier(1.0, weights="distance", outlier_label=0).fit(
+        X, y
+    )
+    radii = certified_radius(estimator, X_test, attack="flip")
+    found = [fewest(estimator, X, y, row[None], "flip", 2) - 1 for row in X_test]
+    np.testing.assert_array_equal(np.minimum(radii, 2), found)
+    with pytest.raises(ValueError, match="needs weights='uniform'"):
+        certified_radius(estimator, X_test, attack="change")

@@ -16,7 +16,7 @@ from sklearn.linear_model import (
     SGDClassifier,
 )
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, RadiusNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -39,6 +39,7 @@ ESTIMATORS = {
     "process": GaussianProcessRegressor(RBF(3.0), alpha=0.1, optimizer=None),
     "two means": TwoMeansClassifier(),
     "neighbors": KNeighborsClassifier(5),
+    "radius": RadiusNeighborsClassifier(2.0, outlier_label=1),
     "logistic": LogisticRegression(C=0.01, solver="liblinear", tol=1e-8),
     "hinge": LinearSVC(C=0.01, loss="hinge", tol=1e-8, max_iter=100_000),
     "descent": SGDClassifier(

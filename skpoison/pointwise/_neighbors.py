@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.validation import validate_data
 
@@ -17,24 +18,29 @@ BLOCK = 2_000  # test rows at a time
 def neighbors_radius(estimator, X, attack, training):
     """Return radii of KNeighborsClassifier."""
     X = validate_data(estimator, X, reset=False, accept_sparse="csr")
-    if getattr(estimator, "outputs_2d_", False):
-        raise ValueError(
-            "certified_radius needs one label per row; KNeighborsClassifier was fitted "
-            "on several."
-        )
+    check_votes(estimator, attack)
     if attack == "flip":
         with names_left_out():
             return _flip_radius(estimator, X)
-    if estimator.weights != "uniform":
+    starts = range(0, X.shape[0], BLOCK)
+    with names_left_out():
+        blocks = [_moves_radius(estimator, X[i : i + BLOCK], attack) for i in starts]
+    return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.intp)
+
+
+def check_votes(estimator: BaseEstimator, attack: str) -> None:
+    """Refuse several labels a row, and weights that one inserted row can dominate."""
+    if getattr(estimator, "outputs_2d_", False):
+        raise ValueError(
+            f"certified_radius needs one label for each row; "
+            f"{type(estimator).__name__} was fitted on several."
+        )
+    if attack != "flip" and estimator.weights != "uniform":
         raise ValueError(
             f"attack={attack!r} needs weights='uniform'; got "
             f"weights={estimator.weights!r}. A row inserted at the position of a test "
             "row can outweigh all others."
         )
-    starts = range(0, X.shape[0], BLOCK)
-    with names_left_out():
-        blocks = [_moves_radius(estimator, X[i : i + BLOCK], attack) for i in starts]
-    return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.intp)
 
 
 def _flip_radius(estimator: KNeighborsClassifier, X: Any) -> np.ndarray:
@@ -44,13 +50,14 @@ def _flip_radius(estimator: KNeighborsClassifier, X: Any) -> np.ndarray:
     def weights(rows):
         distances, places = estimator.kneighbors(X[rows])
         found = np.zeros((len(places), len(codes)))
-        np.put_along_axis(found, places, _weights(estimator, distances), axis=1)
+        np.put_along_axis(found, places, neighbor_weights(estimator, distances), axis=1)
         return found
 
     return radius_in_blocks(weights, X.shape[0], codes, estimator.classes_)
 
 
-def _weights(estimator, distances):
+def neighbor_weights(estimator: BaseEstimator, distances: np.ndarray) -> np.ndarray:
+    """Return the weights of neighbors at distances, (n_rows, n_neighbors)."""
     if estimator.weights == "uniform":
         return np.ones_like(distances)
     if callable(estimator.weights):

@@ -15,7 +15,7 @@ from sklearn.linear_model import (
     RidgeClassifier,
     SGDClassifier,
 )
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, RadiusNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 from sklearn.utils import _safe_indexing, check_consistent_length
@@ -31,6 +31,7 @@ from skpoison.pointwise._linear_in_labels import (
 )
 from skpoison.pointwise._neighbors import neighbors_radius
 from skpoison.pointwise._partitioned import PartitionedClassifier
+from skpoison.pointwise._radius_neighbors import radius_neighbors_radius
 from skpoison.pointwise._stability import stable_radius
 from skpoison.pointwise._two_means import TwoMeansClassifier, two_means_radius
 
@@ -105,14 +106,17 @@ def certified_radius(
       :class:`~sklearn.linear_model.Ridge`,
       :class:`~sklearn.kernel_ridge.KernelRidge`,
       :class:`~sklearn.gaussian_process.GaussianProcessRegressor` with
-      ``optimizer=None``, :class:`TwoMeansClassifier`: "flip", exact: one more flip can
-      change the prediction. Regressors must be fitted on labels -1 and 1, and the
-      prediction is the sign. :func:`flip_radius` does the same for other methods, given
-      their weights.
-    - :class:`~sklearn.neighbors.KNeighborsClassifier`: all attacks; with non-uniform
-      weights, "flip". Exact if the training rows have distinct distances from the row
-      and none equals it; otherwise every order of tied rows is covered. A replaced row
-      counts once.
+      ``optimizer=None``, :class:`TwoMeansClassifier`: "flip", exactly: one flip more
+      can change the prediction. Regressors must have been fitted on labels -1 and 1,
+      and the prediction is the sign. :func:`flip_radius` does the same for methods
+      whose weights you have.
+    - :class:`~sklearn.neighbors.KNeighborsClassifier`: all attacks; with other than
+      uniform weights, "flip". Exact where no two training rows are equally far from the
+      row, and none at its very place; otherwise all orders of such rows are covered.
+      A replaced row counts once.
+    - :class:`~sklearn.neighbors.RadiusNeighborsClassifier`: all attacks; with other
+      than uniform weights, "flip". Exact where no training row is at the very radius,
+      and `outlier_label` is a given one.
     - :class:`~sklearn.linear_model.LogisticRegression` that penalizes its intercept
       (``solver="liblinear"``) or has none, :class:`~sklearn.svm.LinearSVC`,
       :class:`~sklearn.linear_model.SGDClassifier` with the squared penalty and
@@ -241,6 +245,7 @@ CERTIFICATES: dict[type, Callable] = {
     GaussianProcessRegressor: gaussian_process_radius,
     TwoMeansClassifier: two_means_radius,
     KNeighborsClassifier: neighbors_radius,
+    RadiusNeighborsClassifier: radius_neighbors_radius,
     LogisticRegression: stable_radius,
     LinearSVC: stable_radius,
     SGDClassifier: stable_radius,
