@@ -303,7 +303,7 @@ def test_insertions_need_a_bounded_filter(data):
 def test_three_classes_are_refused(data):
     X, y = data[:2]
     fitted = LinearSVC(loss="hinge", C=0.01).fit(X, np.arange(200) % 3)
-    with pytest.raises(ValueError, match="two classes only; it has 3"):
+    with pytest.raises(ValueError, match="certified for two classes; it has 3"):
         certified_radius(fitted, X, attack="flip", X_train=X, y_train=y)
 
 
