@@ -290,3 +290,31 @@ def test_combinations_with_filters_of_numbers_are_refused(make):
     X, y = make_blobs(40, random_state=0)
     with pytest.raises(TypeError, match=f"{make.__name__} takes X unchanged"):
         (make() & SphereFilter()).fit(X, y)
+
+
+def _labels_around(n_around, seed=0):
+    """Two classes, and rows of the first around one of them with the other label."""
+    rng = np.random.RandomState(seed)
+    points = rng.normal(size=(400, 6))
+    truth = np.repeat([0, 1], 200)
+    points[truth == 1] += 6
+    codes = truth.copy()
+    distances = np.linalg.norm(points - points[3], axis=1)
+    codes[np.argsort(distances)[:n_around]] = 1
+    return points, truth, codes
+
+
+@pytest.mark.parametrize("around", [True, False])
+def test_rows_amidst_another_class_are_told_from_single_contradictions(around):
+    points, truth, codes = _labels_around(7)
+    if not around:  # the same share, but nowhere all rows of a neighborhood
+        codes = truth.copy()
+        codes[np.random.RandomState(1).choice(200, 7, replace=False)] = 1
+    said = np.full((1, 400, 2), 0.05)
+    said[0, np.arange(400), truth] = 0.95
+    found = clusters_against(
+        points, codes, np.zeros(400), lambda folds: said, 400, np.random.RandomState(0)
+    )
+    changed = np.flatnonzero(codes != truth)
+    assert set(found) <= set(changed)
+    assert len(found) >= 5 if around else not len(found)

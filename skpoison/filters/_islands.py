@@ -12,12 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.utils.extmath import row_norms
 
 from skpoison.filters._copies import Sized
 from skpoison.filters._folds import assign_folds
+from skpoison.filters._isolated import nearest_rows
 from skpoison.filters._nearest import members_of
 
 N_FOLDS = 5
@@ -30,7 +32,7 @@ REGIONS = 6  # of a class, in which clusters that adjoin are left out together
 # What may be planted: the number of rows, and their share of all rows (smaller clusters
 # are modes as often as poison), of their class, and of all rows in all such clusters.
 SMALLEST_CLUSTER = 8
-SMALLEST_SHARE, SMALLEST_EMBEDDED = 0.02, 0.01
+SMALLEST_SHARE, SMALLEST_ISLAND = 0.02, 0.01
 LARGEST_CLUSTER = 0.3
 MOST_IN_CLUSTERS = 0.06
 # The mean probability of their label without them, by all models and by the first; how
@@ -40,13 +42,16 @@ AGAINST = 0.25
 OUTLYING, MORE_OUTLYING = 0.8, 6.0
 AGAINST_APART, AGAINST_FIRST, AGAINST_SOME = 0.13, 0.15, 0.6
 APART = 1.75
-# Rows of another class: the probability of their label; how many agree which class it
-# is; how many rows around them bear their label; and by which factor the gap around
-# them may leave the range of gaps around as many rows of that class.
-AGAINST_EMBEDDED = 0.15
-AGREED, OWN_AROUND = 0.6, 0.15
-AROUND = 5
-SLACK = 1.15
+# Islands, rows of another class: the probability of the label of each row and of all;
+# how many agree which class it is; how many rows around them bear their label; and by
+# which factors the gap around them, and how much they keep to themselves, may leave the
+# range of these around as many rows of that class.
+AGAINST_ROW, AGAINST_EMBEDDED = 0.3, 0.2
+FEWEST_OF_ISLAND = 4
+AGREED, OWN_AROUND = 0.8, 0.12
+NEIGHBORS, HALF_AROUND = 10, 5
+USUALLY_AGAINST = 0.35  # of the other rows of a class: models do not know it
+SLACK, SLACK_OF_OWN = 1.15, 0.65
 REFERENCES = 12
 LOOKED_AT = 200
 
@@ -99,6 +104,12 @@ class _Judged(NamedTuple):
     spread_out: np.ndarray  # deviations from the bulk of the class
     own: np.ndarray  # (n_models, n_rows): probability of the label
     rival: np.ndarray  # the most probable other class
+    other: np.ndarray  # its probability, the mean of all models
+
+    @property
+    def against(self) -> np.ndarray:
+        """Rows whose own label is improbable."""
+        return self.own.mean(axis=0) < AGAINST_ROW
 
     @classmethod
     def of(cls, points, codes, spread_out, said) -> "_Judged":
@@ -106,9 +117,9 @@ class _Judged(NamedTuple):
         everyone = np.arange(len(codes))
         others = np.mean(said, axis=0)
         others[everyone, codes] = -1
-        return cls(
-            points, codes, spread_out, said[:, everyone, codes], others.argmax(axis=1)
-        )
+        own = said[:, everyone, codes]
+        rival = others.argmax(axis=1)
+        return cls(points, codes, spread_out, own, rival, others.max(axis=1))
 
 
 def clusters_against(
@@ -121,30 +132,37 @@ def clusters_against(
     n_classes); ``n_all`` is how many rows there are, those included that were rejected
     before.
     """
-    nothing = np.zeros(0, dtype=np.intp)
     if len(codes) < FEWEST_TO_CLUSTER or len(np.unique(codes)) < 2:
-        return nothing
+        return np.zeros(0, dtype=np.intp)
     known = np.unique(codes, return_inverse=True)[1]
     clusters, regions = label_clusters(points, known, rng)
     said = predict(assign_folds(known, regions, N_FOLDS, rng))
     judged = _Judged.of(points, codes, spread_out, said)
-    against = _contradicted(judged, clusters)
-    suspects = [rows for rows in against if _is_suspect(judged, rows, n_all, rng)]
-    embedded = [
+    return _planted(judged, clusters, n_all, rng)
+
+
+def _planted(judged, clusters, n_all, rng):
+    suspects = [
         rows
-        for rows in against
-        if len(rows) >= SMALLEST_EMBEDDED * n_all
-        and _is_embedded(judged, rows, against, rng)
+        for rows in _contradicted(judged, clusters)
+        if len(rows) >= SMALLEST_SHARE * n_all and _is_suspect(judged, rows, rng)
     ]
+    islands = [
+        rows
+        for rows in _islands(judged, rng)
+        if len(rows) >= SMALLEST_ISLAND * n_all and _is_contradicted(judged, rows)
+    ]
+    apart = [rows for rows in islands if _is_apart(judged, rows, rng)]
+    embedded = [rows for rows in islands if _is_embedded(judged, rows, rng)]
     few = [
         rows
-        for kind in (suspects, embedded)
-        if sum(map(len, kind)) <= MOST_IN_CLUSTERS * len(codes)
+        for kind in (suspects, apart, embedded)
+        if sum(map(len, kind)) <= MOST_IN_CLUSTERS * len(judged.codes)
         for rows in kind
     ]
-    rows = np.unique(np.concatenate([nothing, *few]))
-    others = np.mean(said, axis=0)[rows, judged.rival[rows]]
-    return rows[judged.own[:, rows].mean(axis=0) < others]
+    rows = np.unique(np.concatenate([np.zeros(0, dtype=np.intp), *few]))
+    own = judged.own[:, rows].mean(axis=0)
+    return rows[own < judged.other[rows]]
 
 
 def _contradicted(judged, clusters):
@@ -160,72 +178,110 @@ def _contradicted(judged, clusters):
     return out
 
 
-def _is_suspect(judged, rows, n_all, rng):
+def _is_suspect(judged, rows, rng):
     """Whether the cluster lies far out for its class, or apart from all other rows."""
-    if len(rows) < SMALLEST_SHARE * n_all:
-        return False
     by_model = judged.own[:, rows].mean(axis=1)
     mean = by_model.mean()
     needed = OUTLYING + MORE_OUTLYING * mean
     if mean < AGAINST and judged.spread_out[rows].mean() > needed:
         return True
+    return _is_apart(judged, rows, rng)
+
+
+def _is_apart(judged, rows, rng):
+    """Whether the rows lie apart from all others, and models contradict them."""
+    by_model = judged.own[:, rows].mean(axis=1)
     against_first = by_model[0] < AGAINST_FIRST and by_model.max() < AGAINST_SOME
-    if mean < AGAINST_APART or against_first:
-        outside = np.setdiff1d(np.arange(len(judged.codes)), rows)
-        return _gap(judged.points, rows, outside, rng) > APART
+    if by_model.mean() < AGAINST_APART or against_first:
+        everyone = np.arange(len(judged.codes))
+        return _Surroundings.of(judged.points, rows, everyone, rng).gap > APART
     return False
 
 
-def _is_embedded(judged, rows, against, rng):
-    """Whether the cluster lies amidst another class as rows of that class do."""
+def _islands(judged, rng):
+    """Rows of one label that are near to each other, and each is contradicted."""
+    against = judged.against
+    few = min(NEIGHBORS, len(judged.codes) - 1)
+    if against.sum() < FEWEST_OF_ISLAND or few < 1:
+        return []
+    near = nearest_rows(judged.points, few, rng)[1]
+    left, right = np.repeat(np.arange(len(near)), few), near.ravel()
+    joined = against[left] & against[right]
+    joined &= judged.codes[left] == judged.codes[right]
+    ends = left[joined], right[joined]
+    graph = sparse.coo_array((np.ones(len(ends[0]), bool), ends), (len(near),) * 2)
+    islands = connected_components(graph, directed=False)[1]
+    large = np.flatnonzero(np.bincount(islands) >= FEWEST_OF_ISLAND)
+    return members_of(islands, large)
+
+
+def _is_contradicted(judged, rows):
+    """Whether models agree on another class, which they do not of the class's rest."""
+    label = judged.codes[rows[0]]
+    _, votes = np.unique(judged.rival[rows], return_counts=True)
+    others = np.setdiff1d(np.flatnonzero(judged.codes == label), rows)
+    return (
+        votes.max() >= AGREED * len(rows)
+        and len(judged.codes) > len(rows) + NEIGHBORS
+        and len(others) > 0
+        and judged.against[others].mean() <= USUALLY_AGAINST
+    )
+
+
+def _is_embedded(judged, rows, rng):
+    """Whether the rows lie amidst another class as rows of that class do."""
     points, codes = judged.points, judged.codes
-    rivals, votes = np.unique(judged.rival[rows], return_counts=True)
-    rival, label = rivals[votes.argmax()], codes[rows[0]]
-    is_agreed = votes.max() >= AGREED * len(rows)
-    if judged.own[:, rows].mean() > AGAINST_EMBEDDED or not is_agreed:
+    if judged.own[:, rows].mean() > AGAINST_EMBEDDED:
         return False
-    # An island in several clusters is one.
-    island = np.concatenate([other for other in against if codes[other[0]] == label])
-    outside = np.setdiff1d(np.arange(len(codes)), island)
-    if len(outside) <= AROUND or _own_around(judged, rows, outside, rng) > OWN_AROUND:
+    found = _Surroundings.of(points, rows, np.arange(len(codes)), rng)
+    if np.mean(codes[found.outside] == codes[rows[0]]) > OWN_AROUND:
         return False
-    usual = _usual_gaps(points, np.flatnonzero(codes == rival), len(rows), rng)
-    if usual is None:
+    rival = np.bincount(judged.rival[rows]).argmax()
+    usual = _usual_surroundings(points, np.flatnonzero(codes == rival), len(rows), rng)
+    if not usual:
         return False
-    gap = _gap(points, rows, outside, rng)
-    return usual.min() / SLACK <= gap <= usual.max() * SLACK
+    gaps, own = zip(*((each.gap, each.own) for each in usual), strict=True)
+    if found.own < SLACK_OF_OWN * min(own):
+        return False
+    return min(gaps) / SLACK <= found.gap <= max(gaps) * SLACK
 
 
-def _own_around(judged, rows, outside, rng):
-    """Share of the rows' own label among the nearest rows outside."""
-    some = rng.permutation(rows)[:LOOKED_AT]
-    squares = _squares(judged.points, some, outside)
-    near = np.argpartition(squares, AROUND - 1, axis=1)[:, :AROUND]
-    return np.mean(judged.codes[outside[near]] == judged.codes[rows[0]])
+class _Surroundings(NamedTuple):
+    """What lies around some rows that are near to each other."""
+
+    gap: float  # how many times farther rows outside are than the third nearest inside
+    own: float  # share of the rows themselves among those nearest to them
+    outside: np.ndarray  # the nearest others, of each row
+
+    @classmethod
+    def of(cls, points, rows, everyone, rng) -> "_Surroundings":
+        """Surroundings of rows among everyone; positions are those of points."""
+        some = rng.permutation(rows)[:LOOKED_AT]
+        squares = _squares(points, some, everyone)
+        squares[some[:, None] == everyone] = np.inf
+        inside = np.isin(everyone, rows)
+        within, others = squares[:, inside], squares[:, ~inside]
+        third = np.partition(within, min(2, len(rows) - 2), axis=1)
+        third = np.median(third[:, min(2, len(rows) - 2)])
+        gap = np.sqrt(np.median(others.min(axis=1)) / max(third, np.finfo(float).tiny))
+        few = min(NEIGHBORS, len(rows) - 1)
+        near = np.argpartition(squares, few - 1, axis=1)[:, :few]
+        around = np.argpartition(others, HALF_AROUND - 1, axis=1)[:, :HALF_AROUND]
+        return cls(gap, inside[near].mean(), everyone[~inside][around])
 
 
-def _usual_gaps(points, rows, n, rng):
-    """Gaps around the n nearest rows of random ones; None where there are not so many.
+def _usual_surroundings(points, rows, n, rng):
+    """Those of the n nearest rows of random ones; none if there are not so many.
 
-    So large are gaps around islands whose labels alone differ from what is around.
+    So do islands lie whose labels alone differ from what is around.
     """
-    if len(rows) < 2 * n:
-        return None
-    gaps = []
+    if len(rows) < 2 * n or len(rows) < n + HALF_AROUND:
+        return []
+    found = []
     for center in rng.choice(rows, REFERENCES):
         order = _squares(points, np.array([center]), rows)[0].argsort(kind="stable")
-        gaps.append(_gap(points, rows[order[:n]], rows[order[n:]], rng))
-    return np.array(gaps)
-
-
-def _gap(points, rows, outside, rng):
-    """How many times farther rows outside are than the third nearest of the cluster."""
-    some = rng.permutation(rows)[:LOOKED_AT]
-    squares = _squares(points, some, rows)
-    squares[some[:, None] == rows] = np.inf
-    third = np.partition(squares, 2, axis=1)[:, 2]
-    nearest = _squares(points, some, outside).min(axis=1)
-    return np.sqrt(np.median(nearest) / max(np.median(third), np.finfo(float).tiny))
+        found.append(_Surroundings.of(points, rows[order[:n]], rows, rng))
+    return found
 
 
 def _squares(points, rows, others):
