@@ -12,7 +12,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import _safe_indexing, check_array
 from sklearn.utils.validation import _num_samples
 
-from skpoison._column_types import is_frame, is_pandas, is_polars
+from skpoison._column_types import Types, is_frame, is_pandas, is_polars
 from skpoison._tables import Table, is_missing
 
 MOST_CATEGORIES = 30
@@ -93,6 +93,14 @@ def checked_array(X: Any, dtype: Any, **how: Any) -> np.ndarray | sparse.csr_arr
             input_name="X",
             **how,
         )
+
+
+def needs_encoding(X: Any) -> bool:
+    """Say whether rows are texts, or a table with columns that are no numbers."""
+    if not is_frame(X):
+        return is_texts(X)
+    types = Types.of(X)
+    return bool(types.words or types.categories)
 
 
 class AsNumbers(TransformerMixin, BaseEstimator):

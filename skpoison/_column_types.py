@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import _num_samples
 
 # What scikit-learn reads as rows, tables among it.
 RowsLike: TypeAlias = ArrayLike | sparse.sparray | sparse.spmatrix
@@ -262,10 +263,28 @@ def _refuse(name, kind, value):
     )
 
 
+def check_holds_rows(X: Any) -> None:
+    """Refuse what holds no rows, and tables with columns of the same name."""
+    if hasattr(X, "collect") and not hasattr(X, "__len__"):
+        raise ValueError(
+            f"X must be a table; got a {type(X).__name__}: call its collect() first."
+        )
+    is_rows = any(hasattr(X, name) for name in ("__len__", "shape", "__array__"))
+    if isinstance(X, str | bytes | dict | set) or not is_rows:
+        raise ValueError(
+            "X must hold rows: an array, a sparse matrix, a DataFrame, a list of rows "
+            f"or of texts; got an object of type {type(X).__name__}."
+        )
+    if getattr(X, "shape", None) == () or _num_samples(X) == 0:
+        raise ValueError(
+            "X must hold rows: 0 sample(s) are in it, at least 1 is needed."
+        )
+    if is_frame(X):
+        check_names(X)
+
+
 def check_names(X: Any) -> None:
-    """Refuse tables in which columns have the same name, which cannot be told apart."""
-    if not is_frame(X):
-        return
+    """Refuse tables with columns of the same name, which cannot be told apart."""
     twice = [name for name, times in Counter(X.columns).items() if times > 1]
     if twice:
         raise ValueError(

@@ -29,7 +29,8 @@ def check_labels(y: ArrayLike, *, several_kinds: bool = False) -> np.ndarray:
     if has_several:
         raise several_kinds_of(y)
     try:
-        check_classification_targets(y)
+        with np.errstate(invalid="ignore"):  # integers of 64 bits hold not all numbers
+            check_classification_targets(y)
     except ValueError as error:
         raise ValueError(
             f"y must contain class labels. {error} For regression, fit the filter "

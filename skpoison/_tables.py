@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-from skpoison._column_types import check_names, is_frame, is_pandas
+from skpoison._column_types import is_frame, is_pandas
 from skpoison._words import label_text, one_line
 
 NUMBER, WORD, NOTHING = "number", "word", "nothing"
@@ -34,7 +34,6 @@ class Table(NamedTuple):
         row to row: with more than `most_categories` texts, of which most come once.
         """
         names = list(X.columns)
-        check_names(X)
         columns = [_Column.of(X, at) for at in range(len(names))]
         return cls(names, [column.kind(most_categories) for column in columns])
 

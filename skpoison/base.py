@@ -24,7 +24,7 @@ from sklearn.utils.validation import (
 
 from skpoison._column_types import (
     RowsLike,
-    check_names,
+    check_holds_rows,
     is_frame,
     is_pandas,
     numbers_needed,
@@ -272,7 +272,7 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
 
     def _checked_rows(self, X, *, reset):
         """Rows as ``_fit`` gets them, or an error that says what to do."""
-        check_names(X)
+        check_holds_rows(X)
         with numbers_needed(self, X):
             return self._validate_rows(X, reset=reset)
 

@@ -8,11 +8,25 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy import sparse
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from skpoison import AutoFilter, SphereFilter
+from skpoison import (
+    AutoFilter,
+    DropOutliers,
+    FilteredClassifier,
+    FilteredRegressor,
+    SphereFilter,
+)
 from skpoison._as_given import FARTHEST, AsNumbers
 from skpoison.exceptions import FilterWarning
-from skpoison.filters import CrossFitFilter, NearCopyFilter, SlabFilter
+from skpoison.filters import (
+    CrossFitFilter,
+    MahalanobisFilter,
+    NearCopyFilter,
+    NeighborsFilter,
+    SlabFilter,
+    TrimFilter,
+)
 
 N = 40
 Y = np.arange(N) % 2
@@ -52,8 +66,8 @@ def test_columns_of_what_is_no_number_are_named(cells):
 )
 def test_filters_of_numbers_name_the_column_and_themselves(make, cells):
     cells = pd.Series(cells, dtype=object if cells[0] == 10**400 else None)
-    message = rf"(?s){make.__name__} requires numeric rows.*{make.__name__}\(\.\.\.\)"
-    with pytest.raises(ValueError, match=message) as caught:
+    message = rf"(?s){make.__name__} requires numeric rows.*{make.__name__}\("
+    with pytest.raises((ValueError, TypeError), match=message) as caught:
         make().fit(table(cells), Y)
     if cells[0] != 10**400:  # what looks like a number to pandas
         assert "in the columns ['odd']" in str(caught.value)
@@ -226,15 +240,156 @@ def test_lists_of_words_go_to_an_estimator_that_takes_them():
 
 
 @pytest.mark.parametrize(
-    "X", [{"a": 1}, {1, 2}, "abc", pl.LazyFrame({"a": [1.0]}), [{"a": 1}] * N]
+    ("X", "match"),
+    [
+        ({"a": 1}, "X must hold rows.*dict"),
+        ({1, 2}, "X must hold rows.*set"),
+        ("abc", "X must hold rows.*str"),
+        (None, "X must hold rows.*NoneType"),
+        (np.array(3.0), "X must hold rows"),
+        ([], "X must hold rows: 0 sample"),
+        (pl.LazyFrame({"a": [1.0]}), "LazyFrame: call its collect"),
+        ([{"a": 1}] * N, "requires numeric rows"),
+    ],
+    ids=str,
 )
-def test_what_holds_no_rows(X):
-    for filter_ in (AutoFilter(), SphereFilter()):
-        with pytest.raises((ValueError, TypeError), match="X has non-numeric values"):
-            filter_.fit(X, Y)
+@pytest.mark.parametrize(
+    "make", [AutoFilter, SphereFilter, FilteredClassifier, DropOutliers, TrimFilter]
+)
+def test_what_holds_no_rows(make, X, match):
+    with pytest.raises((ValueError, TypeError), match=match):
+        make().fit(X, Y)
 
 
 @pytest.mark.parametrize("X", [np.array([["a", 1.0]] * N, dtype=object), ["a", 3] * 20])
 def test_texts_in_arrays_are_told_where_they_belong(X):
     with pytest.raises(ValueError, match="Pass a table as a DataFrame"):
         AutoFilter().fit(X, Y)
+
+
+@pytest.mark.parametrize("columns", [5, 1500])
+@pytest.mark.parametrize(
+    "make", [SphereFilter, NearCopyFilter, NeighborsFilter, MahalanobisFilter]
+)
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+def test_filters_of_numbers_take_the_whole_range(make, storage, columns):
+    """Without a word, that is: warnings are errors here."""
+    largest = np.finfo(np.float64).max
+    rows = np.where(RNG.random((N, columns)) < 0.1, RNG.random((N, columns)), 0)
+    for X in (np.zeros((N, columns)), rows, rows * 1e-308, rows * largest / columns):
+        found = make().fit(storage(X), Y)
+        assert np.isfinite(found.scores_).all()
+
+
+@pytest.mark.parametrize("n_rows", [40, 400])
+def test_few_distinct_rows_are_no_copies(n_rows):
+    label = np.arange(n_rows) % 2
+    two = pd.DataFrame({"a": np.where(label, "x", "z"), "b": ["q"] * n_rows})
+    assert AutoFilter(random_state=0).fit(two, label).inlier_mask_.all()
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("columns", [2, 300])
+def test_equal_rows_are_kept_without_a_word(storage, columns):
+    for X in (np.zeros((N, columns)), np.ones((N, columns))):
+        assert AutoFilter(random_state=0).fit(storage(X), Y).inlier_mask_.all()
+        targets = CrossFitFilter(LinearRegression()).fit(storage(X), NUMBERS)
+        assert targets.inlier_mask_.all()
+
+
+def mixed_table():
+    given = table(np.where(Y, "x", "z")).assign(day=DAYS)
+    given.loc[3, "number"] = np.nan
+    return given
+
+
+def short_texts():
+    words = ["one", "two", "three", "four"]
+    return [
+        f"{'cash' if y else 'lunch'} {RNG.choice(words)} {i % 7}0"
+        for i, y in enumerate(Y)
+    ]
+
+
+@pytest.mark.parametrize("X", [mixed_table(), short_texts(), pd.Series(short_texts())])
+@pytest.mark.parametrize("make", [FilteredClassifier, FilteredRegressor])
+def test_default_estimators_take_what_the_default_filter_takes(make, X):
+    y = Y if make is FilteredClassifier else NUMBERS
+    model = make().fit(X, y, sample_weight=np.ones(N))
+    assert model.score(X, y) > 0.9
+    assert model.predict(X[:3]).shape == (3,)
+    unweighted = make().fit(X, y)
+    np.testing.assert_allclose(unweighted.predict(X), model.predict(X))
+    with pytest.raises(ValueError, match="sample_weight is zero for every row"):
+        make().fit(X, y, sample_weight=np.zeros(N))
+
+
+def test_default_estimators_stay_plain_on_numbers():
+    assert isinstance(
+        FilteredClassifier().fit(table(NUMBERS), Y).estimator_, LogisticRegression
+    )
+
+
+def test_near_copies_of_texts_need_no_vectorizer():
+    texts = short_texts() + ["buy the cheapest watches here"] * 9
+    found = NearCopyFilter(random_state=0).fit(texts)
+    assert np.flatnonzero(~found.inlier_mask_).tolist() == list(range(N, N + 9))
+    assert found.predict(
+        ["buy the cheapest watches here", "no such text"]
+    ).tolist() == [-1, 1]
+    kept, _, numbers = found.fit_filter(texts, None, np.arange(N + 9))
+    assert kept == texts[:N] and numbers.tolist() == list(range(N))
+    with pytest.raises(ValueError, match="must hold texts"):
+        found.predict(np.zeros((2, 3)))
+
+
+def test_an_estimator_that_refuses_the_rows_is_named():
+    for make in (AutoFilter, CrossFitFilter):
+        with pytest.raises(ValueError, match="could not convert") as caught:
+            make(LogisticRegression()).fit(mixed_table(), Y)
+        assert (
+            "LogisticRegression() gets parts of X as they came"
+            in caught.value.__notes__[0]
+        )
+
+
+class SaysNothing(LogisticRegression):
+    def predict_proba(self, X):
+        return np.full((len(X), 2), np.nan)
+
+
+def test_an_estimator_that_says_nan_is_named():
+    X = NUMBERS[:, None]
+    for make in (AutoFilter, CrossFitFilter):
+        with pytest.raises(
+            ValueError, match=r"SaysNothing\(\) must give a finite prob"
+        ):
+            make(SaysNothing()).fit(X, Y)
+    with pytest.raises(ValueError, match=r"LinearRegression\(\) predicts NaN or infin"):
+        with np.errstate(all="ignore"):
+            CrossFitFilter(LinearRegression()).fit(X * 1e-320, NUMBERS)
+
+
+@pytest.mark.parametrize("far", [1e4, 1e100, 1.7e308])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: AutoFilter(random_state=0),
+        lambda: CrossFitFilter(random_state=0),
+        lambda: CrossFitFilter(LinearRegression(), random_state=0),
+        lambda: TrimFilter(random_state=0),
+    ],
+    ids=["auto", "cross-fit", "linear", "trim"],
+)
+def test_targets_as_large_as_numbers_get_are_rejected_alone(make, far):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(200, 3))
+    y = X @ [1.0, 2.0, 3.0] + rng.normal(size=200)
+    y[[3, 10]] = far, -far / 3
+    rejected = np.flatnonzero(~make().fit(X, y).inlier_mask_)
+    assert {3, 10} <= set(rejected.tolist()) and len(rejected) <= 4
+
+
+def test_targets_that_are_all_too_large_are_said():
+    with pytest.raises(ValueError, match=r"y holds targets as large as .*rescale y"):
+        AutoFilter().fit(NUMBERS[:, None], NUMBERS * 1e200)

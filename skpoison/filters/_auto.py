@@ -11,7 +11,7 @@ from skpoison.filters._evidence import CUT, N_FOLDS, find_evidence
 from skpoison.filters._far import times_usual
 from skpoison.filters._folds import assign_folds
 from skpoison.filters._label_noise import smoothed_logs
-from skpoison.filters._panel import panel_of, residual_units
+from skpoison.filters._panel import in_units, panel_of, residual_units, within_reach
 
 HALF = 0.5  # rows with a higher suspicion are rejected
 
@@ -169,10 +169,10 @@ class AutoFilter(BaseJudgingFilter):
     def _judge_targets(self, panel, targets, params, evidence, rng):
         codes = np.zeros(len(targets), dtype=np.intp)
         n_folds = min(N_FOLDS, len(np.unique(evidence.groups)))
-        predicted = np.full(len(targets), np.median(targets))
+        folds = codes
         if n_folds > 1:
             folds = assign_folds(codes, evidence.groups, n_folds, rng)
-            predicted = panel.targets_out_of_fold(folds, targets, self.n_jobs, **params)
+        predicted = panel.targets_out_of_fold(folds, targets, self.n_jobs, **params)
         units, self._unit, self._cut = residual_units(targets - predicted)
         self.out_of_fold_ = predicted
         return expit(units - self._cut)
@@ -233,7 +233,7 @@ class AutoFilter(BaseJudgingFilter):
         self._known = np.unique(codes[rows])
         self._fitted = None
         if targets is not None and len(rows):
-            self._fitted = panel.fit(rows, targets[rows], **params)
+            self._fitted = panel.fit(rows, within_reach(targets)[rows], **params)
         elif len(self._known) > 1 and self._noise is not None:
             labels = self.classes_[codes[rows]]
             self._fitted = panel.fit(rows, labels, **params)
@@ -252,8 +252,8 @@ class AutoFilter(BaseJudgingFilter):
         if self._judges_targets:
             if targets is None:
                 return np.zeros(X.shape[0])
-            residuals = np.abs(targets - self._fitted.targets(X.data))
-            return expit(residuals / self._unit - self._cut)
+            residuals = targets - self._fitted.targets(X.data)
+            return expit(in_units(residuals, self._unit) - self._cut)
         said = self._fitted.probabilities(X.data, self._known, len(self.classes_))
         noise = self._noise.of(smoothed_logs(said, self._counts))
         return of_chance(noise.chance_of_wrong(codes))

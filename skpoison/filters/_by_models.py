@@ -131,7 +131,10 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
         if self._y_is_numbers is not None:
             return self._y_is_numbers
         y = np.asarray(y)
-        return y.dtype.kind == "f" and type_of_target(y, input_name="y") == "continuous"
+        if y.dtype.kind != "f":
+            return False
+        with np.errstate(invalid="ignore"):  # integers of 64 bits hold not all numbers
+            return type_of_target(y, input_name="y") == "continuous"
 
     def _fit_rows(self, X, y, **params):
         self._judges_targets = y is not None and self._is_regression(y)

@@ -210,6 +210,8 @@ def comparisons(rows, random_state: np.random.RandomState) -> Iterator[tuple]:
 def _cell_features(rows, random_state):
     if not sparse.issparse(rows):
         return rows
+    if rows.shape[1] <= DIRECTIONS:
+        return rows.toarray()
     directions = min(DIRECTIONS, min(rows.shape) - 1)
     return TruncatedSVD(directions, random_state=random_state).fit_transform(rows)
 

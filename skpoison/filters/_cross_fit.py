@@ -16,7 +16,7 @@ from skpoison.filters._copies import near_copy_groups
 from skpoison.filters._evidence import CUT
 from skpoison.filters._folds import assign_folds
 from skpoison.filters._label_noise import fit_label_noise, smoothed_logs
-from skpoison.filters._panel import panel_of, residual_units
+from skpoison.filters._panel import in_units, panel_of, residual_units, within_reach
 
 
 class CrossFitFilter(BaseJudgingFilter):
@@ -250,14 +250,14 @@ class CrossFitFilter(BaseJudgingFilter):
         self.threshold_ = float(cut if self.threshold == "auto" else self.threshold)
         self.out_of_fold_ = self.suggested_labels_ = predicted
         rows = np.flatnonzero(units <= self.threshold_)
-        self._fitted = panel.fit(rows, targets[rows], **params)
+        self._fitted = panel.fit(rows, within_reach(targets)[rows], **params)
         return -units, self.threshold_ - units
 
     def _score(self, X, codes):
         if self._fitted is None or codes is None:
             return np.zeros(X.shape[0])
         if self._judges_targets:
-            return -np.abs(codes - self._fitted.targets(X.data)) / self._unit
+            return -in_units(codes - self._fitted.targets(X.data), self._unit)
         said = self._fitted.probabilities(X.data, self._known, len(self.classes_))
         noise = self._noise.of(smoothed_logs(said, self._counts))
         return -noise.chance_of_wrong(codes)

@@ -35,6 +35,7 @@ NEAR = 0.25  # of the usual distance: near copies
 SUPPORTED = 0.5
 COMMON = 0.005
 FEW_COPIES = 5  # rows: so few copies are never common
+MOST_COPIES = 0.5  # of the rows: where more are copies, distinct values are few
 OUT_OF_PROPORTION = 4.0  # ratio to the largest plausible group
 # Multiple of the median length beyond which rows are a heavy tail.
 HEAVY = 2.0
@@ -110,12 +111,14 @@ def _too_many_copies(rows, near, rng):
     """The rows of each group of near copies that is larger than expected by chance.
 
     Among honest rows, pairs are more frequent than larger groups; if they are not,
-    groups of three are already too large.
+    groups of three are already too large, unless most rows are copies, as where there
+    are few distinct values.
     """
     sizes = np.bincount(near)
     more = sizes[sizes > 2]
     limit = largest_by_chance(sizes)
-    if len(more) > np.sum(sizes == 2) and more.sum() > SMALLEST - 2:
+    are_rare = SMALLEST - 2 < more.sum() <= MOST_COPIES * len(near)
+    if len(more) > np.sum(sizes == 2) and are_rare:
         limit = 2
     return [group.rows for group in implausible_groups(rows, near, limit, rng)]
 

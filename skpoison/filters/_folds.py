@@ -87,7 +87,7 @@ def _fit_and_predict(model, X, codes, labels, asked, n_classes, fit_params):
     model.fit(_safe_indexing(X, rest), labels[rest], **cut)
     judged = np.isin(codes[rows], known)
     said = np.zeros((len(rows), n_classes))
-    said[:, known] = class_probabilities(model, _safe_indexing(X, rows))
+    said[:, known] = class_probabilities(model, _safe_indexing(X, rows), len(known))
     out[judged] = said[judged]
     return out
 
@@ -96,8 +96,20 @@ def _is_aligned(value, codes):
     return value is not None and np.shape(value)[:1] == codes.shape
 
 
-def class_probabilities(model, X) -> np.ndarray:
+def class_probabilities(model, X, n_classes: int) -> np.ndarray:
     """Class probabilities, from decision values if a classifier has no others."""
+    said = _probabilities(model, X)
+    if said.shape[1:] != (n_classes,) or not np.isfinite(said).all():
+        raise ValueError(
+            f"{model!r} must give a finite probability, or decision, for each of the "
+            f"{n_classes} classes that it was fitted on; it gives an array of shape "
+            f"{said.shape} with {np.sum(~np.isfinite(said))} values that are NaN or "
+            "infinity."
+        )
+    return said
+
+
+def _probabilities(model, X):
     if hasattr(model, "predict_proba"):
         return np.asarray(model.predict_proba(X), dtype=np.float64)
     decisions = np.asarray(model.decision_function(X), dtype=np.float64)

@@ -7,6 +7,7 @@ changed labels, in the midst of that class, as close to its rows as these are to
 another. Honest modes have a gap around them, or mix with the rows around them.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import row_norms
 
 from skpoison.filters._copies import Sized
@@ -64,15 +66,20 @@ def reduced(numbers, rng) -> np.ndarray:
     few = min(DIRECTIONS, min(numbers.shape) - 1)
     if few < 1:
         return numbers.toarray() if sparse.issparse(numbers) else numbers
-    if sparse.issparse(numbers):
-        scores = TruncatedSVD(few, random_state=rng).fit_transform(numbers)
-        squares = row_norms(numbers, squared=True)
-    else:
-        found = PCA(few, random_state=rng, svd_solver="randomized").fit(numbers)
-        scores = found.transform(numbers)
-        squares = row_norms(numbers - found.mean_, squared=True)
+    with np.errstate(invalid="ignore", divide="ignore"):  # rows may be all the same
+        scores, squares = _scores(numbers, few, rng)
     left = np.sqrt(np.maximum(squares - row_norms(scores, squared=True), 0))
     return np.column_stack([scores, left - left.mean()])
+
+
+def _scores(numbers, few, rng):
+    """Coordinates along a few directions, and squares of the lengths of rows."""
+    if sparse.issparse(numbers):
+        scores = TruncatedSVD(few, random_state=rng).fit_transform(numbers)
+        return scores, row_norms(numbers, squared=True)
+    found = PCA(few, random_state=rng, svd_solver="randomized").fit(numbers)
+    squares = row_norms(numbers - found.mean_, squared=True)
+    return found.transform(numbers), squares
 
 
 def label_clusters(rows: np.ndarray, codes: np.ndarray, rng) -> tuple:
@@ -85,7 +92,10 @@ def label_clusters(rows: np.ndarray, codes: np.ndarray, rng) -> tuple:
         n_clusters = min(max(len(own) // ROWS_OF_CLUSTER, 3), MOST_CLUSTERS)
         if len(own) < FEWEST_TO_CLUSTER:
             n_clusters = 1
-        means = KMeans(n_clusters, n_init=1, random_state=rng).fit(rows[own])
+        with warnings.catch_warnings():
+            # Fewer distinct rows make fewer clusters.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            means = KMeans(n_clusters, n_init=1, random_state=rng).fit(rows[own])
         region = np.arange(n_clusters)
         if n_clusters > REGIONS:
             joined = AgglomerativeClustering(REGIONS).fit(means.cluster_centers_)
@@ -263,7 +273,9 @@ class _Surroundings(NamedTuple):
         within, others = squares[:, inside], squares[:, ~inside]
         third = np.partition(within, min(2, len(rows) - 2), axis=1)
         third = np.median(third[:, min(2, len(rows) - 2)])
-        gap = np.sqrt(np.median(others.min(axis=1)) / max(third, np.finfo(float).tiny))
+        nearest = np.median(others.min(axis=1))
+        with np.errstate(over="ignore"):
+            gap = np.sqrt(nearest / max(third, np.finfo(float).tiny))
         few = min(NEIGHBORS, len(rows) - 1)
         near = np.argpartition(squares, few - 1, axis=1)[:, :few]
         around = np.argpartition(others, HALF_AROUND - 1, axis=1)[:, :HALF_AROUND]

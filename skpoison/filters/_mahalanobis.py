@@ -191,7 +191,9 @@ class MahalanobisFilter(BaseDistanceFilter):
         rng = check_random_state(self.random_state)
         rows = WithinClasses(X, codes, means)
         directions, _ = principal_directions(rows, self.n_components, rng)
-        return span(directions, means)
+        found = span(directions, means)
+        # Rows that are all zero have no direction; any one will do.
+        return found if len(found) else np.eye(1, X.shape[1])
 
     def _reduced(self, X):
         return X if self.components_ is None else coordinates(X, self.components_)

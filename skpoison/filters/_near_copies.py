@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.utils import Bunch, check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from skpoison._as_given import filled_texts, fit_words, is_texts
 from skpoison.base import BaseFilter
 from skpoison.filters._copies import (
     CopySpace,
@@ -65,7 +66,8 @@ class NearCopyFilter(BaseFilter):
     transformer : transformer, default=None
         Converts rows to numbers for the computation of distances: a vectorizer for
         text, an encoder for tables. It is cloned and fitted; kept rows are returned
-        unchanged.
+        unchanged. None means ``TfidfVectorizer()`` where X is a list of texts, and that
+        rows are numbers otherwise.
     random_state : int, RandomState instance or None, default=None
         Controls the rows sampled to estimate the usual distance, the clusters of the
         search among many rows, and the order in which :meth:`fit_transform` reuses kept
@@ -90,7 +92,7 @@ class NearCopyFilter(BaseFilter):
     usual_distance_ : float
         The median distance of a row to the nearest row that differs from it.
     transformer_ : transformer or None
-        The fitted ``transformer``, or None.
+        What made numbers of the rows, fitted, or None.
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted; ``array([0])`` when fitted without labels.
     scores_ : ndarray of shape (n_samples,)
@@ -100,7 +102,7 @@ class NearCopyFilter(BaseFilter):
     contamination_ : ndarray of shape (n_classes,)
         The share of the training rows of each class that is rejected, float64.
     n_features_in_ : int
-        Number of features seen during fit; not with a ``transformer``.
+        Number of features seen during fit; not with a ``transformer`` nor for texts.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during fit, when X has names that are all strings.
 
@@ -158,14 +160,12 @@ class NearCopyFilter(BaseFilter):
     >>> copies.max_size_
     4
 
-    Texts, through a vectorizer:
+    Texts:
 
-    >>> from sklearn.feature_extraction.text import TfidfVectorizer
     >>> words = np.array(["sun", "rain", "wind", "snow", "fog", "hail", "dew", "ice"])
     >>> texts = [" ".join(words[rng.permutation(8)[:5]]) for _ in range(40)]
     >>> texts += ["buy the cheapest watches here"] * 9
-    >>> vectorizer = TfidfVectorizer()
-    >>> copies = NearCopyFilter(transformer=vectorizer, metric="cosine").fit(texts)
+    >>> copies = NearCopyFilter().fit(texts)
     >>> copies.copies_[0].rows
     array([40, 41, 42, 43, 44, 45, 46, 47, 48])
     """
@@ -203,19 +203,32 @@ class NearCopyFilter(BaseFilter):
 
     def _validate_rows(self, X, *, reset):
         if reset:
-            self.transformer_ = self.transformer and clone(self.transformer).fit(X)
-        if self.transformer is None:
+            self.transformer_ = self._fit_transformer(X)
+        if self.transformer_ is None:
             return super()._validate_rows(X, reset=reset)
         numbers = check_array(
-            self.transformer_.transform(X),
+            self.transformer_.transform(X if self.transformer else filled_texts(X)),
             accept_sparse="csr",
             dtype=[np.float64, np.float32],
-            input_name=f"{type(self.transformer).__name__}'s output",
+            input_name=f"{type(self.transformer_).__name__}'s output",
         )
         return sparse.csr_array(numbers) if sparse.issparse(numbers) else numbers
 
-    def _as_container(self, X, ensure_all_finite):
+    def _fit_transformer(self, X):
         if self.transformer is not None:
+            return clone(self.transformer).fit(X)
+        return fit_words(filled_texts(X)) if is_texts(X) else None
+
+    @property
+    def _instead(self):
+        return (
+            "Pass texts alone as a list of str, and tables with "
+            "NearCopyFilter(transformer=make_column_transformer(...)), which makes "
+            "numbers of them."
+        )
+
+    def _as_container(self, X, ensure_all_finite):
+        if self.transformer_ is not None:
             return X
         return super()._as_container(X, ensure_all_finite)
 

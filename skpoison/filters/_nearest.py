@@ -87,7 +87,8 @@ def usual_exponent(rows):
         return 0
     sizes = abs(rows).max(axis=1)
     sizes = sizes.toarray() if sparse.issparse(sizes) else sizes
-    return extreme_exponent(np.atleast_2d(np.median(sizes)))
+    # Of halves, since the sum of the two in the middle may be too large.
+    return extreme_exponent(np.atleast_2d(2 * np.median(sizes / 2)))
 
 
 def clipped(rows):

@@ -4,6 +4,7 @@ By default a linear model and trees: their errors differ, and their weights are
 estimated from the labels.
 """
 
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,10 @@ N_TREES = 100
 DEVIATIONS = 4.5
 NORMAL_RATIO = 2.4387  # of the 90 % quantile of absolute values to their median
 DIRECTIONS = 50  # singular directions of sparse rows, for trees
+# Targets to fit on lie within so many interquartile ranges of the median, and squares
+# of the largest can be summed.
+REACH = 10.0
+LARGEST_TARGET = 1e140
 # Dense columns have about unit scale; sparse rows have many small values.
 C_DENSE, C_SPARSE = 0.1, 10.0
 COUNTS = {"linear": 1000, "trees": 100, "given": 200}
@@ -49,7 +54,8 @@ class Panel:
         self.encoder = encoder
         self.reducer = reducer  # reduces the number of columns
         self.rows = rows  # as passed to the models
-        self.few = rows if reducer is None else reducer.fit_transform(rows)
+        with np.errstate(invalid="ignore", divide="ignore"):  # rows may be the same
+            self.few = rows if reducer is None else reducer.fit_transform(rows)
         self.counts = np.array([learner.counts for learner in learners])
 
     def out_of_fold(self, rows, folds, codes, classes, n_jobs=None, **fit_params):
@@ -57,8 +63,8 @@ class Panel:
         rows = np.asarray(rows)
         cut = _check_method_params(self.rows, fit_params, indices=rows)
         asked = [self._as_asked(learner, cut) for learner in self.learners]
-        return np.stack(
-            [
+        with self._named():
+            said = [
                 out_of_fold(
                     estimator,
                     _safe_indexing(given, rows),
@@ -71,7 +77,20 @@ class Panel:
                 )
                 for estimator, given, params in asked
             ]
-        )
+        return np.stack(said)
+
+    @contextmanager
+    def _named(self):
+        """Say in errors of an estimator that is given how it comes by its rows."""
+        try:
+            yield
+        except (TypeError, ValueError) as error:
+            if self.encoder is None:
+                error.add_note(
+                    f"{self.learners[0].estimator!r} gets parts of X as they came: "
+                    "pass a pipeline that encodes X, or leave the estimator out."
+                )
+            raise
 
     def _as_asked(self, learner, params):
         """An estimator, its rows, and its fit parameters by the names that it takes."""
@@ -96,36 +115,39 @@ class Panel:
 
     def targets_out_of_fold(self, folds, targets, n_jobs=None, **fit_params):
         """The mean prediction of the models for all rows, of shape (n_rows,)."""
+        if len(np.unique(folds)) < 2:  # all rows are near copies
+            return np.full(len(targets), np.median(targets))
         splits = [
             (np.flatnonzero(folds != fold), np.flatnonzero(folds == fold))
             for fold in np.unique(folds)
         ]
         asked = [self._as_asked(learner, fit_params) for learner in self.learners]
-        return np.mean(
-            [
-                np.ravel(
-                    cross_val_predict(
-                        estimator,
-                        given,
-                        targets,
-                        cv=splits,
-                        n_jobs=n_jobs,
-                        params=params,
-                    )
+        with self._named():
+            predicted = [
+                cross_val_predict(
+                    estimator,
+                    given,
+                    within_reach(targets),
+                    cv=splits,
+                    n_jobs=n_jobs,
+                    params=params,
                 )
                 for estimator, given, params in asked
-            ],
-            axis=0,
-        )
+            ]
+        return self._mean(predicted)
+
+    def _mean(self, predicted):
+        return mean_prediction([one.estimator for one in self.learners], predicted)
 
     def fit(self, rows, targets, **fit_params):
         """Fit all models on some rows; return them, to predict new rows."""
         cut = _check_method_params(self.rows, fit_params, indices=rows)
         asked = [self._as_asked(learner, cut) for learner in self.learners]
-        models = [
-            model.fit(_safe_indexing(given, rows), targets, **params)
-            for model, given, params in asked
-        ]
+        with self._named():
+            models = [
+                model.fit(_safe_indexing(given, rows), targets, **params)
+                for model, given, params in asked
+            ]
         takes_few = [learner.takes_few for learner in self.learners]
         return Fitted(models, takes_few, self.encoder, self.reducer)
 
@@ -149,13 +171,51 @@ class Fitted(NamedTuple):
         views = self.enter(X)
         out = np.zeros((len(self.models), _num_samples(X), n_classes))
         for model, rows, said in zip(self.models, views, out, strict=True):
-            said[:, codes_of_models] = class_probabilities(model, rows)
+            said[:, codes_of_models] = class_probabilities(
+                model, rows, len(codes_of_models)
+            )
         return out
 
     def targets(self, X):
         """The mean prediction of the models."""
         pairs = zip(self.models, self.enter(X), strict=True)
-        return np.mean([np.ravel(model.predict(rows)) for model, rows in pairs], axis=0)
+        return mean_prediction(
+            self.models, [model.predict(rows) for model, rows in pairs]
+        )
+
+
+def mean_prediction(models, predicted):
+    """The mean of what regressors predict; errors name one that predicts no numbers."""
+    predicted = [np.asarray(one, dtype=np.float64).ravel() for one in predicted]
+    for model, one in zip(models, predicted, strict=True):
+        if not np.isfinite(one).all():
+            raise ValueError(
+                f"{model!r} predicts NaN or infinity for {np.sum(~np.isfinite(one))} "
+                "rows: rescale X or y."
+            )
+    return np.mean(predicted, axis=0)
+
+
+def within_reach(targets: np.ndarray) -> np.ndarray:
+    """Targets to fit on: those far beyond the bulk are as near as they can be.
+
+    One that is large enough would decide alone what models predict for other rows.
+    """
+    low, middle, high = np.quantile(targets / 4, [0.25, 0.5, 0.75])  # sums are finite
+    if max(-low, high) > LARGEST_TARGET:
+        raise ValueError(
+            f"y holds targets as large as {4 * max(-low, high):.2g}, whose squares "
+            f"overflow: rescale y to less than {LARGEST_TARGET:g}."
+        )
+    reach = REACH * (high - low)
+    ends = (middle - reach, middle + reach) if reach > 0 else (-np.inf, np.inf)
+    return np.clip(targets, *np.clip(ends, -LARGEST_TARGET, LARGEST_TARGET) * 4)
+
+
+def in_units(residuals: np.ndarray, unit: float) -> np.ndarray:
+    """Absolute residuals as multiples of a unit, however large."""
+    with np.errstate(over="ignore"):
+        return np.minimum(np.abs(residuals) / unit, np.finfo(np.float64).max)
 
 
 def panel_of(estimator, X, encoder, numbers, rng, regression=False) -> Panel:
@@ -193,4 +253,5 @@ def residual_units(residuals: np.ndarray) -> tuple:
     heavier = np.quantile(sizes, 0.9) / (NORMAL_RATIO * middle) if middle > 0 else 1.0
     cut = DEVIATIONS * max(1.0, heavier) ** 2
     # A tenth of wrong targets can cause this tail, but hardly moves the bulk's end.
-    return sizes / unit, unit, max(DEVIATIONS, min(cut, bulk_threshold(sizes) / unit))
+    cut = max(DEVIATIONS, min(cut, bulk_threshold(sizes) / unit))
+    return in_units(sizes, unit), unit, cut

@@ -20,6 +20,9 @@ DEVIATIONS = 4.0
 # Quartiles of the standard normal distribution lie this far apart.
 NORMAL_IQR = 1.3489795
 
+# No distance is larger.
+FARTHEST = float(np.finfo(np.float64).max)
+
 # Distances that differ by no more than this share count as equal: rounding errors.
 SAME = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-6}
 # Rejecting a group of equal distances leaves at least this share of the rows asked for.
@@ -68,7 +71,9 @@ def bulk_threshold(distances: np.ndarray, deviations: float = DEVIATIONS) -> flo
     threshold = _end_of_bulk(quartiles / unit, power, deviations)
     # Negative powers may end nowhere, where many far rows make the tail look heavy.
     limit = _end_of_bulk(quartiles / unit, 0.0, 1.5 * deviations)
-    return float(unit * min(threshold, limit))
+    with np.errstate(over="ignore"):
+        radius = float(unit * min(threshold, limit))
+    return min(radius, FARTHEST)
 
 
 def bulk_threshold_of_squares(squares: np.ndarray) -> float:

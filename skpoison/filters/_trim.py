@@ -19,6 +19,8 @@ from skpoison.filters._threshold import bulk_threshold_of_squares
 LOSSES = {"squared": np.square, "absolute": np.abs}
 # Percentage of the rows that starts are made from, where nobody says how many to keep.
 START = 50.0
+# Squares of larger targets cannot be summed up.
+LARGEST_TARGET = 1e140
 
 
 class TrimFilter(BaseTrimmingFilter):
@@ -203,12 +205,13 @@ class TrimFilter(BaseTrimmingFilter):
         self._set_folds(X, targets)
         percentile = START if self._percentile == "auto" else self._percentile
         n_kept = max(int(len(codes) * percentile / 100.0), 1)
+        fitted_to = np.clip(targets, -LARGEST_TARGET, LARGEST_TARGET)
         best = None
         for start in range(self.n_init):
             kept = np.ones(len(codes), dtype=bool)
             if start:
                 kept = rng.permutation(len(codes)) < n_kept
-            found = self._trim(X, codes, kept, targets, targets, params)
+            found = self._trim(X, codes, kept, fitted_to, targets, params)
             if best is None or self._height(found) < self._height(best):
                 best = found
         return self._report(best)
@@ -231,10 +234,16 @@ class TrimFilter(BaseTrimmingFilter):
 
     def _losses_under(self, estimator, X, targets):
         predicted = np.asarray(estimator.predict(X), dtype=np.float64)
-        losses = LOSSES[self.loss](predicted.reshape(len(targets), -1)[:, 0] - targets)
-        if not np.isfinite(losses).all():
-            raise ValueError(f"{estimator!r} predicts NaN or infinity.")
-        return losses
+        predicted = predicted.reshape(len(targets), -1)[:, 0]
+        if not np.isfinite(predicted).all():
+            raise ValueError(
+                f"{estimator!r} predicts NaN or infinity for "
+                f"{np.sum(~np.isfinite(predicted))} rows: rescale X or y."
+            )
+        with np.errstate(over="ignore"):
+            losses = LOSSES[self.loss](predicted - targets)
+        # So that they can be summed.
+        return np.minimum(losses, np.finfo(np.float64).max / len(targets))
 
     def _keep_everything(self, codes):
         warn(

@@ -8,7 +8,7 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import Tags, _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import (
@@ -19,7 +19,8 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.validation import _check_method_params, indexable, validate_data
 
-from skpoison._column_types import RowsLike
+from skpoison._as_given import AsNumbers, needs_encoding
+from skpoison._column_types import RowsLike, check_holds_rows
 from skpoison._defaults import default_cleaner
 from skpoison._delegated import (
     DelegatedClassifierMixin,
@@ -130,6 +131,7 @@ class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
             there are scores to tell it by, unless the filter is frozen.
         """
         self._validate_params()
+        check_holds_rows(X)
         validate_data(self, X, y, skip_check_array=True)
         if sample_weight is not None:
             fit_params["sample_weight"] = sample_weight
@@ -143,8 +145,11 @@ class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
         rows = np.flatnonzero(self.inlier_mask_)
         params = _check_method_params(X, params, indices=rows)
         _check_left_over(params)
+        estimator = self._estimator()
+        if self.estimator is None and needs_encoding(X):
+            estimator, params = encoded(estimator, params)
         self.estimator_ = fit_clone(
-            self._estimator(),
+            estimator,
             _safe_indexing(X, rows),
             narrowed(y, _safe_indexing(y, rows)),
             **params,
@@ -185,6 +190,17 @@ class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
         return router.add(filter=self._filter(), method_mapping=fits)
 
 
+def encoded(estimator: BaseEstimator, params: dict[str, Any]) -> tuple[Pipeline, dict]:
+    """An estimator behind an encoder, and the names of its fit's parameters then."""
+    if get_config()["enable_metadata_routing"]:
+        estimator.set_fit_request(**dict.fromkeys(params, True))
+    pipeline = make_pipeline(AsNumbers(), estimator)
+    if not get_config()["enable_metadata_routing"]:
+        name = pipeline.steps[-1][0]
+        params = {f"{name}__{key}": value for key, value in params.items()}
+    return pipeline, params
+
+
 def _check_left_over(params):
     weights = params.get("sample_weight")
     if weights is not None and not np.any(weights):
@@ -213,7 +229,8 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
         :class:`~skpoison.AutoFilter`.
     estimator : classifier, default=None
         The classifier to fit on the kept rows. By default,
-        :class:`~sklearn.linear_model.LogisticRegression`.
+        :class:`~sklearn.linear_model.LogisticRegression`, behind an encoder where X
+        is a list of texts or a table with columns that are no numbers.
 
     Attributes
     ----------
@@ -244,7 +261,9 @@ class FilteredClassifier(DelegatedClassifierMixin, BaseFiltered):
     filter is then applied to unscaled rows.
 
     The default filter takes tables with categories and missing values, and lists of
-    texts, as they are; so does this class if the estimator takes them. Other filters
+    texts, as they are; so does this class if the estimator takes them. The default one
+    gets them as numbers: words by TF-IDF, categories as zeros and ones, dates in
+    seconds, all columns with a standard deviation of 1. Other filters
     require an encoder in both places: ``FilteredClassifier(make_pipeline(encoder,
     SphereFilter()), make_pipeline(encoder, LinearSVC()))``.
     A category that occurs only in rejected rows is unknown to the second encoder, so
@@ -316,7 +335,8 @@ class FilteredRegressor(DelegatedRegressorMixin, BaseFiltered):
         :class:`~skpoison.AutoFilter`.
     estimator : regressor, default=None
         The regressor to fit on the kept rows. By default,
-        :class:`~sklearn.linear_model.LinearRegression`.
+        :class:`~sklearn.linear_model.LinearRegression`, behind an encoder where X is a
+        list of texts or a table with columns that are no numbers.
 
     Attributes
     ----------

@@ -17,7 +17,7 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.validation import indexable, validate_data
 
-from skpoison._column_types import RowsLike
+from skpoison._column_types import RowsLike, check_holds_rows
 from skpoison._defaults import default_cleaner
 from skpoison._delegated import check_fit_params
 from skpoison._judging import fit_and_find_kept
@@ -143,6 +143,7 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
             there are scores to tell it by, unless the filter is frozen.
         """
         self._validate_params()
+        check_holds_rows(X)
         validate_data(self, X, y, skip_check_array=True)
         check_fit_params(fit_params, X)
         params = self._route(fit_params)
@@ -199,6 +200,7 @@ class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
         *arrays : array-likes of length n_kept
             The same of everything else that was given. ``None`` stays ``None``.
         """
+        check_holds_rows(X)
         X, y, *arrays = indexable(X, y, *arrays)
         self.fit(X, y, **fit_params)
         rows = self.sample_indices_
