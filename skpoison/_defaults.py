@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from skpoison.filters import AutoFilter, FilterIntersection
+    from skpoison.filters import AutoFilter, FilterIntersection, SphereFilter
 
 # The published setting: Steinhardt, Koh and Liang (2017) keep 70 % of each class.
 PERCENTILE = 70.0
@@ -30,6 +30,20 @@ def default_filter(percentile: float = PERCENTILE) -> "FilterIntersection":
     return FilterIntersection(
         [("sphere", SphereFilter(percentile)), ("slab", SlabFilter(percentile))]
     )
+
+
+def default_sphere(percentile: float = PERCENTILE) -> "SphereFilter":
+    """Return the filter that stands in where there are no classes: a slab needs two.
+
+    Examples
+    --------
+    >>> from skpoison._defaults import default_sphere
+    >>> default_sphere()
+    SphereFilter(percentile=70.0)
+    """
+    from skpoison.filters import SphereFilter
+
+    return SphereFilter(percentile)
 
 
 def default_cleaner() -> "AutoFilter":

@@ -21,7 +21,13 @@ from skpoison import (
     SlabFilter,
     SphereFilter,
 )
-from skpoison.attacks import GradientAttack, KKTAttack, LabelFlipAttack, MinMaxAttack
+from skpoison.attacks import (
+    GradientAttack,
+    KKTAttack,
+    LabelFlipAttack,
+    MinMaxAttack,
+    TargetFlipAttack,
+)
 from skpoison.evaluation import DefenseSearchCV
 from skpoison.filters import (
     ActivationClusteringFilter,
@@ -36,6 +42,7 @@ from skpoison.filters import (
     SubspaceFilter,
     TrimFilter,
 )
+from skpoison.meta import PoisonedRegressor
 from skpoison.pointwise import TwoMeansClassifier
 
 INSTANCES = [
@@ -67,7 +74,10 @@ INSTANCES = [
     KKTAttack(),
     LabelFlipAttack(epsilon=0.2),
     MinMaxAttack(),
+    MinMaxAttack(estimator=Ridge()),
+    TargetFlipAttack(epsilon=0.2),
     PoisonedClassifier(LabelFlipAttack(epsilon=0.2, random_state=0)),
+    PoisonedRegressor(TargetFlipAttack(epsilon=0.02, random_state=0)),
     DefenseSearchCV(
         LabelFlipAttack(epsilon=0.2, random_state=0),
         FilteredClassifier(SphereFilter()),

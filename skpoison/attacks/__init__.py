@@ -10,6 +10,9 @@ depend on the learner also have ``estimator``, or ``rho`` and ``C`` as in
 
 With ``filter=None``, the attacker faces the sphere and the slab at percentile 70.
 :class:`~skpoison.PoisonedClassifier` passes the filter of its classifier to the attack.
+
+For regression, there are ``MinMaxAttack(estimator=Ridge())`` and the like, and
+`TargetFlipAttack`; :class:`~skpoison.meta.PoisonedRegressor` takes these.
 """
 
 from skpoison.attacks._base import BaseAttack
@@ -17,6 +20,7 @@ from skpoison.attacks._gradient import GradientAttack
 from skpoison.attacks._kkt import KKTAttack
 from skpoison.attacks._label_flip import LabelFlipAttack
 from skpoison.attacks._min_max import MinMaxAttack
+from skpoison.attacks._target_flip import TargetFlipAttack
 
 __all__ = [
     "BaseAttack",
@@ -24,4 +28,5 @@ __all__ = [
     "KKTAttack",
     "LabelFlipAttack",
     "MinMaxAttack",
+    "TargetFlipAttack",
 ]

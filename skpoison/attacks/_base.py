@@ -139,7 +139,7 @@ class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         rows, poison_codes, self.objective_ = self._poison(X, codes, n_poison, rng)
         self.X_poison_ = self._written(rows, X.dtype)
-        self.y_poison_ = self.classes_[poison_codes]
+        self.y_poison_ = self._labels_of(poison_codes)
         n_all = X.shape[0] + len(self.y_poison_)
         self.poison_mask_ = np.arange(n_all) >= X.shape[0]
         return self
@@ -230,6 +230,10 @@ class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
         check_two_classes(type(self).__name__, self.classes_, or_more=self._multi_class)
         return X, codes
 
+    def _labels_of(self, codes):
+        """Return labels at their positions; where codes are targets, the targets."""
+        return self.classes_[codes]
+
     def _check(self):
         """Raise for invalid combinations of parameters, before any computation."""
 
@@ -243,7 +247,8 @@ class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
     def _defend(self, X, codes):
         """Fit the filter unless it is already fitted; return the defense."""
         filter_ = self._default_filter() if self.filter is None else self.filter
-        defense = Defense.of(filter_, self.classes_, X, codes, self._names)
+        classes = getattr(self, "classes_", None)
+        defense = Defense.of(filter_, classes, X, codes, self._names)
         self.filter_ = defense.filter
         return defense
 

@@ -21,25 +21,31 @@ def is_fitted(estimator) -> bool:
 
 
 class Defense(NamedTuple):
-    """A fitted filter that takes positions of labels."""
+    """A fitted filter that takes positions of labels; without classes, none."""
 
     filter: object
-    classes: np.ndarray
+    classes: np.ndarray | None
 
     @classmethod
     def of(cls, filter_, classes, X, codes, names=None):
         """Return the defense of a filter, cloned and fitted unless it is fitted."""
         if not is_fitted(filter_):
-            filter_ = clone(filter_).fit(X, classes[codes])
+            filter_ = clone(filter_).fit(X, None if classes is None else classes[codes])
             remember_names(filter_, names)
-        check_fits(filter_, X.shape[1], classes, names)
+        check_fits(filter_, X.shape[1], cls(filter_, classes)._labels, names)
         return cls(filter_, classes)
+
+    @property
+    def _labels(self):
+        """The labels; without labels filters call them all 0."""
+        return np.array([0]) if self.classes is None else self.classes
 
     def keeps(self, X, codes):
         """Return which labeled rows the filter keeps."""
         if not len(codes):
             return np.zeros(0, dtype=bool)
-        return scores(self.filter, X, self.classes[codes]) >= 0
+        labels = None if self.classes is None else self.classes[codes]
+        return scores(self.filter, X, labels) >= 0
 
     def sets(self, attack, domain=None, names=None):
         """Return each class's feasible set, restricted to the domain."""
@@ -53,7 +59,7 @@ class Defense(NamedTuple):
             raise unbounded(self.filter)
         if domain not in (None, "real"):
             feasible = restrict(feasible, domain, feature_names=names)
-        return [feasible[label] for label in self.classes]
+        return [feasible[label] for label in self._labels]
 
     def inwards(self, sets, points, codes, dtype, types):
         """Move points of their sets inwards until the filter keeps them as written.
@@ -68,7 +74,7 @@ class Defense(NamedTuple):
             [sets[code] for code in codes], points, keeps, dtype
         )
         if not kept.all():
-            labels = self.classes[np.unique(codes[~kept])].tolist()
+            labels = self._labels[np.unique(codes[~kept])].tolist()
             kind = min([np.dtype(dtype), *types.floats], key=lambda kind: kind.itemsize)
             raise ValueError(
                 f"After rounding to {kind.name}, the filter rejects the poison rows of "

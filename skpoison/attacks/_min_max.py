@@ -7,14 +7,17 @@ from scipy import sparse
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import HasMethods, Interval
 
+from skpoison._defaults import default_sphere
 from skpoison._fitted import names_left_out
 from skpoison._whole_rows import copied_points
 from skpoison.attacks._base import BaseAttack
+from skpoison.attacks._target_flip import RegressionAttackMixin, as_regression_tags
 from skpoison.bounds import CertifiedBound
+from skpoison.bounds._regression import is_regressor
 from skpoison.feasible import Domain
 
 
-class MinMaxAttack(BaseAttack):
+class MinMaxAttack(RegressionAttackMixin, BaseAttack):
     """Add the rows of the attack found by the certified bound.
 
     The attack solves the min-max problem of :class:`~skpoison.CertifiedBound`: few
@@ -35,7 +38,11 @@ class MinMaxAttack(BaseAttack):
     domain : str or :class:`skpoison.feasible.Domain`, default=None
         Restricts the rows that the attacker can add, as in
         :class:`~skpoison.CertifiedBound`. None means all rows that pass the filter.
-    estimator : classifier, default=None
+    target_range : pair of float, default=None
+        With a regressor, the smallest and the largest target that the attacker can
+        send, as in :class:`~skpoison.CertifiedBound`. None means those of the clean
+        rows.
+    estimator : classifier or regressor, default=None
         The learner to attack, one of those that :class:`~skpoison.CertifiedBound`
         supports. None is for `rho` and `C`, which are short forms.
     rho : float, default=None
@@ -56,11 +63,13 @@ class MinMaxAttack(BaseAttack):
     bound_ : CertifiedBound
         The fitted bound; ``bound_.attack_`` holds the distinct rows.
     classes_ : ndarray of shape (2,)
-        The labels, sorted.
+        The labels, sorted. Not with a regressor.
+    target_range_ : tuple of float or None
+        With a regressor, the smallest and the largest target that the attacker sends.
     X_poison_ : {ndarray, CSR matrix} of shape (n_poison, n_features)
         The poison rows, in the precision of the clean ones.
     y_poison_ : ndarray of shape (n_poison,)
-        Their labels.
+        Their labels or targets.
     poison_mask_ : ndarray of shape (n_samples + n_poison,)
         True for the poison rows in what :meth:`fit_resample` returns.
     objective_ : list of float
@@ -99,6 +108,7 @@ class MinMaxAttack(BaseAttack):
     _parameter_constraints: dict = {
         **BaseAttack._parameter_constraints,
         "domain": "no_validation",
+        "target_range": "no_validation",
         "estimator": [HasMethods(["fit", "predict"]), None],
         "rho": [Interval(Real, 0, None, closed="neither"), None],
         "C": [Interval(Real, 0, None, closed="neither"), None],
@@ -114,6 +124,7 @@ class MinMaxAttack(BaseAttack):
         *,
         filter=None,
         domain=None,
+        target_range=None,
         estimator=None,
         rho=None,
         C=None,
@@ -123,11 +134,32 @@ class MinMaxAttack(BaseAttack):
     ):
         super().__init__(epsilon, filter=filter, random_state=random_state)
         self.domain = domain
+        self.target_range = target_range
         self.estimator = estimator
         self.rho = rho
         self.C = C
         self.tol = tol
         self.max_iter = max_iter
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        return as_regression_tags(tags) if self._is_for_targets else tags
+
+    @property
+    def _is_for_targets(self):
+        return is_regressor(self.estimator)
+
+    def _validate(self, X, y):
+        if self._is_for_targets:
+            return self._validate_targets(X, y)
+        self.target_range_ = None
+        return super()._validate(X, y)
+
+    def _labels_of(self, codes):
+        return codes if self._is_for_targets else super()._labels_of(codes)
+
+    def _default_filter(self):
+        return default_sphere() if self._is_for_targets else super()._default_filter()
 
     def _with_names(self, X):
         """Return the rows as a table where the domain may refer to names."""
@@ -146,6 +178,7 @@ class MinMaxAttack(BaseAttack):
             FrozenEstimator(self.filter_),
             self.epsilon,
             domain=self.domain,
+            target_range=self.target_range,
             estimator=self.estimator,
             rho=self.rho,
             C=self.C,
@@ -154,11 +187,11 @@ class MinMaxAttack(BaseAttack):
             random_state=rng,
         )
         with names_left_out():
-            self.bound_ = bound.fit(self._with_names(X), self.classes_[codes])
+            self.bound_ = bound.fit(self._with_names(X), self._labels_of(codes))
         found = self.bound_.attack_
-        rows = copied_points(found.n_copies)
-        labels = np.searchsorted(self.classes_, found.y)
-        points = found.X
+        rows, points, labels = copied_points(found.n_copies), found.X, found.y
+        if not self._is_for_targets:
+            labels = np.searchsorted(self.classes_, labels)
         if self._types.is_narrower(X.dtype) and len(rows):
             points = self._kept_as_written(defense, points, labels, X.dtype)
         certain = [entry["lower_bound"] for entry in self.bound_.history_]
@@ -168,5 +201,6 @@ class MinMaxAttack(BaseAttack):
         """Return the bound's rows, which columns of lower precision round, kept."""
         sets = defense.sets(type(self).__name__, self.domain, self._names)
         dense = points.toarray() if sparse.issparse(points) else points
-        kept = defense.inwards(sets, dense, labels, dtype, self._types)
+        codes = np.zeros(len(labels), dtype=int) if self._is_for_targets else labels
+        kept = defense.inwards(sets, dense, codes, dtype, self._types)
         return sparse.csr_array(kept) if sparse.issparse(points) else kept

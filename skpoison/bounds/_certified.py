@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skpoison._column_types import RowsLike
-from skpoison._defaults import default_filter
+from skpoison._defaults import default_filter, default_sphere
 from skpoison._fitted import (
     check_fits,
     remember_names,
@@ -28,7 +28,7 @@ from skpoison.bounds._discrete import poison_term
 from skpoison.bounds._domain import warn_of_strangers
 from skpoison.bounds._linear import signed_rows
 from skpoison.bounds._objective import Objective, objective_of
-from skpoison.bounds._regression import LinearLearner, default_sphere, target_rows
+from skpoison.bounds._regression import LinearLearner, target_rows
 from skpoison.bounds._rounding import judged
 from skpoison.bounds._svc import warn_if_short
 from skpoison.bounds._weights import LossWeights, class_weights, sample_weights

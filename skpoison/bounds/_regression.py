@@ -8,7 +8,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from skpoison._column_types import RowsLike
-from skpoison._defaults import PERCENTILE
 from skpoison.bounds._linear import BinaryLinearClassifier, check_values
 from skpoison.bounds._regressors import REGRESSORS
 from skpoison.bounds._target_range import read_target_range
@@ -18,13 +17,6 @@ from skpoison.solvers._signed_design import Rows
 def is_regressor(estimator: BaseEstimator | None) -> bool:
     """Return whether a bound on this learner is about targets that are numbers."""
     return type(estimator) in REGRESSORS
-
-
-def default_sphere() -> BaseEstimator:
-    """Return the filter of rows that no class tells apart: a slab needs two."""
-    from skpoison.filters import SphereFilter
-
-    return SphereFilter(PERCENTILE)
 
 
 def target_rows(X: RowsLike) -> Rows:
@@ -77,6 +69,7 @@ class LinearLearner(BinaryLinearClassifier):
         y = np.asarray(y, dtype=np.float64)
         check_values(type(self).__name__, y, "y")
         self.target_range_ = read_target_range(self.target_range, y)
+        vars(self).pop("classes_", None)  # of a fit with another learner
         return X, y
 
     def _store(self, theta):

@@ -5,15 +5,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, clone, is_regressor
 from sklearn.exceptions import FitFailedWarning
 from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import mean_absolute_error, mean_squared_error
 from sklearn.utils import Bunch, _safe_indexing, check_consistent_length
 from sklearn.utils.validation import indexable
 
 from skpoison._column_types import RowsLike
 from skpoison._fitted import fit_clone
-from skpoison._judging import check_detector, find_kept, fit_and_find_kept
+from skpoison._judging import (
+    check_detector,
+    find_kept,
+    fit_and_find_kept,
+    last_step,
+)
 from skpoison._warn import warn
 from skpoison.evaluation._losses import check_known, held_out_loss
 from skpoison.meta import set_attack_filter
@@ -40,7 +46,7 @@ class TrainTest(NamedTuple):
 def evaluate_attack(
     attack: BaseEstimator | dict[str, BaseEstimator],
     defense: BaseEstimator | dict[str, BaseEstimator | None] | None,
-    estimator: ClassifierMixin,
+    estimator: BaseEstimator,
     X: RowsLike,
     y: ArrayLike,
     X_test: RowsLike,
@@ -53,9 +59,9 @@ def evaluate_attack(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Bunch:
-    """Measure the effect of attacks on a classifier, with and without defenses.
+    """Measure the effect of attacks on an estimator, with and without defenses.
 
-    For every combination of attack, defense and epsilon, the classifier is trained four
+    For every combination of attack, defense and epsilon, the estimator is trained four
     times: on the clean rows, on clean and poison rows, and on the rows that the defense
     keeps of each.
 
@@ -66,16 +72,16 @@ def evaluate_attack(
     defense : filter, None or dict of str to filter or None
         One filter or several by name. None keeps all rows; attacks then use their own
         filter.
-    estimator : classifier
-        The classifier to train.
+    estimator : classifier or regressor
+        The estimator to train.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Clean training rows.
     y : array-like of shape (n_samples,)
-        Their labels.
+        Their labels or targets.
     X_test : {array-like, sparse matrix} of shape (n_test, n_features)
         Clean test rows.
     y_test : array-like of shape (n_test,)
-        Their labels.
+        Their labels or targets.
     epsilons : array-like of shape (n_epsilons,), default=None
         Values of `epsilon` for each attack. None means the attack's own.
     adaptive : bool, default=True
@@ -104,7 +110,7 @@ def evaluate_attack(
         ``loss_...`` on the test rows after training on ``clean``, ``poisoned``,
         ``filtered_poisoned`` and ``filtered_clean`` rows; ``poison_rejected`` and
         ``clean_rejected``, the fractions of poison and clean rows that the defense
-        rejects; ``leverage``, the increase of the defended classifier's error divided
+        rejects; ``leverage``, the increase of the defended estimator's error divided
         by epsilon (NaN at 0). ``frame`` has the same results as a DataFrame, or is None
         if pandas is not installed.
 
@@ -127,7 +133,9 @@ def evaluate_attack(
 
     Notes
     -----
-    Losses are those of :func:`held_out_loss`.
+    The error of a classifier is the share of rows that it gets wrong, and its loss that
+    of :func:`held_out_loss`; those of a regressor are its mean absolute and its mean
+    squared error.
 
     References
     ----------
@@ -164,7 +172,8 @@ def evaluate_attack(
     check_consistent_length(X_test, y_test)
     X, y = indexable(X, y)
     data = TrainTest(X, y, X_test, y_test)
-    check_known(y_test, np.unique(np.asarray(data.y)), "y_test")
+    if not is_regressor(estimator):
+        check_known(y_test, np.unique(np.asarray(data.y)), "y_test")
     attacks, defenses = _named_attacks(attack), _named_defenses(defense)
     plan = _plan(attacks, defenses, epsilons)
     without = _measure(estimator, data.X, data.y, data)
@@ -237,6 +246,12 @@ def _plan(attacks, defenses, epsilons):
 def _measure(estimator, X, y, data, name="clean"):
     """Train, and return test error and loss under the name of the training rows."""
     fitted = fit_clone(estimator, X, y)
+    if is_regressor(estimator):
+        predicted = fitted.predict(data.X_test)
+        return {
+            f"error_{name}": float(mean_absolute_error(data.y_test, predicted)),
+            f"loss_{name}": float(mean_squared_error(data.y_test, predicted)),
+        }
     wrong = np.asarray(fitted.predict(data.X_test)) != np.asarray(data.y_test)
     return {
         f"error_{name}": float(wrong.mean()),
@@ -251,14 +266,22 @@ def _cut(X: RowsLike, y: ArrayLike, kept: np.ndarray) -> tuple[Any, Any]:
 
 def _filtered_clean(filter_, estimator, data):
     """Measure the cost of a filter without an attack."""
-    kept = _kept(filter_, data.X, data.y)
+    kept = _kept(filter_, data.X, data.y, estimator)
     return _measure(estimator, *_cut(data.X, data.y, kept), data, "filtered_clean")
 
 
-def _kept(filter_, X, y):
+def _shown(filter_, y, estimator):
+    """Return y as the filter gets it: targets only where it judges targets."""
+    if not is_regressor(estimator):
+        return y
+    return y if getattr(last_step(filter_), "_judges_targets", False) else None
+
+
+def _kept(filter_, X, y, estimator):
     """Return which rows a filter keeps, fitted on them unless it is frozen."""
     if filter_ is None:
         return np.ones(len(y), dtype=bool)
+    y = _shown(filter_, y, estimator)
     if isinstance(filter_, FrozenEstimator):
         return find_kept(filter_, X, y)
     return fit_and_find_kept(clone(filter_), X, y)
@@ -281,14 +304,15 @@ def _defend(filter_, X_all, y_all, mask, estimator, data, fit_filter_on):
     """Measure the effect of one attack on one defense."""
     is_fitted = filter_ is None or isinstance(filter_, FrozenEstimator)
     if fit_filter_on == "clean" and not is_fitted:
-        filter_ = FrozenEstimator(clone(filter_).fit(data.X, data.y))
+        shown = _shown(filter_, data.y, estimator)
+        filter_ = FrozenEstimator(clone(filter_).fit(data.X, shown))
         if not hasattr(filter_, "predict"):
             raise ValueError(
                 f"{filter_.estimator!r} cannot be applied to new rows, as "
                 f"fit_filter_on={fit_filter_on!r} requires. Use "
                 "fit_filter_on='poisoned'."
             )
-    kept = _kept(filter_, X_all, y_all)
+    kept = _kept(filter_, X_all, y_all, estimator)
     row = {
         "n_poison": int(mask.sum()),
         "poison_rejected": float(np.mean(~kept[mask])) if mask.any() else np.nan,

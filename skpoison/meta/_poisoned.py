@@ -1,21 +1,29 @@
-"""A classifier that is fitted on poisoned data."""
+"""Estimators that are fitted on poisoned data."""
 
 from inspect import signature
 from typing import Self
 
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import validate_data
 
 from skpoison._column_types import RowsLike
-from skpoison._defaults import default_filter
-from skpoison._delegated import DelegatedClassifierMixin
+from skpoison._defaults import default_filter, default_sphere
+from skpoison._delegated import (
+    DelegatedClassifierMixin,
+    DelegatedMixin,
+    DelegatedRegressorMixin,
+)
 from skpoison._fitted import fit_clone
 from skpoison.base import BaseFilter
-from skpoison.meta._filtered import BaseFiltered, FilteredClassifier
+from skpoison.meta._filtered import (
+    BaseFiltered,
+    FilteredClassifier,
+    FilteredRegressor,
+)
 from skpoison.meta._sampler import DropOutliers
 
 
@@ -125,7 +133,72 @@ def _faces_a_filter(attack):
     return has_filter and getattr(attack, "_faces_filter", True)
 
 
-class PoisonedClassifier(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class BasePoisoned(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
+    """An attack in front of an estimator.
+
+    A subclass defines ``_default_estimator()``.
+    """
+
+    _parameter_constraints: dict = {
+        "attack": [HasMethods(["fit_resample"])],
+        "estimator": [HasMethods(["fit", "predict"]), None],
+        "adaptive": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        attack: BaseEstimator,
+        estimator: BaseEstimator | None = None,
+        *,
+        adaptive: bool = True,
+    ):
+        self.attack = attack
+        self.estimator = estimator
+        self.adaptive = adaptive
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        attack, inner = get_tags(self.attack), get_tags(self._estimator())
+        tags.input_tags.sparse = attack.input_tags.sparse and inner.input_tags.sparse
+        return tags
+
+    def _estimator(self):
+        return self._default_estimator() if self.estimator is None else self.estimator
+
+    def fit(self, X: RowsLike, y: ArrayLike) -> Self:
+        """Fit the attack, then the estimator on clean and poison rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Clean rows.
+        y : array-like of shape (n_samples,)
+            Their labels or targets.
+
+        Returns
+        -------
+        self : object
+            This estimator, fitted.
+
+        Raises
+        ------
+        ValueError
+            If the attack is impossible on these rows or with this filter, or if other
+            steps of a pipeline come before the filter.
+        """
+        self._validate_params()
+        validate_data(self, X, y, skip_check_array=True)
+        attack, estimator = clone(self.attack), self._estimator()
+        if self.adaptive:
+            set_attack_filter(attack, filter_of(estimator))
+        X_all, y_all = attack.fit_resample(X, y)
+        self.attack_ = attack
+        self.poison_mask_ = attack.poison_mask_
+        self.estimator_ = fit_clone(estimator, X_all, y_all)
+        return self
+
+
+class PoisonedClassifier(DelegatedClassifierMixin, BasePoisoned):
     """Fit a classifier on clean rows and the poison rows that an attack adds.
 
     This simulates an attack on the training data (data poisoning); prediction is not
@@ -167,6 +240,7 @@ class PoisonedClassifier(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstim
     See Also
     --------
     FilteredClassifier : The defense.
+    skpoison.meta.PoisonedRegressor : The same for regression.
     skpoison.evaluation.DefenseSearchCV : Tunes a defense's parameters, and returns a
         classifier that is not fitted on the poison.
     skpoison.evaluation.evaluate_attack : Compares several attacks and defenses.
@@ -197,65 +271,76 @@ class PoisonedClassifier(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstim
     True
     """
 
-    _parameter_constraints: dict = {
-        "attack": [HasMethods(["fit_resample"])],
-        "estimator": [HasMethods(["fit", "predict"]), None],
-        "adaptive": ["boolean"],
-    }
-
-    def __init__(
-        self,
-        attack: BaseEstimator,
-        estimator: ClassifierMixin | None = None,
-        *,
-        adaptive: bool = True,
-    ):
-        self.attack = attack
-        self.estimator = estimator
-        self.adaptive = adaptive
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        attack, inner = get_tags(self.attack), get_tags(self._estimator())
-        tags.input_tags.sparse = attack.input_tags.sparse and inner.input_tags.sparse
-        for part in (attack, inner):
+        for part in (get_tags(self.attack), get_tags(self._estimator())):
             if part.classifier_tags is not None:
                 tags.classifier_tags.multi_class &= part.classifier_tags.multi_class
         return tags
 
-    def _estimator(self):
-        if self.estimator is None:
-            return FilteredClassifier(default_filter())
-        return self.estimator
+    def _default_estimator(self):
+        return FilteredClassifier(default_filter())
 
-    def fit(self, X: RowsLike, y: ArrayLike) -> Self:
-        """Fit the attack, then the classifier on clean and poison rows.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Clean rows.
-        y : array-like of shape (n_samples,)
-            Their labels.
+class PoisonedRegressor(DelegatedRegressorMixin, BasePoisoned):
+    """Fit a regressor on clean rows and the poison rows that an attack adds.
 
-        Returns
-        -------
-        self : PoisonedClassifier
-            This classifier, fitted.
+    This simulates an attack on the training data (data poisoning), as
+    :class:`PoisonedClassifier` does for classification: in cross-validation, poison is
+    added to the training folds only, and scores are computed on clean rows.
 
-        Raises
-        ------
-        ValueError
-            If the attack is impossible on these rows or with this filter, or if other
-            steps of a pipeline come before the filter.
-        """
-        self._validate_params()
-        validate_data(self, X, y, skip_check_array=True)
-        attack, estimator = clone(self.attack), self._estimator()
-        if self.adaptive:
-            set_attack_filter(attack, filter_of(estimator))
-        X_all, y_all = attack.fit_resample(X, y)
-        self.attack_ = attack
-        self.poison_mask_ = attack.poison_mask_
-        self.estimator_ = fit_clone(estimator, X_all, y_all)
-        return self
+    Parameters
+    ----------
+    attack : sampler
+        An attack on regression, such as :class:`~skpoison.attacks.TargetFlipAttack` or
+        ``MinMaxAttack(estimator=Ridge())``, or any sampler with ``fit_resample`` that
+        adds rows.
+    estimator : regressor, default=None
+        The regressor to fit. By default, a :class:`~skpoison.FilteredRegressor` with
+        the default filter of attacks and bounds on regression: :class:`SphereFilter` at
+        percentile 70.
+    adaptive : bool, default=True
+        Whether the attack adapts to the filter of `estimator`, which then replaces the
+        attack's own ``filter``. If False, or if `estimator` has no filter, the attack
+        keeps its own.
+
+    Attributes
+    ----------
+    attack_ : sampler
+        The fitted attack.
+    estimator_ : regressor
+        The fitted regressor.
+    poison_mask_ : ndarray of shape (n_samples + n_poison,)
+        True for the poison rows among those that the regressor was fitted on.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during fit, when X has names that are all strings.
+
+    See Also
+    --------
+    PoisonedClassifier : The same for classification.
+    FilteredRegressor : The defense.
+
+    References
+    ----------
+    .. [1] M. Jagielski et al., "Manipulating Machine Learning: Poisoning Attacks and
+       Countermeasures for Regression Learning", IEEE S&P 2018.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from skpoison.attacks import MinMaxAttack
+    >>> from skpoison.meta import PoisonedRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> ridge = Ridge(alpha=0.1)
+    >>> poisoned = PoisonedRegressor(MinMaxAttack(0.1, estimator=ridge), ridge)
+    >>> clean = cross_val_score(ridge, X, y).mean()
+    >>> bool(cross_val_score(poisoned, X, y).mean() < clean - 0.1)
+    True
+    """
+
+    def _default_estimator(self):
+        return FilteredRegressor(default_sphere())
