@@ -24,6 +24,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skpoison import PartitionedClassifier, certified_radius
 from skpoison.pointwise._hashing import row_digests
+from skpoison.pointwise._parts import leads
 
 
 @pytest.fixture
@@ -149,6 +150,7 @@ ATTACKED = {
     "vote": {"n_partitions": 9},
     "spread": {"n_partitions": 5, "spread": 2},
     "run_off": {"n_partitions": 9, "aggregation": "run_off"},
+    "both": {"n_partitions": 5, "aggregation": "run_off", "spread": 2},
 }
 
 
@@ -306,7 +308,6 @@ def test_randomness_is_fixed_and_searches_and_pickles_work(blobs):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"aggregation": "run_off", "spread": 2}, "needs spread=1; got spread=2"),
         ({"n_partitions": 0}, "'n_partitions' parameter"),
         ({"hash": "index"}, "'hash' parameter"),
     ],
@@ -337,6 +338,12 @@ def test_models_prefer_the_class_that_they_score_higher(estimator, n_classes, bl
                 ahead = scores[:, a] - scores[:, b]
                 expected[:, a, b] += (ahead > 0) | ((ahead == 0) & (a < b))
     np.testing.assert_array_equal(wins, expected)
+    winner = np.arange(len(X)) % n_classes
+    above = leads(model.estimators_, model.classes_, X, winner).sum(axis=1)
+    each = np.arange(len(X))
+    others = np.arange(n_classes) != winner[:, None]
+    margins = wins[each, winner] - wins[each, :, winner]
+    np.testing.assert_array_equal(above[others], margins[others])
     assert {len(p.classes_) for p in model.estimators_ if p is not None} > {1}
 
 

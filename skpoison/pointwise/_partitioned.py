@@ -37,6 +37,7 @@ from skpoison.pointwise._parts import (
     deterministic,
     fit_part,
     frozen_parts,
+    leads,
     pairwise_wins,
     votes,
 )
@@ -45,8 +46,11 @@ from skpoison.pointwise._votes import (
     run_off,
     run_off_radius,
     spread_radius,
+    spread_run_off_radius,
     vote_radius,
 )
+
+CELLS = 32_000_000  # models' scores of rows at a time
 
 
 class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
@@ -73,7 +77,7 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         How predictions of the classifiers are combined. "vote" predicts the class with
         the most votes. "run_off" predicts the one of the two classes with the most
         votes that more classifiers give the higher score; it can increase radii with
-        more than two classes, and requires ``spread=1``. Ties go to the smaller label.
+        more than two classes. Ties go to the smaller label.
     hash : {"content", "rank"}, default="content"
         How rows are assigned to parts. "content" uses a hash of the row (without its
         label). "rank" uses the rank among the sorted rows, which gives parts of equal
@@ -299,10 +303,6 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return self._fit_parts(X, y, row_digests(X), {})
 
     def _check_together(self):
-        if self.aggregation == "run_off" and self.spread != 1:
-            raise ValueError(
-                f"aggregation='run_off' needs spread=1; got spread={self.spread}."
-            )
         if get_tags(self.estimator).input_tags.pairwise:
             raise ValueError(
                 "estimator must take rows of features; got one that takes a "
@@ -409,14 +409,31 @@ class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _touched_parts(self, X, found):
         n_classes = len(self.classes_)
-        if self.aggregation == "run_off":
-            return run_off_radius(count_votes(found, n_classes), self._wins(X))
+        counts = count_votes(found, n_classes)
         if self.spread == 1:
-            return vote_radius(count_votes(found, n_classes))
+            if self.aggregation == "vote":
+                return vote_radius(counts)
+            return run_off_radius(counts, self._wins(X))
         n_models = len(self.estimators_)
         moved = shifts(n_models, self.spread)
         models_of = (np.arange(n_models)[:, None] - moved) % n_models
-        return spread_radius(found, n_classes, models_of)
+        if self.aggregation == "vote":
+            return spread_radius(found, n_classes, models_of)
+        return self._spread_run_off(X, found, counts, models_of)
+
+    def _spread_run_off(self, X, found, counts, models_of):
+        finalists = run_off(counts, self._wins(X))
+        size = max(CELLS // (models_of.size * len(self.classes_)), 1)
+        radii = [np.zeros(0, dtype=np.intp)]
+        for start in range(0, len(found), size):
+            rows = slice(start, start + size)
+            winner, second = finalists[0][rows], finalists[1][rows]
+            some = _safe_indexing(X, np.arange(start, start + len(winner)))
+            above = leads(self.estimators_, self.classes_, some, winner)
+            radii.append(
+                spread_run_off_radius(found[rows], (winner, second), above, models_of)
+            )
+        return np.concatenate(radii)
 
 
 def _holds_numbers(X: Any) -> bool:

@@ -88,7 +88,7 @@ def pairwise_wins(
     """
     n_classes = len(classes)
     wins = np.zeros((n_rows, n_classes, n_classes), dtype=np.intp)
-    for rows, scores in _scores_of_all(models, classes, X, n_rows):
+    for rows, _, scores in _scores_of_all(models, classes, X, n_rows):
         n_models = scores.shape[1]
         for first, second in combinations(range(n_classes), 2):
             higher = (scores[:, :, first] >= scores[:, :, second]).sum(axis=1)
@@ -97,21 +97,37 @@ def pairwise_wins(
     return wins
 
 
+def leads(
+    models: list, classes: np.ndarray, X: RowsLike, winner: np.ndarray
+) -> np.ndarray:
+    """Return whether each model scores each row's winner above each other class.
+
+    1 if so, -1 if not, and 0 where it abstains; (n_rows, n_models, n_classes).
+    """
+    found = np.zeros((len(winner), len(models), len(classes)), dtype=np.int8)
+    is_later = np.arange(len(classes)) >= winner[:, None]
+    for rows, places, scores in _scores_of_all(models, classes, X, len(winner)):
+        own = np.take_along_axis(scores, winner[rows, None, None], axis=2)
+        is_above = np.where(is_later[rows, None], own >= scores, own > scores)
+        found[rows, places] = np.where(is_above, 1, -1)
+    return found
+
+
 def _scores_of_all(models, classes, X, n_rows):
-    """Yield rows, and models' scores for all classes, (n_rows, n_models, n_classes)."""
-    for _, group in _groups(models):
+    """Yield rows, models, and their scores, (n_rows, n_models, n_classes)."""
+    for places, group in _groups(models):
         if _is_linear(group[0]):
             codes = np.array([_codes(model, classes) for model in group])
             for rows, scores in _linear_scores(group, X):
                 known = np.broadcast_to(codes, scores.shape)
                 full = np.full((*scores.shape[:2], len(classes)), -np.inf)
                 np.put_along_axis(full, known, scores, axis=2)
-                yield rows, full
+                yield rows, places, full
         else:
-            for model in group:
+            for place, model in zip(places, group, strict=True):
                 full = np.full((n_rows, 1, len(classes)), -np.inf)
                 full[:, 0, _codes(model, classes)] = _scores(model, X)
-                yield slice(None), full
+                yield slice(None), [place], full
 
 
 def _codes(model, classes):

@@ -3,6 +3,8 @@
 Votes are positions among the sorted classes; -1 is a model that abstains.
 """
 
+from itertools import combinations
+
 import numpy as np
 
 CELLS = 4_000_000  # of the largest array at a time
@@ -79,6 +81,80 @@ def run_off_radius(counts: np.ndarray, wins: np.ndarray) -> np.ndarray:
     return np.minimum(lost_first, lost_second) - 1
 
 
+def spread_run_off_radius(
+    votes: np.ndarray,
+    finalists: tuple[np.ndarray, np.ndarray],
+    leads: np.ndarray,
+    models_of: np.ndarray,
+) -> np.ndarray:
+    """Return how many splits can be touched without changing the run-off's winner.
+
+    `finalists` are the winner and the other. ``leads[:, :, c]`` is 1 for models that
+    score the winner above class c, -1 for those that do not, and 0 for those that
+    abstain.
+    """
+    n_rows, _, n_classes = leads.shape
+    counts = count_votes(votes, n_classes)
+    if n_classes == 1:
+        return np.full(n_rows, len(models_of))
+    winner, second = finalists
+    splits = _Splits(votes, models_of)
+    lost_first = _splits_to_miss_run_off(splits, counts, winner)
+    lost_second = _splits_to_lose_run_off(splits, counts, leads, winner, second)
+    return np.minimum(lost_first, lost_second) - 1
+
+
+class _Splits:
+    """What touching splits can do to the differences of votes."""
+
+    def __init__(self, votes, models_of):
+        self.votes, self.models_of = votes, models_of
+
+    def says(self, classes):
+        """Return which models vote for each row's class."""
+        return (self.votes == np.broadcast_to(classes, len(self.votes))[:, None]) * 1
+
+    def fewest(self, powers, needed):
+        """Return how many splits it takes for their models' powers to sum up."""
+        of_splits = powers[:, self.models_of].sum(axis=2)
+        sums = np.cumsum(np.sort(of_splits, axis=1)[:, ::-1], axis=1)
+        return np.where(needed > 0, (sums < needed[:, None]).sum(axis=1) + 1, 0)
+
+
+def _splits_to_miss_run_off(splits, counts, winner):
+    n_rows, n_classes = counts.shape
+    rows, classes = np.arange(n_rows), np.arange(n_classes)
+    gaps = counts[rows, winner][:, None] - counts + (classes > winner[:, None])
+    own = splits.says(winner)
+    alone = [
+        splits.fewest(1 + own - splits.says(c), gaps[:, c]) for c in range(n_classes)
+    ]
+    fewest = np.full(n_rows, len(splits.models_of) + 1)
+    for first, other in combinations(range(n_classes), 2):
+        both = 1 + 2 * own - splits.says(first) - splits.says(other)
+        together = splits.fewest(both, gaps[:, first] + gaps[:, other])
+        turns = np.maximum(np.maximum(alone[first], alone[other]), together)
+        is_pair = (winner != first) & (winner != other)
+        fewest = np.where(is_pair, np.minimum(fewest, turns), fewest)
+    return fewest
+
+
+def _splits_to_lose_run_off(splits, counts, leads, winner, second):
+    n_rows, n_classes = counts.shape
+    rows = np.arange(n_rows)
+    fewest = np.full(n_rows, len(splits.models_of) + 1)
+    for rival in range(n_classes):
+        behind = counts[rows, second] - counts[:, rival] + (rival > second)
+        behind = np.where(second == rival, 0, behind)
+        power = 1 + splits.says(second) - splits.says(rival)
+        reached = splits.fewest(power, behind)
+        lead = leads[:, :, rival].sum(axis=1, dtype=np.intp) + (rival > winner)
+        won = splits.fewest(1 + leads[:, :, rival], lead)
+        turns = np.where(winner == rival, fewest, np.maximum(reached, won))
+        fewest = np.minimum(fewest, turns)
+    return fewest
+
+
 def turns_for_two(i: np.ndarray, j: np.ndarray) -> np.ndarray:
     """Return how many votes must change for two rivals to catch up by i and j votes.
 
@@ -95,11 +171,10 @@ def _turns_to_miss_run_off(counts, winner):
     own = np.take_along_axis(counts, winner[:, None], axis=1)
     gaps = np.maximum(own - counts + behind, 0)
     fewest = np.full(n_rows, counts.sum(axis=1).max(initial=0) + 1)
-    for first in range(n_classes):
-        for other in range(first + 1, n_classes):
-            turns = turns_for_two(gaps[:, first], gaps[:, other])
-            is_pair = (winner != first) & (winner != other)
-            fewest = np.where(is_pair, np.minimum(fewest, turns), fewest)
+    for first, other in combinations(range(n_classes), 2):
+        turns = turns_for_two(gaps[:, first], gaps[:, other])
+        is_pair = (winner != first) & (winner != other)
+        fewest = np.where(is_pair, np.minimum(fewest, turns), fewest)
     return fewest
 
 
