@@ -363,13 +363,14 @@ def keys_of(numbers):
 FREE = ("settings", "reading", "rejected_by")
 
 
-@pytest.mark.parametrize("command", ["certify", "filter", "attack", "moving"])
+@pytest.mark.parametrize("command", ["certify", "filter", "attack", "moving", "votes"])
 def test_keys_of_the_json_are_documented(command, csv):
     more = {
         "attack": ["-o", csv.with_name("p.csv")],
         "moving": ["--defense", "moving-centroids", "--tol", "0.1", "-e", "0.1"],
+        "votes": ["--pointwise"],
     }
-    name = command.replace("moving", "certify")
+    name = {"moving": "certify", "votes": "certify"}.get(command, command)
     result = invoke(name, csv, *more.get(command, []), "--json", "-")
     found = keys_of(json.loads(result.stdout))
     assert len(found) > 9

@@ -2,15 +2,30 @@
 
 from typing import Annotated
 
+import typer
+
 from . import options as opt
 from .checks import one_of, shares, within
 from .grouped import grouped
 from .reading import Reading
 
+# Options that say nothing about single predictions.
+BOUND_OPTIONS = (
+    "epsilon",
+    "percentile",
+    "domain",
+    "defense",
+    "C",
+    "rho",
+    "tol",
+    "max_iter",
+)
+
 
 @grouped
 def certify(
     *,
+    context: typer.Context,
     data: opt.DataFile = None,
     reading: Reading,
     positive: opt.Positive = None,
@@ -56,6 +71,7 @@ def certify(
     ] = "fixed",
     learner: opt.LearnerOptions,
     solver: opt.Solver,
+    predictions: opt.Predictions,
     plot: opt.Plot = None,
     outputs: opt.Outputs,
 ):
@@ -73,7 +89,16 @@ def certify(
     The bound does not hold for centroids and radii estimated from poisoned data. If
     only the centroids are, --defense moving-centroids bounds the damage of attackers
     whose rows all pass the filter.
+
+    With --pointwise there is no filter: the training rows are divided into parts, each
+    part's model has one vote, and for each test row it is computed how many training
+    rows an attacker must insert, delete, change or relabel to change the prediction.
     """
+    predictions.check(context, *BOUND_OPTIONS)
+    split = {"positive": positive, "test": test, "test_share": test_share, "seed": seed}
+    if predictions.pointwise:
+        _certify_predictions(data, reading, split, predictions, plot, outputs)
+        return
     reading = reading.for_domain(threat.domain)
     with outputs.session(plot) as session:
         from . import certificate, picture, report
@@ -93,14 +118,7 @@ def certify(
             defense=defense,
         )
         with session.step(f"Reading {data or 'the digits'}"):
-            sample = read_sample(
-                data,
-                reading,
-                positive=positive,
-                test=test,
-                test_share=test_share,
-                seed=seed,
-            )
+            sample = read_sample(data, reading, **split)
         tell_of_columns(session, sample.data, sample.encoded, threat.domain)
         report.warn_of_percentile(threat.percentile)
         sample.data = None  # The table takes as much memory as the matrices.
@@ -122,3 +140,34 @@ def certify(
             "test_share": None if test else test_share,
         }
         write_json(outputs, found.numbers | {"reading": how})
+
+
+def _certify_predictions(data, reading, split, options, plot, outputs):
+    with outputs.session(plot) as session:
+        from . import picture, predictions
+        from .columns import tell_of_roles
+        from .files import write_json
+
+        if plot:
+            picture.check_matplotlib()
+        settings = predictions.VoteSettings(
+            (options.attack or "insert-delete").replace("-", "_"),
+            options.base or "naive-bayes",
+            options.partitions,
+            reading.scale,
+        )
+        with session.step(f"Reading {data or 'the digits'}"):
+            read, votes = predictions.read_votes(data, reading, **split)
+        tell_of_roles(session, read, votes.encoded)
+        with session.step("Certifying"):
+            numbers = predictions.certify(votes, settings)
+        predictions.show(session, numbers)
+        if plot:
+            with session.step("Drawing"):
+                picture.draw_predictions(plot, outputs.force, numbers)
+            session.say(f"Plot written to {plot}.")
+        how = reading.describe(votes.encoded.encoding) | {
+            "test": split["test"],
+            "test_share": None if split["test"] else split["test_share"],
+        }
+        write_json(outputs, numbers | {"reading": how})

@@ -55,15 +55,7 @@ def encode(data, rows, encoding):
 
 def tell_of_columns(session, data, encoded, domain="real"):
     """Say what columns were taken for, and what there is to know about them."""
-    if isinstance(data, JsonData):
-        session.say(data.read_as(encoded.encoder.roles))
-    for name, what in _names_of_rows(data, encoded):
-        drop = f"; --drop {shlex.quote(name)} leaves it out"
-        can_drop = not isinstance(data, ArrayData)
-        warn(
-            f"column {name!r} {what}, and counts as a feature like any other"
-            f"{drop if can_drop else ''}."
-        )
+    tell_of_roles(session, data, encoded)
     if encoded.widest is None:
         return
     column, ratio, share = encoded.widest
@@ -82,6 +74,19 @@ def tell_of_columns(session, data, encoded, domain="real"):
     if domain != "real":
         way_out = f"--domain {domain} leaves columns unscaled"
     warn(f"c{found}, so it dominates the distances of the filter. {way_out}.")
+
+
+def tell_of_roles(session, data, encoded):
+    """Say what columns were taken for, and which of them look like names of rows."""
+    if isinstance(data, JsonData):
+        session.say(data.read_as(encoded.encoder.roles))
+    for name, what in _names_of_rows(data, encoded):
+        drop = f"; --drop {shlex.quote(name)} leaves it out"
+        can_drop = not isinstance(data, ArrayData)
+        warn(
+            f"column {name!r} {what}, and counts as a feature like any other"
+            f"{drop if can_drop else ''}."
+        )
 
 
 def _names_of_rows(data, encoded):

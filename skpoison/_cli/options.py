@@ -183,6 +183,77 @@ class Solver:
     ] = None
 
 
+BASES = ("naive-bayes", "svm", "logistic", "tree")
+ATTACKS = ("insert-delete", "change", "flip")
+
+
+@dataclass
+class Predictions:
+    """Certified predictions, in place of a bound on the loss."""
+
+    pointwise: Annotated[
+        bool,
+        switch(
+            DEFENSE,
+            "Instead: for each test row, how many training rows an attacker must "
+            "poison to change its prediction.",
+            "--pointwise",
+            common=True,
+        ),
+    ] = False
+    partitions: Annotated[
+        int | None,
+        option(
+            DEFENSE,
+            "NUMBER",
+            "With --pointwise: number of parts, each of which fits a model that has "
+            "one vote. By default, parts of about 20 rows, at most 50.",
+            callback=in_range(1),
+        ),
+    ] = None
+    base: Annotated[
+        str | None,
+        option(
+            DEFENSE,
+            "KIND",
+            "With --pointwise: the models, naive-bayes (default), svm, logistic or "
+            "tree. Scales are fitted within each part.",
+            callback=one_of(*BASES),
+        ),
+    ] = None
+    attack: Annotated[
+        str | None,
+        option(
+            DEFENSE,
+            "KIND",
+            "With --pointwise: what the attacker does to training rows, insert-delete "
+            "(default), change (any row for another) or flip (labels only).",
+            "--attack",
+            callback=one_of(*ATTACKS),
+        ),
+    ] = None
+
+    def check(self, context: typer.Context, *others: str) -> None:
+        """Refuse options that belong to the other guarantee."""
+        if self.pointwise:
+            _refuse(
+                context,
+                others,
+                "does not go with --pointwise, which certifies "
+                "predictions and no loss.",
+            )
+        else:
+            _refuse(context, ("partitions", "base", "attack"), "needs --pointwise.")
+
+
+def _refuse(context, names, why):
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            shown = next(p.opts[0] for p in context.command.params if p.name == name)
+            raise typer.BadParameter(why, param_hint=f"'{shown}'")
+
+
 @dataclass
 class Outputs:
     """What every command writes and prints."""

@@ -100,6 +100,25 @@ def _draw_reestimated(display, rows):
     )
 
 
+def draw_predictions(path, force, numbers):
+    """Draw the certified accuracy over the number of poisoned rows."""
+    from skpoison.inspection import CertifiedAccuracyDisplay
+
+    curve, settings = numbers["curve"], numbers["settings"]
+    keys = {"accuracy": "certified_accuracy", "balanced": "balanced_certified_accuracy"}
+    title = (
+        f"{_end(numbers['data']['source'])}: "
+        f"{counted(settings['partitions'], 'part')}, {settings['base']}"
+    )
+    with picture(path, force, "curve", title) as ax:
+        CertifiedAccuracyDisplay(
+            n_rows=[[one["n_rows"] for one in curve]] * len(keys),
+            certified_accuracy=[[one[key] for one in curve] for key in keys.values()],
+            name=list(keys),
+            attack=settings["attack"],
+        ).plot(ax)
+
+
 def draw_attack(path, force, bound, sample, settings):
     """Draw clean rows and the attack in the plane through the centers."""
     attack = bound.attack_
