@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from skpoison import SlabFilter, SphereFilter
 from skpoison._cli.app import app
-from skpoison._cli.judgement import count, judge
+from skpoison._cli.judged import count
+from skpoison._cli.judgement import judge
 from skpoison._io.labels import Labels
 from skpoison.exceptions import FilterWarning
 
@@ -52,6 +53,13 @@ def lines_of_csv():
 
 
 HEADER = "a,b,c,label,id"
+ADDED = [
+    "skpoison_row",
+    "skpoison_suspicion",
+    "skpoison_reason",
+    "skpoison_suggested_label",
+    "verdict",
+]
 
 
 @pytest.fixture
@@ -68,24 +76,31 @@ def test_rows_of_csv_come_out_as_they_were_written(csv, tmp_path):
     lines = np.array(lines_of_csv())
     assert kept.read_text().splitlines() == [HEADER, *lines[mask]]
     header, *found = rejected.read_text().splitlines()
-    assert header == HEADER + ",skpoison_row,skpoison_score,skpoison_reason"
-    assert [line.rsplit(",", 3)[0] for line in found] == lines[~mask].tolist()
-    numbers = [int(line.rsplit(",", 3)[1]) for line in found]
-    assert numbers == (np.flatnonzero(~mask) + 1).tolist()
+    assert header == ",".join([HEADER, *ADDED])
+    cells = [line.rsplit(",", len(ADDED)) for line in found]
+    places = np.array([int(cell[1]) - 1 for cell in cells])
+    assert sorted(places) == np.flatnonzero(~mask).tolist()
+    assert [cell[0] for cell in cells] == lines[places].tolist()
+    # The most suspicious come first, and verdicts are to be filled in.
+    suspicion = [float(cell[2]) for cell in cells]
+    assert suspicion == sorted(suspicion, reverse=True) and min(suspicion) >= 0.5
+    assert {tuple(cell[4:]) for cell in cells} == {("", "")}
 
 
-def test_scores_and_reasons_are_those_of_the_filter(csv, tmp_path):
+def test_suspicions_and_reasons_are_those_of_the_filter(csv, tmp_path):
     out = tmp_path / "rejected.tsv"
     sphere_and_slab(csv, "--drop", "id", "-r", out)
     X, y = rows()
     both = (SphereFilter(70.0) & SlabFilter(70.0)).fit(X, y)
-    cells = [line.split("\t")[-3:] for line in out.read_text().splitlines()[1:]]
-    for number, score, reason in cells:
-        row = int(number) - 1
-        assert float(score) == pytest.approx(both.scores_[row])
+    cells = [line.split("\t")[-5:] for line in out.read_text().splitlines()[1:]]
+    for number, suspicion, reason, *_ in cells:
+        row, shares = int(number) - 1, []
         for name, member in zip(("sphere", "slab"), both.filters_, strict=True):
-            beyond = member.decision_function(X[[row]], y[[row]])[0] < 0
-            assert beyond == (f"{name}: distance" in reason)
+            margin = member.decision_function(X[[row]], y[[row]])[0]
+            limit = member.radii_[y[row]]
+            shares.append((limit - margin) / (2 * limit - margin))
+            assert (margin < 0) == (f"{name}: distance" in reason)
+        assert float(suspicion) == pytest.approx(max(shares))
 
 
 def test_counts_are_the_same_in_table_and_json(csv):
@@ -114,12 +129,13 @@ def test_rows_on_the_limit_are_kept_and_have_no_reason():
     labels, judgement = judged_by_hand()
     # The centers are 2 and 20, the radii 2: the first and third row lie on them.
     assert judgement.kept.tolist() == [True] * 5 + [False]
-    assert judgement.scores.tolist() == [0, 2, 0, 2, 1.5, -8]
-    assert judgement.reasons([0, 2]) == ["", ""]
+    assert judgement.suspicion == pytest.approx([0.5, 0, 0.5, 0, 0.2, 10 / 12])
+    assert judgement.tests.tolist() == [""] * 5 + ["sphere and slab"]
     reason = "sphere: distance 10 is above 2 and slab: distance 10 is above 2"
-    assert judgement.reasons([5]) == [reason]
-    numbers = count(judgement, labels, {})
+    assert judgement.reason_of([5]) == [reason]
+    numbers = count(judgement, labels, {}, np.arange(1, 7))
     assert (numbers["n_rows"], numbers["n_kept"]) == (6, 5)
+    assert [row["row"] for row in numbers["rows"]] == [6]
     common = {"n_rows": 3}
     assert numbers["classes"] == [
         common
@@ -128,6 +144,7 @@ def test_rows_on_the_limit_are_kept_and_have_no_reason():
             "n_kept": 3,
             "n_rejected": 0,
             "rejected_by": {"sphere": 0, "slab": 0},
+            "contamination": 0.0,
         },
         common
         | {
@@ -135,6 +152,7 @@ def test_rows_on_the_limit_are_kept_and_have_no_reason():
             "n_kept": 2,
             "n_rejected": 1,
             "rejected_by": {"sphere": 1, "slab": 1},
+            "contamination": 1 / 3,
         },
     ]
 
@@ -143,7 +161,7 @@ def test_limits_are_those_of_the_row_s_own_class():
     trusted = np.array([[0.0, 0], [4, 0], [10, 0], [30, 0]]), np.array([*"bbcc"])
     rows = np.array([[9.0, 0], [35, 0]])
     found = judge("sphere", 100, rows, np.array(["b", "c"]), trusted)
-    assert found.reasons([0, 1]) == [
+    assert found.reason_of([0, 1]) == [
         "sphere: distance 7 is above 2",
         "sphere: distance 15 is above 10",
     ]
@@ -156,7 +174,7 @@ def test_a_class_of_which_no_row_is_within_both_keeps_one():
         found = judge("both", 1, X, y)
     assert np.all(np.unique(y[found.kept]) == ["b", "c"])
     # None passes both, so that what is kept is not what lies within the limits.
-    assert not np.any(found.scores >= 0)
+    assert np.all(np.logical_or.reduce([*found.rejected_by.values()]))
     np.testing.assert_array_equal(found.kept, found.filter.inlier_mask_)
 
 
@@ -198,7 +216,7 @@ def test_rows_with_labels_that_no_trusted_row_has_are_rejected(csv, tmp_path):
     alone = json.loads(sphere_and_slab(csv, *arguments).stdout)
     strange = kept_mask()[[0, 2]].sum()
     assert numbers["n_kept"] == alone["n_kept"] - strange
-    reasons = [line.split(",")[-1] for line in rejected.read_text().splitlines()]
+    reasons = [line.split(",")[-3] for line in rejected.read_text().splitlines()]
     assert reasons.count("no trusted row has this label") == 2
 
 
@@ -243,8 +261,9 @@ def test_npz_keeps_names_and_types(tmp_path):
         assert out["y_train"].dtype == np.int8
         assert set(out.files) == {"X_train", "y_train"}
     with np.load(rejected) as out:
-        np.testing.assert_array_equal(out["X_train"], X[~mask])
-        np.testing.assert_array_equal(out["skpoison_row"], np.flatnonzero(~mask) + 1)
+        places = out["skpoison_row"] - 1
+        np.testing.assert_array_equal(out["X_train"], X[places])
+        assert sorted(places) == np.flatnonzero(~mask).tolist()
         assert out["skpoison_reason"].dtype.kind == "U"
 
 
@@ -277,9 +296,10 @@ def test_lines_of_svmlight_come_out_as_they_were_written(tmp_path):
     mask = kept_mask()
     assert kept.read_text().splitlines() == np.array(lines)[mask].tolist()
     found = rejected.read_text().splitlines()
-    assert [line.split(" # skpoison_row=")[0] for line in found] == np.array(lines)[
-        ~mask
-    ].tolist()
+    parts = [line.split(" # skpoison_row=") for line in found]
+    places = [int(part[1].split()[0]) - 1 for part in parts]
+    assert sorted(places) == np.flatnonzero(~mask).tolist()
+    assert [part[0] for part in parts] == np.array(lines)[places].tolist()
     assert sphere_and_slab(rejected, "--json", "-").exit_code == 0
 
 
@@ -361,10 +381,10 @@ def test_outputs_that_cannot_be(csv, tmp_path):
     assert "same place" in fail(csv, "-o", "-", "-r", "-")
     assert "same place" in fail(csv, "-o", "-", "--json", "-")
     assert "cannot be written as NPZ" in fail(csv, "-o", tmp_path / "out.npz")
-    name = "label,skpoison_row\n0,1\n1,2\n0,9\n1,5\n1,6\n"
+    name = "label,verdict\n0,1\n1,2\n0,9\n1,5\n1,6\n"
     path = tmp_path / "taken.csv"
     path.write_text(name)
-    assert "'skpoison_row' already" in fail(path, "-r", tmp_path / "r.csv")
+    assert "'verdict' already" in fail(path, "-r", tmp_path / "r.csv")
 
 
 def test_errors_name_the_labels_of_the_file(tmp_path):

@@ -98,13 +98,16 @@ def test_rows_with_decimal_commas_come_out_with_them(german_csv, tmp_path, suffi
     mask = both.inlier_mask_
     assert kept.read_text().splitlines() == [lines[0], *np.array(lines[1:])[mask]]
     header, *rejected = out.read_text().splitlines()
-    assert header.split(";")[-3:] == [
+    assert header.split(";")[-5:-2] == [
         "skpoison_row",
-        "skpoison_score",
+        "skpoison_suspicion",
         "skpoison_reason",
     ]
-    scores = [float(line.split(";")[4].replace(",", ".")) for line in rejected]
-    assert scores == pytest.approx(both.scores_[~mask])
+    found = [line.split(";")[3:5] for line in rejected]
+    assert sorted(int(row) - 1 for row, _ in found) == np.flatnonzero(~mask).tolist()
+    suspicion = [float(cell.replace(",", ".")) for _, cell in found]
+    assert suspicion == sorted(suspicion, reverse=True)
+    assert all("," in cell for _, cell in found)
 
 
 def test_poison_with_decimal_commas_can_be_read_again(german_csv, tmp_path):

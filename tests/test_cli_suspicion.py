@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from skpoison import AutoFilter
 from skpoison._cli.app import app
 from skpoison._cli.judgement import OTHERS, build_filter
-from skpoison._cli.options import FILTERS, WITHOUT_PERCENTILE
+from skpoison._cli.options import FILTERS, PUBLISHED, WITHOUT_PERCENTILE
 from skpoison._cli.suspicion import TESTS
 
 WRONG = [4, 9, 30]
@@ -74,6 +74,8 @@ def test_it_prints_writes_and_counts_what_the_filter_found(csv, tmp_path, auto):
         "filter": "auto",
         "percentile": None,
         "trusted": None,
+        "by": None,
+        "verdicts": None,
     }
     for entry, share in zip(numbers["classes"], auto.contamination_, strict=True):
         assert entry["contamination"] == pytest.approx(share)
@@ -164,7 +166,7 @@ def read_back(path):
         firsts = [float(line[1].removeprefix("1:")) for line in lines]
         return list(zip(places, firsts, strict=True))
     names = ["skpoison_row", "skpoison_suspicion", "skpoison_reason"]
-    assert table.column_names[-4:] == [*names, "skpoison_suggested_label"]
+    assert table.column_names[-5:] == [*names, "skpoison_suggested_label", "verdict"]
     places = [number - 1 for number in table["skpoison_row"].to_pylist()]
     return list(zip(places, table["a"].to_pylist(), strict=True))
 
@@ -200,7 +202,7 @@ def test_when_nothing_is_found_it_says_so(tmp_path):
     assert "Nothing suspicious was found: all 60 rows are kept" in said(result)
     assert json.loads((tmp_path / "j").read_text())["rows"] == []
     (header,) = (tmp_path / "rejected.csv").read_text().splitlines()
-    assert header.endswith("skpoison_reason,skpoison_suggested_label")
+    assert header.endswith("skpoison_reason,skpoison_suggested_label,verdict")
 
 
 def test_new_rows_are_judged_by_trusted_ones(tmp_path):
@@ -244,19 +246,41 @@ def test_every_filter_runs_by_its_name(csv, tmp_path, kind):
     assert numbers["n_kept"] == filter_.inlier_mask_.sum()
     lines = out.read_text().splitlines()[1:]
     assert len(lines) == numbers["n_rows"] - numbers["n_kept"]
-    beyond = f"{kind}: {OTHERS[kind][1]} ", f"{kind}: rejected in an earlier"
-    assert all(any(reason in line for reason in beyond) for line in lines)
+    assert all(f"{kind}: " in line for line in lines)
+    if OTHERS[kind][1] is not None:
+        beyond = f"{kind}: {OTHERS[kind][1]} ", f"{kind}: rejected in an earlier"
+        assert all(any(reason in line for reason in beyond) for line in lines)
     assert sum(one["rejected_by"][kind] for one in numbers["classes"]) == len(lines)
     assert ("--percentile" in result.stdout) == bool(more and lines)
-    trusted = invoke(csv, "--filter", kind, "--trusted", csv, "--json", "-").stdout
-    assert json.loads(trusted)["n_rows"] == 60
+    listed = [row["suspicion"] for row in numbers["rows"]]
+    assert len(listed) == len(lines) and listed == sorted(listed, reverse=True)
+
+
+@pytest.mark.filterwarnings("ignore:The subspace has all 3 dimensions")
+@pytest.mark.parametrize("kind", [kind for kind in FILTERS if kind != "epic"])
+def test_every_filter_judges_new_rows_by_trusted_ones(csv, tmp_path, kind):
+    trusted = write(tmp_path / "trusted.csv", *rows(seed=1))
+    arguments = ["--filter", kind, "--trusted", trusted, "--json", "-"]
+    numbers = json.loads(invoke(csv, *arguments).stdout)
+    filter_ = AutoFilter(random_state=0)
+    if kind != "auto":
+        filter_ = build_filter(kind, 70 if kind in PUBLISHED else None)
+    kept = filter_.fit(*rows(seed=1)).predict(*poisoned()) == 1
+    assert numbers["n_kept"] == kept.sum()
+    rejected = sorted(row["row"] - 1 for row in numbers["rows"])
+    assert rejected == np.flatnonzero(~kept).tolist()
+
+
+def test_a_filter_of_training_rows_only_takes_no_trusted_ones(csv):
+    result = invoke(csv, "--filter", "epic", "--trusted", csv, code=2)
+    assert "--trusted" in result.stderr and "--filter epic" in result.stderr
 
 
 @pytest.mark.parametrize("kind", WITHOUT_PERCENTILE)
 def test_a_percentile_goes_with_filters_that_have_one(csv, kind):
     arguments = ["--percentile", 90, "--filter", kind]
     result = invoke(csv, *arguments, code=2, env={"COLUMNS": "200"})
-    assert f"--filter {kind} finds out by itself how many" in result.stderr
+    assert f"--filter {kind} chooses by itself how many" in result.stderr
 
 
 @pytest.mark.parametrize("kind", ["auto", "loss"])

@@ -15,6 +15,15 @@ def filter_(
     *,
     data: opt.RequiredFile,
     reading: Reading,
+    by: Annotated[
+        str | None,
+        opt.option(
+            opt.DATA,
+            "NAME",
+            "Count rejected rows by this column (source or time), which is no feature.",
+            common=True,
+        ),
+    ] = None,
     trusted: Annotated[
         str | None,
         opt.option(
@@ -29,7 +38,7 @@ def filter_(
         opt.option(
             opt.DEFENSE,
             "KIND",
-            f"{', '.join(opt.FILTERS)}; docs/filters.md compares them.",
+            f"{', '.join(opt.FILTERS)}; see docs/filters.md.",
             "--filter",
             common=True,
             callback=one_of(*opt.FILTERS),
@@ -41,8 +50,8 @@ def filter_(
             opt.DEFENSE,
             "PERCENT",
             "Percentage of each class to keep. Default: 70 for both, sphere and slab, "
-            "chosen from the data for others. Not for auto, cross-fit, near-copies.",
-            common=True,
+            "chosen from the data for others. Not for "
+            f"{', '.join(opt.WITHOUT_PERCENTILE)}.",
             callback=within(0, 100, open_low=True),
         ),
     ] = None,
@@ -62,9 +71,19 @@ def filter_(
         opt.option(
             opt.OUTPUT,
             "FILE",
-            "Write the rejected rows, with row number, score and reason.",
+            "Write the rejected rows, most suspicious first, with row number, "
+            "suspicion, reason, suggested label and an empty verdict.",
             "--rejected",
             "-r",
+            common=True,
+        ),
+    ] = None,
+    verdicts: Annotated[
+        str | None,
+        opt.option(
+            opt.DATA,
+            "FILE",
+            "Apply verdicts (keep, drop, relabel) filled into a file of --rejected.",
             common=True,
         ),
     ] = None,
@@ -84,25 +103,35 @@ def filter_(
     percentile = _percentile_of(kind, percentile)
     in_plane = kind in opt.PUBLISHED
     with outputs.session(output, rejected, plot) as session:
+        from dataclasses import replace
+
         import numpy as np
 
         from skpoison._io import load
         from skpoison._io.read import load_test
 
+        from . import by as groups
         from . import found as words
-        from . import judgement, picture, report, suspicion
+        from . import judged, judgement, picture, report, review, suspicion
         from .columns import encode, tell_of_columns
         from .files import rows_to, write_json, write_rows
 
+        judgement.check_trusted(kind, trusted)
         if plot:
             picture.check_matplotlib()
         with session.step(f"Reading {data}"):
-            options = reading.options
+            options = replace(reading.options, aside=(by,) if by else ())
             clean = load(trusted, options) if trusted else None
             # A row whose label no trusted row has is rejected, and stops no other.
             rows = (
                 load_test(data, clean, options, True) if clean else load(data, options)
             )
+        if by:
+            groups.check_column(rows, by)
+        numbers_of_rows = np.arange(1, len(rows) + 1)
+        reviewed = None
+        if verdicts:
+            reviewed = review.load_review(verdicts, rows, numbers_of_rows, options)
         kept_to = rows_to(output, rows, outputs, keep_formulas)
         rejected_to = rows_to(rejected, rows, outputs, keep_formulas)
         source = clean or rows
@@ -126,19 +155,33 @@ def filter_(
                 found = judgement.judge(kind, percentile, X, y, trusted_rows)
 
         settings = {"filter": kind, "percentile": percentile, "trusted": trusted}
+        settings |= {"by": by, "verdicts": verdicts}
+        numbers = judged.count(found, rows.labels, settings, numbers_of_rows)
         if kind == "auto":
-            numbers = suspicion.count(found, rows.labels, settings)
             words.show_suspicions(session, rows.source, numbers)
         else:
-            numbers = judgement.count(found, rows.labels, settings)
             report.show_counts(session, rows.source, numbers)
+            if not in_plane:
+                words.show_worst(session, numbers)
+        numbers["by"] = numbers["review"] = None
+        if by:
+            numbers["by"] = groups.count_by(rows, by, found.kept)
+            groups.show_groups(session, numbers["by"])
+        if reviewed:
+            numbers["review"] = review.score(found, reviewed)
+            review.show_score(session, numbers["review"], len(rows))
+            found = review.judged_after(found, reviewed)
         if kept_to:
             wanted = np.flatnonzero(found.kept)
-            write_rows(session, kept_to, rows.taken(wanted, {}), len(wanted))
+            content = rows.taken(wanted, {})
+            if reviewed:
+                content = review.relabeled(content, rows, wanted, reviewed)
+            write_rows(session, kept_to, content, len(wanted))
         if rejected_to:
             wanted = found.rejected
-            content = rows.taken(wanted, found.columns(wanted))
-            write_rows(session, rejected_to, content, len(wanted))
+            beside = found.columns(wanted, numbers_of_rows)
+            beside |= review.verdict_column(wanted, reviewed)
+            write_rows(session, rejected_to, rows.taken(wanted, beside), len(wanted))
         if plot:
             with session.step("Drawing"):
                 if in_plane:
@@ -158,8 +201,9 @@ def _percentile_of(kind, percentile):
         return 70.0 if kind in opt.PUBLISHED else None
     if kind in opt.WITHOUT_PERCENTILE:
         raise typer.BadParameter(
-            f"--filter {kind} finds out by itself how many rows to reject; leave it "
-            "out, or name a filter that keeps a percentage, such as --filter both.",
+            f"--filter {kind} chooses by itself how many rows to reject. Leave "
+            "--percentile out, or use a filter that keeps a percentage, such as "
+            "--filter both.",
             param_hint="'--percentile'",
         )
     return percentile

@@ -21,10 +21,11 @@ def show_suspicions(session, source, numbers):
             "certify bounds the damage it can do."
         )
         return
+    n_rejected = numbers["n_rows"] - numbers["n_kept"]
     session.console.print(_reasons_table(numbers["classes"]))
-    session.console.print(_worst_table(found))
+    show_worst(session, numbers)
     session.say(
-        f"Rejected: {len(found):,} of {numbers['n_rows']:,} rows. This is an estimate "
+        f"Rejected: {n_rejected:,} of {numbers['n_rows']:,} rows. This is an estimate "
         "of the number of bad rows. It is too low if poison looks like honest rows of "
         "its label, and too high if honest rows are unusual; review the rejected rows."
     )
@@ -55,11 +56,18 @@ def _reasons_table(classes):
     return table
 
 
-def _worst_table(rows):
+def show_worst(session, numbers):
+    """Print the most suspicious of the rejected rows."""
+    if numbers["rows"]:
+        n_rejected = numbers["n_rows"] - numbers["n_kept"]
+        session.console.print(_worst_table(numbers["rows"], n_rejected))
+
+
+def _worst_table(rows, n_rejected):
     shown = rows[:N_WORST]
     title = "Rejected rows, most suspicious first"
-    if len(rows) > N_WORST:
-        title = f"The {N_WORST} most suspicious of {len(rows):,} rejected rows"
+    if n_rejected > N_WORST:
+        title = f"The {N_WORST} most suspicious of {n_rejected:,} rejected rows"
     table = new_table(title, ["label", "row", "suspicion"])
     table.add_column("reason")
     for row in shown:

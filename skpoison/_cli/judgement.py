@@ -1,19 +1,21 @@
 """What ``skpoison filter`` computes with other filters than auto."""
 
 import warnings
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+import typer
+from scipy.special import expit
 
-from skpoison import __version__, filters
+from skpoison import filters
 from skpoison._defaults import default_filter
 from skpoison._labels import find_labels
-from skpoison._words import label_text
 
-from .options import PUBLISHED
+from .judged import Judged
+from .options import PUBLISHED, TRAINING_ROWS_ONLY
 
 # Filters by their names in ``--filter``, but those of the published setting: what they
-# are, and what their numbers are called.
+# are, and what their numbers are called; None if they have no limit to compare with.
 OTHERS = {
     "mahalanobis": ("MahalanobisFilter", "distance"),
     "subspace": ("SubspaceFilter", "distance"),
@@ -23,62 +25,33 @@ OTHERS = {
     "sever": ("SeverFilter", "outlier score"),
     "cross-fit": ("CrossFitFilter", "probability of a wrong label"),
     "near-copies": ("NearCopyFilter", "number of near copies"),
+    "activation-clustering": ("ActivationClusteringFilter", None),
+    "epic": ("EPICFilter", None),
 }
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """Which rows a filter keeps, and why it rejects the others.
+class Margins(NamedTuple):
+    """How far rows are within the limit of one filter, and what the limit is.
 
-    For each member of the filter, `decisions` say how far every row is within its limit
-    (negative is beyond it), and `limits` name the limit: NaN where no row that the
-    filter was fitted to has the row's label.
+    `decisions` are negative beyond it; `limits` are NaN for labels that the filter was
+    not fitted on.
     """
 
-    filter: object
-    kept: np.ndarray
-    decisions: dict
-    limits: dict
+    decisions: np.ndarray
+    limits: np.ndarray
 
     @property
-    def scores(self):
-        """The smallest decision on each row."""
-        return np.min(list(self.decisions.values()), axis=0)
+    def measures(self):
+        """What is compared with the limits."""
+        return self.limits - self.decisions
 
-    @property
-    def rejected(self):
-        """The rejected rows, in their order: scores are comparable within a class."""
-        return np.flatnonzero(~self.kept)
-
-    def reasons(self, rows):
-        """Return why some rows were rejected."""
-        return [self._reason(row) for row in rows]
-
-    def columns(self, rows):
-        """Return the columns that are added to rejected rows."""
-        return {
-            "skpoison_row": rows + 1,
-            "skpoison_score": self.scores[rows],
-            "skpoison_reason": self.reasons(rows),
-        }
-
-    def _reason(self, row):
-        beyond = " and ".join(self._reasons(row))
-        if beyond or self.kept[row]:
-            return beyond
-        # Filters that reject in rounds only have the scores of the last one.
-        return f"{next(iter(self.decisions))}: rejected in an earlier round"
-
-    def _reasons(self, row):
-        for name, decisions in self.decisions.items():
-            if decisions[row] < 0:
-                limit = self.limits[name][row]
-                if np.isnan(limit):
-                    yield "no trusted row has this label"
-                    return
-                number = limit - decisions[row]
-                measure = OTHERS[name][1] if name in OTHERS else "distance"
-                yield f"{name}: {measure} {number:.4g} is above {limit:.4g}"
+    def suspicion(self):
+        """One half at the limit, and near 1 far beyond it."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            measures = np.maximum(self.measures, 0.0)
+            shares = measures / (measures + np.maximum(self.limits, 0.0))
+        shares = np.where(measures == 0, 0.0, shares)
+        return np.where(np.isnan(self.limits), 1.0, shares)
 
 
 def build_filter(kind, percentile):
@@ -94,31 +67,60 @@ def build_filter(kind, percentile):
     return made.set_params(percentile=percentile)
 
 
+def check_trusted(kind, trusted):
+    """Raise an error if a filter cannot be fitted on other rows than it judges."""
+    if trusted is not None and kind in TRAINING_ROWS_ONLY:
+        raise typer.BadParameter(
+            f"--filter {kind} scores only the rows that it is fitted on. Leave "
+            "--trusted out, or use another filter, such as --filter auto.",
+            param_hint="'--trusted'",
+        )
+
+
 def judge(kind, percentile, X, y, trusted=None):
     """Fit a filter, to the rows themselves or to trusted (X, y), and judge rows."""
     filter_ = build_filter(kind, percentile)
     filter_.fit(*(trusted or (X, y)))
-    members = getattr(filter_, "named_filters_", {kind: filter_})
+    if kind in OTHERS and OTHERS[kind][1] is None:
+        return _without_limits(kind, filter_, X, y, trusted)
     positions = find_labels(y, filter_.classes_)
     filter_._reject_unknown(y, positions)
+    margins = _margins(kind, filter_, X, y, positions, trusted)
+    decisions = np.min([one.decisions for one in margins.values()], axis=0)
+    kept = filter_.inlier_mask_ if trusted is None else decisions >= 0
+    beyond = {
+        name: ~kept if name in OTHERS else one.decisions < 0
+        for name, one in margins.items()
+    }
+    suspicion = np.max([one.suspicion() for one in margins.values()], axis=0)
+    return Judged(
+        kept,
+        # Filters that reject in rounds only have the scores of the last one.
+        np.where(kept, np.minimum(suspicion, 0.5), np.maximum(suspicion, 0.5)),
+        _tests(kept, beyond),
+        _suggested(filter_, kept, trusted),
+        lambda rows: [_reason(margins, row) for row in rows],
+        beyond,
+        filter_,
+    )
+
+
+def _margins(kind, filter_, X, y, positions, trusted):
+    members = getattr(filter_, "named_filters_", {kind: filter_})
     limits = {
         name: np.where(positions >= 0, _limits(member)[positions], np.nan)
         for name, member in members.items()
     }
     if kind in OTHERS and trusted is None:
         # Scores by models fitted without the row, unlike those for new rows.
-        decisions = {kind: limits[kind] + filter_.scores_}
-        return Judgement(filter_, filter_.inlier_mask_, decisions, limits)
+        return {kind: Margins(limits[kind] + filter_.scores_, limits[kind])}
     with warnings.catch_warnings():
         # About unknown labels, which the whole filter has warned of.
         warnings.filterwarnings("ignore", ".* are not among its known labels")
-        decisions = {
-            name: member.decision_function(X, y) for name, member in members.items()
+        return {
+            name: Margins(member.decision_function(X, y), limits[name])
+            for name, member in members.items()
         }
-    kept = np.min(list(decisions.values()), axis=0) >= 0
-    if trusted is None:
-        kept = filter_.inlier_mask_
-    return Judgement(filter_, kept, decisions, limits)
 
 
 def _limits(member):
@@ -129,36 +131,55 @@ def _limits(member):
     return np.full(len(member.classes_), limit, dtype=np.float64)
 
 
-def count(judgement, labels, settings):
-    """Count rows by class: what ``--json`` writes."""
-    rejected_by = {
-        name: ~judgement.kept if name in OTHERS else decisions < 0
-        for name, decisions in judgement.decisions.items()
-    }
-    return counts_of(judgement.kept, labels, settings, rejected_by)
+def _tests(kept, beyond):
+    tests = np.full(len(kept), "", dtype=object)
+    for name, mask in beyond.items():
+        found = mask & ~kept
+        tests[found] = [f"{test} and {name}" if test else name for test in tests[found]]
+    return tests
 
 
-def counts_of(kept, labels, settings, rejected_by):
-    """Count the rows of each class that are kept and, by what, rejected."""
-    classes = []
-    for code, value in enumerate(labels.values):
-        rows = labels.codes == code
-        classes.append(
-            {
-                "label": label_text(value),
-                "n_rows": int(rows.sum()),
-                "n_kept": int(kept[rows].sum()),
-                "n_rejected": int((~kept[rows]).sum()),
-                "rejected_by": {
-                    name: int(mask[rows].sum()) for name, mask in rejected_by.items()
-                },
-            }
-        )
-    return {
-        "skpoison": __version__,
-        "command": "filter",
-        "settings": settings,
-        "n_rows": len(kept),
-        "n_kept": int(kept.sum()),
-        "classes": classes,
-    }
+def _suggested(filter_, kept, trusted):
+    """The labels that a filter suggests for rejected rows."""
+    found = getattr(filter_, "suggested_labels_", None)
+    if found is None or trusted is not None:
+        return np.full(len(kept), "", dtype=object)
+    return np.where(kept, "", found.astype(object))
+
+
+def _reason(margins, row):
+    told = []
+    for name, one in margins.items():
+        if one.decisions[row] >= 0:
+            continue
+        if np.isnan(one.limits[row]):
+            return "no trusted row has this label"
+        measure = OTHERS[name][1] if name in OTHERS else "distance"
+        numbers = f"{one.measures[row]:.4g} is above {one.limits[row]:.4g}"
+        told.append(f"{name}: {measure} {numbers}")
+    return " and ".join(told) or f"{next(iter(margins))}: rejected in an earlier round"
+
+
+def _without_limits(kind, filter_, X, y, trusted):
+    """Judge rows by a filter that compares no number with a limit."""
+    if trusted is None:
+        kept, scores = filter_.inlier_mask_, filter_.scores_
+    else:
+        kept, scores = filter_.predict(X, y) == 1, filter_.score_samples(X, y)
+    suspicion = expit(-scores)
+    rounds = getattr(filter_, "dropped_at_", None)
+
+    def reason_of(rows):
+        if rounds is None:
+            return [f"{kind}: in a small cluster of its class"] * len(rows)
+        return [f"{kind}: isolated gradient in round {rounds[row]}" for row in rows]
+
+    return Judged(
+        kept,
+        np.where(kept, np.minimum(suspicion, 0.5), np.maximum(suspicion, 0.5)),
+        np.where(kept, "", kind),
+        np.full(len(kept), "", dtype=object),
+        reason_of,
+        {kind: ~kept},
+        filter_,
+    )

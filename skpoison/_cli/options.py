@@ -18,7 +18,15 @@ DOMAINS = ("real", "nonnegative", "count", "binary", "tfidf")
 # percentile; others with a percentile; and those that choose how much to reject.
 PUBLISHED = ("both", "sphere", "slab")
 WITH_PERCENTILE = ("mahalanobis", "subspace", "neighbors", "loss", "spectral", "sever")
-WITHOUT_PERCENTILE = ("auto", "cross-fit", "near-copies")
+# Filters that score only the rows that they are fitted on.
+TRAINING_ROWS_ONLY = ("epic",)
+WITHOUT_PERCENTILE = (
+    "auto",
+    "cross-fit",
+    "near-copies",
+    "activation-clustering",
+    *TRAINING_ROWS_ONLY,
+)
 FILTERS = ("auto", *PUBLISHED, *WITH_PERCENTILE, *WITHOUT_PERCENTILE[1:])
 
 

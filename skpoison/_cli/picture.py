@@ -150,7 +150,7 @@ def draw_rejected(path, force, rows, X, found, kind):
     from skpoison.inspection import SuspicionDisplay
 
     title = f"{_end(rows.source)}: {kind}"
-    tests = getattr(found, "tests", None)
+    tests = found.tests if kind == "auto" else None
     with picture(path, force, "curve", title) as ax:
         SuspicionDisplay._of_rows(X, rows.labels.texts, found.kept, tests).plot(ax)
 

@@ -1,15 +1,13 @@
 """What ``skpoison filter --filter auto`` computes."""
 
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 
 from skpoison._defaults import default_cleaner
 from skpoison._labels import find_labels
-from skpoison._words import label_text
 
-from .judgement import counts_of
+from .judged import Judged
 
 # The tests that reject rows, in the order in which they are applied.
 TESTS = {
@@ -21,45 +19,21 @@ TESTS = {
 }
 
 
-@dataclass(frozen=True)
-class Suspicions:
-    """Which rows are suspicious, how much and why; texts are empty for kept rows."""
-
-    kept: np.ndarray
-    suspicion: np.ndarray
-    tests: np.ndarray
-    reasons: np.ndarray
-    suggested: np.ndarray
-
-    @property
-    def rejected(self):
-        """The rejected rows, the most suspicious first."""
-        rows = np.flatnonzero(~self.kept)
-        return rows[np.argsort(-self.suspicion[rows], kind="stable")]
-
-    def columns(self, rows):
-        """Return the columns that are added to rejected rows."""
-        return {
-            "skpoison_row": rows + 1,
-            "skpoison_suspicion": self.suspicion[rows],
-            "skpoison_reason": self.reasons[rows].tolist(),
-            "skpoison_suggested_label": self.suggested[rows].tolist(),
-        }
-
-
 def suspect(X, y, trusted=None):
     """Compare rows with each other, or with trusted (X, y)."""
     auto = default_cleaner()
-    if trusted is None:
-        auto.fit(X, y)
-        return Suspicions(
-            auto.inlier_mask_,
-            auto.suspicion_,
-            auto.tests_,
-            auto.reasons_,
-            auto.suggested_labels_,
-        )
-    return _judged_by(auto.fit(*trusted), X, y)
+    if trusted is not None:
+        return _judged_by(auto.fit(*trusted), X, y)
+    auto.fit(X, y)
+    tests = [test for test in TESTS if test != "unknown"]
+    return Judged(
+        auto.inlier_mask_,
+        auto.suspicion_,
+        auto.tests_,
+        np.where(auto.inlier_mask_, "", auto.suggested_labels_.astype(object)),
+        lambda rows: auto.reasons_[rows].tolist(),
+        {test: auto.tests_ == test for test in tests},
+    )
 
 
 def _judged_by(auto, X, y):
@@ -77,46 +51,26 @@ def _judged_by(auto, X, y):
     unknown = find_labels(y, auto.classes_) < 0
     fits_other = auto.predict(X) == 1
     tests = np.where(unknown, "unknown", np.where(fits_other, "label", "far"))
-    reasons = [
-        _sentence(test, label, other)
-        for test, label, other in zip(tests, y, suggested, strict=True)
-    ]
-    return Suspicions(
+    tests = np.where(kept, "", tests)
+
+    def reason_of(rows):
+        return [_sentence(tests[row], y[row], suggested[row]) for row in rows]
+
+    return Judged(
         kept,
         np.where(unknown, 1.0, own),
-        np.where(kept, "", tests),
-        np.where(kept, "", np.array(reasons, dtype=object)),
-        suggested,
+        tests,
+        np.where(kept, "", suggested),
+        reason_of,
+        {test: tests == test for test in TESTS},
     )
 
 
 def _sentence(test, label, other):
+    if not test:
+        return ""
     if test == "unknown":
         return f"unknown: no trusted row has the label {label}"
     if test == "label":
         return f"label: {label}, but models fitted on the trusted rows predict {other}"
     return "far: too far from the trusted rows, whatever its label"
-
-
-def count(found, labels, settings):
-    """Count rows by class, and list the rejected ones: what ``--json`` writes."""
-    tests = [test for test in TESTS if test != "unknown" or settings["trusted"]]
-    by_test = {test: found.tests == test for test in tests}
-    numbers = counts_of(found.kept, labels, settings, by_test)
-    for entry in numbers["classes"]:
-        entry["contamination"] = (
-            entry["n_rejected"] / entry["n_rows"] if entry["n_rows"] else None
-        )
-    names = np.array([label_text(value) for value in labels.values])[labels.codes]
-    numbers["rows"] = [
-        {
-            "row": int(row) + 1,
-            "label": str(names[row]),
-            "suspicion": float(found.suspicion[row]),
-            "test": str(found.tests[row]),
-            "reason": str(found.reasons[row]),
-            "suggested_label": str(found.suggested[row]),
-        }
-        for row in found.rejected
-    ]
-    return numbers

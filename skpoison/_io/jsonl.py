@@ -7,6 +7,7 @@ import numpy as np
 from .errors import DataError, quoted
 from .json_fields import Block, Fields, Twice, number_names
 from .json_rows import dumped
+from .own import line_without_own, own_columns
 from .source import BYTE_ORDER_MARK, lines_at
 from .table import TARGETS, TableData
 
@@ -102,17 +103,20 @@ class JsonData(TableData):
 
     def taken(self, rows, extra):
         """Return some rows as the lines that they are, and more fields."""
-        for name in extra:
-            if name in self._fields:
-                raise DataError(f"{self.source} has a field {name!r} already.")
+        there = [name for name in extra if name in self._fields]
+        for name in set(there) - set(own_columns(there)):
+            raise DataError(f"{self.source} has a field {name!r} already.")
         return self._taken(rows.tolist(), extra)
 
     def _taken(self, rows, extra):
         columns = [np.asarray(values).tolist() for values in extra.values()]
         more = zip(*columns, strict=True)
         for line in lines_at((line for _, line in data_lines(self.origin)), rows):
-            values = dict(zip(extra, next(more), strict=True)) if extra else {}
-            yield _with_fields(line, values)
+            if not extra:
+                yield line
+                continue
+            values = dict(zip(extra, next(more), strict=True))
+            yield _with_fields(line_without_own(line), values)
 
     def poison(self, rows):
         """Return poison rows as lines."""

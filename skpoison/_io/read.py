@@ -24,6 +24,8 @@ class Options:
         Columns to leave out.
     drop_if_there : bool, default=False
         Whether the file may lack some of those columns.
+    aside : tuple of str, default=()
+        Columns that are no features, if the file has them.
     words : tuple of str, default=()
         Columns of delimited text to keep as they are written.
     max_size : float, default=4.0
@@ -36,6 +38,7 @@ class Options:
     decimal_comma: bool = False
     drop: tuple = ()
     drop_if_there: bool = False
+    aside: tuple = ()
     words: tuple = ()
     max_size: float = 4.0
 

@@ -7,6 +7,7 @@ import numpy as np
 from .columns import NUMBER, is_number, is_text, names_rows, row_of_table
 from .errors import DataError, quoted
 from .labels import Labels
+from .own import own_columns
 
 TARGETS = ("target", "label", "class", "y")
 
@@ -77,7 +78,8 @@ class TableData:
             self._check_known("drop", options.drop)
         self.target = target = self._find_target(options.target)
         self.labels = _labels_of_column(target, table.column(target), self.where)
-        leave = {target, *options.drop}
+        own = own_columns(table.column_names)
+        leave = {target, *options.drop, *options.aside, *own}
         self.columns = [name for name in table.column_names if name not in leave]
         if not self.columns:
             raise DataError(f"{self.source} has no columns beside {target!r}.")
@@ -130,6 +132,8 @@ class TableData:
         import pyarrow as pa
 
         table = self._as_written().take(rows)
+        if extra:
+            table = table.drop_columns(own_columns(table.column_names))
         for name, values in extra.items():
             if name in table.column_names:
                 raise DataError(f"{self.source} has a column {name!r} already.")

@@ -1,0 +1,112 @@
+"""Which source, or which time, the rejected rows come from."""
+
+import numpy as np
+from rich.text import Text
+from scipy.stats import hypergeom
+
+from skpoison._io import DataError
+from skpoison._io.columns import is_number
+from skpoison._words import NONE, counted, one_line, percent_text
+
+from .report import new_table
+
+# Numbers and times with more distinct values are divided into ranges.
+MOST_VALUES, N_RANGES = 20, 10
+N_SHOWN = 20
+MISSING = "(no value)"
+# Largest probability, over all values, that chance alone rejects so many rows of one.
+LEVEL = 0.01
+
+
+def check_column(rows, name):
+    """Raise an error unless rows have a column to group by."""
+    if not hasattr(rows, "table"):
+        raise DataError(f"{rows.source} has no named columns: --by is for tables.")
+    if name == rows.target:
+        raise DataError(f"--by needs another column than the target {name!r}.")
+    rows.column(name)
+
+
+def count_by(rows, name, kept):
+    """Count rejected rows by the values of a column: what ``--json`` writes."""
+    texts, codes = _values(rows.column(name))
+    n_rows = np.bincount(codes, minlength=len(texts))
+    n_rejected = np.bincount(codes[~kept], minlength=len(texts))
+    total, rejected = len(kept), int((~kept).sum())
+    chance = hypergeom.sf(n_rejected - 1, total, rejected, n_rows)
+    groups = [
+        {
+            "value": text,
+            "n_rows": int(n),
+            "n_rejected": int(m),
+            "share": m / n,
+            "stands_out": bool(p * len(texts) < LEVEL),
+        }
+        for text, n, m, p in zip(texts, n_rows, n_rejected, chance, strict=True)
+    ]
+    return {"column": name, "groups": groups}
+
+
+def _values(column):
+    """Return the distinct values as text, in order, and the position of each row's."""
+    import pandas as pd
+    import pyarrow as pa
+
+    kind = column.type
+    series = column.to_pandas()
+    in_order = is_number(kind) or pa.types.is_temporal(kind)
+    if in_order and series.nunique() > MOST_VALUES:
+        bins = pd.qcut(series.rank(method="min"), N_RANGES, duplicates="drop")
+        low = series.groupby(bins, observed=True).transform("min")
+        high = series.groupby(bins, observed=True).transform("max")
+        codes, first = pd.factorize(low, sort=True)
+        ends = high.groupby(low).first().reindex(first)
+        texts = [f"{a} to {b}" for a, b in zip(first, ends, strict=True)]
+    else:
+        codes, first = pd.factorize(series, sort=True)
+        texts = [one_line(value) for value in first]
+    if (codes < 0).any():
+        codes = np.where(codes < 0, len(texts), codes)
+        texts.append(MISSING)
+    return texts, codes
+
+
+def show_groups(session, found):
+    """Print the counts, and which values stand out."""
+    name, groups = one_line(found["column"], 40), found["groups"]
+    shown = groups
+    if len(groups) > N_SHOWN:
+        shown = sorted(groups, key=lambda one: (-one["share"], -one["n_rows"]))
+        shown = shown[:N_SHOWN]
+    title = f"Rejected rows by {name}"
+    if len(groups) > N_SHOWN:
+        title += f": the {N_SHOWN} of {len(groups):,} values with the largest shares"
+    table = new_table(title, [name, "rows", "rejected", "share"])
+    for one in shown:
+        counts = f"{one['n_rows']:,}", f"{one['n_rejected']:,}"
+        table.add_row(Text(one["value"]), *counts, percent_text(one["share"]))
+    session.console.print(table)
+    session.say(_conclusion(name, groups))
+
+
+def _conclusion(name, groups):
+    out = [one for one in groups if one["stands_out"]]
+    if not out:
+        return (
+            f"No value of {name} stands out: the shares differ no more than by chance."
+        )
+    out = sorted(out, key=lambda one: -one["n_rejected"])
+    rest = [one for one in groups if not one["stands_out"]]
+    n_rest = sum(one["n_rows"] for one in rest)
+    share = NONE
+    if n_rest:
+        share = percent_text(sum(one["n_rejected"] for one in rest) / n_rest)
+    told = "; ".join(
+        f"{one['value']} ({one['n_rejected']:,} of {counted(one['n_rows'], 'row')}, "
+        f"{percent_text(one['share'])})"
+        for one in out[:N_SHOWN]
+    )
+    return (
+        f"More rows are rejected than by chance where {name} is {told}. Of all other "
+        f"rows {share} are rejected."
+    )
