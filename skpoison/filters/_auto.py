@@ -7,7 +7,7 @@ from scipy.special import expit
 from sklearn.utils import check_random_state
 
 from skpoison.filters._by_models import BaseJudgingFilter
-from skpoison.filters._evidence import CUT, N_FOLDS, find_evidence
+from skpoison.filters._evidence import N_FOLDS, find_evidence
 from skpoison.filters._far import times_usual
 from skpoison.filters._folds import assign_folds
 from skpoison.filters._label_noise import smoothed_logs
@@ -162,7 +162,7 @@ class AutoFilter(BaseJudgingFilter):
         return {
             "far": expit(evidence.far.beyond),
             "copies": 1 - 1 / (1 + np.maximum(evidence.copies, 0) / 2.0),
-            "label": of_chance(evidence.chance),
+            "label": of_chance(evidence.chance, evidence.cut),
             "cluster": np.where(evidence.in_group, grouped, 0.0),
         }
 
@@ -256,13 +256,13 @@ class AutoFilter(BaseJudgingFilter):
             return expit(in_units(residuals, self._unit) - self._cut)
         said = self._fitted.probabilities(X.data, self._known, len(self.classes_))
         noise = self._noise.of(smoothed_logs(said, self._counts))
-        return of_chance(noise.chance_of_wrong(codes))
+        return of_chance(noise.chance_of_wrong(codes), noise.cut)
 
     def _decide(self, X, codes):
         return HALF + self._score(X, codes)
 
 
-def of_chance(chance):
+def of_chance(chance, cut):
     """Suspicion from the probability that a label is wrong: one half at the cut."""
-    odds = chance * (1 - CUT)
-    return odds / (odds + (1 - chance) * CUT)
+    odds = chance * (1 - cut)
+    return odds / (odds + (1 - chance) * cut)

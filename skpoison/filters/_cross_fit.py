@@ -13,10 +13,11 @@ from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._by_models import BaseJudgingFilter
 from skpoison.filters._copies import near_copy_groups
-from skpoison.filters._evidence import CUT
 from skpoison.filters._folds import assign_folds
 from skpoison.filters._label_noise import fit_label_noise, smoothed_logs
 from skpoison.filters._panel import in_units, panel_of, residual_units, within_reach
+from skpoison.filters._label_noise import LEAST_CUT, fit_label_noise, smoothed_logs
+from skpoison.filters._panel import panel_of, residual_units
 
 
 class CrossFitFilter(BaseJudgingFilter):
@@ -52,10 +53,11 @@ class CrossFitFilter(BaseJudgingFilter):
         none.
     threshold : float or "auto", default="auto"
         Rows are rejected if the probability that their label is wrong is larger. "auto"
-        is 0.15: models fitted on poison overestimate how frequent it is, and losing an
-        honest row costs less than keeping a poison row. For a regressor, the largest
-        residual that is kept, in robust standard deviations; "auto" is 4.5, or more
-        where residuals have heavier tails than a normal distribution.
+        is 0.15, or more where it is clear which labels are wrong (up to 0.35 times the
+        F1 that the probabilities promise): models fitted on poison overestimate how
+        frequent it is. For a regressor, the largest residual that is kept, in robust
+        standard deviations; "auto" is 4.5, or more where residuals have heavier tails
+        than a normal distribution.
     n_jobs : int, default=None
         Number of jobs for fitting the models of the folds.
     random_state : int, RandomState instance or None, default=None
@@ -196,7 +198,7 @@ class CrossFitFilter(BaseJudgingFilter):
 
     def _keep_everything(self, codes):
         self._fitted = None
-        self._cut = self.threshold_ = CUT
+        self._cut = self.threshold_ = LEAST_CUT
         self.out_of_fold_ = np.full((len(codes), 1), np.nan)
         self.suggested_labels_ = self.classes_[codes]
         return np.zeros(len(codes)), np.zeros(len(codes))
@@ -224,7 +226,8 @@ class CrossFitFilter(BaseJudgingFilter):
         )
         chance = np.zeros(len(codes))
         chance[judged] = self._noise.chance_of_wrong(codes[judged])
-        self.threshold_ = CUT if self.threshold == "auto" else self.threshold
+        is_auto = self.threshold == "auto"
+        self.threshold_ = self._noise.cut if is_auto else self.threshold
         self.out_of_fold_ = said.mean(axis=0)
         self.suggested_labels_ = self.classes_[codes]
         best = self._noise.true.argmax(axis=1)

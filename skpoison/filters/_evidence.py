@@ -22,13 +22,15 @@ from skpoison.filters._islands import (
     reduced,
 )
 from skpoison.filters._isolated import SMALLEST, isolated_groups
-from skpoison.filters._label_noise import LabelNoise, fit_label_noise, smoothed_logs
+from skpoison.filters._label_noise import (
+    LEAST_CUT,
+    LabelNoise,
+    fit_label_noise,
+    smoothed_logs,
+)
 from skpoison.filters._near_copies import implausible_groups, largest_by_chance
 from skpoison.filters._nearest import members_of
 
-# Rows are rejected if the probability that their label is wrong exceeds this: the best
-# cut for F1 is half of the best F1, and poison is rarer than models fitted on it imply.
-CUT = 0.15
 NEAR = 0.25  # of the usual distance: near copies
 # Where copies are common, those whose label has this probability by models without them
 # are honest; where they are rare, copies are implausible whatever their label.
@@ -56,9 +58,16 @@ class Evidence(NamedTuple):
     )  # the label of the row's whole group or cluster is contradicted
 
     @property
+    def cut(self) -> float:
+        """Largest probability of a wrong label that is not rejected."""
+        return LEAST_CUT if self.noise is None else self.noise.cut
+
+    @property
     def flagged(self):
         """Rows that any test rejects."""
-        return self.is_far | (self.copies > 0) | (self.chance > CUT) | self.in_group
+        return (
+            self.is_far | (self.copies > 0) | (self.chance > self.cut) | self.in_group
+        )
 
 
 def find_evidence(

@@ -19,6 +19,13 @@ from scipy.stats import rankdata
 STARTS = (0.05, 1.0), (0.2, 2.0)
 # Pseudo-counts of correctly labeled rows of each class: no noise without evidence.
 PRIOR = 2.0
+# Rows are rejected if the probability that their label is wrong exceeds a cut: the best
+# one for F1 is half of the best F1, but probabilities are too small where there is much
+# noise, or where rows are few and priors pull. No cut is lower than the least one:
+# poison is rarer than models fitted on it imply.
+LEAST_CUT = 0.15
+OF_BEST = 0.35
+PULLED = 200  # rows
 MOST_ROUNDS = 30
 MOST_HALVINGS = 10
 ENOUGH = 1e-4  # change of the matrix
@@ -38,6 +45,7 @@ class LabelNoise(NamedTuple):
         np.ndarray
     )  # (n_rows, n_classes): probabilities of the true class, label aside
     known: np.ndarray  # (n_classes,): whether models can predict the class
+    cut: float = LEAST_CUT  # of the probability that a label is wrong
 
     def of(self, log_probabilities: np.ndarray) -> "LabelNoise":
         """The same model for other rows."""
@@ -64,7 +72,29 @@ def fit_label_noise(
         _fit_from(share, sharpness, log_probabilities, codes, row_weights)
         for share, sharpness in STARTS
     ]
-    return max(runs, key=lambda noise: _likelihood(noise, codes, row_weights))
+    best = max(runs, key=lambda noise: _likelihood(noise, codes, row_weights))
+    return best._replace(cut=cut_of(best.chance_of_wrong(codes)))
+
+
+def cut_of(chances: np.ndarray) -> float:
+    """Where to cut probabilities that labels are wrong, from the F1 that they promise.
+
+    Examples
+    --------
+    Where it is clear which labels are wrong, doubtful ones are kept:
+
+    >>> import numpy as np
+    >>> cut_of(np.repeat([0.0, 0.2, 0.99], [900, 40, 60])) > 0.2
+    True
+    >>> cut_of(np.repeat([0.0, 0.2], [900, 40]))
+    0.15
+    """
+    ordered = np.sort(chances)[::-1]
+    expected = ordered.sum()
+    n_rejected = np.arange(1, len(ordered) + 1)
+    promised = 2 * np.cumsum(ordered) / (n_rejected + expected)
+    share = OF_BEST * len(ordered) / (len(ordered) + PULLED)
+    return max(LEAST_CUT, share * float(promised.max(initial=0.0)))
 
 
 def _fit_from(share, sharpness, log_probabilities, codes, row_weights):
