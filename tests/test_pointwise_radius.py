@@ -16,7 +16,11 @@ from sklearn.linear_model import (
     SGDClassifier,
 )
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsClassifier, RadiusNeighborsClassifier
+from sklearn.neighbors import (
+    KNeighborsClassifier,
+    NearestCentroid,
+    RadiusNeighborsClassifier,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -37,6 +41,7 @@ ESTIMATORS = {
     "ridge": Ridge(),
     "kernel ridge": KernelRidge(),
     "process": GaussianProcessRegressor(RBF(3.0), alpha=0.1, optimizer=None),
+    "centroids": NearestCentroid(),
     "two means": TwoMeansClassifier(),
     "neighbors": KNeighborsClassifier(5),
     "radius": RadiusNeighborsClassifier(2.0, outlier_label=1),

@@ -23,7 +23,7 @@ Weights = Callable[[Any], np.ndarray]
 
 def ridge_radius(estimator, X, attack, training):
     """Return flip radii of Ridge and RidgeClassifier."""
-    _flips_only(estimator, attack)
+    flips_only(estimator, attack)
     for name, wanted in (("positive", False), ("class_weight", None)):
         given = getattr(estimator, name, wanted)
         if given != wanted:
@@ -44,7 +44,7 @@ def ridge_radius(estimator, X, attack, training):
 
 def kernel_ridge_radius(estimator, X, attack, training):
     """Return flip radii of KernelRidge."""
-    _flips_only(estimator, attack)
+    flips_only(estimator, attack)
     gram = estimator._get_kernel(estimator.X_fit_)
     alpha = np.ravel(estimator.alpha)
     if len(alpha) != 1 or alpha[0] <= 0:
@@ -66,7 +66,7 @@ def kernel_ridge_radius(estimator, X, attack, training):
 def gaussian_process_radius(estimator, X, attack, training):
     """Return flip radii of GaussianProcessRegressor."""
     check_is_fitted(estimator, "X_train_")  # it predicts without being fitted, too
-    _flips_only(estimator, attack)
+    flips_only(estimator, attack)
     if estimator.optimizer is not None and estimator.kernel_.n_dims:
         raise ValueError(
             "attack='flip' needs a kernel that does not depend on the labels: "
@@ -125,7 +125,8 @@ def _centered_products(rows, others, mean):
     return products - (rows @ mean)[:, None] - others @ mean + mean @ mean
 
 
-def _flips_only(estimator: BaseEstimator, attack: str) -> None:
+def flips_only(estimator: BaseEstimator, attack: str) -> None:
+    """Refuse other attacks than label flips."""
     if attack != "flip":
         raise ValueError(
             f"{type(estimator).__name__} is certified for attack='flip' only; got "

@@ -15,7 +15,11 @@ from sklearn.linear_model import (
     RidgeClassifier,
     SGDClassifier,
 )
-from sklearn.neighbors import KNeighborsClassifier, RadiusNeighborsClassifier
+from sklearn.neighbors import (
+    KNeighborsClassifier,
+    NearestCentroid,
+    RadiusNeighborsClassifier,
+)
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 from sklearn.utils import _safe_indexing, check_consistent_length
@@ -29,6 +33,7 @@ from skpoison.pointwise._linear_in_labels import (
     kernel_ridge_radius,
     ridge_radius,
 )
+from skpoison.pointwise._nearest_centroid import nearest_centroid_radius
 from skpoison.pointwise._neighbors import neighbors_radius
 from skpoison.pointwise._partitioned import PartitionedClassifier
 from skpoison.pointwise._radius_neighbors import radius_neighbors_radius
@@ -110,6 +115,10 @@ def certified_radius(
       can change the prediction. Regressors must have been fitted on labels -1 and 1,
       and the prediction is the sign. :func:`flip_radius` does the same for methods
       whose weights you have.
+    - :class:`~sklearn.neighbors.NearestCentroid` with Euclidean distances, two classes
+      and without shrinking: "flip"; needs `X_train` and `y_train`. Flips change the
+      sizes of the classes, which is bounded: where a small share of the labels is
+      flipped, a flip or two more than the radius change the prediction.
     - :class:`~sklearn.neighbors.KNeighborsClassifier`: all attacks; with other than
       uniform weights, "flip". Exact where no two training rows are equally far from the
       row, and none at its very place; otherwise all orders of such rows are covered.
@@ -244,6 +253,7 @@ CERTIFICATES: dict[type, Callable] = {
     KernelRidge: kernel_ridge_radius,
     GaussianProcessRegressor: gaussian_process_radius,
     TwoMeansClassifier: two_means_radius,
+    NearestCentroid: nearest_centroid_radius,
     KNeighborsClassifier: neighbors_radius,
     RadiusNeighborsClassifier: radius_neighbors_radius,
     LogisticRegression: stable_radius,
