@@ -218,6 +218,20 @@ def test_too_few_rows_for_any_poison(tmp_path):
     assert out.read_text() == "a,b,kind,c\n"
 
 
+def test_poison_passes_the_sphere_alone(tmp_path):
+    path = write_csv(tmp_path / "rows.csv", *blobs())
+    out, plot = tmp_path / "p.csv", tmp_path / "p.svg"
+    arguments = ["--target", "kind", "--filter", "sphere", "-e", 0.1]
+    invoke("attack", path, *arguments, "-o", out, "--plot", plot)
+    assert plot.stat().st_size > 1000
+    both = {}
+    for kind in ("sphere", "slab"):
+        more = ["--target", "kind", "--trusted", path, "--filter", kind, "--json", "-"]
+        both[kind] = json.loads(invoke("filter", out, *more).stdout)
+    assert both["sphere"]["n_kept"] == both["sphere"]["n_rows"] > 0
+    assert both["slab"]["n_kept"] == 0
+
+
 def test_output_must_be_named(tmp_path):
     assert "--output" in invoke("attack", code=2).stderr
     (tmp_path / "p.csv").write_text("precious")

@@ -485,3 +485,45 @@ def test_json_says_how_the_file_was_read(csv):
         "test": None,
         "test_share": 0.2,
     }
+
+
+@pytest.mark.parametrize("defense", ["fixed", "moving-centroids"])
+def test_the_sphere_alone_can_be_certified(csv, defense):
+    options = ["--filter", "sphere", "--percentile", 90, "-e", 0.1, "--tol", 0.05]
+    options += ["--defense", defense, "--test-share", 0]
+    numbers = numbers_of(csv, *options)
+    bound = CertifiedBound(
+        SphereFilter(90.0),
+        0.1,
+        C=1.0,
+        tol=0.05,
+        defense=defense.replace("-", "_"),
+        random_state=0,
+    ).fit(*blobs())
+    (row,) = numbers["bounds"]
+    assert row["upper_bound"] == pytest.approx(bound.upper_bound_)
+    assert numbers["settings"]["filter"] == "sphere"
+    assert numbers["defense"]["filters"] == ["sphere"]
+    assert numbers["defense"]["slab_half_widths"] is None
+    # The slab leaves the attacker less room.
+    both = numbers_of(csv, *options, "--filter", "both")["bounds"][0]
+    assert both["lower_bound"] < row["upper_bound"]
+
+
+def test_the_sphere_alone_is_described(csv):
+    text = " ".join(invoke(csv, "--filter", "sphere", "-e", 0.1).stdout.split())
+    assert "rows inside the sphere around the centroid of their class; it" in text
+    assert "slab" not in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("slab", "rows of any length pass slab"),
+        ("cross-fit", "no bound exists for cross-fit, only for both or sphere"),
+        ("nonsense", "'nonsense' is none of auto, both"),
+    ],
+)
+def test_filters_without_a_bound_are_named(csv, kind, message):
+    result = invoke(csv, "--filter", kind, code=2, env={"COLUMNS": "300"})
+    assert message in result.stderr

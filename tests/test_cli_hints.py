@@ -381,11 +381,11 @@ def test_keys_of_the_json_are_documented(command, csv):
 
 
 def test_options_name_all_that_there_is():
-    from skpoison._cli import options, reading
+    from skpoison._cli import kinds, reading
     from skpoison._cli.judgement import OTHERS, build_filter
     from skpoison._io.source import FORMATS
 
     assert reading.FORMATS == FORMATS
-    assert set(options.FILTERS) == {"auto", *options.PUBLISHED, *OTHERS}
-    both, *members = (build_filter(kind, 70.0) for kind in options.PUBLISHED)
+    assert set(kinds.FILTERS) == {"auto", *kinds.PUBLISHED, *OTHERS}
+    both, *members = (build_filter(kind, 70.0) for kind in kinds.PUBLISHED)
     assert [repr(member) for _, member in both.filters] == list(map(repr, members))

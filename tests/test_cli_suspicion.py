@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from skpoison import AutoFilter
 from skpoison._cli.app import app
 from skpoison._cli.judgement import OTHERS, build_filter
-from skpoison._cli.options import FILTERS, PUBLISHED, WITHOUT_PERCENTILE
+from skpoison._cli.kinds import FILTERS, PUBLISHED, WITHOUT_PERCENTILE
 from skpoison._cli.suspicion import TESTS
 
 WRONG = [4, 9, 30]

@@ -106,12 +106,13 @@ def _certify(sample, settings, advance):
 
 def _defense(filter_, kind):
     kept = filter_.inlier_mask_
-    radii = [member.radii_.tolist() for member in filter_.filters_]
+    members = filter_.named_filters_
+    radii = {name: member.radii_.tolist() for name, member in members.items()}
     return {
         "kind": kind,
-        "filters": list(filter_.named_filters_),
-        "sphere_radii": radii[0],
-        "slab_half_widths": radii[1],
+        "filters": list(members),
+        "sphere_radii": radii["sphere"],
+        "slab_half_widths": radii.get("slab"),
         "n_kept": int(kept.sum()),
         "kept_share": float(kept.mean()),
     }

@@ -12,6 +12,7 @@ from .reading import Reading
 # Options that say nothing about single predictions.
 BOUND_OPTIONS = (
     "epsilon",
+    "filter",
     "percentile",
     "domain",
     "defense",

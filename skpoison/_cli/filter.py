@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from . import kinds
 from . import options as opt
 from .checks import one_of, within
 from .grouped import grouped
@@ -38,10 +39,10 @@ def filter_(
         opt.option(
             opt.DEFENSE,
             "KIND",
-            f"{', '.join(opt.FILTERS)}; see docs/filters.md.",
+            f"{', '.join(kinds.FILTERS)}; see docs/filters.md.",
             "--filter",
             common=True,
-            callback=one_of(*opt.FILTERS),
+            callback=one_of(*kinds.FILTERS),
         ),
     ] = "auto",
     percentile: Annotated[
@@ -51,7 +52,7 @@ def filter_(
             "PERCENT",
             "Percentage of each class to keep. Default: 70 for both, sphere and slab, "
             "chosen from the data for others. Not for "
-            f"{', '.join(opt.WITHOUT_PERCENTILE)}.",
+            f"{', '.join(kinds.WITHOUT_PERCENTILE)}.",
             callback=within(0, 100, open_low=True),
         ),
     ] = None,
@@ -101,7 +102,7 @@ def filter_(
     two centroids.
     """
     percentile = _percentile_of(kind, percentile)
-    in_plane = kind in opt.PUBLISHED
+    in_plane = kind in kinds.PUBLISHED
     with outputs.session(output, rejected, plot) as session:
         from dataclasses import replace
 
@@ -198,8 +199,8 @@ def filter_(
 def _percentile_of(kind, percentile):
     """The percentile that a filter is made with; None where it finds one itself."""
     if percentile is None:
-        return 70.0 if kind in opt.PUBLISHED else None
-    if kind in opt.WITHOUT_PERCENTILE:
+        return 70.0 if kind in kinds.PUBLISHED else None
+    if kind in kinds.WITHOUT_PERCENTILE:
         raise typer.BadParameter(
             f"--filter {kind} chooses by itself how many rows to reject. Leave "
             "--percentile out, or use a filter that keeps a percentage, such as "

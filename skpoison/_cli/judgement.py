@@ -12,7 +12,7 @@ from skpoison._defaults import default_filter
 from skpoison._labels import find_labels
 
 from .judged import Judged
-from .options import PUBLISHED, TRAINING_ROWS_ONLY
+from .kinds import PUBLISHED, TRAINING_ROWS_ONLY
 
 # Filters by their names in ``--filter``, but those of the published setting: what they
 # are, and what their numbers are called; None if they have no limit to compare with.

@@ -7,27 +7,20 @@ from typing import Annotated
 
 import typer
 
-from .checks import in_range, one_of, picture, positive_number, within
+from .checks import (
+    in_range,
+    one_of,
+    picture,
+    positive_number,
+    within,
+)
 from .help import show_everything
+from .kinds import with_bound
 
 DATA = "Data"
 DEFENSE = "Defense and learner"
 OUTPUT = "Output"
 DOMAINS = ("real", "nonnegative", "count", "binary", "tfidf")
-# Filters of ``skpoison filter``: those that can be certified, which have the published
-# percentile; others with a percentile; and those that choose how much to reject.
-PUBLISHED = ("both", "sphere", "slab")
-WITH_PERCENTILE = ("mahalanobis", "subspace", "neighbors", "loss", "spectral", "sever")
-# Filters that score only the rows that they are fitted on.
-TRAINING_ROWS_ONLY = ("epic",)
-WITHOUT_PERCENTILE = (
-    "auto",
-    "cross-fit",
-    "near-copies",
-    "activation-clustering",
-    *TRAINING_ROWS_ONLY,
-)
-FILTERS = ("auto", *PUBLISHED, *WITH_PERCENTILE, *WITHOUT_PERCENTILE[1:])
 
 
 def option(panel, metavar, help, *names, common=False, **more):
@@ -113,6 +106,15 @@ KeepFormulas = Annotated[
 class Threat:
     """Which rows an attacker can send, and which filter they must pass."""
 
+    filter: Annotated[
+        str,
+        option(
+            DEFENSE,
+            "KIND",
+            "The filter: both (sphere and slab) or sphere.",
+            callback=with_bound,
+        ),
+    ] = "both"
     percentile: Percentile = 70.0
     domain: Annotated[
         str,

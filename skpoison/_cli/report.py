@@ -14,7 +14,7 @@ from skpoison._words import (
     upper_text,
 )
 
-from .options import PUBLISHED, WITHOUT_PERCENTILE
+from .kinds import PUBLISHED, WITHOUT_PERCENTILE
 from .session import warn
 
 DIGITS = 4
@@ -48,13 +48,16 @@ def _introduction(numbers):
         f"rho = {settings['rho']:g}" if settings["rho"] else f"C = {settings['C']:g}"
     )
     kept = ""
-    if "defense" in numbers:
-        share = percent_text(numbers["defense"]["kept_share"])
-        kept = f", and both together {share}"
+    where, each = "the sphere", "it"
+    if settings["filter"] == "both":
+        where, each = "the sphere and the slab", "each"
+        if "defense" in numbers:
+            share = percent_text(numbers["defense"]["kept_share"])
+            kept = f", and both together {share}"
     yield (
         f"The learner is a linear support vector machine ({limit}). The filter keeps "
-        "rows inside the sphere and the slab around the centroid of their class; each "
-        f"contains {settings['percentile']:g} % of the class{kept}."
+        f"rows inside {where} around the centroid of their class; {each} contains "
+        f"{settings['percentile']:g} % of the class{kept}."
     )
 
 

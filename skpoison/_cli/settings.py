@@ -11,6 +11,7 @@ class BoundSettings:
     """What to certify: the options of a command, and the bound that they mean."""
 
     epsilons: tuple
+    filter: str = "both"
     percentile: float = 70.0
     C: float | None = None
     rho: float | None = None
@@ -25,10 +26,17 @@ class BoundSettings:
         """Whether the attacker moves the centroids."""
         return self.defense == "moving-centroids"
 
+    def region_filter(self):
+        """Return the unfitted filter, an intersection even of one."""
+        both = default_filter(self.percentile)
+        if self.filter == "both":
+            return both
+        return both.set_params(filters=[(self.filter, dict(both.filters)[self.filter])])
+
     def bound(self, **changes):
         """Return an unfitted CertifiedBound with these settings."""
         settings = {
-            "filter": default_filter(self.percentile),
+            "filter": self.region_filter(),
             "rho": self.rho,
             "C": self.C,
             "tol": self.tol,
@@ -44,4 +52,5 @@ class BoundSettings:
         learner = f"C = {self.C:g}" if self.rho is None else f"rho = {self.rho:g}"
         rows = "" if self.domain == "real" else f", {self.domain} rows"
         moved = "" if self.defense == "fixed" else ", moving centroids"
-        return f"{learner}, percentile {self.percentile:g}{rows}{moved}"
+        alone = "" if self.filter == "both" else f"{self.filter}, "
+        return f"{learner}, {alone}percentile {self.percentile:g}{rows}{moved}"
