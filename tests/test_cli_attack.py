@@ -72,7 +72,7 @@ def test_attacks_too_large_to_be_written_are_refused(tmp_path, monkeypatch):
     out = tmp_path / "poison.csv"
     options = ["--target", "kind", "-e", 0.1, "-o", out]
     result = invoke("attack", path, *options, code=1)
-    assert "rows of 3 features, more than is written" in result.stderr
+    assert "rows of 3 features, more than can be written" in result.stderr
     assert "--epsilon" in result.stderr and not out.exists()
 
 

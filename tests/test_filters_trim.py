@@ -134,7 +134,7 @@ def test_without_targets_every_row_is_kept(poisoned):
 
 def test_it_says_when_it_has_not_settled(poisoned):
     X, y, *_ = poisoned
-    with pytest.warns(ConvergenceWarning, match="still fell after max_iter=2"):
+    with pytest.warns(ConvergenceWarning, match="after max_iter=2 fits"):
         TrimFilter(60, max_iter=2, tol=0, n_init=1).fit(X, y)
 
 

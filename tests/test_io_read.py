@@ -268,7 +268,7 @@ def test_test_data_follow_the_training_data(tmp_path):
     ("content", "message"),
     [
         ("a,y\n1,u\n", "no feature column 'b'"),
-        ("a,b,y\n1,2,w\n", "labels that the training data lack: 'w'"),
+        ("a,b,y\n1,2,w\n", "labels that the training data do not have: 'w'"),
         ("a,b,z\n1,2,u\n", "no target column 'y'"),
         ("a,b,y\n1,x,u\n", "'b'"),
     ],

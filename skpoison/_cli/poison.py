@@ -36,7 +36,7 @@ def attack(sample, settings):
     if len(rows) * found.X.shape[1] > MOST_CELLS:
         raise DataError(
             f"The attack has {len(rows):,} rows of {found.X.shape[1]:,} features, more "
-            "than is written; take a smaller --epsilon."
+            "than can be written; use a smaller --epsilon."
         )
     encoder = sample.encoder
     X = _kept(bound, encoder, domain) if encoder.groups else _inwards(bound, encoder)
@@ -70,8 +70,8 @@ def _kept(bound, encoder, domain):
     rows, kept = shrink_until_kept(of_rows, X, keeps, np.float64)
     if not kept.all():
         raise DataError(
-            "The attack's rows lie within rounding of the filter's limits; take a "
-            "larger --percentile."
+            "The attack's rows are within rounding errors of the filter's limits; use "
+            "a larger --percentile."
         )
     return rows
 

@@ -8,7 +8,7 @@ from skpoison._words import label_text
 
 from .errors import DataError, quoted
 
-# More classes than that make one doubt that they are classes.
+# More distinct values are probably not classes.
 MANY = 50
 
 
@@ -76,14 +76,14 @@ class Labels(NamedTuple):
         return np.array(self.value_texts)[self.codes]
 
     def refuse_quantities(self):
-        """Raise where there are so many numbers that they cannot be classes."""
+        """Raise an error if there are too many distinct numbers to be classes."""
         is_number = all(isinstance(value, int | float) for value in self.values)
         if is_number and len(self.values) > max(MANY, 0.4 * len(self.codes)):
             raise DataError(
                 f"The target {self.name!r} has {len(self.values)} different numbers in "
-                f"{len(self.codes)} rows ({self._listed()}): it looks like a quantity; "
-                "rows are judged by classes. Choose another --target, or judge "
-                "quantities in Python, with FilteredRegressor."
+                f"{len(self.codes)} rows ({self._listed()}). It looks like a target of "
+                "regression, but filters compare rows of the same class. Choose "
+                "another --target, or use FilteredRegressor in Python."
             )
 
     def binary(self, positive=None):
@@ -108,8 +108,8 @@ class Labels(NamedTuple):
                 doubt = " (Is it a quantity? Another column may be the target.)"
             raise DataError(
                 f"The target {self.name!r} has {len(self.values)} classes "
-                f"({self._listed()}); choose one with --positive, to be told apart "
-                f"from the rest.{doubt}"
+                f"({self._listed()}). Choose the positive one with --positive; all "
+                f"others are then negative.{doubt}"
             )
         counts = np.bincount(self.codes, minlength=len(self.values))
         counts[code] = -1
@@ -167,7 +167,7 @@ class Labels(NamedTuple):
         if np.any(positions < 0):
             unknown = [test.values[i] for i in np.flatnonzero(positions < 0)]
             raise DataError(
-                f"The test data have labels that the training data lack: "
+                f"The test data have labels that the training data do not have: "
                 f"{quoted(map(label_text, unknown))}."
             )
         return self._replace(values=values, codes=positions[test.codes])

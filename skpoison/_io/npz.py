@@ -119,8 +119,8 @@ def _check_sizes(source, archive):
         total += size
     if total > source.limit:
         raise DataError(
-            f"{source.label} unpacks to {total / 1e9:.3g} GB; raise --max-size if that "
-            "is what it should do."
+            f"{source.label} unpacks to {total / 1e9:.3g} GB; raise --max-size if this "
+            "is intended."
         )
 
 

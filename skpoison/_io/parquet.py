@@ -51,5 +51,5 @@ def _check_size(source, metadata):
     if max(stored, spread) > source.limit:
         raise DataError(
             f"{source.label} unpacks to {max(stored, spread) / 1e9:.3g} GB; raise "
-            "--max-size if that is what it should do."
+            "--max-size if this is intended."
         )

@@ -110,7 +110,7 @@ class Source:
         if len(content) > self.limit:
             raise DataError(
                 f"{self.label} holds more than {self.limit / GIGABYTE:g} GB; raise "
-                "--max-size if that is what it should do."
+                "--max-size if this is intended."
             )
         return content
 
@@ -170,8 +170,8 @@ class _Unpacked(io.RawIOBase):
         if self._left < 0:
             raise DataError(
                 f"{self._source.label} unpacks to more than "
-                f"{self._source.limit / GIGABYTE:g} GB; raise --max-size if that is "
-                "what it should do."
+                f"{self._source.limit / GIGABYTE:g} GB; raise --max-size if this is "
+                "intended."
             )
         buffer[: len(chunk)] = chunk
         return len(chunk)

@@ -19,7 +19,7 @@ If the literature on a filter specifies the share of rows to reject, the filter 
 
     percentile = 100 * (1 - contamination)
 
-Both say the same thing, and giving two numbers is an error. ``contamination`` is the
+The two are equivalent, and passing two numbers is an error. ``contamination`` is the
 share of *all* rows of each class that are rejected, poison and clean alike; epsilon,
 the word of bounds and attacks, is poison divided by *clean* rows: to reject as many
 rows as there are poison ones, ``contamination = epsilon / (1 + epsilon)``.

@@ -286,8 +286,8 @@ class BaseContaminationFilter(BaseDistanceFilter):
         super()._validate_params()
         if _is_number(self.percentile) and _is_number(self.contamination):
             raise ValueError(
-                "percentile and contamination say the same thing "
-                "(percentile = 100 * (1 - contamination)); give one of them. Got "
+                "percentile and contamination are equivalent "
+                "(percentile = 100 * (1 - contamination)); set only one of them. Got "
                 f"percentile={self.percentile!r} and "
                 f"contamination={self.contamination!r}."
             )

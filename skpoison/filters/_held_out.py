@@ -59,8 +59,8 @@ def _drawn(n_splits, y, of_labels, rng):
 def _warn_of(alone, labels):
     if len(alone):
         warn(
-            f"The classes {labels.tolist()} have one row each, which no model knows "
-            "the label of that has not seen it: these rows are judged by a model that "
+            f"The classes {labels.tolist()} have one row each, so no model fitted "
+            "without it can predict its label: these rows are scored by a model that "
             "was fitted on them.",
             FilterWarning,
         )

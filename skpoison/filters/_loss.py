@@ -129,15 +129,15 @@ class BaseTrimmingFilter(InnerEstimatorMixin, BaseContaminationFilter):
         self.n_iter_ = len(trimmed.history)
         if not trimmed.has_settled and self.max_iter > 1:
             warn(
-                f"The trimmed loss still fell after max_iter={self.max_iter} fits, by "
-                f"more than tol={self.tol}.",
+                "The trimmed loss was still decreasing by more than "
+                f"tol={self.tol} after max_iter={self.max_iter} fits.",
                 ConvergenceWarning,
             )
         if not self._holds_out() and np.ptp(trimmed.losses) <= SAME * trimmed.losses[0]:
             warn(
                 f"{type(self).__name__} rejects no row: {self.estimator_!r} fits all "
-                "equally well, as models do that memorize their rows. cv=5 judges rows "
-                "by models that were not fitted on them.",
+                "rows equally well, as models that memorize their rows do. With cv=5, "
+                "rows are scored by models that were not fitted on them.",
                 FilterWarning,
             )
         return trimmed.losses

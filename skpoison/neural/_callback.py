@@ -233,9 +233,9 @@ class EPICCallback(Callback):
         if net.lacks_history_:
             net.lacks_history_ = False
             warn(
-                "parameters were loaded without a history, which says what was "
-                "dropped: no row counts as dropped, and epochs are counted anew. To go "
-                "on with a training, load its f_history as well.",
+                "parameters were loaded without a history, which records what was "
+                "dropped: no row counts as dropped, and epochs are counted from zero. "
+                "To continue a training, load its f_history as well.",
                 FilterWarning,
             )
         begin = time.perf_counter()
@@ -294,9 +294,9 @@ class EPICCallback(Callback):
         spread = (proxies.amax(dim=0) - proxies.amin(dim=0)).max().item()
         if spread > limit:
             warn(
-                f"gradients differ by up to {spread:.3g}, and similarity='exp' takes "
-                f"all that differ by more than {limit:.3g} for equally unlike: scale "
-                "the targets to a standard deviation of 1, or take "
+                f"gradients differ by up to {spread:.3g}, and similarity='exp' treats "
+                f"all that differ by more than {limit:.3g} as equally dissimilar: "
+                "scale the targets to a standard deviation of 1, or use "
                 "similarity='linear'.",
                 FilterWarning,
             )

@@ -201,7 +201,7 @@ def _plan(right, labels, rng, n_targets, targets, intended):
         if not 1 <= n_targets <= len(candidates):
             raise ValueError(
                 f"n_targets={n_targets!r} must be from 1 to {len(candidates)}, the "
-                "test rows that a victim without poison gives their labels."
+                "test rows that a victim without poison classifies correctly."
             )
         targets = rng.choice(candidates, n_targets, replace=False)
     targets = np.asarray(targets)

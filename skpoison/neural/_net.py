@@ -180,8 +180,8 @@ class FilteredNetMixin:
                 return pool
             if data.dataset is not None and pool.dropped_at.any():
                 warn(
-                    "training goes on with another Dataset object: none of its rows "
-                    "counts as dropped, even if its rows are those of before.",
+                    "training continues with another Dataset object: none of its rows "
+                    "counts as dropped, even if they are the same rows.",
                     FilterWarning,
                 )
         return RowPool(n_rows, data)

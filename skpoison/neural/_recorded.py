@@ -44,8 +44,8 @@ def recorded_pool(history):
             if row.get("n_dropped"):
                 raise ValueError(
                     f"the history says that {row['n_dropped']} rows were dropped in "
-                    f"epoch {epoch}, and not which: the rows that are left are not "
-                    "known, so that training cannot go on with them."
+                    f"epoch {epoch}, but not which, so training cannot continue on "
+                    "the remaining rows."
                 )
             continue
         entry = row[KEY]
@@ -68,9 +68,9 @@ def check_same_rows(pool, data, X, y):
     if n_dropped and not are_same_rows(pool, data, X, y):
         raise ValueError(
             f"the loaded history says that {n_dropped} of {len(pool.labels)} rows were "
-            f"dropped, and the {get_len(X)} rows given now are others, or have other "
-            "labels: give the same rows, or begin anew with all rows of these data by "
-            "loading parameters without the history (f_history=None)."
+            f"dropped, but the {get_len(X)} rows given now are different, or have "
+            "different labels: give the same rows, or start again with all of these "
+            "rows by loading parameters without the history (f_history=None)."
         )
 
 
