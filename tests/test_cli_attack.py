@@ -37,8 +37,8 @@ def write_csv(path, X, labels):
 def rows_of(path, **options):
     from skpoison._io.read import Options
 
-    data = load(path, Options(**options))
-    return data.encoder(np.arange(len(data)), Encoding()).transform(
+    data, encoding = load(path, Options(**options)), Encoding(drop_constant=False)
+    return data.encoder(np.arange(len(data)), encoding).transform(
         data, np.arange(len(data))
     ), [data.labels.values[code] for code in data.labels.codes]
 

@@ -472,6 +472,8 @@ def test_mnist_gives_the_published_bound(data_folder, tmp_path, epsilon, low, hi
 
 def test_json_says_how_the_file_was_read(csv):
     found = numbers_of(csv, "--scale", "standard", "--test-share", 0.2, "-e", 0.1)
+    columns = found["reading"].pop("columns")
+    assert [column["read_as"] for column in columns] == ["numbers"] * len(columns)
     assert found["reading"] | {"target": None} == {
         "format": None,
         "target": None,
@@ -479,6 +481,10 @@ def test_json_says_how_the_file_was_read(csv):
         "decimal_comma": False,
         "drop": [],
         "scale": "standard",
+        "centered": True,
+        "missing": "indicator",
+        "dates": "features",
+        "n_dropped_rows": 0,
         "categorical": [],
         "text_columns": [],
         "text_weights": None,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.datasets import make_blobs
+from sklearn.preprocessing import StandardScaler
 from typer.testing import CliRunner
 
 from skpoison import audit
@@ -19,6 +20,8 @@ from skpoison._columns import (
     whole_and_unique,
     widest,
 )
+from skpoison._io import load
+from skpoison._io.encode import Encoding
 
 N_ROWS = 90
 QUICK = {
@@ -129,15 +132,43 @@ def test_poison_of_scaled_columns_passes_the_same_filter(uneven, tmp_path):
     assert numbers["n_kept"] == numbers["n_rows"] > 0
 
 
-def test_what_attackers_can_send_is_not_scaled(tmp_path):
+@pytest.mark.parametrize("scale", ["auto", "standard", "maxabs"])
+def test_what_is_not_negative_stays_so_in_every_scale(tmp_path, scale):
+    X, y = blobs()
+    rows = np.rint(np.abs(X * [3, 900]))
+    path = write(tmp_path / "rows.csv", rows, y)
+    domain = "--domain", "nonnegative"
+    result = invoke("certify", path, *domain, "--scale", scale, "--json", "-")
+    reading = json.loads(result.stdout)["reading"]
+    assert reading["scale"] == ("standard" if scale == "auto" else scale)
+    assert not reading["centered"]
+    if scale == "auto":
+        assert "divided by their standard deviation (--scale none" in said(result)
+    # Whatever an attacker sends is not negative, and passes the same filter.
+    invoke("attack", path, *domain, "--scale", scale)
+    poison = tmp_path / "poison.csv"
+    assert "-" not in poison.read_text()
+    assert len(poison.read_text().splitlines()) > 1
+
+
+def test_the_scale_of_what_is_not_negative_is_that_of_scikit_learn(tmp_path):
+    X, y = blobs()
+    path = write(tmp_path / "rows.csv", np.abs(X), y)
+    data = load(path)
+    rows = np.arange(N_ROWS)
+    encoder = data.encoder(rows, Encoding("standard", centered=False))
+    wanted = StandardScaler(with_mean=False).fit_transform(np.abs(X))
+    np.testing.assert_allclose(encoder.transform(data, rows), wanted, rtol=1e-12)
+
+
+def test_counts_are_not_scaled(tmp_path):
     X, y = blobs()
     path = write(tmp_path / "rows.csv", np.rint(np.abs(X * [3, 900])), y)
-    result = invoke("certify", path, "--domain", "nonnegative", "--json", "-")
+    options = "--domain", "count", "--tol", "0.1"
+    result = invoke("certify", path, *options, "--json", "-")
     assert json.loads(result.stdout)["reading"]["scale"] == "none"
-    assert (
-        "dominates the distances of the filter. --domain nonnegative leaves"
-        in result.stderr
-    )
+    wanted = "dominates the distances of the filter. --domain count leaves"
+    assert wanted in result.stderr
 
 
 def test_a_column_beside_texts_is_brought_to_one(tmp_path):
@@ -225,9 +256,9 @@ def test_squares_of_huge_numbers_do_not_overflow(make):
 
 
 NAMES = {
-    "unique": "holds another whole number in every row",
-    "words": "holds another word in every row",
-    "numbering": "numbers the rows",
+    "unique": "a whole number of its own in every row: an identifier",
+    "words": "a word of its own in every row: an identifier",
+    "numbering": "counts the rows: an identifier",
 }
 
 
@@ -245,20 +276,33 @@ def names_of_rows(kind):
     }[kind]
 
 
+def columns_read(command, result):
+    """What the JSON says of the columns, by name."""
+    numbers = json.loads(result.stdout)
+    part = numbers["data"] if command == "audit" else numbers["reading"]
+    return {column["name"]: column for column in part["columns"]}
+
+
 @COMMANDS
 @pytest.mark.parametrize(
     ("kind", "what"), [("customer numbers", "unique"), ("UUIDs", "words")]
 )
-def test_columns_that_name_the_rows_are_pointed_out(
-    command, kind, what, tmp_path, brief
-):
+def test_columns_that_name_the_rows_are_left_out(command, kind, what, tmp_path, brief):
     X, y = blobs()
     table = np.column_stack([np.array(names_of_rows(kind), dtype=object), X])
     path = write(tmp_path / "rows.csv", table, y, names=["my id", "b", "c"])
-    result = invoke(command, path)
-    assert f"Warning: column 'my id' {NAMES[what]}" in result.stderr
-    assert "--drop 'my id' leaves it out" in result.stderr
-    assert "my id" not in invoke(command, path, "--drop", "my id").output
+    result = invoke(command, path, "--json", "-")
+    assert "How columns were read" in result.stderr and "my id" in result.stderr
+    column = columns_read(command, result)["my id"]
+    assert column["read_as"] == "left out" and NAMES[what] in column["note"]
+    assert column["option"].startswith("--feature 'my id'")
+    dropped = invoke(command, path, "--drop", "my id", "--json", "-")
+    assert "my id" not in dropped.stderr
+    # It is as if the column were not there.
+    same = json.loads(result.stdout), json.loads(dropped.stdout)
+    for numbers in same:
+        (numbers["data"] if command == "audit" else numbers["reading"]).clear()
+    assert same[0] == same[1]
 
 
 @pytest.mark.parametrize(
@@ -274,7 +318,11 @@ def test_names_of_rows_are_told_in_every_type(kind, what, tmp_path):
     X, y = blobs()
     table = np.column_stack([np.array(names_of_rows(kind), dtype=object), X])
     path = write(tmp_path / "rows.csv", table, y)
-    assert f"column 'a' {NAMES[what]}" in invoke("filter", path).stderr
+    column = columns_read("filter", invoke("filter", path, "--json", "-"))["a"]
+    assert NAMES[what] in column["note"]
+    options = ["--feature", "a", "--scale", "standard", "--json", "-"]
+    column = columns_read("filter", invoke("filter", path, *options))["a"]
+    assert column["read_as"] == "numbers"
 
 
 @pytest.mark.parametrize("make", [np.asarray, sparse.csr_array])
@@ -288,7 +336,7 @@ def test_columns_of_archives_that_name_the_rows_are_pointed_out(make, tmp_path):
         parts = {k: getattr(X, k) for k in ("data", "indices", "indptr", "shape")}
     np.savez(path, y=y, **parts)
     result = invoke("filter", path)
-    assert f"column '2' {NAMES['unique']}" in result.stderr
+    assert "column '2' holds another whole number in every row" in result.stderr
     assert "--drop" not in result.stderr
 
 
@@ -298,16 +346,19 @@ def test_quantities_and_texts_are_no_names(tmp_path):
     texts = [f"word{i} and" for i in range(N_ROWS)]
     table = np.column_stack([X.astype(object), amounts, texts])
     path = write(tmp_path / "rows.csv", table, y)
-    options = ["--text-column", "d", "--scale", "standard"]
-    result = invoke("filter", path, *options)
-    assert f"'c' {NAMES['unique']}" in result.stderr and "can, too" in result.stderr
-    assert "'a'" not in result.stderr and "'d'" not in result.stderr
-    # Kept all the same.
-    reading = json.loads(invoke("filter", path, *options, "--json", "-").stdout)
-    assert reading["reading"]["drop"] == []
+    options = ["--text-column", "d", "--scale", "standard", "--json", "-"]
+    columns = columns_read("filter", invoke("filter", path, *options))
+    read_as = [columns[name]["read_as"] for name in "abcd"]
+    assert read_as == ["numbers", "numbers", "numbers", "text"]
+    # They are pointed out all the same.
+    assert columns["c"]["note"].startswith("holds another whole number in every row")
+    assert columns["c"]["option"] == "--id c"
+    named = columns_read("filter", invoke("filter", path, *options, "--id", "c"))
+    assert named["c"]["read_as"] == "left out"
     table[0, 2] = table[1, 2]
     path = write(tmp_path / "rows.csv", table, y)
-    assert "'c'" not in invoke("filter", path, *options).stderr
+    columns = columns_read("filter", invoke("filter", path, *options))
+    assert columns["c"]["note"] is None
 
 
 def test_the_audit_tells_names_of_rows():

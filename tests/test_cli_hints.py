@@ -141,11 +141,23 @@ def test_decimal_commas_without_header(german_csv):
     )
 
 
-@pytest.mark.parametrize("cell", ["1.{:03d},5", "1,{:03d}.5", "1'{:03d}.5", "7 {:03d}"])
-def test_separators_of_thousands_are_named(tmp_path, cell):
+@pytest.mark.parametrize("cell", ["1,{:03d}.5", "1'{:03d}.5", "7 {:03d}", "${:03d}"])
+def test_numbers_in_disguise_are_read_and_said(tmp_path, cell):
     lines = [f"{cell.format(i)};{i % 2}" for i in range(9)]
     path = written(tmp_path / "rows.csv", "a;y", lines)
-    assert f"such as {cell.format(0)}; write them without" in fail("filter", path)
+    result = invoke("filter", path, "--json", "-")
+    (column,) = json.loads(result.stdout)["reading"]["columns"]
+    plain = re.sub("[^0-9.]", "", cell.format(0)).lstrip("0") or "0"
+    assert column["note"] == f"{cell.format(0)!r} is read as {plain}"
+    assert column["option"] == "--categorical a"
+    assert "is read as" in result.stderr
+
+
+def test_decimal_commas_among_thousands_are_asked_for(tmp_path):
+    lines = [f"1.{i * i:03d},5;{i % 2}" for i in range(9)]
+    path = written(tmp_path / "rows.csv", "a;y", lines)
+    assert "such as 1.000,5; say --decimal-comma" in fail("filter", path)
+    assert invoke("filter", path, "--decimal-comma", "--filter", "both").stdout
 
 
 def test_words_with_commas_are_categories_all_the_same(tmp_path):
@@ -164,23 +176,25 @@ def test_other_encodings_are_named(tmp_path):
     )
 
 
-def test_columns_that_number_the_rows_are_pointed_out(tmp_path, csv):
+def test_columns_that_number_the_rows_are_left_out_and_written(tmp_path, csv):
     lines = csv.read_text().splitlines()[1:]
     numbered = [f"{i},{line}" for i, line in enumerate(lines, start=1000)]
     path = written(tmp_path / "numbered.csv", "my id,a,b,y", numbered)
-    warning = "column 'my id' numbers the rows"
-    for command in ("certify", "filter"):
-        result = invoke(command, path, "--scale", "standard")
-        assert warning in result.stderr
-        assert "--drop 'my id'" in result.stderr
-    assert invoke(*FILTER, path, "--drop", "my id").stderr == ""
+    why = "my id left out counts the rows: an identifier --feature 'my id'"
+    for command in (("certify",), FILTER):
+        result = invoke(*command, path, "--scale", "standard")
+        assert why in " ".join(result.stdout.split()) and result.stderr == ""
+    assert "my id" not in invoke(*FILTER, path, "--drop", "my id").stdout
+    kept = tmp_path / "kept.csv"
+    invoke(*FILTER, path, "-o", kept)
+    assert set(kept.read_text().splitlines()) < {"my id,a,b,y", *numbered}
     # They do so in whatever order.
     for rows in (numbered[::-1], [*numbered[1:], numbered[0]]):
         path = written(tmp_path / "other.csv", "my id,a,b,y", rows)
-        assert warning in invoke(*FILTER, path, "--scale", "standard").stderr
-    # Whole numbers of which one occurs twice are features.
-    path = written(tmp_path / "twice.csv", "my id,a,b,y", [*numbered[1:], numbered[1]])
-    assert "my id" not in invoke(*FILTER, path, "--scale", "standard").stderr
+        assert why in " ".join(invoke(*FILTER, path).stdout.split())
+    # Whole numbers of which one occurs twice are features, if they are not called so.
+    path = written(tmp_path / "twice.csv", "amount,a,b,y", [*numbered[1:], numbered[1]])
+    assert "amount left out" not in " ".join(invoke(*FILTER, path).stdout.split())
 
 
 def test_header_that_looks_like_a_row_is_doubted(tmp_path):
@@ -199,9 +213,11 @@ def test_targets_that_look_like_quantities_are_doubted(tmp_path):
 
 def test_missing_cells_come_with_a_way_out(tmp_path):
     path = written(tmp_path / "r.csv", "a,b,y", ["1,2,0", "2,,1", "4,5,0", "1,2,1"])
-    message = fail("certify", path)
-    assert "'b' has no value in data row 2" in message
-    assert "--drop" in message
+    result = invoke("certify", path, "--test-share", 0)
+    assert "1 cell holds no value (b 1)" in result.stdout
+    message = fail("certify", path, "--missing", "error")
+    assert "'b' in 1 rows (the first is data row 2)" in message
+    assert "--missing drop-rows" in message
 
 
 def test_several_epsilons_in_one_option(csv):

@@ -165,12 +165,11 @@ def test_float32_columns_stay_float32(tmp_path):
     [
         (pa.array([[1], [2]]), "neither numbers nor words"),
         (pa.array([b"a", b"b"]), "not UTF-8"),
-        (pa.array([0, 1], pa.timestamp("s")), "dates or times"),
-        (pa.array([None, None]), "is empty"),
-        (pa.array([1, None]), "no value in data row 2"),
-        (pa.array([np.nan, 1.0]), "value nan in data row 1"),
+        (pa.array([0, 0], pa.timestamp("s")), "is one date in every row"),
+        (pa.array([None, None]), "holds nothing"),
+        (pa.array([np.nan, np.inf]), "holds no finite number"),
     ],
-    ids=["lists", "bytes", "times", "nothing", "null", "nan"],
+    ids=["lists", "bytes", "times", "nothing", "nan"],
 )
 def test_parquet_columns_that_are_no_features(tmp_path, values, message):
     parquet.write_table(pa.table({"a": values, "y": [0, 1]}), tmp_path / "r.parquet")
@@ -295,7 +294,7 @@ def test_words_that_mean_nothing_elsewhere_are_words(tmp_path, word):
     data = table(tmp_path, f"a,land,y\n1,{word},{word}\n2,US,1x\n3,,{word}\n")
     encoder = data.encoder(np.arange(3), Encoding())
     names = sorted(["", word, "US"])
-    assert encoder.names == ["a", *(f"land={name}" for name in names)]
+    assert encoder.names == ["a", *(f"land={name or 'missing'}" for name in names)]
     encoded = encoder.transform(data, np.arange(3))[:, 1:]
     assert [names[j] for j in encoded.argmax(axis=1)] == [word, "US", ""]
     assert data.labels.texts.tolist() == [word, "1x", word]
@@ -374,7 +373,7 @@ def test_line_breaks_in_cells_do_not_depend_on_where_they_fall(tmp_path):
 
 
 def test_many_categories_are_sparse_and_few_are_dense(tmp_path):
-    rows = "".join(f"{i},k{i % 50},{i % 2}\n" for i in range(200))
+    rows = "".join(f"{i}.5,k{i % 50},{i % 2}\n" for i in range(200))
     many = matrix(table(tmp_path, "a,c,y\n" + rows))
     assert sparse.issparse(many)
     assert many.shape == (200, 51)
@@ -403,7 +402,7 @@ def test_rows_are_sparse_where_less_than_a_quarter_is_filled(
     lines = [",".join(names)]
     for i in range(40):
         cells = [f"w{i % n_categories}"] * n_columns
-        lines.append(",".join(["1.5"] * numeric + cells + [str(i % 2)]))
+        lines.append(",".join([f"{i}.5"] * numeric + cells + [str(i % 2)]))
     data = table(tmp_path, "\n".join(lines))
     assert sparse.issparse(matrix(data)) == thin
 
@@ -414,25 +413,50 @@ def words_table(tmp_path, cells):
 
 
 def test_four_of_five_cells_are_numbers_with_slips(tmp_path):
+    def words_of(numbers, n_slips, slip="one"):
+        cells = [*numbers, *[slip] * n_slips]
+        return load(words_table(tmp_path, cells))
+
     numbers = [f"{i % 9}.5" for i in range(80)]
-    slips = words_table(tmp_path, [*numbers, *["?"] * 20])
-    refused(slips, "holds numbers, but '?' in data row 81")
-    mixed = words_table(tmp_path, [*numbers, *["?"] * 21])
-    assert matrix(load(mixed)).shape[1] == 10
+    slips = words_of(numbers, 20)
+    X = matrix(slips)
+    (column,) = slips.plan(Encoding()).columns
+    assert (column.missing, column.wrong) == (20, 20)
+    assert column.note == "20 cells are taken as missing: 'one'"
+    np.testing.assert_array_equal(X[80:], [[np.median(X[:80, 0]), 1]] * 20)
+    assert matrix(words_of(numbers, 21)).shape[1] == 10
+    # Cells that say that there is no value are no slips, however many there are.
+    assert matrix(words_of(numbers, 210, "n/a")).shape == (290, 2)
     commas = [f'"{i % 9},5"' for i in range(80)]
-    refused(words_table(tmp_path, [*commas, *["?"] * 20]), "--decimal-comma")
-    mixed = words_table(tmp_path, [*commas, *["?"] * 21])
-    assert matrix(load(mixed)).shape[1] == 10
+    with pytest.raises(DataError, match="such as 0,5; say --decimal-comma"):
+        matrix(words_of(commas, 20))
+    assert matrix(words_of(commas, 21)).shape[1] == 10
 
 
-def test_words_are_names_where_more_than_half_of_them_differ(tmp_path):
-    def differing(n_words, n_rows):
-        return words_table(tmp_path, [f"w{i % n_words}" for i in range(n_rows)])
+def read_of(tmp_path, cells):
+    """How words are read that stand beside numbers."""
+    lines = [f"{cell},{i % 7}.5,{i % 2}" for i, cell in enumerate(cells)]
+    data = load(written(tmp_path, "\n".join(["c,a,y", *lines]), "words.csv"))
+    return data.plan(Encoding()).columns[0], matrix(data)
 
-    assert matrix(load(differing(100, 100))).shape[1] == 100
-    refused(differing(101, 101), "101 different values in 101 rows", "--text-column")
-    assert matrix(load(differing(120, 240))).shape[1] == 120
-    refused(differing(121, 240), "121 different values in 240 rows")
+
+def test_many_different_words_are_identifiers_text_or_the_frequent_ones(tmp_path):
+    def differing(n_words, n_rows, text="w{}"):
+        return read_of(tmp_path, [text.format(i % n_words) for i in range(n_rows)])
+
+    column, X = differing(100, 200)
+    assert column.read_as == "categories" and X.shape[1] == 101
+    column, X = differing(100, 100)
+    assert column.read_as == "left out" and X.shape[1] == 1
+    assert "identifier" in column.note and column.option.startswith("--feature c or")
+    column, X = differing(120, 240)
+    assert X.shape[1] == 102 and column.note.startswith("120 different values: the 100")
+    assert np.sum(X.toarray()[:, -1]) == 0 or column.rare.startswith("w")
+    column, X = differing(120, 240, "chief of staff {}a")
+    assert column.read_as == "text" and X.shape[1] == 1 + 123
+    column, X = differing(240, 240, "how to read row {}a")
+    assert column.read_as == "text"
+    assert "their 300 most frequent words" in column.note
 
 
 def test_strings_of_digits_in_parquet_are_categories(tmp_path):
@@ -443,17 +467,20 @@ def test_strings_of_digits_in_parquet_are_categories(tmp_path):
     assert encoder.names == ["zip=01", "zip=1"]
 
 
-def test_words_that_are_neither_categories_nor_numbers_are_refused(tmp_path):
+def test_what_was_said_of_columns_wins(tmp_path):
     slips = "a,y\n" + "".join(f"{i},0\n" for i in range(20)) + "?,1\n"
     path = written(tmp_path, slips, "slips.csv")
-    refused(path, "'a' holds numbers, but '?' in data row 21")
-    assert matrix(load(path), Encoding(categorical=("a",))).shape[0] == 21
+    assert matrix(load(path)).shape == (21, 2)
+    assert matrix(load(path), Encoding(categorical=("a",))).shape == (21, 21)
     names = "name,y\n" + "".join(f"n{i},{i % 2}\n" for i in range(300))
     path = written(tmp_path, names, "names.csv")
-    refused(path, "300 different values", "--text-column")
+    refused(path, "no column left to judge rows by: 'name' holds a word of its own")
     assert matrix(load(path), Encoding(text=("name",))).shape == (300, 300)
+    assert matrix(load(path), Encoding(categorical=("name",))).shape == (300, 300)
+    assert matrix(load(path), Encoding(features=("name",))).shape == (300, 101)
     times = written(tmp_path, "t,y\n2020-01-01,0\n2020-01-02,1\n", "times.csv")
-    refused(times, "'t'", "--drop")
+    assert matrix(load(times)).tolist() == [[18262, 2], [18263, 3]]
+    refused(times, "'t' holds dates", encoding=Encoding(dates="drop"))
 
 
 def test_wrong_names_of_columns_are_refused(tmp_path):

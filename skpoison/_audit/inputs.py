@@ -41,6 +41,8 @@ class Inputs(NamedTuple):
         Where the rows come from.
     unscaled : {ndarray, csr_array} of shape (n_rows, n_features) or None
         The same columns as they were, where they were brought to one scale.
+    columns : list of dict
+        How the columns of a file were read.
     """
 
     X: object
@@ -51,6 +53,7 @@ class Inputs(NamedTuple):
     transformed: str
     source: str | None = None
     unscaled: object = None
+    columns: list | tuple = ()
 
     @property
     def given(self):

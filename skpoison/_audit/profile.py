@@ -28,6 +28,7 @@ def profile(inputs: Inputs, positive: int) -> Data:
         "dtype": str(X.dtype),
         "n_bytes": n_bytes(X),
         "transformed": inputs.transformed,
+        "columns": list(inputs.columns),
         "classes": _classes(inputs),
         "positive": inputs.labels[positive],
         "negative": _others(inputs.labels, positive),

@@ -69,6 +69,19 @@ class Repeated(TypedDict):
     n_copies: Annotated[Place, "how often it occurs"]
 
 
+class ReadColumn(TypedDict):
+    """How a column of a file was read."""
+
+    name: Annotated[str, "its name"]
+    read_as: Annotated[
+        Literal["numbers", "categories", "dates", "text", "left out"], "as what"
+    ]
+    missing: Annotated[Count, "cells without a value"]
+    unreadable: Annotated[Count, "those of them that hold something else"]
+    note: Annotated[str | None, "what was decided"]
+    option: Annotated[str | None, "how to have it otherwise"]
+
+
 class Data(TypedDict):
     """The rows."""
 
@@ -80,6 +93,7 @@ class Data(TypedDict):
     dtype: Annotated[str, "type of the numbers"]
     n_bytes: Annotated[Count, "memory that they take"]
     transformed: Annotated[str, "what was done to the columns first"]
+    columns: Annotated[list[ReadColumn], "columns of the file that was read, if any"]
     classes: Annotated[list[Class], "the classes, in the order of their labels"]
     positive: Annotated[str, "the bounds' positive class"]
     negative: Annotated[str, "their negative class: the other, or all others"]

@@ -74,7 +74,7 @@ def attack(
         )
         with session.step(f"Reading {data or 'the digits'}"):
             sample = read_sample(data, reading, positive=positive)
-        tell_of_columns(session, sample.data, sample.encoded, threat.domain)
+        tell_of_columns(session, sample.data, sample.encoded, reading, threat.domain)
         report.warn_of_percentile(threat.percentile)
         poison_to = rows_to(output, sample.data, outputs, keep_formulas)
 
@@ -91,6 +91,6 @@ def attack(
             with session.step("Drawing"):
                 picture.draw_attack(plot, outputs.force, bound, sample, settings)
             session.say(f"Plot written to {plot}.")
-        how = reading.describe(sample.encoded.encoding)
+        how = reading.describe(sample.encoded)
         how |= {"test": None, "test_share": 0}
         write_json(outputs, numbers | {"reading": how})

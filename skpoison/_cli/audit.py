@@ -141,7 +141,7 @@ def audit(
 
         with session.step(f"Reading {data or 'the digits'}"):
             rows, encoded = auditing.read_encoded(data, reading)
-        tell_of_columns(session, rows, encoded)
+        tell_of_columns(session, rows, encoded, reading, "real")
         inputs = auditing.as_inputs(rows, encoded)
         del rows, encoded  # Tables take as much memory as matrices.
 

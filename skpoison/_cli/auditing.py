@@ -16,7 +16,7 @@ from skpoison._io.matrix import digits
 from skpoison._words import loss_text, name_text, one_line, percent_text
 
 from .certificate import few_threads
-from .columns import encode
+from .columns import complete, encode
 from .report import new_table
 
 LISTED = 5
@@ -34,6 +34,7 @@ def estimator(learner):
 def read_encoded(name, reading):
     """Read rows (None: scikit-learn's digits) and turn them into numbers."""
     data = digits() if name is None else load(name, reading.options)
+    data = complete(data, reading.encoding)
     data.labels.check_classes()
     rows = np.arange(len(data))
     encoded = encode(data, rows, reading.encoding)
@@ -49,7 +50,9 @@ def as_inputs(data, encoded):
     names, done = list(map(str, encoded.encoder.names)), encoded.encoding.scale
     unscaled = None if encoded.unscaled is None else checked(encoded.unscaled)
     X, source = checked(encoded.X), name_text(data.source)
-    return Inputs(X, classes, codes, names, None, done, source, unscaled)
+    return Inputs(
+        X, classes, codes, names, None, done, source, unscaled, encoded.columns
+    )
 
 
 def run_shown(session, inputs, plan):

@@ -120,7 +120,7 @@ def certify(
         )
         with session.step(f"Reading {data or 'the digits'}"):
             sample = read_sample(data, reading, **split)
-        tell_of_columns(session, sample.data, sample.encoded, threat.domain)
+        tell_of_columns(session, sample.data, sample.encoded, reading, threat.domain)
         report.warn_of_percentile(threat.percentile)
         sample.data = None  # The table takes as much memory as the matrices.
 
@@ -136,7 +136,7 @@ def certify(
             with session.step("Drawing"):
                 picture.draw_bounds(plot, outputs.force, found, sample, settings)
             session.say(f"Plot written to {plot}.")
-        how = reading.describe(sample.encoded.encoding) | {
+        how = reading.describe(sample.encoded) | {
             "test": test,
             "test_share": None if test else test_share,
         }
@@ -159,7 +159,7 @@ def _certify_predictions(data, reading, split, options, plot, outputs):
         )
         with session.step(f"Reading {data or 'the digits'}"):
             read, votes = predictions.read_votes(data, reading, **split)
-        tell_of_roles(session, read, votes.encoded)
+        tell_of_roles(session, read, votes.encoded, reading)
         with session.step("Certifying"):
             numbers = predictions.certify(votes, settings)
         predictions.show(session, numbers)
@@ -167,7 +167,7 @@ def _certify_predictions(data, reading, split, options, plot, outputs):
             with session.step("Drawing"):
                 picture.draw_predictions(plot, outputs.force, numbers)
             session.say(f"Plot written to {plot}.")
-        how = reading.describe(votes.encoded.encoding) | {
+        how = reading.describe(votes.encoded) | {
             "test": split["test"],
             "test_share": None if split["test"] else split["test_share"],
         }

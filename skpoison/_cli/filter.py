@@ -114,7 +114,7 @@ def filter_(
         from . import by as groups
         from . import found as words
         from . import judged, judgement, picture, report, review, suspicion
-        from .columns import encode, tell_of_columns
+        from .columns import complete, encode, tell_of_columns
         from .files import rows_to, write_json, write_rows
 
         judgement.check_trusted(kind, trusted)
@@ -122,14 +122,19 @@ def filter_(
             picture.check_matplotlib()
         with session.step(f"Reading {data}"):
             options = replace(reading.options, aside=(by,) if by else ())
-            clean = load(trusted, options) if trusted else None
-            # A row whose label no trusted row has is rejected, and stops no other.
-            rows = (
-                load_test(data, clean, options, True) if clean else load(data, options)
-            )
+            encoding, clean = reading.encoding, None
+            if trusted:
+                clean = complete(load(trusted, options), encoding)
+                # What no trusted row varies in can tell of others all the same.
+                encoding = replace(encoding, drop_constant=False)
+                # A row whose label no trusted row has is rejected, and stops no other.
+                rows = load_test(data, clean, options, True)
+            else:
+                rows = load(data, options)
+            rows = complete(rows, encoding, clean)
         if by:
             groups.check_column(rows, by)
-        numbers_of_rows = np.arange(1, len(rows) + 1)
+        numbers_of_rows = rows.row_numbers
         reviewed = None
         if verdicts:
             reviewed = review.load_review(verdicts, rows, numbers_of_rows, options)
@@ -142,8 +147,8 @@ def filter_(
             drawn = picture.labels_to_draw(session, rows, source)
 
         with session.step("Encoding"):
-            encoded = encode(source, np.arange(len(source)), reading.encoding)
-        tell_of_columns(session, source, encoded)
+            encoded = encode(source, np.arange(len(source)), encoding)
+        tell_of_columns(session, source, encoded, reading)
         with session.step("Filtering"):
             X, trusted_rows = encoded.X, None
             if clean:
@@ -192,7 +197,7 @@ def filter_(
                 else:
                     picture.draw_rejected(plot, outputs.force, rows, X, found, kind)
             session.say(f"Plot written to {plot}.")
-        reading_done = reading.describe(encoded.encoding)
+        reading_done = reading.describe(encoded)
         write_json(outputs, numbers | {"reading": reading_done})
 
 

@@ -122,8 +122,8 @@ class Threat:
             DEFENSE,
             "KIND",
             "Values that the attacker's features can have: real, nonnegative, count, "
-            "binary (0 or 1) or tfidf (weights of a text). All but real leave columns "
-            "unscaled; --tol 0.01 makes them faster.",
+            "binary (0 or 1) or tfidf (weights of a text). All but real and "
+            "nonnegative leave columns unscaled; --tol 0.01 makes them faster.",
             callback=one_of(*DOMAINS),
         ),
     ] = "real"

@@ -19,7 +19,7 @@ from skpoison._io.read import load_test
 from skpoison._words import counted, percent_text
 from skpoison.pointwise import certified_accuracy
 
-from .columns import encode
+from .columns import complete, encode
 from .report import new_table
 from .sample import split_rows
 
@@ -98,10 +98,16 @@ def _naive_bayes(X, scale):
 def read_votes(name, reading, *, positive, test, test_share, seed):
     """Read rows of any number of classes; encode them without fitted scales."""
     options = reading.options
-    data = digits() if name is None else load(name, options)
+    # What is read from one row must not depend on others, which may be poison.
+    encoding = replace(
+        reading.encoding, scale="none", weights="counts", fills_with_zero=True
+    )
+    data = complete(digits() if name is None else load(name, options), encoding)
     data.labels.check_classes()
     data.labels.refuse_quantities()
-    held = load_test(test, data, options) if test else data.test
+    held = data.test
+    if test:
+        held = complete(load_test(test, data, options), encoding, data)
     if held is None:
         train, rows = split_rows(data.labels.codes, test_share, seed)
         held = data
@@ -112,7 +118,6 @@ def read_votes(name, reading, *, positive, test, test_share, seed):
             "--pointwise certifies predictions of test rows; give --test FILE, or a "
             "--test-share above 0."
         )
-    encoding = replace(reading.encoding, scale="none", weights="counts")
     encoded = encode(data, train, encoding)
     names, y, y_test = _labels(data, held, positive)
     X_test = encoded.encoder.transform(held, rows)

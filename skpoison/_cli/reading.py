@@ -10,6 +10,7 @@ from .options import DATA, option, switch
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "npz", "svmlight")
 SCALES = ("auto", "none", "standard", "maxabs")
+GAPS = ("indicator", "impute", "drop-rows", "error")
 # The weights of words that give rows of each domain.
 WEIGHTS_OF_DOMAIN = {"count": "counts", "binary": "counts", "tfidf": "tfidf"}
 
@@ -90,6 +91,52 @@ class Reading:
             common=True,
         ),
     ] = None
+    missing: Annotated[
+        str,
+        option(
+            DATA,
+            "KIND",
+            "Empty cells: indicator (fill and mark), impute, drop-rows or error.",
+            callback=one_of(*GAPS),
+        ),
+    ] = "indicator"
+    dates: Annotated[
+        str,
+        option(
+            DATA,
+            "KIND",
+            "Columns of dates: features (days since 1970, weekday, hour) or drop.",
+            callback=one_of("features", "drop"),
+        ),
+    ] = "features"
+    id: Annotated[
+        list[str] | None,
+        option(
+            DATA,
+            "NAME",
+            "Column that identifies rows: no feature, but written with them; can be "
+            "repeated.",
+            "--id",
+        ),
+    ] = None
+    feature: Annotated[
+        list[str] | None,
+        option(
+            DATA,
+            "NAME",
+            "Column to use as a feature although it looks like an identifier or is "
+            "constant; can be repeated.",
+            "--feature",
+        ),
+    ] = None
+    show_columns: Annotated[
+        bool,
+        switch(
+            DATA,
+            "Print how all columns were read, not only those where there was a choice.",
+            "--show-columns",
+        ),
+    ] = False
     text_weights: Annotated[
         str,
         option(
@@ -125,19 +172,31 @@ class Reading:
             max_size=self.max_size,
         )
 
+    # Whether the scale "standard" moves columns to mean 0; no option of its own.
+    centered = True
+
     @property
     def encoding(self):
         """How columns become numbers."""
         from skpoison._io.encode import Encoding
 
-        categorical, text = tuple(self.categorical or ()), tuple(self.text_column or ())
-        return Encoding(self.scale, categorical, text, self.text_weights)
+        return Encoding(
+            scale=self.scale,
+            categorical=tuple(self.categorical or ()),
+            text=tuple(self.text_column or ()),
+            weights=self.text_weights,
+            missing=self.missing,
+            dates=self.dates,
+            identifiers=tuple(self.id or ()),
+            features=tuple(self.feature or ()),
+            centered=self.centered,
+        )
 
     def for_domain(self, domain):
-        """Return this without scaling if a domain describes unscaled features."""
+        """Return this with a scale under which a domain remains what it is."""
         if domain == "real":
             return self
-        if self.scale not in ("auto", "none"):
+        if domain != "nonnegative" and self.scale not in ("auto", "none"):
             raise typer.BadParameter(
                 f"{domain} describes unscaled features; leave --scale out.",
                 param_hint="'--domain'",
@@ -147,10 +206,15 @@ class Reading:
             raise typer.BadParameter(
                 f"{domain} needs --text-weights {wanted}.", param_hint="'--domain'"
             )
+        if domain == "nonnegative":
+            found = replace(self)
+            found.centered = False  # Zero stays zero.
+            return found
         return replace(self, scale="none")
 
-    def describe(self, encoding):
-        """Return what goes into the JSON, given the scale that was chosen."""
+    def describe(self, encoded):
+        """Return what goes into the JSON, given what was encoded."""
+        encoding = encoded.encoding
         return {
             "format": self.format,
             "target": self.target,
@@ -158,7 +222,12 @@ class Reading:
             "decimal_comma": self.decimal_comma,
             "drop": list(self.drop or ()),
             "scale": encoding.scale,
+            "centered": encoding.scale == "standard" and encoding.centered,
             "categorical": list(encoding.categorical),
             "text_columns": list(encoding.text),
             "text_weights": encoding.weights if encoding.text else None,
+            "missing": encoding.missing,
+            "dates": encoding.dates,
+            "n_dropped_rows": encoded.n_dropped,
+            "columns": encoded.columns,
         }

@@ -8,7 +8,7 @@ from skpoison._io import DataError, load
 from skpoison._io.matrix import digits
 from skpoison._io.read import load_test
 
-from .columns import encode
+from .columns import complete, encode
 
 
 @dataclass
@@ -54,8 +54,11 @@ def read_sample(name, reading, *, positive, test=None, test_share=0.0, seed=0):
     """Read data (None: scikit-learn's digits), hold test rows out, encode both."""
     options = reading.options
     data = digits() if name is None else load(name, options)
+    data = complete(data, reading.encoding)
     classes = data.labels.binary(positive)
-    held = load_test(test, data, options) if test else data.test
+    held = data.test
+    if test:
+        held = complete(load_test(test, data, options), reading.encoding, data)
     if held is None:
         train, rows = split_rows(classes.signs, test_share, seed)
         held = data

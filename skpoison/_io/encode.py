@@ -1,47 +1,31 @@
-"""From the columns of a table, or of a matrix, to the numbers that filters see.
+"""From the columns of a table to the numbers that filters see.
 
 Encoders hold fitted transformers of scikit-learn and nothing of the data, so that they
 can be pickled and used on other files with the same columns.
 """
 
-from dataclasses import dataclass
-from itertools import chain
-
 import numpy as np
 from scipy import sparse
-from sklearn.frozen import FrozenEstimator
 
-from .columns import numbers, roles, words
-from .errors import DataError
+from .encoding import Encoding
+from .matrix import Poison
+from .steps import (
+    BLOCK_ROWS,
+    changed,
+    fit_categories,
+    fit_fill,
+    fit_indicator,
+    fit_scaler,
+    fit_words,
+    in_turn,
+    median,
+)
 
-NUMBERS, CATEGORIES = "numbers", "categories"
+__all__ = ["Encoding", "TableEncoder"]
+
+NUMBERS, CATEGORIES, MISSING = "numbers", "categories", "missing"
 # Sparse rows are cheaper than dense ones below about this share of non-zeros.
 SPARSE_DENSITY = 0.25
-# Transformers see so many rows at once: whole columns need several times the memory.
-BLOCK_ROWS = 1 << 15
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """How columns become numbers.
-
-    Parameters
-    ----------
-    scale : {"none", "standard", "maxabs"}
-        How columns of numbers are scaled; commands decide what "auto" means for it.
-    categorical : tuple of str
-        Columns to take as categories whatever they hold; columns of words are
-        categories anyway.
-    text : tuple of str
-        Columns of free text.
-    weights : {"tfidf", "counts"}
-        How words of free text are weighted.
-    """
-
-    scale: str = "none"
-    categorical: tuple = ()
-    text: tuple = ()
-    weights: str = "tfidf"
 
 
 class TableEncoder:
@@ -58,14 +42,18 @@ class TableEncoder:
 
     Attributes
     ----------
-    roles : Roles
-        Which columns are taken for numbers, categories and free text.
+    plan : Plan
+        How columns are read.
     transformer : ColumnTransformer
-        The fitted transformer; it takes a DataFrame with the table's columns.
+        The fitted transformer; it takes a DataFrame with the columns that the plan
+        reads.
     names : list of str
         The names of the matrix's columns.
     groups : list of list of int
         For each column of categories, the positions of its categories' columns.
+    indicators : dict of int
+        By the names of columns of numbers, the positions of what says that a value is
+        missing.
     has_text : bool
         Whether there is free text, of which rows of the matrix are no rows again.
     scaled : bool
@@ -73,84 +61,123 @@ class TableEncoder:
     """
 
     def __init__(self, data, rows, encoding):
-        self.roles = own = roles(data, encoding)
+        self.plan = own = data.plan(encoding)
         self.scaled = bool(own.numeric) and encoding.scale != "none"
         self.has_text = bool(own.text)
-        steps = list(self._fitted_steps(data, rows, encoding, own))
-        self.transformer = self._joined(steps)
+        self._scaler = self._one_hot = None
+        self._medians, self._with_gaps = {}, []
+        self.transformer = self._joined(list(self._fitted_steps(data, rows, encoding)))
         self.groups = self._find_groups()
-        self.names = [name for step in self._steps() for name in _names(*step)]
+        self.names = [name for step in self._steps() for name in self._names(*step)]
+        self.indicators = self._find_indicators()
         self._sparse = self.has_text or self.transformer.sparse_output_
 
-    def _fitted_steps(self, data, rows, encoding, own):
-        """Fit each transformer in the way that takes least memory."""
+    def _fitted_steps(self, data, rows, encoding):
+        own = self.plan
         if own.numeric:
-            scaler = "passthrough"
-            if self.scaled:
-                blocks = self._blocks(data, rows, own.numeric)
-                scaler = _fit_scaler(encoding.scale, blocks)
-            yield NUMBERS, scaler, own.numeric
+            self._find_medians(data, rows, encoding.fills_with_zero)
+            yield NUMBERS, self._fit_numbers(data, rows, encoding), own.numeric
+        if self._with_gaps and encoding.missing == "indicator":
+            yield MISSING, fit_indicator(self._with_gaps), self._with_gaps
         if own.categorical:
-            frame = _frame(self._read(data, own.categorical), rows)
-            yield CATEGORIES, _fit_categories(frame), own.categorical
-        for i, name in enumerate(own.text):
-            texts = self._read(data, [name])[name][rows]
-            yield f"text {i}", _fit_words(encoding.weights, name, texts), name
+            frame = _frame(own.read(data, own.categorical), rows)
+            fill = encoding.missing == "impute" and not encoding.fills_with_zero
+            self._one_hot, step = fit_categories(frame, fill)
+            yield CATEGORIES, step, own.categorical
+        for i, one in enumerate(own.of_kind("text")):
+            texts = one.read(data)[one.name][rows]
+            step = fit_words(encoding.weights, one.name, texts, one.limit)
+            yield f"text {i}", step, one.name
+
+    def _find_medians(self, data, rows, zero):
+        """Find what fills gaps, and the columns that have some."""
+        few = rows[:: -(-len(rows) // BLOCK_ROWS)]
+        for one in self.plan.of_kind("numbers", "dates"):
+            # Gaps that only other rows have are filled by what some rows say.
+            own = rows if one.missing else few
+            for name, values in one.read(data).items():
+                values = values[own]
+                self._medians[name] = 0.0 if zero else float(median(values))
+                # Of dates, all numbers are missing or none.
+                if name == one.features[0] and np.isnan(values).any():
+                    self._with_gaps.append(name)
+
+    def _fit_numbers(self, data, rows, encoding):
+        fill = fit_fill(self._medians) if self._with_gaps else None
+        if self.scaled:
+            names = self.plan.numeric
+            blocks = _blocks(self.plan.read(data, names), rows)
+            if fill is not None:
+                blocks = map(fill.transform, blocks)
+            self._scaler = fit_scaler(encoding, blocks)
+        found = [step for step in (fill, self._scaler) if step is not None]
+        return in_turn(*found) if len(found) > 1 else (*found, "passthrough")[0]
 
     def _joined(self, steps):
         import pandas as pd
         from sklearn.compose import ColumnTransformer
 
         # They are fitted; what joins them looks at a row, with no unknown category.
-        row = dict.fromkeys(chain(*self.roles), 0.0)
-        for name, step, columns in steps:
-            if name == CATEGORIES:
-                first = (categories[0] for categories in step.categories_)
-                row |= dict(zip(columns, first, strict=True))
-            elif name != NUMBERS:
-                row[columns] = ""
+        own = self.plan
+        row = dict.fromkeys(own.numeric, 0.0) | dict.fromkeys(own.text, "")
+        if own.categorical:
+            first = (categories[0] for categories in self._one_hot.categories_)
+            row |= dict(zip(own.categorical, first, strict=True))
         density = 1.0 if self.has_text else SPARSE_DENSITY
         joined = ColumnTransformer(steps, sparse_threshold=density)
         return joined.fit(pd.DataFrame([row]))
-
-    def _read(self, data, names):
-        """Return columns as arrays of finite numbers or of strings, by name."""
-        numeric = frozenset(self.roles.numeric)
-        return {
-            name: numbers(name, data.column(name), data.where)
-            if name in numeric
-            else words(name, data.column(name))
-            for name in names
-        }
-
-    def _blocks(self, data, rows, names):
-        columns = self._read(data, names)
-        for start in range(0, len(rows), BLOCK_ROWS):
-            yield _frame(columns, rows[start : start + BLOCK_ROWS])
 
     def _steps(self):
         steps = self.transformer.transformers_
         return [step for step in steps if step[0] != "remainder"]
 
+    def _names(self, step, transformer, columns):
+        if step == NUMBERS:
+            return columns
+        if step == MISSING:
+            return [f"{self.plan.owner(name).name}=missing" for name in columns]
+        if step == CATEGORIES:
+            return self._one_hot.get_feature_names_out().tolist()
+        found = transformer.get_feature_names_out().tolist()
+        return [f"{columns}:{word}" for word in found]
+
     def _find_groups(self):
         own = self.transformer.output_indices_.get(CATEGORIES)
         if own is None:
             return []
-        found = self.transformer.named_transformers_[CATEGORIES].categories_
+        found = self._one_hot.categories_
         ends = np.cumsum([len(categories) for categories in found])[:-1]
         positions = np.split(np.arange(own.start, own.stop), ends)
         return [group.tolist() for group in positions]
+
+    def _find_indicators(self):
+        own = self.transformer.output_indices_.get(MISSING)
+        places = range(own.start, own.stop) if own else ()
+        owners = [self.plan.owner(name).name for name in self._with_gaps]
+        return dict(zip(owners, places, strict=False))
 
     def transform(self, data, rows):
         """Return the matrix of some rows of a table with the same columns.
 
         It is float64, or float32 where all columns are; sparse where that is cheaper.
         """
-        blocks = self._blocks(data, rows, list(chain(*self.roles)))
+        own = self.plan
+        names = [*own.numeric, *own.categorical, *own.text]
+        blocks = _blocks(self._without_late_gaps(own.read(data, names)), rows)
         parts = map(self.transformer.transform, blocks)
         if self._sparse:
             return sparse.vstack([sparse.csr_array(part) for part in parts], "csr")
         return _stacked(parts, len(rows))
+
+    def _without_late_gaps(self, columns):
+        """Fill gaps where the rows that were learned from had none at all."""
+        if self._with_gaps:
+            return columns  # The transformer fills all gaps.
+        for name in self.plan.numeric:
+            gaps = np.isnan(columns[name])
+            if gaps.any():
+                columns[name] = np.where(gaps, self._medians[name], columns[name])
+        return columns
 
     def unscale(self, X):
         """Return encoded rows, dense, with numbers in their own scale again."""
@@ -165,140 +192,72 @@ class TableEncoder:
         X = X.toarray() if sparse.issparse(X) else np.array(X)
         if self.scaled:
             own = self.transformer.output_indices_[NUMBERS]
-            scaler = self.transformer.named_transformers_[NUMBERS]
             columns = dict(zip(self.names[own], X[:, own].T, strict=True))
-            X[:, own] = _changed(scaler, _frame(columns, slice(None)), change)
+            X[:, own] = changed(self._scaler, _frame(columns, slice(None)), change)
         return X
 
     def columns(self, X):
-        """Return rows that :meth:`unscale` returned as columns of the table, by name.
+        """Return rows that :meth:`unscale` returned as cells of the table, by column.
 
-        Columns of categories hold the largest one; free text remains in columns of
-        words.
+        Columns of categories hold the largest one, of whole numbers the nearest; what
+        is more missing than not is. Columns that are no features are filled so that
+        the rows can be read again. Free text remains in columns of words.
         """
+        features = self._features(X)
         found = {}
-        for name, step, columns in self._steps():
-            if name == CATEGORIES:
-                of_each = zip(columns, step.categories_, self.groups, strict=True)
-                for column, categories, group in of_each:
-                    found[column] = categories[X[:, group].argmax(axis=1)]
-            else:
-                own = self.transformer.output_indices_[name]
+        for one in self.plan.columns:
+            if one.read_as != "text":
+                found[one.name] = one.cells(features, len(X))
+        for step, _, _ in self._steps():
+            if step.startswith("text"):
+                own = self.transformer.output_indices_[step]
                 found |= dict(zip(self.names[own], X[:, own].T, strict=True))
         return found
 
+    def _features(self, X):
+        """Return the features of rows by name, with gaps again."""
+        found = {}
+        if NUMBERS in self.transformer.output_indices_:
+            own = self.transformer.output_indices_[NUMBERS]
+            found = dict(zip(self.names[own], X[:, own].T.copy(), strict=True))
+        for name in self._with_gaps if self.indicators else ():
+            one = self.plan.owner(name)
+            for feature in one.features:
+                found[feature][X[:, self.indicators[one.name]] >= 0.5] = np.nan
+        for name, categories, group in zip(
+            self.plan.categorical,
+            self._one_hot.categories_ if self._one_hot else (),
+            self.groups,
+            strict=True,
+        ):
+            found[name] = categories[X[:, group].argmax(axis=1)]
+        return found
 
-class MatrixEncoder:
-    """Takes rows of a matrix as they are, but for their scale.
+    def written(self, data, X):
+        """Return rows that :meth:`unscale` returned as they are once they are written.
 
-    Parameters
-    ----------
-    data : ArrayData
-        The data to learn from.
-    rows : ndarray of int
-        The rows to learn from.
-    encoding : Encoding
-        Says how columns are scaled; the rest is for tables.
+        Parameters
+        ----------
+        data : TableData
+            The table that was learned from.
+        X : ndarray
+            Rows in the columns' own scale.
 
-    Attributes
-    ----------
-    names : list of str
-        The names of the matrix's columns.
-    scaled : bool
-        Whether columns are scaled.
-    """
-
-    has_text = False
-    groups = ()
-
-    def __init__(self, data, rows, encoding):
-        if encoding.categorical or encoding.text:
-            raise DataError(
-                f"{data.source} has no named columns: --categorical and --text-column "
-                "are for tables."
-            )
-        if encoding.scale == "standard" and sparse.issparse(data.X):
-            raise DataError(
-                "Sparse data cannot be shifted to mean 0 without filling them; take "
-                "--scale maxabs."
-            )
-        self.names = data.columns
-        self.scaled = encoding.scale != "none"
-        self._scaler = None
-        if self.scaled:
-            blocks = _matrix_blocks(data.X, rows)
-            self._scaler = _fit_scaler(encoding.scale, blocks)
-
-    def transform(self, data, rows):
-        """Return some rows of data with as many columns."""
-        if data.X.shape[1] != len(self.names):
-            raise DataError(
-                f"{data.source} has {data.X.shape[1]} columns; the training data have "
-                f"{len(self.names)}."
-            )
-        # Sorted rows: as many as there are means all of them, and no copy.
-        if len(rows) == len(data):
-            return self.rescale(data.X)
-        return self._changed(data.X[rows], "transform")
-
-    def unscale(self, X):
-        """Return rows in their own scale again."""
-        return self._changed(X.copy(), "inverse_transform") if self.scaled else X
-
-    def rescale(self, X):
-        """Return rows in the scale of the matrix."""
-        return self._changed(X.copy(), "transform") if self.scaled else X
-
-    def _changed(self, X, change):
-        return _changed(self._scaler, X, change) if self.scaled else X
-
-    def columns(self, X):
-        """Return no columns: these rows are no table's."""
-        return {}
+        Returns
+        -------
+        X : {ndarray, csr_array}
+            Rows in the scale of the matrix; of free text, its words as they are.
+        """
+        if self.has_text:
+            return self.rescale(X)
+        labels = [data.labels.values[0]] * len(X)
+        table = data.poison_table(Poison(X, labels, self.columns(X)))
+        return self.transform(data.of_table(table), np.arange(len(X)))
 
 
-def _fit_scaler(kind, blocks):
-    """Return what scales columns, in place where it can, fitted block by block."""
-    from sklearn.preprocessing import MaxAbsScaler, StandardScaler
-
-    scaler = {"standard": StandardScaler, "maxabs": MaxAbsScaler}[kind](copy=False)
-    for block in blocks:
-        scaler.partial_fit(block)
-    return FrozenEstimator(scaler)
-
-
-def _changed(scaler, X, change):
-    # Scalers refuse to look at no rows, which is what an attack can have.
-    return getattr(scaler, change)(X) if X.shape[0] else X
-
-
-def _fit_categories(frame):
-    from sklearn.preprocessing import OneHotEncoder
-
-    one_hot = OneHotEncoder(handle_unknown="ignore", feature_name_combiner=_equals)
-    return FrozenEstimator(one_hot.fit(frame))
-
-
-def _equals(column, category):
-    return f"{column}={category}"
-
-
-def _fit_words(weights, name, texts):
-    from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-
-    kinds = {"tfidf": TfidfVectorizer, "counts": CountVectorizer}
-    try:
-        vectorizer = kinds[weights](dtype=np.float64).fit(texts)
-    except ValueError as error:
-        raise DataError(f"Column {name!r} cannot be taken as text: {error}.") from error
-    return FrozenEstimator(vectorizer)
-
-
-def _names(step, transformer, columns):
-    if step == NUMBERS:
-        return columns
-    found = transformer.get_feature_names_out().tolist()
-    return found if step == CATEGORIES else [f"{columns}:{word}" for word in found]
+def _blocks(columns, rows):
+    for start in range(0, len(rows), BLOCK_ROWS):
+        yield _frame(columns, rows[start : start + BLOCK_ROWS])
 
 
 def _frame(columns, rows):
@@ -323,11 +282,3 @@ def _stacked(parts, n_rows):
         X[end : end + len(part)] = part
         end += len(part)
     return X
-
-
-def _matrix_blocks(X, rows):
-    if sparse.issparse(X):
-        yield X if len(rows) == X.shape[0] else X[rows]
-        return
-    for start in range(0, len(rows), BLOCK_ROWS):
-        yield X[rows[start : start + BLOCK_ROWS]]

@@ -67,26 +67,31 @@ class JsonData(TableData):
 
     def where(self, row):
         """Say where a row stands in the file, given its position."""
-        return f"line {self._lines[row]} of {self.source}"
+        return f"line {self._lines[self._in_file(row)]} of {self.source}"
 
-    def names_of_rows(self, texts):
-        """Return columns, other than texts and embeddings, that look like names."""
-        return super().names_of_rows((*texts, *self._field_of))
+    @property
+    def whole_columns(self):
+        """The columns that are numbers of embeddings."""
+        return self._field_of
 
-    def read_as(self, roles):
+    def read_as(self, plan):
         """Say what fields were taken for.
 
         Parameters
         ----------
-        roles : Roles
-            Which columns were taken for what.
+        plan : Plan
+            How columns are read.
         """
-        of_numbers = [name for name in roles.numeric if name not in self._field_of]
-        kinds = {"numbers": of_numbers, "categories": roles.categorical}
-        parts = [f"{quoted(v)} as {kind}" for kind, v in kinds.items() if v]
-        parts += [f"{name!r} as {n:,} numbers" for name, n in self.embeddings.items()]
-        parts += [f"{quoted(roles.text)} as text"] if roles.text else []
+        names = {
+            kind: [o.name for o in plan.of_kind(kind) if o.name not in self._field_of]
+            for kind in ("numbers", "categories", "dates", "text", "left out")
+        }
         left_out = set(self.table.column_names) - {*self.columns, self.target}
+        left_out |= set(names.pop("left out"))
+        texts = names.pop("text")
+        parts = [f"{quoted(v)} as {kind}" for kind, v in names.items() if v]
+        parts += [f"{name!r} as {n:,} numbers" for name, n in self.embeddings.items()]
+        parts += [f"{quoted(texts)} as text"] if texts else []
         rest = f"; {quoted(sorted(left_out))} left out" if left_out else ""
         return f"Read from {self.source}: {', '.join(parts)}{rest}."
 
@@ -106,7 +111,7 @@ class JsonData(TableData):
         there = [name for name in extra if name in self._fields]
         for name in set(there) - set(own_columns(there)):
             raise DataError(f"{self.source} has a field {name!r} already.")
-        return self._taken(rows.tolist(), extra)
+        return self._taken(self._in_file(rows).tolist(), extra)
 
     def _taken(self, rows, extra):
         columns = [np.asarray(values).tolist() for values in extra.values()]
@@ -120,7 +125,7 @@ class JsonData(TableData):
 
     def poison(self, rows):
         """Return poison rows as lines."""
-        for row in super().poison(rows).to_pylist():
+        for row in self.poison_table(rows).to_pylist():
             yield dumped(self._with_lists(row)).encode()
 
     def _with_lists(self, row):

@@ -50,6 +50,7 @@ class ArrayData:
     """
 
     origin = None
+    n_dropped = 0
 
     def __init__(self, source, X, labels, test=None):
         self.source, self.labels, self.test = source, labels, test
@@ -61,6 +62,11 @@ class ArrayData:
 
     def __len__(self):
         return self.X.shape[0]
+
+    @property
+    def row_numbers(self):
+        """The numbers of the rows, from 1."""
+        return np.arange(1, len(self) + 1)
 
     @property
     def columns(self):
@@ -78,7 +84,7 @@ class ArrayData:
 
     def encoder(self, rows, encoding):
         """Learn from some rows how to turn rows into numbers."""
-        from .encode import MatrixEncoder
+        from .encode_matrix import MatrixEncoder
 
         return MatrixEncoder(self, rows, encoding)
 

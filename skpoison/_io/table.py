@@ -1,10 +1,12 @@
 """Tables with named columns: delimited text and Parquet."""
 
+import copy
 import re
+from dataclasses import replace
 
 import numpy as np
 
-from .columns import NUMBER, is_number, is_text, names_rows, row_of_table
+from .columns import NUMBER, is_number, is_text, row_of_table
 from .errors import DataError, quoted
 from .labels import Labels
 from .own import own_columns
@@ -68,12 +70,15 @@ class TableData:
     """
 
     test = None
-    where = staticmethod(row_of_table)
+    # Columns that are read as they are, whatever they look like.
+    whole_columns = frozenset()
+    n_dropped = 0
 
     def __init__(self, source, table, options):
         self.source, self.table = source.label, table
         self.origin, self.header = source, options.header
         self.decimal_comma = options.decimal_comma
+        self._positions, self._plans = None, {}
         if not options.drop_if_there:
             self._check_known("drop", options.drop)
         self.target = target = self._find_target(options.target)
@@ -99,22 +104,54 @@ class TableData:
         fields = self.table.schema
         return {field.name for field in fields if is_number(field.type)}
 
-    def names_of_rows(self, texts):
-        """Return columns, other than texts, that look like names of the rows.
+    @property
+    def has_types(self):
+        """Whether the file itself says what is text and what is a number."""
+        return self.origin.format not in ("csv", "tsv")
 
-        Parameters
-        ----------
-        texts : tuple of str
-            Columns of free text.
+    @property
+    def row_numbers(self):
+        """The numbers of the rows in the file, from 1."""
+        if self._positions is None:
+            return np.arange(1, len(self) + 1)
+        return self._positions + 1
 
-        Returns
-        -------
-        found : list of tuple (str, str)
-            Their names and what they look like; see :func:`names_rows`.
+    def where(self, row):
+        """Say where a row stands in the file, given its position."""
+        return row_of_table(int(self._in_file(row)))
+
+    def _in_file(self, rows):
+        """Return the positions of rows in the file, given those that they have here."""
+        return rows if self._positions is None else self._positions[rows]
+
+    def only(self, mask, relabel=False):
+        """Return this with some of its rows, which keep their numbers.
+
+        With `relabel`, labels that none of them has are forgotten.
         """
-        names = [name for name in self.columns if name not in texts]
-        kinds = [(name, names_rows(self.column(name))) for name in names]
-        return [(name, kind) for name, kind in kinds if kind is not None]
+        rows = np.flatnonzero(mask)
+        found = self.of_table(self.table.take(rows))
+        found._positions, found.n_dropped = self._in_file(rows), len(self) - len(rows)
+        found.labels = self.labels.take(rows)
+        if relabel:
+            column = found.table.column(self.target)
+            found.labels = _labels_of_column(self.target, column, found.where)
+        return found
+
+    def of_table(self, table):
+        """Return other rows with the same columns, without labels of their own."""
+        found = copy.copy(self)
+        found.table, found._plans = table, {}
+        return found
+
+    def plan(self, encoding):
+        """Return how columns are read, whatever their scale."""
+        from .decide import plan_of
+
+        key = replace(encoding, scale="none", centered=True)
+        if key not in self._plans:
+            self._plans[key] = plan_of(self, key)
+        return self._plans[key]
 
     def column(self, name):
         """Return a column, or say that it is missing."""
@@ -131,7 +168,7 @@ class TableData:
         """Return some rows with their cells as they are written, and more columns."""
         import pyarrow as pa
 
-        table = self._as_written().take(rows)
+        table = self._as_written().take(self._in_file(rows))
         if extra:
             table = table.drop_columns(own_columns(table.column_names))
         for name, values in extra.items():
@@ -141,6 +178,10 @@ class TableData:
         return table
 
     def poison(self, rows):
+        """Return poison rows as they are written."""
+        return self.poison_table(rows)
+
+    def poison_table(self, rows):
         """Return poison rows as a table, with the columns in the file's order."""
         import pyarrow as pa
 
@@ -158,20 +199,26 @@ class TableData:
         )
 
     def _column_of(self, name, values):
-        """Return categories in the type of their column, and all else as it is."""
+        """Return cells in the type of their column."""
         import pyarrow as pa
 
-        if values.dtype != object:
-            return values
+        if name not in self.table.column_names:
+            return pa.array(values)
         column = self.table.column(name)
-        kind, lacks = column.type, column.null_count > 0
-        if pa.types.is_null(kind):  # no strings can be cast to it
+        kind = column.type
+        if pa.types.is_null(kind):
             return pa.nulls(len(values))
+        if is_number(kind):
+            return _as_numbers(values, kind)
+        if not is_text(kind):
+            return pa.array(values).cast(kind, safe=False)
+        lacks = column.null_count > 0
         cells = [None if value == "" and lacks else value for value in values]
-        column = pa.array(cells, pa.string())
+        cells = ["" if value is None and not lacks else value for value in cells]
+        texts = pa.array(cells, pa.string())
         if pa.types.is_dictionary(kind):
-            return column.cast(kind.value_type).dictionary_encode().cast(kind)
-        return column.cast(kind)
+            return texts.cast(kind.value_type).dictionary_encode().cast(kind)
+        return texts.cast(kind)
 
     def _as_written(self):
         if self.origin.format == "parquet":
@@ -212,6 +259,21 @@ class TableData:
                 f"{self.source} has no {kind} column {quoted(unknown)}; its columns "
                 f"are {quoted(names)}."
             )
+
+
+def _as_numbers(values, kind):
+    """Return numbers, or categories that are some, in the type of their column."""
+    import pyarrow as pa
+
+    cells = [None if v is None or v == "" else v for v in np.asarray(values).tolist()]
+    if any(isinstance(cell, str) for cell in cells):
+        return pa.array(cells, pa.string()).cast(kind)
+    found = pa.array(cells, pa.float64(), from_pandas=True)
+    if pa.types.is_boolean(kind):
+        found = pa.compute.greater_equal(found, 0.5)
+    is_whole = all(cell is None or cell != cell or cell == int(cell) for cell in cells)
+    # A sum or a mean of whole numbers is written as what it is.
+    return found.cast(kind) if is_whole or not pa.types.is_integer(kind) else found
 
 
 def _labels_of_column(name, column, where):

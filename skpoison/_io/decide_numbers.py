@@ -1,0 +1,140 @@
+"""How columns of numbers are read, unless something else is said of them."""
+
+import numpy as np
+
+from skpoison._columns import whole_and_unique
+
+from . import identifiers
+from .columns import is_number, numbers
+from .decisions import FIRST_ROWS, NEARLY_ALL, WHAT, keep
+from .plan import LeftOut, Numbers
+
+
+def of_numbers(name, column, data, encoding):
+    import pyarrow as pa
+
+    if name in data.whole_columns:
+        return Numbers(name=name)
+    if pa.types.is_float16(column.type):
+        column = column.cast(pa.float32())  # Hardly anything is computed of halves.
+    n_missing, n_wrong = _holes(column)
+    same = {"name": name, "missing": n_missing, "wrong": n_wrong}
+    low, high = range_of(column)
+    if low is None:
+        return LeftOut(note="holds no finite number", **same)
+    if low == high and not n_missing and _may_leave_out(name, encoding):
+        if encoding.drop_constant:
+            note = f"is {low:g} in every row"
+            return LeftOut(note=note, option=keep(name), value=low, **same)
+    elif _may_leave_out(name, encoding) and not n_missing:
+        what = _names_rows(name, column)
+        if what is not None:
+            return left_out(name, column, WHAT[what], keep(name))
+    if n_wrong:
+        same["note"] = f"{n_wrong:,} infinite values are taken as missing"
+    elif not n_missing and _is_unique(column):
+        same["note"] = "holds another whole number in every row, but not as identifiers"
+        same["option"] = keep(name, "id")
+    return Numbers(
+        **same,
+        **_limits(column),
+        nearly_constant=_is_nearly_constant(name, column),
+    )
+
+
+def _limits(column):
+    """Say what new numbers are like: whole, and within the column's type."""
+    import pyarrow.types as types
+
+    kind = column.type
+    if types.is_boolean(kind):
+        return {"whole": True, "low": 0.0, "high": 1.0}
+    if types.is_integer(kind):
+        limits = np.iinfo(kind.to_pandas_dtype())
+        return {"whole": True, "low": float(limits.min), "high": float(limits.max)}
+    return {"whole": types.is_floating(kind) and _all_whole(column)}
+
+
+def _is_nearly_constant(name, column):
+    """Tell whether nearly all numbers are equal, and so equal to the middle one."""
+    values = numbers(name, column)
+    middle = np.nanmedian(values[:: -(-len(values) // FIRST_ROWS)].astype(np.float64))
+    return bool(np.mean(values == middle) >= NEARLY_ALL)
+
+
+def _may_leave_out(name, encoding):
+    return name not in encoding.features
+
+
+def _holes(column):
+    """Count the cells without a finite number, and those with one that is infinite."""
+    import pyarrow.compute as pc
+    import pyarrow.types as types
+
+    missing = column.null_count
+    if not types.is_floating(column.type) or np.isfinite(pc.sum(column).as_py() or 0):
+        return missing, 0
+    finite = pc.sum(pc.is_finite(column)).as_py() or 0
+    infinite = pc.sum(pc.is_inf(column)).as_py() or 0
+    return len(column) - finite, infinite
+
+
+def range_of(column):
+    """Return the least and the largest finite number, or None without any."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.types as types
+
+    if types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    both = pc.min_max(column).as_py()
+    low, high = both["min"], both["max"]
+    if isinstance(low, float) and not np.isfinite(high - low):
+        column = column.filter(pc.is_finite(column))
+        both = pc.min_max(column).as_py()
+        low, high = both["min"], both["max"]
+    return low, high
+
+
+def _names_rows(name, column):
+    few = _few_whole(column)
+    if few is None or identifiers.names_rows(name, few) is None:
+        return None  # as for most columns, which need not be sorted to tell
+    return identifiers.names_rows(name, column.to_numpy())
+
+
+def _is_unique(column):
+    few = _few_whole(column)
+    if few is None or len(np.unique(few)) < len(few):
+        return False
+    return whole_and_unique(column.to_numpy()) == "unique"
+
+
+def _few_whole(column):
+    """Return the first numbers of a column, or None if they are not whole."""
+    import pyarrow.types as types
+
+    if not (types.is_integer(column.type) or types.is_floating(column.type)):
+        return None
+    few = column.slice(0, FIRST_ROWS).to_numpy()
+    is_float = few.dtype.kind == "f"
+    return None if is_float and not np.array_equal(few, np.rint(few)) else few
+
+
+def _all_whole(column):
+    values = column.slice(0, FIRST_ROWS).to_numpy()
+    known = values[np.isfinite(values)]
+    if not np.array_equal(known, np.rint(known)):
+        return False
+    values = column.to_numpy()
+    known = values[np.isfinite(values)]
+    return bool(np.array_equal(known, np.rint(known)))
+
+
+def left_out(name, column, note, option):
+    """Leave a column out; new rows get numbers that go on where the last one ends."""
+    top = None
+    if is_number(column.type):
+        _, high = range_of(column)
+        top = 1 if high is None else int(high) + 1
+    return LeftOut(name=name, note=note, option=option, next_number=top)

@@ -1,0 +1,81 @@
+"""Columns that name the rows, and say nothing else about them."""
+
+import re
+
+import numpy as np
+
+from skpoison._columns import FEWEST_UNIQUE, whole_and_unique
+
+# Fewer rows can be told apart by quantities, or number themselves by chance.
+FEWEST_NAMED = 10
+# Whole numbers that are handed out lie evenly between the least and the largest: no
+# share of them is farther from its share of the way, or not by more than chance.
+EVEN, CHANCE = 0.05, 0.01
+# What columns of identifiers are called.
+NAMES = re.compile(
+    r"(^|[^a-z])(ids?|uid|uuid|guid|pk|rowid|rownames?)([^a-z]|$)|^(index|unnamed: 0|)$"
+)
+NEARLY = 0.9
+IP = (
+    r"^\s*((25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(25[0-5]|2[0-4]\d|1?\d?\d)(:\d+|/\d+)?\s*$"
+    r"|^\s*([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}\s*$"
+    r"|^\s*[0-9a-fA-F:]*::[0-9a-fA-F:]*\s*$"
+)
+
+
+def names_rows(name, values):
+    """Tell whether whole numbers name the rows.
+
+    Numbers that count the rows do, in whatever order. So do numbers that are all
+    different and lie evenly between the least and the largest, as those do that are
+    handed out, while quantities crowd somewhere; and, where a column is called an
+    identifier, any of which hardly one occurs twice.
+
+    Parameters
+    ----------
+    name : str
+        What the column is called.
+    values : ndarray
+        Finite numbers.
+
+    Returns
+    -------
+    what : {"counts", "names"} or None
+        None if the column may be a quantity.
+    """
+    if len(values) < FEWEST_NAMED:
+        return None
+    kind = whole_and_unique(values)
+    if kind == "numbering":
+        return "counts"
+    if len(values) < FEWEST_UNIQUE or not _is_whole(values):
+        return None
+    distinct = np.unique(values)
+    if is_called_so(name):
+        return "names" if len(distinct) >= NEARLY * len(values) else None
+    return "names" if kind == "unique" and _lie_evenly(distinct) else None
+
+
+def is_called_so(name):
+    """Tell whether a column is called an identifier.
+
+    Examples
+    --------
+    >>> is_called_so("customerId"), is_called_so("row_id"), is_called_so("humidity")
+    (True, True, False)
+    """
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    return NAMES.search(words) is not None
+
+
+def _is_whole(values):
+    return values.dtype.kind in "iu" or np.array_equal(values, np.rint(values))
+
+
+def _lie_evenly(values):
+    from scipy import stats
+
+    low, high = float(values[0]), float(values[-1])
+    places = (values.astype(np.float64) - low) / (high - low)
+    found = stats.kstest(places, "uniform")
+    return found.statistic < EVEN or found.pvalue > CHANCE
