@@ -277,6 +277,13 @@ def _check_weights(name, values):
             f"{weights[wrong[0]]}, as {len(wrong)} of {len(weights)} rows in all have "
             "negative ones, NaN or infinity."
         )
+    with np.errstate(over="ignore"):
+        is_too_large = not np.isfinite(weights.sum())
+    if is_too_large:
+        raise ValueError(
+            f"{name} holds weights as large as {weights.max():.2g}, whose sum "
+            "overflows: divide them by the largest one."
+        )
     if len(weights) and not weights.any():
         raise ValueError(f"{name} is zero for every row: nothing is left to fit on.")
 

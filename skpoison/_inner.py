@@ -22,6 +22,7 @@ from skpoison._delegated import (
     of_each_row,
     takes,
 )
+from skpoison._labels import shown_labels
 
 
 class WeightedFitMixin:
@@ -161,7 +162,7 @@ def check_classes_weigh(
     lost = there & (np.bincount(codes, weights, minlength=len(classes)) == 0)
     if not np.any(lost):
         return
-    which = f" of the classes {classes[lost].tolist()}" if labelled else ""
+    which = f" of the classes {shown_labels(classes[lost])}" if labelled else ""
     raise ValueError(
         f"sample_weight is zero for every row{which} that the filter's estimator is to "
         "be fitted on: nothing can be learned from these."

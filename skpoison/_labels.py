@@ -8,6 +8,8 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from skpoison._tables import is_missing
+
 # Kinds of label by the kind of array; np.str_ and the like come as their own.
 _KINDS = {"b": "bool", "i": "number", "u": "number", "f": "number", "c": "number"}
 _KINDS |= {"U": "str", "S": "bytes"}
@@ -25,6 +27,8 @@ def check_labels(y: ArrayLike, *, several_kinds: bool = False) -> np.ndarray:
     has_several = y.dtype.kind == "O" and len(label_kinds(y)) > 1
     if has_several and several_kinds:
         return y
+    if y.dtype.kind == "O":
+        _check_none_missing(y)
     assert_all_finite(y, input_name="y")
     if has_several:
         raise several_kinds_of(y)
@@ -37,6 +41,14 @@ def check_labels(y: ArrayLike, *, several_kinds: bool = False) -> np.ndarray:
             "without y, as FilteredRegressor does, or use TrimFilter."
         ) from error
     return y
+
+
+def _check_none_missing(y):
+    if any(is_missing(label) for label in y.tolist()):
+        raise ValueError(
+            "y must contain class labels; some are missing (None or NaN): leave these "
+            "rows out, or give them a label."
+        )
 
 
 def check_targets(X: ArrayLike, y: ArrayLike) -> np.ndarray:
@@ -140,6 +152,7 @@ def distinct_labels(y: np.ndarray) -> np.ndarray:
 def of_one_kind(labels: np.ndarray) -> np.ndarray:
     """Return labels that came beside other kinds as an array of their own kind."""
     if len(label_kinds(labels)) > 1:
+        _check_none_missing(labels)
         raise several_kinds_of(labels)
     return check_labels(np.array(labels.tolist()))
 

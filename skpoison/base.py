@@ -237,8 +237,8 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         if len(empty):
             warn(
                 f"{type(self).__name__} rejects every row of the classes "
-                f"{self.classes_[empty].tolist()}; it keeps the best-scoring row of "
-                "each.",
+                f"{shown_labels(self.classes_[empty])}; it keeps the best-scoring row "
+                "of each.",
                 FilterWarning,
             )
         return decisions
@@ -456,6 +456,35 @@ class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             1 for rows that are kept, -1 for the others.
         """
         return np.where(self.fit(X, y, **fit_params).inlier_mask_, 1, -1)
+
+    def get_feature_names_out(
+        self, input_features: ArrayLike | None = None
+    ) -> np.ndarray:
+        """Get the names of the features, which a filter leaves as they are.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            The names where none were seen at fit; else only checked.
+
+        Returns
+        -------
+        names : ndarray of shape (n_features,) of object
+            The names.
+
+        Raises
+        ------
+        ValueError
+            If the filter was fitted on texts, or through a transformer.
+        """
+        check_is_fitted(self)
+        if not hasattr(self, "n_features_in_"):
+            raise ValueError(
+                f"{type(self).__name__} was fitted on rows without features, such as "
+                "texts: they have no names, and come out as they are with "
+                "set_output(transform='default')."
+            )
+        return super().get_feature_names_out(input_features)
 
     def fit_filter(
         self,

@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skpoison import AutoFilter, DropOutliers, FilteredClassifier, SphereFilter
@@ -171,3 +172,31 @@ def test_axes_and_looks_can_be_given(found):
     assert display.ax_ is ax and display.figure_ is ax.figure
     assert {artist.get_sizes()[0] for artist in display.kept_.values()} == {1}
     assert {artist.get_sizes()[0] for artist in display.rejected_.values()} == {99}
+
+
+@pytest.mark.parametrize("max_rows", [0, -1, "all", 2.5, None])
+def test_numbers_of_rows_to_draw_that_are_none(max_rows):
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    sphere = SphereFilter().fit(X)
+    with pytest.raises((ValueError, TypeError), match="max_rows"):
+        SuspicionDisplay.from_filter(sphere, X, max_rows=max_rows)
+
+
+def test_what_is_no_fitted_filter_is_named():
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    y = np.arange(20) % 2
+    with pytest.raises(TypeError, match="must be a fitted filter; got None"):
+        SuspicionDisplay.from_filter(None, X)
+    with pytest.raises(ValueError, match=r"must be a filter.*got LogisticRegression"):
+        SuspicionDisplay.from_filter(LogisticRegression().fit(X, y), X)
+    with pytest.raises(NotFittedError):
+        SuspicionDisplay.from_filter(SphereFilter(), X)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("labels", [[["a"], ["b"]], ["a", None], [1, 2]])
+def test_equal_rows_and_labels_of_any_kind_are_drawn(storage, labels):
+    X = storage(np.ones((20, 300)))
+    sphere = SphereFilter().fit(X)
+    drawn = SuspicionDisplay.from_filter(sphere, X, np.array(labels * 10, dtype=object))
+    assert len(drawn.kept_) == 2

@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import is_regressor
+from sklearn.base import is_clusterer, is_outlier_detector, is_regressor
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -11,10 +11,13 @@ from skpoison._as_given import AsNumbers, GivenRows, checked_array, is_texts
 from skpoison._column_types import is_frame, numbers_needed
 from skpoison._delegated import WithInnerWeights
 from skpoison._inner import InnerEstimatorMixin, check_classes_weigh
-from skpoison._labels import check_targets
+from skpoison._labels import check_targets, shown_labels
 from skpoison._warn import warn
 from skpoison.base import BaseFilter
 from skpoison.exceptions import FilterWarning
+
+# More labels than these, and than half of the rows, are no classes.
+MOST_CLASSES = 20
 
 
 class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
@@ -84,7 +87,8 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
         estimator = self.estimator
         if estimator is None or is_regressor(estimator):
             return
-        if not any(
+        is_other = is_outlier_detector(estimator) or is_clusterer(estimator)
+        if is_other or not any(
             hasattr(estimator, m) for m in ("predict_proba", "decision_function")
         ):
             raise ValueError(
@@ -156,7 +160,18 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
                 "labels; it ignores the labels.",
                 FilterWarning,
             )
+        self._check_number_of_classes(codes)
         return self._fit_weighed(X, codes, None, params)
+
+    def _check_number_of_classes(self, codes):
+        if len(self.classes_) > max(MOST_CLASSES, len(codes) / 2):
+            raise ValueError(
+                f"y has {len(self.classes_)} different labels, "
+                f"{shown_labels(self.classes_)}, for {len(codes)} rows: they look like "
+                "names of the rows, or like targets of regression. "
+                f"{type(self).__name__} judges class labels; for targets, pass it a "
+                "regressor as estimator, or use FilteredRegressor."
+            )
 
     def _fit_weighed(self, X, codes, targets, params):
         if "sample_weight" in params:

@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import column_or_1d
 
 from skpoison._as_given import AsNumbers
+from skpoison._tables import is_missing
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._by_models import BaseJudgingFilter
@@ -179,16 +179,14 @@ class CrossFitFilter(BaseJudgingFilter):
         if hasattr(self.near_copies, "transform"):
             made = AsNumbers().fit_transform(self._transformed(X))
             return near_copy_groups(made, random_state=rng).groups
-        groups = column_or_1d(self.near_copies)
-        if len(groups) != X.shape[0]:
-            raise ValueError(
-                "near_copies must hold one group for each row of X: got "
-                f"{len(groups)} groups for {X.shape[0]} rows."
-            )
-        return np.unique(groups, return_inverse=True)[1]
+        return _group_numbers(self.near_copies, X.shape[0])
 
     def _transformed(self, X):
-        return clone(self.near_copies).fit(X.data).transform(X.data)
+        try:
+            return clone(self.near_copies).fit(X.data).transform(X.data)
+        except (AttributeError, TypeError, ValueError) as error:
+            error.add_note(f"X was passed to near_copies={self.near_copies!r}.")
+            raise
 
     def _folds(self, codes, rng):
         n_folds = min(self.cv, len(np.unique(self.groups_)))
@@ -269,3 +267,21 @@ class CrossFitFilter(BaseJudgingFilter):
         if self._fitted is None or codes is None:
             return np.zeros(X.shape[0])
         return self.threshold_ + self._score(X, codes)
+
+
+def _group_numbers(groups, n_rows):
+    """Groups that are given as labels of any kind, as numbers from 0."""
+    groups = np.asarray(groups)
+    if groups.shape != (n_rows,):
+        raise ValueError(
+            f"near_copies must hold one group for each of the {n_rows} rows of X; got "
+            f"an array of shape {groups.shape}."
+        )
+    if any(is_missing(group) for group in groups.tolist()):
+        raise ValueError(
+            "near_copies must hold the group of each row; some are missing (None or "
+            "NaN). Give a row without near copies a group of its own."
+        )
+    if groups.dtype.kind == "O":
+        groups = groups.astype(str)
+    return np.unique(groups, return_inverse=True)[1]

@@ -8,7 +8,9 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 
 from skpoison._judging import last_step
+from skpoison._labels import shown_labels
 from skpoison._warn import warn
+from skpoison._words import one_line
 from skpoison.exceptions import FilterWarning
 
 N_FOLDS = 5  # where nobody says how many
@@ -29,7 +31,15 @@ def folds_of(
     of_labels = len(classes) > 1
     if not isinstance(cv, int | np.integer):
         splitter = check_cv(cv, y, classifier=of_labels)
-        return _checked(list(splitter.split(X, y)), cv, len(y))
+        try:
+            folds = list(splitter.split(X, y))
+        except ValueError as error:
+            error.add_note(
+                f"cv={cv!r} gets X and y only. Where it needs groups, pass its folds: "
+                "cv=list(splitter.split(X, y, groups))."
+            )
+            raise
+        return _checked(folds, cv, len(y))
     rows = np.arange(len(y))
     alone = rows[:0]
     if of_labels:
@@ -59,7 +69,7 @@ def _drawn(n_splits, y, of_labels, rng):
 def _warn_of(alone, labels):
     if len(alone):
         warn(
-            f"The classes {labels.tolist()} have one row each, so no model fitted "
+            f"The classes {shown_labels(labels)} have one row each, so no model fitted "
             "without it can predict its label: these rows are scored by a model that "
             "was fitted on them.",
             FilterWarning,
@@ -68,10 +78,11 @@ def _warn_of(alone, labels):
 
 def _checked(folds, cv, n_rows):
     held_out = [np.arange(n_rows)[test] for _, test in folds]
-    if not np.array_equal(np.sort(np.concatenate(held_out)), np.arange(n_rows)):
+    rows = np.sort(np.concatenate([np.zeros(0, dtype=int), *held_out]))
+    if not np.array_equal(rows, np.arange(n_rows)):
         raise ValueError(
-            f"cv must hold out each row exactly once; {cv!r} does not: take KFold or "
-            "StratifiedKFold, for instance."
+            f"cv must hold out each row exactly once; {one_line(repr(cv), 100)} does "
+            "not: take KFold or StratifiedKFold, for instance."
         )
     return [(train, test) for (train, _), test in zip(folds, held_out, strict=True)]
 

@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skpoison._labels import shown_labels
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._distance import BaseDistanceFilter
@@ -245,7 +246,7 @@ class NeighborsFilter(BaseDistanceFilter):
             where = (
                 "The data have"
                 if self._is_among_all
-                else f"The classes {self.classes_[few].tolist()} have"
+                else f"The classes {shown_labels(self.classes_[few])} have"
             )
             warn(
                 f"{where} at most n_neighbors={self.n_neighbors} rows: all other rows "

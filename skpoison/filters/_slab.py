@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skpoison._labels import shown_labels
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._centroid import BaseCentroidFilter
@@ -164,7 +165,7 @@ def _directions(centroids, classes, rounding):
     if np.any(undefined):
         raise ValueError(
             "The direction of the slab is undefined for the classes "
-            f"{classes[undefined].tolist()}: their centroids are identical to the mean "
-            "of the other classes' centroids."
+            f"{shown_labels(classes[undefined])}: their centroids are identical to the "
+            "mean of the other classes' centroids."
         )
     return directions / sizes[:, None]

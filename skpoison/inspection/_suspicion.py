@@ -1,5 +1,6 @@
 """Rows in two dimensions, and which of them a filter does not trust, by reason."""
 
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -7,13 +8,14 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA, TruncatedSVD
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import _safe_indexing, check_random_state, check_scalar
 from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted, column_or_1d
 
 from skpoison._as_given import AsNumbers
 from skpoison._column_types import RowsLike
 from skpoison._judging import last_step
+from skpoison._labels import distinct_labels
 from skpoison._words import label_text
 
 from ._plane import draw_view
@@ -156,11 +158,11 @@ class SuspicionDisplay:
             or the transformer does not make two columns.
         """
         check_matplotlib_support(f"{cls.__name__}.from_filter")
-        filter = last_step(filter)
-        check_is_fitted(filter, "inlier_mask_")
+        filter = _judge_of(filter)
         _check_length("X", X, len(filter.inlier_mask_))
         if y is not None:
             _check_length("y", y, len(filter.inlier_mask_))
+            y = column_or_1d(y)
         display = cls._of_rows(
             X,
             y,
@@ -178,6 +180,7 @@ class SuspicionDisplay:
     ):
         """The display of rows that were judged, not drawn yet."""
         rng = check_random_state(random_state)
+        check_scalar(max_rows, "max_rows", Integral, min_val=1)
         if tests is None:
             tests = np.full(len(kept), "rejected", dtype=object)
         tests = np.where(kept, "", tests).astype(object)
@@ -269,7 +272,7 @@ class SuspicionDisplay:
         """Yield label, rows and look of the kept rows."""
         look = {"s": 9, "linewidth": 0.2, "edgecolor": "white", "zorder": 2}
         labels: Any = [] if self.labels is None else self.labels
-        known = np.unique(np.asarray(labels)).tolist()
+        known = distinct_labels(np.asarray(labels)).tolist()
         if not 0 < len(known) <= len(COLORS):
             yield None, kept, look | {"color": GREY, "alpha": 0.5, "label": "kept"}
             return
@@ -278,6 +281,20 @@ class SuspicionDisplay:
             rows = kept & (np.asarray(self.labels) == label)
             if rows.any():
                 yield label, rows, look | {"color": color, "alpha": 0.6, "label": name}
+
+
+def _judge_of(filter):
+    """The fitted filter that has judged rows, at the end of pipelines."""
+    filter = last_step(filter)
+    if not hasattr(filter, "fit"):
+        raise TypeError(f"filter must be a fitted filter; got {filter!r}.")
+    check_is_fitted(filter)
+    if not hasattr(filter, "inlier_mask_"):
+        raise ValueError(
+            f"filter must be a filter, with an inlier_mask_ of the rows that it was "
+            f"fitted on; got {filter!r}."
+        )
+    return filter
 
 
 def _check_length(name, values, n_rows):
@@ -303,7 +320,8 @@ def _coordinates(X, kept, transformer, rng):
     directions = TruncatedSVD if sparse.issparse(numbers) else PCA
     n_directions = min(2, numbers.shape[1], int(kept.sum()))
     found = directions(n_directions, random_state=rng)
-    found = found.fit(_safe_indexing(numbers, kept)).transform(numbers)
+    with np.errstate(invalid="ignore", divide="ignore"):  # rows may be all the same
+        found = found.fit(_safe_indexing(numbers, kept)).transform(numbers)
     return np.column_stack([found, np.zeros((len(found), 2 - found.shape[1]))])
 
 
