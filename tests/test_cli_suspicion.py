@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from skpoison import AutoFilter
 from skpoison._cli.app import app
+from skpoison._cli.found import worst
 from skpoison._cli.judgement import OTHERS, build_filter
 from skpoison._cli.kinds import FILTERS, PUBLISHED, WITHOUT_PERCENTILE
 from skpoison._cli.suspicion import TESTS
@@ -194,6 +195,14 @@ def test_only_the_twenty_worst_are_printed(tmp_path):
     for row in found[:20]:
         assert f" {row['row']} {row['suspicion']:.2f} {row['reason']}" in said(result)
     assert f" {found[20]['row']} {found[20]['suspicion']:.2f}" not in said(result)
+
+
+def test_every_reason_is_among_the_worst():
+    rows = [{"test": "far"}] * 30 + [{"test": "label"}] * 2 + [{"test": "copies"}]
+    tests = [row["test"] for row in worst(rows)]
+    assert tests == ["far"] * 18 + ["label", "copies"]
+    assert worst(rows[:25]) == rows[:20]
+    assert worst(rows[28:]) == rows[28:]
 
 
 def test_when_nothing_is_found_it_says_so(tmp_path):

@@ -5,9 +5,18 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.ensemble import IsolationForest
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
-from skpoison import AutoFilter, FilteredClassifier, SphereFilter
+from skpoison import (
+    AutoFilter,
+    CertifiedBound,
+    FilteredClassifier,
+    PartitionedClassifier,
+    SphereFilter,
+    certified_radius,
+)
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import (
     CrossFitFilter,
@@ -129,3 +138,15 @@ def test_texts_have_no_names_of_features():
             filter_.get_feature_names_out()
         with pytest.raises(ValueError, match="transform='default'"):
             filter_.set_output(transform="pandas").transform(texts)
+
+
+@pytest.mark.parametrize("filter_", [AutoFilter(), FrozenEstimator(AutoFilter())])
+def test_bounds_say_which_filters_have_a_feasible_set(filter_):
+    with pytest.raises(ValueError, match=r"SphereFilter\(\) & SlabFilter\(\); got"):
+        CertifiedBound(filter=filter_).fit(X, Y)
+
+
+def test_radii_say_which_attacks_there_are():
+    parts = PartitionedClassifier(LogisticRegression(), n_partitions=5).fit(X, Y)
+    with pytest.raises(ValueError, match=r"attack must be one of .*flip.*; got None"):
+        certified_radius(parts, X)

@@ -63,11 +63,28 @@ def show_worst(session, numbers):
         session.console.print(_worst_table(numbers["rows"], n_rejected))
 
 
+def worst(rows):
+    """Choose the most suspicious rows, and the first with each reason.
+
+    Examples
+    --------
+    >>> rows = [{"test": "far"}] * 30 + [{"test": "label"}] * 2
+    >>> [row["test"] for row in worst(rows)].count("far")
+    19
+    """
+    first = {row["test"]: at for at, row in reversed([*enumerate(rows)])}
+    rest = [at for at in range(len(rows)) if at not in first.values()]
+    chosen = sorted([*first.values(), *rest][: max(N_WORST, len(first))])
+    return [rows[at] for at in chosen]
+
+
 def _worst_table(rows, n_rejected):
-    shown = rows[:N_WORST]
+    shown = worst(rows)
     title = "Rejected rows, most suspicious first"
-    if n_rejected > N_WORST:
-        title = f"The {N_WORST} most suspicious of {n_rejected:,} rejected rows"
+    if n_rejected > len(shown):
+        title = f"The {len(shown)} most suspicious of {n_rejected:,} rejected rows"
+    if shown != rows[: len(shown)]:
+        title += ", and the first with each reason"
     table = new_table(title, ["label", "row", "suspicion"])
     table.add_column("reason")
     for row in shown:

@@ -359,6 +359,19 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         self.max_iter = max_iter
         self.random_state = random_state
 
+    def _validate_params(self):
+        is_other = hasattr(self.filter, "fit") and not hasattr(
+            self.filter, "feasible_set"
+        )
+        if is_other:
+            raise ValueError(
+                f"{type(self).__name__} requires a filter with a feasible set, which "
+                "are SphereFilter, SlabFilter and their intersections, such as "
+                f"SphereFilter() & SlabFilter(); got filter={self.filter!r}. Others do "
+                "not say which rows pass them."
+            )
+        super()._validate_params()
+
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(
         self, X: RowsLike, y: ArrayLike, sample_weight: ArrayLike | None = None

@@ -14,10 +14,8 @@ from skpoison.exceptions import FilterWarning
 from skpoison.filters._by_models import BaseJudgingFilter
 from skpoison.filters._copies import near_copy_groups
 from skpoison.filters._folds import assign_folds
-from skpoison.filters._label_noise import fit_label_noise, smoothed_logs
-from skpoison.filters._panel import in_units, panel_of, residual_units, within_reach
 from skpoison.filters._label_noise import LEAST_CUT, fit_label_noise, smoothed_logs
-from skpoison.filters._panel import panel_of, residual_units
+from skpoison.filters._panel import in_units, panel_of, residual_units, within_reach
 
 
 class CrossFitFilter(BaseJudgingFilter):

@@ -55,7 +55,7 @@ def certified_radius(
     estimator: BaseEstimator,
     X: RowsLike,
     *,
-    attack: Literal["insert_delete", "change", "flip"],
+    attack: Literal["insert_delete", "change", "flip"] | None = None,
     X_train: RowsLike | None = None,
     y_train: ArrayLike | None = None,
     filter: BaseEstimator | None = None,
@@ -150,7 +150,7 @@ def certified_radius(
     >>> certified_radius(model, X[::30], attack="insert_delete")
     array([3, 3, 4, 4, 3])
     """
-    if attack not in ATTACKS:
+    if attack not in ATTACKS:  # None included: the threat is never guessed
         raise ValueError(f"attack must be one of {ATTACKS}; got {attack!r}.")
     check_is_fitted(estimator)
     certify = _certificate_for(estimator)
