@@ -11,7 +11,8 @@ from skpoison.filters._evidence import N_FOLDS, find_evidence
 from skpoison.filters._far import times_usual
 from skpoison.filters._folds import assign_folds
 from skpoison.filters._label_noise import smoothed_logs
-from skpoison.filters._panel import in_units, panel_of, residual_units, within_reach
+from skpoison.filters._panel import panel_of, within_reach
+from skpoison.filters._residuals import judge_targets
 
 HALF = 0.5  # rows with a higher suspicion are rejected
 
@@ -172,10 +173,15 @@ class AutoFilter(BaseJudgingFilter):
         folds = codes
         if n_folds > 1:
             folds = assign_folds(codes, evidence.groups, n_folds, rng)
-        predicted = panel.targets_out_of_fold(folds, targets, self.n_jobs, **params)
-        units, self._unit, self._cut = residual_units(targets - predicted)
-        self.out_of_fold_ = predicted
-        return expit(units - self._cut)
+
+        def predict(kept):
+            return panel.targets_out_of_fold(
+                folds, targets, kept, self.n_jobs, **params
+            )
+
+        self.out_of_fold_, self._scale = judge_targets(predict, targets)
+        residuals = targets - self.out_of_fold_
+        return expit(self._scale.units(residuals) - self._scale.cut)
 
     def _explain(self, suspicions, evidence, numbers, codes, targets):
         names = np.array([*suspicions], dtype=object)
@@ -253,7 +259,7 @@ class AutoFilter(BaseJudgingFilter):
             if targets is None:
                 return np.zeros(X.shape[0])
             residuals = targets - self._fitted.targets(X.data)
-            return expit(in_units(residuals, self._unit) - self._cut)
+            return expit(self._scale.units(residuals) - self._scale.cut)
         said = self._fitted.probabilities(X.data, self._known, len(self.classes_))
         noise = self._noise.of(smoothed_logs(said, self._counts))
         return of_chance(noise.chance_of_wrong(codes), noise.cut)

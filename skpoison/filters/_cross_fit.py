@@ -15,7 +15,8 @@ from skpoison.filters._by_models import BaseJudgingFilter
 from skpoison.filters._copies import near_copy_groups
 from skpoison.filters._folds import assign_folds
 from skpoison.filters._label_noise import LEAST_CUT, fit_label_noise, smoothed_logs
-from skpoison.filters._panel import in_units, panel_of, residual_units, within_reach
+from skpoison.filters._panel import panel_of, within_reach
+from skpoison.filters._residuals import judge_targets
 
 
 class CrossFitFilter(BaseJudgingFilter):
@@ -55,7 +56,8 @@ class CrossFitFilter(BaseJudgingFilter):
         F1 that the probabilities promise): models fitted on poison overestimate how
         frequent it is. For a regressor, the largest residual that is kept, in robust
         standard deviations; "auto" is 4.5, or more where residuals have heavier tails
-        than a normal distribution.
+        than a normal distribution. Where many residuals of one sign are parted from the
+        others by a gap, they are stretched, so that those beyond it are rejected.
     n_jobs : int, default=None
         Number of jobs for fitting the models of the folds.
     random_state : int, RandomState instance or None, default=None
@@ -244,9 +246,16 @@ class CrossFitFilter(BaseJudgingFilter):
     def _fit_targets(self, panel, targets, params, rng):
         codes = np.zeros(len(targets), dtype=np.intp)
         folds = self._folds(codes, rng)
-        predicted = panel.targets_out_of_fold(folds, targets, self.n_jobs, **params)
-        units, self._unit, cut = residual_units(targets - predicted)
-        self.threshold_ = float(cut if self.threshold == "auto" else self.threshold)
+
+        def predict(kept):
+            return panel.targets_out_of_fold(
+                folds, targets, kept, self.n_jobs, **params
+            )
+
+        predicted, self._scale = judge_targets(predict, targets)
+        units = self._scale.units(targets - predicted)
+        is_auto = self.threshold == "auto"
+        self.threshold_ = float(self._scale.cut if is_auto else self.threshold)
         self.out_of_fold_ = self.suggested_labels_ = predicted
         rows = np.flatnonzero(units <= self.threshold_)
         self._fitted = panel.fit(rows, within_reach(targets)[rows], **params)
@@ -256,7 +265,7 @@ class CrossFitFilter(BaseJudgingFilter):
         if self._fitted is None or codes is None:
             return np.zeros(X.shape[0])
         if self._judges_targets:
-            return -in_units(codes - self._fitted.targets(X.data), self._unit)
+            return -self._scale.units(codes - self._fitted.targets(X.data))
         said = self._fitted.probabilities(X.data, self._known, len(self.classes_))
         noise = self._noise.of(smoothed_logs(said, self._counts))
         return -noise.chance_of_wrong(codes)

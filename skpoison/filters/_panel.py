@@ -21,13 +21,8 @@ from sklearn.utils.validation import _check_method_params, _num_samples
 
 from skpoison._as_given import AsNumbers
 from skpoison.filters._folds import class_probabilities, out_of_fold
-from skpoison.filters._threshold import bulk_threshold
 
 N_TREES = 100
-# Largest normal residual, in robust standard deviations; more, by a square, where the
-# 90 % quantile of the residuals is farther out than that of a normal distribution.
-DEVIATIONS = 4.5
-NORMAL_RATIO = 2.4387  # of the 90 % quantile of absolute values to their median
 DIRECTIONS = 50  # singular directions of sparse rows, for trees
 # Targets to fit on lie within so many interquartile ranges of the median, and squares
 # of the largest can be summed.
@@ -113,12 +108,15 @@ class Panel:
     def _rows_for(self, learner):
         return self.few if learner.takes_few else self.rows
 
-    def targets_out_of_fold(self, folds, targets, n_jobs=None, **fit_params):
-        """The mean prediction of the models for all rows, of shape (n_rows,)."""
+    def targets_out_of_fold(self, folds, targets, kept, n_jobs=None, **fit_params):
+        """The mean prediction of the models for all rows, of shape (n_rows,).
+
+        The models of each fold are fitted on the kept rows of the other folds.
+        """
         if len(np.unique(folds)) < 2:  # all rows are near copies
             return np.full(len(targets), np.median(targets))
         splits = [
-            (np.flatnonzero(folds != fold), np.flatnonzero(folds == fold))
+            (np.flatnonzero((folds != fold) & kept), np.flatnonzero(folds == fold))
             for fold in np.unique(folds)
         ]
         asked = [self._as_asked(learner, fit_params) for learner in self.learners]
@@ -212,12 +210,6 @@ def within_reach(targets: np.ndarray) -> np.ndarray:
     return np.clip(targets, *np.clip(ends, -LARGEST_TARGET, LARGEST_TARGET) * 4)
 
 
-def in_units(residuals: np.ndarray, unit: float) -> np.ndarray:
-    """Absolute residuals as multiples of a unit, however large."""
-    with np.errstate(over="ignore"):
-        return np.minimum(np.abs(residuals) / unit, np.finfo(np.float64).max)
-
-
 def panel_of(estimator, X, encoder, numbers, rng, regression=False) -> Panel:
     """The models for these rows: the given one, or our own on encoded rows."""
     if estimator is not None:
@@ -243,15 +235,3 @@ def _trees(regression, seed):
     if regression:
         return ExtraTreesRegressor(N_TREES, min_samples_leaf=2, random_state=seed)
     return ExtraTreesClassifier(N_TREES, min_samples_leaf=2, random_state=seed)
-
-
-def residual_units(residuals: np.ndarray) -> tuple:
-    """Absolute residuals in robust standard deviations, the unit, and the threshold."""
-    sizes = np.abs(residuals)
-    middle = np.median(sizes)
-    unit = 1.4826 * middle if middle > 0 else 1.0
-    heavier = np.quantile(sizes, 0.9) / (NORMAL_RATIO * middle) if middle > 0 else 1.0
-    cut = DEVIATIONS * max(1.0, heavier) ** 2
-    # A tenth of wrong targets can cause this tail, but hardly moves the bulk's end.
-    cut = max(DEVIATIONS, min(cut, bulk_threshold(sizes) / unit))
-    return in_units(sizes, unit), unit, cut
