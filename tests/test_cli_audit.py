@@ -154,6 +154,21 @@ def test_columns_of_very_different_spread_are_scaled_unless_told(brief, tmp_path
     assert "column 'b' has" in result.stderr
 
 
+def test_filters_to_compare_are_chosen_by_name(brief, rows):
+    kinds = ["--filter", "near-copies", "--filter", "spectral", "--filter", "epic"]
+    content = json.loads(invoke(rows, *kinds, "--json", "-").stdout)
+    found = {row["defense"] for row in content["ranking"]}
+    unused = {one["what"].split()[-1] for one in content["left_out"]}
+    wanted = {"near-copies", "spectral", "epic"}
+    assert wanted <= found | unused and "mahalanobis" not in found
+    assert len(found & wanted) >= 2
+
+
+def test_sphere_and_slab_need_not_be_named(rows):
+    result = invoke(rows, "--filter", "both", code=2)
+    assert "always compared" in result.stderr
+
+
 def test_rho_names_another_learner(brief, rows):
     content = json.loads(invoke(rows, "--rho", 2, "--json", "-").stdout)
     assert content["bounds"]["learner"] == {"rho": 2.0}

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from . import kinds
 from . import options as opt
 from .checks import in_range, percents, shares, within
 from .grouped import grouped
@@ -47,6 +48,17 @@ def audit(
             callback=percents,
         ),
     ] = "50,70,80,90,95,100",
+    filters: Annotated[
+        list[str] | None,
+        opt.option(
+            opt.DEFENSE,
+            "KIND",
+            "Filter to compare with sphere and slab, named as in skpoison filter; can "
+            f"be repeated. Default: {', '.join(kinds.WITH_PERCENTILE)}.",
+            "--filter",
+            callback=kinds.beside_sphere_and_slab,
+        ),
+    ] = None,
     learner: opt.LearnerOptions,
     folds: Annotated[
         int,
@@ -148,7 +160,7 @@ def audit(
         plan = make_plan(
             inputs,
             estimator=auditing.estimator(learner),
-            filters=None,
+            filters=auditing.filters(filters, reference) if filters else None,
             attacks=None,
             epsilons=epsilon,
             percentiles=percentiles,

@@ -11,12 +11,15 @@ from skpoison._audit.defenses import default_estimator
 from skpoison._audit.inputs import Inputs, checked
 from skpoison._audit.progress import Progress
 from skpoison._audit.run import run
+from skpoison._defaults import default_cleaner
 from skpoison._io import load
 from skpoison._io.matrix import digits
-from skpoison._words import loss_text, name_text, one_line, percent_text
+from skpoison._words import counted, loss_text, name_text, one_line, percent_text
 
 from .certificate import few_threads
 from .columns import complete, encode
+from .judgement import build_filter
+from .kinds import WITH_PERCENTILE
 from .report import new_table
 
 LISTED = 5
@@ -29,6 +32,17 @@ def estimator(learner):
     from skpoison import NormConstrainedSVC
 
     return NormConstrainedSVC(rho=learner.rho)
+
+
+def filters(kinds, reference):
+    """Return filters by name, which reject as many rows as an attacker sends."""
+    keep = round(100 / (1 + reference), 1)
+    return {
+        kind: default_cleaner()
+        if kind == "auto"
+        else build_filter(kind, keep if kind in WITH_PERCENTILE else None)
+        for kind in kinds
+    }
 
 
 def read_encoded(name, reading):
@@ -90,9 +104,10 @@ def show(session, report):
     data, settings = report["data"], report["settings"]
     n_classes = len(data["classes"])
     session.say(
-        f"{data['source']}: {data['n_rows']:,} rows, {data['n_features']:,} features, "
-        f"{n_classes} labels. Attacks send {100 * settings['reference']:g} poison rows "
-        "for every 100 clean ones."
+        f"{data['source']}: {counted(data['n_rows'], 'row')}, "
+        f"{counted(data['n_features'], 'feature')}, {counted(n_classes, 'label')}. "
+        f"Attacks send {counted(100 * settings['reference'], 'poison row')} per 100 "
+        "clean rows."
     )
     session.console.print(_defenses(report))
     session.console.print(_suspects(report))

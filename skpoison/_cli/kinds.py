@@ -21,6 +21,18 @@ WITHOUT_PERCENTILE = (
 FILTERS = ("auto", *PUBLISHED, *WITH_PERCENTILE, *WITHOUT_PERCENTILE[1:])
 
 
+def beside_sphere_and_slab(kinds):
+    """Check filters that an audit is to compare with sphere and slab."""
+    names = [one_of(*FILTERS)(kind) for kind in kinds or ()]
+    for name in names:
+        if name in PUBLISHED:
+            raise typer.BadParameter(
+                f"sphere and slab are always compared, so {name} cannot be added; "
+                "--percentiles sets what they keep."
+            )
+    return names
+
+
 def with_bound(kind):
     """Check that a filter is one that bounds exist for."""
     name = one_of(*FILTERS)(kind)
