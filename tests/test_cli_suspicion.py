@@ -175,7 +175,9 @@ def read_back(path):
 def test_keys_of_the_rows_are_documented():
     page = Path(__file__).parent.parent / "docs" / "command_line.md"
     (about,) = [
-        line for line in page.read_text().splitlines() if "`rows[]` | with" in line
+        line
+        for line in page.read_text().splitlines()
+        if "`rows[]` | an entry for each rejected row" in line
     ]
     for name in (*KEYS, *TESTS):
         assert f"`{name}`" in about

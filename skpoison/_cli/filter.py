@@ -113,7 +113,7 @@ def filter_(
 
         from . import by as groups
         from . import found as words
-        from . import judged, judgement, picture, report, review, suspicion
+        from . import judged, judgement, picture, report, review
         from .columns import complete, encode, tell_of_columns
         from .files import rows_to, write_json, write_rows
 
@@ -135,9 +135,9 @@ def filter_(
         if by:
             groups.check_column(rows, by)
         numbers_of_rows = rows.row_numbers
-        reviewed = None
-        if verdicts:
-            reviewed = review.load_review(verdicts, rows, numbers_of_rows, options)
+        reviewed = verdicts and review.load_review(
+            verdicts, rows, numbers_of_rows, options
+        )
         kept_to = rows_to(output, rows, outputs, keep_formulas)
         rejected_to = rows_to(rejected, rows, outputs, keep_formulas)
         source = clean or rows
@@ -155,33 +155,25 @@ def filter_(
                 X = encoded.encoder.transform(rows, np.arange(len(rows)))
                 trusted_rows = encoded.X, clean.labels.texts
             y = rows.labels.texts
-            if kind == "auto":
-                found = suspicion.suspect(X, y, trusted_rows)
-            else:
-                found = judgement.judge(kind, percentile, X, y, trusted_rows)
+            found = judgement.judge(kind, percentile, X, y, trusted_rows)
 
         settings = {"filter": kind, "percentile": percentile, "trusted": trusted}
         settings |= {"by": by, "verdicts": verdicts}
         numbers = judged.count(found, rows.labels, settings, numbers_of_rows)
-        if kind == "auto":
-            words.show_suspicions(session, rows.source, numbers)
-        else:
-            report.show_counts(session, rows.source, numbers)
-            if not in_plane:
-                words.show_worst(session, numbers)
-        numbers["by"] = numbers["review"] = None
+        show = words.show_suspicions if kind == "auto" else report.show_counts
+        show(session, rows.source, numbers)
+        if kind != "auto" and not in_plane:
+            words.show_worst(session, numbers)
+        numbers["by"] = by and groups.count_by(rows, by, found.kept)
         if by:
-            numbers["by"] = groups.count_by(rows, by, found.kept)
             groups.show_groups(session, numbers["by"])
+        numbers["review"] = reviewed and review.score(found, reviewed)
         if reviewed:
-            numbers["review"] = review.score(found, reviewed)
             review.show_score(session, numbers["review"], len(rows))
             found = review.judged_after(found, reviewed)
         if kept_to:
             wanted = np.flatnonzero(found.kept)
-            content = rows.taken(wanted, {})
-            if reviewed:
-                content = review.relabeled(content, rows, wanted, reviewed)
+            content = review.kept_rows(rows, wanted, reviewed)
             write_rows(session, kept_to, content, len(wanted))
         if rejected_to:
             wanted = found.rejected

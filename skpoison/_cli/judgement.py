@@ -1,4 +1,4 @@
-"""What ``skpoison filter`` computes with other filters than auto."""
+"""What ``skpoison filter`` computes."""
 
 import warnings
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from skpoison._labels import find_labels
 
 from .judged import Judged
 from .kinds import PUBLISHED, TRAINING_ROWS_ONLY
+from .suspicion import suspect
 
 # Filters by their names in ``--filter``, but those of the published setting: what they
 # are, and what their numbers are called; None if they have no limit to compare with.
@@ -79,6 +80,8 @@ def check_trusted(kind, trusted):
 
 def judge(kind, percentile, X, y, trusted=None):
     """Fit a filter, to the rows themselves or to trusted (X, y), and judge rows."""
+    if kind == "auto":
+        return suspect(X, y, trusted)
     filter_ = build_filter(kind, percentile)
     filter_.fit(*(trusted or (X, y)))
     if kind in OTHERS and OTHERS[kind][1] is None:

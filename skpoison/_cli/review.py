@@ -134,8 +134,11 @@ def judged_after(judged, review):
     return replace(judged, kept=kept, reason_of=reason_of)
 
 
-def relabeled(content, rows, wanted, review):
-    """Return kept rows as they are written, with the labels of the review."""
+def kept_rows(rows, wanted, review=None):
+    """Return kept rows as they are written, with the labels of a review."""
+    content = rows.taken(wanted, {})
+    if review is None:
+        return content
     changed = review.codes[wanted] != rows.labels.codes[wanted]
     if not changed.any():
         return content
