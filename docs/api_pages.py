@@ -23,7 +23,7 @@ MODULES = {
     "skpoison.coreset": "Medoids",
     "skpoison.neural": "Networks",
     "skpoison.datasets": "Published poison sets",
-    "skpoison.inspection": "Pictures",
+    "skpoison.inspection": "Plots",
     "skpoison.testing": "Checks for filters and attacks of your own",
     "skpoison.exceptions": "Warnings",
 }

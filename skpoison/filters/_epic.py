@@ -1,4 +1,4 @@
-"""Rows whose gradients stand alone are dropped while a classifier is trained."""
+"""Rows with isolated gradients are dropped while a classifier is trained."""
 
 import warnings
 from numbers import Integral, Real
@@ -88,9 +88,9 @@ class EPICFilter(InnerEstimatorMixin, BaseFilter):
         :func:`~skpoison.coreset.facility_location`. Parameter gradients always use
         numpy.
     random_state : int, RandomState instance or None, default=None
-        Seeds the estimator, if it can be seeded, and draws the order in which
-        :meth:`fit_transform` goes round the kept rows. With None, an estimator that is
-        given keeps its own seed.
+        Seeds the estimator, if it has a random_state, and controls the order in which
+        :meth:`fit_transform` reuses kept rows. With None, a given estimator keeps its
+        own seed.
 
     Attributes
     ----------

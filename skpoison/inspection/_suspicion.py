@@ -71,11 +71,11 @@ class SuspicionDisplay:
     rejected_ : dict
         The rejected rows, as a PathCollection for each test.
     n_beyond_ : int
-        How many of the rows lie outside the picture, which says so.
+        Number of rows outside the plot, which states it.
     ax_ : matplotlib Axes
-        Axes with the picture.
+        Axes with the plot.
     figure_ : matplotlib Figure
-        Figure that contains it.
+        Figure that contains the axes.
 
     See Also
     --------
@@ -239,8 +239,8 @@ class SuspicionDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a figure.
         whole : bool, default=False
-            Whether to show all rows, however far away. Otherwise the picture ends
-            somewhat beyond the kept rows, and says how many rows lie outside it.
+            Whether to show all rows, however far away. Otherwise the plot ends somewhat
+            beyond the kept rows, and states how many rows are outside.
         kept_kwargs, rejected_kwargs : dict, default=None
             Passed to matplotlib's `scatter`.
 

@@ -66,7 +66,7 @@ class EPICCallback(Callback):
         together.
     min_class_rows : int, default=100
         No class is left with fewer training rows than this: among few rows, most rows
-        of a rare kind stand alone. Classes that have fewer lose none.
+        of a rare kind are isolated. Classes that have fewer lose none.
     order : {"canonical", "lazy"}, default="canonical"
         Which of equal candidates becomes a medoid; see
         :func:`skpoison.coreset.facility_location`.

@@ -19,7 +19,7 @@ class JPEGCompressor(TransformerMixin, BaseEstimator):
     A defense against poison by small perturbations, which compression removes with
     other detail: put it in front of the network, for training and prediction alike. On
     CIFAR-10 it was found to be as good as any against gradient matching, at the cost of
-    a few points of accuracy. Attackers who know of it can adapt, and large or bright
+    a few points of accuracy. Attackers who know it can adapt, and large or bright
     triggers survive it.
 
     Rows are compressed one by one, so there is nothing to fit. Needs Pillow.

@@ -26,15 +26,15 @@ __all__ = ["FilteredNetMixin"]
 class FilteredNetMixin:
     """Mixin for skorch nets whose training rows can be dropped during training.
 
-    Put it before the class of the net. Together with :class:`EPICCallback`, rows whose
-    gradients stand alone are dropped from the training set. Without it, the net trains
+    Put it before the class of the net. Together with :class:`EPICCallback`, rows with
+    isolated gradients are dropped from the training set. Without it, the net trains
     as plain skorch does, bit for bit. :class:`FilteredNetClassifier`,
     :class:`FilteredNetBinaryClassifier` and :class:`FilteredNetRegressor` are made so.
 
     The training split (not the validation split) is wrapped once, and loses rows at the
     start of an epoch; from then on, they are not used again. Loaders of training
-    batches are created anew after rows have been dropped, so that no worker process or
-    sampler still holds the earlier rows.
+    batches are created again after rows have been dropped, so that no worker process or
+    sampler still has the earlier rows.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class FilteredNetMixin:
 
     See Also
     --------
-    EPICCallback : Drops rows whose gradients stand alone.
+    EPICCallback : Drops rows with isolated gradients.
     FilteredNetClassifier : For classifiers with an output for each class.
     FilteredNetBinaryClassifier : For binary classifiers with one output.
     FilteredNetRegressor : For regressors.

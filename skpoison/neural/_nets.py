@@ -27,7 +27,7 @@ class FilteredNetClassifier(FilteredNetMixin, NeuralNetClassifier):
     """Network whose training set can become smaller while it is trained.
 
     A :class:`skorch.NeuralNetClassifier` in all respects, for modules that return
-    logits. Together with :class:`EPICCallback`, rows whose gradients stand alone are
+    logits. Together with :class:`EPICCallback`, rows with isolated gradients are
     dropped from the training set. Without it, it trains as plain skorch does, bit for
     bit.
 
@@ -49,7 +49,7 @@ class FilteredNetClassifier(FilteredNetMixin, NeuralNetClassifier):
 
     See Also
     --------
-    EPICCallback : Drops rows whose gradients stand alone.
+    EPICCallback : Drops rows with isolated gradients.
     FilteredNetMixin : How training goes on after rows were dropped; for other nets.
     skpoison.EPICFilter : The same for scikit-learn's classifiers.
     skpoison.FilteredClassifier : Filters once, before training.
@@ -170,7 +170,7 @@ class FilteredNetBinaryClassifier(FilteredNetMixin, NeuralNetBinaryClassifier):
 
     See Also
     --------
-    EPICCallback : Drops rows whose gradients stand alone.
+    EPICCallback : Drops rows with isolated gradients.
     FilteredNetClassifier : For classifiers with an output for each class.
     FilteredNetMixin : How training goes on after rows were dropped; for other nets.
 
@@ -278,7 +278,7 @@ class FilteredNetRegressor(FilteredNetMixin, NeuralNetRegressor):
 
     See Also
     --------
-    EPICCallback : Drops rows whose gradients stand alone.
+    EPICCallback : Drops rows with isolated gradients.
     FilteredNetMixin : How training goes on after rows were dropped; for other nets.
     skpoison.filters.TrimFilter : Trimmed least squares, for linear regression.
 
