@@ -148,9 +148,12 @@ def solve_cone(problem):
     for tol in (1e-10, 1e-8, 1e-7):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # "may be inaccurate"
-            value = problem.solve(
-                solver=cp.CLARABEL, tol_gap_abs=tol, tol_gap_rel=tol, tol_feas=tol
-            )
+            try:
+                value = problem.solve(
+                    solver=cp.CLARABEL, tol_gap_abs=tol, tol_gap_rel=tol, tol_feas=tol
+                )
+            except cp.error.SolverError:
+                continue
         if problem.status == cp.OPTIMAL:
             return value
     raise AssertionError(f"The conic solver ended with status {problem.status}.")

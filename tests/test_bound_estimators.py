@@ -353,13 +353,15 @@ def test_what_is_not_known_is_refused_with_a_list_of_what_is(estimator, says):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"domain": "nonnegative"}, "spheres and slabs.*any numbers.*nonnegative"),
+        ({"domain": "count"}, "spheres and slabs.*convex domain.*domain='count'"),
+        ({"domain": "tfidf"}, "spheres and slabs.*convex domain.*domain='tfidf'"),
         (
             {"defense": "moving_centroids"},
             "moving_centroids' is for .*got estimator=Log",
         ),
     ],
 )
+@pytest.mark.filterwarnings("ignore:Only .* of the clean rows are in domain")
 def test_what_holds_for_the_hinge_only_is_refused(options, says):
     X, y, _ = problem(0)
     bound = CertifiedBound(estimator=LogisticRegression(), **options)

@@ -1,12 +1,15 @@
 """The bound for learners with other losses than the hinge, or other intercepts."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from skpoison._residual_losses import ConcomitantHuber
 from skpoison._whole_rows import n_poison_rows
 from skpoison.bounds._candidate_attack import build_attack
+from skpoison.bounds._projected import moved_inside, widened
 from skpoison.bounds._result import CertifiedValues, Result
-from skpoison.bounds._rounding import judged, relative_error
+from skpoison.bounds._rounding import relative_error
 from skpoison.solvers import _learned_scale, _loss_newton
 from skpoison.solvers._learned_scale import HuberProblem
 from skpoison.solvers._loss_newton import start_at
@@ -65,12 +68,19 @@ def certify(problem, found, objective, X, keeps, *, tol, rng):
     `X` are the clean rows as they came; `keeps` says which rows, given with the signs
     of their labels or with their targets, the filter keeps.
     """
-    problem = settled(problem, found)
+    problem, found = settled(problem, found), _inside(problem, found)
     attack = build_attack(problem, found, X.shape[0], keeps, X.dtype)
     trained = _poisoned(problem, objective, attack)
     retrained = train(trained, found.best_primal.theta, tol=tol, rng=rng)
     best = _certificate(problem, found, X)
     return Result(found, problem, best, attack, retrained, {})
+
+
+def _inside(problem, found):
+    """Return a solution whose dual points are inside the attacker's sets."""
+    dual = found.best_dual
+    poison = moved_inside(problem.poison.sets, dual.poison)
+    return replace(found, best_dual=replace(dual, poison=poison))
 
 
 def _poisoned(problem, objective, attack):
@@ -84,7 +94,7 @@ def _poisoned(problem, objective, attack):
     each = pieces.weights[np.array(places, dtype=int)]
     n_trained = n_rows + int(attack.copies.sum())
     return problem._replace(
-        rows=attack.behind(problem.rows),
+        rows=_joined(attack.behind(problem.rows)),
         weights=np.append(problem.weights, each * attack.copies / n_rows),
         poison=WorstRows(0.0, problem.loss, NO_PIECES),
         stiffness=objective.stiffness(problem.rows.dim - 1, n_rows, n_trained),
@@ -92,11 +102,16 @@ def _poisoned(problem, objective, attack):
     )
 
 
+def _joined(rows):
+    """Return sparse rows in one matrix, which costs less than products with two."""
+    return rows.rows.joined(rows.more) if rows.is_sparse else rows
+
+
 def _certificate(problem, found, X):
     """Widen the sets by the filter's own rounding, and the bound by the sums'."""
     theta, poison = found.best_primal.theta, problem.poison
     at = problem.margins(theta)
-    wider = poison.over([judged(rows, X) for rows in poison.sets])
+    wider = poison.over([widened(rows, X) for rows in poison.sets])
     clean_loss = float(problem.weights @ problem.loss.value(at))
     poison_loss = wider.largest_loss(theta)
     upper = clean_loss + poison.epsilon * poison_loss + problem.penalty(theta)

@@ -28,6 +28,7 @@ from skpoison.bounds._discrete import poison_term
 from skpoison.bounds._domain import warn_of_strangers
 from skpoison.bounds._linear import signed_rows
 from skpoison.bounds._objective import Objective, objective_of
+from skpoison.bounds._projected import projected
 from skpoison.bounds._regression import LinearLearner, target_rows
 from skpoison.bounds._rounding import judged
 from skpoison.bounds._svc import warn_if_short
@@ -253,9 +254,12 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
 
     For the hinge loss with a penalty on weights and intercept alike (`rho`, `C`,
     `NormConstrainedSVC`, ``LinearSVC(loss="hinge")``) every filter with a bounded
-    feasible set, every `domain` and moving centroids are covered. For all others, the
-    filter's feasible sets must have projections, as those of spheres and slabs do, and
-    `domain` must be ``"real"``.
+    feasible set, every `domain` and moving centroids are covered, without weights of
+    rows or classes. For all others, the filter's feasible sets must have projections,
+    as those of spheres and slabs do, and `domain` must be convex (``"real"``,
+    ``"nonnegative"``, bounds on features). The proof for moving centroids replaces the
+    rows of a class by their mean, which only losses that are linear where they count
+    allow.
 
     The margins for rounding are floating-point error bounds: `poison_loss_` covers all
     rows that a filter that computes in the precision of the given rows can keep (in
@@ -566,12 +570,13 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
 
     def _smooth_sets(self, X):
         """Return the rows of each class; an error where they cannot be projected on."""
-        sets = self._feasible_sets(X)
-        if all(rows.is_differentiable for rows in sets):
+        sets = [projected(rows) for rows in self._feasible_sets(X)]
+        if all(rows is not None for rows in sets):
             return sets
         raise ValueError(
             f"estimator={self.estimator!r} is bounded for filters whose feasible sets "
-            "have projections (spheres and slabs), and any numbers as rows; got "
+            "have projections (spheres and slabs), and rows of any numbers or of a "
+            'convex domain ("nonnegative", bounds on features); got '
             f"filter={self.filter!r}, domain={self.domain!r}. With the hinge loss, "
             "estimator=LinearSVC(loss='hinge'), there are bounds for these too."
         )

@@ -29,6 +29,9 @@ LEAST_CURVATURE = 1e-3
 # Newton systems of many more rows than these, or than parameters, take conjugate
 # gradients; as many rows are drawn for the preconditioner.
 SPARSE_ROWS, DENSE_ROWS = 100, 2000
+FEW_FEATURES = 150
+# Rows without curvature are left out where no more than this share of rows have any.
+MOST_BENT = 0.7
 CG_TOL, MAX_CG = 0.05, 50
 # Stands for an infinite stiffness in Newton systems.
 RIGID = 1e12
@@ -254,15 +257,15 @@ def _gaps(problem, at, gradient):
 def _newton_step(problem, center, at, gradient):
     row_weights = problem.weights * at.curvatures
     diagonal, vectors, weights = _curvature_besides_rows(problem, center, at)
-    size = min(SPARSE_ROWS if problem.rows.is_sparse else DENSE_ROWS, problem.rows.dim)
-    some, their_weights = _drawn(row_weights, size)
+    some, their_weights = _drawn(row_weights, _most_rows(problem.rows))
     rows = problem.rows.take(some)
     hessian = Hessian(diagonal, rows, their_weights, vectors, weights)
     solve = hessian.shifted(0.0)
     if np.count_nonzero(row_weights) > len(some):
+        active, on_active = _bent(problem.rows, row_weights)
 
         def product(x):
-            on_rows = problem.rows.combine(row_weights * problem.rows.scores(x))
+            on_rows = active.combine(on_active * active.scores(x))
             return diagonal * x + on_rows + (weights * (vectors @ x)) @ vectors
 
         step = -_conjugate_gradients(product, solve, gradient)
@@ -271,6 +274,22 @@ def _newton_step(problem, center, at, gradient):
     if np.isinf(problem.stiffness[-1]):
         step[-1] = 0.0
     return step
+
+
+def _bent(rows, weights):
+    """Return the rows with weights other than 0, if this saves more than it costs."""
+    bent = np.flatnonzero(weights)
+    if len(bent) > MOST_BENT * len(weights):
+        return rows, weights
+    return rows.take(bent), weights[bent]
+
+
+def _most_rows(rows):
+    """Return how many rows enter a Newton system, if not all of them."""
+    if rows.is_sparse:
+        return min(SPARSE_ROWS, rows.dim)
+    # With few features the whole system costs less than products with all rows.
+    return len(rows) if rows.dim <= FEW_FEATURES else min(DENSE_ROWS, rows.dim)
 
 
 def _drawn(weights, size):

@@ -1,5 +1,7 @@
 """Products with the signed rows y_i (x_i, 1), without ever copying X whole."""
 
+from functools import cached_property
+
 import numpy as np
 from scipy import sparse
 
@@ -43,7 +45,14 @@ class Rows:
     def combine(self, a: np.ndarray) -> np.ndarray:
         """Return ``sum_i a_i * y_i * (x_i, 1)``."""
         signed = a * self.signs
+        if self.is_sparse:
+            return np.append(self._transposed @ signed, signed.sum())
         return np.append(_transpose_times(self.X, signed), signed.sum())
+
+    @cached_property
+    def _transposed(self):
+        """Sparse rows, transposed: a view."""
+        return self.X.T
 
     def squared_norms(self) -> np.ndarray:
         """Return ``||x_i||^2`` for every row."""

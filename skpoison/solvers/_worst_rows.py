@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skpoison._residual_losses import ResidualLoss
+from skpoison.feasible.discrete import Hull
 from skpoison.solvers._adversary import (
     Curvature,
     PoisonPoints,
@@ -129,16 +130,17 @@ class WorstRows:
         return WorstRows(self.epsilon, self.loss, self.pieces._replace(sets=sets))
 
     def start(self, n_features: int) -> PoisonPoints:
-        """Return poison to start from: the centers, with equal weights."""
+        """Return poison to start from: rows near the centers, with equal weights."""
         n_sets = len(self.sets)
-        points = np.array([rows.center for rows in self.sets])
+        points = [rows.projection(rows.center).point for rows in self.sets]
+        points = np.array(points)
         weights = np.full(n_sets, 1.0 / max(n_sets, 1))
         return PoisonPoints(weights, points.reshape(n_sets, n_features))
 
     def largest_shortfalls(self, theta: np.ndarray) -> np.ndarray:
         """Return the largest shortfall of each piece at parameters."""
         supports = [
-            rows.support(-direction * theta[:-1])[0]
+            _largest(rows, -direction * theta[:-1])
             for direction, rows in zip(self.pieces.directions, self.sets, strict=True)
         ]
         levels = self.pieces.levels - self.pieces.directions * theta[-1]
@@ -259,6 +261,11 @@ class WorstRows:
                 vectors += [np.append(vector, 0.0) for vector in found.vectors]
                 weights += [-stiffness] * len(found.vectors)
         return Curvature(diagonal, np.array(vectors), np.array(weights))
+
+
+def _largest(rows, a):
+    """Bound ``a @ x`` over rows; where no row is needed, a hull is fast."""
+    return rows.bound(a)[0] if isinstance(rows, Hull) else rows.support(a)[0]
 
 
 NO_PIECES = Pieces(np.zeros(0), np.zeros(0), [], np.zeros(0), np.zeros(0))

@@ -1,0 +1,163 @@
+"""CertifiedBound(estimator=…) of regressors and of learners with weights.
+
+Agreement with cones, attacks, and time. Run with ``OMP_NUM_THREADS=1 python
+benchmarks/bench_regressors.py``; name sections (``speed cones weights attacks``) to run
+only those. Times are CPU seconds in one process; a ratio is to a fit of the same
+scikit-learn estimator at its own tolerance.
+"""
+
+import argparse
+import os
+import sys
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import numpy as np
+from bench_learners import compare
+from oracles import KINDS, conic_bound_of_loss, labelled_rows, rows_with_targets
+from sklearn.base import clone
+from sklearn.datasets import make_regression
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import HuberRegressor, Ridge, SGDRegressor
+from sklearn.svm import LinearSVR
+from test_bound_regression import (
+    LEARNERS,
+    PRECISE,
+    best_bound,
+    objective,
+    random_attack,
+    sent_by,
+)
+from test_bound_weights import LEARNERS as WEIGHED
+from test_bound_weights import weighted
+
+from skpoison import CertifiedBound, SphereFilter
+
+PROBLEMS, TRIES = 300, 10_000
+
+
+def main():
+    sections = {"speed": speed, "cones": cones, "weights": weights, "attacks": attacks}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sections", nargs="*", default=list(sections))
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    for name in parser.parse_args().sections:
+        print(f"\n== {name}", flush=True)
+        sections[name]()
+
+
+def speed():
+    """20,000 rows with 100 features, of which 30 enter the targets."""
+    X, y = make_regression(20_000, 100, n_informative=30, noise=50.0, random_state=0)
+    y /= y.std()
+    compare(
+        X,
+        y,
+        [
+            Ridge(),
+            LinearSVR(epsilon=0.1),
+            LinearSVR(epsilon=0.1, loss="squared_epsilon_insensitive"),
+            HuberRegressor(),
+            SGDRegressor(),
+            SGDRegressor("huber"),
+        ],
+    )
+
+
+def cones():
+    """Random small problems of each learner, solved whole as conic programs."""
+    for learner in LEARNERS:
+        report(learner[0], [distance(learner, seed) for seed in range(PROBLEMS)])
+
+
+def report(estimator, found):
+    found = np.array(found)
+    worst, n_solved = np.nanmax(found), np.sum(np.isfinite(found))
+    text = f"{estimator!s:62} {n_solved} problems, farthest {worst:.1e}"
+    print(text, flush=True)
+    assert worst < 1e-5
+    assert n_solved > 0.95 * PROBLEMS
+
+
+def distance(learner, seed):
+    rng = np.random.default_rng(seed)
+    X, y = rows_with_targets(seed, KINDS[seed % 5], noise=rng.choice([0.1, 1.0, 3.0]))
+    epsilon = rng.choice([0.05, 0.2, 1.0])
+    sphere = SphereFilter(rng.choice([60, 80, 100]))
+    bound = CertifiedBound(sphere, epsilon, estimator=learner[0], tol=1e-6).fit(X, y)
+    try:
+        best = best_bound(X, y, bound, learner)
+    except AssertionError:  # the conic solver gave up
+        return np.nan
+    return abs(bound.upper_bound_ - best) / max(best, 1.0)
+
+
+def weights():
+    """The same of classifiers with random weights of classes, rows and poison."""
+    for learner in WEIGHED:
+        found = [weighted_distance(learner, seed) for seed in range(PROBLEMS)]
+        report(learner[0], found)
+
+
+def weighted_distance(learner, seed):
+    estimator, loss, penalty, intercept = learner
+    rng = np.random.default_rng(seed)
+    X, y = labelled_rows(seed, KINDS[seed % 5], gap=rng.choice([0.0, 0.3, 3.0]))
+    of_class, of_rows = rng.uniform(0.1, 3.0, 2), weighted(seed, len(X))
+    epsilon, most = rng.choice([0.05, 0.2, 1.0]), rng.uniform(0.5, 2.0)
+    learner = clone(estimator).set_params(class_weight=dict(enumerate(of_class)))
+    bound = CertifiedBound(
+        SphereFilter(80), epsilon, estimator=learner, max_weight=most, tol=1e-6
+    ).fit(X, y, of_rows)
+    sets = zip((-1.0, 1.0), bound.filter_.feasible_set().sets, strict=True)
+    try:
+        best = conic_bound_of_loss(
+            X,
+            2.0 * y - 1.0,
+            list(sets),
+            epsilon,
+            loss=loss,
+            penalty=penalty / len(X),
+            intercept=intercept,
+            weights=of_class[y] * of_rows,
+            most=most * of_class,
+        )
+    except AssertionError:  # the conic solver gave up
+        return np.nan
+    return abs(bound.upper_bound_ - best)
+
+
+def attacks():
+    """Attacks by random rows and by `attack_`, trained by scikit-learn's estimators."""
+    n_tries, closest, n_above = 0, -np.inf, 0
+    while n_tries < TRIES:
+        learner = PRECISE[n_tries % len(PRECISE)]
+        for ratio in ratios(learner, n_tries):
+            n_tries, closest = n_tries + 1, max(closest, ratio)
+            n_above += ratio > 1.0 + 1e-6
+    print(f"{n_tries} tries, largest loss {closest:.6f} of its bound, above: {n_above}")
+    assert n_above == 0
+
+
+def ratios(learner, seed):
+    """Yield losses as shares of the bound on one small problem."""
+    rng = np.random.default_rng(seed)
+    X, y = rows_with_targets(seed, KINDS[seed % 3])
+    epsilon = rng.choice([0.05, 0.2, 0.5])
+    bound = CertifiedBound(SphereFilter(80), epsilon, estimator=learner[0]).fit(X, y)
+    n_poison = int(epsilon * len(X) + 1e-9)
+    sent = [random_attack(rng, bound, n_poison) for _ in range(24)]
+    for X_poison, y_poison in [*sent, sent_by(bound)]:
+        rows, targets = np.vstack([X, X_poison]), np.append(y, y_poison)
+        fitted = clone(learner[0]).fit(rows, targets)
+        w, b = np.ravel(fitted.coef_), np.ravel(fitted.intercept_)[0]
+        scale = getattr(fitted, "scale_", None)
+        loss = objective(w, b, rows, targets, len(X), learner, scale)
+        yield loss / bound.upper_bound_
+
+
+if __name__ == "__main__":
+    main()
