@@ -318,3 +318,40 @@ def test_rows_amidst_another_class_are_told_from_single_contradictions(around):
     changed = np.flatnonzero(codes != truth)
     assert set(found) <= set(changed)
     assert len(found) >= 5 if around else not len(found)
+
+
+def _far_of(X, codes):
+    rng = np.random.RandomState(0)
+    reach, rows = Reach.of(AsNumbers().fit_transform(X), codes)
+    return far_rows(rows, [rows], reach, codes, rng).beyond > 0
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng, n: rng.normal(size=(n, 1)),
+        lambda rng, n: rng.uniform(size=(n, 1)),
+        lambda rng, n: rng.exponential(size=(n, 1)),
+        lambda rng, n: rng.lognormal(size=(n, 1)),
+        lambda rng, n: rng.poisson(2, size=(n, 1)),
+        lambda rng, n: rng.random((n, 1)) < 0.04,
+        lambda rng, n: rng.random((n, 1)) < 0.25,
+        lambda rng, n: rng.random((n, 5)) < 0.1,
+        lambda rng, n: rng.integers(5, size=(n, 2)),
+    ],
+)
+def test_honest_tables_of_one_column_or_few_values_lose_no_rows(draw):
+    shares = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        codes = rng.integers(2, size=400)
+        shares.append(_far_of(draw(rng, 400).astype(float), codes).mean())
+    assert max(shares) <= 0.01
+
+
+def test_far_rows_of_one_column():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 1))
+    X[:20] = rng.choice([-1, 1], (20, 1)) * rng.uniform(12, 20, (20, 1))
+    flagged = _far_of(X, rng.integers(2, size=400))
+    assert flagged[:20].mean() > 0.9 and flagged[20:].mean() < 0.01

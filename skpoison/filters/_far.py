@@ -9,6 +9,8 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.ensemble import IsolationForest
 from sklearn.utils.extmath import row_norms
 
+from skpoison.filters._threshold import bulk_threshold
+
 # Normal deviates of the quantiles that measure the spread of logarithmic distances.
 SPREAD = {0.75: 0.6745, 0.85: 1.0364}
 # A spread below 2 % is not informative: rows of unit length.
@@ -17,7 +19,11 @@ LEAST_SPREAD = 0.02
 FALSE_SHARE = 0.02
 FEWEST = 20  # smaller classes are compared with all rows
 BULK = 0.75  # share of a class that its covariance is computed from
+RARELY = 0.05  # of a column's variance, that the bulk has
 STEPS = 2  # concentration steps on the bulk
+MANY_IN_MIDDLE = 0.25  # share of rows at the smallest distance
+AT_END = 3.4  # deviations: where the bulk of one column ends
+FEWEST_TO_CUT = 2  # columns: random cuts of one part its ends from all others
 N_TREES = 100  # of the isolation forest
 
 
@@ -32,7 +38,8 @@ class Reach(NamedTuple):
     @classmethod
     def of(cls, numbers, codes) -> tuple["Reach", np.ndarray]:
         """The reach of training rows, and the compressed rows."""
-        middle, spread = (None, None) if sparse.issparse(numbers) else _scales(numbers)
+        as_they_are = sparse.issparse(numbers) or numbers.shape[1] == 1
+        middle, spread = (None, None) if as_they_are else _scales(numbers)
         reach = cls(middle, spread, np.zeros((0, 0)), np.zeros((0, 0)))
         rows = reach.compressed(numbers)
         centers, logs = [], []
@@ -41,6 +48,9 @@ class Reach(NamedTuple):
             usual = rows[own if len(own) >= FEWEST else np.arange(len(codes))]
             is_sparse = sparse.issparse(rows)
             centers.append(np.zeros(1) if is_sparse else np.median(usual, axis=0))
+            if as_they_are and not is_sparse:
+                logs.append(_bulk_of_one_column(usual - centers[-1]))
+                continue
             logs.append(_bulk_of_logs(_logs(_distances(usual, centers[-1]))))
         reach = reach._replace(centers=np.array(centers), logs=np.array(logs))
         return reach, rows
@@ -127,7 +137,7 @@ def far_rows(compressed, spaces: list[np.ndarray], reach: Reach, codes, rng) -> 
     thresholds = np.array([_threshold(plain), np.inf])
     beyond = np.maximum(plain - thresholds[0], shaped - _threshold(shaped))
     isolation = None
-    if not sparse.issparse(compressed) and compressed.shape[1]:
+    if not sparse.issparse(compressed) and compressed.shape[1] >= FEWEST_TO_CUT:
         isolation, apart = Isolation.of(compressed, rng)
         thresholds[1] = _threshold(apart)
         beyond = np.maximum(beyond, apart - thresholds[1])
@@ -166,20 +176,43 @@ def _logs(distances):
 
 
 def _bulk_of_logs(logs):
+    # Many rows in the very middle do not say how far others usually lie.
+    beyond = logs[logs > logs.min() + LEAST_SPREAD]
+    if len(logs) - len(beyond) >= MANY_IN_MIDDLE * len(logs):
+        logs = beyond if len(beyond) else logs
     middle = np.median(logs)
     spreads = [(np.quantile(logs, q) - middle) / z for q, z in SPREAD.items()]
     return middle, max(*spreads, LEAST_SPREAD)
+
+
+def _bulk_of_one_column(moved):
+    """Median of logarithms of distances, and the unit that takes to the bulk's end.
+
+    Many rows are near to the middle of one column: these logarithms are not normal.
+    """
+    middle, spread = _bulk_of_logs(_logs(np.abs(moved[:, 0])))
+    # Skewed columns reach farther to one side.
+    sides = (moved[moved * side > 0] * side for side in (-1, 1))
+    end = max(bulk_threshold(side) for side in sides if len(side)) if moved.any() else 0
+    if not end > np.exp(middle):
+        return middle, spread
+    return middle, max((np.log(end) - middle) / AT_END, LEAST_SPREAD)
 
 
 def _by_covariance(rows):
     """Mahalanobis distances by the covariance of the central rows."""
     moved = rows - np.median(rows, axis=0)
     distances = np.linalg.norm(moved / (rows.std(axis=0) + 1e-12), axis=1)
+    variances = rows.var(axis=0)
     for _ in range(STEPS):
         bulk = rows[np.argsort(distances)[: int(BULK * len(rows))]]
         covariance = ledoit_wolf(bulk)[0]
         ridge = 1e-9 * np.trace(covariance) / len(covariance) + np.finfo(float).tiny
-        covariance[np.diag_indices_from(covariance)] += ridge
+        diagonal = np.diag_indices_from(covariance)
+        covariance[diagonal] += ridge
+        # What the bulk hardly has, such as a rare category, is not far for that.
+        is_rare = covariance[diagonal] < RARELY * variances
+        covariance[diagonal] += np.where(is_rare, variances, 0.0)
         moved = rows - bulk.mean(axis=0)
         squares = np.sum(moved * np.linalg.solve(covariance, moved.T).T, axis=1)
         distances = np.sqrt(np.maximum(squares, 0))
