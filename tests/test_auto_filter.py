@@ -355,3 +355,21 @@ def test_far_rows_of_one_column():
     X[:20] = rng.choice([-1, 1], (20, 1)) * rng.uniform(12, 20, (20, 1))
     flagged = _far_of(X, rng.integers(2, size=400))
     assert flagged[:20].mean() > 0.9 and flagged[20:].mean() < 0.01
+
+
+@pytest.mark.parametrize("n_modes", [1, 6])
+def test_clusters_apart_are_suspect_where_others_are_not(n_modes):
+    rng = np.random.RandomState(0)
+    centers = np.repeat(np.zeros((6, 4)), 60, axis=0)
+    centers[:, 0] = np.repeat(np.arange(6), 60) * 30 * (n_modes > 1)
+    points = np.r_[
+        rng.normal(size=(360, 4)) + centers, rng.normal(size=(20, 4)) - [30, 0, 0, 0]
+    ]
+    codes = np.r_[np.repeat([0, 0, 0, 1, 1, 1], 60), np.ones(20, dtype=int)]
+    said = np.full((1, 380, 2), 0.05)
+    said[0, np.arange(380), codes] = 0.95
+    said[0, 360:] = said[0, 360:, ::-1]  # the last cluster is contradicted
+    found = clusters_against(
+        points, codes, np.zeros(380), lambda folds: said, 380, np.random.RandomState(0)
+    )
+    assert found.tolist() == (list(range(360, 380)) if n_modes == 1 else [])

@@ -44,6 +44,8 @@ AGAINST = 0.25
 OUTLYING, MORE_OUTLYING = 0.8, 6.0
 AGAINST_APART, AGAINST_FIRST, AGAINST_SOME = 0.13, 0.15, 0.6
 APART = 1.75
+SUPPORTED, USUAL = 0.5, 0.9  # clusters of this probability, and quantile of their gaps
+BEYOND_USUAL = 1.25
 # Islands, rows of another class: the probability of the label of each row and of all;
 # how many agree which class it is; how many rows around them bear their label; and by
 # which factors the gap around them, and how much they keep to themselves, may leave the
@@ -152,17 +154,19 @@ def clusters_against(
 
 
 def _planted(judged, clusters, n_all, rng):
-    suspects = [
+    against = [
         rows
         for rows in _contradicted(judged, clusters)
-        if len(rows) >= SMALLEST_SHARE * n_all and _is_suspect(judged, rows, rng)
+        if len(rows) >= SMALLEST_SHARE * n_all
     ]
     islands = [
         rows
         for rows in _islands(judged, rng)
         if len(rows) >= SMALLEST_ISLAND * n_all and _is_contradicted(judged, rows)
     ]
-    apart = [rows for rows in islands if _is_apart(judged, rows, rng)]
+    gap = _largest_usual_gap(judged, clusters, rng) if against or islands else APART
+    suspects = [rows for rows in against if _is_suspect(judged, rows, gap, rng)]
+    apart = [rows for rows in islands if _is_apart(judged, rows, gap, rng)]
     embedded = [rows for rows in islands if _is_embedded(judged, rows, rng)]
     few = [
         rows
@@ -188,23 +192,34 @@ def _contradicted(judged, clusters):
     return out
 
 
-def _is_suspect(judged, rows, rng):
+def _largest_usual_gap(judged, clusters, rng):
+    """The gap around clusters that models agree with: honest modes may lie apart."""
+    everyone = np.arange(len(judged.codes))
+    gaps = [
+        _Surroundings.of(judged.points, rows, everyone, rng, LOOKED_AT // 4).gap
+        for rows in members_of(clusters, range(clusters.max() + 1))
+        if len(rows) >= SMALLEST_CLUSTER and judged.own[:, rows].mean() >= SUPPORTED
+    ]
+    return max(APART, BEYOND_USUAL * np.quantile(gaps, USUAL)) if gaps else APART
+
+
+def _is_suspect(judged, rows, gap, rng):
     """Whether the cluster lies far out for its class, or apart from all other rows."""
     by_model = judged.own[:, rows].mean(axis=1)
     mean = by_model.mean()
     needed = OUTLYING + MORE_OUTLYING * mean
     if mean < AGAINST and judged.spread_out[rows].mean() > needed:
         return True
-    return _is_apart(judged, rows, rng)
+    return _is_apart(judged, rows, gap, rng)
 
 
-def _is_apart(judged, rows, rng):
+def _is_apart(judged, rows, gap, rng):
     """Whether the rows lie apart from all others, and models contradict them."""
     by_model = judged.own[:, rows].mean(axis=1)
     against_first = by_model[0] < AGAINST_FIRST and by_model.max() < AGAINST_SOME
     if by_model.mean() < AGAINST_APART or against_first:
         everyone = np.arange(len(judged.codes))
-        return _Surroundings.of(judged.points, rows, everyone, rng).gap > APART
+        return _Surroundings.of(judged.points, rows, everyone, rng).gap > gap
     return False
 
 
@@ -264,9 +279,9 @@ class _Surroundings(NamedTuple):
     outside: np.ndarray  # the nearest others, of each row
 
     @classmethod
-    def of(cls, points, rows, everyone, rng) -> "_Surroundings":
+    def of(cls, points, rows, everyone, rng, n=LOOKED_AT) -> "_Surroundings":
         """Surroundings of rows among everyone; positions are those of points."""
-        some = rng.permutation(rows)[:LOOKED_AT]
+        some = rng.permutation(rows)[:n]
         squares = _squares(points, some, everyone)
         squares[some[:, None] == everyone] = np.inf
         inside = np.isin(everyone, rows)
