@@ -9,6 +9,7 @@ from .figures import figures
 from .inputs import Inputs, described, read_inputs
 from .measure import measure
 from .plan import Plan, make_plan
+from .pointwise import predictions
 from .profile import profile
 from .progress import Progress
 from .ranking import by_percentile, rank, recommend
@@ -50,8 +51,9 @@ def audit(
     bounds are computed for every percentile of the sphere and slab filter and every
     poison fraction. Attacks, adaptive where they can be, are run on these and other
     defenses under cross-validation; the recommended percentile has the lowest held-out
-    loss on all clean rows under the worst adaptive attack. Every filter scores every
-    row, and the most suspicious rows are listed with the reasons.
+    loss on all clean rows under the worst adaptive attack. Predictions of the model,
+    fitted in parts, are certified. Every filter scores every row, and the most
+    suspicious rows are listed with the reasons.
 
     Parameters
     ----------
@@ -185,9 +187,10 @@ def run(inputs: Inputs, plan: Plan, progress: Progress) -> AuditReport:
     data = profile(inputs, plan.positive)
     bounded = curves(inputs, plan, progress)
     attacked = measure(inputs, plan, progress)
+    certified = predictions(inputs, plan, progress)
     judged = suspects(inputs, plan, progress)
     ranked = rank(plan, attacked.found)
-    stages = bounded, attacked, judged, ranked
+    stages = bounded, attacked, certified, judged, ranked
     bounds, measured, ranking = bounded.found, attacked.found, ranked.found
     suspicious, order = judged.found
     rows = by_percentile(plan, measured, ranking, bounds)
@@ -206,6 +209,7 @@ def run(inputs: Inputs, plan: Plan, progress: Progress) -> AuditReport:
         "recommendation": recommendation,
         "ranking": ranking,
         "evaluations": measured.evaluations,
+        "predictions": certified.found,
         "suspicious": suspicious,
         "left_out": [
             *plan.left_out,

@@ -259,6 +259,26 @@ class Judge(TypedDict):
     n_beyond: Annotated[Count, "rows beyond its threshold"]
 
 
+class CertifiedShare(TypedDict):
+    """Held-out rows that are right whatever so many rows an attacker poisons."""
+
+    n_rows: Annotated[Count, "rows inserted or deleted"]
+    certified_accuracy: Annotated[Share, "share of the held-out rows"]
+    balanced_certified_accuracy: Annotated[Share, "mean of the classes' shares"]
+
+
+class Predictions(TypedDict):
+    """How many rows it takes to change predictions of the model, fitted in parts."""
+
+    n_parts: Annotated[Place, "parts, each with a model that has one vote"]
+    n_train: Annotated[Place, "training rows: those of the first fold"]
+    n_test: Annotated[Place, "its held-out rows"]
+    accuracy: Annotated[Share | None, "share of them that is predicted correctly"]
+    median_radius: Annotated[Size | None, "rows that half of them withstand"]
+    curve: Annotated[list[CertifiedShare], "shares for some numbers of rows"]
+    reason: Annotated[str | None, "why they are not computed; null if they are"]
+
+
 class Reason(TypedDict):
     """What one filter found."""
 
@@ -366,6 +386,7 @@ class Report(TypedDict):
     recommendation: Recommendation
     ranking: Annotated[list[Ranked], "defenses, the least worst error first"]
     evaluations: Annotated[list[Evaluation], "every attack on every defense"]
+    predictions: Predictions
     suspicious: Suspicious
     left_out: Annotated[list[LeftOut], "what was not done"]
     warnings: Annotated[list[str], "warnings of filters, attacks and solvers"]

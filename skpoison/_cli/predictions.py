@@ -18,14 +18,12 @@ from skpoison._io.matrix import digits
 from skpoison._io.read import load_test
 from skpoison._words import counted, percent_text
 from skpoison.pointwise import certified_accuracy
+from skpoison.pointwise._shown import parts_for, round_numbers
 
 from .columns import complete, encode
 from .report import new_table
 from .sample import split_rows
 
-# Rows in a part, on average, where the number of parts is not given.
-ROWS_PER_PART, MOST_PARTS = 20, 50
-STEPS = (1, 2, 5)
 MOVES = {
     "insert_delete": ("rows inserted or\ndeleted", "insert or delete", "row"),
     "change": ("rows\nreplaced", "replace", "row"),
@@ -61,9 +59,7 @@ class VoteSettings:
 
     def classifier(self, X):
         """Return the unfitted classifier; whatever is fitted is fitted in the parts."""
-        n_parts = self.partitions
-        if n_parts is None:
-            n_parts = min(max(X.shape[0] // ROWS_PER_PART, 1), MOST_PARTS)
+        n_parts = self.partitions or parts_for(X.shape[0])
         hash = "rank" if self.attack == "flip" else "content"
         return PartitionedClassifier(self._estimator(X), n_parts, hash=hash)
 
@@ -232,20 +228,11 @@ def _table(numbers):
         "Test rows whose prediction is right and cannot be changed",
         [header, "certified\naccuracy", "balanced"],
     )
-    for n_rows in _counts(numbers["curve"]):
+    for n_rows in round_numbers(numbers["curve"][-1]["n_rows"] - 1):
         keys = "certified_accuracy", "balanced_certified_accuracy"
         shares = (percent_text(share_at(numbers, n_rows, key)) for key in keys)
         table.add_row(f"{n_rows:,}", *shares)
     return table
-
-
-def _counts(curve):
-    """Return 0, 1, 2, 5, 10, … up to where nothing is certified any more."""
-    most, counts, unit = curve[-1]["n_rows"], [0], 1
-    while unit <= most:
-        counts += [step * unit for step in STEPS if step * unit < most]
-        unit *= 10
-    return counts
 
 
 def _guarantee(numbers):
