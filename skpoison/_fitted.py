@@ -90,7 +90,7 @@ def names_left_out() -> Iterator[None]:
         yield
 
 
-def scores(filter_: BaseEstimator, X: RowsLike, y: np.ndarray) -> np.ndarray:
+def scores(filter_: BaseEstimator, X: RowsLike, y: np.ndarray | None) -> np.ndarray:
     """Return the decisions on rows without names, which the filter may know or not."""
     with names_left_out():
         return filter_.decision_function(X, y)

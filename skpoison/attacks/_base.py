@@ -89,17 +89,23 @@ class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
         "filter": [HasMethods(["fit", "decision_function"]), None],
         "random_state": ["random_state"],
     }
-    _multi_class = False
     # Whether a defense without a feasible set is of any use to the attack.
     _needs_feasible_set = True
-    # Whether columns of X must be numbers, and hold what lies between the clean rows.
-    _needs_numbers = True
     _moves_rows = False
 
     def __init__(self, epsilon=0.03, *, filter=None, random_state=None):
         self.epsilon = epsilon
         self.filter = filter
         self.random_state = random_state
+
+    @property
+    def _multi_class(self) -> bool:
+        return False
+
+    @property
+    def _needs_numbers(self) -> bool:
+        """Whether columns of X must be numbers, and hold what lies between rows."""
+        return True
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -75,11 +75,12 @@ class LearnerHessian:
             max_cg=10 * rows.dim,
         )
         self.fits_intercept = fits_intercept
-        self._shift, self._solve = None, None
+        self._shift: float | None = None
+        self._solve: Callable[[np.ndarray], np.ndarray] | None = None
 
     def shifted(self, shift: float) -> Callable[[np.ndarray], np.ndarray]:
         """Return a function that solves with a multiple of the identity added."""
-        if shift != self._shift:
+        if self._solve is None or shift != self._shift:
             solve = self._system.shifted(shift)
             if not self.fits_intercept:
                 solve = _without_intercept(solve, self._system.rows.dim)

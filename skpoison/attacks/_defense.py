@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
@@ -11,7 +11,7 @@ from skpoison._fitted import check_fits, remember_names, scores, unbounded
 from skpoison.feasible import restrict, shrink_until_kept
 
 
-def is_fitted(estimator) -> bool:
+def is_fitted(estimator: BaseEstimator) -> bool:
     """Return whether an estimator is fitted."""
     try:
         check_is_fitted(estimator)

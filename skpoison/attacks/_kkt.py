@@ -160,7 +160,8 @@ class KKTAttack(BaseAimedAttack):
         clean = Rows(_solver_rows(X), 2.0 * codes - 1.0)
         aim = Aim(self._target_rows(clean), Hinge())
         program = self._program(sets, n_poison / len(clean), len(clean))
-        best, self.objective_ = None, []
+        best: tuple | None = None
+        self.objective_ = []
         for theta in self._decoys(clean, aim.rows, n_poison, rng):
             tried = []
             for found in self._found(Decoy(theta, clean, self._learner()), program):
@@ -173,6 +174,7 @@ class KKTAttack(BaseAimedAttack):
             worst = max(tried, key=lambda one: one[0])
             self.objective_.append(worst[0])
             best = worst if best is None or worst[0] >= best[0] else best
+        assert best is not None  # there is at least one decoy
         return self._report(X, *best[1:])
 
     def _found(self, decoy, program):

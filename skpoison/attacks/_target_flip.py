@@ -1,12 +1,14 @@
 """Copies of training rows with another target: label flips' counterpart."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import RegressorTags, Tags
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
-from skpoison._column_types import RowsLike
+from skpoison._column_types import RowsLike, Types
 from skpoison._containers import copies
 from skpoison._fitted import check_fits, names_left_out, remember_names
 from skpoison._judging import last_step
@@ -19,6 +21,10 @@ from skpoison.feasible import in_domain
 
 class RegressionAttackMixin:
     """What attacks do where y holds numbers: no classes, poison with targets."""
+
+    target_range: tuple[float, float] | None
+    target_range_: Any  # two numbers; None where there are classes
+    _types: Types
 
     def _validate_targets(self, X, y):
         """Return rows and targets; set the range that targets must lie in."""

@@ -59,7 +59,7 @@ class Lists(NamedTuple):
     """For each row, the candidates whose gains it adds to, once these are few."""
 
     start: np.ndarray  # where the list of each row is
-    count: np.ndarray  # how long it is
+    length: np.ndarray  # how long it is
     who: np.ndarray  # candidates, int32
     units: np.ndarray  # their dissimilarities from the row, int32
 
@@ -187,7 +187,7 @@ def _fill(rows, row, first, lists, near, slack, measure, scratch, state):
             lists.units[end] = scratch.line.units[j]
             end += scratch.line.units[j] < state.current[row]
     lists.start[row] = first
-    lists.count[row] = end - first
+    lists.length[row] = end - first
     return end
 
 
@@ -220,14 +220,14 @@ def _take_listed(lists, row, old, new, state):
     """The same, from the row's list, which is shortened."""
     start = lists.start[row]
     end = start
-    for entry in range(start, start + lists.count[row]):
+    for entry in range(start, start + lists.length[row]):
         who, units = lists.who[entry], lists.units[entry]
         state.gains[who] -= old - max(units, new)
         state.dirty[who // BOX_ROWS] = True
         lists.who[end] = who
         lists.units[end] = units
         end += units < new
-    lists.count[row] = end - start
+    lists.length[row] = end - start
 
 
 @compiled
@@ -327,7 +327,7 @@ def _gains_from_lists(lists, state):
     state.gains[:] = 0
     for row in range(len(state.gains)):
         current = state.current[row]
-        for entry in range(lists.start[row], lists.start[row] + lists.count[row]):
+        for entry in range(lists.start[row], lists.start[row] + lists.length[row]):
             state.gains[lists.who[entry]] += current - lists.units[entry]
 
 

@@ -33,7 +33,9 @@ class Measure(NamedTuple):
     largest: float  # the similarity of equal rows: 1, or the largest distance
 
 
-def squared_distances(columns: np.ndarray, rows, others) -> np.ndarray:
+def squared_distances(
+    columns: np.ndarray, rows: slice | np.ndarray, others: slice | np.ndarray
+) -> np.ndarray:
     """Sums of squares over the features, first to last; ``columns`` are the rows' X.T.
 
     ``rows`` and ``others`` are slices or arrays of indices.

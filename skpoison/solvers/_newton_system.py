@@ -8,6 +8,7 @@ See docs/mathematics.md, section "The Newton system".
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from scipy import linalg, sparse
@@ -244,8 +245,15 @@ def _regularized(factor, matrix):
     raise linalg.LinAlgError("A Newton system holds NaN or infinity.")
 
 
+class Shiftable(Protocol):
+    """A matrix that can be solved with a multiple of the identity added."""
+
+    def shifted(self, shift: float) -> LinearSolver:
+        """Return a function that solves ``(H + shift I) x = r`` for x."""
+
+
 def step_in_ball(
-    hessian: Hessian,
+    hessian: Shiftable,
     theta: np.ndarray,
     gradient: np.ndarray,
     rho: float,
