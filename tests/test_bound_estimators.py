@@ -374,10 +374,3 @@ def test_a_bad_parameter_of_the_estimator_is_an_error_not_a_bound():
     for bad in (LinearSVC(C=-1.0), LinearSVC(loss="log"), SGDClassifier(alpha=-1.0)):
         with pytest.raises(ValueError, match=r"C|loss|alpha"):
             CertifiedBound(estimator=bad).fit(X, y)
-
-
-def test_bounds_of_several_classes_are_refused():
-    X, y, _ = problem(0)
-    y = np.arange(len(y)) % 3
-    with pytest.raises(ValueError, match="Only binary classification is supported"):
-        CertifiedBound(estimator=LogisticRegression()).fit(X, y)

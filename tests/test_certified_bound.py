@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oracles import KINDS, conic_penalised_loss, labelled_rows, training_loss
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
@@ -336,8 +337,11 @@ def test_bad_data_is_refused_at_once(estimator):
     name = type(estimator).__name__
     with pytest.raises(ValueError, match=f"{name} requires rows of two classes"):
         estimator.fit(X, np.zeros(len(y)))
+    several = clone(estimator)
+    if isinstance(estimator, CertifiedBound):
+        several.set_params(rho=1.0)
     with pytest.raises(ValueError, match="Only binary classification is supported"):
-        estimator.fit(X, np.arange(len(y)) % 3)
+        several.fit(X, np.arange(len(y)) % 3)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         estimator.fit(X, y[:-1])
     for bad in (np.nan, np.inf):

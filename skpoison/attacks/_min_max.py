@@ -117,6 +117,7 @@ class MinMaxAttack(RegressionAttackMixin, BaseAttack):
     }
 
     _moves_rows = True
+    _multi_class = True
 
     def __init__(
         self,

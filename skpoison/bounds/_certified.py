@@ -22,11 +22,12 @@ from skpoison._fitted import (
     unbounded,
 )
 from skpoison._progress import progress_monitor
-from skpoison.bounds import _any_loss, _fixed, moving
+from skpoison.bounds import _any_loss, _fixed, _multiclass, moving
 from skpoison.bounds._defending import DefendingMixin
 from skpoison.bounds._discrete import poison_term
 from skpoison.bounds._domain import warn_of_strangers
 from skpoison.bounds._linear import signed_rows
+from skpoison.bounds._multiclass import ClassResult
 from skpoison.bounds._objective import Objective, objective_of
 from skpoison.bounds._projected import projected
 from skpoison.bounds._regression import LinearLearner, target_rows
@@ -36,6 +37,7 @@ from skpoison.bounds._weights import LossWeights, class_weights, sample_weights
 from skpoison.feasible import FeasibleSet, as_domain, restrict
 from skpoison.losses import Hinge
 from skpoison.solvers._adversary import PoisonTerm
+from skpoison.solvers._class_problem import ClassProblem
 from skpoison.solvers._regularizers import NormBall, Penalty
 from skpoison.solvers._working_set import Problem, Solution
 from skpoison.solvers._worst_rows import of_classes, of_targets
@@ -319,6 +321,7 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
     ((25.0, 346.0), 3389)
     """
 
+    _several_classes = True
     _parameter_constraints: dict = {
         "filter": [HasMethods(["fit", "feasible_set"]), None],
         "epsilon": [Interval(Real, 0, 1, closed="both")],
@@ -462,6 +465,7 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         context = self._init_callback_context(max_subtasks=None)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         X, codes = self._validate(X, y) if previous is None else previous.hand_on(self)
+        self._objective = self._for_classes(self._objective)
         self._n_rows = X.shape[0]
         self._weights = self._weigh(X, codes, sample_weight)
         if previous is None:
@@ -487,7 +491,7 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         if self.estimator is not None:
             objective = objective_of(self.estimator)
         elif self.rho is not None:
-            objective = Objective(Hinge(), rho=float(self.rho))
+            objective = Objective(Hinge(), rho=float(self.rho), several=None)
         else:
             objective = Objective(Hinge(), 1.0 / (1.0 if self.C is None else self.C))
         if self._is_moving() and not objective.is_plain_hinge:
@@ -508,6 +512,11 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
             self.class_weight_ = dict(zip(labels, of_classes.tolist(), strict=True))
         if sample_weight is None and of_classes is None and self.max_weight == 1.0:
             return None
+        if self._objective.of_classes is not None:
+            raise ValueError(
+                "Weights of rows and classes are for two classes and for regression; "
+                f"y has {len(classes)} classes."
+            )
         if self._objective.rho is not None or self._is_moving():
             raise ValueError(
                 "Weights of rows and classes are for learners with a penalty, and "
@@ -521,10 +530,30 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
             of_rows = of_rows * of_classes[codes]
         return LossWeights(of_rows, self.max_weight * of_classes)
 
+    def _for_classes(self, objective):
+        """Return what the learner minimizes on these classes."""
+        if objective.is_regression:
+            return objective
+        objective = objective.for_classes(len(self.classes_))
+        if objective.of_classes is not None and self._is_moving():
+            raise ValueError(
+                "defense='moving_centroids' is for two classes; y has "
+                f"{len(self.classes_)}."
+            )
+        return objective
+
     def _certify_fixed(self, X, codes, start, monitor):
         rng = check_random_state(self.random_state)
         certain = {"tol": self.tol, "rng": rng}
         keeps = self._kept_by_filter(X)
+        if self._objective.of_classes is not None:
+            sets, n_classes = self._convex_sets(X), len(self.classes_)
+            options = {"epsilon": self.epsilon}
+            given = X, codes, n_classes, sets
+            problem = _multiclass.prepare(self._objective, *given, **options)
+            found = self._solve(problem, start, monitor)
+            given = self._objective, X, self._kept_by_class(X)
+            return _multiclass.certify(problem, found, *given, **certain)
         if self._objective.is_plain_hinge and self._weights is None:
             problem = _fixed.prepare(self._problem(X, codes))
             found = self._solve(problem, start, monitor)
@@ -568,6 +597,27 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
 
         return keeps
 
+    def _kept_by_class(self, X):
+        """Return a function of rows and their codes: which ones the filter keeps."""
+
+        def keeps(points, codes):
+            if not len(codes):
+                return np.zeros(0, dtype=bool)
+            return scores(self.filter_, _as_sent(points, X), self.classes_[codes]) >= 0
+
+        return keeps
+
+    def _convex_sets(self, X):
+        """Return the rows of each class; an error where they are not convex."""
+        sets = self._feasible_sets(X)
+        if all(rows.is_convex for rows in sets):
+            return sets
+        raise ValueError(
+            "More than two classes are bounded for filters and domains whose feasible "
+            "sets are convex, as those of real and non-negative numbers are; got "
+            f"filter={self.filter!r}, domain={self.domain!r}."
+        )
+
     def _smooth_sets(self, X):
         """Return the rows of each class; an error where they cannot be projected on."""
         sets = [projected(rows) for rows in self._feasible_sets(X)]
@@ -583,6 +633,8 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
 
     def _solve(self, problem, start=None, monitor=None):
         solver = _fixed if isinstance(problem, Problem) else _any_loss
+        if isinstance(problem, ClassProblem):
+            solver = _multiclass
         return solver.minimize(
             problem,
             tol=self.tol,
@@ -672,10 +724,9 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         self.error_bound_ = self._most_errors(best.upper)
         self.n_iter_, self.history_ = found.n_iter, found.history
         self.converged_ = bool(found.converged)
-
-    @property
-    def _loss_at_zero(self):
-        return float(self._objective.loss.value(np.zeros(())))
+        allowed = result.problem.target(found.upper, self.tol)
+        is_tight = found.gap <= allowed and not self._is_moving()
+        self.is_exact_ = bool(found.converged and is_tight)
 
     def _most_errors(self, upper):
         """Return the largest share of clean rows that can be wrong at this loss."""
@@ -684,25 +735,36 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         lightest = 1.0 if self._weights is None else self._weights.of_rows.min()
         if lightest == 0.0:  # an error on such a row costs nothing
             return 1.0
-        return float(min(upper / (lightest * self._loss_at_zero), 1.0))
+        return float(min(upper / (lightest * self._objective.of_wrong), 1.0))
 
     def _report_attack(self, result, X):
-        attack, trained = result.attack, result.trained
-        lower, loss = max(float(trained.lower), 0.0), float(trained.upper)
-        theta = result.problem.rows.parameters(trained.best_primal.theta)
-        if not self._objective.is_regression and self._weights is None:
-            at_zeros = self._loss_at_zero * (1.0 + attack.copies.sum() / X.shape[0])
-            if loss > at_zeros:
-                loss, theta = at_zeros, np.zeros_like(theta)
+        if isinstance(result, ClassResult):
+            labels, more = self.classes_[result.attack.codes], {}
+            lower, loss, theta = result.lower, float(result.loss), result.theta
+        else:
+            labels, more = self._labels_of(result.attack.signs), result.more
+            lower, loss, theta = self._poisoned_learner(result, X.shape[0])
         self.attack_ = Bunch(
-            X=_as_sent(attack.points, X),
-            y=self._labels_of(attack.signs),
-            n_copies=attack.copies,
+            X=_as_sent(result.attack.points, X),
+            y=labels,
+            n_copies=result.attack.copies,
             rounding_slack=max(self.lower_bound_ - lower, 0.0),
-            **result.more,
+            **more,
         )
         self.attack_loss_ = loss
         self.poisoned_coef_, self.poisoned_intercept_ = self._in_form(theta)
+
+    def _poisoned_learner(self, result, n_rows):
+        """Return both bounds of the learner trained on the attack, and parameters."""
+        trained = result.trained
+        lower, loss = max(float(trained.lower), 0.0), float(trained.upper)
+        theta = result.problem.rows.parameters(trained.best_primal.theta)
+        if not self._objective.is_regression and self._weights is None:
+            copies = result.attack.copies.sum()
+            at_zeros = self._objective.at_zero * (1.0 + copies / n_rows)
+            if loss > at_zeros:
+                loss, theta = at_zeros, np.zeros_like(theta)
+        return lower, loss, theta
 
 
 def _as_sent(points, X):

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
@@ -25,6 +26,7 @@ class DefendingMixin:
     upper_bound_: float
     filter_: BaseEstimator
     target_range_: tuple[float, float]
+    classes_: np.ndarray
     _objective: Objective
     _n_rows: int
 

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
     """Base class: two classes, a weight vector and an intercept."""
 
+    # Whether there may be more classes, and a weight vector for each.
+    _several_classes = False
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
+        tags.classifier_tags.multi_class = self._several_classes
         tags.input_tags.sparse = True
         return tags
 
@@ -35,12 +38,12 @@ class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
         check_values(type(self).__name__, X)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
-        check_two_classes(type(self).__name__, self.classes_)
+        name, several = type(self).__name__, self._several_classes
+        check_two_classes(name, self.classes_, or_more=several)
         return X, codes
 
     def _store(self, theta):
-        self.coef_ = theta[np.newaxis, :-1].copy()
-        self.intercept_ = theta[-1:].copy()
+        self.coef_, self.intercept_ = split_parameters(theta)
 
     def decision_function(self, X: "ArrayLike | sparse.sparray") -> np.ndarray:
         """Return the signed decision values of rows.
@@ -52,8 +55,8 @@ class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        scores : ndarray of shape (n_samples,)
-            Positive for ``classes_[1]``.
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Positive for ``classes_[1]``; for more than two classes, the score of each.
         """
         return self._scores(X)
 
@@ -62,6 +65,8 @@ class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
         X = validate_data(
             self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
         )
+        if np.ndim(self.coef_) == 2 and len(self.coef_) > 1:
+            return X @ self.coef_.T + self.intercept_
         return X @ np.ravel(self.coef_) + np.ravel(self.intercept_)[0]
 
     def predict(self, X: "ArrayLike | sparse.sparray") -> np.ndarray:
@@ -77,8 +82,10 @@ class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
         y : ndarray of shape (n_samples,)
             Labels from `classes_`.
         """
-        positive = self.decision_function(X) > 0
-        return self.classes_[positive.astype(int)]
+        scores = self.decision_function(X)
+        if scores.ndim == 2:
+            return self.classes_[scores.argmax(axis=1)]
+        return self.classes_[(scores > 0).astype(int)]
 
 
 def check_values(name, X, what="X"):
@@ -98,6 +105,12 @@ def check_values(name, X, what="X"):
             f"{largest:.2g}. Rescale {what}, for example with a StandardScaler fitted "
             "on trusted rows."
         )
+
+
+def split_parameters(theta):
+    """Return coefficients and intercepts of one problem, or one for each class."""
+    theta = np.atleast_2d(theta)
+    return theta[:, :-1].copy(), theta[:, -1].copy()
 
 
 def signed_rows(X, codes):

@@ -1,5 +1,6 @@
 """What the estimators that a bound knows minimize in training."""
 
+from enum import Enum
 from numbers import Real
 from typing import NamedTuple
 
@@ -21,15 +22,34 @@ from skpoison.losses import (
     Squared,
     SquaredHinge,
 )
+from skpoison.solvers._class_losses import (
+    ClassLoss,
+    CrammerSinger,
+    Multinomial,
+    OneVsRest,
+)
 
 KNOWN = (
     "LinearSVC (both losses), LogisticRegression (l2), RidgeClassifier, SGDClassifier "
     "(hinge, squared_hinge, log_loss and modified_huber; l2) and NormConstrainedSVC, "
     f"and of regressors {KNOWN_REGRESSORS}"
 )
+KNOWN_SEVERAL = (
+    "LinearSVC (both losses, and multi_class='crammer_singer'), LogisticRegression "
+    "(l2, any solver but 'liblinear'), RidgeClassifier and SGDClassifier (hinge, "
+    "squared_hinge, log_loss and modified_huber; l2)"
+)
 # What stands in the way, as errors say it after "it".
 SVC_LOSSES = {"hinge": Hinge(), "squared_hinge": SquaredHinge()}
 SGD_LOSSES = SVC_LOSSES | {"log_loss": Logistic(), "modified_huber": ModifiedHuber()}
+
+
+class Several(Enum):
+    """How a learner tells more than two classes apart."""
+
+    ONE_VS_REST = "one against the rest"
+    MULTINOMIAL = "multinomial"
+    CRAMMER_SINGER = "Crammer and Singer"
 
 
 class Objective(NamedTuple):
@@ -50,6 +70,10 @@ class Objective(NamedTuple):
         Radius of the ball, in place of the penalty.
     class_weight : dict, "balanced" or None
         What the losses of each class are multiplied by.
+    several : Several or None
+        How more than two classes are told apart; None where they cannot be.
+    of_classes : ClassLoss or None
+        The loss of the scores of more than two classes, once these are known.
     """
 
     loss: Loss
@@ -58,6 +82,37 @@ class Objective(NamedTuple):
     intercept: float = 1.0
     rho: float | None = None
     class_weight: dict | str | None = None
+    several: Several | None = Several.ONE_VS_REST
+    of_classes: ClassLoss | None = None
+
+    def for_classes(self, n_classes: int) -> "Objective":
+        """Return what is minimized on rows of so many classes."""
+        if n_classes > 2 and self.several is None:
+            raise ValueError(
+                f"Only binary classification is supported by this estimator; y has "
+                f"{n_classes} classes. Known for several classes are {KNOWN_SEVERAL}."
+            )
+        if n_classes > 2:
+            joint: dict[Several | None, ClassLoss] = {
+                Several.MULTINOMIAL: Multinomial(),
+                Several.CRAMMER_SINGER: CrammerSinger(),
+            }
+            of_classes = joint.get(self.several, OneVsRest(self.loss))
+            return self._replace(of_classes=of_classes)
+        if self.several is Several.CRAMMER_SINGER:
+            # Both weight vectors are half of their difference, with opposite signs.
+            return self._replace(strength=0.5 * self.strength)
+        return self
+
+    @property
+    def at_zero(self) -> float:
+        """The loss of a row at parameters of zero, of two classes."""
+        return float(self.loss.value(np.zeros(())))
+
+    @property
+    def of_wrong(self) -> float:
+        """The least loss of a row on the wrong side of a boundary, or on it."""
+        return self.at_zero if self.of_classes is None else self.of_classes.of_wrong()
 
     @property
     def is_plain_hinge(self) -> bool:
@@ -119,8 +174,11 @@ def _read_svc(svc):
     objection = OTHER_PENALTY if svc.penalty != "l2" else None
     if svc.loss not in SVC_LOSSES:
         return f"has loss={svc.loss!r}", None
+    is_joint = svc.multi_class == "crammer_singer"  # which leaves the loss no choice
+    loss = Hinge() if is_joint else SVC_LOSSES[svc.loss]
+    several = Several.CRAMMER_SINGER if is_joint else Several.ONE_VS_REST
     scale = svc.intercept_scaling if svc.fit_intercept else 0.0
-    objective = Objective(SVC_LOSSES[svc.loss], 1.0 / svc.C, intercept=float(scale))
+    objective = Objective(loss, 1.0 / svc.C, intercept=float(scale), several=several)
     return objection, objective
 
 
@@ -130,11 +188,13 @@ def _read_logistic(logistic):
         objection = OTHER_PENALTY
     elif np.isinf(logistic.C):
         objection = "has no penalty (C=inf), so that its minimum may not exist"
-    scale = np.inf
+    scale, several = np.inf, Several.MULTINOMIAL
     if logistic.solver == "liblinear":
-        scale = float(logistic.intercept_scaling)
+        scale, several = float(logistic.intercept_scaling), None
     scale = scale if logistic.fit_intercept else 0.0
-    return objection, Objective(Logistic(), 1.0 / logistic.C, intercept=scale)
+    strength = 1.0 / logistic.C
+    objective = Objective(Logistic(), strength, intercept=scale, several=several)
+    return objection, objective
 
 
 def _read_ridge(ridge):
@@ -162,7 +222,7 @@ def _read_sgd(sgd):
 
 
 def _read_ball(svc):
-    return None, Objective(Hinge(), rho=float(svc.rho))
+    return None, Objective(Hinge(), rho=float(svc.rho), several=None)
 
 
 READERS = {

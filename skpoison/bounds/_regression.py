@@ -8,7 +8,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from skpoison._column_types import RowsLike
-from skpoison.bounds._linear import BinaryLinearClassifier, check_values
+from skpoison.bounds._linear import (
+    BinaryLinearClassifier,
+    check_values,
+    split_parameters,
+)
 from skpoison.bounds._regressors import REGRESSORS
 from skpoison.bounds._target_range import read_target_range
 from skpoison.solvers._signed_design import Rows
@@ -79,7 +83,7 @@ class LinearLearner(BinaryLinearClassifier):
         """Return coefficients and intercept as scikit-learn's estimators have them."""
         if is_regressor(self.estimator):
             return theta[:-1].copy(), float(theta[-1])
-        return theta[np.newaxis, :-1].copy(), theta[-1:].copy()
+        return split_parameters(theta)
 
     @available_if(_classifies)
     def decision_function(self, X: RowsLike) -> np.ndarray:
@@ -92,8 +96,8 @@ class LinearLearner(BinaryLinearClassifier):
 
         Returns
         -------
-        scores : ndarray of shape (n_samples,)
-            Positive for ``classes_[1]``.
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Positive for ``classes_[1]``; for more than two classes, the score of each.
         """
         return super().decision_function(X)
 

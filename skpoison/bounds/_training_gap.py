@@ -17,7 +17,7 @@ from skpoison._column_types import RowsLike
 from skpoison._labels import check_targets, encode_labels
 from skpoison._residual_losses import ConcomitantHuber
 from skpoison._whole_rows import n_poison_rows
-from skpoison.bounds import _any_loss
+from skpoison.bounds import _any_loss, _multiclass
 from skpoison.bounds._linear import signed_rows
 from skpoison.bounds._objective import objective_of
 from skpoison.bounds._regression import target_rows
@@ -102,8 +102,17 @@ def training_gap(
     True
     """
     X, codes = _training_rows(estimator, X, y)
+    objective = _objective_of_fitted(estimator)
     weights = _weights(estimator, X, codes, sample_weight)
-    return trained(estimator, objective_of(estimator), X, codes, weights).gap
+    return trained(estimator, objective, X, codes, weights).gap
+
+
+def _objective_of_fitted(estimator):
+    """Return what a fitted estimator minimizes, its classes known."""
+    objective = objective_of(estimator)
+    if objective.is_regression:
+        return objective
+    return objective.for_classes(len(estimator.classes_))
 
 
 def _training_rows(estimator, X, y):
@@ -123,11 +132,6 @@ def _training_rows(estimator, X, y):
         if np.ndim(estimator.intercept_) == 1 and np.size(estimator.intercept_) > 1:
             raise ValueError(f"estimator={estimator!r} was fitted on several targets.")
         return X, check_targets(X, y)
-    if len(estimator.classes_) != 2:
-        raise ValueError(
-            f"estimator={estimator!r} was fitted on {len(estimator.classes_)} classes; "
-            "only two are supported."
-        )
     return X, encode_labels(y, estimator.classes_, whose="estimator")
 
 
@@ -149,6 +153,13 @@ def _weights(estimator, X, codes, sample_weight):
 
 def trained(estimator, objective, X, codes, weights=None):
     """Return what a fitted estimator reached on its training rows, of such weights."""
+    if objective.of_classes is not None:
+        if weights is not None:
+            raise ValueError(
+                f"estimator={estimator!r} was fitted with weights of classes or rows, "
+                "which are known for two classes and for regression alone."
+            )
+        return _of_several_classes(objective, X, codes, estimator)
     theta = np.append(np.ravel(estimator.coef_), np.ravel(estimator.intercept_))
     theta = np.asarray(theta, dtype=np.float64)
     if objective.is_plain_hinge and weights is None:
@@ -180,6 +191,19 @@ def _of_any_loss(objective, X, codes, theta, weights):
     return Trained(reached, max(reached - float(found.lower) + slack, 0.0))
 
 
+def _of_several_classes(objective, X, codes, estimator):
+    n_classes = len(estimator.classes_)
+    intercepts = np.broadcast_to(estimator.intercept_, n_classes)
+    theta = np.column_stack([estimator.coef_, intercepts]).astype(np.float64)
+    problem = _multiclass.prepare(objective, X, codes, n_classes)
+    rng = check_random_state(0)
+    found = _multiclass.train(problem, theta, tol=TOL, rng=rng)
+    reached = _multiclass.objective_at(problem, theta)
+    slack = _multiclass.lower_margin(problem, found)
+    slack += _multiclass.upper_margin(problem, theta, problem.rows.scores(theta))
+    return Trained(reached, max(reached - found.lower + slack, 0.0))
+
+
 def _of_plain_hinge(objective, X, codes, theta):
     n_rows = X.shape[0]
     C = None if objective.rho is not None else 1.0 / objective.strength
@@ -206,6 +230,7 @@ def check_training(
     """Compare a trained model with a bound; see :meth:`CertifiedBound.check`."""
     kept = getattr(estimator, "inlier_mask_", None)
     model = estimator if kept is None else estimator.estimator_
+    check_is_fitted(model)
     _check_same(bound, model)
     X, codes = _training_rows(model, X, y)
     labels = codes if bound._objective.is_regression else model.classes_[codes]
@@ -237,7 +262,13 @@ def check_training(
 
 def _check_same(bound, model):
     """Raise unless a model minimizes what a bound is about."""
-    own, other = bound._objective, objective_of(model)
+    own, other = bound._objective, _objective_of_fitted(model)
+    classes, known = (getattr(one, "classes_", None) for one in (bound, model))
+    if not own.is_regression and not np.array_equal(classes, known):
+        raise ValueError(
+            f"The bound is for the classes {classes.tolist()}; estimator={model!r} was "
+            f"fitted on {known if known is None else known.tolist()}."
+        )
     if other._replace(class_weight=None) != own._replace(class_weight=None):
         raise ValueError(
             f"The bound is for another learner: estimator={model!r} minimizes "

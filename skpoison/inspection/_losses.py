@@ -20,6 +20,7 @@ from skpoison.losses import (
     SquaredHinge,
     decision_margins,
 )
+from skpoison.solvers._class_losses import CrammerSinger, Multinomial, OneVsRest
 
 LOSS_NAMES = {
     Hinge(): "Hinge loss",
@@ -28,15 +29,26 @@ LOSS_NAMES = {
     ModifiedHuber(): "Modified Huber loss",
     Squared(): "Half the squared loss",
 }
+CLASS_LOSS_NAMES = {
+    Multinomial(): "Multinomial log loss",
+    CrammerSinger(): "Hinge loss of Crammer and Singer",
+}
 
 
 def loss_name(bounds: list[CertifiedBound]) -> str:
     """Return what to call the losses of learners, and whether bounds hold a penalty."""
-    names = {LOSS_NAMES[bound._objective.loss] for bound in bounds}
+    names = {_name_of(bound._objective) for bound in bounds}
     name = names.pop() if len(names) == 1 else "Loss"
     if any(bound._objective.rho is None for bound in bounds):
         return f"{name} (of bounds: + penalty)"
     return name
+
+
+def _name_of(objective):
+    of_classes, name = objective.of_classes, LOSS_NAMES.get(objective.loss)
+    if isinstance(of_classes, OneVsRest):
+        return f"{name}, summed over classes"
+    return CLASS_LOSS_NAMES.get(of_classes, name)
 
 
 def with_percentiles(
@@ -137,5 +149,8 @@ def _mean_loss(bound, coef, intercept, X, y):
         bound, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32]
     )
     codes = encode_labels(column_or_1d(y), bound.classes_, whose="the bound")
+    if bound._objective.of_classes is not None:
+        scores = np.asarray(X @ coef.T + intercept)
+        return float(bound._objective.of_classes.value(scores, codes).mean())
     scores = np.asarray(X @ coef[0] + intercept[0])
     return bound._objective.loss.mean(decision_margins(scores, codes))
