@@ -1,7 +1,7 @@
 """How many rows until a prediction changes
 ========================================
 
-Show which share of predictions is right and cannot be changed by so many poison rows.
+Plot the share of predictions that are correct and cannot be changed by so many rows.
 
 Digits, 1 against 8: the same classifier in few and in many parts, against rows that
 are inserted or deleted; and least squares with little and much regularization, against

@@ -1,4 +1,4 @@
-"""Files in, files out: labelled data for the command line."""
+"""Files in, files out: labeled data for the command line."""
 
 from .errors import DataError
 from .read import load

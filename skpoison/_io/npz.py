@@ -64,7 +64,7 @@ SPARSE = ("data", "indices", "indptr", "shape")
 
 
 def load_npz(source, options):
-    """Read labelled rows from an archive.
+    """Read labeled rows from an archive.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ class Options:
 
 
 def load(name, options=None):
-    """Read labelled data.
+    """Read labeled data.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def load(name, options=None):
     Raises
     ------
     DataError
-        If the file is missing, cannot be parsed, or does not hold labelled rows; or if
+        If the file is missing, cannot be parsed, or does not hold labeled rows; or if
         columns without names are to be left out.
     """
     options = options or Options()

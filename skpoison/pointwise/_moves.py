@@ -1,4 +1,4 @@
-"""What one row that comes, goes or is relabelled adds to the gradient of a learner.
+"""What one row that comes, goes or is relabeled adds to the gradient of a learner.
 
 With slopes a, metric K and weights along, across of the two terms, one move shifts a
 score along q by at most ``a * (along * q @ K^-1 z + across * |q| * |z|)``, lengths in
@@ -75,7 +75,7 @@ class Slopes(NamedTuple):
 class Moves(NamedTuple):
     """Directions of the gradients of single moves."""
 
-    rows: Any  # -y x of training rows: of those deleted, or relabelled
+    rows: Any  # -y x of training rows: of those deleted, or relabeled
     sets: list  # pairs of sign and region of the rows that can be inserted
     has_intercept: bool
 
