@@ -19,6 +19,7 @@ from skpoison._cli.app import app
 from skpoison.attacks import LabelFlipAttack
 from skpoison.filters import MahalanobisFilter
 
+UNLIKE = ("random_state", "contamination")
 QUICK = ("--percentiles", "80", "-e", "0.1", "--moving-seconds", "0")
 
 
@@ -162,6 +163,21 @@ def test_filters_to_compare_are_chosen_by_name(brief, rows):
     wanted = {"near-copies", "spectral", "epic"}
     assert wanted <= found | unused and "mahalanobis" not in found
     assert len(found & wanted) >= 2
+
+
+def test_every_filter_of_an_audit_can_be_run():
+    from skpoison._audit.defenses import default_filters
+    from skpoison._cli import kinds
+    from skpoison._cli.judgement import build_filter
+
+    for name, filter_ in default_filters(90).items():
+        kind = name.replace(" ", "-")
+        assert kind in kinds.WITH_PERCENTILE
+        # They are made alike, but for seeds and what a percentile stands in for.
+        made, params = build_filter(kind, 90), filter_.get_params()
+        same = {k: v for k, v in params.items() if k not in UNLIKE}
+        assert type(made) is type(filter_)
+        assert same.items() <= made.get_params().items()
 
 
 def test_sphere_and_slab_need_not_be_named(rows):

@@ -21,6 +21,7 @@ OTHERS = {
     "mahalanobis": ("MahalanobisFilter", "distance"),
     "subspace": ("SubspaceFilter", "distance"),
     "neighbors": ("NeighborsFilter", "distance"),
+    "neighbor-labels": ("NeighborsFilter", "share of neighbors with other labels"),
     "loss": ("LossFilter", "loss"),
     "spectral": ("SpectralFilter", "outlier score"),
     "sever": ("SeverFilter", "outlier score"),
@@ -29,6 +30,7 @@ OTHERS = {
     "activation-clustering": ("ActivationClusteringFilter", None),
     "epic": ("EPICFilter", None),
 }
+PARAMETERS = {"neighbor-labels": {"criterion": "labels"}}
 
 
 class Margins(NamedTuple):
@@ -60,7 +62,8 @@ def build_filter(kind, percentile):
     if kind in PUBLISHED:
         both = default_filter(percentile)
         return both if kind == "both" else dict(both.filters)[kind]
-    made = getattr(filters, OTHERS[kind][0])(random_state=0)
+    parameters = PARAMETERS.get(kind, {})
+    made = getattr(filters, OTHERS[kind][0])(random_state=0, **parameters)
     if percentile is None:
         return made
     if "contamination" in made.get_params():

@@ -8,7 +8,15 @@ from .checks import one_of
 PUBLISHED = ("both", "sphere", "slab")
 # Those that bounds exist for.
 WITH_BOUND = ("both", "sphere")
-WITH_PERCENTILE = ("mahalanobis", "subspace", "neighbors", "loss", "spectral", "sever")
+WITH_PERCENTILE = (
+    "mahalanobis",
+    "subspace",
+    "neighbors",
+    "neighbor-labels",
+    "loss",
+    "spectral",
+    "sever",
+)
 # Those that score only the rows that they are fitted on.
 TRAINING_ROWS_ONLY = ("epic",)
 WITHOUT_PERCENTILE = (
