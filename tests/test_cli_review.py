@@ -177,6 +177,24 @@ def test_bad_verdicts_are_named_with_their_line(csv, tmp_path, verdicts, message
     assert not kept.exists()
 
 
+def test_numbers_of_rows_that_are_none(csv, tmp_path):
+    path = tmp_path / "r.csv"
+    for number in ("inf", "-1", "", "five", "1e300"):
+        path.write_text(f"skpoison_row,verdict\n{number},keep\n")
+        error = invoke(csv, "--verdicts", path, code=1).stderr
+        assert f"line 2: there is no row {number!r}" in error
+
+
+def test_verdicts_are_not_overwritten(csv, tmp_path):
+    path = review(tmp_path / "r.csv", {4: "keep"})
+    before = path.read_text()
+    for option in ("-o", "-r", "--json"):
+        more = [option, path, "--force"]
+        error = invoke(csv, "--verdicts", path, *more, code=1).stderr
+        assert "would be lost" in error
+    assert path.read_text() == before
+
+
 def test_a_label_cannot_be_changed_to_itself(csv, tmp_path):
     own = str(rows()[1][4])
     path = review(tmp_path / "r.csv", {4: "relabel"}, label=own)
@@ -312,3 +330,6 @@ def test_columns_that_rows_cannot_be_counted_by(csv, tmp_path):
     np.savez(tmp_path / "r.npz", X=X, y=y)
     error = invoke(tmp_path / "r.npz", "--by", "a", code=1).stderr
     assert "--by is for tables" in error
+    lists = [[1, 2]] * N_ROWS
+    data = write(tmp_path / "r.parquet", columns(pairs=lists))
+    assert "single values" in invoke(data, "--by", "pairs", code=1).stderr

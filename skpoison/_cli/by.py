@@ -20,11 +20,15 @@ LEVEL = 0.01
 
 def check_column(rows, name):
     """Raise an error unless rows have a column to group by."""
+    import pyarrow as pa
+
     if not hasattr(rows, "table"):
         raise DataError(f"{rows.source} has no named columns: --by is for tables.")
     if name == rows.target:
         raise DataError(f"--by needs another column than the target {name!r}.")
-    rows.column(name)
+    kind = rows.column(name).type
+    if pa.types.is_nested(kind):
+        raise DataError(f"--by needs a column of single values; {name!r} holds {kind}.")
 
 
 def count_by(rows, name, kept):

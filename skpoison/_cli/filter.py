@@ -118,6 +118,7 @@ def filter_(
         from .files import rows_to, write_json, write_rows
 
         judgement.check_trusted(kind, trusted)
+        review.check_paths(verdicts, (output, rejected, outputs.json))
         if plot:
             picture.check_matplotlib()
         with session.step(f"Reading {data}"):

@@ -1,6 +1,7 @@
 """What a person decided about rejected rows: read, applied and compared."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from rich.text import Text
@@ -36,6 +37,16 @@ class Review:
         """Return which rows are kept after the review."""
         kept = judged.kept | np.isin(self.verdicts, ("keep", "relabel"))
         return kept & (self.verdicts != "drop")
+
+
+def check_paths(path, outputs):
+    """Raise an error if verdicts would be replaced by what is written."""
+    written = [Path(out).resolve() for out in outputs if out not in (None, "-")]
+    if path is not None and Path(path).resolve() in written:
+        raise DataError(
+            f"Verdicts in {path!r} would be lost if rows were written there; name "
+            "another file."
+        )
 
 
 def load_review(path, rows, numbers, options):
@@ -87,7 +98,7 @@ def _decision(line, positions, labels):
 def _number(text):
     try:
         return int(float(text))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
