@@ -123,6 +123,7 @@ def test_verdicts_are_applied_and_counted(tmp_path, auto, suffix):
     for verdict in ("keep", "drop", "relabel"):
         assert sum(one[verdict] for one in numbers["by_test"]) == 1
     assert "right about 2 of 3 reviewed rows" in said(result)
+    assert ("reviewed rows only" in said(result)) == bool(others)
     assert f"After the review {stay.sum()} of 60 rows are kept, 1 with" in said(result)
 
 
@@ -238,6 +239,7 @@ def test_reviews_without_header(tmp_path):
     rejected.write_text(re.sub(r',""\n', ',"keep"\n', text))
     result = invoke(data, *more, "--verdicts", rejected)
     assert "After the review 60 of 60 rows are kept" in said(result)
+    assert "reviewed rows only" not in said(result)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])

@@ -199,12 +199,15 @@ def show_score(session, found, n_rows):
             table.add_row(Text(one["test"]), *(f"{one[v]:,}" for v in VERDICTS))
         session.console.print(table)
         low, high = (percent_text(end) for end in found["precision_interval"])
+        caveat = (
+            " This is for the reviewed rows only: the most suspicious ones are usually "
+            "reviewed first."
+        )
         session.say(
             f"The filter was right about {found['n_right']:,} of "
             f"{counted(n, 'reviewed row')} that it rejected "
-            f"({percent_text(found['precision'])}, 95 % interval {low} to {high}). "
-            "This is for the reviewed rows only: the most suspicious ones are usually "
-            "reviewed first."
+            f"({percent_text(found['precision'])}, 95 % interval {low} to {high})."
+            f"{caveat if found['n_undecided'] else ''}"
         )
     n_kept_reviewed = found["n_reviewed"] - n
     if n_kept_reviewed:
