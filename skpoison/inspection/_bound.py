@@ -180,7 +180,7 @@ class BoundDisplay:
         name : str or list of str, default=None
             Names of the curves. None means the percentiles.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a figure.
+            Axes to plot on. By default, a new figure is created.
         **plot_kwargs : dict
             Passed to :meth:`plot`.
 
@@ -231,7 +231,7 @@ class BoundDisplay:
         name : str or list of str, default=None
             Names of the curves. None means the names in `curve`.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a figure.
+            Axes to plot on. By default, a new figure is created.
         **plot_kwargs : dict
             Passed to :meth:`plot`.
 
@@ -277,7 +277,7 @@ class BoundDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a figure.
+            Axes to plot on. By default, a new figure is created.
         name : str or list of str, default=None
             Names of the curves. None means `name` of the display.
         curve_kwargs : dict or list of dict, default=None

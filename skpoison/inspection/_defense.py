@@ -113,7 +113,7 @@ class DefenseDisplay:
         X, y : array-likes, default=None
             Clean rows and their labels, on which the bound is computed.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a figure.
+            Axes to plot on. By default, a new figure is created.
         **plot_kwargs : dict
             Passed to :meth:`plot`.
 
@@ -157,7 +157,7 @@ class DefenseDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a figure.
+            Axes to plot on. By default, a new figure is created.
         curve_kwargs : dict, default=None
             Passed to ``Axes.plot`` for all lines.
 

@@ -163,7 +163,8 @@ class EPICDisplay:
             The class whose gradients are plotted. None means the one with the largest
             fraction of dropped rows. For regressors, all rows are class 0.
         ax : matplotlib Axes or sequence of two, default=None
-            Axes to draw on: two if rows are given. None makes a figure.
+            Axes to plot on, two if rows are given. By default, a new figure is
+            created.
         **plot_kwargs : dict
             Passed to :meth:`plot`.
 
@@ -199,7 +200,8 @@ class EPICDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or sequence of two, default=None
-            Axes to draw on: two if gradients are known. None makes a figure.
+            Axes to plot on, two if gradients are known. By default, a new figure is
+            created.
         line_kwargs : dict, default=None
             Passed to matplotlib's `plot` for the lines over the epochs.
         row_kwargs : dict, default=None

@@ -169,7 +169,7 @@ class FilterDisplay:
         random_state : int, RandomState instance or None, default=0
             Controls the choice of this subset.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a figure.
+            Axes to plot on. By default, a new figure is created.
         **plot_kwargs : dict
             Passed to :meth:`plot`.
 
@@ -223,7 +223,7 @@ class FilterDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a figure.
+            Axes to plot on. By default, a new figure is created.
         whole : bool, default=False
             Whether to show all rows, however far away. Otherwise the axes limits are
             slightly larger than the spheres, and the plot notes how many rows lie

@@ -148,7 +148,7 @@ class RobustnessDisplay:
         n_jobs : int, default=None
             Number of combinations to run in parallel.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a figure.
+            Axes to plot on. By default, a new figure is created.
         **plot_kwargs : dict
             Passed to :meth:`plot`.
 
@@ -188,7 +188,7 @@ class RobustnessDisplay:
         metric : {"error", "loss"}, default="error"
             The metric to plot.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a figure.
+            Axes to plot on. By default, a new figure is created.
         **plot_kwargs : dict
             Passed to :meth:`plot`.
 
@@ -235,7 +235,7 @@ class RobustnessDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a figure.
+            Axes to plot on. By default, a new figure is created.
         name : str or list of str, default=None
             Names of the defenses. None means `name` of the display.
         curve_kwargs : dict, default=None

@@ -142,14 +142,14 @@ class SuspicionDisplay:
         random_state : int, RandomState instance or None, default=0
             Draws those rows, and starts the search for directions.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a figure.
+            Axes to plot on. By default, a new figure is created.
         **plot_kwargs : dict
             Passed to :meth:`plot`.
 
         Returns
         -------
         display : SuspicionDisplay
-            The display, drawn.
+            The display object, with its plot.
 
         Raises
         ------
@@ -220,7 +220,7 @@ class SuspicionDisplay:
         Returns
         -------
         display : SuspicionDisplay
-            The display, drawn.
+            The display object, with its plot.
         """
         return cls.from_filter(getattr(estimator, "filter_", estimator), X, y, **kwargs)
 
@@ -237,7 +237,7 @@ class SuspicionDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on. None makes a figure.
+            Axes to plot on. By default, a new figure is created.
         whole : bool, default=False
             Whether to show all rows, however far away. Otherwise the plot ends somewhat
             beyond the kept rows, and states how many rows are outside.
