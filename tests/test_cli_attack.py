@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.datasets import make_blobs
+from sklearn.svm import LinearSVC
 from typer.testing import CliRunner
 
 from skpoison import CertifiedBound, SlabFilter, SphereFilter
 from skpoison._cli.app import app
+from skpoison._columns import widest
 from skpoison._io import load
 from skpoison._io.encode import Encoding
 
@@ -194,6 +196,86 @@ def test_categories_are_written_as_one_each_and_pass_the_filter(
     both = ["--filter", "both", "--trusted", path]
     judged = json.loads(invoke("filter", out, *common, *both, "--json", "-").stdout)
     assert judged["n_kept"] == judged["n_rows"] == len(poison)
+
+
+def as_they_come(X, y):
+    """A table with gaps, counts, amounts, dates, identifiers and a flag."""
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    gaps = rng.random(len(X)) < 0.3
+    days = pd.to_timedelta(np.round(20 * X[:, 1]) + 100 * y, unit="D")
+    return pd.DataFrame(
+        {
+            "rownames": np.arange(1, len(X) + 1),
+            "a": X[:, 0],
+            "visits": rng.poisson(3 + 2 * y),
+            "income": np.where(gaps, np.nan, np.round(1000 + 300 * X[:, 2])),
+            "price": [f"${v:,.0f}" for v in 5000 + 900 * X[:, 1]],
+            "since": (pd.Timestamp("2020-06-01") + days).strftime("%Y-%m-%d"),
+            "flag": X[:, 2] > 1,
+            "kind": np.array(["S", "M", "L"])[rng.integers(0, 3, len(X))],
+            "y": y,
+        }
+    )
+
+
+@pytest.mark.parametrize("domain", ["real", "nonnegative"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
+def test_poison_is_written_as_the_file_holds_rows(tmp_path, suffix, domain):
+    frame = as_they_come(*blobs())
+    path, out = tmp_path / f"rows.{suffix}", tmp_path / f"poison.{suffix}"
+    if suffix == "csv":
+        frame.to_csv(path, index=False)
+    elif suffix == "jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    else:
+        frame.to_parquet(path)
+    options = ["-e", 0.1, "--domain", domain, "--tol", 0.05, "-o", out]
+    result = invoke("attack", path, *options, "--json", "-")
+    numbers = json.loads(result.stdout)
+    poison, clean = (load(p).table.to_pandas() for p in (out, path))
+    assert list(poison) == list(clean) and len(poison) == numbers["n_poison"] > 0
+    for name in ("visits", "income"):
+        values = poison[name].dropna()
+        assert np.array_equal(values, np.rint(values))
+        assert domain == "real" or values.min() >= 0
+    assert set(poison["kind"]) <= {"S", "M", "L"}
+    assert poison["price"].str.fullmatch(r"-?\$[\d,]+").all()
+    assert poison["rownames"].tolist() == list(range(151, 151 + len(poison)))
+    # What is written passes the filter, and does the harm that is said.
+    both = "--filter", "both", "--trusted", path, "--json", "-"
+    judged = json.loads(invoke("filter", out, *both).stdout)
+    assert judged["n_kept"] == judged["n_rows"]
+    assert harm_of(path, out) == pytest.approx(numbers["written_loss"], rel=0.02)
+    assert numbers["written_loss"] <= numbers["upper_bound"]
+
+
+def harm_of(path, out):
+    """The training loss of scikit-learn's LinearSVC behind poison, as it is written."""
+    data, poison = load(path), load(out)
+    rows, added = np.arange(len(data)), np.arange(len(poison))
+    first = data.encoder(rows, Encoding())
+    kind = "none" if widest(first.transform(data, rows)) is None else "standard"
+    encoder = data.encoder(rows, Encoding(kind))
+    X = np.vstack([encoder.transform(data, rows), encoder.transform(poison, added)])
+    y = np.r_[data.labels.codes, data.labels.matched(poison.labels).codes] * 2 - 1
+    model = LinearSVC(loss="hinge", tol=1e-8, max_iter=10**6).fit(X, y)
+    losses = np.maximum(0, 1 - y * model.decision_function(X)).sum()
+    penalty = (np.sum(model.coef_**2) + np.sum(model.intercept_**2)) / 2
+    return (losses + penalty) / len(data)
+
+
+def test_numbers_below_zero_are_warned_of_where_there_were_none(tmp_path):
+    X, y = blobs()
+    path = write_csv(tmp_path / "rows.csv", np.maximum(X, 0), y)
+    out = tmp_path / "p.csv"
+    common = "--target", "kind", "-e", 0.3, "-o", out, "--percentile", 95, "--force"
+    warned = invoke("attack", path, *common).stderr
+    assert "never negative in the clean rows, but in the poison" in warned
+    assert "--domain nonnegative" in warned
+    result = invoke("attack", path, *common, "--domain", "nonnegative")
+    assert "never negative" not in result.stderr
 
 
 def test_words_of_a_text_become_columns_of_their_own(tmp_path):

@@ -481,7 +481,6 @@ def test_json_says_how_the_file_was_read(csv):
         "decimal_comma": False,
         "drop": [],
         "scale": "standard",
-        "centered": True,
         "missing": "indicator",
         "dates": "features",
         "n_dropped_rows": 0,

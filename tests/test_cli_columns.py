@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.datasets import make_blobs
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 from typer.testing import CliRunner
 
 from skpoison import audit
 from skpoison._cli.app import app
+from skpoison._cli.settings import domain_of
 from skpoison._columns import (
     FEWEST_UNIQUE,
     LOOK_AT,
@@ -135,30 +136,42 @@ def test_poison_of_scaled_columns_passes_the_same_filter(uneven, tmp_path):
 @pytest.mark.parametrize("scale", ["auto", "standard", "maxabs"])
 def test_what_is_not_negative_stays_so_in_every_scale(tmp_path, scale):
     X, y = blobs()
-    rows = np.rint(np.abs(X * [3, 900]))
-    path = write(tmp_path / "rows.csv", rows, y)
-    domain = "--domain", "nonnegative"
-    result = invoke("certify", path, *domain, "--scale", scale, "--json", "-")
-    reading = json.loads(result.stdout)["reading"]
-    assert reading["scale"] == ("standard" if scale == "auto" else scale)
-    assert not reading["centered"]
-    if scale == "auto":
-        assert "divided by their standard deviation (--scale none" in said(result)
-    # Whatever an attacker sends is not negative, and passes the same filter.
-    invoke("attack", path, *domain, "--scale", scale)
+    path = write(tmp_path / "rows.csv", np.abs(X * [3, 900]), y)
+    options = "--scale", scale, "-e", "0.2", "--json", "-"
+    found = {}
+    for domain in ("real", "nonnegative"):
+        result = invoke("certify", path, "--domain", domain, *options)
+        numbers = json.loads(result.stdout)
+        wanted = "standard" if scale == "auto" else scale
+        assert numbers["reading"]["scale"] == wanted
+        found[domain] = numbers
+    # The same defense and learner, against an attacker who can do less.
+    losses = [found[d]["no_attack"]["all_rows"]["train_loss"] for d in found]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    upper = {domain: one["bounds"][0]["upper_bound"] for domain, one in found.items()}
+    assert upper["nonnegative"] <= 1.001 * upper["real"]
+    # What they send passes the filter that they know.
+    invoke("attack", path, "--domain", "nonnegative", "--scale", scale, "-e", "0.2")
     poison = tmp_path / "poison.csv"
     assert "-" not in poison.read_text()
-    assert len(poison.read_text().splitlines()) > 1
+    trusted = "--trusted", path, "--scale", scale, "--json", "-"
+    judged = json.loads(invoke("filter", poison, *trusted).stdout)
+    assert judged["n_kept"] == judged["n_rows"] > 0
 
 
-def test_the_scale_of_what_is_not_negative_is_that_of_scikit_learn(tmp_path):
+def test_zero_is_where_scaled_rows_that_are_not_negative_end(tmp_path):
     X, y = blobs()
-    path = write(tmp_path / "rows.csv", np.abs(X), y)
-    data = load(path)
+    X = np.abs(X)
+    X[0, 0] = X[1, 1] = 0
+    data = load(write(tmp_path / "rows.csv", X, y))
     rows = np.arange(N_ROWS)
-    encoder = data.encoder(rows, Encoding("standard", centered=False))
-    wanted = StandardScaler(with_mean=False).fit_transform(np.abs(X))
-    np.testing.assert_allclose(encoder.transform(data, rows), wanted, rtol=1e-12)
+    for scale in ("standard", "maxabs"):
+        encoder = data.encoder(rows, Encoding(scale))
+        lower = domain_of("nonnegative", encoder).lower
+        scaler = {"standard": StandardScaler, "maxabs": MaxAbsScaler}[scale]().fit(X)
+        np.testing.assert_array_equal(lower, scaler.transform(0 * X[:1])[0])
+        np.testing.assert_array_equal(lower, encoder.transform(data, rows).min(axis=0))
+    assert domain_of("nonnegative", data.encoder(rows, Encoding())) == "nonnegative"
 
 
 def test_counts_are_not_scaled(tmp_path):

@@ -15,6 +15,8 @@ from skpoison._whole_rows import copied_points, n_poison_rows
 from skpoison.exceptions import FilterWarning
 from skpoison.losses import Hinge
 
+from .settings import domain_of
+
 # The solver's own floor: bounds below it count as zero for the tolerance.
 LOSS_FLOOR = 1e-3
 NARROW = 64
@@ -76,7 +78,8 @@ def certify(sample, settings, advance=None):
 def _certify(sample, settings, advance):
     # A bound without poison is the learner on clean rows; the walk gets it cheaply.
     epsilons = [*settings.epsilons, 0.0]
-    bound = settings.bound()
+    domain = domain_of(settings.domain, sample.encoder)
+    bound = settings.bound(domain=domain)
     if advance is not None:
         bound.set_callbacks(Ticker(advance))
     curve = bound_curve(bound, sample.X, sample.signs, epsilons)
@@ -99,7 +102,7 @@ def _certify(sample, settings, advance):
     cost = _hinge(filtered.decision_function(sample.X), sample.signs)
     fixed = None
     if settings.is_moving:
-        bound = settings.bound(defense="fixed")
+        bound = settings.bound(defense="fixed", domain=domain)
         fixed = bound_curve(bound, sample.X, sample.signs, epsilons)
     return Certificate(numbers, curve, cost, clean.clean_loss_, fixed)
 

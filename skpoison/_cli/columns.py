@@ -12,10 +12,8 @@ from .read_columns import say_what_is_missing, show_columns
 from .session import warn
 
 DONE = {
-    ("standard", True): "standardized",
-    ("standard", False): "divided by their standard deviation",
-    ("maxabs", True): "divided by their largest magnitude",
-    ("maxabs", False): "divided by their largest magnitude",
+    "standard": "standardized",
+    "maxabs": "divided by their largest magnitude",
 }
 
 
@@ -138,7 +136,7 @@ def _tell_of_widest(session, encoded, domain):
         "squared distances"
     )
     if encoded.encoder.scaled:
-        done = DONE[encoded.encoding.scale, encoded.encoding.centered]
+        done = DONE[encoded.encoding.scale]
         session.say(
             f"C{found}, so numeric columns are {done} (--scale none leaves them "
             "unchanged)."

@@ -9,13 +9,18 @@ from skpoison import __version__
 from skpoison._io import DataError
 from skpoison._io.matrix import Poison
 from skpoison._whole_rows import copied_points
-from skpoison.feasible import Domain, restrict, shrink_until_kept
+from skpoison.bounds._linear import signed_rows
+from skpoison.feasible import Domain, as_domain
+from skpoison.solvers._regularizers import regularizer
+from skpoison.solvers._train import PoisonCopies, train_on
 
 from .certificate import few_threads, reached
+from .settings import domain_of
 
 MOST_CELLS = 10**8
 # Rows at the filter's very limit could fall beyond it by the rounding of their scale.
 SHRINK = 1e-6
+STEPS = (SHRINK, 1e-4, 0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0, 1.0)
 
 
 def attack(sample, settings):
@@ -25,7 +30,7 @@ def attack(sample, settings):
     ``--json`` writes.
     """
     (epsilon,) = settings.epsilons
-    domain = _domain(settings.domain, sample.encoder)
+    domain = _domain(settings, sample.encoder)
     with few_threads(sample.X):
         bound = settings.bound(epsilon=epsilon, domain=domain)
         bound.fit(sample.X, sample.signs)
@@ -39,41 +44,97 @@ def attack(sample, settings):
             "than can be written; use a smaller --epsilon."
         )
     encoder = sample.encoder
-    X = _kept(bound, encoder, domain) if encoder.groups else _inwards(bound, encoder)
-    X = encoder.unscale(X)[rows]
+    if hasattr(encoder, "written"):
+        X, sent = _as_written(sample, bound, settings)
+    else:
+        X = _unscaled(encoder, _inwards(bound, encoder), settings)
+        sent = encoder.rescale(X)
+    numbers = _numbers(bound, labels, sample, settings)
+    numbers["written_loss"] = _loss_behind(sample, bound, sent, settings)
+    numbers["negative"] = _newly_negative(sample, X)
+    X = X[rows]
     poison = Poison(X, [labels[i] for i in rows], encoder.columns(X))
-    return bound, poison, _numbers(bound, labels, sample, settings)
+    return bound, poison, numbers
 
 
-def _domain(kind, encoder):
-    """Return the attacker's domain: of a column of categories, one."""
-    if not encoder.groups:
-        return kind
-    kinds = np.full(len(encoder.names), kind, dtype=object)
-    kinds[np.concatenate(encoder.groups)] = "real"
-    return Domain(kinds, groups=encoder.groups)
+def _domain(settings, encoder):
+    """Return the attacker's domain: of a column of categories, one; gaps or none."""
+    domain = as_domain(domain_of(settings.domain, encoder))
+    gaps = list(getattr(encoder, "indicators", {}).values())
+    if not encoder.groups and not gaps:
+        return domain
+    kinds = np.full(len(encoder.names), domain.kind, dtype=object)
+    if encoder.groups:
+        kinds[np.concatenate(encoder.groups)] = "real"
+    kinds[gaps] = "binary"
+    return Domain(kinds, lower=domain.lower, groups=encoder.groups or None)
 
 
-def _kept(bound, encoder, domain):
-    """Return the attack's distinct rows, so that the filter keeps what is written."""
-    found = bound.attack_
-    X = found.X.toarray() if sparse.issparse(found.X) else found.X
-    if not len(X):
-        return X
-    sets = restrict(bound.filter_.feasible_set(), domain)
+def _unscaled(encoder, X, settings):
+    """Return rows in the columns' own scale; rounding makes none negative."""
+    X = encoder.unscale(X)
+    if settings.domain == "nonnegative" and encoder.scaled:
+        X = X.maximum(0) if sparse.issparse(X) else np.maximum(X, 0)
+    return X
 
-    def keeps(rows):
-        written = encoder.rescale(encoder.unscale(rows))
-        return bound.filter_.decision_function(written, found.y) >= 0
 
-    of_rows = [sets[sign] for sign in found.y.tolist()]
-    rows, kept = shrink_until_kept(of_rows, X, keeps, np.float64)
-    if not kept.all():
+def _as_written(sample, bound, settings):
+    """Return the attack's distinct rows in their own scale, and as they are read.
+
+    Whole numbers are rounded to be written, which can move rows beyond the filter's
+    limits: those are moved towards the center of their class until the filter keeps
+    what is read.
+    """
+    encoder, found = sample.encoder, bound.attack_
+    points = found.X.toarray() if sparse.issparse(found.X) else found.X
+    centers = bound.filter_.filters_[0].centroids_[np.searchsorted((-1, 1), found.y)]
+    given = _unscaled(encoder, points, settings)
+    sent = encoder.written(sample.data, given)
+    for share in STEPS:
+        if not len(points):
+            break
+        beyond = np.flatnonzero(bound.filter_.decision_function(sent, found.y) < 0)
+        if not len(beyond):
+            break
+        nearer = points[beyond] * (1 - share) + centers[beyond] * share
+        given[beyond] = _unscaled(encoder, nearer, settings)
+        sent = encoder.written(sample.data, given)
+    else:
         raise DataError(
-            "The attack's rows are within rounding errors of the filter's limits; use "
-            "a larger --percentile."
+            "No row that can be written lies close to the attack's and passes the "
+            "filter; use a larger --percentile."
         )
-    return rows
+    return given, sent
+
+
+def _loss_behind(sample, bound, sent, settings):
+    """Return the training loss of the learner behind the rows that are written."""
+    copies = bound.attack_.n_copies
+    if not len(copies):
+        return bound.attack_loss_
+    attack = PoisonCopies(sent, bound.attack_.y.astype(float), copies)
+    clean = signed_rows(sample.X, (sample.signs > 0).astype(int))
+    learner = regularizer(settings.rho, settings.C, len(sample.signs))
+    rng = np.random.RandomState(settings.seed)
+    with few_threads(sample.X):
+        trained = train_on(clean, attack, learner, tol=settings.tol, rng=rng)
+    # No learner does worse than one that knows nothing.
+    return min(float(trained.upper), 1.0 + copies.sum() / len(sample.signs))
+
+
+def _newly_negative(sample, X):
+    """Return the names of features that only rows of the attack have below 0."""
+    if not X.shape[0]:
+        return []
+    encoder = sample.encoder
+    clean = encoder.unscale(_lows(sample.X)[np.newaxis]).ravel()
+    below = np.flatnonzero((clean >= 0) & (_lows(X) < 0))
+    return [encoder.names[j] for j in below]
+
+
+def _lows(X):
+    low = X.min(axis=0)
+    return low.toarray().ravel() if sparse.issparse(low) else np.asarray(low).ravel()
 
 
 def _inwards(bound, encoder):

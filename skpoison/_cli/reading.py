@@ -172,9 +172,6 @@ class Reading:
             max_size=self.max_size,
         )
 
-    # Whether the scale "standard" moves columns to mean 0; no option of its own.
-    centered = True
-
     @property
     def encoding(self):
         """How columns become numbers."""
@@ -189,14 +186,13 @@ class Reading:
             dates=self.dates,
             identifiers=tuple(self.id or ()),
             features=tuple(self.feature or ()),
-            centered=self.centered,
         )
 
     def for_domain(self, domain):
         """Return this with a scale under which a domain remains what it is."""
-        if domain == "real":
-            return self
-        if domain != "nonnegative" and self.scale not in ("auto", "none"):
+        if domain in ("real", "nonnegative"):
+            return self  # Scaled columns have lower limits in place of zero.
+        if self.scale not in ("auto", "none"):
             raise typer.BadParameter(
                 f"{domain} describes unscaled features; leave --scale out.",
                 param_hint="'--domain'",
@@ -206,10 +202,6 @@ class Reading:
             raise typer.BadParameter(
                 f"{domain} needs --text-weights {wanted}.", param_hint="'--domain'"
             )
-        if domain == "nonnegative":
-            found = replace(self)
-            found.centered = False  # Zero stays zero.
-            return found
         return replace(self, scale="none")
 
     def describe(self, encoded):
@@ -222,7 +214,6 @@ class Reading:
             "decimal_comma": self.decimal_comma,
             "drop": list(self.drop or ()),
             "scale": encoding.scale,
-            "centered": encoding.scale == "standard" and encoding.centered,
             "categorical": list(encoding.categorical),
             "text_columns": list(encoding.text),
             "text_weights": encoding.weights if encoding.text else None,

@@ -4,6 +4,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from skpoison._io.errors import quoted
 from skpoison._whole_rows import n_poison_rows
 from skpoison._words import (
     NONE,
@@ -20,6 +21,8 @@ from .session import warn
 DIGITS = 4
 # Narrower terminals get tables with less space between columns.
 ROOMY = 90
+# By what share of the loss rows have to differ from others to speak of it.
+WORTH_SAYING = 0.01
 # More distinct rows are summed up by label.
 FEW_ROWS = 4
 
@@ -191,8 +194,28 @@ def show_attack(session, numbers):
     copies = _copies(numbers["rows"])
     session.say(
         f"The attack: {copies or 'no rows at all'}. All pass the filter. It raises the "
-        f"training loss to {_loss(numbers['attack_loss'])}; no attack raises it above "
+        f"training loss to {_loss(numbers['written_loss'])}; no attack raises it above "
         f"{upper_text(numbers['upper_bound'])}."
+    )
+    lost = numbers["attack_loss"] - numbers["written_loss"]
+    if lost >= WORTH_SAYING * numbers["attack_loss"]:
+        session.say(
+            "The rows are written as the file's columns hold values: whole numbers, "
+            "dates and categories. The same attack without that raises the loss to "
+            f"{_loss(numbers['attack_loss'])}."
+        )
+    _warn_of_negative(numbers)
+
+
+def _warn_of_negative(numbers):
+    """Warn of numbers below 0 where clean rows have none, such as counts."""
+    names = numbers["negative"]
+    if not names or numbers["settings"]["domain"] != "real":
+        return
+    are = "is" if len(names) == 1 else "are"
+    warn(
+        f"{quoted(names)} {are} never negative in the clean rows, but in the poison; "
+        "--domain nonnegative holds the attacker to 0 or more."
     )
 
 

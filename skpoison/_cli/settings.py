@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from scipy.sparse import issparse
+
 from skpoison import CertifiedBound
 from skpoison._defaults import default_filter
+from skpoison.feasible import Domain
 
 
 @dataclass(frozen=True)
@@ -54,3 +58,15 @@ class BoundSettings:
         moved = "" if self.defense == "fixed" else ", moving centroids"
         alone = "" if self.filter == "both" else f"{self.filter}, "
         return f"{learner}, {alone}percentile {self.percentile:g}{rows}{moved}"
+
+
+def domain_of(kind, encoder):
+    """Return what an attacker can send as a domain of scaled rows.
+
+    Where columns are shifted, numbers that are not negative are those above the place
+    of zero.
+    """
+    if kind != "nonnegative" or not encoder.scaled:
+        return kind
+    zeros = encoder.rescale(np.zeros((1, len(encoder.names))))
+    return Domain(lower=zeros.toarray().ravel() if issparse(zeros) else zeros.ravel())

@@ -109,7 +109,7 @@ class TableEncoder:
             blocks = _blocks(self.plan.read(data, names), rows)
             if fill is not None:
                 blocks = map(fill.transform, blocks)
-            self._scaler = fit_scaler(encoding, blocks)
+            self._scaler = fit_scaler(encoding.scale, blocks)
         found = [step for step in (fill, self._scaler) if step is not None]
         return in_turn(*found) if len(found) > 1 else (*found, "passthrough")[0]
 

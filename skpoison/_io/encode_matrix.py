@@ -35,8 +35,7 @@ class MatrixEncoder:
                 f"{data.source} has no named columns: --categorical and --text-column "
                 "are for tables."
             )
-        shifts = encoding.scale == "standard" and encoding.centered
-        if shifts and sparse.issparse(data.X):
+        if encoding.scale == "standard" and sparse.issparse(data.X):
             raise DataError(
                 "Sparse data cannot be shifted to mean 0 without filling them; take "
                 "--scale maxabs."
@@ -46,7 +45,7 @@ class MatrixEncoder:
         self._scaler = None
         if self.scaled:
             blocks = _matrix_blocks(data.X, rows)
-            self._scaler = fit_scaler(encoding, blocks)
+            self._scaler = fit_scaler(encoding.scale, blocks)
 
     def transform(self, data, rows):
         """Return some rows of data with as many columns."""

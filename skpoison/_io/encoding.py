@@ -31,8 +31,6 @@ class Encoding:
         constant.
     drop_constant : bool
         Whether columns that are constant are left out.
-    centered : bool
-        Whether the scale "standard" moves columns to mean 0.
     fills_with_zero : bool
         Whether gaps among numbers become 0, which no other rows can change, and not the
         median; and missing categories one of their own.
@@ -47,7 +45,6 @@ class Encoding:
     identifiers: tuple = ()
     features: tuple = ()
     drop_constant: bool = True
-    centered: bool = True
     fills_with_zero: bool = False
 
     @property

@@ -9,12 +9,12 @@ from .errors import DataError
 BLOCK_ROWS = 1 << 15
 
 
-def fit_scaler(encoding, blocks):
+def fit_scaler(kind, blocks):
     """Return what scales columns, in place where it can, fitted block by block."""
     from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
-    if encoding.scale == "standard":
-        scaler = StandardScaler(copy=False, with_mean=encoding.centered)
+    if kind == "standard":
+        scaler = StandardScaler(copy=False)
     else:
         scaler = MaxAbsScaler(copy=False)
     for block in blocks:

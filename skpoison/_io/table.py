@@ -148,7 +148,7 @@ class TableData:
         """Return how columns are read, whatever their scale."""
         from .decide import plan_of
 
-        key = replace(encoding, scale="none", centered=True)
+        key = replace(encoding, scale="none")
         if key not in self._plans:
             self._plans[key] = plan_of(self, key)
         return self._plans[key]
