@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from skpoison import SlabFilter, SphereFilter
 from skpoison._cli.app import app
 from skpoison._cli.session import Session
+from skpoison._io.labels import Labels
 
 FILTER = ("filter", "--filter", "both")
 N_ROWS = 60
@@ -204,11 +205,73 @@ def test_header_that_looks_like_a_row_is_doubted(tmp_path):
     assert "--no-header" not in fail("filter", path, "--no-header")
 
 
-def test_targets_that_look_like_quantities_are_doubted(tmp_path):
+@pytest.mark.parametrize(
+    "command", [["certify"], ["audit"], ["attack", "-o", "p.csv"], FILTER]
+)
+def test_targets_that_look_like_quantities_are_doubted(tmp_path, command):
     path = written(tmp_path / "r.csv", "a,y", [f"{i * i},{i / 7}" for i in range(80)])
-    assert "Is it a quantity?" in fail("certify", path)
-    path = written(tmp_path / "r.csv", "a,y", [f"{i * i},{i % 3}" for i in range(80)])
-    assert "quantity" not in fail("certify", path)
+    message = fail(*command, path)
+    assert "80 different numbers in 80 rows" in message and "a quantity" in message
+    assert "skpoison filter --filter auto" in message
+
+
+def test_few_numbers_are_classes(tmp_path):
+    def is_quantity(values):
+        return Labels.of_array("y", np.array(values)).is_quantity
+
+    assert not is_quantity(np.arange(80) % 3)
+    assert not is_quantity(np.arange(2000) % 100)  # of a hundred classes
+    assert is_quantity(np.arange(1999) % 100)
+    assert not is_quantity(np.arange(50))
+    assert is_quantity(np.arange(21) / 2) and not is_quantity(np.arange(20) / 2)
+    assert not is_quantity([f"{i / 2}" for i in range(100)])
+    assert not is_quantity([True, False] * 50)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("trusted", [True, False])
+def test_filter_compares_quantities_with_regressors(tmp_path, trusted, whole):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3))
+    y = 1000 * X[:, 0] + 5000 + 20 * rng.normal(size=200)
+    bad = [3, 70, 150]
+    clean = np.delete(np.arange(200), bad)
+    y[bad] += 9000
+    y = np.rint(y).astype(int) if whole else np.round(y, 2)
+    lines = np.array(
+        [",".join(map(str, row)) + f",{k}" for row, k in zip(X, y, strict=True)]
+    )
+    path = written(tmp_path / "r.csv", "a,b,c,price", lines)
+    options = ["--target", "price", "--json", "-", "-r", tmp_path / "bad.csv"]
+    if trusted:
+        options += [
+            "--trusted",
+            written(tmp_path / "c.csv", "a,b,c,price", lines[clean]),
+        ]
+    result = invoke("filter", path, *options)
+    numbers = json.loads(result.stdout)
+    worst = {row["row"] - 1 for row in numbers["rows"][:3]}
+    assert worst == set(bad) and numbers["n_rows"] - numbers["n_kept"] < 15
+    assert {row["test"] for row in numbers["rows"]} == {"target"}
+    (of_all,) = numbers["classes"]
+    assert of_all["label"] == "all" and set(of_all["rejected_by"]) == {
+        "far",
+        "copies",
+        "target",
+    }
+    assert "is taken for a quantity" in " ".join(result.stderr.split())
+    if not trusted:
+        guess = [float(row["suggested_label"]) for row in numbers["rows"][:3]]
+        places = [row["row"] - 1 for row in numbers["rows"][:3]]
+        assert guess == pytest.approx(y[places] - 9000, abs=900)
+
+
+def test_a_file_of_one_label_is_warned_of(tmp_path, csv):
+    lines = [line[:-1] + "x" for line in csv.read_text().splitlines()[1:]]
+    path = written(tmp_path / "one.csv", "a,b,y", lines)
+    for command in (["filter"], FILTER):
+        assert "All rows have the same label, 'x'" in invoke(*command, path).stderr
+    assert "at least two" in fail("certify", path)
 
 
 def test_missing_cells_come_with_a_way_out(tmp_path):

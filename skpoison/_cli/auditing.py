@@ -50,6 +50,7 @@ def read_encoded(name, reading):
     data = digits() if name is None else load(name, reading.options)
     data = complete(data, reading.encoding)
     data.labels.check_classes()
+    data.labels.refuse_quantities()
     rows = np.arange(len(data))
     encoded = encode(data, rows, reading.encoding)
     if encoded.encoder.scaled and encoded.unscaled is None:

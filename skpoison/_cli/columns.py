@@ -8,7 +8,7 @@ from skpoison._io import DataError
 from skpoison._io.jsonl import JsonData
 from skpoison._io.matrix import ArrayData
 
-from .read_columns import say_what_is_missing, show_columns
+from .read_columns import say_missing_elsewhere, say_what_is_missing, show_columns
 from .session import warn
 
 DONE = {
@@ -112,6 +112,13 @@ def tell_of_roles(session, data, encoded, reading, bounds=False):
         say_what_is_missing(session, encoded, bounds)
     else:
         _warn_of_numbered(data)
+
+
+def say_of_other_rows(session, encoded, data):
+    """Say how many cells are missing in rows that nothing is learned from."""
+    if encoded.plan:
+        masks = encoded.plan.missing_in(data)
+        say_missing_elsewhere(session, data.source, masks)
 
 
 def _warn_of_numbered(data):

@@ -114,7 +114,7 @@ def filter_(
         from . import by as groups
         from . import found as words
         from . import judged, judgement, picture, report, review
-        from .columns import complete, encode, tell_of_columns
+        from .columns import complete, encode, say_of_other_rows, tell_of_columns
         from .files import rows_to, write_json, write_rows
 
         judgement.check_trusted(kind, trusted)
@@ -142,7 +142,8 @@ def filter_(
         kept_to = rows_to(output, rows, outputs, keep_formulas)
         rejected_to = rows_to(rejected, rows, outputs, keep_formulas)
         source = clean or rows
-        source.labels.refuse_quantities()
+        of_quantities = source.labels.is_quantity
+        judged.check_labels(session, source.labels, kind)
         drawn = None
         if plot and in_plane:
             drawn = picture.labels_to_draw(session, rows, source)
@@ -152,10 +153,12 @@ def filter_(
         tell_of_columns(session, source, encoded, reading)
         with session.step("Filtering"):
             X, trusted_rows = encoded.X, None
+            targets = "quantities" if of_quantities else "texts"
             if clean:
                 X = encoded.encoder.transform(rows, np.arange(len(rows)))
-                trusted_rows = encoded.X, clean.labels.texts
-            y = rows.labels.texts
+                say_of_other_rows(session, encoded, rows)
+                trusted_rows = encoded.X, getattr(clean.labels, targets)
+            y = getattr(rows.labels, targets)
             found = judgement.judge(kind, percentile, X, y, trusted_rows)
 
         settings = {"filter": kind, "percentile": percentile, "trusted": trusted}

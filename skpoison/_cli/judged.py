@@ -8,6 +8,8 @@ import numpy as np
 from skpoison import __version__
 from skpoison._words import label_text
 
+from .session import warn
+
 # So many rejected rows are listed in the JSON; the file of --rejected has all.
 MOST_LISTED = 10_000
 
@@ -56,10 +58,7 @@ def count(judged, labels, settings, numbers):
         "settings": settings,
         "n_rows": len(judged.kept),
         "n_kept": int(judged.kept.sum()),
-        "classes": [
-            _of_class(judged, label_text(value), labels.codes == code)
-            for code, value in enumerate(labels.values)
-        ],
+        "classes": _classes(judged, labels),
         "rows": [
             {
                 "row": int(numbers[row]),
@@ -72,6 +71,32 @@ def count(judged, labels, settings, numbers):
             for row, reason in listed
         ],
     }
+
+
+def _classes(judged, labels):
+    if labels.is_quantity:
+        return [_of_class(judged, "all", np.ones(len(labels.codes), dtype=bool))]
+    return [
+        _of_class(judged, label_text(value), labels.codes == code)
+        for code, value in enumerate(labels.values)
+    ]
+
+
+def check_labels(session, labels, kind):
+    """Say what rows are compared by, where it is not classes; refuse other filters."""
+    if labels.is_quantity:
+        if kind != "auto":
+            labels.refuse_quantities()
+        session.say(
+            f"The target {labels.name!r} has {len(labels.values):,} different numbers: "
+            "it is taken for a quantity, and compared with what regressors predict."
+        )
+    elif len(labels.values) == 1:
+        warn(
+            f"All rows have the same label, {labels.value_texts[0]!r}, so that wrong "
+            "labels cannot be found, only rows far from the others and copies. "
+            "--target names another column of labels."
+        )
 
 
 def _of_class(judged, label, mask):

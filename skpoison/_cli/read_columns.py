@@ -75,6 +75,17 @@ def say_what_is_missing(session, encoded, bounds):
     )
 
 
+def say_missing_elsewhere(session, source, masks):
+    """Say how many cells of other rows hold no value, given masks by column."""
+    total = sum(int(mask.sum()) for mask in masks.values())
+    if total:
+        cells = "1 cell holds" if total == 1 else f"{total:,} cells hold"
+        columns = "1 column" if len(masks) == 1 else f"{len(masks):,} columns"
+        session.say(
+            f"{source}: {cells} no value, in {columns}; filled in the same way."
+        )
+
+
 def _filled(encoded, lacking):
     """Say what became of missing cells of each kind."""
     kinds = {"categories" if o.read_as == "categories" else "numbers" for o in lacking}

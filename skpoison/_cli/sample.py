@@ -55,6 +55,8 @@ def read_sample(name, reading, *, positive, test=None, test_share=0.0, seed=0):
     options = reading.options
     data = digits() if name is None else load(name, options)
     data = complete(data, reading.encoding)
+    if positive is None:
+        data.labels.refuse_quantities()
     classes = data.labels.binary(positive)
     held = data.test
     if test:

@@ -16,7 +16,9 @@ TESTS = {
     "label": "the label contradicts models fitted without the row",
     "cluster": "a cluster whose label contradicts models fitted without it",
     "unknown": "a label that no trusted row has",
+    "target": "the target is far from what models fitted without the row predict",
 }
+OF_QUANTITIES = ("far", "copies", "target")
 
 
 def suspect(X, y, trusted=None):
@@ -25,7 +27,7 @@ def suspect(X, y, trusted=None):
     if trusted is not None:
         return _judged_by(auto.fit(*trusted), X, y)
     auto.fit(X, y)
-    tests = [test for test in TESTS if test != "unknown"]
+    tests = [test for test in TESTS if test not in ("unknown", "target")]
     return Judged(
         auto.inlier_mask_,
         auto.suspicion_,
@@ -34,6 +36,38 @@ def suspect(X, y, trusted=None):
         lambda rows: auto.reasons_[rows].tolist(),
         {test: auto.tests_ == test for test in tests},
     )
+
+
+def suspect_quantities(X, y, trusted=None):
+    """Compare rows and their targets, which are numbers, with each other or trusted."""
+    auto = default_cleaner()
+    # Whole numbers would be taken for classes.
+    auto._y_is_numbers = True
+    if trusted is None:
+        auto.fit(X, y)
+        kept, suspicion, tests = auto.inlier_mask_, auto.suspicion_, auto.tests_
+        suggested = auto.suggested_labels_.astype(object)
+        reasons = auto.reasons_
+    else:
+        auto.fit(*trusted)
+        kept, suspicion = auto.predict(X, y) == 1, -auto.score_samples(X, y)
+        tests = np.where(auto.predict(X) == 1, "target", "far")
+        tests, suggested = np.where(kept, "", tests), np.full(len(y), "", dtype=object)
+        reasons = np.array([OF_TRUSTED.get(test, "") for test in tests], dtype=object)
+    return Judged(
+        kept,
+        suspicion,
+        tests,
+        np.where(kept, "", suggested),
+        lambda rows: reasons[rows].tolist(),
+        {test: tests == test for test in OF_QUANTITIES},
+    )
+
+
+OF_TRUSTED = {
+    "target": "target: far from what models fitted on the trusted rows predict",
+    "far": "far: too far from the trusted rows, whatever its target",
+}
 
 
 def _judged_by(auto, X, y):
@@ -62,7 +96,7 @@ def _judged_by(auto, X, y):
         tests,
         np.where(kept, "", suggested),
         reason_of,
-        {test: tests == test for test in TESTS},
+        {test: tests == test for test in TESTS if test != "target"},
     )
 
 

@@ -10,6 +10,9 @@ from .errors import DataError, quoted
 
 # More distinct values are probably not classes.
 MANY = 50
+# So many different numbers with decimals are no classes, nor are so many whole ones of
+# which each has fewer rows than that.
+SOME, ROWS_OF_CLASS = 20, 20
 
 
 class TwoClasses(NamedTuple):
@@ -75,15 +78,34 @@ class Labels(NamedTuple):
         """The label of each row, as a string."""
         return np.array(self.value_texts)[self.codes]
 
+    @property
+    def is_quantity(self):
+        """Whether the labels are numbers that look like a target of regression.
+
+        Classes have many rows each, and are few or whole numbers.
+        """
+        n_values = len(self.values)
+        if not all(type(value) in (int, float) for value in self.values):
+            return False
+        if any(value != int(value) for value in self.values) and n_values > SOME:
+            return True
+        return n_values > MANY and len(self.codes) < ROWS_OF_CLASS * n_values
+
+    @property
+    def quantities(self):
+        """The target of each row, as a number."""
+        return np.array(self.values, dtype=np.float64)[self.codes]
+
     def refuse_quantities(self):
-        """Raise an error if there are too many distinct numbers to be classes."""
-        is_number = all(isinstance(value, int | float) for value in self.values)
-        if is_number and len(self.values) > max(MANY, 0.4 * len(self.codes)):
+        """Raise an error if the target looks like one of regression."""
+        if self.is_quantity:
             raise DataError(
-                f"The target {self.name!r} has {len(self.values)} different numbers in "
-                f"{len(self.codes)} rows ({self._listed()}). It looks like a target of "
-                "regression, but filters compare rows of the same class. Choose "
-                "another --target, or use FilteredRegressor in Python."
+                f"The target {self.name!r} has {len(self.values):,} different numbers "
+                f"in {len(self.codes):,} rows ({self._listed()}). It looks like a "
+                "quantity, and rows are compared by class here. Choose another "
+                "--target, write classes in its place (such as above or below a "
+                "limit), or use skpoison filter --filter auto, which compares "
+                "quantities with regressors."
             )
 
     def binary(self, positive=None):
@@ -156,14 +178,12 @@ class Labels(NamedTuple):
         """
         texts, values = self.value_texts, list(self.values)
         if new_labels:
-            values += [one for one in test.values if label_text(one) not in texts]
+            known = set(texts)
+            values += [one for one in test.values if label_text(one) not in known]
             texts = [label_text(value) for value in values]
-        positions = np.array(
-            [
-                texts.index(text) if text in texts else -1
-                for text in map(label_text, test.values)
-            ]
-        )
+        places = {text: code for code, text in reversed(list(enumerate(texts)))}
+        found = [places.get(label_text(value), -1) for value in test.values]
+        positions = np.array(found, dtype=np.intp)
         if np.any(positions < 0):
             unknown = [test.values[i] for i in np.flatnonzero(positions < 0)]
             raise DataError(
