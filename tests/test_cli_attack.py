@@ -278,17 +278,34 @@ def test_numbers_below_zero_are_warned_of_where_there_were_none(tmp_path):
     assert "never negative" not in result.stderr
 
 
-def test_words_of_a_text_become_columns_of_their_own(tmp_path):
-    path = tmp_path / "rows.csv"
-    lines = [f"{w} pills,{c},{k}" for w, c, k in 20 * [("a1", "x", 0), ("b1", "z", 1)]]
+@pytest.mark.parametrize(
+    "options", [(), ("--text-weights", "counts"), ("--domain", "tfidf")]
+)
+def test_texts_are_written_as_texts(tmp_path, options):
+    path, out = tmp_path / "rows.csv", tmp_path / "p.csv"
+    rng = np.random.default_rng(0)
+    words = np.array("offer money free click meeting paper hello today".split())
+    lines = []
+    for i in range(80):
+        weights = np.r_[[4, 4, 2, 2], [1, 1, 2, 1]][:: 1 - 2 * (i % 2)]
+        text = " ".join(rng.choice(words, 7, p=weights / weights.sum()))
+        lines.append(f"{text},{'xz'[i % 3 > 0]},{i % 2}")
     path.write_text("\n".join(["text,kind,y", *lines]))
+    common = "--text-column", "text", *options
     result = invoke(
-        "attack", path, "--text-column", "text", "-o", tmp_path / "p.csv", "-e", 0.2
+        "attack", path, *common, "-o", out, "-e", 0.2, "--tol", 0.05, "--json", "-"
     )
-    assert "Warning: texts are written as one column for each word" in result.stderr
-    header, *rows = (tmp_path / "p.csv").read_text().splitlines()
-    assert header == "kind,y,text:a1,text:b1,text:pills"
-    assert {row.split(",")[0] for row in rows} <= {"x", "z"}
+    numbers = json.loads(result.stdout)
+    header, *rows = out.read_text().splitlines()
+    assert header == "text,kind,y" and len(rows) == numbers["n_poison"] > 0
+    for row in rows:
+        assert set(row.split(",")[0].split()) <= set(words)
+        assert row.split(",")[1] in "xz"
+    both = "--filter", "both", "--trusted", path, "--text-column", "text"
+    weights = options if "counts" in options else ()
+    judged = json.loads(invoke("filter", out, *both, *weights, "--json", "-").stdout)
+    assert judged["n_kept"] == judged["n_rows"]
+    assert numbers["written_loss"] <= numbers["upper_bound"] * 1.05
 
 
 def test_too_few_rows_for_any_poison(tmp_path):

@@ -71,3 +71,22 @@ def test_half_floats_become_single_ones(tmp_path):
     data = load(tmp_path / "rows.parquet")
     read = data.encoder(np.arange(2), Encoding()).transform(data, np.arange(2))
     assert read.dtype == np.float32 and read.ravel().tolist() == [0.5, 2]
+
+
+@pytest.mark.parametrize("weights", ["counts", "tfidf"])
+def test_texts_are_written_from_the_weights_of_their_words(tmp_path, weights):
+    rng = np.random.default_rng(0)
+    words = np.array("offer money free click meeting paper hello today".split())
+    # Each has one word that comes up once, so that proportions say how often others do.
+    texts = [" ".join([*rng.choice(words, 9), f"word{i}"]) for i in range(40)]
+    lines = "".join(f"{text},{i % 2}\n" for i, text in enumerate(texts))
+    data = table(tmp_path / "rows.csv", "t,y\n" + lines)
+    encoder = data.encoder(np.arange(40), Encoding(text=("t",), weights=weights))
+    X = encoder.unscale(encoder.transform(data, np.arange(40)))
+    again = encoder.columns(X)["t"]
+    assert [sorted(text.split()) for text in again] == [
+        sorted(t.split()) for t in texts
+    ]
+    np.testing.assert_allclose(encoder.written(data, X).toarray(), X, atol=1e-12)
+    assert encoder.columns(np.zeros_like(X[:1]))["t"] == [""]
+    assert len(encoder.columns(rng.random(X.shape))["t"][0].split()) < 1000

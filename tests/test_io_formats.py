@@ -456,7 +456,7 @@ def test_many_different_words_are_identifiers_text_or_the_frequent_ones(tmp_path
     assert column.read_as == "text" and X.shape[1] == 1 + 123
     column, X = differing(240, 240, "how to read row {}a")
     assert column.read_as == "text"
-    assert "their 300 most frequent words" in column.note
+    assert "their words, at most the 300 most frequent" in column.note
 
 
 def test_strings_of_digits_in_parquet_are_categories(tmp_path):

@@ -89,6 +89,9 @@ def test_files_can_be_read_by_those_who_may(tmp_path):
 
 
 RISKY = [
+    "-$5+1",
+    "-A1",
+    "-12.3 %A",
     "=1+1",
     "+cmd|' /C calc'!A0",
     "-2+3",
@@ -100,6 +103,7 @@ RISKY = [
     "-",
 ]
 HARMLESS = ["", "a=b", "-1", "+1.5e-3", "-.5", " -7 ", "1-2", "word", "'=1", "ä"]
+HARMLESS += ["-$5", "-$1,234.50", "$-5", "-12.3 %", "-1.234,5 €", "+USD 5"]
 
 
 @pytest.mark.parametrize("cell", RISKY)

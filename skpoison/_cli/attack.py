@@ -83,8 +83,6 @@ def attack(
 
         report.warn_if_short([numbers | {"epsilon": epsilon}], solver.tol)
         report.show_attack(session, numbers)
-        if sample.encoder.has_text:
-            report.warn_of_words(threat.domain)
         content = sample.data.poison(rows)
         write_rows(session, poison_to, content, len(rows.labels))
         if plot:

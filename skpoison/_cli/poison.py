@@ -1,9 +1,11 @@
 """What ``skpoison attack`` computes."""
 
 from dataclasses import asdict
+from itertools import chain
 
 import numpy as np
 from scipy import sparse
+from sklearn.metrics import euclidean_distances
 
 from skpoison import __version__
 from skpoison._io import DataError
@@ -20,7 +22,9 @@ from .settings import domain_of
 MOST_CELLS = 10**8
 # Rows at the filter's very limit could fall beyond it by the rounding of their scale.
 SHRINK = 1e-6
-STEPS = (SHRINK, 1e-4, 0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0, 1.0)
+STEPS = (SHRINK, 1e-4, 0.01, 0.03, 0.1, 0.2, 0.4, 0.7)
+MOST_NEAR = 20
+TINY = 1e-9
 
 
 def attack(sample, settings):
@@ -51,7 +55,7 @@ def attack(sample, settings):
         sent = encoder.rescale(X)
     numbers = _numbers(bound, labels, sample, settings)
     numbers["written_loss"] = _loss_behind(sample, bound, sent, settings)
-    numbers["negative"] = _newly_negative(sample, X)
+    numbers["negative"] = _newly_negative(sample, sent)
     X = X[rows]
     poison = Poison(X, [labels[i] for i in rows], encoder.columns(X))
     return bound, poison, numbers
@@ -81,30 +85,52 @@ def _unscaled(encoder, X, settings):
 def _as_written(sample, bound, settings):
     """Return the attack's distinct rows in their own scale, and as they are read.
 
-    Whole numbers are rounded to be written, which can move rows beyond the filter's
-    limits: those are moved towards the center of their class until the filter keeps
-    what is read.
+    Whole numbers are rounded to be written, and texts have whole words, which can move
+    rows beyond the filter's limits: those are moved towards the center of their class
+    until the filter keeps what is read, or else replaced by the nearest clean row.
     """
     encoder, found = sample.encoder, bound.attack_
     points = found.X.toarray() if sparse.issparse(found.X) else found.X
     centers = bound.filter_.filters_[0].centroids_[np.searchsorted((-1, 1), found.y)]
     given = _unscaled(encoder, points, settings)
     sent = encoder.written(sample.data, given)
-    for share in STEPS:
-        if not len(points):
-            break
-        beyond = np.flatnonzero(bound.filter_.decision_function(sent, found.y) < 0)
+    nearer = (points * (1 - share) + centers * share for share in STEPS)
+    for rows in chain(nearer, _clean_rows_near(sample, bound, points)):
+        beyond = _beyond(bound, sent, found.y)
         if not len(beyond):
-            break
-        nearer = points[beyond] * (1 - share) + centers[beyond] * share
-        given[beyond] = _unscaled(encoder, nearer, settings)
+            return given, sent
+        given[beyond] = _unscaled(encoder, rows[beyond], settings)
         sent = encoder.written(sample.data, given)
-    else:
+    if len(_beyond(bound, sent, found.y)):
         raise DataError(
             "No row that can be written lies close to the attack's and passes the "
             "filter; use a larger --percentile."
         )
     return given, sent
+
+
+def _beyond(bound, rows, y):
+    """Return the places of rows that the filter does not keep."""
+    if not rows.shape[0]:
+        return np.arange(0)
+    return np.flatnonzero(bound.filter_.decision_function(rows, y) < 0)
+
+
+def _clean_rows_near(sample, bound, points):
+    """Yield for each point the nearest clean row of its class that the filter keeps."""
+    order = [
+        _nearest_kept(sample, bound, point, sign)
+        for point, sign in zip(points, bound.attack_.y, strict=True)
+    ]
+    for places in zip(*order, strict=False):
+        rows = sample.X[list(places)]
+        yield rows.toarray() if sparse.issparse(rows) else rows
+
+
+def _nearest_kept(sample, bound, point, sign):
+    kept = np.flatnonzero(bound.filter_.inlier_mask_ & (sample.signs == sign))
+    distances = euclidean_distances(sample.X[kept], point[np.newaxis]).ravel()
+    return kept[np.argsort(distances, kind="stable")[:MOST_NEAR]]
 
 
 def _loss_behind(sample, bound, sent, settings):
@@ -127,8 +153,12 @@ def _newly_negative(sample, X):
     if not X.shape[0]:
         return []
     encoder = sample.encoder
-    clean = encoder.unscale(_lows(sample.X)[np.newaxis]).ravel()
-    below = np.flatnonzero((clean >= 0) & (_lows(X) < 0))
+    clean, sent = (
+        encoder.unscale(_lows(rows)[np.newaxis]).ravel() for rows in (sample.X, X)
+    )
+    # Zero is not quite zero again once it has been scaled.
+    small = 1e-9 * np.maximum(np.abs(clean), np.abs(sent))
+    below = np.flatnonzero((clean >= -small) & (sent < -np.maximum(small, TINY)))
     return [encoder.names[j] for j in below]
 
 

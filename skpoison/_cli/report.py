@@ -201,8 +201,8 @@ def show_attack(session, numbers):
     if lost >= WORTH_SAYING * numbers["attack_loss"]:
         session.say(
             "The rows are written as the file's columns hold values: whole numbers, "
-            "dates and categories. The same attack without that raises the loss to "
-            f"{_loss(numbers['attack_loss'])}."
+            "dates, categories, words of texts. The same attack without that raises "
+            f"the loss to {_loss(numbers['attack_loss'])}."
         )
     _warn_of_negative(numbers)
 
@@ -266,14 +266,6 @@ def warn_if_short(bounds, tol):
             f"lower bound reached the tolerance (--tol {tol:g}). The upper bounds are "
             "valid nevertheless; a larger --max-iter may lower them."
         )
-
-
-def warn_of_words(domain):
-    """Warn that texts are not written as texts."""
-    between = ""
-    if domain == "real":
-        between = ", with values that no text has (--domain restricts them)"
-    warn(f"texts are written as one column for each word{between}.")
 
 
 def new_table(title, headers, tight=False):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from skpoison._columns import whole_and_unique
+from skpoison._words import counted
 
 from . import identifiers
 from .columns import is_number, numbers
@@ -31,7 +32,8 @@ def of_numbers(name, column, data, encoding):
         if what is not None:
             return left_out(name, column, WHAT[what], keep(name))
     if n_wrong:
-        same["note"] = f"{n_wrong:,} infinite values are taken as missing"
+        cells = counted(n_wrong, "infinite value")
+        same["note"] = f"taken as missing: {cells}"
     elif not n_missing and _is_unique(column):
         same["note"] = "holds another whole number in every row, but not as identifiers"
         same["option"] = keep(name, "id")

@@ -78,6 +78,7 @@ class Words:
         return Numbers(
             name=self.name,
             style=style,
+            as_text=True,
             note=self._of_style(style, wrong),
             option=keep(self.name, "categorical"),
             missing=lost,
@@ -183,7 +184,7 @@ class Words:
             return Text(
                 name=self.name,
                 limit=MOST_WORDS,
-                note=f"{note}: their {MOST_WORDS} most frequent words are features",
+                note=f"{note}: their words, at most the {MOST_WORDS} most frequent",
                 option=f"{keep(self.name, 'text-column')} (all words) or "
                 f"{keep(self.name, 'categorical')}",
             )

@@ -19,6 +19,7 @@ from .steps import (
     fit_words,
     in_turn,
     median,
+    texts_of,
 )
 
 __all__ = ["Encoding", "TableEncoder"]
@@ -55,7 +56,7 @@ class TableEncoder:
         By the names of columns of numbers, the positions of what says that a value is
         missing.
     has_text : bool
-        Whether there is free text, of which rows of the matrix are no rows again.
+        Whether there is free text.
     scaled : bool
         Whether columns are scaled.
     """
@@ -161,6 +162,9 @@ class TableEncoder:
 
         It is float64, or float32 where all columns are; sparse where that is cheaper.
         """
+        if not len(rows):
+            empty = np.empty((0, len(self.names)))
+            return sparse.csr_array(empty) if self._sparse else empty
         own = self.plan
         names = [*own.numeric, *own.categorical, *own.text]
         blocks = _blocks(self._without_late_gaps(own.read(data, names)), rows)
@@ -200,19 +204,11 @@ class TableEncoder:
         """Return rows that :meth:`unscale` returned as cells of the table, by column.
 
         Columns of categories hold the largest one, of whole numbers the nearest; what
-        is more missing than not is. Columns that are no features are filled so that
-        the rows can be read again. Free text remains in columns of words.
+        is more missing than not is; texts hold words as often as their weights say.
+        Columns that are no features are filled so that the rows can be read again.
         """
         features = self._features(X)
-        found = {}
-        for one in self.plan.columns:
-            if one.read_as != "text":
-                found[one.name] = one.cells(features, len(X))
-        for step, _, _ in self._steps():
-            if step.startswith("text"):
-                own = self.transformer.output_indices_[step]
-                found |= dict(zip(self.names[own], X[:, own].T, strict=True))
-        return found
+        return {one.name: one.cells(features, len(X)) for one in self.plan.columns}
 
     def _features(self, X):
         """Return the features of rows by name, with gaps again."""
@@ -231,6 +227,10 @@ class TableEncoder:
             strict=True,
         ):
             found[name] = categories[X[:, group].argmax(axis=1)]
+        for step, vectorizer, name in self._steps():
+            if step.startswith("text"):
+                own = self.transformer.output_indices_[step]
+                found[name] = texts_of(vectorizer, X[:, own])
         return found
 
     def written(self, data, X):
@@ -246,10 +246,8 @@ class TableEncoder:
         Returns
         -------
         X : {ndarray, csr_array}
-            Rows in the scale of the matrix; of free text, its words as they are.
+            Rows in the scale of the matrix.
         """
-        if self.has_text:
-            return self.rescale(X)
         labels = [data.labels.values[0]] * len(X)
         table = data.poison_table(Poison(X, labels, self.columns(X)))
         return self.transform(data.of_table(table), np.arange(len(X)))

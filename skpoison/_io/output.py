@@ -14,6 +14,7 @@ from .columns import NUMBER, is_text
 from .csv import delimiter
 from .errors import DataError
 from .json_rows import as_numbers_again, json_lines
+from .number_text import AMOUNT
 from .source import COMPRESSIONS, SUFFIXES
 from .write import check_free, whole_file
 
@@ -23,6 +24,8 @@ FROM_TABLES = (*TABLES, "jsonl")
 BINARY = ("parquet", "npz")
 # What spreadsheets take for the beginning of a formula.
 FORMULA = r"^[\s]*[=+\-@]|^[\t\r\n]"
+# Numbers and amounts such as -$5, which begin like one.
+HARMLESS = f"{NUMBER}|{AMOUNT}"
 
 
 class Output:
@@ -270,7 +273,7 @@ def harmless(cell):
     >>> harmless("=1+1"), harmless("-3")
     ("'=1+1", '-3')
     """
-    is_formula = re.match(FORMULA, cell) and not re.match(NUMBER, cell)
+    is_formula = re.match(FORMULA, cell) and not re.match(HARMLESS, cell)
     return "'" + cell if is_formula else cell
 
 
@@ -281,7 +284,7 @@ def _escape_column(column):
     strings = column.cast(pa.string())
     risky = pc.and_not(
         pc.match_substring_regex(strings, FORMULA),
-        pc.match_substring_regex(strings, NUMBER),
+        pc.match_substring_regex(strings, HARMLESS),
     )
     changed = pc.sum(risky).as_py() or 0
     if not changed:

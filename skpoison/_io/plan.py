@@ -77,11 +77,12 @@ class LeftOut(Column):
 class Numbers(Column):
     """A column of numbers.
 
-    `style` says how they are written, if they are text; new ones are `whole` and lie
-    between `low` and `high`.
+    `style` says how they are written, if they are text (`as_text`); new ones are
+    `whole` and lie between `low` and `high`.
     """
 
     style: NumberStyle = field(default_factory=NumberStyle)
+    as_text: bool = False
     whole: bool = False
     low: float = -np.inf
     high: float = np.inf
@@ -110,7 +111,7 @@ class Numbers(Column):
         values = columns[self.name]
         if self.whole:
             values = np.clip(np.rint(values), self.low, self.high)
-        if self.style.is_plain:
+        if not self.as_text:
             return values
         return [None if v != v else self.style.write(v) for v in values.tolist()]
 
@@ -214,6 +215,10 @@ class Text(Column):
         """Return strings by name."""
         values, codes = words(self.name, data.column(self.name))
         return {self.name: values[codes]}
+
+    def cells(self, columns, n_rows):
+        """Return texts of new rows."""
+        return columns[self.name]
 
 
 class Plan:

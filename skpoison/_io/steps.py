@@ -5,6 +5,9 @@ from sklearn.frozen import FrozenEstimator
 
 from .errors import DataError
 
+# Words that an attack writes, where only their proportions matter; and a share of the
+# weight of a word that is left out.
+LONGEST_TEXT, NEGLIGIBLE = 300, 1e-6
 # Transformers see so many rows at once: whole columns need several times the memory.
 BLOCK_ROWS = 1 << 15
 
@@ -83,6 +86,27 @@ def fit_categories(frame, fill):
 
 def _equals(column, category):
     return f"{column}={category or 'missing'}"
+
+
+def texts_of(vectorizer, X):
+    """Return texts in which words weigh about as much as in rows of words.
+
+    Words come up as often as rows of counts say; or, where weights are relative, in
+    proportion to them, the least of them once if texts do not get long by that.
+    """
+    words = vectorizer.get_feature_names_out()
+    weights = np.maximum(X, 0.0)
+    idf = getattr(vectorizer, "idf_", None)
+    counts = weights if idf is None else _in_proportion(weights / idf)
+    return [" ".join(np.repeat(words, row)) for row in np.rint(counts).astype(int)]
+
+
+def _in_proportion(weights):
+    top = weights.max(axis=1, keepdims=True, initial=0.0)
+    weights = np.where(weights > NEGLIGIBLE * top, weights, 0.0)
+    total = np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    least = np.where(weights > 0, weights, np.inf).min(axis=1, keepdims=True)
+    return weights / np.maximum(least, total / LONGEST_TEXT)
 
 
 def fit_words(weights, name, texts, limit=None):
