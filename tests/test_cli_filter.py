@@ -395,3 +395,82 @@ def test_errors_name_the_labels_of_the_file(tmp_path):
 
 def test_missing_data_is_a_usage_error():
     assert invoke(code=2).stdout == ""
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_rows_with_gaps_are_written_as_they_came_or_nowhere(tmp_path, suffix):
+    rng = np.random.default_rng(0)
+    words = "rgb " * 20
+    cells = zip(
+        rng.normal(size=80), rng.integers(0, 9, 80).tolist(), words, strict=True
+    )
+    rows = [
+        {"a": round(float(x), 3), "b": b, "word": word, "y": i % 2}
+        for i, (x, b, word) in enumerate(cells)
+    ]
+    for i in (3, 40, 41):
+        rows[i]["b"] = None
+    for row in rows:
+        row["word"] = row["word"].strip() or None
+    path = tmp_path / f"rows.{suffix}"
+    if suffix == "csv":
+        cells = [["" if v is None else str(v) for v in row.values()] for row in rows]
+        lines = ["a,b,word,y", *map(",".join, cells)]
+    else:
+        lines = [json.dumps(row) for row in rows]
+    path.write_text("\n".join(lines) + "\n")
+    body = lines[1:] if suffix == "csv" else lines
+    gaps = [row["b"] is None or row["word"] is None for row in rows]
+    kept, bad, out = (tmp_path / f"{n}.{suffix}" for n in ("kept", "bad", "numbers"))
+    common = [path, "--filter", "both", "-o", kept, "-r", bad, "--json", out]
+    result = invoke(*common)
+    numbers = json.loads(out.read_text())
+    assert "23 cells hold no value (word 20, b 3)" in " ".join(result.stdout.split())
+    missing = {one["name"]: one["missing"] for one in numbers["reading"]["columns"]}
+    assert missing == {"a": 0, "b": 3, "word": 20}
+    assert numbers["n_rows"] == 80
+    places = [row["row"] - 1 for row in numbers["rows"]]
+    written = kept.read_text().splitlines()
+    written = written[1:] if suffix == "csv" else written
+    assert written == [line for i, line in enumerate(body) if i not in places]
+    # Or they are left out altogether; the others keep their numbers in the file.
+    result = invoke(*common, "--missing", "drop-rows", "--force")
+    numbers = json.loads(out.read_text())
+    assert f"{sum(gaps)} rows are left out" in result.stdout
+    assert numbers["n_rows"] == 80 - sum(gaps)
+    assert numbers["reading"]["n_dropped_rows"] == sum(gaps) == 22
+    places = [row["row"] - 1 for row in numbers["rows"]]
+    assert places and not any(gaps[place] for place in places)
+    written = kept.read_text().splitlines()
+    written = written[1:] if suffix == "csv" else written
+    wanted = [i for i, gap in enumerate(gaps) if not gap and i not in places]
+    assert written == [body[i] for i in wanted]
+    message = invoke(*common, "--missing", "error", "--force", code=1).stderr
+    assert "'b' in 3 rows" in message and "'word' in 20 rows" in message
+
+
+def test_gaps_in_rows_beside_trusted_ones_are_counted(tmp_path):
+    lines = [f"{i % 7},{i % 5}.5,{i % 2}" for i in range(60)]
+    trusted, path = tmp_path / "trusted.csv", tmp_path / "rows.csv"
+    trusted.write_text("\n".join(["a,b,y", *lines]))
+    path.write_text("\n".join(["a,b,y", ",1.5,0", *lines[:20]]))
+    common = path, "--trusted", trusted, "--filter", "sphere"
+    said = " ".join(invoke(*common).stdout.split())
+    assert "rows.csv: 1 cell holds no value, in 1 column; filled in the same" in said
+    message = invoke(*common, "--missing", "error", code=1).stderr
+    assert "'a' in 1 rows (the first is data row 1)" in message
+
+
+def test_columns_constant_in_trusted_rows_are_compared_all_the_same(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = [f"{x:.3f},0,{i % 2}" for i, x in enumerate(rng.normal(size=60))]
+    trusted, path = tmp_path / "trusted.csv", tmp_path / "rows.csv"
+    trusted.write_text("\n".join(["a,flag,y", *lines]))
+    path.write_text("\n".join(["a,flag,y", "0.1,50,0", *lines]))
+    invoke(path, "--trusted", trusted, "--filter", "sphere", "--json", "-")
+    result = invoke(
+        *(path, "--trusted", trusted, "--filter", "sphere"),
+        *("--percentile", 100, "--json", "-"),
+    )
+    rejected = json.loads(result.stdout)["rows"]
+    assert [row["row"] for row in rejected] == [1]
