@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import _safe_indexing, check_array
+from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import _num_samples
 
 from skpoison._column_types import Types, is_frame, is_pandas, is_polars
@@ -21,8 +22,12 @@ MOST_CATEGORIES = 30
 ONE_UNIT = 0.1
 # Sparse rows of so few columns are judged as the same rows dense.
 FEW_COLUMNS = 200
-# Spreads from the middle, at most: trees hold numbers in 32 bits.
+# Numbers, at most: trees hold them in 32 bits.
 FARTHEST = 1e30
+# Values farther from the median than so many usual deviations from it, or than the
+# root of the number of rows, are as near: one would decide the spread of its column.
+LEAST_REACH = 50.0
+SAMPLE = 1_000  # rows that say what is usual
 
 
 class GivenRows:
@@ -107,8 +112,9 @@ class AsNumbers(TransformerMixin, BaseEstimator):
     """Comparable columns of numbers from arrays, sparse rows, tables and texts.
 
     Dense columns are divided by their spread, missing values are medians, categories
-    become zeros and ones; sparse rows are divided by their usual length. What lies
-    farther out than numbers of 32 bits reach is as far as these do.
+    become zeros and ones; sparse rows are divided by their usual length. Values out of
+    all proportion to the others are brought nearer: one of them could make all others
+    look the same.
     """
 
     def fit(self, X, y=None):
@@ -142,9 +148,19 @@ class AsNumbers(TransformerMixin, BaseEstimator):
         )
 
     def _fit_sparse(self, numbers):
-        self.largest_ = np.abs(numbers.data).max(initial=0.0) or 1.0
-        squares = np.sum((numbers.data / self.largest_) ** 2)
-        self.scale_ = np.sqrt(squares / numbers.shape[0]) or 1.0
+        stored = np.abs(numbers.data[numbers.data != 0])
+        self.unit_ = np.median(stored) if len(stored) else 1.0
+        sizes = row_norms(self._in_units(numbers), squared=True) ** 0.5
+        usual = np.median(sizes[sizes > 0]) if sizes.any() else 1.0
+        self.end_ = _reach(len(sizes)) * usual
+        self.scale_ = np.sqrt(np.mean(np.minimum(sizes, self.end_) ** 2)) or 1.0
+
+    def _in_units(self, numbers, end=FARTHEST):
+        """Sparse rows divided by the usual size of what is stored, none too large."""
+        numbers = sparse.csr_array(numbers, copy=True)
+        with np.errstate(over="ignore"):
+            numbers.data = np.clip(numbers.data / self.unit_, -end, end)
+        return numbers
 
     def _fit_dense(self, numbers):
         missing = np.isnan(numbers)
@@ -155,7 +171,9 @@ class AsNumbers(TransformerMixin, BaseEstimator):
         if full.size:
             # Of halves, since the sum of the two in the middle may be too large.
             self.medians_ = 2 * np.nanmedian(full / 2, axis=0)
-        self._fit_scale(np.where(np.isnan(full), self.medians_, full))
+        full = np.where(np.isnan(full), self.medians_, full)
+        self.ends_ = _ends(full)
+        self._fit_scale(np.clip(full, *self.ends_))
 
     def _fit_scale(self, full):
         largest = np.abs(full).max(axis=0, initial=0.0)
@@ -185,6 +203,7 @@ class AsNumbers(TransformerMixin, BaseEstimator):
 
     def _scale_dense(self, full):
         full[:, self.never_] = 0.0
+        np.clip(full, *self.ends_, out=full)
         with np.errstate(over="ignore"):
             full *= 0.5  # differences of halves are finite
             full -= self.means_ / 2
@@ -192,10 +211,8 @@ class AsNumbers(TransformerMixin, BaseEstimator):
         return np.clip(full, -FARTHEST, FARTHEST, out=full)
 
     def _scale_sparse(self, numbers):
-        numbers = sparse.csr_array(numbers, copy=True)
-        with np.errstate(over="ignore"):
-            numbers.data = numbers.data / self.largest_ / self.scale_
-        np.clip(numbers.data, -FARTHEST, FARTHEST, out=numbers.data)
+        numbers = self._in_units(numbers, self.end_)
+        numbers.data /= self.scale_
         return numbers
 
     def _read(self, X):
@@ -206,6 +223,25 @@ class AsNumbers(TransformerMixin, BaseEstimator):
             return self.table_.read(X.toarray() if sparse.issparse(X) else X)
         numbers = checked_array(X, np.float64)
         return _few_dense(numbers) if sparse.issparse(numbers) else numbers, None
+
+
+def _reach(n_rows):
+    """How many usual deviations a value may reach, or one row decides the spread."""
+    return max(LEAST_REACH, np.sqrt(n_rows))
+
+
+def _ends(full):
+    """Least and largest values of columns that are not out of all proportion."""
+    n = len(full)
+    some = full[np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.intp))]
+    some = some / 4  # so that sums of two are finite
+    middle = np.median(some, axis=0)
+    sizes = np.abs(some - middle)
+    sizes[:, ~sizes.any(axis=0)] = np.inf  # no value says what is usual
+    usual = np.nanmedian(np.where(sizes > 0, sizes, np.nan), axis=0)
+    with np.errstate(over="ignore"):
+        reach = _reach(n) * usual
+        return 4 * (middle - reach), 4 * (middle + reach)
 
 
 def _few_dense(numbers):

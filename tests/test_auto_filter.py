@@ -214,9 +214,9 @@ def test_one_class_is_judged_by_where_rows_lie():
         (np.arange(6.0)[:, None], [0, 0, 0, 0, 0, 1]),
         (np.arange(2.0)[:, None], [0, 1]),
         (np.repeat([[0.0, 1.0], [5.0, 1.0]], 12, axis=0), np.repeat([0, 1], 12)),
-        (make_blobs(40, centers=8, random_state=0)[0], np.arange(40)),
+        (make_blobs(40, centers=8, random_state=0)[0], np.arange(40) // 2),
     ],
-    ids=["equal", "one row in a class", "two rows", "copies only", "all labels differ"],
+    ids=["equal", "one row in a class", "two rows", "copies only", "rows in pairs"],
 )
 def test_degenerate_rows_are_kept(X, y):
     auto = AutoFilter(random_state=0).fit(X, y)

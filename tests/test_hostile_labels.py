@@ -80,9 +80,7 @@ def test_outlier_detectors_and_clusterers_judge_no_labels(make, estimator):
 
 @pytest.mark.parametrize("groups", [np.zeros((N, 2)), np.zeros(N - 1), {"a": 1}])
 def test_near_copies_of_another_shape(groups):
-    with pytest.raises(
-        ValueError, match=r"near_copies must hold one group for each of"
-    ):
+    with pytest.raises(ValueError, match=r"near_copies must hold one group for each"):
         CrossFitFilter(near_copies=groups).fit(X, Y)
 
 

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skpoison import AutoFilter, DropOutliers, FilteredClassifier, SphereFilter
+from skpoison._as_given import AsNumbers
 from skpoison.inspection import SuspicionDisplay
 
 matplotlib.use("Agg")
@@ -65,7 +66,7 @@ def test_every_rejected_row_is_drawn_by_its_reason(found):
 def test_directions_are_those_of_the_kept_rows(found):
     X, y, auto = found
     display = SuspicionDisplay.from_filter(auto, X, y)
-    numbers = StandardScaler().fit_transform(X)
+    numbers = AsNumbers().fit_transform(X)
     kept = auto.inlier_mask_
     wanted = PCA(2).fit(numbers[kept]).transform(numbers)
     for mine, theirs in zip(display.coordinates.T, wanted.T, strict=True):

@@ -280,9 +280,10 @@ def _group_numbers(groups, n_rows):
     """Groups that are given as labels of any kind, as numbers from 0."""
     groups = np.asarray(groups)
     if groups.shape != (n_rows,):
+        shape = f" in an array of shape {groups.shape}" if groups.ndim != 1 else ""
         raise ValueError(
-            f"near_copies must hold one group for each of the {n_rows} rows of X; got "
-            f"an array of shape {groups.shape}."
+            "near_copies must hold one group for each row of X: got "
+            f"{groups.size} groups for {n_rows} rows{shape}."
         )
     if any(is_missing(group) for group in groups.tolist()):
         raise ValueError(
