@@ -66,13 +66,14 @@ def conic_bound_of_loss(
     w, b, poison = cp.Variable(X.shape[1]), cp.Variable(), cp.Variable(nonneg=True)
     clean = of_shortfall(loss, 1 - cp.multiply(signs, X @ w + b))
     weights, within = np.ones(len(X)) if weights is None else weights, []
+    # Classes of one weight share a variable: more of them make the solver inaccurate.
+    worst = {weight: cp.Variable() for weight in most}
     for (s, rows), weight in zip(sets, most, strict=True):
-        sides = [worst_loss(s, rows, w, b)]
+        within.append(worst[weight] >= worst_loss(s, rows, w, b))
         if loss == "squared":  # rows far on the right side lose too
-            sides.append(worst_loss(-s, rows, w, b) - 2)
-        worst = cp.Variable()
-        within += [worst >= side for side in sides]
-        within.append(poison >= weight * of_shortfall(loss, worst))
+            within.append(worst[weight] >= worst_loss(-s, rows, w, b) - 2)
+    for weight, variable in worst.items():
+        within.append(poison >= weight * of_shortfall(loss, variable))
     objective = weights @ clean / len(X) + epsilon * poison
     objective += penalty / 2 * cp.sum_squares(w)
     if intercept == 0.0:

@@ -38,6 +38,7 @@ from skpoison.feasible import FeasibleSet, as_domain, restrict
 from skpoison.losses import Hinge
 from skpoison.solvers._adversary import PoisonTerm
 from skpoison.solvers._class_problem import ClassProblem
+from skpoison.solvers._learned_scale import HuberProblem
 from skpoison.solvers._regularizers import NormBall, Penalty
 from skpoison.solvers._working_set import Problem, Solution
 from skpoison.solvers._worst_rows import of_classes, of_targets
@@ -752,6 +753,11 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
             **more,
         )
         self.attack_loss_ = loss
+        # Where the loss has a scale, the learner has learned it.
+        self._learned_loss = self._poisoned_loss = self._objective.loss
+        if isinstance(result.problem, HuberProblem):
+            self._learned_loss = result.problem.loss
+            self._poisoned_loss = result.trained.loss
         self.poisoned_coef_, self.poisoned_intercept_ = self._in_form(theta)
 
     def _poisoned_learner(self, result, n_rows):

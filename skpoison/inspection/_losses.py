@@ -9,9 +9,17 @@ from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from skpoison._column_types import RowsLike
-from skpoison._defaults import default_filter
-from skpoison._labels import encode_labels
+from skpoison._defaults import default_filter, default_sphere
+from skpoison._labels import check_targets, encode_labels
+from skpoison._residual_losses import (
+    ConcomitantHuber,
+    EpsilonInsensitive,
+    Huber,
+    SquaredEpsilonInsensitive,
+    SquaredError,
+)
 from skpoison.bounds import CertifiedBound
+from skpoison.bounds._regression import is_regressor
 from skpoison.losses import (
     Hinge,
     Logistic,
@@ -23,11 +31,16 @@ from skpoison.losses import (
 from skpoison.solvers._class_losses import CrammerSinger, Multinomial, OneVsRest
 
 LOSS_NAMES = {
-    Hinge(): "Hinge loss",
-    SquaredHinge(): "Squared hinge loss",
-    Logistic(): "Logistic loss",
-    ModifiedHuber(): "Modified Huber loss",
-    Squared(): "Half the squared loss",
+    Hinge: "Hinge loss",
+    SquaredHinge: "Squared hinge loss",
+    Logistic: "Logistic loss",
+    ModifiedHuber: "Modified Huber loss",
+    Squared: "Half the squared loss",
+    SquaredError: "Half the squared error",
+    EpsilonInsensitive: "Error beyond epsilon",
+    SquaredEpsilonInsensitive: "Squared error beyond epsilon",
+    Huber: "Huber loss",
+    ConcomitantHuber: "Huber loss with its scale",
 }
 CLASS_LOSS_NAMES = {
     Multinomial(): "Multinomial log loss",
@@ -45,7 +58,7 @@ def loss_name(bounds: list[CertifiedBound]) -> str:
 
 
 def _name_of(objective):
-    of_classes, name = objective.of_classes, LOSS_NAMES.get(objective.loss)
+    of_classes, name = objective.of_classes, LOSS_NAMES[type(objective.loss)]
     if isinstance(of_classes, OneVsRest):
         return f"{name}, summed over classes"
     return CLASS_LOSS_NAMES.get(of_classes, name)
@@ -75,7 +88,8 @@ def with_percentiles(
 def _with_percentile(estimator, percentile):
     bound = clone(estimator)
     if bound.filter is None:
-        bound.filter = default_filter()
+        is_for_targets = is_regressor(bound.estimator)
+        bound.filter = default_sphere() if is_for_targets else default_filter()
     params = bound.filter.get_params()
     # Radii that are given leave a percentile without effect.
     names = [
@@ -126,7 +140,12 @@ def attack_test_losses(
     return np.array(
         [
             _mean_loss(
-                bound, bound.poisoned_coef_, bound.poisoned_intercept_, X_test, y_test
+                bound,
+                bound._poisoned_loss,
+                bound.poisoned_coef_,
+                bound.poisoned_intercept_,
+                X_test,
+                y_test,
             )
             for bound in curve["estimators"]
         ]
@@ -140,17 +159,24 @@ def filtered_loss(bound: CertifiedBound, X: RowsLike, y: ArrayLike) -> float:
     """
     kept = np.flatnonzero(bound.filter_.inlier_mask_)
     learner = bound.train_learner(_safe_indexing(X, kept), _safe_indexing(y, kept))
-    return _mean_loss(learner, learner.coef_, learner.intercept_, X, y)
+    loss = learner._learned_loss
+    return _mean_loss(learner, loss, learner.coef_, learner.intercept_, X, y)
 
 
-def _mean_loss(bound, coef, intercept, X, y):
-    """Return the mean loss of linear scores; the bound knows loss and labels."""
+def _mean_loss(bound, loss, coef, intercept, X, y):
+    """Return the mean loss of linear scores; the bound knows the labels."""
     X = validate_data(
         bound, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32]
     )
+    objective = bound._objective
+    if objective.is_regression:
+        return loss.mean(_scores(X, coef, intercept) - check_targets(X, y))
     codes = encode_labels(column_or_1d(y), bound.classes_, whose="the bound")
-    if bound._objective.of_classes is not None:
+    if objective.of_classes is not None:
         scores = np.asarray(X @ coef.T + intercept)
-        return float(bound._objective.of_classes.value(scores, codes).mean())
-    scores = np.asarray(X @ coef[0] + intercept[0])
-    return bound._objective.loss.mean(decision_margins(scores, codes))
+        return float(objective.of_classes.value(scores, codes).mean())
+    return loss.mean(decision_margins(_scores(X, coef, intercept), codes))
+
+
+def _scores(X, coef, intercept):
+    return np.asarray(X @ np.ravel(coef) + np.ravel(intercept)[0])
