@@ -78,6 +78,7 @@ class Moves(NamedTuple):
     rows: Any  # -y x of training rows: of those deleted, or relabeled
     sets: list  # pairs of sign and region of the rows that can be inserted
     has_intercept: bool
+    replaces: bool = False  # whether a move deletes a row and inserts another
 
     def worst(
         self,
@@ -94,15 +95,16 @@ class Moves(NamedTuple):
         along, across = (1.0, 0.0) if straight else (metric.along, metric.across)
         solved = metric.solve(towards.T)
         lengths = np.sqrt(np.maximum(np.einsum("ij,ji->i", towards, solved), 0.0))
-        most = self._worst_rows(
+        gone = self._worst_rows(
             slopes.of_rows, metric, along * solved, across * lengths
         )
+        come = np.zeros_like(gone)
         for slope, (sign, region) in zip(slopes.of_sets, self.sets, strict=True):
             ball = _Ball(region, self._center(region), metric)
             for i, direction in enumerate(along * sign * solved.T):
                 pull = slope * self._pull(ball, direction, sign, across * lengths[i])
-                most[i] = max(most[i], pull)
-        return most
+                come[i] = max(come[i], pull)
+        return gone + come if self.replaces else np.maximum(gone, come)
 
     def _worst_rows(self, slopes, metric, solved, reaches):
         taken = np.flatnonzero(slopes > 0.0)

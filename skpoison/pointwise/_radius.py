@@ -131,7 +131,7 @@ def certified_radius(
       :class:`~sklearn.linear_model.SGDClassifier` with the squared penalty and
       ``fit_intercept=False``, :class:`NormConstrainedSVC` whose ball limits it: all
       attacks, two classes; needs `X_train` and `y_train` and, but for "flip", a
-      `filter` that inserted rows must pass. A change costs as much as two moves.
+      `filter` that inserted rows must pass.
       The radius is that of the exact minimizer, less room for solvers' errors: how far
       this estimator is from the minimum is computed from its rows, and the one fitted
       after the attack must be as exact. :func:`skpoison.bounds.training_gap` tells.

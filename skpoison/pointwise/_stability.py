@@ -22,12 +22,11 @@ def stable_radius(estimator, X, attack, training):
     learner, train = learner_of(estimator, training)
     signed = _signed(learner.augmented(train.X), train.signs)
     sets = [] if attack == "flip" else _insertions(estimator, training.filter)
-    moves = Moves(-signed, sets, learner.has_intercept)
+    moves = Moves(-signed, sets, learner.has_intercept, attack == "change")
     X = validate_data(estimator, X, reset=False, accept_sparse="csr", dtype=np.float64)
     tests = learner.augmented(X)
     tests = tests.toarray() if sparse.issparse(tests) else tests
-    radius = _Stability.of(learner, moves, attack == "flip").radius(tests)
-    return radius // 2 if attack == "change" else radius
+    return _Stability.of(learner, moves, attack == "flip").radius(tests)
 
 
 def _signed(rows, signs):
@@ -73,13 +72,18 @@ class _Stability(NamedTuple):
         room = np.abs(scores) - 2.0 * learner.distance * Metric().lengths(tests)
         towards = -np.where(scores > 0, 1.0, -1.0)[:, None] * tests
         per_move = self.shift(self.slopes(0.0), Metric(), towards)
-        if learner.per_row and not self.is_flip:
+        if self.moves_penalty:
             # n of the penalty's n + k parts are left: the room shrinks by as much.
             per_move = per_move + np.maximum(room, 0.0) / learner.n_rows
         radius = _whole(room, per_move)
         if self.can_be_tightened:
             self._tighten(radius, room, towards)
         return radius
+
+    @property
+    def moves_penalty(self) -> bool:
+        """Whether the penalty grows with the number of rows, which moves change."""
+        return self.learner.per_row and not (self.is_flip or self.moves.replaces)
 
     @property
     def can_be_tightened(self) -> bool:
@@ -97,7 +101,7 @@ class _Stability(NamedTuple):
         What holds for some number of moves holds for fewer. For more of them, less is
         known: rows whose radius stays below that number need not be looked at again.
         """
-        limit = self.learner.n_rows if self.learner.per_row else UNLIMITED
+        limit = self.learner.n_rows if self.moves_penalty else UNLIMITED
         left = np.flatnonzero((room > 0) & (radius < limit))
         most = 1.0
         while len(left):
@@ -130,7 +134,7 @@ class _Stability(NamedTuple):
         """Return how far one move can shift scores along directions."""
         learner = self.learner
         shift = learner.C * self.moves.worst(slopes, metric, towards, straight=straight)
-        if not learner.per_row or self.is_flip:
+        if not self.moves_penalty:
             return shift
         # The penalty of one row more or less pulls along the parameters.
         solved = metric.solve(towards.T)
@@ -165,8 +169,11 @@ class _Stability(NamedTuple):
         learner = self.learner
         lengths = [(slopes.of_rows * metric.lengths(self.moves.rows)).max()]
         lengths += np.multiply(slopes.of_sets, self.moves.longest(metric)).tolist()
-        longest = learner.C * max(lengths)
-        if learner.per_row and not self.is_flip:
+        longest = max(lengths)
+        if self.moves.replaces:
+            longest = lengths[0] + max(lengths[1:])
+        longest *= learner.C
+        if self.moves_penalty:
             length = metric.lengths(learner.theta[None])[0]
             away = learner.distance / np.sqrt(metric.ridge)
             longest += (length + away) / learner.n_rows
@@ -174,7 +181,7 @@ class _Stability(NamedTuple):
 
     def ridge(self, most: float) -> float:
         """Return what is left of the penalty after so many moves."""
-        if not self.learner.per_row or self.is_flip:
+        if not self.moves_penalty:
             return 1.0
         return 1.0 - most / self.learner.n_rows
 
