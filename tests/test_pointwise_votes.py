@@ -199,7 +199,8 @@ def test_splits_that_put_a_winner_out_of_the_run_off():
         winner = best_two(votes)[0]
         counts = count_votes(np.array([votes]), 3)
         splits = _Splits(np.array([votes]), models_of)
-        fewest = _splits_to_miss_run_off(splits, counts, np.array([winner]))[0]
+        most = np.array([7])
+        fewest = _splits_to_miss_run_off(splits, counts, np.array([winner]), most)[0]
         needed = [
             size
             for size in (1, 2)

@@ -99,9 +99,8 @@ def spread_run_off_radius(
         return np.full(n_rows, len(models_of))
     winner, second = finalists
     splits = _Splits(votes, models_of)
-    lost_first = _splits_to_miss_run_off(splits, counts, winner)
-    lost_second = _splits_to_lose_run_off(splits, counts, leads, winner, second)
-    return np.minimum(lost_first, lost_second) - 1
+    fewest = _splits_to_lose_run_off(splits, counts, leads, winner, second)
+    return _splits_to_miss_run_off(splits, counts, winner, fewest) - 1
 
 
 class _Splits:
@@ -114,6 +113,10 @@ class _Splits:
         """Return which models vote for each row's class."""
         return (self.votes == np.broadcast_to(classes, len(self.votes))[:, None]) * 1
 
+    def take(self, rows):
+        """Return the same for some of the rows."""
+        return _Splits(self.votes[rows], self.models_of)
+
     def fewest(self, powers, needed):
         """Return how many splits it takes for their models' powers to sum up."""
         of_splits = powers[:, self.models_of].sum(axis=2)
@@ -121,7 +124,8 @@ class _Splits:
         return np.where(needed > 0, (sums < needed[:, None]).sum(axis=1) + 1, 0)
 
 
-def _splits_to_miss_run_off(splits, counts, winner):
+def _splits_to_miss_run_off(splits, counts, winner, most):
+    """Return how many splits it takes for two others to pass, or `most` if fewer."""
     n_rows, n_classes = counts.shape
     rows, classes = np.arange(n_rows), np.arange(n_classes)
     gaps = counts[rows, winner][:, None] - counts + (classes > winner[:, None])
@@ -129,13 +133,16 @@ def _splits_to_miss_run_off(splits, counts, winner):
     alone = [
         splits.fewest(1 + own - splits.says(c), gaps[:, c]) for c in range(n_classes)
     ]
-    fewest = np.full(n_rows, len(splits.models_of) + 1)
+    fewest = most.copy()
     for first, other in combinations(range(n_classes), 2):
-        both = 1 + 2 * own - splits.says(first) - splits.says(other)
-        together = splits.fewest(both, gaps[:, first] + gaps[:, other])
-        turns = np.maximum(np.maximum(alone[first], alone[other]), together)
+        turns = np.maximum(alone[first], alone[other])
         is_pair = (winner != first) & (winner != other)
-        fewest = np.where(is_pair, np.minimum(fewest, turns), fewest)
+        rows = np.flatnonzero(is_pair & (turns < fewest))
+        some = splits.take(rows)
+        both = 1 + 2 * own[rows] - some.says(first) - some.says(other)
+        together = some.fewest(both, (gaps[:, first] + gaps[:, other])[rows])
+        turns = np.maximum(turns[rows], together)
+        fewest[rows] = np.minimum(fewest[rows], turns)
     return fewest
 
 
