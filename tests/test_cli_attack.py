@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.datasets import make_blobs
+from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from typer.testing import CliRunner
 
@@ -66,6 +67,21 @@ def test_rows_are_those_of_the_estimator(tmp_path):
     numbers = json.loads(result.stdout)
     assert numbers["n_poison"] == len(labels) <= 30
     assert numbers["attack_loss"] <= numbers["upper_bound"]
+
+
+def test_rows_are_the_worst_for_the_learner_that_is_named(tmp_path):
+    X, y = blobs()
+    path, to = tmp_path / "clean.csv", tmp_path / "poison.csv"
+    write_csv(path, X, y)
+    options = ["--target", "kind", "--learner", "logistic", "-e", 0.1, "-o", to]
+    options += ["--json", "-"]
+    numbers = json.loads(invoke("attack", path, *options).stdout)
+    bound = CertifiedBound(epsilon=0.1, estimator=LogisticRegression(), random_state=0)
+    assert numbers["upper_bound"] == pytest.approx(
+        bound.fit(X, y).upper_bound_, rel=2e-3
+    )
+    assert numbers["n_poison"] == bound.attack_.n_copies.sum()
+    assert len(to.read_text().splitlines()) == 1 + numbers["n_poison"]
 
 
 def test_attacks_too_large_to_be_written_are_refused(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, make_blobs
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from typer.testing import CliRunner
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 from skpoison import CertifiedBound, SlabFilter, SphereFilter
 from skpoison._cli.app import app
 from skpoison._cli.certificate import _performance, reached
+from skpoison._cli.settings import BoundSettings
 
 ROW_KEYS = {
     "epsilon",
@@ -99,7 +101,8 @@ def test_a_score_of_zero_is_the_negative_class_as_for_scikit_learn():
     sample = SimpleNamespace(
         X_test=np.array([[0.0], [0], [0], [1]]), signs_test=np.array([1, -1, -1, 1])
     )
-    found = _performance(np.array([[2.0]]), np.array([0.0]), sample)
+    settings = BoundSettings((0.1,))
+    found = _performance(np.array([[2.0]]), np.array([0.0]), sample, settings)
     assert found == {"test_loss": 0.75, "test_error": 0.25}
 
 
@@ -220,6 +223,51 @@ def test_rho_is_the_learner_in_the_ball(csv):
     assert numbers["bounds"][0]["upper_bound"] == pytest.approx(
         bound.upper_bound_, rel=2e-3
     )
+
+
+LEARNERS = {
+    "svm-squared": (LinearSVC(C=0.5), "squared hinge losses per clean row", "gives 1)"),
+    "logistic": (LogisticRegression(C=0.5), "Losses are logistic losses", "0.69)"),
+    "ridge": (RidgeClassifier(2.0), "Losses are halves of squared losses", "0.5)"),
+}
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_other_learners_are_bounded_and_told_of(csv, name):
+    estimator, *says = LEARNERS[name]
+    options = ["--learner", name, "--C", 0.5, "-e", 0.1]
+    numbers = numbers_of(csv, *options, "--test-share", 0)
+    bound = CertifiedBound(epsilon=0.1, estimator=estimator, random_state=0)
+    assert numbers["settings"]["learner"] == name
+    assert numbers["bounds"][0]["upper_bound"] == pytest.approx(
+        bound.fit(*blobs()).upper_bound_, rel=2e-3
+    )
+    told = " ".join(invoke(csv, *options).stdout.split())
+    assert all(part in told for part in says)
+    assert "support vector" not in told or name == "svm-squared"
+
+
+def test_test_losses_are_the_learner_s_own(csv):
+    found = numbers_of(csv, "--learner", "ridge", "-e", 0.1)
+    hinge = numbers_of(csv, "-e", 0.1)
+    losses = [each["no_attack"]["all_rows"]["test_loss"] for each in (found, hinge)]
+    assert 0.0 < losses[0] < 0.5
+    assert losses[0] != pytest.approx(losses[1], rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--rho", "1"],
+        ["--domain", "count"],
+        ["--defense", "moving-centroids"],
+    ],
+    ids=lambda options: options[0],
+)
+def test_what_other_learners_have_no_bounds_for_is_a_usage_error(csv, options):
+    result = invoke(csv, "--learner", "logistic", *options, code=2)
+    told = " ".join(result.stderr.replace("│", " ").split())
+    assert "--learner svm only, not logistic" in told
 
 
 def test_string_labels_and_positive_label(tmp_path):

@@ -57,6 +57,7 @@ def certificate(*bounds):
         "settings": {
             "C": 1.0,
             "rho": None,
+            "learner": "svm",
             "percentile": 70.0,
             "defense": "fixed",
             "filter": "both",

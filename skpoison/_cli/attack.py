@@ -28,7 +28,7 @@ def attack(
         ),
     ] = 0.03,
     threat: opt.Threat,
-    learner: opt.LearnerOptions,
+    learner: opt.BoundLearner,
     solver: opt.Solver,
     output: Annotated[
         str,
@@ -47,8 +47,8 @@ def attack(
 ):
     """Write poison rows that a filter lets through, to test your own defenses with.
 
-    DATA must be clean rows. The poison does nearly as much damage to a linear support
-    vector machine as any rows that pass the filter can.
+    DATA must be clean rows. The poison does nearly as much damage to a linear
+    classifier as any rows that pass the filter can.
 
     It consists of copies of one or two rows, or of many different rows where features
     are counts or categories. Features are unbounded real numbers unless --domain says
@@ -59,6 +59,7 @@ def attack(
     The plot shows clean rows, poison rows, sphere and slab in the plane through the
     two centroids.
     """
+    learner.check(threat.domain)
     reading = reading.for_domain(threat.domain)
     with outputs.session(output, plot) as session:
         from . import picture, poison, report

@@ -13,7 +13,6 @@ from threadpoolctl import threadpool_limits
 from skpoison import __version__, bound_curve
 from skpoison._whole_rows import copied_points, n_poison_rows
 from skpoison.exceptions import FilterWarning
-from skpoison.losses import Hinge
 
 from .settings import domain_of
 
@@ -27,7 +26,7 @@ class Certificate(NamedTuple):
 
     `numbers` is what ``--json`` writes. The last bound of `curve` is that of no poison;
     with moving centroids, `fixed` has the bounds with fixed ones. The two losses are
-    mean hinge losses on all clean rows without an attack, of the learners that were
+    mean losses on all clean rows without an attack, of the learners that were
     trained on the rows that the filter keeps and on all rows.
     """
 
@@ -94,12 +93,13 @@ def _certify(sample, settings, advance):
         "settings": asdict(settings),
         "defense": _defense(clean.filter_, settings.defense),
         "no_attack": {
-            "all_rows": _clean_performance(clean, sample),
-            "kept_rows": _clean_performance(filtered, sample),
+            "all_rows": _clean_performance(clean, sample, settings),
+            "kept_rows": _clean_performance(filtered, sample, settings),
         },
         "bounds": [_row(bound, sample, settings) for bound in bounds],
     }
-    cost = _hinge(filtered.decision_function(sample.X), sample.signs)
+    scores = filtered.decision_function(sample.X)
+    cost = settings.loss.mean(sample.signs * scores)
     fixed = None
     if settings.is_moving:
         bound = settings.bound(defense="fixed", domain=domain)
@@ -135,9 +135,9 @@ def _unpoisoned(settings, filter_, X, signs):
     return bound.fit(X, signs)
 
 
-def _clean_performance(bound, sample):
+def _clean_performance(bound, sample, settings):
     """Return the performance of a learner that no poison reaches."""
-    tested = _performance(bound.coef_, bound.intercept_, sample)
+    tested = _performance(bound.coef_, bound.intercept_, sample, settings)
     return {"train_loss": bound.upper_bound_, **tested}
 
 
@@ -147,7 +147,8 @@ def reached(bound, tol):
 
 
 def _row(bound, sample, settings):
-    attacked = _performance(bound.poisoned_coef_, bound.poisoned_intercept_, sample)
+    learned = bound.poisoned_coef_, bound.poisoned_intercept_
+    attacked = _performance(*learned, sample, settings)
     row = {
         "epsilon": float(bound.epsilon),
         "n_allowed": n_poison_rows(bound.epsilon, len(sample.signs)),
@@ -174,9 +175,10 @@ def _behind_estimated_filters(bound, sample, settings):
     One estimates its centroids only, the other everything.
     """
     attack = bound.attack_
-    moved = _performance(attack.filtered_coef, attack.filtered_intercept, sample)
+    learned = attack.filtered_coef, attack.filtered_intercept
+    moved = _performance(*learned, sample, settings)
     learner = _reestimated(bound, sample, settings)
-    estimated = _performance(learner.coef_, learner.intercept_, sample)
+    estimated = _performance(learner.coef_, learner.intercept_, sample, settings)
     return {
         "filtered_test_loss": moved["test_loss"],
         "filtered_test_error": moved["test_error"],
@@ -201,16 +203,12 @@ def _reestimated(bound, sample, settings):
     return _unpoisoned(settings, bound.filter_, X[kept], y[kept])
 
 
-def _performance(coef, intercept, sample):
-    """Return mean hinge loss and share of errors on the test rows, if there are any."""
+def _performance(coef, intercept, sample, settings):
+    """Return mean loss and share of errors on the test rows, if there are any."""
     if sample.X_test is None:
         return {"test_loss": None, "test_error": None}
     scores = sample.X_test @ coef[0] + intercept[0]
     return {
-        "test_loss": _hinge(scores, sample.signs_test),
+        "test_loss": settings.loss.mean(sample.signs_test * scores),
         "test_error": float(np.mean((scores > 0) != (sample.signs_test > 0))),
     }
-
-
-def _hinge(scores, signs):
-    return float(Hinge().value(signs * scores).mean())

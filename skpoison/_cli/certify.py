@@ -16,6 +16,7 @@ BOUND_OPTIONS = (
     "percentile",
     "domain",
     "defense",
+    "learner",
     "C",
     "rho",
     "tol",
@@ -70,7 +71,7 @@ def certify(
             callback=one_of("fixed", "moving-centroids"),
         ),
     ] = "fixed",
-    learner: opt.LearnerOptions,
+    learner: opt.BoundLearner,
     solver: opt.Solver,
     predictions: opt.Predictions,
     plot: opt.Plot = None,
@@ -80,7 +81,7 @@ def certify(
 
     DATA must be clean rows that you trust. The filter is fitted on them, and whatever
     rows that pass it an attacker adds, the training loss of the learner, a linear
-    support vector machine, does not exceed the upper bound that is printed.
+    classifier, does not exceed the upper bound that is printed.
 
     The filter keeps a row if it lies in a sphere around the centroid of its class and
     in a slab across the line between the two centroids. The attacker knows the filter,
@@ -100,6 +101,7 @@ def certify(
     if predictions.pointwise:
         _certify_predictions(data, reading, split, predictions, plot, outputs)
         return
+    learner.check(threat.domain, defense)
     reading = reading.for_domain(threat.domain)
     with outputs.session(plot) as session:
         from . import certificate, picture, report

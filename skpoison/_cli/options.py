@@ -166,6 +166,50 @@ class LearnerOptions:
             self.C = 1.0
 
 
+LEARNERS = ("svm", "svm-squared", "logistic", "ridge")
+
+
+@dataclass
+class BoundLearner(LearnerOptions):
+    """A learner that bounds are known for."""
+
+    learner: Annotated[
+        str,
+        option(
+            DEFENSE,
+            "KIND",
+            "The learner: svm (linear, hinge loss), svm-squared (squared hinge loss, "
+            "LinearSVC's default), logistic (LogisticRegression) or ridge "
+            "(RidgeClassifier, alpha = 1 / C).",
+            "--learner",
+            callback=one_of(*LEARNERS),
+        ),
+    ] = "svm"
+
+    def __post_init__(self):
+        if self.learner != "svm" and self.rho is not None:
+            raise typer.BadParameter(
+                f"goes with --learner svm only, not {self.learner}. Use --C.",
+                param_hint="'--rho'",
+            )
+        super().__post_init__()
+
+    def check(self, domain: str, defense: str = "fixed") -> None:
+        """Refuse what only bounds of the hinge loss know."""
+        if self.learner == "svm":
+            return
+        if domain not in ("real", "nonnegative"):
+            raise typer.BadParameter(
+                f"{domain} goes with --learner svm only, not {self.learner}.",
+                param_hint="'--domain'",
+            )
+        if defense != "fixed":
+            raise typer.BadParameter(
+                f"{defense} goes with --learner svm only, not {self.learner}.",
+                param_hint="'--defense'",
+            )
+
+
 @dataclass
 class Solver:
     """When the solver stops."""

@@ -17,6 +17,7 @@ from skpoison._words import (
 
 from .kinds import PUBLISHED, WITHOUT_PERCENTILE
 from .session import warn
+from .settings import learner_named
 
 DIGITS = 4
 # Narrower terminals get tables with less space between columns.
@@ -50,6 +51,7 @@ def _introduction(numbers):
     limit = (
         f"rho = {settings['rho']:g}" if settings["rho"] else f"C = {settings['C']:g}"
     )
+    learner = learner_named(settings["learner"])
     kept = ""
     where, each = "the sphere", "it"
     if settings["filter"] == "both":
@@ -58,7 +60,7 @@ def _introduction(numbers):
             share = percent_text(numbers["defense"]["kept_share"])
             kept = f", and both together {share}"
     yield (
-        f"The learner is a linear support vector machine ({limit}). The filter keeps "
+        f"The learner is {learner.text} ({limit}). The filter keeps "
         f"rows inside {where} around the centroid of their class; {each} contains "
         f"{settings['percentile']:g} % of the class{kept}."
     )
@@ -129,9 +131,11 @@ def _conclusions(numbers):
         f"Guaranteed: no attack with at most {share}{which} raises the training loss "
         f"above {upper_text(worst['upper_bound'])}. {found}."
     )
+    learner = learner_named(numbers["settings"]["learner"])
     yield (
-        "Losses are hinge losses per clean row (0 is perfect, a constant score of 0 "
-        "gives 1). The clean loss is the part of the upper bound from clean rows"
+        f"Losses are {learner.losses} per clean row (0 is perfect, a constant score of "
+        f"0 gives {learner.at_zero}). The clean loss is the part of the upper bound "
+        "from clean rows"
         + (
             "; training losses and bounds include the learner's penalty."
             if numbers["settings"]["C"]

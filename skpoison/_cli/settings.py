@@ -1,13 +1,66 @@
 """What to certify."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.base import ClassifierMixin
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.svm import LinearSVC
 
 from skpoison import CertifiedBound
 from skpoison._defaults import default_filter
 from skpoison.feasible import Domain
+from skpoison.losses import Hinge, Logistic, Loss, Squared, SquaredHinge
+
+
+class Learner(NamedTuple):
+    """A learner that ``--learner`` names, beside the support vector machine."""
+
+    estimator: Callable[[float], ClassifierMixin]  # of C
+    loss: Loss
+    text: str
+    losses: str
+    at_zero: str  # the loss of a constant score of 0
+
+
+LEARNERS = {
+    "svm-squared": Learner(
+        lambda C: LinearSVC(C=C),
+        SquaredHinge(),
+        "a linear support vector machine with the squared hinge loss",
+        "squared hinge losses",
+        "1",
+    ),
+    "logistic": Learner(
+        lambda C: LogisticRegression(C=C),
+        Logistic(),
+        "a logistic regression",
+        "logistic losses",
+        "0.69",
+    ),
+    "ridge": Learner(
+        lambda C: RidgeClassifier(alpha=1.0 / C),
+        Squared(),
+        "a ridge classifier",
+        "halves of squared losses",
+        "0.5",
+    ),
+}
+SVM = Learner(
+    lambda C: LinearSVC(loss="hinge", C=C),
+    Hinge(),
+    "a linear support vector machine",
+    "hinge losses",
+    "1",
+)
+
+
+def learner_named(name: str) -> Learner:
+    """Return what an option names."""
+    return LEARNERS.get(name, SVM)
 
 
 @dataclass(frozen=True)
@@ -24,11 +77,17 @@ class BoundSettings:
     seed: int = 0
     domain: str = "real"
     defense: str = "fixed"
+    learner: str = "svm"
 
     @property
     def is_moving(self):
         """Whether the attacker moves the centroids."""
         return self.defense == "moving-centroids"
+
+    @property
+    def loss(self):
+        """The loss of the learner."""
+        return learner_named(self.learner).loss
 
     def region_filter(self):
         """Return the unfitted filter, an intersection even of one."""
@@ -49,11 +108,16 @@ class BoundSettings:
             "domain": self.domain,
             "defense": self.defense.replace("-", "_"),
         }
+        if self.learner in LEARNERS:
+            estimator = LEARNERS[self.learner].estimator(self.C)
+            settings |= {"estimator": estimator, "C": None}
         return CertifiedBound(**(settings | changes))
 
     def describe(self):
         """Name the learner and the filter in few words."""
         learner = f"C = {self.C:g}" if self.rho is None else f"rho = {self.rho:g}"
+        if self.learner in LEARNERS:
+            learner = f"{self.learner}, {learner}"
         rows = "" if self.domain == "real" else f", {self.domain} rows"
         moved = "" if self.defense == "fixed" else ", moving centroids"
         alone = "" if self.filter == "both" else f"{self.filter}, "
