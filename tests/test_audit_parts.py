@@ -15,12 +15,9 @@ from skpoison._audit.assumptions import (
     _direction,
     _judged,
 )
-from skpoison._audit.defenses import UNDEFENDED
 from skpoison._audit.figures import _bounds, _ticks
 from skpoison._audit.folds import enough, folds_of
-from skpoison._audit.measure import Measured
 from skpoison._audit.profile import _extremes, _kinds
-from skpoison._audit.ranking import recommend
 from skpoison._audit.summary import _suspicious
 from skpoison._audit.suspects import (
     MEASURES,
@@ -105,62 +102,6 @@ def test_scores_are_larger_for_ranks_nearer_to_the_front():
     assert scores[0] == pytest.approx(np.log(4))
     assert np.all(np.diff(scores[[0, 2, 3]]) < 0)
     assert scores[3] == pytest.approx(-np.log(3.5 / 4) / 2)
-
-
-# ---------------------------------------------------------------------------
-# Recommendations
-
-
-def percentile_row(percentile, loss, se=None, upper=None):
-    return {
-        "percentile": percentile,
-        "worst_loss": loss,
-        "worst_loss_se": se,
-        "upper_bound": percentile / 100 if upper is None else upper,
-    }
-
-
-def recommended(*rows, undefended=1.0):
-    plan = SimpleNamespace(reference=0.1)
-    ranking = [
-        {"defense": "sphere & slab 70", "worst_loss": 0.1},
-        {"defense": UNDEFENDED, "worst_loss": undefended},
-    ]
-    return recommend(plan, Measured({}, [], []), list(rows), ranking)
-
-
-@pytest.mark.parametrize("order", [1, -1])
-def test_of_percentiles_that_do_as_well_the_one_that_rejects_less_is_taken(order):
-    rows = [percentile_row(p, 0.2) for p in (50, 70, 90)][::order]
-    found = recommended(*rows, percentile_row(100, 0.3))
-    assert found["percentile"] == 90
-    assert sorted(found["also_good"]) == [50, 70]
-    # A difference, however small, is one.
-    found = recommended(percentile_row(50, 0.2), percentile_row(90, 0.2 + 1e-12))
-    assert found["percentile"] == 50
-
-
-def test_percentiles_within_a_standard_error_are_named():
-    rows = [
-        percentile_row(50, 0.25, 1.0),
-        percentile_row(70, 0.2, 0.05),
-        percentile_row(90, 0.26, 1.0),
-        percentile_row(95, None),
-    ]
-    found = recommended(*rows)
-    assert (found["percentile"], found["also_good"]) == (70, [50])
-    assert [one["percentile"] for one in found["not_judged"]] == [95]
-
-
-def test_of_equal_bounds_the_certificate_alone_takes_the_stricter_filter():
-    rows = [percentile_row(p, 0.2, upper=0.5) for p in (90, 70, 80)]
-    assert recommended(*rows)["by_certificate_alone"] == 70
-
-
-def test_a_defense_is_better_only_if_its_loss_is_less():
-    for undefended, better in [(0.3, True), (0.2, False), (0.1, False)]:
-        found = recommended(percentile_row(70, 0.2), undefended=undefended)
-        assert found["better_than_undefended"] is better
 
 
 # ---------------------------------------------------------------------------

@@ -215,12 +215,12 @@ def test_other_digits_of_the_page_are_in_texts_of_the_json(report):
 def test_terms_are_explained_where_they_first_appear(report):
     for term, explained in {
         "slab": "along the line between the class means",
-        "adaptive": "(one that knows it)",
         "moving centroids": "which are computed from clean and poison rows together",
     }.items():
         assert explained in next(one for one in report.summary if term in one)
     html = report._html()
     assert "Moving centroids are class means computed from" in html
+    assert "Adaptive attacks are made knowing the defense" in html
     gaps = [p["dual_gap"] for c in report.bounds["curves"] for p in c["points"]]
     found = re.search(r'The gap, .*? is at most <data value="(.*?)">', html)
     assert float(found[1]) == max(gaps)
@@ -229,14 +229,14 @@ def test_terms_are_explained_where_they_first_appear(report):
 def test_without_a_recommendation_nothing_is_said_of_one(report):
     random = {"flips": LabelFlipAttack(strategy="random")}
     other = quick(*blobs(), attacks=random)
-    assert other.recommendation["percentile"] is None
+    found = other.recommendation
+    assert (found["percentile"], found["defense"]) == (None, "no defense")
     for one, is_said in ((report, True), (other, False)):
         html = one._html()
         assert ("highlighted row" in html) == is_said
         assert ("vertical line" in html) == is_said
-        assert ("<tr class=best>" in html) == is_said
         assert ('class="mark"' in html) == is_said
-        assert (html.count("<li><b>") == 4) == is_said
+        assert (html.count("<li><b>") == 5) == is_said
 
 
 def test_shown_numbers_are_the_exact_ones_rounded(report):
@@ -347,7 +347,7 @@ def test_figures_show_what_the_tables_say(report):
     assert line["y"] == [point["upper_bound"] for point in curve["points"]]
     assert any("moving" in one["name"] for one in figures["bounds"]["series"])
     attacked = figures["percentiles"]["series"][0]
-    assert attacked["y"] == [row["worst_loss"] for row in report.percentiles]
+    assert attacked["y"] == [row["worst"] for row in report.percentiles]
     for figure in report.figures:
         axis = figure["x"] if figure["kind"] == "ranges" else figure["y"]
         values = [
@@ -456,4 +456,4 @@ def test_without_templates_it_is_said_what_to_install(report, monkeypatch):
     shown = Page(report._repr_html_())
     assert [tag for tag, _ in shown.elements] == ["pre"]
     assert "pip install jinja2" in shown.texts[0]
-    assert json.loads(report._json())["schema"] == "skpoison-audit/1"
+    assert json.loads(report._json())["schema"] == "skpoison-audit/2"

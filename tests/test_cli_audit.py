@@ -90,6 +90,36 @@ def test_tables_and_sentences_are_printed(brief, rows):
     assert "--html FILE writes the whole report" in shown
 
 
+def test_the_verdict_comes_first_and_progress_is_told_without_a_terminal(brief, rows):
+    result = invoke(rows)
+    assert result.stdout.startswith("No clear sign of poison.")
+    assert "Attacking: " in result.stderr and " parts" in result.stderr
+    assert "Attacking" not in invoke(rows, "--quiet").stderr
+
+
+def test_defenses_are_compared_by_what_is_asked_for(brief, rows):
+    options = ("--metric", "cost", "--cost", "1:0=5,0:1=1", "--max-cost", "2")
+    found = json.loads(invoke(rows, *options, "--json", "-").stdout)["recommendation"]
+    assert (found["metric"], found["max_cost"]) == ("cost", 0.02)
+    assert "positives missed" in invoke(rows, "--metric", "recall@0.2").stdout
+    wrong = invoke(rows, "--metric", "accuracy", code=1).stderr
+    assert "metric must be one of auto, error" in wrong
+    weighted = invoke(rows, "--class-weight", "balanced", "--json", "-").stdout
+    assert "balanced" in json.loads(weighted)["settings"]["estimator"]
+
+
+def test_a_budget_is_honored_and_what_is_left_out_is_said(brief, rows, monkeypatch):
+    from skpoison._audit.clock import Clock
+
+    seconds = iter(range(0, 100_000, 4))
+    monkeypatch.setattr(Clock, "spent", lambda self: float(next(seconds)))
+    content = json.loads(invoke(rows, "--budget", "10", "--json", "-").stdout)
+    assert content["settings"]["budget"] == 10
+    (left,) = [one for one in content["left_out"] if "folds" in one["what"]]
+    assert left["what"] == "attacks in 2 of 3 folds"
+    assert "10 seconds" in left["reason"]
+
+
 def test_three_files_are_written_and_kept(brief, rows, tmp_path):
     names = {"--html": "a.html", "--json": "a.json", "--suspicious": "a.csv"}
     outputs = [part for o, name in names.items() for part in (o, tmp_path / name)]
@@ -111,8 +141,8 @@ def test_three_files_are_written_and_kept(brief, rows, tmp_path):
 
 def test_outputs_go_to_standard_output_too(brief, rows):
     result = invoke(rows, "--json", "-")
-    assert json.loads(result.stdout)["schema"] == "skpoison-audit/1"
-    assert "Defenses" in result.stderr
+    assert json.loads(result.stdout)["schema"] == "skpoison-audit/2"
+    assert "Defenses, by the error" in result.stderr
     assert invoke(rows, "--suspicious", "-", "-q").stdout.startswith("rank,position")
     both = invoke(rows, "--json", "-", "--html", "-", code=1)
     assert "cannot go to the same place" in both.stderr
@@ -200,6 +230,8 @@ def test_rho_names_another_learner(brief, rows):
         (("--scale", "big"), "none of auto, none, standard, maxabs"),
         (("--rho", "1", "--C", "1"), "give one of the two, not both"),
         (("--folds", "1"), "--folds"),
+        (("--cost", "spam=5"), "is not a true label"),
+        (("--rho", "1", "--class-weight", "balanced"), "only the learner of --C"),
     ],
 )
 def test_options_that_make_no_sense_are_usage_errors(rows, options, message):

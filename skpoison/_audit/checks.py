@@ -87,6 +87,22 @@ def seconds_of(seconds):
     return float(seconds)
 
 
+def amount_of(name, value):
+    """Return a number that is 0 or more and finite."""
+    if not is_number(value) or not 0 <= value < np.inf:
+        raise ValueError(f"{name} must be a finite number, 0 or more; got {value!r}.")
+    return float(value)
+
+
+def budget_of(seconds):
+    """Return seconds as a float, or None for no limit."""
+    if seconds is None:
+        return None
+    if not is_number(seconds) or not seconds > 0:
+        raise ValueError(f"budget must be None or above 0 seconds; got {seconds!r}.")
+    return float(seconds)
+
+
 def new_names(filters):
     """Return filters, unless one is called what the audit calls one of its own."""
     for name in filters:

@@ -7,54 +7,58 @@ from scipy import sparse
 
 from skpoison._defaults import default_filter
 
+from .defenses import ANYWHERE
 from .inputs import Inputs
-from .measure import PartPlan, defense_part
+from .measure import Fold, PartPlan, craft_part, defense_part, told_part
 from .plan import Plan
-from .profile import n_bytes
+from .profile import n_bytes, n_stored
 
 # Values stored in X from which an estimate is worth its time.
-BIG = 2_000_000
-PILOT_ROWS = 600
+BIG, MANY_ROWS = 100_000, 2000  # of rows, the same
+PILOT_ROWS = 300
 # Beyond X itself: rows of folds, poison, what filters and solvers hold.
 TIMES_DENSE, TIMES_SPARSE = 3.0, 8.0
 
 
 def estimate(inputs: Inputs, plan: Plan) -> str | None:
-    """Estimate time and memory for big data; finding out takes as long for small."""
+    """Estimate time and memory, unless finding out takes as long as all the rest."""
     X = inputs.X
-    stored = X.nnz if sparse.issparse(X) else X.size
-    if stored < BIG:
+    if n_stored(X) < BIG and X.shape[0] < MANY_ROWS:
         return None
     n_attacked = len(np.unique(np.concatenate([np.union1d(*f) for f in plan.folds])))
-    n_parts = len(plan.defenses) * len(plan.folds)
-    seconds = _pilot(inputs, plan) * n_parts * n_attacked / _n_pilot(inputs, plan)
+    n_rows = min(PILOT_ROWS, len(plan.folds[0][0]))
+    crafting, defending = _pilot(inputs, plan, n_rows)
+    each = (len(plan.percentiles) + 2) * crafting + len(plan.defenses) * defending
+    seconds = each * len(plan.folds) * n_attacked / n_rows
     memory = n_bytes(X) * (TIMES_SPARSE if sparse.issparse(X) else TIMES_DENSE)
-    return (
+    text = (
         f"{X.shape[0]:,} rows of {X.shape[1]:,} features: this takes "
         f"{_duration(seconds)} and {_size(memory)} of memory beside the data "
         f"({_size(n_bytes(X))})."
     )
+    if not plan.clock.has(seconds):
+        text += f" What does not fit in {plan.clock.budget:g} seconds is left out."
+    return text
 
 
-def _n_pilot(inputs, plan):
-    return min(PILOT_ROWS, len(plan.folds[0][0]))
-
-
-def _pilot(inputs, plan):
-    """Attack one defense on a few rows, and return how long it takes."""
-    n_rows = _n_pilot(inputs, plan)
+def _pilot(inputs, plan, n_rows):
+    """Make and send attacks on a few rows; return how long each of the two takes."""
     rng = np.random.default_rng(plan.seed)
     train = rng.permutation(plan.folds[0][0])[:n_rows]
     # A row of each class at least, or there is nothing to train.
     firsts = np.unique(inputs.codes, return_index=True)[1]
     rows = np.union1d(train, firsts)
+    X, y, codes = inputs.X[rows], inputs.y[rows], inputs.codes[rows]
+    fold = Fold(X, y, X, codes, inputs.classes, plan.metric.positive)
     part = PartPlan(plan.attacks, plan.estimator, plan.reference, plan.seed)
-    X, y, every = inputs.X[rows], inputs.y[rows], np.arange(len(rows))
+    defense = default_filter(plan.percentiles[-1])
     begun = time.perf_counter()
-    defense_part(
-        "", "pilot", default_filter(plan.percentiles[-1]), part, X, y, every, every
-    )
-    return time.perf_counter() - begun
+    made = craft_part("", "free", ANYWHERE, None, list(plan.attacks), part, fold)
+    crafted = time.perf_counter()
+    told = told_part("", "pilot", defense, part, fold)
+    told["told"] = dict.fromkeys(plan.attacks, False)
+    defense_part("", "pilot", defense, told, [made], part, fold)
+    return crafted - begun, time.perf_counter() - crafted
 
 
 def _duration(seconds):

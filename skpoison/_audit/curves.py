@@ -12,6 +12,7 @@ from skpoison._whole_rows import n_poison_rows
 from skpoison._words import one_line
 from skpoison.bounds import CertifiedBound, bound_curve
 
+from .clock import MOVING_SHARE
 from .inputs import Inputs
 from .plan import Outcome, Plan
 from .progress import Progress
@@ -125,12 +126,13 @@ def _moving(inputs, signs, plan, progress):
     shares = sorted(plan.epsilons, key=lambda epsilon: epsilon != plan.reference)
     wanted = [(e, p) for e in shares for p in plan.percentiles]
     part, begun = plan.memory.cache(moving_part), time.monotonic()
+    limit = min(plan.moving_seconds, MOVING_SHARE * max(plan.clock.left(), 0))
     points, reasons, warned = {}, [], []
     progress.begin("Bounding with moving centroids", len(wanted))
     for done, (epsilon, percentile) in enumerate(wanted):
-        if time.monotonic() - begun >= plan.moving_seconds:
+        if time.monotonic() - begun >= limit:
             left = f"{len(wanted) - done} of {len(wanted)} bounds were not started"
-            seconds = f"within {plan.moving_seconds:g} seconds"
+            seconds = f"within {limit:.3g} seconds"
             asked = "none was requested (moving_seconds=0)"
             reasons.append(f"{left} {seconds}" if plan.moving_seconds else asked)
             break

@@ -31,6 +31,9 @@ def learner_of(estimator) -> tuple[dict[str, float], bool]:
     """
     from skpoison._learners import hinge_learner_of
 
+    if isinstance(estimator, LinearSVC) and estimator.class_weight is not None:
+        # Bounds are for equal weights of rows.
+        return learner_of(clone(estimator).set_params(class_weight=None))[0], False
     try:
         learner = hinge_learner_of(estimator, "audit")
     except ValueError:
@@ -63,6 +66,7 @@ def default_filters(percentile):
     from skpoison import filters as f
 
     return {
+        "auto": f.AutoFilter(),
         "mahalanobis": f.MahalanobisFilter(percentile),
         "subspace": f.SubspaceFilter(percentile),
         "neighbors": f.NeighborsFilter(percentile),
@@ -85,9 +89,8 @@ def default_attacks(learner, estimator, n_classes):
     return {"min-max": MinMaxAttack(**learner), **flips, "alfa flips": alfa}
 
 
-def can_adapt(attacks, defense, X, y) -> dict[str, bool]:
-    """Tell which attacks can be made against a defense, knowing it."""
-    fitted = clone(defense).fit(X, y)
+def can_adapt(attacks, fitted) -> dict[str, bool]:
+    """Tell which attacks can be made against a fitted defense, knowing it."""
     judges = hasattr(fitted, "decision_function")
     bounded = hasattr(fitted, "feasible_set") and fitted.feasible_set().is_bounded
     return {

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-from .defenses import name_of
 from .types import Figure, Report
 
 WANTED_TICKS = 5
@@ -39,9 +38,9 @@ def _bounds(content):
         "kind": "lines",
         "title": "No attack raises the training loss above",
         "caption": "Certified upper bound by poison fraction, for each percentile of "
-        "sphere and slab with fixed centroids and radii; for the recommended one also "
-        "with moving centroids. Stricter filters have lower bounds, whatever they "
-        "cost.",
+        "sphere and slab with fixed centroids and radii; for the one that the rule "
+        "chooses also with moving centroids. Stricter filters have lower bounds, "
+        "whatever they cost.",
         "x": {"label": "poison rows per clean row", "ticks": x, "log": _is_log(x)},
         "y": {"label": "training loss", "ticks": _ticks(series), "log": False},
         "series": series,
@@ -54,69 +53,61 @@ def _is_log(x):
 
 
 def _percentiles(content):
-    best = content["recommendation"]["percentile"]
+    found = content["recommendation"]
+    best, shown = found["percentile"], found["metric_shown"]
     caption = (
-        "Held-out loss on all clean rows under the worst adaptive attack and without "
-        "an attack; certified bound on the training loss."
+        f"Held-out {shown} under the worst attack and without an attack; a constant "
+        "prediction."
     )
     if best is not None:
-        caption += (
-            " The vertical line marks the recommended percentile: the lowest loss "
-            "under attack."
-        )
-    rows = [row for row in content["percentiles"] if row["clean_loss"] is not None]
+        caption += " The vertical line marks the percentile that the rule chooses."
+    rows = [row for row in content["percentiles"] if row["clean"] is not None]
     looks = {
-        "worst_loss": ("under attack", "attacked"),
-        "clean_loss": ("no attack", "clean"),
-        "upper_bound": ("certified", "main"),
+        "worst": ("under attack", "attacked"),
+        "clean": ("no attack", "clean"),
     }
     series = []
     for key, (name, role) in looks.items():
         known = [row for row in rows if row[key] is not None]
-        series.append(
-            {
-                "name": name,
-                "role": role,
-                "x": [row["percentile"] for row in known],
-                "y": [row[key] for row in known],
-            }
-        )
+        x, y = [r["percentile"] for r in known], [r[key] for r in known]
+        series.append({"name": name, "role": role, "x": x, "y": y})
+    x = [row["percentile"] for row in rows]
+    flat = [found["constant"]] * len(x)
+    series.append({"name": "a constant", "role": "base", "x": x, "y": flat})
     return {
         "name": "percentiles",
         "kind": "lines",
         "title": "What a percentile costs, and what it prevents",
         "caption": caption,
-        "x": {
-            "label": "percentile of sphere and slab",
-            "ticks": [row["percentile"] for row in rows],
-            "log": False,
-        },
-        "y": {"label": "loss", "ticks": _ticks(series), "log": False},
+        "x": {"label": "percentile of sphere and slab", "ticks": x, "log": False},
+        "y": {"label": shown, "ticks": _ticks(series), "log": False},
         "series": [one for one in series if one["x"]],
         "mark": best,
     }
 
 
 def _ranking(content):
-    best = content["recommendation"]["percentile"]
+    found = content["recommendation"]
     rows = content["ranking"][:MOST_DEFENSES]
     series = [
         {
             "name": row["defense"],
-            "role": "main" if best and row["defense"] == name_of(best) else "other",
-            "x": [row["clean_error"], row["worst_error"]],
+            "role": "main" if row["status"] == "recommended" else "other",
+            "x": [row["clean"], row["worst"]],
             "y": [row["rank"]] * 2,
         }
         for row in rows
     ]
     ends = [{"y": one["x"]} for one in series]
+    shown = found["metric_shown"]
     return {
         "name": "ranking",
         "kind": "ranges",
-        "title": "Errors without an attack and under the worst one",
-        "caption": "Open circle: held-out error without an attack. Filled: under the "
-        "worst attack tried. The best defense under attack is at the top.",
-        "x": {"label": "held-out error", "ticks": _ticks(ends), "log": False},
+        "title": f"{shown[0].upper()}{shown[1:]} without an attack and under the worst",
+        "caption": f"Open circle: held-out {shown} without an attack. Filled: under "
+        "the worst attack tried. The lowest under attack is at the top; the "
+        "recommended defense is set off.",
+        "x": {"label": shown, "ticks": _ticks(ends), "log": False},
         "y": {"label": "", "ticks": [], "log": False},
         "series": series,
         "mark": None,

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from skpoison._words import epsilon_text, loss_text, percent_text, upper_text
 
-from .defenses import UNDEFENDED, name_of
+from .summary import headline
 from .svg import draw
 from .types import Report
 
@@ -17,6 +17,7 @@ KINDS = {
     "loss": loss_text,
     "bound": upper_text,
     "percent": percent_text,
+    "points": lambda share: f"{100 * share:.1f} points".replace("-", "−"),
     "share": epsilon_text,
     "count": "{:,}".format,
     "plain": "{:.4g}".format,
@@ -44,13 +45,14 @@ def _environment():
 
 def _view(content):
     """Add what the template looks up: rows and pictures by their names."""
-    ranked = {row["defense"]: row for row in content["ranking"]}
+    found = content["recommendation"]
+    chosen = [row for row in content["ranking"] if row["defense"] == found["defense"]]
     at = {row["percentile"]: row for row in content["percentiles"]}
-    best = at.get(content["recommendation"]["percentile"])
     return content | {
-        "undefended": ranked[UNDEFENDED],
-        "best": best,
-        "best_ranked": best and ranked[name_of(best["percentile"])],
+        "best": at.get(found["percentile"]),
+        "chosen": chosen[0] if chosen else None,
+        "headline": headline(found),
+        "measure": "plain" if found["metric"] == "cost" else "percent",
         "largest_gap": max(
             point["dual_gap"]
             for curve in content["bounds"]["curves"]

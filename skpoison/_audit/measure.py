@@ -1,17 +1,26 @@
-"""What attacks do to the model behind each defense, held out."""
+"""What attacks do to the model behind each defense, held out.
 
+Attacks that do not depend on the defense are crafted once a fold, and sent against all.
+"""
+
+import re
 import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 
 from skpoison import __version__
 from skpoison._defaults import default_filter
 from skpoison._fitted import fit_clone
+from skpoison._judging import fit_and_find_kept
 from skpoison._words import one_line
-from skpoison.evaluation import evaluate_attack, held_out_loss
+from skpoison.evaluation import held_out_loss
 from skpoison.filters import SphereFilter
+from skpoison.meta import set_attack_filter
 
 from .defenses import (
     ANYWHERE,
@@ -24,6 +33,7 @@ from .defenses import (
     name_of,
 )
 from .inputs import Inputs
+from .metrics import Answers, Metric, recalls
 from .plan import Outcome, Plan
 from .progress import Progress
 from .types import Evaluation, NoAttack
@@ -37,8 +47,9 @@ FIGURES = (
     "poison_rejected",
     "clean_rejected",
 )
-CLEAN_FIGURES = ("error_filtered_clean", "loss_filtered_clean")
 SHOWN_ERRORS = 600
+# A filter as it is written in errors.
+FILTER = re.compile(r"([Tt]he filter )?\b[A-Z]\w*(Filter|Intersection|Union)\(")
 
 
 class PartPlan(NamedTuple):
@@ -48,42 +59,134 @@ class PartPlan(NamedTuple):
     estimator: Any  # the model
     reference: float  # poison fraction
     seed: int
-    # Smaller percentiles of the same defense: what passes them passes it too, and can
-    # do it more harm than what is made against it.
-    stricter: tuple[float, ...] = ()
+
+
+class Fold(NamedTuple):
+    """Rows to train on and to test on, and the position of the positive class."""
+
+    X: Any
+    y: np.ndarray
+    X_test: Any
+    codes_test: np.ndarray
+    classes: np.ndarray
+    positive: int
+
+
+class Trained(NamedTuple):
+    """A model on held-out rows."""
+
+    answers: Answers
+    loss: float
+
+    @property
+    def error(self):
+        """The share of wrong predictions."""
+        return float(np.mean(self.answers.said != self.answers.codes))
 
 
 class Measured(NamedTuple):
-    """What was measured, as means over the folds."""
+    """What was measured, as means over the folds, and every answer of every model."""
 
     clean: NoAttack
     defenses: list[dict]  # what each costs without an attack
     evaluations: list[Evaluation]
+    # By defense, and for evaluations by (defense, attack, made against): answers of
+    # each fold.
+    answers: dict[Any, list[Answers]]
+    poisoned: dict[Any, list[Answers]]  # of the model without a defense
 
 
 def measure(inputs: Inputs, plan: Plan, progress: Progress) -> Outcome:
-    """Run every attack against every defense, fold by fold."""
-    y = inputs.y
+    """Run every attack against every defense, fold by fold, while there is time."""
+    n_jobs = 1 + 2 * len(_defenses(plan)) + len(plan.percentiles) + 2
+    progress.begin("Attacking", n_jobs * len(plan.folds))
+    done: list[dict] = []
+    left_out = []
+    for rows in plan.folds:
+        begun = plan.clock.spent()
+        done.append(_measured_fold(_fold(inputs, rows, plan), plan, progress))
+        took = plan.clock.spent() - begun
+        if len(done) < len(plan.folds) and not plan.clock.has(took):
+            left_out.append(_folds_left(len(done), plan))
+            break
+    return _collected(plan, done, left_out)
+
+
+def _folds_left(n_done, plan):
+    n_folds = len(plan.folds)
+    return {
+        "what": f"attacks in {n_folds - n_done} of {n_folds} folds",
+        "reason": f"another fold would take longer than the {plan.clock.budget:g} "
+        "seconds of the budget allow",
+    }
+
+
+def _measured_fold(fold, plan, progress):
+    """Craft what is sent to all defenses, then try each defense."""
     needed = PartPlan(plan.attacks, plan.estimator, plan.reference, plan.seed)
-    part, plain = plan.memory.cache(defense_part), plan.memory.cache(clean_part)
-    jobs = [delayed(plain)(__version__, plan.estimator, inputs.X, y, plan.folds)]
-    for name, defense in _defenses(plan).items():
-        known = needed._replace(stricter=_stricter(name, plan))
-        for rows, split in map(_compact, plan.folds):
-            data = inputs.X[rows], y[rows], *split
-            jobs.append(delayed(part)(__version__, name, defense, known, *data))
-    progress.begin("Attacking", len(jobs))
-    parallel = Parallel(n_jobs=plan.n_jobs, return_as="generator")
-    clean, *parts = progress.over(parallel(jobs))
-    evaluations, left_out = _evaluations(plan, parts)
-    measured = Measured(clean["figures"], _costs(plan, parts), evaluations)
-    warned = [text for one in (clean, *parts) for text in one["warnings"]]
-    return Outcome(measured, left_out, warned)
+    cached, defenses = plan.memory.cache, _defenses(plan)
+    clean = cached(clean_part)(__version__, plan.estimator, fold)
+    progress.advance()
+
+    def run(part, jobs):
+        jobs = (delayed(cached(part))(__version__, *job, needed, fold) for job in jobs)
+        parallel = Parallel(n_jobs=plan.n_jobs, return_as="generator")
+        return list(progress.over(parallel(jobs)))
+
+    told = {one["defense"]: one for one in run(told_part, defenses.items())}
+    crafted = run(craft_part, _aims(plan, told))
+    able = [name for name in defenses if not told[name]["failed"]]
+    tried = run(
+        defense_part,
+        (
+            (name, defenses[name], told[name], _faced(name, plan, crafted))
+            for name in able
+        ),
+    )
+    for _ in range(len(defenses) - len(able)):
+        progress.advance()
+    failed = [told[name] for name in defenses if told[name]["failed"]]
+    warned = [clean, *told.values(), *crafted, *tried]
+    return {
+        "clean": clean,
+        "parts": tried + failed,
+        "warnings": [text for one in warned for text in one["warnings"]],
+    }
+
+
+def _fold(inputs, rows, plan):
+    """The rows of a fold; held-out rows that are probably planted are not asked."""
+    train, test = rows
+    test = test[plan.trusted[test]]
+    X, y, positive = inputs.X, inputs.y, plan.metric.positive
+    codes = inputs.codes[test]
+    return Fold(X[train], y[train], X[test], codes, inputs.classes, positive)
 
 
 def _defenses(plan):
     """Return all defenses, and none: a sphere around all rows rejects no row."""
     return {UNDEFENDED: SphereFilter(100), **plan.defenses}
+
+
+def _aims(plan, told):
+    """What attacks are made for all defenses: how, against what, and which ones.
+
+    "knowing" ones are told of sphere and slab, "aimed" ones are for defenses that they
+    cannot be told of, and "free" ones are sent to whom no filter stops.
+    """
+    every = list(plan.attacks)
+    deaf = [
+        name
+        for name in every
+        if any(one["told"] and not one["told"][name] for one in told.values())
+    ]
+    aim = round(100 / (1 + plan.reference), 1)
+    yield "free", ANYWHERE, None, every
+    yield "aimed", name_of(aim), default_filter(aim), deaf
+    for percentile in plan.percentiles:
+        name = name_of(percentile)
+        knowing = [one for one in every if (told[name]["told"] or {}).get(one)]
+        yield "knowing", name, default_filter(percentile), knowing
 
 
 def _stricter(name, plan):
@@ -92,26 +195,246 @@ def _stricter(name, plan):
     return tuple(p for p in plan.percentiles if p < known.get(name, 0))
 
 
-def _compact(fold):
-    """Return the rows of a fold, and where among them those to train and test on are.
-
-    With all rows drawn that is a copy of the rows; with some, far fewer are sent.
-    """
-    train, test = fold
-    rows = np.union1d(train, test)
-    return rows, (np.searchsorted(rows, train), np.searchsorted(rows, test))
+def _faced(name, plan, crafted):
+    """The attacks made for all that may concern a defense."""
+    known = {name, *(name_of(p) for p in _stricter(name, plan))}
+    return [
+        one for one in crafted if one["how"] != "knowing" or one["against"] in known
+    ]
 
 
-def clean_part(version, estimator, X, y, folds):
-    """Train on the clean rows of every fold; a part that is kept when interrupted."""
+def told_part(version, name, defense, plan, fold):
+    """Fit a defense, and tell which attacks can be made knowing it; kept."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = [_clean_fold(estimator, X, y, *fold) for fold in folds]
-    figures = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+        fitted, told, failed = None, None, None
+        try:
+            fitted = clone(defense).fit(fold.X, fold.y)
+            told = can_adapt(plan.attacks, fitted)
+        except ValueError as error:
+            failed = one_line(error, SHOWN_ERRORS)
+    part = {"defense": name, "fitted": fitted, "told": told, "failed": failed}
+    part["attacks"] = {}
+    return part | {"clean": None, "warnings": _texts(caught)}
+
+
+def craft_part(version, how, against, aim, names, plan, fold):
+    """Make attacks against an aim; the part that is kept when interrupted.
+
+    ``attacks`` has for each attack its rows, and what they do to a model without a
+    defense; or why it cannot be made.
+    """
+    attacks = {name: plan.attacks[name] for name in names}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        aim = far_out(fold.X, fold.y) if aim is None else aim
+        made = (
+            _knowing(attacks, clone(aim).fit(fold.X, fold.y))
+            if how == "knowing"
+            else aimed(attacks, aim, plan.seed)
+        )
+        found = {
+            name: _made(name, attack, against, plan, fold)
+            for name, attack in made.items()
+        }
+    part = {"how": how, "against": against, "attacks": found}
+    return part | {"warnings": _texts(caught)}
+
+
+def _knowing(attacks, fitted):
+    """Tell attacks of the defense that they face, fitted to the clean rows."""
+    return {
+        name: set_attack_filter(clone(attack), FrozenEstimator(fitted))
+        for name, attack in attacks.items()
+    }
+
+
+def _made(name, attack, against, plan, fold):
+    """Make one attack, and train the model on it without a defense."""
+    try:
+        if "epsilon" in attack.get_params(deep=False):
+            attack = clone(attack).set_params(epsilon=plan.reference)
+        X, y = attack.fit_resample(fold.X, fold.y)
+        mask = np.asarray(attack.poison_mask_)
+    except ValueError as error:
+        return {"impossible": reason_text(error, against)}
+    except Exception as error:
+        error.add_note(f"Raised by the attack {name!r} on {against}.")
+        raise
+    return {
+        "X": X[mask],
+        "y": y[mask],
+        "poisoned": _trained(plan.estimator, X, y, fold),
+    }
+
+
+def reason_text(error, against):
+    """Why an attack cannot be made, with a defense's name for what it is written as.
+
+    Examples
+    --------
+    >>> reason_text("The filter SlabFilter(percentile=(1)) rejects all.", "slab 90")
+    'slab 90 rejects all.'
+    """
+    text = str(error)
+    while (found := FILTER.search(text)) is not None:
+        depth, end = 1, found.end()
+        while depth and end < len(text):
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            end += 1
+        text = text[: found.start()] + against + text[end:]
+    return one_line(text, SHOWN_ERRORS)
+
+
+def _trained(estimator, X, y, fold):
+    fitted = fit_clone(estimator, X, y)
+    said = np.searchsorted(fold.classes, fitted.predict(fold.X_test))
+    scores = _scores(fitted, fold)
+    loss = held_out_loss(fitted, fold.X_test, fold.classes[fold.codes_test])
+    return Trained(Answers(fold.codes_test, said, scores), loss)
+
+
+def _scores(fitted, fold):
+    """How much speaks for the positive class."""
+    if hasattr(fitted, "decision_function"):
+        scores = np.asarray(fitted.decision_function(fold.X_test))
+    else:
+        scores = np.asarray(fitted.predict_proba(fold.X_test))
+    positive = int(np.flatnonzero(fitted.classes_ == fold.classes[fold.positive])[0])
+    if scores.ndim == 1:
+        return scores if positive == 1 else -scores
+    return scores[:, positive]
+
+
+def clean_part(version, estimator, fold):
+    """Train on the rows of a fold as they are; kept when interrupted."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = _trained(estimator, fold.X, fold.y, fold)
+        fitted = fit_clone(estimator, fold.X, fold.y)
+        labels, counts = np.unique(fold.y, return_counts=True)
+        frequent = np.searchsorted(fold.classes, labels[np.argmax(counts)])
+        figures = {
+            "majority_error": float(np.mean(fold.codes_test != frequent)),
+            "train_loss": held_out_loss(fitted, fold.X, fold.y),
+            "train_error": float(np.mean(fitted.predict(fold.X) != fold.y)),
+            "test_loss": found.loss,
+            "test_error": found.error,
+        }
+    return {"figures": figures, "trained": found, "warnings": _texts(caught)}
+
+
+def defense_part(version, name, defense, told, crafted, plan, fold):
+    """Send all attacks against one defense in one fold; a part that is kept.
+
+    `told` is what :func:`told_part` returns. ``attacks`` has the figures of each
+    attack, or why it cannot be made, under its name and what it was made against.
+    """
+    part = {"defense": name, "attacks": {}, "clean": None, "failed": None}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        kept = told["fitted"].inlier_mask_
+        part["clean"] = _trained(plan.estimator, fold.X[kept], fold.y[kept], fold)
+        for key, made in _sent(name, defense, told, crafted, plan, fold).items():
+            part["attacks"][key] = _figures(defense, made, plan, fold)
+    return part | {"warnings": _texts(caught)}
+
+
+def _sent(name, defense, told, crafted, plan, fold):
+    """The attacks on a defense: those that know it, and others made for all."""
+    sent = {}
+    if name not in {one["against"] for one in crafted if one["how"] == "knowing"}:
+        knowing = {k: a for k, a in plan.attacks.items() if told["told"][k]}
+        if name != UNDEFENDED:
+            for key, attack in _knowing(knowing, told["fitted"]).items():
+                sent[key, name] = _made(key, attack, name, plan, fold)
+    for one in crafted:
+        for key, made in one["attacks"].items():
+            if _concerns(name, plan.attacks[key], told["told"][key], one):
+                sent[key, one["against"]] = made
+    return sent
+
+
+def _concerns(name, attack, told, crafted):
+    """Tell whether an attack that was made for all is sent to a defense.
+
+    What passes a stricter percentile of sphere and slab passes a wider one too, and can
+    do it more harm than what is made against it. What no set of feasible rows holds
+    back is sent from as far out as to nobody.
+    """
+    how, against = crafted["how"], crafted["against"]
+    if name == UNDEFENDED:
+        return how == "free"
+    if how == "free":
+        return not told and looks_at_sets(attack) and is_free(attack)
+    if how == "aimed":
+        return not told
+    return told and (against == name or looks_at_sets(attack))
+
+
+def _figures(defense, made, plan, fold):
+    """What an attack does to the model behind a defense that is fitted on all rows."""
+    if "impossible" in made:
+        return made
+    stack = sparse.vstack if sparse.issparse(fold.X) else np.concatenate
+    X = stack([fold.X, made["X"]])
+    X = X.tocsr() if sparse.issparse(X) else X
+    y, n_clean = np.concatenate([fold.y, made["y"]]), len(fold.y)
+    try:
+        kept = fit_and_find_kept(clone(defense), X, y)
+    except ValueError as error:
+        return {"impossible": one_line(error, SHOWN_ERRORS)}
+    defended = _trained(plan.estimator, X[kept], y[kept], fold)
+    poisoned, n_poison = made["poisoned"], len(y) - n_clean
+    return {
+        "n_poison": n_poison,
+        "error_poisoned": poisoned.error,
+        "loss_poisoned": poisoned.loss,
+        "error_filtered_poisoned": defended.error,
+        "loss_filtered_poisoned": defended.loss,
+        "poison_rejected": float(np.mean(~kept[n_clean:])) if n_poison else np.nan,
+        "clean_rejected": float(np.mean(~kept[:n_clean])),
+        "answers": defended.answers,
+        "answers_poisoned": poisoned.answers,
+    }
+
+
+def _texts(caught):
+    return sorted({str(warning.message) for warning in caught})
+
+
+def _collected(plan, done, left_out):
+    """Put the folds together."""
+    clean = [one["clean"] for one in done]
+    answers = {"clean": [one["trained"].answers for one in clean]}
+    defenses, evaluations, poisoned = [], [], {}
+    for name in _defenses(plan):
+        folds = [p for one in done for p in one["parts"] if p["defense"] == name]
+        failed = [part["failed"] for part in folds if part["failed"]]
+        if failed:
+            left_out.append({"what": f"defense {name}", "reason": failed[0]})
+            continue
+        answers[name] = [part["clean"].answers for part in folds]
+        defenses.append(_costs(name, folds))
+        for key in folds[0]["attacks"]:
+            here = [part["attacks"].get(key) for part in folds]
+            evaluations.append(_evaluation(name, key, here, plan))
+            if evaluations[-1]["possible"]:
+                answers[name, *key] = [one["answers"] for one in here]
+                poisoned[name, *key] = [one["answers_poisoned"] for one in here]
+    measured = Measured(_clean(clean, plan), defenses, evaluations, answers, poisoned)
+    warned = [text for one in done for text in one["warnings"]]
+    return Outcome(measured, left_out, warned)
+
+
+def _clean(parts, plan) -> NoAttack:
+    figures = {
+        name: float(np.mean([one["figures"][name] for one in parts]))
+        for name in parts[0]["figures"]
+    }
     # Of a mean over folds: they share training rows, so it is about right at best.
-    losses = [one["test_loss"] for one in found]
-    figures["test_loss_se"] = standard_error(losses)
-    return {"figures": figures, "warnings": _texts(caught)}
+    losses = [one["figures"]["test_loss"] for one in parts]
+    return figures | {"test_loss_se": standard_error(losses)}
 
 
 def standard_error(values):
@@ -121,174 +444,61 @@ def standard_error(values):
     return float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
-def _clean_fold(estimator, X, y, train, test):
-    fitted = fit_clone(estimator, X[train], y[train])
-    labels, counts = np.unique(y[train], return_counts=True)
+def _costs(name, folds):
     return {
-        "majority_error": float(np.mean(y[test] != labels[np.argmax(counts)])),
-        "train_loss": held_out_loss(fitted, X[train], y[train]),
-        "train_error": float(np.mean(fitted.predict(X[train]) != y[train])),
-        "test_loss": held_out_loss(fitted, X[test], y[test]),
-        "test_error": float(np.mean(fitted.predict(X[test]) != y[test])),
+        "defense": name,
+        "clean_error": float(np.mean([part["clean"].error for part in folds])),
+        "clean_loss": float(np.mean([part["clean"].loss for part in folds])),
     }
 
 
-def defense_part(version, name, defense, plan, X, y, train, test):
-    """Run all attacks against one defense in one fold; a part that is kept.
-
-    ``attacks`` has the figures of each attack, or why it cannot be made, under its name
-    and what it was made against.
-    """
-    data = X[train], y[train], X[test], y[test]
-    part = {"defense": name, "attacks": {}, "failed": None}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            told = can_adapt(plan.attacks, defense, *data[:2])
-        except ValueError as error:
-            return part | {
-                "failed": one_line(error, SHOWN_ERRORS),
-                "warnings": _texts(caught),
-            }
-        part["attacks"] = _all_attacks(told, name, defense, plan, data)
-    return part | {"warnings": _texts(caught)}
-
-
-def _all_attacks(told, name, defense, plan, data):
-    """Return what each attack does, by its name and by what it was made against."""
+def _evaluation(name, key, folds, plan):
+    attack, against = key
+    passed = {name, *(name_of(p) for p in _stricter(name, plan))}
     if name == UNDEFENDED:
-        attacks = aimed(plan.attacks, far_out(*data[:2]), plan.seed)
-        return _run(attacks, defense, False, plan, data, ANYWHERE)
-    aim = round(100 / (1 + plan.reference), 1)
-    knowing = {k: a for k, a in plan.attacks.items() if told[k]}
-    others = {k: a for k, a in plan.attacks.items() if not told[k]}
-    found = _run(knowing, defense, True, plan, data, name)
-    attacks = aimed(others, default_filter(aim), plan.seed)
-    found |= _run(attacks, defense, False, plan, data, name_of(aim))
-    # What no set of feasible rows holds back is sent from as far out as to nobody.
-    free = {k: a for k, a in others.items() if looks_at_sets(a) and is_free(a)}
-    if free:
-        attacks = aimed(free, far_out(*data[:2]), plan.seed)
-        found |= _run(attacks, defense, False, plan, data, ANYWHERE)
-    moving = {k: a for k, a in knowing.items() if looks_at_sets(a)}
-    for percentile in plan.stricter:
-        attacks = aimed(moving, default_filter(percentile), plan.seed)
-        found |= _run(attacks, defense, False, plan, data, name_of(percentile))
-    return found
-
-
-def _texts(caught):
-    return sorted({str(warning.message) for warning in caught})
-
-
-def _run(attacks, defense, adaptive, plan, data, against):
-    """Run attacks together, or one by one where one of them cannot be made."""
-    if not attacks:
-        return {}
-    try:
-        return _evaluate(attacks, defense, adaptive, plan, data, against)
-    except ValueError as error:
-        if len(attacks) == 1:
-            reason = one_line(error, SHOWN_ERRORS)
-            return {(name, against): {"impossible": reason} for name in attacks}
-    except Exception as error:
-        error.add_note(f"Raised by one of the attacks {list(attacks)} on {against}.")
-        raise
-    found = {}
-    for name, attack in attacks.items():
-        found |= _run({name: attack}, defense, adaptive, plan, data, against)
-    return found
-
-
-def _evaluate(attacks, defense, adaptive, plan, data, against):
-    results = evaluate_attack(
-        attacks,
-        defense,
-        plan.estimator,
-        *data,
-        epsilons=[plan.reference],
-        adaptive=adaptive,
-        error_score="raise",
-    )
+        passed.add(ANYWHERE)
     return {
-        (str(name), against): {
-            key: float(results[key][i]) for key in (*FIGURES, *CLEAN_FIGURES)
-        }
-        for i, name in enumerate(results.attack)
+        "defense": name,
+        "attack": attack,
+        "made_against": against,
+        "adaptive": against in passed,
+        "epsilon": plan.reference,
+        **_means(folds, plan.metric),
     }
 
 
-def _costs(plan, parts):
-    """Return what each defense costs where nobody attacks, as means over the folds."""
-    costs = []
-    for name in plan.defenses:
-        folds = _possible(parts, name)
-        if not folds:
-            continue
-        any_attack = [next(iter(fold.values())) for fold in folds]
-        costs.append(
-            {
-                "defense": name,
-                "clean_error": _mean(any_attack, "error_filtered_clean"),
-                "clean_loss": _mean(any_attack, "loss_filtered_clean"),
-            }
-        )
-    return costs
+def _means(folds, metric):
+    """Return means over the folds, or why there are none."""
+    empty = dict.fromkeys((*FIGURES, "value", "recalls", "loss_filtered_poisoned_se"))
+    for fold in folds:
+        if fold is None or "impossible" in fold:
+            reason = "not in every fold" if fold is None else fold["impossible"]
+            return {"possible": False, "reason": reason, **empty}
+    losses = [fold["loss_filtered_poisoned"] for fold in folds]
+    answers = [fold["answers"] for fold in folds]
+    return {
+        "possible": True,
+        "reason": None,
+        **{key: _mean(folds, key) for key in FIGURES},
+        "value": mean_value(metric, answers),
+        "recalls": mean_recalls(answers, metric.n_classes),
+        "loss_filtered_poisoned_se": standard_error(losses),
+    }
 
 
-def _possible(parts, name):
-    """Return the folds of a defense, with the attacks that could be made in it."""
-    folds = [
-        {k: a for k, a in part["attacks"].items() if "impossible" not in a}
-        for part in parts
-        if part["defense"] == name
-    ]
-    return folds if all(folds) else []
+def mean_value(metric: Metric, answers: list[Answers]) -> float:
+    """The mean of a metric over the folds."""
+    return float(np.mean([metric.value(one) for one in answers]))
+
+
+def mean_recalls(answers: list[Answers], n_classes: int) -> list[float | None]:
+    """The mean of each class's recall over the folds that hold rows of it."""
+    found = [recalls(one, n_classes) for one in answers]
+    known = [[one for one in of if one is not None] for of in zip(*found, strict=True)]
+    return [float(np.mean(of)) if of else None for of in known]
 
 
 def _mean(figures, key):
     """Return the mean of what was measured; None if nothing was."""
     values = [one[key] for one in figures if np.isfinite(one[key])]
     return float(np.mean(values)) if values else None
-
-
-def _evaluations(plan, parts):
-    """Return means over the folds for each attack and defense, and what is left out."""
-    rows, left_out = [], []
-    for name in _defenses(plan):
-        folds = [part for part in parts if part["defense"] == name]
-        failed = [part["failed"] for part in folds if part["failed"]]
-        if failed:
-            left_out.append({"what": f"defense {name}", "reason": failed[0]})
-            continue
-        passed = {name, *(name_of(p) for p in _stricter(name, plan))}
-        if name == UNDEFENDED:
-            passed.add(ANYWHERE)
-        rows += [
-            {
-                "defense": name,
-                "attack": attack,
-                "made_against": against,
-                "adaptive": against in passed,
-                "epsilon": plan.reference,
-                **_means([part["attacks"].get((attack, against)) for part in folds]),
-            }
-            for attack, against in folds[0]["attacks"]
-        ]
-    return rows, left_out
-
-
-def _means(folds):
-    """Return means over the folds, or why there are none."""
-    nothing = dict.fromkeys((*FIGURES, "loss_filtered_poisoned_se"))
-    for fold in folds:
-        if fold is None or "impossible" in fold:
-            reason = "not in every fold" if fold is None else fold["impossible"]
-            return {"possible": False, "reason": reason, **nothing}
-    losses = [fold["loss_filtered_poisoned"] for fold in folds]
-    return {
-        "possible": True,
-        "reason": None,
-        **{key: _mean(folds, key) for key in FIGURES},
-        "loss_filtered_poisoned_se": standard_error(losses),
-    }

@@ -8,9 +8,12 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_memory
 
 from skpoison._defaults import default_filter
+from skpoison._words import percent_text
 from skpoison.base import BaseFilter
 
 from .checks import (
+    amount_of,
+    budget_of,
     check_count,
     check_things,
     classifier,
@@ -20,14 +23,18 @@ from .checks import (
     percentiles_of,
     seconds_of,
 )
+from .clock import Clock
 from .defenses import (
     default_attacks,
+    default_estimator,
     default_filters,
     learner_of,
     name_of,
     seeded,
 )
 from .folds import enough, folds_of
+from .metrics import Metric, is_unequal, metric_of
+from .profile import n_stored
 from .types import LeftOut
 
 
@@ -57,6 +64,11 @@ class Plan(NamedTuple):
     seed: int
     top: int  # how many suspicious rows are listed
     moving_seconds: float  # for how long bounds on moving centroids may be started
+    metric: Metric  # by which defenses are compared
+    metric_reason: str  # why by this one
+    max_cost: float  # the most that a defense may cost without an attack
+    trusted: np.ndarray  # rows that held-out figures are computed from
+    clock: Clock
     left_out: list[LeftOut]  # what is not done because of this plan
 
     @property
@@ -67,10 +79,13 @@ class Plan(NamedTuple):
 
 def make_plan(inputs, *, estimator, filters, attacks, epsilons, percentiles, reference,
               positive, cv, random_state, memory, n_jobs, max_rows, top,
-              moving_seconds) -> Plan:  # fmt: skip
+              moving_seconds, metric="auto", costs=None, max_cost=0.01,
+              class_weight="auto", budget=None) -> Plan:  # fmt: skip
     """Check what :func:`skpoison.audit` is asked for, and fill in what was not said."""
     seed = check_count("random_state", random_state, 0)
-    estimator = seeded(classifier(estimator), seed)
+    clock = Clock(budget_of(budget))
+    estimator = _model(inputs, estimator, class_weight)
+    estimator = seeded(estimator, seed)
     if not is_number(reference):
         raise ValueError(f"reference must be one number; got {reference!r}.")
     (reference,) = numbers_between("reference", reference, 0, 1, open_low=True)
@@ -79,7 +94,8 @@ def make_plan(inputs, *, estimator, filters, attacks, epsilons, percentiles, ref
     wanted_attacks = _attacks(inputs, attacks, learner, estimator)
     epsilons = numbers_between("epsilons", epsilons, 0, 1)
     percentiles = percentiles_of(percentiles)
-    positive = _positive(inputs, positive)
+    asked, positive = positive, _positive(inputs, positive)
+    measured_by = _metric(inputs, metric, costs, asked)
     folds, not_drawn = folds_of(inputs, cv, seed, max_rows)
     return Plan(
         epsilons=sorted({*epsilons, reference}),
@@ -100,8 +116,57 @@ def make_plan(inputs, *, estimator, filters, attacks, epsilons, percentiles, ref
         seed=seed,
         top=check_count("top", top, 0),
         moving_seconds=seconds_of(moving_seconds),
+        metric=measured_by,
+        metric_reason=_reason(inputs, metric, measured_by, estimator),
+        max_cost=amount_of("max_cost", max_cost),
+        trusted=np.ones(len(inputs.codes), dtype=bool),
+        clock=clock,
         left_out=slow + not_drawn,
     )
+
+
+def _model(inputs, estimator, class_weight):
+    """Return the model; the default one weights its classes where one is rare."""
+    if estimator is not None:
+        if class_weight != "auto":
+            raise ValueError(
+                "class_weight is for the default model; set that of "
+                f"{estimator!r} instead."
+            )
+        return classifier(estimator)
+    if class_weight not in ("auto", "balanced", None):
+        raise ValueError(
+            f"class_weight must be 'auto', 'balanced' or None; got {class_weight!r}."
+        )
+    is_rare = is_unequal(np.bincount(inputs.codes))
+    weighted = class_weight == "balanced" or (class_weight == "auto" and is_rare)
+    return default_estimator().set_params(class_weight="balanced" if weighted else None)
+
+
+def _metric(inputs, name, costs, positive):
+    """Return the metric; the positive class is the rarer one if none is given."""
+    counts = np.bincount(inputs.codes)
+    code = int(np.argmin(counts)) if positive is None else _positive(inputs, positive)
+    return metric_of(name, counts, code, inputs.labels, costs)
+
+
+def _reason(inputs, asked, metric, estimator):
+    """Say why defenses are compared by this metric."""
+    if asked != "auto":
+        return "as requested"
+    counts = np.bincount(inputs.codes)
+    rare = int(np.argmin(counts))
+    if metric.name == "cost":
+        return "costs were given"
+    if metric.name == "error":
+        return "no class is rare"
+    text = (
+        f"only {percent_text(counts[rare] / counts.sum())} of the rows have the label "
+        f"{inputs.labels[rare]}, and a model that never predicts it would have few "
+        "errors"
+    )
+    weighted = estimator.get_params().get("class_weight") == "balanced"
+    return text + ("; the model weights classes equally, too" if weighted else "")
 
 
 def _sending(attack, reference):
@@ -122,6 +187,8 @@ def _attacks(inputs, attacks, learner, estimator):
 
 
 MOST_ROWS_FOR_NEIGHBORS = 50_000
+MOST_COLUMNS_FOR_SUBSPACE = 3000
+MOST_VALUES_FOR_AUTO = 150_000
 
 
 def _filters(inputs, filters, reference):
@@ -133,16 +200,31 @@ def _filters(inputs, filters, reference):
         return new_names(found), []
     # As many rows as an attacker sends are rejected: epsilon counts clean rows only.
     found = default_filters(round(100 / (1 + reference), 1))
-    if inputs.X.shape[0] <= MOST_ROWS_FOR_NEIGHBORS:
-        return found, []
-    slow = ("neighbors", "neighbor labels")
-    reason = (
-        "its time grows with the square of the number of rows, and there are more than "
-        f"{MOST_ROWS_FOR_NEIGHBORS:,}; give filters= to use it all the same"
-    )
+    slow = {}
+    if inputs.X.shape[0] > MOST_ROWS_FOR_NEIGHBORS:
+        reason = (
+            "its time grows with the square of the number of rows, and there are more "
+            f"than {MOST_ROWS_FOR_NEIGHBORS:,}; give filters= to use it all the same"
+        )
+        slow = dict.fromkeys(("neighbors", "neighbor labels"), reason)
+    if inputs.X.shape[1] > MOST_COLUMNS_FOR_SUBSPACE:
+        slow["subspace"] = (
+            "its time grows with the number of columns, and there are more than "
+            f"{MOST_COLUMNS_FOR_SUBSPACE:,}; give filters= to use it all the same"
+        )
+    if n_stored(inputs.X) > MOST_VALUES_FOR_AUTO:
+        slow["auto"] = (
+            "fitting it again for every attack takes long, and there are more than "
+            f"{MOST_VALUES_FOR_AUTO:,} values; give filters= to use it all the same. "
+            "Which rows it rejects is reported"
+        )
     return (
         {name: one for name, one in found.items() if name not in slow},
-        [{"what": f"filter {name}", "reason": reason} for name in slow],
+        [
+            {"what": f"filter {name}", "reason": reason}
+            for name, reason in slow.items()
+            if name in found
+        ],
     )
 
 

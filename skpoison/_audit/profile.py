@@ -37,6 +37,11 @@ def profile(inputs: Inputs, positive: int) -> Data:
     }
 
 
+def n_stored(X):
+    """Return how many values a matrix stores."""
+    return X.nnz if sparse.issparse(X) else X.size
+
+
 def n_bytes(X):
     """Return how much memory a matrix takes."""
     if sparse.issparse(X):

@@ -1,113 +1,216 @@
-"""Which defense does best when attacked, and what it costs when nobody attacks."""
+"""What defenses cost and prevent side by side, and which one is recommended."""
 
+from typing import Any, NamedTuple
+
+from .decision import (
+    Candidate,
+    Choice,
+    Resampling,
+    beats,
+    decide,
+    interval,
+)
 from .defenses import UNDEFENDED, name_of
-from .measure import Measured
+from .measure import Measured, mean_recalls, mean_value
+from .metrics import Answers
 from .plan import Outcome, Plan
-from .types import Bounds, Percentile, Ranked, Recommendation
+from .types import Bounds, Data, Percentile, Ranked, Recall, Recommendation
+
+# A filter that lowers the metric by so much without an attack removes bad rows.
+CLEARLY_LOWER = 0.02
+
+RULE = (
+    "Lowest {metric} under the worst attack that was tried, of the defenses that an "
+    "attack was told of, that beat a constant prediction, and that without an attack "
+    "cost no more than {cost}; of equal ones, the one that costs less."
+)
 
 
-def rank(plan: Plan, measured: Measured) -> Outcome:
-    """Order defenses by the worst that was measured: the ``ranking`` of the report.
+class Compared(NamedTuple):
+    """All defenses, measured on the same held-out rows."""
+
+    rows: list[Ranked]
+    candidates: dict[str, Candidate]
+    constant: Candidate
+    choice: Choice  # among all
+    certified: Choice  # among percentiles of sphere and slab
+
+
+def compare(plan: Plan, measured: Measured) -> Outcome:
+    """Order defenses by the worst that was measured, and choose one.
 
     Those that no attack knew come last: nothing says how bad it can get for them. Those
     that rejected no row are left out, for they are no defense.
     """
-    rows, left_out = [_undefended(measured)], []
+    sizes = [len(one.codes) for one in measured.answers["clean"]]
+    resampling = Resampling.of(sizes, plan.seed)
+    rows, candidates, left_out = [], {}, []
     for cost in measured.defenses:
         name = cost["defense"]
-        done = [row for row in measured.evaluations if _counts(row, name)]
-        if done and name in plan.filters and not any(map(_rejects, done)):
+        found = _attacked(plan, measured, name)
+        if not found.done:
+            continue
+        if name in plan.filters and not any(map(_rejects, found.done)):
             reason = "it rejected no row in any fold, clean or poison"
             left_out.append({"what": f"defense {name}", "reason": reason})
-        elif done:
-            rows.append(_row(cost, done, measured.clean))
-    rows.sort(key=_order)
-    by_cost = sorted(rows, key=lambda row: (row["clean_error"], row["clean_loss"]))
-    for position, row in enumerate(rows):
-        row["rank"] = position + 1
-        row["rank_by_clean_error"] = by_cost.index(row) + 1
-    return Outcome(rows, left_out)
+            continue
+        rows.append(_row(plan, measured, cost, found))
+        candidates[name] = _candidate(plan, measured, rows[-1], found, resampling)
+    constant = _constant(plan, measured, resampling)
+    every, own = list(candidates.values()), [name_of(p) for p in plan.percentiles]
+    limits = candidates[UNDEFENDED], constant, plan.max_cost
+    choice = decide(every, *limits)
+    certified = decide([one for one in every if one.name in own], *limits)
+    _order(rows, choice)
+    return Outcome(Compared(rows, candidates, constant, choice, certified), left_out)
+
+
+class Attacked(NamedTuple):
+    """The attacks on a defense, and the worst of them."""
+
+    done: list[dict]
+    worst: dict[str, Any] | None = None
+    answers: list[Answers] | None = None  # of the model under the worst one
+
+
+def _attacked(plan, measured, name):
+    if name == UNDEFENDED:
+        return _undefended(plan, measured)
+    done = [e for e in measured.evaluations if e["defense"] == name and e["possible"]]
+    if not done:
+        return Attacked(done)
+    worst = max(done, key=lambda one: one["value"])
+    key = name, worst["attack"], worst["made_against"]
+    return Attacked(done, worst, measured.answers[key])
+
+
+def _undefended(plan, measured):
+    """The model without a defense, under the worst of all attacks that were made.
+
+    Those that were made to pass some defense are among them.
+    """
+    done = [one for one in measured.evaluations if one["possible"]]
+    if not done:
+        reasons = sorted({row["reason"] for row in measured.evaluations})
+        raise ValueError(
+            f"None of the attacks can be made against any defense: {reasons[0]}"
+        )
+    values = [
+        mean_value(
+            plan.metric,
+            measured.poisoned[one["defense"], one["attack"], one["made_against"]],
+        )
+        for one in done
+    ]
+    worst = done[max(range(len(done)), key=values.__getitem__)]
+    key = worst["defense"], worst["attack"], worst["made_against"]
+    return Attacked(done, worst, measured.poisoned[key])
 
 
 def _rejects(row):
     return row["clean_rejected"] or row["poison_rejected"]
 
 
-def _order(row):
-    unknown = row["n_adaptive"] == 0
-    return unknown, row["worst_error"], row["worst_loss"], row["defense"]
-
-
-def _counts(row, defense):
-    return row["defense"] == defense and row["possible"]
-
-
-def _row(cost, done, clean):
-    worst = max(done, key=lambda row: row["error_filtered_poisoned"])
-    by_loss = max(done, key=lambda row: row["loss_filtered_poisoned"])
+def _row(plan, measured, cost, found) -> Ranked:
+    """A row of the ranking: errors are those of the model with the defense."""
+    name, metric, done = cost["defense"], plan.metric, found.done
+    kind = "_poisoned" if name == UNDEFENDED else "_filtered_poisoned"
+    by_loss = max(done, key=lambda one: one["loss" + kind])
+    own = [e for e in done if e["defense"] == name]
+    clean = measured.answers[name]
+    base = mean_value(metric, measured.answers["clean"])
+    value = mean_value(metric, clean)
     return {
-        "defense": cost["defense"],
-        "worst_error": worst["error_filtered_poisoned"],
-        "worst_error_attack": worst["attack"],
-        "worst_loss": by_loss["loss_filtered_poisoned"],
+        "rank": 1,
+        "rank_by_clean": 1,
+        "defense": name,
+        "status": "worse",
+        "worst": mean_value(metric, found.answers),
+        "worst_attack": found.worst["attack"],
+        "worst_recalls": mean_recalls(found.answers, metric.n_classes),
+        "clean": value,
+        "clean_recalls": mean_recalls(clean, metric.n_classes),
+        "cost": value - base,
+        "worst_error": max(one["error" + kind] for one in done),
+        "worst_loss": by_loss["loss" + kind],
         "worst_loss_attack": by_loss["attack"],
-        "worst_loss_se": by_loss["loss_filtered_poisoned_se"],
+        "worst_loss_se": None
+        if name == UNDEFENDED
+        else by_loss["loss_filtered_poisoned_se"],
         "clean_error": cost["clean_error"],
         "clean_loss": cost["clean_loss"],
-        "cost_error": cost["clean_error"] - clean["test_error"],
-        "cost_loss": cost["clean_loss"] - clean["test_loss"],
-        "n_attacks": len({row["attack"] for row in done}),
-        "n_adaptive": len({row["attack"] for row in done if row["adaptive"]}),
+        "cost_error": cost["clean_error"] - measured.clean["test_error"],
+        "cost_loss": cost["clean_loss"] - measured.clean["test_loss"],
+        "n_attacks": len({one["attack"] for one in done}),
+        "n_adaptive": len({one["attack"] for one in own if one["adaptive"]}),
     }
 
 
-def _undefended(measured):
-    """The model without a defense, under the worst of all attacks that were made.
-
-    Those that were made to pass some defense are among them.
-    """
-    made = [row for row in measured.evaluations if row["possible"]]
-    if not made:
-        reasons = sorted({row["reason"] for row in measured.evaluations})
-        raise ValueError(
-            f"None of the attacks can be made against any defense: {reasons[0]}"
-        )
-    worst = max(made, key=lambda row: row["error_poisoned"])
-    by_loss = max(made, key=lambda row: row["loss_poisoned"])
-    clean = measured.clean
-    return {
-        "defense": UNDEFENDED,
-        "worst_error": worst["error_poisoned"],
-        "worst_error_attack": worst["attack"],
-        "worst_loss": by_loss["loss_poisoned"],
-        "worst_loss_attack": by_loss["attack"],
-        "worst_loss_se": None,
-        "clean_error": clean["test_error"],
-        "clean_loss": clean["test_loss"],
-        "cost_error": 0.0,
-        "cost_loss": 0.0,
-        "n_attacks": len({row["attack"] for row in made}),
-        "n_adaptive": len({r["attack"] for r in made if r["defense"] == UNDEFENDED}),
-    }
+def _candidate(plan, measured, row, found, resampling):
+    name, metric = row["defense"], plan.metric
+    return Candidate(
+        name,
+        row["clean"],
+        row["worst"],
+        # Nothing holds an attacker back whom no filter stops.
+        row["n_adaptive"] > 0 or name == UNDEFENDED,
+        resampling.draws(metric, measured.answers[name]),
+        resampling.draws(metric, found.answers),
+    )
 
 
-def by_percentile(
-    plan: Plan, measured: Measured, ranking: list[Ranked], bounds: Bounds
-) -> list[Percentile]:
+def _constant(plan, measured, resampling):
+    folds = [one.codes for one in measured.answers["clean"]]
+    answers = plan.metric.best_constant(folds)
+    value = mean_value(plan.metric, answers)
+    draws = resampling.draws(plan.metric, answers)
+    return Candidate("a constant", value, value, True, draws, draws)
+
+
+def _order(rows, choice):
+    """Sort the ranking, and say what has become of each defense."""
+    rows.sort(key=_place)
+    by_cost = sorted(rows, key=lambda row: (row["clean"], row["clean_loss"]))
+    for position, row in enumerate(rows):
+        row["rank"] = position + 1
+        row["rank_by_clean"] = by_cost.index(row) + 1
+        row["status"] = choice.statuses[row["defense"]]
+
+
+def _place(row):
+    is_unknown = row["n_adaptive"] == 0 and row["defense"] != UNDEFENDED
+    return is_unknown, row["worst"], row["worst_loss"], row["defense"]
+
+
+OF_DEFENSES = (
+    *("clean", "cost", "worst", "worst_attack"),
+    *("clean_error", "clean_loss", "cost_loss"),
+    *("worst_error", "worst_loss", "worst_loss_se"),
+)
+UNDER_ATTACK = ("worst", "worst_attack", "worst_error", "worst_loss", "worst_loss_se")
+
+
+def by_percentile(plan: Plan, compared: Compared, bounds: Bounds) -> list[Percentile]:
     """Put what a percentile costs, what it prevents and its bound side by side."""
-    ranked = {row["defense"]: row for row in ranking}
+    ranked = {row["defense"]: row for row in compared.rows}
     rows = []
     for curve in bounds["curves"]:
         if curve["defense"] != "fixed":
             continue
         name = name_of(curve["percentile"])
-        adaptive = [
-            row
-            for row in measured.evaluations
-            if _counts(row, name) and row["adaptive"]
-        ]
-        row = _percentile_row(plan, curve, ranked.get(name), adaptive)
-        rows.append(row | {"upper_bound_moving": _moving(plan, curve, bounds)})
+        own, status = ranked.get(name), compared.certified.statuses.get(name)
+        (point,) = [p for p in curve["points"] if p["epsilon"] == plan.reference]
+        row = {
+            "percentile": curve["percentile"],
+            "kept_share": curve["kept_share"],
+            "status": status or "not judged",
+            **{key: own[key] if own else None for key in OF_DEFENSES},
+            "upper_bound": point["upper_bound"],
+            "upper_bound_moving": _moving(plan, curve, bounds),
+        }
+        if row["status"] == "not judged":
+            row |= dict.fromkeys(UNDER_ATTACK)
+        rows.append(row)
     return rows
 
 
@@ -124,79 +227,115 @@ def _moving(plan, fixed, bounds):
     return None
 
 
-COSTS = ("clean_error", "clean_loss", "cost_error", "cost_loss")
-
-
-def _percentile_row(plan, curve, ranked, adaptive):
-    (point,) = [p for p in curve["points"] if p["epsilon"] == plan.reference]
-    row = {
-        "percentile": curve["percentile"],
-        "kept_share": curve["kept_share"],
-        **{key: ranked[key] if ranked else None for key in COSTS},
-        "upper_bound": point["upper_bound"],
-        "worst_loss": None,
-        "worst_loss_se": None,
-        "worst_loss_attack": None,
-        "worst_error": None,
-    }
-    if adaptive:
-        worst = max(adaptive, key=lambda one: one["loss_filtered_poisoned"])
-        row["worst_loss"] = worst["loss_filtered_poisoned"]
-        row["worst_loss_se"] = worst["loss_filtered_poisoned_se"]
-        row["worst_loss_attack"] = worst["attack"]
-        row["worst_error"] = max(one["error_filtered_poisoned"] for one in adaptive)
-    return row
-
-
 def recommend(
-    plan: Plan, measured: Measured, rows: list[Percentile], ranking: list[Ranked]
+    plan: Plan, measured: Measured, compared: Compared, rows: list[Percentile]
 ) -> Recommendation:
-    """Choose a percentile by the held-out loss under the worst adaptive attack.
-
-    Never by the bound, which only grows with the percentile: by it alone the smallest
-    one would always win, whatever it costs.
-    """
-    undefended = next(row for row in ranking if row["defense"] == UNDEFENDED)
-    found = {
-        "criterion": "held-out loss on all clean rows under the worst adaptive attack",
+    """Write down what was decided: everything that the report says of it."""
+    metric, open_ = plan.metric, compared.candidates[UNDEFENDED]
+    constant, choice = compared.constant, compared.choice
+    limit = _amount(plan)
+    by_status: dict[str, list[str]] = {}
+    for name, status in choice.statuses.items():
+        by_status.setdefault(status, []).append(name)
+    n_held_out = sum(len(one.codes) for one in measured.answers["clean"])
+    found: Recommendation = {
+        "rule": RULE.format(metric=metric.shown, cost=limit),
+        "metric": metric.name,
+        "metric_shown": metric.shown,
+        "metric_reason": plan.metric_reason,
+        "max_cost": plan.max_cost,
         "epsilon": plan.reference,
-        "percentile": None,
-        "worst_loss": None,
-        "also_good": [],
-        "not_judged": list(_not_judged(measured, rows)),
-        "undefended_loss": undefended["worst_loss"],
-        "better_than_undefended": None,
+        "defense": choice.name,
+        "percentile": _percentile(plan, compared.certified.name),
+        "undefended_clean": interval(open_.clean, open_.clean_draws),
+        "undefended_worst": interval(open_.worst, open_.worst_draws),
+        "constant": constant.clean,
+        "model_is_useless": not beats(
+            open_.clean, open_.clean_draws, constant.clean, constant.clean_draws
+        ),
+        "equal_within_noise": by_status.get("equal within noise", []),
+        "too_costly": by_status.get("too costly", []),
+        "no_better_than_a_constant": by_status.get("no better than a constant", []),
+        "not_judged": list(
+            _not_judged(measured, by_status.get("not judged", []), rows)
+        ),
+        "n_held_out": n_held_out,
+        "n_taken_out": int(sum((~plan.trusted[t]).sum() for _, t in plan.folds)),
         "by_certificate_alone": min(rows, key=_by_bound)["percentile"],
-        "best_ranked": ranking[0]["defense"],
+        **dict.fromkeys(("clean", "worst", "cost", "saves", "worst_attack")),
+        "is_useless_under_attack": None,
+        "is_better_than_undefended": None,
     }
-    judged = [row for row in rows if row["worst_loss"] is not None]
-    if not judged:
+    if choice.name is None:
         return found
-    # Of two that do as well, the one that rejects less.
-    best = min(judged, key=lambda row: (row["worst_loss"], -row["percentile"]))
-    limit = best["worst_loss"] + (best["worst_loss_se"] or 0.0)
+    best = compared.candidates[choice.name]
+    (row,) = [row for row in compared.rows if row["defense"] == choice.name]
     return found | {
-        "percentile": best["percentile"],
-        "worst_loss": best["worst_loss"],
-        "also_good": [
-            row["percentile"]
-            for row in judged
-            if row is not best and row["worst_loss"] <= limit
-        ],
-        "better_than_undefended": best["worst_loss"] < undefended["worst_loss"],
+        "clean": interval(best.clean, best.clean_draws),
+        "worst": interval(best.worst, best.worst_draws),
+        "worst_attack": row["worst_attack"],
+        "cost": interval(row["cost"], best.clean_draws - open_.clean_draws),
+        "saves": interval(
+            open_.worst - best.worst, open_.worst_draws - best.worst_draws
+        ),
+        "is_useless_under_attack": best.worst >= constant.clean,
+        "is_better_than_undefended": beats(
+            best.worst, best.worst_draws, open_.worst, open_.worst_draws
+        ),
     }
 
 
-def _not_judged(measured, rows):
-    """Yield the percentiles that no attack could be made against, and why not."""
-    for row in rows:
-        if row["worst_loss"] is None:
-            name = name_of(row["percentile"])
-            tried = [e for e in measured.evaluations if e["defense"] == name]
-            reasons = [e["reason"] for e in tried if e["adaptive"] and e["reason"]]
-            reason = reasons[0] if reasons else "no attack that was run can adapt to it"
-            yield {"percentile": row["percentile"], "reason": reason}
+def _amount(plan):
+    """The most that a defense may cost, in words."""
+    if not plan.metric.is_share:
+        return f"{plan.max_cost:g} a row"
+    points = 100 * plan.max_cost
+    return f"{points:g} {'point' if points == 1 else 'points'} of it"
+
+
+def _percentile(plan, name):
+    return next((p for p in plan.percentiles if name_of(p) == name), None)
+
+
+def _not_judged(measured, names, rows):
+    """Yield the defenses that no attack could be made against, and why not."""
+    names = [*names, *(name_of(r["percentile"]) for r in rows if r["worst"] is None)]
+    for name in dict.fromkeys(names):
+        tried = [e for e in measured.evaluations if e["defense"] == name]
+        reasons = [e["reason"] for e in tried if e["adaptive"] and e["reason"]]
+        reason = reasons[0] if reasons else "no attack that was run can adapt to it"
+        yield {"defense": name, "reason": reason}
 
 
 def _by_bound(row):
     return row["upper_bound"], row["percentile"]
+
+
+def lower_errors(compared: Compared) -> list[str]:
+    """The filters that beat no filter although nobody attacks, beyond noise."""
+    open_ = compared.candidates[UNDEFENDED]
+    found = [
+        one
+        for one in compared.candidates.values()
+        if open_.clean - one.clean >= CLEARLY_LOWER
+        and beats(one.clean, one.clean_draws, open_.clean, open_.clean_draws)
+    ]
+    return [one.name for one in sorted(found, key=lambda one: one.clean)]
+
+
+def of_each_class(
+    data: Data, rows: list[Ranked], decision: Recommendation
+) -> list[Recall]:
+    """How much of each class is found, with and without an attack and the defense."""
+    (open_,) = [row for row in rows if row["defense"] == UNDEFENDED]
+    best = [row for row in rows if row["defense"] == decision["defense"]]
+    return [
+        {
+            "label": one["label"],
+            "base_rate": one["share"],
+            "recall": open_["clean_recalls"][code],
+            "recall_attacked": open_["worst_recalls"][code],
+            "recall_defended": best[0]["worst_recalls"][code] if best else None,
+        }
+        for code, one in enumerate(data["classes"])
+    ]

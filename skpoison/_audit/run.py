@@ -12,11 +12,18 @@ from .plan import Plan, make_plan
 from .pointwise import predictions
 from .profile import profile
 from .progress import Progress
-from .ranking import by_percentile, rank, recommend
+from .ranking import (
+    by_percentile,
+    compare,
+    lower_errors,
+    of_each_class,
+    recommend,
+)
 from .report import AuditReport
 from .schema import SCHEMA_NAME
 from .summary import summary
 from .suspects import suspects
+from .suspicion import give_verdict, judge_all, trusted_rows
 from .types import Report, Settings
 
 EPSILONS = (0.01, 0.03, 0.1, 0.3)
@@ -39,6 +46,11 @@ def audit(
     max_rows=5000,
     top=50,
     moving_seconds=30.0,
+    metric="auto",
+    costs=None,
+    max_cost=0.01,
+    class_weight="auto",
+    budget=None,
     random_state=0,
     memory=None,
     n_jobs=None,
@@ -104,9 +116,29 @@ def audit(
         Bounds with moving centroids, which are computed from clean and poison rows
         together, take longer; after so many seconds no further one is started, and the
         report says how many are missing. 0 computes none.
+    metric : str, default="auto"
+        What defenses are compared by, on held-out rows, lower being better:
+        ``"error"``; ``"balanced-error"``, the mean over the classes of their error
+        rates; ``"recall@0.05"`` (or another share), the positive rows that are not
+        among the 5 % with the highest scores; ``"auc"`` and ``"average-precision"``,
+        each subtracted from 1; ``"cost"``, what `costs` say. ``"auto"`` is the error,
+        or the balanced error where a class has less than half of the rows that it would
+        have if all were equally frequent. Positive is `positive`, or the rarer label.
+    costs : dict of (label, label) to float, default=None
+        What a row of the first label costs that is predicted to have the second one,
+        such as ``{("spam", "ham"): 5, ("ham", "spam"): 1}``; others cost nothing.
+    max_cost : float, default=0.01
+        The most that a recommended defense may raise the metric without an attack.
+    class_weight : {"auto", "balanced"} or None, default="auto"
+        Weights of the default model's classes. ``"auto"`` is ``"balanced"`` where a
+        class is rare, as for `metric`. Bounds are for equal weights of rows.
+    budget : float, default=None
+        Seconds that the audit may take, about. What does not fit is left out, and the
+        report says what.
     random_state : int, default=0
         Seed of everything that is drawn. The same rows and seed give the same report,
-        byte for byte, as long as `moving_seconds` is long enough.
+        byte for byte, as long as `moving_seconds` is long enough and there is no
+        `budget`.
     memory : str or object with the joblib.Memory interface, default=None
         Where finished parts are kept, so that an interrupted audit can resume.
     n_jobs : int, default=None
@@ -153,8 +185,10 @@ def audit(
     >>> from skpoison import audit
     >>> X, y = make_blobs(90, centers=[[-2, 0], [2, 0]], random_state=0)
     >>> report = audit(X, y, epsilons=[0.1], percentiles=[70, 90], filters={})
-    >>> report.recommendation["percentile"] in (70, 90)
-    True
+    >>> report.recommendation["defense"]
+    'no defense'
+    >>> report.verdict["is_likely_poisoned"]
+    False
     >>> len(report.suspicious["rows"])
     50
     """
@@ -175,6 +209,11 @@ def audit(
         max_rows=max_rows,
         top=top,
         moving_seconds=moving_seconds,
+        metric=metric,
+        costs=costs,
+        max_cost=max_cost,
+        class_weight=class_weight,
+        budget=budget,
     )
     return run(inputs, plan, Progress(verbose, callback))
 
@@ -185,29 +224,37 @@ def run(inputs: Inputs, plan: Plan, progress: Progress) -> AuditReport:
     if expected:
         progress.say(expected)
     data = profile(inputs, plan.positive)
-    bounded = curves(inputs, plan, progress)
+    progress.begin("Suspecting rows", 1)
+    (suspected,) = progress.over(judge_all(inputs, plan) for _ in range(1))
+    judged = give_verdict(inputs, suspected)
+    trusted = trusted_rows(inputs, suspected, judged, plan.folds)
+    plan = plan._replace(trusted=trusted)
     attacked = measure(inputs, plan, progress)
+    compared = compare(plan, attacked.found)
+    listed = suspects(inputs, plan, suspected, progress)
+    bounded = curves(inputs, plan, progress)
+    judged = give_verdict(inputs, suspected, lower_errors(compared.found))
     certified = predictions(inputs, plan, progress)
-    judged = suspects(inputs, plan, progress)
-    ranked = rank(plan, attacked.found)
-    stages = bounded, attacked, certified, judged, ranked
-    bounds, measured, ranking = bounded.found, attacked.found, ranked.found
-    suspicious, order = judged.found
-    rows = by_percentile(plan, measured, ranking, bounds)
-    recommendation = recommend(plan, measured, rows, ranking)
+    stages = attacked, compared, listed, bounded, certified
+    measured, bounds = attacked.found, bounded.found
+    suspicious, order = listed.found
+    rows = by_percentile(plan, compared.found, bounds)
+    decision = recommend(plan, measured, compared.found, rows)
     content: Report = {
         "schema": SCHEMA_NAME,
         "skpoison": __version__,
         "settings": _settings(plan),
+        "verdict": judged.as_dict(),
         "data": data,
         "assumptions": assumptions(
-            inputs, plan, data, bounds, measured.clean, rows, recommendation
+            inputs, plan, data, bounds, measured.clean, rows, decision
         ),
         "bounds": bounds,
         "no_attack": measured.clean,
         "percentiles": rows,
-        "recommendation": recommendation,
-        "ranking": ranking,
+        "recommendation": decision,
+        "classes": of_each_class(data, compared.found.rows, decision),
+        "ranking": compared.found.rows,
         "evaluations": measured.evaluations,
         "predictions": certified.found,
         "suspicious": suspicious,
@@ -231,6 +278,7 @@ def _settings(plan: Plan) -> Settings:
         "filters": {k: described(f) for k, f in plan.filters.items()},
         "attacks": {k: described(a) for k, a in plan.attacks.items()},
         "moving_seconds": plan.moving_seconds,
+        "budget": plan.clock.budget,
         "n_folds": len(plan.folds),
         "n_attacked_rows": len({int(i) for fold in plan.folds for i in fold[1]}),
         "random_state": plan.seed,

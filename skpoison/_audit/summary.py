@@ -1,100 +1,193 @@
 """What was found, in a few sentences."""
 
-from skpoison._words import epsilon_text, loss_text, percent_text, upper_text
+from skpoison._words import (
+    counted,
+    epsilon_text,
+    loss_text,
+    name_text,
+    percent_text,
+    upper_text,
+)
 
 from .assumptions import COPIES, VIOLATED, WATCH
-from .defenses import UNDEFENDED, name_of
-from .types import Report
+from .defenses import BOTH, UNDEFENDED, name_of
+from .types import Interval, Recommendation, Report
 
 MOST_NAMED = 3
 # Of the error of one who always says the most frequent label.
 USELESS = 0.98
 SPHERE_AND_SLAB = (
-    "The sphere and slab filter keeps the rows nearest to the mean of their class, by "
-    "distance (sphere) and by distance along the line between the class means (slab)."
+    "The filter sphere & slab keeps the rows nearest to the mean of their class, by "
+    "distance (sphere) and by distance along the line between the class means (slab); "
+    "the number behind it is the percentage of a class within each."
 )
 
 
 def summary(content: Report) -> list[str]:
     """Say in a few sentences what was found."""
-    return [
+    sentences = [
+        content["verdict"]["text"],
+        *_useless(content),
         _harm(content),
-        *_defended(content),
-        *_guaranteed(content),
         *_advice(content),
+        *_guaranteed(content),
         _suspicious(content),
         *_copies(content),
         *_numbering(content),
         *_doubts(content),
     ]
+    first = next(i for i, one in enumerate(sentences) if BOTH in one)
+    return [*sentences[:first], SPHERE_AND_SLAB, *sentences[first:]]
 
 
-def _row(content, defense):
-    return next(row for row in content["ranking"] if row["defense"] == defense)
+def headline(recommendation: Recommendation) -> str:
+    """The recommendation in a few words."""
+    if recommendation["defense"] is None:
+        return "no defense can be recommended"
+    return recommendation["defense"]
+
+
+def value_text(recommendation: Recommendation, value: float | None) -> str:
+    """Write a value of the metric."""
+    if value is None or not recommendation["metric"] == "cost":
+        return percent_text(value)
+    return f"{value:.4g}"
+
+
+def points_text(recommendation: Recommendation, found: Interval) -> str:
+    """Write a difference of the metric with its interval."""
+    if recommendation["metric"] == "cost":
+        low, high = f"{found['low']:.4g}", f"{found['high']:.4g}"
+        return f"{found['value']:.4g} a row ({low} to {high})"
+    value, low, high = (
+        f"{100 * found[key]:.1f}".replace("-", "−") for key in ("value", "low", "high")
+    )
+    return f"{value} points ({low} to {high})"
+
+
+def _useless(content):
+    found = content["recommendation"]
+    if not found["model_is_useless"]:
+        return
+    clean = value_text(found, found["undefended_clean"]["value"])
+    yield (
+        f"Without a defense the model is useless, attack or no attack: its "
+        f"{found['metric_shown']} is {clean}, no better beyond noise than the "
+        f"{value_text(found, found['constant'])} of a constant prediction. Mend the "
+        "model or the data first."
+    )
 
 
 def _harm(content):
-    clean, open_ = content["no_attack"], _row(content, UNDEFENDED)
-    share = epsilon_text(content["settings"]["reference"])
-    useless = open_["worst_error"] >= USELESS * clean["majority_error"]
+    found, classes = content["recommendation"], content["classes"]
+    clean, attacked = found["undefended_clean"], found["undefended_worst"]
+    (open_,) = [r for r in content["ranking"] if r["defense"] == UNDEFENDED]
+    share = epsilon_text(found["epsilon"])
+    useless = attacked["value"] >= USELESS * found["constant"]
+    useless = useless and not found["model_is_useless"]
+    rates = "; ".join(
+        f"{one['label']} {percent_text(one['recall'])} "
+        f"({percent_text(one['base_rate'])} of the rows)"
+        for one in classes[:MOST_NAMED]
+    )
     return (
-        f"Without an attack, the model has {percent_text(clean['test_error'])} error "
-        f"on held-out rows{_drawn(content)}. With {share} poison and no defense, the "
-        f"worst attack tried ({open_['worst_error_attack']}) brings it to "
-        f"{percent_text(open_['worst_error'])}. A model that always predicts "
-        f"{_frequent(content)} has {percent_text(clean['majority_error'])} error"
-        f"{', so under this attack the model is useless' if useless else ''}."
+        f"Without an attack, the model has {value_text(found, clean['value'])} "
+        f"{found['metric_shown']} on held-out rows{_drawn(content)}. With {share} "
+        f"poison and no defense, the worst attack tried ({open_['worst_attack']}) "
+        f"brings it to {value_text(found, attacked['value'])}. The best constant "
+        f"prediction has {value_text(found, found['constant'])}"
+        f"{', so under this attack the model is useless' if useless else ''}. Recall "
+        f"without an attack: {rates}. Compared by {found['metric_shown']}: "
+        f"{found['metric_reason']}."
     )
 
 
 def _drawn(content):
-    """Say if errors are those of some rows only, among which classes differ."""
+    """Say if figures are those of some rows only, among which classes differ."""
     n_measured = content["settings"]["n_attacked_rows"]
     n_rows = content["data"]["n_rows"]
-    if n_measured == n_rows:
-        return ""
-    return f" (measured on {n_measured:,} of {n_rows:,} rows)"
+    n_out = content["recommendation"]["n_taken_out"]
+    parts = []
+    if n_measured != n_rows:
+        parts.append(f"measured on {n_measured:,} of {n_rows:,} rows")
+    if n_out:
+        parts.append(f"{counted(n_out, 'suspicious row')} taken out")
+    return f" ({', '.join(parts)})" if parts else ""
 
 
-def _frequent(content):
-    return max(content["data"]["classes"], key=lambda one: one["n_rows"])["label"]
-
-
-def _defended(content):
+def _advice(content):
+    """Say what to do: what the one decision says, and nothing else."""
     found = content["recommendation"]
-    if found["percentile"] is None:
+    if found["defense"] is None:
         yield (
-            f"{SPHERE_AND_SLAB} No percentile is recommended, because no adaptive "
-            f"attack could be made ({found['not_judged'][0]['reason'].rstrip('.')})."
+            "No defense is recommended: none of those tried beats a constant "
+            "prediction at an acceptable cost."
         )
-        return
-    row = _row(content, name_of(found["percentile"]))
-    text = (
-        f"{SPHERE_AND_SLAB} Percentile {found['percentile']:g} does best: under the "
-        "worst adaptive attack (one that knows it), the held-out loss on all clean "
-        "rows is "
-        f"{loss_text(found['worst_loss'])} (error {percent_text(row['worst_error'])}; "
-        f"without an attack, {percent_text(row['clean_error'])})."
-    )
-    if found["also_good"]:
-        listed = ", ".join(f"{percentile:g}" for percentile in found["also_good"])
-        text += f" Within one standard error of it: {listed}."
-    if not found["better_than_undefended"]:
-        text += (
-            " Without a defense, the loss under the same attacks is no larger, "
-            f"{loss_text(found['undefended_loss'])}, but no bound limits other attacks."
+    elif found["defense"] == UNDEFENDED:
+        worst = value_text(found, found["worst"]["value"])
+        yield (
+            f"Recommended: {UNDEFENDED}. No acceptable one has a lower "
+            f"{found['metric_shown']} under its worst attack than the {worst} without "
+            "any. Instead, limit how many rows an untrusted source can add, and review "
+            "the suspicious rows."
         )
-    yield text
+    else:
+        yield _recommended(found)
+    if found["equal_within_noise"]:
+        listed = _listed(found["equal_within_noise"])
+        yield f"Within noise of it under attack: {listed}."
+    if found["too_costly"]:
+        yield (
+            f"Not considered, because they cost more than {_limit(found)} without an "
+            f"attack: {_listed(found['too_costly'])}."
+        )
+    if found["no_better_than_a_constant"]:
+        listed = _listed(found["no_better_than_a_constant"])
+        yield f"Useless, being no better than a constant without an attack: {listed}."
     for one in found["not_judged"]:
+        reason = name_text(one["reason"].rstrip("."))
         yield (
-            f"Percentile {one['percentile']:g} was not judged, because no adaptive "
-            f"attack could be made ({one['reason'].rstrip('.')}); it may do better."
+            f"{one['defense']} was not judged, because no attack that knows it "
+            f"could be made ({reason}); it may do better."
         )
+
+
+def _recommended(found):
+    saves = points_text(found, found["saves"])
+    text = (
+        f"Recommended: {found['defense']}. It costs "
+        f"{points_text(found, found['cost'])} of {found['metric_shown']} without an "
+        f"attack and saves {saves} under the worst one ({found['worst_attack']}): "
+        f"{value_text(found, found['worst']['value'])} instead of "
+        f"{value_text(found, found['undefended_worst']['value'])}."
+    )
+    if not found["is_better_than_undefended"]:
+        text += " What it saves is within noise."
+    if found["is_useless_under_attack"]:
+        text += (
+            " Even so, under this attack the model is useless: a constant does as well."
+        )
+    return text
+
+
+def _limit(found):
+    if found["metric"] == "cost":
+        return f"{found['max_cost']:g} a row"
+    points = 100 * found["max_cost"]
+    return f"{points:g} {'point' if points == 1 else 'points'}"
+
+
+def _listed(names):
+    return ", ".join(names)
 
 
 def _guaranteed(content):
     found = content["recommendation"]
     if found["percentile"] is None:
+        yield (
+            f"No percentile of {BOTH} is acceptable by the same rule, so there is no "
+            "recommended defense with a certificate."
+        )
         return
     row = next(
         row
@@ -112,41 +205,25 @@ def _guaranteed(content):
     if len(data["classes"]) > 2:
         whose = f" of a model that separates {data['positive']} from all others"
     yield (
-        f"Certified: with {epsilon_text(found['epsilon'])} poison, the training loss"
-        f"{whose} does not exceed {upper_text(row['upper_bound'])} with fixed "
-        f"centroids and radii{moving}. Without an attack it is "
+        f"{_of_certified(found, row)} Certified: with "
+        f"{epsilon_text(found['epsilon'])} poison, the training loss{whose} does not "
+        f"exceed {upper_text(row['upper_bound'])} with fixed centroids and radii"
+        f"{moving}. Without an attack it is "
         f"{loss_text(content['bounds']['no_attack_loss'])}. By the certificate alone, "
         f"percentile {found['by_certificate_alone']:g} would be chosen."
     )
 
 
-def _advice(content):
-    """Say what to do, as far as what was tried can tell."""
-    found = content["recommendation"]
-    best = content["ranking"][0]
-    if best["defense"] == UNDEFENDED:
-        yield (
-            "No defense tried has less error under its worst attack than no filter at "
-            "all: instead, limit how many rows an untrusted source can add, and review "
-            "the suspicious rows."
-        )
-        return
-    text = (
-        f"Of the defenses tried, {best['defense']} has the lowest error under its "
-        f"worst attack, {percent_text(best['worst_error'])}"
-    )
-    own = None if found["percentile"] is None else name_of(found["percentile"])
-    if best["defense"] == own:
-        yield f"{text}, and a certificate as well: start with it."
-        return
-    text += f" ({best['n_adaptive']} of {best['n_attacks']} attacks were adaptive)"
-    if own is None:
-        yield f"{text}."
-        return
-    row = _row(content, own)
-    yield (
-        f"{text}; {own}, which has the lowest loss of the certified defenses, has "
-        f"{percent_text(row['worst_error'])}."
+def _of_certified(found, row):
+    """How the best defense with a certificate compares with the recommended one."""
+    name = name_of(found["percentile"])
+    if name == found["defense"]:
+        return f"{name}, the recommended defense, has a certificate."
+    return (
+        f"Of defenses with a certificate, {name} is the best by the same rule: "
+        f"{value_text(found, row['worst'])} {found['metric_shown']} under the worst "
+        f"adaptive attack (one that knows it), {value_text(found, row['clean'])} "
+        "without an attack."
     )
 
 

@@ -12,11 +12,12 @@ from skpoison import __version__
 from skpoison._defaults import default_filter
 from skpoison._labels import encode_labels
 from skpoison._words import loss_text, name_text, one_line
+from skpoison.filters import AutoFilter
 
 from .inputs import Inputs
 from .plan import Outcome, Plan
 from .progress import Progress
-from .suspicion import judge_all, of_classes, of_row
+from .suspicion import of_classes, of_row
 from .types import Feature, Reason, Suspicious, SuspiciousRow
 
 # Features named for each row, and text of a row's label in an index.
@@ -106,19 +107,20 @@ def _percentile(fitted):
     return None if percentile in (None, "auto") else float(percentile)
 
 
-def suspects(inputs: Inputs, plan: Plan, progress: Progress) -> Outcome:
+def suspects(
+    inputs: Inputs, plan: Plan, suspected: dict, progress: Progress
+) -> Outcome:
     """Rank rows: those that should not be trusted, then by how far they stand out.
 
-    Finds the ``suspicious`` part of the report, and the positions of all rows, the most
-    suspicious first.
+    `suspected` is what AutoFilter found of each row. Found are the ``suspicious`` part
+    of the report, and the positions of all rows, the most suspicious first.
     """
     filters = {
         None: default_filter(round(100 / (1 + plan.reference), 1)),
-        **plan.filters,
+        **{k: f for k, f in plan.filters.items() if not isinstance(f, AutoFilter)},
     }
     part, y = plan.memory.cache(judge_part), inputs.y
-    progress.begin("Judging rows", len(filters) + 1)
-    (suspected,) = progress.over(judge_all(inputs, plan) for _ in range(1))
+    progress.begin("Judging rows", len(filters))
     jobs = (delayed(part)(__version__, f, inputs.X, y) for f in filters.values())
     parallel = Parallel(n_jobs=plan.n_jobs, return_as="generator")
     parts = list(progress.over(parallel(jobs)))

@@ -7,6 +7,7 @@ from sklearn.base import clone
 
 from skpoison import __version__
 from skpoison._defaults import default_cleaner
+from skpoison._verdict import Verdict, verdict
 from skpoison._words import name_text, one_line
 
 LONGEST_REASON = 200
@@ -28,6 +29,8 @@ def suspicion_part(version, filter_, rows, X, y):
         return {"failed": one_line(error), "warnings": []}
     suspicion = np.zeros(n_rows)
     suspicion[rows], suspicion[rest] = fitted.suspicion_, beyond
+    said = np.full((n_rows, len(fitted.classes_)), np.nan)
+    said[rows] = fitted.out_of_fold_
     tests, reasons, suggested = (np.full(n_rows, "", dtype=object) for _ in range(3))
     tests[rows], reasons[rows] = fitted.tests_, fitted.reasons_
     suggested[rows] = fitted.suggested_labels_
@@ -47,6 +50,7 @@ def suspicion_part(version, filter_, rows, X, y):
         "tests": tests,
         "reasons": reasons,
         "suggested": suggested,
+        "probabilities": said,
         "warnings": sorted({str(warning.message) for warning in caught}),
     }
 
@@ -56,6 +60,36 @@ def judge_all(inputs, plan):
     rows = np.unique(np.concatenate([part for fold in plan.folds for part in fold]))
     part = plan.memory.cache(suspicion_part)
     return part(__version__, default_cleaner(), rows, inputs.X, inputs.y)
+
+
+def give_verdict(inputs, found, lower_errors=()) -> Verdict:
+    """Say whether the table is likely poisoned; with or without AutoFilter."""
+    failed = found["failed"]
+    tests = np.full(len(inputs.codes), "", dtype=object) if failed else found["tests"]
+    said = None if failed else found["probabilities"]
+    rows = inputs.given, inputs.codes, inputs.labels
+    return verdict(*rows, tests, said, lower_errors)
+
+
+def trusted_rows(inputs, found, judged, folds):
+    """Rows that held-out figures are computed from: those that look planted are not.
+
+    Where the table does not look poisoned, rejected rows are unusual honest ones, and
+    filters must not gain by rejecting them: all rows count. So do all rows of a class
+    that would have none left in a fold.
+    """
+    trusted = np.ones(len(inputs.codes), dtype=bool)
+    if not judged.is_likely:
+        return trusted
+    trusted &= ~judged.rows
+    if not found["failed"]:
+        trusted &= ~found["rejected"]
+    for _, test in folds:
+        for code in np.unique(inputs.codes[test]):
+            rows = test[inputs.codes[test] == code]
+            if not trusted[rows].any():
+                trusted[rows] = True
+    return trusted
 
 
 def of_classes(inputs, found):

@@ -25,6 +25,8 @@ CleanError = Annotated[Share | None, "held-out error with it, without an attack"
 CleanLoss = Annotated[Size | None, "held-out loss with it, without an attack"]
 CostError = Annotated[float | None, "that error minus the one without a defense"]
 CostLoss = Annotated[float | None, "that loss minus the one without a defense"]
+CleanValue = Annotated[float | None, "the metric with it, without an attack"]
+CostValue = Annotated[float | None, "that minus the metric without a defense"]
 Kind = Annotated[Defense, "fixed, or moving_centroids: estimated again with the poison"]
 
 
@@ -38,10 +40,40 @@ class Settings(TypedDict):
     filters: Annotated[dict[str, str], "the other defenses by name"]
     attacks: Annotated[dict[str, str], "the attacks by name"]
     moving_seconds: Annotated[Size, "time for starting bounds with moving centroids"]
+    budget: Annotated[Size | None, "seconds that the audit might take"]
     n_folds: Annotated[Place, "folds of the cross-validation"]
     n_attacked_rows: Annotated[Count, "rows that attacks were run on"]
     random_state: Annotated[Count, "the seed"]
     top: Annotated[Count, "how many suspicious rows were asked for"]
+
+
+class Planted(TypedDict):
+    """A class's rows that look planted."""
+
+    label: Annotated[str, "the class"]
+    n_rows: Annotated[Count, "its rows that strong evidence speaks against"]
+
+
+class EvidenceKind(TypedDict):
+    """One kind of evidence that a table is poisoned."""
+
+    name: Annotated[str, "the kind"]
+    is_strong: Annotated[bool, "whether it is beyond what honest tables show"]
+    n_rows: Annotated[Count, "rows that it speaks against"]
+    text: Annotated[str, "what was seen"]
+
+
+class VerdictPart(TypedDict):
+    """Whether the table is likely poisoned."""
+
+    is_likely_poisoned: Annotated[bool, "whether any evidence is strong"]
+    text: Annotated[str, "the verdict in words"]
+    n_rows: Annotated[Count, "rows that look planted"]
+    share: Annotated[Share, "estimated share of bad rows"]
+    share_low: Annotated[Share, "lower end of its 95 % interval"]
+    share_high: Annotated[Share, "upper end of its 95 % interval"]
+    classes: Annotated[list[Planted], "how many of each class"]
+    evidence: Annotated[list[EvidenceKind], "what was seen"]
 
 
 class Class(TypedDict):
@@ -161,6 +193,26 @@ class Bounds(TypedDict):
     curves: Annotated[list[Curve], "a curve for each percentile and kind of defense"]
 
 
+class Interval(TypedDict):
+    """A value, and where it would lie for most other held-out rows."""
+
+    value: Annotated[float, "the value"]
+    low: Annotated[float, "end of the interval that holds 95 % of resampled rows"]
+    high: Annotated[float, "its other end"]
+
+
+class Recall(TypedDict):
+    """A class's share of rows that are predicted right."""
+
+    label: Annotated[str, "the class"]
+    base_rate: Annotated[Share, "its share of all rows"]
+    recall: Annotated[Share | None, "held out, without an attack and a defense"]
+    recall_attacked: Annotated[Share | None, "the same under the worst attack"]
+    recall_defended: Annotated[
+        Share | None, "with the recommended defense under its worst attack"
+    ]
+
+
 class NoAttack(TypedDict):
     """The model without attack and defense, as means over the folds."""
 
@@ -172,53 +224,101 @@ class NoAttack(TypedDict):
     test_loss_se: Annotated[Size | None, "standard error of the loss over the folds"]
 
 
+Status = Annotated[
+    Literal[
+        "recommended",
+        "equal within noise",
+        "worse",
+        "too costly",
+        "no better than a constant",
+        "not judged",
+    ],
+    "what the rule says of it",
+]
+
+
 class Percentile(TypedDict):
     """A percentile of sphere and slab, at the reference poison fraction."""
 
     percentile: Annotated[Percent, "the percentile"]
     kept_share: Annotated[Share, "share of all rows that it keeps"]
+    status: Status
+    clean: CleanValue
+    cost: CostValue
+    worst: Annotated[float | None, "the metric under its worst attack"]
+    worst_attack: Annotated[str | None, "that attack"]
     clean_error: CleanError
     clean_loss: CleanLoss
-    cost_error: CostError
     cost_loss: CostLoss
-    upper_bound: Annotated[Size, "certified bound on the training loss, fixed defense"]
-    worst_loss: Annotated[Size | None, "held-out loss under the worst adaptive attack"]
+    worst_error: Annotated[Share | None, "the largest error under an attack"]
+    worst_loss: Annotated[Size | None, "the largest held-out loss under an attack"]
     worst_loss_se: Annotated[Size | None, "standard error of that over the folds"]
-    worst_loss_attack: Annotated[str | None, "that attack"]
-    worst_error: Annotated[Share | None, "the largest error under an adaptive one"]
+    upper_bound: Annotated[Size, "certified bound on the training loss, fixed defense"]
     upper_bound_moving: Annotated[Size | None, "the bound with moving centroids"]
 
 
 class NotJudged(TypedDict):
-    """A percentile that no attack could be made against."""
+    """A defense that no attack could be made against."""
 
-    percentile: Annotated[Percent, "the percentile"]
+    defense: Annotated[str, "the defense"]
     reason: Annotated[str, "why not"]
 
 
 class Recommendation(TypedDict):
-    """The percentile that does best under attack."""
+    """What was decided: which defense, what it costs and what it saves."""
 
-    criterion: Annotated[str, "how it was chosen"]
+    rule: Annotated[str, "how it was chosen"]
+    metric: Annotated[str, "the metric; lower is better"]
+    metric_shown: Annotated[str, "what it is called"]
+    metric_reason: Annotated[str, "why this one"]
+    max_cost: Annotated[Size, "the most that a defense may cost without an attack"]
     epsilon: Annotated[Share, "poison fraction"]
-    percentile: Annotated[Percent | None, "the percentile; null if none was judged"]
-    worst_loss: Annotated[Size | None, "its held-out loss under the worst attack"]
-    also_good: Annotated[list[Percent], "percentiles within one standard error of it"]
-    not_judged: Annotated[list[NotJudged], "percentiles that could not be judged"]
-    undefended_loss: Annotated[Size, "held-out loss without a defense, same attacks"]
-    better_than_undefended: Annotated[bool | None, "whether its loss is less than that"]
+    defense: Annotated[str | None, "the defense; null if none could be judged"]
+    percentile: Annotated[
+        Percent | None, "the same rule among percentiles of sphere and slab; or null"
+    ]
+    clean: Annotated[Interval | None, "the metric with it, without an attack"]
+    worst: Annotated[Interval | None, "the metric with it, under its worst attack"]
+    worst_attack: Annotated[str | None, "that attack"]
+    cost: Annotated[Interval | None, "what it costs: the metric without an attack"]
+    saves: Annotated[Interval | None, "what it saves under the worst attack"]
+    undefended_clean: Annotated[Interval, "the metric without attack and defense"]
+    undefended_worst: Annotated[Interval, "under the worst attack, without a defense"]
+    constant: Annotated[Size, "the metric of the best constant prediction"]
+    model_is_useless: Annotated[
+        bool, "whether the model is no better than a constant, beyond noise"
+    ]
+    is_useless_under_attack: Annotated[
+        bool | None, "whether the recommended defense is no better than that"
+    ]
+    is_better_than_undefended: Annotated[
+        bool | None, "whether it saves something, beyond noise"
+    ]
+    equal_within_noise: Annotated[list[str], "defenses that may do as well"]
+    too_costly: Annotated[list[str], "defenses that cost too much"]
+    no_better_than_a_constant: Annotated[list[str], "defenses of useless models"]
+    not_judged: Annotated[list[NotJudged], "defenses that could not be judged"]
+    n_held_out: Annotated[Count, "held-out rows that all this was measured on"]
+    n_taken_out: Annotated[Count, "suspicious ones that were left out"]
     by_certificate_alone: Annotated[Percent, "what the smallest bound would choose"]
-    best_ranked: Annotated[str, "the defense with the least worst error"]
 
 
 class Ranked(TypedDict):
     """A defense, or none."""
 
-    rank: Annotated[Place, "by worst error"]
-    rank_by_clean_error: Annotated[Place, "by error without an attack"]
+    rank: Annotated[Place, "by the metric under the worst attack"]
+    rank_by_clean: Annotated[Place, "by the metric without an attack"]
     defense: Annotated[str, "its name"]
+    status: Status
+    worst: Annotated[float, "the largest value of the metric under an attack"]
+    worst_attack: Annotated[str, "that attack"]
+    worst_recalls: Annotated[list[float | None], "recall of each class under it"]
+    clean: CleanValue
+    clean_recalls: Annotated[
+        list[float | None], "recall of each class without an attack"
+    ]
+    cost: CostValue
     worst_error: Annotated[Share, "largest held-out error under an attack"]
-    worst_error_attack: Annotated[str, "that attack"]
     worst_loss: Annotated[Size, "largest held-out loss under an attack"]
     worst_loss_attack: Annotated[str, "that attack"]
     worst_loss_se: Annotated[Size | None, "standard error of that over the folds"]
@@ -241,6 +341,8 @@ class Evaluation(TypedDict):
     possible: Annotated[bool, "whether it could be made"]
     reason: Annotated[str | None, "why not"]
     n_poison: Annotated[Size | None, "poison rows"]
+    value: Annotated[float | None, "the metric with the defense"]
+    recalls: Annotated[list[float | None] | None, "recall of each class with it"]
     error_poisoned: Annotated[Share | None, "held-out error without the defense"]
     loss_poisoned: Annotated[Size | None, "held-out loss without the defense"]
     error_filtered_poisoned: Annotated[Share | None, "held-out error with the defense"]
@@ -375,16 +477,18 @@ class Figure(TypedDict):
 class Report(TypedDict):
     """What an audit found."""
 
-    schema: Annotated[Literal["skpoison-audit/1"], "name and version of this schema"]
+    schema: Annotated[Literal["skpoison-audit/2"], "name and version of this schema"]
     skpoison: Annotated[str, "version of the package"]
     settings: Settings
+    verdict: VerdictPart
     data: Data
     assumptions: Annotated[list[Assumption], "what the certificate assumes"]
     bounds: Bounds
     no_attack: NoAttack
     percentiles: Annotated[list[Percentile], "percentiles of sphere and slab, compared"]
     recommendation: Recommendation
-    ranking: Annotated[list[Ranked], "defenses, the least worst error first"]
+    classes: Annotated[list[Recall], "what becomes of each class"]
+    ranking: Annotated[list[Ranked], "defenses, the lowest worst metric first"]
     evaluations: Annotated[list[Evaluation], "every attack on every defense"]
     predictions: Predictions
     suspicious: Suspicious

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from . import kinds
 from . import options as opt
-from .checks import in_range, percents, shares, within
+from .checks import costs_of_text, in_range, one_of, percents, shares, within
 from .grouped import grouped
 from .reading import Reading
 
@@ -60,6 +60,47 @@ def audit(
         ),
     ] = None,
     learner: opt.LearnerOptions,
+    class_weight: Annotated[
+        str,
+        opt.option(
+            opt.DEFENSE,
+            "KIND",
+            "Weights of the learner's classes. auto: balanced where a class is rare; "
+            "balanced; none.",
+            callback=one_of("auto", "balanced", "none"),
+        ),
+    ] = "auto",
+    metric: Annotated[
+        str,
+        opt.option(
+            opt.DEFENSE,
+            "METRIC",
+            "What defenses are compared by: error; balanced-error, the mean of the "
+            "classes' error rates; recall@0.05, the positives among the 5 % of rows "
+            "with the highest scores; auc; average-precision; cost (see --cost). auto: "
+            "error, or balanced-error where a class is rare.",
+        ),
+    ] = "auto",
+    cost: Annotated[
+        str | None,
+        opt.option(
+            opt.DEFENSE,
+            "COSTS",
+            "What wrong predictions cost, for --metric cost: true label, predicted "
+            "label and cost, as in spam:ham=5,ham:spam=1.",
+            callback=costs_of_text,
+        ),
+    ] = None,
+    max_cost: Annotated[
+        float,
+        opt.option(
+            opt.DEFENSE,
+            "POINTS",
+            "The most that a recommended defense may cost without an attack, in "
+            "hundredths of the metric.",
+            callback=in_range(0),
+        ),
+    ] = 1.0,
     folds: Annotated[
         int,
         opt.option(
@@ -88,6 +129,16 @@ def audit(
             callback=in_range(0),
         ),
     ] = 30.0,
+    budget: Annotated[
+        float | None,
+        opt.option(
+            opt.OUTPUT,
+            "SECONDS",
+            "About how long the audit may take. What does not fit is left out, and it "
+            "is said what.",
+            callback=in_range(1),
+        ),
+    ] = None,
     top: Annotated[
         int,
         opt.option(
@@ -137,12 +188,16 @@ def audit(
     assumptions of the bounds, bounds the damage of any attacker, compares defenses
     under attacks by cross-validation, and lists the most suspicious rows with reasons.
 
-    The recommended percentile has the lowest loss on held-out clean rows under the
-    worst attack that knows it. It is not the one with the smallest bound, which is
-    always the smallest percentile, whatever it costs.
+    It begins with a verdict: whether the table is likely poisoned, how many rows of
+    which class, and by which evidence.
 
-    docs/audit_json.md describes the keys of the JSON; recommendation, ranking, bounds
-    and suspicious are the main ones.
+    The recommended defense has the lowest error (or --metric) on held-out rows under
+    its worst attack, of those that cost no more than --max-cost without one. It is not
+    the one with the smallest bound, which would always be the strictest, whatever it
+    costs.
+
+    docs/audit_json.md describes the keys of the JSON; verdict, recommendation, ranking,
+    bounds and suspicious are the main ones.
     """
     with outputs.session(html, suspicious) as session:
         from skpoison._audit.plan import make_plan
@@ -159,7 +214,7 @@ def audit(
 
         plan = make_plan(
             inputs,
-            estimator=auditing.estimator(learner),
+            estimator=auditing.estimator(learner, class_weight, inputs),
             filters=auditing.filters(filters, reference) if filters else None,
             attacks=None,
             epsilons=epsilon,
@@ -173,6 +228,10 @@ def audit(
             max_rows=max_rows,
             top=top,
             moving_seconds=moving_seconds,
+            metric=metric,
+            costs=cost,
+            max_cost=max_cost / 100,
+            budget=budget,
         )
         report = auditing.run_shown(session, inputs, plan)
 

@@ -1,6 +1,7 @@
 """What ``skpoison audit`` computes and shows."""
 
 import contextlib
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +10,14 @@ from rich.text import Text
 
 from skpoison._audit.defenses import default_estimator
 from skpoison._audit.inputs import Inputs, checked
+from skpoison._audit.metrics import is_unequal
 from skpoison._audit.progress import Progress
 from skpoison._audit.run import run
+from skpoison._audit.summary import value_text
 from skpoison._defaults import default_cleaner
 from skpoison._io import load
 from skpoison._io.matrix import digits
-from skpoison._words import counted, loss_text, name_text, one_line, percent_text
+from skpoison._words import counted, name_text, one_line, percent_text
 
 from .certificate import few_threads
 from .columns import complete, encode
@@ -23,12 +26,22 @@ from .kinds import WITH_PERCENTILE
 from .report import new_table
 
 LISTED = 5
+# Seconds after which a line says how far a stage is, where no terminal shows bars.
+PATIENCE = 10.0
 
 
-def estimator(learner):
+def estimator(learner, class_weight, inputs):
     """Return the learner that the options name."""
     if learner.rho is None:
-        return default_estimator().set_params(C=learner.C)
+        is_rare = is_unequal(np.bincount(inputs.codes))
+        weighted = class_weight == "balanced" or (class_weight == "auto" and is_rare)
+        weight = "balanced" if weighted else None
+        return default_estimator().set_params(C=learner.C, class_weight=weight)
+    if class_weight == "balanced":
+        raise typer.BadParameter(
+            "only the learner of --C weights classes; leave out --rho.",
+            param_hint="'--class-weight'",
+        )
     from skpoison import NormConstrainedSVC
 
     return NormConstrainedSVC(rho=learner.rho)
@@ -84,6 +97,7 @@ class ShownProgress(Progress):
     def __init__(self, session, bars):
         super().__init__()
         self._session, self._bars, self._advance = session, bars, None
+        self._last = time.monotonic()
 
     def say(self, text):
         """Tell what an audit of big data will take."""
@@ -91,17 +105,32 @@ class ShownProgress(Progress):
             typer.echo(one_line(text), err=True)
 
     def begin(self, stage, total):
-        """Begin a stage on a bar of its own."""
+        """Begin a stage on a bar of its own; without a terminal, say so in a line."""
         self._bars.close()
         self._advance = self._bars.enter_context(self._session.count(stage, total))
+        self._stage, self._done, self._total = stage, 0, total
+        self._told(f"{stage}: {count_text(total, 'part')}")
 
     def advance(self):
         """One more part is done."""
         self._advance()
+        self._done += 1
+        if time.monotonic() - self._last >= PATIENCE:
+            share = self._done / max(self._total, 1)
+            self._told(
+                f"{self._stage}: {self._done:,} of {self._total:,} ({share:.0%})"
+            )
+
+    def _told(self, text):
+        """Write a line where no terminal shows bars."""
+        self._last = time.monotonic()
+        if not self._session.shows_bars:
+            self.say(text)
 
 
 def show(session, report):
     """Print the main things."""
+    session.say(report["verdict"]["text"])
     data, settings = report["data"], report["settings"]
     n_classes = len(data["classes"])
     session.say(
@@ -112,23 +141,32 @@ def show(session, report):
     )
     session.console.print(_defenses(report))
     session.console.print(_suspects(report))
-    for sentence in report["summary"]:
+    # The verdict has been said.
+    for sentence in report["summary"][1:]:
         session.say(sentence)
 
 
 def _defenses(report):
-    headers = ["defense", "worst\nerror", "worst\nloss", "no attack:\nerror", "loss"]
-    headers.append("attacks\nthat know it")
-    table = new_table("Defenses, by the error under the worst attack", headers)
+    found = report["recommendation"]
+    shown = found["metric_shown"]
+    headers = ["defense", "under\nattack", "no\nattack", "cost", "worst\nerror"]
+    headers += ["recall of each class\nunder attack", "attacks\nthat know it"]
+    table = new_table(f"Defenses, by the {shown} under the worst attack", headers)
+    table.add_column("by the rule")
     for row in report["ranking"]:
+        rates = " / ".join(percent_text(one) for one in row["worst_recalls"][:3])
         table.add_row(
             Text(one_line(row["defense"])),
+            value_text(found, row["worst"]),
+            value_text(found, row["clean"]),
+            value_text(found, row["cost"]),
             percent_text(row["worst_error"]),
-            loss_text(row["worst_loss"]),
-            percent_text(row["clean_error"]),
-            loss_text(row["clean_loss"]),
+            rates,
             f"{row['n_adaptive']} of {row['n_attacks']}",
+            row["status"],
         )
+    constant = value_text(found, found["constant"])
+    table.add_row("a constant", constant, constant, *[""] * 5)
     return table
 
 

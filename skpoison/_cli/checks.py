@@ -90,4 +90,29 @@ def _share(text):
         ) from None
 
 
+def costs_of_text(text):
+    """Return what pairs of a true and a predicted label cost, as numbers."""
+    if text is None:
+        return None
+    costs = {}
+    for cell in text.split(","):
+        pair, _, value = cell.rpartition("=")
+        true, colon, said = pair.partition(":")
+        number = _number(value)
+        if number is None or not colon:
+            raise typer.BadParameter(
+                f"{cell!r} is not a true label, a predicted label and a number, as in "
+                "spam:ham=5."
+            )
+        costs[true.strip(), said.strip()] = number
+    return costs
+
+
+def _number(text):
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
 positive_number = within(0, math.inf, open_low=True, open_high=True)

@@ -32,6 +32,11 @@ class Session:
         self._progress = _console(stderr=True, quiet=quiet)
         self._interrupted = False
 
+    @property
+    def shows_bars(self):
+        """Whether a terminal shows how far something is."""
+        return not self.quiet and self._progress.is_terminal
+
     @contextlib.contextmanager
     def step(self, text):
         """Show on a terminal what is being done."""

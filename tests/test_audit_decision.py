@@ -1,0 +1,293 @@
+"""The rule by which an audit recommends, and the metrics that it compares by."""
+
+import re
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_blobs
+from sklearn.metrics import (
+    average_precision_score,
+    balanced_accuracy_score,
+    roc_auc_score,
+)
+
+from skpoison import SphereFilter, audit
+from skpoison._audit.decision import STATUSES, Candidate, Resampling, beats, decide
+from skpoison._audit.measure import reason_text
+from skpoison._audit.metrics import Answers, metric_of, recalls
+from skpoison.attacks import LabelFlipAttack
+
+# ---------------------------------------------------------------------------
+# The rule
+
+
+def candidate(name, clean, worst, is_known=True, noise=0.0):
+    """A candidate whose draws lie around its values, alone in their noise."""
+    rng = np.random.default_rng([*name.encode()])
+    draws = [value + noise * rng.normal(size=200) for value in (clean, worst)]
+    return Candidate(name, clean, worst, is_known, *draws)
+
+
+OPEN = candidate("no defense", 0.10, 0.40)
+CONSTANT = candidate("a constant", 0.50, 0.50)
+
+
+def decided(*candidates, max_cost=0.01, undefended=OPEN, constant=CONSTANT):
+    return decide([undefended, *candidates], undefended, constant, max_cost)
+
+
+def test_the_lowest_under_attack_is_chosen_among_those_that_cost_little():
+    good, dear = candidate("good", 0.105, 0.2), candidate("dear", 0.12, 0.1)
+    worse = candidate("worse", 0.09, 0.3)
+    choice = decided(worse, dear, good)
+    assert choice.name == "good"
+    assert choice.statuses == {
+        "no defense": "worse",
+        "worse": "worse",
+        "dear": "too costly",
+        "good": "recommended",
+    }
+    assert decided(worse, dear, good, max_cost=0.02).name == "dear"
+    assert set(choice.statuses.values()) <= set(STATUSES)
+
+
+def test_a_cost_at_the_limit_is_acceptable():
+    assert decided(candidate("at", 0.1 + 0.01, 0.2)).name == "at"
+    assert decided(candidate("above", 0.1 + 0.0101, 0.2)).name == "no defense"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_equal_ones_the_one_that_costs_less_is_chosen(order):
+    same = [candidate("a", 0.105, 0.2), candidate("b", 0.10, 0.2)][::order]
+    choice = decided(*same)
+    assert choice.name == "b"
+    assert choice.statuses["a"] == "equal within noise"
+
+
+def test_differences_within_noise_are_called_so():
+    near = candidate("near", 0.1, 0.21, noise=0.02)
+    far = candidate("far", 0.1, 0.35, noise=0.02)
+    best = candidate("best", 0.1, 0.2, noise=0.02)
+    statuses = decided(near, far, best).statuses
+    assert statuses["near"] == "equal within noise"
+    assert statuses["far"] == statuses["no defense"] == "worse"
+
+
+def test_what_no_attack_knew_is_not_judged():
+    choice = decided(candidate("unknown", 0.1, 0.0, is_known=False))
+    assert choice.name == "no defense"
+    assert choice.statuses["unknown"] == "not judged"
+
+
+def test_what_does_not_beat_a_constant_is_not_considered():
+    poor = candidate("no defense", 0.5, 0.6)
+    useful = candidate("useful", 0.3, 0.45)
+    choice = decided(useful, candidate("idle", 0.5, 0.5), undefended=poor)
+    assert choice.name == "useful"
+    assert choice.statuses["idle"] == "no better than a constant"
+    assert decided(undefended=poor).name is None
+
+
+def test_draws_are_the_same_for_all_models():
+    codes = np.arange(40) % 2
+    said = np.where(np.arange(40) < 10, 1 - codes, codes)
+    metric = metric_of("error", np.array([20, 20]), 1, ["a", "b"])
+    one = [Answers(codes, said, np.zeros(40))] * 2
+    resampling = Resampling.of([40, 40], 0)
+    draws = resampling.draws(metric, one)
+    np.testing.assert_array_equal(draws, resampling.draws(metric, one))
+    assert draws.mean() == pytest.approx(0.25, abs=0.01)
+    assert draws.std() == pytest.approx(np.sqrt(0.25 * 0.75 / 80), rel=0.2)
+    assert not beats(0.25, draws, 0.25, draws)
+    assert beats(0.2, draws - 0.05, 0.25, draws)
+
+
+# ---------------------------------------------------------------------------
+# Metrics
+
+
+@pytest.fixture
+def answers():
+    rng = np.random.default_rng(0)
+    codes = (rng.random(200) < 0.2).astype(int)
+    scores = rng.normal(size=200) + codes
+    return Answers(codes, (scores > 0.8).astype(int), scores)
+
+
+def of(name, costs=None, counts=(160, 40)):
+    return metric_of(name, np.array(counts), 1, ["ham", "spam"], costs)
+
+
+def test_metrics_are_those_of_scikit_learn(answers):
+    codes, said, scores = answers
+    assert of("error").value(answers) == pytest.approx(np.mean(codes != said))
+    balanced = 1 - balanced_accuracy_score(codes, said)
+    assert of("balanced-error").value(answers) == pytest.approx(balanced)
+    auc = 1 - roc_auc_score(codes, scores)
+    assert of("auc").value(answers) == pytest.approx(auc)
+    precision = 1 - average_precision_score(codes, scores)
+    assert of("average-precision").value(answers) == pytest.approx(precision)
+    top = np.argsort(-scores)[:20]
+    missed = 1 - codes[top].sum() / codes.sum()
+    assert of("recall@0.1").value(answers) == pytest.approx(missed)
+
+
+def test_costs_are_those_of_the_pairs(answers):
+    costs = {("spam", "ham"): 5, ("ham", "spam"): 1}
+    codes, said, _ = answers
+    wanted = 5 * np.sum((codes == 1) & (said == 0)) + np.sum((codes == 0) & (said == 1))
+    metric = of("cost", costs)
+    assert metric.value(answers) == pytest.approx(wanted / 200)
+    # The cheapest constant says spam where missing it is dear.
+    dear = of("cost", {("spam", "ham"): 50, ("ham", "spam"): 1})
+    assert dear.best_constant([codes])[0].said.tolist() == [1] * 200
+    assert metric.best_constant([codes])[0].said.tolist() in ([0] * 200, [1] * 200)
+
+
+@pytest.mark.parametrize("name", ["error", "balanced-error", "recall@0.1", "auc"])
+def test_weights_are_copies_of_rows(answers, name):
+    weights = np.random.default_rng(1).integers(0, 3, (3, 200)).astype(float)
+    for row, value in zip(weights, of(name).of(answers, weights), strict=True):
+        copies = np.repeat(np.arange(200), row.astype(int))
+        copied = Answers(*(part[copies] for part in answers))
+        assert of(name).value(copied) == pytest.approx(value)
+
+
+def test_constants_have_the_values_that_are_known(answers):
+    codes = answers.codes
+    for name, wanted in [
+        ("error", codes.mean()),
+        ("balanced-error", 0.5),
+        ("auc", 0.5),
+        ("average-precision", 1 - codes.mean()),
+        ("recall@0.1", 0.9),
+    ]:
+        metric = of(name)
+        (constant,) = metric.best_constant([codes])
+        assert metric.value(constant) == pytest.approx(wanted), name
+
+
+def test_the_metric_is_chosen_by_the_rarest_class():
+    assert of("auto", counts=(75, 25)).name == "error"
+    assert of("auto", counts=(76, 24)).name == "balanced-error"
+    assert of("auto", {("spam", "ham"): 5}).name == "cost"
+
+
+@pytest.mark.parametrize(
+    ("name", "costs", "message"),
+    [
+        ("precision", None, "metric must be one of auto, error"),
+        (3, None, "metric must be one of"),
+        ("recall@1.5", None, "share between 0 and 1"),
+        ("cost", None, "needs costs"),
+        ("error", {("spam", "ham"): 1}, "costs belong to metric='cost'"),
+        ("cost", {("spam", "eggs"): 1}, "pairs of two of the labels"),
+        ("cost", {("spam", "ham"): -1}, "must be a finite number, 0 or more"),
+        ("cost", {("spam", "spam"): 1}, "two different labels"),
+        ("cost", {("spam", "ham"): 0}, "a number above 0"),
+    ],
+)
+def test_metrics_that_make_no_sense_are_errors(name, costs, message):
+    with pytest.raises(ValueError, match=message):
+        of(name, costs)
+
+
+def test_ranking_metrics_are_for_two_classes():
+    with pytest.raises(ValueError, match="is for two classes; y has 3"):
+        metric_of("auc", np.array([5, 5, 5]), 1, ["a", "b", "c"])
+
+
+def test_recall_is_that_of_each_class():
+    answers = Answers(np.array([0, 0, 2]), np.array([0, 1, 2]), np.zeros(3))
+    assert recalls(answers, 3) == [0.5, None, 1.0]
+
+
+def test_reasons_name_defenses_instead_of_writing_them_out():
+    text = "The filter FilterIntersection(filters=[('a', SlabFilter(90))]) rejects all."
+    assert reason_text(text, "slab 90") == "slab 90 rejects all."
+    assert reason_text("no filter here", "slab 90") == "no filter here"
+
+
+# ---------------------------------------------------------------------------
+# Everything that a report says of a recommendation is the same
+
+
+@pytest.fixture(
+    scope="module",
+    params=[{}, {"metric": "auc"}, {"metric": "cost"}, {"max_cost": 0.0}],
+    ids=["error", "auc", "cost", "no cost"],
+)
+def report(request):
+    X, y = make_blobs(120, centers=[[-1.2, 0, 0], [1.2, 0, 0]], random_state=0)
+    settings = dict(request.param)
+    if settings.get("metric") == "cost":
+        settings["costs"] = {("1", "0"): 3, ("0", "1"): 1}
+    return audit(
+        X,
+        y,
+        percentiles=[70, 90, 100],
+        epsilons=[0.1],
+        filters={"ball": SphereFilter(90)},
+        attacks={"flips": LabelFlipAttack(strategy="feasible")},
+        moving_seconds=0,
+        **settings,
+    )
+
+
+def test_headline_card_chart_table_sentence_and_json_agree(report):
+    found = report.recommendation
+    name = found["defense"]
+    html, sentences = report._html(), " ".join(report.summary)
+    # The card.
+    (headline,) = re.findall(
+        r"<b><bdi>([^<]*)</bdi></b><span>recommended defense", html
+    )
+    assert headline.replace("&amp;", "&") == name
+    # Both tables, in which one row is set off.
+    (row,) = [one for one in report.ranking if one["status"] == "recommended"]
+    assert row["defense"] == name
+    own = html[html.index('id="ranking"') :]
+    first = re.search(r"<tr class=best>\s*<td[^>]*><span><bdi>([^<]*)", own)
+    assert first[1].replace("&amp;", "&") == name
+    # The sentence.
+    (said,) = re.findall(r"Recommended: (.*?)\. ", sentences)
+    assert said == name
+    # The charts.
+    figures = {one["name"]: one for one in report.figures}
+    (main,) = [s for s in figures["ranking"]["series"] if s["role"] == "main"]
+    assert main["name"] == name
+    assert main["x"] == [row["clean"], row["worst"]]
+    assert figures["percentiles"]["mark"] == found["percentile"]
+    # The percentile is the recommended defense's, if that is one.
+    certified = [one for one in report.percentiles if one["status"] == "recommended"]
+    assert [one["percentile"] for one in certified] == (
+        [] if found["percentile"] is None else [found["percentile"]]
+    )
+    if name.startswith("sphere & slab"):
+        assert name == f"sphere & slab {found['percentile']:g}"
+    # The numbers.
+    assert found["worst"]["value"] == row["worst"]
+    assert found["clean"]["value"] == row["clean"]
+    assert found["cost"]["value"] == row["cost"] <= found["max_cost"] + 1e-9
+    (open_,) = [one for one in report.ranking if one["defense"] == "no defense"]
+    saves = open_["worst"] - row["worst"]
+    assert found["saves"]["value"] == pytest.approx(saves)
+    for one in ("cost", "saves", "clean", "worst"):
+        assert found[one]["low"] <= found[one]["value"] <= found[one]["high"]
+
+
+def test_nothing_acceptable_is_better_than_what_is_recommended(report):
+    found = report.recommendation
+    for row in report.ranking:
+        if row["status"] in ("equal within noise", "worse"):
+            assert row["worst"] >= found["worst"]["value"]
+        elif row["status"] == "too costly":
+            assert row["cost"] > found["max_cost"]
+
+
+def test_recalls_stand_beside_base_rates(report):
+    rows = report.classes
+    assert [one["label"] for one in rows] == ["0", "1"]
+    assert sum(one["base_rate"] for one in rows) == pytest.approx(1)
+    (open_,) = [one for one in report.ranking if one["defense"] == "no defense"]
+    assert [one["recall"] for one in rows] == open_["clean_recalls"]
