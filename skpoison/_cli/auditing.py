@@ -109,7 +109,7 @@ class ShownProgress(Progress):
         self._bars.close()
         self._advance = self._bars.enter_context(self._session.count(stage, total))
         self._stage, self._done, self._total = stage, 0, total
-        self._told(f"{stage}: {count_text(total, 'part')}")
+        self._told(f"{stage}: {counted(total, 'part')}")
 
     def advance(self):
         """One more part is done."""

@@ -113,7 +113,7 @@ def filter_(
 
         from . import by as groups
         from . import found as words
-        from . import judged, judgement, picture, report, review
+        from . import judged, judgement, picture, report, review, suspicion
         from .columns import complete, encode, say_of_other_rows, tell_of_columns
         from .files import rows_to, write_json, write_rows
 
@@ -164,6 +164,11 @@ def filter_(
         settings = {"filter": kind, "percentile": percentile, "trusted": trusted}
         settings |= {"by": by, "verdicts": verdicts}
         numbers = judged.count(found, rows.labels, settings, numbers_of_rows)
+        numbers["verdict"] = None
+        if kind == "auto" and not clean and not of_quantities:
+            weighed = suspicion.weigh(found, rows, encoded)
+            numbers["verdict"] = weighed.as_dict()
+            session.say(weighed.text)
         show = words.show_suspicions if kind == "auto" else report.show_counts
         show(session, rows.source, numbers)
         if kind != "auto" and not in_plane:

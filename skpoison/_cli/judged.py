@@ -30,6 +30,7 @@ class Judged:
     reason_of: Callable
     rejected_by: dict
     filter: object = None
+    probabilities: np.ndarray | None = None  # of classes, by models without the row
 
     @property
     def rejected(self):

@@ -1,11 +1,13 @@
 """What ``skpoison filter --filter auto`` computes."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
 from skpoison._defaults import default_cleaner
 from skpoison._labels import find_labels
+from skpoison._verdict import Verdict, verdict
 
 from .judged import Judged
 
@@ -35,6 +37,7 @@ def suspect(X, y, trusted=None):
         np.where(auto.inlier_mask_, "", auto.suggested_labels_.astype(object)),
         lambda rows: auto.reasons_[rows].tolist(),
         {test: auto.tests_ == test for test in tests},
+        probabilities=auto.out_of_fold_,
     )
 
 
@@ -68,6 +71,17 @@ OF_TRUSTED = {
     "target": "target: far from what models fitted on the trusted rows predict",
     "far": "far: too far from the trusted rows, whatever its target",
 }
+
+
+def weigh(found, data, encoded) -> Verdict:
+    """Say whether a table is likely poisoned, by all evidence that AutoFilter found."""
+    values = encoded.unscaled if encoded.unscaled is not None else encoded.X
+    if encoded.encoder.scaled and encoded.unscaled is None:
+        plain = replace(encoded.encoding, scale="none")
+        every = np.arange(len(data))
+        values = data.encoder(every, plain).transform(data, every)
+    labels, codes = np.unique(data.labels.texts, return_inverse=True)
+    return verdict(values, codes, labels.tolist(), found.tests, found.probabilities)
 
 
 def _judged_by(auto, X, y):
