@@ -15,7 +15,10 @@ class ResidualLoss(Loss):
     """Base class of losses that are even functions of the error."""
 
     # Errors up to this size cost nothing; 0 where others lose more than what is beyond.
-    dead_zone: float = 0.0
+    @property
+    def dead_zone(self) -> float:
+        """Errors up to this size cost nothing."""
+        return 0.0
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ class Huber(ResidualLoss):
     epsilon: float
 
     @property
-    def slope_range(self) -> tuple[float, float]:
+    def slope_range(self) -> tuple[float, float]:  # type: ignore[override]
         """Smallest and largest slope."""
         return (-self.epsilon, self.epsilon)
 
@@ -169,7 +172,7 @@ class ConcomitantHuber(ResidualLoss):
     scale: float = 0.0
 
     @property
-    def slope_range(self) -> tuple[float, float]:
+    def slope_range(self) -> tuple[float, float]:  # type: ignore[override]
         """Smallest and largest slope."""
         return (-2.0 * self.epsilon, 2.0 * self.epsilon)
 

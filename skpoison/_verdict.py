@@ -159,7 +159,7 @@ def _rows_of(evidence, n_rows):
     return rows
 
 
-def wilson(count: float, total: int) -> tuple[float, float]:
+def wilson(count: float, total: float) -> tuple[float, float]:
     """Return Wilson's interval of a share.
 
     Examples

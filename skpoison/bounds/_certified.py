@@ -1,7 +1,7 @@
 """The certified bound as an estimator."""
 
 from numbers import Integral, Real
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -505,8 +505,10 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
 
     def _weigh(self, X, codes, sample_weight):
         """Return the weights of rows and of poison; None where all are 1."""
-        given, classes = self._objective.class_weight, getattr(self, "classes_", None)
-        of_classes = self.class_weight_ = None
+        given = self._objective.class_weight
+        classes: Any = getattr(self, "classes_", None)
+        of_classes: Any = None
+        self.class_weight_ = None
         if given is not None:
             of_classes = class_weights(given, classes, codes)
             labels = classes.tolist()

@@ -1,6 +1,6 @@
 """What a fitted bound is for: training on rows that nobody trusts, and checking it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,7 +25,7 @@ class DefendingMixin:
     epsilon: float
     upper_bound_: float
     filter_: BaseEstimator
-    target_range_: tuple[float, float]
+    target_range_: Any
     classes_: np.ndarray
     _objective: Objective
     _n_rows: int

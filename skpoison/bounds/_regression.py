@@ -1,5 +1,7 @@
 """What is different about a bound whose learner is a regressor."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.metrics import r2_score
@@ -23,7 +25,7 @@ def is_regressor(estimator: BaseEstimator | None) -> bool:
     return type(estimator) in REGRESSORS
 
 
-def target_rows(X: RowsLike) -> Rows:
+def target_rows(X: np.ndarray) -> Rows:
     """Return rows in a form that is cheap to multiply; no label turns their sign."""
     return Rows(X, np.ones(X.shape[0]))
 
@@ -42,7 +44,7 @@ class LinearLearner(BinaryLinearClassifier):
 
     estimator: BaseEstimator | None
     target_range: object
-    target_range_: tuple[float, float] | None
+    target_range_: Any  # a pair of numbers in regression, None elsewhere
     coef_: np.ndarray
     intercept_: np.ndarray | float
 
@@ -73,7 +75,8 @@ class LinearLearner(BinaryLinearClassifier):
         y = np.asarray(y, dtype=np.float64)
         check_values(type(self).__name__, y, "y")
         self.target_range_ = read_target_range(self.target_range, y)
-        vars(self).pop("classes_", None)  # of a fit with another learner
+        if hasattr(self, "classes_"):  # of a fit with another learner
+            del self.classes_
         return X, y
 
     def _store(self, theta):

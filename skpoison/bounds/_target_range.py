@@ -1,6 +1,7 @@
 """The interval that targets must lie in: parameter, defense and checks."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +15,7 @@ from skpoison._labels import check_targets
 from skpoison.base import BaseFilter
 
 
-def read_target_range(given: object, y: np.ndarray) -> tuple[float, float]:
+def read_target_range(given: Any, y: np.ndarray) -> tuple[float, float]:
     """Return the smallest and the largest target that an attacker can send."""
     if given is None:
         return float(y.min()), float(y.max())
@@ -84,7 +85,7 @@ class TargetRangeFilter(BaseFilter):
     def _one_class(self):
         self.classes_, self._labelled = np.array([0]), True
 
-    def _fit_rows(self, X, y):
+    def _fit_rows(self, X, y, **params):
         self._one_class()
         targets = np.zeros(X.shape[0]) if y is None else check_targets(X, y)
         self.target_range_ = read_target_range(self.target_range, targets)

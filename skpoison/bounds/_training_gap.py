@@ -1,7 +1,7 @@
 """How far a trained model is from the minimum of its training objective."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -148,7 +148,8 @@ def _weights(estimator, X, codes, sample_weight):
     weights = sample_weights(sample_weight, X)
     if given is None:
         return weights
-    return weights * class_weights(given, estimator.classes_, codes)[codes]
+    of_classes: Any = class_weights(given, estimator.classes_, codes)
+    return weights * of_classes[codes]
 
 
 def trained(estimator, objective, X, codes, weights=None):
@@ -169,9 +170,9 @@ def trained(estimator, objective, X, codes, weights=None):
             f"estimator={estimator!r} was fitted with sample weights, which are not "
             "known for it."
         )
-    scale = getattr(estimator, "scale_", None)
     if isinstance(objective.loss, ConcomitantHuber):
-        objective = objective._replace(loss=replace(objective.loss, scale=scale))
+        at_scale = replace(objective.loss, scale=float(estimator.scale_))
+        objective = objective._replace(loss=at_scale)
     return _of_any_loss(objective, X, codes, theta, weights)
 
 
@@ -263,12 +264,12 @@ def check_training(
 def _check_same(bound, model):
     """Raise unless a model minimizes what a bound is about."""
     own, other = bound._objective, _objective_of_fitted(model)
-    classes, known = (getattr(one, "classes_", None) for one in (bound, model))
-    if not own.is_regression and not np.array_equal(classes, known):
-        raise ValueError(
-            f"The bound is for the classes {classes.tolist()}; estimator={model!r} was "
-            f"fitted on {known if known is None else known.tolist()}."
-        )
+    if not own.is_regression and not other.is_regression:
+        if not np.array_equal(bound.classes_, model.classes_):
+            raise ValueError(
+                f"The bound is for the classes {bound.classes_.tolist()}; "
+                f"estimator={model!r} was fitted on {model.classes_.tolist()}."
+            )
     if other._replace(class_weight=None) != own._replace(class_weight=None):
         raise ValueError(
             f"The bound is for another learner: estimator={model!r} minimizes "

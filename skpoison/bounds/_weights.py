@@ -7,8 +7,6 @@ from numpy.typing import ArrayLike
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
-from skpoison._column_types import RowsLike
-
 
 class LossWeights(NamedTuple):
     """What each row's loss is multiplied by."""
@@ -33,7 +31,7 @@ def class_weights(
     return weights
 
 
-def sample_weights(given: ArrayLike | None, X: RowsLike) -> np.ndarray:
+def sample_weights(given: ArrayLike | None, X: np.ndarray) -> np.ndarray:
     """Return a weight for each row, 1 where none are given."""
     if given is None:
         return np.ones(X.shape[0])

@@ -30,7 +30,7 @@ from skpoison.losses import (
 )
 from skpoison.solvers._class_losses import CrammerSinger, Multinomial, OneVsRest
 
-LOSS_NAMES = {
+LOSS_NAMES: dict[type, str] = {
     Hinge: "Hinge loss",
     SquaredHinge: "Squared hinge loss",
     Logistic: "Logistic loss",
@@ -42,7 +42,7 @@ LOSS_NAMES = {
     Huber: "Huber loss",
     ConcomitantHuber: "Huber loss with its scale",
 }
-CLASS_LOSS_NAMES = {
+CLASS_LOSS_NAMES: dict[object, str] = {
     Multinomial(): "Multinomial log loss",
     CrammerSinger(): "Hinge loss of Crammer and Singer",
 }

@@ -7,7 +7,7 @@ tell: the scale is found where it changes sign. See docs/mathematics.md, section
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,6 +37,9 @@ class ScaledSolution(Solution):
 
 class HuberProblem(LossProblem):
     """A problem whose loss has a scale that is learned."""
+
+    loss: ConcomitantHuber
+    targets: np.ndarray
 
     @property
     def spread(self) -> float:
@@ -104,7 +107,8 @@ def solve(
     monitor: Monitor | None = None,
 ) -> ScaledSolution:
     """Minimize the bound over parameters and scale to a relative duality gap."""
-    found, iterate = ScaledSolution(), start
+    found = ScaledSolution()
+    iterate: Any = start
     least = LEAST * (problem.spread or 1.0)
     scale = max(problem.loss.scale or problem.spread, least)
     bracket, inner, n_idle = Bracket(), INNER * tol, 0
@@ -116,7 +120,8 @@ def solve(
         )
         iterate = part.iterate
         found = _record(problem, found, part, of_scale.loss, tol, monitor)
-        mass, spent = problem.growth(part.best_dual.dual_point)
+        dual: Any = part.best_dual
+        mass, spent = problem.growth(dual.dual_point)
         if found.converged or found.n_iter >= max_iter or mass == spent:
             break
         n_idle = 0 if part.n_iter else n_idle + 1

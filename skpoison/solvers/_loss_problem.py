@@ -76,15 +76,18 @@ class LossProblem(NamedTuple):
 
     def target(self, upper: float, tol: float) -> float:
         """Return the absolute duality gap that a relative tolerance asks for."""
-        at_zero = np.zeros(1) if self.targets is None else self._errors_of_constant()
+        if self.targets is None:
+            at_zero = np.zeros(1)
+        else:
+            at_zero = self._errors_of_constant(self.targets)
         mean = float(self.loss.value(at_zero).mean())
         return tol * max(upper, LOSS_FLOOR * mean * float(self.weights.sum()))
 
-    def _errors_of_constant(self):
+    def _errors_of_constant(self, targets):
         """Return the errors of about the best prediction that no feature enters."""
         is_held = np.isinf(self.stiffness[-1])
-        errors = self.targets if is_held else self.targets - np.median(self.targets)
-        return np.maximum(np.abs(errors), SMALL * np.abs(self.targets).max())
+        errors = targets if is_held else targets - np.median(targets)
+        return np.maximum(np.abs(errors), SMALL * np.abs(targets).max())
 
     @property
     def has_free_intercept(self) -> bool:

@@ -12,12 +12,14 @@ or above the smallest: two pieces, ``target - (w @ x + b)`` and
 ``T(theta) = max_{x in F} (level - direction * (w @ x + b))``.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from skpoison._residual_losses import ResidualLoss
 from skpoison.feasible.discrete import Hull
+from skpoison.losses import Loss
 from skpoison.solvers._adversary import (
     Curvature,
     PoisonPoints,
@@ -60,7 +62,12 @@ class Pieces(NamedTuple):
     labels: np.ndarray
 
 
-def of_classes(loss, signs, sets, weights) -> Pieces:
+def of_classes(
+    loss: Loss,
+    signs: Sequence[float],
+    sets: Sequence[Any],
+    weights: np.ndarray,
+) -> Pieces:
     """Return the pieces of a loss of margins, given each class's sign, set, weight.
 
     A class without weight is none.
@@ -72,12 +79,15 @@ def of_classes(loss, signs, sets, weights) -> Pieces:
         for sign, rows, weight in zip(signs, sets, weights, strict=True)
         if weight > 0.0
     ]
-    levels, labels, sets, weights = zip(*parts, strict=True)
-    levels, labels = np.array(levels), np.array(labels)
-    return Pieces(levels * labels, levels, list(sets), np.array(weights), labels)
+    sides_of, signs_of, sets_of, weights_of = zip(*parts, strict=True)
+    levels, labels = np.array(sides_of), np.array(signs_of)
+    directions = levels * labels
+    return Pieces(directions, levels, list(sets_of), np.array(weights_of), labels)
 
 
-def of_targets(loss, targets, rows, weight=1.0) -> Pieces:
+def of_targets(
+    loss: Any, targets: tuple[float, float], rows: Any, weight: float = 1.0
+) -> Pieces:
     """Return the pieces of a loss of errors, for targets between two and one set."""
     directions, labels = np.array([-1.0, 1.0]), np.asarray(targets, dtype=np.float64)
     levels = directions * labels - loss.dead_zone
