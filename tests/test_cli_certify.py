@@ -119,6 +119,21 @@ def hinge(svc, X, y):
     return np.maximum(1 - signs * svc.decision_function(X), 0).mean()
 
 
+def test_a_learner_that_is_a_constant_is_not_called_robust(tmp_path):
+    X, y = blobs(200)
+    rare = np.where(np.arange(200) % 10 == 0, 1, 0)
+    noise = np.random.default_rng(0).normal(size=X.shape)
+    path = write_csv(tmp_path / "rows.csv", noise, rare)
+    options = (path, "-e", 0.03, "--seed", 1)
+    shown = " ".join(invoke(*options).stdout.split())
+    assert "The learner is useless, attack or no attack" in shown
+    assert "no robustness" in shown
+    numbers = numbers_of(*options)
+    assert numbers["constant_test_error"] == pytest.approx(0.1, abs=0.02)
+    balanced = write_csv(tmp_path / "two.csv", X, y)
+    assert "useless" not in invoke(balanced, "-e", 0.03).stdout
+
+
 def test_cost_of_the_filter_is_that_of_linear_svc(tmp_path):
     X, y = blobs(400)
     train = write_csv(tmp_path / "train.csv", X[:300], y[:300])

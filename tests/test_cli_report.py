@@ -63,6 +63,7 @@ def certificate(*bounds):
             "filter": "both",
         },
         "defense": {"kept_share": 0.5},
+        "constant_test_error": None,
         "no_attack": {"all_rows": nothing, "kept_rows": nothing},
         "bounds": bounds,
     }

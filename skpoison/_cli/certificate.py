@@ -92,6 +92,7 @@ def _certify(sample, settings, advance):
         "data": sample.describe(),
         "settings": asdict(settings),
         "defense": _defense(clean.filter_, settings.defense),
+        "constant_test_error": _constant_error(sample),
         "no_attack": {
             "all_rows": _clean_performance(clean, sample, settings),
             "kept_rows": _clean_performance(filtered, sample, settings),
@@ -212,3 +213,11 @@ def _performance(coef, intercept, sample, settings):
         "test_loss": settings.loss.mean(sample.signs_test * scores),
         "test_error": float(np.mean((scores > 0) != (sample.signs_test > 0))),
     }
+
+
+def _constant_error(sample):
+    """The share of errors on the test rows if the more frequent label is predicted."""
+    if sample.X_test is None:
+        return None
+    positive = float(np.mean(sample.signs_test > 0))
+    return min(positive, 1 - positive)

@@ -26,6 +26,8 @@ ROOMY = 90
 WORTH_SAYING = 0.01
 # More distinct rows are summed up by label.
 FEW_ROWS = 4
+# Of the error of a constant prediction.
+USELESS = 0.98
 
 
 def show_certificate(session, numbers):
@@ -110,6 +112,18 @@ def _bounds_table(numbers, tight):
     return table
 
 
+def _beside_a_constant(error, constant):
+    """Say if the learner is useless without an attack: its error can hardly rise."""
+    if error is None or error < USELESS * constant:
+        return
+    yield (
+        f"The learner is useless, attack or no attack: its test error is "
+        f"{percent_text(error)}, and always predicting the more frequent label has "
+        f"{percent_text(constant)}. That an attack hardly raises it is no robustness. "
+        "skpoison audit weights the classes and shows the recall of each."
+    )
+
+
 def _conclusions(numbers):
     # The bound for the most rows holds for fewer; the solver's slack may differ.
     worst = max(numbers["bounds"], key=lambda row: row["epsilon"])
@@ -131,6 +145,7 @@ def _conclusions(numbers):
         f"Guaranteed: no attack with at most {share}{which} raises the training loss "
         f"above {upper_text(worst['upper_bound'])}. {found}."
     )
+    yield from _beside_a_constant(clean["test_error"], numbers["constant_test_error"])
     learner = learner_named(numbers["settings"]["learner"])
     yield (
         f"Losses are {learner.losses} per clean row (0 is perfect, a constant score of "
