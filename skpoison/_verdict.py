@@ -2,8 +2,8 @@
 
 Honest tables hold rejected rows, too: classes overlap, columns have heavy tails, people
 send the same row twice. So each kind of evidence counts only beyond what honest tables
-show. The limits were chosen on half of 95 real tables and tables made of them with
-planted rows; benchmarks/bench_advice.py reports how often the verdict is right.
+show. The limits were chosen on real tables, clean and with planted rows (docs/audit.md
+says which); benchmarks/bench_advice.py reports how often the verdict is right.
 """
 
 from collections.abc import Sequence

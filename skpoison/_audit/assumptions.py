@@ -150,20 +150,25 @@ def _scale(data):
     if widest is not None:
         numbers = {key: widest[key] for key in ("times_median", "share")}
         text = (
-            f"Column {widest['name']} spreads {times_text(widest['times_median'])} "
+            f"column {widest['name']} spreads {times_text(widest['times_median'])} "
             "times as far as the median of the others and holds "
-            f"{percent_text(widest['share'])} of the squared distances. "
+            f"{percent_text(widest['share'])} of the squared distances"
         )
     if done != "none":
-        text += (
-            f"Columns were transformed ({done}), fitted on all rows. In use, fit the "
-            "transformer on trusted rows, before the filter."
+        before = f", since {text} as it is" if text else ""
+        text = (
+            f"After the transformation of the columns ({done}) no column does{before}. "
+            "It was fitted on all rows. In use, fit it on trusted rows, before the "
+            "filter."
         )
         return _found(name, HOLDS, text, **numbers)
     if widest is None:
         text = "No column spreads much farther than the others."
         return _found(name, HOLDS, text)
-    text += "Filters that measure distances see little else: scale the columns."
+    text = (
+        f"{text[0].upper()}{text[1:]}. Filters that measure distances see little else: "
+        "scale the columns."
+    )
     return _found(name, WATCH, text, **numbers)
 
 

@@ -54,7 +54,7 @@ def audit(
             opt.DEFENSE,
             "KIND",
             "Filter to compare with sphere and slab, named as in skpoison filter; can "
-            f"be repeated. Default: {', '.join(kinds.WITH_PERCENTILE)}.",
+            f"be repeated. Default: auto, {', '.join(kinds.WITH_PERCENTILE)}.",
             "--filter",
             callback=kinds.beside_sphere_and_slab,
         ),
