@@ -31,6 +31,7 @@ LEFT, FEWEST_WRONG = 0.25, 0.03
 LEFT_OF_CONSTANT, FEWEST_REJECTED = 0.1, 0.01
 # Shares of all rows, beyond which there are more than honest tables have.
 MANY_COPIES, MANY_FAR, MANY_FINE = 0.015, 0.02, 0.005
+MOST_COPIES = 0.25
 # Far: times as far out as nine tenths of the rows, in half of the columns.
 TIMES_AS_FAR = 2.0
 FEWEST_COLUMNS, FEWEST_VALUES = 4, 6
@@ -131,7 +132,11 @@ def verdict(
     rows that were not judged. `lower_errors` names filters that lower the error of a
     model although nobody attacks it.
     """
-    rows = [_copies(tests), _far(values, codes, labels, tests), _fine(values)]
+    rows = [
+        _copies(tests, probabilities),
+        _far(values, codes, labels, tests),
+        _fine(values),
+    ]
     # Rows that something else speaks against do not contradict models again.
     left = ~_rows_of(rows, len(codes))
     found = [
@@ -262,12 +267,17 @@ def _wrong_labels(codes, tests, probabilities, left):
     return Evidence("labels", True, rejected, text)
 
 
-def _copies(tests):
+def _copies(tests, probabilities):
     rows = tests == "copies"
     n_copies = int(rows.sum())
     if n_copies < FEW:
         return None
-    is_strong = n_copies > MANY_COPIES * len(tests)
+    n_judged = 0
+    if probabilities is not None:
+        n_judged = int(np.sum(~np.isnan(probabilities).any(axis=1)))
+    n_judged = n_judged or len(tests)
+    # A large part of a sample says that its rows are coarse, not that they were sent.
+    is_strong = MANY_COPIES * n_judged < n_copies <= MOST_COPIES * n_judged
     text = f"{n_copies:,} rows are near copies, more of one row than chance allows"
     return Evidence("copies", is_strong, rows, text)
 

@@ -65,7 +65,10 @@ def test_contradictions_where_models_are_unsure_are_honest():
     assert not verdict(values, codes, LABELS, tests, said).is_likely
 
 
-@pytest.mark.parametrize(("n_copies", "is_strong"), [(4, None), (6, False), (7, True)])
+@pytest.mark.parametrize(
+    ("n_copies", "is_strong"),
+    [(4, None), (6, False), (7, True), (100, True), (101, False)],
+)
 def test_copies_are_evidence_from_three_halves_of_a_percent(n_copies, is_strong):
     values, codes, tests, said = honest()
     tests[:n_copies] = "copies"

@@ -130,7 +130,10 @@ class ShownProgress(Progress):
 
 def show(session, report):
     """Print the main things."""
-    session.say(report["verdict"]["text"])
+    # Then, what to do with a model that is useless anyway.
+    n_first = 2 if report["recommendation"]["model_is_useless"] else 1
+    for sentence in report["summary"][:n_first]:
+        session.say(sentence)
     data, settings = report["data"], report["settings"]
     n_classes = len(data["classes"])
     session.say(
@@ -141,8 +144,7 @@ def show(session, report):
     )
     session.console.print(_defenses(report))
     session.console.print(_suspects(report))
-    # The verdict has been said.
-    for sentence in report["summary"][1:]:
+    for sentence in report["summary"][n_first:]:
         session.say(sentence)
 
 
