@@ -323,8 +323,9 @@ def test_all_columns_that_cannot_be_read_are_named_at_once(tmp_path):
     with pytest.raises(DataError) as caught:
         data.plan(Encoding())
     message = str(caught.value)
-    assert message.startswith("3 columns cannot be read as they are.")
-    assert message.endswith("with --drop list --drop bytes --drop 'my map'.")
+    assert message.startswith("3 columns cannot be read. Column 'list' holds")
+    wanted = "--drop list --drop bytes --drop 'my map' leaves all of them out."
+    assert message.endswith(wanted)
     assert "'fine'" not in message and "\n" not in message
 
 

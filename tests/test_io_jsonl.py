@@ -302,6 +302,21 @@ def test_values_of_another_kind_are_named(tmp_path, value, problem):
     assert load(path, Options(drop=("my x",))).columns == ["z"]
 
 
+def test_fields_that_cannot_be_read_are_named_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(jsonl, "BLOCK_BYTES", 1)
+    lines = [{"x": 1, "m": {}, "e": [1], "y": 0}, {"x": "a", "m": {}, "e": [], "y": 1}]
+    path = write(tmp_path / "rows.jsonl", *lines)
+    refused(
+        path,
+        "3 fields cannot be read.",
+        "line 2: the field 'x' holds the text 'a'",
+        "line 1: the field 'm' holds an object",
+        "line 2: the field 'e' holds a list of 0 numbers",
+        "--drop m --drop x --drop e leaves all of them out.",
+    )
+    refused(path, "no columns beside", drop=("x", "m", "e"))
+
+
 def test_other_kinds_in_later_blocks_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(jsonl, "BLOCK_BYTES", 1)
     path = write(tmp_path / "rows.jsonl", {"x": None}, {"x": "a"}, {"x": 1})

@@ -1,6 +1,5 @@
 """What each column of a table is taken for, told from its cells and from options."""
 
-import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +10,7 @@ from .decide_dates import of_dates
 from .decide_numbers import left_out, of_numbers
 from .decide_words import Words
 from .decisions import NEARLY_ALL, Unreadable
-from .errors import DataError, quoted
+from .errors import DataError, all_of, quoted
 from .plan import Categories, LeftOut, Plan, Text, distinct
 
 
@@ -37,14 +36,14 @@ def plan_of(data, encoding):
     """
     for name in (*encoding.named, *encoding.identifiers):
         data.column(name)
-    found, problems = [], []
+    found, problems = [], {}
     for name in data.columns:
         try:
             found.append(_decide(name, data, encoding))
         except Unreadable as error:
-            problems.append((name, str(error)))
+            problems[name] = str(error)
     if problems:
-        raise DataError(_all_of(problems))
+        raise DataError(all_of(problems))
     plan = Plan(found, _notes(found))
     if not plan.has_features:
         if encoding.drop_constant:  # which are left out beside others only
@@ -55,17 +54,6 @@ def plan_of(data, encoding):
         )
     _check_names(data, plan)
     return plan
-
-
-def _all_of(problems):
-    texts = " ".join(text for _, text in problems)
-    if len(problems) == 1:
-        return texts
-    drops = " ".join(f"--drop {shlex.quote(name)}" for name, _ in problems)
-    return (
-        f"{len(problems)} columns cannot be read as they are. {texts} All are left out "
-        f"with {drops}."
-    )
 
 
 def _check_names(data, plan):

@@ -11,7 +11,7 @@ from itertools import chain
 
 import numpy as np
 
-from .errors import DataError
+from .errors import DataError, all_of
 
 TEXT, NUMBER, TRUTH, LIST, OBJECT = "text", "a number", "true or false", "a list", "{}"
 MOST_FIELDS = 10_000
@@ -62,6 +62,7 @@ class Fields:
 
     def __init__(self, ignored=()):
         self._ignored, self._fields, self._n_rows = ignored, {}, 0
+        self._problems = {}
 
     def __len__(self):
         return len(self._fields)
@@ -77,8 +78,12 @@ class Fields:
         for name in self._new_names(block):
             self._fields[name] = Field(name, self._n_rows)
         for name, own in self._fields.items():
-            if name not in self._ignored:
+            if name in self._ignored or name in self._problems:
+                continue
+            try:
                 own.add([one.get(name) for one in block.objects], block)
+            except DataError as error:
+                self._problems[name] = str(error)  # to be told with those of others
         self._n_rows += len(block.objects)
 
     def _new_names(self, block):
@@ -107,6 +112,8 @@ class Fields:
         widths : dict of int
             How many numbers the embeddings have, by the names of their fields.
         """
+        if self._problems:
+            raise DataError(all_of(self._problems, "fields"))
         columns, widths = {}, {}
         for name, own in self._fields.items():
             if own.width:
