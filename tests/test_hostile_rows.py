@@ -282,6 +282,12 @@ def test_filters_of_numbers_take_the_whole_range(make, storage, columns):
         assert np.isfinite(found.scores_).all()
 
 
+def test_distances_beyond_the_range_are_infinite():
+    X = np.where(RNG.random((N, 900)) < 0.05, RNG.random((N, 900)), 0) * 1.7e308
+    found = NearCopyFilter().fit(sparse.csr_array(X))
+    assert found.usual_distance_ == np.inf and found.inlier_mask_.all()
+
+
 @pytest.mark.parametrize("n_rows", [40, 400])
 def test_few_distinct_rows_are_no_copies(n_rows):
     label = np.arange(n_rows) % 2

@@ -97,7 +97,8 @@ class CopySpace(NamedTuple):
 
     def leave(self, distance: float) -> float:
         """Turn a distance in the space into one of rows."""
-        return float(np.ldexp(distance, self.exponent))
+        with np.errstate(over="ignore"):
+            return float(np.ldexp(distance, self.exponent))
 
     def _move(self, X):
         if self.center is None:
