@@ -21,9 +21,9 @@ class MinMaxAttack(RegressionAttackMixin, BaseAttack):
     """Add the rows of the attack found by the certified bound.
 
     The attack solves the min-max problem of :class:`~skpoison.CertifiedBound`: few
-    distinct rows (at most two if the domain is convex) on the boundary of the feasible
-    set, each in whole copies. Up to the bound's duality gap and the rounding to whole
-    copies, it causes the largest possible *training* loss.
+    distinct rows (at most two if there are two classes and the domain is convex) on the
+    boundary of the feasible set, each in whole copies. Up to the bound's duality gap
+    and the rounding to whole copies, it causes the largest possible *training* loss.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class MinMaxAttack(RegressionAttackMixin, BaseAttack):
     ----------
     bound_ : CertifiedBound
         The fitted bound; ``bound_.attack_`` holds the distinct rows.
-    classes_ : ndarray of shape (2,)
+    classes_ : ndarray of shape (n_classes,)
         The labels, sorted. Not with a regressor.
     target_range_ : tuple of float or None
         With a regressor, the smallest and the largest target that the attacker sends.

@@ -100,16 +100,18 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
     epsilon : float, default=0.03
         Number of poison rows divided by the number of clean rows, between 0 and 1.
     estimator : classifier or regressor, default=None
-        The binary learner whose training objective the bound is about; only its
-        parameters are used. One of
+        The learner whose training objective the bound is about; only its parameters
+        are used. One of
 
-        - :class:`~sklearn.svm.LinearSVC` with either loss and penalty ``"l2"``;
-        - :class:`~sklearn.linear_model.LogisticRegression` with the l2 penalty;
+        - :class:`~sklearn.svm.LinearSVC` with either loss and penalty ``"l2"``, or
+          with ``multi_class="crammer_singer"``;
+        - :class:`~sklearn.linear_model.LogisticRegression` with the l2 penalty (for
+          more than two classes, with any solver but ``"liblinear"``);
         - :class:`~sklearn.linear_model.RidgeClassifier`;
         - :class:`~sklearn.linear_model.SGDClassifier` with the loss ``"hinge"``,
           ``"squared_hinge"``, ``"log_loss"`` or ``"modified_huber"`` and penalty
           ``"l2"``;
-        - :class:`NormConstrainedSVC`;
+        - :class:`NormConstrainedSVC`, for two classes;
         - :class:`~sklearn.linear_model.Ridge`, :class:`~sklearn.svm.LinearSVR` with
           either loss, :class:`~sklearn.linear_model.HuberRegressor` and
           :class:`~sklearn.linear_model.SGDRegressor` with any loss and penalty
@@ -129,7 +131,8 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         C is 1.
     tol : float, default=1e-3
         Target for the duality gap, ``upper_bound_ - lower_bound_``: how far the bound
-        can be from the tightest one. Relative to ``max(upper_bound_, 0.001)``.
+        can be from the tightest one. Relative to ``max(upper_bound_, 0.001)``. For more
+        than two classes, a gap can remain that no step closes: see `is_exact_`.
     defense : {"fixed", "moving_centroids"}, default="fixed"
         ``"fixed"``: the filter uses the centroids and radii of the clean rows.
         ``"moving_centroids"``: it uses fixed radii (given, or estimated from the clean
@@ -155,8 +158,8 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         by the weight of its class, if there is one.
     max_iter : int, default=None
         Maximum number of solver steps. None means 1000 Newton steps (followed by rounds
-        of cutting planes if the domain is not convex). The bound is valid whenever the
-        solver stops.
+        of cutting planes if the domain is not convex), or 5000 L-BFGS steps for more
+        than two classes. The bound is valid whenever the solver stops.
     random_state : int, RandomState instance or None, default=None
         Controls which rows the solver starts with. Results depend on it only up to
         `tol`.
@@ -170,7 +173,8 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         No attack that passes the filter makes the learner misclassify a larger share of
         the clean rows, of those that it is trained on: `upper_bound_` divided by the
         loss of a row on the decision boundary (and the smallest weight), at most 1. NaN
-        with a regressor.
+        with a regressor. For more than two classes, divided by the least loss of a
+        misclassified row (see the notes).
     lower_bound_ : float
         The dual value: no parameters give a smaller bound.
     dual_gap_ : float
@@ -184,9 +188,16 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         Largest loss, at the certified parameters, of a row that passes the filter.
         ``upper_bound_`` is ``clean_loss_ + epsilon * poison_loss_``, plus the penalty
         if the learner has one, plus a margin for rounding.
+    is_exact_ : bool
+        Whether the bound is certified to be as tight as can be: `dual_gap_` is within
+        `tol` (not counting the margins for rounding), so that an attack with fractions
+        of rows nearly reaches `upper_bound_`. Always False for moving centroids. For
+        more than two classes it can be False although the solver converged: the
+        tightest bound then lies between `lower_bound_` and `upper_bound_`.
     attack_ : :class:`~sklearn.utils.Bunch`
         The candidate attack: `X`, its distinct rows (with the dtype and sparsity of the
-        training rows; at most two, unless the domain is not convex, as for counts);
+        training rows; at most two for two classes or a regressor, unless the domain is
+        not convex, as for counts);
         `y`, their labels or targets; `n_copies`, the number of copies of each row, at
         most ``floor(epsilon * n)`` in total; `rounding_slack`, a certified limit on how
         far this attack of whole rows can fall short of `lower_bound_`.
@@ -194,15 +205,17 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         Training loss of the learner trained on all clean rows and `attack_`, counted
         as `upper_bound_` is. At least ``lower_bound_ - attack_.rounding_slack`` and at
         most `upper_bound_`.
-    poisoned_coef_ : ndarray of shape (1, n_features) or (n_features,)
+    poisoned_coef_ : ndarray of shape (1, n_features), (n_classes, n_features) or \
+            (n_features,)
         Weights of that learner.
-    poisoned_intercept_ : ndarray of shape (1,) or float
+    poisoned_intercept_ : ndarray of shape (1,) or (n_classes,), or float
         Intercept of that learner.
-    coef_ : ndarray of shape (1, n_features); (n_features,) with a regressor
+    coef_ : ndarray of shape (1, n_features); (n_classes, n_features) for more than \
+            two classes; (n_features,) with a regressor
         Weights of the certified parameters, which this estimator uses to predict.
-    intercept_ : ndarray of shape (1,); float with a regressor
+    intercept_ : ndarray of shape (1,) or (n_classes,); float with a regressor
         Their intercept.
-    classes_ : ndarray of shape (2,)
+    classes_ : ndarray of shape (n_classes,)
         The labels, sorted. Not with a regressor.
     class_weight_ : dict or None
         The weight of each class, if the learner weighs them.
@@ -251,6 +264,21 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
     one of the parameters, and as for `SGDClassifier` for `SGDRegressor`. With weights,
     losses are multiplied by them, and the sum is divided by n all the same.
 
+    With more than two classes, `LogisticRegression` minimizes the multinomial loss
+    ``log(sum(exp(S))) - S_y`` of a row's scores S, and
+    ``LinearSVC(multi_class="crammer_singer")`` the loss
+    ``max(0, 1 + max(S_k - S_y))`` over the classes k other than y. The others train a
+    two-class problem for each class against the rest, with an objective of its own.
+    The *sum* of these objectives is bounded. A poison row takes part in all of them:
+    in that of its class with one label, in the others with the other. It can lose much
+    in the problem of its class and in one or two more, but not in all at once, which
+    the bound accounts for. A misclassified row loses at least ``log(2)`` (multinomial),
+    1 (Crammer and Singer) or twice the loss at the decision boundary (sums).
+
+    The largest loss of a row is then the maximum of a convex function over the feasible
+    set. It is bounded by branch and bound over the scores, with a limited number of
+    cells. A gap can remain if there are many classes, most of all for sums.
+
     The bound is on the minimum of the training objective. Solvers that stop early end
     above it, by at most :func:`skpoison.bounds.training_gap`, which goes on top of
     `upper_bound_`; :meth:`check` does so.
@@ -262,7 +290,8 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
     as those of spheres and slabs do, and `domain` must be convex (``"real"``,
     ``"nonnegative"``, bounds on features). The proof for moving centroids replaces the
     rows of a class by their mean, which only losses that are linear where they count
-    allow.
+    allow. More than two classes need convex feasible sets and domains, fixed centroids
+    and no weights.
 
     The margins for rounding are floating-point error bounds: `poison_loss_` covers all
     rows that a filter that computes in the precision of the given rows can keep (in
@@ -311,6 +340,14 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
     >>> bound = CertifiedBound(epsilon=0.1, estimator=LogisticRegression(C=0.1))
     >>> round(bound.fit(X, y).upper_bound_, 2)
     0.18
+
+    Several classes:
+
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> bound = CertifiedBound(epsilon=0.1, estimator=LogisticRegression()).fit(X, y)
+    >>> bound.is_exact_, round(bound.upper_bound_, 2), round(bound.attack_loss_, 2)
+    (True, 0.28, 0.28)
 
     Regressors too, for targets between those of the clean rows:
 
@@ -391,7 +428,7 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Clean rows.
         y : array-like of shape (n_samples,)
-            Their labels, of two kinds; with a regressor, their targets.
+            Their labels, of at least two classes; with a regressor, their targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of their losses, not negative. Rows that an attacker adds weigh
             `max_weight` at most. Not for `rho` and moving centroids.
@@ -405,10 +442,10 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         ------
         ValueError
             If more than one of `estimator`, `rho` and `C` are given, if `estimator` is
-            not known, if there are not two classes, if a fitted filter knows other
-            labels or columns, if the filter or `target_range` leaves the attacker
-            unbounded, or if `estimator`, `filter`, `domain`, `defense` and weights do
-            not go together.
+            not known or cannot tell so many classes apart, if there is only one class,
+            if a fitted filter knows other labels or columns, if the filter or
+            `target_range` leaves the attacker unbounded, or if `estimator`, `filter`,
+            `domain`, `defense` and weights do not go together.
         """
         self._fit(X, y, sample_weight=sample_weight)
         return self

@@ -32,7 +32,7 @@ def bound_curve(
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Clean rows.
     y : array-like of shape (n_samples,)
-        Their labels, of two classes.
+        Their labels, of at least two classes.
     epsilons : array-like of shape (n_epsilons,)
         Numbers of poison rows divided by the number of clean rows, between 0 and 1.
 

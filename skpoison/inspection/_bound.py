@@ -167,7 +167,7 @@ class BoundDisplay:
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Clean rows.
         y : array-like of shape (n_samples,)
-            Their labels, of two classes.
+            Their labels, of at least two classes.
         epsilons : array-like of shape (n_epsilons,)
             Poison rows divided by clean rows, between 0 and 1.
         percentiles : array-like of shape (n_curves,), default=None

@@ -14,7 +14,6 @@ from skpoison.solvers._class_cells import bound_loss
 from skpoison.solvers._class_images import images
 from skpoison.solvers._class_lbfgs import (
     Center,
-    Preconditioner,
     Smoothed,
     learner_gap,
     minimize,
@@ -23,7 +22,7 @@ from skpoison.solvers._class_pool import Pool
 from skpoison.solvers._class_problem import ClassProblem, dual_value
 from skpoison.solvers._worst_class_rows import ascend, starts
 
-FEW_ROWS, FIRST_TOL = 3000, 0.02
+FEW_ROWS, FIRST_TOL = 6000, 0.02
 MAX_STEPS, MAX_ROUNDS, MAX_CERTIFIED = 200, 200, 5
 # Rows that lose less than the pool's worst by this many times the smoothing stay out.
 NEAR_WORST = 4.0
@@ -104,7 +103,7 @@ def solve(
 ) -> Found:
     """Minimize the bound over the learner's parameters to a relative duality gap."""
     center, n_iter = (start, 0) if start else _first(problem, tol, max_iter, rng)
-    game = _Game(problem, Preconditioner(problem), tol, monitor, n_iter)
+    game = _Game(problem, tol, monitor, n_iter)
     while True:
         center = game.play(center, max_iter)
         if center is None:
@@ -114,9 +113,9 @@ def solve(
 class _Game:
     """The rounds of the game, and the best that was found."""
 
-    def __init__(self, problem, preconditioner, tol, monitor, n_iter):
-        self.problem, self.preconditioner = problem, preconditioner
-        self.tol, self.monitor, self.n_iter = tol, monitor, n_iter
+    def __init__(self, problem, tol, monitor, n_iter):
+        self.problem, self.tol = problem, tol
+        self.monitor, self.n_iter = monitor, n_iter
         self.history, self.n_rounds, self.n_certified = [], 0, 0
         self.reached, self.lower = np.inf, -np.inf
         self.gaps = None
@@ -125,9 +124,7 @@ class _Game:
         """Play a round; return where the next one starts, or None at the end."""
         problem, self.n_rounds = self.problem, self.n_rounds + 1
         limit = min(MAX_STEPS, max_iter - self.n_iter)
-        at, gradient, n_steps = minimize(
-            problem, center, self.preconditioner, self._enough(), limit
-        )
+        at, gradient, n_steps = minimize(problem, center, self._enough(), limit)
         self.n_iter += n_steps
         near, slack = NEAR_WORST * center.share_prox, self._slack()
         new, worst = find_worst(problem, at, near, slack)

@@ -14,6 +14,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from skpoison.solvers._class_pool import Pool
 from skpoison.solvers._class_problem import ClassProblem
+from skpoison.solvers._loss_newton import drawn
 
 Solver = Callable[[np.ndarray], np.ndarray]
 
@@ -23,7 +24,9 @@ FLATTENING, DECREASE = 0.3, 1e-4
 ROUNDING = 64.0 * np.finfo(np.float64).eps
 # Of more parameters for each class than these, only the diagonal preconditions.
 MOST_DENSE = 2500
-FIRST_CURVATURE = 0.1
+# Rows that the preconditioner sees, and the least share of curvature that each has.
+SOME_ROWS, LEAST_CURVATURE = 2000, 1e-4
+SHIFT = 1e-9
 
 
 @dataclass
@@ -62,7 +65,6 @@ class Memory:
 
     steps: list = field(default_factory=list)
     changes: list = field(default_factory=list)
-    curvature: float = FIRST_CURVATURE
 
     def add(self, step: np.ndarray, change: np.ndarray) -> None:
         """Keep a step, unless rounding is all that it shows."""
@@ -100,44 +102,51 @@ class Smoothed(NamedTuple):
     poison: Pool
 
 
-class Preconditioner:
-    """The second derivative, with one curvature for all rows and classes."""
+def preconditioner(problem: ClassProblem, center: Center, at: Smoothed) -> Solver:
+    """Return the inverse of a second derivative that is the same for all classes.
 
-    def __init__(self, problem: ClassProblem):
-        self.stiffness = np.where(np.isfinite(problem.stiffness), problem.stiffness, 0)
-        self.is_held = bool(np.isinf(problem.stiffness[-1]))
-        self.is_dense = len(problem.stiffness) <= MOST_DENSE
-        rows = problem.rows
-        self.moments = rows.second_moments() if self.is_dense else rows.squares()
+    Each row has the mean of its curvatures; of many rows some are drawn, in proportion
+    to these.
+    """
+    prox = center.row_prox
+    rows, stiffness = problem.rows, problem.stiffness
+    curvatures = problem.loss.curvatures(at.scores, rows.codes, at.slopes, prox)
+    steepest = max(
+        float(curvatures.max()), 1.0 / prox if problem.loss.has_kinks else 1.0
+    )
+    weights = rows.weights * np.maximum(curvatures, LEAST_CURVATURE * steepest)
+    chosen, weights = drawn(weights, SOME_ROWS)
+    some = rows.take(chosen)._replace(weights=weights)
+    penalty = np.where(np.isfinite(stiffness), stiffness, 0.0)
+    if len(at.poison.codes):
+        each = at.poison.curvature(at.theta, problem.sets, center.point_prox)
+        penalty[:-1] += problem.epsilon * each
+    solve = _solver(some, penalty)
+    if np.isfinite(stiffness[-1]):
+        return solve
 
-    def at(self, curvature: float) -> Solver:
-        """Return the function that solves for a gradient."""
-        solve = self._solver(curvature)
-        if not self.is_held:
-            return solve
+    def without_intercept(gradient):
+        step = solve(gradient)
+        step[:, -1] = 0.0
+        return step
 
-        def without_intercept(gradient):
-            step = solve(gradient)
-            step[:, -1] = 0.0
-            return step
+    return without_intercept
 
-        return without_intercept
 
-    def _solver(self, curvature):
-        if not self.is_dense:
-            diagonal = curvature * self.moments + self.stiffness
-            diagonal = np.maximum(diagonal, 1e-10 * diagonal.max())
-            return lambda gradient: gradient / diagonal
-        matrix = curvature * self.moments + np.diag(self.stiffness)
-        matrix[np.diag_indices_from(matrix)] += 1e-10 * matrix.diagonal().max()
-        factor = cho_factor(matrix)
-        return lambda gradient: cho_solve(factor, gradient.T).T
+def _solver(rows, penalty):
+    if len(penalty) > MOST_DENSE:
+        diagonal = rows.squares() + penalty
+        diagonal = np.maximum(diagonal, SHIFT * diagonal.max())
+        return lambda gradient: gradient / diagonal
+    matrix = rows.second_moments() + np.diag(penalty)
+    matrix[np.diag_indices_from(matrix)] += SHIFT * matrix.diagonal().max()
+    factor = cho_factor(matrix)
+    return lambda gradient: cho_solve(factor, gradient.T).T
 
 
 def minimize(
     problem: ClassProblem,
     center: Center,
-    preconditioner: Preconditioner,
     enough: float,
     max_steps: int,
 ) -> tuple[Smoothed, np.ndarray, int]:
@@ -147,7 +156,7 @@ def minimize(
     last point, its gradient and the number of steps.
     """
     at = evaluate(problem, center, center.theta, center.scores)
-    solve = preconditioner.at(center.memory.curvature)
+    solve = preconditioner(problem, center, at)
     gradient = gradient_at(problem, at)
     for n_steps in range(max_steps):
         if learner_gap(problem, gradient, at.theta) <= enough:
@@ -158,7 +167,7 @@ def minimize(
         if there is None:
             if not center.memory.steps:
                 return at, gradient, n_steps
-            center.memory = Memory(curvature=center.memory.curvature)
+            center.memory = Memory()
             continue
         new = gradient_at(problem, there)
         center.memory.add(there.theta - at.theta, new - gradient)

@@ -59,6 +59,16 @@ class ClassLoss(ABC):
         """Return slopes that take a row's class for one other class."""
         return one_hot(others, n_classes) - one_hot(codes, n_classes)
 
+    def curvatures(
+        self, scores: np.ndarray, codes: np.ndarray, slopes: np.ndarray, prox: float
+    ) -> np.ndarray:
+        """Return second derivatives of smoothed losses, their mean over the scores."""
+        shares = slopes + one_hot(codes, slopes.shape[1])
+        if self.has_kinks:  # those of a projection onto a simplex
+            positive = np.count_nonzero(shares > 0.0, axis=1)
+            return (positive - 1.0) / (slopes.shape[1] * prox)
+        return (shares * (1.0 - shares)).mean(axis=1)
+
     def steepest(
         self, scores: np.ndarray, codes: np.ndarray, off: np.ndarray
     ) -> np.ndarray:
@@ -175,6 +185,13 @@ class OneVsRest(ClassLoss):
     def conjugate(self, slopes, codes):
         signs = 2.0 * one_hot(codes, slopes.shape[1]) - 1.0
         return self.loss.conjugate(-signs * slopes).sum(axis=1)
+
+    def curvatures(self, scores, codes, slopes, prox):
+        sizes = np.abs(slopes)
+        if self.has_kinks:
+            return ((sizes > 0.0) & (sizes < 1.0)).mean(axis=1) / prox
+        signs = 2.0 * one_hot(codes, scores.shape[1]) - 1.0
+        return self.loss.curvature(signs * scores).mean(axis=1)
 
     def steepest(self, scores, codes, off):
         margins = (2.0 * one_hot(codes, scores.shape[1]) - 1.0) * scores

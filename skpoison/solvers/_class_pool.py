@@ -15,6 +15,8 @@ from skpoison.feasible._base import FeasibleRegion
 from skpoison.solvers._adversary import project_on_simplex
 from skpoison.solvers._class_problem import Labelled
 
+LEAST_LENGTH = 1e-12
+
 
 class Pool(NamedTuple):
     """Rows of the attacker, with what they aim at, and their shares of the poison.
@@ -82,6 +84,21 @@ class Pool(NamedTuple):
         moved = shares - self.shares
         worst = float(shares @ values) - 0.5 * share_prox * float(moved @ moved)
         return worst, self._replace(points=points, shares=shares)
+
+    def curvature(
+        self, theta: np.ndarray, sets: Sequence[FeasibleRegion], point_prox: float
+    ) -> float:
+        """Return the second derivative of the smoothed loss by a weight, on average.
+
+        A worst row that is on the limits of its set moves with the parameters, by its
+        distance from the center over the length of what it is worst for.
+        """
+        towards = np.linalg.norm(self.aims @ theta[:, :-1], axis=1)
+        reach = np.array([region.reach for region in sets])[self.codes]
+        nu = point_prox / np.where(reach > 0.0, reach, 1.0) ** 2
+        moved = reach / np.maximum(towards, np.maximum(nu * reach, LEAST_LENGTH))
+        sizes = np.vecdot(self.aims, self.aims) / len(theta)
+        return float(self.shares @ (sizes * moved))
 
 
 def nearest(region: FeasibleRegion, rows: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ See docs/mathematics.md, section "Several classes".
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from skpoison.solvers._signed_design import BLOCK_ROWS, Rows
 
 # Losses below this share of the loss of theta = 0 count as zero for the tolerance.
 LOSS_FLOOR = 1e-3
+LEAST_WEIGHT = 1e-300
 
 
 class Labelled(NamedTuple):
@@ -37,8 +39,16 @@ class Labelled(NamedTuple):
     def take(self, index: np.ndarray) -> "Labelled":
         """Return some rows as float64, with the weight of all."""
         X, weights = self.X[index], self.weights[index]
-        weights = weights * (self.weights.sum() / weights.sum())
+        weights = weights * (self.weights.sum() / max(weights.sum(), LEAST_WEIGHT))
         return Labelled(X.astype(np.float64), self.codes[index], weights)
+
+    def joined(self, other: "Labelled") -> "Labelled":
+        """Return these rows and others."""
+        is_sparse = sparse.issparse(self.X)
+        stack = partial(sparse.vstack, format="csr") if is_sparse else np.vstack
+        X = stack([self.X, other.X])
+        pairs = (self.codes, other.codes), (self.weights, other.weights)
+        return Labelled(X, *(np.concatenate(pair) for pair in pairs))
 
     def scores(self, theta: np.ndarray) -> np.ndarray:
         """Return the score of each row for each class."""
@@ -119,13 +129,11 @@ class StackedLabelled:
         parts = self.rows.squared_norms(), self.more.squared_norms()
         return np.concatenate(parts)
 
-    def second_moments(self) -> np.ndarray:
-        """Return the weighted mean of ``outer((x, 1), (x, 1))``."""
-        return self.rows.second_moments() + self.more.second_moments()
-
-    def squares(self) -> np.ndarray:
-        """Return the weighted mean of ``(x, 1)**2``."""
-        return self.rows.squares() + self.more.squares()
+    def take(self, index: np.ndarray) -> Labelled:
+        """Return some rows as float64, with the weight of all."""
+        split = len(self.rows.codes)
+        first = self.rows.take(index[index < split])
+        return first.joined(self.more.take(index[index >= split] - split))
 
 
 class ClassProblem(NamedTuple):

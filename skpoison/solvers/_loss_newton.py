@@ -257,7 +257,7 @@ def _gaps(problem, at, gradient):
 def _newton_step(problem, center, at, gradient):
     row_weights = problem.weights * at.curvatures
     diagonal, vectors, weights = _curvature_besides_rows(problem, center, at)
-    some, their_weights = _drawn(row_weights, _most_rows(problem.rows))
+    some, their_weights = drawn(row_weights, _most_rows(problem.rows))
     rows = problem.rows.take(some)
     hessian = Hessian(diagonal, rows, their_weights, vectors, weights)
     solve = hessian.shifted(0.0)
@@ -292,7 +292,7 @@ def _most_rows(rows):
     return len(rows) if rows.dim <= FEW_FEATURES else min(DENSE_ROWS, rows.dim)
 
 
-def _drawn(weights, size):
+def drawn(weights: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw rows in proportion to their weights; return them and weights that stand in.
 
     In expectation the rows drawn weigh what all do. Where not many more than `size`
