@@ -5,6 +5,7 @@ from itertools import chain
 
 import numpy as np
 from scipy import sparse
+from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import euclidean_distances
 
 from skpoison import __version__
@@ -35,6 +36,12 @@ def attack(sample, settings):
     """
     (epsilon,) = settings.epsilons
     domain = _domain(settings, sample.encoder)
+    gaps = getattr(sample.encoder, "indicators", {})
+    if settings.learner != "svm" and (sample.encoder.groups or gaps):
+        raise DataError(
+            "Columns of categories or with empty cells are attacked with --learner svm "
+            f"only, not {settings.learner}; --drop leaves columns out."
+        )
     with few_threads(sample.X):
         bound = settings.bound(epsilon=epsilon, domain=domain)
         bound.fit(sample.X, sample.signs)
@@ -90,7 +97,7 @@ def _as_written(sample, bound, settings):
     until the filter keeps what is read, or else replaced by the nearest clean row.
     """
     encoder, found = sample.encoder, bound.attack_
-    points = found.X.toarray() if sparse.issparse(found.X) else found.X
+    points = _dense(found.X)
     centers = bound.filter_.filters_[0].centroids_[np.searchsorted((-1, 1), found.y)]
     given = _unscaled(encoder, points, settings)
     sent = encoder.written(sample.data, given)
@@ -124,7 +131,7 @@ def _clean_rows_near(sample, bound, points):
     ]
     for places in zip(*order, strict=False):
         rows = sample.X[list(places)]
-        yield rows.toarray() if sparse.issparse(rows) else rows
+        yield _dense(rows)
 
 
 def _nearest_kept(sample, bound, point, sign):
@@ -138,6 +145,8 @@ def _loss_behind(sample, bound, sent, settings):
     copies = bound.attack_.n_copies
     if not len(copies):
         return bound.attack_loss_
+    if settings.learner != "svm":
+        return _loss_of_other(sample, bound, sent, settings)
     attack = PoisonCopies(sent, bound.attack_.y.astype(float), copies)
     clean = signed_rows(sample.X, (sample.signs > 0).astype(int))
     learner = regularizer(settings.rho, settings.C, len(sample.signs))
@@ -146,6 +155,26 @@ def _loss_behind(sample, bound, sent, settings):
         trained = train_on(clean, attack, learner, tol=settings.tol, rng=rng)
     # No learner does worse than one that knows nothing.
     return min(float(trained.upper), 1.0 + copies.sum() / len(sample.signs))
+
+
+def _loss_of_other(sample, bound, sent, settings):
+    """Return the training loss of a learner with another loss than the hinge."""
+    places = copied_points(bound.attack_.n_copies)
+    if sparse.issparse(sample.X):
+        rows = sparse.vstack([sample.X, sparse.csr_array(sent)[places]], format="csr")
+    else:
+        rows = np.vstack([sample.X, _dense(sent)[places]])
+    signs = np.append(sample.signs, bound.attack_.y[places])
+    frozen = FrozenEstimator(bound.filter_)
+    learner = settings.bound(filter=frozen, epsilon=0.0, max_iter=None, domain="real")
+    with few_threads(sample.X):
+        loss = learner.fit(rows, signs).upper_bound_
+    # It counts per row that the learner is trained on.
+    return loss * rows.shape[0] / len(sample.signs)
+
+
+def _dense(rows):
+    return rows.toarray() if sparse.issparse(rows) else rows
 
 
 def _newly_negative(sample, X):
