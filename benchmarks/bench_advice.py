@@ -3,8 +3,8 @@
     SKPOISON_DATA=folder python benchmarks/bench_advice.py [--rows N] [--only NAME ...]
 
 Tables are those of the data folder (clean, and with planted rows that are known), and
-some of scikit-learn, clean and with plants of our own. The former were looked at when the
-limits of the verdict were chosen, the latter were not.
+some of scikit-learn, clean and with plants of our own. The former were looked at when
+the limits of the verdict were chosen, the latter were not.
 
 A line for each table: whether rows were planted, the verdict and its estimated share of
 bad rows, the recommended defense, its worst metric on held-out rows that are truly
