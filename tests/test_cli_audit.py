@@ -247,7 +247,7 @@ def test_data_that_cannot_be_used_are_one_line(tmp_path):
     broken = X.copy()
     broken[3, 1] = np.nan
     path = write_csv(tmp_path / "nan.csv", broken, y)
-    assert "data row 4" in invoke(path, code=1).stderr
+    assert "data row 4" in invoke(path, "--missing", "error", code=1).stderr
     few = np.where(np.arange(90) < 2, 1, 0)
     rare = write_csv(tmp_path / "rare.csv", X, few)
     assert "fewer than the 3 folds" in invoke(rare, code=1).stderr

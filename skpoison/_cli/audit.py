@@ -24,7 +24,6 @@ def audit(
             "Poison rows per clean row in the bounds, such as 0.01,0.1.",
             "--epsilon",
             "-e",
-            common=True,
             callback=shares,
         ),
     ] = ["0.01,0.03,0.1,0.3"],  # noqa: B006 (typer never changes it)
@@ -44,7 +43,6 @@ def audit(
             opt.DEFENSE,
             "PERCENTS",
             "Percentages of each class that sphere and slab keep, such as 70,90.",
-            common=True,
             callback=percents,
         ),
     ] = "50,70,80,90,95,100",
@@ -65,8 +63,8 @@ def audit(
         opt.option(
             opt.DEFENSE,
             "KIND",
-            "Weights of the learner's classes. auto: balanced where a class is rare; "
-            "balanced; none.",
+            "Class weights of the learner: balanced, none, or auto: balanced if a "
+            "class is rare.",
             callback=one_of("auto", "balanced", "none"),
         ),
     ] = "auto",
@@ -75,10 +73,9 @@ def audit(
         opt.option(
             opt.DEFENSE,
             "METRIC",
-            "What defenses are compared by: error; balanced-error, the mean of the "
-            "classes' error rates; recall@0.05, the positives among the 5 % of rows "
-            "with the highest scores; auc; average-precision; cost (see --cost). auto: "
-            "error, or balanced-error where a class is rare.",
+            "error, balanced-error, recall@0.05 (of the 5 % highest scores), auc, "
+            "average-precision, cost, or auto: by the classes' sizes.",
+            common=True,
         ),
     ] = "auto",
     cost: Annotated[
@@ -86,8 +83,8 @@ def audit(
         opt.option(
             opt.DEFENSE,
             "COSTS",
-            "What wrong predictions cost, for --metric cost: true label, predicted "
-            "label and cost, as in spam:ham=5,ham:spam=1.",
+            "Costs of wrong predictions for --metric cost, each as true label, "
+            "predicted label and cost: spam:ham=5,ham:spam=1.",
             callback=costs_of_text,
         ),
     ] = None,
@@ -96,8 +93,8 @@ def audit(
         opt.option(
             opt.DEFENSE,
             "POINTS",
-            "The most that a recommended defense may cost without an attack, in "
-            "hundredths of the metric.",
+            "Largest cost of a recommended defense without an attack, in hundredths of "
+            "the metric.",
             callback=in_range(0),
         ),
     ] = 1.0,
@@ -134,8 +131,8 @@ def audit(
         opt.option(
             opt.OUTPUT,
             "SECONDS",
-            "About how long the audit may take. What does not fit is left out, and it "
-            "is said what.",
+            "Approximate time limit; the report lists what was left out.",
+            common=True,
             callback=in_range(1),
         ),
     ] = None,
