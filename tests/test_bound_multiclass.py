@@ -381,13 +381,45 @@ def test_attacks_and_evaluations_take_several_classes():
     assert results.loss_poisoned[0] > results.loss_clean[0]
 
 
+WEIGHTED = [
+    LogisticRegression(class_weight={0: 1.0, 1: 3.0, 2: 0.5}, tol=1e-8, max_iter=2000),
+    RidgeClassifier(class_weight={0: 1.0, 1: 3.0, 2: 0.5}),
+    clone(JOINT).set_params(class_weight={0: 1.0, 1: 3.0, 2: 0.5}, max_iter=100_000),
+]
+
+
+@pytest.mark.parametrize("estimator", WEIGHTED, ids=str)
+def test_weights_of_classes_are_those_of_rows(estimator):
+    X, y, _ = problem(0)
+    each = np.array([1.0, 3.0, 0.5])[y]
+    options = {"epsilon": 0.2, "tol": 1e-6, "random_state": 0}
+    bound = CertifiedBound(sphere_and_slab(), estimator=estimator, **options).fit(X, y)
+    plain = clone(estimator).set_params(class_weight=None)
+    alone = CertifiedBound(sphere_and_slab(), estimator=plain, **options)
+    even = clone(alone).fit(X, y, sample_weight=np.ones(len(X)))
+    assert even.upper_bound_ == pytest.approx(alone.fit(X, y).upper_bound_, rel=1e-6)
+    heavy = clone(alone).set_params(max_weight=3.0).fit(X, y, sample_weight=each)
+    assert bound.upper_bound_ <= heavy.upper_bound_ * (1 + 1e-6)
+    assert abs(bound.upper_bound_ - even.upper_bound_) > 1e-2
+    model = clone(estimator).fit(X, y)
+    assert training_gap(model, X, y) < 1e-3
+    assert training_gap(plain.fit(X, y, each), X, y, sample_weight=each) < 1e-3
+    found = bound.attack_
+    rows = np.vstack([X, np.repeat(found.X, found.n_copies, axis=0)])
+    labels = np.append(y, np.repeat(found.y, found.n_copies))
+    checked = bound.check(clone(estimator).fit(rows, labels), rows, labels)
+    assert checked.holds
+    assert checked.training_loss == pytest.approx(bound.attack_loss_, abs=1e-3)
+    assert bound.lower_bound_ - found.rounding_slack <= bound.attack_loss_ + 1e-9
+
+
 REFUSED = [
     (LogisticRegression(solver="liblinear"), {}, "Known for several classes are"),
     (NormConstrainedSVC(), {}, "Known for several classes are"),
     (None, {"rho": 1.0}, "Known for several classes are"),
     (None, {"defense": "moving_centroids"}, "is for two classes; y has 3"),
     (LinearSVC(), {"domain": "count"}, "whose feasible sets are convex"),
-    (LogisticRegression(class_weight="balanced"), {}, "Weights of rows"),
+    (LinearSVC(class_weight="balanced"), {}, "class_weight='balanced' is known for 3"),
 ]
 
 

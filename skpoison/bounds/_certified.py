@@ -119,7 +119,9 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
 
         With ``class_weight="balanced"``, the bound is about the weights that balance
         the clean rows, `class_weight_`; train the learner with these, because poison
-        changes those that balance the rows that arrive.
+        changes those that balance the rows that arrive. For more than two classes,
+        `class_weight` is refused for `SGDClassifier` and the ``"ovr"`` problems of
+        `LinearSVC`, which weigh a class in its own problem only.
 
         None means that the learner is given by `rho` or `C`.
     rho : float, default=None
@@ -290,8 +292,8 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
     as those of spheres and slabs do, and `domain` must be convex (``"real"``,
     ``"nonnegative"``, bounds on features). The proof for moving centroids replaces the
     rows of a class by their mean, which only losses that are linear where they count
-    allow. More than two classes need convex feasible sets and domains, fixed centroids
-    and no weights.
+    allow. More than two classes need convex feasible sets and domains, and fixed
+    centroids.
 
     The margins for rounding are floating-point error bounds: `poison_loss_` covers all
     rows that a filter that computes in the precision of the given rows can keep (in
@@ -552,11 +554,6 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
             self.class_weight_ = dict(zip(labels, of_classes.tolist(), strict=True))
         if sample_weight is None and of_classes is None and self.max_weight == 1.0:
             return None
-        if self._objective.of_classes is not None:
-            raise ValueError(
-                "Weights of rows and classes are for two classes and for regression; "
-                f"y has {len(classes)} classes."
-            )
         if self._objective.rho is not None or self._is_moving():
             raise ValueError(
                 "Weights of rows and classes are for learners with a penalty, and "
@@ -588,7 +585,7 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         keeps = self._kept_by_filter(X)
         if self._objective.of_classes is not None:
             sets, n_classes = self._convex_sets(X), len(self.classes_)
-            options = {"epsilon": self.epsilon}
+            options = {"epsilon": self.epsilon, "weights": self._weights}
             given = X, codes, n_classes, sets
             problem = _multiclass.prepare(self._objective, *given, **options)
             found = self._solve(problem, start, monitor)

@@ -8,6 +8,7 @@ import numpy as np
 from skpoison._whole_rows import apportion_upwards, n_poison_rows
 from skpoison.bounds._result import CertifiedValues
 from skpoison.bounds._rounding import judged, relative_error
+from skpoison.bounds._weights import LossWeights
 from skpoison.feasible import shrink_until_kept
 from skpoison.solvers._class_game import Found, solve, start_at
 from skpoison.solvers._class_problem import (
@@ -40,22 +41,25 @@ class ClassResult(NamedTuple):
     lower: float  # a lower bound of that
 
 
-def prepare(objective, X, codes, n_classes, sets=(), *, epsilon=0.0):
+def prepare(objective, X, codes, n_classes, sets=(), *, epsilon=0.0, weights=None):
     """Return the problem of a learner that faces an attacker, or, by default, none.
 
     Clean rows X (n_samples, n_features), the positions of their classes (n_samples,), a
-    feasible set for each class.
+    feasible set for each class, and the weights of rows and of poison if they differ.
     """
+    if weights is None:
+        weights = LossWeights(np.ones(X.shape[0]), np.ones(n_classes))
     n_rows, n_features = X.shape
     n_trained = n_rows + n_poison_rows(epsilon, n_rows)
     return ClassProblem(
-        Labelled(X, codes, np.full(n_rows, 1.0 / n_rows)),
+        Labelled(X, codes, weights.of_rows / n_rows),
         list(sets),
         [judged(rows, X) for rows in sets],
         float(epsilon),
         objective.of_classes,
         objective.stiffness(n_features, n_rows, n_trained),
         n_classes,
+        weights.of_poison,
     )
 
 
@@ -113,7 +117,8 @@ def _whole_rows(problem, found, X, keeps):
 def _poisoned(problem, objective, attack):
     """Return the problem of training on the clean rows and an attack."""
     rows, n_rows = problem.rows, len(problem.rows.codes)
-    more = Labelled(attack.points, attack.codes, attack.copies / n_rows)
+    weights = problem.poison_weights[attack.codes] * attack.copies / n_rows
+    more = Labelled(attack.points, attack.codes, weights)
     n_trained = n_rows + int(attack.copies.sum())
     n_features = len(problem.stiffness) - 1
     return problem._replace(
@@ -149,7 +154,7 @@ def upper_margin(problem, theta, scores, worst=0.0):
         farthest = norms * _reach(problem.outer) + sizes
         ends = np.stack([farthest, -farthest])
         steepest = loss.steepest(ends, np.zeros(2, dtype=int), 0.0).max(axis=0)
-        most = float(steepest.max() * farthest.sum())
+        most = float(steepest.max() * farthest.sum() * problem.poison_weights.max())
         error += 4.0 * problem.epsilon * product * (most + worst)
     return 2.0 * error
 

@@ -92,6 +92,16 @@ class Objective(NamedTuple):
                 f"Only binary classification is supported by this estimator; y has "
                 f"{n_classes} classes. Known for several classes are {KNOWN_SEVERAL}."
             )
+        is_sum = self.several is Several.ONE_VS_REST
+        uneven = is_sum and not isinstance(self.loss, Squared)
+        if n_classes > 2 and uneven and self.class_weight is not None:
+            # A class weighs only in its own problem, and not where it is the rest.
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is known for {n_classes} classes "
+                "with LogisticRegression, RidgeClassifier and "
+                "LinearSVC(multi_class='crammer_singer') only. For other learners, use "
+                "sample_weight."
+            )
         if n_classes > 2:
             joint: dict[Several | None, ClassLoss] = {
                 Several.MULTINOMIAL: Multinomial(),

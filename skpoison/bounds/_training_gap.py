@@ -22,7 +22,7 @@ from skpoison.bounds._linear import signed_rows
 from skpoison.bounds._objective import objective_of
 from skpoison.bounds._regression import target_rows
 from skpoison.bounds._rounding import margins
-from skpoison.bounds._weights import class_weights, sample_weights
+from skpoison.bounds._weights import LossWeights, class_weights, sample_weights
 from skpoison.solvers._adversary import NO_POISON
 from skpoison.solvers._centering import framed, view
 from skpoison.solvers._regularizers import regularizer
@@ -155,12 +155,7 @@ def _weights(estimator, X, codes, sample_weight):
 def trained(estimator, objective, X, codes, weights=None):
     """Return what a fitted estimator reached on its training rows, of such weights."""
     if objective.of_classes is not None:
-        if weights is not None:
-            raise ValueError(
-                f"estimator={estimator!r} was fitted with weights of classes or rows, "
-                "which are known for two classes and for regression alone."
-            )
-        return _of_several_classes(objective, X, codes, estimator)
+        return _of_several_classes(objective, X, codes, estimator, weights)
     theta = np.append(np.ravel(estimator.coef_), np.ravel(estimator.intercept_))
     theta = np.asarray(theta, dtype=np.float64)
     if objective.is_plain_hinge and weights is None:
@@ -192,11 +187,13 @@ def _of_any_loss(objective, X, codes, theta, weights):
     return Trained(reached, max(reached - float(found.lower) + slack, 0.0))
 
 
-def _of_several_classes(objective, X, codes, estimator):
+def _of_several_classes(objective, X, codes, estimator, weights):
     n_classes = len(estimator.classes_)
+    if weights is not None:
+        weights = LossWeights(weights, np.ones(n_classes))
     intercepts = np.broadcast_to(estimator.intercept_, n_classes)
     theta = np.column_stack([estimator.coef_, intercepts]).astype(np.float64)
-    problem = _multiclass.prepare(objective, X, codes, n_classes)
+    problem = _multiclass.prepare(objective, X, codes, n_classes, weights=weights)
     rng = check_random_state(0)
     found = _multiclass.train(problem, theta, tol=TOL, rng=rng)
     reached = _multiclass.objective_at(problem, theta)

@@ -214,14 +214,17 @@ def certify(
     bound, better, largest = 0.0, _no_rows(problem), worst
     inner = images(problem.sets, theta)
     for code, image in enumerate(images(problem.outer, theta)):
-        met = bound_loss(problem.loss, image, code, enough)
-        bound = max(bound, met.bound)
-        if met.loss <= worst:
+        weight = float(problem.poison_weights[code])
+        if weight == 0.0:
+            continue
+        met = bound_loss(problem.loss, image, code, enough / weight)
+        bound = max(bound, weight * met.bound)
+        if weight * met.loss <= worst:
             continue
         function = met.function[np.newaxis]
         found = ascend(problem.loss, inner[code], code, function)
-        if found.losses[0] > worst:
-            largest = max(largest, float(found.losses[0]))
+        if weight * found.losses[0] > worst:
+            largest = max(largest, weight * float(found.losses[0]))
             row = inner[code].row(found.functions[0])
             better = better.joined(_aimed(problem, theta, [row], [code]))
     return bound, better, largest
@@ -238,17 +241,20 @@ def find_worst(
     if not problem.has_attacker:
         return pool, 0.0
     scores = pool.rows(1.0).scores(theta)
-    worst = float(problem.loss.value(scores, pool.codes).max(initial=0.0))
+    losses = pool.weights * problem.loss.value(scores, pool.codes)
+    worst = float(losses.max(initial=0.0))
     least = float(pool.values(theta).max()) - near
     new = _no_rows(problem)
     for code, image in enumerate(images(problem.sets, theta)):
         known = pool.take(np.flatnonzero(pool.codes == code))
         first = np.vstack([starts(problem.loss, code, problem.n_classes), known.aims])
         found = ascend(problem.loss, image, code, first)
-        worst = max(worst, float(found.losses[0]))
-        for function in found.functions[found.losses >= least]:
+        losses = problem.poison_weights[code] * found.losses
+        worst = max(worst, float(losses[0]))
+        for function in found.functions[losses >= least]:
             row = _aimed(problem, theta, [image.row(function)], [code])
             by_aims = known.aims @ row.rows(1.0).scores(theta)[0] - known.costs
+            by_aims = known.weights * by_aims
             if by_aims.max(initial=-np.inf) < row.values(theta)[0] - slack:
                 known, new = known.joined(row), new.joined(row)
     return new, worst
@@ -259,13 +265,14 @@ def _aimed(problem, theta, rows, codes):
     rows, codes = np.array(rows), np.array(codes)
     aims = problem.loss.slopes(rows @ theta[:, :-1].T + theta[:, -1], codes)
     costs = problem.loss.conjugate(aims, codes)
-    return Pool(codes, aims, costs, rows, np.zeros(len(codes)))
+    weights = problem.poison_weights[codes]
+    return Pool(codes, aims, costs, rows, np.zeros(len(codes)), weights)
 
 
 def _no_rows(problem):
     n_features = len(problem.stiffness) - 1
     nothing = np.zeros((0, problem.n_classes)), np.zeros(0), np.zeros((0, n_features))
-    return Pool(np.zeros(0, dtype=int), *nothing, np.zeros(0))
+    return Pool(np.zeros(0, dtype=int), *nothing, np.zeros(0), np.zeros(0))
 
 
 def _gaps(problem, at, gradient, worst):
@@ -292,7 +299,7 @@ def _moved(problem, center, at, allowance):
     pool = at.poison.take(_largest(at.poison.shares, MOST_ROWS * problem.n_classes))
     pool = pool._replace(shares=pool.shares / max(pool.shares.sum(), LEAST_SHARE))
     scores = pool.rows(1.0).scores(at.theta)
-    losses = problem.loss.value(scores, pool.codes)
+    losses = pool.weights * problem.loss.value(scores, pool.codes)
     if not problem.loss.has_kinks:  # whose pieces have aims that do not change
         far = np.flatnonzero(losses > pool.values(at.theta) + allowance)
         aims = problem.loss.slopes(scores, pool.codes)
@@ -364,5 +371,5 @@ def _at_zero(problem):
         costs = problem.loss.conjugate(aims, codes)
         points = np.array([problem.sets[code].center for code in codes])
         shares = np.full(len(codes), 1.0 / len(codes))
-        pool = Pool(codes, aims, costs, points, shares)
+        pool = Pool(codes, aims, costs, points, shares, problem.poison_weights[codes])
     return start_at(problem, np.zeros((n_classes, len(problem.stiffness))), pool)

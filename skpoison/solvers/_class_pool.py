@@ -33,6 +33,8 @@ class Pool(NamedTuple):
         The rows.
     shares : ndarray of shape (n_points,)
         Shares, which sum to 1.
+    weights : ndarray of shape (n_points,)
+        What the rows' losses are multiplied by.
     """
 
     codes: np.ndarray
@@ -40,6 +42,7 @@ class Pool(NamedTuple):
     costs: np.ndarray
     points: np.ndarray
     shares: np.ndarray
+    weights: np.ndarray
 
     def take(self, index: np.ndarray) -> "Pool":
         """Return some of the rows."""
@@ -51,12 +54,13 @@ class Pool(NamedTuple):
 
     def rows(self, epsilon: float) -> Labelled:
         """Return the poison of total weight epsilon as weighted rows."""
-        return Labelled(self.points, self.codes, epsilon * self.shares)
+        weights = epsilon * self.shares * self.weights
+        return Labelled(self.points, self.codes, weights)
 
     def values(self, theta: np.ndarray) -> np.ndarray:
         """Return what the rows lose by their aims: no more than their losses."""
         scores = self.points @ theta[:, :-1].T + theta[:, -1]
-        return np.vecdot(self.aims, scores) - self.costs
+        return self.weights * (np.vecdot(self.aims, scores) - self.costs)
 
     def answer(
         self,
@@ -79,7 +83,7 @@ class Pool(NamedTuple):
             points[at] = nearest(region, self.points[at] + towards[at] / nu)
             moved = points[at] - self.points[at]
             costs[at] += 0.5 * nu * np.vecdot(moved, moved)
-        values = np.vecdot(towards, points) - costs
+        values = self.weights * (np.vecdot(towards, points) - costs)
         shares = project_on_simplex(self.shares + values / share_prox)
         moved = shares - self.shares
         worst = float(shares @ values) - 0.5 * share_prox * float(moved @ moved)
@@ -98,7 +102,7 @@ class Pool(NamedTuple):
         nu = point_prox / np.where(reach > 0.0, reach, 1.0) ** 2
         moved = reach / np.maximum(towards, np.maximum(nu * reach, LEAST_LENGTH))
         sizes = np.vecdot(self.aims, self.aims) / len(theta)
-        return float(self.shares @ (sizes * moved))
+        return float((self.weights * self.shares) @ (sizes * moved))
 
 
 def nearest(region: FeasibleRegion, rows: np.ndarray) -> np.ndarray:

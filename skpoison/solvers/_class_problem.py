@@ -156,6 +156,8 @@ class ClassProblem(NamedTuple):
         intercept may be 0, which leaves it free, or infinite, which holds it at 0.
     n_classes : int
         Number of classes.
+    poison_weights : ndarray of shape (n_classes,)
+        What the losses of poison rows of each class are multiplied by.
     """
 
     rows: Labelled | StackedLabelled
@@ -165,6 +167,7 @@ class ClassProblem(NamedTuple):
     loss: ClassLoss
     stiffness: np.ndarray
     n_classes: int
+    poison_weights: np.ndarray
 
     @property
     def has_attacker(self) -> bool:
