@@ -70,10 +70,11 @@ def attack(sample, settings):
 
 def _domain(settings, encoder):
     """Return the attacker's domain: of a column of categories, one; gaps or none."""
-    domain = as_domain(domain_of(settings.domain, encoder))
+    domain = domain_of(settings.domain, encoder)
     gaps = list(getattr(encoder, "indicators", {}).values())
     if not encoder.groups and not gaps:
         return domain
+    domain = as_domain(domain)
     kinds = np.full(len(encoder.names), domain.kind, dtype=object)
     if encoder.groups:
         kinds[np.concatenate(encoder.groups)] = "real"

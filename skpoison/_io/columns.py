@@ -60,6 +60,10 @@ def numbers(name, column):
     elif not pa.types.is_floating(column.type):
         column = column.cast(pa.float64(), safe=False)
     values = column.to_numpy()
+    # A sum is finite only if all its terms are, and costs less than looking at each.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum()):
+            return values
     infinite = np.isinf(values)
     return np.where(infinite, np.nan, values) if infinite.any() else values
 

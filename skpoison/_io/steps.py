@@ -33,6 +33,8 @@ def changed(scaler, X, change):
 
 def median(values):
     """Return the median of the numbers of a column, without its gaps; 0 without any."""
+    if not np.isnan(values).any():
+        return np.median(values)
     from sklearn.impute import SimpleImputer
 
     imputer = SimpleImputer(strategy="median", keep_empty_features=True)
