@@ -12,7 +12,7 @@ from skpoison.exceptions import FilterWarning
 from skpoison.filters import CrossFitFilter
 from skpoison.filters._evidence import find_evidence
 from skpoison.filters._far import Reach, far_rows
-from skpoison.filters._islands import clusters_against
+from skpoison.filters._islands import _with_islands, clusters_against
 from skpoison.filters._isolated import isolated_groups
 from skpoison.filters._label_noise import LabelNoise
 
@@ -373,3 +373,19 @@ def test_clusters_apart_are_suspect_where_others_are_not(n_modes):
         points, codes, np.zeros(380), lambda folds: said, 380, np.random.RandomState(0)
     )
     assert found.tolist() == (list(range(360, 380)) if n_modes == 1 else [])
+
+
+@pytest.mark.parametrize("n_more", [3, 40])
+def test_doubtful_rows_are_left_out_together(n_more):
+    points, truth, codes = _labels_around(12)
+    changed = codes != truth
+    regions = np.arange(400) % 7
+    clusters = np.where(changed, 1, 0)
+    clusters[np.flatnonzero(~changed & (codes == 1))[:n_more]] = 1
+    found = _with_islands(
+        regions, clusters, points, codes, changed, np.random.RandomState(0)
+    )
+    inside = found == np.bincount(found[changed]).argmax()
+    assert inside[changed].sum() >= 10
+    assert inside[~changed].sum() == (n_more if n_more == 3 else 0)
+    assert np.array_equal(found, np.unique(found, return_inverse=True)[1])

@@ -41,6 +41,7 @@ MOST_COPIES = 0.5  # of the rows: where more are copies, distinct values are few
 OUT_OF_PROPORTION = 4.0  # ratio to the largest plausible group
 # Multiple of the median length beyond which rows are a heavy tail.
 HEAVY = 2.0
+DOUBTFUL = 0.7  # probability of a label
 
 
 class Evidence(NamedTuple):
@@ -102,9 +103,10 @@ def find_evidence(
     evidence.copies[:] = _implausible(near, copies, codes, evidence.probabilities)
     if n_classes > 1:
         left = rest[~evidence.flagged[rest]]
+        own, _ = _own_and_other(evidence.probabilities, codes)
         where = clusters_against(
             few[left], codes[left], far.spread_out[left],
-            lambda folds: predict(left, folds), len(codes), rng,
+            lambda folds: predict(left, folds), len(codes), rng, own[left] < DOUBTFUL,
         )  # fmt: skip
         evidence.in_group[left[where]] = True
     return evidence

@@ -56,6 +56,7 @@ AGREED, OWN_AROUND = 0.8, 0.12
 NEIGHBORS, HALF_AROUND = 10, 5
 USUALLY_AGAINST = 0.35  # of the other rows of a class: models do not know it
 SLACK, SLACK_OF_OWN = 1.15, 0.65
+TAKES_ALONG = 0.4  # of a cluster, that is left out with its doubtful rows
 REFERENCES = 12
 LOOKED_AT = 200
 
@@ -136,18 +137,21 @@ class _Judged(NamedTuple):
 
 def clusters_against(
     points: np.ndarray, codes: np.ndarray, spread_out: np.ndarray,
-    predict: Callable, n_all: int, rng,
+    predict: Callable, n_all: int, rng, doubtful: np.ndarray | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Positions of rows whose cluster contradicts models without it, and is suspect.
 
     ``predict(folds)`` returns out-of-fold probabilities of shape (n_models, n_rows,
     n_classes); ``n_all`` is how many rows there are, those included that were rejected
-    before.
+    before. ``doubtful`` rows, whose label models were unsure of that saw rows around
+    them, are left out together with those.
     """
     if len(codes) < FEWEST_TO_CLUSTER or len(np.unique(codes)) < 2:
         return np.zeros(0, dtype=np.intp)
     known = np.unique(codes, return_inverse=True)[1]
     clusters, regions = label_clusters(points, known, rng)
+    if doubtful is not None:
+        regions = _with_islands(regions, clusters, points, known, doubtful, rng)
     said = predict(assign_folds(known, regions, N_FOLDS, rng))
     judged = _Judged.of(points, codes, spread_out, said)
     return _planted(judged, clusters, n_all, rng)
@@ -225,19 +229,44 @@ def _is_apart(judged, rows, gap, rng):
 
 def _islands(judged, rng):
     """Rows of one label that are near to each other, and each is contradicted."""
-    against = judged.against
-    few = min(NEIGHBORS, len(judged.codes) - 1)
-    if against.sum() < FEWEST_OF_ISLAND or few < 1:
+    if judged.against.sum() < FEWEST_OF_ISLAND:
         return []
-    near = nearest_rows(judged.points, few, rng)[1]
+    links = _links(judged.points, judged.codes, rng)
+    return _near_together(links, judged.against)
+
+
+def _with_islands(regions, clusters, points, codes, doubtful, rng):
+    """Regions of which doubtful rows that are near to each other are one each.
+
+    Clusters of which they are a large part are left out with them.
+    """
+    regions = regions.copy()
+    sizes = np.bincount(clusters)
+    for rows in _near_together(_links(points, codes, rng), doubtful):
+        shares = np.bincount(clusters[rows], minlength=len(sizes)) / sizes
+        inside = shares[clusters] >= TAKES_ALONG
+        inside[rows] = True
+        if inside.sum() <= MOST_IN_CLUSTERS * len(codes):
+            regions[inside] = regions.max() + 1
+    return np.unique(regions, return_inverse=True)[1]
+
+
+def _links(points, codes, rng):
+    """Which rows of the same label are near to each other, a symmetric matrix."""
+    few = min(NEIGHBORS, len(codes) - 1)
+    squares, near = nearest_rows(points, few, rng)
     left, right = np.repeat(np.arange(len(near)), few), near.ravel()
-    joined = against[left] & against[right]
-    joined &= judged.codes[left] == judged.codes[right]
-    ends = left[joined], right[joined]
-    graph = sparse.coo_array((np.ones(len(ends[0]), bool), ends), (len(near),) * 2)
-    islands = connected_components(graph, directed=False)[1]
-    large = np.flatnonzero(np.bincount(islands) >= FEWEST_OF_ISLAND)
-    return members_of(islands, large)
+    same = (codes[left] == codes[right]) & np.isfinite(squares).ravel()
+    ends = np.r_[left[same], right[same]], np.r_[right[same], left[same]]
+    return sparse.csr_array((np.ones(len(ends[0]), bool), ends), (len(near),) * 2)
+
+
+def _near_together(links, chosen):
+    """Groups of chosen rows that are linked, of the least size."""
+    rows = np.flatnonzero(chosen)
+    groups = connected_components(links[rows][:, rows], directed=False)[1]
+    large = np.flatnonzero(np.bincount(groups) >= FEWEST_OF_ISLAND)
+    return [rows[members] for members in members_of(groups, large)]
 
 
 def _is_contradicted(judged, rows):
