@@ -10,7 +10,14 @@ from skpoison.bounds._candidate_attack import build_attack
 from skpoison.bounds._projected import moved_inside, widened
 from skpoison.bounds._result import CertifiedValues, Result
 from skpoison.bounds._rounding import relative_error
+from skpoison.feasible.discrete import Hull
 from skpoison.solvers import _learned_scale, _loss_newton
+from skpoison.solvers._centering import (
+    CenteredRows,
+    centered,
+    moved_back,
+    moved_sets,
+)
 from skpoison.solvers._learned_scale import HuberProblem
 from skpoison.solvers._loss_newton import start_at
 from skpoison.solvers._loss_problem import DualPoint, LossProblem
@@ -28,6 +35,11 @@ def prepare(objective, rows, weights, pieces=NO_PIECES, *, epsilon=0.0, targets=
     n_rows = len(rows)
     n_trained = n_rows + n_poison_rows(epsilon, n_rows)
     loss = objective.loss
+    if np.isinf(objective.intercept) and not any(
+        isinstance(one, Hull) for one in pieces.sets
+    ):
+        rows = centered(rows)
+        pieces = pieces._replace(sets=moved_sets(pieces.sets, rows))
     kind = HuberProblem if isinstance(loss, ConcomitantHuber) else LossProblem
     return kind(
         rows,
@@ -69,11 +81,26 @@ def certify(problem, found, objective, X, keeps, *, tol, rng):
     of their labels or with their targets, the filter keeps.
     """
     problem, found = settled(problem, found), _inside(problem, found)
-    attack = build_attack(problem, found, X.shape[0], keeps, X.dtype)
+    rows = problem.rows
+
+    def passes(points, signs):
+        return keeps(moved_back(points, rows), signs)
+
+    attack = build_attack(problem, found, X.shape[0], passes, _precision(rows, X))
+    sent = moved_back(attack.points, rows)
+    if isinstance(rows, CenteredRows):  # the learner gets them as they are sent
+        sent = sent.astype(X.dtype).astype(np.float64)
+        attack = attack._replace(points=sent - rows.frame.offset)
     trained = _poisoned(problem, objective, attack)
     retrained = train(trained, found.best_primal.theta, tol=tol, rng=rng)
     best = _certificate(problem, found, X)
+    attack = attack._replace(points=sent)
     return Result(found, problem, best, attack, retrained, {})
+
+
+def _precision(rows, X):
+    """Points less an offset are rounded when they are moved back."""
+    return np.float64 if isinstance(rows, CenteredRows) else X.dtype
 
 
 def _inside(problem, found):
@@ -111,13 +138,17 @@ def _certificate(problem, found, X):
     """Widen the sets by the filter's own rounding, and the bound by the sums'."""
     theta, poison = found.best_primal.theta, problem.poison
     at = problem.margins(theta)
-    wider = poison.over([widened(rows, X) for rows in poison.sets])
+    # Filters round rows as they are, not less an offset.
+    sets = moved_sets(poison.sets, problem.rows, back=True)
+    wider = moved_sets([widened(rows, X) for rows in sets], problem.rows)
+    wider = poison.over(wider)
     clean_loss = float(problem.weights @ problem.loss.value(at))
     poison_loss = wider.largest_loss(theta)
     upper = clean_loss + poison.epsilon * poison_loss + problem.penalty(theta)
     upper = float(upper + upper_margin(problem, wider, theta, at))
     lower = problem.lower(found.best_dual.dual_point)
     lower -= lower_margin(problem, found.best_dual.dual_point, at)
+    theta = problem.rows.parameters(theta)
     return CertifiedValues(theta, clean_loss, poison_loss, upper, max(lower, 0.0))
 
 
@@ -126,6 +157,8 @@ def upper_margin(problem, poison, theta, at):
     n_rows, dim = len(problem.rows), problem.rows.dim
     total, product = relative_error(n_rows + 2), relative_error(dim)
     norm_w, size_b = float(np.linalg.norm(theta[:-1])), abs(float(theta[-1]))
+    # The intercept of rows far away is much larger, and rounded.
+    size_b += abs(float(problem.rows.parameters(theta)[-1])) / dim
     off = norm_w * np.sqrt(problem.rows.squared_norms()) + size_b + 1.0
     off = product * (off + (0.0 if problem.targets is None else abs(problem.targets)))
     error = float(problem.weights @ (_steepest(problem.loss, at, off) * off))

@@ -24,7 +24,7 @@ from skpoison.bounds._regression import target_rows
 from skpoison.bounds._rounding import margins
 from skpoison.bounds._weights import LossWeights, class_weights, sample_weights
 from skpoison.solvers._adversary import NO_POISON
-from skpoison.solvers._centering import framed, view
+from skpoison.solvers._centering import CenteredRows, framed, view
 from skpoison.solvers._regularizers import regularizer
 from skpoison.solvers._working_set import Problem, solve
 
@@ -178,6 +178,8 @@ def _of_any_loss(objective, X, codes, theta, weights):
     rows = target_rows(X) if is_regression else signed_rows(X, codes)
     targets = codes if is_regression else None
     problem = _any_loss.prepare(objective, rows, weights, targets=targets)
+    if isinstance(problem.rows, CenteredRows):
+        theta = problem.rows.centered_parameters(theta)
     found = _any_loss.train(problem, theta, tol=TOL, rng=rng)
     at = problem.margins(theta)
     reached = problem.upper(theta, at)

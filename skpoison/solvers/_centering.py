@@ -198,6 +198,53 @@ class FramedPoison(PoisonTerm):
         return np.full(dim, identity), np.array(vectors), np.array(weights)
 
 
+class CenteredRows(Rows):
+    """Rows less an offset, for learners whose intercept is free to take it up.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR array} of shape (n_rows, n_features)
+        The rows, less the offset.
+    signs : ndarray of shape (n_rows,)
+        Their signs.
+    frame : Frame
+        The offset.
+    """
+
+    def __init__(self, X, signs, frame):
+        super().__init__(X, signs)
+        self.frame = frame
+
+    def parameters(self, theta):
+        w, u = theta[:-1], theta[-1]
+        return np.append(w, math.fsum([u, *_products(w, -self.frame.offset)]))
+
+    def centered_parameters(self, theta):
+        """Return weights and the score of the offset, of weights and intercept."""
+        return self.frame.around_offset(theta)
+
+
+def centered(rows):
+    """Return rows less an offset if they lie far away for their spread."""
+    frame = Frame(_offset(rows.X)) if _is_far(rows.X) else None
+    if frame is None or not frame.offset.any():
+        return rows
+    return CenteredRows(frame.centered(rows.X), rows.signs, frame)
+
+
+def moved_sets(sets, rows, back=False):
+    """Return sets of rows less the offset of centered rows, or with it again."""
+    if not isinstance(rows, CenteredRows):
+        return sets
+    by = rows.frame.offset if back else -rows.frame.offset
+    return [_moved(one, by) for one in sets]
+
+
+def moved_back(points, rows):
+    """Return points with the offset of centered rows."""
+    return points + rows.frame.offset if isinstance(rows, CenteredRows) else points
+
+
 def _moved(rows, by):
     moved = copy(rows)
     moved.center = rows.center + by
