@@ -195,8 +195,12 @@ def _share(rows, strong, codes, tests, probabilities):
     low, high = wilson(other.sum(), n_rows)[0], wilson(rows.sum(), n_rows)[1]
     share = other.mean()
     if by_label:
-        rejected = (by_label[0] & ~other).mean()
-        purest = _purest(*_judged(codes, probabilities, ~other)[1:])
+        # Labels are judged by models, which may have seen some rows only.
+        judged, known, said = _judged(codes, probabilities, ~other)
+        n_rejected = int(by_label[0][judged].sum())
+        rejected = n_rejected / len(known)
+        high = max(high, wilson(n_rejected, len(known))[1])
+        purest = _purest(known, said)
         wrong = rejected if purest is None else min(purest[0], rejected)
         share += wrong
         low = max(low, min(0.0 if purest is None else purest[1], rejected / 2))

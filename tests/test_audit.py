@@ -569,6 +569,19 @@ def test_big_data_are_told_what_it_takes(capsys, monkeypatch):
     assert "of memory" in first
 
 
+def test_a_budget_that_is_too_small_draws_fewer_rows(monkeypatch):
+    X, y = blobs(900)
+    monkeypatch.setattr("skpoison._audit.cost.BIG", 100)
+    monkeypatch.setattr("skpoison._audit.cost._pilot", lambda *_: (20.0, 20.0))
+    report = quick(X, y, budget=600)
+    assert report.settings["budget"] == 600
+    assert report.settings["n_attacked_rows"] < 400
+    left = {one["what"]: one["reason"] for one in report.left_out}
+    (what,) = [one for one in left if one.startswith("attacks on")]
+    assert left[what].startswith("the budget of 600 seconds: ")
+    assert quick(X, y).settings["n_attacked_rows"] == 900
+
+
 def test_attacks_run_on_some_rows_where_there_are_many():
     X, y = blobs(400)
     y = np.where(np.arange(400) < 20, 1, 0)

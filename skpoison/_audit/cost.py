@@ -8,37 +8,68 @@ from scipy import sparse
 from skpoison._defaults import default_filter
 
 from .defenses import ANYWHERE
+from .folds import enough, folds_of
 from .inputs import Inputs
 from .measure import Fold, PartPlan, craft_part, defense_part, told_part
 from .plan import Plan
 from .profile import n_bytes, n_stored
+from .progress import Progress
 
 # Values stored in X from which an estimate is worth its time.
 BIG, MANY_ROWS = 100_000, 2000  # of rows, the same
 PILOT_ROWS = 300
+# Of a budget, the part for attacks; and how many rows they need at least.
+ATTACKING, FEWEST_ROWS = 0.5, 300
 # Beyond X itself: rows of folds, poison, what filters and solvers hold.
 TIMES_DENSE, TIMES_SPARSE = 3.0, 8.0
 
 
-def estimate(inputs: Inputs, plan: Plan) -> str | None:
-    """Estimate time and memory, unless finding out takes as long as all the rest."""
+def within_budget(
+    inputs: Inputs, plan: Plan, progress: Progress, is_shown: bool
+) -> Plan:
+    """Estimate time and memory, and attack fewer rows where that takes too long.
+
+    Nothing is estimated where finding out takes as long as all the rest.
+    """
     X = inputs.X
-    if n_stored(X) < BIG and X.shape[0] < MANY_ROWS:
-        return None
-    n_attacked = len(np.unique(np.concatenate([np.union1d(*f) for f in plan.folds])))
+    is_small = n_stored(X) < BIG and X.shape[0] < MANY_ROWS
+    if is_small or not (is_shown or plan.clock.budget):
+        return plan
+    n_attacked = _n_attacked(plan)
     n_rows = min(PILOT_ROWS, len(plan.folds[0][0]))
     crafting, defending = _pilot(inputs, plan, n_rows)
     each = (len(plan.percentiles) + 2) * crafting + len(plan.defenses) * defending
     seconds = each * len(plan.folds) * n_attacked / n_rows
     memory = n_bytes(X) * (TIMES_SPARSE if sparse.issparse(X) else TIMES_DENSE)
-    text = (
+    progress.say(
         f"{X.shape[0]:,} rows of {X.shape[1]:,} features: this takes "
         f"{_duration(seconds)} and {_size(memory)} of memory beside the data "
         f"({_size(n_bytes(X))})."
     )
-    if not plan.clock.has(seconds):
-        text += f" What does not fit in {plan.clock.budget:g} seconds is left out."
-    return text
+    if plan.clock.has(seconds / ATTACKING):
+        return plan
+    wanted = int(n_attacked * ATTACKING * max(plan.clock.left(), 0) / seconds)
+    return _with_fewer_rows(inputs, plan, max(wanted, FEWEST_ROWS), progress)
+
+
+def _n_attacked(plan):
+    return len(np.unique(np.concatenate([np.union1d(*f) for f in plan.folds])))
+
+
+def _with_fewer_rows(inputs, plan, max_rows, progress):
+    """Draw fewer rows to attack; splitters of one's own keep all of theirs."""
+    if plan.cv is None or max_rows >= _n_attacked(plan):
+        return plan
+    try:
+        folds, left = folds_of(inputs, plan.cv, plan.seed, max_rows)
+        enough(folds, plan.reference)
+    except ValueError:  # too few rows for attacks: the folds of the budget do the rest
+        return plan
+    kept = [one for one in plan.left_out if not one["what"].startswith("attacks on")]
+    seconds = f"the budget of {plan.clock.budget:g} seconds"
+    left = [one | {"reason": f"{seconds}: {one['reason']}"} for one in left]
+    progress.say(f"Attacks are run on about {max_rows:,} rows, for {seconds}.")
+    return plan._replace(folds=folds, left_out=kept + left)
 
 
 def _pilot(inputs, plan, n_rows):

@@ -1,6 +1,7 @@
 """What an audit is to do, and what its stages return."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,6 +60,7 @@ class Plan(NamedTuple):
     attacks: dict[str, Any]
     positive: int  # position of the bounds' positive class among the labels
     folds: list[tuple[np.ndarray, np.ndarray]]  # rows to train on, rows to test on
+    cv: int | None  # how many folds; None for a splitter of one's own
     n_jobs: int | None
     memory: Any  # a joblib.Memory, which keeps finished parts
     seed: int
@@ -111,6 +113,7 @@ def make_plan(inputs, *, estimator, filters, attacks, epsilons, percentiles, ref
         },
         positive=positive,
         folds=enough(folds, reference),
+        cv=int(cv) if isinstance(cv, Integral) else None,
         n_jobs=n_jobs,
         memory=check_memory(memory),
         seed=seed,

@@ -3,7 +3,7 @@
 from skpoison import __version__
 
 from .assumptions import assumptions
-from .cost import estimate
+from .cost import within_budget
 from .curves import curves
 from .figures import figures
 from .inputs import Inputs, described, read_inputs
@@ -220,9 +220,7 @@ def audit(
 
 def run(inputs: Inputs, plan: Plan, progress: Progress) -> AuditReport:
     """Do what was planned."""
-    expected = estimate(inputs, plan) if progress.is_wanted else None
-    if expected:
-        progress.say(expected)
+    plan = within_budget(inputs, plan, progress, progress.is_wanted)
     data = profile(inputs, plan.positive)
     progress.begin("Suspecting rows", 1)
     (suspected,) = progress.over(judge_all(inputs, plan) for _ in range(1))
