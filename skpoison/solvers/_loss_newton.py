@@ -29,7 +29,8 @@ LEAST_CURVATURE = 1e-3
 # Newton systems of many more rows than these, or than parameters, take conjugate
 # gradients; as many rows are drawn for the preconditioner.
 SPARSE_ROWS, DENSE_ROWS = 100, 2000
-FEW_FEATURES = 150
+# Of dense rows with few features all are taken, as long as the copy is not large.
+FEW_FEATURES, MOST_CELLS = 150, 10**7
 # Rows without curvature are left out where no more than this share of rows have any.
 MOST_BENT = 0.7
 CG_TOL, MAX_CG = 0.05, 50
@@ -277,9 +278,12 @@ def _newton_step(problem, center, at, gradient):
 
 
 def _bent(rows, weights):
-    """Return the rows with weights other than 0, if this saves more than it costs."""
+    """Return the rows with weights other than 0, if this saves more than it costs.
+
+    A copy of dense rows could take as much memory as these.
+    """
     bent = np.flatnonzero(weights)
-    if len(bent) > MOST_BENT * len(weights):
+    if not rows.is_sparse or len(bent) > MOST_BENT * len(weights):
         return rows, weights
     return rows.take(bent), weights[bent]
 
@@ -289,7 +293,8 @@ def _most_rows(rows):
     if rows.is_sparse:
         return min(SPARSE_ROWS, rows.dim)
     # With few features the whole system costs less than products with all rows.
-    return len(rows) if rows.dim <= FEW_FEATURES else min(DENSE_ROWS, rows.dim)
+    is_small = rows.dim <= FEW_FEATURES and len(rows) * rows.dim <= MOST_CELLS
+    return len(rows) if is_small else min(DENSE_ROWS, rows.dim)
 
 
 def drawn(weights: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
