@@ -115,6 +115,16 @@ def test_gaps_are_filled_as_by_scikit_learn(tmp_path, missing, scale, suffix):
     assert encoder.indicators == ({"a": 3, "b": 4} if missing == "indicator" else {})
 
 
+def test_gaps_are_filled_with_what_no_other_row_can_change(tmp_path):
+    data = load(written(tmp_path / "rows.csv", frame_with_gaps()))
+    for missing in ("indicator", "impute"):
+        encoder, X = encoded(data, fills_with_zero=True, missing=missing)
+        gaps = data.plan(Encoding(missing=missing)).missing_in(data)
+        for j, name in enumerate("ab"):
+            assert np.all(X[gaps[name], j] == 0)
+        assert np.all(X[gaps["word"], encoder.names.index("word=missing")] == 1)
+
+
 def test_gaps_that_only_other_rows_have_are_filled_too(tmp_path):
     values = np.arange(N_ROWS) * 1.5
     data = table(tmp_path, {"a": values})
