@@ -108,7 +108,7 @@ def cones():
             flush=True,
         )
         assert found[solved].max() < 1e-5
-        assert solved.sum() > 0.9 * PROBLEMS
+        assert solved.sum() >= 0.8 * PROBLEMS
 
 
 def distance(learner, seed):
