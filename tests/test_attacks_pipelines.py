@@ -168,8 +168,10 @@ def test_many_classes_if_the_attack_knows_many():
     attack = LabelFlipAttack(0.2, random_state=0)
     robust = FilteredClassifier(SphereFilter(), LogisticRegression(max_iter=1000))
     assert PoisonedClassifier(attack, robust).fit(X, y).score(X, y) > 0.8
+    poisoned = PoisonedClassifier(MinMaxAttack(random_state=0)).fit(X, y)
+    assert poisoned.classes_.tolist() == [0, 1, 2]
     with pytest.raises(ValueError, match="Only binary"):
-        PoisonedClassifier(MinMaxAttack()).fit(X, y)
+        PoisonedClassifier(MinMaxAttack(rho=1.0)).fit(X, y)
 
 
 @pytest.mark.parametrize("vectorizer", [CountVectorizer(), TfidfVectorizer()])

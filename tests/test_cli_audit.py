@@ -202,7 +202,9 @@ def test_every_filter_of_an_audit_can_be_run():
 
     for name, filter_ in default_filters(90).items():
         kind = name.replace(" ", "-")
-        assert kind in kinds.WITH_PERCENTILE
+        assert kind in kinds.FILTERS
+        if kind == "auto":  # which judges rows in a way of its own
+            continue
         # They are made alike, but for seeds and what a percentile stands in for.
         made, params = build_filter(kind, 90), filter_.get_params()
         same = {k: v for k, v in params.items() if k not in UNLIKE}

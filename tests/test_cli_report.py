@@ -85,7 +85,8 @@ def test_printed_limit_of_an_attack_is_rounded_up():
     numbers = certificate()
     del numbers["defense"]
     rows = [{"label": "a", "n_copies": 1}, {"label": "b", "n_copies": 2}]
-    found = {"rows": rows, "attack_loss": 0.11, "upper_bound": UPPER}
+    found = {"rows": rows, "upper_bound": UPPER}
+    found |= {"attack_loss": 0.11, "written_loss": 0.11, "negative": []}
     show_attack(session, numbers | found)
     assert "no attack raises it above 0.1235." in session.line
     assert "1 copy of a row labeled a and 2 copies of a row labeled b" in session.line

@@ -325,11 +325,11 @@ def test_names_of_filters_are_in_the_help():
         assert kind in text
 
 
-def test_a_target_of_measurements_is_refused(tmp_path):
+def test_filters_of_classes_refuse_a_target_of_measurements(tmp_path):
     path = tmp_path / "rows.csv"
     rng = np.random.default_rng(0)
     lines = [f"{a:.3f},{b:.4f}" for a, b in rng.normal(size=(200, 2))]
     path.write_text("\n".join(["a,price", *lines]))
-    result = invoke(path, "--target", "price", code=1)
+    result = invoke(path, "--target", "price", "--filter", "sphere", code=1)
     assert "different numbers in 200 rows" in result.stderr
-    assert "FilteredRegressor" in result.stderr
+    assert "--filter auto" in result.stderr
