@@ -80,7 +80,7 @@ class Verdict(NamedTuple):
     def _weak(self):
         weak = [one.text for one in self.evidence if not one.is_strong]
         if weak:
-            yield f"Seen as in honest tables, too: {'; '.join(weak)}."
+            yield f"Also found, as in many honest tables: {'; '.join(weak)}."
         yield "Poison that looks like honest rows of its label leaves none."
 
     def _by_class(self):

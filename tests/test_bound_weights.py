@@ -68,7 +68,9 @@ def test_bounds_with_weights_agree_with_conic_programs(seed, learner):
     assert bound.upper_bound_ == pytest.approx(best, abs=1e-5)
     assert bound.lower_bound_ <= best + 1e-7
     assert bound.upper_bound_ >= best - 1e-7
-    assert bound.lower_bound_ - bound.attack_.rounding_slack <= bound.attack_loss_ + 1e-12
+    assert (
+        bound.lower_bound_ - bound.attack_.rounding_slack <= bound.attack_loss_ + 1e-12
+    )
     assert bound.attack_loss_ <= bound.upper_bound_
 
 

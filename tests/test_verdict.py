@@ -35,7 +35,9 @@ def test_honest_tables_are_not_called_poisoned():
     tests[:3] = "far"
     found = verdict(values, codes, LABELS, tests, said)
     assert not found.is_likely
-    assert "Seen as in honest tables, too: AutoFilter rejects 3 rows." in found.text
+    assert (
+        "Also found, as in many honest tables: AutoFilter rejects 3 rows." in found.text
+    )
 
 
 def test_wrong_labels_that_models_are_sure_of_are_evidence():
