@@ -20,6 +20,7 @@ _HOMES = {
     "FilteredRegressor": "meta",
     "DropOutliers": "meta",
     "PoisonedClassifier": "meta",
+    "PoisonedRegressor": "meta",
     "CertifiedBound": "bounds",
     "NormConstrainedSVC": "bounds",
     "bound_curve": "bounds",

@@ -211,8 +211,11 @@ def test_stopping_early_warns_and_leaves_a_bound():
     "options, message",
     [
         ({"filter_": SlabFilter()}, "leaves the attacker unbounded"),
-        ({"filter_": NeighborsFilter()}, "feasible_set|is for SphereFilter"),
-        ({"filter_": SphereFilter(norm="l1")}, "feasible_set|norm='l2'"),
+        ({"filter_": NeighborsFilter()}, "requires a filter with a feasible set"),
+        (
+            {"filter_": SphereFilter(norm="l1")},
+            "requires a filter with a feasible set.*got",
+        ),
     ],
 )
 def test_what_it_cannot_speak_of_is_an_error(options, message):

@@ -121,7 +121,7 @@ def test_other_data_are_an_error(form, tmp_path):
     for others in wrong:
         net = filtering(**options).initialize()
         net.load_params(**files)
-        with pytest.raises(ValueError, match=r"rows given now are others, or have"):
+        with pytest.raises(ValueError, match=r"rows given now are different, or have"):
             net.partial_fit(*form(*others))
     del files["f_history"]
     net = filtering(**options).initialize()
@@ -171,7 +171,7 @@ def test_a_history_that_does_not_say_which_rows_is_an_error(tmp_path):
         del row["event_rows"]
     files["f_history"].write_text(json.dumps(history))
     net = filtering().initialize()
-    with pytest.raises(ValueError, match="dropped in epoch 2, and not which"):
+    with pytest.raises(ValueError, match="dropped in epoch 2, but not which"):
         net.load_params(**files)
 
 
@@ -193,7 +193,7 @@ def test_a_history_of_several_data_speaks_of_the_last(tmp_path):
     again = filtering().initialize()
     again.load_params(**files)
     np.testing.assert_array_equal(again.dropped_at_, net.dropped_at_)
-    with pytest.raises(ValueError, match="240 rows given now are others"):
+    with pytest.raises(ValueError, match="240 rows given now are different"):
         again.partial_fit(X, y)
 
 

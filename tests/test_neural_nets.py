@@ -317,7 +317,7 @@ def test_training_goes_on_from_files_with_the_same_rows_only(
     again = net_of(kind, epic(), max_epochs=2, **options).initialize()
     again.load_params(**files)
     np.testing.assert_array_equal(again.dropped_at_, net.dropped_at_)
-    with pytest.raises(ValueError, match="rows given now are others"):
+    with pytest.raises(ValueError, match="rows given now are different"):
         again.partial_fit(*given(X, 1 - y))
     again.partial_fit(*given(X, y))
     np.testing.assert_array_equal(again.dropped_at_, whole.dropped_at_)

@@ -194,5 +194,5 @@ def test_torch_is_needed_for_tensors_only(tmp_path, monkeypatch):
     monkeypatch.undo()
     write(tmp_path, base_indices=torch.tensor([30, 10, 20]))
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ImportError, match=r"install PyTorch.*skpoison\[neural\]"):
+    with pytest.raises(ImportError, match=r"needs PyTorch: pip install torch"):
         load_published_poisons(tmp_path)

@@ -47,7 +47,7 @@ class AuditReport(Bunch):
     >>> X, y = make_blobs(60, centers=[[-2, 0], [2, 0]], random_state=0)
     >>> report = audit(X, y, percentiles=[80], filters={}, epsilons=[0.1])
     >>> print(report)  # doctest: +ELLIPSIS
-    Without an attack, the model has ...
+    No clear sign of poison. ...
     >>> report.most_suspicious(3).shape
     (3,)
     """

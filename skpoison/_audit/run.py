@@ -186,7 +186,7 @@ def audit(
     >>> X, y = make_blobs(90, centers=[[-2, 0], [2, 0]], random_state=0)
     >>> report = audit(X, y, epsilons=[0.1], percentiles=[70, 90], filters={})
     >>> report.recommendation["defense"]
-    'no defense'
+    'sphere & slab 70'
     >>> report.verdict["is_likely_poisoned"]
     False
     >>> len(report.suspicious["rows"])

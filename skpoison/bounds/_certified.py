@@ -413,9 +413,9 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         if is_other:
             raise ValueError(
                 f"{type(self).__name__} requires a filter with a feasible set, which "
-                "are SphereFilter, SlabFilter and their intersections, such as "
-                f"SphereFilter() & SlabFilter(); got filter={self.filter!r}. Others do "
-                "not say which rows pass them."
+                "are SphereFilter (norm='l2'), SlabFilter and intersections of them, "
+                f"such as SphereFilter() & SlabFilter(); got filter={self.filter!r}. "
+                "Others do not say which rows pass them."
             )
         super()._validate_params()
 

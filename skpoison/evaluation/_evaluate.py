@@ -172,9 +172,9 @@ def evaluate_attack(
     check_consistent_length(X_test, y_test)
     X, y = indexable(X, y)
     data = TrainTest(X, y, X_test, y_test)
+    attacks, defenses = _named_attacks(attack), _named_defenses(defense)
     if not is_regressor(estimator):
         check_known(y_test, np.unique(np.asarray(data.y)), "y_test")
-    attacks, defenses = _named_attacks(attack), _named_defenses(defense)
     plan = _plan(attacks, defenses, epsilons)
     without = _measure(estimator, data.X, data.y, data)
     kept = {name: _filtered_clean(f, estimator, data) for name, f in defenses}
