@@ -36,6 +36,8 @@ from skpoison.filters import (
     SubspaceFilter,
 )
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 SVC = LinearSVC(loss="hinge", max_iter=100_000, random_state=0)
 QUICK = {
     "percentiles": [70, 90],

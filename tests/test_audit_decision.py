@@ -17,6 +17,8 @@ from skpoison._audit.measure import reason_text
 from skpoison._audit.metrics import Answers, metric_of, recalls
 from skpoison.attacks import LabelFlipAttack
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 # ---------------------------------------------------------------------------
 # The rule
 

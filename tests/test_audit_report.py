@@ -27,6 +27,8 @@ from skpoison._audit.summary import summary
 from skpoison._audit.types import Share
 from skpoison.attacks import LabelFlipAttack, MinMaxAttack
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 audit_json = importlib.import_module("audit_json")

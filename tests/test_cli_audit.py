@@ -19,6 +19,8 @@ from skpoison._cli.app import app
 from skpoison.attacks import LabelFlipAttack
 from skpoison.filters import MahalanobisFilter
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 UNLIKE = ("random_state", "contamination")
 QUICK = ("--percentiles", "80", "-e", "0.1", "--moving-seconds", "0")
 

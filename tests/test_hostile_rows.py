@@ -28,6 +28,8 @@ from skpoison.filters import (
     TrimFilter,
 )
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 N = 40
 Y = np.arange(N) % 2
 RNG = np.random.default_rng(0)

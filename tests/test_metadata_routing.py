@@ -42,6 +42,8 @@ from skpoison.filters import (
 )
 from skpoison.meta import TrustedKFold
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 N = 90
 
 
