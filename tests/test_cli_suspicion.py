@@ -216,6 +216,24 @@ def test_when_nothing_is_found_it_says_so(tmp_path):
     assert header.endswith("skpoison_reason,skpoison_suggested_label,verdict")
 
 
+def test_rejected_rows_are_no_estimate_of_bad_ones(tmp_path):
+    X, y = rows()
+    X[7] = 90.0
+    result = said(invoke(write(tmp_path / "rows.csv", X, y)))
+    assert "No clear sign of poison" in result
+    assert "label rows kept rejected rejected" in result  # share, above it
+    assert "most of them are probably honest but unusual" in result
+    assert "estimate" not in result
+
+    X, y = np.tile(X, (5, 1)), np.tile(y, 5)
+    rng = np.random.default_rng(2)
+    X += rng.normal(scale=0.5, size=X.shape)
+    X[:40], y[:40] = [9.0, -9.0, 9.0], "ham"
+    result = said(invoke(write(tmp_path / "planted.csv", X.round(3), y)))
+    assert "This table is likely poisoned" in result
+    assert "How many rows are bad is estimated in the verdict above" in result
+
+
 def test_new_rows_are_judged_by_trusted_ones(tmp_path):
     trusted = write(tmp_path / "trusted.csv", *rows())
     auto = AutoFilter(random_state=0).fit(*rows())

@@ -25,9 +25,8 @@ def show_suspicions(session, source, numbers):
     session.console.print(_reasons_table(numbers["classes"]))
     show_worst(session, numbers)
     session.say(
-        f"Rejected: {n_rejected:,} of {numbers['n_rows']:,} rows. This is an estimate "
-        "of the number of bad rows. It is too low if poison looks like honest rows of "
-        "its label, and too high if honest rows are unusual; review the rejected rows."
+        f"Rejected: {n_rejected:,} of {numbers['n_rows']:,} rows. "
+        f"{_conclusion(numbers['verdict'])}"
     )
     if numbers["settings"]["trusted"]:
         session.say(
@@ -36,8 +35,27 @@ def show_suspicions(session, source, numbers):
         )
 
 
+def _conclusion(verdict):
+    """Say how far the number of rejected rows can be trusted."""
+    if verdict is None:
+        return (
+            "Honest but unusual rows can be among them, and poison that looks like "
+            "honest rows of its label is not: review the rows before you drop them."
+        )
+    if verdict["is_likely_poisoned"]:
+        return (
+            "How many rows are bad is estimated in the verdict above; rejected rows "
+            "beyond that are probably honest but unusual. Review the rows before you "
+            "drop them."
+        )
+    return (
+        "As there is no clear sign of poison, most of them are probably honest but "
+        "unusual: review the rows before you drop them."
+    )
+
+
 def _classes_table(source, classes):
-    headers = ["label", "rows", "kept", "rejected", "share of\nbad rows\n(estimate)"]
+    headers = ["label", "rows", "kept", "rejected", "share\nrejected"]
     table = new_table(one_line(source), headers)
     for row in classes:
         counts = row["n_rows"], row["n_kept"], row["n_rejected"]
