@@ -28,11 +28,6 @@ def show_suspicions(session, source, numbers):
         f"Rejected: {n_rejected:,} of {numbers['n_rows']:,} rows. "
         f"{_conclusion(numbers['verdict'])}"
     )
-    if numbers["settings"]["trusted"]:
-        session.say(
-            "Rows were compared with the trusted rows and not with each other, so "
-            "copies and clusters among them are not detected."
-        )
 
 
 def _conclusion(verdict):

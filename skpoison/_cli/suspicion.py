@@ -4,6 +4,7 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
+from scipy import sparse
 
 from skpoison._defaults import default_cleaner
 from skpoison._labels import find_labels
@@ -27,7 +28,8 @@ def suspect(X, y, trusted=None):
     """Compare rows with each other, or with trusted (X, y)."""
     auto = default_cleaner()
     if trusted is not None:
-        return _judged_by(auto.fit(*trusted), X, y)
+        found = _judged_by(auto.fit(*trusted), X, y)
+        return _compared_too(found, default_cleaner(), X, y, trusted)
     auto.fit(X, y)
     tests = [test for test in TESTS if test not in ("unknown", "target")]
     return Judged(
@@ -43,9 +45,7 @@ def suspect(X, y, trusted=None):
 
 def suspect_quantities(X, y, trusted=None):
     """Compare rows and their targets, which are numbers, with each other or trusted."""
-    auto = default_cleaner()
-    # Whole numbers would be taken for classes.
-    auto._y_is_numbers = True
+    auto = _cleaner_of_quantities()
     if trusted is None:
         auto.fit(X, y)
         kept, suspicion, tests = auto.inlier_mask_, auto.suspicion_, auto.tests_
@@ -57,7 +57,7 @@ def suspect_quantities(X, y, trusted=None):
         tests = np.where(auto.predict(X) == 1, "target", "far")
         tests, suggested = np.where(kept, "", tests), np.full(len(y), "", dtype=object)
         reasons = np.array([OF_TRUSTED.get(test, "") for test in tests], dtype=object)
-    return Judged(
+    found = Judged(
         kept,
         suspicion,
         tests,
@@ -65,6 +65,16 @@ def suspect_quantities(X, y, trusted=None):
         lambda rows: reasons[rows].tolist(),
         {test: tests == test for test in OF_QUANTITIES},
     )
+    if trusted is None:
+        return found
+    return _compared_too(found, _cleaner_of_quantities(), X, y, trusted)
+
+
+def _cleaner_of_quantities():
+    auto = default_cleaner()
+    # Whole numbers would be taken for classes.
+    auto._y_is_numbers = True
+    return auto
 
 
 OF_TRUSTED = {
@@ -111,6 +121,48 @@ def _judged_by(auto, X, y):
         np.where(kept, "", suggested),
         reason_of,
         {test: tests == test for test in TESTS if test != "target"},
+    )
+
+
+def _compared_too(found, auto, X, y, trusted):
+    """Also reject what is suspicious among trusted and new rows together.
+
+    Models of trusted rows see each new row alone, and so neither copies nor groups.
+    """
+    seen = np.flatnonzero(found.tests != "unknown")
+    if not len(seen):
+        return found
+    first, labels = trusted
+    stack = sparse.vstack if sparse.issparse(X) else np.vstack
+    together = stack([first, X[seen]])
+    auto.fit(
+        together.tocsr() if sparse.issparse(X) else together,
+        np.concatenate([labels, y[seen]]),
+    )
+    new = slice(len(labels), None)
+    more = found.kept[seen] & ~auto.inlier_mask_[new]
+    rows = seen[more]
+
+    def put(values, those):
+        values = values.copy()
+        values[rows] = those[new][more]
+        return values
+
+    tests = put(found.tests.astype(object), auto.tests_)
+    suggested = found.suggested
+    if labels.dtype.kind == "U":  # Trusted rows suggest no quantities.
+        suggested = put(suggested, auto.suggested_labels_.astype(object))
+    reasons = dict(zip(rows.tolist(), auto.reasons_[new][more], strict=True))
+    return replace(
+        found,
+        kept=put(found.kept, auto.inlier_mask_),
+        suspicion=put(found.suspicion, auto.suspicion_),
+        tests=tests,
+        suggested=suggested,
+        reason_of=lambda wanted: [
+            reasons.get(int(row)) or found.reason_of([row])[0] for row in wanted
+        ],
+        rejected_by={test: tests == test for test in found.rejected_by},
     )
 
 
