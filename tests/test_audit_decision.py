@@ -1,6 +1,7 @@
 """The rule by which an audit recommends, and the metrics that it compares by."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,10 @@ from skpoison import SphereFilter, audit
 from skpoison._audit.decision import STATUSES, Candidate, Resampling, beats, decide
 from skpoison._audit.measure import reason_text
 from skpoison._audit.metrics import Answers, metric_of, recalls
+from skpoison._audit.ranking import _percentile
+from skpoison._audit.summary import _doubts, _of_certified
 from skpoison.attacks import LabelFlipAttack
+from skpoison.filters import AutoFilter, LossFilter
 
 pytestmark = pytest.mark.usefixtures("few_trees")
 
@@ -259,14 +263,15 @@ def test_headline_card_chart_table_sentence_and_json_agree(report):
     (main,) = [s for s in figures["ranking"]["series"] if s["role"] == "main"]
     assert main["name"] == name
     assert main["x"] == [row["clean"], row["worst"]]
-    assert figures["percentiles"]["mark"] == found["percentile"]
-    # The percentile is the recommended defense's, if that is one.
+    assert figures["percentiles"]["mark"] == found["certified_percentile"]
+    # Its certificate is the recommended defense's, if that has one.
     certified = [one for one in report.percentiles if one["status"] == "recommended"]
     assert [one["percentile"] for one in certified] == (
-        [] if found["percentile"] is None else [found["percentile"]]
+        [] if found["certified_percentile"] is None else [found["certified_percentile"]]
     )
     if name.startswith("sphere & slab"):
         assert name == f"sphere & slab {found['percentile']:g}"
+        assert found["percentile"] == found["certified_percentile"]
     # The numbers.
     assert found["worst"]["value"] == row["worst"]
     assert found["clean"]["value"] == row["clean"]
@@ -293,3 +298,42 @@ def test_recalls_stand_beside_base_rates(report):
     assert sum(one["base_rate"] for one in rows) == pytest.approx(1)
     (open_,) = [one for one in report.ranking if one["defense"] == "no defense"]
     assert [one["recall"] for one in rows] == open_["clean_recalls"]
+
+
+def test_the_percentile_is_that_of_the_recommended_defense():
+    plan = SimpleNamespace(
+        percentiles=[50.0, 90.0],
+        filters={"loss": LossFilter(91), "auto": AutoFilter(), "open": LossFilter()},
+    )
+    plan.filters["open"].percentile = "auto"
+    names = ("loss", "auto", "open", "sphere & slab 50", "no defense", None)
+    found = [_percentile(plan, name) for name in names]
+    assert found == [91.0, None, None, 50.0, None, None]
+
+
+def test_a_bound_is_not_that_of_a_defense_without_a_certificate():
+    row = {"percentile": 50.0, "worst": 0.2, "clean": 0.1}
+    found = {"certified_percentile": 50.0, "metric": "error", "metric_shown": "error"}
+    said = _of_certified(found | {"defense": "loss"}, row)
+    assert said.startswith("loss, the recommended defense, has no certificate.")
+    said = _of_certified(found | {"defense": "sphere & slab 50"}, row)
+    assert said == "sphere & slab 50, the recommended defense, has a certificate."
+
+
+def test_the_tile_of_the_bound_names_the_defense_that_it_is_of(report):
+    html, found = report._html(), report.recommendation
+    (said,) = re.findall(
+        r"<span>(certified bound on the training loss.*?)</span>", html
+    )
+    said = re.sub(r"<[^>]*>", "", said)
+    name = f"sphere & slab {found['certified_percentile']:g}"
+    assert f"with {name.replace('&', '&amp;')}" in said
+    assert ("not with the recommended" in said) == (name != found["defense"])
+
+
+def test_violated_assumptions_are_called_so():
+    names = {"there are two classes": "violated", "means lie apart": "holds"}
+    rows = [{"name": name, "status": status} for name, status in names.items()]
+    assert list(_doubts({"assumptions": rows})) == [
+        "Violated assumptions of the certificate: that there are two classes."
+    ]

@@ -134,7 +134,7 @@ def places(svg, kind):
 def test_shares_of_poison_that_differ_by_factors_are_on_a_log_axis():
     def axis(epsilons):
         content = {
-            "recommendation": {"percentile": 70},
+            "recommendation": {"certified_percentile": 70},
             "bounds": {"curves": [], "no_attack_loss": 0.1},
             "settings": {"epsilons": epsilons},
         }

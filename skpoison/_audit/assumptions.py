@@ -52,8 +52,8 @@ def assumptions(
 
 
 def _row_to_judge(rows, recommendation):
-    """The percentile that is recommended, or else the largest."""
-    wanted = recommendation["percentile"]
+    """The percentile with a certificate that does best, or else the largest."""
+    wanted = recommendation["certified_percentile"]
     chosen = [row for row in rows if row["percentile"] == wanted]
     return chosen[0] if chosen else rows[-1]
 
@@ -270,7 +270,7 @@ def _domain(data):
 
 def _fixed(bounds, recommendation):
     name = "centroids and radii are fixed"
-    shown = recommendation["percentile"]
+    shown = recommendation["certified_percentile"]
     moving = any(curve["defense"] != "fixed" for curve in bounds["curves"])
     text = (
         "The bound is for a filter whose centroids and radii are computed from these "

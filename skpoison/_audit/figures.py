@@ -17,7 +17,7 @@ def figures(content: Report) -> list[Figure]:
 
 
 def _bounds(content):
-    best = content["recommendation"]["percentile"]
+    best = content["recommendation"]["certified_percentile"]
     series = []
     for curve in content["bounds"]["curves"]:
         x = [point["epsilon"] for point in curve["points"]]
@@ -54,7 +54,7 @@ def _is_log(x):
 
 def _percentiles(content):
     found = content["recommendation"]
-    best, shown = found["percentile"], found["metric_shown"]
+    best, shown = found["certified_percentile"], found["metric_shown"]
     caption = (
         f"Held-out {shown} under the worst attack and without an attack; a constant "
         "prediction."

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from skpoison._words import epsilon_text, loss_text, percent_text, upper_text
 
+from .defenses import name_of
 from .summary import headline
 from .svg import draw
 from .types import Report
@@ -47,9 +48,11 @@ def _view(content):
     """Add what the template looks up: rows and pictures by their names."""
     found = content["recommendation"]
     chosen = [row for row in content["ranking"] if row["defense"] == found["defense"]]
+    certified = found["certified_percentile"]
     at = {row["percentile"]: row for row in content["percentiles"]}
     return content | {
-        "best": at.get(found["percentile"]),
+        "best": at.get(certified),
+        "best_name": None if certified is None else name_of(certified),
         "chosen": chosen[0] if chosen else None,
         "headline": headline(found),
         "measure": "plain" if found["metric"] == "cost" else "percent",

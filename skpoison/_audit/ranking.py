@@ -1,5 +1,6 @@
 """What defenses cost and prevent side by side, and which one is recommended."""
 
+from numbers import Real
 from typing import Any, NamedTuple
 
 from .decision import (
@@ -246,7 +247,8 @@ def recommend(
         "max_cost": plan.max_cost,
         "epsilon": plan.reference,
         "defense": choice.name,
-        "percentile": _percentile(plan, compared.certified.name),
+        "percentile": _percentile(plan, choice.name),
+        "certified_percentile": _certified(plan, compared.certified.name),
         "undefended_clean": interval(open_.clean, open_.clean_draws),
         "undefended_worst": interval(open_.worst, open_.worst_draws),
         "constant": constant.clean,
@@ -294,6 +296,14 @@ def _amount(plan):
 
 
 def _percentile(plan, name):
+    """The percentile of a defense, whatever its kind, if it keeps a percentage."""
+    own = getattr(plan.filters.get(name), "percentile", None)
+    if isinstance(own, Real) and 0 < own <= 100:
+        return float(own)
+    return _certified(plan, name)
+
+
+def _certified(plan, name):
     return next((p for p in plan.percentiles if name_of(p) == name), None)
 
 

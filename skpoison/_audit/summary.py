@@ -183,7 +183,7 @@ def _listed(names):
 
 def _guaranteed(content):
     found = content["recommendation"]
-    if found["percentile"] is None:
+    if found["certified_percentile"] is None:
         yield (
             f"No percentile of {BOTH} is acceptable by the same rule, so there is no "
             "recommended defense with a certificate."
@@ -192,7 +192,7 @@ def _guaranteed(content):
     row = next(
         row
         for row in content["percentiles"]
-        if row["percentile"] == found["percentile"]
+        if row["percentile"] == found["certified_percentile"]
     )
     moving = ""
     if row["upper_bound_moving"] is not None:
@@ -216,12 +216,15 @@ def _guaranteed(content):
 
 def _of_certified(found, row):
     """How the best defense with a certificate compares with the recommended one."""
-    name = name_of(found["percentile"])
+    name = name_of(found["certified_percentile"])
     if name == found["defense"]:
         return f"{name}, the recommended defense, has a certificate."
+    has_none = ""
+    if found["defense"] not in (None, UNDEFENDED):
+        has_none = f"{found['defense']}, the recommended defense, has no certificate. "
     return (
-        f"Of defenses with a certificate, {name} is the best by the same rule: "
-        f"{value_text(found, row['worst'])} {found['metric_shown']} under the worst "
+        f"{has_none}Of defenses with a certificate, {name} is the best by the same "
+        f"rule: {value_text(found, row['worst'])} {found['metric_shown']} under the worst "
         f"adaptive attack (one that knows it), {value_text(found, row['clean'])} "
         "without an attack."
     )
@@ -281,5 +284,5 @@ def _numbering(content):
 def _doubts(content):
     found = [a["name"] for a in content["assumptions"] if a["status"] == VIOLATED]
     if found:
-        listed = "; ".join(found)
-        yield f"Assumptions of the certificate that the data violate: {listed}."
+        listed = "; ".join(f"that {one}" for one in found)
+        yield f"Violated assumptions of the certificate: {listed}."

@@ -274,8 +274,11 @@ class Recommendation(TypedDict):
     max_cost: Annotated[Size, "the most that a defense may cost without an attack"]
     epsilon: Annotated[Share, "poison fraction"]
     defense: Annotated[str | None, "the defense; null if none could be judged"]
-    percentile: Annotated[
-        Percent | None, "the same rule among percentiles of sphere and slab; or null"
+    percentile: Annotated[Percent | None, "its percentile; null if it has none"]
+    certified_percentile: Annotated[
+        Percent | None,
+        "the same rule among percentiles of sphere and slab, which have certificates; "
+        "or null",
     ]
     clean: Annotated[Interval | None, "the metric with it, without an attack"]
     worst: Annotated[Interval | None, "the metric with it, under its worst attack"]
