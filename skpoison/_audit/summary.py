@@ -224,7 +224,8 @@ def _of_certified(found, row):
         has_none = f"{found['defense']}, the recommended defense, has no certificate. "
     return (
         f"{has_none}Of defenses with a certificate, {name} is the best by the same "
-        f"rule: {value_text(found, row['worst'])} {found['metric_shown']} under the worst "
+        "rule: "
+        f"{value_text(found, row['worst'])} {found['metric_shown']} under the worst "
         f"adaptive attack (one that knows it), {value_text(found, row['clean'])} "
         "without an attack."
     )
