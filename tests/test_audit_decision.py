@@ -211,6 +211,8 @@ def test_recall_is_that_of_each_class():
 def test_reasons_name_defenses_instead_of_writing_them_out():
     text = "The filter FilterIntersection(filters=[('a', SlabFilter(90))]) rejects all."
     assert reason_text(text, "slab 90") == "slab 90 rejects all."
+    frozen = "The filter FrozenEstimator(estimator=SlabFilter(90)) rejects all."
+    assert reason_text(frozen, "slab 90") == "slab 90 rejects all."
     assert reason_text("no filter here", "slab 90") == "no filter here"
 
 

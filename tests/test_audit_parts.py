@@ -18,7 +18,7 @@ from skpoison._audit.assumptions import (
 from skpoison._audit.figures import _bounds, _ticks
 from skpoison._audit.folds import enough, folds_of
 from skpoison._audit.profile import _extremes, _kinds
-from skpoison._audit.summary import _suspicious
+from skpoison._audit.summary import _left_out, _suspicious
 from skpoison._audit.suspects import (
     MEASURES,
     _class_means,
@@ -304,8 +304,34 @@ def test_rows_beyond_more_than_half_of_the_filters_are_counted():
     found |= {"n_rejected": 3, "classes": shares}
     said = _suspicious({"suspicious": found})
     assert said.startswith("AutoFilter rejects 3 rows (12.5 % of spam). 2 of the 4")
-    said = _suspicious({"suspicious": found | {"n_rejected": 0}})
-    assert said.startswith("AutoFilter finds no row that contradicts the others. 2 of")
+    assert "Review rows 1, 2, 3 first" in said
+    said = _suspicious({"suspicious": found | {"n_rejected": 1}})
+    assert said.startswith("AutoFilter rejects 1 row (12.5 % of spam).")
+
+
+def test_rows_that_are_not_rejected_are_listed_for_a_reason():
+    rows = [{"row": i + 1, "n_beyond": n} for i, n in enumerate([4, 2, 2, 1])]
+    found = {"rows": rows, "filters": [{}] * 4, "n_rejected": 0}
+    said = _suspicious({"suspicious": found})
+    assert said.startswith("AutoFilter finds no row that contradicts the others. 1 of")
+    assert "most suspicious rows is beyond" in said
+    assert "begin with rows 1, 2, 3 (counted from one): they lie farthest out" in said
+    assert "Review" not in said
+    said = _suspicious({"suspicious": found | {"rows": rows[:1], "filters": [{}]}})
+    assert "1 most suspicious row is" in said and "1 other filter." in said
+    assert "begin with row 1 (" in said
+
+
+def test_each_thing_that_was_left_out_has_a_sentence():
+    moving = {"defense": "moving_centroids", "reason": "2 of 6 were not started"}
+    content = {
+        "left_out": [{"what": "attacks in 2 of 3 folds", "reason": "No time."}],
+        "bounds": {"defenses": [{"defense": "fixed", "reason": None}, moving]},
+    }
+    assert list(_left_out(content)) == [
+        "Left out: attacks in 2 of 3 folds: No time.",
+        "Left out: bounds with moving centroids: 2 of 6 were not started.",
+    ]
 
 
 def test_it_is_said_what_each_filter_measures():

@@ -5,7 +5,7 @@ from scipy import sparse
 
 from skpoison._columns import times_text
 from skpoison._whole_rows import n_poison_rows
-from skpoison._words import epsilon_text, loss_text, percent_text
+from skpoison._words import counted, epsilon_text, loss_text, percent_text
 
 from .defenses import name_of
 from .inputs import Inputs
@@ -208,8 +208,9 @@ def _balance(plan, data):
     smallest = min(data["classes"], key=lambda one: one["n_rows"])
     n_poison = n_poison_rows(plan.reference, data["n_rows"])
     text = (
-        f"The smallest class, {smallest['label']}, has {smallest['n_rows']:,} rows; "
-        f"{epsilon_text(plan.reference)} poison is {n_poison:,} rows in all."
+        f"The smallest class, {smallest['label']}, has "
+        f"{counted(smallest['n_rows'], 'row')}; "
+        f"{epsilon_text(plan.reference)} poison is {counted(n_poison, 'row')} in all."
     )
     status = HOLDS
     if n_poison >= smallest["n_rows"] / 2:

@@ -49,7 +49,9 @@ FIGURES = (
 )
 SHOWN_ERRORS = 600
 # A filter as it is written in errors.
-FILTER = re.compile(r"([Tt]he filter )?\b[A-Z]\w*(Filter|Intersection|Union)\(")
+FILTER = re.compile(
+    r"([Tt]he filter )?\b([A-Z]\w*(Filter|Intersection|Union)|FrozenEstimator)\("
+)
 
 
 class PartPlan(NamedTuple):

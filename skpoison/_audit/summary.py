@@ -14,6 +14,7 @@ from .defenses import BOTH, UNDEFENDED, name_of
 from .types import Interval, Recommendation, Report
 
 MOST_NAMED = 3
+LONGEST_REASON = 400
 # Of the error of one who always says the most frequent label.
 USELESS = 0.98
 SPHERE_AND_SLAB = (
@@ -35,6 +36,7 @@ def summary(content: Report) -> list[str]:
         *_copies(content),
         *_numbering(content),
         *_doubts(content),
+        *_left_out(content),
     ]
     first = next(i for i, one in enumerate(sentences) if BOTH in one)
     return [*sentences[:first], SPHERE_AND_SLAB, *sentences[first:]]
@@ -238,12 +240,25 @@ def _suspicious(content):
     if not rows:
         return "No suspicious rows were requested."
     agreed = [row for row in rows if row["n_beyond"] > n_filters / 2]
-    listed = ", ".join(f"{row['row']:,}" for row in rows[:MOST_NAMED])
+    kind = "filter" if found["n_rejected"] is None else "other filter"
     return _rejected(found) + (
-        f"{len(agreed)} of the {len(rows)} most suspicious rows are beyond the "
-        f"thresholds of more than half of the {n_filters} filters. Review rows "
-        f"{listed} first (counted from one)."
+        f"{len(agreed)} of the {counted(len(rows), 'most suspicious row')} "
+        f"{'is' if len(agreed) == 1 else 'are'} beyond the thresholds of more than "
+        f"half of the {counted(n_filters, kind)}. {_first(found)}"
     )
+
+
+def _first(found):
+    """Say which rows to look at first, and why these."""
+    named = found["rows"][:MOST_NAMED]
+    listed = ", ".join(f"{row['row']:,}" for row in named)
+    rows = "row" if len(named) == 1 else "rows"
+    if found["n_rejected"] == 0:
+        return (
+            f"If you review any, begin with {rows} {listed} (counted from one): they "
+            "lie farthest out by the other filters, as rare honest rows do, too."
+        )
+    return f"Review {rows} {listed} first (counted from one)."
 
 
 def _rejected(found):
@@ -258,7 +273,7 @@ def _rejected(found):
         for one in sorted(found["classes"], key=lambda one: -one["share"])[:MOST_NAMED]
         if one["share"]
     )
-    return f"AutoFilter rejects {n_rejected:,} rows ({shares}). "
+    return f"AutoFilter rejects {counted(n_rejected, 'row')} ({shares}). "
 
 
 def _copies(content):
@@ -287,3 +302,15 @@ def _doubts(content):
     if found:
         listed = "; ".join(f"that {one}" for one in found)
         yield f"Violated assumptions of the certificate: {listed}."
+
+
+def _left_out(content):
+    """Say what was not done, a sentence for each."""
+    moved = [
+        {"what": f"bounds with {one['defense'].replace('_', ' ')}", **one}
+        for one in content["bounds"]["defenses"]
+        if one["reason"]
+    ]
+    for one in [*content["left_out"], *moved]:
+        reason = name_text(one["reason"].rstrip("."), LONGEST_REASON)
+        yield f"Left out: {name_text(one['what'])}: {reason}."
