@@ -266,6 +266,19 @@ def test_filter_compares_quantities_with_regressors(tmp_path, trusted, whole):
         assert guess == pytest.approx(y[places] - 9000, abs=900)
 
 
+@pytest.mark.parametrize("kind", ["auto", "cross-fit"])
+def test_a_target_that_names_the_rows_is_refused_by_its_name(tmp_path, kind):
+    lines = [f"{i % 7},{i % 5},C{i:03},{'uv'[i % 2]}" for i in range(60)]
+    path = written(tmp_path / "r.csv", "a,b,customer,class", lines)
+    command = ["filter", path, "--filter", kind, "--target", "customer"]
+    error = invoke(*command, code=1).stderr
+    assert "The target 'customer' has 60 different labels in 60 rows" in error
+    assert "Choose another --target" in error and "estimator" not in error
+    lines = [line.replace("C0", "C1") for line in lines[:20]]
+    path = written(tmp_path / "few.csv", "a,b,customer,class", lines)
+    assert "different labels" not in invoke(*command[:1], path, *command[2:]).stderr
+
+
 def test_a_file_of_one_label_is_warned_of(tmp_path, csv):
     lines = [line[:-1] + "x" for line in csv.read_text().splitlines()[1:]]
     path = written(tmp_path / "one.csv", "a,b,y", lines)

@@ -386,3 +386,9 @@ def test_filters_of_classes_refuse_a_target_of_measurements(tmp_path):
     result = invoke(path, "--target", "price", "--filter", "sphere", code=1)
     assert "different numbers in 200 rows" in result.stderr
     assert "--filter auto" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--by", "--drop"])
+def test_a_column_that_is_not_there_is_called_a_column(csv, option):
+    error = invoke(csv, option, "nosuch", code=1).stderr
+    assert "has no column 'nosuch'; its columns are 'a', 'b', 'c'" in error

@@ -90,7 +90,7 @@ def test_target_is_found_by_name_or_asked_for(tmp_path):
 def test_dropped_columns_are_left_out(tmp_path):
     path = text(tmp_path, "id,a,y\nu1,1,0\nu2,2,1\n")
     assert load(path, Options(drop=("id",))).columns == ["a"]
-    refused(path, "no drop column 'ID'", drop=("ID",))
+    refused(path, "has no column 'ID'", drop=("ID",))
     refused(path, "no columns beside 'y'", drop=("id", "a"))
 
 
@@ -264,7 +264,7 @@ def test_test_data_follow_the_training_data(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a,y\n1,u\n", "no feature column 'b'"),
+        ("a,y\n1,u\n", "has no column 'b'"),
         ("a,b,y\n1,2,w\n", "labels that the training data do not have: 'w'"),
         ("a,b,z\n1,2,u\n", "no target column 'y'"),
         ("a,b,y\n1,x,u\n", "'b'"),

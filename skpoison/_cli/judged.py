@@ -12,6 +12,8 @@ from .session import warn
 
 # So many rejected rows are listed in the JSON; the file of --rejected has all.
 MOST_LISTED = 10_000
+# Filters whose models predict the label of each row.
+COMPARES_LABELS = ("auto", "cross-fit")
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,9 @@ def check_labels(session, labels, kind):
             f"The target {labels.name!r} has {len(labels.values):,} different numbers: "
             "it is taken for a quantity, and compared with what regressors predict."
         )
-    elif len(labels.values) == 1:
+    elif kind in COMPARES_LABELS:
+        labels.refuse_names()
+    if len(labels.values) == 1:
         warn(
             f"All rows have the same label, {labels.value_texts[0]!r}, so that wrong "
             "labels cannot be found, only rows far from the others and copies. "

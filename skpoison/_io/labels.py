@@ -108,6 +108,18 @@ class Labels(NamedTuple):
                 "quantities with regressors."
             )
 
+    def refuse_names(self):
+        """Raise an error if there are so many labels that each names a row."""
+        from skpoison.filters._by_models import MOST_CLASSES
+
+        if len(self.values) > max(MOST_CLASSES, len(self.codes) / 2):
+            raise DataError(
+                f"The target {self.name!r} has {len(self.values):,} different labels "
+                f"in {len(self.codes):,} rows ({self._listed()}). They look like names "
+                "of the rows, and not like classes. Choose another --target, or write "
+                "classes in its place."
+            )
+
     def binary(self, positive=None):
         """Turn the labels into two classes.
 

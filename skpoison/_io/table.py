@@ -80,7 +80,7 @@ class TableData:
         self.decimal_comma = options.decimal_comma
         self._positions, self._plans = None, {}
         if not options.drop_if_there:
-            self._check_known("drop", options.drop)
+            self._check_known("column", options.drop)
         self.target = target = self._find_target(options.target)
         self.labels = _labels_of_column(target, table.column(target), self.where)
         own = own_columns(table.column_names)
@@ -155,7 +155,7 @@ class TableData:
 
     def column(self, name):
         """Return a column, or say that it is missing."""
-        self._check_known("feature", [name])
+        self._check_known("column", [name])
         return self.table.column(name)
 
     def encoder(self, rows, encoding):
@@ -235,7 +235,7 @@ class TableData:
     def _find_target(self, wanted):
         names = self.table.column_names
         if wanted is not None:
-            self._check_known("target", [wanted])
+            self._check_known("target column", [wanted])
             return wanted
         found = [name for name in names if name.lower() in TARGETS]
         if len(found) != 1:
@@ -256,8 +256,8 @@ class TableData:
         unknown = [name for name in wanted if name not in names]
         if unknown:
             raise DataError(
-                f"{self.source} has no {kind} column {quoted(unknown)}; its columns "
-                f"are {quoted(names)}."
+                f"{self.source} has no {kind} {quoted(unknown)}; its columns are "
+                f"{quoted(names)}."
             )
 
 
