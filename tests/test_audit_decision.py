@@ -339,3 +339,11 @@ def test_violated_assumptions_are_called_so():
     assert list(_doubts({"assumptions": rows})) == [
         "Violated assumptions of the certificate: that there are two classes."
     ]
+
+
+def test_no_column_of_the_ranking_is_there_twice(report):
+    html = report._html()
+    own = html[html.index('id="ranking"') :]
+    headers = re.findall(r"<th[^>]*>([^<]*)", own[: own.index("</thead>")])
+    assert len(headers) == len(set(headers))
+    assert {"error, no attack", "rank by cost"} <= set(headers)

@@ -1,6 +1,7 @@
 """``skpoison audit``: what it reads, shows and writes."""
 
 import csv
+import io
 import json
 import os
 import signal
@@ -10,12 +11,14 @@ import time
 
 import numpy as np
 import pytest
+from rich.console import Console
 from sklearn.datasets import make_blobs
 from sklearn.svm import LinearSVC
 from typer.testing import CliRunner
 
 from skpoison import audit
 from skpoison._cli.app import app
+from skpoison._cli.auditing import _defenses, _why
 from skpoison.attacks import LabelFlipAttack
 from skpoison.filters import MahalanobisFilter
 
@@ -292,3 +295,30 @@ def test_interrupted_it_leaves_no_file_but_what_was_finished(tmp_path):
     assert errors.decode().strip().endswith("Interrupted.")
     assert not page.exists()
     assert {path.name for path in tmp_path.iterdir()} == {"rows.npz", "cache"}
+
+
+def test_the_reason_shown_is_one_for_which_the_row_is_suspicious():
+    inside = {"filter": "loss", "text": "2.7 (threshold 2.715)", "beyond": False}
+    beyond = {"filter": "slab", "text": "3 (threshold 2)", "beyond": True}
+    row = {"reason": None, "reasons": [inside, beyond]}
+    assert _why(row | {"reason": "label: others say 1"}).startswith("AutoFilter: label")
+    assert _why(row) == "slab: 3 (threshold 2)"
+    assert _why(row | {"reasons": [inside]}) == "loss: 2.7 (threshold 2.715)"
+
+
+def test_recalls_are_labeled_and_what_the_rule_says_is_not_cut():
+    statuses = ("recommended", "equal within noise", "no better than a constant")
+    row = {"defense": "sphere & slab 100", "worst": 0.25, "clean": 0.25, "cost": 0.25}
+    row |= {"worst_error": 0.25, "worst_recalls": [0.5] * 4, "n_adaptive": 10}
+    content = {
+        "recommendation": {"metric": "auc", "metric_shown": "auc", "constant": 0.5},
+        "classes": [{"label": label} for label in ("ham", "spam", "a" * 20, "other")],
+        "ranking": [row | {"n_attacks": 12, "status": one} for one in statuses],
+    }
+    console = Console(width=80, file=io.StringIO())
+    console.print(_defenses(content))
+    shown = console.file.getvalue()
+    assert "50/50/50" in shown and "recall, %" in shown
+    words = {word for one in statuses for word in one.split()}
+    words |= {"ham/", "spam/", "aaaaaaaa…", "25.0", "sphere", "slab", "100", "10/12"}
+    assert words <= set(shown.split())

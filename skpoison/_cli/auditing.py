@@ -17,7 +17,7 @@ from skpoison._audit.summary import value_text
 from skpoison._defaults import default_cleaner
 from skpoison._io import load
 from skpoison._io.matrix import digits
-from skpoison._words import counted, name_text, one_line, percent_text
+from skpoison._words import NONE, counted, name_text, one_line, percent_text
 
 from .certificate import few_threads
 from .columns import complete, encode
@@ -26,6 +26,12 @@ from .kinds import WITH_PERCENTILE
 from .report import new_table
 
 LISTED = 5
+# Classes whose recalls are shown, and the characters of their labels.
+NAMED, LONGEST_LABEL = 3, 9
+# Of a defense, before its name is cut.
+SHORTEST_NAME = 12
+# Of what the rule says of a defense.
+LONGEST_WORD = len("recommended")
 # Seconds after which a line says how far a stage is, where no terminal shows bars.
 PATIENCE = 10.0
 
@@ -151,25 +157,43 @@ def show(session, report):
 def _defenses(report):
     found = report["recommendation"]
     shown = found["metric_shown"]
-    headers = ["defense", "under\nattack", "no\nattack", "cost", "worst\nerror"]
-    headers += ["recall of each class\nunder attack", "attacks\nthat know it"]
+    # Compared by the error, the worst error would be there twice.
+    errors = [] if found["metric"] == "error" else ["worst\nerror"]
+    headers = ["defense", "under\nattack", "no\nattack", "cost", *errors]
     table = new_table(f"Defenses, by the {shown} under the worst attack", headers)
-    table.add_column("by the rule")
+    # Names and what the rule says go on in another line before a number is cut.
+    table.columns[0].no_wrap = False
+    table.columns[0].min_width = SHORTEST_NAME
+    table.add_column(_recall_header(report), justify="right", no_wrap=True)
+    table.add_column("attacks\nthat\nknow it", justify="right", no_wrap=True)
+    table.add_column("by the rule", min_width=LONGEST_WORD)
     for row in report["ranking"]:
-        rates = " / ".join(percent_text(one) for one in row["worst_recalls"][:3])
         table.add_row(
             Text(one_line(row["defense"])),
             value_text(found, row["worst"]),
             value_text(found, row["clean"]),
             value_text(found, row["cost"]),
-            percent_text(row["worst_error"]),
-            rates,
-            f"{row['n_adaptive']} of {row['n_attacks']}",
+            *(percent_text(row["worst_error"]) for _ in errors),
+            "/".join(map(_whole_percent, row["worst_recalls"][:NAMED])),
+            f"{row['n_adaptive']}/{row['n_attacks']}",
             row["status"],
         )
     constant = value_text(found, found["constant"])
-    table.add_row("a constant", constant, constant, *[""] * 5)
+    table.add_row("a constant", constant, constant)
     return table
+
+
+def _recall_header(report):
+    """Name the classes in the order of the recalls beneath."""
+    labels = [one_line(one["label"], LONGEST_LABEL) for one in report["classes"]]
+    shown = labels[:NAMED]
+    is_short = len("/".join(shown)) <= LONGEST_LABEL
+    names = ("/" if is_short else "/\n").join(shown)
+    return Text(f"recall, %\nattacked\n{names}")
+
+
+def _whole_percent(share):
+    return NONE if share is None else f"{100 * share:.0f}"
 
 
 def _suspects(report):
@@ -178,11 +202,22 @@ def _suspects(report):
     table.columns[3].no_wrap = False
     n_filters = len(report["suspicious"]["filters"])
     for row in report["suspicious"]["rows"][:LISTED]:
-        first = row["reasons"][0]
         table.add_row(
             f"{row['row']:,}",
             Text(row["label"]),
             f"{row['n_beyond']} of {n_filters}",
-            Text(f"{first['filter']}: {first['text']}"),
+            Text(_why(row)),
         )
     return table
+
+
+def _why(row):
+    """AutoFilter's reason if it rejects the row, or else that of a filter it is beyond.
+
+    A row within all thresholds has the reason of the filter that ranks it highest.
+    """
+    if row["reason"] is not None:
+        return f"AutoFilter: {row['reason']}"
+    beyond = [one for one in row["reasons"] if one["beyond"]]
+    first = (beyond or row["reasons"])[0]
+    return f"{first['filter']}: {first['text']}"
