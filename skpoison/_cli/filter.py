@@ -30,7 +30,7 @@ def filter_(
         opt.option(
             opt.DATA,
             "FILE",
-            "Trusted rows to fit the filter on, in the same form as DATA.",
+            "Trusted rows, as in DATA, to fit the filter on.",
             common=True,
         ),
     ] = None,
@@ -50,9 +50,9 @@ def filter_(
         opt.option(
             opt.DEFENSE,
             "PERCENT",
-            "Percentage of each class to keep. Default: 70 for both, sphere and slab, "
-            "chosen from the data for others. Not for "
-            f"{', '.join(kinds.WITHOUT_PERCENTILE)}.",
+            "Percentage of each class to keep. Default: 70 for both, sphere, slab; "
+            "else from the data.",
+            common=True,
             callback=within(0, 100, open_low=True),
         ),
     ] = None,
@@ -72,8 +72,8 @@ def filter_(
         opt.option(
             opt.OUTPUT,
             "FILE",
-            "Write the rejected rows, most suspicious first, with row number, "
-            "suspicion, reason, suggested label and an empty verdict.",
+            "Write the rejected rows, most suspicious first, with reason, suggested "
+            "label and empty verdict.",
             "--rejected",
             "-r",
             common=True,
@@ -94,8 +94,8 @@ def filter_(
 ):
     """Find the rows that should not be trusted, and say why.
 
-    There is no need to know how many there are. DATA can have any number of labels.
-    --filter auto looks for rows far from their class, copies and wrong labels.
+    No need to know how many there are. DATA can have any number of labels. --filter
+    auto looks for rows far from their class, copies and wrong labels.
 
     The plot shows all rows in two dimensions, and the rejected ones by reason. With
     sphere and slab it shows the two most frequent labels in the plane through their
