@@ -300,6 +300,8 @@ def test_recalls_stand_beside_base_rates(report):
     assert sum(one["base_rate"] for one in rows) == pytest.approx(1)
     (open_,) = [one for one in report.ranking if one["defense"] == "no defense"]
     assert [one["recall"] for one in rows] == open_["clean_recalls"]
+    said = " ".join(report.summary)
+    assert re.search(r"Recall without an attack: class 0 [\d.]+ %.*; class 1 ", said)
 
 
 def test_the_percentile_is_that_of_the_recommended_defense():

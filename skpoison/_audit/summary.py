@@ -88,7 +88,7 @@ def _harm(content):
     useless = attacked["value"] >= USELESS * found["constant"]
     useless = useless and not found["model_is_useless"]
     rates = "; ".join(
-        f"{one['label']} {percent_text(one['recall'])} "
+        f"class {one['label']} {percent_text(one['recall'])} "
         f"({percent_text(one['base_rate'])} of the rows)"
         for one in classes[:MOST_NAMED]
     )
