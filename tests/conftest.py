@@ -20,7 +20,9 @@ def data_folder():
     return Path(folder)
 
 
-@pytest.fixture
-def few_trees(monkeypatch):
+@pytest.fixture(scope="module")
+def few_trees():
     """Ten trees in the panel of models: contracts do not depend on how many."""
-    monkeypatch.setattr("skpoison.filters._panel.N_TREES", 10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skpoison.filters._panel.N_TREES", 10)
+        yield
