@@ -113,7 +113,9 @@ def test_all_poison_rows_pass_the_filter_of_the_clean_rows(tmp_path, scale, seed
     out = tmp_path / "poison.csv"
     common = ["--target", "kind", "--scale", scale]
     invoke("attack", path, *common, "-e", 0.3, "-o", out)
-    result = invoke("filter", out, *common, "--trusted", path, "--json", "-")
+    result = invoke(
+        "filter", out, *common, "--filter", "both", "--trusted", path, "--json", "-"
+    )
     numbers = json.loads(result.stdout)
     assert numbers["n_rows"] > 0
     assert numbers["n_kept"] == numbers["n_rows"]
@@ -174,7 +176,12 @@ def test_svmlight_keeps_its_numbering(tmp_path, first):
             range(first, first + 3)
         )
     result = invoke(
-        "filter", tmp_path / "p.svm", "--trusted", tmp_path / "r.svm", "--json", "-"
+        *("filter", "--filter", "both"),
+        tmp_path / "p.svm",
+        "--trusted",
+        tmp_path / "r.svm",
+        "--json",
+        "-",
     )
     numbers = json.loads(result.stdout)
     assert numbers["n_kept"] == numbers["n_rows"] > 0

@@ -128,7 +128,8 @@ def test_scales_come_from_trusted_rows(uneven, tmp_path):
 def test_poison_of_scaled_columns_passes_the_same_filter(uneven, tmp_path):
     assert "Column 'b'" in said(invoke("attack", uneven))
     poison = tmp_path / "poison.csv"
-    result = invoke("filter", poison, "--trusted", uneven, "--json", "-")
+    both = "--filter", "both"
+    result = invoke("filter", poison, *both, "--trusted", uneven, "--json", "-")
     numbers = json.loads(result.stdout)
     assert numbers["n_kept"] == numbers["n_rows"] > 0
 
