@@ -176,7 +176,9 @@ def test_svmlight_keeps_its_numbering(tmp_path, first):
             range(first, first + 3)
         )
     result = invoke(
-        *("filter", "--filter", "both"),
+        "filter",
+        "--filter",
+        "both",
         tmp_path / "p.svm",
         "--trusted",
         tmp_path / "r.svm",
