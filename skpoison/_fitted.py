@@ -93,7 +93,7 @@ def names_left_out() -> Iterator[None]:
 def scores(filter_: BaseEstimator, X: RowsLike, y: np.ndarray | None) -> np.ndarray:
     """Return the decisions on rows without names, which the filter may know or not."""
     with names_left_out():
-        return filter_.decision_function(X, y)
+        return filter_.decision_function(X, *(() if y is None else (y,)))
 
 
 def remember_names(filter_: BaseEstimator, names: np.ndarray | None) -> None:

@@ -36,6 +36,11 @@ def last_step(filter_: BaseEstimator) -> BaseEstimator:
     return filter_
 
 
+def judges_targets(filter_: BaseEstimator) -> bool:
+    """Whether a filter judges targets of regression, and so is to get them."""
+    return getattr(last_step(filter_), "_judges_targets", False)
+
+
 def check_detector(filter_: BaseEstimator) -> None:
     """Raise for clusterers, before any computation."""
     kind = get_tags(filter_).estimator_type

@@ -8,6 +8,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from skpoison._fitted import check_fits, remember_names, scores, unbounded
+from skpoison._judging import judges_targets
 from skpoison.feasible import restrict, shrink_until_kept
 
 
@@ -21,7 +22,11 @@ def is_fitted(estimator: BaseEstimator) -> bool:
 
 
 class Defense(NamedTuple):
-    """A fitted filter that takes positions of labels; without classes, none."""
+    """A fitted filter that takes positions of labels.
+
+    In regression there are no classes, and targets stand in the place of positions;
+    the filter gets them if it judges targets.
+    """
 
     filter: object
     classes: np.ndarray | None
@@ -30,22 +35,28 @@ class Defense(NamedTuple):
     def of(cls, filter_, classes, X, codes, names=None):
         """Return the defense of a filter, cloned and fitted unless it is fitted."""
         if not is_fitted(filter_):
-            filter_ = clone(filter_).fit(X, None if classes is None else classes[codes])
+            filter_ = clone(filter_).fit(X, cls(filter_, classes)._shown(codes))
             remember_names(filter_, names)
-        check_fits(filter_, X.shape[1], cls(filter_, classes)._labels, names)
-        return cls(filter_, classes)
+        defense = cls(filter_, classes)
+        check_fits(filter_, X.shape[1], defense._labels, names)
+        return defense
 
     @property
     def _labels(self):
         """The labels; without labels filters call them all 0."""
         return np.array([0]) if self.classes is None else self.classes
 
+    def _shown(self, codes):
+        """Labels or targets, as the filter gets them."""
+        if self.classes is not None:
+            return self.classes[codes]
+        return codes if judges_targets(self.filter) else None
+
     def keeps(self, X, codes):
         """Return which labeled rows the filter keeps."""
         if not len(codes):
             return np.zeros(0, dtype=bool)
-        labels = None if self.classes is None else self.classes[codes]
-        return scores(self.filter, X, labels) >= 0
+        return scores(self.filter, X, self._shown(codes)) >= 0
 
     def sets(self, attack, domain=None, names=None):
         """Return each class's feasible set, restricted to the domain."""

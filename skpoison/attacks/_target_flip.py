@@ -3,18 +3,14 @@
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils import RegressorTags, Tags
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
 from skpoison._column_types import RowsLike, Types
 from skpoison._containers import copies
-from skpoison._fitted import check_fits, names_left_out, remember_names
-from skpoison._judging import last_step
 from skpoison._labels import check_targets
 from skpoison.attacks._base import BaseAttack
-from skpoison.attacks._defense import is_fitted
 from skpoison.bounds._target_range import read_target_range
 from skpoison.feasible import in_domain
 
@@ -191,14 +187,4 @@ class TargetFlipAttack(RegressionAttackMixin, BaseAttack):
         self.filter_ = None
         if self.filter is None:
             return sendable
-        judges_targets = getattr(last_step(self.filter), "_judges_targets", False)
-        filter_ = self.filter
-        if not is_fitted(filter_):
-            given = (y,) if judges_targets else ()
-            filter_ = clone(filter_).fit(X, *given)
-            remember_names(filter_, self._names)
-        check_fits(filter_, X.shape[1], np.array([0]), self._names)
-        self.filter_ = filter_
-        with names_left_out():
-            given = (flipped,) if judges_targets else ()
-            return sendable & (filter_.decision_function(X, *given) >= 0)
+        return sendable & self._defend(X, y).keeps(X, flipped)

@@ -18,7 +18,7 @@ from skpoison._judging import (
     check_detector,
     find_kept,
     fit_and_find_kept,
-    last_step,
+    judges_targets,
 )
 from skpoison._warn import warn
 from skpoison.evaluation._losses import check_known, held_out_loss
@@ -274,7 +274,7 @@ def _shown(filter_, y, estimator):
     """Return y as the filter gets it: targets only where it judges targets."""
     if not is_regressor(estimator):
         return y
-    return y if getattr(last_step(filter_), "_judges_targets", False) else None
+    return y if judges_targets(filter_) else None
 
 
 def _kept(filter_, X, y, estimator):

@@ -32,7 +32,7 @@ from skpoison._delegated import (
     takes,
 )
 from skpoison._fitted import fit_clone
-from skpoison._judging import fit_and_find_kept, last_step
+from skpoison._judging import fit_and_find_kept, judges_targets, last_step
 from skpoison._labels import narrowed
 from skpoison.base import BaseFilter
 
@@ -381,7 +381,7 @@ class FilteredRegressor(DelegatedRegressorMixin, BaseFiltered):
     def _shows_targets(self, y=None):
         if self.filter is None and np.ndim(y) == 2 and np.shape(y)[1] > 1:
             return False
-        return getattr(last_step(self._filter()), "_judges_targets", False)
+        return judges_targets(self._filter())
 
     def _needs_one_column(self):
         return self.filter is not None and super()._needs_one_column()
