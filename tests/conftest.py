@@ -1,12 +1,27 @@
 """Fixtures that several test files share."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 # Puts our net in the place of skorch's, for runs of its own.
 collect_ignore = ["skorch_on_our_net.py"]
+
+
+def close_figures():
+    # Without pyplot, which most tests need not import, there are none.
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    """Start without figures, which doctests before may have left, and leave none."""
+    close_figures()
+    yield
+    close_figures()
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ def blocks(page):
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)])
 def test_python_blocks_of_a_page_run_one_after_the_other(page, monkeypatch, tmp_path):
-    plt = pytest.importorskip("matplotlib.pyplot")
+    pytest.importorskip("matplotlib.pyplot")
     if "neural" in page:
         pytest.importorskip("skorch")
     monkeypatch.chdir(tmp_path)  # where a page writes files
@@ -45,7 +45,6 @@ def test_python_blocks_of_a_page_run_one_after_the_other(page, monkeypatch, tmp_
     monkeypatch.setitem(sys.modules, module.__name__, module)
     for code in blocks(page):
         exec(compile(code, page, "exec"), vars(module))
-    plt.close("all")
 
 
 def public_modules():

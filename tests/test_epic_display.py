@@ -23,12 +23,6 @@ from skpoison.inspection._style import YELLOW  # noqa: E402
 from skpoison.neural import EPICCallback, FilteredNetClassifier  # noqa: E402
 
 
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
-
-
 def data(n_rows=300, seed=0):
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 3, n_rows)

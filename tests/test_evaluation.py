@@ -39,7 +39,6 @@ from skpoison.filters import NeighborsFilter
 from skpoison.inspection import DefenseDisplay, RobustnessDisplay
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 
 SVC = NormConstrainedSVC(rho=1.5, random_state=0)
 FLIPS = LabelFlipAttack(0.3, "feasible", random_state=0)
@@ -48,12 +47,6 @@ BOTH = SphereFilter(80) & SlabFilter(80)
 FAILURES_MAY_BE_TOLD = pytest.mark.filterwarnings(
     "ignore:[^S]*fits failed", "ignore:Scoring failed", "ignore:One or more of the test"
 )
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

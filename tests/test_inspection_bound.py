@@ -31,12 +31,6 @@ ORDER = [1, 0, 2]
 COLUMNS = ("upper_bound", "attack_loss", "clean_loss")
 
 
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def data():
     X, y = make_blobs(400, centers=[[-1.2, 0, 0], [1.2, 0, 0]], random_state=0)

@@ -11,15 +11,8 @@ from skpoison import PartitionedClassifier, certified_radius
 from skpoison.inspection import CertifiedAccuracyDisplay
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 
 RADII, Y_TRUE, Y_PRED = np.array([3, 0, 3, 7]), [0, 0, 1, 1], [0, 0, 0, 1]
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 def test_steps_fall_behind_each_radius():

@@ -8,7 +8,6 @@ import pytest
 
 matplotlib.use("Agg")
 import matplotlib.image as image
-import matplotlib.pyplot as plt
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -19,7 +18,6 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 def test_examples_write_a_picture(name, tmp_path):
     path = tmp_path / "picture.png"
     runpy.run_path(EXAMPLES / f"{name}.py")["main"](path)
-    plt.close("all")
     pixels = image.imread(path)
     assert min(pixels.shape[:2]) > 300
     assert pixels[..., :3].std() > 0.05  # not blank

@@ -21,12 +21,6 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
-
-
 def blobs(n_classes=2, n_features=2, n_rows=150, seed=0):
     rng = np.random.default_rng(seed)
     y = np.arange(n_rows) % n_classes

@@ -18,12 +18,6 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def found():
     """Rows with four wrong labels, three far ones and ten copies, and the filter."""

@@ -369,7 +369,7 @@ def test_other_callbacks_see_the_rows_that_are_left(kind):
 
 @pytest.mark.parametrize("kind", ["binary", "regressor", "own"])
 def test_pictures_of_these_nets(kind):
-    plt = pytest.importorskip("matplotlib.pyplot")
+    pytest.importorskip("matplotlib.pyplot")
     from skpoison.inspection import EPICDisplay
 
     X, y = data(kind)
@@ -384,7 +384,6 @@ def test_pictures_of_these_nets(kind):
     gone = net.dropped_at_[rows] > 0
     np.testing.assert_array_equal(display.groups == "dropped", gone)
     assert gone.any()
-    plt.close("all")
 
 
 def test_the_callback_is_found_by_its_type():

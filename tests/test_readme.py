@@ -1,7 +1,6 @@
 """The README keeps its word: its Python runs, its commands are the documented ones."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ def test_python_blocks_run_one_after_the_other(capsys):
     pytest.importorskip("matplotlib").use("Agg")
     for code in blocks("python"):
         exec(compile(code, "README.md", "exec"), namespace)
-    sys.modules["matplotlib.pyplot"].close("all")
     assert namespace["bound"].upper_bound_ >= namespace["bound"].attack_loss_
     assert capsys.readouterr().out
 
