@@ -2,7 +2,6 @@
 
 import contextlib
 import time
-from dataclasses import replace
 
 import numpy as np
 import typer
@@ -20,7 +19,7 @@ from skpoison._io.matrix import digits
 from skpoison._words import NONE, counted, name_text, one_line, percent_text
 
 from .certificate import few_threads
-from .columns import complete, encode
+from .columns import complete, encode, unscaled_rows
 from .judgement import build_filter
 from .kinds import WITH_PERCENTILE
 from .report import new_table
@@ -70,11 +69,9 @@ def read_encoded(name, reading):
     data = complete(data, reading.encoding)
     data.labels.check_classes()
     data.labels.refuse_quantities()
-    rows = np.arange(len(data))
-    encoded = encode(data, rows, reading.encoding)
-    if encoded.encoder.scaled and encoded.unscaled is None:
-        unscaled = data.encoder(rows, replace(encoded.encoding, scale="none"))
-        encoded = encoded._replace(unscaled=unscaled.transform(data, rows))
+    encoded = encode(data, np.arange(len(data)), reading.encoding)
+    if encoded.encoder.scaled:
+        encoded = encoded._replace(unscaled=unscaled_rows(data, encoded))
     return data, encoded
 
 

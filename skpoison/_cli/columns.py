@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
 from skpoison._columns import numbered, scale_for, times_text, widest
 from skpoison._io import DataError
 from skpoison._io.jsonl import JsonData
@@ -76,7 +78,7 @@ def encode(data, rows, encoding):
 
 
 def _encode(data, rows, encoding):
-    auto, X = encoding.scale == "auto", None
+    auto = encoding.scale == "auto"
     if auto:
         encoding = replace(encoding, scale="none")
     encoder = data.encoder(rows, encoding)
@@ -91,6 +93,17 @@ def _encode(data, rows, encoding):
             X = encoder.transform(data, rows)
             return Encoded(X, unscaled, encoder, scaled, found)
     return Encoded(unscaled, None, encoder, encoding, found)
+
+
+def unscaled_rows(data, encoded):
+    """Return all rows of some data as numbers in the columns' own scale."""
+    if encoded.unscaled is not None:
+        return encoded.unscaled
+    if not encoded.encoder.scaled:
+        return encoded.X
+    rows = np.arange(len(data))
+    encoder = data.encoder(rows, replace(encoded.encoding, scale="none"))
+    return encoder.transform(data, rows)
 
 
 def tell_of_columns(session, data, encoded, reading, domain=None):

@@ -10,6 +10,7 @@ from skpoison._defaults import default_cleaner
 from skpoison._labels import find_labels
 from skpoison._verdict import Verdict, verdict
 
+from .columns import unscaled_rows
 from .judged import Judged
 
 # The tests that reject rows, in the order in which they are applied.
@@ -85,13 +86,9 @@ OF_TRUSTED = {
 
 def weigh(found, data, encoded) -> Verdict:
     """Say whether a table is likely poisoned, by all evidence that AutoFilter found."""
-    values = encoded.unscaled if encoded.unscaled is not None else encoded.X
-    if encoded.encoder.scaled and encoded.unscaled is None:
-        plain = replace(encoded.encoding, scale="none")
-        every = np.arange(len(data))
-        values = data.encoder(every, plain).transform(data, every)
+    X = unscaled_rows(data, encoded)
     labels, codes = np.unique(data.labels.texts, return_inverse=True)
-    return verdict(values, codes, labels.tolist(), found.tests, found.probabilities)
+    return verdict(X, codes, labels.tolist(), found.tests, found.probabilities)
 
 
 def _judged_by(auto, X, y):
