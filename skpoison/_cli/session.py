@@ -41,7 +41,7 @@ class Session:
     def step(self, text):
         """Show on a terminal what is being done."""
         self.go_on()
-        if self.quiet or not self._progress.is_terminal:
+        if not self.shows_bars:
             yield
             return
         with self._progress.status(one_line(text) + " …"):
@@ -50,8 +50,8 @@ class Session:
     @contextlib.contextmanager
     def count(self, text, total):
         """Show progress on a terminal; yield a function to call after each part."""
-        hidden = self.quiet or not self._progress.is_terminal
-        with Progress(console=self._progress, transient=True, disable=hidden) as bars:
+        console, hidden = self._progress, not self.shows_bars
+        with Progress(console=console, transient=True, disable=hidden) as bars:
             bar = bars.add_task(one_line(text), total=total)
 
             def advance():
