@@ -14,15 +14,14 @@ from skpoison._audit.progress import Progress
 from skpoison._audit.run import run
 from skpoison._audit.summary import value_text
 from skpoison._defaults import default_cleaner
-from skpoison._io import load
-from skpoison._io.matrix import digits
 from skpoison._words import NONE, counted, name_text, one_line, percent_text
 
 from .certificate import few_threads
-from .columns import complete, encode, unscaled_rows
+from .columns import encode, unscaled_rows
 from .judgement import build_filter
 from .kinds import WITH_PERCENTILE
 from .report import new_table
+from .sample import read_data
 
 LISTED = 5
 # Classes whose recalls are shown, and the characters of their labels.
@@ -65,8 +64,7 @@ def filters(kinds, reference):
 
 def read_encoded(name, reading):
     """Read rows (None: scikit-learn's digits) and turn them into numbers."""
-    data = digits() if name is None else load(name, reading.options)
-    data = complete(data, reading.encoding)
+    data = read_data(name, reading.options, reading.encoding)
     data.labels.check_classes()
     data.labels.refuse_quantities()
     encoded = encode(data, np.arange(len(data)), reading.encoding)

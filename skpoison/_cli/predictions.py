@@ -13,16 +13,14 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skpoison import PartitionedClassifier, __version__, certified_radius
-from skpoison._io import DataError, load
-from skpoison._io.matrix import digits
-from skpoison._io.read import load_test
+from skpoison._io import DataError
 from skpoison._words import counted, percent_text
 from skpoison.pointwise import certified_accuracy
 from skpoison.pointwise._shown import parts_for, round_numbers
 
-from .columns import complete, encode
+from .columns import encode
 from .report import new_table
-from .sample import split_rows
+from .sample import hold_out, read_data, read_test
 
 MOVES = {
     "insert_delete": ("rows inserted or\ndeleted", "insert or delete", "row"),
@@ -98,17 +96,11 @@ def read_votes(name, reading, *, positive, test, test_share, seed):
     encoding = replace(
         reading.encoding, scale="none", weights="counts", fills_with_zero=True
     )
-    data = complete(digits() if name is None else load(name, options), encoding)
+    data = read_data(name, options, encoding)
     data.labels.check_classes()
     data.labels.refuse_quantities()
-    held = data.test
-    if test:
-        held = complete(load_test(test, data, options), encoding, data)
-    if held is None:
-        train, rows = split_rows(data.labels.codes, test_share, seed)
-        held = data
-    else:
-        train, rows = np.arange(len(data)), np.arange(len(held))
+    held = read_test(test, data, options, encoding)
+    train, held, rows = hold_out(data, held, data.labels.codes, test_share, seed)
     if not len(rows):
         raise DataError(
             "--pointwise certifies predictions of test rows; give --test FILE, or a "

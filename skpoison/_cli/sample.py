@@ -52,20 +52,12 @@ class Sample:
 
 def read_sample(name, reading, *, positive, test=None, test_share=0.0, seed=0):
     """Read data (None: scikit-learn's digits), hold test rows out, encode both."""
-    options = reading.options
-    data = digits() if name is None else load(name, options)
-    data = complete(data, reading.encoding)
+    data = read_data(name, reading.options, reading.encoding)
     if positive is None:
         data.labels.refuse_quantities()
     classes = data.labels.binary(positive)
-    held = data.test
-    if test:
-        held = complete(load_test(test, data, options), reading.encoding, data)
-    if held is None:
-        train, rows = split_rows(classes.signs, test_share, seed)
-        held = data
-    else:
-        train, rows = np.arange(len(data)), np.arange(len(held))
+    held = read_test(test, data, reading.options, reading.encoding)
+    train, held, rows = hold_out(data, held, classes.signs, test_share, seed)
     encoded = encode(data, train, reading.encoding)
     # Unscaled rows are only used by audits, and take as much memory as the others.
     encoded = encoded._replace(unscaled=None)
@@ -74,6 +66,27 @@ def read_sample(name, reading, *, positive, test=None, test_share=0.0, seed=0):
         sample.X_test = sample.encoder.transform(held, rows)
         sample.signs_test = held.labels.binary(positive).signs[rows]
     return sample
+
+
+def read_data(name, options, encoding):
+    """Read data (None: scikit-learn's digits), without rows that are to be dropped."""
+    data = digits() if name is None else load(name, options)
+    return complete(data, encoding)
+
+
+def read_test(name, data, options, encoding):
+    """Read the test rows of some data; None if they are to be held out."""
+    if name:
+        return complete(load_test(name, data, options), encoding, data)
+    return data.test
+
+
+def hold_out(data, test, codes, share, seed):
+    """Return the rows to train on, the data of the test rows, and which they are."""
+    if test is None:
+        train, rows = split_rows(codes, share, seed)
+        return train, data, rows
+    return np.arange(len(data)), test, np.arange(len(test))
 
 
 def split_rows(codes, share, seed):
