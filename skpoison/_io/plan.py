@@ -44,8 +44,10 @@ class Column:
     wrong: int = 0
     nearly_constant: bool = False
 
-    read_as = LEFT_OUT
-    features = ()
+    @property
+    def features(self):
+        """Names of what it becomes, before categories and words have their own."""
+        return (self.name,)
 
     def describe(self):
         """Return what the JSON says of it."""
@@ -65,6 +67,9 @@ class LeftOut(Column):
 
     value: object = None
     next_number: int | None = None
+
+    read_as = LEFT_OUT
+    features = ()
 
     def cells(self, columns, n_rows):
         """Return cells of new rows: a constant, further numbers, or nothing."""
@@ -88,11 +93,6 @@ class Numbers(Column):
     high: float = np.inf
 
     read_as = NUMBERS
-
-    @property
-    def features(self):
-        """Names of what it becomes."""
-        return (self.name,)
 
     def read(self, data):
         """Return numbers by name; NaN where there are none."""
@@ -179,11 +179,6 @@ class Categories(Column):
 
     read_as = CATEGORIES
 
-    @property
-    def features(self):
-        """Names of what it becomes, before there is a column for each category."""
-        return (self.name,)
-
     def read(self, data):
         """Return strings by name; empty where there is none."""
         values, codes = words(self.name, data.column(self.name))
@@ -205,11 +200,6 @@ class Text(Column):
     limit: int | None = None
 
     read_as = TEXT
-
-    @property
-    def features(self):
-        """Names of what it becomes, before there is a column for each word."""
-        return (self.name,)
 
     def read(self, data):
         """Return strings by name."""
