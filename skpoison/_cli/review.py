@@ -10,13 +10,12 @@ from scipy.stats import binomtest
 from skpoison._io import DataError
 from skpoison._io.errors import quoted
 from skpoison._io.output import harmless
-from skpoison._io.relabel import with_labels_of
+from skpoison._io.own import VERDICT
 from skpoison._io.review import read_review
 from skpoison._words import counted, label_text, percent_text
 
 from .report import new_table
 
-VERDICT = "verdict"
 VERDICTS = ("keep", "drop", "relabel")
 # Verdicts that say that the filter was right to reject a row.
 BAD = ("drop", "relabel")
@@ -158,7 +157,7 @@ def kept_rows(rows, wanted, review=None):
     of_code = dict(zip(first[0].tolist(), first[1].tolist(), strict=True))
     donors = wanted.copy()
     donors[changed] = [of_code[code] for code in review.codes[wanted[changed]]]
-    return with_labels_of(content, rows.taken(donors, {}), rows)
+    return rows.relabeled(content, rows.taken(donors, {}))
 
 
 def score(judged, review):

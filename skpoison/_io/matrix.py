@@ -78,6 +78,10 @@ class ArrayData:
         y = np.array(self.labels.values)[self.labels.codes[rows]]
         return {"X": self.X[rows], "y": y} | as_arrays(extra)
 
+    def relabeled(self, content, donors):
+        """Return what :meth:`taken` returned, with the labels of other such rows."""
+        return content | {self.labels.name: donors[self.labels.name]}
+
     def poison(self, rows):
         """Return poison rows as an archive would hold them."""
         return {"X": rows.X, "y": np.array(rows.labels)}

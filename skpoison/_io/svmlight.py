@@ -68,6 +68,12 @@ class SvmlightData(ArrayData):
             for line, comment in zip(lines, comments, strict=True)
         ]
 
+    def relabeled(self, content, donors):
+        """Return what :meth:`taken` returned, with the labels of other such lines."""
+        for line, donor in zip(content, donors, strict=True):
+            _, space, rest = line.strip().partition(b" ")
+            yield donor.split()[0] + space + rest
+
     def poison(self, rows):
         """Return poison rows as lines."""
         X = sparse.csr_array(rows.X)
