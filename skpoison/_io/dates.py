@@ -161,14 +161,13 @@ def joined(parts):
     Parameters
     ----------
     parts : dict of ndarray
-        Days, and hours if there are any.
+        Days and hours.
 
     Returns
     -------
     micros : ndarray
         Microseconds since 1970, to the second.
     """
-    days = parts.get("days", 0.0)
-    hours = np.clip(parts.get("hour", 0.0), 0.0, 24 - 1 / 3600)
+    hours = np.clip(parts["hour"], 0.0, 24 - 1 / 3600)
     seconds = np.rint(hours * 3600)
-    return np.rint(days) * DAY + seconds * 10**6
+    return np.rint(parts["days"]) * DAY + seconds * 10**6

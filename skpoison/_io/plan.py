@@ -13,7 +13,6 @@ from .number_text import MOSTLY, NumberStyle, is_nothing, mask_of
 NUMBERS, CATEGORIES, TEXT = "numbers", "categories", "text"
 LEFT_OUT, DATES = "left out", "dates"
 OTHER = "(other)"
-HOURS = 3.6e9  # microseconds
 LISTED = 10
 
 
@@ -151,13 +150,12 @@ class Dates(Column):
 
     def cells(self, columns, n_rows):
         """Return dates of new rows; None where there is none."""
-        parts = {"days": np.full(n_rows, np.floor(self.first / dates.DAY))}
-        parts |= {
-            part: columns[name]
-            for name, part in zip(self.features, self.parts, strict=True)
+        # What does not vary is as in a date of the column.
+        parts = {
+            part: np.full(n_rows, dates.part(part, self.first)) for part in dates.PARTS
         }
-        if "hour" not in parts:
-            parts["hour"] = np.full(n_rows, self.first % dates.DAY / HOURS)
+        for name, part in zip(self.features, self.parts, strict=True):
+            parts[part] = columns[name]
         micros = dates.joined(parts)
         if not self.as_text:
             known = np.isfinite(micros)
