@@ -45,11 +45,12 @@ def one_of(*allowed):
     """Return a check that a word is one of several; "_" does for "-", as in Python."""
 
     def check(value):
-        if value is not None and value.replace("_", "-") in allowed:
-            return value.replace("_", "-")
-        if value is not None and value not in allowed:
+        if value is None:
+            return None
+        word = value.replace("_", "-")
+        if word not in allowed:
             raise typer.BadParameter(f"{value!r} is none of {', '.join(allowed)}.")
-        return value
+        return word
 
     return check
 
@@ -65,12 +66,9 @@ def picture(path):
 
 def percents(text):
     """Return percentiles, from a text that holds one or several."""
-    try:
-        values = [float(cell) for cell in text.split(",")]
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is not a list of numbers, such as 70,90."
-        ) from None
+    values = [_number(cell) for cell in text.split(",")]
+    if None in values:
+        raise typer.BadParameter(f"{text!r} is not a list of numbers, such as 70,90.")
     return within(0, 100, open_low=True)(values)
 
 
@@ -81,13 +79,13 @@ def shares(texts):
 
 
 def _share(text):
-    try:
-        return float(text)
-    except ValueError:
+    number = _number(text)
+    if number is None:
         raise typer.BadParameter(
             f"{text!r} is not a number. A share is a number from 0 to 1, such as 0.05; "
             "several are given as 0.05,0.1."
-        ) from None
+        )
+    return number
 
 
 def costs_of_text(text):
