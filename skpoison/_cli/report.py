@@ -17,7 +17,7 @@ from skpoison._words import (
 
 from .kinds import PUBLISHED, WITHOUT_PERCENTILE
 from .session import warn
-from .settings import learner_named
+from .settings import LEARNERS
 
 DIGITS = 4
 # Narrower terminals get tables with less space between columns.
@@ -53,7 +53,7 @@ def _introduction(numbers):
     limit = (
         f"rho = {settings['rho']:g}" if settings["rho"] else f"C = {settings['C']:g}"
     )
-    learner = learner_named(settings["learner"])
+    learner = LEARNERS[settings["learner"]]
     kept = ""
     where, each = "the sphere", "it"
     if settings["filter"] == "both":
@@ -146,7 +146,7 @@ def _conclusions(numbers):
         f"above {upper_text(worst['upper_bound'])}. {found}."
     )
     yield from _beside_a_constant(clean["test_error"], numbers["constant_test_error"])
-    learner = learner_named(numbers["settings"]["learner"])
+    learner = LEARNERS[numbers["settings"]["learner"]]
     yield (
         f"Losses are {learner.losses} per clean row (0 is perfect, a constant score of "
         f"0 gives {learner.at_zero}). The clean loss is the part of the upper bound "

@@ -17,16 +17,24 @@ from skpoison.losses import Hinge, Logistic, Loss, Squared, SquaredHinge
 
 
 class Learner(NamedTuple):
-    """A learner that ``--learner`` names, beside the support vector machine."""
+    """A learner that ``--learner`` names."""
 
-    estimator: Callable[[float], ClassifierMixin]  # of C
+    estimator: Callable[[float], ClassifierMixin] | None  # of C; None: of the bound
     loss: Loss
     text: str
     losses: str
     at_zero: str  # the loss of a constant score of 0
 
 
+# By the names of ``--learner``.
 LEARNERS = {
+    "svm": Learner(
+        None,
+        Hinge(),
+        "a linear support vector machine",
+        "hinge losses",
+        "1",
+    ),
     "svm-squared": Learner(
         lambda C: LinearSVC(C=C),
         SquaredHinge(),
@@ -49,18 +57,6 @@ LEARNERS = {
         "0.5",
     ),
 }
-SVM = Learner(
-    lambda C: LinearSVC(loss="hinge", C=C),
-    Hinge(),
-    "a linear support vector machine",
-    "hinge losses",
-    "1",
-)
-
-
-def learner_named(name: str) -> Learner:
-    """Return what an option names."""
-    return LEARNERS.get(name, SVM)
 
 
 @dataclass(frozen=True)
@@ -87,7 +83,7 @@ class BoundSettings:
     @property
     def loss(self):
         """The loss of the learner."""
-        return learner_named(self.learner).loss
+        return LEARNERS[self.learner].loss
 
     def region_filter(self):
         """Return the unfitted filter, an intersection even of one."""
@@ -108,15 +104,15 @@ class BoundSettings:
             "domain": self.domain,
             "defense": self.defense.replace("-", "_"),
         }
-        if self.learner in LEARNERS:
-            estimator = LEARNERS[self.learner].estimator(self.C)
-            settings |= {"estimator": estimator, "C": None}
+        estimator = LEARNERS[self.learner].estimator
+        if estimator is not None:
+            settings |= {"estimator": estimator(self.C), "C": None}
         return CertifiedBound(**(settings | changes))
 
     def describe(self):
         """Name the learner and the filter in few words."""
         learner = f"C = {self.C:g}" if self.rho is None else f"rho = {self.rho:g}"
-        if self.learner in LEARNERS:
+        if self.learner != "svm":
             learner = f"{self.learner}, {learner}"
         rows = "" if self.domain == "real" else f", {self.domain} rows"
         moved = "" if self.defense == "fixed" else ", moving centroids"
