@@ -13,7 +13,7 @@ from skpoison._labels import find_labels
 
 from .judged import Judged
 from .kinds import PUBLISHED, TRAINING_ROWS_ONLY
-from .suspicion import suspect, suspect_quantities
+from .suspicion import suspect
 
 # Filters by their names in ``--filter``, but those of the published setting: what they
 # are, and what their numbers are called; None if they have no limit to compare with.
@@ -87,7 +87,7 @@ def judge(kind, percentile, X, y, trusted=None):
     `y` are labels as text, or quantities as floats.
     """
     if kind == "auto":
-        return (suspect if y.dtype.kind == "U" else suspect_quantities)(X, y, trusted)
+        return suspect(X, y, trusted)
     filter_ = build_filter(kind, percentile)
     filter_.fit(*(trusted or (X, y)))
     if kind in OTHERS and OTHERS[kind][1] is None:

@@ -22,17 +22,41 @@ TESTS = {
     "unknown": "a label that no trusted row has",
     "target": "the target is far from what models fitted without the row predict",
 }
+OF_LABELS = ("far", "copies", "label", "cluster")
 OF_QUANTITIES = ("far", "copies", "target")
+# Why targets are rejected that trusted rows say something else of.
+OF_TRUSTED = {
+    "": "",
+    "target": "target: far from what models fitted on the trusted rows predict",
+    "far": "far: too far from the trusted rows, whatever its target",
+}
 
 
 def suspect(X, y, trusted=None):
-    """Compare rows with each other, or with trusted (X, y)."""
+    """Compare rows with each other, or with trusted (X, y).
+
+    `y` are labels as text, or quantities as floats.
+    """
+    of_quantities = y.dtype.kind != "U"
+    auto = _cleaner(of_quantities)
+    if trusted is None:
+        tests = OF_QUANTITIES if of_quantities else OF_LABELS
+        return _judged_among(auto.fit(X, y), tests)
+    judged_by = _targets_judged_by if of_quantities else _judged_by
+    found = judged_by(auto.fit(*trusted), X, y)
+    return _compared_too(found, _cleaner(of_quantities), X, y, trusted)
+
+
+def _cleaner(of_quantities):
     auto = default_cleaner()
-    if trusted is not None:
-        found = _judged_by(auto.fit(*trusted), X, y)
-        return _compared_too(found, default_cleaner(), X, y, trusted)
-    auto.fit(X, y)
-    tests = [test for test in TESTS if test not in ("unknown", "target")]
+    if of_quantities:
+        # Whole numbers would be taken for classes.
+        auto._y_is_numbers = True
+    return auto
+
+
+def _judged_among(auto, tests):
+    """Return what a filter says of the rows that it is fitted on."""
     return Judged(
         auto.inlier_mask_,
         auto.suspicion_,
@@ -44,44 +68,19 @@ def suspect(X, y, trusted=None):
     )
 
 
-def suspect_quantities(X, y, trusted=None):
-    """Compare rows and their targets, which are numbers, with each other or trusted."""
-    auto = _cleaner_of_quantities()
-    if trusted is None:
-        auto.fit(X, y)
-        kept, suspicion, tests = auto.inlier_mask_, auto.suspicion_, auto.tests_
-        suggested = auto.suggested_labels_.astype(object)
-        reasons = auto.reasons_
-    else:
-        auto.fit(*trusted)
-        kept, suspicion = auto.predict(X, y) == 1, -auto.score_samples(X, y)
-        tests = np.where(auto.predict(X) == 1, "target", "far")
-        tests, suggested = np.where(kept, "", tests), np.full(len(y), "", dtype=object)
-        reasons = np.array([OF_TRUSTED.get(test, "") for test in tests], dtype=object)
-    found = Judged(
+def _targets_judged_by(auto, X, y):
+    """Score new rows and their targets, which are numbers."""
+    kept = auto.predict(X, y) == 1
+    tests = np.where(auto.predict(X) == 1, "target", "far")
+    tests = np.where(kept, "", tests)
+    return Judged(
         kept,
-        suspicion,
+        -auto.score_samples(X, y),
         tests,
-        np.where(kept, "", suggested),
-        lambda rows: reasons[rows].tolist(),
+        np.full(len(y), "", dtype=object),
+        lambda rows: [OF_TRUSTED[tests[row]] for row in rows],
         {test: tests == test for test in OF_QUANTITIES},
     )
-    if trusted is None:
-        return found
-    return _compared_too(found, _cleaner_of_quantities(), X, y, trusted)
-
-
-def _cleaner_of_quantities():
-    auto = default_cleaner()
-    # Whole numbers would be taken for classes.
-    auto._y_is_numbers = True
-    return auto
-
-
-OF_TRUSTED = {
-    "target": "target: far from what models fitted on the trusted rows predict",
-    "far": "far: too far from the trusted rows, whatever its target",
-}
 
 
 def weigh(found, data, encoded) -> Verdict:
