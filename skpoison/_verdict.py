@@ -91,13 +91,24 @@ class Verdict(NamedTuple):
         more = len(parts) - MOST_NAMED
         return ", ".join(parts[:MOST_NAMED] + [f"{more} more classes"] * (more > 0))
 
+    def with_lower_errors(self, names: Sequence[str]) -> "Verdict":
+        """Also name filters that lower an error, which decides nothing."""
+        if not names:
+            return self
+        listed = ", ".join(names[:MOST_NAMED])
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        verb = "lowers" if len(names) == 1 else "lower"
+        text = f"{listed}{more} {verb} the error although nobody attacks"
+        found = Evidence("filters", False, np.zeros_like(self.rows), text)
+        return self._replace(evidence=[*self.evidence, found])
+
     def as_dict(self) -> dict[str, Any]:
         """What JSON has of it."""
         return {
             "is_likely_poisoned": self.is_likely,
             "text": self.text,
             "n_rows": int(self.rows.sum()),
-            "share": self.share if self.is_likely else 0.0,
+            "share": self.share,
             "share_low": self.low,
             "share_high": self.high,
             "classes": [
@@ -122,20 +133,19 @@ def verdict(
     labels: Sequence[str],
     tests: np.ndarray,
     probabilities: np.ndarray | None,
-    lower_errors: Sequence[str] = (),
 ) -> Verdict:
     """Judge a table by all kinds of evidence.
 
     `values`, of shape (n_rows, n_columns), are in the units of the table; `codes` are
     positions of the rows' labels in `labels`. `tests` says for which reason AutoFilter
     rejects each row, and `probabilities` are its ``out_of_fold_``, with rows of NaN for
-    rows that were not judged. `lower_errors` names filters that lower the error of a
-    model although nobody attacks it.
+    rows that were not judged.
     """
+    columns = _varied(values)
     rows = [
         _copies(tests, probabilities),
-        _far(values, codes, labels, tests),
-        _fine(values),
+        _far(columns, codes, labels, tests),
+        _fine(columns),
     ]
     # Rows that something else speaks against do not contradict models again.
     left = ~_rows_of(rows, len(codes))
@@ -144,7 +154,6 @@ def verdict(
         *rows,
         _contradicting(values, codes),
         _rejected(tests),
-        _lower_errors(lower_errors, len(codes)),
     ]
     evidence = [one for one in found if one is not None]
     strong = [one for one in evidence if one.is_strong]
@@ -286,9 +295,8 @@ def _copies(tests, probabilities):
     return Evidence("copies", is_strong, rows, text)
 
 
-def _far(values, codes, labels, tests):
+def _far(columns, codes, labels, tests):
     """Rows out of all proportion in half of the columns, of one label or rejected."""
-    columns = _varied(values)
     if columns is None or columns.shape[1] < FEWEST_COLUMNS:
         return None
     away = np.abs(columns - np.median(columns, axis=0))
@@ -320,13 +328,12 @@ def _varied(values):
     return values[:, some]
 
 
-def _fine(values):
+def _fine(columns):
     """Rows that are written with other digits than the rest, in several columns.
 
     Rows that were computed (mixed of others, moved, disturbed) have decimals that
     recorded ones have not.
     """
-    columns = _varied(values)
     if columns is None:
         return None
     finer = np.zeros(len(columns), dtype=int)
@@ -403,17 +410,5 @@ def _rejected(tests):
     rows = tests != ""
     if not rows.any():
         return None
-    n_rows = int(rows.sum())
-    verb = "rejects"
-    text = f"AutoFilter {verb} {counted(n_rows, 'row')}"
+    text = f"AutoFilter rejects {counted(int(rows.sum()), 'row')}"
     return Evidence("rejected rows", False, rows, text)
-
-
-def _lower_errors(names, n_rows):
-    if not names:
-        return None
-    listed = ", ".join(names[:MOST_NAMED])
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    verb = "lowers" if len(names) == 1 else "lower"
-    text = f"{listed}{more} {verb} the error although nobody attacks"
-    return Evidence("filters", False, np.zeros(n_rows, dtype=bool), text)

@@ -124,7 +124,8 @@ def test_rows_that_something_else_explains_contradict_no_models():
 def test_weak_evidence_alone_says_nothing():
     values, codes, tests, said = honest()
     values[1:40:2] = values[0:40:2]
-    found = verdict(values, codes, LABELS, tests, said, ["slab", "sphere"])
+    found = verdict(values, codes, LABELS, tests, said)
+    found = found.with_lower_errors(["slab", "sphere"])
     assert not found.is_likely
     assert "40 rows are equal to a row with another label" in found.text
     assert "slab, sphere lower the error although nobody attacks" in found.text

@@ -223,7 +223,8 @@ def run(inputs: Inputs, plan: Plan, progress: Progress) -> AuditReport:
     plan = within_budget(inputs, plan, progress, progress.is_wanted)
     data = profile(inputs, plan.positive)
     progress.begin("Suspecting rows", 1)
-    (suspected,) = progress.over(judge_all(inputs, plan) for _ in range(1))
+    suspected = judge_all(inputs, plan)
+    progress.advance()
     judged = give_verdict(inputs, suspected)
     trusted = trusted_rows(inputs, suspected, judged, plan.folds)
     plan = plan._replace(trusted=trusted)
@@ -231,7 +232,6 @@ def run(inputs: Inputs, plan: Plan, progress: Progress) -> AuditReport:
     compared = compare(plan, attacked.found)
     listed = suspects(inputs, plan, suspected, progress)
     bounded = curves(inputs, plan, progress)
-    judged = give_verdict(inputs, suspected, lower_errors(compared.found))
     certified = predictions(inputs, plan, progress)
     stages = attacked, compared, listed, bounded, certified
     measured, bounds = attacked.found, bounded.found
@@ -242,7 +242,7 @@ def run(inputs: Inputs, plan: Plan, progress: Progress) -> AuditReport:
         "schema": SCHEMA_NAME,
         "skpoison": __version__,
         "settings": _settings(plan),
-        "verdict": judged.as_dict(),
+        "verdict": judged.with_lower_errors(lower_errors(compared.found)).as_dict(),
         "data": data,
         "assumptions": assumptions(
             inputs, plan, data, bounds, measured.clean, rows, decision

@@ -62,13 +62,12 @@ def judge_all(inputs, plan):
     return part(__version__, default_cleaner(), rows, inputs.X, inputs.y)
 
 
-def give_verdict(inputs, found, lower_errors=()) -> Verdict:
+def give_verdict(inputs, found) -> Verdict:
     """Say whether the table is likely poisoned; with or without AutoFilter."""
     failed = found["failed"]
     tests = np.full(len(inputs.codes), "", dtype=object) if failed else found["tests"]
     said = None if failed else found["probabilities"]
-    rows = inputs.given, inputs.codes, inputs.labels
-    return verdict(*rows, tests, said, lower_errors)
+    return verdict(inputs.given, inputs.codes, inputs.labels, tests, said)
 
 
 def trusted_rows(inputs, found, judged, folds):
