@@ -81,7 +81,7 @@ def _pilot(inputs, plan, n_rows):
     rows = np.union1d(train, firsts)
     X, y, codes = inputs.X[rows], inputs.y[rows], inputs.codes[rows]
     fold = Fold(X, y, X, codes, inputs.classes, plan.metric.positive)
-    part = PartPlan(plan.attacks, plan.estimator, plan.reference, plan.seed)
+    part = PartPlan(plan.attacks, plan.estimator, plan.seed)
     defense = default_filter(plan.percentiles[-1])
     begun = time.perf_counter()
     made = craft_part("", "free", ANYWHERE, None, list(plan.attacks), part, fold)

@@ -59,7 +59,6 @@ class PartPlan(NamedTuple):
 
     attacks: dict[str, Any]
     estimator: Any  # the model
-    reference: float  # poison fraction
     seed: int
 
 
@@ -125,7 +124,7 @@ def _folds_left(n_done, plan):
 
 def _measured_fold(fold, plan, progress):
     """Craft what is sent to all defenses, then try each defense."""
-    needed = PartPlan(plan.attacks, plan.estimator, plan.reference, plan.seed)
+    needed = PartPlan(plan.attacks, plan.estimator, plan.seed)
     cached, defenses = plan.memory.cache, _defenses(plan)
     clean = cached(clean_part)(__version__, plan.estimator, fold)
     progress.advance()
@@ -254,8 +253,7 @@ def _knowing(attacks, fitted):
 def _made(name, attack, against, plan, fold):
     """Make one attack, and train the model on it without a defense."""
     try:
-        if "epsilon" in attack.get_params(deep=False):
-            attack = clone(attack).set_params(epsilon=plan.reference)
+        attack = clone(attack)
         X, y = attack.fit_resample(fold.X, fold.y)
         mask = np.asarray(attack.poison_mask_)
     except ValueError as error:
@@ -289,7 +287,11 @@ def reason_text(error, against):
 
 
 def _trained(estimator, X, y, fold):
-    fitted = fit_clone(estimator, X, y)
+    return _tested(fit_clone(estimator, X, y), fold)
+
+
+def _tested(fitted, fold):
+    """What a fitted model does on the held-out rows."""
     said = np.searchsorted(fold.classes, fitted.predict(fold.X_test))
     scores = _scores(fitted, fold)
     loss = held_out_loss(fitted, fold.X_test, fold.classes[fold.codes_test])
@@ -312,8 +314,8 @@ def clean_part(version, estimator, fold):
     """Train on the rows of a fold as they are; kept when interrupted."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = _trained(estimator, fold.X, fold.y, fold)
         fitted = fit_clone(estimator, fold.X, fold.y)
+        found = _tested(fitted, fold)
         labels, counts = np.unique(fold.y, return_counts=True)
         frequent = np.searchsorted(fold.classes, labels[np.argmax(counts)])
         figures = {
