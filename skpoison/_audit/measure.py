@@ -190,15 +190,15 @@ def _aims(plan, told):
         yield "knowing", name, default_filter(percentile), knowing
 
 
-def _stricter(name, plan):
-    """Return the percentiles of sphere and slab below that of a defense."""
+def _within(name, plan):
+    """A defense and stricter percentiles of it: what passes these passes it, too."""
     known = {name_of(p): p for p in plan.percentiles}
-    return tuple(p for p in plan.percentiles if p < known.get(name, 0))
+    return {name, *(one for one, p in known.items() if p < known.get(name, 0))}
 
 
 def _faced(name, plan, crafted):
     """The attacks made for all that may concern a defense."""
-    known = {name, *(name_of(p) for p in _stricter(name, plan))}
+    known = _within(name, plan)
     return [
         one for one in crafted if one["how"] != "knowing" or one["against"] in known
     ]
@@ -347,11 +347,11 @@ def defense_part(version, name, defense, told, crafted, plan, fold):
 def _sent(name, defense, told, crafted, plan, fold):
     """The attacks on a defense: those that know it, and others made for all."""
     sent = {}
-    if name not in {one["against"] for one in crafted if one["how"] == "knowing"}:
+    known = {one["against"] for one in crafted if one["how"] == "knowing"}
+    if name not in {*known, UNDEFENDED}:
         knowing = {k: a for k, a in plan.attacks.items() if told["told"][k]}
-        if name != UNDEFENDED:
-            for key, attack in _knowing(knowing, told["fitted"]).items():
-                sent[key, name] = _made(key, attack, name, plan, fold)
+        for key, attack in _knowing(knowing, told["fitted"]).items():
+            sent[key, name] = _made(key, attack, name, plan, fold)
     for one in crafted:
         for key, made in one["attacks"].items():
             if _concerns(name, plan.attacks[key], told["told"][key], one):
@@ -388,8 +388,11 @@ def _figures(defense, made, plan, fold):
         kept = fit_and_find_kept(clone(defense), X, y)
     except ValueError as error:
         return {"impossible": one_line(error, SHOWN_ERRORS)}
-    defended = _trained(plan.estimator, X[kept], y[kept], fold)
     poisoned, n_poison = made["poisoned"], len(y) - n_clean
+    # What rejects nothing leaves the model as it is without a defense.
+    defended = (
+        poisoned if kept.all() else _trained(plan.estimator, X[kept], y[kept], fold)
+    )
     return {
         "n_poison": n_poison,
         "error_poisoned": poisoned.error,
@@ -458,7 +461,7 @@ def _costs(name, folds):
 
 def _evaluation(name, key, folds, plan):
     attack, against = key
-    passed = {name, *(name_of(p) for p in _stricter(name, plan))}
+    passed = _within(name, plan)
     if name == UNDEFENDED:
         passed.add(ANYWHERE)
     return {
