@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import is_classifier
 
-from .defenses import BOTH, UNDEFENDED, default_estimator
+from .defenses import BOTH, UNDEFENDED
 
 
 def is_number(value):
@@ -60,9 +60,7 @@ def _check_made(name, thing):
 
 
 def classifier(estimator):
-    """Return a model, the default one for None, or say why it is no classifier."""
-    if estimator is None:
-        return default_estimator()
+    """Return a model, or say why it is no classifier."""
     _check_made("estimator", estimator)
     if not hasattr(estimator, "fit") or not is_classifier(estimator):
         raise TypeError(f"estimator must be a classifier; got {estimator!r}.")

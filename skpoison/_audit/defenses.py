@@ -1,10 +1,13 @@
 """Model, defenses and attacks where none are given, and at what attacks are aimed."""
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.svm import LinearSVC
 
 from skpoison.filters import SphereFilter
+
+from .metrics import is_unequal
 
 BOTH = "sphere & slab"
 UNDEFENDED = "no defense"
@@ -19,9 +22,14 @@ def name_of(percentile):
     return f"{BOTH} {percentile:g}"
 
 
-def default_estimator():
-    """Return the model that is audited where none is given."""
-    return LinearSVC(loss="hinge", max_iter=MAX_ITER)
+def default_estimator(codes, class_weight):
+    """Return the model that is audited where none is given.
+
+    With ``class_weight="auto"``, it weights its classes where one is rare.
+    """
+    if class_weight == "auto":
+        class_weight = "balanced" if is_unequal(np.bincount(codes)) else None
+    return LinearSVC(loss="hinge", class_weight=class_weight, max_iter=MAX_ITER)
 
 
 def learner_of(estimator) -> tuple[dict[str, float], bool]:

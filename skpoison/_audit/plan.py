@@ -34,7 +34,7 @@ from .defenses import (
     seeded,
 )
 from .folds import enough, folds_of
-from .metrics import Metric, is_unequal, metric_of
+from .metrics import Metric, metric_of
 from .profile import n_stored
 from .types import LeftOut
 
@@ -86,8 +86,7 @@ def make_plan(inputs, *, estimator, filters, attacks, epsilons, percentiles, ref
     """Check what :func:`skpoison.audit` is asked for, and fill in what was not said."""
     seed = check_count("random_state", random_state, 0)
     clock = Clock(budget_of(budget))
-    estimator = _model(inputs, estimator, class_weight)
-    estimator = seeded(estimator, seed)
+    estimator = seeded(_model(inputs, estimator, class_weight), seed)
     if not is_number(reference):
         raise ValueError(f"reference must be one number; got {reference!r}.")
     (reference,) = numbers_between("reference", reference, 0, 1, open_low=True)
@@ -141,9 +140,7 @@ def _model(inputs, estimator, class_weight):
         raise ValueError(
             f"class_weight must be 'auto', 'balanced' or None; got {class_weight!r}."
         )
-    is_rare = is_unequal(np.bincount(inputs.codes))
-    weighted = class_weight == "balanced" or (class_weight == "auto" and is_rare)
-    return default_estimator().set_params(class_weight="balanced" if weighted else None)
+    return default_estimator(inputs.codes, class_weight)
 
 
 def _metric(inputs, name, costs, positive):

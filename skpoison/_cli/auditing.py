@@ -9,7 +9,6 @@ from rich.text import Text
 
 from skpoison._audit.defenses import default_estimator
 from skpoison._audit.inputs import Inputs, checked
-from skpoison._audit.metrics import is_unequal
 from skpoison._audit.progress import Progress
 from skpoison._audit.run import run
 from skpoison._audit.summary import value_text
@@ -37,10 +36,8 @@ PATIENCE = 10.0
 def estimator(learner, class_weight, inputs):
     """Return the learner that the options name."""
     if learner.rho is None:
-        is_rare = is_unequal(np.bincount(inputs.codes))
-        weighted = class_weight == "balanced" or (class_weight == "auto" and is_rare)
-        weight = "balanced" if weighted else None
-        return default_estimator().set_params(C=learner.C, class_weight=weight)
+        weight = None if class_weight == "none" else class_weight
+        return default_estimator(inputs.codes, weight).set_params(C=learner.C)
     if class_weight == "balanced":
         raise typer.BadParameter(
             "only the learner of --C weights classes; leave out --rho.",
