@@ -138,6 +138,20 @@ def test_metrics_are_those_of_scikit_learn(answers):
     assert of("recall@0.1").value(answers) == pytest.approx(missed)
 
 
+def test_tied_scores_and_weights_are_those_of_scikit_learn(answers):
+    codes, said, scores = answers
+    tied = Answers(codes, said, np.round(scores))
+    weights = np.random.default_rng(2).integers(0, 4, (3, 200)).astype(float)
+    for name, score in [
+        ("auc", roc_auc_score),
+        ("average-precision", average_precision_score),
+    ]:
+        wanted = [1 - score(codes, tied.scores, sample_weight=row) for row in weights]
+        np.testing.assert_allclose(of(name).of(tied, weights), wanted, rtol=1e-12)
+        with pytest.raises(ValueError, match="contains NaN"):
+            of(name).value(tied._replace(scores=np.full(200, np.nan)))
+
+
 def test_costs_are_those_of_the_pairs(answers):
     costs = {("spam", "ham"): 5, ("ham", "spam"): 1}
     codes, said, _ = answers
