@@ -36,7 +36,6 @@ class Metric(NamedTuple):
     n_classes: int
     positive: int  # position of the class that scores speak for
     costs: np.ndarray  # (n_classes, n_classes): of the true class, the predicted one
-    is_share: bool = True  # whether its values are shares, shown in percent
 
     def value(self, answers: Answers) -> float:
         """The metric of all rows."""
@@ -94,7 +93,7 @@ def metric_of(
         def cost(answers, weights):
             return _mean(matrix[answers.codes, answers.said], weights)
 
-        return Metric(name, "cost per row", cost, **common, is_share=False)
+        return Metric(name, "cost per row", cost, **common)
     if name in RANKING or re.fullmatch(r"recall@[0-9.]+", name):
         if n_classes > 2:
             raise ValueError(
@@ -107,6 +106,20 @@ def metric_of(
 
 def _allowed():
     return ", ".join(("auto", *NAMES))
+
+
+def limit_text(metric: str, amount: float) -> str:
+    """Write the most that a defense may cost by a metric.
+
+    Examples
+    --------
+    >>> limit_text("error", 0.01), limit_text("cost", 0.5)
+    ('1 point', '0.5 a row')
+    """
+    if metric == "cost":
+        return f"{amount:g} a row"
+    points = 100 * amount
+    return f"{points:g} {'point' if points == 1 else 'points'}"
 
 
 def is_unequal(counts: np.ndarray) -> bool:

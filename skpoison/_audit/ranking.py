@@ -13,7 +13,7 @@ from .decision import (
 )
 from .defenses import UNDEFENDED, name_of
 from .measure import Measured, mean_recalls, mean_value
-from .metrics import Answers
+from .metrics import Answers, limit_text
 from .plan import Outcome, Plan
 from .types import Bounds, Data, Percentile, Ranked, Recall, Recommendation
 
@@ -234,7 +234,8 @@ def recommend(
     """Write down what was decided: everything that the report says of it."""
     metric, open_ = plan.metric, compared.candidates[UNDEFENDED]
     constant, choice = compared.constant, compared.choice
-    limit = _amount(plan)
+    limit = limit_text(metric.name, plan.max_cost)
+    limit += "" if metric.name == "cost" else " of it"
     by_status: dict[str, list[str]] = {}
     for name, status in choice.statuses.items():
         by_status.setdefault(status, []).append(name)
@@ -285,14 +286,6 @@ def recommend(
             best.worst, best.worst_draws, open_.worst, open_.worst_draws
         ),
     }
-
-
-def _amount(plan):
-    """The most that a defense may cost, in words."""
-    if not plan.metric.is_share:
-        return f"{plan.max_cost:g} a row"
-    points = 100 * plan.max_cost
-    return f"{points:g} {'point' if points == 1 else 'points'} of it"
 
 
 def _percentile(plan, name):

@@ -11,6 +11,7 @@ from skpoison._words import (
 
 from .assumptions import COPIES, VIOLATED, WATCH
 from .defenses import BOTH, UNDEFENDED, name_of
+from .metrics import limit_text
 from .types import Interval, Recommendation, Report
 
 MOST_NAMED = 3
@@ -136,15 +137,16 @@ def _advice(content):
     else:
         yield _recommended(found)
     if found["equal_within_noise"]:
-        listed = _listed(found["equal_within_noise"])
+        listed = ", ".join(found["equal_within_noise"])
         yield f"Within noise of it under attack: {listed}."
     if found["too_costly"]:
+        limit = limit_text(found["metric"], found["max_cost"])
         yield (
-            f"Not considered, because they cost more than {_limit(found)} without an "
-            f"attack: {_listed(found['too_costly'])}."
+            f"Not considered, because they cost more than {limit} without an attack: "
+            f"{', '.join(found['too_costly'])}."
         )
     if found["no_better_than_a_constant"]:
-        listed = _listed(found["no_better_than_a_constant"])
+        listed = ", ".join(found["no_better_than_a_constant"])
         yield f"Useless, being no better than a constant without an attack: {listed}."
     for one in found["not_judged"]:
         reason = name_text(one["reason"].rstrip("."))
@@ -170,17 +172,6 @@ def _recommended(found):
             " Even so, under this attack the model is useless: a constant does as well."
         )
     return text
-
-
-def _limit(found):
-    if found["metric"] == "cost":
-        return f"{found['max_cost']:g} a row"
-    points = 100 * found["max_cost"]
-    return f"{points:g} {'point' if points == 1 else 'points'}"
-
-
-def _listed(names):
-    return ", ".join(names)
 
 
 def _guaranteed(content):
