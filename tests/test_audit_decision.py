@@ -2,6 +2,7 @@
 
 import re
 from types import SimpleNamespace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,11 +14,12 @@ from sklearn.metrics import (
 )
 
 from skpoison import SphereFilter, audit
-from skpoison._audit.decision import STATUSES, Candidate, Resampling, beats, decide
+from skpoison._audit.decision import Candidate, Resampling, beats, decide
 from skpoison._audit.measure import reason_text
 from skpoison._audit.metrics import Answers, metric_of, recalls
 from skpoison._audit.ranking import _percentile
 from skpoison._audit.summary import _doubts, _of_certified
+from skpoison._audit.types import Status
 from skpoison.attacks import LabelFlipAttack
 from skpoison.filters import AutoFilter, LossFilter
 
@@ -54,7 +56,7 @@ def test_the_lowest_under_attack_is_chosen_among_those_that_cost_little():
         "good": "recommended",
     }
     assert decided(worse, dear, good, max_cost=0.02).name == "dear"
-    assert set(choice.statuses.values()) <= set(STATUSES)
+    assert set(choice.statuses.values()) <= set(get_args(get_args(Status)[0]))
 
 
 def test_a_cost_at_the_limit_is_acceptable():

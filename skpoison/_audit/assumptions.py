@@ -13,7 +13,6 @@ from .plan import Plan
 from .types import Assumption, Bounds, Data, NoAttack, Percentile, Recommendation
 
 HOLDS, WATCH, VIOLATED, UNTESTED = "holds", "watch", "violated", "not tested"
-STATUSES = (HOLDS, WATCH, VIOLATED, UNTESTED)
 # Shares of the rise that a bound allows from which a doubt is worth a word.
 MUCH, SOME = 1.0, 0.25
 # Copies of one row, as a share of all rows, that look as if they had been sent.

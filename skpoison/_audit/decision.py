@@ -12,21 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from .metrics import Answers, Metric
-from .types import Interval
+from .types import Interval, Status
 
 N_DRAWS = 200
 # Of a share of all draws; half of it is beyond each end of an interval.
 CONFIDENCE = 0.95
 # Differences of numbers that are equal but for rounding.
 EQUAL = 1e-9
-STATUSES = (
-    "recommended",
-    "equal within noise",
-    "worse",
-    "too costly",
-    "no better than a constant",
-    "not judged",
-)
 
 
 class Candidate(NamedTuple):
@@ -44,7 +36,7 @@ class Choice(NamedTuple):
     """What was decided."""
 
     name: str | None  # the defense; None if nothing could be judged
-    statuses: dict[str, str]  # one of STATUSES for each candidate
+    statuses: dict[str, Status]  # of each candidate
 
 
 class Resampling(NamedTuple):
@@ -98,7 +90,7 @@ def decide(
     max_cost: float,
 ) -> Choice:
     """Choose among candidates, of which having no defense may be one."""
-    statuses = {}
+    statuses: dict[str, Status] = {}
     open_ = []
     for one in candidates:
         if not one.is_known:
