@@ -114,7 +114,7 @@ def test_defenses_are_compared_by_what_is_asked_for(brief, rows):
 
 
 def test_a_budget_is_honored_and_what_is_left_out_is_said(brief, rows, monkeypatch):
-    from skpoison._audit.clock import Clock
+    from skpoison._audit.progress import Clock
 
     seconds = iter(range(0, 100_000, 4))
     monkeypatch.setattr(Clock, "spent", lambda self: float(next(seconds)))

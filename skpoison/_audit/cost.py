@@ -35,7 +35,7 @@ def within_budget(
     is_small = n_stored(X) < BIG and X.shape[0] < MANY_ROWS
     if is_small or not (is_shown or plan.clock.budget):
         return plan
-    n_attacked = _n_attacked(plan)
+    n_attacked = len(plan.rows)
     n_rows = min(PILOT_ROWS, len(plan.folds[0][0]))
     crafting, defending = _pilot(inputs, plan, n_rows)
     each = (len(plan.percentiles) + 2) * crafting + len(plan.defenses) * defending
@@ -52,13 +52,9 @@ def within_budget(
     return _with_fewer_rows(inputs, plan, max(wanted, FEWEST_ROWS), progress)
 
 
-def _n_attacked(plan):
-    return len(np.unique(np.concatenate([np.union1d(*f) for f in plan.folds])))
-
-
 def _with_fewer_rows(inputs, plan, max_rows, progress):
     """Draw fewer rows to attack; splitters of one's own keep all of theirs."""
-    if plan.cv is None or max_rows >= _n_attacked(plan):
+    if plan.cv is None or max_rows >= len(plan.rows):
         return plan
     try:
         folds, left = folds_of(inputs, plan.cv, plan.seed, max_rows)

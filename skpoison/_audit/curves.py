@@ -12,7 +12,6 @@ from skpoison._whole_rows import n_poison_rows
 from skpoison._words import one_line
 from skpoison.bounds import CertifiedBound, bound_curve
 
-from .clock import MOVING_SHARE
 from .inputs import Inputs
 from .plan import Outcome, Plan
 from .progress import Progress
@@ -21,6 +20,8 @@ from .types import Bounds, Point
 TOL = 1e-3
 # Bounds on moving centroids come by branch and bound, and cost more for each digit.
 MOVING_TOL = 0.05
+# Of what is left of a budget when they begin, when the last may be started.
+MOVING_SHARE = 0.5
 NAMES = (
     "upper_bound",
     "lower_bound",

@@ -24,7 +24,6 @@ from .checks import (
     percentiles_of,
     seconds_of,
 )
-from .clock import Clock
 from .defenses import (
     default_attacks,
     default_estimator,
@@ -36,6 +35,7 @@ from .defenses import (
 from .folds import enough, folds_of
 from .metrics import Metric, metric_of
 from .profile import n_stored
+from .progress import Clock
 from .types import LeftOut
 
 
@@ -77,6 +77,11 @@ class Plan(NamedTuple):
     def defenses(self):
         """All defenses by name: sphere and slab at each percentile, then the others."""
         return {name_of(p): default_filter(p) for p in self.percentiles} | self.filters
+
+    @property
+    def rows(self):
+        """Positions of the rows that attacks are run on, ascending."""
+        return np.unique(np.concatenate([part for fold in self.folds for part in fold]))
 
 
 def make_plan(inputs, *, estimator, filters, attacks, epsilons, percentiles, reference,
