@@ -3,14 +3,7 @@
 from numbers import Real
 from typing import Any, NamedTuple
 
-from .decision import (
-    Candidate,
-    Choice,
-    Resampling,
-    beats,
-    decide,
-    interval,
-)
+from .decision import Candidate, Choice, Resampling, beats, decide, interval
 from .defenses import UNDEFENDED, name_of
 from .measure import Measured, mean_recalls, mean_value
 from .metrics import Answers, limit_text
@@ -232,15 +225,15 @@ def recommend(
     plan: Plan, measured: Measured, compared: Compared, rows: list[Percentile]
 ) -> Recommendation:
     """Write down what was decided: everything that the report says of it."""
-    metric, open_ = plan.metric, compared.candidates[UNDEFENDED]
-    constant, choice = compared.constant, compared.choice
+    metric, choice = plan.metric, compared.choice
+    open_, constant = compared.candidates[UNDEFENDED], compared.constant
     limit = limit_text(metric.name, plan.max_cost)
     limit += "" if metric.name == "cost" else " of it"
-    by_status: dict[str, list[str]] = {}
-    for name, status in choice.statuses.items():
-        by_status.setdefault(status, []).append(name)
-    n_held_out = sum(len(one.codes) for one in measured.answers["clean"])
-    found: Recommendation = {
+
+    def of(status):
+        return [name for name, own in choice.statuses.items() if own == status]
+
+    return {
         "rule": RULE.format(metric=metric.shown, cost=limit),
         "metric": metric.name,
         "metric_shown": metric.shown,
@@ -256,32 +249,39 @@ def recommend(
         "model_is_useless": not beats(
             open_.clean, open_.clean_draws, constant.clean, constant.clean_draws
         ),
-        "equal_within_noise": by_status.get("equal within noise", []),
-        "too_costly": by_status.get("too costly", []),
-        "no_better_than_a_constant": by_status.get("no better than a constant", []),
-        "not_judged": list(
-            _not_judged(measured, by_status.get("not judged", []), rows)
-        ),
-        "n_held_out": n_held_out,
+        "equal_within_noise": of("equal within noise"),
+        "too_costly": of("too costly"),
+        "no_better_than_a_constant": of("no better than a constant"),
+        "not_judged": list(_not_judged(measured, of("not judged"), rows)),
+        "n_held_out": sum(len(one.codes) for one in measured.answers["clean"]),
         "n_taken_out": int(sum((~plan.trusted[t]).sum() for _, t in plan.folds)),
         "by_certificate_alone": min(rows, key=_by_bound)["percentile"],
-        **dict.fromkeys(("clean", "worst", "cost", "saves", "worst_attack")),
-        "is_useless_under_attack": None,
-        "is_better_than_undefended": None,
+        **_of_chosen(compared),
     }
-    if choice.name is None:
-        return found
-    best = compared.candidates[choice.name]
-    (row,) = [row for row in compared.rows if row["defense"] == choice.name]
-    return found | {
+
+
+OF_CHOSEN = (
+    *("clean", "worst", "cost", "saves", "worst_attack"),
+    *("is_useless_under_attack", "is_better_than_undefended"),
+)
+
+
+def _of_chosen(compared):
+    """What the chosen defense costs and what it saves, if there is one."""
+    name, open_ = compared.choice.name, compared.candidates[UNDEFENDED]
+    if name is None:
+        return dict.fromkeys(OF_CHOSEN)
+    best = compared.candidates[name]
+    (row,) = [row for row in compared.rows if row["defense"] == name]
+    return {
         "clean": interval(best.clean, best.clean_draws),
         "worst": interval(best.worst, best.worst_draws),
-        "worst_attack": row["worst_attack"],
         "cost": interval(row["cost"], best.clean_draws - open_.clean_draws),
         "saves": interval(
             open_.worst - best.worst, open_.worst_draws - best.worst_draws
         ),
-        "is_useless_under_attack": best.worst >= constant.clean,
+        "worst_attack": row["worst_attack"],
+        "is_useless_under_attack": best.worst >= compared.constant.clean,
         "is_better_than_undefended": beats(
             best.worst, best.worst_draws, open_.worst, open_.worst_draws
         ),
