@@ -14,14 +14,12 @@ from scipy.linalg import cho_factor, cho_solve
 
 from skpoison.solvers._class_pool import Pool
 from skpoison.solvers._class_problem import ClassProblem
+from skpoison.solvers._line_search import flat_point
 from skpoison.solvers._loss_newton import drawn
 
 Solver = Callable[[np.ndarray], np.ndarray]
 
 MEMORY, MAX_TRIALS = 30, 30
-# A line search ends where the slope has fallen to this share of its first value.
-FLATTENING, DECREASE = 0.3, 1e-4
-ROUNDING = 64.0 * np.finfo(np.float64).eps
 # Of more parameters for each class than these, only the diagonal preconditions.
 MOST_DENSE = 2500
 # Rows that the preconditioner sees, and the least share of curvature that each has.
@@ -213,27 +211,13 @@ def gradient_at(problem: ClassProblem, at: Smoothed) -> np.ndarray:
 def _search(problem, center, at, step, slope):
     """Find where the objective is nearly flat along a step; None if it never falls."""
     moved = problem.rows.scores(step)
-    inside, outside, length = 0.0, np.inf, 1.0
-    slope_inside, slope_outside, best = slope, np.inf, None
-    spare = ROUNDING * abs(at.value)
-    for trial in range(MAX_TRIALS):
+
+    def along(length):
         theta, scores = at.theta + length * step, at.scores + length * moved
         there = evaluate(problem, center, theta, scores)
-        here = _slope(problem, there, step, moved)
-        lower = there.value <= at.value + DECREASE * length * slope + spare
-        if lower and abs(here) <= FLATTENING * abs(slope):
-            return there
-        if here > 0.0 or not lower:
-            outside, slope_outside = length, max(here, 0.0)
-        else:
-            inside, slope_inside, best = length, here, there
-        if np.isinf(outside):
-            length *= 2.0
-            continue
-        share = slope_inside / (slope_inside - slope_outside)
-        share = 0.5 if trial % 3 == 2 else min(max(share, 0.05), 0.95)
-        length = inside + share * (outside - inside)
-    return best
+        return there, _slope(problem, there, step, moved)
+
+    return flat_point(at, slope, along, MAX_TRIALS)
 
 
 def _slope(problem, there, step, moved):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skpoison.solvers._adversary import PoisonPoints, SmoothedPoison
+from skpoison.solvers._line_search import flat_point
 from skpoison.solvers._loss_problem import DualPoint, LossProblem
 from skpoison.solvers._newton_system import Hessian
 from skpoison.solvers._proximal_newton import Gaps, Iterate, adapt_prox
@@ -19,9 +20,6 @@ from skpoison.solvers._working_set import Solution
 FEW_ROWS, FIRST_TOL = 1500, 0.05
 MAX_ROUNDS = 60
 MAX_TRIALS = 40
-# A line search ends where the slope has fallen to this share of its first value.
-FLATTENING, DECREASE = 0.3, 1e-4
-ROUNDING = 64.0 * np.finfo(np.float64).eps
 REGULARIZATION = 1e-10
 LEAST_SLOPE = 1e-6
 # An intercept that no row curves moves by at most the slope divided by this.
@@ -353,28 +351,13 @@ def _curvature_besides_rows(problem, center, at):
 def _search(problem, center, at, step, slope):
     """Find where the envelope is nearly flat along a step; None where none is lower."""
     scores = problem.rows.scores(step)
-    inside, outside, length = 0.0, np.inf, 1.0
-    slope_inside, slope_outside, best = slope, np.inf, None
-    for trial in range(MAX_TRIALS):
-        there = _evaluate(
-            problem, center, at.theta + length * step, at.margins + length * scores
-        )
-        here = _slope(problem, there, step, scores)
-        spare = ROUNDING * abs(at.value)
-        lower = there.value <= at.value + DECREASE * length * slope + spare
-        if lower and abs(here) <= FLATTENING * abs(slope):
-            return there
-        if here > 0.0 or not lower:
-            outside, slope_outside = length, max(here, 0.0)
-        else:
-            inside, slope_inside, best = length, here, there
-        if np.isinf(outside):
-            length *= 2.0
-            continue
-        share = slope_inside / (slope_inside - slope_outside)
-        share = 0.5 if trial % 3 == 2 else min(max(share, 0.05), 0.95)
-        length = inside + share * (outside - inside)
-    return best
+
+    def along(length):
+        theta, margins = at.theta + length * step, at.margins + length * scores
+        there = _evaluate(problem, center, theta, margins)
+        return there, _slope(problem, there, step, scores)
+
+    return flat_point(at, slope, along, MAX_TRIALS)
 
 
 def _slope(problem, there, step, scores):
