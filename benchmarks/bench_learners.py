@@ -6,26 +6,30 @@ seconds in one process; a ratio is to a fit of the same scikit-learn estimator a
 own tolerance.
 """
 
-import argparse
 import os
 import sys
-import time
-import warnings
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import numpy as np
+from _bound_checks import (
+    PROBLEMS,
+    attack_with,
+    compare,
+    report_distances,
+    run_sections,
+    sphere_and_slab,
+)
 from bench_bound import ones_and_sevens, spam_rows
 from oracles import KINDS, conic_bound_of_loss, labelled_rows
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
 from sklearn.svm import LinearSVC
 from test_bound_estimators import LEARNERS, PRECISE, objective, random_attack
 
-from skpoison import CertifiedBound, SlabFilter, SphereFilter
+from skpoison import CertifiedBound
 
 # The intercept is free, also for the squared hinge, which only SGDClassifier leaves so:
 # its alpha stands for 1 / (C n) without poison, as C n alpha (1 + epsilon) = 1.
@@ -38,7 +42,6 @@ KNOWN = {
     ("squared_hinge", 1e-3, 0.03): 0.08416,
     ("squared_hinge", 1e-3, 0.3): 0.09673,
 }
-ROUNDS, PROBLEMS, TRIES = 3, 300, 10_000
 
 
 def main():
@@ -49,12 +52,7 @@ def main():
         "cones": cones,
         "attacks": attacks,
     }
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sections", nargs="*", default=list(sections))
-    warnings.simplefilter("ignore", ConvergenceWarning)
-    for name in parser.parse_args().sections:
-        print(f"\n== {name}")
-        sections[name]()
+    run_sections(sections, __doc__)
 
 
 def values():
@@ -98,43 +96,11 @@ def spam():
     compare(X, y, [LinearSVC(loss="hinge"), LinearSVC(), LogisticRegression()])
 
 
-def compare(X, y, estimators):
-    """Print the bound's time beside the same estimator's, both the median of a few."""
-    for estimator in estimators:
-        bound = CertifiedBound(
-            epsilon=0.03, estimator=estimator, tol=1e-4, random_state=0
-        )
-        times = np.array(
-            [
-                [
-                    seconds(lambda e=estimator: clone(e).fit(X, y))
-                    for _ in range(ROUNDS)
-                ],
-                [seconds(lambda b=bound: b.fit(X, y)) for _ in range(ROUNDS)],
-            ]
-        )
-        fit, own = np.median(times, axis=1)
-        print(
-            f"{estimator!s:62} fit {fit:.2f} s, bound {own:.2f} s = {own / fit:4.1f} "
-            f"fits, gap {bound.dual_gap_ / bound.upper_bound_:.0e} of "
-            f"{bound.upper_bound_:.5f}"
-        )
-
-
-def seconds(action):
-    start = time.process_time()
-    action()
-    return time.process_time() - start
-
-
 def cones():
     """Random small problems of each learner, solved whole as conic programs."""
     for learner in LEARNERS:
-        found = np.array([distance(learner, seed) for seed in range(PROBLEMS)])
-        worst, n_solved = np.nanmax(found), np.sum(np.isfinite(found))
-        print(f"{learner[0]!s:62} {n_solved} problems, farthest {worst:.1e}")
-        assert worst < 1e-5
-        assert n_solved > 0.95 * PROBLEMS
+        found = [distance(learner, seed) for seed in range(PROBLEMS)]
+        report_distances(learner[0], found)
 
 
 def distance(learner, seed):
@@ -161,20 +127,9 @@ def distance(learner, seed):
     return abs(bound.upper_bound_ - best)
 
 
-def sphere_and_slab(percentile):
-    return SphereFilter(percentile) & SlabFilter(percentile)
-
-
 def attacks():
     """Attacks by random rows and by `attack_`, trained by scikit-learn's estimators."""
-    n_tries, closest, n_above = 0, -np.inf, 0
-    while n_tries < TRIES:
-        learner = PRECISE[n_tries % len(PRECISE)]
-        for ratio in ratios(learner, n_tries):
-            n_tries, closest = n_tries + 1, max(closest, ratio)
-            n_above += ratio > 1.0 + 1e-7
-    print(f"{n_tries} tries, largest loss {closest:.6f} of its bound, above: {n_above}")
-    assert n_above == 0
+    attack_with(PRECISE, ratios)
 
 
 def ratios(learner, seed):

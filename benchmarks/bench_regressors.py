@@ -6,21 +6,24 @@ only those. Times are CPU seconds in one process; a ratio is to a fit of the sam
 scikit-learn estimator at its own tolerance.
 """
 
-import argparse
 import os
 import sys
-import warnings
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import numpy as np
-from bench_learners import compare
+from _bound_checks import (
+    PROBLEMS,
+    attack_with,
+    compare,
+    report_distances,
+    run_sections,
+)
 from oracles import KINDS, conic_bound_of_loss, labelled_rows, rows_with_targets
 from sklearn.base import clone
 from sklearn.datasets import make_regression
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import HuberRegressor, Ridge, SGDRegressor
 from sklearn.svm import LinearSVR
 from test_bound_regression import (
@@ -36,17 +39,10 @@ from test_bound_weights import weighted
 
 from skpoison import CertifiedBound, SphereFilter
 
-PROBLEMS, TRIES = 300, 10_000
-
 
 def main():
     sections = {"speed": speed, "cones": cones, "weights": weights, "attacks": attacks}
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sections", nargs="*", default=list(sections))
-    warnings.simplefilter("ignore", ConvergenceWarning)
-    for name in parser.parse_args().sections:
-        print(f"\n== {name}", flush=True)
-        sections[name]()
+    run_sections(sections, __doc__)
 
 
 def speed():
@@ -70,16 +66,8 @@ def speed():
 def cones():
     """Random small problems of each learner, solved whole as conic programs."""
     for learner in LEARNERS:
-        report(learner[0], [distance(learner, seed) for seed in range(PROBLEMS)])
-
-
-def report(estimator, found):
-    found = np.array(found)
-    worst, n_solved = np.nanmax(found), np.sum(np.isfinite(found))
-    text = f"{estimator!s:62} {n_solved} problems, farthest {worst:.1e}"
-    print(text, flush=True)
-    assert worst < 1e-5
-    assert n_solved > 0.95 * PROBLEMS
+        found = [distance(learner, seed) for seed in range(PROBLEMS)]
+        report_distances(learner[0], found)
 
 
 def distance(learner, seed):
@@ -99,7 +87,7 @@ def weights():
     """The same of classifiers with random weights of classes, rows and poison."""
     for learner in WEIGHED:
         found = [weighted_distance(learner, seed) for seed in range(PROBLEMS)]
-        report(learner[0], found)
+        report_distances(learner[0], found)
 
 
 def weighted_distance(learner, seed):
@@ -132,14 +120,7 @@ def weighted_distance(learner, seed):
 
 def attacks():
     """Attacks by random rows and by `attack_`, trained by scikit-learn's estimators."""
-    n_tries, closest, n_above = 0, -np.inf, 0
-    while n_tries < TRIES:
-        learner = PRECISE[n_tries % len(PRECISE)]
-        for ratio in ratios(learner, n_tries):
-            n_tries, closest = n_tries + 1, max(closest, ratio)
-            n_above += ratio > 1.0 + 1e-6
-    print(f"{n_tries} tries, largest loss {closest:.6f} of its bound, above: {n_above}")
-    assert n_above == 0
+    attack_with(PRECISE, ratios, spare=1e-6)
 
 
 def ratios(learner, seed):
