@@ -101,24 +101,23 @@ def training_gap(
     >>> training_gap(svc, X, y) > 0.02
     True
     """
-    X, codes = _training_rows(estimator, X, y)
     objective = _objective_of_fitted(estimator)
-    weights = _weights(estimator, X, codes, sample_weight)
+    X, codes = _training_rows(estimator, objective, X, y)
+    weights = _weights(estimator, objective, X, codes, sample_weight)
     return trained(estimator, objective, X, codes, weights).gap
 
 
 def _objective_of_fitted(estimator):
     """Return what a fitted estimator minimizes, its classes known."""
     objective = objective_of(estimator)
+    check_is_fitted(estimator)
     if objective.is_regression:
         return objective
     return objective.for_classes(len(estimator.classes_))
 
 
-def _training_rows(estimator, X, y):
+def _training_rows(estimator, objective, X, y):
     """Validate rows against a fitted estimator; return them with codes or targets."""
-    objective = objective_of(estimator)
-    check_is_fitted(estimator)
     dtypes = [np.float64, np.float32]
     X = check_array(X, accept_sparse="csr", dtype=dtypes, input_name="X")
     y = column_or_1d(y)
@@ -135,9 +134,9 @@ def _training_rows(estimator, X, y):
     return X, encode_labels(y, estimator.classes_, whose="estimator")
 
 
-def _weights(estimator, X, codes, sample_weight):
+def _weights(estimator, objective, X, codes, sample_weight):
     """Return what each row's loss was multiplied by in training; None if by nothing."""
-    given = objective_of(estimator).class_weight
+    given = objective.class_weight
     if given is None and sample_weight is None:
         return None
     if isinstance(given, str) and sample_weight is not None:
@@ -231,8 +230,9 @@ def check_training(
     kept = getattr(estimator, "inlier_mask_", None)
     model = estimator if kept is None else estimator.estimator_
     check_is_fitted(model)
-    _check_same(bound, model)
-    X, codes = _training_rows(model, X, y)
+    objective = _objective_of_fitted(model)
+    _check_same(bound, model, objective)
+    X, codes = _training_rows(model, objective, X, y)
     labels = codes if bound._objective.is_regression else model.classes_[codes]
     if kept is None:
         kept = np.ones(X.shape[0], dtype=bool)
@@ -243,8 +243,9 @@ def check_training(
         )
     if sample_weight is not None:
         sample_weight = sample_weights(sample_weight, X)[kept]
-    weights = _weights(model, X[kept], codes[kept], sample_weight)
-    reached = trained(model, bound._objective, X[kept], codes[kept], weights)
+    trained_on = X[kept], codes[kept]
+    weights = _weights(model, objective, *trained_on, sample_weight)
+    reached = trained(model, bound._objective, *trained_on, weights)
     times = np.count_nonzero(kept) / bound._n_rows
     allowed = bound._n_rows + n_poison_rows(bound.epsilon, bound._n_rows)
     loss, gap = times * reached.objective, times * reached.gap
@@ -260,9 +261,9 @@ def check_training(
     )
 
 
-def _check_same(bound, model):
-    """Raise unless a model minimizes what a bound is about."""
-    own, other = bound._objective, _objective_of_fitted(model)
+def _check_same(bound, model, other):
+    """Raise unless a model minimizes, with its objective, what a bound is about."""
+    own = bound._objective
     if not own.is_regression and not other.is_regression:
         if not np.array_equal(bound.classes_, model.classes_):
             raise ValueError(
