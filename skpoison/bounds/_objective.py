@@ -1,7 +1,6 @@
 """What the estimators that a bound knows minimize in training."""
 
 from enum import Enum
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +11,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 
 from skpoison._residual_losses import ResidualLoss
-from skpoison.bounds._regressors import KNOWN_REGRESSORS, OTHER_PENALTY, REGRESSORS
+from skpoison.bounds._regressors import (
+    KNOWN_REGRESSORS,
+    OTHER_PENALTY,
+    REGRESSORS,
+    ridge_penalty,
+    sgd_penalty,
+)
 from skpoison.bounds._svc import NormConstrainedSVC
 from skpoison.losses import (
     Hinge,
@@ -208,27 +213,15 @@ def _read_logistic(logistic):
 
 
 def _read_ridge(ridge):
-    objection = None
-    if ridge.positive:
-        objection = "has positive weights only (positive=True)"
-    elif not (isinstance(ridge.alpha, Real) and float(ridge.alpha) > 0):
-        objection = f"has alpha={ridge.alpha!r}, where one positive number is known"
-    scale = np.inf if ridge.fit_intercept else 0.0
-    strength = float(ridge.alpha) if objection is None else 0.0
-    return objection, Objective(Squared(), strength, intercept=scale)
+    objection, rest = ridge_penalty(ridge)
+    return objection, Objective(Squared(), **rest)
 
 
 def _read_sgd(sgd):
-    objection = None
     if sgd.loss not in SGD_LOSSES:
         return f"has loss={sgd.loss!r}", None
-    if sgd.penalty != "l2":
-        objection = OTHER_PENALTY
-    elif not sgd.alpha > 0:
-        objection = "has no penalty (alpha=0), so that its minimum may not exist"
-    scale = np.inf if sgd.fit_intercept else 0.0
-    loss = SGD_LOSSES[sgd.loss]
-    return objection, Objective(loss, sgd.alpha, per_row=True, intercept=scale)
+    objection, rest = sgd_penalty(sgd)
+    return objection, Objective(SGD_LOSSES[sgd.loss], **rest)
 
 
 def _read_ball(svc):

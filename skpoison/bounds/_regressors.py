@@ -29,15 +29,31 @@ def _intercept(estimator):
     return np.inf if estimator.fit_intercept else 0.0
 
 
-def read_ridge(ridge):
-    """Return what is in the way, or None; the loss; and the rest of the objective."""
+def ridge_penalty(ridge):
+    """Return what is in the way, or None, and the objective of ridge but its loss."""
     objection = None
     if ridge.positive:
         objection = "has positive weights only (positive=True)"
     elif not (isinstance(ridge.alpha, Real) and float(ridge.alpha) > 0):
         objection = f"has alpha={ridge.alpha!r}, where one positive number is known"
     strength = float(ridge.alpha) if objection is None else 0.0
-    rest = {"strength": strength, "intercept": _intercept(ridge)}
+    return objection, {"strength": strength, "intercept": _intercept(ridge)}
+
+
+def sgd_penalty(sgd):
+    """Return the same of stochastic gradient descent, whose penalty counts per row."""
+    objection = None
+    if sgd.penalty != "l2":
+        objection = OTHER_PENALTY
+    elif not sgd.alpha > 0:
+        objection = NO_PENALTY
+    rest = {"strength": sgd.alpha, "per_row": True, "intercept": _intercept(sgd)}
+    return objection, rest
+
+
+def read_ridge(ridge):
+    """Return what is in the way, or None; the loss; and the rest of the objective."""
+    objection, rest = ridge_penalty(ridge)
     return objection, SquaredError(), rest
 
 
@@ -59,7 +75,7 @@ def read_huber(huber):
 
 
 def read_sgd(sgd):
-    """Return the same of stochastic gradient descent, whose penalty counts per row."""
+    """Return the same of stochastic gradient descent."""
     losses = SVR_LOSSES | {"huber": Huber}
     if sgd.loss == "squared_error":
         loss = SquaredError()
@@ -67,12 +83,7 @@ def read_sgd(sgd):
         loss = losses[sgd.loss](float(sgd.epsilon))
     else:
         return f"has loss={sgd.loss!r}", None, {}
-    objection = None
-    if sgd.penalty != "l2":
-        objection = OTHER_PENALTY
-    elif not sgd.alpha > 0:
-        objection = NO_PENALTY
-    rest = {"strength": sgd.alpha, "per_row": True, "intercept": _intercept(sgd)}
+    objection, rest = sgd_penalty(sgd)
     return objection, loss, rest
 
 
