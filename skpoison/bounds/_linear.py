@@ -30,20 +30,29 @@ class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
 
     def _validate(self, X, y):
         """Return X, the labels' positions and set ``classes_``."""
-        dtypes = [np.float64, np.float32]
-        # The pass that checks for large values also finds NaN and infinity.
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=dtypes, ensure_all_finite=False
-        )
-        check_values(type(self).__name__, X)
+        X, y = self._validate_both(X, y)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         name, several = type(self).__name__, self._several_classes
         check_two_classes(name, self.classes_, or_more=several)
         return X, codes
 
+    def _validate_both(self, X, y, **options):
+        """Return X, its values checked, and y."""
+        dtypes = [np.float64, np.float32]
+        options |= {"accept_sparse": "csr", "dtype": dtypes}
+        # The pass that checks for large values also finds NaN and infinity.
+        X, y = validate_data(self, X, y, ensure_all_finite=False, **options)
+        check_values(type(self).__name__, X)
+        return X, y
+
     def _store(self, theta):
-        self.coef_, self.intercept_ = split_parameters(theta)
+        self.coef_, self.intercept_ = self._in_form(theta)
+
+    def _in_form(self, theta):
+        """Return coefficients and intercepts, of one problem or one for each class."""
+        theta = np.atleast_2d(theta)
+        return theta[:, :-1].copy(), theta[:, -1].copy()
 
     def decision_function(self, X: "ArrayLike | sparse.sparray") -> np.ndarray:
         """Return the signed decision values of rows.
@@ -105,12 +114,6 @@ def check_values(name, X, what="X"):
             f"{largest:.2g}. Rescale {what}, for example with a StandardScaler fitted "
             "on trusted rows."
         )
-
-
-def split_parameters(theta):
-    """Return coefficients and intercepts of one problem, or one for each class."""
-    theta = np.atleast_2d(theta)
-    return theta[:, :-1].copy(), theta[:, -1].copy()
 
 
 def signed_rows(X, codes):

@@ -7,14 +7,9 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import r2_score
 from sklearn.utils import ClassifierTags, RegressorTags, Tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
 
 from skpoison._column_types import RowsLike
-from skpoison.bounds._linear import (
-    BinaryLinearClassifier,
-    check_values,
-    split_parameters,
-)
+from skpoison.bounds._linear import BinaryLinearClassifier, check_values
 from skpoison.bounds._regressors import REGRESSORS
 from skpoison.bounds._target_range import read_target_range
 from skpoison.solvers._signed_design import Rows
@@ -62,16 +57,7 @@ class LinearLearner(BinaryLinearClassifier):
         if not is_regressor(self.estimator):
             self.target_range_ = None
             return super()._validate(X, y)
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            ensure_all_finite=False,
-            y_numeric=True,
-        )
-        check_values(type(self).__name__, X)
+        X, y = self._validate_both(X, y, y_numeric=True)
         y = np.asarray(y, dtype=np.float64)
         check_values(type(self).__name__, y, "y")
         self.target_range_ = read_target_range(self.target_range, y)
@@ -79,30 +65,15 @@ class LinearLearner(BinaryLinearClassifier):
             del self.classes_
         return X, y
 
-    def _store(self, theta):
-        self.coef_, self.intercept_ = self._in_form(theta)
-
     def _in_form(self, theta):
         """Return coefficients and intercept as scikit-learn's estimators have them."""
         if is_regressor(self.estimator):
             return theta[:-1].copy(), float(theta[-1])
-        return split_parameters(theta)
+        return super()._in_form(theta)
 
-    @available_if(_classifies)
-    def decision_function(self, X: RowsLike) -> np.ndarray:
-        """Return the signed decision values of rows, of a classifier.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Positive for ``classes_[1]``; for more than two classes, the score of each.
-        """
-        return super().decision_function(X)
+    decision_function = available_if(_classifies)(
+        BinaryLinearClassifier.decision_function
+    )
 
     def predict(self, X: RowsLike) -> np.ndarray:
         """Predict the labels of rows, or their targets.
