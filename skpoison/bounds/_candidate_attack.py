@@ -1,7 +1,5 @@
 """From weighted points to an attack in whole rows, and the learner trained on it."""
 
-from functools import partial
-
 import numpy as np
 
 from skpoison._whole_rows import apportion_upwards, n_poison_rows
@@ -15,7 +13,11 @@ def build_attack(problem, solution, n_rows, keeps, dtype):
     `keeps` returns which rows, given with the signs of their labels, the filter keeps.
     """
     signs, sets, beta, points = _weighted_points(problem.poison, solution)
-    points, kept = shrink_until_kept(sets, points, partial(keeps, signs=signs), dtype)
+
+    def passes(points):
+        return keeps(points, signs)
+
+    points, kept = shrink_until_kept(sets, points, passes, dtype)
     epsilon = problem.poison.epsilon
     wanted = np.where(kept, epsilon * beta * n_rows, 0.0)
     copies = apportion_upwards(wanted, n_poison_rows(epsilon, n_rows))

@@ -589,7 +589,7 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
             given = X, codes, n_classes, sets
             problem = _multiclass.prepare(self._objective, *given, **options)
             found = self._solve(problem, start, monitor)
-            given = self._objective, X, self._kept_by_class(X)
+            given = self._objective, X, keeps
             return _multiclass.certify(problem, found, *given, **certain)
         if self._objective.is_plain_hinge and self._weights is None:
             problem = _fixed.prepare(self._problem(X, codes))
@@ -621,26 +621,19 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         )
 
     def _kept_by_filter(self, X):
-        """Return a function of rows and signs or targets: which the filter keeps."""
+        """Return a function of rows and their marks: which rows the filter keeps.
 
-        def keeps(points, signs):
-            if not len(signs):
+        Marks are signs, positions of more than two classes, or targets.
+        """
+
+        def keeps(points, marks):
+            if not len(marks):
                 return np.zeros(0, dtype=bool)
             # A filter of a regressor's rows knows no labels.
             labels = None
             if not self._objective.is_regression:
-                labels = self._labels_of(signs)
+                labels = self._labels_of(marks)
             return scores(self.filter_, _as_sent(points, X), labels) >= 0
-
-        return keeps
-
-    def _kept_by_class(self, X):
-        """Return a function of rows and their codes: which ones the filter keeps."""
-
-        def keeps(points, codes):
-            if not len(codes):
-                return np.zeros(0, dtype=bool)
-            return scores(self.filter_, _as_sent(points, X), self.classes_[codes]) >= 0
 
         return keeps
 
@@ -743,10 +736,13 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         learner = NormBall(rho) if rho is not None else Penalty(strength / n_rows)
         return Problem(signed_rows(X, codes), weights, poison, learner)
 
-    def _labels_of(self, signs):
+    def _labels_of(self, marks):
+        """Return labels of signs or positions; targets, in regression."""
         if self._objective.is_regression:
-            return signs
-        return self.classes_[(signs > 0).astype(int)]
+            return marks
+        if self._objective.of_classes is None:
+            marks = (marks > 0).astype(int)
+        return self.classes_[marks]
 
     def _labels_at(self, codes):
         """Return labels at positions; None in regression, where filters see none."""
@@ -776,14 +772,14 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
 
     def _report_attack(self, result, X):
         if isinstance(result, ClassResult):
-            labels, more = self.classes_[result.attack.codes], {}
+            marks, more = result.attack.codes, {}
             lower, loss, theta = result.lower, float(result.loss), result.theta
         else:
-            labels, more = self._labels_of(result.attack.signs), result.more
+            marks, more = result.attack.signs, result.more
             lower, loss, theta = self._poisoned_learner(result, X.shape[0])
         self.attack_ = Bunch(
             X=_as_sent(result.attack.points, X),
-            y=labels,
+            y=self._labels_of(marks),
             n_copies=result.attack.copies,
             rounding_slack=max(self.lower_bound_ - lower, 0.0),
             **more,

@@ -1,6 +1,5 @@
 """The bound for learners of more than two classes."""
 
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -106,8 +105,11 @@ def _whole_rows(problem, found, X, keeps):
     if not problem.has_attacker:
         pool = pool.take(np.zeros(0, dtype=int))
     sets = [problem.sets[code] for code in pool.codes]
-    keeps = partial(keeps, codes=pool.codes)
-    points, kept = shrink_until_kept(sets, pool.points, keeps, X.dtype)
+
+    def passes(points):
+        return keeps(points, pool.codes)
+
+    points, kept = shrink_until_kept(sets, pool.points, passes, X.dtype)
     wanted = np.where(kept, problem.epsilon * pool.shares * n_rows, 0.0)
     copies = apportion_upwards(wanted, n_poison_rows(problem.epsilon, n_rows))
     used = copies > 0
