@@ -1,7 +1,5 @@
 """The default filter, which needs no setting."""
 
-from numbers import Integral
-
 import numpy as np
 from scipy.special import expit
 from sklearn.utils import check_random_state
@@ -9,10 +7,7 @@ from sklearn.utils import check_random_state
 from skpoison.filters._by_models import BaseJudgingFilter
 from skpoison.filters._evidence import N_FOLDS, find_evidence
 from skpoison.filters._far import times_usual
-from skpoison.filters._folds import assign_folds
-from skpoison.filters._label_noise import smoothed_logs
-from skpoison.filters._panel import panel_of, within_reach
-from skpoison.filters._residuals import judge_targets
+from skpoison.filters._panel import panel_of
 
 HALF = 0.5  # rows with a higher suspicion are rejected
 
@@ -117,11 +112,6 @@ class AutoFilter(BaseJudgingFilter):
     ('label', np.int64(0))
     """
 
-    _parameter_constraints: dict = {
-        **BaseJudgingFilter._parameter_constraints,
-        "n_jobs": [Integral, None],
-    }
-
     def __init__(self, estimator=None, *, random_state=None, n_jobs=None):
         super().__init__(random_state=random_state)
         self.estimator = estimator
@@ -145,11 +135,13 @@ class AutoFilter(BaseJudgingFilter):
         self._far = evidence.far._replace(beyond=None, spread_out=None)
         suspicions = self._suspicions(evidence, codes)
         if targets is not None:
-            suspicions["target"] = self._judge_targets(
-                panel, targets, params, evidence, rng
-            )
+            units = self._units_out_of_fold(panel, targets, N_FOLDS, params, rng)
+            suspicions["target"] = expit(units - self._scale.cut)
         self._explain(suspicions, evidence, numbers, codes, targets)
-        self._fit_final(panel, codes, targets, params, evidence)
+        self._noise, self._fitted = evidence.noise, None
+        kept = np.flatnonzero(self.suspicion_ <= HALF)
+        if len(kept) and (targets is not None or self._noise is not None):
+            self._fit_final(panel, kept, codes, targets, params)
         return -self.suspicion_, HALF - self.suspicion_
 
     def _suspicions(self, evidence, codes) -> dict:
@@ -166,22 +158,6 @@ class AutoFilter(BaseJudgingFilter):
             "label": of_chance(evidence.chance, evidence.cut),
             "cluster": np.where(evidence.in_group, grouped, 0.0),
         }
-
-    def _judge_targets(self, panel, targets, params, evidence, rng):
-        codes = np.zeros(len(targets), dtype=np.intp)
-        n_folds = min(N_FOLDS, len(np.unique(evidence.groups)))
-        folds = codes
-        if n_folds > 1:
-            folds = assign_folds(codes, evidence.groups, n_folds, rng)
-
-        def predict(kept):
-            return panel.targets_out_of_fold(
-                folds, targets, kept, self.n_jobs, **params
-            )
-
-        self.out_of_fold_, self._scale = judge_targets(predict, targets)
-        residuals = targets - self.out_of_fold_
-        return expit(self._scale.units(residuals) - self._scale.cut)
 
     def _explain(self, suspicions, evidence, numbers, codes, targets):
         names = np.array([*suspicions], dtype=object)
@@ -232,18 +208,6 @@ class AutoFilter(BaseJudgingFilter):
             f"{other} with probability {np.max(said):.2f}"
         )
 
-    def _fit_final(self, panel, codes, targets, params, evidence):
-        """Fit the models that score new rows, on the kept rows."""
-        rows = np.flatnonzero(self.suspicion_ <= HALF)
-        self._noise, self._counts = evidence.noise, panel.counts
-        self._known = np.unique(codes[rows])
-        self._fitted = None
-        if targets is not None and len(rows):
-            self._fitted = panel.fit(rows, within_reach(targets)[rows], **params)
-        elif len(self._known) > 1 and self._noise is not None:
-            labels = self.classes_[codes[rows]]
-            self._fitted = panel.fit(rows, labels, **params)
-
     def _score(self, X, codes):
         targets = codes if self._judges_targets else None
         if self._judges_targets:
@@ -258,11 +222,8 @@ class AutoFilter(BaseJudgingFilter):
         if self._judges_targets:
             if targets is None:
                 return np.zeros(X.shape[0])
-            residuals = targets - self._fitted.targets(X.data)
-            return expit(self._scale.units(residuals) - self._scale.cut)
-        said = self._fitted.probabilities(X.data, self._known, len(self.classes_))
-        noise = self._noise.of(smoothed_logs(said, self._counts))
-        return of_chance(noise.chance_of_wrong(codes), noise.cut)
+            return expit(self._units_of(X, targets) - self._scale.cut)
+        return of_chance(self._chance_of_wrong(X, codes), self._noise.cut)
 
     def _decide(self, X, codes):
         return HALF + self._score(X, codes)

@@ -1,5 +1,7 @@
 """Base class of filters that compare labels with models, and take X unchanged."""
 
+from numbers import Integral
+
 import numpy as np
 from scipy import sparse
 from sklearn.base import is_clusterer, is_outlier_detector, is_regressor
@@ -15,6 +17,10 @@ from skpoison._labels import check_targets, shown_labels
 from skpoison._warn import warn
 from skpoison.base import BaseFilter
 from skpoison.exceptions import FilterWarning
+from skpoison.filters._folds import folds_of_groups
+from skpoison.filters._label_noise import smoothed_logs
+from skpoison.filters._panel import within_reach
+from skpoison.filters._residuals import judge_targets
 
 # More labels than these, and than half of the rows, are no classes.
 MOST_CLASSES = 20
@@ -32,6 +38,7 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
     _parameter_constraints: dict = {
         **BaseFilter._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict"]), None],
+        "n_jobs": [Integral, None],
     }
     # Whether y holds targets of a regression; decided by fit.
     _judges_targets = True
@@ -186,6 +193,40 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
             return super()._best_over_labels(method, X, y)
         X = self._checked_rows(X, reset=False)
         return method(X, None if y is None else check_targets(X, y))
+
+    def _units_out_of_fold(self, panel, targets, n_folds, params, rng):
+        """Predict targets out of fold, and return how far off they are, in units."""
+        codes = np.zeros(len(targets), dtype=np.intp)
+        folds = folds_of_groups(codes, self.groups_, n_folds, rng)
+
+        def predict(kept):
+            return panel.targets_out_of_fold(
+                folds, targets, kept, self.n_jobs, **params
+            )
+
+        self.out_of_fold_, self._scale = judge_targets(predict, targets)
+        return self._scale.units(targets - self.out_of_fold_)
+
+    def _fit_final(self, panel, rows, codes, targets, params):
+        """Fit the models that score new rows, on the kept rows."""
+        self._counts = panel.counts
+        self._known = np.unique(codes[rows])
+        self._fitted = None
+        if targets is not None:
+            self._fitted = panel.fit(rows, within_reach(targets)[rows], **params)
+        elif len(self._known) > 1:
+            labels = self.classes_[codes[rows]]
+            self._fitted = panel.fit(rows, labels, **params)
+
+    def _units_of(self, X, targets):
+        """How far off targets of new rows are, in units."""
+        return self._scale.units(targets - self._fitted.targets(X.data))
+
+    def _chance_of_wrong(self, X, codes):
+        """The probability that the label of each new row is wrong."""
+        said = self._fitted.probabilities(X.data, self._known, len(self.classes_))
+        noise = self._noise.of(smoothed_logs(said, self._counts))
+        return noise.chance_of_wrong(codes)
 
     def _numbers_of(self, X):
         """The encoder of the rows, and the encoded rows."""

@@ -13,10 +13,9 @@ from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._by_models import BaseJudgingFilter
 from skpoison.filters._copies import near_copy_groups
-from skpoison.filters._folds import assign_folds
-from skpoison.filters._label_noise import LEAST_CUT, fit_label_noise, smoothed_logs
-from skpoison.filters._panel import panel_of, within_reach
-from skpoison.filters._residuals import judge_targets
+from skpoison.filters._folds import folds_of_groups
+from skpoison.filters._label_noise import LEAST_CUT, judge_labels
+from skpoison.filters._panel import panel_of
 
 
 class CrossFitFilter(BaseJudgingFilter):
@@ -137,7 +136,6 @@ class CrossFitFilter(BaseJudgingFilter):
             StrOptions({"auto"}), None, "array-like", HasMethods(["fit", "transform"]),
         ],
         "threshold": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
-        "n_jobs": [Integral, None],
     }  # fmt: skip
 
     def __init__(
@@ -166,7 +164,7 @@ class CrossFitFilter(BaseJudgingFilter):
             self.estimator, X.data, encoder, numbers, rng, targets is not None
         )
         if targets is not None:
-            return self._fit_targets(panel, targets, params, rng)
+            return self._fit_targets(panel, codes, targets, params, rng)
         if len(self.classes_) < 2:
             return self._keep_everything(codes)
         return self._fit_classes(panel, codes, params, rng)
@@ -188,12 +186,6 @@ class CrossFitFilter(BaseJudgingFilter):
             error.add_note(f"X was passed to near_copies={self.near_copies!r}.")
             raise
 
-    def _folds(self, codes, rng):
-        n_folds = min(self.cv, len(np.unique(self.groups_)))
-        if n_folds < 2:
-            return np.zeros(len(codes), dtype=np.intp)
-        return assign_folds(codes, self.groups_, n_folds, rng)
-
     def _keep_everything(self, codes):
         self._fitted = None
         self._cut = self.threshold_ = LEAST_CUT
@@ -203,12 +195,12 @@ class CrossFitFilter(BaseJudgingFilter):
 
     def _fit_classes(self, panel, codes, params, rng):
         every = np.arange(len(codes))
+        folds = folds_of_groups(codes, self.groups_, self.cv, rng)
         said = panel.out_of_fold(
-            every, self._folds(codes, rng), codes, self.classes_,
-            n_jobs=self.n_jobs, **params,
-        )  # fmt: skip
-        judged = ~np.isnan(said).any(axis=(0, 2))
-        if not judged.any():
+            every, folds, codes, self.classes_, n_jobs=self.n_jobs, **params
+        )
+        judged, noise, chance = judge_labels(said, panel.counts, codes, self.groups_)
+        if noise is None:
             warn(
                 "CrossFitFilter keeps every row: no class is in two folds, so no class "
                 "can be predicted for the rows of another fold.",
@@ -217,58 +209,32 @@ class CrossFitFilter(BaseJudgingFilter):
             kept = self._keep_everything(codes)
             self.out_of_fold_ = said.mean(axis=0)
             return kept
-        self._noise = fit_label_noise(
-            smoothed_logs(said[:, judged], panel.counts),
-            codes[judged],
-            1 / np.bincount(self.groups_)[self.groups_[judged]],
-        )
-        chance = np.zeros(len(codes))
-        chance[judged] = self._noise.chance_of_wrong(codes[judged])
+        self._noise = noise
         is_auto = self.threshold == "auto"
-        self.threshold_ = self._noise.cut if is_auto else self.threshold
+        self.threshold_ = noise.cut if is_auto else self.threshold
         self.out_of_fold_ = said.mean(axis=0)
         self.suggested_labels_ = self.classes_[codes]
-        best = self._noise.true.argmax(axis=1)
+        best = noise.true.argmax(axis=1)
         self.suggested_labels_[judged] = self.classes_[best]
-        self._fit_final(panel, codes, params, chance <= self.threshold_)
+        rows = np.flatnonzero(chance <= self.threshold_)
+        self._fit_final(panel, rows, codes, None, params)
         return -chance, self.threshold_ - chance
 
-    def _fit_final(self, panel, codes, params, kept):
-        """Fit the models that score new rows, on the kept rows."""
-        self._counts = panel.counts
-        rows = np.flatnonzero(kept)
-        self._known = np.unique(codes[rows])
-        self._fitted = None
-        if len(self._known) > 1:
-            labels = self.classes_[codes[rows]]
-            self._fitted = panel.fit(rows, labels, **params)
-
-    def _fit_targets(self, panel, targets, params, rng):
-        codes = np.zeros(len(targets), dtype=np.intp)
-        folds = self._folds(codes, rng)
-
-        def predict(kept):
-            return panel.targets_out_of_fold(
-                folds, targets, kept, self.n_jobs, **params
-            )
-
-        predicted, self._scale = judge_targets(predict, targets)
-        units = self._scale.units(targets - predicted)
+    def _fit_targets(self, panel, codes, targets, params, rng):
+        units = self._units_out_of_fold(panel, targets, self.cv, params, rng)
         is_auto = self.threshold == "auto"
         self.threshold_ = float(self._scale.cut if is_auto else self.threshold)
-        self.out_of_fold_ = self.suggested_labels_ = predicted
+        self.suggested_labels_ = self.out_of_fold_
         rows = np.flatnonzero(units <= self.threshold_)
-        self._fitted = panel.fit(rows, within_reach(targets)[rows], **params)
+        self._fit_final(panel, rows, codes, targets, params)
         return -units, self.threshold_ - units
 
     def _score(self, X, codes):
         if self._fitted is None or codes is None:
             return np.zeros(X.shape[0])
         if self._judges_targets:
-            return -self._scale.units(codes - self._fitted.targets(X.data))
-        said = self._fitted.probabilities(X.data, self._known, len(self.classes_))
-        noise = self._noise.of(smoothed_logs(said, self._counts))
-        return -noise.chance_of_wrong(codes)
+            return -self._units_of(X, codes)
+        return -self._chance_of_wrong(X, codes)
 
     def _decide(self, X, codes):
         if self._fitted is None or codes is None:

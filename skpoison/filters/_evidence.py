@@ -22,12 +22,7 @@ from skpoison.filters._islands import (
     reduced,
 )
 from skpoison.filters._isolated import SMALLEST, isolated_groups
-from skpoison.filters._label_noise import (
-    LEAST_CUT,
-    LabelNoise,
-    fit_label_noise,
-    smoothed_logs,
-)
+from skpoison.filters._label_noise import LEAST_CUT, LabelNoise, judge_labels
 from skpoison.filters._near_copies import implausible_groups, largest_by_chance
 from skpoison.filters._nearest import members_of
 
@@ -138,14 +133,11 @@ def _judge_labels(evidence, rest, codes, predict, counts, rng):
     groups = np.unique(evidence.groups[rest], return_inverse=True)[1]
     folds = assign_folds(codes[rest], groups, N_FOLDS, rng)
     said = predict(rest, folds)
-    judged = ~np.isnan(said).any(axis=(0, 2))
-    rows, said = rest[judged], said[:, judged]
-    if not len(rows):
+    _, noise, chance = judge_labels(said, counts, codes[rest], groups)
+    if noise is None:
         return evidence
-    weights = 1 / np.bincount(groups)[groups[judged]]
-    noise = fit_label_noise(smoothed_logs(said, counts), codes[rows], weights)
-    evidence.probabilities[rows] = said.mean(axis=0)
-    evidence.chance[rows] = noise.chance_of_wrong(codes[rows])
+    evidence.chance[rest] = chance
+    evidence.probabilities[rest] = said.mean(axis=0)
     evidence.in_group[:] = _contradicted_groups(evidence, codes)
     return evidence._replace(noise=noise)
 

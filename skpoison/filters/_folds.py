@@ -44,6 +44,16 @@ def assign_folds(
     return folds
 
 
+def folds_of_groups(
+    codes: np.ndarray, groups: np.ndarray, n_folds: int, rng: np.random.RandomState
+) -> np.ndarray:
+    """The same with no more folds than groups; one fold if all rows are in one."""
+    n_folds = min(n_folds, len(np.unique(groups)))
+    if n_folds < 2:
+        return np.zeros(len(codes), dtype=np.intp)
+    return assign_folds(codes, groups, n_folds, rng)
+
+
 def _fill(counts, n, rng):
     """The folds of n rows, each the one with the fewest rows so far."""
     order = rng.permutation(len(counts))  # breaks ties

@@ -76,6 +76,27 @@ def fit_label_noise(
     return best._replace(cut=cut_of(best.chance_of_wrong(codes)))
 
 
+def judge_labels(
+    said: np.ndarray, counts: np.ndarray, codes: np.ndarray, groups: np.ndarray
+) -> tuple[np.ndarray, LabelNoise | None, np.ndarray]:
+    """Which rows have out-of-fold predictions, the noise, and chances of wrong labels.
+
+    ``said`` has the shape (n_models, n_rows, n_classes), NaN for rows without
+    predictions, whose chances are 0; rows of a group count as one.
+    """
+    judged = ~np.isnan(said).any(axis=(0, 2))
+    chances = np.zeros(len(codes))
+    if not judged.any():
+        return judged, None, chances
+    noise = fit_label_noise(
+        smoothed_logs(said[:, judged], counts),
+        codes[judged],
+        1 / np.bincount(groups)[groups[judged]],
+    )
+    chances[judged] = noise.chance_of_wrong(codes[judged])
+    return judged, noise, chances
+
+
 def cut_of(chances: np.ndarray) -> float:
     """Where to cut probabilities that labels are wrong, from the F1 that they promise.
 
