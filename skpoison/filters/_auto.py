@@ -5,8 +5,9 @@ from scipy.special import expit
 from sklearn.utils import check_random_state
 
 from skpoison.filters._by_models import BaseJudgingFilter
-from skpoison.filters._evidence import N_FOLDS, find_evidence
+from skpoison.filters._evidence import find_evidence
 from skpoison.filters._far import times_usual
+from skpoison.filters._folds import N_FOLDS, own_and_rival
 from skpoison.filters._panel import panel_of
 
 HALF = 0.5  # rows with a higher suspicion are rejected
@@ -146,11 +147,9 @@ class AutoFilter(BaseJudgingFilter):
 
     def _suspicions(self, evidence, codes) -> dict:
         """The suspicion of each row by each test; above one half it rejects."""
-        everyone = np.arange(len(codes))
-        other = np.nan_to_num(evidence.probabilities, nan=0.0)
-        own = other[everyone, codes].copy()
-        other[everyone, codes] = 0
-        against = other.max(axis=1) / np.maximum(other.max(axis=1) + own, 1e-12)
+        said = np.nan_to_num(evidence.probabilities, nan=0.0)
+        own, _, other = own_and_rival(said, codes)
+        against = other / np.maximum(other + own, 1e-12)
         grouped = HALF + HALF * np.maximum(against, 1e-9)
         return {
             "far": expit(evidence.far.beyond),

@@ -14,13 +14,8 @@ from sklearn.utils.extmath import row_norms
 
 from skpoison.filters._copies import CopySpace, groups_of
 from skpoison.filters._far import Far, Reach, far_rows
-from skpoison.filters._folds import assign_folds
-from skpoison.filters._islands import (
-    MOST_IN_CLUSTERS,
-    N_FOLDS,
-    clusters_against,
-    reduced,
-)
+from skpoison.filters._folds import N_FOLDS, assign_folds, own_and_rival
+from skpoison.filters._islands import MOST_IN_CLUSTERS, clusters_against, reduced
 from skpoison.filters._isolated import SMALLEST, isolated_groups
 from skpoison.filters._label_noise import LEAST_CUT, LabelNoise, judge_labels
 from skpoison.filters._near_copies import implausible_groups, largest_by_chance
@@ -43,7 +38,6 @@ class Evidence(NamedTuple):
     """What speaks against each row."""
 
     far: Far
-    is_far: np.ndarray
     groups: np.ndarray  # of near copies, and of isolated rows
     copies: np.ndarray  # number of near copies, where implausible; else 0
     probabilities: np.ndarray  # (n_rows, n_classes), out of fold; NaN if unknown
@@ -52,6 +46,11 @@ class Evidence(NamedTuple):
     in_group: (
         np.ndarray
     )  # the label of the row's whole group or cluster is contradicted
+
+    @property
+    def is_far(self) -> np.ndarray:
+        """Rows that are much farther from their class than its others."""
+        return self.far.beyond > 0
 
     @property
     def cut(self) -> float:
@@ -81,24 +80,25 @@ def find_evidence(
         spaces.append(reduced(numbers, rng))
     few = spaces[0] if _is_heavy_tailed(numbers) else spaces[-1]
     far = far_rows(compressed, spaces, reach, codes, rng)
-    is_far = far.beyond > 0
     rows = CopySpace.of(numbers, "euclidean", rng).enter(numbers)
     near = groups_of(rows, NEAR, rng).groups
     copies = _too_many_copies(rows, near, rng)
     groups = isolated_groups(rows, near, codes, rng)
-    rest = np.flatnonzero(~is_far)
     n_classes = codes.max() + 1
     evidence = Evidence(
-        far, is_far, groups, np.zeros(len(codes), dtype=np.intp),
+        far, groups, np.zeros(len(codes), dtype=np.intp),
         np.full((len(codes), n_classes), np.nan), None,
         np.zeros(len(codes)), np.zeros(len(codes), dtype=bool),
     )  # fmt: skip
+    rest = np.flatnonzero(~evidence.is_far)
     if n_classes > 1:
         evidence = _judge_labels(evidence, rest, codes, predict, counts, rng)
-    evidence.copies[:] = _implausible(near, copies, codes, evidence.probabilities)
+    said = np.nan_to_num(evidence.probabilities, nan=1 / n_classes)
+    own, _, other = own_and_rival(said, codes)
+    evidence.in_group[:] = _contradicted_groups(groups, codes, own, other)
+    evidence.copies[:] = _implausible(near, copies, codes, own)
     if n_classes > 1:
         left = rest[~evidence.flagged[rest]]
-        own, _ = _own_and_other(evidence.probabilities, codes)
         where = clusters_against(
             few[left], codes[left], far.spread_out[left],
             lambda folds: predict(left, folds), len(codes), rng, own[left] < DOUBTFUL,
@@ -134,29 +134,16 @@ def _judge_labels(evidence, rest, codes, predict, counts, rng):
     folds = assign_folds(codes[rest], groups, N_FOLDS, rng)
     said = predict(rest, folds)
     _, noise, chance = judge_labels(said, counts, codes[rest], groups)
-    if noise is None:
-        return evidence
     evidence.chance[rest] = chance
     evidence.probabilities[rest] = said.mean(axis=0)
-    evidence.in_group[:] = _contradicted_groups(evidence, codes)
     return evidence._replace(noise=noise)
 
 
-def _own_and_other(probabilities, codes):
-    """Probabilities of each row's label and of the most probable other label."""
-    everyone = np.arange(len(codes))
-    others = np.nan_to_num(probabilities, nan=1 / probabilities.shape[1])
-    own = others[everyone, codes]
-    others[everyone, codes] = -1
-    return own, others.max(axis=1)
-
-
-def _contradicted_groups(evidence, codes):
+def _contradicted_groups(groups, codes, own, other):
     """Rows whose group has a label that models fitted without the group contradict."""
-    own, other = _own_and_other(evidence.probabilities, codes)
     out = np.zeros(len(codes), dtype=bool)
-    sizes = np.bincount(evidence.groups)
-    for members in members_of(evidence.groups, np.flatnonzero(sizes >= SMALLEST)):
+    sizes = np.bincount(groups)
+    for members in members_of(groups, np.flatnonzero(sizes >= SMALLEST)):
         label = np.bincount(codes[members]).argmax()
         rows = members[codes[members] == label]
         is_most = 2 * len(rows) > len(members) and len(rows) >= SMALLEST
@@ -167,10 +154,9 @@ def _contradicted_groups(evidence, codes):
     return out
 
 
-def _implausible(near, too_many, codes, probabilities):
+def _implausible(near, too_many, codes, own):
     """Number of copies of each row, where there are too many with one label."""
     copies = np.zeros(len(codes), dtype=np.intp)
-    own, _ = _own_and_other(probabilities, codes)
     large = [near[members[0]] for members in too_many]
     others = np.delete(np.bincount(near), large)
     are_common = others[others > 1].sum() > max(COMMON * len(codes), FEW_COPIES)
@@ -182,6 +168,6 @@ def _implausible(near, too_many, codes, probabilities):
         rows = members[codes[members] == label]
         if are_common and in_proportion and own[rows].mean() >= SUPPORTED:
             usual = max(usual, n)
-        elif probabilities.shape[1] == 1 or 2 * len(rows) > n:
+        elif 2 * len(rows) > n:
             copies[rows] = n
     return copies

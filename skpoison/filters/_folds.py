@@ -8,6 +8,8 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skpoison.filters._nearest import members_of
 
+N_FOLDS = 5  # where nobody says how many
+
 
 def assign_folds(
     codes: np.ndarray, groups: np.ndarray, n_folds: int, rng: np.random.RandomState
@@ -117,6 +119,15 @@ def class_probabilities(model, X, n_classes: int) -> np.ndarray:
             "infinity."
         )
     return said
+
+
+def own_and_rival(probabilities: np.ndarray, codes: np.ndarray) -> tuple:
+    """Probability of each row's label, the most probable other class, and its own."""
+    everyone = np.arange(len(codes))
+    others = np.array(probabilities)
+    own = others[everyone, codes]
+    others[everyone, codes] = -1
+    return own, others.argmax(axis=1), others.max(axis=1)
 
 
 def _probabilities(model, X):

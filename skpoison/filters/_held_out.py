@@ -13,8 +13,6 @@ from skpoison._warn import warn
 from skpoison._words import one_line
 from skpoison.exceptions import FilterWarning
 
-N_FOLDS = 5  # where nobody says how many
-
 
 def is_linear(estimator: Any) -> bool:
     """Whether a fitted estimator is linear, or a pipeline that ends in such a one."""

@@ -20,11 +20,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import row_norms
 
 from skpoison.filters._copies import Sized
-from skpoison.filters._folds import assign_folds
+from skpoison.filters._folds import N_FOLDS, assign_folds, own_and_rival
 from skpoison.filters._isolated import nearest_rows
 from skpoison.filters._nearest import members_of
 
-N_FOLDS = 5
 DIRECTIONS = 50
 # Clusters of a class.
 ROWS_OF_CLUSTER = 40
@@ -127,12 +126,9 @@ class _Judged(NamedTuple):
     @classmethod
     def of(cls, points, codes, spread_out, said) -> "_Judged":
         """Split what models say into the label and its rival."""
-        everyone = np.arange(len(codes))
-        others = np.mean(said, axis=0)
-        others[everyone, codes] = -1
-        own = said[:, everyone, codes]
-        rival = others.argmax(axis=1)
-        return cls(points, codes, spread_out, own, rival, others.max(axis=1))
+        own = said[:, np.arange(len(codes)), codes]
+        _, rival, other = own_and_rival(np.mean(said, axis=0), codes)
+        return cls(points, codes, spread_out, own, rival, other)
 
 
 def clusters_against(

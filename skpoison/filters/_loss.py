@@ -17,7 +17,8 @@ from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import _losses
 from skpoison.filters._distance import BaseContaminationFilter
-from skpoison.filters._held_out import N_FOLDS, folds_of, is_linear, rows_to_fit
+from skpoison.filters._folds import N_FOLDS
+from skpoison.filters._held_out import folds_of, is_linear, rows_to_fit
 from skpoison.filters._losses import fit_logistic
 from skpoison.filters._threshold import contradicted_rows
 
