@@ -127,8 +127,8 @@ def test_gradients_of_rows_that_can_come_are_those_of_their_labels():
             (-1, 1), limits.centroids_, limits.radii_, strict=True
         )
     ]
-    slopes = Slopes(np.ones(1), [1.0, 1.0])
-    found = moves.worst(slopes, Metric(), directions.T, straight=True)
+    slopes, metric = Slopes(np.ones(1), [1.0, 1.0]), Metric(excess=0.0)
+    found = moves.worst(slopes, metric, *metric.directions(directions.T))
     np.testing.assert_allclose(found, np.maximum(np.max(closed, axis=0), 0))
     least = moves.least_margins(-directions[:, 0])
     np.testing.assert_allclose(least, -np.array(closed)[:, 0])
@@ -143,11 +143,11 @@ def test_direction_and_length_are_bounded_together():
     moves = Moves(np.zeros((1, 4)), sets, has_intercept=True)
     K = X.T @ X / 60
     K = np.pad(K, (0, 1)) + np.eye(4)
-    towards = rng.normal(size=(6, 4))
+    towards, slopes = rng.normal(size=(6, 4)), Slopes(np.zeros(1), [0.7, 0.0])
     around = rng.normal(size=(20_000, 3))
     around /= np.linalg.norm(around, axis=1, keepdims=True)
     for metric, most in ((Metric(), 1.02), (Metric(K, 0.5 * K), 2.0)):
-        found = moves.worst(Slopes(np.zeros(1), [0.7, 0.0]), metric, towards)
+        found = moves.worst(slopes, metric, *metric.directions(towards))
         rows = np.pad(
             limits.centroids_[0] + limits.radii_[0] * around, ((0, 0), (0, 1))
         )
@@ -208,7 +208,7 @@ def shifts_of(learner, data, size, attack, seed):
             bounds.append(size * stability.shift(slopes, metric, sign * tests))
         elif not known.in_ball:
             slopes = stability.slopes(stability.moved(size))
-            shift = stability.shift(slopes, Metric(), sign * tests, straight=True)
+            shift = stability.shift(slopes, Metric(excess=0.0), sign * tests)
             crossings = stability.crossings(size, sign * tests)
             bounds.append((size * shift + crossings) / stability.ridge(size))
         for bound in bounds:
@@ -247,7 +247,7 @@ def test_hinges_that_open_shift_scores_that_no_flipped_row_does():
     flipped[:size] *= -1
     moved = clone(learner).fit(X, flipped).coef_[0, 1] - learner.coef_[0, 1]
     slopes = stability.slopes(stability.moved(size))
-    shift = stability.shift(slopes, Metric(), towards, straight=True)[0]
+    shift = stability.shift(slopes, Metric(excess=0.0), towards)[0]
     assert size * shift + 2.0 * known.distance < moved
     assert moved <= size * shift + stability.crossings(size, towards)[0]
 

@@ -27,8 +27,9 @@ class Metric:
         above: np.ndarray | None = None,
         *,
         ridge: float = 1.0,
+        excess: float = np.inf,
     ):
-        self.ridge, self.root, excess = ridge, None, np.inf
+        self.ridge, self.root = ridge, None
         if K is not None and above is not None:
             self.root = linalg.cholesky(K, lower=True)
             excess = _largest(self.root, above)
@@ -40,6 +41,12 @@ class Metric:
         if self.root is None:
             return columns / self.ridge
         return linalg.cho_solve((self.root, True), columns)
+
+    def directions(self, towards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return ``K^-1 q`` of directions q (rows), as columns, and their lengths."""
+        solved = self.solve(towards.T)
+        squares = np.einsum("ij,ji->i", towards, solved)
+        return solved, np.sqrt(np.maximum(squares, 0.0))
 
     def lengths(self, rows: Any) -> np.ndarray:
         """Return the lengths of rows."""
@@ -84,25 +91,17 @@ class Moves(NamedTuple):
         self,
         slopes: Slopes,
         metric: Metric,
-        towards: np.ndarray,
-        *,
-        straight: bool = False,
+        solved: np.ndarray,
+        lengths: np.ndarray,
     ) -> np.ndarray:
-        """Return how far one move can shift scores along each direction (a row).
-
-        `straight` leaves the second term out.
-        """
-        along, across = (1.0, 0.0) if straight else (metric.along, metric.across)
-        solved = metric.solve(towards.T)
-        lengths = np.sqrt(np.maximum(np.einsum("ij,ji->i", towards, solved), 0.0))
-        gone = self._worst_rows(
-            slopes.of_rows, metric, along * solved, across * lengths
-        )
+        """Return how far one move can shift scores along directions in the metric."""
+        solved, reaches = metric.along * solved, metric.across * lengths
+        gone = self._worst_rows(slopes.of_rows, metric, solved, reaches)
         come = np.zeros_like(gone)
         for slope, (sign, region) in zip(slopes.of_sets, self.sets, strict=True):
             ball = _Ball(region, self._center(region), metric)
-            for i, direction in enumerate(along * sign * solved.T):
-                pull = slope * self._pull(ball, direction, sign, across * lengths[i])
+            for i, direction in enumerate(sign * solved.T):
+                pull = slope * self._pull(ball, direction, sign, reaches[i])
                 come[i] = max(come[i], pull)
         return gone + come if self.replaces else np.maximum(gone, come)
 

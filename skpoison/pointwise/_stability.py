@@ -119,32 +119,22 @@ class _Stability(NamedTuple):
             return _whole(room, self.shift(slopes, metric, towards))
         # With hinges, what comes and goes is all that moves, but for rows on the kink.
         slopes = self.slopes(self.moved(most))
-        shift = self.shift(slopes, Metric(), towards, straight=True)
+        shift = self.shift(slopes, Metric(excess=0.0), towards)
         rest = room * self.ridge(most) - self.crossings(most, towards)
         return _whole(rest, shift)
 
-    def shift(
-        self,
-        slopes: Slopes,
-        metric: Metric,
-        towards: np.ndarray,
-        *,
-        straight: bool = False,
-    ) -> np.ndarray:
+    def shift(self, slopes: Slopes, metric: Metric, towards: np.ndarray) -> np.ndarray:
         """Return how far one move can shift scores along directions."""
         learner = self.learner
-        shift = learner.C * self.moves.worst(slopes, metric, towards, straight=straight)
+        solved, lengths = metric.directions(towards)
+        shift = learner.C * self.moves.worst(slopes, metric, solved, lengths)
         if not self.moves_penalty:
             return shift
         # The penalty of one row more or less pulls along the parameters.
-        solved = metric.solve(towards.T)
-        lengths = np.sqrt(np.maximum(np.einsum("ij,ji->i", towards, solved), 0.0))
         length = metric.lengths(learner.theta[None])[0]
         away = learner.distance / np.sqrt(metric.ridge)
         pull = metric.along * np.abs(learner.theta @ solved)
         pull += lengths * (metric.across * length + away)
-        if straight:
-            pull = np.abs(learner.theta @ solved) + lengths * away
         return shift + pull / learner.n_rows
 
     def slopes(self, moved: float | np.ndarray) -> Slopes:
