@@ -37,8 +37,9 @@ def nearest_centroid_radius(estimator, X, attack, training):
     X = validate_data(estimator, X, reset=False, accept_sparse="csr", dtype=np.float64)
     with names_left_out():
         winners = np.searchsorted(estimator.classes_, estimator.predict(X))
+    train = _Train.of(X_train, codes)
     blocks = [
-        _radius(_seen(X_train, codes, _dense(X[[i]]), winner))
+        _radius(train.seen_from(_dense(X[[i]]), winner))
         for i, winner in enumerate(winners)
     ]
     return np.array(blocks, dtype=np.intp)
@@ -82,19 +83,31 @@ def _dense(rows: Any) -> np.ndarray:
     return rows.ravel()
 
 
-def _seen(X_train, codes, x, winner):
-    """Compute products of rows less a test row, without forming the differences."""
-    sums = [_dense(X_train[codes == c].sum(axis=0)) for c in (winner, 1 - winner)]
-    counts = np.bincount(codes, minlength=2)[[winner, 1 - winner]]
-    A, B = (total - n * x for total, n in zip(sums, counts, strict=True))
-    towards = np.column_stack([A, B])
-    products = np.asarray(X_train @ towards) - x @ towards
-    squares = X_train.multiply(X_train) if sparse.issparse(X_train) else X_train**2
-    lengths = np.asarray(squares.sum(axis=1)).ravel()
-    lengths = np.maximum(lengths - 2.0 * np.asarray(X_train @ x) + x @ x, 0.0)
-    table = np.column_stack([products, lengths])
-    own = codes == winner
-    return _Seen(table[own], table[~own], (float(A @ A), float(B @ B)))
+class _Train(NamedTuple):
+    """The training rows, and what of them does not depend on the test row."""
+
+    X: Any
+    codes: np.ndarray
+    sums: list[np.ndarray]  # of the rows of each class
+    counts: np.ndarray
+    squares: np.ndarray  # squared lengths of rows
+
+    @classmethod
+    def of(cls, X: Any, codes: np.ndarray) -> "_Train":
+        sums = [_dense(X[codes == c].sum(axis=0)) for c in (0, 1)]
+        squares = X.multiply(X) if sparse.issparse(X) else X**2
+        squares = np.asarray(squares.sum(axis=1)).ravel()
+        return cls(X, codes, sums, np.bincount(codes, minlength=2), squares)
+
+    def seen_from(self, x: np.ndarray, winner: int) -> _Seen:
+        """Compute products of rows less a test row, without their differences."""
+        A, B = (self.sums[c] - self.counts[c] * x for c in (winner, 1 - winner))
+        towards = np.column_stack([A, B])
+        products = np.asarray(self.X @ towards) - x @ towards
+        lengths = self.squares - 2.0 * np.asarray(self.X @ x) + x @ x
+        table = np.column_stack([products, np.maximum(lengths, 0.0)])
+        own = self.codes == winner
+        return _Seen(table[own], table[~own], (float(A @ A), float(B @ B)))
 
 
 def _radius(seen):
