@@ -7,10 +7,9 @@ from sklearn.neighbors import RadiusNeighborsClassifier
 from sklearn.utils.validation import validate_data
 
 from skpoison._fitted import names_left_out
+from skpoison._labels import find_labels
 from skpoison.pointwise._flips import flip_radius, radius_in_blocks
-from skpoison.pointwise._neighbors import check_votes, neighbor_weights
-
-TIED = 1e-9  # relative difference of distances that rounding could reverse
+from skpoison.pointwise._neighbors import TIED, check_votes, neighbor_weights
 
 
 def radius_neighbors_radius(estimator, X, attack, training):
@@ -49,9 +48,7 @@ def _moves_radius(estimator, X, predicted, attack):
     """Return how many moves can be made: each takes a vote, and a change gives one."""
     sure, possible = _counts(estimator, X)
     classes, rows = estimator.classes_, np.arange(len(predicted))
-    winner = np.searchsorted(classes, predicted)
-    is_known = classes[np.minimum(winner, len(classes) - 1)] == predicted
-    winner = np.where(is_known, winner, 0)
+    winner = np.maximum(find_labels(predicted, classes), 0)
     gaps = sure[rows, winner][:, None] - possible
     gaps -= np.arange(len(classes)) < winner[:, None]
     gaps[rows, winner] = gaps.max(axis=1, initial=0) + sure.sum(axis=1)
