@@ -24,10 +24,9 @@ from skpoison.filters._folds import class_probabilities, out_of_fold
 
 N_TREES = 100
 DIRECTIONS = 50  # singular directions of sparse rows, for trees
-# Targets to fit on lie within so many interquartile ranges of the median, and squares
-# of the largest can be summed.
+# Targets to fit on lie within so many interquartile ranges of the median.
 REACH = 10.0
-LARGEST_TARGET = 1e140
+LARGEST_TARGET = 1e140  # squares of larger ones cannot be summed
 # Dense columns have about unit scale; sparse rows have many small values.
 C_DENSE, C_SPARSE = 0.1, 10.0
 COUNTS = {"linear": 1000, "trees": 100, "given": 200}
@@ -183,15 +182,21 @@ class Fitted(NamedTuple):
 
 
 def mean_prediction(models, predicted):
-    """The mean of what regressors predict; errors name one that predicts no numbers."""
+    """The mean of what regressors predict."""
     predicted = [np.asarray(one, dtype=np.float64).ravel() for one in predicted]
     for model, one in zip(models, predicted, strict=True):
-        if not np.isfinite(one).all():
-            raise ValueError(
-                f"{model!r} predicts NaN or infinity for {np.sum(~np.isfinite(one))} "
-                "rows: rescale X or y."
-            )
+        check_predictions(model, one)
     return np.mean(predicted, axis=0)
+
+
+def check_predictions(model, predicted: np.ndarray) -> None:
+    """Name a regressor that predicts no numbers."""
+    wrong = ~np.isfinite(predicted)
+    if wrong.any():
+        raise ValueError(
+            f"{model!r} predicts NaN or infinity for {np.sum(wrong)} rows: rescale X "
+            "or y."
+        )
 
 
 def within_reach(targets: np.ndarray) -> np.ndarray:

@@ -14,13 +14,12 @@ from skpoison._labels import check_targets
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._loss import BaseTrimmingFilter
+from skpoison.filters._panel import LARGEST_TARGET, check_predictions
 from skpoison.filters._threshold import bulk_threshold_of_squares
 
 LOSSES = {"squared": np.square, "absolute": np.abs}
 # Percentage of the rows that starts are made from, where nobody says how many to keep.
 START = 50.0
-# Squares of larger targets cannot be summed up.
-LARGEST_TARGET = 1e140
 
 
 class TrimFilter(BaseTrimmingFilter):
@@ -235,11 +234,7 @@ class TrimFilter(BaseTrimmingFilter):
     def _losses_under(self, estimator, X, targets):
         predicted = np.asarray(estimator.predict(X), dtype=np.float64)
         predicted = predicted.reshape(len(targets), -1)[:, 0]
-        if not np.isfinite(predicted).all():
-            raise ValueError(
-                f"{estimator!r} predicts NaN or infinity for "
-                f"{np.sum(~np.isfinite(predicted))} rows: rescale X or y."
-            )
+        check_predictions(estimator, predicted)
         with np.errstate(over="ignore"):
             losses = LOSSES[self.loss](predicted - targets)
         # So that they can be summed.
