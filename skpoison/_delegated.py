@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import (
     UNUSED,
     MetadataRouter,
@@ -20,6 +21,23 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skpoison._column_types import RowsLike
+
+
+def for_last_step(estimator: Any, fit_params: dict[str, Any]) -> dict[str, Any]:
+    """Fit parameters by the names by which they reach the last step of a pipeline.
+
+    With metadata routing the last step requests them; another estimator is its own.
+    """
+    is_pipeline = isinstance(estimator, Pipeline)
+    last = estimator[-1] if is_pipeline else estimator
+    if get_config()["enable_metadata_routing"]:
+        if hasattr(last, "set_fit_request"):
+            last.set_fit_request(**dict.fromkeys(fit_params, True))
+        return fit_params
+    if not is_pipeline:
+        return fit_params
+    name = estimator.steps[-1][0]
+    return {f"{name}__{key}": value for key, value in fit_params.items()}
 
 
 def estimator_has(method: str) -> Callable[[Any], bool]:

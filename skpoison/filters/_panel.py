@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn import get_config
 from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
@@ -20,6 +19,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params, _num_samples
 
 from skpoison._as_given import AsNumbers
+from skpoison._delegated import for_last_step
 from skpoison.filters._folds import class_probabilities, out_of_fold
 
 N_TREES = 100
@@ -89,19 +89,9 @@ class Panel:
     def _as_asked(self, learner, params):
         """An estimator, its rows, and its fit parameters by the names that it takes."""
         estimator = clone(learner.estimator)
-        if not params:
-            return estimator, self._rows_for(learner), params
-        is_ours = self.encoder is not None
-        last = estimator
-        if is_ours and isinstance(estimator, Pipeline):
-            last = estimator[-1]
-        if get_config()["enable_metadata_routing"]:
-            # Its parameters have been routed already, with aliases resolved.
-            if hasattr(last, "set_fit_request"):
-                last.set_fit_request(**dict.fromkeys(params, True))
-        elif last is not estimator:
-            name = estimator.steps[-1][0]
-            params = {f"{name}__{key}": value for key, value in params.items()}
+        # A pipeline that is given names its parameters itself.
+        if self.encoder is not None or not isinstance(estimator, Pipeline):
+            params = for_last_step(estimator, params)
         return estimator, self._rows_for(learner), params
 
     def _rows_for(self, learner):

@@ -29,6 +29,7 @@ from skpoison._delegated import (
     WithInnerWeights,
     check_fit_params,
     check_takes_weights,
+    for_last_step,
     takes,
 )
 from skpoison._fitted import fit_clone
@@ -192,13 +193,8 @@ class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
 
 def encoded(estimator: BaseEstimator, params: dict[str, Any]) -> tuple[Pipeline, dict]:
     """An estimator behind an encoder, and the names of its fit's parameters then."""
-    if get_config()["enable_metadata_routing"]:
-        estimator.set_fit_request(**dict.fromkeys(params, True))
     pipeline = make_pipeline(AsNumbers(), estimator)
-    if not get_config()["enable_metadata_routing"]:
-        name = pipeline.steps[-1][0]
-        params = {f"{name}__{key}": value for key, value in params.items()}
-    return pipeline, params
+    return pipeline, for_last_step(pipeline, params)
 
 
 def _check_left_over(params):
