@@ -11,7 +11,6 @@ from typing import Any
 LONGEST_NAME = 120
 # What stands where there is no number.
 NONE = "–"
-SHOWN = Decimal("0.0001")
 # Enough for the digits of the largest float, and those after its point.
 EXACT = Context(prec=320)
 
@@ -100,6 +99,18 @@ def percent_text(value: float | None) -> str:
     return NONE if value is None else f"{100 * value:.1f} %"
 
 
+def upper_percent(value: float) -> str:
+    """Write a share that nothing exceeds in percent, rounded up.
+
+    Examples
+    --------
+    >>> upper_percent(0.0631), upper_percent(0.25)
+    ('6.4 %', '25.0 %')
+    """
+    percent = Decimal(value) * 100
+    return f"{percent.quantize(Decimal('0.1'), ROUND_CEILING, EXACT)} %"
+
+
 def epsilon_text(value: float) -> str:
     """Write a share that a person chose in percent, with the digits that it has.
 
@@ -112,18 +123,18 @@ def epsilon_text(value: float) -> str:
 
 
 def upper_text(value: float) -> str:
-    """Write an upper bound with four decimals that are no smaller than it.
+    """Write an upper bound with decimals that are no smaller than it.
 
     Examples
     --------
-    >>> upper_text(0.12341), upper_text(12.341), upper_text(0.0)
-    ('0.1235', '12.3410', '0.0000')
+    >>> upper_text(0.12341), upper_text(12.341), upper_text(4321.01)
+    ('0.1235', '12.3410', '4321.02')
     """
     return _rounded(value, ROUND_CEILING)
 
 
 def lower_text(value: float) -> str:
-    """Write a lower bound with four decimals that are no larger than it.
+    """Write a lower bound with decimals that are no larger than it.
 
     Examples
     --------
@@ -135,6 +146,18 @@ def lower_text(value: float) -> str:
 
 def _rounded(value, rounding):
     # A float times 10,000 is rounded itself, to either side; its decimals are exact.
-    rounded = Decimal(value).quantize(SHOWN, rounding, EXACT)
+    n_decimals = decimals_of(value)
+    rounded = Decimal(value).quantize(Decimal(1).scaleb(-n_decimals), rounding, EXACT)
     # Adding zero turns -0.0 into 0.0.
-    return f"{EXACT.add(rounded, 0):.4f}"
+    return f"{EXACT.add(rounded, 0):.{n_decimals}f}"
+
+
+def decimals_of(value: float) -> int:
+    """Return with how many decimals a loss is shown: four, fewer from 100 on.
+
+    Examples
+    --------
+    >>> [decimals_of(value) for value in (0.0, 12.3, 123.4, 4321.0, 1e12)]
+    [4, 4, 3, 2, 0]
+    """
+    return max(4 - max(0, Decimal(value).adjusted() - 1), 0)

@@ -85,15 +85,6 @@ def test_rows_are_the_worst_for_the_learner_that_is_named(tmp_path):
     assert len(to.read_text().splitlines()) == 1 + numbers["n_poison"]
 
 
-def test_categories_are_attacked_behind_the_svm_only(tmp_path):
-    path = tmp_path / "rows.csv"
-    rows = [f"{i % 7},{'ab'[i % 2]},{i % 3 % 2}" for i in range(60)]
-    path.write_text("\n".join(["size,kind,target", *rows]) + "\n")
-    options = ["--learner", "ridge", "-e", 0.1, "-o", tmp_path / "out.csv"]
-    result = invoke("attack", path, *options, code=1)
-    assert "--learner svm only, not ridge" in " ".join(result.stderr.split())
-
-
 def test_attacks_too_large_to_be_written_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("skpoison._cli.poison.MOST_CELLS", 29)
     path = write_csv(tmp_path / "rows.csv", *blobs())

@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 
 from skpoison import CertifiedBound, SlabFilter, SphereFilter
 from skpoison._cli.app import app
-from skpoison._cli.certificate import _performance, reached
-from skpoison._cli.settings import BoundSettings
+from skpoison._cli.certificate import reached
+from skpoison._cli.targets import target_of
+from skpoison._io.labels import Labels
 
 ROW_KEYS = {
     "epsilon",
@@ -34,6 +35,9 @@ ROW_KEYS = {
     "attack_loss",
     "attack_test_loss",
     "attack_test_error",
+    "attack_test_mae",
+    "is_exact",
+    "error_bound",
     "n_iter",
 }
 
@@ -98,12 +102,9 @@ def test_numbers_are_those_of_the_estimators(csv):
 
 
 def test_a_score_of_zero_is_the_negative_class_as_for_scikit_learn():
-    sample = SimpleNamespace(
-        X_test=np.array([[0.0], [0], [0], [1]]), signs_test=np.array([1, -1, -1, 1])
-    )
-    settings = BoundSettings((0.1,))
-    found = _performance(np.array([[2.0]]), np.array([0.0]), sample, settings)
-    assert found == {"test_loss": 0.75, "test_error": 0.25}
+    target = target_of(Labels.of_array("y", np.array([-1, 1])))
+    found = target.performance(np.array([0.0, 0, 0, 2]), np.array([1, -1, -1, 1]))
+    assert found == {"test_error": 0.25, "test_mae": None}
 
 
 def test_bounds_have_met_within_the_tolerance_or_near_zero():
@@ -404,9 +405,9 @@ def test_classes_and_columns_that_cannot_be_certified(tmp_path):
     X, y = blobs(30)
     path = tmp_path / "rows.csv"
     assert "one class only ('1')" in fail(write_csv(path, X, np.ones(30, int)))
-    three = write_csv(path, X, np.arange(30) % 3)
-    assert "--positive" in fail(three)
-    assert "no label '7'" in fail(three, "--positive", "7")
+    many = write_csv(path, np.repeat(X, 6, axis=0), [f"w{i % 60}" for i in range(180)])
+    assert "60 classes" in fail(many) and "--positive" in fail(many)
+    assert "no label '7'" in fail(many, "--positive", "7")
     y[:] = 0
     y[4] = 1
     assert "single row" in fail(write_csv(path, X, y))

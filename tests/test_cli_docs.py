@@ -54,6 +54,6 @@ def shell(tmp_path, monkeypatch):
 
 def test_commands_of_the_page_print_what_it_says(shell):
     found = steps()
-    assert len(found) == 26
+    assert len(found) == 28
     for line, wanted in found:
         assert comparable(shell(line)) == comparable(wanted), line

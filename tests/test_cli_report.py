@@ -40,17 +40,22 @@ def bound_row(epsilon, **changes):
         "attack_loss": 0.11,
         "attack_test_loss": None,
         "attack_test_error": None,
+        "attack_test_mae": None,
+        "is_exact": True,
+        "error_bound": 1.0,
     } | changes
 
 
 def certificate(*bounds):
-    nothing = {"train_loss": 0.05, "test_loss": None, "test_error": None}
+    nothing = {"train_loss": 0.05, "test_loss": None}
+    nothing |= {"test_error": None, "test_mae": None}
     return {
         "data": {
             "source": "rows.csv",
             "n_train": 100,
             "n_test": 0,
             "n_features": 2,
+            "task": "binary",
             "positive": "a",
             "negative": "b",
         },
@@ -58,12 +63,15 @@ def certificate(*bounds):
             "C": 1.0,
             "rho": None,
             "learner": "svm",
+            "task": "binary",
+            "target_range": None,
             "percentile": 70.0,
             "defense": "fixed",
             "filter": "both",
         },
         "defense": {"kept_share": 0.5},
         "constant_test_error": None,
+        "constant_test_mae": None,
         "no_attack": {"all_rows": nothing, "kept_rows": nothing},
         "bounds": bounds,
     }
@@ -106,3 +114,17 @@ def test_one_poison_row_is_no_rows():
     session = Recorded()
     show_certificate(session, certificate(bound_row(0.01)))
     assert "at most 1 poison row per 100 clean rows" in session.line
+
+
+def test_what_is_open_with_several_classes_is_said():
+    session = Recorded()
+    numbers = certificate(bound_row(0.1, is_exact=False, error_bound=0.2505))
+    numbers["data"] |= {"task": "multiclass", "labels": ["a", "b", "c"]}
+    numbers["settings"]["task"] = "multiclass"
+    show_certificate(session, numbers)
+    assert "something between 0.1100 and 0.1235" in session.line
+    assert "misclassifies at most 25 (25.1 %)" in session.line
+    numbers["bounds"][0]["is_exact"] = True
+    again = Recorded()
+    show_certificate(again, numbers)
+    assert "something between" not in again.line

@@ -84,8 +84,9 @@ def test_texts_of_bounds_are_on_their_safe_side_exactly(scale):
     # Next to numbers with four digits, where a product with 10,000 is rounded.
     near = np.round(values, 4)
     values = [*values, *np.nextafter(near, math.inf), *np.nextafter(near, 0), *near]
-    step = Fraction(1, 10_000)
     for value in map(float, values):
+        # Four decimals, or six digits of what has more than two before the point.
+        step = Fraction(1, 10_000) * max(1, Fraction(value) / 10)
         above, below = Fraction(upper_text(value)), Fraction(lower_text(value))
         exact = Fraction(value)
         assert above - step < exact <= above

@@ -48,16 +48,16 @@ def attack(
     """Write poison rows that a filter lets through, to test your own defenses with.
 
     DATA must be clean rows. The poison does nearly as much damage to a linear
-    classifier as any rows that pass the filter can.
+    classifier or regressor as any rows that pass the filter can.
 
-    It consists of copies of one or two rows, or of many different rows where features
-    are counts or categories. Features are unbounded real numbers unless --domain says
+    It consists of copies of a few rows, or of many different rows where features are
+    counts or categories. Features are unbounded real numbers unless --domain says
     otherwise; in a column of categories each row has one of them.
 
     With --positive, poison rows of the negative class carry its most frequent label.
 
-    The plot shows clean rows, poison rows, sphere and slab in the plane through the
-    two centroids.
+    The plot shows clean rows, poison rows, sphere and slab in the plane through two
+    centroids; targets that are numbers, over what the poisoned learner predicts.
     """
     learner.check(threat.domain)
     reading = reading.for_domain(threat.domain)
@@ -74,7 +74,13 @@ def attack(
             (epsilon,), **vars(threat), **vars(learner), **vars(solver), seed=seed
         )
         with session.step(f"Reading {data or 'the digits'}"):
-            sample = read_sample(data, reading, positive=positive)
+            sample = read_sample(
+                data,
+                reading,
+                positive=positive,
+                as_numbers=learner.target_range is not None,
+            )
+        settings = settings.for_target(sample.target)
         tell_of_columns(session, sample.data, sample.encoded, reading, threat.domain)
         report.warn_of_percentile(threat.percentile)
         poison_to = rows_to(output, sample.data, outputs, keep_formulas)
@@ -82,7 +88,7 @@ def attack(
         with session.step("Looking for the attack"):
             bound, rows, numbers = poison.attack(sample, settings)
 
-        report.warn_if_short([numbers | {"epsilon": epsilon}], solver.tol)
+        report.warn_if_short([numbers | {"epsilon": epsilon}], settings)
         report.show_attack(session, numbers)
         content = sample.data.poison(rows)
         write_rows(session, poison_to, content, len(rows.labels))

@@ -13,8 +13,10 @@ from threadpoolctl import threadpool_limits
 from skpoison import __version__, bound_curve
 from skpoison._whole_rows import copied_points, n_poison_rows
 from skpoison.exceptions import FilterWarning
+from skpoison.inspection._losses import learned_by, learned_loss, mean_loss, scores_of
 
 from .settings import domain_of
+from .targets import NOT_MEASURED
 
 # The solver's own floor: bounds below it count as zero for the tolerance.
 LOSS_FLOOR = 1e-3
@@ -81,10 +83,10 @@ def _certify(sample, settings, advance):
     bound = settings.bound(domain=domain)
     if advance is not None:
         bound.set_callbacks(Ticker(advance))
-    curve = bound_curve(bound, sample.X, sample.signs, epsilons)
+    curve = bound_curve(bound, sample.X, sample.y, epsilons)
     *bounds, clean = curve.estimators
     if not reached(clean, settings.tol):
-        clean = _unpoisoned(settings, clean.filter_, sample.X, sample.signs)
+        clean = _unpoisoned(settings, clean.filter_, sample.X, sample.y)
     filtered = _filtered(clean, sample, settings)
     numbers = {
         "skpoison": __version__,
@@ -92,19 +94,18 @@ def _certify(sample, settings, advance):
         "data": sample.describe(),
         "settings": asdict(settings),
         "defense": _defense(clean.filter_, settings.defense),
-        "constant_test_error": _constant_error(sample),
+        **_of_constant(sample),
         "no_attack": {
-            "all_rows": _clean_performance(clean, sample, settings),
-            "kept_rows": _clean_performance(filtered, sample, settings),
+            "all_rows": _clean_performance(clean, sample),
+            "kept_rows": _clean_performance(filtered, sample),
         },
         "bounds": [_row(bound, sample, settings) for bound in bounds],
     }
-    scores = filtered.decision_function(sample.X)
-    cost = settings.loss.mean(sample.signs * scores)
+    cost = learned_loss(filtered, sample.X, sample.y)
     fixed = None
     if settings.is_moving:
         bound = settings.bound(defense="fixed", domain=domain)
-        fixed = bound_curve(bound, sample.X, sample.signs, epsilons)
+        fixed = bound_curve(bound, sample.X, sample.y, epsilons)
     return Certificate(numbers, curve, cost, clean.clean_loss_, fixed)
 
 
@@ -125,7 +126,7 @@ def _defense(filter_, kind):
 def _filtered(clean, sample, settings):
     """Return the learner trained on the rows that the filter keeps."""
     kept = np.flatnonzero(clean.filter_.inlier_mask_)
-    return _unpoisoned(settings, clean.filter_, sample.X[kept], sample.signs[kept])
+    return _unpoisoned(settings, clean.filter_, sample.X[kept], sample.y[kept])
 
 
 def _unpoisoned(settings, filter_, X, signs):
@@ -136,10 +137,9 @@ def _unpoisoned(settings, filter_, X, signs):
     return bound.fit(X, signs)
 
 
-def _clean_performance(bound, sample, settings):
+def _clean_performance(bound, sample):
     """Return the performance of a learner that no poison reaches."""
-    tested = _performance(bound.coef_, bound.intercept_, sample, settings)
-    return {"train_loss": bound.upper_bound_, **tested}
+    return {"train_loss": bound.upper_bound_} | _performance(bound, sample)
 
 
 def reached(bound, tol):
@@ -148,21 +148,24 @@ def reached(bound, tol):
 
 
 def _row(bound, sample, settings):
-    learned = bound.poisoned_coef_, bound.poisoned_intercept_
-    attacked = _performance(*learned, sample, settings)
+    learned = bound.poisoned_coef_, bound.poisoned_intercept_, bound._poisoned_loss
+    attacked = _performance(bound, sample, learned)
     row = {
         "epsilon": float(bound.epsilon),
-        "n_allowed": n_poison_rows(bound.epsilon, len(sample.signs)),
+        "n_allowed": n_poison_rows(bound.epsilon, len(sample.y)),
         "attack_rows": int(bound.attack_.n_copies.sum()),
         "upper_bound": bound.upper_bound_,
         "lower_bound": bound.lower_bound_,
         "dual_gap": bound.dual_gap_,
         "converged": reached(bound, settings.tol),
+        "is_exact": bound.is_exact_,
+        "error_bound": _error_bound(bound),
         "clean_loss": bound.clean_loss_,
         "poison_loss": bound.poison_loss_,
         "attack_loss": bound.attack_loss_,
         "attack_test_loss": attacked["test_loss"],
         "attack_test_error": attacked["test_error"],
+        "attack_test_mae": attacked["test_mae"],
         "n_iter": int(bound.n_iter_),
     }
     if settings.is_moving:
@@ -176,10 +179,9 @@ def _behind_estimated_filters(bound, sample, settings):
     One estimates its centroids only, the other everything.
     """
     attack = bound.attack_
-    learned = attack.filtered_coef, attack.filtered_intercept
-    moved = _performance(*learned, sample, settings)
-    learner = _reestimated(bound, sample, settings)
-    estimated = _performance(learner.coef_, learner.intercept_, sample, settings)
+    learned = attack.filtered_coef, attack.filtered_intercept, bound._poisoned_loss
+    moved = _performance(bound, sample, learned)
+    estimated = _performance(_reestimated(bound, sample, settings), sample)
     return {
         "filtered_test_loss": moved["test_loss"],
         "filtered_test_error": moved["test_error"],
@@ -196,7 +198,7 @@ def _reestimated(bound, sample, settings):
         X = sparse.vstack([sample.X, copies], format="csr")
     else:
         X = np.vstack([sample.X, copies])
-    y = np.append(sample.signs, np.repeat(attack.y, attack.n_copies))
+    y = np.append(sample.y, np.repeat(attack.y, attack.n_copies))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FilterWarning)
         fitted = clone(settings.bound().filter).fit(X, y)
@@ -204,20 +206,28 @@ def _reestimated(bound, sample, settings):
     return _unpoisoned(settings, bound.filter_, X[kept], y[kept])
 
 
-def _performance(coef, intercept, sample, settings):
-    """Return mean loss and share of errors on the test rows, if there are any."""
-    if sample.X_test is None:
-        return {"test_loss": None, "test_error": None}
-    scores = sample.X_test @ coef[0] + intercept[0]
-    return {
-        "test_loss": settings.loss.mean(sample.signs_test * scores),
-        "test_error": float(np.mean((scores > 0) != (sample.signs_test > 0))),
-    }
+def _error_bound(bound):
+    """The most clean rows that can be wrong, as a share; None of numbers."""
+    return None if np.isnan(bound.error_bound_) else bound.error_bound_
 
 
-def _constant_error(sample):
-    """The share of errors on the test rows if the more frequent label is predicted."""
+def _performance(bound, sample, learned=None):
+    """Return mean loss and errors on the test rows, if there are any.
+
+    They are those of a bound's learner, or of other coefficients, intercept and loss.
+    """
     if sample.X_test is None:
-        return None
-    positive = float(np.mean(sample.signs_test > 0))
-    return min(positive, 1 - positive)
+        return {"test_loss": None, **NOT_MEASURED}
+    coef, intercept, loss = learned or learned_by(bound)
+    rows = sample.X_test, sample.y_test
+    loss = mean_loss(bound, loss, coef, intercept, *rows)
+    scores = scores_of(sample.X_test, coef, intercept)
+    return {"test_loss": loss, **sample.target.performance(scores, sample.y_test)}
+
+
+def _of_constant(sample):
+    """Return how wrong the best constant prediction is on the test rows."""
+    measured = NOT_MEASURED
+    if sample.X_test is not None:
+        measured = sample.target.of_constant(sample.y_test)
+    return {f"constant_{name}": value for name, value in measured.items()}

@@ -17,6 +17,7 @@ BOUND_OPTIONS = (
     "domain",
     "defense",
     "learner",
+    "target_range",
     "C",
     "rho",
     "tol",
@@ -81,11 +82,11 @@ def certify(
 
     DATA must be clean rows that you trust. The filter is fitted on them, and whatever
     rows that pass it an attacker adds, the training loss of the learner, a linear
-    classifier, does not exceed the upper bound that is printed.
+    classifier or regressor, does not exceed the upper bound that is printed.
 
     The filter keeps a row if it lies in a sphere around the centroid of its class and
-    in a slab across the line between the two centroids. The attacker knows the filter,
-    the learner and the data. The lower bound shows how close the upper bound is to the
+    in a slab across the line between the centroids. The attacker knows the filter, the
+    learner and the data. The lower bound shows how close the upper bound is to the
     best possible one. The attack columns show what the worst attack found really does.
 
     The bound does not hold for centroids and radii estimated from poisoned data. If
@@ -121,7 +122,9 @@ def certify(
             defense=defense,
         )
         with session.step(f"Reading {data or 'the digits'}"):
-            sample = read_sample(data, reading, **split)
+            as_numbers = learner.target_range is not None
+            sample = read_sample(data, reading, as_numbers=as_numbers, **split)
+        settings = settings.for_target(sample.target)
         tell_of_columns(session, sample.data, sample.encoded, reading, threat.domain)
         report.warn_of_percentile(threat.percentile)
         sample.data = None  # The table takes as much memory as the matrices.
@@ -130,9 +133,9 @@ def certify(
         with session.count("Bounding", len(epsilon) + 1) as advance:
             found = certificate.certify(sample, settings, advance)
 
-        report.warn_if_short(found.numbers["bounds"], solver.tol)
+        report.warn_if_short(found.numbers["bounds"], settings)
         report.show_certificate(session, found.numbers)
-        report.say_how_few(session, epsilon, len(sample.signs))
+        report.say_how_few(session, epsilon, len(sample.y))
 
         if plot:
             with session.step("Drawing"):

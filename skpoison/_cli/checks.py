@@ -88,6 +88,18 @@ def _share(text):
     return number
 
 
+def interval(text):
+    """Return two numbers, the smaller one first, from a text that holds them."""
+    if text is None or isinstance(text, tuple):
+        return text
+    numbers = [_number(cell) for cell in text.split(",")]
+    if len(numbers) != 2 or None in numbers or not all(map(math.isfinite, numbers)):
+        raise typer.BadParameter(f"{text!r} is not two numbers, such as 0,100.")
+    if numbers[0] > numbers[1]:
+        raise typer.BadParameter(f"{text!r} must hold the smaller number first.")
+    return tuple(numbers)
+
+
 def costs_of_text(text):
     """Return what pairs of a true and a predicted label cost, as numbers."""
     if text is None:

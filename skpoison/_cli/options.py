@@ -9,6 +9,7 @@ import typer
 
 from .checks import (
     in_range,
+    interval,
     one_of,
     picture,
     positive_number,
@@ -58,7 +59,8 @@ Positive = Annotated[
     option(
         DATA,
         "LABEL",
-        "Positive label; all others are negative. Needed for more than two labels.",
+        "Positive label; all others are negative. An audit of more than two labels "
+        "needs it.",
         common=True,
     ),
 ]
@@ -180,11 +182,23 @@ class BoundLearner(LearnerOptions):
             "KIND",
             "The learner: svm (linear, hinge loss), svm-squared (squared hinge loss, "
             "LinearSVC's default), logistic (LogisticRegression) or ridge "
-            "(RidgeClassifier, alpha = 1 / C).",
+            "(RidgeClassifier, alpha = 1 / C); for targets that are numbers, LinearSVR "
+            "with absolute or squared errors, or Ridge.",
             "--learner",
             callback=one_of(*LEARNERS),
         ),
     ] = "svm"
+    target_range: Annotated[
+        str | None,
+        option(
+            DEFENSE,
+            "LOW,HIGH",
+            "Smallest and largest target that pass, for targets that are numbers (as "
+            "these then are). Default: those of the clean rows.",
+            "--target-range",
+            callback=interval,
+        ),
+    ] = None
 
     def __post_init__(self):
         if self.learner != "svm" and self.rho is not None:

@@ -10,6 +10,7 @@ from scipy import sparse
 from skpoison._io import DataError
 from skpoison._io.write import whole_file
 from skpoison._words import counted, one_line
+from skpoison.inspection._losses import scores_of
 
 SIZES = {"curve": (6.4, 4.0), "plane": (6.0, 5.4)}
 DPI = 150
@@ -67,7 +68,7 @@ def draw_bounds(path, force, certificate, sample, settings):
     """Draw the bounds over the shares of poison."""
     from skpoison.inspection import BoundDisplay
 
-    curve, test = certificate.curve, (sample.X_test, sample.signs_test)
+    curve, test = certificate.curve, (sample.X_test, sample.y_test)
     if settings.is_moving:
         curve = {"fixed": certificate.fixed, "moving centroids": curve}
     title = f"{_end(sample.source)}: {settings.describe()}"
@@ -120,16 +121,46 @@ def draw_predictions(path, force, numbers):
 
 
 def draw_attack(path, force, bound, sample, settings):
-    """Draw clean rows and the attack in the plane through the centers."""
+    """Draw clean rows and the attack in the plane through the centers.
+
+    With several classes, these are the two that most poison rows are labeled as.
+    Numbers have no classes: they are drawn over what the poisoned learner predicts.
+    """
     attack = bound.attack_
     title = (
         f"{_end(sample.source)}: {counted(attack.n_copies.sum(), 'poison row')}, "
         f"copies of {len(attack.n_copies)}; {settings.describe()}"
     )
-    X, y = _stacked(sample.X, attack.X), np.append(sample.signs, attack.y)
-    poison = np.arange(len(y)) >= len(sample.signs)
-    names = list(sample.classes.names)
-    _draw(path, force, bound.filter_, X, y, title, names=names, poison=poison)
+    X, y = _stacked(sample.X, attack.X), np.append(sample.y, attack.y)
+    poison = np.arange(len(y)) >= len(sample.y)
+    if not sample.target.has_classes:
+        predicted = scores_of(X, bound.poisoned_coef_, bound.poisoned_intercept_)
+        _draw_numbers(path, force, predicted, y, poison, title)
+        return
+    names, codes = sample.target.names, None
+    if sample.target.task == "multiclass":
+        codes = _most_attacked(attack, sample.y)
+        names = [names[code] for code in codes]
+    _draw(
+        path, force, bound.filter_, X, y, title, codes=codes, names=names, poison=poison
+    )
+
+
+def _most_attacked(attack, y):
+    """Return the two classes with most poison rows, then with most clean rows."""
+    n_rows = np.bincount(y)
+    n_copies = np.bincount(attack.y, attack.n_copies, minlength=len(n_rows))
+    return np.sort(np.lexsort((-n_rows, -n_copies))[:2]).tolist()
+
+
+def _draw_numbers(path, force, predicted, y, poison, title):
+    """Draw targets over predictions."""
+    with picture(path, force, "curve", title) as ax:
+        parts = {"clean rows": ~poison, "poison rows": poison}
+        for (name, rows), marker in zip(parts.items(), "ox", strict=True):
+            ax.scatter(predicted[rows], y[rows], s=14, marker=marker, label=name)
+        ax.set(xlabel="prediction of the learner trained on all rows", ylabel="target")
+        ax.legend()
 
 
 def _stacked(X, points):

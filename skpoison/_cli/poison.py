@@ -36,19 +36,12 @@ def attack(sample, settings):
     """
     (epsilon,) = settings.epsilons
     domain = _domain(settings, sample.encoder)
-    gaps = getattr(sample.encoder, "indicators", {})
-    if settings.learner != "svm" and (sample.encoder.groups or gaps):
-        raise DataError(
-            "Columns of categories or with empty cells are attacked with --learner svm "
-            f"only, not {settings.learner}; --drop leaves columns out."
-        )
     with few_threads(sample.X):
         bound = settings.bound(epsilon=epsilon, domain=domain)
-        bound.fit(sample.X, sample.signs)
+        bound.fit(sample.X, sample.y)
     found = bound.attack_
     rows = copied_points(found.n_copies)
-    values = {1: sample.classes.positive, -1: sample.classes.negative}
-    labels = [values[sign] for sign in found.y.tolist()]
+    labels = sample.target.values(found.y)
     if len(rows) * found.X.shape[1] > MOST_CELLS:
         raise DataError(
             f"The attack has {len(rows):,} rows of {found.X.shape[1]:,} features, more "
@@ -58,7 +51,7 @@ def attack(sample, settings):
     if hasattr(encoder, "written"):
         X, sent = _as_written(sample, bound, settings)
     else:
-        X = _unscaled(encoder, _inwards(bound, encoder), settings)
+        X = _unscaled(encoder, _inwards(bound, sample), settings)
         sent = encoder.rescale(X)
     numbers = _numbers(bound, labels, sample, settings)
     numbers["written_loss"] = _loss_behind(sample, bound, sent, settings)
@@ -69,17 +62,33 @@ def attack(sample, settings):
 
 
 def _domain(settings, encoder):
-    """Return the attacker's domain: of a column of categories, one; gaps or none."""
+    """Return the attacker's domain: of a column of categories, one; gaps or none.
+
+    Learners with other losses than the hinge loss, of two classes, have bounds for
+    convex domains: their attackers can send mixtures, which are rounded to be written.
+    """
     domain = domain_of(settings.domain, encoder)
     gaps = list(getattr(encoder, "indicators", {}).values())
     if not encoder.groups and not gaps:
         return domain
     domain = as_domain(domain)
+    members = np.concatenate([*encoder.groups, gaps]).astype(int)
+    if not settings.is_plain_hinge:
+        return _mixtures(domain, members, len(encoder.names))
     kinds = np.full(len(encoder.names), domain.kind, dtype=object)
-    if encoder.groups:
-        kinds[np.concatenate(encoder.groups)] = "real"
+    kinds[members] = "real"
     kinds[gaps] = "binary"
     return Domain(kinds, lower=domain.lower, groups=encoder.groups or None)
+
+
+def _mixtures(domain, members, n_features):
+    """Return a domain in which features of 0 or 1 (none is scaled) lie between."""
+    kinds = np.full(n_features, domain.kind, dtype=object)
+    kinds[members] = "real"
+    lower = np.full(n_features, -np.inf if domain.lower is None else domain.lower)
+    upper = np.full(n_features, np.inf)
+    lower[members], upper[members] = 0.0, 1.0
+    return Domain(kinds, lower=lower, upper=upper)
 
 
 def _unscaled(encoder, X, settings):
@@ -98,23 +107,34 @@ def _as_written(sample, bound, settings):
     until the filter keeps what is read, or else replaced by the nearest clean row.
     """
     encoder, found = sample.encoder, bound.attack_
-    points = _dense(found.X)
-    centers = bound.filter_.filters_[0].centroids_[np.searchsorted((-1, 1), found.y)]
+    points, labels = _dense(found.X), _for_filter(sample, found.y)
+    centers = _centers(bound, sample)
     given = _unscaled(encoder, points, settings)
     sent = encoder.written(sample.data, given)
     nearer = (points * (1 - share) + centers * share for share in STEPS)
     for rows in chain(nearer, _clean_rows_near(sample, bound, points)):
-        beyond = _beyond(bound, sent, found.y)
+        beyond = _beyond(bound, sent, labels)
         if not len(beyond):
             return given, sent
         given[beyond] = _unscaled(encoder, rows[beyond], settings)
         sent = encoder.written(sample.data, given)
-    if len(_beyond(bound, sent, found.y)):
+    if len(_beyond(bound, sent, labels)):
         raise DataError(
             "No row that can be written lies close to the attack's and passes the "
             "filter; use a larger --percentile."
         )
     return given, sent
+
+
+def _centers(bound, sample):
+    """Return the centroid that the filter has for each row of the attack."""
+    places = sample.target.positions(bound.attack_.y)
+    return bound.filter_.filters_[0].centroids_[places]
+
+
+def _for_filter(sample, y):
+    """Return targets as the filter sees them: numbers not at all."""
+    return y if sample.target.has_classes else None
 
 
 def _beyond(bound, rows, y):
@@ -127,16 +147,17 @@ def _beyond(bound, rows, y):
 def _clean_rows_near(sample, bound, points):
     """Yield for each point the nearest clean row of its class that the filter keeps."""
     order = [
-        _nearest_kept(sample, bound, point, sign)
-        for point, sign in zip(points, bound.attack_.y, strict=True)
+        _nearest_kept(sample, bound, point, mark)
+        for point, mark in zip(points, bound.attack_.y, strict=True)
     ]
     for places in zip(*order, strict=False):
         rows = sample.X[list(places)]
         yield _dense(rows)
 
 
-def _nearest_kept(sample, bound, point, sign):
-    kept = np.flatnonzero(bound.filter_.inlier_mask_ & (sample.signs == sign))
+def _nearest_kept(sample, bound, point, mark):
+    alike = sample.y == mark if sample.target.has_classes else True
+    kept = np.flatnonzero(bound.filter_.inlier_mask_ & alike)
     distances = euclidean_distances(sample.X[kept], point[np.newaxis]).ravel()
     return kept[np.argsort(distances, kind="stable")[:MOST_NEAR]]
 
@@ -146,32 +167,32 @@ def _loss_behind(sample, bound, sent, settings):
     copies = bound.attack_.n_copies
     if not len(copies):
         return bound.attack_loss_
-    if settings.learner != "svm":
+    if not settings.is_plain_hinge:
         return _loss_of_other(sample, bound, sent, settings)
     attack = PoisonCopies(sent, bound.attack_.y.astype(float), copies)
-    clean = signed_rows(sample.X, (sample.signs > 0).astype(int))
-    learner = regularizer(settings.rho, settings.C, len(sample.signs))
+    clean = signed_rows(sample.X, (sample.y > 0).astype(int))
+    learner = regularizer(settings.rho, settings.C, len(sample.y))
     rng = np.random.RandomState(settings.seed)
     with few_threads(sample.X):
         trained = train_on(clean, attack, learner, tol=settings.tol, rng=rng)
     # No learner does worse than one that knows nothing.
-    return min(float(trained.upper), 1.0 + copies.sum() / len(sample.signs))
+    return min(float(trained.upper), 1.0 + copies.sum() / len(sample.y))
 
 
 def _loss_of_other(sample, bound, sent, settings):
-    """Return the training loss of a learner with another loss than the hinge."""
+    """Return the training loss of a learner that is not that of the plain hinge."""
     places = copied_points(bound.attack_.n_copies)
     if sparse.issparse(sample.X):
         rows = sparse.vstack([sample.X, sparse.csr_array(sent)[places]], format="csr")
     else:
         rows = np.vstack([sample.X, _dense(sent)[places]])
-    signs = np.append(sample.signs, bound.attack_.y[places])
+    y = np.append(sample.y, bound.attack_.y[places])
     frozen = FrozenEstimator(bound.filter_)
     learner = settings.bound(filter=frozen, epsilon=0.0, max_iter=None, domain="real")
     with few_threads(sample.X):
-        loss = learner.fit(rows, signs).upper_bound_
+        loss = learner.fit(rows, y).upper_bound_
     # It counts per row that the learner is trained on.
-    return loss * rows.shape[0] / len(sample.signs)
+    return loss * rows.shape[0] / len(sample.y)
 
 
 def _dense(rows):
@@ -197,12 +218,12 @@ def _lows(X):
     return low.toarray().ravel() if sparse.issparse(low) else np.asarray(low).ravel()
 
 
-def _inwards(bound, encoder):
+def _inwards(bound, sample):
     """Return the attack's distinct rows, a little inside where they get rescaled."""
-    X, y = bound.attack_.X, bound.attack_.y
-    if not encoder.scaled:
+    X = bound.attack_.X
+    if not sample.encoder.scaled:
         return X
-    centers = bound.filter_.filters_[0].centroids_[np.searchsorted((-1, 1), y)]
+    centers = _centers(bound, sample)
     if sparse.issparse(X):
         return sparse.csr_array(X.toarray() * (1 - SHRINK) + centers * SHRINK)
     return X * (1 - SHRINK) + centers * SHRINK
@@ -222,5 +243,6 @@ def _numbers(bound, labels, sample, settings):
         "upper_bound": bound.upper_bound_,
         "lower_bound": bound.lower_bound_,
         "converged": reached(bound, settings.tol),
+        "is_exact": bound.is_exact_,
         "attack_loss": bound.attack_loss_,
     }

@@ -1,5 +1,7 @@
 """What commands print: numbers as tables and sentences."""
 
+from math import floor
+
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
@@ -9,17 +11,19 @@ from skpoison._whole_rows import n_poison_rows
 from skpoison._words import (
     NONE,
     counted,
+    decimals_of,
+    label_text,
     lower_text,
     one_line,
     percent_text,
+    upper_percent,
     upper_text,
 )
 
 from .kinds import PUBLISHED, WITHOUT_PERCENTILE
+from .learners import LEARNERS
 from .session import warn
-from .settings import LEARNERS
 
-DIGITS = 4
 # Narrower terminals get tables with less space between columns.
 ROOMY = 90
 # By what share of the loss rows have to differ from others to speak of it.
@@ -28,6 +32,7 @@ WORTH_SAYING = 0.01
 FEW_ROWS = 4
 # Of the error of a constant prediction.
 USELESS = 0.98
+AUDIT = " skpoison audit weights the classes and shows the recall of each."
 
 
 def show_certificate(session, numbers):
@@ -48,14 +53,17 @@ def _introduction(numbers):
         rows += f" to train on, {data['n_test']:,} to test on"
     yield (
         f"{data['source']}: {rows}, {counted(data['n_features'], 'feature')}; "
-        f"{data['positive']} against {data['negative']}."
+        f"{_classes(data)}."
     )
     limit = (
         f"rho = {settings['rho']:g}" if settings["rho"] else f"C = {settings['C']:g}"
     )
-    learner = LEARNERS[settings["learner"]]
+    learner = _learner(settings)
     kept = ""
     where, each = "the sphere", "it"
+    center, all_rows = "the centroid of their class", "the class"
+    if settings["task"] == "regression":
+        center, all_rows = "the mean of all rows", "all rows"
     if settings["filter"] == "both":
         where, each = "the sphere and the slab", "each"
         if "defense" in numbers:
@@ -63,20 +71,56 @@ def _introduction(numbers):
             kept = f", and both together {share}"
     yield (
         f"The learner is {learner.text} ({limit}). The filter keeps "
-        f"rows inside {where} around the centroid of their class; {each} contains "
-        f"{settings['percentile']:g} % of the class{kept}."
+        f"rows inside {where} around {center}; {each} contains "
+        f"{settings['percentile']:g} % of {all_rows}{kept}{_range(data, settings)}."
     )
 
 
+def _learner(settings):
+    return LEARNERS[settings["task"]][settings["learner"]]
+
+
+def _classes(data):
+    """Say what the target holds."""
+    if data["task"] == "regression":
+        low, high = data["smallest"], data["largest"]
+        return f"targets from {low:g} to {high:g}"
+    if data["task"] == "multiclass":
+        names = quoted(data["labels"])
+        return f"{len(data['labels'])} classes, {names}"
+    return f"{data['positive']} against {data['negative']}"
+
+
+def _range(data, settings):
+    """Say which targets pass, if they are numbers."""
+    if settings["task"] != "regression":
+        return ""
+    low, high = settings["target_range"] or (data["smallest"], data["largest"])
+    return f". Rows with targets below {low:g} or above {high:g} are rejected"
+
+
 def _no_attack_table(numbers):
-    headers = ["trained on", "training\nloss", "test\nloss", "test\nerror"]
+    error = _error_name(numbers)
+    headers = ["trained on", "training\nloss", "test\nloss", f"test\n{error}"]
     table = new_table("Without an attack", headers)
     names = {"all_rows": "all rows", "kept_rows": "rows that the filter keeps"}
     for key, name in names.items():
         row = numbers["no_attack"][key]
         losses = _loss(row["train_loss"]), _loss(row["test_loss"])
-        table.add_row(name, *losses, percent_text(row["test_error"]))
+        table.add_row(name, *losses, _error(row, "test"))
     return table
+
+
+def _error_name(numbers):
+    """Return how tables call what is wrong about predictions of test rows."""
+    return "MAE" if numbers["settings"]["task"] == "regression" else "error"
+
+
+def _error(row, which):
+    """Write the share of wrong predictions, or the mean absolute error."""
+    if row[f"{which}_mae"] is not None:
+        return _loss(row[f"{which}_mae"])
+    return percent_text(row[f"{which}_error"])
 
 
 def _bounds_table(numbers, tight):
@@ -92,7 +136,7 @@ def _bounds_table(numbers, tight):
             "attack:\nrows",
             "attack:\ntraining\nloss",
             "attack:\ntest\nloss",
-            "attack:\ntest\nerror",
+            f"attack:\ntest\n{_error_name(numbers)}",
         ],
         tight,
     )
@@ -107,57 +151,106 @@ def _bounds_table(numbers, tight):
             f"{row['attack_rows']:,}",
             _loss(row["attack_loss"]),
             _loss(row["attack_test_loss"]),
-            percent_text(row["attack_test_error"]),
+            _error(row, "attack_test"),
         )
     return table
 
 
-def _beside_a_constant(error, constant):
+def _beside_a_constant(numbers):
     """Say if the learner is useless without an attack: its error can hardly rise."""
+    row, is_number = numbers["no_attack"]["all_rows"], _error_name(numbers) == "MAE"
+    which = "test_mae" if is_number else "test_error"
+    error, constant = row[which], numbers[f"constant_{which}"]
     if error is None or error < USELESS * constant:
         return
+    write, noun = percent_text, "the more frequent label"
+    if numbers["settings"]["task"] == "multiclass":
+        noun = "the most frequent label"
+    if is_number:
+        write, noun = _loss, "the median target"
+    named = "mean absolute error (MAE)" if is_number else "error"
     yield (
-        f"The learner is useless, attack or no attack: its test error is "
-        f"{percent_text(error)}, and always predicting the more frequent label has "
-        f"{percent_text(constant)}. That an attack hardly raises it is no robustness. "
-        "skpoison audit weights the classes and shows the recall of each."
+        f"The learner is useless, attack or no attack: its test {named} is "
+        f"{write(error)}, and always predicting {noun} has {write(constant)}. That an "
+        "attack hardly raises it is no robustness."
+        + (AUDIT if numbers["settings"]["task"] == "binary" else "")
     )
 
 
 def _conclusions(numbers):
     # The bound for the most rows holds for fewer; the solver's slack may differ.
     worst = max(numbers["bounds"], key=lambda row: row["epsilon"])
-    clean = numbers["no_attack"]["all_rows"]
+    clean, settings = numbers["no_attack"]["all_rows"], numbers["settings"]
     share = counted(worst["epsilon"] * 100, "poison row") + " per 100 clean rows"
     found = (
         f"The attack found raises it from {_loss(clean['train_loss'])} to "
         f"{_loss(worst['attack_loss'])}"
     )
-    if clean["test_error"] is not None:
+    if _is_measured(clean):
+        name = "mean absolute error" if _error_name(numbers) == "MAE" else "error"
         found += (
-            f", and the test error goes from {percent_text(clean['test_error'])} to "
-            f"{percent_text(worst['attack_test_error'])}"
+            f", and the test {name} goes from {_error(clean, 'test')} to "
+            f"{_error(worst, 'attack_test')}"
         )
     which = ""
-    if numbers["settings"]["defense"] == "moving-centroids":
+    if settings["defense"] == "moving-centroids":
         which = ", all of which pass the filter,"
     yield (
         f"Guaranteed: no attack with at most {share}{which} raises the training loss "
         f"above {upper_text(worst['upper_bound'])}. {found}."
     )
-    yield from _beside_a_constant(clean["test_error"], numbers["constant_test_error"])
-    learner = LEARNERS[numbers["settings"]["learner"]]
+    yield from _beyond_the_attack(worst, settings)
+    yield from _most_errors(worst, numbers["data"]["n_train"])
+    yield from _beside_a_constant(numbers)
+    yield from _units(numbers)
+    yield _scope(numbers)
+
+
+def _is_measured(row):
+    return row["test_error"] is not None or row["test_mae"] is not None
+
+
+def _beyond_the_attack(worst, settings):
+    """Say what is open between the attack and the bound, if several classes are."""
+    if settings["task"] != "multiclass" or worst["is_exact"]:
+        return
     yield (
-        f"Losses are {learner.losses} per clean row (0 is perfect, a constant score of "
-        f"0 gives {learner.at_zero}). The clean loss is the part of the upper bound "
-        "from clean rows"
+        f"Whether an attack can do more is open: the worst raises the training loss to "
+        f"something between {_loss(worst['attack_loss'])} and "
+        f"{upper_text(worst['upper_bound'])}. With several classes, the bound need not "
+        "be the tightest."
+    )
+
+
+def _most_errors(worst, n_rows):
+    """Say how many clean rows can be wrong, where that is a guarantee."""
+    if worst["error_bound"] is None or worst["error_bound"] >= 1:
+        return
+    n_wrong = floor(worst["error_bound"] * n_rows)
+    yield (
+        f"Of the {n_rows:,} clean rows, those that it is trained on, it then "
+        f"misclassifies at most {n_wrong:,} ({upper_percent(worst['error_bound'])})."
+    )
+
+
+def _units(numbers):
+    """Say what losses are, and what they hold."""
+    settings, data = numbers["settings"], numbers["data"]
+    learner = _learner(settings)
+    zero = "0 is perfect"
+    if learner.at_zero is not None:
+        value = learner.at_zero(len(data.get("labels", (0, 1))))
+        zero += f", a constant score of 0 gives {value:.2g}"
+    added = ", added over the learners of all classes" if learner.is_sum else ""
+    yield (
+        f"Losses are {learner.losses} per clean row{added} ({zero}). The clean loss is "
+        "the part of the upper bound from clean rows"
         + (
             "; training losses and bounds include the learner's penalty."
-            if numbers["settings"]["C"]
+            if settings["C"]
             else "."
         )
     )
-    yield _scope(numbers)
 
 
 def _scope(numbers):
@@ -210,7 +303,7 @@ def show_attack(session, numbers):
     """Print the results of ``attack``."""
     for text in _introduction(numbers):
         session.say(text)
-    copies = _copies(numbers["rows"])
+    copies = _copies(numbers["rows"], numbers["settings"]["task"])
     session.say(
         f"The attack: {copies or 'no rows at all'}. All pass the filter. It raises the "
         f"training loss to {_loss(numbers['written_loss'])}; no attack raises it above "
@@ -238,8 +331,11 @@ def _warn_of_negative(numbers):
     )
 
 
-def _copies(rows):
+def _copies(rows, task):
     """Count the rows of each label; list them one by one if there are few."""
+    called, write = "labeled", label_text
+    if task == "regression":
+        called, write = "with the target", "{:g}".format
     told = [(row["label"], 1, row["n_copies"]) for row in rows]
     if len(told) > FEW_ROWS:
         labels = dict.fromkeys(row["label"] for row in rows)
@@ -248,11 +344,12 @@ def _copies(rows):
             for label in labels
         }
         told = [(label, len(each), sum(each)) for label, each in counts.items()]
-    return " and ".join(
+    parts = [
         f"{counted(total, 'copy', 'copies')} of "
-        f"{'a row' if n == 1 else f'{n:,} rows'} labeled {label}"
+        f"{'a row' if n == 1 else f'{n:,} rows'} {called} {write(label)}"
         for label, n, total in told
-    )
+    ]
+    return " and ".join([", ".join(parts[:-1]), *parts[-1:]] if parts[1:] else parts)
 
 
 def warn_of_percentile(percentile):
@@ -275,16 +372,19 @@ def say_how_few(session, epsilons, n_rows):
         )
 
 
-def warn_if_short(bounds, tol):
+def warn_if_short(bounds, settings):
     """Warn of bounds whose gap exceeds the tolerance."""
     short = [row["epsilon"] for row in bounds if not row["converged"]]
-    if short:
-        listed = ", ".join(f"{epsilon:g}" for epsilon in short)
-        warn(
-            f"for epsilon {listed} the solver stopped before the gap between upper and "
-            f"lower bound reached the tolerance (--tol {tol:g}). The upper bounds are "
-            "valid nevertheless; a larger --max-iter may lower them."
-        )
+    if not short:
+        return
+    more = "a larger --max-iter may lower them."
+    if settings.task == "multiclass":
+        more = "with several classes, a gap can remain that no step closes."
+    warn(
+        f"for epsilon {', '.join(f'{epsilon:g}' for epsilon in short)} the solver "
+        "stopped before the gap between upper and lower bound reached the tolerance "
+        f"(--tol {settings.tol:g}). The upper bounds are valid nevertheless; {more}"
+    )
 
 
 def new_table(title, headers, tight=False):
@@ -304,4 +404,4 @@ def new_table(title, headers, tight=False):
 
 def _loss(value):
     # With as many decimals as the bounds beside it.
-    return NONE if value is None else f"{value:.{DIGITS}f}"
+    return NONE if value is None else f"{value:.{decimals_of(value)}f}"

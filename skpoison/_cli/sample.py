@@ -9,23 +9,24 @@ from skpoison._io.matrix import digits
 from skpoison._io.read import load_test
 
 from .columns import complete, encode
+from .targets import Target, target_of
 
 
 @dataclass
 class Sample:
-    """Clean rows to train on and, if there are any, to test on, with labels +1 and -1.
+    """Clean rows to train on and, if there are any, to test on, with their targets.
 
-    `classes` names the labels, `encoded` holds the encoded rows, and `data` all rows as
-    they were read.
+    `target` says what these are, `encoded` holds the encoded rows, and `data` all rows
+    as they were read.
     """
 
     source: str
-    classes: object
+    target: Target
     encoded: object
     data: object
-    signs: np.ndarray
+    y: np.ndarray
     X_test: object = None
-    signs_test: np.ndarray | None = None
+    y_test: np.ndarray | None = None
 
     @property
     def X(self):
@@ -44,27 +45,28 @@ class Sample:
             "n_train": int(self.X.shape[0]),
             "n_test": 0 if self.X_test is None else int(self.X_test.shape[0]),
             "n_features": int(self.X.shape[1]),
-            "negative": self.classes.names[0],
-            "positive": self.classes.names[1],
-            "positive_share": float(np.mean(self.signs > 0)),
+            "task": self.target.task,
+            **self.target.describe(self.y),
         }
 
 
-def read_sample(name, reading, *, positive, test=None, test_share=0.0, seed=0):
+def read_sample(
+    name, reading, *, positive, as_numbers=False, test=None, test_share=0.0, seed=0
+):
     """Read data (None: scikit-learn's digits), hold test rows out, encode both."""
     data = read_data(name, reading.options, reading.encoding)
-    if positive is None:
-        data.labels.refuse_quantities()
-    classes = data.labels.binary(positive)
-    held = read_test(test, data, reading.options, reading.encoding)
-    train, held, rows = hold_out(data, held, classes.signs, test_share, seed)
+    target = target_of(data.labels, positive, as_numbers)
+    new = not target.has_classes
+    held = read_test(test, data, reading.options, reading.encoding, new_labels=new)
+    y = target.of(data.labels)
+    train, held, rows = hold_out(data, held, target.strata(y), test_share, seed)
     encoded = encode(data, train, reading.encoding)
     # Unscaled rows are only used by audits, and take as much memory as the others.
     encoded = encoded._replace(unscaled=None)
-    sample = Sample(data.source, classes, encoded, data, classes.signs[train])
+    sample = Sample(data.source, target, encoded, data, y[train])
     if len(rows):
         sample.X_test = sample.encoder.transform(held, rows)
-        sample.signs_test = held.labels.binary(positive).signs[rows]
+        sample.y_test = target.of(held.labels)[rows]
     return sample
 
 
@@ -74,10 +76,10 @@ def read_data(name, options, encoding):
     return complete(data, encoding)
 
 
-def read_test(name, data, options, encoding):
+def read_test(name, data, options, encoding, new_labels=False):
     """Read the test rows of some data; None if they are to be held out."""
     if name:
-        return complete(load_test(name, data, options), encoding, data)
+        return complete(load_test(name, data, options, new_labels), encoding, data)
     return data.test
 
 

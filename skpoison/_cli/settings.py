@@ -1,62 +1,19 @@
 """What to certify."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import ClassifierMixin
-from sklearn.linear_model import LogisticRegression, RidgeClassifier
-from sklearn.svm import LinearSVC
 
 from skpoison import CertifiedBound
 from skpoison._defaults import default_filter
+from skpoison._io import DataError
 from skpoison.feasible import Domain
-from skpoison.losses import Hinge, Logistic, Loss, Squared, SquaredHinge
 
+from .learners import LEARNERS
 
-class Learner(NamedTuple):
-    """A learner that ``--learner`` names."""
-
-    estimator: Callable[[float], ClassifierMixin] | None  # of C; None: of the bound
-    loss: Loss
-    text: str
-    losses: str
-    at_zero: str  # the loss of a constant score of 0
-
-
-# By the names of ``--learner``.
-LEARNERS = {
-    "svm": Learner(
-        None,
-        Hinge(),
-        "a linear support vector machine",
-        "hinge losses",
-        "1",
-    ),
-    "svm-squared": Learner(
-        lambda C: LinearSVC(C=C),
-        SquaredHinge(),
-        "a linear support vector machine with the squared hinge loss",
-        "squared hinge losses",
-        "1",
-    ),
-    "logistic": Learner(
-        lambda C: LogisticRegression(C=C),
-        Logistic(),
-        "a logistic regression",
-        "logistic losses",
-        "0.69",
-    ),
-    "ridge": Learner(
-        lambda C: RidgeClassifier(alpha=1.0 / C),
-        Squared(),
-        "a ridge classifier",
-        "halves of squared losses",
-        "0.5",
-    ),
-}
+# Domains of rows that are convex, which every learner has bounds for.
+CONVEX_DOMAINS = ("real", "nonnegative")
 
 
 @dataclass(frozen=True)
@@ -74,6 +31,37 @@ class BoundSettings:
     domain: str = "real"
     defense: str = "fixed"
     learner: str = "svm"
+    target_range: tuple[float, float] | None = None
+    task: str = "binary"
+
+    def for_target(self, target):
+        """Return these for what a target holds; an error if they do not go with it."""
+        settings = replace(self, task=target.task)
+        if target.task != "binary":
+            settings._check_several(target)
+        # Without classes there is no line between centroids, and no slab across it.
+        return settings if target.has_classes else replace(settings, filter="sphere")
+
+    def _check_several(self, target):
+        held = f"{len(target.names)} classes" if target.has_classes else "numbers"
+        positive = " --positive makes two of them." if target.has_classes else ""
+        known = LEARNERS[target.task]
+        if self.learner not in known:
+            raise DataError(
+                f"--learner {self.learner} is for classes, and {target.name!r} holds "
+                f"{held}; take one of {', '.join(known)}."
+            )
+        refused = {
+            "--rho": self.rho is not None,
+            f"--domain {self.domain}": self.domain not in CONVEX_DOMAINS,
+            f"--defense {self.defense}": self.is_moving,
+        }
+        for option, is_given in refused.items():
+            if is_given:
+                raise DataError(
+                    f"{option} is for two classes, and {target.name!r} holds {held}."
+                    f"{positive}"
+                )
 
     @property
     def is_moving(self):
@@ -81,9 +69,14 @@ class BoundSettings:
         return self.defense == "moving-centroids"
 
     @property
-    def loss(self):
-        """The loss of the learner."""
-        return LEARNERS[self.learner].loss
+    def is_plain_hinge(self):
+        """Whether bounds are those of the hinge loss and two classes."""
+        return self.learner == "svm" and self.task == "binary"
+
+    @property
+    def kind(self):
+        """The learner, with how to speak of it."""
+        return LEARNERS[self.task][self.learner]
 
     def region_filter(self):
         """Return the unfitted filter, an intersection even of one."""
@@ -104,7 +97,9 @@ class BoundSettings:
             "domain": self.domain,
             "defense": self.defense.replace("-", "_"),
         }
-        estimator = LEARNERS[self.learner].estimator
+        if self.target_range is not None:
+            settings["target_range"] = self.target_range
+        estimator = self.kind.estimator
         if estimator is not None:
             settings |= {"estimator": estimator(self.C), "C": None}
         return CertifiedBound(**(settings | changes))

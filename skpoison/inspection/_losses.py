@@ -1,6 +1,7 @@
 """The losses plotted next to the bound."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -139,7 +140,7 @@ def attack_test_losses(
     """Return the mean test loss of each poisoned learner on a curve."""
     return np.array(
         [
-            _mean_loss(
+            mean_loss(
                 bound,
                 bound._poisoned_loss,
                 bound.poisoned_coef_,
@@ -159,24 +160,44 @@ def filtered_loss(bound: CertifiedBound, X: RowsLike, y: ArrayLike) -> float:
     """
     kept = np.flatnonzero(bound.filter_.inlier_mask_)
     learner = bound.train_learner(_safe_indexing(X, kept), _safe_indexing(y, kept))
-    loss = learner._learned_loss
-    return _mean_loss(learner, loss, learner.coef_, learner.intercept_, X, y)
+    return learned_loss(learner, X, y)
 
 
-def _mean_loss(bound, loss, coef, intercept, X, y):
+def learned_by(bound: CertifiedBound) -> tuple[Any, ...]:
+    """Return coefficients, intercept and loss of a bound's own learner."""
+    return bound.coef_, bound.intercept_, bound._learned_loss
+
+
+def learned_loss(bound: CertifiedBound, X: RowsLike, y: ArrayLike) -> float:
+    """Return the mean loss of a bound's own learner on rows."""
+    coef, intercept, loss = learned_by(bound)
+    return mean_loss(bound, loss, coef, intercept, X, y)
+
+
+def mean_loss(
+    bound: CertifiedBound,
+    loss: Any,
+    coef: np.ndarray,
+    intercept: Any,
+    X: RowsLike,
+    y: ArrayLike,
+) -> float:
     """Return the mean loss of linear scores; the bound knows the labels."""
     X = validate_data(
         bound, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32]
     )
     objective = bound._objective
     if objective.is_regression:
-        return loss.mean(_scores(X, coef, intercept) - check_targets(X, y))
+        return loss.mean(scores_of(X, coef, intercept) - check_targets(X, y))
     codes = encode_labels(column_or_1d(y), bound.classes_, whose="the bound")
     if objective.of_classes is not None:
-        scores = np.asarray(X @ coef.T + intercept)
+        scores = scores_of(X, coef, intercept)
         return float(objective.of_classes.value(scores, codes).mean())
-    return loss.mean(decision_margins(_scores(X, coef, intercept), codes))
+    return loss.mean(decision_margins(scores_of(X, coef, intercept), codes))
 
 
-def _scores(X, coef, intercept):
+def scores_of(X: Any, coef: np.ndarray, intercept: Any) -> np.ndarray:
+    """Return linear scores: one of each row, or one for each class."""
+    if np.ndim(coef) == 2 and len(coef) > 1:
+        return np.asarray(X @ coef.T + intercept)
     return np.asarray(X @ np.ravel(coef) + np.ravel(intercept)[0])
