@@ -10,8 +10,14 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import (
+    LinearRegression,
+    LogisticRegression,
+    RidgeClassifier,
+    SGDClassifier,
+)
 from sklearn.model_selection import StratifiedKFold
+from sklearn.naive_bayes import GaussianNB
 from sklearn.svm import LinearSVC
 
 import skpoison
@@ -25,6 +31,7 @@ from skpoison import (
     audit,
 )
 from skpoison._audit.defenses import default_filters, seeded
+from skpoison._audit.learner import loss_of
 from skpoison._audit.suspicion import suspicion_part
 from skpoison.attacks import LabelFlipAttack, MinMaxAttack
 from skpoison.evaluation import DefenseSearchCV, held_out_loss
@@ -451,13 +458,69 @@ def test_a_class_that_poison_outnumbers_is_noticed():
 
 def test_another_model_is_measured_while_bounds_are_for_the_machine():
     X, y = blobs()
-    report = quick(X, y, estimator=LogisticRegression())
+    report = quick(X, y, estimator=GaussianNB())
     assert not report.bounds["applies_to_estimator"]
     assert report.bounds["learner"] == {"C": 1.0}
     assert assumption(report, "the bound applies")["status"] == "violated"
     ball = quick(X, y, estimator=NormConstrainedSVC(rho=2.0))
     assert ball.bounds["learner"] == {"rho": 2.0}
     assert ball.bounds["applies_to_estimator"]
+
+
+LEARNERS = {
+    "squared hinge loss": (LinearSVC(C=0.5), {"C": 0.5}),
+    "logistic loss": (LogisticRegression(C=2.0), {"C": 2.0}),
+    "half the squared loss": (RidgeClassifier(3.0), {"alpha": 3.0}),
+    "modified huber loss": (
+        SGDClassifier("modified_huber", alpha=0.01, random_state=0),
+        {"alpha": 0.01},
+    ),
+}
+
+
+@pytest.mark.parametrize("loss", LEARNERS)
+def test_bounds_attacks_and_losses_are_those_of_the_model(loss):
+    X, y = blobs()
+    estimator, parameters = LEARNERS[loss]
+    report = quick(X, y, estimator=estimator, attacks=None)
+    bounds = report.bounds
+    assert bounds["applies_to_estimator"] and bounds["loss"] == loss
+    assert bounds["learner"] == parameters
+    assert assumption(report, "the bound applies")["status"] == "holds"
+    curve = bounds["curves"][0]
+    both = SphereFilter(curve["percentile"]) & SlabFilter(curve["percentile"])
+    wanted = CertifiedBound(both, 0.1, estimator=estimator).fit(X, y)
+    found = {one["epsilon"]: one["upper_bound"] for one in curve["points"]}
+    assert found[0.1] == pytest.approx(wanted.upper_bound_, rel=3e-3)
+    moving = bounds["defenses"][1]
+    assert not moving["computed"] and "the hinge loss" in moving["reason"]
+    assert report.settings["attacks"]["min-max"].count(type(estimator).__name__) == 1
+    # Losses on held-out rows are in the units of the bound.
+    model = clone(estimator).fit(X, y)
+    margins = np.where(y == 1, 1, -1) * model.decision_function(X)
+    own = np.mean(wanted._objective.loss.value(margins))
+    assert loss_of(model, X, y) == pytest.approx(own)
+    assert report.no_attack["train_loss"] == pytest.approx(own, rel=0.3)
+    assert bounds["loss"] in report._html()
+
+
+def test_weights_of_classes_are_left_out_of_the_bound_and_said():
+    X, y = blobs()
+    report = quick(X, y, estimator=LogisticRegression(class_weight="balanced"))
+    assert report.bounds["loss"] == "logistic loss"
+    assert not report.bounds["applies_to_estimator"]
+    found = assumption(report, "the bound applies")
+    assert found["status"] == "violated" and "equal weights" in found["text"]
+
+
+def test_losses_of_several_classes_are_those_of_the_model():
+    X, y = make_blobs(90, centers=3, cluster_std=4.0, random_state=0)
+    model = LogisticRegression().fit(X, y)
+    chances = model.predict_proba(X)[np.arange(90), y]
+    assert loss_of(model, X, y) == pytest.approx(-np.log(chances).mean())
+    for other in (LinearSVC(loss="hinge", max_iter=10**5), GaussianNB()):
+        other.fit(X, y)
+        assert loss_of(other, X, y) == held_out_loss(other, X, y)
 
 
 def test_several_classes_are_one_against_the_rest_for_the_bound():

@@ -229,8 +229,27 @@ def test_rho_names_another_learner(brief, rows):
 
 
 @pytest.mark.parametrize(
+    ("name", "estimator"),
+    [
+        ("svm-squared", "LinearSVC(C=0.5"),
+        ("logistic", "LogisticRegression(C=0.5"),
+        ("ridge", "RidgeClassifier(alpha=2.0"),
+    ],
+)
+def test_the_learner_is_audited_and_bounded(brief, rows, name, estimator):
+    options = rows, "--learner", name, "--C", 0.5, "--json", "-"
+    content = json.loads(invoke(*options).stdout)
+    assert content["settings"]["estimator"].startswith(estimator)
+    assert content["bounds"]["applies_to_estimator"]
+    weighted = json.loads(invoke(*options, "--class-weight", "balanced").stdout)
+    assert "class_weight='balanced'" in weighted["settings"]["estimator"]
+    assert not weighted["bounds"]["applies_to_estimator"]
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
+        (("--learner", "ridge", "--rho", "1"), "goes with --learner svm only"),
         (("--percentiles", "70,abc"), "is not a list of numbers"),
         (("--percentiles", "0"), "0 is not in (0, 100]"),
         (("--reference", "0"), "0 is not in (0, 1]"),

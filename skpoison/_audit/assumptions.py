@@ -115,17 +115,19 @@ def _outliers(plan, bounds, row):
 
 def _learner(plan, bounds):
     name = "the bound applies to the model"
-    learner = ", ".join(f"{key} = {value:g}" for key, value in plan.learner.items())
+    learner = plan.learner.text
     if bounds["applies_to_estimator"]:
-        text = (
-            f"The bound is for the model, a linear support vector machine ({learner})."
-        )
-        return _found(name, HOLDS, text)
+        return _found(name, HOLDS, f"The bound is for the model, a {learner}.")
     text = (
-        "Bounds exist for linear support vector machines only. These are for one with "
+        "Bounds exist for linear models without class weights only. These are for a "
         f"{learner}, not for {type(plan.estimator).__name__}, on which attacks are "
         "measured."
     )
+    if getattr(plan.estimator, "class_weight", None) is not None:
+        text = (
+            f"The bound is for a {learner} whose classes have equal weights, not for "
+            "the model, which weights them."
+        )
     return _found(name, VIOLATED, text)
 
 

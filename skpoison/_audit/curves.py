@@ -22,6 +22,10 @@ TOL = 1e-3
 MOVING_TOL = 0.05
 # Of what is left of a budget when they begin, when the last may be started.
 MOVING_SHARE = 0.5
+MOVING_IS_FOR = (
+    "they exist for the hinge loss with a penalty on weights and intercept alike, as "
+    'LinearSVC(loss="hinge") has it'
+)
 NAMES = (
     "upper_bound",
     "lower_bound",
@@ -94,7 +98,13 @@ def curves(inputs: Inputs, plan: Plan, progress: Progress) -> Outcome:
     progress.begin("Bounding", len(plan.percentiles))
     jobs = (
         delayed(part)(
-            __version__, p, plan.learner, inputs.X, signs, plan.epsilons, plan.seed
+            __version__,
+            p,
+            plan.learner.options,
+            inputs.X,
+            signs,
+            plan.epsilons,
+            plan.seed,
         )
         for p in plan.percentiles
     )
@@ -103,8 +113,10 @@ def curves(inputs: Inputs, plan: Plan, progress: Progress) -> Outcome:
     moving, missing, warned = _moving(inputs, signs, plan, progress)
     fixed = [part["curve"] for part in parts]
     bounds: Bounds = {
-        "learner": plan.learner,
-        "applies_to_estimator": plan.is_own_learner,
+        "learner": plan.learner.parameters,
+        "learner_name": plan.learner.name,
+        "loss": plan.learner.loss,
+        "applies_to_estimator": plan.learner.is_model,
         # The learner on clean rows is the same whatever the filter.
         "no_attack_loss": parts[0]["no_attack_loss"],
         "defenses": [
@@ -123,6 +135,8 @@ def curves(inputs: Inputs, plan: Plan, progress: Progress) -> Outcome:
 
 def _moving(inputs, signs, plan, progress):
     """Compute bounds on moving centroids until the time for them is up."""
+    if not plan.learner.is_hinge:
+        return {}, MOVING_IS_FOR, []
     # What is compared comes first, then the rest of the curves.
     shares = sorted(plan.epsilons, key=lambda epsilon: epsilon != plan.reference)
     wanted = [(e, p) for e in shares for p in plan.percentiles]
@@ -138,7 +152,13 @@ def _moving(inputs, signs, plan, progress):
             reasons.append(f"{left} {seconds}" if plan.moving_seconds else asked)
             break
         found = part(
-            __version__, percentile, plan.learner, inputs.X, signs, epsilon, plan.seed
+            __version__,
+            percentile,
+            plan.learner.options,
+            inputs.X,
+            signs,
+            epsilon,
+            plan.seed,
         )
         warned += found["warnings"]
         if found["failed"]:

@@ -27,26 +27,15 @@ def default_estimator(codes, class_weight):
 
     With ``class_weight="auto"``, it weights its classes where one is rare.
     """
+    weights = weights_of(codes, class_weight)
+    return LinearSVC(loss="hinge", class_weight=weights, max_iter=MAX_ITER)
+
+
+def weights_of(codes, class_weight):
+    """Return the weights of classes; "auto" balances them where one is rare."""
     if class_weight == "auto":
-        class_weight = "balanced" if is_unequal(np.bincount(codes)) else None
-    return LinearSVC(loss="hinge", class_weight=class_weight, max_iter=MAX_ITER)
-
-
-def learner_of(estimator) -> tuple[dict[str, float], bool]:
-    """Return ``C`` or ``rho`` of the learner to bound, and whether it is the model.
-
-    Otherwise that is ``LinearSVC(loss="hinge", C=1)``.
-    """
-    from skpoison._learners import hinge_learner_of
-
-    if isinstance(estimator, LinearSVC) and estimator.class_weight is not None:
-        # Bounds are for equal weights of rows.
-        return learner_of(clone(estimator).set_params(class_weight=None))[0], False
-    try:
-        learner = hinge_learner_of(estimator, "audit")
-    except ValueError:
-        return {"C": 1.0}, False
-    return ({"C": learner.C} if learner.rho is None else {"rho": learner.rho}), True
+        return "balanced" if is_unequal(np.bincount(codes)) else None
+    return class_weight
 
 
 def seeded(thing, seed):
@@ -86,15 +75,18 @@ def default_filters(percentile):
 
 
 def default_attacks(learner, estimator, n_classes):
-    """Return attacks by name, as far as they can be made on so many classes."""
+    """Return attacks by name, as far as they can be made on so many classes.
+
+    `learner` is the one that bounds are for.
+    """
     from skpoison.attacks import LabelFlipAttack, MinMaxAttack
 
     flips = {"flips": LabelFlipAttack(strategy="feasible")}
     if n_classes > 2:
         return flips | {"random flips": LabelFlipAttack(strategy="random")}
-    own = learner_of(estimator)[1]
-    alfa = LabelFlipAttack(strategy="alfa", estimator=estimator if own else None)
-    return {"min-max": MinMaxAttack(**learner), **flips, "alfa flips": alfa}
+    own = estimator if learner.is_model and learner.is_hinge else None
+    alfa = LabelFlipAttack(strategy="alfa", estimator=own)
+    return {"min-max": MinMaxAttack(**learner.options), **flips, "alfa flips": alfa}
 
 
 def can_adapt(attacks, fitted) -> dict[str, bool]:

@@ -18,7 +18,6 @@ from skpoison._defaults import default_filter
 from skpoison._fitted import fit_clone
 from skpoison._judging import fit_and_find_kept
 from skpoison._words import one_line
-from skpoison.evaluation import held_out_loss
 from skpoison.filters import SphereFilter
 from skpoison.meta import set_attack_filter
 
@@ -33,6 +32,7 @@ from .defenses import (
     name_of,
 )
 from .inputs import Inputs
+from .learner import loss_of
 from .metrics import Answers, Metric, recalls
 from .plan import Outcome, Plan
 from .progress import Progress
@@ -294,7 +294,7 @@ def _tested(fitted, fold):
     """What a fitted model does on the held-out rows."""
     said = np.searchsorted(fold.classes, fitted.predict(fold.X_test))
     scores = _scores(fitted, fold)
-    loss = held_out_loss(fitted, fold.X_test, fold.classes[fold.codes_test])
+    loss = loss_of(fitted, fold.X_test, fold.classes[fold.codes_test])
     return Trained(Answers(fold.codes_test, said, scores), loss)
 
 
@@ -320,7 +320,7 @@ def clean_part(version, estimator, fold):
         frequent = np.searchsorted(fold.classes, labels[np.argmax(counts)])
         figures = {
             "majority_error": float(np.mean(fold.codes_test != frequent)),
-            "train_loss": held_out_loss(fitted, fold.X, fold.y),
+            "train_loss": loss_of(fitted, fold.X, fold.y),
             "train_error": float(np.mean(fitted.predict(fold.X) != fold.y)),
             "test_loss": found.loss,
             "test_error": found.error,

@@ -28,11 +28,11 @@ from .defenses import (
     default_attacks,
     default_estimator,
     default_filters,
-    learner_of,
     name_of,
     seeded,
 )
 from .folds import enough, folds_of
+from .learner import BoundedLearner, bounded_learner
 from .metrics import Metric, metric_of
 from .profile import n_stored
 from .progress import Clock
@@ -54,8 +54,7 @@ class Plan(NamedTuple):
     percentiles: list[float]  # of sphere and slab, ascending
     reference: float  # poison fraction by which defenses are compared
     estimator: Any  # the model
-    learner: dict[str, float]  # C or rho of the learner that is bounded
-    is_own_learner: bool  # whether that learner is the model itself
+    learner: BoundedLearner  # which is bounded
     filters: dict[str, BaseFilter]  # the other defenses
     attacks: dict[str, Any]
     positive: int  # position of the bounds' positive class among the labels
@@ -95,7 +94,7 @@ def make_plan(inputs, *, estimator, filters, attacks, epsilons, percentiles, ref
     if not is_number(reference):
         raise ValueError(f"reference must be one number; got {reference!r}.")
     (reference,) = numbers_between("reference", reference, 0, 1, open_low=True)
-    learner, own = learner_of(estimator)
+    learner = bounded_learner(estimator)
     wanted, slow = _filters(inputs, filters, reference)
     wanted_attacks = _attacks(inputs, attacks, learner, estimator)
     epsilons = numbers_between("epsilons", epsilons, 0, 1)
@@ -109,7 +108,6 @@ def make_plan(inputs, *, estimator, filters, attacks, epsilons, percentiles, ref
         reference=reference,
         estimator=estimator,
         learner=learner,
-        is_own_learner=own,
         filters={name: seeded(f, seed) for name, f in wanted.items()},
         attacks={
             name: seeded(_sending(a, reference), seed)

@@ -75,8 +75,10 @@ def audit(
         Class labels, two or more distinct ones.
     estimator : classifier, default=None
         The model. None means ``LinearSVC(loss="hinge")``. Bounds are computed for it if
-        it is such a machine or a :class:`~skpoison.NormConstrainedSVC`; otherwise for
-        ``LinearSVC(loss="hinge", C=1)``, and the report says so.
+        they are known for its kind (`LinearSVC`, `LogisticRegression`,
+        `RidgeClassifier`, `SGDClassifier`, :class:`~skpoison.NormConstrainedSVC`),
+        without its class weights; otherwise for ``LinearSVC(loss="hinge", C=1)``, and
+        the report says so.
     filters : dict of str to filter, default=None
         Defenses to measure besides sphere and slab, which also score suspicious rows.
         None means one of each family in :mod:`skpoison.filters` (EPIC excepted), each

@@ -186,7 +186,9 @@ class Curve(TypedDict):
 class Bounds(TypedDict):
     """The certified bounds."""
 
-    learner: Annotated[dict[str, float], "parameter of their learner: C or rho"]
+    learner: Annotated[dict[str, float], "parameter of their learner: C, rho or alpha"]
+    learner_name: Annotated[str, "what kind of learner it is"]
+    loss: Annotated[str, "what its losses are"]
     applies_to_estimator: Annotated[bool, "whether that is the model itself"]
     no_attack_loss: Annotated[Size, "its training loss without an attack"]
     defenses: Annotated[list[DefenseKind], "kinds of defense, with bounds or without"]

@@ -57,7 +57,7 @@ def audit(
             callback=kinds.beside_sphere_and_slab,
         ),
     ] = None,
-    learner: opt.LearnerOptions,
+    learner: opt.NamedLearner,
     class_weight: Annotated[
         str,
         opt.option(

@@ -7,7 +7,7 @@ import numpy as np
 import typer
 from rich.text import Text
 
-from skpoison._audit.defenses import default_estimator
+from skpoison._audit.defenses import MAX_ITER, default_estimator, weights_of
 from skpoison._audit.inputs import Inputs, checked
 from skpoison._audit.progress import Progress
 from skpoison._audit.run import run
@@ -19,6 +19,7 @@ from .certificate import few_threads
 from .columns import encode, unscaled_rows
 from .judgement import build_filter
 from .kinds import WITH_PERCENTILE
+from .learners import LEARNERS
 from .report import new_table
 from .sample import read_data
 
@@ -35,8 +36,12 @@ PATIENCE = 10.0
 
 def estimator(learner, class_weight, inputs):
     """Return the learner that the options name."""
+    weight = None if class_weight == "none" else class_weight
+    if learner.learner != "svm":
+        named = LEARNERS["binary"][learner.learner].estimator(learner.C)
+        named.set_params(class_weight=weights_of(inputs.codes, weight))
+        return named.set_params(max_iter=MAX_ITER)
     if learner.rho is None:
-        weight = None if class_weight == "none" else class_weight
         return default_estimator(inputs.codes, weight).set_params(C=learner.C)
     if class_weight == "balanced":
         raise typer.BadParameter(

@@ -172,7 +172,7 @@ LEARNERS = ("svm", "svm-squared", "logistic", "ridge")
 
 
 @dataclass
-class BoundLearner(LearnerOptions):
+class NamedLearner(LearnerOptions):
     """A learner that bounds are known for."""
 
     learner: Annotated[
@@ -188,6 +188,20 @@ class BoundLearner(LearnerOptions):
             callback=one_of(*LEARNERS),
         ),
     ] = "svm"
+
+    def __post_init__(self):
+        if self.learner != "svm" and self.rho is not None:
+            raise typer.BadParameter(
+                f"goes with --learner svm only, not {self.learner}. Use --C.",
+                param_hint="'--rho'",
+            )
+        super().__post_init__()
+
+
+@dataclass
+class BoundLearner(NamedLearner):
+    """A learner, and which targets pass where these are numbers."""
+
     target_range: Annotated[
         str | None,
         option(
@@ -199,14 +213,6 @@ class BoundLearner(LearnerOptions):
             callback=interval,
         ),
     ] = None
-
-    def __post_init__(self):
-        if self.learner != "svm" and self.rho is not None:
-            raise typer.BadParameter(
-                f"goes with --learner svm only, not {self.learner}. Use --C.",
-                param_hint="'--rho'",
-            )
-        super().__post_init__()
 
     def check(self, domain: str, defense: str = "fixed") -> None:
         """Refuse what only bounds of the hinge loss know."""
