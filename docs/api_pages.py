@@ -24,6 +24,7 @@ MODULES = {
     "skpoison.neural": "Networks",
     "skpoison.datasets": "Published poison sets",
     "skpoison.inspection": "Plots",
+    "skpoison.tracing": "Which rows caused this",
     "skpoison.testing": "Checks for filters and attacks of your own",
     "skpoison.exceptions": "Warnings",
 }

@@ -27,6 +27,7 @@ _HOMES = {
     "PartitionedClassifier": "pointwise",
     "certified_radius": "pointwise",
     "audit": "_audit",
+    "trace": "tracing",
 }
 _SUBPACKAGES = (
     "attacks",
@@ -43,6 +44,7 @@ _SUBPACKAGES = (
     "neural",
     "pointwise",
     "testing",
+    "tracing",
 )
 
 __all__ = [

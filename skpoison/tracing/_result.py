@@ -1,0 +1,145 @@
+"""The result of tracing a prediction."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from skpoison._words import counted, name_text, percent_text
+
+NEARLY_ALL = 0.5  # of the set's rows must share what the sentence mentions
+UNUSUAL = 0.01
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Trace:
+    """Training rows that are responsible for predictions, and a set that undoes them.
+
+    Returned by :func:`trace`.
+
+    Parameters
+    ----------
+    ranking_ : ndarray of shape (n_samples,), int
+        Training rows from the most to the least responsible.
+    contributions_ : ndarray of shape (n_samples,), float64
+        How responsible each training row is; higher is more, and the scale is that of
+        `method_`.
+    scores_ : dict of str to ndarray of shape (n_samples,)
+        The same by every method that was computed.
+    method_ : str
+        The method whose ranking led to the smallest removal set, or was followed first.
+    removal_set_ : ndarray of shape (n_removed,), int, or None
+        Training rows, the most responsible first. An estimator that was really fitted
+        without them predicts every target right. None if no such set was found.
+    reason_ : str or None
+        Why there is no removal set.
+    prediction_ : ndarray of shape (n_targets,)
+        What the estimator predicts, fitted on all rows.
+    removed_prediction_ : ndarray of shape (n_targets,) or None
+        What it predicts, fitted without the removal set.
+    shared_ : list of :class:`~sklearn.utils.Bunch`
+        What rows of the removal set have in common, the most unusual first: ``column``
+        ("label", "near copies", "contradicted" or a name given by `by`), ``value``,
+        ``n_rows`` of the set that have it, their ``share`` of the set,
+        ``share_of_all`` training rows, and ``p_value``, the probability that as many
+        of randomly drawn rows have it (hypergeometric, times the number of values in
+        the set).
+    p_value_ : float or None
+        Share of comparable honest errors that a removal set of at most that size would
+        undo. None if it could not be computed.
+    n_fits_ : int
+        Number of estimators that were fitted.
+    max_removed_ : int
+        The most rows that a removal set could have had.
+    X_target : array-like of shape (n_targets, n_features)
+        The rows whose predictions were traced.
+    y_target : ndarray of shape (n_targets,) or (n_targets, 2), or None
+        The labels that would be right, for regressors the lowest and highest number;
+        None if any other label would be.
+    n_samples_ : int
+        Number of training rows.
+
+    See Also
+    --------
+    trace : Traces predictions of an estimator.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from skpoison import trace
+    >>> X, y = load_iris(return_X_y=True)
+    >>> y[:3] = 2
+    >>> model = KNeighborsClassifier(1).fit(X, y)
+    >>> found = trace(model, X, y, X[[1]], [0])
+    >>> found.removal_set_
+    array([1])
+    >>> print(found.summary())
+    Without this row (0.7 % of 150) the model predicts 0 instead of 2.
+    """
+
+    ranking_: np.ndarray
+    contributions_: np.ndarray
+    scores_: dict[str, np.ndarray]
+    method_: str
+    removal_set_: np.ndarray | None
+    reason_: str | None
+    prediction_: np.ndarray
+    removed_prediction_: np.ndarray | None
+    X_target: Any
+    y_target: np.ndarray | None
+    max_removed_: int
+    n_fits_: int = 0
+    shared_: list[Bunch] = field(default_factory=list)
+    p_value_: float | None = None
+
+    @property
+    def n_samples_(self) -> int:
+        """Number of training rows."""
+        return len(self.contributions_)
+
+    def __repr__(self) -> str:
+        return f"<Trace: {self.summary()}>"
+
+    def summary(self) -> str:
+        """Return what was found, as a sentence or two.
+
+        Returns
+        -------
+        summary : str
+            For people: the removal set's size, what its rows have in common, and what
+            is predicted without them; or why there is no removal set.
+        """
+        if self.removal_set_ is None or self.removed_prediction_ is None:
+            return f"{self.reason_}"
+        n_rows = len(self.removal_set_)
+        rows = "this row" if n_rows == 1 else f"these {counted(n_rows, 'row')}"
+        share = percent_text(n_rows / self.n_samples_)
+        what = f"Without {rows} ({share} of {self.n_samples_:,}){self._common()} "
+        text = f"{what}the model predicts {self._change()}."
+        return text if self.p_value_ is None else f"{text} {self._calibrated()}"
+
+    def _common(self):
+        found = [
+            f"{counted(one.n_rows, 'row')} with {one.column} {name_text(one.value)}"
+            for one in self.shared_
+            if one.share > NEARLY_ALL and one.p_value < UNUSUAL
+        ]
+        return f", among them {', '.join(found)}," if found else ""
+
+    def _change(self):
+        if len(self.prediction_) > 1 or self.removed_prediction_ is None:
+            return f"all {len(self.prediction_)} targets right"
+        new, old = self.removed_prediction_[0], self.prediction_[0]
+        return f"{_shown(new)} instead of {_shown(old)}"
+
+    def _calibrated(self):
+        share = percent_text(self.p_value_)
+        return f"So few rows are enough for {share} of the model's other errors."
+
+
+def _shown(prediction):
+    if isinstance(prediction, float | np.floating):
+        return f"{prediction:.4g}"
+    return name_text(prediction)

@@ -1,0 +1,77 @@
+"""What rows have in common, and how unusual that is."""
+
+from typing import Any
+
+import numpy as np
+from scipy.stats import hypergeom
+from sklearn.utils import Bunch
+from sklearn.utils.validation import _num_samples
+
+from skpoison._column_types import is_frame
+
+FEWEST = 2  # rows that something can be common to
+
+
+def columns_by(by: Any, X: Any) -> dict[str, np.ndarray]:
+    """Return the columns that rows may have in common, by name."""
+    if by is None:
+        return {}
+    if isinstance(by, str):
+        if not is_frame(X) or by not in list(X.columns):
+            raise ValueError(
+                f"by={by!r} is no column of X. Give the name of a column of a table, "
+                "or an array with an entry for each row."
+            )
+        columns = {by: X[by]}
+    elif is_frame(by):
+        columns = {str(name): by[name] for name in by.columns}
+    elif isinstance(by, dict):
+        columns = by
+    else:
+        columns = {str(getattr(by, "name", None) or "by"): by}
+    return {name: _of_rows(name, values, X) for name, values in columns.items()}
+
+
+def _of_rows(name, values, X):
+    found = np.asarray(values)
+    if found.shape != (_num_samples(X),):
+        raise ValueError(
+            f"by must have one entry for each of the {_num_samples(X)} rows of X; "
+            f"{name!r} has the shape {found.shape}."
+        )
+    return found
+
+
+def shared_by(rows: np.ndarray, columns: dict[str, Any]) -> list[Bunch]:
+    """Return the values of columns that are more frequent in a set than elsewhere.
+
+    Each has ``column``, ``value``, ``n_rows`` of the set that have the value, ``share``
+    of the set, ``share_of_all``, and ``p_value``: the probability that as many of
+    randomly drawn rows have it, times the number of values of the column that the set
+    has. The most unusual come first.
+    """
+    found = [
+        one
+        for name, values in columns.items()
+        for one in _of_column(name, values, rows)
+    ]
+    return sorted(found, key=lambda one: (one.p_value, -one.n_rows))
+
+
+def _of_column(name, values, rows):
+    values = np.asarray(values)
+    _, codes = np.unique(values.astype(str), return_inverse=True)
+    n_all = np.bincount(codes)
+    n_set = np.bincount(codes[rows], minlength=len(n_all))
+    n_values = np.count_nonzero(n_set)
+    for code in np.flatnonzero(n_set >= min(FEWEST, len(rows))):
+        chance = hypergeom.sf(n_set[code] - 1, len(values), n_all[code], len(rows))
+        value = values[codes == code][0]
+        yield Bunch(
+            column=name,
+            value=value.item() if isinstance(value, np.generic) else value,
+            n_rows=int(n_set[code]),
+            share=float(n_set[code] / len(rows)),
+            share_of_all=float(n_all[code] / len(values)),
+            p_value=min(float(chance) * n_values, 1.0),
+        )
