@@ -1,22 +1,33 @@
 """Tracing predictions to training rows, against brute force on small problems."""
 
 from itertools import combinations, permutations
-from math import factorial
+from math import comb, factorial
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.naive_bayes import MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skpoison import trace
+from skpoison.tracing._goal import range_goal
+from skpoison.tracing._influence import Influence
+from skpoison.tracing._linear import linear_view
 from skpoison.tracing._neighbors import knn_shapley
-from skpoison.tracing._removal import grow, shrink
+from skpoison.tracing._removal import Search, grow, shortest, shrink
+
+WEIGHTS = {0: 1.0, 1: 2.0, 2: 0.5}
 
 
 def flipped(seed=0, k=8, to=2):
@@ -56,7 +67,7 @@ def test_knn_shapley_is_the_mean_over_all_orders(k):
     np.testing.assert_allclose(knn_shapley(distances, pushes, k), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("method", ["auto", "knn_shapley", "gradient"])
+@pytest.mark.parametrize("method", ["auto", "knn_shapley", "gradient", "retrain"])
 @pytest.mark.parametrize(
     "model",
     [
@@ -116,10 +127,26 @@ def test_growing_and_shrinking_find_what_is_needed():
     def works(rows):
         return np.isin(needed, rows).all()
 
-    removal = grow({"a": ranking, "b": ranking[::-1]}, works, 7)
+    removal = grow({"a": ranking, "b": ranking[::-1]}, Search(works), 7)
     assert removal.ranking == "a" and removal.rows.tolist() == [2, 0, 1, 5, 7, 9]
     assert shrink(removal.rows, works).tolist() == [2, 5, 9]
-    assert grow({"a": ranking}, works, 5) is None
+    assert grow({"a": ranking}, Search(works), 5) is None
+    half = grow({"a": ranking, "b": needed}, Search(works), 7)
+    assert half.ranking == "b" and half.rows.tolist() == [2, 5, 9]
+
+
+@pytest.mark.parametrize("guess", [1, 2, 13, 14, 40])
+def test_the_smallest_size_is_found_from_any_guess(guess):
+    tried = []
+
+    def works(rows):
+        tried.append(len(rows))
+        return len(rows) >= 14
+
+    assert shortest(np.arange(50), works, 40, guess) == 14
+    assert max(tried) <= 40 and len(tried) <= 12
+    assert guess != 14 or tried == [14, 13]  # a good guess costs two fits
+    assert shortest(np.arange(50), works, 13, guess) is None
 
 
 def test_no_removal_set_has_a_reason():
@@ -181,3 +208,203 @@ def test_rows_that_the_model_was_not_trained_on_are_noticed():
         trace(model, X, honest, X_target, right)
     with pytest.warns(UserWarning, match=r"differ in \d+\.\d %"):
         trace(model, X[: 2 * len(X) // 3], y[: 2 * len(y) // 3], X_target, right)
+
+
+def leave_one_out(model, X, y, X_target, score):
+    """By how much a score of the targets falls without each row, by fits."""
+    before = score(clone(model).fit(X, y), X_target)
+    rows = range(len(y))
+    fits = (clone(model).fit(np.delete(X, i, axis=0), np.delete(y, i)) for i in rows)
+    return np.column_stack([before - score(one, X_target) for one in fits]).T
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_influence_on_ridge_classifiers_is_that_of_leaving_rows_out(n_classes):
+    X, y, X_target, right, _ = flipped(27, to=1 if n_classes == 2 else 2)
+    X, y = X[y < n_classes], y[y < n_classes]
+    model = RidgeClassifier(alpha=3.0).fit(X, y)
+    wrong = model.predict(X_target)[0]
+
+    def score(fitted, rows):
+        found = fitted.decision_function(rows)
+        return (
+            (2 * wrong - 1) * found if n_classes == 2 else found[:, wrong] - found[:, 0]
+        )
+
+    expected = leave_one_out(model, X, y, X_target, score)[:, 0]
+    found = trace(model, X, y, X_target, [right], method="influence")
+    np.testing.assert_allclose(found.contributions_, expected, atol=1e-10)
+
+
+def test_influence_on_ridge_regression_is_exact_for_sets_too():
+    rng = np.random.default_rng(0)
+    X, noise = rng.normal(size=(40, 3)), rng.normal(size=40)
+    y = X.sum(axis=1) + noise
+    model, target = Ridge(2.0).fit(X, y), np.array([[2.0, 2.0, 2.0]])
+    goal = range_goal(noise, model.predict(target), [[-1.0, 0.0]])
+    view = linear_view(model, X, y, None, target, goal)
+    rows = np.array([3, 8, 21, 30])
+    fewer = clone(model).fit(np.delete(X, rows, axis=0), np.delete(y, rows))
+    found = Influence(view).margins_without(rows)
+    np.testing.assert_allclose(found, fewer.predict(target), atol=1e-10)
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+@pytest.mark.parametrize(
+    "model",
+    [
+        LogisticRegression(C=0.05, tol=1e-8),
+        LogisticRegression(C=0.05, tol=1e-8, class_weight=WEIGHTS),
+        LinearSVC(C=0.003, tol=1e-8, max_iter=100_000),
+    ],
+    ids=["logistic", "weighted", "svc"],
+)
+def test_influence_orders_rows_as_leaving_them_out_does(model, is_sparse):
+    X, y, X_target, _, _ = flipped(27)
+    model = clone(model).fit(X, y)
+    wrong = model.predict(X_target)[0]
+    right = 2 - wrong
+
+    def score(fitted, rows):
+        found = fitted.decision_function(rows)
+        return found[:, wrong] - found[:, right]
+
+    expected = leave_one_out(model, X, y, X_target, score)[:, 0]
+    rows = csr_array(X) if is_sparse else X
+    found = trace(model, rows, y, X_target, [right], method="influence")
+    assert np.corrcoef(found.contributions_, expected)[0, 1] > 0.99
+    scale = found.contributions_ @ expected / (expected @ expected)
+    assert scale == pytest.approx(1.0, abs=0.1)
+
+
+def test_influence_needs_a_linear_model():
+    X, y, X_target, right, _ = flipped(27)
+    with pytest.raises(ValueError, match="method='influence' needs a linear model"):
+        trace(SVC(), X, y, X_target, right, method="influence")
+
+
+def test_retraining_finds_copies():
+    X, y, X_target, right, _ = flipped(27, k=0)
+    rng = np.random.default_rng(0)
+    copies = X_target + 1e-3 * rng.normal(size=(12, X.shape[1]))
+    X, y = np.concatenate([X, copies]), np.append(y, np.full(12, 2))
+    model = RandomForestClassifier(9, random_state=0)
+    found = trace(model, X, y, X_target, right, method="retrain", max_removed=20)
+    assert set(found.ranking_[:12]) == set(range(len(y) - 12, len(y)))
+    assert set(found.removal_set_) <= set(range(len(y) - 12, len(y)))
+    sharing = {one.column: one for one in found.shared_}
+    assert sharing["near copies"].n_rows == len(found.removal_set_)
+    assert sharing["near copies"].value == len(y) - 12
+    assert sharing["near copies"].p_value < 0.01
+
+
+def test_loss_blames_rows_whose_labels_were_changed_at_random():
+    X, y = load_digits(return_X_y=True)
+    X, y = X[np.isin(y, [1, 8])] / 16, y[np.isin(y, [1, 8])]
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(len(y))
+    train, test = rows[:250], rows[250:]
+    y_train, changed = y[train].copy(), rng.permutation(250)[:25]
+    y_train[changed] = 9 - y_train[changed]
+    model = LogisticRegression().fit(X[train], y_train)
+    wrong = test[model.predict(X[test]) != y[test]]
+    for target in wrong[:3]:
+        found = trace(model, X[train], y_train, X[[target]], y[[target]])
+        assert np.isin(found.ranking_[:10], changed).mean() >= 0.9
+
+
+def test_what_a_removal_set_has_in_common():
+    X, y, X_target, right, near = flipped(27)
+    source = np.where(np.isin(np.arange(len(y)), near), "mail", "web")
+    source[:2] = "mail"
+    by = {"source": source, "day": np.arange(len(y))}
+    found = trace(SVC(), X, y, X_target, right, by=by)
+    (of_source,) = (one for one in found.shared_ if one.column == "source")
+    n_set, n_mail = len(found.removal_set_), np.sum(source == "mail")
+    assert (of_source.value, of_source.n_rows) == ("mail", n_set)
+    assert of_source.share == 1.0 and of_source.share_of_all == n_mail / len(y)
+    expected = comb(n_mail, n_set) / comb(len(y), n_set)
+    assert of_source.p_value == pytest.approx(expected)
+    assert "all with source mail" in found.summary()
+    assert not any(one.column == "day" for one in found.shared_)
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars", "sparse", "float32", "list"])
+def test_containers(container):
+    X, y, X_target, right, _ = flipped(27)
+    expected = trace(LogisticRegression(), X, y, X_target, right).removal_set_
+    convert = {
+        "pandas": lambda rows: pd.DataFrame(rows).add_prefix("x"),
+        "polars": lambda rows: pl.DataFrame(rows),
+        "sparse": csr_array,
+        "float32": lambda rows: rows.astype(np.float32),
+        "list": lambda rows: rows.tolist(),
+    }[container]
+    names = np.array(["a", "b", "c"])
+    labels = {"pandas": pd.Series, "polars": pl.Series, "list": list}
+    given = labels.get(container, np.asarray)(names[y].tolist())
+    model = LogisticRegression().fit(convert(X), given)
+    found = trace(model, convert(X), given, convert(X_target), names[right])
+    assert found.prediction_ != "a" and found.removed_prediction_ == "a"
+    assert len(found.removal_set_) == len(expected)
+
+
+def test_texts_and_missing_values():
+    texts = ["win money now", "cheap money win", "meet me at noon", "lunch at noon"] * 5
+    y = np.array(["spam", "spam", "ham", "ham"] * 5)
+    y[0:20:4] = "ham"
+    model = make_pipeline(TfidfVectorizer(), MultinomialNB()).fit(texts, y)
+    found = trace(model, texts, y, ["win money now"], ["spam"], max_removed=0.4)
+    assert set(found.removal_set_) <= set(range(0, 20, 4))
+    X, y, X_target, right, _ = flipped(27)
+    X[::7, 3] = np.nan
+    model = HistGradientBoostingClassifier(max_iter=10, random_state=0).fit(X, y)
+    found = trace(model, X, y, X_target, right, max_removed=0.2)
+    assert found.removal_set_ is not None
+
+
+def test_several_targets_become_right_together():
+    X, y, X_target, right, _ = flipped(27)
+    targets = np.concatenate([X_target, X_target + 0.05, X_target - 0.05])
+    found = trace(LogisticRegression(), X, y, targets, right, max_removed=0.2)
+    kept = np.delete(np.arange(len(y)), found.removal_set_)
+    again = LogisticRegression().fit(X[kept], y[kept]).predict(targets)
+    assert (again == 0).all() and (found.removed_prediction_ == 0).all()
+    assert "predicts all 3 targets right" in found.summary()
+
+
+def test_rows_without_weight_are_not_blamed():
+    X, y, X_target, right, near = flipped(27, k=12)
+    weights = np.ones(len(y))
+    weights[near[:2]] = 0.0
+    found = trace(
+        LogisticRegression(),
+        X,
+        y,
+        X_target,
+        right,
+        sample_weight=weights,
+        max_removed=20,
+    )
+    assert not np.isin(near[:2], found.removal_set_).any()
+    again = np.delete(np.arange(len(y)), found.removal_set_)
+    model = LogisticRegression().fit(X[again], y[again], sample_weight=weights[again])
+    assert model.predict(X_target) == right
+
+
+def test_a_class_is_never_removed_whole():
+    X = np.array([[0.0], [1.0], [2.0], [10.0]])
+    y = np.array([0, 0, 0, 1])
+    found = trace(KNeighborsClassifier(1), X, y, [[9.0]], [0], max_removed=3)
+    assert found.removal_set_ is None
+
+
+def test_an_estimator_that_cannot_be_cloned_is_an_error():
+    class Unclonable(SVC):
+        def __init__(self, C=1.0):
+            super().__init__(C=[C][0] * 1.0 + 0.0)
+            self.C = np.array([C])
+
+    X, y, X_target, right, _ = flipped(27)
+    with pytest.raises(TypeError, match="cannot be cloned"):
+        trace(Unclonable(), X, y, X_target, right)

@@ -10,6 +10,7 @@ from sklearn.utils.validation import column_or_1d
 from skpoison._labels import encode_labels, find_labels
 
 TYPICAL = 1.4826  # of the median size of errors: one standard deviation, if normal
+FAR = 3.0  # typical errors: a row that is so far off contradicts the model
 
 
 class LabelGoal(NamedTuple):
@@ -52,6 +53,7 @@ class RangeGoal(NamedTuple):
     low: np.ndarray
     high: np.ndarray
     predicted: np.ndarray
+    far: float  # size of errors that are unusual
 
     def met(self, predictions: np.ndarray) -> np.ndarray:
         """Return which targets are predicted right."""
@@ -74,7 +76,9 @@ class RangeGoal(NamedTuple):
 
     def take(self, chosen: np.ndarray) -> "RangeGoal":
         """Return the goal of some of the targets."""
-        return RangeGoal(*(values[chosen] for values in self))
+        return RangeGoal(
+            self.low[chosen], self.high[chosen], self.predicted[chosen], self.far
+        )
 
 
 Goal = LabelGoal | RangeGoal
@@ -111,6 +115,7 @@ def range_goal(errors: ArrayLike, predicted: Any, y_target: Any) -> RangeGoal:
         dtype=np.float64,
         input_name="y_target",
     )
+    usual = TYPICAL * float(np.median(np.abs(errors)))
     if given.ndim == 2 and given.shape[1] == 2:
         low, high = _one_each(given, len(predicted)).T
         if np.any(low > high):
@@ -120,9 +125,8 @@ def range_goal(errors: ArrayLike, predicted: Any, y_target: Any) -> RangeGoal:
             )
     else:
         middle = _one_each(column_or_1d(given), len(predicted))
-        off = TYPICAL * float(np.median(np.abs(errors)))
-        low, high = middle - off, middle + off
-    goal = RangeGoal(low, high, predicted)
+        low, high = middle - usual, middle + usual
+    goal = RangeGoal(low, high, predicted, FAR * usual)
     shown = np.column_stack([low, high]).round(6).tolist()
     _check_wrong(goal.met(predicted), f"numbers within {shown}")
     return goal

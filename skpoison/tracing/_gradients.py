@@ -48,13 +48,13 @@ def gradient_scores(
     """Return minus the inner products of the rows' gradients with the targets'.
 
     Gradients are those of a linear layer on top of the space: outer products of
-    residuals, and rows with a constant 1. Returned is an array of shape
+    residuals and rows. Returned is an array of shape
     ``(n_rows, n_targets)``: where it is positive, a step along the row's gradient
     raises the loss of the target. With `cosine`, gradients are brought to length 1.
     """
     products = space.rows @ space.targets.T
     products = products.toarray() if sparse.issparse(products) else products
-    scores = -(products + 1.0) * (of_rows @ of_targets.T)
+    scores = -products * (of_rows @ of_targets.T)
     if not cosine:
         return scores
     lengths = _lengths(space.rows, of_rows)[:, np.newaxis]
@@ -63,5 +63,14 @@ def gradient_scores(
 
 
 def _lengths(rows, of_rows):
-    squares = row_norms(rows, squared=True) + 1.0
+    squares = row_norms(rows, squared=True)
     return np.sqrt(squares * row_norms(of_rows, squared=True))
+
+
+def own_losses(of_rows: np.ndarray) -> np.ndarray:
+    """Return how far each row is from what the model says of it.
+
+    Probabilities less one-hot labels sum to zero, and the entry of the label is the
+    only one below: the size of the largest entry is one less its probability.
+    """
+    return np.abs(of_rows).max(axis=1)

@@ -1,12 +1,13 @@
 """A small set of rows without which a prediction is right, found along rankings."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 Works = Callable[[np.ndarray], bool]
-MOST_TRIES = 60  # of sets that are shrunk
+FINE = 20  # sizes are bisected to one part in so many
+MOST_TRIES = 30  # of sets that are shrunk
 
 
 class Removal(NamedTuple):
@@ -16,47 +17,77 @@ class Removal(NamedTuple):
     ranking: str
 
 
-def grow(rankings: dict[str, np.ndarray], works: Works, limit: int) -> Removal | None:
-    """Return the smallest beginning of a ranking whose removal works.
+class Search(NamedTuple):
+    """How sets of rows are judged: by fits, and before that by estimates if there are.
 
-    Beginnings are doubled, and the first that works is bisected. Later rankings are
-    followed only as far as they are shorter than what is known.
+    `seems_to_work` costs much less than `works`, and may err.
     """
-    best = None
-    for name, ranking in rankings.items():
-        most = limit if best is None else len(best.rows) - 1
-        size = shortest(ranking, works, most)
+
+    works: Works
+    seems_to_work: Works | None = None
+
+    def guess(self, ranking: np.ndarray, most: int) -> int:
+        """Return an estimate of how many of the first rows suffice; 1 without any."""
+        if self.seems_to_work is None:
+            return 1
+        return shortest(ranking, self.seems_to_work, most) or most
+
+
+def grow(orders: dict[str, np.ndarray], search: Search, limit: int) -> Removal | None:
+    """Return a short beginning of a ranking whose removal works.
+
+    The first ranking is preferred: where it works, another one must do with half as
+    many rows.
+    """
+    best: Removal | None = None
+    for name, order in orders.items():
+        most = limit
+        if best is not None:
+            is_first = best.ranking == next(iter(orders))
+            most = len(best.rows) // 2 if is_first else len(best.rows) - 1
+        if most < 1:
+            break
+        guess = search.guess(order, most)
+        size = shortest(order, search.works, most, guess)
         if size is not None:
-            best = Removal(ranking[:size], name)
+            best = Removal(order[:size], name)
     return best
 
 
-def shortest(ranking: np.ndarray, works: Works, most: int) -> int | None:
-    """Return how many of the first rows suffice, if at most so many do."""
-    too_few, enough = 0, None
-    for size in _doubling(most):
-        if works(ranking[:size]):
-            enough = size
-            break
-        too_few = size
-    if enough is None:
-        return None
-    while enough - too_few > 1:
+def shortest(
+    ranking: np.ndarray, works: Works, most: int, guess: int = 1
+) -> int | None:
+    """Return how many of the first rows suffice, if at most so many do.
+
+    From a guess, steps are doubled until they cross the size that is looked for, which
+    is then bisected.
+    """
+    size, step = min(guess, most), 1
+    if works(ranking[:size]):
+        enough, too_few = size, 0
+        while enough > 1:
+            size = max(enough - step, 1)
+            if not works(ranking[:size]):
+                too_few = size
+                break
+            enough, step = size, 2 * step
+    else:
+        too_few, enough = size, 0
+        while not enough:
+            if too_few == most:
+                return None
+            size = min(too_few + step, most)
+            if works(ranking[:size]):
+                enough = size
+            else:
+                too_few, step = size, 2 * step
+    while enough - too_few > max(1, enough // FINE):
         middle = (enough + too_few) // 2
         if works(ranking[:middle]):
             enough = middle
         else:
             too_few = middle
     return enough
-
-
-def _doubling(most: int) -> Iterator[int]:
-    size = 1
-    while size < most:
-        yield size
-        size *= 2
-    if most > 0:
-        yield most
 
 
 def shrink(rows: np.ndarray, works: Works, most_tries: int = MOST_TRIES) -> np.ndarray:

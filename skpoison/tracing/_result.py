@@ -10,6 +10,7 @@ from skpoison._words import counted, name_text, percent_text
 
 NEARLY_ALL = 0.5  # of the set's rows must share what the sentence mentions
 UNUSUAL = 0.01
+COPIES, CONTRADICTED = "near copies", "contradicted"
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -117,16 +118,25 @@ class Trace:
         rows = "this row" if n_rows == 1 else f"these {counted(n_rows, 'row')}"
         share = percent_text(n_rows / self.n_samples_)
         what = f"Without {rows} ({share} of {self.n_samples_:,}){self._common()} "
-        text = f"{what}the model predicts {self._change()}."
+        text = f"{what}the model predicts {self._change()}{self._contradicted()}."
         return text if self.p_value_ is None else f"{text} {self._calibrated()}"
 
     def _common(self):
         found = [
-            f"{counted(one.n_rows, 'row')} with {one.column} {name_text(one.value)}"
+            _in_common(one)
             for one in self.shared_
-            if one.share > NEARLY_ALL and one.p_value < UNUSUAL
+            if one.share > NEARLY_ALL
+            and one.p_value < UNUSUAL
+            and one.column != CONTRADICTED
         ]
-        return f", among them {', '.join(found)}," if found else ""
+        return f", {', '.join(found)}," if found else ""
+
+    def _contradicted(self):
+        for one in self.shared_:
+            if one.column == CONTRADICTED and one.n_rows > 1:
+                which = "all" if one.share == 1.0 else f"{one.n_rows:,}"
+                return f", and contradicts {which} of them"
+        return ""
 
     def _change(self):
         if len(self.prediction_) > 1 or self.removed_prediction_ is None:
@@ -137,6 +147,14 @@ class Trace:
     def _calibrated(self):
         share = percent_text(self.p_value_)
         return f"So few rows are enough for {share} of the model's other errors."
+
+
+def _in_common(one):
+    """What rows share, as a part of a sentence."""
+    which = "all" if one.share == 1.0 else f"{one.n_rows:,}"
+    if one.column == COPIES:
+        return f"{which} near copies of row {one.value}"
+    return f"{which} with {name_text(one.column)} {name_text(one.value)}"
 
 
 def _shown(prediction):

@@ -1,5 +1,7 @@
 """Scores of training rows, by method."""
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -8,40 +10,152 @@ from sklearn.base import BaseEstimator
 from skpoison.tracing._goal import Goal
 from skpoison.tracing._gradients import (
     gradient_scores,
+    own_losses,
     residuals,
     target_residuals,
 )
+from skpoison.tracing._influence import Influence
+from skpoison.tracing._linear import LinearView, linear_view
 from skpoison.tracing._neighbors import distances_to, knn_shapley
-from skpoison.tracing._space import space_of
+from skpoison.tracing._retrain import copies_of, leave_groups_out
+from skpoison.tracing._space import Space, last_step, space_of, with_constant
 from skpoison.tracing._training import Training
 
-METHODS = ("knn_shapley", "gradient")
+METHODS = ("gradient", "influence", "knn_shapley", "retrain")
 
 
-def scores_of(
-    method: str, training: Training, model: BaseEstimator, X_target: Any, goal: Goal
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return scores of the training rows by method, and the rankings by them.
+class Evidence:
+    """A model's view of its training rows and of targets that it predicts wrong.
 
-    Ties are ranked by the distance from the nearest target.
+    Everything is computed when it is first asked for.
     """
-    space = space_of(model, training.X, X_target)
-    distances = distances_to(space.rows, space.targets)
-    scores = {}
-    for name in METHODS if method == "auto" else (method,):
-        if name == "gradient":
-            of_rows = residuals(model, training.X, training.labels, goal)
-            of_targets = target_residuals(model, X_target, goal)
-            scores[name] = joint(gradient_scores(space, of_rows, of_targets))
-        else:
-            pushes = goal.pushes(training.labels)
-            columns = zip(distances.T, pushes.T, strict=True)
-            scores[name] = joint(
-                np.column_stack([knn_shapley(*one) for one in columns])
-            )
-    nearest = distances.min(axis=1)
-    orders = {name: np.lexsort((nearest, -values)) for name, values in scores.items()}
-    return scores, orders
+
+    def __init__(
+        self,
+        training: Training,
+        model: BaseEstimator,
+        X_target: Any,
+        goal: Goal,
+        random_state: np.random.RandomState,
+        n_jobs: int | None,
+    ):
+        self.training, self.model = training, model
+        self.X_target, self.goal = X_target, goal
+        self.random_state, self.n_jobs = random_state, n_jobs
+        self.space = space_of(model, training.X, X_target)
+        self.distances = distances_to(self.space.rows, self.space.targets)
+        self.pushes = goal.pushes(training.labels)
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether a model tells how sure it is of each class, or predicts numbers."""
+        names = ("predict_proba", "decision_function")
+        is_sure = any(hasattr(self.model, name) for name in names)
+        return is_sure or not self.training.is_classifier
+
+    @cached_property
+    def linear(self) -> LinearView | None:
+        """The model as a linear one with a smooth loss; None if it is not."""
+        training = self.training
+        rows = training.X, training.labels, training.weights
+        return linear_view(self.model, *rows, self.X_target, self.goal)
+
+    @cached_property
+    def influence(self) -> Influence | None:
+        """Newton steps of a linear model."""
+        return None if self.linear is None else Influence(self.linear)
+
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """The group of near copies of each row."""
+        return copies_of(self.space, self.random_state)
+
+    @cached_property
+    def gradients(self) -> tuple[np.ndarray, np.ndarray]:
+        """Derivatives of losses by scores, of rows and of targets."""
+        training, goal = self.training, self.goal
+        of_rows = residuals(self.model, training.X, training.labels, goal)
+        return of_rows, target_residuals(self.model, self.X_target, goal)
+
+    @cached_property
+    def by_method(self) -> dict[str, np.ndarray]:
+        """Scores that were computed, by method."""
+        return {}
+
+    def scores(self, name: str) -> np.ndarray:
+        """Return scores by a method, of shape (n_rows,); higher is more responsible."""
+        if name not in self.by_method:
+            found = SCORES[name](self)
+            weights = self.training.weights
+            if weights is not None:  # rows that weigh nothing did nothing
+                lowest = min(float(found.min()), 0.0)
+                found = np.where(weights > 0.0, found, lowest)
+            self.by_method[name] = found
+        return self.by_method[name]
+
+    def order(self, name: str) -> np.ndarray:
+        """Return rows by falling scores; ties by the distance from a target."""
+        return np.lexsort((self.distances.min(axis=1), -self.scores(name)))
+
+
+def _knn_shapley(evidence):
+    columns = zip(evidence.distances.T, evidence.pushes.T, strict=True)
+    return joint(np.column_stack([knn_shapley(*one) for one in columns]))
+
+
+def _gradient(evidence):
+    if evidence.linear is None and not evidence.has_gradients:
+        raise ValueError(
+            "method='gradient' needs a classifier with predict_proba or "
+            f"decision_function; {evidence.model!r} has neither. Use "
+            "method='knn_shapley'."
+        )
+    if evidence.linear is not None:
+        view = evidence.linear
+        space = Space(view.rows, view.targets)
+        return joint(gradient_scores(space, view.slopes, view.directions))
+    space = with_constant(evidence.space)
+    return joint(gradient_scores(space, *evidence.gradients))
+
+
+def _loss(evidence):
+    """The loss of rows whose gradients are against what is right for the targets."""
+    is_against = evidence.scores("gradient") > 0.0
+    return own_losses(evidence.gradients[0]) * is_against
+
+
+def _influence(evidence):
+    if evidence.influence is None:
+        raise ValueError(
+            "method='influence' needs a linear model with a penalty on its squared "
+            "weights: LogisticRegression, RidgeClassifier, LinearSVC, SGDClassifier, "
+            "Ridge, LinearSVR(loss='squared_epsilon_insensitive') or SGDRegressor; got "
+            f"{last_step(evidence.model)!r}."
+        )
+    return joint(evidence.influence.scores)
+
+
+def _retrain(evidence):
+    names = ["knn_shapley", *(["loss"] if evidence.has_gradients else [])]
+    found = leave_groups_out(
+        evidence.training,
+        evidence.model,
+        evidence.X_target,
+        evidence.goal,
+        evidence.groups,
+        [evidence.order(name) for name in names],
+        evidence.n_jobs,
+    )
+    return joint(found)
+
+
+SCORES: dict[str, Callable[[Evidence], np.ndarray]] = {
+    "knn_shapley": _knn_shapley,
+    "gradient": _gradient,
+    "loss": _loss,
+    "influence": _influence,
+    "retrain": _retrain,
+}
 
 
 def joint(scores: np.ndarray) -> np.ndarray:

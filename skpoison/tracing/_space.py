@@ -31,6 +31,18 @@ def space_of(model: BaseEstimator, X: Any, X_target: Any) -> Space:
     return Space(encoder.transform(rows), encoder.transform(targets))
 
 
+def with_constant(space: Space) -> Space:
+    """Return rows and targets with the constant 1 as their last feature."""
+    return Space(*(_with_ones(rows) for rows in space))
+
+
+def _with_ones(rows):
+    ones = np.ones((rows.shape[0], 1))
+    if sparse.issparse(rows):
+        return sparse.csr_array(sparse.hstack([rows, ones]))
+    return np.hstack([rows, ones])
+
+
 def inputs_of_last(model: BaseEstimator, X: Any, X_target: Any) -> tuple[Any, Any]:
     """Return rows and targets after the steps of a pipeline before its last one."""
     while isinstance(model, Pipeline):

@@ -1,7 +1,7 @@
 """Which training rows are responsible for a prediction."""
 
 from numbers import Integral, Real
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,21 +12,13 @@ from sklearn.utils.validation import _num_samples, check_consistent_length
 from skpoison._column_types import RowsLike
 from skpoison._labels import check_labels, check_targets
 from skpoison._whole_rows import round_down
-from skpoison._words import counted
 from skpoison.tracing._before import model_before
-from skpoison.tracing._goal import Goal
-from skpoison.tracing._removal import Removal, grow, shrink
 from skpoison.tracing._result import Trace
-from skpoison.tracing._scores import METHODS, scores_of
+from skpoison.tracing._scores import METHODS, Evidence
+from skpoison.tracing._search import find_rows
 from skpoison.tracing._shared import columns_by, shared_by
 from skpoison.tracing._training import Training
-
-
-class Found(NamedTuple):
-    """A verified removal, and what the model predicts after it."""
-
-    removal: Removal
-    predictions: np.ndarray
+from skpoison.tracing._verify import Verifier
 
 
 def trace(
@@ -36,7 +28,7 @@ def trace(
     X_target: RowsLike,
     y_target: ArrayLike | None = None,
     *,
-    method: Literal["auto", "gradient", "knn_shapley"] = "auto",
+    method: Literal["auto", "gradient", "influence", "knn_shapley", "retrain"] = "auto",
     by: Any = None,
     max_removed: float | int = 0.05,
     sample_weight: ArrayLike | None = None,
@@ -65,8 +57,8 @@ def trace(
         size of the model's errors on its training rows, or the lowest and the highest
         number that would be. One entry counts for all targets.
     method : str, default="auto"
-        What rows are ranked by: "gradient" or "knn_shapley", see the notes;
-        "auto" follows several rankings and takes the smallest removal
+        What rows are ranked by: "gradient", "influence", "knn_shapley" or "retrain",
+        see the notes; "auto" follows several rankings and takes the smallest removal
         set.
     by : array-like of shape (n_samples,), dict, table or str, default=None
         Columns, such as source or time, that rows of the removal set may have in
@@ -110,15 +102,40 @@ def trace(
     -----
     What rows are ranked by:
 
-    - "gradient": minus the inner product of a row's loss gradient with the target's,
-      whose loss is that of what would be right.
     - "knn_shapley": the Shapley value of a row in a vote of the five rows nearest to
       the target for the wrong prediction [1]_.
+    - "gradient": minus the inner product of a row's loss gradient with the gradient of
+      what would be right for the target, as in [2]_: exact for linear models, for
+      others that of a linear layer on top of the rows with the model's probabilities.
+    - "influence": by how much the margin of the wrong prediction falls when the row is
+      left out, for linear models with smooth losses (the hinge loss is smoothed): a
+      Newton step with the Hessian of what is left [3]_. Exact for ridge regression and
+      classification; without a row's share in the Hessian where that is not formed
+      (sparse rows, softmax).
+    - "retrain": the same by fits without groups of near copies, those that the others
+      blame most; rows of other groups get 0.
+
+    "auto" first asks whether the rows nearest to a target, which all agree on the wrong
+    prediction, are at its root: if a model that is fitted without them predicts right,
+    and contradicts at least half of them, "knn_shapley" ranks the rows. Otherwise they
+    are ranked by their own loss, among rows whose gradient is against what is right
+    ("loss" in `scores_`). That ranking leads to the removal set unless another one
+    leads to one of half the size.
+
+    Removal sets are beginnings of rankings; their sizes are found by doubling and
+    bisection, for linear models around the size that Newton steps predict. Rows that
+    are not needed are then dropped, in blocks. Every set is verified by a fit.
 
     References
     ----------
     .. [1] R. Jia et al., "Efficient Task-Specific Data Valuation for Nearest Neighbor
        Algorithms", VLDB 2019.
+    .. [2] Y. Yang, T. Y. Liu and B. Mirzasoleiman, "Not All Poisons are Created Equal:
+       Robust Training against Data Poisoning", ICML 2022 (effective poison is near the
+       target in the space of gradients).
+    .. [3] P. W. Koh and P. Liang, "Understanding Black-box Predictions via Influence
+       Functions", ICML 2017; J. Yang et al., "How Many and Which Training Points Would
+       Need to be Removed to Flip this Prediction?", EACL 2023.
 
     Examples
     --------
@@ -135,8 +152,8 @@ def trace(
     >>> found.ranking_[:8]
     array([37, 11, 36, 12, 28, 23,  1, 40])
     >>> print(found.summary())
-    Without these 4 rows (2.3 % of 177), among them 4 rows with label 2, the model
-    predicts 0 instead of 2.
+    Without these 4 rows (2.3 % of 177), all with label 2, the model predicts 0
+    instead of 2, and contradicts all of them.
     """
     check_method(method)
     rng = check_random_state(random_state)
@@ -145,25 +162,25 @@ def trace(
     columns = columns_by(by, X)
     limit = most_removed(max_removed, training.n_rows)
     model, predictions, goal = model_before(estimator, training, X_target, y_target)
-    scores, orders = scores_of(method, training, model, X_target, goal)
-    found, reason = _removed(training, X_target, goal, orders, limit)
-    name = found.removal.ranking if found else next(iter(orders))
-    rows = found.removal.rows if found else None
-    labels = {"label": training.labels} if training.is_classifier else {}
+    evidence = Evidence(training, model, X_target, goal, rng, n_jobs)
+    verifier = Verifier(training, X_target, goal)
+    outcome = find_rows(method, evidence, verifier, limit)
+    rows = None if outcome.removal is None else outcome.removal.rows
+    shared = [] if rows is None else shared_by(rows, evidence, verifier, columns)
     return Trace(
-        ranking_=orders[name],
-        contributions_=scores[name],
-        scores_=scores,
-        method_=name,
+        ranking_=evidence.order(outcome.blamed_by),
+        contributions_=evidence.scores(outcome.blamed_by),
+        scores_=evidence.by_method,
+        method_=outcome.removal.ranking if outcome.removal else outcome.blamed_by,
         removal_set_=rows,
-        reason_=reason,
+        reason_=outcome.reason,
         prediction_=predictions,
-        removed_prediction_=found.predictions if found else None,
+        removed_prediction_=None if rows is None else verifier.predicted(rows),
         X_target=X_target,
         y_target=goal.wanted,
         max_removed_=limit,
         n_fits_=training.n_fits,
-        shared_=[] if rows is None else shared_by(rows, labels | columns),
+        shared_=shared,
     )
 
 
@@ -199,30 +216,3 @@ def _checked_y(estimator, X, y):
             f"estimator must be a classifier or a regressor; got {estimator!r}."
         )
     return y
-
-
-def _removed(
-    training: Training, X_target: Any, goal: Goal, orders: dict, limit: int
-) -> tuple[Found | None, str | None]:
-    """Return a removal that works, None if there is none, and the reason for that."""
-    models: dict[bytes, Any] = {}
-
-    def predicted(rows):
-        key = np.sort(rows).tobytes()
-        if key not in models:
-            models[key] = np.ravel(training.fit(rows).predict(X_target))
-        return models[key]
-
-    def works(rows):
-        return training.can_fit(rows) and bool(goal.met(predicted(rows)).all())
-
-    removal = grow(orders, works, limit)
-    if removal is None:
-        tried = ", ".join(orders)
-        return None, (
-            f"No set of up to {counted(limit, 'row')} was found without which the "
-            f"model predicts right (along the rankings {tried}): the error is not the "
-            "doing of few rows."
-        )
-    rows = shrink(removal.rows, works)
-    return Found(Removal(rows, removal.ranking), predicted(rows)), None

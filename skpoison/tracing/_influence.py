@@ -1,0 +1,156 @@
+"""What the removal of rows does to the scores of a linear model, by Newton steps."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.sparse.linalg import LinearOperator, cg
+
+from skpoison.tracing._linear import LinearView
+
+TOL = 1e-6  # of conjugate gradients
+BLOCK = 4_096  # rows whose leverages are computed at once
+
+
+class Influence:
+    """A linear model's Newton steps towards what it is without rows.
+
+    A step uses the Hessian without these rows, so that it is exact for quadratic
+    losses: ridge regression and classification. Where Hessians are not formed, they are
+    solved by conjugate gradients.
+    """
+
+    def __init__(self, view: LinearView):
+        self.view = view
+
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """By how much each row makes each target wrong, of shape (n_rows, n_targets).
+
+        It is how far the margin of the wrong prediction falls when the row is removed.
+        """
+        view = self.view
+        if view.is_direct:
+            return self._direct_scores()
+        rights = view.directions[:, :, np.newaxis] * _dense(view.targets)[:, np.newaxis]
+        solve = self._solver(None)
+        out = [np.vecdot(view.slopes, _dense(view.rows @ solve(r).T)) for r in rights]
+        return -np.column_stack(out)
+
+    def _direct_scores(self):
+        """Exact Newton steps: each row's Hessian is taken away by its leverage."""
+        view = self.view
+        out = np.zeros((view.rows.shape[0], len(view.margins)))
+        for score in np.flatnonzero(view.directions.any(axis=0)):
+            factor = self._factor(score)
+            steps = view.rows @ cho_solve(factor, view.targets.T)
+            bent = view.weights * view.curvatures[:, score]
+            left = 1.0 - bent * leverages(view.rows, factor)
+            step = steps * (view.slopes[:, score] / np.maximum(left, 1e-12))[:, None]
+            out -= step * view.directions[:, score]
+        return out
+
+    def margins_without(self, removed: np.ndarray) -> np.ndarray:
+        """Return how far targets are on the wrong side after a step without rows."""
+        view = self.view
+        gone = view.rows[removed]
+        pulls = _dense(view.slopes[removed].T @ gone)
+        if not view.is_direct:
+            moved = _dense(view.targets @ self._solver(removed)(pulls).T)
+            return view.margins + np.vecdot(view.directions, moved)
+        moved = np.zeros_like(view.directions)
+        for score in np.flatnonzero(view.directions.any(axis=0)):
+            bent = view.weights[removed] * view.curvatures[removed, score]
+            hessian = self._hessian(score) - (gone.T * bent) @ gone
+            step = np.linalg.solve(hessian, pulls[score])
+            moved[:, score] = view.targets @ step
+        return view.margins + np.vecdot(view.directions, moved)
+
+    @cached_property
+    def _hessians(self):
+        return {}
+
+    def _hessian(self, score):
+        """The Hessian of one score's losses and penalty."""
+        view = self.view
+        if score not in self._hessians:
+            roots = np.sqrt(view.weights * view.curvatures[:, score])
+            scaled = view.rows * roots[:, np.newaxis]
+            hessian = scaled.T @ scaled
+            hessian[np.diag_indices_from(hessian)] += view.stiffness
+            self._hessians[score] = hessian
+        return self._hessians[score]
+
+    def _factor(self, score):
+        return cho_factor(self._hessian(score), lower=True)
+
+    def _solver(self, removed: np.ndarray | None) -> Callable[[np.ndarray], np.ndarray]:
+        """Return a function that solves with the Hessian without some rows."""
+        view = self.view
+        weights = view.weights.copy()
+        if removed is not None:
+            weights[removed] = 0.0
+        shape = (view.n_scores, view.rows.shape[1])
+        size = shape[0] * shape[1]
+        product = _product(view, weights, shape)
+        hessian = LinearOperator((size, size), matvec=product, dtype=np.float64)
+        precondition = self._preconditioner
+        easier = LinearOperator((size, size), matvec=precondition, dtype=np.float64)
+
+        def solve(right):
+            found, _ = cg(hessian, np.ravel(right), rtol=TOL, maxiter=500, M=easier)
+            return found.reshape(shape)
+
+        return solve
+
+    @cached_property
+    def _preconditioner(self):
+        """A function that solves with mean curvatures, or with a diagonal."""
+        view = self.view
+        shape = (view.n_scores, view.rows.shape[1])
+        bends = view.curvatures * (1.0 - view.curvatures * view.is_coupled)
+        bends = bends * view.weights[:, np.newaxis]
+        if not sparse.issparse(view.rows) and shape[1] <= MOST_SHARED:
+            scaled = view.rows * np.sqrt(bends.mean(axis=1))[:, np.newaxis]
+            shared = scaled.T @ scaled
+            shared[np.diag_indices_from(shared)] += view.stiffness + 1e-12
+            factor = cho_factor(shared, lower=True)
+            return lambda v: cho_solve(factor, v.reshape(shape).T).T.ravel()
+        squares = view.rows.power(2) if sparse.issparse(view.rows) else view.rows**2
+        diagonal = np.ravel(bends.T @ squares + view.stiffness + 1e-12)
+        return lambda v: np.ravel(v) / diagonal
+
+
+MOST_SHARED = 2_000
+
+
+def _product(view, weights, shape):
+    def product(v):
+        v = v.reshape(shape)
+        moved = _dense(view.rows @ v.T)
+        if view.is_coupled:
+            means = np.vecdot(view.curvatures, moved)[:, np.newaxis]
+            moved = view.curvatures * (moved - means)
+        else:
+            moved = view.curvatures * moved
+        moved = moved * weights[:, np.newaxis]
+        return np.ravel(_dense(moved.T @ view.rows) + view.stiffness * v)
+
+    return product
+
+
+def leverages(rows: np.ndarray, factor: Any) -> np.ndarray:
+    """Return ``x^T H^-1 x`` for every row, H given by its Cholesky factor."""
+    out = np.empty(len(rows))
+    for start in range(0, len(rows), BLOCK):
+        block = slice(start, start + BLOCK)
+        half = solve_triangular(factor[0], rows[block].T, lower=True)
+        out[block] = np.einsum("ij,ij->j", half, half)
+    return out
+
+
+def _dense(found):
+    return found.toarray() if sparse.issparse(found) else np.asarray(found)

@@ -1,0 +1,95 @@
+"""Which ranking explains a prediction, and which of its rows suffice."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skpoison._words import counted
+from skpoison.tracing._core import Core, core_rows, is_contradicted
+from skpoison.tracing._removal import MOST_TRIES, Removal, Search, grow, shrink
+from skpoison.tracing._scores import Evidence
+from skpoison.tracing._verify import Verifier
+
+
+class Outcome(NamedTuple):
+    """The ranking that rows are blamed by, and a verified removal set."""
+
+    blamed_by: str
+    core: Core | None
+    removal: Removal | None
+    reason: str | None
+
+
+def find_rows(
+    method: str, evidence: Evidence, verifier: Verifier, limit: int
+) -> Outcome:
+    """Follow the rankings of a method, or of several, to a verified removal set."""
+    core = core_of(evidence, verifier, limit)
+    names = [method] if method != "auto" else _rankings(evidence, core)
+    removal = _removal(names, evidence, verifier, limit)
+    if removal is None and method == "auto" and evidence.linear is None:
+        names.append("retrain")
+        removal = _removal(["retrain"], evidence, verifier, limit)
+    reason = None if removal else _reason(names, limit)
+    return Outcome(names[0], core, removal, reason)
+
+
+def core_of(evidence: Evidence, verifier: Verifier, limit: int) -> Core | None:
+    """Return the rows around the targets, judged by a model fitted without them."""
+    columns = zip(evidence.distances.T, evidence.pushes.T, strict=True)
+    found = [core_rows(*one)[:limit] for one in columns]
+    rows = np.unique(np.concatenate(found))
+    if min(map(len, found)) == 0 or not verifier.training.can_fit(rows):
+        return None
+    model = verifier.model_without(rows)
+    training, goal = verifier.training, verifier.goal
+    contradicted = is_contradicted(model, training.X, training.labels, rows, goal)
+    return Core(rows, contradicted, verifier.works(rows))
+
+
+def _rankings(evidence, core):
+    """Names of rankings, the one that rows are blamed by first.
+
+    Rows around a target are blamed by their nearness if a model that has not seen them
+    contradicts them; all others by how badly they fit the model.
+    """
+    names = ["knn_shapley"]
+    if evidence.has_gradients:
+        is_local = core is not None and core.is_confirmed
+        names = [*names, "loss"] if is_local else ["loss", *names]
+        names.append("gradient")
+    if evidence.linear is not None:
+        names.append("influence")
+    return names
+
+
+def _removal(names, evidence, verifier, limit):
+    influence = evidence.influence
+
+    def seems_to_work(rows):
+        return bool((influence.margins_without(rows) < 0.0).all())
+
+    search = Search(verifier.works, seems_to_work if influence else None)
+    orders = {name: evidence.order(name) for name in names}
+    removal = grow(orders, search, limit)
+    if removal is None:
+        return None
+    return Removal(_shrunk(removal.rows, evidence, verifier), removal.ranking)
+
+
+def _shrunk(rows, evidence, verifier):
+    """Drop rows that are not needed: those that help, if estimated; then by fits."""
+    if evidence.influence is None:
+        return shrink(rows, verifier.works)
+    needed = rows[evidence.scores("influence")[rows] > 0.0]
+    if 0 < len(needed) < len(rows) and verifier.works(needed):
+        rows = needed
+    return shrink(rows, verifier.works, MOST_TRIES // 5)
+
+
+def _reason(names, limit):
+    return (
+        f"No set of up to {counted(limit, 'row')} was found without which the model "
+        f"predicts right (along the rankings {', '.join(names)}): the error is not the "
+        "doing of few rows."
+    )

@@ -1,0 +1,39 @@
+"""Whether targets are right without rows, by fits."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from skpoison.tracing._goal import Goal
+from skpoison.tracing._training import Training
+
+
+class Verifier:
+    """Fits without sets of rows, each fitted once, and what they say of targets."""
+
+    def __init__(self, training: Training, X_target: Any, goal: Goal):
+        self.training, self.X_target, self.goal = training, X_target, goal
+        self._predictions: dict[bytes, np.ndarray] = {}
+        self._last: tuple[bytes, BaseEstimator] | None = None
+
+    def works(self, rows: np.ndarray) -> bool:
+        """Say whether all targets are predicted right without these rows."""
+        if not self.training.can_fit(rows):
+            return False
+        return bool(self.goal.met(self.predicted(rows)).all())
+
+    def predicted(self, rows: np.ndarray) -> np.ndarray:
+        """Return what is predicted for the targets without these rows."""
+        key = np.sort(rows).tobytes()
+        if key not in self._predictions:
+            model = self.model_without(rows)
+            self._predictions[key] = np.ravel(model.predict(self.X_target))
+        return self._predictions[key]
+
+    def model_without(self, rows: np.ndarray) -> BaseEstimator:
+        """Return a model fitted without these rows, the last one from memory."""
+        key = np.sort(rows).tobytes()
+        if self._last is None or self._last[0] != key:
+            self._last = key, self.training.fit(rows)
+        return self._last[1]
