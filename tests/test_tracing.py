@@ -220,16 +220,17 @@ def leave_one_out(model, X, y, X_target, score):
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_influence_on_ridge_classifiers_is_that_of_leaving_rows_out(n_classes):
-    X, y, X_target, right, _ = flipped(27, to=1 if n_classes == 2 else 2)
+    X, y, X_target, _, _ = flipped(27)
     X, y = X[y < n_classes], y[y < n_classes]
     model = RidgeClassifier(alpha=3.0).fit(X, y)
     wrong = model.predict(X_target)[0]
+    right = (wrong + 1) % n_classes
 
     def score(fitted, rows):
         found = fitted.decision_function(rows)
-        return (
-            (2 * wrong - 1) * found if n_classes == 2 else found[:, wrong] - found[:, 0]
-        )
+        if n_classes == 2:
+            return (2 * wrong - 1) * found
+        return found[:, wrong] - found[:, right]
 
     expected = leave_one_out(model, X, y, X_target, score)[:, 0]
     found = trace(model, X, y, X_target, [right], method="influence")
