@@ -12,6 +12,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 from skpoison.tracing._linear import LinearView
 
 TOL = 1e-6  # of conjugate gradients
+FEW = 4  # times fewer rows than parameters: solved with the factor that is known
 BLOCK = 4_096  # rows whose leverages are computed at once
 
 
@@ -25,6 +26,8 @@ class Influence:
 
     def __init__(self, view: LinearView):
         self.view = view
+        self._hessians: dict[int, np.ndarray] = {}
+        self._factors: dict[int, Any] = {}
 
     @cached_property
     def scores(self) -> np.ndarray:
@@ -64,14 +67,20 @@ class Influence:
         moved = np.zeros_like(view.directions)
         for score in np.flatnonzero(view.directions.any(axis=0)):
             bent = view.weights[removed] * view.curvatures[removed, score]
-            hessian = self._hessian(score) - (gone.T * bent) @ gone
-            step = np.linalg.solve(hessian, pulls[score])
+            step = self._step(score, gone, bent, pulls[score])
             moved[:, score] = view.targets @ step
         return view.margins + np.vecdot(view.directions, moved)
 
-    @cached_property
-    def _hessians(self):
-        return {}
+    def _step(self, score, gone, bent, pull):
+        """Solve with the Hessian less that of rows: of few rows, by Woodbury's rule."""
+        if len(gone) > gone.shape[1] // FEW:
+            return np.linalg.solve(self._hessian(score) - (gone.T * bent) @ gone, pull)
+        factor, roots = self._factor(score), np.sqrt(bent)[:, np.newaxis]
+        scaled = roots * gone
+        both = cho_solve(factor, np.column_stack([scaled.T, pull]))
+        across, alone = both[:, :-1], both[:, -1]
+        small = np.eye(len(gone)) - scaled @ across
+        return alone + across @ np.linalg.solve(small, scaled @ alone)
 
     def _hessian(self, score):
         """The Hessian of one score's losses and penalty."""
@@ -85,7 +94,9 @@ class Influence:
         return self._hessians[score]
 
     def _factor(self, score):
-        return cho_factor(self._hessian(score), lower=True)
+        if score not in self._factors:
+            self._factors[score] = cho_factor(self._hessian(score), lower=True)
+        return self._factors[score]
 
     def _solver(self, removed: np.ndarray | None) -> Callable[[np.ndarray], np.ndarray]:
         """Return a function that solves with the Hessian without some rows."""

@@ -26,11 +26,14 @@ class Search(NamedTuple):
     works: Works
     seems_to_work: Works | None = None
 
-    def guess(self, ranking: np.ndarray, most: int) -> int:
-        """Return an estimate of how many of the first rows suffice; 1 without any."""
+    def guess(self, ranking: np.ndarray, most: int) -> int | None:
+        """Return an estimate of how many of the first rows suffice; 1 without any.
+
+        It is None where so many do not seem to suffice.
+        """
         if self.seems_to_work is None:
             return 1
-        return shortest(ranking, self.seems_to_work, most) or most
+        return shortest(ranking, self.seems_to_work, most)
 
 
 def grow(orders: dict[str, np.ndarray], search: Search, limit: int) -> Removal | None:
@@ -48,7 +51,9 @@ def grow(orders: dict[str, np.ndarray], search: Search, limit: int) -> Removal |
         if most < 1:
             break
         guess = search.guess(order, most)
-        size = shortest(order, search.works, most, guess)
+        if guess is None and best is not None:
+            continue
+        size = shortest(order, search.works, most, guess or most)
         if size is not None:
             best = Removal(order[:size], name)
     return best

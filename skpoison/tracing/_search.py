@@ -6,7 +6,7 @@ import numpy as np
 
 from skpoison._words import counted
 from skpoison.tracing._core import Core, core_rows, is_contradicted
-from skpoison.tracing._removal import MOST_TRIES, Removal, Search, grow, shrink
+from skpoison.tracing._removal import Removal, Search, grow, shrink
 from skpoison.tracing._scores import Evidence
 from skpoison.tracing._verify import Verifier
 
@@ -78,13 +78,17 @@ def _removal(names, evidence, verifier, limit):
 
 
 def _shrunk(rows, evidence, verifier):
-    """Drop rows that are not needed: those that help, if estimated; then by fits."""
-    if evidence.influence is None:
+    """Drop rows that are not needed, by fits or by estimates that a fit verifies."""
+    influence = evidence.influence
+    if influence is None:
         return shrink(rows, verifier.works)
-    needed = rows[evidence.scores("influence")[rows] > 0.0]
-    if 0 < len(needed) < len(rows) and verifier.works(needed):
-        rows = needed
-    return shrink(rows, verifier.works, MOST_TRIES // 5)
+    enough = influence.margins_without(rows)
+
+    def suffice(fewer):
+        return bool((influence.margins_without(fewer) <= enough).all())
+
+    fewer = shrink(rows, suffice)
+    return fewer if len(fewer) < len(rows) and verifier.works(fewer) else rows
 
 
 def _reason(names, limit):
