@@ -459,4 +459,4 @@ def test_without_templates_it_is_said_what_to_install(report, monkeypatch):
     shown = Page(report._repr_html_())
     assert [tag for tag, _ in shown.elements] == ["pre"]
     assert "pip install jinja2" in shown.texts[0]
-    assert json.loads(report._json())["schema"] == "skpoison-audit/2"
+    assert json.loads(report._json())["schema"] == "skpoison-audit/3"

@@ -146,7 +146,7 @@ def test_three_files_are_written_and_kept(brief, rows, tmp_path):
 
 def test_outputs_go_to_standard_output_too(brief, rows):
     result = invoke(rows, "--json", "-")
-    assert json.loads(result.stdout)["schema"] == "skpoison-audit/2"
+    assert json.loads(result.stdout)["schema"] == "skpoison-audit/3"
     assert "Defenses, by the error" in result.stderr
     assert invoke(rows, "--suspicious", "-", "-q").stdout.startswith("rank,position")
     both = invoke(rows, "--json", "-", "--html", "-", code=1)

@@ -24,6 +24,7 @@ from .schema import SCHEMA_NAME
 from .summary import summary
 from .suspects import suspects
 from .suspicion import give_verdict, judge_all, trusted_rows
+from .taxa import taxonomies
 from .types import Report, Settings
 
 EPSILONS = (0.01, 0.03, 0.1, 0.3)
@@ -258,6 +259,9 @@ def run(inputs: Inputs, plan: Plan, progress: Progress) -> AuditReport:
         "evaluations": measured.evaluations,
         "predictions": certified.found,
         "suspicious": suspicious,
+        "taxonomies": taxonomies(
+            plan.attacks, bounds, certified.found, suspicious, judged.is_likely
+        ),
         "left_out": [
             *plan.left_out,
             *(one for stage in stages for one in stage.left_out),

@@ -7,6 +7,7 @@ from sklearn.base import clone
 
 from skpoison import __version__
 from skpoison._defaults import default_cleaner
+from skpoison._reports.reasons import OF_LABELS
 from skpoison._verdict import Verdict, verdict
 from skpoison._words import name_text, one_line
 
@@ -91,16 +92,26 @@ def trusted_rows(inputs, found, judged, folds):
 
 
 def of_classes(inputs, found):
-    """The estimated share of bad rows in each class."""
+    """How many rows of each class are rejected: the estimated share of bad rows."""
     return [
-        {
-            "label": name_text(label),
-            "share": None
-            if found["failed"]
-            else float(found["rejected"][inputs.codes == code].mean()),
-        }
+        _of_class(name_text(label), inputs.codes == code, found)
         for code, label in enumerate(inputs.labels)
     ]
+
+
+def _of_class(label, own, found):
+    counted = {"label": label, "n_rows": int(own.sum())}
+    if found["failed"]:
+        return counted | {"n_rejected": None, "rejected_by": {}, "share": None}
+    rejected = found["rejected"] & own
+    tests = (*OF_LABELS, *(["others"] if np.any(found["tests"] == "others") else []))
+    return counted | {
+        "n_rejected": int(rejected.sum()),
+        "rejected_by": {
+            test: int((found["tests"][rejected] == test).sum()) for test in tests
+        },
+        "share": float(rejected.sum() / own.sum()),
+    }
 
 
 def of_row(found, i):

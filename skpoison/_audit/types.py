@@ -410,6 +410,9 @@ class BadShare(TypedDict):
     """How many rows of a class are bad, by estimate."""
 
     label: Annotated[str, "the class"]
+    n_rows: Annotated[Count, "its rows"]
+    n_rejected: Annotated[Count | None, "rows of it that AutoFilter rejects"]
+    rejected_by: Annotated[dict[str, Count], "how many for which reason"]
     share: Annotated[Share | None, "share of its rows that AutoFilter rejects"]
 
 
@@ -440,6 +443,18 @@ class Suspicious(TypedDict):
     n_listed: Annotated[Count, "rows that are listed"]
     filters: Annotated[list[Judge], "the filters"]
     rows: Annotated[list[SuspiciousRow], "rejected rows, then those farthest out"]
+
+
+class TaxonPart(TypedDict):
+    """An attack or risk by its identifier in a public taxonomy."""
+
+    framework: Annotated[str, "the taxonomy"]
+    version: Annotated[str, "its version"]
+    id: Annotated[str, "the identifier"]
+    name: Annotated[str, "what it is called there"]
+    url: Annotated[str, "where it is described"]
+    tried: Annotated[list[str], "what the audit tried or looked for that belongs to it"]
+    found: Annotated[list[str], "what it found that such an attack leaves"]
 
 
 class LeftOut(TypedDict):
@@ -482,7 +497,7 @@ class Figure(TypedDict):
 class Report(TypedDict):
     """What an audit found."""
 
-    schema: Annotated[Literal["skpoison-audit/2"], "name and version of this schema"]
+    schema: Annotated[Literal["skpoison-audit/3"], "name and version of this schema"]
     skpoison: Annotated[str, "version of the package"]
     settings: Settings
     verdict: VerdictPart
@@ -497,6 +512,7 @@ class Report(TypedDict):
     evaluations: Annotated[list[Evaluation], "every attack on every defense"]
     predictions: Predictions
     suspicious: Suspicious
+    taxonomies: Annotated[list[TaxonPart], "the same by public taxonomies of attacks"]
     left_out: Annotated[list[LeftOut], "what was not done"]
     warnings: Annotated[list[str], "warnings of filters, attacks and solvers"]
     summary: Annotated[list[str], "what was found, in sentences"]

@@ -6,6 +6,7 @@ from . import kinds
 from . import options as opt
 from .checks import costs_of_text, in_range, one_of, percents, shares, within
 from .grouped import grouped
+from .machine import Machine
 from .reading import Reading
 
 
@@ -173,10 +174,11 @@ def audit(
         opt.option(
             opt.OUTPUT,
             "FILE",
-            "Write the suspicious rows as CSV, with row numbers, scores and reasons.",
+            "Write the suspicious rows as CSV, with reasons.",
             common=True,
         ),
     ] = None,
+    machine: Machine,
     outputs: opt.Outputs,
 ):
     """Report what poison could do to a model, and which rows look like poison.
@@ -196,18 +198,22 @@ def audit(
     docs/audit_json.md describes the keys of the JSON; verdict, recommendation, ranking,
     bounds and suspicious are the main ones.
     """
-    with outputs.session(html, suspicious) as session:
+    with outputs.session(html, suspicious, *machine.paths) as session:
         from skpoison._audit.plan import make_plan
 
-        from . import auditing
+        from . import auditing, limits
         from .columns import tell_of_columns
         from .files import write_text
 
+        limits.check_quantities(machine.fail_on, limits.OF_AUDIT, "skpoison audit")
         with session.step(f"Reading {data or 'the digits'}"):
             rows, encoded = auditing.read_encoded(data, reading)
+        limits.check_labels(machine.fail_on, limits.labels_of(rows.labels))
         tell_of_columns(session, rows, encoded, reading, "real")
         inputs = auditing.as_inputs(rows, encoded)
-        del rows, encoded  # Tables take as much memory as matrices.
+        if not machine.needs_rows:
+            rows = None  # Tables take as much memory as matrices.
+        del encoded
 
         plan = make_plan(
             inputs,
@@ -243,5 +249,7 @@ def audit(
                 write_text(path, text(), outputs.force)
                 if path != "-":
                     session.say(f"Written to {path}.")
+        checked = machine.report_audit(session, outputs, rows, report)
         if not any(path for path, _ in written):
             session.say("--html FILE writes the whole report, for a browser.")
+        machine.stop(checked)

@@ -8,6 +8,7 @@ from . import kinds
 from . import options as opt
 from .checks import one_of, within
 from .grouped import grouped
+from .machine import Machine
 from .reading import Reading
 
 
@@ -21,7 +22,7 @@ def filter_(
         opt.option(
             opt.DATA,
             "NAME",
-            "Count rejected rows by this column (source or time), which is no feature.",
+            "Column to count rejected rows by; no feature.",
             common=True,
         ),
     ] = None,
@@ -90,6 +91,7 @@ def filter_(
     ] = None,
     keep_formulas: opt.KeepFormulas = False,
     plot: opt.Plot = None,
+    machine: Machine,
     outputs: opt.Outputs,
 ):
     """Find the rows that should not be trusted, and say why.
@@ -103,7 +105,8 @@ def filter_(
     """
     percentile = _percentile_of(kind, percentile)
     in_plane = kind in kinds.PUBLISHED
-    with outputs.session(output, rejected, plot) as session:
+    written = (output, rejected, plot, *machine.paths)
+    with outputs.session(*written) as session:
         from dataclasses import replace
 
         import numpy as np
@@ -113,12 +116,15 @@ def filter_(
 
         from . import by as groups
         from . import found as words
-        from . import judged, judgement, picture, report, review, suspicion
+        from . import judged, judgement, limits, picture, report, review, suspicion
         from .columns import complete, encode, say_of_other_rows, tell_of_columns
         from .files import rows_to, write_json, write_rows
+        from .machine import taxonomies
 
         judgement.check_trusted(kind, trusted)
-        review.check_paths(verdicts, (output, rejected, outputs.json))
+        possible = limits.of_filter(kind, trusted)
+        limits.check_quantities(machine.fail_on, possible, f"--filter {kind}")
+        review.check_paths(verdicts, (*written, outputs.json))
         if plot:
             picture.check_matplotlib()
         with session.step(f"Reading {data}"):
@@ -144,6 +150,7 @@ def filter_(
         source = clean or rows
         of_quantities = source.labels.is_quantity
         judged.check_labels(session, source.labels, kind)
+        limits.check_labels(machine.fail_on, limits.labels_of(rows.labels))
         drawn = None
         if plot and in_plane:
             drawn = picture.labels_to_draw(session, rows, source)
@@ -164,7 +171,7 @@ def filter_(
         settings = {"filter": kind, "percentile": percentile, "trusted": trusted}
         settings |= {"by": by, "verdicts": verdicts}
         numbers = judged.count(found, rows.labels, settings, numbers_of_rows)
-        numbers["verdict"] = None
+        numbers["verdict"], weighed = None, None
         if kind == "auto" and not clean and not of_quantities:
             weighed = suspicion.weigh(found, rows, encoded)
             numbers["verdict"] = weighed.as_dict()
@@ -198,8 +205,11 @@ def filter_(
                 else:
                     picture.draw_rejected(plot, outputs.force, rows, X, found, kind)
             session.say(f"Plot written to {plot}.")
-        reading_done = reading.describe(encoded)
-        write_json(outputs, numbers | {"reading": reading_done})
+        counts = limits.count_judged(found, rows.labels, weighed and weighed.rows)
+        checked = machine.report_filter(session, outputs, rows, found, weighed, counts)
+        numbers |= {"limits": checked, "taxonomies": taxonomies(counts, weighed)}
+        write_json(outputs, numbers | {"reading": reading.describe(encoded)})
+        machine.stop(checked)
 
 
 def _percentile_of(kind, percentile):

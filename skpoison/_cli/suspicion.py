@@ -8,22 +8,14 @@ from scipy import sparse
 
 from skpoison._defaults import default_cleaner
 from skpoison._labels import find_labels
+from skpoison._reports.reasons import OF_AUTO, OF_LABELS, OF_QUANTITIES, REASONS
 from skpoison._verdict import Verdict, verdict
 
 from .columns import unscaled_rows
 from .judged import Judged
 
-# The tests that reject rows, in the order in which they are applied.
-TESTS = {
-    "far": "much farther from its class than the other rows of the class",
-    "copies": "more near copies of a row than expected by chance",
-    "label": "the label contradicts models fitted without the row",
-    "cluster": "a cluster whose label contradicts models fitted without it",
-    "unknown": "a label that no trusted row has",
-    "target": "the target is far from what models fitted without the row predict",
-}
-OF_LABELS = ("far", "copies", "label", "cluster")
-OF_QUANTITIES = ("far", "copies", "target")
+# The tests that reject rows, and what they see.
+TESTS = {name: REASONS[name].text for name in OF_AUTO}
 # Why targets are rejected that trusted rows say something else of.
 OF_TRUSTED = {
     "": "",

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import hashlib
 import io
 import lzma
 import re
@@ -85,6 +86,16 @@ class Source:
         if self.compression is None:
             return file
         return io.BufferedReader(_Unpacked(file, self), HEAD)
+
+    def hashes(self, *names):
+        """Return hashes of the stored bytes by name, and the number of these bytes."""
+        found, size = {name: hashlib.new(name) for name in names}, 0
+        with self._open_raw() as file:
+            while part := file.read(HEAD):
+                size += len(part)
+                for one in found.values():
+                    one.update(part)
+        return {name: one.hexdigest() for name, one in found.items()}, size
 
     def _open_raw(self):
         if self._spooled is not None:

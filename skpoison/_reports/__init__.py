@@ -1,0 +1,1 @@
+"""Reports that other programs read, and the terms that they share."""
