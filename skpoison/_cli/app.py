@@ -12,6 +12,7 @@ from .certify import certify
 from .filter import filter_
 from .grouped import grouped
 from .help import BareHelp, Command
+from .trace import trace
 
 
 class Commands(BareHelp, TyperGroup):
@@ -67,5 +68,5 @@ def skpoison(
     """
 
 
-for _command in (certify, filter_, attack, audit):
+for _command in (certify, filter_, trace, attack, audit):
     app.command(_command.__name__.removesuffix("_"), cls=Command)(_command)

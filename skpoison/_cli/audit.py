@@ -146,14 +146,7 @@ def audit(
             callback=in_range(0),
         ),
     ] = 50,
-    jobs: Annotated[
-        int,
-        opt.option(
-            opt.OUTPUT,
-            "NUMBER",
-            "Number of parallel jobs; -1 uses all processors.",
-        ),
-    ] = 1,
+    jobs: opt.Jobs = 1,
     cache: Annotated[
         str | None,
         opt.option(

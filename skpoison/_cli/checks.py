@@ -100,6 +100,24 @@ def interval(text):
     return tuple(numbers)
 
 
+def rows_or_share(text):
+    """Check a number of rows, or a share of them with a point; return the number.
+
+    Examples
+    --------
+    >>> rows_or_share("20"), rows_or_share("0.05")
+    (20, 0.05)
+    """
+    is_whole = text.strip().isdecimal()
+    number = int(text) if is_whole else _number(text)
+    if number is None or number <= 0 or (number >= 1 and not is_whole):
+        raise typer.BadParameter(
+            f"{text!r} is neither a number of rows, such as 20, nor a share of them "
+            "between 0 and 1, such as 0.05."
+        )
+    return number
+
+
 def costs_of_text(text):
     """Return what pairs of a true and a predicted label cost, as numbers."""
     if text is None:

@@ -83,6 +83,14 @@ Percentile = Annotated[
         callback=within(0, 100, open_low=True),
     ),
 ]
+Jobs = Annotated[
+    int,
+    option(
+        OUTPUT,
+        "NUMBER",
+        "Number of parallel jobs; -1 uses all processors.",
+    ),
+]
 Plot = Annotated[
     str | None,
     option(

@@ -58,6 +58,8 @@ class JsonData(TableData):
             )
 
     def _check_exact(self):
+        if self.labels is None:
+            return
         line = self._fields[self.target].rounded
         if line is not None:
             raise DataError(

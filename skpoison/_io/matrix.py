@@ -38,8 +38,8 @@ class ArrayData:
         What messages call the data.
     X : {ndarray, csr_array} of shape (n_rows, n_features)
         The rows.
-    labels : Labels
-        Their labels.
+    labels : Labels or None
+        Their labels, if they have any.
     test : ArrayData, default=None
         Test data that came along.
 
@@ -55,7 +55,7 @@ class ArrayData:
     def __init__(self, source, X, labels, test=None):
         self.source, self.labels, self.test = source, labels, test
         self.X = _as_numbers(source, X)
-        if len(labels.codes) != self.X.shape[0]:
+        if labels is not None and len(labels.codes) != self.X.shape[0]:
             raise DataError(
                 f"{source} has {self.X.shape[0]} rows but {len(labels.codes)} labels."
             )

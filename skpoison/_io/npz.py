@@ -80,7 +80,7 @@ def load_npz(source, options):
     """
     with _archive(source) as archive:
         _check_sizes(source, archive.zip)
-        return _labelled(source, archive, options.target)
+        return _labelled(source, archive, options)
 
 
 @contextlib.contextmanager
@@ -136,9 +136,12 @@ def _header(source, name, file):
     return shape, dtype, file.tell()
 
 
-def _labelled(source, archive, target):
-    names = archive.files
+def _labelled(source, archive, options):
+    names, target = archive.files, options.target
     X, where = _matrix(source, archive, TRAIN)
+    has_labels = not {target, *LABELS}.isdisjoint(names)
+    if X is not None and options.unlabeled and not has_labels:
+        return NpzData(source, {**where, "y": None}, X, None)
     key = target or next((name for name in LABELS if name in names), None)
     if X is None or key is None:
         raise DataError(

@@ -30,6 +30,8 @@ class Options:
         Columns of delimited text to keep as they are written.
     max_size : float, default=4.0
         Gigabytes that compressed data may unpack to.
+    unlabeled : bool, default=False
+        Whether the file may lack the target, so that its rows have no labels.
     """
 
     format: str | None = None
@@ -41,6 +43,7 @@ class Options:
     aside: tuple = ()
     words: tuple = ()
     max_size: float = 4.0
+    unlabeled: bool = False
 
 
 def load(name, options=None):
@@ -116,5 +119,6 @@ def load_test(name, data, options, new_labels=False):
         )
     if hasattr(test, "follow"):
         test.follow(data)
-    test.labels = data.labels.matched(test.labels, new_labels)
+    if test.labels is not None:
+        test.labels = data.labels.matched(test.labels, new_labels)
     return test

@@ -61,8 +61,8 @@ class TableData:
 
     Attributes
     ----------
-    labels : Labels
-        The target column.
+    labels : Labels or None
+        The target column; None if the file lacks it, and may.
     target : str
         Its name.
     columns : list of str
@@ -81,13 +81,15 @@ class TableData:
         self._positions, self._plans = None, {}
         if not options.drop_if_there:
             self._check_known("column", options.drop)
-        self.target = target = self._find_target(options.target)
-        self.labels = _labels_of_column(target, table.column(target), self.where)
+        self.target, self.labels = options.target, None
+        if not options.unlabeled or options.target in table.column_names:
+            self.target = name = self._find_target(options.target)
+            self.labels = _labels_of_column(name, table.column(name), self.where)
         own = own_columns(table.column_names)
-        leave = {target, *options.drop, *options.aside, *own}
+        leave = {self.target, *options.drop, *options.aside, *own}
         self.columns = [name for name in table.column_names if name not in leave]
         if not self.columns:
-            raise DataError(f"{self.source} has no columns beside {target!r}.")
+            raise DataError(f"{self.source} has no columns beside {self.target!r}.")
 
     def __len__(self):
         return self.table.num_rows
@@ -132,7 +134,7 @@ class TableData:
         rows = np.flatnonzero(mask)
         found = self.of_table(self.table.take(rows))
         found._positions, found.n_dropped = self._in_file(rows), len(self) - len(rows)
-        found.labels = self.labels.take(rows)
+        found.labels = self.labels and self.labels.take(rows)
         if relabel:
             column = found.table.column(self.target)
             found.labels = _labels_of_column(self.target, column, found.where)
