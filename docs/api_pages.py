@@ -26,6 +26,7 @@ MODULES = {
     "skpoison.inspection": "Plots",
     "skpoison.tracing": "Which rows caused this",
     "skpoison.testing": "Checks for filters and attacks of your own",
+    "skpoison.persistence": "Saving fitted estimators",
     "skpoison.exceptions": "Warnings",
 }
 TOP = "The audit"  # of skpoison itself

@@ -42,6 +42,7 @@ _SUBPACKAGES = (
     "losses",
     "meta",
     "neural",
+    "persistence",
     "pointwise",
     "testing",
     "tracing",

@@ -15,6 +15,7 @@ from sklearn.utils.validation import _num_samples
 
 from skpoison._column_types import Types, is_frame, is_pandas, is_polars
 from skpoison._tables import Table, is_missing
+from skpoison._versions import VersionedMixin
 
 MOST_CATEGORIES = 30
 # Columns of one unit, such as pixels, have spreads within this ratio: there, spreads
@@ -108,7 +109,7 @@ def needs_encoding(X: Any) -> bool:
     return bool(types.words or types.categories)
 
 
-class AsNumbers(TransformerMixin, BaseEstimator):
+class AsNumbers(TransformerMixin, VersionedMixin, BaseEstimator):
     """Comparable columns of numbers from arrays, sparse rows, tables and texts.
 
     Dense columns are divided by their spread, missing values are medians, categories

@@ -53,7 +53,7 @@ class Types(NamedTuple):
     words: dict  # columns that hold no numbers
     categories: dict  # columns of categories that are numbers
     whole: dict  # a table's columns of whole numbers or truth values
-    floats: dict  # for each precision, the columns that have it; a slice for all
+    floats: dict  # for each precision by name, its columns; a slice for all
 
     @classmethod
     def of(cls, X: Any) -> Types:
@@ -66,7 +66,7 @@ class Types(NamedTuple):
             kind = X.dtypes.iloc[place] if is_pandas(X) else X.dtypes[place]
             what = read(X, place, kind)
             if isinstance(what, np.dtype):
-                types.floats.setdefault(what, []).append(place)
+                types.floats.setdefault(what.name, []).append(place)
             elif what is not None:
                 getattr(types, what)[place] = kind
         return types
@@ -74,8 +74,9 @@ class Types(NamedTuple):
     def written(self, rows: Any, dtype: np.dtype) -> Any:
         """Return rows in a precision, or less precise where their column is."""
         rows = rows.astype(dtype)
-        narrow = {k: at for k, at in self.floats.items() if k.itemsize < dtype.itemsize}
-        for kind, places in narrow.items():
+        for kind, places in self.floats.items():
+            if np.dtype(kind).itemsize >= dtype.itemsize:
+                continue
             if sparse.issparse(rows):
                 at = np.isin(rows.indices, np.arange(rows.shape[1])[places])
                 rows.data[at] = rows.data[at].astype(kind)
@@ -85,7 +86,7 @@ class Types(NamedTuple):
 
     def is_narrower(self, dtype: np.dtype) -> bool:
         """Say whether a column is less precise than what attacks were given."""
-        return any(kind.itemsize < dtype.itemsize for kind in self.floats)
+        return any(np.dtype(kind).itemsize < dtype.itemsize for kind in self.floats)
 
 
 def _types_of_array(X):
@@ -99,7 +100,7 @@ def _types_of_array(X):
     elif isinstance(kind, np.dtype) and kind.kind not in "biufc":
         types.words[0] = kind
     elif isinstance(kind, np.dtype) and kind.kind == "f":
-        types.floats[kind] = slice(None)
+        types.floats[kind.name] = slice(None)
     return types
 
 

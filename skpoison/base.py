@@ -40,6 +40,7 @@ from skpoison._labels import (
     of_one_kind,
     shown_labels,
 )
+from skpoison._versions import VersionedMixin
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 
@@ -69,7 +70,9 @@ def _of_known_rows(method, X, codes, **params):
     return spread(method(X[rows], codes[rows], **params), rows, len(codes))
 
 
-class BaseFilter(OutlierMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class BaseFilter(
+    OutlierMixin, OneToOneFeatureMixin, TransformerMixin, VersionedMixin, BaseEstimator
+):
     """Base class of all filters.
 
     A subclass defines how outlying each row is among the rows of its class. This class

@@ -21,12 +21,13 @@ from skpoison._containers import (
 from skpoison._defaults import default_filter
 from skpoison._labels import check_labels, check_two_classes
 from skpoison._sampler_tags import sampler_tags
+from skpoison._versions import VersionedMixin
 from skpoison._whole_rows import copied_points, n_poison_rows
 from skpoison.attacks._defense import Defense
 from skpoison.feasible import as_domain
 
 
-class BaseAttack(OneToOneFeatureMixin, BaseEstimator):
+class BaseAttack(OneToOneFeatureMixin, VersionedMixin, BaseEstimator):
     """Base class of all attacks.
 
     An attack is a sampler: given clean rows, it adds poison rows. A subclass defines

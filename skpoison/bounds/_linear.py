@@ -10,13 +10,14 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skpoison._labels import check_two_classes
+from skpoison._versions import VersionedMixin
 from skpoison.solvers._signed_design import Rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-class BinaryLinearClassifier(ClassifierMixin, BaseEstimator):
+class BinaryLinearClassifier(ClassifierMixin, VersionedMixin, BaseEstimator):
     """Base class: two classes, a weight vector and an intercept."""
 
     # Whether there may be more classes, and a weight vector for each.

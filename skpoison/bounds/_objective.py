@@ -1,6 +1,6 @@
 """What the estimators that a bound knows minimize in training."""
 
-from enum import Enum
+from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -49,7 +49,7 @@ SVC_LOSSES = {"hinge": Hinge(), "squared_hinge": SquaredHinge()}
 SGD_LOSSES = SVC_LOSSES | {"log_loss": Logistic(), "modified_huber": ModifiedHuber()}
 
 
-class Several(Enum):
+class Several(StrEnum):
     """How a learner tells more than two classes apart."""
 
     ONE_VS_REST = "one against the rest"
@@ -97,7 +97,7 @@ class Objective(NamedTuple):
                 f"Only binary classification is supported by this estimator; y has "
                 f"{n_classes} classes. Known for several classes are {KNOWN_SEVERAL}."
             )
-        is_sum = self.several is Several.ONE_VS_REST
+        is_sum = self.several == Several.ONE_VS_REST
         uneven = is_sum and not isinstance(self.loss, Squared)
         if n_classes > 2 and uneven and self.class_weight is not None:
             # A class weighs only in its own problem, and not where it is the rest.
@@ -114,7 +114,7 @@ class Objective(NamedTuple):
             }
             of_classes = joint.get(self.several, OneVsRest(self.loss))
             return self._replace(of_classes=of_classes)
-        if self.several is Several.CRAMMER_SINGER:
+        if self.several == Several.CRAMMER_SINGER:
             # Both weight vectors are half of their difference, with opposite signs.
             return self._replace(strength=0.5 * self.strength)
         return self

@@ -21,13 +21,16 @@ from sklearn.utils.validation import indexable, validate_data
 from skpoison._column_types import RowsLike
 from skpoison._delegated import DelegatedClassifierMixin, check_fit_params
 from skpoison._labels import check_labels
+from skpoison._versions import VersionedMixin
 from skpoison.evaluation._losses import neg_loss_scorer
 from skpoison.meta import PoisonedClassifier
 
 PREFIX = "estimator__"
 
 
-class DefenseSearchCV(DelegatedClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class DefenseSearchCV(
+    DelegatedClassifierMixin, MetaEstimatorMixin, VersionedMixin, BaseEstimator
+):
     """Tune a defense's parameters by held-out loss under attack.
 
     A certified bound alone cannot be used to choose the percentile of a filter: it

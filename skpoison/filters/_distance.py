@@ -114,7 +114,7 @@ class BaseDistanceFilter(BaseFilter):
 
     def _set_radii(self, given, distances, codes, dtype):
         """Set the radii; return the scores and decisions of the training rows."""
-        self._dtype = dtype
+        self._dtype = np.dtype(dtype).name  # which formats without pickles know
         if given is None:
             given = self._estimate_radii(distances, codes, dtype)
         self.radii_ = given
@@ -183,9 +183,9 @@ class BaseDistanceFilter(BaseFilter):
 
     def _judge_again(self):
         rows = np.flatnonzero(self._codes >= 0)
-        judged = self._set_radii(
-            self._given_radii(), -self.scores_[rows], self._codes[rows], self._dtype
-        )
+        distances, codes = -self.scores_[rows], self._codes[rows]
+        dtype = np.dtype(self._dtype)
+        judged = self._set_radii(self._given_radii(), distances, codes, dtype)
         return self._judge(self._codes, *spread(judged, rows, len(self._codes)))
 
     @property

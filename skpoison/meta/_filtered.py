@@ -35,10 +35,11 @@ from skpoison._delegated import (
 from skpoison._fitted import fit_clone
 from skpoison._judging import fit_and_find_kept, judges_targets, last_step
 from skpoison._labels import narrowed
+from skpoison._versions import VersionedMixin
 from skpoison.base import BaseFilter
 
 
-class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
+class BaseFiltered(DelegatedMixin, MetaEstimatorMixin, VersionedMixin, BaseEstimator):
     """A filter in front of an estimator.
 
     A subclass defines ``_default_estimator``, ``_y_is_numbers`` (whether y holds

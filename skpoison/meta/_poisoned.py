@@ -18,6 +18,7 @@ from skpoison._delegated import (
     DelegatedRegressorMixin,
 )
 from skpoison._fitted import fit_clone
+from skpoison._versions import VersionedMixin
 from skpoison.base import BaseFilter
 from skpoison.meta._filtered import (
     BaseFiltered,
@@ -133,7 +134,7 @@ def _faces_a_filter(attack):
     return has_filter and getattr(attack, "_faces_filter", True)
 
 
-class BasePoisoned(DelegatedMixin, MetaEstimatorMixin, BaseEstimator):
+class BasePoisoned(DelegatedMixin, MetaEstimatorMixin, VersionedMixin, BaseEstimator):
     """An attack in front of an estimator.
 
     A subclass defines ``_default_estimator()``.

@@ -22,9 +22,10 @@ from skpoison._defaults import default_cleaner
 from skpoison._delegated import check_fit_params
 from skpoison._judging import fit_and_find_kept
 from skpoison._sampler_tags import sampler_tags
+from skpoison._versions import VersionedMixin
 
 
-class DropOutliers(OneToOneFeatureMixin, BaseEstimator):
+class DropOutliers(OneToOneFeatureMixin, VersionedMixin, BaseEstimator):
     """Drop the rows that a filter rejects, as a sampler.
 
     A step for ``imblearn.pipeline.Pipeline``: it drops rows when the pipeline is fitted

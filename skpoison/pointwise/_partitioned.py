@@ -26,6 +26,7 @@ from sklearn.utils.validation import (
 from skpoison._column_types import RowsLike, is_frame, is_pandas
 from skpoison._containers import stack
 from skpoison._labels import check_labels, encode_labels
+from skpoison._versions import VersionedMixin
 from skpoison._warn import warn
 from skpoison.pointwise._hashing import (
     parts_by_content,
@@ -53,7 +54,9 @@ from skpoison.pointwise._votes import (
 CELLS = 32_000_000  # models' scores of rows at a time
 
 
-class PartitionedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class PartitionedClassifier(
+    ClassifierMixin, MetaEstimatorMixin, VersionedMixin, BaseEstimator
+):
     """Predict by majority vote of classifiers fitted on disjoint parts of the rows.
 
     Inserting, deleting or relabeling a training row affects only the part that the row

@@ -13,10 +13,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skpoison._column_types import RowsLike
 from skpoison._labels import check_labels, check_two_classes
+from skpoison._versions import VersionedMixin
 from skpoison.pointwise._flips import radius_in_blocks
 
 
-class TwoMeansClassifier(ClassifierMixin, BaseEstimator):
+class TwoMeansClassifier(ClassifierMixin, VersionedMixin, BaseEstimator):
     """Find two clusters without labels, and name them by a vote of all labels.
 
     Of the two ways to name the clusters, the one that agrees with more training labels

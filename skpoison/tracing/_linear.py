@@ -97,7 +97,7 @@ def linear_view(
         stiffness[: rows.shape[1]],
         directions,
         margins,
-        objective.several is Several.MULTINOMIAL and theta.shape[0] > 1,
+        objective.several == Several.MULTINOMIAL and theta.shape[0] > 1,
     )
 
 
@@ -112,7 +112,7 @@ def _smooth_objective(last: BaseEstimator, goal: Goal) -> Objective | None:
     is_unknown = isinstance(objective.loss, ConcomitantHuber | EpsilonInsensitive)
     if objective.rho is not None or is_unknown:
         return None
-    if objective.several is Several.CRAMMER_SINGER:
+    if objective.several == Several.CRAMMER_SINGER:
         return None
     if isinstance(objective.loss, Hinge):
         return objective._replace(loss=SmoothedHinge(WIDTH))
@@ -143,7 +143,7 @@ def _derivatives(objective, scores, y, codes, goal):
         signs = 2.0 * codes[:, np.newaxis] - 1.0
     else:
         signs = 2.0 * one_hot(codes, len(goal.classes)) - 1.0
-        if objective.several is Several.MULTINOMIAL:
+        if objective.several == Several.MULTINOMIAL:
             shares = np.exp(scores - scores.max(axis=1, keepdims=True))
             shares /= shares.sum(axis=1, keepdims=True)
             return shares - one_hot(codes, len(goal.classes)), shares

@@ -1,0 +1,237 @@
+"""Fitted estimators go through files without pickles, and know their versions."""
+
+import copy
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from expected_failures import INSTANCES
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import InconsistentVersionWarning as SklearnWarning
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
+
+import skpoison
+from skpoison import (
+    AutoFilter,
+    CertifiedBound,
+    FilteredClassifier,
+    PartitionedClassifier,
+    SphereFilter,
+)
+from skpoison.attacks import BaseAttack
+from skpoison.base import BaseFilter
+from skpoison.exceptions import InconsistentVersionWarning
+from skpoison.persistence import trusted_types
+
+io = pytest.importorskip("skops.io")
+pytestmark = pytest.mark.usefixtures("few_trees")
+
+TRUSTED, COMPILED = trusted_types(), trusted_types(compiled=True)
+METHODS = (
+    "predict",
+    "transform",
+    "decision_function",
+    "score_samples",
+    "predict_proba",
+)
+FITTED = ("inlier_mask_", "scores_", "upper_bound_", "coef_", "suspicion_")
+# Scikit-learn's trees are in what these are made of.
+WITH_TREES = {
+    "AutoFilter",
+    "CrossFitFilter",
+    "NeighborsFilter",
+    "FilteredClassifier",
+    "FilteredRegressor",
+    "DropOutliers",
+}
+
+
+def rows(n_classes=2):
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(n_classes), 30)
+    return rng.normal(size=(len(y), 3)) + 3 * y[:, None], y
+
+
+def saved(fitted):
+    """What a file holds, and the types in it that skops asks about."""
+    content = io.dumps(fitted)
+    return content, set(io.get_untrusted_types(data=content))
+
+
+def assert_same(first, second, X):
+    assert type(first) is type(second)
+    for name in FITTED:
+        if hasattr(first, name):
+            np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+    for name in METHODS:
+        if hasattr(first, name):
+            found = [getattr(one, name)(X) for one in (first, second)]
+            found = [one.toarray() if sparse.issparse(one) else one for one in found]
+            np.testing.assert_array_equal(*map(np.asarray, found))
+
+
+@pytest.mark.filterwarnings("ignore:The subspace has all")
+@pytest.mark.parametrize("as_table", [False, True], ids=["array", "table"])
+@pytest.mark.parametrize("estimator", INSTANCES, ids=lambda one: type(one).__name__)
+def test_every_estimator_is_the_same_after_it_was_saved(estimator, as_table):
+    X, y = rows()
+    if as_table:
+        X = pd.DataFrame(X, columns=list("abc"))
+    fitted = clone(estimator).fit(X, y)
+    if as_table and isinstance(fitted, PartitionedClassifier):
+        pytest.skip("it keeps the table, which skops cannot save")
+    content, types = saved(fitted)
+    needs_trees = type(estimator).__name__ in WITH_TREES
+    assert types <= set(COMPILED if needs_trees else TRUSTED)
+    assert (types <= set(TRUSTED)) == (not needs_trees)
+    # Warnings are errors here: nothing warns of versions.
+    loaded = io.loads(content, trusted=COMPILED if needs_trees else TRUSTED)
+    if not isinstance(fitted, BaseAttack):
+        assert_same(fitted, loaded, X)
+
+
+OTHERS = {
+    "counts": (CertifiedBound(domain="count"), lambda X, y: (np.abs(X).round(), y)),
+    "moving": (CertifiedBound(defense="moving_centroids", tol=0.5), None),
+    "logistic": (CertifiedBound(estimator=LogisticRegression()), None),
+    "three classes": (
+        CertifiedBound(estimator=LinearSVC(multi_class="crammer_singer")),
+        lambda *_: rows(3),
+    ),
+    "sparse": (CertifiedBound(), lambda X, y: (sparse.csr_array(np.abs(X)), y)),
+    "words": (
+        PartitionedClassifier(
+            make_pipeline(TfidfVectorizer(), LogisticRegression()), n_partitions=3
+        ),
+        lambda X, y: ([f"word{a} x{a % 7} y{a % 5}" for a in range(len(y))], y),
+    ),
+    "votes": (
+        PartitionedClassifier(
+            make_pipeline(StandardScaler(), LogisticRegression()),
+            n_partitions=3,
+            spread=2,
+            aggregation="run_off",
+        ),
+        None,
+    ),
+    "sparse parts": (
+        PartitionedClassifier(LogisticRegression(), n_partitions=3),
+        lambda X, y: (sparse.csr_array(X), y),
+    ),
+    "taxicab": (SphereFilter(norm="l1"), None),
+}
+# These hold sparse rows.
+SPARSE = ("sparse", "sparse parts")
+
+
+@pytest.mark.filterwarnings("ignore:The solver stopped")
+@pytest.mark.parametrize("name", OTHERS)
+def test_settings_bring_no_further_types(name):
+    estimator, change = OTHERS[name]
+    X, y = rows()
+    if change is not None:
+        X, y = change(X, y)
+    fitted = clone(estimator).fit(X, y)
+    content, types = saved(fitted)
+    assert (types <= set(TRUSTED)) == (name not in SPARSE)
+    assert types <= set(COMPILED)
+    assert_same(fitted, io.loads(content, trusted=COMPILED), X)
+
+
+def test_parts_can_be_updated_after_they_were_saved():
+    X, y = rows()
+    model = PartitionedClassifier(LogisticRegression(), n_partitions=3)
+    fitted = model.fit(X[::2], y[::2])
+    loaded = io.loads(io.dumps(fitted), trusted=TRUSTED)
+    assert_same(fitted.update(X[1::2], y[1::2]), loaded.update(X[1::2], y[1::2]), X)
+
+
+def test_types_are_classes_of_ours_and_few_of_scikit_learn():
+    assert sorted(set(TRUSTED)) == TRUSTED
+    foreign = [name for name in COMPILED if not name.startswith("skpoison.")]
+    names = {name.rpartition(".")[2] for name in foreign}
+    matrices = {"csr_array", "csr_matrix"}
+    assert names == {"Bunch", "Tree", "KDTree", "EuclideanDistance64", *matrices}
+    assert set(foreign) & set(TRUSTED) == {"sklearn.utils._bunch.Bunch"}
+    # Nothing that reads files, runs commands or unpickles.
+    homes = {name.split(".")[1] for name in TRUSTED if name.startswith("skpoison.")}
+    assert not homes & {"_cli", "_io", "_audit", "datasets", "neural"}
+
+
+def test_what_is_not_trusted_is_not_loaded():
+    X, y = rows()
+    tree = FilteredClassifier(SphereFilter(), DecisionTreeClassifier()).fit(X, y)
+    with pytest.raises(TypeError, match=r"sklearn\.tree\._tree\.Tree"):
+        io.loads(io.dumps(tree), trusted=TRUSTED)
+    content = io.dumps(SphereFilter(norm=Foreign()))
+    with pytest.raises(TypeError, match=r"test_persistence\.Foreign"):
+        io.loads(content, trusted=COMPILED)
+
+
+class Foreign:
+    """A type that nobody has heard of."""
+
+    def __init__(self):
+        self.a = 1
+
+
+def fitted_sphere():
+    return SphereFilter().fit(rows()[0])
+
+
+@pytest.mark.parametrize("way", ["skops", "pickle", "copy"])
+def test_another_version_is_warned_of(way, monkeypatch):
+    sphere = fitted_sphere()
+    if way == "skops":
+        content = io.dumps(sphere)
+        load = lambda: io.loads(content, trusted=TRUSTED)  # noqa: E731
+    elif way == "pickle":
+        content = pickle.dumps(sphere)
+        load = lambda: pickle.loads(content)  # noqa: E731
+    else:
+        state = sphere.__getstate__()
+        load = lambda: copy.copy(sphere).__setstate__(state)  # noqa: E731
+    load()
+    monkeypatch.setattr(skpoison, "__version__", "9.9")
+    with pytest.warns(InconsistentVersionWarning, match="in 9.9") as caught:
+        load()
+    [warning] = [one.message for one in caught]
+    assert warning.estimator_name == "SphereFilter"
+    assert (warning.package, warning.current_version) == ("skpoison", "9.9")
+    assert isinstance(warning, SklearnWarning)
+
+
+def test_another_version_of_scikit_learn_is_warned_of_too():
+    state = fitted_sphere().__getstate__()
+    for version in ("1.0", None):
+        changed = {**state, "_sklearn_version": version}
+        if version is None:
+            del changed["_sklearn_version"]
+        wanted = f"scikit-learn {version or 'unknown'}"
+        with pytest.warns(InconsistentVersionWarning, match=wanted):
+            SphereFilter().__setstate__(changed)
+
+
+def test_versions_are_no_attributes_of_what_was_loaded():
+    sphere = pickle.loads(pickle.dumps(fitted_sphere()))
+    assert not [name for name in vars(sphere) if name.endswith("version")]
+    assert vars(clone(sphere)) == vars(SphereFilter())
+
+
+@pytest.mark.parametrize("estimator", INSTANCES, ids=lambda one: type(one).__name__)
+def test_every_estimator_keeps_its_versions(estimator):
+    state = clone(estimator).__getstate__()
+    assert state["_skpoison_version"] == skpoison.__version__
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        clone(estimator).__setstate__({**state, "_skpoison_version": "0.0"})
+    assert [type(one.message) for one in caught] == [InconsistentVersionWarning]
+    assert isinstance(AutoFilter(), BaseFilter)
