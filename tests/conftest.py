@@ -1,9 +1,11 @@
 """Fixtures that several test files share."""
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 # Puts our net in the place of skorch's, for runs of its own.
@@ -41,3 +43,30 @@ def few_trees():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("skpoison.filters._panel.N_TREES", 10)
         yield
+
+
+@pytest.fixture(scope="session")
+def audit_files(tmp_path_factory):
+    """What ``skpoison audit`` writes for other programs, of rows with wrong labels."""
+    typer_testing = pytest.importorskip("typer.testing")
+    from skpoison._cli.app import app
+
+    folder = tmp_path_factory.mktemp("audit")
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    X = np.round(rng.normal(size=(40, 2)) + 4 * y[:, None], 3)
+    X[17], y[:6] = 90, 1 - y[:6]
+    labels = np.where(y, "spam", "ham")
+    lines = [f"{a},{b},{label}" for (a, b), label in zip(X, labels, strict=True)]
+    (folder / "rows.csv").write_text("\n".join(["a,b,label", *lines]) + "\n")
+    arguments = ["audit", folder / "rows.csv", "--percentiles", "80", "-e", "0.1"]
+    arguments += ["--moving-seconds", "0", "--folds", "2", "--filter", "sever", "-q"]
+    arguments += ["--top", "2", "--sarif", folder / "a.sarif"]
+    arguments += ["--json", folder / "a.json", "--html", folder / "a.html"]
+    arguments += ["--fail-on", "suspicious>0", "--fail-on", "planted>99%"]
+    if importlib.util.find_spec("cyclonedx"):
+        arguments += ["--cyclonedx", folder / "a.cdx.json"]
+    runner = typer_testing.CliRunner()
+    result = runner.invoke(app, [*map(str, arguments)])
+    assert result.exit_code == 3, result.output
+    return folder

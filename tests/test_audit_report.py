@@ -214,6 +214,20 @@ def test_other_digits_of_the_page_are_in_texts_of_the_json(report):
     assert strange == []
 
 
+def test_attacks_of_public_taxonomies_stand_beside_what_was_tried(report):
+    found = {one["id"]: one for one in report.taxonomies}
+    assert "attack: flips" in found["AML.T0020"]["tried"]
+    assert "certified bounds on the training loss" in found["NISTAML.013"]["tried"]
+    assert found["NISTAML.024"]["tried"][-1] == "certified predictions"
+    assert found["NISTAML.012"]["tried"] == found["NISTAML.012"]["found"] == []
+    n_far = sum(one["rejected_by"]["far"] for one in report.suspicious["classes"])
+    assert n_far and any(
+        one.startswith(f"far: {n_far} row") for one in found["ML02:2023"]["found"]
+    )
+    texts = Page(report._html()).texts
+    assert {text for text in texts if text in found} == {*found}
+
+
 def test_terms_are_explained_where_they_first_appear(report):
     for term, explained in {
         "slab": "along the line between the class means",

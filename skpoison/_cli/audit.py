@@ -198,6 +198,7 @@ def audit(
         from .columns import tell_of_columns
         from .files import write_text
 
+        machine.check()
         limits.check_quantities(machine.fail_on, limits.OF_AUDIT, "skpoison audit")
         with session.step(f"Reading {data or 'the digits'}"):
             rows, encoded = auditing.read_encoded(data, reading)

@@ -119,8 +119,8 @@ def filter_(
         from . import judged, judgement, limits, picture, report, review, suspicion
         from .columns import complete, encode, say_of_other_rows, tell_of_columns
         from .files import rows_to, write_json, write_rows
-        from .machine import taxonomies
 
+        machine.check()
         judgement.check_trusted(kind, trusted)
         possible = limits.of_filter(kind, trusted)
         limits.check_quantities(machine.fail_on, possible, f"--filter {kind}")
@@ -205,11 +205,9 @@ def filter_(
                 else:
                     picture.draw_rejected(plot, outputs.force, rows, X, found, kind)
             session.say(f"Plot written to {plot}.")
-        counts = limits.count_judged(found, rows.labels, weighed and weighed.rows)
-        checked = machine.report_filter(session, outputs, rows, found, weighed, counts)
-        numbers |= {"limits": checked, "taxonomies": taxonomies(counts, weighed)}
+        numbers |= machine.report_filter(session, outputs, rows, clean, found, weighed)
         write_json(outputs, numbers | {"reading": reading.describe(encoded)})
-        machine.stop(checked)
+        machine.stop(numbers["limits"])
 
 
 def _percentile_of(kind, percentile):
