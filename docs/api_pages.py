@@ -15,6 +15,7 @@ MODULES = {
     "skpoison.filters": "Filters: which rows should not be trusted",
     "skpoison.meta": "Filters and attacks around estimators",
     "skpoison.bounds": "Certified bounds",
+    "skpoison.verify": "Checking certificate files",
     "skpoison.pointwise": "Guarantees for single predictions",
     "skpoison.feasible": "Rows that an attacker can send past a filter",
     "skpoison.attacks": "Attacks on classical models",

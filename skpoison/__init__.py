@@ -46,6 +46,7 @@ _SUBPACKAGES = (
     "pointwise",
     "testing",
     "tracing",
+    "verify",
 )
 
 __all__ = [

@@ -23,6 +23,7 @@ from skpoison._fitted import (
 )
 from skpoison._progress import progress_monitor
 from skpoison.bounds import _any_loss, _fixed, _multiclass, moving
+from skpoison.bounds._certificate import CertificateMixin
 from skpoison.bounds._defending import DefendingMixin
 from skpoison.bounds._discrete import poison_term
 from skpoison.bounds._domain import warn_of_strangers
@@ -66,7 +67,9 @@ class WarmStart(NamedTuple):
         return self.X, self.codes
 
 
-class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
+class CertifiedBound(
+    CertificateMixin, DefendingMixin, CallbackSupportMixin, LinearLearner
+):
     """Upper bound on the training loss that any attacker can cause past a filter.
 
     An attacker adds ``floor(epsilon * n)`` rows of their choice to n clean rows. A
@@ -515,6 +518,7 @@ class CertifiedBound(DefendingMixin, CallbackSupportMixin, LinearLearner):
         result = certify(X, codes, start, progress_monitor(self, context))
         self._report(result)
         self._report_attack(result, X)
+        self._keep_proof(result, X, codes)
         warn_if_short(result.found, result.problem, self.tol)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return WarmStart(self, X, codes, result.found)

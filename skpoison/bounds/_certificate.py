@@ -1,0 +1,333 @@
+"""Certificate files: what a fitted bound found, in a form that others can check."""
+
+import platform
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import check_is_fitted
+
+from skpoison import __version__
+from skpoison._io.write import whole_file
+from skpoison._whole_rows import n_poison_rows
+from skpoison.bounds._dual import NAMES, Dual, balanced, dual_of, lightened
+from skpoison.bounds._rounding import judged
+from skpoison.feasible import SphereSlab
+from skpoison.verify import _file, _proof
+from skpoison.verify._losses import loss_of
+from skpoison.verify._rows import UNIT, digest, digest_of_names, rows_of
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import ArrayLike
+
+    from skpoison._column_types import RowsLike
+
+PACKAGES = ("scikit-learn", "numpy", "scipy")
+# Claims leave room for other machines, which sum in another order: so many times what
+# rounding can do on one.
+ROOM = 4.0
+# Poison rows move inwards by these until the verifier sees that they are inside.
+SHRINKS = (0.0, *(10.0**-k for k in range(15, 0, -1)), 1.0)
+# Claims may differ from what was fitted by this share: rounding, and no more.
+TOLERANCE = 1e-6
+
+
+class CertificateMixin:
+    """The method of a bound that writes it to a file."""
+
+    _dual: Dual | None
+    _training_rows: tuple
+
+    def __getstate__(self):
+        # A model that is saved does not bring its training rows along.
+        state: Any = super().__getstate__()
+        state = dict(state)
+        state.pop("_training_rows", None)
+        return state
+
+    def _keep_proof(self, result, X, codes):
+        """Keep what a certificate is made of: little, and the rows as they came."""
+        self._dual = dual_of(result)
+        if self._dual is not None:
+            self._training_rows = X, codes
+
+    def to_certificate(
+        self,
+        path: "str | os.PathLike",
+        X: "RowsLike | None" = None,
+        y: "ArrayLike | None" = None,
+        *,
+        feature_names: "ArrayLike | None" = None,
+        encoding: dict | None = None,
+        overwrite: bool = True,
+    ) -> None:
+        """Write a file with which others can check this bound, without the solvers.
+
+        :func:`skpoison.verify.check` and ``skpoison verify`` read it. It holds the
+        certified parameters, the filter's sets, the dual point of the lower bound and a
+        hash of the training rows, but not the rows. Its claims are rounded outwards, so
+        that they can differ from `upper_bound_` and `lower_bound_` in the last digits.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where to write. The file appears whole or not at all.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            The rows passed to :meth:`fit`, in the same order. Only needed for a bound
+            that was saved and loaded, which does not hold them any more.
+        y : array-like of shape (n_samples,), default=None
+            Their labels or targets.
+        feature_names : array-like of shape (n_features,), default=None
+            The names of the columns; by default those that X had.
+        encoding : dict, default=None
+            How the columns became numbers, for the reader; must be valid JSON.
+        overwrite : bool, default=True
+            Whether an existing file is replaced.
+
+        Raises
+        ------
+        ValueError
+            If the bound has no certificate that can be checked (moving centroids, more
+            than two classes, `HuberRegressor`, domains other than real numbers, and
+            filters other than spheres and slabs), or if `X` and `y` are needed.
+
+        See Also
+        --------
+        skpoison.verify.check : Check the file against the rows.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from sklearn.datasets import load_breast_cancer
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from sklearn.preprocessing import scale
+        >>> from skpoison import CertifiedBound
+        >>> from skpoison.verify import check
+        >>> X, y = load_breast_cancer(return_X_y=True)
+        >>> X = scale(X)
+        >>> bound = CertifiedBound(estimator=LogisticRegression()).fit(X, y)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "bound.npz")
+        ...     bound.to_certificate(path)
+        ...     report = check(path, X, y)
+        >>> [claim.name for claim in report.claims if claim.holds]
+        ['rows', 'problem', 'clean_loss', 'poison_loss', 'upper_bound', 'lower_bound']
+        """
+        check_is_fitted(self)
+        _write(self, path, X, y, feature_names, encoding, overwrite)
+
+
+def _write(bound, path, X, y, feature_names, encoding, overwrite):
+    dual = _provable(bound)
+    X, codes = _rows_to_prove(bound, X, y)
+    names = getattr(bound, "feature_names_in_", None)
+    names = names if feature_names is None else feature_names
+    labels, rows = codes.astype(np.float64), rows_of(X)
+    sha256, order = digest(rows, labels)
+    header = _header(bound, rows, sha256, names, encoding)
+    dual = lightened(dual)
+    if header["intercept_penalty"] == 0.0:
+        is_regression = bound._objective.is_regression
+        signs = np.ones(len(labels)) if is_regression else 2.0 * labels - 1.0
+        slopes = bound._objective.loss.slope_range
+        dual = balanced(dual, signs, _row_weights(bound), slopes)
+    arrays = _arrays(bound, X, dual, order)
+    header["claims"] = dict.fromkeys(_file.CLAIMS, 0.0)
+    loss = loss_of(header["loss"], header["loss_constant"])
+    assert loss is not None  # the verifier knows all of NAMES
+    problem = _proof.Problem(header, arrays, rows, labels, order, loss, ROOM * UNIT)
+    arrays |= _poison_arrays(problem, dual, _regions(bound))
+    header["claims"] = _claims(bound, problem)
+    with whole_file(path, overwrite) as file:
+        _file.write(file, header, arrays)
+
+
+def _provable(bound):
+    """Return the dual point; an error where nothing proves the bound in a file."""
+    reason = None
+    if bound.defense != "fixed":
+        reason = f"defense={bound.defense!r} (semidefinite programs in many cells)"
+    elif bound._objective.of_classes is not None:
+        reason = f"{len(bound.classes_)} classes (branch and bound over scores)"
+    elif not (bound.domain is None or bound.domain == "real"):
+        reason = f"domain={bound.domain!r} (rows of restricted values)"
+    elif any(
+        type(one) is not SphereSlab or not np.isfinite(one.radius)
+        for one in _regions(bound)
+    ):
+        reason = f"filter={bound.filter_!r} (sets other than spheres and slabs)"
+    elif type(bound._objective.loss) not in NAMES:
+        reason = f"estimator={bound.estimator!r} (a loss with a scale)"
+    if reason is not None:
+        raise ValueError(
+            "No certificate file can hold the proof of this bound yet: it has "
+            f"{reason}. Known are two classes or a regressor, spheres and slabs "
+            "with fixed centroids, and rows of any numbers."
+        )
+    return bound._dual
+
+
+def _regions(bound):
+    feasible = bound.filter_.feasible_set()
+    return [feasible[label] for label in bound._known_to_filter]
+
+
+def _rows_to_prove(bound, X, y):
+    if X is None and y is None:
+        if not hasattr(bound, "_training_rows"):
+            raise ValueError(
+                "This bound was loaded or copied and does not hold its training "
+                "rows any more: pass the X and y that it was fitted on."
+            )
+        return bound._training_rows
+    if X is None or y is None:
+        raise ValueError("Pass both X and y, or neither of them.")
+    fresh = type(bound)(estimator=bound.estimator, target_range=bound.target_range_)
+    fresh._objective = bound._objective
+    X, codes = fresh._validate(X, y)
+    n_features = bound.coef_.shape[-1]
+    if X.shape != (bound._n_rows, n_features):
+        raise ValueError(
+            f"X has the shape {X.shape}; the bound was fitted on rows of the shape "
+            f"{(bound._n_rows, n_features)}."
+        )
+    return X, codes
+
+
+def _header(bound, rows, sha256, names, encoding):
+    objective, n_rows = bound._objective, bound._n_rows
+    sent = n_poison_rows(bound.epsilon, n_rows)
+    is_ball = objective.rho is not None
+    stiffness = objective.stiffness(rows.n_features, n_rows, n_rows + sent)
+    of_intercept = None if np.isinf(stiffness[-1]) else float(stiffness[-1])
+    packages = {name: version(name) for name in PACKAGES}
+    packages |= {"skpoison": __version__, "python": platform.python_version()}
+    is_regression = objective.is_regression
+    columns = None if names is None else digest_of_names(names)
+    return {
+        "format": _file.FORMAT,
+        "version": _file.VERSION,
+        "packages": packages,
+        "n_rows": n_rows,
+        "n_features": rows.n_features,
+        "rows_sha256": sha256,
+        "columns_sha256": columns,
+        "encoding": encoding,
+        "classes": None if is_regression else bound.classes_.tolist(),
+        "target_range": list(bound.target_range_) if is_regression else None,
+        "epsilon": float(bound.epsilon),
+        "n_poison": int(sent),
+        "learner": _learner_in_words(bound),
+        "loss": NAMES[type(objective.loss)],
+        "loss_constant": float(getattr(objective.loss, "epsilon", 0.0)),
+        "rho": float(objective.rho) if is_ball else None,
+        "penalty": None if is_ball else float(stiffness[0]),
+        "intercept_penalty": None if is_ball else of_intercept,
+        "filter": repr(bound.filter_),
+        "domain": "real",
+    }
+
+
+def _learner_in_words(bound):
+    if bound.estimator is not None:
+        return repr(bound.estimator)
+    if bound._objective.rho is not None:
+        return f"NormConstrainedSVC(rho={bound._objective.rho!r})"
+    return f"LinearSVC(loss='hinge', C={1.0 / bound._objective.strength!r})"
+
+
+def _row_weights(bound):
+    return np.ones(bound._n_rows) if bound._weights is None else bound._weights.of_rows
+
+
+def _arrays(bound, X, dual, order):
+    regions = _regions(bound)
+    wider = [judged(one, X) for one in regions]
+    n_features = X.shape[1]
+    directions = [
+        np.zeros(n_features) if one.direction is None else one.direction
+        for one in regions
+    ]
+    weights = bound._weights
+    of_poison = np.ones(len(regions)) if weights is None else weights.of_poison
+    coef, intercept = np.ravel(bound.coef_), np.ravel(bound.intercept_)
+    return {
+        "theta": np.concatenate([coef, intercept]).astype(np.float64),
+        "centers": np.array([one.center for one in regions]),
+        "radii": np.array(
+            [(a.radius, b.radius) for a, b in zip(regions, wider, strict=True)]
+        ),
+        "directions": np.array(directions),
+        "offsets": np.array(
+            [_offsets(*both) for both in zip(regions, wider, strict=True)]
+        ),
+        "poison_weights": of_poison,
+        "row_weights": _row_weights(bound)[order],
+        "row_masses": dual.row_masses[order],
+    }
+
+
+def _claims(bound, problem):
+    """Return the claims; an error where they are worse than what was fitted."""
+    proven = _proof.upper(problem)
+    try:
+        proven["lower_bound"] = max(_proof.lower(problem), 0.0)
+    except _proof.Refuted as refuted:
+        raise ValueError(f"The lower bound cannot be proven: {refuted}.") from None
+    pairs = [
+        (proven["upper_bound"], bound.upper_bound_),
+        (proven["lower_bound"], bound.lower_bound_),
+    ]
+    scale = TOLERANCE * max(abs(bound.upper_bound_), 1e-3)
+    if any(abs(one - other) > scale for one, other in pairs):
+        raise ValueError(
+            "The rows do not give the bounds that were fitted: proven are "
+            f"{proven['lower_bound']!r} to {proven['upper_bound']!r}, fitted were "
+            f"{bound.lower_bound_!r} to {bound.upper_bound_!r}. Pass the rows that "
+            "were passed to fit, in the same order. Rows that lie very far from "
+            "the origin for their spread are better centered first."
+        )
+    return proven
+
+
+def _offsets(region, wider):
+    """Return the slab's ends, and those with the filter's rounding; 0 without one."""
+    if region.direction is None:
+        return (0.0, 0.0, 0.0, 0.0)
+    return (region.lower, region.upper, wider.lower, wider.upper)
+
+
+def _poison_arrays(problem, dual, regions):
+    """Return the arrays of the poison rows, moved inwards until they are inside."""
+    if problem.loss.of_errors:
+        labels, sets = dual.labels, np.zeros(len(dual.labels), dtype=int)
+    else:
+        labels = (dual.labels > 0.0).astype(np.float64)
+        sets = labels.astype(int)
+    points = dual.points
+    points = points.toarray() if sparse.issparse(points) else points
+    inside = [
+        _inside(problem, regions[k], k, point)
+        for k, point in zip(sets, points, strict=True)
+    ]
+    rows = rows_of(np.reshape(inside, (len(sets), problem.rows.n_features)))
+    return {
+        "poison_data": rows.data,
+        "poison_indices": rows.indices,
+        "poison_indptr": rows.indptr,
+        "poison_labels": labels,
+        "poison_masses": dual.poison_masses,
+        "poison_slopes": dual.poison_slopes,
+    }
+
+
+def _inside(problem, region, k, point):
+    for margin in SHRINKS:
+        moved = region.shrink(point, margin)
+        if _proof.is_inside(problem, k, moved):
+            break
+    return moved

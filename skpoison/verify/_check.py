@@ -1,0 +1,219 @@
+"""From a file and rows to what holds."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skpoison.verify import _proof
+from skpoison.verify._file import MAX_SIZE, read
+from skpoison.verify._losses import loss_of
+from skpoison.verify._rows import UNIT, digest, digest_of_names, rows_of
+
+ASSUMED = (
+    "The deployed filter has the centers, radii and offsets of the file.",
+    "The learner minimizes the stated objective; what training falls short of the "
+    "minimum comes on top (skpoison.bounds.training_gap).",
+    "The rows given are clean, and the attacker adds rows but changes none.",
+    "NumPy's exponentials and logarithms are right to four units in the last place.",
+)
+
+
+class Claim(NamedTuple):
+    """One claim of a certificate.
+
+    `holds` is None where it could not be checked, which `reason` explains; `proven` is
+    the number that follows from file and rows in place of the one that is `claimed`.
+    """
+
+    name: str
+    holds: bool | None
+    reason: str = ""
+    claimed: Any = None
+    proven: Any = None
+
+
+class Report(NamedTuple):
+    """What :func:`check` found: the claims, and what no file can prove."""
+
+    claims: tuple[Claim, ...]
+    assumed: tuple[str, ...]
+    header: dict
+
+    @property
+    def verified(self) -> bool:
+        """Whether all that is claimed holds."""
+        return all(claim.holds is True for claim in self.claims)
+
+
+def check(
+    path: Any,
+    X: Any,
+    y: Any,
+    *,
+    feature_names: Any = None,
+    max_size: int = MAX_SIZE,
+) -> Report:
+    """Check a certificate file against the rows that it is about.
+
+    Every number is computed again from the file and the rows and rounded outwards, so
+    that a claim that holds does so in exact arithmetic. No solver is needed.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file, which may come from a stranger: nothing in it is run, no other file is
+        opened, and its size is limited.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The training rows, in any order.
+    y : array-like of shape (n_samples,)
+        Their labels or targets.
+    feature_names : array-like of shape (n_features,), default=None
+        The columns' names, if X does not have them (as DataFrames do).
+    max_size : int, default=2**30
+        The most bytes that the file may have.
+
+    Returns
+    -------
+    report : Report
+        `claims`, each with `holds` (True, False, or None where it could not be checked)
+        and the `reason`; `assumed`, what no file can prove; `header`, what the file
+        says; and `verified`, whether all claims hold.
+
+    Raises
+    ------
+    CertificateError
+        If the file is damaged, of another version or too large.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn.datasets import make_blobs
+    >>> from skpoison import CertifiedBound
+    >>> from skpoison.verify import check
+    >>> X, y = make_blobs(300, centers=[[-2, 0], [2, 0]], random_state=0)
+    >>> bound = CertifiedBound(epsilon=0.1, rho=1.0).fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "bound.npz")
+    ...     bound.to_certificate(path)
+    ...     print(check(path, X, y).verified, check(path, X, 1 - y).verified)
+    True False
+    """
+    header, arrays = read(path, max_size)
+    names = getattr(X, "columns", None) if feature_names is None else feature_names
+    claims = [*_of_columns(header, names)]
+    rows, labels = rows_of(X), _labels(header, y)
+    if labels is None:
+        reason = "y has labels that the certificate does not know"
+        return _report(header, [*claims, Claim("rows", False, reason)])
+    found, order = digest(rows, labels)
+    shape = header["n_rows"], header["n_features"]
+    is_same = (len(labels), rows.n_features) == shape and found == header["rows_sha256"]
+    if not is_same:
+        reason = (
+            "rows, labels, or how columns became numbers, are not the certificate's"
+        )
+        return _report(header, [*claims, Claim("rows", False, reason)])
+    claims.append(Claim("rows", True))
+    loss = loss_of(header["loss"], header["loss_constant"])
+    wrong = _nonsense(header, arrays, loss)
+    if wrong:
+        return _report(header, [*claims, Claim("problem", False, wrong)])
+    claims.append(Claim("problem", True))
+    with np.errstate(all="ignore"):
+        problem = _proof.Problem(header, arrays, rows, labels, order, loss, UNIT)
+        return _report(header, [*claims, *_of_bounds(problem)])
+
+
+def _of_columns(header, names):
+    wanted = header["columns_sha256"]
+    if wanted is None:
+        return
+    if names is None:
+        yield Claim("columns", None, "the names of the columns were not given")
+    else:
+        is_same = digest_of_names(names) == wanted
+        yield Claim("columns", is_same, "" if is_same else "the names are others")
+
+
+def _labels(header, y):
+    """Return codes of labels, or targets; None where a label is not known."""
+    if header["classes"] is None:
+        return np.asarray(y, dtype=np.float64) + 0.0
+
+    def key(label):
+        return (type(label) if isinstance(label, str | bool) else float, label)
+
+    codes = {key(label): float(i) for i, label in enumerate(header["classes"])}
+    found = [codes.get(key(label)) for label in np.asarray(y).tolist()]
+    return None if None in found else np.array(found)
+
+
+def _nonsense(header, arrays, loss):
+    """Return what makes the file's problem none; None where it is one."""
+    radii, offsets = arrays["radii"], arrays["offsets"]
+    numbers = [header[name] for name in ("rho", "penalty", "intercept_penalty")]
+    rho, penalty, of_intercept = numbers
+    target_range = header["target_range"]
+    wrong = {
+        "the loss is not known": loss is None or not header["loss_constant"] >= 0.0,
+        "epsilon is not within 0 and 1": not 0.0 <= header["epsilon"] <= 1.0,
+        "n_poison is not the number of rows that epsilon allows": header["n_poison"]
+        != math.floor(header["epsilon"] * header["n_rows"] + 1e-9),
+        "there are no rows": header["n_rows"] == 0,
+        "there must be a radius rho or a penalty": (rho is None) == (penalty is None),
+        "rho and penalties must be positive": any(
+            number is not None and not number > 0.0 for number in (rho, penalty)
+        )
+        or (of_intercept is not None and not of_intercept >= 0.0),
+        "weights must not be negative": (arrays["row_weights"] < 0.0).any()
+        or (arrays["poison_weights"] < 0.0).any(),
+        "sets with the filter's rounding must contain those without": not (
+            (radii[:, 0] >= 0.0)
+            & (radii[:, 0] <= radii[:, 1])
+            & (offsets[:, 2] <= offsets[:, 0])
+            & (offsets[:, 0] <= offsets[:, 1])
+            & (offsets[:, 1] <= offsets[:, 3])
+        ).all(),
+        "domain is not known": header["domain"] != "real",
+    }
+    if loss is not None:
+        is_range = target_range is None or target_range[0] <= target_range[1]
+        is_range &= (target_range is None) != loss.of_errors
+        wrong["targets need a range, classes none"] = not is_range
+        wrong["errors are losses of targets"] = loss.of_errors != (
+            header["classes"] is None
+        )
+    return next((reason for reason, is_wrong in wrong.items() if is_wrong), None)
+
+
+def _of_bounds(problem):
+    claimed = problem.header["claims"]
+    try:
+        proven = _proof.upper(problem)
+    except _proof.Refuted as refuted:
+        yield Claim("upper_bound", False, str(refuted), claimed["upper_bound"])
+    else:
+        for name, value in proven.items():
+            yield _at_least(name, claimed[name], value)
+    if claimed["lower_bound"] == 0.0:  # as no loss is negative
+        yield Claim("lower_bound", True, "", 0.0, 0.0)
+        return
+    try:
+        value = _proof.lower(problem)
+    except _proof.Refuted as refuted:
+        yield Claim("lower_bound", False, str(refuted), claimed["lower_bound"])
+    else:
+        yield _at_least("lower_bound", claimed["lower_bound"], value, -1.0)
+
+
+def _at_least(name, claimed, proven, sign=1.0):
+    holds = bool(sign * claimed >= sign * proven)
+    side = "at least" if sign > 0.0 else "at most"
+    reason = "" if holds else f"must be {side} {proven!r}"
+    return Claim(name, holds, reason, claimed, proven)
+
+
+def _report(header, claims):
+    return Report(tuple(claims), ASSUMED, header)

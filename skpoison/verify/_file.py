@@ -1,0 +1,224 @@
+"""The file: a zip archive of uncompressed ``.npy`` arrays, one of which is JSON.
+
+Files may come from strangers. Everything is compared with what it must be before
+memory is taken for it; members are numbers only, and nothing in them is run or opened.
+"""
+
+import hashlib
+import io
+import json
+import math
+import re
+import zipfile
+from typing import Any
+
+import numpy as np
+
+FORMAT, VERSION = "skpoison-certificate", 1
+HEADER, SEAL = "header", "sha256"
+MAX_SIZE, MAX_HEADER = 2**30, 2**20
+MOST = 2**1000
+# An array's type and shape, as NumPy writes them: text that need not be evaluated.
+HEAD = re.compile(
+    rb"\x93NUMPY\x01\x00(..)\{'descr': '(<f8|<i8|\|u1)', 'fortran_order': False, "
+    rb"'shape': \((\d{1,15}),(?: (\d{1,15}))?\), \} *\n",
+    re.DOTALL,
+)
+ROUNDED = (int, float)
+# What the header holds: each name with the types that its value may have.
+FIELDS: dict[str, tuple] = {
+    "format": (str,),
+    "version": (int,),
+    "packages": (dict,),
+    "n_rows": (int,),
+    "n_features": (int,),
+    "rows_sha256": (str,),
+    "columns_sha256": (str, type(None)),
+    "encoding": (dict, type(None)),
+    "classes": (list, type(None)),
+    "target_range": (list, type(None)),
+    "epsilon": ROUNDED,
+    "n_poison": (int,),
+    "learner": (str,),
+    "loss": (str,),
+    "loss_constant": ROUNDED,
+    "rho": (*ROUNDED, type(None)),
+    "penalty": (*ROUNDED, type(None)),
+    "intercept_penalty": (*ROUNDED, type(None)),
+    "filter": (str,),
+    "domain": (str,),
+    "claims": (dict,),
+}
+CLAIMS = ("clean_loss", "poison_loss", "upper_bound", "lower_bound")
+# The arrays, each with its type; letters are lengths that have to agree.
+ARRAYS = {
+    "theta": ("<f8", "p"),
+    "centers": ("<f8", "kd"),
+    "radii": ("<f8", "k2"),
+    "directions": ("<f8", "kd"),
+    "offsets": ("<f8", "k4"),
+    "poison_weights": ("<f8", "k"),
+    "row_weights": ("<f8", "n"),
+    "row_masses": ("<f8", "n"),
+    "poison_data": ("<f8", "e"),
+    "poison_indices": ("<i8", "e"),
+    "poison_indptr": ("<i8", "q"),
+    "poison_labels": ("<f8", "m"),
+    "poison_masses": ("<f8", "m"),
+    "poison_slopes": ("<f8", "m"),
+}
+
+
+class CertificateError(ValueError):
+    """A file is no certificate that this version can read, or is damaged."""
+
+
+def write(file: Any, header: dict, arrays: dict) -> None:
+    """Write a certificate to a binary file."""
+    text = json.dumps(header, allow_nan=False, sort_keys=True).encode()
+    arrays = {HEADER: np.frombuffer(text, np.uint8), **arrays}
+    arrays[SEAL] = np.frombuffer(_seal(arrays), np.uint8)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            array = np.ascontiguousarray(array)
+            np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())
+
+
+def read(path: Any, max_size: int = MAX_SIZE) -> tuple[dict, dict]:
+    """Return header and arrays of a file; an error where it is not as it must be."""
+    with open(path, "rb") as file:
+        content = file.read(max_size + 1)
+    if len(content) > max_size:
+        raise CertificateError(f"The file is larger than max_size={max_size} bytes.")
+    try:
+        arrays = _members(content)
+    except CertificateError:
+        raise
+    except Exception as error:  # whatever zipfile makes of a stranger's bytes
+        raise CertificateError(f"The file is no archive or damaged: {error}") from None
+    seal = arrays.pop(SEAL).tobytes()
+    text = arrays[HEADER].tobytes()
+    if len(text) > MAX_HEADER:
+        raise CertificateError(f"The header has more than {MAX_HEADER} bytes.")
+    header = _header(text)
+    if seal != _seal(arrays):
+        raise CertificateError("The file is damaged: its members do not fit its seal.")
+    del arrays[HEADER]
+    _check_shapes(header, arrays)
+    return header, arrays
+
+
+def _members(content):
+    wanted = {f"{name}.npy" for name in (HEADER, SEAL, *ARRAYS)}
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries = archive.infolist()
+        names = [entry.filename for entry in entries]
+        if sorted(names) != sorted(wanted):
+            raise CertificateError(f"The file must hold {sorted(wanted)} once each.")
+        plain = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+        sizes = [entry.file_size for entry in entries]
+        # Members that share their bytes, or that unpack, could fill the memory.
+        if not plain or sum(sizes) > len(content):
+            raise CertificateError("The members of the file must not be compressed.")
+        return {entry.filename[:-4]: _array(entry, archive) for entry in entries}
+
+
+def _array(entry, archive):
+    """Return a member as an array of numbers, its shape checked against its size."""
+    content, name = archive.read(entry), entry.filename[:-4]
+    kind = ARRAYS.get(name, ("|u1", "b"))[0]
+    head = HEAD.match(content)
+    if head is None or int.from_bytes(head[1], "little") != head.end() - 10:
+        raise CertificateError(f"{name} is no array of numbers.")
+    shape = tuple(int(size) for size in head.groups()[2:] if size is not None)
+    fits = math.prod(shape) * np.dtype(kind).itemsize == len(content) - head.end()
+    if head[2].decode() != kind or not fits:
+        raise CertificateError(f"{name} must be a whole array of the type {kind}.")
+    array = np.frombuffer(content, kind, offset=head.end()).reshape(shape)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise CertificateError(f"{name} holds NaN or infinity.")
+    return array
+
+
+def _header(text):
+    def refuse(value):
+        raise CertificateError(f"The header holds {value}, which is no number.")
+
+    def once(pairs):
+        if len(dict(pairs)) < len(pairs):
+            raise CertificateError("The header has a name twice.")
+        return dict(pairs)
+
+    def finite(digits):
+        return float(digits) if math.isfinite(float(digits)) else refuse(digits)
+
+    options = {"parse_float": finite, "object_pairs_hook": once}
+    try:
+        header = json.loads(text, parse_constant=refuse, **options)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, CertificateError):
+            raise
+        raise CertificateError(f"The header is no JSON: {error}") from None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise CertificateError(f"The header does not say format={FORMAT!r}.")
+    if header.get("version") != VERSION:
+        raise CertificateError(
+            f"The file has version {header.get('version')!r} of the format; this "
+            f"verifier knows version {VERSION}."
+        )
+    _check_fields(header)
+    return header
+
+
+def _check_fields(header):
+    if header.keys() != FIELDS.keys():
+        raise CertificateError(f"The header must have the fields {sorted(FIELDS)}.")
+    for name, kinds in FIELDS.items():
+        header[name] = _checked(name, header[name], kinds)
+    claims, ends = header["claims"], header["target_range"] or ()
+    if claims.keys() != set(CLAIMS):
+        raise CertificateError(f"claims must be {', '.join(CLAIMS)}.")
+    for name, value in claims.items():
+        claims[name] = _checked(name, value, ROUNDED)
+    for place, value in enumerate(ends):
+        ends[place] = _checked("target_range", value, ROUNDED)
+    for label in header["classes"] or ():
+        _checked("classes", label, (str, bool, *ROUNDED))
+    pairs = [header["classes"], header["target_range"]]
+    if any(pair is not None and len(pair) != 2 for pair in pairs):
+        raise CertificateError("classes and target_range must be pairs.")
+
+
+def _checked(name, value, kinds):
+    if type(value) not in kinds:
+        raise CertificateError(f"{name} is {value!r:.50} in the header.")
+    if float not in kinds or not isinstance(value, int | float):
+        return value
+    if abs(value) > MOST:
+        raise CertificateError(f"{name} is too large in the header.")
+    return value if bool in kinds else float(value)
+
+
+def _check_shapes(header, arrays):
+    lengths = {"n": header["n_rows"], "d": header["n_features"], "2": 2, "4": 4}
+    lengths["k"] = 1 if header["classes"] is None else 2
+    lengths["p"] = lengths["d"] + 1
+    lengths["m"] = arrays["poison_masses"].size
+    lengths["q"] = lengths["m"] + 1
+    lengths["e"] = arrays["poison_data"].size
+    for name, (_, letters) in ARRAYS.items():
+        shape = tuple(lengths[letter] for letter in letters)
+        if arrays[name].shape != shape:
+            raise CertificateError(
+                f"{name} has the shape {arrays[name].shape} in place of {shape}."
+            )
+
+
+def _seal(arrays):
+    seal = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        seal.update(f"{name} {array.dtype.str} {array.shape};".encode())
+        seal.update(array.tobytes())
+    return seal.digest()
