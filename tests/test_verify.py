@@ -151,6 +151,27 @@ def test_bounds_of_regressors_are_verified(estimator, tmp_path):
     assert failed(check(tmp_path / "b.npz", X, y + 1e-9)) == ["rows"]
 
 
+@pytest.mark.parametrize("epsilon", [0.0, 0.001, 1.0])
+@pytest.mark.parametrize("estimator", [None, LogisticRegression()], ids=repr)
+def test_no_poison_and_as_much_as_there_are_rows(estimator, epsilon, tmp_path):
+    X, y = blobs()
+    written(tmp_path / "b.npz", X, y, estimator=estimator, epsilon=epsilon)
+    assert check(tmp_path / "b.npz", X, y).verified
+
+
+@pytest.mark.parametrize("settings", [{"rho": 1.0}, {"estimator": LinearSVC()}])
+def test_rows_far_from_the_origin_are_verified(settings, tmp_path):
+    X, y = blobs()
+    written(tmp_path / "b.npz", X + 1e4, y, **settings)
+    assert check(tmp_path / "b.npz", X + 1e4, y).verified
+
+
+def test_a_class_whose_poison_weighs_nothing_needs_none(tmp_path):
+    X, y = blobs()
+    written(tmp_path / "b.npz", X, y, estimator=LinearSVC(class_weight={0: 0, 1: 1}))
+    assert check(tmp_path / "b.npz", X, y).verified
+
+
 def test_weights_of_rows_are_part_of_the_proof(tmp_path):
     X, y = blobs()
     weights = np.random.default_rng(0).uniform(0.0, 2.0, len(y))

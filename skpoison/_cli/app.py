@@ -13,6 +13,7 @@ from .filter import filter_
 from .grouped import grouped
 from .help import BareHelp, Command
 from .trace import trace
+from .verify import verify
 
 
 class Commands(BareHelp, TyperGroup):
@@ -68,5 +69,5 @@ def skpoison(
     """
 
 
-for _command in (certify, filter_, trace, attack, audit):
+for _command in (certify, verify, filter_, trace, attack, audit):
     app.command(_command.__name__.removesuffix("_"), cls=Command)(_command)

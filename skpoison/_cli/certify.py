@@ -22,6 +22,7 @@ BOUND_OPTIONS = (
     "rho",
     "tol",
     "max_iter",
+    "certificate",
 )
 
 
@@ -75,6 +76,16 @@ def certify(
     learner: opt.BoundLearner,
     solver: opt.Solver,
     predictions: opt.Predictions,
+    certificate: Annotated[
+        str | None,
+        opt.option(
+            opt.OUTPUT,
+            "FILE",
+            "Write a proof of the bound for skpoison verify.",
+            "--certificate",
+            common=True,
+        ),
+    ] = None,
     plot: opt.Plot = None,
     outputs: opt.Outputs,
 ):
@@ -103,9 +114,12 @@ def certify(
         _certify_predictions(data, reading, split, predictions, plot, outputs)
         return
     learner.check(threat.domain, defense)
+    if certificate is not None:
+        _check_certificate(epsilon, threat.domain, defense)
     reading = reading.for_domain(threat.domain)
-    with outputs.session(plot) as session:
-        from . import certificate, picture, report
+    with outputs.session(plot, certificate) as session:
+        from . import picture, report, verified
+        from .certificate import certify as bound_damage
         from .columns import tell_of_columns
         from .files import write_json
         from .sample import read_sample
@@ -131,12 +145,19 @@ def certify(
 
         # One more than was asked for: no poison at all.
         with session.count("Bounding", len(epsilon) + 1) as advance:
-            found = certificate.certify(sample, settings, advance)
+            found = bound_damage(sample, settings, advance)
 
         report.warn_if_short(found.numbers["bounds"], settings)
         report.show_certificate(session, found.numbers)
         report.say_how_few(session, epsilon, len(sample.y))
 
+        if certificate is not None:
+            with session.step("Writing the certificate"):
+                how = verified.encoding_of(sample, reading, **split)
+                bound = found.curve.estimators[0]
+                to = certificate, outputs.force
+                verified.write_certificate(*to, bound, sample, how)
+            session.say(f"Certificate written to {certificate}.")
         if plot:
             with session.step("Drawing"):
                 picture.draw_bounds(plot, outputs.force, found, sample, settings)
@@ -146,6 +167,19 @@ def certify(
             "test_share": None if test else test_share,
         }
         write_json(outputs, found.numbers | {"reading": how})
+
+
+def _check_certificate(epsilon, domain, defense):
+    """Refuse what no certificate file can hold, before anything is computed."""
+    reason = None
+    if len(epsilon) != 1:
+        reason = f"holds one bound: give one --epsilon, not {len(epsilon)}"
+    elif domain != "real":
+        reason = f"goes with --domain real only, not {domain}"
+    elif defense != "fixed":
+        reason = f"goes with --defense fixed only, not {defense}"
+    if reason is not None:
+        raise typer.BadParameter(f"{reason}.", param_hint="'--certificate'")
 
 
 def _certify_predictions(data, reading, split, options, plot, outputs):

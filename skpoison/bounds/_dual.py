@@ -74,18 +74,15 @@ def _dual_of_loss(problem, found):
     if point is None:  # no point in reach has a finite value: 0 is the bound
         point = DualPoint(np.zeros(n_rows), *found.best_dual.dual_point[1:])
         point = point._replace(poison_slopes=np.zeros(len(pieces.labels)))
+    row_masses = n_rows * problem.weights * point.slopes
+    if not problem.poison:
+        none = np.zeros(0)
+        return Dual(row_masses, np.zeros((0, problem.rows.dim - 1)), none, none, none)
     rising = pieces.levels if problem.targets is None else pieces.directions
-    rising = np.sign(rising) if len(rising) else rising
-    beta, points = point.poison
     slopes = rising * point.poison_slopes
-    masses = problem.poison.epsilon * n_rows * beta * slopes
-    return Dual(
-        n_rows * problem.weights * point.slopes,
-        moved_back(points, problem.rows),
-        pieces.labels,
-        masses,
-        slopes / pieces.weights,
-    )
+    masses = problem.poison.epsilon * n_rows * point.poison.beta * slopes
+    points = moved_back(point.poison.points, problem.rows)
+    return Dual(row_masses, points, pieces.labels, masses, slopes / pieces.weights)
 
 
 def lightened(dual: Dual) -> Dual:

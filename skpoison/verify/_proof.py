@@ -168,15 +168,17 @@ def lower(problem: Problem) -> float:
     poison_masses, slopes = arrays["poison_masses"], arrays["poison_slopes"]
     least, most = problem.loss.slopes
     heavy = weights > 0.0
-    inside = (masses >= least * weights)[heavy] & (masses <= most * weights)[heavy]
+    masses_of_heavy, weights_of_heavy = masses[heavy], weights[heavy]
+    inside = masses_of_heavy >= least * weights_of_heavy
+    inside &= masses_of_heavy <= most * weights_of_heavy
     if not inside.all() or masses[~heavy].any():
         raise Refuted("the mass of a row is not within the slopes of its loss")
     _check_poison(problem)
-    own = np.clip(masses[heavy] / weights[heavy], least, most)
+    own = np.clip(masses_of_heavy / weights_of_heavy, least, most)
     conjugates, sizes = problem.loss.conjugate(own)
     poisoned, more = problem.loss.conjugate(slopes)
-    parts = [weights[heavy] * conjugates, poison_masses / slopes * poisoned]
-    sizes = [weights[heavy] * sizes, poison_masses / slopes * more]
+    parts = [weights_of_heavy * conjugates, poison_masses / slopes * poisoned]
+    sizes = [weights_of_heavy * sizes, poison_masses / slopes * more]
     _, targets = problem.signs_and_targets(problem.labels)
     _, aims = problem.signs_and_targets(arrays["poison_labels"])
     linear = [masses * targets, poison_masses * aims]

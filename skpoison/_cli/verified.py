@@ -1,0 +1,111 @@
+"""What ``skpoison verify`` checks and prints, and what ``certify`` writes for it."""
+
+import json
+
+from rich.text import Text
+
+from skpoison import __version__, verify
+from skpoison._words import NONE, counted, one_line
+from skpoison.verify import _file
+
+from .report import new_table
+from .session import warn
+
+HELD = {True: "holds", False: "FAILS", None: "not checked"}
+DIGITS, LONGEST = 10, 300
+
+
+def encoding_of(sample, reading, *, positive, test_share, seed, test=None):
+    """Return how rows became numbers, for the certificate."""
+    described = reading.describe(sample.encoded)
+    del described["columns"]
+    return described | {
+        "positive": positive,
+        "test": bool(test),
+        "test_share": 0.0 if test else test_share,
+        "seed": seed,
+        "labels": getattr(sample.target, "names", None),
+    }
+
+
+def write_certificate(path, force, bound, sample, encoding):
+    """Write the certificate of a bound on the rows of a sample."""
+    names = sample.encoder.names
+    bound.to_certificate(path, feature_names=names, encoding=encoding, overwrite=force)
+
+
+def header_of(path):
+    """Return the header of a certificate, before time is spent on the rows."""
+    return _file.read(path)[0]
+
+
+def check_file(path, sample):
+    """Check a certificate against the rows of a sample."""
+    names = sample.encoder.names
+    return verify.check(path, sample.X, sample.y, feature_names=names)
+
+
+def numbers_of(report):
+    """Return what ``--json`` writes."""
+    claims = [claim._asdict() for claim in report.claims]
+    return {
+        "skpoison": __version__,
+        "command": "verify",
+        "verified": report.verified,
+        "claims": claims,
+        "assumed": list(report.assumed),
+        "certificate": report.header,
+    }
+
+
+def show(session, path, report):
+    """Print what a file claims, what holds, and what no file can prove."""
+    header = report.header
+    packages = header["packages"]
+    session.say(
+        f"{path}: {header['learner']:.{LONGEST}} on {counted(header['n_rows'], 'row')} "
+        f"of {counted(header['n_features'], 'feature')}, at most "
+        f"{counted(header['n_poison'], 'poison row')} (epsilon = "
+        f"{header['epsilon']:g}); made by skpoison "
+        f"{packages.get('skpoison')!s:.40}."
+    )
+    table = new_table("", ["claim", "", "claimed", "proven"])
+    for claim in report.claims:
+        numbers = [_number(claim.claimed), _number(claim.proven)]
+        table.add_row(claim.name.replace("_", " "), HELD[claim.holds], *numbers)
+    session.console.print(table)
+    for claim in report.claims:
+        if claim.reason:
+            session.console.print(Text(f"{claim.name}: {one_line(claim.reason)}."))
+    session.say(
+        "Verified: all claims hold, rounding included."
+        if report.verified
+        else "Not verified."
+    )
+    session.say("Assumed, because no file can prove it:")
+    for text in report.assumed:
+        session.say(f"- {text}")
+
+
+def _number(value):
+    return NONE if value is None else f"{value:.{DIGITS}g}"
+
+
+def warn_of_encoding(stored, given):
+    """Say which options differ from those that the certificate was made with."""
+    if stored is None:
+        return
+    others = [
+        f"{name}={_text(stored.get(name))} (now {_text(value)})"
+        for name, value in given.items()
+        if stored.get(name) != value
+    ]
+    if others:
+        warn(
+            "The certificate was made with other options for reading: "
+            f"{', '.join(others)}. Give the same ones."
+        )
+
+
+def _text(value):
+    return one_line(json.dumps(value), 80)

@@ -1,0 +1,141 @@
+"""``skpoison verify`` and the certificates that ``certify`` writes."""
+
+import json
+
+import pandas as pd
+import pytest
+from sklearn.datasets import load_breast_cancer
+from typer.testing import CliRunner
+
+from skpoison._cli.app import app
+from skpoison.verify import _file
+
+
+def invoke(*arguments, code=0):
+    result = CliRunner().invoke(app, [*map(str, arguments)])
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("verify")
+    frame = load_breast_cancer(as_frame=True).frame.iloc[:150, -4:]
+    frame.to_csv(folder / "rows.csv", index=False)
+    options = ["-e", "0.1", "--certificate", folder / "bound.npz"]
+    result = invoke("certify", folder / "rows.csv", *options)
+    assert "Certificate written to" in result.output
+    return folder
+
+
+def test_what_certify_writes_is_verified(folder):
+    result = invoke("verify", folder / "bound.npz", folder / "rows.csv")
+    assert "Verified: all claims hold" in result.output
+    assert "columns      holds" in result.output
+    assert "LinearSVC(loss='hinge', C=1.0) on 105 rows" in result.output
+
+
+@pytest.mark.parametrize("learner", ["svm-squared", "logistic", "ridge"])
+def test_other_learners_and_all_rows(folder, tmp_path, learner):
+    options = "--test-share", 0, "--positive", 1
+    more = "-e", 0.1, "--learner", learner, "--certificate", tmp_path / "b.npz"
+    invoke("certify", folder / "rows.csv", *options, *more)
+    invoke("verify", tmp_path / "b.npz", folder / "rows.csv", *options)
+
+
+def test_targets_that_are_numbers(folder, tmp_path):
+    target = "--target", "worst symmetry"
+    more = "-e", 0.1, "--learner", "ridge", "--certificate", tmp_path / "b.npz"
+    invoke("certify", folder / "rows.csv", *target, *more)
+    result = invoke("verify", tmp_path / "b.npz", folder / "rows.csv", *target)
+    assert "Ridge(" in result.output
+
+
+def test_the_order_of_rows_does_not_matter_where_nothing_is_learned_of_it(
+    folder, tmp_path
+):
+    options = "--test-share", 0, "--scale", "none"
+    more = "-e", 0.1, "--C", 0.01, "--certificate", tmp_path / "b.npz"
+    invoke("certify", folder / "rows.csv", *options, *more)
+    rows = pd.read_csv(folder / "rows.csv").sort_values("worst symmetry")
+    rows.to_csv(tmp_path / "sorted.csv", index=False)
+    invoke("verify", tmp_path / "b.npz", tmp_path / "sorted.csv", *options)
+
+
+@pytest.mark.parametrize(
+    "options, hint",
+    [
+        (["--seed", 1], "seed=0 (now 1)"),
+        (["--test-share", 0], "test_share=0.3 (now 0.0)"),
+        (["--scale", "standard"], 'scale="none" (now "standard")'),
+        (["--drop", "worst symmetry"], 'drop=[] (now ["worst symmetry"])'),
+    ],
+)
+def test_other_ways_of_reading_are_named(folder, options, hint):
+    rows = folder / "bound.npz", folder / "rows.csv"
+    result = invoke("verify", *rows, *options, code=1)
+    assert "Not verified." in result.output
+    assert hint in result.output
+
+
+def test_another_positive_label_turns_the_signs(folder):
+    rows = folder / "bound.npz", folder / "rows.csv"
+    result = invoke("verify", *rows, "--positive", 0, code=1)
+    assert "positive=null" in result.output
+    assert "rows     FAILS" in result.output
+
+
+def test_one_changed_cell_fails(folder, tmp_path):
+    rows = pd.read_csv(folder / "rows.csv")
+    rows.iloc[3, 1] += 1e-6
+    rows.to_csv(tmp_path / "changed.csv", index=False)
+    paths = folder / "bound.npz", tmp_path / "changed.csv"
+    assert "FAILS" in invoke("verify", *paths, code=1).output
+
+
+def test_claims_in_json_and_their_failure(folder, tmp_path):
+    header, arrays = _file.read(folder / "bound.npz")
+    header["claims"]["upper_bound"] *= 1.0 - 1e-9
+    header["learner"] = "\x1b[31mred\n"
+    with open(tmp_path / "stretched.npz", "wb") as file:
+        _file.write(file, header, arrays)
+    paths = tmp_path / "stretched.npz", folder / "rows.csv"
+    result = invoke("verify", *paths, "--json", tmp_path / "v.json", code=1)
+    assert "\x1b[31m" not in result.output
+    numbers = json.loads((tmp_path / "v.json").read_text())
+    assert numbers["verified"] is False
+    holds = {claim["name"]: claim["holds"] for claim in numbers["claims"]}
+    assert [name for name, held in holds.items() if not held] == ["upper_bound"]
+    assert numbers["certificate"]["n_rows"] == 105
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ([], "give one --epsilon, not 6"),
+        (["-e", 0.1, "--domain", "count"], "--domain real only"),
+        (["-e", 0.1, "--defense", "moving-centroids"], "--defense fixed only"),
+        (["--pointwise"], "does not go with --pointwise"),
+    ],
+)
+def test_what_no_certificate_can_hold_is_refused_at_once(folder, options, message):
+    rows, path = folder / "rows.csv", folder / "none.npz"
+    result = invoke("certify", rows, *options, "--certificate", path, code=2)
+    assert message in " ".join(result.output.replace("│", "").split())
+    assert not path.exists()
+
+
+def test_a_file_that_is_there_is_kept_without_force(folder):
+    before = (folder / "bound.npz").read_bytes()
+    options = "-e", 0.2, "--certificate", folder / "bound.npz"
+    result = invoke("certify", folder / "rows.csv", *options, code=1)
+    assert "exists already" in result.output
+    assert (folder / "bound.npz").read_bytes() == before
+
+
+def test_other_files_are_no_certificates(folder):
+    rows = folder / "rows.csv"
+    assert "no archive" in invoke("verify", rows, rows, code=1).output
+    missing = invoke("verify", folder / "none.npz", rows, code=1)
+    assert "No such file" in missing.output
