@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from scipy.sparse import csr_array
 from sklearn.base import clone
-from sklearn.datasets import load_digits, load_wine
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
@@ -21,7 +21,9 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skpoison import trace
-from skpoison.tracing._goal import range_goal
+from skpoison.tracing._core import core_rows
+from skpoison.tracing._goal import label_goal, range_goal
+from skpoison.tracing._held_out import left_out
 from skpoison.tracing._influence import Influence
 from skpoison.tracing._linear import linear_view
 from skpoison.tracing._neighbors import knn_shapley
@@ -254,7 +256,7 @@ def test_influence_on_ridge_regression_is_exact_for_sets_too():
 @pytest.mark.parametrize(
     "model",
     [
-        LogisticRegression(C=0.05, tol=1e-8),
+        LogisticRegression(C=0.05, tol=1e-7),
         LogisticRegression(C=0.05, tol=1e-8, class_weight=WEIGHTS),
         LinearSVC(C=0.003, tol=1e-8, max_iter=100_000),
     ],
@@ -409,3 +411,67 @@ def test_an_estimator_that_cannot_be_cloned_is_an_error():
     X, y, X_target, right, _ = flipped(27)
     with pytest.raises(TypeError, match="cannot be cloned"):
         trace(Unclonable(), X, y, X_target, right)
+
+
+def test_left_out_scores_are_those_of_leaving_rows_out():
+    X, y = load_wine(return_X_y=True)
+    X, y = StandardScaler().fit_transform(X)[y < 2], y[y < 2]
+    y[:5] = 1
+    model = RidgeClassifier(alpha=5.0).fit(X, y)
+    wrong = 1 - model.predict(X[:1])
+    view = linear_view(
+        model, X, y, None, X[:1], label_goal(model.classes_, wrong, None)
+    )
+    found = left_out(Influence(view), y, label_goal(model.classes_, wrong, None))
+    for row in range(10):
+        fewer = clone(model).fit(np.delete(X, row, axis=0), np.delete(y, row))
+        score = fewer.decision_function(X[[row]])[0]
+        assert found.codes[row] == (score > 0)
+        expected = 1 / (1 + np.exp(score if y[row] == 1 else -score))
+        assert found.losses[row] == pytest.approx(expected, abs=1e-10)
+
+
+def test_scores_without_rows_are_those_of_a_fit_without_them():
+    X, y, X_target, _, _ = flipped(27)
+    X, y = X[y != 1], np.where(y[y != 1] == 2, 1, 0)
+    model, rows = RidgeClassifier().fit(X, y), np.array([3, 9, 30, 70])
+    goal = label_goal(model.classes_, model.predict(X_target), None)
+    view = linear_view(model, X, y, None, X_target, goal)
+    fewer = clone(model).fit(np.delete(X, rows, axis=0), np.delete(y, rows))
+    found = Influence(view).scores_without(rows)
+    np.testing.assert_allclose(found, fewer.decision_function(X[rows]), atol=1e-10)
+
+
+def test_planted_rows_are_told_from_honest_errors():
+    X, y = load_breast_cancer(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    train, test = np.arange(0, len(y), 2), np.arange(1, len(y), 2)
+    model = LogisticRegression().fit(X[train], y[train])
+    wrong = test[model.predict(X[test]) != y[test]][:4]
+    honest = [
+        trace(model, X[train], y[train], X[[row]], y[[row]], random_state=0).p_value_
+        for row in wrong
+    ]
+    assert sum(p is None or p > 0.1 for p in honest) >= 3
+    target = test[y[test] == 1][3]
+    near = train[np.argsort(((X[train] - X[target]) ** 2).sum(axis=1))]
+    near = near[y[near] == 1][:14]
+    y[near] = 0
+    found = trace(clone(model), X[train], y[train], X[[target]], [1], random_state=0)
+    assert found.p_value_ <= 0.1
+    assert np.isin(train[found.ranking_[:10]], near).all()
+    assert "around" in found.scores_ and "loss" not in found.scores_
+
+
+def test_the_core_ends_where_other_rows_begin():
+    distances = np.arange(10.0)
+    pushes = np.array([1, 1, -1, 1, 1, 1, -1, -1, 1, 1.0])
+    assert core_rows(distances, pushes).tolist() == [0, 1, 3, 4, 5]
+    assert core_rows(distances, -pushes).tolist() == []
+    assert core_rows(distances, np.where(pushes > 0, 1.0, 0.0)).tolist() == [
+        0,
+        1,
+        3,
+        4,
+        5,
+    ]

@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing
 
 from skpoison._labels import find_labels
+from skpoison.filters._folds import class_probabilities
 from skpoison.tracing._goal import Goal, LabelGoal
 
 AGAINST = 2.0  # rows that a row which speaks for what is right outweighs
@@ -18,17 +19,22 @@ class Core(NamedTuple):
 
     rows: np.ndarray
     is_contradicted: np.ndarray  # (n_rows,)
+    losses: np.ndarray  # (n_rows,): one less the probability of their labels
     undoes: bool  # whether that model predicts the targets right
 
     @property
-    def is_confirmed(self) -> bool:
-        """Whether targets are right without rows that mostly contradict the others."""
-        return self.undoes and bool(np.mean(self.is_contradicted) >= MOST)
-
-    @property
     def strength(self) -> int:
-        """How many rows are contradicted; 0 if that undoes nothing."""
-        return int(np.sum(self.is_contradicted)) if self.is_confirmed else 0
+        """How many rows are contradicted; 0 if they are not at the targets' root."""
+        return strength_of(self.is_contradicted, self.undoes)
+
+
+def strength_of(is_contradicted: np.ndarray, undoes: bool) -> int:
+    """Return how many rows are contradicted; 0 if that is not most of them.
+
+    It is 0, too, if a model without them does not predict right.
+    """
+    n_contradicted = int(np.sum(is_contradicted))
+    return n_contradicted if undoes and np.mean(is_contradicted) >= MOST else 0
 
 
 def core_rows(distances: np.ndarray, pushes: np.ndarray) -> np.ndarray:
@@ -43,6 +49,22 @@ def core_rows(distances: np.ndarray, pushes: np.ndarray) -> np.ndarray:
     end = int(np.argmax(walk)) + 1
     found = order[:end]
     return found[pushes[found] > 0.0] if walk[end - 1] > 0.0 else order[:0]
+
+
+def losses_of(
+    model: BaseEstimator, X: Any, y: np.ndarray, rows: np.ndarray, goal: Goal
+) -> np.ndarray:
+    """Return one less the probabilities of labels, or sizes of errors below 1."""
+    some = _safe_indexing(X, rows)
+    if not isinstance(goal, LabelGoal):
+        off = np.abs(np.ravel(model.predict(some)) - y[rows])
+        return off / (off + goal.far) if goal.far > 0.0 else np.sign(off)
+    codes, known = (find_labels(v, goal.classes) for v in (y[rows], model.classes_))
+    if not any(hasattr(model, name) for name in ("predict_proba", "decision_function")):
+        return (find_labels(model.predict(some), goal.classes) != codes).astype(float)
+    sure = np.zeros((len(rows), len(goal.classes)))
+    sure[:, known] = class_probabilities(model, some, len(known))
+    return 1.0 - sure[np.arange(len(rows)), codes]
 
 
 def is_contradicted(

@@ -65,12 +65,3 @@ def gradient_scores(
 def _lengths(rows, of_rows):
     squares = row_norms(rows, squared=True)
     return np.sqrt(squares * row_norms(of_rows, squared=True))
-
-
-def own_losses(of_rows: np.ndarray) -> np.ndarray:
-    """Return how far each row is from what the model says of it.
-
-    Probabilities less one-hot labels sum to zero, and the entry of the label is the
-    only one below: the size of the largest entry is one less its probability.
-    """
-    return np.abs(of_rows).max(axis=1)

@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 
 from skpoison.tracing._linear import LinearView
 
-TOL = 1e-6  # of conjugate gradients
+TOL = 1e-5  # of conjugate gradients
 FEW = 4  # times fewer rows than parameters: solved with the factor that is known
 BLOCK = 4_096  # rows whose leverages are computed at once
 
@@ -20,14 +20,15 @@ class Influence:
     """A linear model's Newton steps towards what it is without rows.
 
     A step uses the Hessian without these rows, so that it is exact for quadratic
-    losses: ridge regression and classification. Where Hessians are not formed, they are
-    solved by conjugate gradients.
+    losses: ridge regression and classification. Where Hessians are not formed, that of
+    all rows is solved by conjugate gradients, and steps are to first order.
     """
 
     def __init__(self, view: LinearView):
         self.view = view
         self._hessians: dict[int, np.ndarray] = {}
         self._factors: dict[int, Any] = {}
+        self._known_leverages: dict[int, np.ndarray] = {}
 
     @cached_property
     def scores(self) -> np.ndarray:
@@ -39,7 +40,7 @@ class Influence:
         if view.is_direct:
             return self._direct_scores()
         rights = view.directions[:, :, np.newaxis] * _dense(view.targets)[:, np.newaxis]
-        solve = self._solver(None)
+        solve = self._solver()
         out = [np.vecdot(view.slopes, _dense(view.rows @ solve(r).T)) for r in rights]
         return -np.column_stack(out)
 
@@ -51,19 +52,39 @@ class Influence:
             factor = self._factor(score)
             steps = view.rows @ cho_solve(factor, view.targets.T)
             bent = view.weights * view.curvatures[:, score]
-            left = 1.0 - bent * leverages(view.rows, factor)
+            left = 1.0 - bent * self._leverages(score)
             step = steps * (view.slopes[:, score] / np.maximum(left, 1e-12))[:, None]
             out -= step * view.directions[:, score]
         return out
 
+    @property
+    def left_out_scores(self) -> np.ndarray:
+        """The one score of each row after a Newton step without it."""
+        view, leverage = self.view, self._leverages(0)
+        left = 1.0 - view.weights * view.curvatures[:, 0] * leverage
+        steps = leverage * view.slopes[:, 0] / np.maximum(left, 1e-12)
+        return view.scores[:, 0] + steps
+
+    def scores_without(self, removed: np.ndarray) -> np.ndarray:
+        """Return the one score of rows after a Newton step without them."""
+        view, gone = self.view, self.view.rows[removed]
+        bent = view.weights[removed] * view.curvatures[removed, 0]
+        step = self._step(0, gone, bent, view.slopes[removed, 0] @ gone)
+        return view.scores[removed, 0] + gone @ step
+
+    def _leverages(self, score):
+        if score not in self._known_leverages:
+            found = leverages(self.view.rows, self._factor(score))
+            self._known_leverages[score] = found
+        return self._known_leverages[score]
+
     def margins_without(self, removed: np.ndarray) -> np.ndarray:
         """Return how far targets are on the wrong side after a step without rows."""
         view = self.view
+        if not view.is_direct:  # to first order
+            return view.margins - self.scores[removed].sum(axis=0)
         gone = view.rows[removed]
-        pulls = _dense(view.slopes[removed].T @ gone)
-        if not view.is_direct:
-            moved = _dense(view.targets @ self._solver(removed)(pulls).T)
-            return view.margins + np.vecdot(view.directions, moved)
+        pulls = view.slopes[removed].T @ gone
         moved = np.zeros_like(view.directions)
         for score in np.flatnonzero(view.directions.any(axis=0)):
             bent = view.weights[removed] * view.curvatures[removed, score]
@@ -98,15 +119,12 @@ class Influence:
             self._factors[score] = cho_factor(self._hessian(score), lower=True)
         return self._factors[score]
 
-    def _solver(self, removed: np.ndarray | None) -> Callable[[np.ndarray], np.ndarray]:
-        """Return a function that solves with the Hessian without some rows."""
+    def _solver(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Return a function that solves with the Hessian, in all scores at once."""
         view = self.view
-        weights = view.weights.copy()
-        if removed is not None:
-            weights[removed] = 0.0
         shape = (view.n_scores, view.rows.shape[1])
         size = shape[0] * shape[1]
-        product = _product(view, weights, shape)
+        product = _product(view, shape)
         hessian = LinearOperator((size, size), matvec=product, dtype=np.float64)
         precondition = self._preconditioner
         easier = LinearOperator((size, size), matvec=precondition, dtype=np.float64)
@@ -138,7 +156,7 @@ class Influence:
 MOST_SHARED = 2_000
 
 
-def _product(view, weights, shape):
+def _product(view, shape):
     def product(v):
         v = v.reshape(shape)
         moved = _dense(view.rows @ v.T)
@@ -147,7 +165,7 @@ def _product(view, weights, shape):
             moved = view.curvatures * (moved - means)
         else:
             moved = view.curvatures * moved
-        moved = moved * weights[:, np.newaxis]
+        moved = moved * view.weights[:, np.newaxis]
         return np.ravel(_dense(moved.T @ view.rows) + view.stiffness * v)
 
     return product

@@ -37,6 +37,7 @@ class LinearView(NamedTuple):
 
     rows: Any  # (n_rows, n_parameters), ndarray or CSR
     targets: Any  # (n_targets, n_parameters)
+    scores: np.ndarray  # (n_rows, n_scores)
     slopes: np.ndarray  # (n_rows, n_scores): derivatives of the losses
     curvatures: np.ndarray  # (n_rows, n_scores): second ones, or probabilities
     weights: np.ndarray  # (n_rows,)
@@ -84,13 +85,15 @@ def linear_view(
     rows, targets = (
         with_constant(Space(X, X_target)) if objective.intercept else (X, X_target)
     )
-    slopes, curvatures = _derivatives(objective, rows @ theta.T, y, codes, goal)
+    scores = np.asarray(rows @ theta.T)
+    slopes, curvatures = _derivatives(objective, scores, y, codes, goal)
     directions, margins = _wrong_side(goal, targets @ theta.T)
     n_rows = len(y)
     stiffness = n_rows * objective.stiffness(X.shape[1], n_rows, n_rows)
     return LinearView(
         rows,
         targets,
+        scores,
         slopes * weights[:, np.newaxis],
         curvatures,
         weights,

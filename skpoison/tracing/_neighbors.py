@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.metrics.pairwise import euclidean_distances
 
 N_NEIGHBORS = 5
+N_ASKED = 10  # neighbors that are asked about a label
 
 
 def knn_shapley(
@@ -49,3 +50,12 @@ def knn_shapley(
 def distances_to(rows: Any, targets: Any) -> np.ndarray:
     """Return distances of rows from targets, of shape (n_rows, n_targets)."""
     return euclidean_distances(rows, targets)
+
+
+def share_of_others(rows: Any, labels: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Return the share of the nearest neighbors of some rows with another label."""
+    distances = euclidean_distances(rows[asked], rows)
+    distances[np.arange(len(asked)), asked] = np.inf
+    n_asked = min(N_ASKED, len(labels) - 1)
+    near = np.argpartition(distances, n_asked - 1, axis=1)[:, :n_asked]
+    return np.mean(labels[near] != labels[asked][:, np.newaxis], axis=1)

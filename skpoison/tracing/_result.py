@@ -47,8 +47,11 @@ class Trace:
         of randomly drawn rows have it (hypergeometric, times the number of values in
         the set).
     p_value_ : float or None
-        Share of comparable honest errors that a removal set of at most that size would
-        undo. None if it could not be computed.
+        Share of the model's other errors (training rows that models fitted without
+        them predict wrong, and the targets) that are undone without the rows around
+        them, and whose rows contradict such a model as often. 1 if that is not so of
+        the targets themselves. None if it was not computed: for regressors, without a
+        removal set, without other errors, or with a `method` other than "auto".
     n_fits_ : int
         Number of estimators that were fitted.
     max_removed_ : int
@@ -73,11 +76,12 @@ class Trace:
     >>> X, y = load_iris(return_X_y=True)
     >>> y[:3] = 2
     >>> model = KNeighborsClassifier(1).fit(X, y)
-    >>> found = trace(model, X, y, X[[1]], [0])
+    >>> found = trace(model, X, y, X[[1]], [0], random_state=0)
     >>> found.removal_set_
     array([1])
     >>> print(found.summary())
-    Without this row (0.7 % of 150) the model predicts 0 instead of 2.
+    Without this row (0.7 % of 150) the model predicts 0 instead of 2. Rows around
+    them explain 37.5 % of the model's other errors as well.
     """
 
     ranking_: np.ndarray
@@ -145,8 +149,10 @@ class Trace:
         return f"{_shown(new)} instead of {_shown(old)}"
 
     def _calibrated(self):
+        if self.p_value_ == 1.0:
+            return "The rows around it do not set it apart from other errors."
         share = percent_text(self.p_value_)
-        return f"So few rows are enough for {share} of the model's other errors."
+        return f"Rows around them explain {share} of the model's other errors as well."
 
 
 def _in_common(one):

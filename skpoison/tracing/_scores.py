@@ -7,20 +7,24 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skpoison.tracing._goal import Goal
+from skpoison.tracing._core import Core
+from skpoison.tracing._goal import Goal, LabelGoal
 from skpoison.tracing._gradients import (
     gradient_scores,
-    own_losses,
     residuals,
     target_residuals,
 )
+from skpoison.tracing._held_out import HeldOut, cross_fitted, left_out
 from skpoison.tracing._influence import Influence
 from skpoison.tracing._linear import LinearView, linear_view
-from skpoison.tracing._neighbors import distances_to, knn_shapley
+from skpoison.tracing._neighbors import distances_to, knn_shapley, share_of_others
 from skpoison.tracing._retrain import copies_of, leave_groups_out
 from skpoison.tracing._space import Space, last_step, space_of, with_constant
 from skpoison.tracing._training import Training
 
+ASKED = 200  # rows of the largest losses, whose neighbors are asked
+LEAST_SHARE = 0.1  # as if one of ten neighbors had another label
+MOST_GROUPED = 4_096  # rows whose near copies are kept in one fold
 METHODS = ("gradient", "influence", "knn_shapley", "retrain")
 
 
@@ -45,6 +49,7 @@ class Evidence:
         self.space = space_of(model, training.X, X_target)
         self.distances = distances_to(self.space.rows, self.space.targets)
         self.pushes = goal.pushes(training.labels)
+        self.core: Core | None = None
 
     @property
     def has_gradients(self) -> bool:
@@ -69,6 +74,25 @@ class Evidence:
     def groups(self) -> np.ndarray:
         """The group of near copies of each row."""
         return copies_of(self.space, self.random_state)
+
+    @property
+    def has_one_score(self) -> bool:
+        """Whether Newton steps of a linear model with one score stand in for fits."""
+        view = self.linear
+        return view is not None and view.is_direct and view.n_scores == 1
+
+    @cached_property
+    def held_out(self) -> HeldOut | None:
+        """What models that have not seen a row say of it, if they say how sure."""
+        if not self.has_gradients:
+            return None
+        training, goal = self.training, self.goal
+        if self.has_one_score and self.influence is not None:
+            return left_out(self.influence, training.labels, goal)
+        groups = np.arange(training.n_rows)
+        if training.n_rows <= MOST_GROUPED:
+            groups = self.groups
+        return cross_fitted(training, groups, goal, self.random_state, self.n_jobs)
 
     @cached_property
     def gradients(self) -> tuple[np.ndarray, np.ndarray]:
@@ -120,8 +144,27 @@ def _gradient(evidence):
 
 def _loss(evidence):
     """The loss of rows whose gradients are against what is right for the targets."""
-    is_against = evidence.scores("gradient") > 0.0
-    return own_losses(evidence.gradients[0]) * is_against
+    losses = evidence.held_out.losses * (evidence.scores("gradient") > 0.0)
+    if not isinstance(evidence.goal, LabelGoal):
+        return losses
+    labels, rows = evidence.training.labels, evidence.space.rows
+    worst = np.argsort(-losses, kind="stable")[:ASKED]
+    shares = np.full(len(losses), LEAST_SHARE)
+    shares[worst] += share_of_others(rows, labels, worst)
+    return losses * shares
+
+
+def _around(evidence):
+    """The loss of rows around the targets by a model fitted without them, then others.
+
+    These follow by their Shapley values, which are below.
+    """
+    scores = evidence.scores("knn_shapley")
+    scores = scores / max(np.abs(scores).max(), np.finfo(float).tiny)
+    core = evidence.core
+    if core is not None:
+        scores[core.rows] = 1.0 + core.losses
+    return scores
 
 
 def _influence(evidence):
@@ -152,6 +195,7 @@ def _retrain(evidence):
 SCORES: dict[str, Callable[[Evidence], np.ndarray]] = {
     "knn_shapley": _knn_shapley,
     "gradient": _gradient,
+    "around": _around,
     "loss": _loss,
     "influence": _influence,
     "retrain": _retrain,

@@ -5,10 +5,12 @@ from typing import NamedTuple
 import numpy as np
 
 from skpoison._words import counted
-from skpoison.tracing._core import Core, core_rows, is_contradicted
+from skpoison.tracing._core import Core, core_rows, is_contradicted, losses_of
 from skpoison.tracing._removal import Removal, Search, grow, shrink
 from skpoison.tracing._scores import Evidence
 from skpoison.tracing._verify import Verifier
+
+WIDER = 2  # times as many rows may be around a target as in a removal set
 
 
 class Outcome(NamedTuple):
@@ -24,11 +26,11 @@ def find_rows(
     method: str, evidence: Evidence, verifier: Verifier, limit: int
 ) -> Outcome:
     """Follow the rankings of a method, or of several, to a verified removal set."""
-    core = core_of(evidence, verifier, limit)
+    core = evidence.core = core_of(evidence, verifier, WIDER * limit)
     names = [method] if method != "auto" else _rankings(evidence, core)
     removal = _removal(names, evidence, verifier, limit)
     if removal is None and method == "auto" and evidence.linear is None:
-        names.append("retrain")
+        names = [*names, "retrain"]
         removal = _removal(["retrain"], evidence, verifier, limit)
     reason = None if removal else _reason(names, limit)
     return Outcome(names[0], core, removal, reason)
@@ -44,20 +46,19 @@ def core_of(evidence: Evidence, verifier: Verifier, limit: int) -> Core | None:
     model = verifier.model_without(rows)
     training, goal = verifier.training, verifier.goal
     contradicted = is_contradicted(model, training.X, training.labels, rows, goal)
-    return Core(rows, contradicted, verifier.works(rows))
+    losses = losses_of(model, training.X, training.labels, rows, goal)
+    return Core(rows, contradicted, losses, verifier.works(rows))
 
 
 def _rankings(evidence, core):
     """Names of rankings, the one that rows are blamed by first.
 
-    Rows around a target are blamed by their nearness if a model that has not seen them
-    contradicts them; all others by how badly they fit the model.
+    Rows around a target are blamed first if a model that has not seen them contradicts
+    them; all others by how badly they fit models that have not seen them.
     """
-    names = ["knn_shapley"]
-    if evidence.has_gradients:
-        is_local = core is not None and core.is_confirmed
-        names = [*names, "loss"] if is_local else ["loss", *names]
-        names.append("gradient")
+    is_local = core is not None and core.strength > 0
+    names = ["around"] if is_local else ["loss"] if evidence.has_gradients else []
+    names += ["knn_shapley", *(["gradient"] if evidence.has_gradients else [])]
     if evidence.linear is not None:
         names.append("influence")
     return names

@@ -58,12 +58,13 @@ class Training:
         self.n_fits += 1
         model = clone(self.template)
         if removed is None or len(removed) == 0:
-            return model.fit(self.X, self.y, **self._params(slice(None)))
+            return model.fit(self.X, self.y, **self.fit_params())
         kept = np.delete(np.arange(self.n_rows), removed)
         y = narrowed(self.y, _safe_indexing(self.y, kept))
-        return model.fit(_safe_indexing(self.X, kept), y, **self._params(kept))
+        return model.fit(_safe_indexing(self.X, kept), y, **self.fit_params(kept))
 
-    def _params(self, kept):
+    def fit_params(self, kept: Any = slice(None)) -> dict[str, np.ndarray]:
+        """Return what fit is given beside some of the rows and their labels."""
         return {} if self.weights is None else {self._weights_as: self.weights[kept]}
 
 
