@@ -127,6 +127,15 @@ def test_blamed_rows_are_written_as_they_came_worst_first(table, wrong, tmp_path
     invoke(again, "--case", wrong, *NEAREST, "--max-removed", 1, code=3)
 
 
+def test_the_plot_has_the_numbers_of_the_rows(table, wrong, tmp_path):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "trace.svg"
+    invoke(table, "--case", wrong, *NEAREST, "--plot", path)
+    found = numbers_of(table, "--case", wrong, *NEAREST)
+    for one in found["rows"][:5]:  # texts are comments of their outlines
+        assert f"<!-- row {one['row']}: ham -->" in path.read_text()
+
+
 def test_exit_code_3_where_no_set_is_found(table, wrong, tmp_path):
     out = tmp_path / "blamed.csv"
     settings = ("--max-removed", 2, "--method", "knn-shapley", "-o", out)

@@ -13,7 +13,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @pytest.mark.parametrize(
-    "name", ["plot_bound", "plot_certified_predictions", "plot_filter"]
+    "name", ["plot_bound", "plot_certified_predictions", "plot_filter", "plot_trace"]
 )
 def test_examples_write_a_picture(name, tmp_path):
     path = tmp_path / "picture.png"

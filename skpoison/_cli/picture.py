@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,13 @@ from skpoison._io.write import whole_file
 from skpoison._words import counted, one_line
 from skpoison.inspection._losses import scores_of
 
-SIZES = {"curve": (6.4, 4.0), "plane": (6.0, 5.4)}
+SIZES = {"curve": (6.4, 4.0), "plane": (6.0, 5.4), "pair": (8.6, 4.0)}
 DPI = 150
 # Without the time of day, so that the same numbers give the same file.
 METADATA = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 SETTINGS = {"svg.hashsalt": "skpoison"}
 LONGEST, LONGEST_PATH = 40, 64
+N_BARS = 15
 
 
 def check_matplotlib():
@@ -27,14 +29,15 @@ def check_matplotlib():
 
 @contextlib.contextmanager
 def picture(path, force, shape, title):
-    """Yield axes for a curve or a plane, then write the figure."""
+    """Yield axes for a curve or a plane, or a pair of axes, then write the figure."""
     import matplotlib
     from matplotlib.figure import Figure
 
     # A figure without a window, which needs no display.
     figure = Figure(figsize=SIZES[shape], layout="constrained")
-    ax = figure.subplots()
-    yield ax
+    axes = figure.subplots(1, 2 if shape == "pair" else 1)
+    yield axes
+    ax = np.ravel(axes)[0]
     legend = ax.get_legend()
     _tidy(legend)
     if shape == "plane":  # The legend is already above the axes.
@@ -184,6 +187,23 @@ def draw_rejected(path, force, rows, X, found, kind):
     tests = found.tests if kind == "auto" else None
     with picture(path, force, "curve", title) as ax:
         SuspicionDisplay._of_rows(X, rows.labels.texts, found.kept, tests).plot(ax)
+
+
+def draw_trace(path, force, problem, found):
+    """Plot cases, the rows that are blamed for them, and the others."""
+    from matplotlib.figure import Figure
+
+    from skpoison.inspection import TraceDisplay
+
+    rows, encoder = problem.rows, problem.encoded.encoder
+    X_target = encoder.transform(problem.cases, found.wrong)
+    traced = replace(found.trace, X_target=X_target)
+    y = None if rows.labels.is_quantity else rows.labels.texts
+    scratch = Figure().subplots(1, 2)
+    display = TraceDisplay.from_trace(traced, problem.encoded.X, y, ax=scratch)
+    display.names = rows.row_numbers[display.names]
+    with picture(path, force, "pair", _end(rows.source)) as axes:
+        display.plot(axes, n_bars=N_BARS)
 
 
 def _draw(path, force, filter_, X, y, title, *, codes=None, names, poison=None):

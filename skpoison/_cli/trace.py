@@ -42,8 +42,7 @@ def trace(
         opt.option(
             opt.DATA,
             "NAME",
-            "Say whether the rows share a value of this column (source or time), which "
-            "is no feature.",
+            "Column that the rows may share (source or time); no feature.",
             common=True,
         ),
     ] = None,
@@ -104,14 +103,15 @@ def trace(
         opt.option(
             opt.OUTPUT,
             "FILE",
-            "Write the blamed rows, worst first, in the format of DATA, with rank, "
-            "contribution and whether the row was removed.",
+            "Write the blamed rows, worst first, with rank, contribution and whether "
+            "removed.",
             "--output",
             "-o",
             common=True,
         ),
     ] = None,
     keep_formulas: opt.KeepFormulas = False,
+    plot: opt.Plot = None,
     outputs: opt.Outputs,
 ):
     """Find the training rows that caused a wrong prediction, and prove it.
@@ -126,14 +126,19 @@ def trace(
 
     In every fit, columns are turned into numbers anew: scales, medians and words are
     learned without the removed rows, too. How each column is read stays as it is.
+
+    The plot shows cases, blamed rows and all others in two dimensions, and the largest
+    contributions.
     """
-    with outputs.session(output) as session:
+    with outputs.session(output, plot) as session:
         import numpy as np
 
-        from . import blamed, tracing
+        from . import blamed, picture, tracing
         from .columns import encode, tell_of_columns
         from .files import rows_to, write_json, write_rows
 
+        if plot:
+            picture.check_matplotlib()
         with session.step(f"Reading {data}"):
             rows, cases = tracing.read(data, case, by, reading)
         settings = tracing.Settings(case, learner, C, method, max_removed, by, seed)
@@ -151,6 +156,10 @@ def trace(
         if blamed_to:
             content = tracing.written(problem, found, numbers["rows"])
             write_rows(session, blamed_to, content, len(numbers["rows"]))
+        if plot:
+            with session.step("Drawing"):
+                picture.draw_trace(plot, outputs.force, problem, found)
+            session.say(f"Plot written to {plot}.")
         reading_done = reading.describe(encoded)
         write_json(outputs, numbers | {"reading": reading_done})
         if not numbers["is_found"]:

@@ -7,6 +7,7 @@ from ._epic import EPICDisplay
 from ._filter import FilterDisplay
 from ._robustness import RobustnessDisplay
 from ._suspicion import SuspicionDisplay
+from ._trace import TraceDisplay
 
 __all__ = [
     "BoundDisplay",
@@ -16,4 +17,5 @@ __all__ = [
     "FilterDisplay",
     "RobustnessDisplay",
     "SuspicionDisplay",
+    "TraceDisplay",
 ]
