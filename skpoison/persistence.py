@@ -18,7 +18,14 @@ _HOMES = (
     "pointwise",
     "solvers",
 )
-_MODULES = ("_as_given", "_column_types", "_residual_losses", "_tables", "losses")
+_MODULES = (
+    "_as_given",
+    "_column_types",
+    "_residual_losses",
+    "_stored",
+    "_tables",
+    "losses",
+)
 _CONTAINERS = ("sklearn.utils._bunch.Bunch",)
 # Compiled code follows the numbers in these without checking them.
 _COMPILED = (

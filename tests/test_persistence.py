@@ -10,11 +10,12 @@ import pytest
 from expected_failures import INSTANCES
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.compose import make_column_transformer
 from sklearn.exceptions import InconsistentVersionWarning as SklearnWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -26,6 +27,7 @@ from skpoison import (
     PartitionedClassifier,
     SphereFilter,
 )
+from skpoison._stored import restored, stored
 from skpoison.attacks import BaseAttack
 from skpoison.base import BaseFilter
 from skpoison.exceptions import InconsistentVersionWarning
@@ -86,8 +88,6 @@ def test_every_estimator_is_the_same_after_it_was_saved(estimator, as_table):
     if as_table:
         X = pd.DataFrame(X, columns=list("abc"))
     fitted = clone(estimator).fit(X, y)
-    if as_table and isinstance(fitted, PartitionedClassifier):
-        pytest.skip("it keeps the table, which skops cannot save")
     content, types = saved(fitted)
     needs_trees = type(estimator).__name__ in WITH_TREES
     assert types <= set(COMPILED if needs_trees else TRUSTED)
@@ -152,6 +152,84 @@ def test_parts_can_be_updated_after_they_were_saved():
     fitted = model.fit(X[::2], y[::2])
     loaded = io.loads(io.dumps(fitted), trusted=TRUSTED)
     assert_same(fitted.update(X[1::2], y[1::2]), loaded.update(X[1::2], y[1::2]), X)
+
+
+def frame():
+    """A table with columns of many types, some cells of which are missing."""
+    texts = ["a", "", "ü\0", None] * 5
+    return pd.DataFrame(
+        {
+            "ints": np.arange(20, dtype=np.int16),
+            "floats": np.where(np.arange(20) % 3, np.pi, np.nan),
+            "truth": np.arange(20) % 2 == 0,
+            "str": pd.array(texts, dtype="str"),
+            "string": pd.array(texts, dtype="string"),
+            "objects": np.array(texts, dtype=object),
+            "gaps": np.array(["a", np.nan, None, "b"] * 5, dtype=object),
+            "words": pd.Categorical(texts, categories=["z", "a", "", "ü\0"]),
+            "sizes": pd.Categorical([1, 2] * 10, categories=[2, 1, 3], ordered=True),
+            "nullable": pd.array([1, None] * 10, dtype="Int8"),
+            "maybe": pd.array([True, None] * 10, dtype="boolean"),
+            "dates": pd.to_datetime(["2024-05-31", None] * 10),
+            7: np.arange(20) / 7,
+        },
+        index=[f"i{i}" for i in range(20)],
+    )
+
+
+def test_tables_are_stored_as_arrays_and_read_as_they_were():
+    table = frame()
+    found = io.loads(io.dumps(stored(table)), trusted=TRUSTED)
+    read = restored(found)
+    pd.testing.assert_frame_equal(read, table.reset_index(drop=True))
+    assert read["gaps"].map(type).tolist() == table["gaps"].map(type).tolist()
+
+
+def test_tables_of_polars_are_stored_too():
+    pl = pytest.importorskip("polars")
+    words, levels = ["b", None, "a", ""], pl.Enum(["a", "b", ""])
+    table = pl.DataFrame(
+        {
+            "ints": pl.Series([1, None, 3, 4], dtype=pl.UInt8),
+            "floats": pl.Series([1.5, float("nan"), None, 2], dtype=pl.Float32),
+            "truth": [True, None, False, True],
+            "words": words,
+            "categories": pl.Series(words, dtype=pl.Categorical),
+            "levels": pl.Series(words, dtype=levels),
+        }
+    )
+    read = restored(io.loads(io.dumps(stored(table)), trusted=TRUSTED))
+    assert read.schema == table.schema and read.equals(table)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.eye(2),
+        ["a", "b"],
+        pd.DataFrame({("a", 1): [1, 2]}),
+        pd.DataFrame({"a": [1, "b"]}, dtype=object),
+        pd.DataFrame({"a": pd.period_range("2024", periods=2)}),
+        pd.DataFrame(index=[1, 2]),
+    ],
+    ids=lambda rows: type(rows).__name__,
+)
+def test_what_cannot_be_stored_stays_what_it_is(rows):
+    assert stored(rows) is rows and restored(rows) is rows
+
+
+def test_parts_of_a_table_can_be_updated_after_they_were_saved():
+    X, y = rows()
+    table = pd.DataFrame(X, columns=list("abc")).assign(d=np.where(y, "x", "y"))
+    encoder = make_column_transformer((OneHotEncoder(), ["d"]), remainder="passthrough")
+    model = make_pipeline(encoder, LogisticRegression())
+    fitted = PartitionedClassifier(model, n_partitions=3).fit(table[::2], y[::2])
+    more = table[1::2], y[1::2]
+    for loaded in (
+        io.loads(io.dumps(fitted), trusted=TRUSTED),
+        pickle.loads(pickle.dumps(fitted)),
+    ):
+        assert_same(copy.deepcopy(fitted).update(*more), loaded.update(*more), table)
 
 
 def test_types_are_classes_of_ours_and_few_of_scikit_learn():

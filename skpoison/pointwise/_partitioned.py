@@ -26,6 +26,7 @@ from sklearn.utils.validation import (
 from skpoison._column_types import RowsLike, is_frame, is_pandas
 from skpoison._containers import stack
 from skpoison._labels import check_labels, encode_labels
+from skpoison._stored import restored, stored
 from skpoison._versions import VersionedMixin
 from skpoison._warn import warn
 from skpoison.pointwise._hashing import (
@@ -170,6 +171,17 @@ class PartitionedClassifier(
         self.aggregation = aggregation
         self.hash = hash
         self.n_jobs = n_jobs
+
+    def __getstate__(self) -> dict:
+        state = super().__getstate__()
+        if "_X" in state:
+            state["_X"] = stored(state["_X"])
+        return state
+
+    def __setstate__(self, state: dict) -> None:
+        if "_X" in state:
+            state = {**state, "_X": restored(state["_X"])}
+        super().__setstate__(state)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
