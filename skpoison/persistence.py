@@ -50,8 +50,9 @@ def trusted_types(*, compiled: bool = False) -> list[str]:
     compiled : bool, default=False
         Whether sparse rows, and scikit-learn's trees for classification and for
         neighbors, are among them. ``AutoFilter``, ``CrossFitFilter`` (and what holds
-        them, by default all estimators that clean data), ``NeighborsFilter``, and
-        bounds and partitioned classifiers of sparse rows need them. Compiled code
+        them, by default all estimators that clean data), ``NeighborsFilter``,
+        bounds on domains of few values, and bounds and partitioned classifiers of
+        sparse rows need them. Compiled code
         follows their numbers without checks, so a file that somebody made for the
         purpose can crash Python, or worse. Set this only for files from people you
         trust.

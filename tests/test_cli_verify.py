@@ -33,7 +33,9 @@ def test_what_certify_writes_is_verified(folder):
     result = invoke("verify", folder / "bound.npz", folder / "rows.csv")
     assert "Verified: all claims hold" in result.output
     assert "columns      holds" in result.output
-    assert "LinearSVC(loss='hinge', C=1.0) on 105 rows" in result.output
+    assert "LinearSVC(loss='hinge', C=1.0) on 105 rows" in " ".join(
+        result.output.split()
+    )
 
 
 @pytest.mark.parametrize("learner", ["svm-squared", "logistic", "ridge"])

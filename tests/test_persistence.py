@@ -129,7 +129,7 @@ OTHERS = {
     "taxicab": (SphereFilter(norm="l1"), None),
 }
 # These hold sparse rows.
-SPARSE = ("sparse", "sparse parts")
+SPARSE = ("sparse", "sparse parts", "counts")
 
 
 @pytest.mark.filterwarnings("ignore:The solver stopped")
