@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 
 from skpoison._column_types import RowsLike
@@ -18,6 +19,19 @@ def fit_clone(estimator: BaseEstimator, *args: Any, **params: Any) -> BaseEstima
     fitted = clone(estimator)
     fitted.fit(*args, **params)
     return fitted
+
+
+def with_short_indices(X: Any) -> Any:
+    """Return sparse rows with indices of 32 bits, which liblinear asks for.
+
+    Rows with more values than these can count stay as they are, as do dense rows.
+    """
+    if not sparse.issparse(X) or X.nnz > np.iinfo(np.int32).max:
+        return X
+    if X.indices.dtype == X.indptr.dtype == np.int32:
+        return X
+    parts = X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32)
+    return type(X)(parts, shape=X.shape)
 
 
 def check_fits(

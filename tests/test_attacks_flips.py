@@ -1,5 +1,7 @@
 """Label flips, and the candidate attack of the bound."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -103,6 +105,23 @@ def test_chosen_flips_do_more_harm_than_drawn_ones(data):
     for seed in range(5):
         drawn = LabelFlipAttack(0.1, "feasible", filter=sphere, random_state=seed)
         assert harm > clean_hinge(X, y, *drawn.poison(X, y)) + 1e-3
+
+
+@pytest.mark.parametrize("converges", [True, False])
+def test_sparse_rows_are_flipped_as_well_as_dense_ones(converges, data, monkeypatch):
+    X, y = data
+    attack = LabelFlipAttack(0.1, "alfa", filter=SphereFilter(90), random_state=0)
+    dense = attack.fit(X, y)
+    wanted, candidates = max(dense.objective_), dense.n_candidates_
+    rows = sparse.csr_array(X)
+    # Which have indices of any width.
+    rows.indices, rows.indptr = rows.indices.astype(int), rows.indptr.astype(int)
+    if not converges:
+        slow = partial(LinearSVC, max_iter=1)
+        monkeypatch.setattr("skpoison.attacks._alfa.LinearSVC", slow)
+    found = attack.fit(rows, y)
+    assert max(found.objective_) == pytest.approx(wanted, rel=2e-3)
+    np.testing.assert_array_equal(found.n_candidates_, candidates)
 
 
 def test_alfa_attacks_support_vector_machines_only(data):

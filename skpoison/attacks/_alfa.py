@@ -1,9 +1,13 @@
 """Choose the labels to flip: alternate training with a linear program."""
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.svm import LinearSVC
 
+from skpoison._fitted import with_short_indices
 from skpoison._learners import train_hinge
 from skpoison._whole_rows import apportion_evenly
 from skpoison.losses import Hinge
@@ -63,8 +67,25 @@ class _Tainted:
         """Train the learner with copies of the candidates."""
         used = np.flatnonzero(copies)
         rows = self.flipped.take(used)
+        if self.clean.is_sparse and self.learner.C is not None:
+            theta = self._train_sparse(rows, copies[used])
+            if theta is not None:
+                return theta
         poison = PoisonCopies(rows.X, rows.signs, copies[used])
         return train_hinge(self.learner, self.clean, poison, tol=1e-4, rng=self.rng)
+
+    def _train_sparse(self, rows, copies):
+        """Train by coordinates, ten times as fast on text; None without convergence."""
+        every = self.clean.joined(rows)
+        weights = np.append(np.ones(len(self.clean)), copies)
+        svc = LinearSVC(loss="hinge", C=self.learner.C, random_state=self.rng)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ConvergenceWarning)
+            try:
+                svc.fit(with_short_indices(every.X), every.signs, weights)
+            except ConvergenceWarning:
+                return None
+        return np.append(svc.coef_[0], svc.intercept_)
 
     def flipped_losses(self, theta):
         """Return the loss of each candidate under the other label."""
