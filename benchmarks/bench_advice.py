@@ -32,8 +32,9 @@ from sklearn.datasets import (
 )
 
 from skpoison._audit import run as stages
+from skpoison._audit.collecting import mean_value
 from skpoison._audit.inputs import read_inputs
-from skpoison._audit.measure import mean_value, measure
+from skpoison._audit.measure import measure
 from skpoison._audit.metrics import Answers
 from skpoison._audit.plan import make_plan
 from skpoison._audit.progress import Progress

@@ -589,7 +589,7 @@ def test_the_same_seed_gives_the_same_report():
 
 def test_an_interrupted_audit_goes_on_where_it_stopped(tmp_path, monkeypatch):
     X, y = blobs()
-    module = __import__("skpoison._audit.measure", fromlist=["fit_clone"])
+    module = __import__("skpoison._audit.training", fromlist=["fit_clone"])
     done, real = [], module.fit_clone
 
     def counted(*args, **kwargs):

@@ -14,8 +14,8 @@ from sklearn.metrics import (
 )
 
 from skpoison import SphereFilter, audit
+from skpoison._audit.crafting import reason_text
 from skpoison._audit.decision import Candidate, Resampling, beats, decide
-from skpoison._audit.measure import reason_text
 from skpoison._audit.metrics import Answers, metric_of, recalls
 from skpoison._audit.ranking import _percentile
 from skpoison._audit.summary import _doubts, _of_certified

@@ -7,13 +7,15 @@ from scipy import sparse
 
 from skpoison._defaults import default_filter
 
+from .crafting import PartPlan, craft_part, told_part
 from .defenses import ANYWHERE
 from .folds import enough, folds_of
 from .inputs import Inputs
-from .measure import Fold, PartPlan, craft_part, defense_part, told_part
+from .measure import defense_part
 from .plan import Plan
 from .profile import n_bytes, n_stored
 from .progress import Progress
+from .training import Fold
 
 # Values stored in X from which an estimate is worth its time.
 BIG, MANY_ROWS = 100_000, 2000  # of rows, the same

@@ -130,3 +130,14 @@ def aimed(attacks, filter_, seed):
 def is_free(attack):
     """Tell whether an attack can be aimed at a filter, and has none of its own."""
     return attack.get_params(deep=False).get("filter", attack) is None
+
+
+def all_defenses(plan):
+    """Return all defenses, and none: a sphere around all rows rejects no row."""
+    return {UNDEFENDED: SphereFilter(100), **plan.defenses}
+
+
+def within(name, plan):
+    """A defense and stricter percentiles of it: what passes these passes it, too."""
+    known = {name_of(p): p for p in plan.percentiles}
+    return {name, *(one for one, p in known.items() if p < known.get(name, 0))}

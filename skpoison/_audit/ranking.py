@@ -3,9 +3,9 @@
 from numbers import Real
 from typing import Any, NamedTuple
 
+from .collecting import Measured, mean_recalls, mean_value
 from .decision import Candidate, Choice, Resampling, beats, decide, interval
 from .defenses import UNDEFENDED, name_of
-from .measure import Measured, mean_recalls, mean_value
 from .metrics import Answers, limit_text
 from .plan import Outcome, Plan
 from .types import Bounds, Data, Percentile, Ranked, Recall, Recommendation
