@@ -179,6 +179,8 @@ def _in_polars(name, column):
     import polars as pl
 
     kind: Any = getattr(pl, column.kind, None)
+    if not (isinstance(kind, type) and issubclass(kind, pl.DataType)):
+        raise ValueError(f"polars has no type of columns {column.kind!r}.")
     if column.categories is not None:
         kind = pl.Enum(column.categories.read())
     if isinstance(column.cells, Texts):

@@ -1,31 +1,61 @@
 """Saving fitted estimators without pickles."""
 
-import importlib
-import inspect
-import pkgutil
-
 __all__ = ["trusted_types"]
 
-# Packages whose classes fitted estimators are made of.
-_HOMES = (
-    "attacks",
-    "bounds",
-    "coreset",
-    "evaluation",
-    "feasible",
-    "filters",
-    "meta",
-    "pointwise",
-    "solvers",
-)
-_MODULES = (
-    "_as_given",
-    "_column_types",
-    "_residual_losses",
-    "_stored",
-    "_tables",
-    "losses",
-)
+# The classes that fitted estimators are made of, by the modules that define them. They
+# hold parameters and arrays: making one, and filling it, does nothing else.
+_OWN = {
+    "_as_given": ("AsNumbers",),
+    "_column_types": ("Types",),
+    "_residual_losses": (
+        "ConcomitantHuber",
+        "EpsilonInsensitive",
+        "Huber",
+        "SquaredEpsilonInsensitive",
+        "SquaredError",
+    ),
+    "_stored": ("Column", "StoredTable", "Texts"),
+    "_tables": ("Table",),
+    "attacks._gradient": ("GradientAttack",),
+    "attacks._kkt": ("KKTAttack",),
+    "attacks._label_flip": ("LabelFlipAttack",),
+    "attacks._min_max": ("MinMaxAttack",),
+    "attacks._target_flip": ("TargetFlipAttack",),
+    "bounds._certified": ("CertifiedBound",),
+    "bounds._dual": ("Dual",),
+    "bounds._objective": ("Objective",),
+    "bounds._svc": ("NormConstrainedSVC",),
+    "evaluation._search": ("DefenseSearchCV",),
+    "feasible._domain": ("Domain",),
+    "filters._auto": ("AutoFilter",),
+    "filters._clusters": ("ActivationClusteringFilter", "_Pair"),
+    "filters._combine": ("FilterIntersection", "FilterUnion"),
+    "filters._copies": ("CopySpace",),
+    "filters._cross_fit": ("CrossFitFilter",),
+    "filters._epic": ("EPICFilter",),
+    "filters._far": ("Far", "Isolation", "Reach"),
+    "filters._label_noise": ("LabelNoise",),
+    "filters._loss": ("LossFilter",),
+    "filters._mahalanobis": ("MahalanobisFilter",),
+    "filters._near_copies": ("NearCopyFilter",),
+    "filters._nearest": ("SearchSpace", "Votes"),
+    "filters._neighbors": ("NeighborsFilter",),
+    "filters._panel": ("Fitted",),
+    "filters._residuals": ("ResidualScale",),
+    "filters._sever": ("SeverFilter",),
+    "filters._slab": ("SlabFilter",),
+    "filters._spectral": ("SpectralFilter",),
+    "filters._sphere": ("SphereFilter",),
+    "filters._subspace": ("SubspaceFilter",),
+    "filters._trim": ("TrimFilter",),
+    "losses": ("Hinge", "Logistic", "ModifiedHuber", "Squared", "SquaredHinge"),
+    "meta._filtered": ("FilteredClassifier", "FilteredRegressor"),
+    "meta._poisoned": ("PoisonedClassifier", "PoisonedRegressor"),
+    "meta._sampler": ("DropOutliers",),
+    "pointwise._partitioned": ("PartitionedClassifier",),
+    "pointwise._two_means": ("TwoMeansClassifier",),
+    "solvers._class_losses": ("CrammerSinger", "Multinomial", "OneVsRest"),
+}
 _CONTAINERS = ("sklearn.utils._bunch.Bunch",)
 # Compiled code follows the numbers in these without checking them.
 _COMPILED = (
@@ -50,12 +80,11 @@ def trusted_types(*, compiled: bool = False) -> list[str]:
     compiled : bool, default=False
         Whether sparse rows, and scikit-learn's trees for classification and for
         neighbors, are among them. ``AutoFilter``, ``CrossFitFilter`` (and what holds
-        them, by default all estimators that clean data), ``NeighborsFilter``,
-        bounds on domains of few values, and bounds and partitioned classifiers of
-        sparse rows need them. Compiled code
-        follows their numbers without checks, so a file that somebody made for the
-        purpose can crash Python, or worse. Set this only for files from people you
-        trust.
+        them, by default all estimators that clean data), ``NeighborsFilter``, bounds
+        and partitioned classifiers of sparse rows, and bounds for restricted domains
+        such as counts need them. Compiled code follows their numbers without checks,
+        so a file that somebody made for the purpose can crash Python, or worse. Set
+        this only for files from people you trust.
 
     Returns
     -------
@@ -79,20 +108,5 @@ def trusted_types(*, compiled: bool = False) -> list[str]:
     >>> "skpoison.filters._sphere.SphereFilter" in trusted_types()
     True
     """
-    own = {
-        f"{thing.__module__}.{thing.__name__}"
-        for module in _modules()
-        for thing in vars(module).values()
-        if inspect.isclass(thing) and thing.__module__ == module.__name__
-    }
-    return sorted({*own, *_CONTAINERS, *(_COMPILED if compiled else ())})
-
-
-def _modules():
-    """Yield the modules that define the classes of fitted estimators."""
-    for name in _MODULES:
-        yield importlib.import_module(f"skpoison.{name}")
-    for home in _HOMES:
-        package = importlib.import_module(f"skpoison.{home}")
-        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            yield importlib.import_module(found.name)
+    own = (f"skpoison.{home}.{name}" for home, names in _OWN.items() for name in names)
+    return sorted((*own, *_CONTAINERS, *(_COMPILED if compiled else ())))

@@ -1,6 +1,7 @@
 """Fitted estimators go through files without pickles, and know their versions."""
 
 import copy
+import importlib
 import pickle
 import warnings
 
@@ -13,10 +14,10 @@ from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import InconsistentVersionWarning as SklearnWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import HuberRegressor, LogisticRegression, SGDClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.svm import LinearSVC
+from sklearn.svm import LinearSVC, LinearSVR
 from sklearn.tree import DecisionTreeClassifier
 
 import skpoison
@@ -28,9 +29,12 @@ from skpoison import (
     SphereFilter,
 )
 from skpoison._stored import restored, stored
+from skpoison._versions import VersionedMixin
 from skpoison.attacks import BaseAttack
 from skpoison.base import BaseFilter
 from skpoison.exceptions import InconsistentVersionWarning
+from skpoison.feasible import Domain
+from skpoison.filters import NeighborsFilter
 from skpoison.persistence import trusted_types
 
 io = pytest.importorskip("skops.io")
@@ -101,6 +105,34 @@ def test_every_estimator_is_the_same_after_it_was_saved(estimator, as_table):
 OTHERS = {
     "counts": (CertifiedBound(domain="count"), lambda X, y: (np.abs(X).round(), y)),
     "moving": (CertifiedBound(defense="moving_centroids", tol=0.5), None),
+    "domain": (
+        CertifiedBound(domain=Domain("count", lower=0, upper=20)),
+        lambda X, y: (np.abs(X).round(), y),
+    ),
+    "ball": (CertifiedBound(rho=1.0, filter=SphereFilter(70)), None),
+    "huber": (CertifiedBound(estimator=HuberRegressor()), lambda X, y: (X, X.sum(1))),
+    "epsilon": (CertifiedBound(estimator=LinearSVR()), lambda X, y: (X, X.sum(1))),
+    "squared epsilon": (
+        CertifiedBound(estimator=LinearSVR(loss="squared_epsilon_insensitive")),
+        lambda X, y: (X, X.sum(1)),
+    ),
+    "modified huber": (
+        CertifiedBound(estimator=SGDClassifier(loss="modified_huber")),
+        None,
+    ),
+    "several logistic": (
+        CertifiedBound(estimator=LogisticRegression(), tol=0.1),
+        lambda *_: rows(3),
+    ),
+    "neighbors": (NeighborsFilter(criterion="labels"), None),
+    "words and numbers": (
+        AutoFilter(random_state=0),
+        lambda X, y: (
+            pd.DataFrame(X, columns=list("abc")).assign(word=["u", "v"] * 30),
+            y,
+        ),
+    ),
+    "quantities": (AutoFilter(random_state=0), lambda X, y: (X, X.sum(1))),
     "logistic": (CertifiedBound(estimator=LogisticRegression()), None),
     "three classes": (
         CertifiedBound(estimator=LinearSVC(multi_class="crammer_singer")),
@@ -128,8 +160,11 @@ OTHERS = {
     ),
     "taxicab": (SphereFilter(norm="l1"), None),
 }
-# These hold sparse rows.
-SPARSE = ("sparse", "sparse parts", "counts")
+# These hold sparse rows, or trees.
+OPAQUE = (
+    *("sparse", "sparse parts", "counts", "domain"),
+    *("neighbors", "words and numbers", "quantities"),
+)
 
 
 @pytest.mark.filterwarnings("ignore:The solver stopped")
@@ -141,7 +176,7 @@ def test_settings_bring_no_further_types(name):
         X, y = change(X, y)
     fitted = clone(estimator).fit(X, y)
     content, types = saved(fitted)
-    assert (types <= set(TRUSTED)) == (name not in SPARSE)
+    assert (types <= set(TRUSTED)) == (name not in OPAQUE)
     assert types <= set(COMPILED)
     assert_same(fitted, io.loads(content, trusted=COMPILED), X)
 
@@ -200,6 +235,10 @@ def test_tables_of_polars_are_stored_too():
     )
     read = restored(io.loads(io.dumps(stored(table)), trusted=TRUSTED))
     assert read.schema == table.schema and read.equals(table)
+    found = stored(table)
+    columns = [found.columns[0]._replace(kind="read_csv"), *found.columns[1:]]
+    with pytest.raises(ValueError, match=r"no type of columns 'read_csv'"):
+        restored(found._replace(columns=columns))
 
 
 @pytest.mark.parametrize(
@@ -239,9 +278,30 @@ def test_types_are_classes_of_ours_and_few_of_scikit_learn():
     matrices = {"csr_array", "csr_matrix"}
     assert names == {"Bunch", "Tree", "KDTree", "EuclideanDistance64", *matrices}
     assert set(foreign) & set(TRUSTED) == {"sklearn.utils._bunch.Bunch"}
-    # Nothing that reads files, runs commands or unpickles.
-    homes = {name.split(".")[1] for name in TRUSTED if name.startswith("skpoison.")}
-    assert not homes & {"_cli", "_io", "_audit", "datasets", "neural"}
+    for name in COMPILED:
+        home, _, own = name.rpartition(".")
+        found = getattr(importlib.import_module(home), own)
+        assert isinstance(found, type)
+        assert found.__module__ == home or not home.startswith("skpoison.")
+
+
+@pytest.mark.parametrize("name", TRUSTED)
+def test_trusted_types_hold_data_and_do_nothing_else(name):
+    if not name.startswith("skpoison."):
+        return
+    home, _, own = name.rpartition(".")
+    kind = getattr(importlib.import_module(home), own)
+    # Parameters and arrays: no method of theirs runs while a file is loaded but these.
+    loading = {"__setstate__", "__reduce__", "__reduce_ex__", "__del__", "__new__"}
+    ours = {
+        method
+        for base in kind.__mro__
+        if base.__module__.startswith("skpoison")
+        for method in loading & set(vars(base))
+        if not issubclass(kind, tuple)
+    }
+    assert ours <= {"__setstate__"}
+    assert not ours or issubclass(kind, VersionedMixin)
 
 
 def test_what_is_not_trusted_is_not_loaded():
