@@ -115,7 +115,7 @@ def certify(
         return
     learner.check(threat.domain, defense)
     if certificate is not None:
-        _check_certificate(epsilon, threat.domain, defense)
+        _check_certificate(epsilon, defense)
     reading = reading.for_domain(threat.domain)
     with outputs.session(plot, certificate) as session:
         from . import picture, report, verified
@@ -154,6 +154,7 @@ def certify(
         if certificate is not None:
             with session.step("Writing the certificate"):
                 how = verified.encoding_of(sample, reading, **split)
+                how["domain"] = threat.domain
                 bound = found.curve.estimators[0]
                 to = certificate, outputs.force
                 verified.write_certificate(*to, bound, sample, how)
@@ -169,13 +170,11 @@ def certify(
         write_json(outputs, found.numbers | {"reading": how})
 
 
-def _check_certificate(epsilon, domain, defense):
+def _check_certificate(epsilon, defense):
     """Refuse what no certificate file can hold, before anything is computed."""
     reason = None
     if len(epsilon) != 1:
         reason = f"holds one bound: give one --epsilon, not {len(epsilon)}"
-    elif domain != "real":
-        reason = f"goes with --domain real only, not {domain}"
     elif defense != "fixed":
         reason = f"goes with --defense fixed only, not {defense}"
     if reason is not None:

@@ -8,6 +8,7 @@ from skpoison import __version__, verify
 from skpoison._words import NONE, counted, one_line
 from skpoison.verify import _file
 
+from .options import DOMAINS
 from .report import new_table
 from .session import warn
 
@@ -37,6 +38,12 @@ def write_certificate(path, force, bound, sample, encoding):
 def header_of(path):
     """Return the header of a certificate, before time is spent on the rows."""
     return _file.read(path)[0]
+
+
+def domain_of(header):
+    """Return the domain that was named, which says what scale columns may have."""
+    named = (header["encoding"] or {}).get("domain")
+    return named if named in DOMAINS else "real"
 
 
 def check_file(path, sample):

@@ -50,6 +50,7 @@ def verify(
         from .sample import read_sample
 
         header = verified.header_of(file)
+        reading = reading.for_domain(verified.domain_of(header))
         with session.step(f"Reading {data}"):
             split = {"positive": positive, "test_share": test_share, "seed": seed}
             as_numbers = header["target_range"] is not None

@@ -12,9 +12,10 @@ from skpoison import __version__
 from skpoison._io.write import whole_file
 from skpoison._whole_rows import n_poison_rows
 from skpoison.bounds._dual import NAMES, Dual, balanced, dual_of, lightened
+from skpoison.bounds._multiplier_trees import NO_TREE, trees_of_set
 from skpoison.bounds._rounding import judged
-from skpoison.feasible import SphereSlab
-from skpoison.verify import _file, _proof
+from skpoison.feasible import SphereSlab, as_domain
+from skpoison.verify import _domain, _file, _proof
 from skpoison.verify._losses import loss_of
 from skpoison.verify._rows import UNIT, digest, digest_of_names, rows_of
 
@@ -33,6 +34,8 @@ ROOM = 4.0
 SHRINKS = (0.0, *(10.0**-k for k in range(15, 0, -1)), 1.0)
 # Claims may differ from what was fitted by this share: rounding, and no more.
 TOLERANCE = 1e-6
+# Of estimators and domains in words.
+LONGEST = 1000
 
 
 class CertificateMixin:
@@ -91,8 +94,8 @@ class CertificateMixin:
         ------
         ValueError
             If the bound has no certificate that can be checked (moving centroids, more
-            than two classes, `HuberRegressor`, domains other than real numbers, and
-            filters other than spheres and slabs), or if `X` and `y` are needed.
+            than two classes, `HuberRegressor`, and filters other than spheres and
+            slabs), or if `X` and `y` are needed.
 
         See Also
         --------
@@ -135,12 +138,14 @@ def _write(bound, path, X, y, feature_names, encoding, overwrite):
         signs = np.ones(len(labels)) if is_regression else 2.0 * labels - 1.0
         slopes = bound._objective.loss.slope_range
         dual = balanced(dual, signs, _row_weights(bound), slopes)
-    arrays = _arrays(bound, X, dual, order)
+    columns = _columns(bound, rows.n_features)
+    header["domain"] = "real" if columns is None else _words(as_domain(bound.domain))
+    arrays = _arrays(bound, X, dual, order, columns)
     header["claims"] = dict.fromkeys(_file.CLAIMS, 0.0)
     loss = loss_of(header["loss"], header["loss_constant"])
     assert loss is not None  # the verifier knows all of NAMES
     problem = _proof.Problem(header, arrays, rows, labels, order, loss, ROOM * UNIT)
-    arrays |= _poison_arrays(problem, dual, _regions(bound))
+    arrays |= _poison_arrays(problem, dual, _shrinking_sets(bound, X))
     header["claims"] = _claims(bound, problem)
     with whole_file(path, overwrite) as file:
         _file.write(file, header, arrays)
@@ -153,8 +158,6 @@ def _provable(bound):
         reason = f"defense={bound.defense!r} (semidefinite programs in many cells)"
     elif bound._objective.of_classes is not None:
         reason = f"{len(bound.classes_)} classes (branch and bound over scores)"
-    elif not (bound.domain is None or bound.domain == "real"):
-        reason = f"domain={bound.domain!r} (rows of restricted values)"
     elif any(
         type(one) is not SphereSlab or not np.isfinite(one.radius)
         for one in _regions(bound)
@@ -166,7 +169,7 @@ def _provable(bound):
         raise ValueError(
             "No certificate file can hold the proof of this bound yet: it has "
             f"{reason}. Known are two classes or a regressor, spheres and slabs "
-            "with fixed centroids, and rows of any numbers."
+            "with fixed centroids."
         )
     return bound._dual
 
@@ -227,14 +230,32 @@ def _header(bound, rows, sha256, names, encoding):
         "rho": float(objective.rho) if is_ball else None,
         "penalty": None if is_ball else float(stiffness[0]),
         "intercept_penalty": None if is_ball else of_intercept,
-        "filter": repr(bound.filter_),
+        "filter": _words(bound.filter_),
         "domain": "real",
     }
 
 
+def _columns(bound, n_features):
+    """Return the domain's features; None where rows are of any numbers."""
+    names = getattr(bound, "feature_names_in_", None)
+    columns = as_domain(bound.domain).resolve(n_features, names)
+    return None if columns.is_free else columns
+
+
+def _shrinking_sets(bound, X):
+    """Return the sets that move poison rows inwards: of a domain, its own."""
+    is_restricted = _columns(bound, X.shape[1]) is not None
+    return bound._feasible_sets(X) if is_restricted else _regions(bound)
+
+
+def _words(thing):
+    text = repr(thing)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
 def _learner_in_words(bound):
     if bound.estimator is not None:
-        return repr(bound.estimator)
+        return _words(bound.estimator)
     if bound._objective.rho is not None:
         return f"NormConstrainedSVC(rho={bound._objective.rho!r})"
     return f"LinearSVC(loss='hinge', C={1.0 / bound._objective.strength!r})"
@@ -244,9 +265,12 @@ def _row_weights(bound):
     return np.ones(bound._n_rows) if bound._weights is None else bound._weights.of_rows
 
 
-def _arrays(bound, X, dual, order):
+def _arrays(bound, X, dual, order, columns):
     regions = _regions(bound)
     wider = [judged(one, X) for one in regions]
+    if columns is not None and columns.is_discrete:
+        # Many rows lie on the limits together, where the filter's rounding decides.
+        regions = wider
     n_features = X.shape[1]
     directions = [
         np.zeros(n_features) if one.direction is None else one.direction
@@ -265,9 +289,50 @@ def _arrays(bound, X, dual, order):
         "offsets": np.array(
             [_offsets(*both) for both in zip(regions, wider, strict=True)]
         ),
+        **_domain_arrays(columns, _trees(bound, wider, columns)),
         "poison_weights": of_poison,
         "row_weights": _row_weights(bound)[order],
         "row_masses": dual.row_masses[order],
+    }
+
+
+def _trees(bound, sets, columns):
+    """Return the multipliers of each set, for one side of its margins or both."""
+    found = NO_TREE
+    if columns is None:
+        return found
+    coef, intercept = np.ravel(bound.coef_), float(np.ravel(bound.intercept_)[0])
+    objective = bound._objective
+    for k, base in enumerate(sets):
+        sign = 1.0 if objective.is_regression else 2.0 * k - 1.0
+        # Where whole numbers leave a gap, the hinge loss is known to so much.
+        enough = bound.poison_loss_ * (1.0 + 1e-9) - 1.0 + sign * intercept
+        if columns.is_convex:
+            enough = np.inf
+        found += trees_of_set(base, columns, -sign * coef, enough)
+        if objective.loss.slope_range[0] < 0.0:
+            found += trees_of_set(base, columns, sign * coef, np.inf)
+    return found
+
+
+def _domain_arrays(columns, trees):
+    """Return the arrays of a domain; empty where rows are of any numbers."""
+    if columns is None:
+        kinds, ends = np.zeros(0, dtype=np.int64), (np.zeros(0), np.zeros(0))
+    else:
+        kinds = np.where(columns.whole, _domain.WHOLE, _domain.INTERVAL)
+        kinds[columns.unit] = _domain.UNIT_NORM
+        for place, group in enumerate(columns.groups):
+            kinds[group] = _domain.GROUP + place
+        most = np.finfo(np.float64).max  # which every number is within
+        ends = [np.clip(end, -most, most) for end in (columns.lower, columns.upper)]
+    return {
+        "domain_lower": ends[0],
+        "domain_upper": ends[1],
+        "domain_kinds": kinds,
+        "tree_features": np.array(trees.features, dtype=np.int64),
+        "tree_limits": np.array(trees.limits, dtype=np.float64),
+        "multipliers": np.reshape(np.array(trees.multipliers, dtype=float), (-1, 2)),
     }
 
 
@@ -308,26 +373,32 @@ def _poison_arrays(problem, dual, regions):
     else:
         labels = (dual.labels > 0.0).astype(np.float64)
         sets = labels.astype(int)
-    points = dual.points
-    points = points.toarray() if sparse.issparse(points) else points
-    inside = [
-        _inside(problem, regions[k], k, point)
-        for k, point in zip(sets, points, strict=True)
+    points = sparse.csr_array(dual.points)
+    found = [
+        _inside(problem, regions[k], k, points[[i]].toarray()[0])
+        for i, k in enumerate(sets)
     ]
-    rows = rows_of(np.reshape(inside, (len(sets), problem.rows.n_features)))
+    used = [i for i, row in enumerate(found) if row is not None]
+    n_features = problem.rows.n_features
+    inside = [sparse.csr_array(found[i][np.newaxis]) for i in used]
+    rows = rows_of(sparse.vstack(inside) if used else np.zeros((0, n_features)))
     return {
         "poison_data": rows.data,
         "poison_indices": rows.indices,
         "poison_indptr": rows.indptr,
-        "poison_labels": labels,
-        "poison_masses": dual.poison_masses,
-        "poison_slopes": dual.poison_slopes,
+        "poison_labels": labels[used],
+        "poison_masses": dual.poison_masses[used],
+        "poison_slopes": dual.poison_slopes[used],
     }
 
 
 def _inside(problem, region, k, point):
+    """Return the first row on the way inwards that the verifier takes, or None.
+
+    Rows of whole numbers cannot move: what they weigh is then lost.
+    """
     for margin in SHRINKS:
         moved = region.shrink(point, margin)
         if _proof.is_inside(problem, k, moved):
-            break
-    return moved
+            return moved
+    return None

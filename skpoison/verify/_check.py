@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skpoison.verify import _proof
+from skpoison.verify._domain import GROUP, UNIT_NORM
 from skpoison.verify._file import MAX_SIZE, read
 from skpoison.verify._losses import loss_of
 from skpoison.verify._rows import UNIT, digest, digest_of_names, rows_of
@@ -176,7 +177,7 @@ def _nonsense(header, arrays, loss):
             & (offsets[:, 0] <= offsets[:, 1])
             & (offsets[:, 1] <= offsets[:, 3])
         ).all(),
-        "domain is not known": header["domain"] != "real",
+        "the domain's features make no sense": not _is_domain(arrays),
     }
     if loss is not None:
         is_range = target_range is None or target_range[0] <= target_range[1]
@@ -186,6 +187,17 @@ def _nonsense(header, arrays, loss):
             header["classes"] is None
         )
     return next((reason for reason, is_wrong in wrong.items() if is_wrong), None)
+
+
+def _is_domain(arrays):
+    """Tell whether features of norm 1 and members of groups are what they must be."""
+    names = ("domain_lower", "domain_upper", "domain_kinds")
+    lower, upper, kinds = (arrays[name] for name in names)
+    special = kinds >= UNIT_NORM
+    known = (kinds >= 0) & (kinds < GROUP + len(kinds))
+    return bool((known & (lower <= upper)).all()) and not (
+        (lower[special] != 0.0).any() or (upper[special] != 1.0).any()
+    )
 
 
 def _of_bounds(problem):

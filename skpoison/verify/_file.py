@@ -57,6 +57,12 @@ ARRAYS = {
     "radii": ("<f8", "k2"),
     "directions": ("<f8", "kd"),
     "offsets": ("<f8", "k4"),
+    "domain_lower": ("<f8", "r"),
+    "domain_upper": ("<f8", "r"),
+    "domain_kinds": ("<i8", "r"),
+    "tree_features": ("<i8", "t"),
+    "tree_limits": ("<f8", "t"),
+    "multipliers": ("<f8", "t2"),
     "poison_weights": ("<f8", "k"),
     "row_weights": ("<f8", "n"),
     "row_masses": ("<f8", "n"),
@@ -76,6 +82,8 @@ class CertificateError(ValueError):
 def write(file: Any, header: dict, arrays: dict) -> None:
     """Write a certificate to a binary file."""
     text = json.dumps(header, allow_nan=False, sort_keys=True).encode()
+    if len(text) > MAX_HEADER:
+        raise CertificateError(f"The header has more than {MAX_HEADER} bytes.")
     arrays = {HEADER: np.frombuffer(text, np.uint8), **arrays}
     arrays[SEAL] = np.frombuffer(_seal(arrays), np.uint8)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
@@ -208,6 +216,8 @@ def _check_shapes(header, arrays):
     lengths["m"] = arrays["poison_masses"].size
     lengths["q"] = lengths["m"] + 1
     lengths["e"] = arrays["poison_data"].size
+    lengths["r"] = 0 if header["domain"] == "real" else lengths["d"]
+    lengths["t"] = arrays["tree_limits"].size
     for name, (_, letters) in ARRAYS.items():
         shape = tuple(lengths[letter] for letter in letters)
         if arrays[name].shape != shape:

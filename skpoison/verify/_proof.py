@@ -11,7 +11,9 @@ most, for *any* w and b,
 The largest margin of a ball within a slab, {x : |x - q| <= r, l <= v (x - q) <= h}, is
 bounded by weak duality: for *any* number t,
 
-    a x <= a q + r |a - t v| + max(t l, t h).
+    a x <= a q + r |a - t v| + max(t l, t h);
+
+where rows have restricted values, as `_domain` says.
 
 For any masses alpha_i = c_i a_i of the rows and p_j of poison rows in F, their slopes
 a_i, s_j in the range of L's, with shares beta_j = p_j / (epsilon n c s_j) that are not
@@ -25,10 +27,12 @@ bounds of sums; sums of many numbers are `math.fsum`, which rounds once).
 """
 
 import math
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from skpoison.verify import _domain
 from skpoison.verify._losses import Loss, largest
 from skpoison.verify._rows import UNIT, Rows, error
 
@@ -89,27 +93,78 @@ def upper(problem: Problem) -> dict[str, float]:
     losses, wrong = largest(problem.loss, margins - off, margins + off, unit)
     clean = problem.up(math.fsum(weights * losses), math.fsum(weights * wrong))
     clean = problem.up(clean / n)
-    worst = max(_worst(problem, k) for k in range(len(problem.arrays["centers"])))
+    names = ("tree_features", "tree_limits", "multipliers")
+    nodes = np.column_stack([problem.arrays[name] for name in names]).tolist()
+    left = iter(nodes)
+    worst = max(_worst(problem, k, left) for k in range(len(problem.arrays["radii"])))
+    if next(left, None) is not None:
+        raise Refuted("there are more multipliers than sets")
     share = max(header["epsilon"], problem.up(header["n_poison"] / n))
     total = problem.up(clean, share * worst, _penalty(problem), _beyond_ball(problem))
     return {"clean_loss": clean, "poison_loss": worst, "upper_bound": total}
 
 
-def _worst(problem, k):
+def _worst(problem, k, nodes):
     """Return at least the largest weighted loss of a row of one set."""
     theta, unit = problem.arrays["theta"], problem.unit
-    high, low = _support(problem, k, theta[:-1]), -_support(problem, k, -theta[:-1])
-    targets = problem.header["target_range"] or [0.0, 0.0]
     signs, _ = problem.signs_and_targets(np.array([float(k)]))
-    size = max(abs(low), abs(high)) + abs(theta[-1]) + max(map(abs, targets))
+    w, b = signs[0] * theta[:-1], signs[0] * theta[-1]
+    support = _support if problem.header["domain"] == "real" else _support_in_domain
+    largest_fall = support(problem, k, -w, nodes)
+    low = high = -largest_fall
+    if problem.loss.slopes[0] < 0.0:  # the loss rises with the margin, too
+        high = support(problem, k, w, nodes)
+    if largest_fall == -np.inf:
+        return 0.0  # no row is in the set
+    if not np.isfinite([low, high]).all():
+        return np.inf
+    targets = problem.header["target_range"] or [0.0, 0.0]
+    size = max(abs(low), abs(high)) + abs(b) + max(map(abs, targets))
     off = error(2, size, unit)
-    low, high = np.sort(signs[0] * (np.array([[low], [high]]) + theta[-1]), axis=0)
-    low, high = low - targets[1] - off, high - targets[0] + off
-    value, wrong = largest(problem.loss, low, high, unit)
+    low, high = np.array([low + b - targets[1] - off]), np.array([high + b])
+    value, wrong = largest(problem.loss, low, high - targets[0] + off, unit)
     return problem.up(float((value + wrong)[0] * problem.arrays["poison_weights"][k]))
 
 
-def _support(problem, k, a):
+def _support_in_domain(problem, k, a, nodes):
+    """Return the same for the rows of a domain, given multipliers."""
+    arrays, center = problem.arrays, problem.arrays["centers"][k]
+    reach = arrays["radii"][k, 1]
+    reach = reach + error(2, np.abs(center) + reach, problem.unit)
+    kinds = arrays["domain_kinds"]
+    lower = np.maximum(arrays["domain_lower"], center - reach)
+    upper = np.minimum(arrays["domain_upper"], center + reach)
+    lower = np.where(kinds == _domain.WHOLE, np.ceil(lower), lower)
+    upper = np.where(kinds == _domain.WHOLE, np.floor(upper), upper)
+
+    def bound(box, lam, t):
+        return _bound_of_leaf(problem, k, a, box, lam, t)
+
+    parts = _domain.pieces(lower, upper, kinds)
+    return max([_domain.bound_of_tree(nodes, part, bound) for part in parts])
+
+
+def _bound_of_leaf(problem, k, a, box, lam, t):
+    arrays, unit, center = problem.arrays, problem.unit, problem.arrays["centers"][k]
+    v, radius = arrays["directions"][k], arrays["radii"][k, 1]
+    if (box.lower > box.upper).any():
+        return -np.inf
+    slope, size = a - t * v, np.abs(a) + abs(t) * np.abs(v)
+    terms, sizes = _domain.best_terms(box, slope, unit * size, center, lam)
+    if not lam >= 0.0 or np.isneginf(terms).any():
+        return -np.inf if lam >= 0.0 else np.inf
+    parts = [math.fsum(terms), float(error(0, math.fsum(sizes), unit))]
+    block = (box.kinds == _domain.UNIT_NORM) & (not box.is_blank)
+    if block.any():
+        size = size + 2.0 * lam * np.abs(center)
+        best = (slope + 2.0 * lam * center + 4.0 * unit * size)[block]
+        above = problem.norm(np.maximum(best, 0.0)) if (best > 0).any() else best.max()
+        parts += [float(above), -lam]
+    along = max(t * value for value in arrays["offsets"][k, 2:])
+    return problem.up(*problem.dot(a, center), lam * radius * radius, along, *parts)
+
+
+def _support(problem, k, a, _):
     """Return at least the largest ``a @ x`` of a set with the filter's rounding."""
     arrays, unit = problem.arrays, problem.unit
     center, v = arrays["centers"][k], arrays["directions"][k]
@@ -225,14 +280,29 @@ def poison_rows(problem: Problem) -> Rows:
 
 
 def is_inside(problem: Problem, k: int, row: np.ndarray) -> bool:
-    """Tell whether a row is inside the filter's set, rounding not included."""
+    """Tell whether a row is inside the filter's set, rounding not included.
+
+    What floating point leaves open, fractions decide.
+    """
     arrays = problem.arrays
     v, (low, high) = arrays["directions"][k], arrays["offsets"][k, :2]
     moved = row - arrays["centers"][k]
+    if problem.header["domain"] != "real":
+        names = ("domain_lower", "domain_upper", "domain_kinds")
+        if not _domain.contains(row, *(arrays[name] for name in names)):
+            return False
     along, off = problem.dot(v, moved)
-    is_slab = v.any() or low != 0.0 or high != 0.0
+    is_slab, radius = v.any() or low != 0.0 or high != 0.0, arrays["radii"][k, 0]
     is_between = not is_slab or low + off <= along <= high - off
-    return bool(is_between and problem.norm(moved) <= arrays["radii"][k, 0])
+    if is_between and problem.norm(moved) <= radius:
+        return True
+    if problem.norm(moved) > radius * (1.0 + 1e-9):
+        return False
+    exact = [[Fraction(x) for x in one.tolist()] for one in (row, arrays["centers"][k])]
+    exact_moved = [x - q for x, q in zip(*exact, strict=True)]
+    along = sum(Fraction(p) * z for p, z in zip(v.tolist(), exact_moved, strict=True))
+    is_between = not is_slab or Fraction(low) <= along <= Fraction(high)
+    return is_between and sum(z * z for z in exact_moved) <= Fraction(radius) ** 2
 
 
 def _conjugate_of_penalty(problem, masses):

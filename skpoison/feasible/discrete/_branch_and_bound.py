@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from skpoison.feasible.discrete._blocks import Features
-from skpoison.feasible.discrete._dual import minimize_dual
+from skpoison.feasible.discrete._dual import Minimum, minimize_dual
+from skpoison.feasible.discrete._lagrangian import Lagrangian
 from skpoison.feasible.discrete._local_search import Limits
 from skpoison.feasible.discrete._primal_heuristics import mean_row, whole_row
 
@@ -98,7 +99,7 @@ class _Tree:
         """Split the part with the largest bound at a feature that is not whole."""
         _, _, part, start, feature, middle = heapq.heappop(self.open)
         for end, limit in (("upper", np.floor(middle)), ("lower", np.ceil(middle))):
-            self._enter(_cut(part, feature, end, limit), start)
+            self._enter(cut(part, feature, end, limit), start)
 
     def _enter(self, core, start):
         """Bound a part of the set, look for a row, keep it if it could hold more."""
@@ -109,7 +110,7 @@ class _Tree:
         if bound <= self.value:
             return
         self._look(core, minimum)
-        feature, middle = _fractional(core, minimum)
+        feature, middle = fractional(core, minimum)
         if feature is None:
             self.closed = max(self.closed, bound)
             return
@@ -133,7 +134,7 @@ def _least_bound(core, minimum):
     return min(minimum.best.value + minimum.rounding, plain)
 
 
-def _fractional(core, minimum):
+def fractional(core: Lagrangian, minimum: Minimum) -> tuple:
     """Find where to split: the whole feature whose mean is farthest from whole.
 
     Where all means are whole numbers but a better row is not excluded (the dual's
@@ -165,7 +166,7 @@ def _cheapest_step(core, best):
     return found
 
 
-def _cut(core, feature, end, limit):
+def cut(core: Lagrangian, feature: int, end: str, limit: float) -> Lagrangian:
     """Bound one whole feature further."""
     core = copy(core)
     core.parts = [

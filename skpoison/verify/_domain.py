@@ -1,0 +1,120 @@
+"""Rows of restricted values: which there are, and the largest product with one.
+
+For multipliers lam >= 0 of the ball and t of the slab, no row x of the domain within
+both has a larger product a x than (Lagrangian duality, z = x - q)
+
+    a q + lam r^2 + max(t l, t h) + max_x [(a - t v) z - lam z z],
+
+whose maximum over the domain is that of each feature, one-hot group and block of norm 1
+by itself. A tree splits the values of whole features: each leaf has its multipliers,
+and the largest bound of a leaf is a bound.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# Kinds of features: the numbers of an interval, whole ones, those of a block of norm 1,
+# and, from GROUP on, the members of each one-hot group.
+INTERVAL, WHOLE, UNIT_NORM, GROUP = 0, 1, 2, 3
+NORM_TOLERANCE = 1e-9
+DEEPEST = 300
+
+
+class Box(NamedTuple):
+    """Least and largest values, kinds, and whether the block has norm 1 or is 0."""
+
+    lower: np.ndarray
+    upper: np.ndarray
+    kinds: np.ndarray
+    is_blank: bool = False
+
+
+def pieces(lower: np.ndarray, upper: np.ndarray, kinds: np.ndarray) -> list[Box]:
+    """Return boxes whose union is the domain."""
+    block = kinds == UNIT_NORM
+    if not block.any():
+        return [Box(lower, upper, kinds)]
+    zeros = np.where(block, np.minimum(upper, 0.0), upper)
+    return [Box(lower, upper, kinds), Box(lower, zeros, kinds, True)]
+
+
+def contains(x: np.ndarray, lower: Any, upper: Any, kinds: np.ndarray) -> bool:
+    """Tell whether a row is in the domain, a norm of 1 to within 1e-9."""
+    is_whole, block = (kinds == WHOLE) | (kinds >= GROUP), kinds == UNIT_NORM
+    members = kinds[kinds >= GROUP] - GROUP
+    chosen = np.bincount(members, x[kinds >= GROUP])
+    sizes = np.bincount(members)
+    norm = float(np.linalg.norm(x[block]))
+    return bool(
+        (x >= lower).all()
+        and (x <= upper).all()
+        and (x[is_whole] == np.rint(x[is_whole])).all()
+        and (chosen[sizes > 0] == 1.0).all()
+        and (norm == 0.0 or abs(norm - 1.0) <= NORM_TOLERANCE)
+    )
+
+
+def bound_of_tree(nodes: Iterator, box: Box, bound: Any, depth: int = 0) -> float:
+    """Return the largest bound of the leaves that follow, a tree in preorder.
+
+    Nodes are features with limits, below and above which whole features are, and -1
+    with multipliers at leaves. A tree that is none has the bound infinity.
+    """
+    feature, limit, *multipliers = next(nodes, (-2, 0.0))
+    if feature == -1:
+        return bound(box, *multipliers)
+    feature = int(feature)
+    is_cut = 0 <= feature < len(box.kinds) and limit == np.floor(limit)
+    if depth > DEEPEST or not is_cut:
+        return np.inf
+    if box.kinds[feature] != WHOLE and box.kinds[feature] < GROUP:
+        return np.inf
+    low, high = box.lower.copy(), box.upper.copy()
+    high[feature], low[feature] = limit, limit + 1.0
+    parts = box._replace(upper=high), box._replace(lower=low)
+    return max([bound_of_tree(nodes, part, bound, depth + 1) for part in parts])
+
+
+def best_terms(
+    box: Box, slope: np.ndarray, wrong: np.ndarray, center: np.ndarray, lam: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return terms whose sum is at least the maximum over a box, and their sizes.
+
+    `wrong` bounds the errors of the slopes. Groups have a term more each. A block that
+    has norm 1 counts as one of zeros.
+    """
+    lower, upper, kinds, is_blank = box
+    candidates, missed = np.array([lower, upper]), np.zeros(len(center))
+    if lam > 0.0:
+        step = slope / (2.0 * lam)
+        missed = wrong / (2.0 * lam) + 1e-15 * (np.abs(center) + np.abs(step))
+        # The best whole number is next to the best number, which is nearly this one.
+        below = np.where(kinds == WHOLE, np.floor(center + step), center + step)
+        candidates = np.array([below, below + (kinds == WHOLE)])
+        candidates = np.clip(candidates, lower, upper)
+    candidates[:, (kinds >= GROUP) | ((kinds == UNIT_NORM) & (not is_blank))] = 0.0
+    off = candidates - center
+    squares = lam * off * off if lam > 0.0 else np.zeros_like(off)
+    far = np.abs(off).max(axis=0)
+    terms = (slope * off - squares).max(axis=0) + wrong * far
+    # A concave function that is missed by this has lost its square, times 3 lam.
+    terms += np.where((kinds == WHOLE) & (missed > 0.25), np.inf, 4 * lam * missed**2)
+    sizes = np.abs(slope) * far + squares.max(axis=0)
+    gains, more = _of_groups(box, slope, wrong, center, lam)
+    return np.concatenate([terms, gains]), np.concatenate([sizes, more])
+
+
+def _of_groups(box, slope, wrong, center, lam):
+    """Return what the best member of each group adds, and the sizes of all."""
+    members = np.flatnonzero(box.kinds >= GROUP)
+    groups = box.kinds[members] - GROUP
+    gains = slope[members] - lam * (1.0 - 2.0 * center[members]) + wrong[members]
+    best = np.full(groups.max(initial=-1) + 1, -np.inf)
+    taken = np.zeros(len(best), dtype=bool)
+    taken[groups[box.lower[members] >= 1.0]] = True
+    barred = (box.upper[members] < 1.0) | (taken[groups] & (box.lower[members] < 1.0))
+    np.maximum.at(best, groups, np.where(barred, -np.inf, gains))
+    sizes = np.abs(slope[members]) + lam * (1.0 + 2.0 * np.abs(center[members]))
+    return best[np.bincount(groups, minlength=len(best)) > 0], sizes
