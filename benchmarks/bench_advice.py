@@ -239,7 +239,9 @@ def contradictions(report):
     named.update(one["name"] for one in chart["series"] if one["role"] == "main")
     named = {unescape(name) for name in named} or {None}
     (lines,) = [one for one in report.figures if one["name"] == "percentiles"]
-    return len(named - {found["defense"]}) + (lines["mark"] != found["percentile"])
+    return len(named - {found["defense"]}) + (
+        lines["mark"] != found["certified_percentile"]
+    )
 
 
 if __name__ == "__main__":

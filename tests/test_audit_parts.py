@@ -6,8 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.svm import LinearSVC
 
 from skpoison import SphereFilter, audit, filters
+from skpoison._audit import training
 from skpoison._audit.assumptions import (
     _balance,
     _contradictions,
@@ -390,3 +392,34 @@ def test_the_share_that_is_asked_for_is_enough(n_rows):
     assert enough(folds, share) is folds
     # Not much more than what is needed.
     assert share <= 1.1 / n_rows
+
+
+# Rows that are sent in many copies
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_copies_of_sparse_rows_are_trained_on_as_rows_with_weights(
+    n_classes, class_weight, monkeypatch
+):
+    rng = np.random.default_rng(0)
+    rows = np.where(rng.random((120, 40)) < 0.2, rng.random((120, 40)), 0.0)
+    codes = rng.integers(0, n_classes, 120)
+    rows[:, 0] += codes
+    sent = np.repeat(rng.random((2, 40)), 30, axis=0)
+    X, y = np.vstack([rows, sent]), np.append(codes, np.repeat([0, 1], 30))
+    model = LinearSVC(loss="hinge", tol=1e-8, max_iter=10**6, random_state=0)
+    model.set_params(class_weight=class_weight)
+    sizes, real = [], training.fit_clone
+
+    def fit(estimator, X, y, **params):
+        sizes.append(len(y))
+        return real(estimator, X, y, **params)
+
+    monkeypatch.setattr(training, "fit_clone", fit)
+    X = sparse.csr_array(X)
+    found, wanted = training.fitted(model, X, y), real(model, X, y)
+    assert sizes == [122]
+    np.testing.assert_allclose(found.coef_, wanted.coef_, atol=1e-5)
+    np.testing.assert_allclose(found.intercept_, wanted.intercept_, atol=1e-5)
+    np.testing.assert_array_equal(found.classes_, wanted.classes_)

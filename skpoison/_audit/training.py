@@ -4,11 +4,19 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.svm import LinearSVC
+from sklearn.utils.class_weight import compute_class_weight
 
-from skpoison._fitted import fit_clone
+from skpoison._fitted import fit_clone, with_short_indices
+from skpoison.filters._copies import distinct
 
 from .learner import loss_of
 from .metrics import Answers
+
+# Of the stored values, so many are left where copies are worth putting together.
+MOST_LEFT = 0.8
 
 
 class Fold(NamedTuple):
@@ -35,24 +43,55 @@ class Trained(NamedTuple):
 
 
 def trained(estimator, X, y, fold):
-    return tested(fit_clone(estimator, X, y), fold)
+    return tested(fitted(estimator, X, y), fold)
 
 
-def tested(fitted, fold):
+def fitted(estimator, X, y):
+    """Fit a model; sparse rows that are sent in many copies become rows with weights.
+
+    A row of an attack can have values in all columns, and a hundred of its copies more
+    than all other rows together. Models that are not known get the rows as they are.
+    """
+    if type(estimator) is not LinearSVC or not sparse.issparse(X):
+        return fit_clone(estimator, X, y)
+    rows, copies = _distinct(X, y)
+    some = X[rows]
+    if some.nnz > MOST_LEFT * X.nnz:
+        return fit_clone(estimator, with_short_indices(X), y)
+    if estimator.class_weight == "balanced":
+        labels = np.unique(y)
+        weights = compute_class_weight("balanced", classes=labels, y=y)
+        of_class = dict(zip(labels.tolist(), weights, strict=True))
+        estimator = clone(estimator).set_params(class_weight=of_class)
+    some = with_short_indices(some)
+    return fit_clone(estimator, some, y[rows], sample_weight=copies)
+
+
+def _distinct(X, y):
+    """The first of each group of equal rows with one label, and how many there are."""
+    groups = distinct(X)[1]
+    labels = np.unique(y, return_inverse=True)[1]
+    pairs = np.column_stack([groups, labels])
+    _, rows, copies = np.unique(pairs, axis=0, return_index=True, return_counts=True)
+    order = np.argsort(rows)
+    return rows[order], copies[order].astype(float)
+
+
+def tested(model, fold):
     """What a fitted model does on the held-out rows."""
-    said = np.searchsorted(fold.classes, fitted.predict(fold.X_test))
-    scores = _scores(fitted, fold)
-    loss = loss_of(fitted, fold.X_test, fold.classes[fold.codes_test])
+    said = np.searchsorted(fold.classes, model.predict(fold.X_test))
+    scores = _scores(model, fold)
+    loss = loss_of(model, fold.X_test, fold.classes[fold.codes_test])
     return Trained(Answers(fold.codes_test, said, scores), loss)
 
 
-def _scores(fitted, fold):
+def _scores(model, fold):
     """How much speaks for the positive class."""
-    if hasattr(fitted, "decision_function"):
-        scores = np.asarray(fitted.decision_function(fold.X_test))
+    if hasattr(model, "decision_function"):
+        scores = np.asarray(model.decision_function(fold.X_test))
     else:
-        scores = np.asarray(fitted.predict_proba(fold.X_test))
-    positive = int(np.flatnonzero(fitted.classes_ == fold.classes[fold.positive])[0])
+        scores = np.asarray(model.predict_proba(fold.X_test))
+    positive = int(np.flatnonzero(model.classes_ == fold.classes[fold.positive])[0])
     if scores.ndim == 1:
         return scores if positive == 1 else -scores
     return scores[:, positive]
@@ -62,14 +101,14 @@ def clean_part(version, estimator, fold):
     """Train on the rows of a fold as they are; kept when interrupted."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fitted = fit_clone(estimator, fold.X, fold.y)
-        found = tested(fitted, fold)
+        model = fitted(estimator, fold.X, fold.y)
+        found = tested(model, fold)
         labels, counts = np.unique(fold.y, return_counts=True)
         frequent = np.searchsorted(fold.classes, labels[np.argmax(counts)])
         figures = {
             "majority_error": float(np.mean(fold.codes_test != frequent)),
-            "train_loss": loss_of(fitted, fold.X, fold.y),
-            "train_error": float(np.mean(fitted.predict(fold.X) != fold.y)),
+            "train_loss": loss_of(model, fold.X, fold.y),
+            "train_error": float(np.mean(model.predict(fold.X) != fold.y)),
             "test_loss": found.loss,
             "test_error": found.error,
         }

@@ -14,6 +14,9 @@ from skpoison.losses import Hinge
 from skpoison.solvers._signed_design import Rows
 from skpoison.solvers._train import PoisonCopies
 
+# Passes over the rows, before Newton's method takes over. Ten thousand take as long.
+MOST_PASSES = 5000
+
 
 class Flips(NamedTuple):
     """The flips of the round with the largest objective."""
@@ -78,7 +81,9 @@ class _Tainted:
         """Train by coordinates, ten times as fast on text; None without convergence."""
         every = self.clean.joined(rows)
         weights = np.append(np.ones(len(self.clean)), copies)
-        svc = LinearSVC(loss="hinge", C=self.learner.C, random_state=self.rng)
+        svc = LinearSVC(
+            loss="hinge", C=self.learner.C, max_iter=MOST_PASSES, random_state=self.rng
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("error", ConvergenceWarning)
             try:
