@@ -20,7 +20,7 @@ from skpoison._io.lines import spans_of_lines
 from skpoison._io.matrix import digits
 from skpoison._reports.frameworks import FRAMEWORKS, TAXA
 from skpoison._reports.places import fingerprints, uri_of
-from skpoison._reports.reasons import REASONS, VERDICT
+from skpoison._reports.reasons import OF_AUTO, REASONS, VERDICT
 from skpoison._reports.sarif import Finding, level_of, sarif
 
 N_ROWS = 40
@@ -197,6 +197,43 @@ def test_binary_and_compressed_files_have_row_numbers_and_no_lines(csv):
         assert location["logicalLocations"][0]["name"] == f"row {FAR + 1}"
         assert run["artifacts"][0]["length"] == Path(name).stat().st_size
         assert ("mimeType" in run["artifacts"][0]) == (name == "rows.parquet")
+
+
+def test_rows_of_a_pipe_have_lines(csv):
+    arguments = ["filter", "-", "--filter", "sphere", "--percentile", "95", "-q"]
+    arguments += ["--drop", "note", "--sarif", "-"]
+    result = CliRunner().invoke(app, arguments, input=csv.read_bytes())
+    assert result.exit_code == 0, result.output
+    [piped] = json.loads(result.stdout)["runs"]
+    first, second = by_row(run_filter(csv)), by_row(piped)
+    assert {row: line_of(one) for row, one in first.items()} == {
+        row: line_of(one) for row, one in second.items()
+    }
+    physical = second[FAR + 1]["locations"][0]["physicalLocation"]
+    assert physical["artifactLocation"]["uri"] == "stdin"
+    hashes = [one["artifacts"][0]["hashes"] for one in (piped, run_filter(csv))]
+    assert hashes[0] == hashes[1]
+
+
+def test_the_page_says_which_attacks_reasons_belong_to():
+    page = Path(__file__).parent.parent / "docs" / "pipelines.md"
+    section = page.read_text(encoding="utf-8").split("## Known attacks")[1]
+    lines = re.findall(
+        r"^\| .*?\| ((?:AML|NIST|ML|LLM)\S+) ([^(|]*?)(?: \(\w+\))? \| .* \| (.*) \|$",
+        section,
+        flags=re.MULTILINE,
+    )
+    assert {id: name for id, name, _ in lines} == {
+        taxon.id: taxon.name for taxon in TAXA.values()
+    }
+    for id, _, found in lines:
+        reasons = {name for name in OF_AUTO if id in REASONS[name].taxa}
+        if found == "any reason":
+            assert reasons == set(OF_AUTO)
+        elif reasons:
+            assert set(re.findall(r"`([a-z]+)`", found)) == reasons
+        else:
+            assert found == "`--filter epic`" and id in REASONS["epic"].taxa
 
 
 def test_files_elsewhere_have_absolute_addresses(tmp_path, monkeypatch):
