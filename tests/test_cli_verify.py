@@ -70,6 +70,28 @@ def test_targets_that_are_numbers(folder, tmp_path):
     assert "Ridge(" in result.output
 
 
+@pytest.mark.parametrize("attack", ["insert-delete", "flip"])
+def test_certified_predictions(folder, tmp_path, attack):
+    rows, votes = folder / "rows.csv", tmp_path / "votes.npz"
+    options = "--attack", attack, "--partitions", 5, "--certificate", votes
+    result = invoke("certify", rows, "--pointwise", *options)
+    assert "Certificate written to" in result.output
+    result = invoke("verify", votes, rows)
+    assert "5 parts and 45 test rows" in result.output
+    assert "radii        holds" in result.output
+    result = invoke("verify", votes, rows, "--seed", 1, code=1)
+    assert "seed=0 (now 1)" in result.output
+
+
+def test_certified_predictions_of_other_test_rows(folder, tmp_path):
+    rows, votes, test = folder / "rows.csv", tmp_path / "votes.npz", tmp_path / "t.csv"
+    pd.read_csv(rows).iloc[::3].to_csv(test, index=False)
+    options = "--pointwise", "--partitions", 5, "--certificate", votes
+    invoke("certify", rows, *options, "--test", test)
+    invoke("verify", votes, rows, "--test", test)
+    invoke("verify", votes, rows, "--test", rows, code=1)
+
+
 def test_the_order_of_rows_does_not_matter_where_nothing_is_learned_of_it(
     folder, tmp_path
 ):
@@ -133,7 +155,6 @@ def test_claims_in_json_and_their_failure(folder, tmp_path):
     [
         ([], "give one --epsilon, not 6"),
         (["-e", 0.1, "--defense", "moving-centroids"], "--defense fixed only"),
-        (["--pointwise"], "does not go with --pointwise"),
     ],
 )
 def test_what_no_certificate_can_hold_is_refused_at_once(folder, options, message):

@@ -238,6 +238,7 @@ def test_claims_that_are_stretched_by_a_billionth_fail(certificate, tmp_path, na
 HEADER_CHANGES = {
     "format": "other",
     "version": 2,
+    "kind": "votes",
     "packages": [],
     "n_rows": 119,
     "n_features": 4,
@@ -265,7 +266,7 @@ def test_a_change_of_a_field_of_the_header_is_noticed(certificate, tmp_path, nam
     def change(header, arrays):
         header[name] = HEADER_CHANGES[name]
 
-    assert HEADER_CHANGES.keys() == _file.FIELDS.keys()
+    assert HEADER_CHANGES.keys() == _file.FIELDS["loss"].keys()
     try:
         assert not changed(certificate, tmp_path, change).verified
     except CertificateError:
@@ -315,14 +316,14 @@ def test_a_change_of_an_array_is_noticed(certificate, tmp_path, name):
     def change(header, arrays):
         ARRAY_CHANGES[name](arrays[name])
 
-    assert ARRAY_CHANGES.keys() == _file.ARRAYS.keys()
+    assert ARRAY_CHANGES.keys() == _file.ARRAYS["loss"].keys()
     report = changed(certificate, tmp_path, change)
     assert set(failed(report)) & {*BOUNDS, "problem"}
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize(
-    "name", [n for n, kind in _file.ARRAYS.items() if kind[0] == "<f8"]
+    "name", [n for n, kind in _file.ARRAYS["loss"].items() if kind[0] == "<f8"]
 )
 def test_numbers_that_are_none_are_refused(certificate, tmp_path, name, value):
     def change(header, arrays):

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from . import options as opt
-from .checks import one_of, shares, within
+from .checks import one_of, shares
 from .grouped import grouped
 from .reading import Reading
 
@@ -22,7 +22,6 @@ BOUND_OPTIONS = (
     "rho",
     "tol",
     "max_iter",
-    "certificate",
 )
 
 
@@ -33,21 +32,8 @@ def certify(
     data: opt.DataFile = None,
     reading: Reading,
     positive: opt.Positive = None,
-    test: Annotated[
-        str | None,
-        opt.option(
-            opt.DATA, "FILE", "Test rows, in the same form as DATA.", common=True
-        ),
-    ] = None,
-    test_share: Annotated[
-        float,
-        opt.option(
-            opt.DATA,
-            "SHARE",
-            "Without --test: share of each class to hold out as test rows.",
-            callback=within(0, 1, open_high=True),
-        ),
-    ] = 0.3,
+    test: opt.Test = None,
+    test_share: opt.TestShare = 0.3,
     seed: opt.Seed = 0,
     epsilon: Annotated[
         list[str],
@@ -111,7 +97,8 @@ def certify(
     predictions.check(context, *BOUND_OPTIONS)
     split = {"positive": positive, "test": test, "test_share": test_share, "seed": seed}
     if predictions.pointwise:
-        _certify_predictions(data, reading, split, predictions, plot, outputs)
+        files = plot, certificate
+        _certify_predictions(data, reading, split, predictions, files, outputs)
         return
     learner.check(threat.domain, defense)
     if certificate is not None:
@@ -181,9 +168,10 @@ def _check_certificate(epsilon, defense):
         raise typer.BadParameter(f"{reason}.", param_hint="'--certificate'")
 
 
-def _certify_predictions(data, reading, split, options, plot, outputs):
-    with outputs.session(plot) as session:
-        from . import picture, predictions
+def _certify_predictions(data, reading, split, options, files, outputs):
+    plot, certificate = files
+    with outputs.session(*files) as session:
+        from . import picture, predictions, verified
         from .columns import tell_of_roles
         from .files import write_json
 
@@ -199,8 +187,13 @@ def _certify_predictions(data, reading, split, options, plot, outputs):
             read, votes = predictions.read_votes(data, reading, **split)
         tell_of_roles(session, read, votes.encoded, reading)
         with session.step("Certifying"):
-            numbers = predictions.certify(votes, settings)
+            numbers, model = predictions.certify(votes, settings)
         predictions.show(session, numbers)
+        if certificate is not None:
+            how = verified.encoding_of(votes, reading, **split)
+            to, kind = (certificate, outputs.force), settings.attack
+            verified.write_votes(*to, model, votes, kind, how)
+            session.say(f"Certificate written to {certificate}.")
         if plot:
             with session.step("Drawing"):
                 picture.draw_predictions(plot, outputs.force, numbers)

@@ -64,6 +64,19 @@ Positive = Annotated[
         common=True,
     ),
 ]
+Test = Annotated[
+    str | None,
+    option(DATA, "FILE", "Test rows, in the same form as DATA.", common=True),
+]
+TestShare = Annotated[
+    float,
+    option(
+        DATA,
+        "SHARE",
+        "Without --test: share of each class to hold out as test rows.",
+        callback=within(0, 1, open_high=True),
+    ),
+]
 Seed = Annotated[
     int,
     option(

@@ -123,14 +123,14 @@ def _labels(data, held, positive):
 
 
 def certify(votes, settings):
-    """Fit, certify each test row, and return the numbers with the radii."""
+    """Fit, certify each test row; return the numbers with the radii, and the model."""
     model = settings.classifier(votes.X).fit(votes.X, votes.y)
     radii = certified_radius(model, votes.X_test, attack=settings.attack)
     predicted = model.predict(votes.X_test)
     curve = _curve(radii, votes.y_test, predicted)
     is_right = predicted == votes.y_test
     names = votes.names
-    return {
+    numbers = {
         "skpoison": __version__,
         "command": "certify",
         "data": {
@@ -164,6 +164,7 @@ def certify(votes, settings):
             )
         ],
     }
+    return numbers, model
 
 
 def _curve(radii, y_true, y_pred):

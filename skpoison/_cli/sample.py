@@ -29,6 +29,11 @@ class Sample:
     y_test: np.ndarray | None = None
 
     @property
+    def names(self):
+        """The labels' names; None for numbers."""
+        return getattr(self.target, "names", None)
+
+    @property
     def X(self):
         """The training rows."""
         return self.encoded.X

@@ -16,6 +16,18 @@ HELD = {True: "holds", False: "FAILS", None: "not checked"}
 DIGITS, LONGEST = 10, 300
 
 
+def read_rows(header, data, reading, **split):
+    """Read the rows of a certificate as the command did that wrote it."""
+    if header["kind"] == "votes":
+        from .predictions import read_votes
+
+        return read_votes(data, reading, **split)[1]
+    from .sample import read_sample
+
+    as_numbers = header["target_range"] is not None
+    return read_sample(data, reading, as_numbers=as_numbers, **split)
+
+
 def encoding_of(sample, reading, *, positive, test_share, seed, test=None):
     """Return how rows became numbers, for the certificate."""
     described = reading.describe(sample.encoded)
@@ -25,7 +37,7 @@ def encoding_of(sample, reading, *, positive, test_share, seed, test=None):
         "test": bool(test),
         "test_share": 0.0 if test else test_share,
         "seed": seed,
-        "labels": getattr(sample.target, "names", None),
+        "labels": sample.names,
     }
 
 
@@ -33,6 +45,18 @@ def write_certificate(path, force, bound, sample, encoding):
     """Write the certificate of a bound on the rows of a sample."""
     names = sample.encoder.names
     bound.to_certificate(path, feature_names=names, encoding=encoding, overwrite=force)
+
+
+def write_votes(path, force, model, votes, attack, encoding):
+    """Write the certificate of the predictions of test rows."""
+    model.to_certificate(
+        path,
+        votes.X_test,
+        attack=attack,
+        feature_names=votes.encoded.encoder.names,
+        encoding=encoding,
+        overwrite=force,
+    )
 
 
 def header_of(path):
@@ -48,8 +72,9 @@ def domain_of(header):
 
 def check_file(path, sample):
     """Check a certificate against the rows of a sample."""
-    names = sample.encoder.names
-    return verify.check(path, sample.X, sample.y, feature_names=names)
+    names = sample.encoded.encoder.names
+    options = {"X_test": sample.X_test, "feature_names": names}
+    return verify.check(path, sample.X, sample.y, **options)
 
 
 def numbers_of(report):
@@ -71,10 +96,8 @@ def show(session, path, report):
     packages = header["packages"]
     session.say(
         f"{path}: {header['learner']:.{LONGEST}} on {counted(header['n_rows'], 'row')} "
-        f"of {counted(header['n_features'], 'feature')}, at most "
-        f"{counted(header['n_poison'], 'poison row')} (epsilon = "
-        f"{header['epsilon']:g}); made by skpoison "
-        f"{packages.get('skpoison')!s:.40}."
+        f"of {counted(header['n_features'], 'feature')}, {_threat(header)}; made by "
+        f"skpoison {packages.get('skpoison')!s:.40}."
     )
     table = new_table("", ["claim", "", "claimed", "proven"])
     for claim in report.claims:
@@ -92,6 +115,17 @@ def show(session, path, report):
     session.say("Assumed, because no file can prove it:")
     for text in report.assumed:
         session.say(f"- {text}")
+
+
+def _threat(header):
+    if header["kind"] == "votes":
+        parts, tests = header["n_partitions"], header["n_test"]
+        return (
+            f"{counted(parts, 'part')} and {counted(tests, 'test row')}, against "
+            f"{header['attack']:.20}"
+        )
+    share = f"epsilon = {header['epsilon']:g}"
+    return f"at most {counted(header['n_poison'], 'poison row')} ({share})"
 
 
 def _number(value):

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from . import options as opt
-from .checks import within
 from .grouped import grouped
 from .reading import Reading
 
@@ -22,16 +21,8 @@ def verify(
     data: opt.RequiredFile,
     reading: Reading,
     positive: opt.Positive = None,
-    test_share: Annotated[
-        float,
-        opt.option(
-            opt.DATA,
-            "SHARE",
-            "Share of each class that certify held out as test rows; 0 if it was given "
-            "--test.",
-            callback=within(0, 1, open_high=True),
-        ),
-    ] = 0.3,
+    test: opt.Test = None,
+    test_share: opt.TestShare = 0.3,
     seed: opt.Seed = 0,
     outputs: opt.Outputs,
 ):
@@ -47,14 +38,17 @@ def verify(
     with outputs.session() as session:
         from . import verified
         from .files import write_json
-        from .sample import read_sample
 
         header = verified.header_of(file)
         reading = reading.for_domain(verified.domain_of(header))
+        split = {
+            "positive": positive,
+            "test": test,
+            "test_share": test_share,
+            "seed": seed,
+        }
         with session.step(f"Reading {data}"):
-            split = {"positive": positive, "test_share": test_share, "seed": seed}
-            as_numbers = header["target_range"] is not None
-            sample = read_sample(data, reading, as_numbers=as_numbers, **split)
+            sample = verified.read_rows(header, data, reading, **split)
         with session.step("Checking"):
             report = verified.check_file(file, sample)
         verified.show(session, file, report)

@@ -1,14 +1,12 @@
 """Certificate files: what a fitted bound found, in a form that others can check."""
 
-import platform
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
-from skpoison import __version__
+from skpoison._certificate_header import common_header, in_words
 from skpoison._io.write import whole_file
 from skpoison._whole_rows import n_poison_rows
 from skpoison.bounds._dual import NAMES, Dual, balanced, dual_of, lightened
@@ -17,7 +15,7 @@ from skpoison.bounds._rounding import judged
 from skpoison.feasible import SphereSlab, as_domain
 from skpoison.verify import _domain, _file, _proof
 from skpoison.verify._losses import loss_of
-from skpoison.verify._rows import UNIT, digest, digest_of_names, rows_of
+from skpoison.verify._rows import UNIT, digest, rows_of
 
 if TYPE_CHECKING:
     import os
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
     from skpoison._column_types import RowsLike
 
-PACKAGES = ("scikit-learn", "numpy", "scipy")
 # Claims leave room for other machines, which sum in another order: so many times what
 # rounding can do on one.
 ROOM = 4.0
@@ -34,8 +31,6 @@ ROOM = 4.0
 SHRINKS = (0.0, *(10.0**-k for k in range(15, 0, -1)), 1.0)
 # Claims may differ from what was fitted by this share: rounding, and no more.
 TOLERANCE = 1e-6
-# Of estimators and domains in words.
-LONGEST = 1000
 
 
 class CertificateMixin:
@@ -130,7 +125,7 @@ def _write(bound, path, X, y, feature_names, encoding, overwrite):
     names = getattr(bound, "feature_names_in_", None)
     names = names if feature_names is None else feature_names
     labels, rows = codes.astype(np.float64), rows_of(X)
-    sha256, order = digest(rows, labels)
+    sha256, order, _ = digest(rows, labels)
     header = _header(bound, rows, sha256, names, encoding)
     dual = lightened(dual)
     if header["intercept_penalty"] == 0.0:
@@ -139,7 +134,7 @@ def _write(bound, path, X, y, feature_names, encoding, overwrite):
         slopes = bound._objective.loss.slope_range
         dual = balanced(dual, signs, _row_weights(bound), slopes)
     columns = _columns(bound, rows.n_features)
-    header["domain"] = "real" if columns is None else _words(as_domain(bound.domain))
+    header["domain"] = "real" if columns is None else in_words(as_domain(bound.domain))
     arrays = _arrays(bound, X, dual, order, columns)
     header["claims"] = dict.fromkeys(_file.CLAIMS, 0.0)
     loss = loss_of(header["loss"], header["loss_constant"])
@@ -207,30 +202,26 @@ def _header(bound, rows, sha256, names, encoding):
     is_ball = objective.rho is not None
     stiffness = objective.stiffness(rows.n_features, n_rows, n_rows + sent)
     of_intercept = None if np.isinf(stiffness[-1]) else float(stiffness[-1])
-    packages = {name: version(name) for name in PACKAGES}
-    packages |= {"skpoison": __version__, "python": platform.python_version()}
     is_regression = objective.is_regression
-    columns = None if names is None else digest_of_names(names)
-    return {
-        "format": _file.FORMAT,
-        "version": _file.VERSION,
-        "packages": packages,
-        "n_rows": n_rows,
-        "n_features": rows.n_features,
-        "rows_sha256": sha256,
-        "columns_sha256": columns,
-        "encoding": encoding,
-        "classes": None if is_regression else bound.classes_.tolist(),
+    header = common_header(
+        "loss",
+        rows,
+        sha256,
+        names=names,
+        encoding=encoding,
+        classes=None if is_regression else bound.classes_.tolist(),
+        learner=_learner_in_words(bound),
+    )
+    return header | {
         "target_range": list(bound.target_range_) if is_regression else None,
         "epsilon": float(bound.epsilon),
         "n_poison": int(sent),
-        "learner": _learner_in_words(bound),
         "loss": NAMES[type(objective.loss)],
         "loss_constant": float(getattr(objective.loss, "epsilon", 0.0)),
         "rho": float(objective.rho) if is_ball else None,
         "penalty": None if is_ball else float(stiffness[0]),
         "intercept_penalty": None if is_ball else of_intercept,
-        "filter": _words(bound.filter_),
+        "filter": in_words(bound.filter_),
         "domain": "real",
     }
 
@@ -248,14 +239,9 @@ def _shrinking_sets(bound, X):
     return bound._feasible_sets(X) if is_restricted else _regions(bound)
 
 
-def _words(thing):
-    text = repr(thing)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-
-
 def _learner_in_words(bound):
     if bound.estimator is not None:
-        return _words(bound.estimator)
+        return in_words(bound.estimator)
     if bound._objective.rho is not None:
         return f"NormConstrainedSVC(rho={bound._objective.rho!r})"
     return f"LinearSVC(loss='hinge', C={1.0 / bound._objective.strength!r})"

@@ -29,6 +29,7 @@ from skpoison._labels import check_labels, encode_labels
 from skpoison._stored import restored, stored
 from skpoison._versions import VersionedMixin
 from skpoison._warn import warn
+from skpoison.pointwise._certificate import VotesCertificateMixin
 from skpoison.pointwise._hashing import (
     parts_by_content,
     parts_by_rank,
@@ -56,7 +57,11 @@ CELLS = 32_000_000  # models' scores of rows at a time
 
 
 class PartitionedClassifier(
-    ClassifierMixin, MetaEstimatorMixin, VersionedMixin, BaseEstimator
+    VotesCertificateMixin,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    VersionedMixin,
+    BaseEstimator,
 ):
     """Predict by majority vote of classifiers fitted on disjoint parts of the rows.
 

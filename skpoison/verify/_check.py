@@ -1,50 +1,32 @@
 """From a file and rows to what holds."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from skpoison.verify import _proof
+from skpoison.verify._claims import Claim, Report
 from skpoison.verify._domain import GROUP, UNIT_NORM
 from skpoison.verify._file import MAX_SIZE, read
 from skpoison.verify._losses import loss_of
 from skpoison.verify._rows import UNIT, digest, digest_of_names, rows_of
+from skpoison.verify._votes import check_votes
 
-ASSUMED = (
+ADDED = "The rows given are clean, and the attacker adds rows but changes none."
+LOSS = (
     "The deployed filter has the centers, radii and offsets of the file.",
     "The learner minimizes the stated objective; what training falls short of the "
     "minimum comes on top (skpoison.bounds.training_gap).",
-    "The rows given are clean, and the attacker adds rows but changes none.",
+    ADDED,
     "NumPy's exponentials and logarithms are right to four units in the last place.",
 )
-
-
-class Claim(NamedTuple):
-    """One claim of a certificate.
-
-    `holds` is None where it could not be checked, which `reason` explains; `proven` is
-    the number that follows from file and rows in place of the one that is `claimed`.
-    """
-
-    name: str
-    holds: bool | None
-    reason: str = ""
-    claimed: Any = None
-    proven: Any = None
-
-
-class Report(NamedTuple):
-    """What :func:`check` found: the claims, and what no file can prove."""
-
-    claims: tuple[Claim, ...]
-    assumed: tuple[str, ...]
-    header: dict
-
-    @property
-    def verified(self) -> bool:
-        """Whether all that is claimed holds."""
-        return all(claim.holds is True for claim in self.claims)
+VOTES = (
+    "Each model votes as the file says: train the stated learner on the rows of a "
+    "part, whose hash is in the file, to check its votes.",
+    "The attacker changes neither parameters, labels and columns nor the test rows.",
+)
+ASSUMED = {"loss": LOSS, "votes": VOTES}
 
 
 def check(
@@ -52,6 +34,7 @@ def check(
     X: Any,
     y: Any,
     *,
+    X_test: Any = None,
     feature_names: Any = None,
     max_size: int = MAX_SIZE,
 ) -> Report:
@@ -69,6 +52,8 @@ def check(
         The training rows, in any order.
     y : array-like of shape (n_samples,)
         Their labels or targets.
+    X_test : {array-like, sparse matrix} of shape (n_test, n_features), default=None
+        Of certified predictions, the test rows, in their order.
     feature_names : array-like of shape (n_features,), default=None
         The columns' names, if X does not have them (as DataFrames do).
     max_size : int, default=2**30
@@ -108,7 +93,7 @@ def check(
     if labels is None:
         reason = "y has labels that the certificate does not know"
         return _report(header, [*claims, Claim("rows", False, reason)])
-    found, order = digest(rows, labels)
+    found, order, _ = digest(rows, labels)
     shape = header["n_rows"], header["n_features"]
     is_same = (len(labels), rows.n_features) == shape and found == header["rows_sha256"]
     if not is_same:
@@ -117,6 +102,10 @@ def check(
         )
         return _report(header, [*claims, Claim("rows", False, reason)])
     claims.append(Claim("rows", True))
+    if header["kind"] == "votes":
+        test = None if X_test is None else rows_of(X_test)
+        more = check_votes(header, arrays, rows, labels, test)
+        return _report(header, [*claims, *more])
     loss = loss_of(header["loss"], header["loss_constant"])
     wrong = _nonsense(header, arrays, loss)
     if wrong:
@@ -228,4 +217,4 @@ def _at_least(name, claimed, proven, sign=1.0):
 
 
 def _report(header, claims):
-    return Report(tuple(claims), ASSUMED, header)
+    return Report(tuple(claims), ASSUMED[header["kind"]], header)

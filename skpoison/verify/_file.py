@@ -24,54 +24,77 @@ HEAD = re.compile(
     rb"'shape': \((\d{1,15}),(?: (\d{1,15}))?\), \} *\n",
     re.DOTALL,
 )
-ROUNDED = (int, float)
-# What the header holds: each name with the types that its value may have.
-FIELDS: dict[str, tuple] = {
+NUMBER, MAYBE = (int, float), type(None)
+# What a header holds: each name with the types that its value may have.
+COMMON: dict[str, tuple] = {
     "format": (str,),
     "version": (int,),
+    "kind": (str,),
     "packages": (dict,),
     "n_rows": (int,),
     "n_features": (int,),
     "rows_sha256": (str,),
-    "columns_sha256": (str, type(None)),
-    "encoding": (dict, type(None)),
-    "classes": (list, type(None)),
-    "target_range": (list, type(None)),
-    "epsilon": ROUNDED,
-    "n_poison": (int,),
+    "columns_sha256": (str, MAYBE),
+    "encoding": (dict, MAYBE),
+    "classes": (list, MAYBE),
     "learner": (str,),
-    "loss": (str,),
-    "loss_constant": ROUNDED,
-    "rho": (*ROUNDED, type(None)),
-    "penalty": (*ROUNDED, type(None)),
-    "intercept_penalty": (*ROUNDED, type(None)),
-    "filter": (str,),
-    "domain": (str,),
-    "claims": (dict,),
+}
+FIELDS: dict[str, dict[str, tuple]] = {
+    "loss": {
+        **COMMON,
+        "target_range": (list, MAYBE),
+        "epsilon": NUMBER,
+        "n_poison": (int,),
+        "loss": (str,),
+        "loss_constant": NUMBER,
+        "rho": (*NUMBER, MAYBE),
+        "penalty": (*NUMBER, MAYBE),
+        "intercept_penalty": (*NUMBER, MAYBE),
+        "filter": (str,),
+        "domain": (str,),
+        "claims": (dict,),
+    },
+    "votes": {
+        **COMMON,
+        "classes": (list,),
+        "attack": (str,),
+        "hash": (str,),
+        "n_partitions": (int,),
+        "n_test": (int,),
+        "test_sha256": (str,),
+    },
 }
 CLAIMS = ("clean_loss", "poison_loss", "upper_bound", "lower_bound")
 # The arrays, each with its type; letters are lengths that have to agree.
 ARRAYS = {
-    "theta": ("<f8", "p"),
-    "centers": ("<f8", "kd"),
-    "radii": ("<f8", "k2"),
-    "directions": ("<f8", "kd"),
-    "offsets": ("<f8", "k4"),
-    "domain_lower": ("<f8", "r"),
-    "domain_upper": ("<f8", "r"),
-    "domain_kinds": ("<i8", "r"),
-    "tree_features": ("<i8", "t"),
-    "tree_limits": ("<f8", "t"),
-    "multipliers": ("<f8", "t2"),
-    "poison_weights": ("<f8", "k"),
-    "row_weights": ("<f8", "n"),
-    "row_masses": ("<f8", "n"),
-    "poison_data": ("<f8", "e"),
-    "poison_indices": ("<i8", "e"),
-    "poison_indptr": ("<i8", "q"),
-    "poison_labels": ("<f8", "m"),
-    "poison_masses": ("<f8", "m"),
-    "poison_slopes": ("<f8", "m"),
+    "loss": {
+        "theta": ("<f8", "p"),
+        "centers": ("<f8", "kd"),
+        "radii": ("<f8", "k2"),
+        "directions": ("<f8", "kd"),
+        "offsets": ("<f8", "k4"),
+        "domain_lower": ("<f8", "r"),
+        "domain_upper": ("<f8", "r"),
+        "domain_kinds": ("<i8", "r"),
+        "tree_features": ("<i8", "t"),
+        "tree_limits": ("<f8", "t"),
+        "multipliers": ("<f8", "t2"),
+        "poison_weights": ("<f8", "k"),
+        "row_weights": ("<f8", "n"),
+        "row_masses": ("<f8", "n"),
+        "poison_data": ("<f8", "e"),
+        "poison_indices": ("<i8", "e"),
+        "poison_indptr": ("<i8", "q"),
+        "poison_labels": ("<f8", "m"),
+        "poison_masses": ("<f8", "m"),
+        "poison_slopes": ("<f8", "m"),
+    },
+    "votes": {
+        "votes": ("<i8", "sv"),
+        "predicted": ("<i8", "s"),
+        "radii": ("<i8", "s"),
+        "part_sha256": ("|u1", "vh"),
+    },
 }
 
 
@@ -111,6 +134,9 @@ def read(path: Any, max_size: int = MAX_SIZE) -> tuple[dict, dict]:
     if len(text) > MAX_HEADER:
         raise CertificateError(f"The header has more than {MAX_HEADER} bytes.")
     header = _header(text)
+    kind = header["kind"]
+    if arrays.keys() != {HEADER, *ARRAYS[kind]}:
+        raise CertificateError(f"The arrays are not those of the kind {kind!r}.")
     if seal != _seal(arrays):
         raise CertificateError("The file is damaged: its members do not fit its seal.")
     del arrays[HEADER]
@@ -119,12 +145,15 @@ def read(path: Any, max_size: int = MAX_SIZE) -> tuple[dict, dict]:
 
 
 def _members(content):
-    wanted = {f"{name}.npy" for name in (HEADER, SEAL, *ARRAYS)}
+    wanted = [
+        sorted(f"{name}.npy" for name in (HEADER, SEAL, *names))
+        for names in ARRAYS.values()
+    ]
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         entries = archive.infolist()
         names = [entry.filename for entry in entries]
-        if sorted(names) != sorted(wanted):
-            raise CertificateError(f"The file must hold {sorted(wanted)} once each.")
+        if sorted(names) not in wanted:
+            raise CertificateError(f"The file must hold {wanted[0]} once each.")
         plain = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
         sizes = [entry.file_size for entry in entries]
         # Members that share their bytes, or that unpack, could fill the memory.
@@ -136,14 +165,14 @@ def _members(content):
 def _array(entry, archive):
     """Return a member as an array of numbers, its shape checked against its size."""
     content, name = archive.read(entry), entry.filename[:-4]
-    kind = ARRAYS.get(name, ("|u1", "b"))[0]
     head = HEAD.match(content)
     if head is None or int.from_bytes(head[1], "little") != head.end() - 10:
         raise CertificateError(f"{name} is no array of numbers.")
+    kind = head[2].decode()
     shape = tuple(int(size) for size in head.groups()[2:] if size is not None)
     fits = math.prod(shape) * np.dtype(kind).itemsize == len(content) - head.end()
-    if head[2].decode() != kind or not fits:
-        raise CertificateError(f"{name} must be a whole array of the type {kind}.")
+    if not fits or (name in (HEADER, SEAL) and kind != "|u1"):
+        raise CertificateError(f"{name} must be a whole array, of bytes in the header.")
     array = np.frombuffer(content, kind, offset=head.end()).reshape(shape)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise CertificateError(f"{name} holds NaN or infinity.")
@@ -181,19 +210,25 @@ def _header(text):
 
 
 def _check_fields(header):
-    if header.keys() != FIELDS.keys():
-        raise CertificateError(f"The header must have the fields {sorted(FIELDS)}.")
-    for name, kinds in FIELDS.items():
+    fields = FIELDS.get(str(header.get("kind")), COMMON)
+    if header.keys() != fields.keys() or fields is COMMON:
+        raise CertificateError(f"The header must have the fields {sorted(fields)}.")
+    for name, kinds in fields.items():
         header[name] = _checked(name, header[name], kinds)
+    for label in header["classes"] or ():
+        _checked("classes", label, (str, bool, *NUMBER))
+    if header["kind"] == "loss":
+        _check_loss(header)
+
+
+def _check_loss(header):
     claims, ends = header["claims"], header["target_range"] or ()
     if claims.keys() != set(CLAIMS):
         raise CertificateError(f"claims must be {', '.join(CLAIMS)}.")
     for name, value in claims.items():
-        claims[name] = _checked(name, value, ROUNDED)
+        claims[name] = _checked(name, value, NUMBER)
     for place, value in enumerate(ends):
-        ends[place] = _checked("target_range", value, ROUNDED)
-    for label in header["classes"] or ():
-        _checked("classes", label, (str, bool, *ROUNDED))
+        ends[place] = _checked("target_range", value, NUMBER)
     pairs = [header["classes"], header["target_range"]]
     if any(pair is not None and len(pair) != 2 for pair in pairs):
         raise CertificateError("classes and target_range must be pairs.")
@@ -211,19 +246,21 @@ def _checked(name, value, kinds):
 
 def _check_shapes(header, arrays):
     lengths = {"n": header["n_rows"], "d": header["n_features"], "2": 2, "4": 4}
-    lengths["k"] = 1 if header["classes"] is None else 2
-    lengths["p"] = lengths["d"] + 1
-    lengths["m"] = arrays["poison_masses"].size
-    lengths["q"] = lengths["m"] + 1
-    lengths["e"] = arrays["poison_data"].size
-    lengths["r"] = 0 if header["domain"] == "real" else lengths["d"]
-    lengths["t"] = arrays["tree_limits"].size
-    for name, (_, letters) in ARRAYS.items():
-        shape = tuple(lengths[letter] for letter in letters)
-        if arrays[name].shape != shape:
-            raise CertificateError(
-                f"{name} has the shape {arrays[name].shape} in place of {shape}."
-            )
+    if header["kind"] == "votes":
+        lengths |= {"s": header["n_test"], "v": header["n_partitions"], "h": 32}
+    else:
+        lengths["k"] = 1 if header["classes"] is None else 2
+        lengths["p"] = lengths["d"] + 1
+        lengths["m"] = arrays["poison_masses"].size
+        lengths["q"] = lengths["m"] + 1
+        lengths["e"] = arrays["poison_data"].size
+        lengths["r"] = 0 if header["domain"] == "real" else lengths["d"]
+        lengths["t"] = arrays["tree_limits"].size
+    for name, (kind, letters) in ARRAYS[header["kind"]].items():
+        wanted = kind, tuple(lengths[letter] for letter in letters)
+        found = arrays[name].dtype.str, arrays[name].shape
+        if found != wanted:
+            raise CertificateError(f"{name} has {found} in place of {wanted}.")
 
 
 def _seal(arrays):

@@ -87,23 +87,33 @@ def rows_of(X: Any) -> Rows:
     return Rows(X[row_of, indices], indices, indptr, X.shape[1])
 
 
-def digest(rows: Rows, labels: np.ndarray) -> tuple[str, np.ndarray]:
-    """Return a hash of labeled rows in any order, and the order of their own hashes.
+def digest(rows: Rows, labels: np.ndarray) -> tuple[str, np.ndarray, list[bytes]]:
+    """Return a hash of labeled rows in any order, the order of their own, and these.
 
     A row's hash is the SHA-256 of its label (float64), the positions of its entries
     that are not zero (int64) and these (float64); that of all is of the sorted ones.
     """
+    codes = np.asarray(labels, dtype="<f8") + 0.0
+    hashes = _hashes(rows, (code.tobytes() for code in codes))
+    order = sorted(range(len(hashes)), key=hashes.__getitem__)
+    total = hashlib.sha256(b"".join(hashes[i] for i in order))
+    return total.hexdigest(), np.array(order, dtype=np.int64), hashes
+
+
+def digests_of_contents(rows: Rows) -> list[bytes]:
+    """Return the hash of each row without its label."""
+    return _hashes(rows, (b"n" for _ in rows.counts))
+
+
+def _hashes(rows, firsts):
     indices, data = rows.indices.astype("<i8"), rows.data.astype("<f8")
-    codes, ends = np.asarray(labels, dtype="<f8") + 0.0, rows.indptr.tolist()
-    hashes = []
-    for code, start, stop in zip(codes, ends[:-1], ends[1:], strict=True):
-        row = hashlib.sha256(code.tobytes())
+    ends, hashes = rows.indptr.tolist(), []
+    for first, start, stop in zip(firsts, ends[:-1], ends[1:], strict=True):
+        row = hashlib.sha256(first)
         row.update(indices[start:stop])
         row.update(data[start:stop])
         hashes.append(row.digest())
-    order = sorted(range(len(hashes)), key=hashes.__getitem__)
-    total = hashlib.sha256(b"".join(hashes[i] for i in order))
-    return total.hexdigest(), np.array(order, dtype=np.int64)
+    return hashes
 
 
 def digest_of_names(names: Any) -> str:
