@@ -383,7 +383,7 @@ def _inside(problem, region, k, point):
 
     Rows of whole numbers cannot move: what they weigh is then lost.
     """
-    for margin in SHRINKS:
+    for margin in SHRINKS if region.is_convex else SHRINKS[:1]:
         moved = region.shrink(point, margin)
         if _proof.is_inside(problem, k, moved):
             return moved

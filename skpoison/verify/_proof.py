@@ -282,7 +282,7 @@ def poison_rows(problem: Problem) -> Rows:
 def is_inside(problem: Problem, k: int, row: np.ndarray) -> bool:
     """Tell whether a row is inside the filter's set, rounding not included.
 
-    What floating point leaves open, fractions decide.
+    What rounding leaves open, fractions decide.
     """
     arrays = problem.arrays
     v, (low, high) = arrays["directions"][k], arrays["offsets"][k, :2]
@@ -291,12 +291,15 @@ def is_inside(problem: Problem, k: int, row: np.ndarray) -> bool:
         names = ("domain_lower", "domain_upper", "domain_kinds")
         if not _domain.contains(row, *(arrays[name] for name in names)):
             return False
-    along, off = problem.dot(v, moved)
     is_slab, radius = v.any() or low != 0.0 or high != 0.0, arrays["radii"][k, 0]
+    along, square = float(v @ moved), float(moved @ moved)
+    off = error(len(v), np.abs(v) @ np.abs(moved), problem.unit)
     is_between = not is_slab or low + off <= along <= high - off
-    if is_between and problem.norm(moved) <= radius:
+    wrong = error(len(v), square + radius * radius, problem.unit)
+    if is_between and square + wrong <= radius * radius:
         return True
-    if problem.norm(moved) > radius * (1.0 + 1e-9):
+    is_beside = is_slab and (along + off < low or along - off > high)
+    if is_beside or square - wrong > radius * radius:
         return False
     exact = [[Fraction(x) for x in one.tolist()] for one in (row, arrays["centers"][k])]
     exact_moved = [x - q for x, q in zip(*exact, strict=True)]
