@@ -3,18 +3,21 @@
 import numpy as np
 
 from skpoison._labels import find_labels
-from skpoison.tracing._core import Core, core_rows, is_contradicted, strength_of
+from skpoison.tracing._core import (
+    Core,
+    contradicted_part,
+    core_rows,
+    is_contradicted,
+    strength_of,
+)
 from skpoison.tracing._goal import LabelGoal
 from skpoison.tracing._neighbors import distances_to
 from skpoison.tracing._scores import Evidence
-from skpoison.tracing._verify import Verifier
 
-MOST_STEPS, MOST_FITS = 99, 19  # errors that are compared with, by Newton steps or fits
+MOST_STEPS, MOST_FITS = 39, 19  # errors that are compared with, by Newton steps or fits
 
 
-def p_value(
-    core: Core | None, evidence: Evidence, verifier: Verifier, limit: int
-) -> float | None:
+def p_value(core: Core | None, evidence: Evidence, limit: int) -> float | None:
     """Return the share of other errors that rows around them explain as well.
 
     The other errors are training rows that models which have not seen them predict
@@ -33,12 +36,13 @@ def p_value(
     most = MOST_STEPS if evidence.has_one_score else MOST_FITS
     errors = evidence.random_state.permutation(errors)[:most]
     goals = LabelGoal(goal.classes, said, None if goal.right is None else codes)
-    found = [_strength(row, goals, evidence, verifier, limit) for row in errors]
+    least = core.strength
+    found = [_strength(row, goals, evidence, limit, least) for row in errors]
     as_strong = np.count_nonzero(np.array(found) >= core.strength)
     return (1 + as_strong) / (1 + len(errors))
 
 
-def _strength(row, goals, evidence, verifier, limit):
+def _strength(row, goals, evidence, limit, least):
     """How many rows around a training row a model without them contradicts."""
     training, goal = evidence.training, goals.take(np.array([row]))
     rows = evidence.space.rows
@@ -46,9 +50,20 @@ def _strength(row, goals, evidence, verifier, limit):
     distances[row] = np.inf
     found = core_rows(distances, goal.pushes(training.labels)[:, 0])
     found = found[found != row][:limit]
-    removed = np.append(found, row)
-    if not len(found) or not training.can_fit(removed):
+    if len(found) < least:  # too few to be as strong
         return 0
+    strength, contradicted = _judged(found, row, goal, evidence)
+    nearest = contradicted_part(found, contradicted)
+    if not 0 < len(nearest) < len(found):
+        return strength
+    return _judged(nearest, row, goal, evidence)[0] or strength
+
+
+def _judged(found, row, goal, evidence):
+    """How strong rows around a training row are, and which of them are contradicted."""
+    training, removed = evidence.training, np.append(found, row)
+    if not training.can_fit(removed):
+        return 0, np.zeros(len(found), dtype=bool)
     if evidence.has_one_score:
         scores = evidence.influence.scores_without(removed)
         codes = find_labels(training.labels[removed], goal.classes)
@@ -56,4 +71,4 @@ def _strength(row, goals, evidence, verifier, limit):
     else:
         model = training.fit(removed)
         wrong = is_contradicted(model, training.X, training.labels, removed, goal)
-    return strength_of(wrong[:-1], bool(~wrong[-1]))
+    return strength_of(wrong[:-1], bool(~wrong[-1])), wrong[:-1]

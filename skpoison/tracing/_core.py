@@ -19,7 +19,7 @@ class Core(NamedTuple):
 
     rows: np.ndarray
     is_contradicted: np.ndarray  # (n_rows,)
-    losses: np.ndarray  # (n_rows,): one less the probability of their labels
+    losses: np.ndarray  # of all training rows: one less the probability of their labels
     undoes: bool  # whether that model predicts the targets right
 
     @property
@@ -51,20 +51,24 @@ def core_rows(distances: np.ndarray, pushes: np.ndarray) -> np.ndarray:
     return found[pushes[found] > 0.0] if walk[end - 1] > 0.0 else order[:0]
 
 
-def losses_of(
-    model: BaseEstimator, X: Any, y: np.ndarray, rows: np.ndarray, goal: Goal
-) -> np.ndarray:
+def contradicted_part(rows: np.ndarray, is_contradicted: np.ndarray) -> np.ndarray:
+    """Return the nearest rows, as far as most of them are contradicted."""
+    walk = np.cumsum(np.where(is_contradicted, 1, -1))
+    end = int(np.argmax(walk)) + 1
+    return rows[:end] if walk[end - 1] > 0 else rows[:0]
+
+
+def losses_of(model: BaseEstimator, X: Any, y: np.ndarray, goal: Goal) -> np.ndarray:
     """Return one less the probabilities of labels, or sizes of errors below 1."""
-    some = _safe_indexing(X, rows)
     if not isinstance(goal, LabelGoal):
-        off = np.abs(np.ravel(model.predict(some)) - y[rows])
+        off = np.abs(np.ravel(model.predict(X)) - y)
         return off / (off + goal.far) if goal.far > 0.0 else np.sign(off)
-    codes, known = (find_labels(v, goal.classes) for v in (y[rows], model.classes_))
+    codes, known = (find_labels(v, goal.classes) for v in (y, model.classes_))
     if not any(hasattr(model, name) for name in ("predict_proba", "decision_function")):
-        return (find_labels(model.predict(some), goal.classes) != codes).astype(float)
-    sure = np.zeros((len(rows), len(goal.classes)))
-    sure[:, known] = class_probabilities(model, some, len(known))
-    return 1.0 - sure[np.arange(len(rows)), codes]
+        return (find_labels(model.predict(X), goal.classes) != codes).astype(float)
+    sure = np.zeros((len(y), len(goal.classes)))
+    sure[:, known] = class_probabilities(model, X, len(known))
+    return 1.0 - sure[np.arange(len(y)), codes]
 
 
 def is_contradicted(

@@ -80,8 +80,8 @@ class Trace:
     >>> found.removal_set_
     array([1])
     >>> print(found.summary())
-    Without this row (0.7 % of 150) the model predicts 0 instead of 2. Rows around
-    them explain 37.5 % of the model's other errors as well.
+    Without this row (0.7 % of 150) the model predicts 0 instead of 2. Of the model's
+    other errors, 37.5 % look the same.
     """
 
     ranking_: np.ndarray
@@ -152,7 +152,7 @@ class Trace:
         if self.p_value_ == 1.0:
             return "The rows around it do not set it apart from other errors."
         share = percent_text(self.p_value_)
-        return f"Rows around them explain {share} of the model's other errors as well."
+        return f"Of the model's other errors, {share} look the same."
 
 
 def _in_common(one):

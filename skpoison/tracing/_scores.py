@@ -155,15 +155,16 @@ def _loss(evidence):
 
 
 def _around(evidence):
-    """The loss of rows around the targets by a model fitted without them, then others.
+    """The losses of rows by a model fitted without those around the targets.
 
-    These follow by their Shapley values, which are below.
+    These come first; others that push targets to the wrong side follow, and count the
+    less the farther they are.
     """
-    scores = evidence.scores("knn_shapley")
-    scores = scores / max(np.abs(scores).max(), np.finfo(float).tiny)
-    core = evidence.core
-    if core is not None:
-        scores[core.rows] = 1.0 + core.losses
+    core, distances = evidence.core, evidence.distances.min(axis=1)
+    reach = distances[core.rows].max() or np.median(distances) or 1.0
+    scores = core.losses * np.exp(-0.5 * (distances / reach) ** 2)
+    scores = np.where(evidence.pushes.max(axis=1) > 0.0, scores, 0.0)
+    scores[core.rows] = 1.0 + core.losses[core.rows]
     return scores
 
 

@@ -5,11 +5,18 @@ from typing import NamedTuple
 import numpy as np
 
 from skpoison._words import counted
-from skpoison.tracing._core import Core, core_rows, is_contradicted, losses_of
+from skpoison.tracing._core import (
+    Core,
+    contradicted_part,
+    core_rows,
+    is_contradicted,
+    losses_of,
+)
 from skpoison.tracing._removal import Removal, Search, grow, shrink
 from skpoison.tracing._scores import Evidence
 from skpoison.tracing._verify import Verifier
 
+LOOKED_AT, NEAR = 10, 0.1  # rows that may be among the nearest tenth
 WIDER = 2  # times as many rows may be around a target as in a removal set
 
 
@@ -37,31 +44,60 @@ def find_rows(
 
 
 def core_of(evidence: Evidence, verifier: Verifier, limit: int) -> Core | None:
-    """Return the rows around the targets, judged by a model fitted without them."""
+    """Return the rows around the targets, judged by a model fitted without them.
+
+    If only the nearest of them are contradicted, these are judged once more.
+    """
     columns = zip(evidence.distances.T, evidence.pushes.T, strict=True)
     found = [core_rows(*one)[:limit] for one in columns]
+    if min(map(len, found)) == 0:
+        return None
     rows = np.unique(np.concatenate(found))
-    if min(map(len, found)) == 0 or not verifier.training.can_fit(rows):
+    order = np.argsort(evidence.distances[rows].min(axis=1), kind="stable")
+    core = _judged(rows[order], verifier)
+    if core is None:
+        return None
+    nearest = contradicted_part(core.rows, core.is_contradicted)
+    again = _judged(nearest, verifier) if 0 < len(nearest) < len(rows) else None
+    return core if again is None or again.strength == 0 else again
+
+
+def _judged(rows, verifier):
+    """Fit a model without rows, and ask it about them."""
+    training, goal = verifier.training, verifier.goal
+    if not training.can_fit(rows):
         return None
     model = verifier.model_without(rows)
-    training, goal = verifier.training, verifier.goal
     contradicted = is_contradicted(model, training.X, training.labels, rows, goal)
-    losses = losses_of(model, training.X, training.labels, rows, goal)
+    losses = losses_of(model, training.X, training.labels, goal)
     return Core(rows, contradicted, losses, verifier.works(rows))
 
 
 def _rankings(evidence, core):
     """Names of rankings, the one that rows are blamed by first.
 
-    Rows around a target are blamed first if a model that has not seen them contradicts
-    them; all others by how badly they fit models that have not seen them.
+    Rows around a target are blamed if a model that has not seen them contradicts them;
+    or if their gradients are most against it; all others by how badly they fit models
+    that have not seen them.
     """
-    is_local = core is not None and core.strength > 0
-    names = ["around"] if is_local else ["loss"] if evidence.has_gradients else []
-    names += ["knn_shapley", *(["gradient"] if evidence.has_gradients else [])]
+    names = ["knn_shapley"]
+    if core is not None and core.strength > 0:
+        names = ["around", *names]
+    elif evidence.has_gradients and not _is_near(evidence):
+        names = ["loss", *names]
+    if evidence.has_gradients:
+        names = [*names, "gradient"] if len(names) > 1 else ["gradient", *names]
     if evidence.linear is not None:
         names.append("influence")
     return names
+
+
+def _is_near(evidence):
+    """Whether the rows whose gradients are most against the targets are near them."""
+    distances = evidence.distances.min(axis=1)
+    first = evidence.order("gradient")[:LOOKED_AT]
+    farther = distances[:, np.newaxis] < distances[first]
+    return bool(np.median(farther.mean(axis=0)) <= NEAR)
 
 
 def _removal(names, evidence, verifier, limit):

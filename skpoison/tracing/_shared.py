@@ -119,5 +119,5 @@ def _of_column(name, values, rows):
             n_rows=int(n_set[code]),
             share=float(n_set[code] / len(rows)),
             share_of_all=float(n_all[code] / len(values)),
-            p_value=min(float(chance) * n_values, 1.0),
+            p_value=float(min(chance * n_values, 1.0)),
         )

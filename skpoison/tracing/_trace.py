@@ -119,11 +119,13 @@ def trace(
     "auto" first asks whether the rows nearest to a target, which all agree on the wrong
     prediction, are at its root: if a model that is fitted without them predicts right,
     and contradicts at least half of them, they are blamed, by the loss that this model
-    gives them ("around" in `scores_`; other rows follow by "knn_shapley"). Otherwise
-    rows are ranked by the loss that models fitted without them give them, among those
-    whose gradient is against what is right, times the share of their ten nearest
-    neighbors that have another label ("loss"). That ranking leads to the removal set
-    unless another one leads to one of half the size.
+    gives them ("around" in `scores_`; other rows that push to the wrong side follow, by
+    this loss and their nearness). Otherwise "gradient" ranks the rows if those that it
+    ranks first are among the nearest tenth. Otherwise the error is not a matter of rows
+    near by, and rows are ranked by the loss that models fitted without them give them,
+    among those whose gradient is against what is right, times the share of their ten
+    nearest neighbors that have another label ("loss"). The removal set is the one that
+    this ranking leads to, unless another one leads to one of half the size.
 
     Removal sets are beginnings of rankings; their sizes are found by doubling and
     bisection, for linear models around the size that Newton steps predict. Rows that
@@ -156,8 +158,8 @@ def trace(
     array([23, 37,  1, 28, 36, 12, 40, 11])
     >>> print(found.summary())
     Without these 4 rows (2.3 % of 177), all with label 2, the model predicts 0
-    instead of 2, and contradicts all of them. Rows around them explain 9.1 % of the
-    model's other errors as well.
+    instead of 2, and contradicts all of them. Of the model's other errors, 9.1 % look
+    the same.
     """
     check_method(method)
     rng = check_random_state(random_state)
@@ -172,7 +174,7 @@ def trace(
     rows = None if outcome.removal is None else outcome.removal.rows
     p = None
     if method == "auto" and rows is not None:
-        p = p_value(outcome.core, evidence, verifier, WIDER * limit)
+        p = p_value(outcome.core, evidence, WIDER * limit)
     shared = [] if rows is None else shared_by(rows, evidence, verifier, columns)
     return Trace(
         ranking_=evidence.order(outcome.blamed_by),
