@@ -14,6 +14,7 @@ from scipy import sparse
 from skpoison._whole_rows import apportion_upwards, n_poison_rows
 from skpoison.bounds._candidate_attack import retrain
 from skpoison.bounds._hull_relaxation import HullPoison, solve_relaxed
+from skpoison.bounds._projected import inside
 from skpoison.feasible import RestrictedSet
 from skpoison.feasible.discrete import Spread, can_mix
 from skpoison.solvers._adversary import (
@@ -46,9 +47,6 @@ MOST_MERGED, MAX_NODES = 150, 100
 ORACLE_SHARE = 0.25
 # What float32 can move a row by, in units of the rows' size.
 ROUNDING = 1e-6
-# The last step leads to a row that is known to be inside: a point that never gets
-# there would make the lower bound invalid.
-SHRINKS = (0.0, *(10.0**-k for k in range(12, 0, -1)), 1.0)
 
 
 class OraclePoison(PoisonTerm):
@@ -212,14 +210,9 @@ def _unpoisoned(problem, max_iter, rng, options):
 
 def _inside(problem, found, tol):
     """Move the dual's points inwards until their sets contain them."""
-    points = found.best_dual.poison.points.copy()
-    for point, rows in zip(points, problem.poison.sets, strict=True):
-        for margin in SHRINKS:
-            moved = rows.shrink(point, margin)
-            if rows.contains([moved])[0]:
-                break
-        point[:] = moved
-    poison = found.best_dual.poison._replace(points=points)
+    given = found.best_dual.poison
+    both = zip(problem.poison.sets, given.points, strict=True)
+    poison = given._replace(points=np.array([inside(*pair) for pair in both]))
     return _with_rows(problem, found, poison, None, tol)
 
 

@@ -11,9 +11,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from skpoison.bounds._projected import moved_inside
 from skpoison.losses import Hinge
 from skpoison.solvers._adversary import PoisonTerm
-from skpoison.solvers._proximal_newton import Iterate, Subproblem, minimize_smooth
+from skpoison.solvers._proximal_newton import (
+    LOOSENESS,
+    Iterate,
+    Subproblem,
+    minimize_smooth,
+)
 from skpoison.solvers._working_set import record, upper_value
 
 MAX_STEPS = 15
@@ -21,11 +27,14 @@ MAX_STEPS = 15
 SHARE_OF_GAP = 0.3
 # How proximal weights of points follow rounds that end well, and others.
 FALL, RISE = 0.75, 1.3
+LEAST_LOOSENESS = 1e-3
 ROW_PROX, SHARE_PROX, POINT_PROX = 0.2, 0.5, 2.0
 # Where there are more than twice as many rows, so many are looked at first, loosely.
 FIRST_ROWS, FIRST_TOL, FIRST_STEPS = 3000, 0.15, 150
-# While the gap is wide, the largest loss is known to this relative precision.
-COARSE = 1e-5
+# The largest loss is known to this relative precision, or to a share of the tolerance.
+COARSE, SHARE_OF_TOL = 1e-5, 0.05
+# Points' proximal weights do not fall below this share of where they start.
+LEAST_PROX = 1e-6
 
 
 class HullPoison(PoisonTerm):
@@ -65,6 +74,7 @@ class HullPoison(PoisonTerm):
 
 def solve_relaxed(problem, *, tol, max_iter, rng, start=None, monitor=None):
     """Minimize the bound over the learner's parameters, for hulls of rows."""
+    problem.poison.precision = min(COARSE, SHARE_OF_TOL * tol)
     iterate = start
     if iterate is None:
         iterate = _few_rows(problem, max_iter, rng) or _first_iterate(problem)
@@ -72,18 +82,25 @@ def solve_relaxed(problem, *, tol, max_iter, rng, start=None, monitor=None):
     subproblem = Subproblem(
         problem.rows, problem.weights, zero, 0.0, problem.poison, problem.learner
     )
+    least, looseness = LEAST_PROX * iterate.point_prox, LOOSENESS
     best, n_iter = _check(problem, iterate, None, 0, tol, monitor), 0
     while not best.converged and n_iter < max_iter:
         steps = min(MAX_STEPS, max_iter - n_iter)
         goal = max(problem.target(best.upper, tol), SHARE_OF_GAP * best.gap)
-        iterate, gaps, n_steps = minimize_smooth(subproblem, iterate, goal, steps)
+        iterate, gaps, n_steps = minimize_smooth(
+            subproblem, iterate, goal, steps, looseness=looseness
+        )
+        # Rounds without a step go round in circles.
+        if n_steps == 0:
+            looseness = max(0.5 * looseness, LEAST_LOOSENESS)
         n_iter += n_steps
         best = _check(problem, iterate, best, n_iter, tol, monitor)
         hard = n_steps >= steps or gaps.learner > gaps.rows + gaps.poison
         factor = RISE if hard else FALL
         iterate = replace(
             iterate,
-            point_prox=iterate.point_prox * factor,
+            row_prox=max(0.5 * iterate.row_prox, ROW_PROX),
+            point_prox=max(iterate.point_prox * factor, least),
             share_prox=min(max(iterate.share_prox * factor, 0.05), 5.0),
         )
     return best
@@ -132,4 +149,7 @@ def _check(problem, iterate, best, n_iter, tol, monitor):
     iterate = replace(iterate, margins=margins, row_sum=None)
     upper = upper_value(problem, iterate.theta, margins)
     n_rows = len(problem.rows)
+    # Only points of the sets make a lower bound.
+    poison = moved_inside(problem.poison.sets, iterate.poison)
+    iterate = replace(iterate, poison=poison)
     return record(problem, best, iterate, upper, n_iter, n_rows, tol, monitor)

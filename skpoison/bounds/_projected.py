@@ -5,8 +5,6 @@ hull: that can be projected on. What the hinge loss has beside (whole numbers, n
 1) needs rows to be found around points of a larger hull.
 """
 
-import numpy as np
-
 from skpoison.bounds._rounding import judged
 from skpoison.feasible import RestrictedSet
 from skpoison.feasible.discrete import Hull
@@ -38,13 +36,20 @@ def moved_inside(sets, poison):
     points = poison.points.copy()
     for point, rows in zip(points, sets, strict=True):
         if isinstance(rows, Hull):
-            point[:] = _inside(rows, point)
+            point[:] = inside(rows.rows, point)
     return PoisonPoints(poison.beta, points)
 
 
-def _inside(hull, point):
+def inside(rows, point):
+    """Return a point of a convex set near one that need not quite be in it.
+
+    Points near a set that is not convex stay.
+    """
+    if not rows.is_convex:
+        return point
     for margin in SHRINKS:
-        moved = hull.shrink(point, margin) if margin else np.array(point)
-        if hull.rows.contains([moved])[0]:
+        # Within its bounds exactly: they have a tolerance, features any scale.
+        moved = rows.columns.clipped(rows.shrink(point, margin) if margin else point)
+        if rows.contains([moved])[0]:
             break
     return moved

@@ -105,6 +105,10 @@ class Columns(NamedTuple):
             inside &= (np.abs(norms - 1.0) <= tol) | (self.blank & (norms <= tol))
         return inside
 
+    def clipped(self, x):
+        """Return a row (n_features,) within the bounds of the features."""
+        return np.clip(x, self.lower, self.upper)
+
     def _entries_fit(self, X, tol):
         """Check each entry on its own; of sparse rows, the stored ones and one zero."""
         if not sparse.issparse(X):

@@ -29,6 +29,8 @@ SHORT, MAX_SHORT = 0.1, 3
 # What proximal weights are multiplied by where Newton's method fails.
 WIDENING = 3.0
 WIDEST = 5.0
+# To what share of the rest of the gap the learner's part is brought.
+LOOSENESS = 0.2
 # Keeps Newton systems regular where the points' curvature cancels along a normal.
 REGULARIZATION = 1e-9
 # More regularization than this share of what rows can curve would hold the intercept.
@@ -315,10 +317,12 @@ def minimize_smooth(
     target: float,
     max_steps: int,
     proximal_weight: float | None = None,
+    looseness: float = LOOSENESS,
 ) -> tuple[Iterate, Gaps, int]:
     """Minimize the envelope around an iterate; return the number of steps as well.
 
     The default proximal weight of the parameters is too small to matter at the target.
+    The learner's part of the gap ends at the share `looseness` of the others.
     """
     theta, shift = iterate.theta, iterate.shift
     if proximal_weight is None:
@@ -333,7 +337,8 @@ def minimize_smooth(
         gaps = gaps_at(
             subproblem, theta, at.margins, at.duals, poison, z, proximal_gradient
         )
-        if gaps.learner <= max(0.2 * (gaps.rows + gaps.poison), 0.1 * target):
+        others = looseness * (gaps.rows + gaps.poison)
+        if gaps.learner <= max(others, looseness * 0.5 * target):
             break
         if n_steps >= max_steps:
             break

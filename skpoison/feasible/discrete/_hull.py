@@ -174,13 +174,26 @@ class _Multipliers:
         gradients = np.array([self.mixture.slope, self.hull.direction])
         hessian = self.follow(gradients) @ gradients.T
         reach = self.hull.scale
-        hessian[np.diag_indices(2)] += _DAMPING * np.array([reach * reach, 1.0])
+        # The multiplier of the sphere divides what features follow.
+        damping = _DAMPING / (1.0 + self.lam)
+        hessian[np.diag_indices(2)] += damping * np.array([reach * reach, 1.0])
         moves = self.moves()
         step = _solve(hessian, self.slope, moves)
         stopped = self._ends(step) == 0.0
         if (moves & stopped).any():
             step = _solve(hessian, self.slope, moves & ~stopped)
+        step = step * self._lengthening()
         return step * min(1.0, self._ends(step).min())
+
+    def _lengthening(self):
+        """How much longer Newton's step is for the distance's inverse than its square.
+
+        The inverse is nearly linear in the sphere's multiplier, far outside as well.
+        """
+        square, radius = self.mixture.square, self.hull.radius
+        if not (self.slope[0] > 0.0 and radius > 0.0):
+            return 1.0
+        return 2.0 * square / (radius * (radius + np.sqrt(square)))
 
     def _ends(self, step):
         """Share of a step at which each multiplier ends, or grows too far."""
