@@ -34,8 +34,10 @@ def brute_force(X, factor=0.25):
     distances = cdist(X, X)
     distinct = np.unique(X, axis=0)
     among = cdist(distinct, distinct)
-    np.fill_diagonal(among, np.inf)
-    radius = factor * np.median(among.min(axis=1))
+    usual = [
+        np.median(np.where(d > 0, d, np.inf).min(axis=1)) for d in (distances, among)
+    ]
+    radius = factor * max(usual)
     return connected_components(distances <= radius, directed=False)[1]
 
 

@@ -63,7 +63,7 @@ def near_copy_groups(
 def groups_of(rows, factor: float, random_state) -> NearCopies:
     """The groups of rows that are in their space already."""
     rows, position = distinct_rows(rows)
-    usual = usual_distance(rows, random_state)
+    usual = usual_distance(rows, random_state, np.bincount(position))
     radius = factor * usual
     n = rows.shape[0]
     forests = list(_near_pairs(rows, radius, random_state))
@@ -113,19 +113,30 @@ def distinct_rows(X) -> tuple:
     return (X if len(first) == X.shape[0] else X[first]), position
 
 
-def usual_distance(rows, random_state: np.random.RandomState) -> float:
-    """The median distance of distinct rows to the nearest other one."""
+def usual_distance(
+    rows, random_state: np.random.RandomState, counts: np.ndarray | None = None
+) -> float:
+    """The median distance of distinct rows to the nearest other one.
+
+    With ``counts``, how often each distinct row is there, the median of all rows if
+    that is larger: where values are few, planted rows may be most of those that differ.
+    """
     n = rows.shape[0]
     if n < 2:
         return 0.0
     chosen = np.arange(n)
     if n > SAMPLE:
         chosen = random_state.choice(n, SAMPLE, replace=False)
-    nearest = [
-        _differences(rows, block, rows, squares.argmin(axis=1))
-        for block, squares in _without_self(rows, chosen)
-    ]
-    return float(np.median(np.concatenate(nearest)))
+    nearest = np.concatenate(
+        [
+            _differences(rows, block, rows, squares.argmin(axis=1))
+            for block, squares in _without_self(rows, chosen)
+        ]
+    )
+    usual = np.median(nearest)
+    if counts is not None:
+        usual = max(usual, np.median(np.repeat(nearest, counts[chosen])))
+    return float(usual)
 
 
 def _without_self(rows, chosen):

@@ -12,23 +12,26 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import row_norms
 
+from skpoison.filters._coarseness import FEWEST, unexplained_copies
 from skpoison.filters._copies import CopySpace, groups_of
 from skpoison.filters._far import Far, Reach, far_rows
 from skpoison.filters._folds import N_FOLDS, assign_folds, own_and_rival
 from skpoison.filters._islands import MOST_IN_CLUSTERS, clusters_against, reduced
 from skpoison.filters._isolated import SMALLEST, isolated_groups
 from skpoison.filters._label_noise import LEAST_CUT, LabelNoise, judge_labels
-from skpoison.filters._near_copies import implausible_groups, largest_by_chance
+from skpoison.filters._near_copies import largest_by_chance
 from skpoison.filters._nearest import members_of
 
 NEAR = 0.25  # of the usual distance: near copies
 # Where copies are common, those whose label has this probability by models without them
-# are honest; where they are rare, copies are implausible whatever their label.
+# are honest; where they are rare, copies are implausible whatever their label. How
+# large groups are is said by the third largest of the others: an attacker whose copies
+# are of one or two rows has no say in it.
 SUPPORTED = 0.5
-COMMON = 0.005
-FEW_COPIES = 5  # rows: so few copies are never common
+USUAL_RANK = 3
+OUT_OF_PROPORTION = 4.0  # ratio to the usual size
 MOST_COPIES = 0.5  # of the rows: where more are copies, distinct values are few
-OUT_OF_PROPORTION = 4.0  # ratio to the largest plausible group
+OF_ONE_LABEL = 2 / 3  # of a group: equal honest rows have several labels
 # Multiple of the median length beyond which rows are a heavy tail.
 HEAVY = 2.0
 DOUBTFUL = 0.7  # probability of a label
@@ -81,8 +84,8 @@ def find_evidence(
     few = spaces[0] if _is_heavy_tailed(numbers) else spaces[-1]
     far = far_rows(compressed, spaces, reach, codes, rng)
     rows = CopySpace.of(numbers, "euclidean", rng).enter(numbers)
-    near = groups_of(rows, NEAR, rng).groups
-    copies = _too_many_copies(rows, near, rng)
+    near, radius, _ = groups_of(rows, NEAR, rng)
+    copies = unexplained_copies(rows, near, radius, rng)
     groups = isolated_groups(rows, near, codes, rng)
     n_classes = codes.max() + 1
     evidence = Evidence(
@@ -96,7 +99,8 @@ def find_evidence(
     said = np.nan_to_num(evidence.probabilities, nan=1 / n_classes)
     own, _, other = own_and_rival(said, codes)
     evidence.in_group[:] = _contradicted_groups(groups, codes, own, other)
-    evidence.copies[:] = _implausible(near, copies, codes, own)
+    n_pairs = np.count_nonzero(np.bincount(near) == 2)
+    evidence.copies[:] = _implausible(copies, n_pairs, codes, own)
     if n_classes > 1:
         left = rest[~evidence.flagged[rest]]
         where = clusters_against(
@@ -111,22 +115,6 @@ def _is_heavy_tailed(numbers):
     """Whether some rows are so long that clusters would consist of only these."""
     lengths = np.sqrt(row_norms(numbers, squared=True))
     return np.quantile(lengths, 0.98) > HEAVY * np.median(lengths)
-
-
-def _too_many_copies(rows, near, rng):
-    """The rows of each group of near copies that is larger than expected by chance.
-
-    Among honest rows, pairs are more frequent than larger groups; if they are not,
-    groups of three are already too large, unless most rows are copies, as where there
-    are few distinct values.
-    """
-    sizes = np.bincount(near)
-    more = sizes[sizes > 2]
-    limit = largest_by_chance(sizes)
-    are_rare = SMALLEST - 2 < more.sum() <= MOST_COPIES * len(near)
-    if len(more) > np.sum(sizes == 2) and are_rare:
-        limit = 2
-    return [group.rows for group in implausible_groups(rows, near, limit, rng)]
 
 
 def _judge_labels(evidence, rest, codes, predict, counts, rng):
@@ -154,20 +142,35 @@ def _contradicted_groups(groups, codes, own, other):
     return out
 
 
-def _implausible(near, too_many, codes, own):
-    """Number of copies of each row, where there are too many with one label."""
+def _implausible(unexplained, n_pairs, codes, own):
+    """Number of copies of each row, where there are too many with one label.
+
+    ``unexplained`` are groups of near copies that frequent values do not explain: they
+    tell how often honest rows are repeated.
+    """
+    sizes = np.array([len(rows) for rows in unexplained], dtype=np.intp)
+    limit = _largest_plausible(sizes, n_pairs, len(codes))
+    ordered = np.sort(np.r_[sizes, np.full(n_pairs, 2), np.zeros(USUAL_RANK)])[::-1]
     copies = np.zeros(len(codes), dtype=np.intp)
-    large = [near[members[0]] for members in too_many]
-    others = np.delete(np.bincount(near), large)
-    are_common = others[others > 1].sum() > max(COMMON * len(codes), FEW_COPIES)
-    usual = others.max(initial=1)
-    for members in sorted(too_many, key=len):
+    for members in unexplained:
         n = len(members)
-        in_proportion = n <= OUT_OF_PROPORTION * usual
         label = np.bincount(codes[members]).argmax()
         rows = members[codes[members] == label]
-        if are_common and in_proportion and own[rows].mean() >= SUPPORTED:
-            usual = max(usual, n)
-        elif 2 * len(rows) > n:
+        usual = ordered[USUAL_RANK if n >= ordered[USUAL_RANK] else USUAL_RANK - 1]
+        is_usual = n <= OUT_OF_PROPORTION * usual and own[rows].mean() >= SUPPORTED
+        if n > limit and len(rows) >= OF_ONE_LABEL * n and not is_usual:
             copies[rows] = n
     return copies
+
+
+def _largest_plausible(sizes, n_pairs, n_rows):
+    """The largest number of copies expected by chance.
+
+    Among honest rows, pairs are more frequent than larger groups; if they are not,
+    groups of three are already too large, unless most rows are copies.
+    """
+    if len(sizes) > n_pairs and FEWEST < sizes.sum() <= MOST_COPIES * n_rows:
+        return FEWEST - 1
+    several = np.r_[sizes, np.full(n_pairs, 2)]
+    alone = max(n_rows - several.sum(), 0)
+    return largest_by_chance(np.r_[several, np.ones(alone, dtype=np.intp)])

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
+from scipy.stats import binom
 from sklearn.base import clone
 from sklearn.utils import Bunch, check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -30,9 +31,15 @@ LEAST_CHANCE = 0.2
 LEVEL = 0.05
 # Largest spread of an isolated group, relative to its distance from other rows.
 ISOLATION = 0.5
-# A group must have so many times the rows expected if columns were independent;
-# otherwise it may be a coincidence of frequent values, such as zeros.
-TIMES_EXPECTED = 25
+# Frequent values, such as zeros, explain a group of so many times the rows expected if
+# columns were independent; or, unless next to none are expected, of so many times the
+# other rows that have its values in one column, whichever column has fewest.
+TIMES_EXPECTED, TIMES_SHARED = 4, 7
+NEXT_TO_NONE = 0.005
+# Or if so many of the rows with its rarest value have its other values by chance, as
+# often as rows without that value.
+CHANCE = 0.001
+MOST_STEPS = 60
 LOOKED_AT = 200  # rows of a group whose neighborhoods are examined
 SAMPLE = 10_000  # rows that frequencies of values are estimated from
 
@@ -47,10 +54,11 @@ class NearCopyFilter(BaseFilter):
     many near neighbors.
 
     Two rows are near copies if their distance is at most ``factor`` times the usual
-    distance, the median distance of a row to the nearest different row. Rows connected
-    by near copies form a group. Groups of more than ``max_size_`` rows are rejected if
-    they are isolated (the distances within the group are at most half of those to the
-    rows around it) and cannot be explained by frequent values, such as zeros.
+    distance, the median distance of a row to the nearest different row (of all rows, or
+    of the distinct ones if that is larger). Rows connected by near copies form a group.
+    Groups of more than ``max_size_`` rows are rejected if they are isolated (the
+    distances within the group are at most half of those to the rows around it) and
+    cannot be explained by frequent values, such as zeros.
 
     Parameters
     ----------
@@ -84,13 +92,14 @@ class NearCopyFilter(BaseFilter):
         ``spread`` (median distance to the nearest other row of the group),
         ``distance`` (median distance to the nearest row outside the group) and
         ``expected`` (how many rows would lie among the group's if columns were
-        independent).
+        independent, estimated from the rows outside).
     max_size_ : int
         Groups of more rows are rejected.
     radius_ : float
         Largest distance of near copies.
     usual_distance_ : float
-        The median distance of a row to the nearest row that differs from it.
+        The median distance of a row to the nearest row that differs from it, of all
+        rows or of the distinct ones, the larger of the two.
     transformer_ : transformer or None
         What made numbers of the rows, fitted, or None.
     classes_ : ndarray of shape (n_classes,)
@@ -128,6 +137,15 @@ class NearCopyFilter(BaseFilter):
     fewer than 0.05 groups of more than m rows are then expected if
     ``G q^(m - 1) < 0.05``. If rows have few distinct values, many are equal by chance,
     q is large and little is rejected; if all rows are equal, nothing is.
+
+    Frequent values explain a group of at most 4 times the expected number of rows, or,
+    if at least 0.005 rows are expected, of at most 7 times the number of other rows
+    that lie in the group's range in one column, the least of all columns: values of
+    honest rows are frequent outside the group, too. So does chance, if so many of the
+    rows with the rarest value have the others, too, with a probability above 0.001, as
+    often as rows without it. The number expected is that of independent columns, whose
+    frequencies are fitted by maximum likelihood to the rows outside the group, of which
+    none is in the group's ranges of all columns.
 
     Up to 4,096 distinct rows are all compared. If there are more, each is compared with
     the rows in the 3 nearest cells of :class:`~sklearn.cluster.MiniBatchKMeans`, of
@@ -316,11 +334,9 @@ def implausible_groups(rows, groups: np.ndarray, max_size: int, rng) -> list[Cop
         spread, distance = distances_around(rows, members, looked_at)
         if spread > ISOLATION * distance:
             continue
-        some = rng.permutation(rows.shape[0] - len(members))[:SAMPLE]
-        others = np.delete(np.arange(rows.shape[0]), members)[some]
-        expected = rows.shape[0] * chance_of_meeting(rows[members], rows[others])
-        if TIMES_EXPECTED * expected < len(members):
-            out.append(CopyGroup(members, spread, distance, expected))
+        counts = cell_counts(rows, members, rng)
+        if not counts.explain(len(members)):
+            out.append(CopyGroup(members, spread, distance, counts.expected))
     return out
 
 
@@ -338,22 +354,83 @@ def largest_by_chance(sizes: np.ndarray) -> int:
     return max(SMALLEST - 1, math.floor(copies) + 1)
 
 
-def chance_of_meeting(members, others) -> float:
-    """The probability that a row lies in a group's range of values in every column.
+class CellCounts(NamedTuple):
+    """How frequent a group's values are in the other rows."""
 
-    Assumes independent columns; frequencies are those of other rows, rounded up.
+    expected: float  # rows in the group's cell if columns were independent
+    shared: float  # other rows in the range of one column, the least of all columns
+    chance: (
+        float  # that rows in the range of one column are in that of all, the largest
+    )
+
+    def explain(self, n: int) -> bool:
+        """Whether frequent values explain that there are n rows."""
+        if n <= TIMES_EXPECTED * self.expected or self.chance > CHANCE:
+            return True
+        return self.expected > NEXT_TO_NONE and n <= TIMES_SHARED * self.shared
+
+
+def cell_counts(rows, members: np.ndarray, rng) -> CellCounts:
+    """Compare a group's range of values in every column with other rows.
+
+    The frequencies of independent columns are those that explain best the rows outside
+    the cell; how many are inside follows from them. The rows that are inside are not
+    counted: they may be planted.
     """
-    low, high = _extreme_values(members)
-    n = others.shape[0]
-    inside = np.empty(len(low))
-    given = np.arange(len(low))
-    if sparse.issparse(others):
-        others = sparse.csc_array(others)
-        given = np.flatnonzero((low != 0) | (high != 0))
-        inside[:] = n - np.diff(others.indptr)
-        others = others[:, given].toarray()
-    inside[given] = np.sum((others >= low[given]) & (others <= high[given]), axis=0)
-    return float(np.exp(np.log((inside + 1) / (n + 1)).sum()))
+    low, high = _extreme_values(rows[members])
+    others = np.delete(np.arange(rows.shape[0]), members)
+    if not len(others):
+        return CellCounts(np.inf, np.inf, 1.0)
+    some = others[rng.permutation(len(others))[:SAMPLE]]
+    misses = _misses(rows[some], low, high)
+    hits = len(some) - misses.sum(axis=0)
+    times = len(others) / len(some)
+    expected = _expected_inside(hits, len(some), len(members) / times)
+    chance = _chance_of_meeting(misses, hits, len(members), times)
+    return CellCounts(times * expected, times * hits.min(), chance)
+
+
+def _misses(others, low, high):
+    """Which rows lie outside the range of each column, as a matrix of 0 and 1."""
+    if not sparse.issparse(others):
+        return ((others < low) | (others > high)).astype(np.int32)
+    zeros = (low == 0) & (high == 0)
+    outside = sparse.csc_array(others != 0, dtype=np.int32) * zeros
+    given = np.flatnonzero(~zeros)
+    some = others[:, given].toarray()
+    some = sparse.csc_array((some < low[given]) | (some > high[given]))
+    back = np.ones(len(given)), (np.arange(len(given)), given)
+    place = sparse.csr_array(back, (len(given), len(zeros)), dtype=np.int32)
+    return sparse.csr_array(outside + some.astype(np.int32) @ place)
+
+
+def _chance_of_meeting(misses, hits, n, times):
+    """How probably so many of the rows with the rarest value have all others, too.
+
+    Other rows, which lack that value, say how often rows have all other values.
+    """
+    rarest = hits.argmin()
+    alone = np.asarray(misses.sum(axis=1)).ravel() == 1
+    missed = misses[:, [rarest]].sum()
+    nearly = misses[alone][:, [rarest]].sum()
+    rate = (nearly + 0.5) / (missed + 1)
+    return float(binom.sf(n - 1, n + round(times * hits[rarest]), rate))
+
+
+def _expected_inside(hits, n, enough):
+    """Expectation maximization, where the number of rows in the cell is missing.
+
+    One row more is outside in all columns; stops where more than enough are inside.
+    """
+    inside = 0.0
+    for _ in range(MOST_STEPS):
+        with np.errstate(divide="ignore"):
+            logs = np.log((hits + inside) / (n + 1 + inside)).sum()
+        chance = np.exp(logs)
+        previous, inside = inside, (n + 1) * chance / max(1 - chance, 1e-12)
+        if inside >= enough or inside - previous <= 1e-3 * inside:
+            break
+    return inside
 
 
 def _extreme_values(rows) -> tuple:
