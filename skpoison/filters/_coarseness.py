@@ -20,9 +20,9 @@ from skpoison.filters._nearest import members_of
 
 FEWEST = 3  # rows: pairs are never too many
 MOST_JUDGED = 500  # groups that are compared with other rows, the largest first
-# Half of a compact group lies within so many radii of near copies of one of its rows;
-# chains of honest rows, each near to the next, reach farther.
-COMPACT = 1.5
+# Half of a compact group lies within so many times the distance of near copies of one
+# of its rows; chains of honest rows, each near to the next, reach farther.
+COMPACT = 1.0
 # The grid of a column: so few values, of so many rows, in the range of a group.
 VALUES_OF_GRID, ROWS_ON_GRID = 3, 30
 OFF_GRID_COLUMNS = 1_000  # columns that are looked at

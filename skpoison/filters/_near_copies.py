@@ -37,8 +37,9 @@ ISOLATION = 0.5
 TIMES_EXPECTED, TIMES_SHARED = 4, 7
 NEXT_TO_NONE = 0.005
 # Or if so many of the rows with its rarest value have its other values by chance, as
-# often as rows without that value.
+# often as rows with the nearest other values do.
 CHANCE = 0.001
+NEAREST_VALUES = 50
 MOST_STEPS = 60
 LOOKED_AT = 200  # rows of a group whose neighborhoods are examined
 SAMPLE = 10_000  # rows that frequencies of values are estimated from
@@ -143,9 +144,9 @@ class NearCopyFilter(BaseFilter):
     that lie in the group's range in one column, the least of all columns: values of
     honest rows are frequent outside the group, too. So does chance, if so many of the
     rows with the rarest value have the others, too, with a probability above 0.001, as
-    often as rows without it. The number expected is that of independent columns, whose
-    frequencies are fitted by maximum likelihood to the rows outside the group, of which
-    none is in the group's ranges of all columns.
+    often as the 50 rows with the nearest other values do. The number expected is that
+    of independent columns, whose frequencies are fitted by maximum likelihood to the
+    rows outside the group, of which none is in the group's ranges of all columns.
 
     Up to 4,096 distinct rows are all compared. If there are more, each is compared with
     the rows in the 3 nearest cells of :class:`~sklearn.cluster.MiniBatchKMeans`, of
@@ -382,11 +383,13 @@ def cell_counts(rows, members: np.ndarray, rng) -> CellCounts:
     if not len(others):
         return CellCounts(np.inf, np.inf, 1.0)
     some = others[rng.permutation(len(others))[:SAMPLE]]
-    misses = _misses(rows[some], low, high)
+    sample = rows[some]
+    misses = _misses(sample, low, high)
     hits = len(some) - misses.sum(axis=0)
     times = len(others) / len(some)
     expected = _expected_inside(hits, len(some), len(members) / times)
-    chance = _chance_of_meeting(misses, hits, len(members), times)
+    ends = (low, high)
+    chance = _chance_of_meeting(sample, misses, hits, len(members), times, ends)
     return CellCounts(times * expected, times * hits.min(), chance)
 
 
@@ -404,16 +407,22 @@ def _misses(others, low, high):
     return sparse.csr_array(outside + some.astype(np.int32) @ place)
 
 
-def _chance_of_meeting(misses, hits, n, times):
+def _chance_of_meeting(others, misses, hits, n, times, ends):
     """How probably so many of the rows with the rarest value have all others, too.
 
-    Other rows, which lack that value, say how often rows have all other values.
+    The rows with the nearest values in that column say how often rows do.
     """
     rarest = hits.argmin()
-    alone = np.asarray(misses.sum(axis=1)).ravel() == 1
-    missed = misses[:, [rarest]].sum()
-    nearly = misses[alone][:, [rarest]].sum()
-    rate = (nearly + 0.5) / (missed + 1)
+    values = others[:, [rarest]]
+    values = values.toarray() if sparse.issparse(values) else values
+    low, high = ends
+    gaps = np.maximum(low[rarest] - values, values - high[rarest]).ravel()
+    lacks = np.flatnonzero(gaps > 0)
+    if len(lacks) > NEAREST_VALUES:
+        nearest = np.partition(gaps[lacks], NEAREST_VALUES - 1)[NEAREST_VALUES - 1]
+        lacks = lacks[gaps[lacks] <= nearest]
+    nearly = np.asarray(misses.sum(axis=1)).ravel()[lacks] == 1
+    rate = (nearly.sum() + 0.5) / (len(lacks) + 1)
     return float(binom.sf(n - 1, n + round(times * hits[rarest]), rate))
 
 
