@@ -384,46 +384,47 @@ def cell_counts(rows, members: np.ndarray, rng) -> CellCounts:
         return CellCounts(np.inf, np.inf, 1.0)
     some = others[rng.permutation(len(others))[:SAMPLE]]
     sample = rows[some]
-    misses = _misses(sample, low, high)
-    hits = len(some) - misses.sum(axis=0)
+    misses, of_rows = _count_misses(sample, low, high)
+    hits = len(some) - misses
     times = len(others) / len(some)
     expected = _expected_inside(hits, len(some), len(members) / times)
-    ends = (low, high)
-    chance = _chance_of_meeting(sample, misses, hits, len(members), times, ends)
-    return CellCounts(times * expected, times * hits.min(), chance)
-
-
-def _misses(others, low, high):
-    """Which rows lie outside the range of each column, as a matrix of 0 and 1."""
-    if not sparse.issparse(others):
-        return ((others < low) | (others > high)).astype(np.int32)
-    zeros = (low == 0) & (high == 0)
-    outside = sparse.csc_array(others != 0, dtype=np.int32) * zeros
-    given = np.flatnonzero(~zeros)
-    some = others[:, given].toarray()
-    some = sparse.csc_array((some < low[given]) | (some > high[given]))
-    back = np.ones(len(given)), (np.arange(len(given)), given)
-    place = sparse.csr_array(back, (len(given), len(zeros)), dtype=np.int32)
-    return sparse.csr_array(outside + some.astype(np.int32) @ place)
-
-
-def _chance_of_meeting(others, misses, hits, n, times, ends):
-    """How probably so many of the rows with the rarest value have all others, too.
-
-    The rows with the nearest values in that column say how often rows do.
-    """
     rarest = hits.argmin()
-    values = others[:, [rarest]]
-    values = values.toarray() if sparse.issparse(values) else values
-    low, high = ends
-    gaps = np.maximum(low[rarest] - values, values - high[rarest]).ravel()
-    lacks = np.flatnonzero(gaps > 0)
-    if len(lacks) > NEAREST_VALUES:
-        nearest = np.partition(gaps[lacks], NEAREST_VALUES - 1)[NEAREST_VALUES - 1]
-        lacks = lacks[gaps[lacks] <= nearest]
-    nearly = np.asarray(misses.sum(axis=1)).ravel()[lacks] == 1
-    rate = (nearly.sum() + 0.5) / (len(lacks) + 1)
-    return float(binom.sf(n - 1, n + round(times * hits[rarest]), rate))
+    values, ends = _column(sample, rarest), (low[rarest], high[rarest])
+    rate = _rate_beside(values, ends, of_rows)
+    drawn = len(members) + round(times * hits[rarest])
+    chance = float(binom.sf(len(members) - 1, drawn, rate))
+    return CellCounts(times * expected, times * hits[rarest], chance)
+
+
+def _count_misses(others, low, high):
+    """How many rows miss the range of each column, and how many columns each row."""
+    if not sparse.issparse(others):
+        misses = (others < low) | (others > high)
+        return misses.sum(axis=0), misses.sum(axis=1)
+    others = sparse.csc_array(others)
+    others.eliminate_zeros()
+    of_columns = np.diff(others.indptr)
+    of_rows = np.bincount(others.indices, minlength=others.shape[0])
+    given = np.flatnonzero((low != 0) | (high != 0))
+    some = others[:, given].toarray()
+    misses = (some < low[given]) | (some > high[given])
+    of_columns[given] = misses.sum(axis=0)
+    return of_columns, of_rows + misses.sum(axis=1) - np.count_nonzero(some, axis=1)
+
+
+def _column(rows, j):
+    column = rows[:, [j]]
+    return (column.toarray() if sparse.issparse(column) else column).ravel()
+
+
+def _rate_beside(values, ends, of_rows):
+    """The share of rows with the nearest values outside a range that miss no other."""
+    gaps = np.maximum(ends[0] - values, values - ends[1])
+    beside = np.flatnonzero(gaps > 0)
+    if len(beside) > NEAREST_VALUES:
+        nearest = np.partition(gaps[beside], NEAREST_VALUES - 1)[NEAREST_VALUES - 1]
+        beside = beside[gaps[beside] <= nearest]
+    return (np.sum(of_rows[beside] == 1) + 0.5) / (len(beside) + 1)
 
 
 def _expected_inside(hits, n, enough):
