@@ -5,6 +5,8 @@ import pytest
 from sklearn.datasets import load_breast_cancer, make_blobs
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
@@ -68,6 +70,19 @@ def test_with_moving_centroids_the_defense_estimates_them_again():
 def test_a_bound_must_be_fitted_before_it_defends():
     with pytest.raises(NotFittedError):
         CertifiedBound().defend(LinearSVC())
+
+
+def test_a_bound_defends_learners_of_its_kind():
+    X, y = blobs()
+    bound = CertifiedBound(epsilon=0.1).fit(X, y)
+    with pytest.raises(ValueError, match=r"is about classifiers; got estimator=Ridge"):
+        bound.defend(Ridge())
+    targets = X.sum(axis=1)
+    bound = CertifiedBound(epsilon=0.1, estimator=Ridge()).fit(X, targets)
+    with pytest.raises(ValueError, match="is about regressors"):
+        bound.defend(make_pipeline(StandardScaler(), LinearSVC()))
+    defense = bound.defend(make_pipeline(StandardScaler(), Ridge()))
+    assert defense.fit(X, targets).predict(X).shape == (100,)
 
 
 def test_a_row_that_does_not_pass_is_not_kept_for_its_class():

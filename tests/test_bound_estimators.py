@@ -8,11 +8,16 @@ from oracles import KINDS, conic_bound_of_loss, labelled_rows
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
+from sklearn.linear_model import (
+    LinearRegression,
+    LogisticRegression,
+    RidgeClassifier,
+    SGDClassifier,
+)
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC, LinearSVC
 
 from skpoison import (
     CertifiedBound,
@@ -328,6 +333,8 @@ class OtherSVC(LinearSVC):
 REFUSED = [
     (GaussianNB(), r"GaussianNB\(\) is not known; known are LinearSVC \(both losses\)"),
     (OtherSVC(), "is not known; known are"),
+    (LinearRegression(), "is not known; .* Use Ridge, since without a penalty"),
+    (SVC(kernel="linear"), r"is not known; .* Use LinearSVC\(loss='hinge'\)"),
     (make_pipeline(StandardScaler(), LinearSVC()), "is a pipeline.*trusted rows"),
     (FrozenEstimator(LinearSVC()), "is not trained any more"),
     (LinearSVC(penalty="l1"), "a penalty other than the squared norm"),

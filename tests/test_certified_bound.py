@@ -318,7 +318,7 @@ def test_fit_does_not_change_what_it_is_given():
             dict(rho=1.0, estimator=LinearSVC()),
             "one of rho, C and estimator.*LinearSVC",
         ),
-        (dict(estimator=LinearSVC), "LinearSVC'> is not known; known are"),
+        (dict(estimator=LinearSVC), "LinearSVC'> is a class. Give an estimator"),
         (dict(estimator="svm"), "'estimator' parameter"),
         (dict(filter=SlabFilter()), "leaves the attacker unbounded"),
         (dict(filter=SphereFilter(percentile=0)), "'percentile' parameter"),

@@ -187,8 +187,10 @@ def test_with_moving_centroids_the_filter_is_fitted_again():
 def test_another_learner_than_the_bound_s_is_refused():
     X, y = labelled_rows(1)
     bound = CertifiedBound(epsilon=0.1, C=1.0).fit(X, y)
-    with pytest.raises(ValueError, match=r"is for another learner.*SquaredHinge"):
+    with pytest.raises(ValueError, match=r"its loss \(SquaredHinge\(\) for Hinge\(\)"):
         bound.check(LinearSVC().fit(X, y), X, y)
+    with pytest.raises(ValueError, match=r"strength of its penalty \(0.5 for 1.0\)\."):
+        bound.check(LinearSVC(loss="hinge", C=2, max_iter=10**4).fit(X, y), X, y)
     with pytest.raises(ValueError, match="is a pipeline"):
         bound.check(make_pipeline(StandardScaler(), LinearSVC()).fit(X, y), X, y)
     svc = LinearSVC(loss="hinge", max_iter=10_000)

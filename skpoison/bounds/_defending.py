@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, clone, is_regressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
@@ -29,6 +29,10 @@ class DefendingMixin:
     classes_: np.ndarray
     _objective: Objective
     _n_rows: int
+
+    @property
+    def _is_regression(self):
+        return self._objective.is_regression
 
     def _is_moving(self):
         return self.defense == "moving_centroids"
@@ -58,6 +62,12 @@ class DefendingMixin:
         FilteredClassifier : What is returned for a classifier.
         FilteredRegressor : What is returned for a regressor.
 
+        Raises
+        ------
+        ValueError
+            If the estimator is a regressor and the bound about a classifier, or the
+            other way round.
+
         Notes
         -----
         ``FilteredClassifier(FrozenEstimator(bound.filter_), estimator)`` is the same,
@@ -77,6 +87,12 @@ class DefendingMixin:
         array([False, False])
         """
         check_is_fitted(self)
+        if estimator is not None and is_regressor(estimator) != self._is_regression:
+            kinds = ("classifiers", "regressors")
+            raise ValueError(
+                f"The bound is about {kinds[self._is_regression]}; got "
+                f"estimator={estimator!r}."
+            )
         # Filtered estimators are not needed to compute a bound.
         from skpoison.meta import FilteredClassifier, FilteredRegressor
 

@@ -44,6 +44,15 @@ KNOWN_SEVERAL = (
     "(l2, any solver but 'liblinear'), RidgeClassifier and SGDClassifier (hinge, "
     "squared_hinge, log_loss and modified_huber; l2)"
 )
+# Known estimators that do nearly the same as others.
+INSTEAD = {
+    "LinearRegression": "Ridge, since without a penalty one row can do anything",
+    "LogisticRegressionCV": "LogisticRegression with the C that was chosen",
+    "RidgeClassifierCV": "RidgeClassifier with the alpha that was chosen",
+    "RidgeCV": "Ridge with the alpha that was chosen",
+    "SVC": "LinearSVC(loss='hinge') in place of a linear kernel",
+    "SVR": "LinearSVR in place of a linear kernel",
+}
 # What stands in the way, as errors say it after "it".
 SVC_LOSSES = {"hinge": Hinge(), "squared_hinge": SquaredHinge()}
 SGD_LOSSES = SVC_LOSSES | {"log_loss": Logistic(), "modified_huber": ModifiedHuber()}
@@ -167,10 +176,19 @@ def objective_of(estimator: BaseEstimator) -> Objective:
             "poison too. Fit them on trusted rows, transform X with them, and give "
             "the last step."
         )
+    if isinstance(estimator, type):
+        raise ValueError(
+            f"estimator={estimator!r} is a class. Give an estimator, such as "
+            f"{estimator.__name__}()."
+        )
     # Subclasses may minimize something else.
     kind = type(estimator)
     if kind not in READERS and kind not in REGRESSORS:
-        raise ValueError(f"estimator={estimator!r} is not known; known are {KNOWN}.")
+        instead = INSTEAD.get(kind.__name__)
+        hint = f" Use {instead}." if instead else ""
+        raise ValueError(
+            f"estimator={estimator!r} is not known; known are {KNOWN}.{hint}"
+        )
     estimator._validate_params()
     if kind in READERS:
         objection, objective = READERS[kind](estimator)

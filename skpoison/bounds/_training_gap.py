@@ -19,7 +19,7 @@ from skpoison._residual_losses import ConcomitantHuber
 from skpoison._whole_rows import n_poison_rows
 from skpoison.bounds import _any_loss, _multiclass
 from skpoison.bounds._linear import signed_rows
-from skpoison.bounds._objective import objective_of
+from skpoison.bounds._objective import Several, objective_of
 from skpoison.bounds._regression import target_rows
 from skpoison.bounds._rounding import margins
 from skpoison.bounds._weights import LossWeights, class_weights, sample_weights
@@ -261,6 +261,31 @@ def check_training(
     )
 
 
+# What the fields of an objective are called.
+FIELDS = {
+    "loss": "its loss",
+    "strength": "the strength of its penalty",
+    "per_row": "whether that grows with the number of rows",
+    "intercept": "the scale of its intercept (infinite: not penalized; 0: none)",
+    "rho": "the radius of its ball",
+    "several": "how it tells several classes apart",
+}
+
+
+def _differences(objective, wanted):
+    """Say in what an objective differs from what a bound is about."""
+    both = ((name, getattr(objective, name), getattr(wanted, name)) for name in FIELDS)
+    return ", ".join(
+        f"{FIELDS[name]} ({_shown(found)} for {_shown(expected)})"
+        for name, found, expected in both
+        if found != expected
+    )
+
+
+def _shown(value):
+    return value.value if isinstance(value, Several) else repr(value)
+
+
 def _check_same(bound, model, other):
     """Raise unless a model minimizes, with its objective, what a bound is about."""
     own = bound._objective
@@ -272,8 +297,8 @@ def _check_same(bound, model, other):
             )
     if other._replace(class_weight=None) != own._replace(class_weight=None):
         raise ValueError(
-            f"The bound is for another learner: estimator={model!r} minimizes "
-            f"{other}, the bound is for {own}."
+            f"The bound is for another learner: estimator={model!r} differs in "
+            f"{_differences(other, own)}."
         )
     balanced = getattr(bound, "class_weight_", None)
     same = other.class_weight in (own.class_weight, balanced)
