@@ -395,3 +395,112 @@ def test_rows_between_rows_become_rows(tmp_path):
     for name in ("price", "flag", "when:days", "when:weekday"):
         values = written_rows[:, names.index(name)]
         np.testing.assert_array_equal(values, np.rint(values))
+
+
+# What may be meant otherwise
+
+
+def doubts(tmp_path, cells, **encoding):
+    column = column_of(table(tmp_path, {"a": cells}), **encoding)
+    assert column.describe()["doubt"] == (column.doubt or None)
+    return column
+
+
+def test_amounts_of_several_currencies_are_read_with_a_doubt(tmp_path):
+    cells = [f"{'$€$'[i % 3]}{i + 1:,}.50" for i in range(N_ROWS)]
+    data = table(tmp_path, {"a": cells})
+    column = column_of(data)
+    assert column.read_as == "numbers" and column.missing == 0
+    assert "several currencies ($ 66.7 %, € 33.3 %)" in column.doubt
+    assert column.option == "--categorical a"
+    np.testing.assert_array_equal(column.read(data)["a"], np.arange(N_ROWS) + 1.5)
+    one = doubts(tmp_path, [f"${i + 1}.50" for i in range(N_ROWS)])
+    assert one.read_as == "numbers" and not one.doubt
+
+
+def test_dollars_of_several_countries_are_told_apart(tmp_path):
+    cells = [f"{'US$' if i % 2 else '$'}{i}.5" for i in range(N_ROWS)]
+    assert "$ 50.0 %" in doubts(tmp_path, cells).doubt.replace("US$ 50.0 %", "", 1)
+
+
+def test_shares_beside_percents_become_percents(tmp_path):
+    cells = [f"{i} %" if i % 2 else f".{i:02d}" for i in range(1, N_ROWS + 1)]
+    data = table(tmp_path, {"a": cells})
+    column = column_of(data)
+    np.testing.assert_allclose(column.read(data)["a"], np.arange(1, N_ROWS + 1))
+    text = "30 cells have no % sign, where others have: .02 is read as 2 %"
+    assert column.doubt == text
+    cells = [f"{i} %" if i % 2 else f"{i}" for i in range(N_ROWS)]
+    data = table(tmp_path, {"a": cells})
+    np.testing.assert_array_equal(column_of(data).read(data)["a"], np.arange(N_ROWS))
+    assert "0 is read as 0 %" in column_of(data).doubt
+    assert not doubts(tmp_path, [f"{i} %" for i in range(N_ROWS)]).doubt
+
+
+@pytest.mark.parametrize("cells", [["01234", "90210"], ["01234", "90210", "n/a"]])
+def test_digits_that_begin_with_zeros_look_like_codes(tmp_path, cells):
+    column = doubts(tmp_path, [cells[i % len(cells)] for i in range(N_ROWS)])
+    assert column.read_as == "numbers"
+    assert "cells such as 01234 begin with zeros" in column.doubt
+    assert column.option == "--categorical a"
+    hours = [f"{i % 24:02d}" for i in range(N_ROWS)]
+    assert not doubts(tmp_path, hours).doubt
+
+
+def test_postal_codes_of_one_width_look_like_codes(tmp_path):
+    codes = np.arange(N_ROWS) % 9 * 7919 + 10115
+    data = table(tmp_path, {"home_zip": codes})
+    assert "as many digits" in column_of(data, "home_zip").doubt
+    assert not doubts(tmp_path, codes).doubt
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_nines_far_from_all_other_numbers_are_missing(tmp_path, suffix):
+    values = np.arange(N_ROWS) % 40 + 20
+    values[[3, 30, 44]] = -999
+    data = table(tmp_path, {"a": values}, suffix)
+    column = column_of(data)
+    assert column.missing == 3 and column.option == "--na none"
+    assert "-999 in 3 cells" in column.doubt
+    found = column.read(data)["a"]
+    np.testing.assert_array_equal(np.isnan(found), values == -999)
+    kept = column_of(data, codes=())
+    assert not kept.doubt and kept.missing == 0
+    np.testing.assert_array_equal(kept.read(data)["a"], values)
+    asked = column_of(data, codes=(20.0,))
+    np.testing.assert_array_equal(np.isnan(asked.read(data)["a"]), values == 20)
+    assert asked.note and not asked.doubt
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.arange(N_ROWS) * 20 - 999,  # one of many
+        np.where(np.arange(N_ROWS) % 9, np.arange(N_ROWS) * 10, 999),  # a price
+        np.where(np.arange(N_ROWS) % 9, np.arange(N_ROWS) - 50, -99),  # a temperature
+    ],
+)
+def test_nines_among_other_numbers_are_numbers(tmp_path, values):
+    column = doubts(tmp_path, values)
+    assert column.missing == 0 and not column.doubt
+
+
+def test_dates_that_could_be_read_both_ways_are_doubtful(tmp_path):
+    cells = [f"0{i % 9 + 1}/0{i % 7 + 1}/2024" for i in range(N_ROWS)]
+    data = table(tmp_path, {"a": cells})
+    column = column_of(data)
+    assert column.option == "--date-order day-first"
+    assert "08/01/2024 is read as 2024-08-01" in column.doubt
+    first = column_of(data, date_order="day-first")
+    assert not first.doubt and first.style.format == "%d/%m/%Y"
+    months = column_of(data, date_order="month-first")
+    assert not months.doubt and months.style == column.style
+
+
+def test_dates_that_can_be_read_in_one_way_are_not_doubtful(tmp_path):
+    cells = [f"{i % 28 + 1}/0{i % 7 + 1}/2024" for i in range(N_ROWS)]
+    for order in ("auto", "month-first"):
+        column = doubts(tmp_path, cells, date_order=order)
+        assert not column.doubt and column.style.format == "%d/%m/%Y"
+    same = [f"0{i % 9 + 1}/0{i % 9 + 1}/2024" for i in range(N_ROWS)]
+    assert not doubts(tmp_path, same).doubt

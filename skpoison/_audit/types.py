@@ -112,6 +112,7 @@ class ReadColumn(TypedDict):
     unreadable: Annotated[Count, "those of them that hold something else"]
     note: Annotated[str | None, "what was decided"]
     option: Annotated[str | None, "how to have it otherwise"]
+    doubt: Annotated[str | None, "why it may be meant otherwise"]
 
 
 class Data(TypedDict):

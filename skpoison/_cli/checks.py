@@ -118,6 +118,20 @@ def rows_or_share(text):
     return number
 
 
+def missing_codes(texts):
+    """Return numbers that stand for missing values; None where nothing is said."""
+    if not texts or not isinstance(texts[0], str):
+        return None if isinstance(texts, list) else texts
+    if texts == ["none"]:
+        return ()
+    numbers = [_number(text) for text in texts]
+    if not all(number is not None and math.isfinite(number) for number in numbers):
+        raise typer.BadParameter(
+            f"{', '.join(texts)} must be numbers, such as -999, or none alone."
+        )
+    return tuple(numbers)
+
+
 def costs_of_text(text):
     """Return what pairs of a true and a predicted label cost, as numbers."""
     if text is None:

@@ -6,6 +6,8 @@ from rich.text import Text
 
 from skpoison._words import name_text, one_line
 
+from .session import warn
+
 SHOWN = 3
 
 
@@ -13,13 +15,33 @@ def show_columns(session, plan, everything=False):
     """Print a table of the columns of which something was decided, or of all."""
     groups = {}
     for one in plan.columns:
-        if everything or one.note:
-            key = one.read_as, one.note, _general(one)
+        if everything or one.note or one.doubt:
+            key = one.read_as, _why(one), _general(one)
             groups.setdefault(key, []).append(one)
     if groups:
         session.console.print(_table(groups))
     for note in plan.notes:
         session.say(note)
+    _warn_of_doubts([one.name for one in plan.columns if one.doubt])
+
+
+def _why(one):
+    """What was decided of a column, and why it may be meant otherwise."""
+    doubt = f"doubtful: {one.doubt}" if one.doubt else ""
+    return "; ".join(part for part in (one.note, doubt) if part)
+
+
+def _warn_of_doubts(names):
+    """Name columns that may be meant otherwise; even where little is printed."""
+    if not names:
+        return
+    shown = ", ".join(repr(name_text(name, 40)) for name in names[:SHOWN])
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    what = "column" if len(names) == 1 else "columns"
+    warn(
+        f"{what} {shown}{more} may be meant otherwise than read; the table "
+        '"How columns were read" says how to change that.'
+    )
 
 
 def _general(one):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .checks import one_of, positive_number
+from .checks import missing_codes, one_of, positive_number
 from .options import DATA, option, switch
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "npz", "svmlight")
@@ -109,6 +109,28 @@ class Reading:
             callback=one_of("features", "drop"),
         ),
     ] = "features"
+    date_order: Annotated[
+        str,
+        option(
+            DATA,
+            "KIND",
+            "How 01/02/2024 is read if all dates of a column could be read both ways: "
+            "month-first, day-first, or auto: month first with slashes, day first with "
+            "dashes.",
+            callback=one_of("auto", "month-first", "day-first"),
+        ),
+    ] = "auto"
+    na: Annotated[
+        list[str] | None,
+        option(
+            DATA,
+            "NUMBER",
+            "Number that stands for a missing value, such as -999; can be repeated; "
+            "none: no number does. Default: nines that lie far from all other numbers.",
+            "--na",
+            callback=missing_codes,
+        ),
+    ] = None
     id: Annotated[
         list[str] | None,
         option(
@@ -184,6 +206,8 @@ class Reading:
             weights=self.text_weights,
             missing=self.missing,
             dates=self.dates,
+            date_order=self.date_order,
+            codes=self.na,
             identifiers=tuple(self.id or ()),
             features=tuple(self.feature or ()),
         )

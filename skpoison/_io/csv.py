@@ -63,6 +63,23 @@ def read_csv(source, *, header=True, decimal_comma=False, words=(), as_text=Fals
         raise DataError(f"{source.label} cannot be parsed: {_reason(error)}") from error
 
 
+def first_cells(source, header=True, decimal_comma=False):
+    """Return the first cells of each column as they are written, by column.
+
+    Only what is kept of the source's beginning is looked at.
+    """
+    import csv
+
+    cell_end = delimiter(source, decimal_comma)
+    names = _names(source, header, cell_end)
+    text = source.head.decode("utf-8-sig", "replace")
+    lines = text.splitlines(keepends=True)[int(header) : -1]
+    rows = [row for row in csv.reader(lines, delimiter=cell_end) if len(row) >= 1]
+    whole = [row for row in rows if len(row) == len(names)]
+    columns = zip(*whole, strict=True) if whole else [()] * len(names)
+    return dict(zip(names, columns, strict=True))
+
+
 def _may_quote(source):
     """Tell whether a cell could be quoted, so that lines could end within cells."""
     if not source.path:

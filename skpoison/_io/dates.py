@@ -58,7 +58,7 @@ class DateStyle:
         return time.isoformat() if micros % DAY else time.date().isoformat()
 
 
-def style_of(strings, counts):
+def style_of(strings, counts, order="auto"):
     """Find how most cells are written, if they are dates; None if they are not.
 
     Parameters
@@ -67,6 +67,15 @@ def style_of(strings, counts):
         The distinct cells.
     counts : ndarray of int
         How often each comes up.
+    order : {"auto", "month-first", "day-first"}, default="auto"
+        What is taken of two formats that fit all the same.
+
+    Returns
+    -------
+    style : DateStyle or None
+        How they are written.
+    is_ambiguous : bool
+        Whether all of them could be days first and months first.
     """
     import pyarrow.compute as pc
 
@@ -80,11 +89,19 @@ def style_of(strings, counts):
         best = max(shares, key=shares.get)
         # Days and months are told apart by the whole column.
         rivals = [one for one in formats if shares[one] == shares[best] > 0]
+        equal = [best]
         if len(rivals) > 1:
-            best = max(rivals, key=lambda one: _share(one, cells, counts))
+            of_all = {one: _share(one, cells, counts) for one in rivals}
+            equal = [one for one in rivals if of_all[one] == max(of_all.values())]
+            best = next((one for one in equal if _is_first(one, order)), equal[0])
         if shares[best] >= MOSTLY:
-            return DateStyle(best)
-    return None
+            return DateStyle(best), len(equal) > 1
+    return None, False
+
+
+def _is_first(format, order):
+    """Tell whether a format has the part first that `order` says."""
+    return format.startswith({"month-first": "%m", "day-first": "%d"}.get(order, ""))
 
 
 def _share(format, cells, counts):

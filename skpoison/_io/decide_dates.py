@@ -12,8 +12,8 @@ MEANING = {
 }
 
 
-def of_dates(name, micros, encoding, more="", style=None, wrong=0):
-    option = "--dates drop"
+def of_dates(name, micros, encoding, more="", style=None, wrong=0, doubt=""):
+    option = f"--date-order {other_order(style)}" if doubt else "--dates drop"
     missing = int(np.isnan(micros).sum())
     if encoding.dates == "drop" and name not in encoding.features:
         return LeftOut(name=name, note="holds dates", option="--dates features")
@@ -26,4 +26,18 @@ def of_dates(name, micros, encoding, more="", style=None, wrong=0):
     first = float(micros[np.isfinite(micros)][0])
     written = "" if style in (None, dates.DateStyle()) else f", written {style.format}"
     note = f"{', '.join(MEANING[part] for part in parts)}{written}{more}"
-    return Dates(first=first, note=note, option=option, **same)
+    return Dates(first=first, note=note, option=option, doubt=doubt, **same)
+
+
+def doubt_of(style, cell):
+    """Say that dates are read with the day first, or the month, and could be both."""
+    day = dates.DateStyle().write(style.parse(cell)[0])
+    return (
+        f"every date could also be {other_order(style)}: {cell[0].as_py().strip()} is "
+        f"read as {day}"
+    )
+
+
+def other_order(style):
+    """Return the order that dates are not read in."""
+    return "day-first" if style.format.startswith("%m") else "month-first"

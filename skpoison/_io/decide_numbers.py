@@ -8,6 +8,7 @@ from skpoison._words import counted
 from . import identifiers
 from .columns import is_number, numbers
 from .decisions import FIRST_ROWS, NEARLY_ALL, WHAT, keep
+from .missing_codes import CODES, codes_among
 from .plan import LeftOut, Numbers
 
 
@@ -37,11 +38,62 @@ def of_numbers(name, column, data, encoding):
     elif not n_missing and _is_unique(column):
         same["note"] = "holds another whole number in every row, but not as identifiers"
         same["option"] = keep(name, "id")
+    coded = of_codes(_with_codes(name, column, (low, high), encoding), encoding)
+    same["missing"] += coded.pop("missing", 0)
     return Numbers(
-        **same,
+        **(same | (coded or _as_code(name, column, data))),
         **_limits(column),
         nearly_constant=_is_nearly_constant(name, column),
     )
+
+
+def _with_codes(name, column, ends, encoding):
+    """Return the numbers of a column among which codes for missing values may be."""
+    import pyarrow.types as types
+
+    at_ends = encoding.codes is None and not any(end in CODES for end in ends)
+    if encoding.codes == () or at_ends or types.is_boolean(column.type):
+        return np.empty(0)
+    values = numbers(name, column).astype(np.float64)
+    return values[np.isfinite(values)]
+
+
+def of_codes(values, encoding):
+    """Return what there is to say of finite numbers among which codes may be."""
+    are_guessed = encoding.codes is None
+    codes = codes_among(values) if are_guessed else encoding.codes
+    counts = {code: int(np.sum(values == code)) for code in codes}
+    counts = {code: n for code, n in counts.items() if n}
+    if not counts:
+        return {}
+    listed = ", ".join(
+        f"{code:g} in {counted(n, 'cell')}" for code, n in counts.items()
+    )
+    text = f"taken as missing: {listed}"
+    found = {"codes": tuple(counts), "missing": sum(counts.values())}
+    if not are_guessed:
+        return found | {"note": text, "option": ""}
+    text += ", far from all other numbers"
+    return found | {"doubt": text, "option": "--na none"}
+
+
+def _as_code(name, column, data):
+    """Return what there is to say of whole numbers that look like codes."""
+    cell = data.leading_zeros.get(name)
+    if cell is not None:
+        text = f"cells such as {cell} {identifiers.LIKE_CODES}"
+    elif identifiers.is_called_code(name) and _has_one_width(column):
+        text = "is called a code, and has as many digits in every row; read as numbers"
+    else:
+        return {}
+    return {"doubt": text, "option": keep(name, "categorical")}
+
+
+def _has_one_width(column):
+    few = _few_whole(column)
+    if few is None or not len(few) or few.min() <= 9:
+        return False
+    return len(np.unique(np.floor(np.log10(few)))) == 1
 
 
 def _limits(column):

@@ -2,8 +2,11 @@
 
 import numpy as np
 
+from skpoison._words import counted, percent_text
+
 from . import dates, identifiers, number_text
-from .decide_dates import of_dates
+from .decide_dates import doubt_of, of_dates
+from .decide_numbers import of_codes
 from .decisions import FIRST_ROWS, NEARLY_ALL, WHAT, Unreadable, keep
 from .errors import quoted
 from .plan import Categories, LeftOut, Numbers, Text, distinct, of_text
@@ -75,15 +78,53 @@ class Words:
         if what and not self._is_kept():
             return LeftOut(name=self.name, note=WHAT[what], option=keep(self.name))
         wrong = self._wrong(style.parse)
+        same = {
+            "note": self._of_style(style, wrong),
+            "option": keep(self.name, "categorical"),
+            "doubt": self._doubt(style),
+            "missing": lost,
+        }
+        if not same["doubt"] and self.encoding.codes != ():
+            coded = of_codes(known, self.encoding)
+            same |= coded | {"missing": lost + coded.get("missing", 0)}
         return Numbers(
             name=self.name,
             style=style,
             as_text=True,
-            note=self._of_style(style, wrong),
-            option=keep(self.name, "categorical"),
-            missing=lost,
             wrong=sum(wrong.values()),
             whole=bool(np.array_equal(known, np.rint(known))),
+            **same,
+        )
+
+    def _doubt(self, style):
+        """Say what about numbers may be meant otherwise."""
+        unit = (style.before + style.after).strip()
+        if style.others:
+            shares = number_text.shares_of_units(style, self.cells, self.counts)
+            listed = ", ".join(
+                f"{one} {percent_text(share)}"
+                for one, share in sorted(shares.items(), key=lambda item: -item[1])
+            )
+            return f"amounts in several currencies ({listed}) are read as if in one"
+        if unit in ("%", "‰"):
+            return self._without_unit(style, unit)
+        zeros = [w.strip() for w in self.words if identifiers.ZEROS.match(w)]
+        if style.is_plain and zeros:
+            return f"cells such as {zeros[0]} {identifiers.LIKE_CODES}"
+        return ""
+
+    def _without_unit(self, style, unit):
+        values = np.asarray(style.parse(self.cells), dtype=np.float64)
+        lacks = number_text.without_unit(style, self.cells) & np.isfinite(values)
+        if not lacks.any():
+            return ""
+        first = int(np.argmax(lacks))
+        cell = self.cells[first].as_py().strip()
+        n_cells = int(self.counts[lacks].sum())
+        verb = "has" if n_cells == 1 else "have"
+        return (
+            f"{counted(n_cells, 'cell')} {verb} no {unit} sign, where others have: "
+            f"{cell} is read as {values[first]:.15g} {unit}"
         )
 
     def _of_style(self, style, wrong):
@@ -114,15 +155,28 @@ class Words:
         }
 
     def _dates(self):
-        style = dates.style_of(self.cells, self.counts)
+        order = self.encoding.date_order
+        style, is_ambiguous = dates.style_of(self.cells, self.counts, order)
         if style is None:
             return None
         micros = of_text(self.column, style.parse)
         wrong = self._wrong(style.parse)
         note = self._lost(wrong, True)
+        doubt = self._doubt_of_dates(style) if is_ambiguous and order == "auto" else ""
         return of_dates(
-            self.name, micros, self.encoding, note, style, sum(wrong.values())
+            self.name, micros, self.encoding, note, style, sum(wrong.values()), doubt
         )
+
+    def _doubt_of_dates(self, style):
+        """Say that days and months may be meant the other way round."""
+        swap = {"%m/%d": "%d/%m", "%d/%m": "%m/%d", "%d-%m": "%m-%d", "%m-%d": "%d-%m"}
+        other = dates.DateStyle(swap[style.format[:5]] + style.format[5:])
+        here, there = style.parse(self.cells), other.parse(self.cells)
+        differ = np.isfinite(here) & (here != there)
+        if not differ.any():
+            return ""  # the first of January, the second of February
+        first = int(np.argmax(differ))
+        return doubt_of(style, self.cells.slice(first, 1))
 
     def _commas(self):
         """Refuse numbers that are written with the other decimal sign."""

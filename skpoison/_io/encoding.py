@@ -24,6 +24,11 @@ class Encoding:
         "impute", the most frequent one. "drop-rows" is done before.
     dates : {"features", "drop"}
         Whether dates become numbers or are left out.
+    date_order : {"auto", "month-first", "day-first"}
+        How dates are read if all of a column could be read in both ways.
+    codes : tuple of float or None
+        Numbers that say that a value is missing. None means those that are told by
+        being nines, far from all other numbers.
     identifiers : tuple of str
         Columns that name the rows, and are no features.
     features : tuple of str
@@ -42,6 +47,8 @@ class Encoding:
     weights: str = "tfidf"
     missing: str = "indicator"
     dates: str = "features"
+    date_order: str = "auto"
+    codes: tuple | None = None
     identifiers: tuple = ()
     features: tuple = ()
     drop_constant: bool = True

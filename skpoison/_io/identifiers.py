@@ -15,6 +15,14 @@ EVEN, CHANCE = 0.05, 0.01
 NAMES = re.compile(
     r"(^|[^a-z])(ids?|uid|uuid|guid|pk|rowid|rownames?)([^a-z]|$)|^(index|unnamed: 0|)$"
 )
+# And codes that are no amounts, although they are digits.
+CODE_NAMES = re.compile(
+    r"(^|[^a-z])(zip|zips|zipcode|zip_code|postal|postcode|postalcode|post_code|plz)"
+    r"([^a-z]|$)"
+)
+# Digits that begin with zeros; two of them are hours and months.
+ZEROS = re.compile(r"^\s*0\d\d+\s*$")
+LIKE_CODES = "begin with zeros, as codes do; read as numbers"
 NEARLY = 0.9
 IP = (
     r"^\s*((25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(25[0-5]|2[0-4]\d|1?\d?\d)(:\d+|/\d+)?\s*$"
@@ -64,8 +72,22 @@ def is_called_so(name):
     >>> is_called_so("customerId"), is_called_so("row_id"), is_called_so("humidity")
     (True, True, False)
     """
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-    return NAMES.search(words) is not None
+    return NAMES.search(_words_of(name)) is not None
+
+
+def is_called_code(name):
+    """Tell whether a column is called a postal code.
+
+    Examples
+    --------
+    >>> is_called_code("ZipCode"), is_called_code("home_zip"), is_called_code("zipper")
+    (True, True, False)
+    """
+    return CODE_NAMES.search(_words_of(name)) is not None
+
+
+def _words_of(name):
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 def _is_whole(values):

@@ -5,7 +5,9 @@ unit at most, one sign between thousands and one decimal sign.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 # Cells that say that there is no value, in whatever case.
 NOTHING = (
@@ -40,6 +42,10 @@ class NumberStyle:
         A unit on either side, with the blank between it and the number.
     brackets : bool
         Whether negative numbers stand in parentheses.
+    others : tuple of str
+        Other units that are read as if they were this one.
+    has_shares : bool
+        Whether numbers without the unit, a percent sign, are shares of one.
     """
 
     point: str = "."
@@ -47,6 +53,8 @@ class NumberStyle:
     before: str = ""
     after: str = ""
     brackets: bool = False
+    others: tuple = ()
+    has_shares: bool = False
 
     @property
     def is_plain(self):
@@ -69,7 +77,8 @@ class NumberStyle:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        bare, negative = _bare(strings, self.before.strip(), self.after.strip())
+        units = _sides(self.before, self.after, self.others)
+        bare, negative = _bare(strings, *units)
         fits = pc.match_substring_regex(bare, _pattern(self.point, self.between))
         digits = pc.if_else(fits, bare, pa.scalar(None, pa.string()))
         if self.between:
@@ -78,7 +87,11 @@ class NumberStyle:
         digits = pc.replace_substring_regex(digits, r"^\+", "")
         values = digits.cast(pa.float64())
         values = pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float64()))
-        return pc.if_else(negative, pc.negate(values), values)
+        values = pc.if_else(negative, pc.negate(values), values)
+        if self.has_shares:
+            has_unit = pc.match_substring(strings, (self.before + self.after).strip())
+            values = pc.if_else(has_unit, values, pc.multiply(values, 100.0))
+        return values
 
     def write(self, value):
         """Return a number as the column writes it."""
@@ -112,8 +125,8 @@ def style_of(strings, counts, decimal_comma=False):
     holds = ~mask_of(is_nothing(strings))
     cells, counts = strings.filter(holds), counts[holds]
     point = "," if decimal_comma else "."
-    before, after = _units(cells)
-    bare, negative = _bare(cells, before.strip(), after.strip())
+    before, after, others = _units(cells)
+    bare, negative = _bare(cells, *_sides(before, after, others))
     fitting = {
         between: counts[_fits(bare, point, between)].sum()
         for between in ("", *BETWEEN[point])
@@ -121,7 +134,9 @@ def style_of(strings, counts, decimal_comma=False):
     between = max(fitting, key=fitting.get)
     if fitting[between] < MOSTLY * counts.sum() or not len(cells):
         return None
-    return NumberStyle(point, between, before, after, bool(mask_of(negative).any()))
+    has_negative = bool(mask_of(negative).any())
+    style = NumberStyle(point, between, before, after, has_negative, others)
+    return replace(style, has_shares=_are_shares(style, cells))
 
 
 def mask_of(booleans):
@@ -156,10 +171,10 @@ def _pattern(point, between):
 
 
 def _units(cells):
-    """Return the unit that stands before the numbers, and the one behind."""
+    """Return the unit before the numbers, the one behind, and other currencies."""
     import pyarrow.compute as pc
 
-    found = {}
+    found, every = {}, set()
     sides = {
         "before": rf"^[-+(−]*{BLANK}(?P<unit>(?:{UNIT}){BLANK})[-+−]?{BLANK}[\d.,]",
         "after": rf"[\d.,](?P<unit>{BLANK}(?:{UNIT}))\)?$",
@@ -171,11 +186,64 @@ def _units(cells):
         counted = pc.value_counts(units).to_pylist() if len(units) else []
         best = max(counted, key=lambda one: one["counts"], default={"values": ""})
         found[side] = best["values"]
-    return found["before"], found["after"]
+        every |= {one["values"].strip() for one in counted}
+    own = {found["before"].strip(), found["after"].strip(), ""}
+    # What has percent signs and currencies is no column of amounts.
+    is_amount = not (own | every) & {"%", "‰"}
+    others = tuple(sorted(every - own)) if is_amount else ()
+    return found["before"], found["after"], others
+
+
+def _are_shares(style, cells):
+    """Tell whether cells without a percent sign are shares of one, unlike others."""
+    without = without_unit(style, cells)
+    if (style.before + style.after).strip() != "%" or not without.any():
+        return False
+    values = np.asarray(style.parse(cells), dtype=np.float64)
+    plain, percents = values[without], values[~without]
+    plain, percents = plain[np.isfinite(plain)], percents[np.isfinite(percents)]
+    if not len(plain) or not len(percents):
+        return False
+    return bool(np.abs(plain).max() <= 1 < np.abs(percents).max())
+
+
+def without_unit(style, cells):
+    """Tell which cells lack the unit that others have."""
+    import pyarrow.compute as pc
+
+    unit = (style.before + style.after).strip()
+    return ~mask_of(pc.match_substring(cells, unit))
+
+
+def shares_of_units(style, cells, counts):
+    """Return for each currency of a column the share of the cells that have it."""
+    import pyarrow.compute as pc
+
+    units = [unit.strip() for unit in (style.before, style.after) if unit.strip()]
+    found = {}
+    # Dollars of the United States are not dollars.
+    for unit in sorted([*units, *style.others], key=len, reverse=True):
+        has = mask_of(pc.match_substring(cells, unit)) & (counts > 0)
+        found[unit] = int(counts[has].sum())
+        counts = np.where(has, 0, counts)
+    total = max(sum(found.values()), 1)
+    return {unit: n / total for unit, n in found.items()}
+
+
+def _sides(before, after, others):
+    """Return patterns of what may stand before a number, and behind it."""
+    sides = {unit.strip() for unit in (before, after, *others)} - {""}
+    if others:
+        pattern = "|".join(map(re.escape, sorted(sides, key=len, reverse=True)))
+        return pattern, pattern
+    return re.escape(before.strip()), re.escape(after.strip())
 
 
 def _bare(strings, before, after):
-    """Return strings without units, and which of them stand in parentheses."""
+    """Return strings without units, and which of them stand in parentheses.
+
+    Units are patterns.
+    """
     import pyarrow.compute as pc
 
     bare = pc.utf8_trim_whitespace(strings)
@@ -183,8 +251,8 @@ def _bare(strings, before, after):
     negative = pc.match_substring_regex(bare, r"^\(.*\)$")
     bare = pc.if_else(negative, pc.utf8_slice_codeunits(bare, 1, -1), bare)
     if before:
-        unit = rf"^{BLANK}([-+]?){BLANK}{re.escape(before)}{BLANK}"
+        unit = rf"^{BLANK}([-+]?){BLANK}({before}){BLANK}"
         bare = pc.replace_substring_regex(bare, unit, r"\1")
     if after:
-        bare = pc.replace_substring_regex(bare, rf"{BLANK}{re.escape(after)}$", "")
+        bare = pc.replace_substring_regex(bare, rf"{BLANK}({after})$", "")
     return bare, negative

@@ -28,6 +28,8 @@ class Column:
         What was decided, in words; empty where there was nothing to decide.
     option : str, default=""
         How to have it otherwise.
+    doubt : str, default=""
+        Why it may be meant otherwise.
     missing : int, default=0
         How many cells hold no value.
     wrong : int, default=0
@@ -39,6 +41,7 @@ class Column:
     name: str
     note: str = ""
     option: str = ""
+    doubt: str = ""
     missing: int = 0
     wrong: int = 0
     nearly_constant: bool = False
@@ -57,6 +60,7 @@ class Column:
             "unreadable": self.wrong,
             "note": self.note or None,
             "option": self.option or None,
+            "doubt": self.doubt or None,
         }
 
 
@@ -82,7 +86,7 @@ class Numbers(Column):
     """A column of numbers.
 
     `style` says how they are written, if they are text (`as_text`); new ones are
-    `whole` and lie between `low` and `high`.
+    `whole` and lie between `low` and `high`. `codes` say that there is no value.
     """
 
     style: NumberStyle = field(default_factory=NumberStyle)
@@ -90,6 +94,7 @@ class Numbers(Column):
     whole: bool = False
     low: float = -np.inf
     high: float = np.inf
+    codes: tuple = ()
 
     read_as = NUMBERS
 
@@ -103,6 +108,8 @@ class Numbers(Column):
             values = np.full(len(column), np.nan)
         else:
             values = numbers(self.name, column)
+        if self.codes:
+            values = np.where(np.isin(values, self.codes), np.nan, values)
         return {self.name: values}
 
     def cells(self, columns, n_rows):

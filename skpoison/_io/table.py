@@ -3,11 +3,13 @@
 import copy
 import re
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
 from .columns import NUMBER, is_number, is_text, row_of_table
 from .errors import DataError, quoted
+from .identifiers import ZEROS
 from .labels import Labels
 from .own import own_columns
 
@@ -99,6 +101,21 @@ class TableData:
         """Columns of text, which other files must keep as they are written too."""
         names = [*self.columns, self.target]
         return [name for name in names if is_text(self.table.column(name).type)]
+
+    @cached_property
+    def leading_zeros(self):
+        """A cell of each column of digits that begins with zeros, in the first rows."""
+        if self.has_types:
+            return {}
+        from .csv import first_cells
+
+        found = {}
+        cells = first_cells(self.origin, self.header, self.decimal_comma)
+        for name, column in cells.items():
+            with_zeros = next((cell for cell in column if ZEROS.match(cell)), None)
+            if with_zeros is not None:
+                found[name] = with_zeros.strip()
+        return found
 
     @property
     def numbers(self):
