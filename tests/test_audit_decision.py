@@ -267,6 +267,17 @@ def test_headline_card_chart_table_sentence_and_json_agree(report):
         r"<b><bdi>([^<]*)</bdi></b><span>recommended defense", html
     )
     assert headline.replace("&amp;", "&") == name
+    # What is within noise, in the same words, after the name and in a sentence.
+    equal = [one["defense"] for one in report.ranking if "within" in one["status"]]
+    assert sorted(found["equal_within_noise"]) == sorted(equal)
+    noise = found["noise_text"]
+    assert (noise is None) == (not equal and found["is_better_than_undefended"])
+    if noise:
+        assert noise in sentences
+        card = html.split("<span>recommended defense")[1].split("</span></li>")[0]
+        assert noise.replace("&", "&amp;") in card
+        for name_ in equal:
+            assert name_ in noise
     # Both tables, in which one row is set off.
     (row,) = [one for one in report.ranking if one["status"] == "recommended"]
     assert row["defense"] == name

@@ -233,6 +233,7 @@ def recommend(
     def of(status):
         return [name for name, own in choice.statuses.items() if own == status]
 
+    chosen, equal = _of_chosen(compared), of("equal within noise")
     return {
         "rule": RULE.format(metric=metric.shown, cost=limit),
         "metric": metric.name,
@@ -249,15 +250,33 @@ def recommend(
         "model_is_useless": not beats(
             open_.clean, open_.clean_draws, constant.clean, constant.clean_draws
         ),
-        "equal_within_noise": of("equal within noise"),
+        "equal_within_noise": equal,
+        "noise_text": _noise_text(choice.name, chosen, equal),
         "too_costly": of("too costly"),
         "no_better_than_a_constant": of("no better than a constant"),
         "not_judged": list(_not_judged(measured, of("not judged"), rows)),
         "n_held_out": sum(len(one.codes) for one in measured.answers["clean"]),
         "n_taken_out": int(sum((~plan.trusted[t]).sum() for _, t in plan.folds)),
         "by_certificate_alone": min(rows, key=_by_bound)["percentile"],
-        **_of_chosen(compared),
+        **chosen,
     }
+
+
+def _noise_text(name, chosen, equal):
+    """Say what the rows are too few to tell, in the words of all parts of the report.
+
+    Examples
+    --------
+    >>> found = {"is_better_than_undefended": False}
+    >>> _noise_text("sever", found, ["no defense", "loss"])
+    'What it saves is within noise. Within noise of it under attack: no defense, loss.'
+    """
+    texts = []
+    if name not in (None, UNDEFENDED) and not chosen["is_better_than_undefended"]:
+        texts.append("What it saves is within noise.")
+    if equal:
+        texts.append(f"Within noise of it under attack: {', '.join(equal)}.")
+    return " ".join(texts) or None
 
 
 OF_CHOSEN = (

@@ -136,9 +136,8 @@ def _advice(content):
         )
     else:
         yield _recommended(found)
-    if found["equal_within_noise"]:
-        listed = ", ".join(found["equal_within_noise"])
-        yield f"Within noise of it under attack: {listed}."
+    if found["noise_text"]:
+        yield found["noise_text"]
     if found["too_costly"]:
         limit = limit_text(found["metric"], found["max_cost"])
         yield (
@@ -165,8 +164,6 @@ def _recommended(found):
         f"{value_text(found, found['worst']['value'])} instead of "
         f"{value_text(found, found['undefended_worst']['value'])}."
     )
-    if not found["is_better_than_undefended"]:
-        text += " What it saves is within noise."
     if found["is_useless_under_attack"]:
         text += (
             " Even so, under this attack the model is useless: a constant does as well."

@@ -301,6 +301,9 @@ class Recommendation(TypedDict):
         bool | None, "whether it saves something, beyond noise"
     ]
     equal_within_noise: Annotated[list[str], "defenses that may do as well"]
+    noise_text: Annotated[
+        str | None, "what of the recommendation is within noise, as the page says it"
+    ]
     too_costly: Annotated[list[str], "defenses that cost too much"]
     no_better_than_a_constant: Annotated[list[str], "defenses of useless models"]
     not_judged: Annotated[list[NotJudged], "defenses that could not be judged"]
