@@ -14,7 +14,7 @@ from skpoison.tracing._goal import LabelGoal
 from skpoison.tracing._neighbors import distances_to
 from skpoison.tracing._scores import Evidence
 
-MOST_STEPS, MOST_FITS = 39, 19  # errors that are compared with, by Newton steps or fits
+MOST_STEPS, MOST_FITS = 24, 19  # errors that are compared with, by Newton steps or fits
 
 
 def p_value(core: Core | None, evidence: Evidence, limit: int) -> float | None:
@@ -37,17 +37,17 @@ def p_value(core: Core | None, evidence: Evidence, limit: int) -> float | None:
     errors = evidence.random_state.permutation(errors)[:most]
     goals = LabelGoal(goal.classes, said, None if goal.right is None else codes)
     least = core.strength
-    found = [_strength(row, goals, evidence, limit, least) for row in errors]
+    rows = evidence.space.rows
+    columns = zip(errors, distances_to(rows, rows[errors]).T, strict=True)
+    found = [_strength(*one, goals, evidence, limit, least) for one in columns]
     as_strong = np.count_nonzero(np.array(found) >= core.strength)
     return (1 + as_strong) / (1 + len(errors))
 
 
-def _strength(row, goals, evidence, limit, least):
+def _strength(row, distances, goals, evidence, limit, least):
     """How many rows around a training row a model without them contradicts."""
     training, goal = evidence.training, goals.take(np.array([row]))
-    rows = evidence.space.rows
-    distances = distances_to(rows, rows[[row]])[:, 0]
-    distances[row] = np.inf
+    distances = np.where(np.arange(len(distances)) == row, np.inf, distances)
     found = core_rows(distances, goal.pushes(training.labels)[:, 0])
     found = found[found != row][:limit]
     if len(found) < least:  # too few to be as strong
