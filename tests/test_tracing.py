@@ -212,10 +212,9 @@ def test_rows_that_the_model_was_not_trained_on_are_noticed():
         trace(model, X[: 2 * len(X) // 3], y[: 2 * len(y) // 3], X_target, right)
 
 
-def leave_one_out(model, X, y, X_target, score):
-    """By how much a score of the targets falls without each row, by fits."""
+def leave_one_out(model, X, y, X_target, score, rows):
+    """By how much a score of the targets falls without each of some rows, by fits."""
     before = score(clone(model).fit(X, y), X_target)
-    rows = range(len(y))
     fits = (clone(model).fit(np.delete(X, i, axis=0), np.delete(y, i)) for i in rows)
     return np.column_stack([before - score(one, X_target) for one in fits]).T
 
@@ -234,9 +233,10 @@ def test_influence_on_ridge_classifiers_is_that_of_leaving_rows_out(n_classes):
             return (2 * wrong - 1) * found
         return found[:, wrong] - found[:, right]
 
-    expected = leave_one_out(model, X, y, X_target, score)[:, 0]
+    some = np.arange(0, len(y), 5)
+    expected = leave_one_out(model, X, y, X_target, score, some)[:, 0]
     found = trace(model, X, y, X_target, [right], method="influence")
-    np.testing.assert_allclose(found.contributions_, expected, atol=1e-10)
+    np.testing.assert_allclose(found.contributions_[some], expected, atol=1e-10)
 
 
 def test_influence_on_ridge_regression_is_exact_for_sets_too():
@@ -272,11 +272,13 @@ def test_influence_orders_rows_as_leaving_them_out_does(model, is_sparse):
         found = fitted.decision_function(rows)
         return found[:, wrong] - found[:, right]
 
-    expected = leave_one_out(model, X, y, X_target, score)[:, 0]
+    some = np.arange(0, len(y), 6)
+    expected = leave_one_out(model, X, y, X_target, score, some)[:, 0]
     rows = csr_array(X) if is_sparse else X
     found = trace(model, rows, y, X_target, [right], method="influence")
-    assert np.corrcoef(found.contributions_, expected)[0, 1] > 0.99
-    scale = found.contributions_ @ expected / (expected @ expected)
+    contributions = found.contributions_[some]
+    assert np.corrcoef(contributions, expected)[0, 1] > 0.99
+    scale = contributions @ expected / (expected @ expected)
     assert scale == pytest.approx(1.0, abs=0.1)
 
 

@@ -34,7 +34,7 @@ class Training:
         _settle(self.template, random_state)
         self.X = X
         self.y = y
-        self.labels = np.asarray(y)
+        self.labels = np.ravel(np.asarray(y))
         self.n_rows = _num_samples(X)
         self.is_classifier = is_classifier(estimator)
         self.weights = sample_weight
