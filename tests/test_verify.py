@@ -670,6 +670,34 @@ def test_the_upper_bound_holds_in_exact_arithmetic(certificate):
         assert len(moves) > 100
 
 
+def test_the_lower_bound_holds_in_exact_arithmetic(certificate):
+    path, X, y = certificate
+    header, arrays = _file.read(path)
+    order = _rows.digest(_rows.rows_of(X), y)[1]
+    masses, rho = exactly(arrays["row_masses"]), Fraction(header["rho"])
+    poison_masses = exactly(arrays["poison_masses"])
+    codes = [*y[order], *arrays["poison_labels"].astype(int)]
+    signs = [2 * int(code) - 1 for code in codes]
+    n_poison = len(poison_masses)
+    points = arrays["poison_data"].reshape(n_poison, 3)  # none of their entries is 0
+    rows = np.column_stack([np.vstack([X[order], points]), np.ones(len(codes))])
+    weights = [
+        mass * sign for mass, sign in zip(masses + poison_masses, signs, strict=True)
+    ]
+    z = [
+        sum(
+            weight * entry
+            for weight, entry in zip(weights, exactly(column), strict=True)
+        )
+        for column in rows.T
+    ]
+    left = sum(masses) + sum(poison_masses)
+    left -= len(y) * Fraction(header["claims"]["lower_bound"])
+    assert left >= 0 and left**2 >= rho**2 * sum(entry**2 for entry in z)
+    assert all(0 <= mass <= 1 for mass in masses)
+    assert sum(poison_masses) <= Fraction(header["epsilon"]) * len(y)
+
+
 def test_losses_are_at_least_their_tangents():
     margins = np.linspace(-4.0, 4.0, 161)
     names = ["hinge", "squared_hinge", "modified_huber", "logistic", "squared"]
