@@ -143,6 +143,7 @@ class BaseFilter(
     _parameter_constraints: dict = {"random_state": ["random_state"]}
     _transductive = False
     _check_finite = True
+    _fits_in_passes = False
     # What happens to rows of unknown labels; a parameter of some filters.
     handle_unknown = "reject"
 
@@ -200,6 +201,7 @@ class BaseFilter(
             If the filter does not take a parameter of `fit_params`.
         """
         self._validate_params()
+        vars(self).pop("_passes", None)  # which are given up
         params = self._received(fit_params, X)
         X = self._checked_rows(X, reset=True)
         self._judge(*self._fit_rows(X, y, **params))
@@ -237,6 +239,10 @@ class BaseFilter(
         n_classes = len(self.classes_)
         self.inlier_mask_, empty = keep_each_class(decisions, codes, n_classes)
         self.contamination_ = rejected_shares(self.inlier_mask_, codes, n_classes)
+        self._warn_of_empty(empty)
+        return decisions
+
+    def _warn_of_empty(self, empty):
         if len(empty):
             warn(
                 f"{type(self).__name__} rejects every row of the classes "
@@ -244,7 +250,6 @@ class BaseFilter(
                 "of each.",
                 FilterWarning,
             )
-        return decisions
 
     def _join(self, owner):
         """Take over what a combination, ``owner``, has validated already."""
@@ -260,6 +265,10 @@ class BaseFilter(
         if np.array_equal(own, np.arange(len(own))):
             return codes
         return np.where(codes >= 0, own[codes], -1)
+
+    def _in_memory(self):
+        """List the filters, this one or members, that need all rows at once."""
+        return [self]
 
     def _leaves(self, codes):
         """Yield each filter that is no combination, with its codes."""
@@ -312,7 +321,12 @@ class BaseFilter(
             return np.zeros(X.shape[0], dtype=np.intp)
         y = self._check_labels(y)
         check_consistent_length(X, y)
-        classes = distinct_labels(y)
+        self._set_classes(distinct_labels(y))
+        codes = find_labels(y, self.classes_)
+        self._reject_unknown(y, codes)
+        return codes
+
+    def _set_classes(self, classes):
         self.classes_ = classes[self._knows(classes)]
         if len(label_kinds(classes)) > 1:
             self.classes_ = np.unique(of_one_kind(self.classes_))
@@ -322,9 +336,6 @@ class BaseFilter(
                 f"None of the labels in y, {shown_labels(classes)}, is known to "
                 f"{type(self).__name__}."
             )
-        codes = find_labels(y, self.classes_)
-        self._reject_unknown(y, codes)
-        return codes
 
     def _check_labels(self, y):
         """Return y as labels; those that the filter does not know may be anything."""
@@ -341,7 +352,7 @@ class BaseFilter(
     def _is_strict(self):
         return self.handle_unknown == "error"
 
-    def _reject_unknown(self, y, codes):
+    def _reject_unknown(self, y, codes, counts=1):
         """Warn of rows with unknown labels, or raise if `handle_unknown` is "error".
 
         Where all labels are of another kind (text instead of numbers), the caller has
@@ -353,8 +364,9 @@ class BaseFilter(
         kinds = label_kinds(y), label_kinds(self.classes_)
         if self._is_strict or kinds[0].isdisjoint(kinds[1]):
             encode_labels(y, self.classes_)
+        counts = np.broadcast_to(counts, len(y))
         warn(
-            f"{type(self).__name__} rejects {np.count_nonzero(unknown)} of {len(y)} "
+            f"{type(self).__name__} rejects {counts[unknown].sum()} of {counts.sum()} "
             f"rows: their labels, {shown_labels(y[unknown])}, are not among its "
             f"known labels {self.classes_.tolist()}.",
             FilterWarning,

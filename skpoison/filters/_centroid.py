@@ -11,12 +11,13 @@ from skpoison._labels import per_class
 from skpoison.filters._distance import BaseDistanceFilter
 from skpoison.filters._measures import measure
 from skpoison.filters._rows import class_means
+from skpoison.filters._streaming import PassesMixin
 
 if TYPE_CHECKING:
     from skpoison.feasible import FeasibleSet
 
 
-class BaseCentroidFilter(BaseDistanceFilter):
+class BaseCentroidFilter(PassesMixin, BaseDistanceFilter):
     """Base class of distance filters around the centroid of each class.
 
     A subclass defines ``_measure()``, which compares rows with ``centroids_`` and whose
@@ -125,6 +126,11 @@ def decide_together(filters, X, codes):
         filter_.radii_[codes] - of_rows
         for filter_, of_rows in zip(filters, distances, strict=True)
     ]
+
+
+def score_together(filters, X, codes):
+    """Scores of each of several filters of the same classes, in one pass."""
+    return [-of_rows for of_rows in _distances_together(filters, X, codes)]
 
 
 def _distances_together(filters, X, codes):

@@ -27,7 +27,10 @@ from skpoison.filters._centroid import (
     BaseCentroidFilter,
     decide_together,
     fit_together,
+    score_together,
 )
+from skpoison.filters._distance import fitted_in_passes
+from skpoison.filters._streaming import PassesMixin
 
 if TYPE_CHECKING:
     from skpoison.feasible import FeasibleSet
@@ -35,10 +38,14 @@ if TYPE_CHECKING:
 __all__ = ["FilterIntersection", "FilterUnion"]
 
 # What filters around centroids are asked together.
-TOGETHER = {"_fit": fit_together, "_decide": decide_together}
+TOGETHER = {
+    "_fit": fit_together,
+    "_decide": decide_together,
+    "_score": score_together,
+}
 
 
-class BaseCombination(WeightedFitMixin, BaseFilter, _BaseComposition):
+class BaseCombination(WeightedFitMixin, PassesMixin, _BaseComposition):
     """Base class of combinations of filters.
 
     Members are fitted on all training rows, and share passes over them. A subclass
@@ -217,6 +224,25 @@ class BaseCombination(WeightedFitMixin, BaseFilter, _BaseComposition):
         super()._join(owner)
         self._clone_members()
 
+    @property
+    def _fits_in_passes(self):
+        return not self._in_memory()
+
+    def _in_memory(self):
+        members = [pair[1] for pair in self.filters if isinstance(pair, tuple)]
+        return [needing for member in members for needing in member._in_memory()]
+
+    def _prepare_leaves(self):
+        self._clone_members()
+        for member in self.filters_:
+            member._share_counts(self)
+            member._prepare_leaves()
+
+    def _with_members(self, codes):
+        yield self, codes
+        for member, own in self._with_codes(codes):
+            yield from member._with_members(own)
+
     def _with_codes(self, codes):
         return [(one, one._own_codes(self, codes)) for one in self.filters_]
 
@@ -261,6 +287,8 @@ class BaseCombination(WeightedFitMixin, BaseFilter, _BaseComposition):
 
     def _change_threshold(self, settings):
         check_is_fitted(self)
+        if not hasattr(self, "_of_members"):
+            raise fitted_in_passes(self)
         names = [name for name, _ in self.filters]
         # Copies: where a member refuses, none has changed.
         members = [copy(member) for member in self.filters_]

@@ -14,7 +14,9 @@ from skpoison._labels import has_entries, no_entry, per_class
 from skpoison.base import BaseFilter
 from skpoison.filters._threshold import (
     bulk_threshold,
+    end_of_bulk,
     estimate_radius,
+    radius_of_share,
     rounding_slack,
 )
 
@@ -25,7 +27,17 @@ def _can_change_threshold(filter_):
             f"The scores of {filter_!r} depend on its threshold: set the parameter, "
             "and fit it again."
         )
+    if hasattr(filter_, "radii_") and not hasattr(filter_, "_codes"):
+        raise fitted_in_passes(filter_)
     return True
+
+
+def fitted_in_passes(filter_):
+    """Return the error of thresholds that cannot change without all scores."""
+    return AttributeError(
+        f"{filter_!r} was fitted in passes, and has not stored the scores of its "
+        "training rows: set the parameter, and fit it again."
+    )
 
 
 class BaseDistanceFilter(BaseFilter):
@@ -117,9 +129,12 @@ class BaseDistanceFilter(BaseFilter):
         self._dtype = np.dtype(dtype).name  # which formats without pickles know
         if given is None:
             given = self._estimate_radii(distances, codes, dtype)
-        self.radii_ = given
-        self.offset_ = -self.radii_
+        self._set_radii_to(given)
         return -distances, self.radii_[codes] - distances
+
+    def _set_radii_to(self, radii):
+        self.radii_ = radii
+        self.offset_ = -radii
 
     def _judge(self, codes, scores, decisions):
         self._codes = codes
@@ -223,6 +238,14 @@ class BaseDistanceFilter(BaseFilter):
 
     def _threshold(self, distances):
         return bulk_threshold(distances)
+
+    def _radius_of(self, sample, dtype):
+        """Radius from a sample of distances that need not be in memory."""
+        if self._percentile == "auto":
+            radius = end_of_bulk(sample)
+            return radius + self._slack(radius, dtype)
+        slack = self._slack(sample.largest, dtype)
+        return radius_of_share(sample, self._percentile, dtype, slack)
 
     def _radius_without(self, n_rejected, distances, dtype):
         """Radius of a class that loses its farthest rows, so many of them."""

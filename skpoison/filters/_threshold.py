@@ -19,6 +19,7 @@ POWERS = (-0.25, 1.0)
 DEVIATIONS = 4.0
 # Quartiles of the standard normal distribution lie this far apart.
 NORMAL_IQR = 1.3489795
+QUARTILES = (0.25, 0.5, 0.75)
 
 # No distance is larger.
 FARTHEST = float(np.finfo(np.float64).max)
@@ -62,8 +63,13 @@ def bulk_threshold(distances: np.ndarray, deviations: float = DEVIATIONS) -> flo
     >>> bool(bulk_threshold(np.r_[honest, far]) < 1e6)
     True
     """
-    largest = float(np.max(distances, initial=0.0))
-    quartiles = _quartiles(distances)
+    return end_of_bulk(Sample(distances), deviations)
+
+
+def end_of_bulk(sample, deviations=DEVIATIONS):
+    """:func:`bulk_threshold` of a sample that may not be in memory."""
+    largest = float(sample.largest)
+    quartiles = _quartiles(sample)
     if quartiles is None:
         return largest
     unit = quartiles[1]
@@ -98,16 +104,16 @@ def _end_of_bulk(quartiles, power, deviations):
     return inv_boxcox(end, power) if power * end > -1 else np.inf
 
 
-def _quartiles(distances):
+def _quartiles(sample):
     """Quartiles, or None where they do not say what is usual."""
-    if len(distances) < FEWEST:
+    if sample.size < FEWEST:
         return None
-    quartiles = np.quantile(distances, [0.25, 0.5, 0.75])
+    quartiles = sample.quantiles(QUARTILES)
     if quartiles[0] <= 0:
-        positive = distances[distances > 0]
-        if len(positive) < FEWEST:
+        sample = sample.positive()
+        if sample.size < FEWEST:
             return None
-        quartiles = np.quantile(positive, [0.25, 0.5, 0.75])
+        quartiles = sample.quantiles(QUARTILES)
     # Differences in the last digits are rounding, not spread.
     spread = quartiles[2] - quartiles[0]
     return quartiles if spread > 1e-9 * quartiles[1] else None
@@ -198,31 +204,65 @@ def estimate_radius(distances, percentile, dtype, slack=0.0):
     >>> estimate_radius([1, 1, 1, 1, 2, 2, 8, 8, 8, 9], 80, np.dtype(float))
     np.float64(8.0)
     """
-    distances = np.asarray(distances, dtype=np.float64)
-    radius = np.percentile(distances, percentile)
-    asked = int((len(distances) - 1) * percentile / 100.0 + 1e-9) + 1
+    sample = Sample(np.asarray(distances, dtype=np.float64))
+    return radius_of_share(sample, percentile, dtype, slack)
+
+
+def radius_of_share(sample, percentile, dtype, slack=0.0):
+    """:func:`estimate_radius` of a sample that may not be in memory."""
+    radius = sample.quantiles([percentile / 100.0])[0]
+    asked = int((sample.size - 1) * percentile / 100.0 + 1e-9) + 1
     same = SAME[np.dtype(dtype)]
     margin = max(same * abs(radius), slack)
-    inside = distances[distances < radius - margin]
-    up_to = distances[distances <= radius + margin]
-    if not len(inside) < asked < len(up_to):
+    inside, up_to = sample.below(radius - margin), sample.up_to(radius + margin)
+    if not inside.size < asked < up_to.size:
         return radius + slack
-    mostly_inside = asked - len(inside) > len(up_to) - asked
-    beyond = distances[distances > radius + margin]
-    if len(inside) < LEAST * asked or (
-        mostly_inside and _mostly_equal(np.concatenate([inside, beyond]), same)
+    mostly_inside = asked - inside.size > up_to.size - asked
+    if inside.size < LEAST * asked or (
+        mostly_inside and sample.is_mostly_equal(radius - margin, radius + margin, same)
     ):
-        return max(radius, up_to.max()) + slack
-    largest = inside.max()
+        return max(radius, up_to.largest) + slack
+    largest = inside.largest
     return largest + min(slack, (radius - margin - largest) / 2)
 
 
-def _mostly_equal(distances, same):
-    """Whether more than half of the distances equal another one."""
-    distances = np.sort(distances)
-    equal = np.diff(distances) <= same * np.abs(distances[1:])
-    shared = np.append(equal, False) | np.append(False, equal)
-    return shared.mean() > 0.5
+class Sample:
+    """Distances in memory, with what thresholds ask of distances anywhere."""
+
+    def __init__(self, values):
+        self.values = values
+
+    @property
+    def size(self):
+        return len(self.values)
+
+    @property
+    def largest(self):
+        return np.max(self.values, initial=0.0)
+
+    def quantiles(self, shares):
+        return np.quantile(self.values, shares)
+
+    def positive(self):
+        return Sample(self.values[self.values > 0])
+
+    def below(self, limit):
+        return Sample(self.values[self.values < limit])
+
+    def up_to(self, limit):
+        return Sample(self.values[self.values <= limit])
+
+    def is_mostly_equal(self, low, high, same):
+        """Whether more than half of the distances outside equal another one."""
+        values = self.values[(self.values < low) | (self.values > high)]
+        return share_of_equals(np.sort(values), 1, same) > 0.5
+
+
+def share_of_equals(values, counts, same):
+    """Share of the sorted distances, so many of each, that equal another one."""
+    equal = np.diff(values) <= same * np.abs(values[1:])
+    shared = np.append(equal, False) | np.append(False, equal) | np.greater(counts, 1)
+    return np.average(shared, weights=np.broadcast_to(counts, shared.shape))
 
 
 def rounding_slack(distance, dtype):

@@ -1,0 +1,191 @@
+"""Exact order statistics of values that are seen in several passes.
+
+The first pass counts values in bins. A question (a quantile, how many values are below
+a limit) needs the values of a few bins only; the next pass gathers them. Bins are the
+leading bits of a value, so that they suit values of any size, and need no limits that a
+pass would have to find first. Equal values are stored once, with their number.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skpoison.filters._threshold import share_of_equals
+
+# Bits of a float64 that a bin leaves out: its values differ by 1 in 4096 at most.
+LEFT_OUT = 40
+EVERYTHING = (0, np.iinfo(np.int64).max >> LEFT_OUT)
+
+
+class MissingValues(Exception):
+    """The values of some ranges of bins have to be gathered for an answer."""
+
+    def __init__(self, ranges):
+        super().__init__(ranges)
+        self.ranges = ranges
+
+
+class Tally(NamedTuple):
+    """Distinct values, sorted, and how often each occurs."""
+
+    values: np.ndarray
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, values):
+        return cls(*np.unique(values, return_counts=True))
+
+    def __add__(self, other):
+        return Tally.sum([self, other])
+
+    @classmethod
+    def sum(cls, tallies):
+        values, places = np.unique(
+            np.concatenate([tally.values for tally in tallies]), return_inverse=True
+        )
+        counts = np.zeros(len(values), dtype=np.int64)
+        np.add.at(counts, places, np.concatenate([tally.counts for tally in tallies]))
+        return cls(values, counts)
+
+    def below(self, limit, side="left"):
+        """The number of values below a limit (up to it if `side` is "right")."""
+        return int(self.counts[: np.searchsorted(self.values, limit, side)].sum())
+
+    def place(self, rank):
+        """The place of the value of a rank."""
+        return int(np.searchsorted(np.cumsum(self.counts), rank, side="right"))
+
+
+NOTHING = Tally(np.empty(0), np.empty(0, dtype=np.int64))
+NO_BINS = Tally(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+
+
+def bins_of(values):
+    """Bins of non-negative float64 values, which are ordered as these are."""
+    values = np.abs(np.ascontiguousarray(values, dtype=np.float64))  # no minus zero
+    return values.view(np.int64) >> LEFT_OUT
+
+
+def in_bins(values, ranges):
+    """The values that lie in one of several ranges of bins."""
+    return values[_within(bins_of(values), ranges)]
+
+
+def _within(bins, ranges):
+    inside = np.zeros(len(bins), dtype=bool)
+    for first, last in ranges:
+        inside |= (bins >= first) & (bins <= last)
+    return inside
+
+
+class BinnedSample:
+    """Non-negative values whose bins are counted, and of which some are gathered.
+
+    It answers as :class:`skpoison.filters._threshold.Sample` does, or raises
+    ``MissingValues``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> values = np.array([3.0, 1.0, 2.0, 5.0])
+    >>> sample = BinnedSample(Tally.of(bins_of(values)), 5.0)
+    >>> try:
+    ...     sample.quantiles([0.5])
+    ... except MissingValues as missing:
+    ...     sample.ranges = missing.ranges
+    >>> sample.gathered = Tally.of(in_bins(values, sample.ranges))
+    >>> sample.quantiles([0.5])
+    array([2.5])
+    """
+
+    def __init__(self, bins=NO_BINS, largest=0.0):
+        self.bins = bins
+        self.largest = largest
+        self.ranges = []
+        self.gathered = NOTHING
+
+    @property
+    def size(self):
+        return int(self.bins.counts.sum())
+
+    def quantiles(self, shares):
+        return _Part(self, 0, self.size).quantiles(shares)
+
+    def positive(self):
+        return _Part(self, self._number_below(0.0, "right"), self.size)
+
+    def below(self, limit):
+        return _Part(self, 0, self._number_below(limit, "left"))
+
+    def up_to(self, limit):
+        return _Part(self, 0, self._number_below(limit, "right"))
+
+    def is_mostly_equal(self, low, high, same):
+        """Whether more than half of the values outside equal another one."""
+        self._need([EVERYTHING])
+        values, counts = self.gathered
+        outside = (values < low) | (values > high)
+        return share_of_equals(values[outside], counts[outside], same) > 0.5
+
+    def at(self, *ranks):
+        """The values of ranks."""
+        places = [self.bins.place(rank) for rank in ranks]
+        self._need([self._around(place) for place in places])
+        return np.array([self._at(*pair) for pair in zip(ranks, places, strict=True)])
+
+    def _at(self, rank, place):
+        gathered_before = self.gathered.below(_least(self.bins.values[place]))
+        within = rank - int(self.bins.counts[:place].sum())
+        return self.gathered.values[self.gathered.place(gathered_before + within)]
+
+    def _number_below(self, limit, side):
+        if limit < 0:
+            return 0
+        (bin_,) = bins_of([limit])
+        place = int(np.searchsorted(self.bins.values, bin_))
+        before = int(self.bins.counts[:place].sum())
+        if place == len(self.bins.values) or self.bins.values[place] != bin_:
+            return before
+        self._need([self._around(place)])
+        least = _least(bin_)
+        return before + self.gathered.below(limit, side) - self.gathered.below(least)
+
+    def _around(self, place):
+        """A bin and its neighbors, in which the next questions will lie."""
+        bins = self.bins.values
+        return int(bins[max(place - 1, 0)]), int(bins[min(place + 1, len(bins) - 1)])
+
+    def _need(self, ranges):
+        bins = self.bins.values
+        missing = _within(bins, ranges) & ~_within(bins, self.ranges)
+        if missing.any():
+            raise MissingValues([*self.ranges, *ranges])
+
+
+class _Part:
+    """The values of a sample from one rank to another."""
+
+    def __init__(self, sample, start, stop):
+        self.sample = sample
+        self.start = start
+        self.size = stop - start
+
+    @property
+    def largest(self):
+        if not self.size:
+            return 0.0
+        return self.sample.at(self.start + self.size - 1)[0]
+
+    def quantiles(self, shares):
+        places = np.asarray(shares, dtype=np.float64) * (self.size - 1)
+        low = np.floor(places).astype(np.intp)
+        high = np.minimum(low + 1, self.size - 1)
+        values = self.sample.at(*(self.start + np.concatenate([low, high])))
+        pairs = values.reshape(2, -1).T
+        between = zip(pairs, places - low, strict=True)
+        return np.array([np.quantile(pair, share) for pair, share in between])
+
+
+def _least(bin_):
+    """The smallest value of a bin."""
+    return (np.int64(bin_) << LEFT_OUT).view(np.float64)

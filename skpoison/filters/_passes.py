@@ -1,0 +1,376 @@
+"""What each pass over blocks of rows learns, for filters that are fitted in passes.
+
+A pass is an object that adds up what it needs of each block (``add``), is merged with
+others of its kind that saw other blocks (``merge``), and at its end (``finish``) sets
+what the filter learns by it and returns the pass that comes next, if any:
+
+1. ``ClassMeans``: labels, their numbers of rows, and their means;
+2. ``DistanceBins``: how many distances fall into each bin;
+3. ``GatheredDistances``: the distances in the few bins that hold the quantiles, so that
+   radii are exact. It is repeated if rows with equal distances need more of them;
+4. ``Verdicts``: how many rows of each class are kept, and the best row of each class.
+
+None depends on how rows are split into blocks, but for rounding.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import assert_all_finite
+from sklearn.utils.validation import _num_samples, check_consistent_length, column_or_1d
+
+from skpoison._labels import distinct_labels, find_labels, label_kinds
+from skpoison.filters import _rows
+from skpoison.filters._combine import _ask
+from skpoison.filters._order_statistics import (
+    BinnedSample,
+    MissingValues,
+    Tally,
+    bins_of,
+    in_bins,
+)
+
+
+class Layout(NamedTuple):
+    """What all blocks must have in common."""
+
+    n_features: int
+    names: tuple | None
+    dtype: str
+    labelled: bool
+
+    @classmethod
+    def of(cls, filter_, X, y):
+        names = getattr(filter_, "feature_names_in_", None)
+        names = None if names is None else tuple(names)
+        return cls(X.shape[1], names, np.dtype(X.dtype).name, y is not None)
+
+    def check(self, other):
+        """Raise an error that says how another block differs."""
+        if self == other:
+            return
+        pairs = zip(self._fields, self, other, strict=True)
+        differences = [
+            f"{name} is {old!r} in one and {new!r} in another"
+            for name, old, new in pairs
+            if old != new
+        ]
+        raise ValueError(
+            f"Blocks of rows (partitions) must be alike, but {'; '.join(differences)}."
+        )
+
+
+class Pass:
+    """Base class of passes."""
+
+    def add(self, filter_, X, y, part):
+        """Add a block of rows; `part` numbers the blocks of the caller, if it does."""
+        if not _num_samples(X):
+            self._check_empty(filter_, X)
+            return
+        X = self._rows(filter_, X, y)
+        if y is not None:
+            check_consistent_length(X, y)
+            y = column_or_1d(y, warn=True)
+        self._add(filter_, X, y, part)
+
+    def _check_empty(self, filter_, X):
+        n_features = getattr(filter_, "n_features_in_", X.shape[1])
+        if X.shape[1] != n_features:
+            raise ValueError(
+                f"Blocks of rows (partitions) must be alike, but n_features is "
+                f"{n_features} in one and {X.shape[1]} in another."
+            )
+
+    def _rows(self, filter_, X, y):
+        X = filter_._checked_rows(X, reset=False)
+        filter_._layout.check(Layout.of(filter_, X, y))
+        return X
+
+
+class ClassMeans(Pass):
+    """Labels, the number of rows of each, and their means."""
+
+    def __init__(self):
+        self.layout = None
+        self.classes = None
+        self.counts = self.means = self.sample = None
+
+    def _check_empty(self, filter_, X):
+        if self.layout is not None:
+            super()._check_empty(filter_, X)
+
+    def _rows(self, filter_, X, y):
+        X = filter_._checked_rows(X, reset=self.layout is None)
+        layout = Layout.of(filter_, X, y)
+        if self.layout is None:
+            self.layout = layout
+        self.layout.check(layout)
+        return X
+
+    def _add(self, filter_, X, y, part):
+        y = np.zeros(X.shape[0], np.intp) if y is None else filter_._check_labels(y)
+        classes = distinct_labels(y)
+        codes = find_labels(y, classes)
+        means = _rows.class_means(X, codes, len(classes))
+        if not np.all(np.isfinite(means)):
+            assert_all_finite(X, estimator_name=type(filter_).__name__, input_name="X")
+        one = ClassMeans()
+        one.layout = self.layout
+        one.classes, one.means = classes, means
+        one.counts = np.bincount(codes, minlength=len(classes))
+        one.sample = _thinned(X, y)
+        self.merge(one)
+
+    def merge(self, other):
+        if other.classes is None:
+            return
+        if self.layout is not None:
+            self.layout.check(other.layout)
+        if self.classes is None:
+            vars(self).update(vars(other))
+            return
+        classes = _all_labels(self.classes, other.classes)
+        spread = [one._spread(classes) for one in (self, other)]
+        counts, means = zip(*spread, strict=True)
+        self.sample = _thinned(*_stacked(self.sample, other.sample))
+        self.classes, self.counts = classes, counts[0] + counts[1]
+        with np.errstate(over="ignore", invalid="ignore"):
+            share = (counts[1] / self.counts)[:, None]
+            merged = means[0] + (means[1] - means[0]) * share
+            # Differences of huge means overflow.
+            apart = means[0] * (1 - share) + means[1] * share
+        self.means = np.where(np.isfinite(merged), merged, apart)
+
+    def _spread(self, classes):
+        """Counts and means for all classes; those without rows have a mean of zero."""
+        places = find_labels(self.classes, classes)
+        counts = np.zeros(len(classes), dtype=np.int64)
+        counts[places] = self.counts
+        means = np.zeros((len(classes), self.means.shape[1]))
+        means[places] = self.means
+        return counts, means
+
+    def finish(self, filter_):
+        if self.classes is None:
+            raise ValueError(f"{type(filter_).__name__} got no rows to be fitted on.")
+        self._set_layout(filter_)
+        filter_._set_labels(self.classes, self.counts, self.layout.labelled)
+        rows, labels = self.sample
+        codes = find_labels(labels, filter_.classes_)
+        filter_._prepare_leaves()
+        for leaf, own in filter_._leaves(codes):
+            known = find_labels(leaf.classes_, self.classes)
+            self._fit_leaf(leaf, self.means[known], rows, own)
+        return DistanceBins.of(filter_)
+
+    def _set_layout(self, filter_):
+        filter_._layout = self.layout
+        filter_.n_features_in_ = self.layout.n_features
+        if self.layout.names is not None:
+            filter_.feature_names_in_ = np.array(self.layout.names, dtype=object)
+
+    def _fit_leaf(self, leaf, means, rows, codes):
+        known = codes >= 0
+        rows, codes = rows[known], codes[known]
+        if not len(codes):  # the sample has none of these classes
+            rows, codes = means, np.arange(len(means))
+        leaf._dtype = self.layout.dtype
+        radii = leaf._given_radii()
+        leaf._fit_centroids(rows, codes, means)
+        if radii is not None:
+            leaf._set_radii_to(radii)
+
+
+def _all_labels(first, second):
+    if label_kinds(first) != label_kinds(second):
+        first, second = first.astype(object), second.astype(object)
+    return distinct_labels(np.concatenate([first, second]))
+
+
+def _stacked(first, second):
+    (X, y), (more_X, more_y) = first, second
+    if sparse.issparse(X) or sparse.issparse(more_X):
+        X = sparse.csr_array(sparse.vstack([X, more_X]))
+    else:
+        X = np.vstack([X, more_X])
+    if label_kinds(y) != label_kinds(more_y):
+        y, more_y = y.astype(object), more_y.astype(object)
+    return X, np.concatenate([y, more_y])
+
+
+def _thinned(X, y):
+    """A few rows, which tell how far rows are from the origin and from their mean."""
+    few = max(4, min(_rows.SAMPLE, _rows.BLOCK_BYTES // X.shape[1]))
+    rows = np.unique(np.linspace(0, X.shape[0] - 1, few).astype(np.intp))
+    return X[rows], y[rows]
+
+
+class LeafPass(Pass):
+    """Base class of passes that ask the filters which are no combinations."""
+
+    def _codes(self, filter_, X, y):
+        if y is None:
+            return np.zeros(X.shape[0], dtype=np.intp)
+        return find_labels(y, filter_.classes_)
+
+    def _distances(self, filter_, X, y):
+        """Yield the distances of each leaf and class of which ``samples`` has one."""
+        leaves = list(filter_._leaves(self._codes(filter_, X, y)))
+        asked = [pair for i, pair in enumerate(leaves) if (i, 0) in self.samples]
+        scores = _ask("_score", asked, X, {})
+        for i, (leaf, codes) in enumerate(leaves):
+            for code in range(len(leaf.classes_)) if leaf in scores else ():
+                yield (i, code), -scores[leaf][codes == code]
+
+
+class DistanceBins(LeafPass):
+    """The bins of the distances of each leaf and class whose radius is estimated."""
+
+    def __init__(self, keys):
+        self.samples = {key: BinnedSample() for key in keys}
+
+    @classmethod
+    def of(cls, filter_):
+        keys = [
+            (i, code)
+            for i, (leaf, _) in enumerate(filter_._leaves(np.empty(0, np.intp)))
+            if leaf.radii is None
+            for code in range(len(leaf.classes_))
+        ]
+        return cls(keys) if keys else Verdicts()
+
+    def _add(self, filter_, X, y, part):
+        for key, distances in self._distances(filter_, X, y):
+            self._extend(key, Tally.of(bins_of(distances)), distances.max(initial=0.0))
+
+    def _extend(self, key, bins, largest):
+        sample = self.samples[key]
+        sample.bins = sample.bins + bins
+        sample.largest = max(sample.largest, largest)
+
+    def merge(self, other):
+        for key, sample in other.samples.items():
+            self._extend(key, sample.bins, sample.largest)
+
+    def finish(self, filter_):
+        return GatheredDistances(self.samples).finish(filter_)
+
+
+class GatheredDistances(LeafPass):
+    """The distances in the bins that hold the quantiles of the distances."""
+
+    def __init__(self, samples):
+        self.samples = samples
+        self.gathered: dict = {}
+
+    def _add(self, filter_, X, y, part):
+        for key, distances in self._distances(filter_, X, y):
+            wanted = in_bins(distances, self.samples[key].ranges)
+            self._extend(key, Tally.of(wanted))
+
+    def _extend(self, key, tally):
+        known = self.gathered.get(key)
+        self.gathered[key] = tally if known is None else known + tally
+
+    def merge(self, other):
+        for key, tally in other.gathered.items():
+            self._extend(key, tally)
+
+    def finish(self, filter_):
+        for key, tally in self.gathered.items():
+            self.samples[key].gathered = tally
+        leaves = [leaf for leaf, _ in filter_._leaves(np.empty(0, np.intp))]
+        self._check_counts(leaves)
+        radii = {key: self._radius(leaves[key[0]], key) for key in self.samples}
+        if None in radii.values():
+            return GatheredDistances(self.samples)
+        for i, leaf in enumerate(leaves):
+            if leaf.radii is None:
+                of_leaf = [radii[i, code] for code in range(len(leaf.classes_))]
+                leaf._set_radii_to(np.array(of_leaf))
+        return Verdicts()
+
+    def _check_counts(self, leaves):
+        """Raise an error if rows are not those of the first pass."""
+        for (i, code), sample in self.samples.items():
+            expected = leaves[i]._class_counts[code]
+            if sample.size != expected:
+                raise ValueError(
+                    "Every pass must see the same rows, but of label "
+                    f"{leaves[i].classes_[code]!r} the first pass has seen {expected}, "
+                    f"and the second {sample.size}."
+                )
+
+    def _radius(self, leaf, key):
+        """The radius of a class, or None if its sample lacks values."""
+        sample = self.samples[key]
+        try:
+            return leaf._radius_of(sample, leaf._dtype)
+        except MissingValues as missing:
+            sample.ranges = missing.ranges
+            return None
+
+
+@dataclass
+class Verdict:
+    """How many rows of each class a filter keeps, and the best row of each class."""
+
+    kept: np.ndarray
+    best: list[tuple]
+
+    def merge(self, other):
+        self.kept = self.kept + other.kept
+        self.best = [max(pair) for pair in zip(self.best, other.best, strict=True)]
+
+
+class Verdicts(LeafPass):
+    """What the filter and each of its members keep."""
+
+    def __init__(self):
+        self.verdicts: list[Verdict] = []
+
+    def _add(self, filter_, X, y, part):
+        codes = self._codes(filter_, X, y)
+        found = _ask("_decide", filter_._leaves(codes), X, {})
+        members = filter_._with_members(codes)
+        self._merge([_verdict(one, one._pick(found), c, part) for one, c in members])
+
+    def merge(self, other):
+        if other.verdicts:
+            self._merge(other.verdicts)
+
+    def _merge(self, verdicts):
+        if not self.verdicts:
+            self.verdicts = verdicts
+            return
+        for mine, other in zip(self.verdicts, verdicts, strict=True):
+            mine.merge(other)
+
+    def finish(self, filter_):
+        members = filter_._with_members(np.empty(0, np.intp))
+        for (one, _), verdict in zip(members, self.verdicts, strict=True):
+            empty = np.flatnonzero(verdict.kept == 0)
+            places = [verdict.best[code][1:] for code in empty]
+            one._kept_anyway = [(-part, -row) for part, row in places]
+            rejected = one._class_counts - np.maximum(verdict.kept, 1)
+            one.contamination_ = rejected / one._class_counts
+            one._warn_of_empty(empty)
+            del one._class_counts
+        del filter_._layout
+        return None
+
+
+def _verdict(filter_, decisions, codes, part):
+    n_classes = len(filter_.classes_)
+    kept = np.bincount(codes[(decisions >= 0) & (codes >= 0)], minlength=n_classes)
+    best = []
+    for code in range(n_classes):
+        rows = np.flatnonzero(codes == code)
+        row = rows[np.argmax(decisions[rows])] if len(rows) else 0
+        decision = decisions[row] if len(rows) else -np.inf
+        # Of equal ones the first: places count from the end.
+        best.append((float(decision), -part, -int(row)))
+    return Verdict(kept, best)

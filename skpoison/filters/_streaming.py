@@ -1,0 +1,161 @@
+"""Fitting in passes over blocks of rows, by whatever engine holds them."""
+
+from typing import Self
+
+from numpy.typing import ArrayLike
+from sklearn.utils.metaestimators import available_if
+
+from skpoison._column_types import RowsLike
+from skpoison._labels import find_labels
+from skpoison.base import BaseFilter
+
+
+def _check_fits_in_passes(filter_):
+    if not filter_._fits_in_passes:
+        names = ", ".join(sorted({type(one).__name__ for one in filter_._in_memory()}))
+        raise AttributeError(f"{names} needs all rows at once: use fit.")
+    return True
+
+
+class PassesMixin(BaseFilter):
+    """Mixin of filters that can be fitted in passes over blocks of rows.
+
+    Memory for the rows of a block and a few numbers for each class is enough, and
+    blocks may be looked at in any order, by any number of processes. The result is that
+    of :meth:`fit`, up to rounding: percentiles are exact.
+    """
+
+    _fits_in_passes = True
+
+    def _in_memory(self):
+        return []
+
+    def __sklearn_is_fitted__(self):
+        if "_passes" in vars(self):
+            return False
+        return any(name[-1] == "_" and name[0] != "_" for name in vars(self))
+
+    @available_if(_check_fits_in_passes)
+    def partial_fit(self, X: RowsLike, y: ArrayLike | None = None) -> Self:
+        """Let the current pass look at a block of rows.
+
+        Passes are repeated over the same blocks, in any order, until :meth:`end_pass`
+        says that the filter is fitted. There are four, or fewer if centroids and radii
+        are given; rows that share their distances can need one more. The filter then
+        has the attributes that :meth:`fit` sets, but for ``scores_`` and
+        ``inlier_mask_``, which have an entry for each row. The next call starts anew.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows of the block, which may be none.
+        y : array-like of shape (n_samples,), default=None
+            Their labels; a block need not have rows of each class.
+
+        Returns
+        -------
+        self : object
+            This filter.
+
+        Raises
+        ------
+        ValueError
+            If X or y is invalid, or the block has other columns, another dtype or
+            labels where former ones have none.
+        """
+        self._current_pass().add(self, X, y, 0)
+        return self
+
+    @available_if(_check_fits_in_passes)
+    def merge(self, *others: BaseFilter) -> Self:
+        """Add what copies of this filter have seen in the current pass.
+
+        Parameters
+        ----------
+        *others : filters
+            Copies of this filter (by :func:`copy.deepcopy` or pickling) that have seen
+            other blocks by :meth:`partial_fit` since.
+
+        Returns
+        -------
+        self : object
+            This filter.
+
+        Raises
+        ------
+        ValueError
+            If another filter is in another pass, or its blocks are not like those that
+            this filter has seen.
+        """
+        current = self._current_pass()
+        for other in others:
+            # Copies that have seen nothing have not begun the first pass.
+            theirs = getattr(other, "_passes", type(self)._first_pass())
+            if type(theirs) is not type(current):
+                raise ValueError(
+                    f"merge takes copies of this {type(self).__name__} that have seen "
+                    "other blocks in the same pass; got one that is in another pass."
+                )
+            current.merge(theirs)
+        return self
+
+    @available_if(_check_fits_in_passes)
+    def end_pass(self) -> bool:
+        """Learn from what the current pass has seen, and begin the next one.
+
+        Returns
+        -------
+        fitted : bool
+            True if the filter is fitted, False if it needs another pass over the same
+            blocks.
+
+        Raises
+        ------
+        ValueError
+            If the pass has seen no rows, or other ones than the first pass.
+        """
+        following = self._current_pass().finish(self)
+        if following is None:
+            del self._passes
+            return True
+        self._passes = following
+        return False
+
+    def _current_pass(self):
+        if "_passes" not in vars(self):
+            self._validate_params()
+            self._forget_rows()
+            self._passes = self._first_pass()
+        return self._passes
+
+    @staticmethod
+    def _first_pass():
+        from skpoison.filters._passes import ClassMeans
+
+        return ClassMeans()
+
+    def _forget_rows(self):
+        """Leave nothing of a former fit that has an entry for each row."""
+        for name in ("scores_", "inlier_mask_", "_codes", "_of_members"):
+            vars(self).pop(name, None)
+
+    def _prepare_leaves(self):
+        """Make members, where there are any."""
+
+    def _with_members(self, codes):
+        """Yield this filter and its members, with their codes."""
+        yield self, codes
+
+    def _set_labels(self, classes, counts, labelled):
+        """Learn the labels of all rows, which occur so many times."""
+        if not labelled:
+            self.classes_ = classes
+            self._labelled = False
+        else:
+            self._set_classes(classes)
+            self._reject_unknown(classes, find_labels(classes, self.classes_), counts)
+        self._class_counts = counts[find_labels(self.classes_, classes)]
+
+    def _share_counts(self, owner):
+        places = find_labels(self.classes_, owner.classes_)
+        self._class_counts = owner._class_counts[places]
