@@ -201,7 +201,7 @@ class BaseFilter(
             If the filter does not take a parameter of `fit_params`.
         """
         self._validate_params()
-        vars(self).pop("_passes", None)  # which are given up
+        self.__dict__.pop("_passes", None)  # which are given up
         params = self._received(fit_params, X)
         X = self._checked_rows(X, reset=True)
         self._judge(*self._fit_rows(X, y, **params))
