@@ -329,13 +329,14 @@ def implausible_groups(rows, groups: np.ndarray, max_size: int, rng) -> list[Cop
     sizes = np.bincount(groups)
     large = np.flatnonzero(sizes > max_size)
     large = large[np.argsort(-sizes[large], kind="stable")]
+    some = some_rows(rows, rng)
     out = []
     for members in members_of(groups, large):
         looked_at = rng.permutation(members)[:LOOKED_AT]
         spread, distance = distances_around(rows, members, looked_at)
         if spread > ISOLATION * distance:
             continue
-        counts = cell_counts(rows, members, rng)
+        counts = cell_counts(rows, members, some)
         if not counts.explain(len(members)):
             out.append(CopyGroup(members, spread, distance, counts.expected))
     return out
@@ -371,23 +372,28 @@ class CellCounts(NamedTuple):
         return self.expected > NEXT_TO_NONE and n <= TIMES_SHARED * self.shared
 
 
-def cell_counts(rows, members: np.ndarray, rng) -> CellCounts:
-    """Compare a group's range of values in every column with other rows.
+def some_rows(rows, rng) -> np.ndarray:
+    """Positions of rows that frequencies are estimated from."""
+    n = rows.shape[0]
+    return np.arange(n) if n <= SAMPLE else rng.choice(n, SAMPLE, replace=False)
+
+
+def cell_counts(rows, members: np.ndarray, some: np.ndarray) -> CellCounts:
+    """Compare a group's range of values in every column with those of some rows.
 
     The frequencies of independent columns are those that explain best the rows outside
     the cell; how many are inside follows from them. The rows that are inside are not
     counted: they may be planted.
     """
     low, high = _extreme_values(rows[members])
-    others = np.delete(np.arange(rows.shape[0]), members)
+    others = np.setdiff1d(some, members)
     if not len(others):
         return CellCounts(np.inf, np.inf, 1.0)
-    some = others[rng.permutation(len(others))[:SAMPLE]]
-    sample = rows[some]
+    sample = rows[others]
     misses, of_rows = _count_misses(sample, low, high)
-    hits = len(some) - misses
-    times = len(others) / len(some)
-    expected = _expected_inside(hits, len(some), len(members) / times)
+    hits = len(others) - misses
+    times = (rows.shape[0] - len(members)) / len(others)
+    expected = _expected_inside(hits, len(others), len(members) / times)
     rarest = hits.argmin()
     values, ends = _column(sample, rarest), (low[rarest], high[rarest])
     rate = _rate_beside(values, ends, of_rows)
