@@ -32,6 +32,8 @@ FEW_FEATURES, MOST_CELLS = 150, 10**7
 # Rows without curvature are left out where no more than this share of rows have any.
 MOST_BENT = 0.7
 CG_TOL, MAX_CG = 0.05, 50
+# Of the gap that may be left, what the linear system may leave.
+SHARE_OF_STEP = 0.3
 # Stands for an infinite stiffness in Newton systems.
 RIGID = 1e12
 
@@ -128,9 +130,10 @@ def start_at(problem: LossProblem, theta: np.ndarray) -> LossIterate:
 
 def _first(problem, tol, max_iter, rng):
     """Solve for a few random rows, loosely, from parameters of zero."""
-    n_rows = len(problem.rows)
-    iterate = start_at(problem, np.zeros(problem.rows.dim))
-    if n_rows <= 2 * FEW_ROWS:
+    n_rows, dim = len(problem.rows), problem.rows.dim
+    iterate = start_at(problem, np.zeros(dim))
+    # Of texts with more words than rows, some say little about the others.
+    if n_rows <= max(2 * FEW_ROWS, dim if problem.rows.is_sparse else 0):
         return iterate, 0
     chosen = np.sort(rng.choice(n_rows, FEW_ROWS, replace=False))
     weights = problem.weights[chosen]
@@ -173,14 +176,17 @@ def _record(problem, found, iterate, n_iter, tol, monitor):
 def _minimize(problem, center, target, max_steps):
     """Minimize the envelope around an iterate by Newton's method."""
     at = _evaluate(problem, center, center.theta, center.at)
+    is_alone = not problem.poison and not problem.loss.is_piecewise_linear
+    # Where nothing is smoothed, there is no other part of the gap.
+    share = 0.5 if is_alone else 0.1
     n_steps = 0
     while True:
         gradient = _gradient(problem, at)
         gaps = _gaps(problem, at, gradient)
-        enough = max(0.2 * (gaps.rows + gaps.poison), 0.1 * target)
+        enough = max(0.2 * (gaps.rows + gaps.poison), share * target)
         if gaps.learner <= enough or n_steps >= max_steps:
             break
-        step = _newton_step(problem, center, at, gradient)
+        step = _newton_step(problem, center, at, gradient, enough)
         n_steps += 1
         slope = float(gradient @ step)
         there = None if slope >= 0.0 else _search(problem, center, at, step, slope)
@@ -246,14 +252,21 @@ def _gaps(problem, at, gradient):
         lost = slopes * term.shortfalls(at.theta, response.points)
         accounted = float(response.beta @ (lost - term.outer_conjugates(slopes)))
         poison = term.epsilon * max(worst - accounted, 0.0)
-    learner = problem.conjugate(gradient)
-    if problem.has_free_intercept:
-        learner += abs(float(gradient[-1])) * (1.0 + abs(float(at.theta[-1])))
+    learner = _learner_gap(problem, gradient, at.theta)
     upper = float(problem.weights @ losses) + problem.penalty(at.theta)
     return Gaps(rows, poison, learner, upper)
 
 
-def _newton_step(problem, center, at, gradient):
+def _learner_gap(problem, gradient, theta):
+    """Return the part of the gap that a gradient at parameters leaves."""
+    gap = problem.conjugate(gradient)
+    if problem.has_free_intercept:
+        gap += abs(float(gradient[-1])) * (1.0 + abs(float(theta[-1])))
+    return gap
+
+
+def _newton_step(problem, center, at, gradient, enough):
+    """Return Newton's step, as precisely as a gap of the learner asks for."""
     row_weights = problem.weights * at.curvatures
     diagonal, vectors, weights = _curvature_besides_rows(problem, center, at)
     some, their_weights = drawn(row_weights, _most_rows(problem.rows))
@@ -267,7 +280,10 @@ def _newton_step(problem, center, at, gradient):
             on_rows = active.combine(on_active * active.scores(x))
             return diagonal * x + on_rows + (weights * (vectors @ x)) @ vectors
 
-        step = -_conjugate_gradients(product, solve, gradient)
+        def is_small(residual):
+            return _learner_gap(problem, residual, at.theta) <= SHARE_OF_STEP * enough
+
+        step = -_conjugate_gradients(product, solve, gradient, is_small)
     else:
         step = -solve(gradient)
     if np.isinf(problem.stiffness[-1]):
@@ -311,8 +327,11 @@ def drawn(weights: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     return chosen, weights[chosen] / share[chosen]
 
 
-def _conjugate_gradients(product, precondition, right):
-    """Solve a system whose matrix is nearly the one that the preconditioner inverts."""
+def _conjugate_gradients(product, precondition, right, is_small):
+    """Solve a system whose matrix is nearly the one that the preconditioner inverts.
+
+    It ends where the residual has fallen far enough, or `is_small`.
+    """
     x, residual = np.zeros_like(right), right.copy()
     scaled = precondition(residual)
     direction, size = scaled, float(residual @ scaled)
@@ -323,7 +342,7 @@ def _conjugate_gradients(product, precondition, right):
         x, residual = x + length * direction, residual - length * image
         scaled = precondition(residual)
         size, before = float(residual @ scaled), size
-        if size <= enough:
+        if size <= enough or is_small(residual):
             break
         direction = scaled + (size / before) * direction
     return x
