@@ -14,6 +14,7 @@ from skpoison._labels import check_labels, check_targets
 from skpoison._whole_rows import round_down
 from skpoison.tracing._before import model_before
 from skpoison.tracing._calibration import p_value
+from skpoison.tracing._networks import is_network
 from skpoison.tracing._result import Trace
 from skpoison.tracing._scores import METHODS, Evidence
 from skpoison.tracing._search import WIDER, find_rows
@@ -45,7 +46,8 @@ def trace(
     ----------
     estimator : classifier or regressor
         The estimator that predicts wrong. If it is not fitted, it is fitted on `X` and
-        `y`. Clones of it are fitted without rows.
+        `y`. Clones of it are fitted without rows. It may be a skorch net; see the
+        notes.
     X : {array-like, sparse matrix, table, list of str} of shape (n_samples, n_features)
         The training rows.
     y : array-like of shape (n_samples,)
@@ -127,6 +129,11 @@ def trace(
     nearest neighbors that have another label ("loss"). The removal set is the one that
     this ranking leads to, unless another one leads to one of half the size.
 
+    Nets have "gradient", that of the last layer at checkpoints of the training with the
+    errors of rows left out; "knn_shapley", by the features of the last layer; and
+    "retrain". A removal set of a net is verified in several trainings, and must do what
+    as many random rows of the same labels do not.
+
     Removal sets are beginnings of rankings; their sizes are found by doubling and
     bisection, for linear models around the size that Newton steps predict. Rows that
     are not needed are then dropped, in blocks. Every set is verified by a fit.
@@ -164,6 +171,22 @@ def trace(
     check_method(method)
     rng = check_random_state(random_state)
     check_consistent_length(X, y)
+    if is_network(estimator):
+        from skpoison.neural._trace import trace_net  # torch is there, with the net
+
+        return trace_net(
+            estimator,
+            X,
+            y,
+            X_target,
+            y_target,
+            sample_weight=sample_weight,
+            method=method,
+            columns=columns_by(by, X),
+            limit=most_removed(max_removed, _num_samples(X)),
+            n_jobs=n_jobs,
+            random_state=rng,
+        )
     training = Training(estimator, X, _checked_y(estimator, X, y), sample_weight, rng)
     columns = columns_by(by, X)
     limit = most_removed(max_removed, training.n_rows)
