@@ -435,6 +435,38 @@ def test_hostile_archives_are_refused(certificate, tmp_path):
         check(path, X, y, max_size=1000)
 
 
+@pytest.mark.parametrize("value", [1e308, -1e308, 1e-308])
+@pytest.mark.parametrize("name", [n for n in ARRAY_CHANGES if ARRAY_CHANGES[n]])
+def test_numbers_at_the_ends_of_their_range_prove_nothing(
+    certificate, tmp_path, name, value
+):
+    def change(header, arrays):
+        if arrays[name].dtype.kind == "f":
+            arrays[name][:] = value
+        else:
+            arrays[name][:] = 2**62 * np.sign(value).astype(int)
+        header["claims"] |= {"upper_bound": 0.01, "lower_bound": 1.0}
+
+    assert not changed(certificate, tmp_path, change).verified
+
+
+def test_what_is_assumed_says_what_the_claims_are_about(tmp_path):
+    X, y = counts()
+    path = tmp_path / "b.npz"
+    written(path, X, y, domain="nonnegative", C=1.0)
+    assumed = " ".join(check(path, X, y).assumed)
+    assert "rows of the domain" in assumed and "each with weight 1" in assumed
+    assert "hinge loss" in assumed and f"{1.0 / len(y) / 2.0:g} |(w, b)|^2" in assumed
+    balanced = LogisticRegression(class_weight="balanced")
+    written(path, X, np.append(y[:-1], 0), estimator=balanced)
+    assumed = " ".join(check(path, X, np.append(y[:-1], 0)).assumed)
+    assert "weighted as in the file" in assumed and "|w|^2" in assumed
+    X, y = load_diabetes(return_X_y=True)
+    written(path, X, y, estimator=Ridge(fit_intercept=False))
+    assumed = " ".join(check(path, X, y).assumed)
+    assert "rejects targets outside 25 to 346" in assumed and ", b = 0" in assumed
+
+
 def test_huge_integers_are_refused(certificate, tmp_path):
     def change(header, arrays):
         header["epsilon"] = 10**400
@@ -561,6 +593,10 @@ DOMAIN_CHANGES = {
     "no leaves": lambda arrays: arrays["tree_features"].fill(0),
     "no such feature": lambda arrays: arrays["tree_features"].fill(9),
     "short": shear,
+    "huge lam": lambda arrays: arrays["multipliers"][:, 0].fill(1e308),
+    "huge t": lambda arrays: arrays["multipliers"][:, 1].fill(1e308),
+    "huge both": lambda arrays: arrays["multipliers"].fill(-1e308),
+    "tiny lam": lambda arrays: arrays["multipliers"][:, 0].fill(1e-320),
 }
 
 

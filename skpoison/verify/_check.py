@@ -14,19 +14,19 @@ from skpoison.verify._rows import UNIT, digest, digest_of_names, rows_of
 from skpoison.verify._votes import check_votes
 
 ADDED = "The rows given are clean, and the attacker adds rows but changes none."
-LOSS = (
-    "The deployed filter has the centers, radii and offsets of the file.",
-    "The learner minimizes the stated objective; what training falls short of the "
-    "minimum comes on top (skpoison.bounds.training_gap).",
-    ADDED,
-    "NumPy's exponentials and logarithms are right to four units in the last place.",
+FILTER = "The deployed filter has the centers, radii and offsets of the file{more}."
+GAP = (
+    "What training falls short of the minimum comes on top "
+    "(skpoison.bounds.training_gap)."
+)
+FUNCTIONS = (
+    "NumPy's exponentials and logarithms are right to four units in the last place."
 )
 VOTES = (
     "Each model votes as the file says: train the stated learner on the rows of a "
     "part, whose hash is in the file, to check its votes.",
     "The attacker changes neither parameters, labels and columns nor the test rows.",
 )
-ASSUMED = {"loss": LOSS, "votes": VOTES}
 
 
 def check(
@@ -92,7 +92,7 @@ def check(
     rows, labels = rows_of(X), _labels(header, y)
     if labels is None:
         reason = "y has labels that the certificate does not know"
-        return _report(header, [*claims, Claim("rows", False, reason)])
+        return _report(header, arrays, [*claims, Claim("rows", False, reason)])
     found, order, _ = digest(rows, labels)
     shape = header["n_rows"], header["n_features"]
     is_same = (len(labels), rows.n_features) == shape and found == header["rows_sha256"]
@@ -100,20 +100,20 @@ def check(
         reason = (
             "rows, labels, or how columns became numbers, are not the certificate's"
         )
-        return _report(header, [*claims, Claim("rows", False, reason)])
+        return _report(header, arrays, [*claims, Claim("rows", False, reason)])
     claims.append(Claim("rows", True))
     if header["kind"] == "votes":
         test = None if X_test is None else rows_of(X_test)
         more = check_votes(header, arrays, rows, labels, test)
-        return _report(header, [*claims, *more])
+        return _report(header, arrays, [*claims, *more])
     loss = loss_of(header["loss"], header["loss_constant"])
     wrong = _nonsense(header, arrays, loss)
     if wrong:
-        return _report(header, [*claims, Claim("problem", False, wrong)])
+        return _report(header, arrays, [*claims, Claim("problem", False, wrong)])
     claims.append(Claim("problem", True))
     with np.errstate(all="ignore"):
         problem = _proof.Problem(header, arrays, rows, labels, order, loss, UNIT)
-        return _report(header, [*claims, *_of_bounds(problem)])
+        return _report(header, arrays, [*claims, *_of_bounds(problem)])
 
 
 def _of_columns(header, names):
@@ -146,6 +146,7 @@ def _nonsense(header, arrays, loss):
     numbers = [header[name] for name in ("rho", "penalty", "intercept_penalty")]
     rho, penalty, of_intercept = numbers
     target_range = header["target_range"]
+    is_regression = header["classes"] is None
     wrong = {
         "the loss is not known": loss is None or not header["loss_constant"] >= 0.0,
         "epsilon is not within 0 and 1": not 0.0 <= header["epsilon"] <= 1.0,
@@ -153,6 +154,7 @@ def _nonsense(header, arrays, loss):
         != math.floor(header["epsilon"] * header["n_rows"] + 1e-9),
         "there are no rows": header["n_rows"] == 0,
         "there must be a radius rho or a penalty": (rho is None) == (penalty is None),
+        "a ball of parameters is for classes": rho is not None and is_regression,
         "rho and penalties must be positive": any(
             number is not None and not number > 0.0 for number in (rho, penalty)
         )
@@ -191,9 +193,10 @@ def _is_domain(arrays):
 
 def _of_bounds(problem):
     claimed = problem.header["claims"]
+    failures = (_proof.Refuted, OverflowError, ValueError)  # fsum of infinities
     try:
         proven = _proof.upper(problem)
-    except _proof.Refuted as refuted:
+    except failures as refuted:
         yield Claim("upper_bound", False, str(refuted), claimed["upper_bound"])
     else:
         for name, value in proven.items():
@@ -203,7 +206,7 @@ def _of_bounds(problem):
         return
     try:
         value = _proof.lower(problem)
-    except _proof.Refuted as refuted:
+    except failures as refuted:
         yield Claim("lower_bound", False, str(refuted), claimed["lower_bound"])
     else:
         yield _at_least("lower_bound", claimed["lower_bound"], value, -1.0)
@@ -216,5 +219,34 @@ def _at_least(name, claimed, proven, sign=1.0):
     return Claim(name, holds, reason, claimed, proven)
 
 
-def _report(header, claims):
-    return Report(tuple(claims), ASSUMED[header["kind"]], header)
+def _report(header, arrays, claims):
+    is_loss = header["kind"] == "loss"
+    assumed = _assumed_of_loss(header, arrays) if is_loss else VOTES
+    return Report(tuple(claims), tuple(assumed), header)
+
+
+def _assumed_of_loss(header, arrays):
+    """Say what the claims are about: names in the header do not count."""
+    low, high = header["target_range"] or (0.0, 0.0)
+    more = "" if low == high else f", and rejects targets outside {low:g} to {high:g}"
+    if header["domain"] != "real":
+        yield "The attacker sends rows of the domain of the file only."
+    yield FILTER.format(more=more)
+    weights = np.concatenate([arrays["row_weights"], arrays["poison_weights"]])
+    same = bool((weights == 1.0).all())
+    yield (
+        f"The learner minimizes the mean {header['loss'].replace('_', ' ')} loss of "
+        f"the rows, {'each with weight 1' if same else 'weighted as in the file'}, "
+        f"{_penalty(header)}."
+    )
+    yield from (GAP, ADDED, FUNCTIONS)
+
+
+def _penalty(header):
+    if header["rho"] is not None:
+        return f"over |(w, b)| <= {header['rho']:g}"
+    strength, of_intercept = header["penalty"] or 0.0, header["intercept_penalty"]
+    if of_intercept == strength:
+        return f"plus {strength / 2:g} |(w, b)|^2"
+    more = "" if not of_intercept else f" + {of_intercept / 2:g} b^2"
+    return f"plus {strength / 2:g} |w|^2{more}{', b = 0' * (of_intercept is None)}"

@@ -56,6 +56,23 @@ def contains(x: np.ndarray, lower: Any, upper: Any, kinds: np.ndarray) -> bool:
     )
 
 
+def is_empty(box: Box) -> bool:
+    """Tell whether no row is in a box, or no member of a group can be chosen."""
+    members, open_to = box.kinds[box.kinds >= GROUP], _chosen_members(box)
+    without = set(members.tolist()) - set(members[open_to].tolist())
+    return bool((box.lower > box.upper).any() or without)
+
+
+def _chosen_members(box):
+    """Return which members of groups can be the one that is 1."""
+    is_member = box.kinds >= GROUP
+    lower, upper = box.lower[is_member] >= 1.0, box.upper[is_member] >= 1.0
+    groups = box.kinds[is_member] - GROUP
+    taken = np.zeros(groups.max(initial=-1) + 1, dtype=bool)
+    taken[groups[lower]] = True
+    return upper & (lower | ~taken[groups])
+
+
 def bound_of_tree(nodes: Iterator, box: Box, bound: Any, depth: int = 0) -> float:
     """Return the largest bound of the leaves that follow, a tree in preorder.
 
@@ -112,9 +129,6 @@ def _of_groups(box, slope, wrong, center, lam):
     groups = box.kinds[members] - GROUP
     gains = slope[members] - lam * (1.0 - 2.0 * center[members]) + wrong[members]
     best = np.full(groups.max(initial=-1) + 1, -np.inf)
-    taken = np.zeros(len(best), dtype=bool)
-    taken[groups[box.lower[members] >= 1.0]] = True
-    barred = (box.upper[members] < 1.0) | (taken[groups] & (box.lower[members] < 1.0))
-    np.maximum.at(best, groups, np.where(barred, -np.inf, gains))
+    np.maximum.at(best, groups, np.where(_chosen_members(box), gains, -np.inf))
     sizes = np.abs(slope[members]) + lam * (1.0 + 2.0 * np.abs(center[members]))
     return best[np.bincount(groups, minlength=len(best)) > 0], sizes

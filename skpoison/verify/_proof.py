@@ -123,7 +123,8 @@ def _worst(problem, k, nodes):
     off = error(2, size, unit)
     low, high = np.array([low + b - targets[1] - off]), np.array([high + b])
     value, wrong = largest(problem.loss, low, high - targets[0] + off, unit)
-    return problem.up(float((value + wrong)[0] * problem.arrays["poison_weights"][k]))
+    worst = float((value + wrong)[0] * problem.arrays["poison_weights"][k])
+    return problem.up(worst) if math.isfinite(worst) else np.inf
 
 
 def _support_in_domain(problem, k, a, nodes):
@@ -147,12 +148,12 @@ def _support_in_domain(problem, k, a, nodes):
 def _bound_of_leaf(problem, k, a, box, lam, t):
     arrays, unit, center = problem.arrays, problem.unit, problem.arrays["centers"][k]
     v, radius = arrays["directions"][k], arrays["radii"][k, 1]
-    if (box.lower > box.upper).any():
+    if _domain.is_empty(box):
         return -np.inf
     slope, size = a - t * v, np.abs(a) + abs(t) * np.abs(v)
     terms, sizes = _domain.best_terms(box, slope, unit * size, center, lam)
-    if not lam >= 0.0 or np.isneginf(terms).any():
-        return -np.inf if lam >= 0.0 else np.inf
+    if not (lam >= 0.0 and np.isfinite(terms).all()):
+        return np.inf  # no multipliers, or some that are too large to compute with
     parts = [math.fsum(terms), float(error(0, math.fsum(sizes), unit))]
     block = (box.kinds == _domain.UNIT_NORM) & (not box.is_blank)
     if block.any():
@@ -160,8 +161,9 @@ def _bound_of_leaf(problem, k, a, box, lam, t):
         best = (slope + 2.0 * lam * center + 4.0 * unit * size)[block]
         above = problem.norm(np.maximum(best, 0.0)) if (best > 0).any() else best.max()
         parts += [float(above), -lam]
-    along = max(t * value for value in arrays["offsets"][k, 2:])
-    return problem.up(*problem.dot(a, center), lam * radius * radius, along, *parts)
+    along = max(t * value for value in arrays["offsets"][k, 2:].tolist())
+    bound = problem.up(*problem.dot(a, center), lam * radius * radius, along, *parts)
+    return bound if bound < np.inf else np.inf  # nor is NaN a bound
 
 
 def _support(problem, k, a, _):
