@@ -470,6 +470,7 @@ def test_the_core_ends_where_other_rows_begin():
     pushes = np.array([1, 1, -1, 1, 1, 1, -1, -1, 1, 1.0])
     assert core_rows(distances, pushes).tolist() == [0, 1, 3, 4, 5]
     assert core_rows(distances, -pushes).tolist() == []
+    assert core_rows(distances[:4], np.array([1, -1, 1, 1.0])).tolist() == [0]
     assert core_rows(distances, np.where(pushes > 0, 1.0, 0.0)).tolist() == [
         0,
         1,
