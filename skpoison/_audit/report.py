@@ -37,7 +37,7 @@ class AuditReport(Bunch):
     recommendation : dict
         The percentile of sphere and slab that does best under attack, and by how much.
     data, assumptions, bounds, no_attack, percentiles, ranking, evaluations, \
-    predictions, suspicious, taxonomies, settings, left_out, warnings, \
+    predictions, errors, suspicious, taxonomies, settings, left_out, warnings, \
     figures : dict or list
         Parts of the report.
 

@@ -5,6 +5,7 @@ from skpoison import __version__
 from .assumptions import assumptions
 from .cost import within_budget
 from .curves import curves
+from .errors import traced_errors
 from .figures import figures
 from .inputs import Inputs, described, read_inputs
 from .measure import measure
@@ -236,7 +237,8 @@ def run(inputs: Inputs, plan: Plan, progress: Progress) -> AuditReport:
     listed = suspects(inputs, plan, suspected, progress)
     bounded = curves(inputs, plan, progress)
     certified = predictions(inputs, plan, progress)
-    stages = attacked, compared, listed, bounded, certified
+    traced = traced_errors(inputs, plan, progress)
+    stages = attacked, compared, listed, bounded, certified, traced
     measured, bounds = attacked.found, bounded.found
     suspicious, order = listed.found
     rows = by_percentile(plan, compared.found, bounds)
@@ -258,6 +260,7 @@ def run(inputs: Inputs, plan: Plan, progress: Progress) -> AuditReport:
         "ranking": compared.found.rows,
         "evaluations": measured.evaluations,
         "predictions": certified.found,
+        "errors": traced.found,
         "suspicious": suspicious,
         "taxonomies": taxonomies(
             plan.attacks, bounds, certified.found, suspicious, judged.is_likely

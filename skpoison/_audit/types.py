@@ -390,6 +390,32 @@ class Predictions(TypedDict):
     reason: Annotated[str | None, "why they are not computed; null if they are"]
 
 
+class TracedError(TypedDict):
+    """An error on a held-out row, and training rows without which it is none."""
+
+    row: Annotated[Place, "the number of the row"]
+    label: Annotated[str, "its label"]
+    predicted: Annotated[str, "what the model predicts"]
+    n_removed: Annotated[
+        Count | None, "rows of the smallest set found; null if there is none"
+    ]
+    removed: Annotated[list[Place], "their numbers, the most responsible first"]
+    p_value: Annotated[
+        Share | None, "share of the model's other errors that look the same"
+    ]
+
+
+class Errors(TypedDict):
+    """Whether few training rows are behind the worst errors on held-out rows."""
+
+    n_train: Annotated[Place, "training rows: those of the first fold"]
+    n_test: Annotated[Place, "its held-out rows"]
+    n_wrong: Annotated[Count | None, "held-out rows that are predicted wrong"]
+    max_removed: Annotated[Place, "the most training rows in a set: 1 % of them"]
+    worst: Annotated[list[TracedError], "the errors that the model is surest of"]
+    reason: Annotated[str | None, "why not all of these are traced; null if they are"]
+
+
 class Reason(TypedDict):
     """What one filter found."""
 
@@ -515,6 +541,7 @@ class Report(TypedDict):
     ranking: Annotated[list[Ranked], "defenses, the lowest worst metric first"]
     evaluations: Annotated[list[Evaluation], "every attack on every defense"]
     predictions: Predictions
+    errors: Errors
     suspicious: Suspicious
     taxonomies: Annotated[list[TaxonPart], "the same by public taxonomies of attacks"]
     left_out: Annotated[list[LeftOut], "what was not done"]
