@@ -21,7 +21,8 @@ class AutoFilter(BaseJudgingFilter):
     1. *far*: rows that are much farther from their class than its other rows;
     2. *copies*: more near copies of a row with one label than frequent values and the
        other groups of copies explain (groups up to four times as large as the third
-       largest of the others are kept if models fitted without them predict their label);
+       largest of the others are kept if models fitted without them agree with their
+       label);
     3. *label*: rows whose label contradicts models fitted without them and their near
        copies, beyond what honest rows do where classes overlap;
     4. *cluster*: compact clusters of one label that models fitted without the whole
