@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from skpoison import AutoFilter
 from skpoison._cli.app import app
-from skpoison._cli.found import worst
+from skpoison._cli.found import rare_ones_rejected, worst
 from skpoison._cli.judgement import OTHERS, build_filter
 from skpoison._cli.kinds import FILTERS, PUBLISHED, WITHOUT_PERCENTILE
 from skpoison._cli.suspicion import TESTS
@@ -392,3 +392,34 @@ def test_filters_of_classes_refuse_a_target_of_measurements(tmp_path):
 def test_a_column_that_is_not_there_is_called_a_column(csv, option):
     error = invoke(csv, option, "nosuch", code=1).stderr
     assert "has no column 'nosuch'; its columns are 'a', 'b', 'c'" in error
+
+
+@pytest.mark.parametrize(
+    ("rejected", "n_warnings"),
+    [((3, 14), 1), ((3, 4), 0), ((90, 14), 0), ((300, 0), 0), ((0, 5), 1)],
+)
+def test_much_that_is_rejected_of_a_rare_class_is_said(rejected, n_warnings):
+    classes = [
+        {"label": label, "n_rows": n_rows, "n_rejected": n}
+        for label, n_rows, n in zip("ny", (900, 50), rejected, strict=True)
+    ]
+    found = list(rare_ones_rejected(classes))
+    assert len(found) == n_warnings
+    for text in found:
+        assert text.startswith(f"{rejected[1]} of the 50 rows of the rare label 'y'")
+    even = [one | {"n_rows": 400} for one in classes]
+    assert not list(rare_ones_rejected(even))
+
+
+def test_a_rare_class_that_loses_rows_is_warned_of(tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(120, 3)), np.arange(120) % 6 == 0
+    X[y] += 6
+    X[np.flatnonzero(y)[:4]] -= 6
+    path = tmp_path / "rows.csv"
+    lines = [",".join(map(str, [*row, int(k)])) for row, k in zip(X, y, strict=True)]
+    path.write_text("\n".join(["a,b,c,y", *lines]) + "\n")
+    result = invoke(path)
+    assert "of the 20 rows of the rare label '1' are rejected" in " ".join(
+        result.output.split()
+    )

@@ -2,12 +2,16 @@
 
 from rich.text import Text
 
-from skpoison._words import one_line, percent_text
+from skpoison._words import name_text, one_line, percent_text
 
 from .report import new_table
+from .session import warn
 from .suspicion import TESTS
 
 N_WORST = 20
+# A class with less than this part of an even share of the rows is rare; so large a
+# share of it, and so many times that of all others, is more than bad luck.
+RARE, MUCH, TIMES = 0.5, 0.1, 5
 
 
 def show_suspicions(session, source, numbers):
@@ -22,12 +26,46 @@ def show_suspicions(session, source, numbers):
         )
         return
     n_rejected = numbers["n_rows"] - numbers["n_kept"]
+    for text in rare_ones_rejected(numbers["classes"]):
+        warn(text)
     session.console.print(_reasons_table(numbers["classes"]))
     show_worst(session, numbers)
     session.say(
         f"Rejected: {n_rejected:,} of {numbers['n_rows']:,} rows. "
         f"{_conclusion(numbers['verdict'])}"
     )
+
+
+def rare_ones_rejected(classes):
+    """Say of which rare classes much more is rejected than of the others.
+
+    Models know few rows of them, and honest ones that are hard to predict look like
+    rows with a wrong label.
+
+    Examples
+    --------
+    >>> classes = [
+    ...     {"label": "n", "n_rows": 900, "n_rejected": 3},
+    ...     {"label": "y", "n_rows": 50, "n_rejected": 14},
+    ... ]
+    >>> next(rare_ones_rejected(classes))[:57]
+    "14 of the 50 rows of the rare label 'y' are rejected, and"
+    """
+    n_rows = sum(one["n_rows"] for one in classes)
+    n_rejected = sum(one["n_rejected"] for one in classes)
+    for one in classes:
+        rest = n_rows - one["n_rows"], n_rejected - one["n_rejected"]
+        if one["n_rows"] >= RARE * n_rows / len(classes) or not one["n_rows"]:
+            continue
+        share, of_rest = one["n_rejected"] / one["n_rows"], rest[1] / rest[0]
+        if share >= MUCH and share >= TIMES * of_rest:
+            yield (
+                f"{one['n_rejected']:,} of the {one['n_rows']:,} rows of the rare "
+                f"label {name_text(one['label'], 40)!r} are rejected, and "
+                f"{percent_text(of_rest)} of all others. Models know few rows of a "
+                "rare class, so that honest ones can look wrong: without them, fewer "
+                "of the class are found. Review these rows (--rejected) first."
+            )
 
 
 def _conclusion(verdict):
