@@ -1,53 +1,18 @@
 """Whether a table is likely poisoned: one verdict from all that speaks for it.
 
-Honest tables hold rejected rows, too: classes overlap, columns have heavy tails, people
-send the same row twice. So each kind of evidence counts only beyond what honest tables
-show. The limits were chosen on real tables, clean and with planted rows (docs/audit.md
-says which); benchmarks/bench_advice.py reports how often the verdict is right.
+What speaks for it is in _signs.py; benchmarks/bench_advice.py reports how often the
+verdict is right.
 """
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
+from skpoison import _signs as signs
 from skpoison._words import counted, name_text, percent_text
 
-# Quantile of the normal distribution that intervals of shares are made with.
-Z = 1.96
-# Groups of fewer rows are no attack.
-FEW = 5
-# Labels: the share of each predicted class's rows that models are surest of. There,
-# wrong labels are as frequent as anywhere, and honest contradictions rare.
-SUREST = 0.3
-MOST_HONEST = 0.035  # contradictions among the surest rows of the purest class
-SKILL = 0.4  # of the errors of a constant, how many the models avoid
-FEWEST_JUDGED = 40  # rows, and this share of all:
-LEAST_JUDGED = 0.03
-# Or: without the rejected rows, few of the contradictions are left; of many ones, or of
-# what a constant would contradict.
-LEFT, FEWEST_WRONG = 0.25, 0.03
-LEFT_OF_CONSTANT, FEWEST_REJECTED = 0.1, 0.01
-# Shares of all rows, beyond which there are more than honest tables have.
-MANY_COPIES, MANY_FAR, MANY_FINE = 0.015, 0.02, 0.005
-MOST_COPIES = 0.25
-# Far: times as far out as nine tenths of the rows, in half of the columns.
-TIMES_AS_FAR = 2.0
-FEWEST_COLUMNS, FEWEST_VALUES = 4, 6
-ONE_LABEL = 0.9  # of rows that belong together
-# Digits: so many more decimals than nine tenths of a column's values.
-MORE_DECIMALS, MOST_DECIMALS = 2, 3
 MOST_NAMED = 3
-
-
-class Evidence(NamedTuple):
-    """One kind of evidence."""
-
-    name: str
-    is_strong: bool  # beyond what honest tables show
-    rows: np.ndarray  # mask of the rows that it speaks against
-    text: str
 
 
 class Verdict(NamedTuple):
@@ -59,7 +24,7 @@ class Verdict(NamedTuple):
     low: float
     high: float
     classes: dict[str, int]  # rows of each label that are spoken against
-    evidence: list[Evidence]
+    evidence: list[signs.Evidence]
 
     @property
     def text(self) -> str:
@@ -99,7 +64,7 @@ class Verdict(NamedTuple):
         more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
         verb = "lowers" if len(names) == 1 else "lower"
         text = f"{listed}{more} {verb} the error although nobody attacks"
-        found = Evidence("filters", False, np.zeros_like(self.rows), text)
+        found = signs.Evidence("filters", False, np.zeros_like(self.rows), text)
         return self._replace(evidence=[*self.evidence, found])
 
     def as_dict(self) -> dict[str, Any]:
@@ -141,19 +106,19 @@ def verdict(
     rejects each row, and `probabilities` are its ``out_of_fold_``, with rows of NaN for
     rows that were not judged.
     """
-    columns = _varied(values)
+    columns = signs.varied_columns(values)
     rows = [
-        _copies(tests, probabilities),
-        _far(columns, codes, labels, tests),
-        _fine(columns),
+        signs.near_copies(tests, probabilities),
+        signs.far_rows(columns, codes, labels, tests),
+        signs.fine_digits(columns),
     ]
     # Rows that something else speaks against do not contradict models again.
     left = ~_rows_of(rows, len(codes))
     found = [
-        _wrong_labels(codes, tests, probabilities, left),
+        signs.wrong_labels(codes, tests, probabilities, left),
         *rows,
-        _contradicting(values, codes),
-        _rejected(tests),
+        signs.contradicting_rows(values, codes),
+        signs.rejected_rows(tests),
     ]
     evidence = [one for one in found if one is not None]
     strong = [one for one in evidence if one.is_strong]
@@ -173,23 +138,6 @@ def _rows_of(evidence, n_rows):
     return rows
 
 
-def wilson(count: float, total: float) -> tuple[float, float]:
-    """Return Wilson's interval of a share.
-
-    Examples
-    --------
-    >>> [round(end, 3) for end in wilson(10, 100)]
-    [0.055, 0.174]
-    """
-    if not total:
-        return 0.0, 1.0
-    share, spread = count / total, Z * Z / total
-    middle = share + spread / 2
-    half = Z * np.sqrt(share * (1 - share) / total + spread / (4 * total))
-    low, high = (middle - half) / (1 + spread), (middle + half) / (1 + spread)
-    return max(float(low), 0.0), min(float(high), 1.0)
-
-
 def _share(rows, strong, codes, tests, probabilities):
     """Estimate the share of bad rows, of all rows: a value and an interval.
 
@@ -198,217 +146,22 @@ def _share(rows, strong, codes, tests, probabilities):
     """
     n_rows = len(codes)
     if not strong:
-        return 0.0, 0.0, wilson(np.sum(tests != ""), n_rows)[1]
+        return 0.0, 0.0, signs.wilson(np.sum(tests != ""), n_rows)[1]
     by_label = [one.rows for one in strong if one.name == "labels"]
     other = _rows_of([one for one in strong if one.name != "labels"], n_rows)
-    low, high = wilson(other.sum(), n_rows)[0], wilson(rows.sum(), n_rows)[1]
+    low, high = (
+        signs.wilson(other.sum(), n_rows)[0],
+        signs.wilson(rows.sum(), n_rows)[1],
+    )
     share = other.mean()
     if by_label:
         # Labels are judged by models, which may have seen some rows only.
-        judged, known, said = _judged(codes, probabilities, ~other)
+        judged, known, said = signs.judged_rows(codes, probabilities, ~other)
         n_rejected = int(by_label[0][judged].sum())
         rejected = n_rejected / len(known)
-        high = max(high, wilson(n_rejected, len(known))[1])
-        purest = _purest(known, said)
+        high = max(high, signs.wilson(n_rejected, len(known))[1])
+        purest = signs.contradictions_of_sure(known, said)
         wrong = rejected if purest is None else min(purest[0], rejected)
         share += wrong
         low = max(low, min(0.0 if purest is None else purest[1], rejected / 2))
     return float(share), float(min(low, share)), float(max(high, share))
-
-
-def _judged(codes, probabilities, left):
-    """Rows that models have judged: which, their codes, and what the models say."""
-    judged = left & ~np.isnan(probabilities).any(axis=1)
-    return judged, codes[judged], probabilities[judged]
-
-
-def _purest(codes, said):
-    """The share of contradictions in the purer half of classes: value and lower end.
-
-    Of each class that models predict, the rows are looked at that they are surest of.
-    """
-    top, sure = said.argmax(axis=1), said.max(axis=1)
-    fewest = max(FEWEST_JUDGED, LEAST_JUDGED * len(codes))
-    found = []
-    for code in range(said.shape[1]):
-        rows = np.flatnonzero(top == code)
-        if len(rows) < fewest:
-            continue
-        rows = rows[np.argsort(-sure[rows], kind="stable")]
-        rows = rows[: max(int(SUREST * len(rows)), 30)]
-        wrong = int(np.sum(codes[rows] != code))
-        found.append((wrong / len(rows), wrong, len(rows)))
-    if not found:
-        return None
-    purer = sorted(found)[: max(len(found) // 2, 1)]
-    wrong, total = (sum(one[at] for one in purer) for at in (1, 2))
-    return wrong / total, wilson(wrong, total)[0]
-
-
-def _wrong_labels(codes, tests, probabilities, left):
-    if probabilities is None or np.ndim(probabilities) != 2:
-        return None
-    judged, known, said = _judged(codes, probabilities, left)
-    if len(known) < FEWEST_JUDGED:
-        return None
-    rejected = left & np.isin(tests, ["label", "cluster"])
-    wrong = said.argmax(axis=1) != known
-    constant = 1 - np.bincount(known).max() / len(known)
-    purest = _purest(known, said)
-    has_skill = wrong.mean() <= (1 - SKILL) * constant
-    everywhere = purest is not None and has_skill and purest[1] > MOST_HONEST
-    kept = wrong[~rejected[judged]]
-    rest = kept.mean() if len(kept) else 1.0
-    n_rejected = int(rejected.sum())
-    alone = wrong.mean() - rest >= FEWEST_WRONG and rest <= LEFT * wrong.mean()
-    alone |= bool(
-        n_rejected >= max(FEW, FEWEST_REJECTED * len(codes))
-        and rest <= LEFT_OF_CONSTANT * constant
-    )
-    if not n_rejected or not (everywhere or alone):
-        return None
-    why = (
-        f"even where models are sure, {percent_text(purest[0])} of the labels "
-        "contradict them, whatever the class"
-        if everywhere
-        else f"without them, models that contradict {percent_text(wrong.mean())} of "
-        f"the labels contradict {percent_text(rest)}"
-    )
-    labels = counted(n_rejected, "label")
-    verb = "contradicts" if n_rejected == 1 else "contradict"
-    text = f"{labels} {verb} models that did not see the row, and {why}"
-    return Evidence("labels", True, rejected, text)
-
-
-def _copies(tests, probabilities):
-    rows = tests == "copies"
-    n_copies = int(rows.sum())
-    if n_copies < FEW:
-        return None
-    n_judged = 0
-    if probabilities is not None:
-        n_judged = int(np.sum(~np.isnan(probabilities).any(axis=1)))
-    n_judged = n_judged or len(tests)
-    # A large part of a sample says that its rows are coarse, not that they were sent.
-    is_strong = MANY_COPIES * n_judged < n_copies <= MOST_COPIES * n_judged
-    text = f"{n_copies:,} rows are near copies, more of one row than chance allows"
-    return Evidence("copies", is_strong, rows, text)
-
-
-def _far(columns, codes, labels, tests):
-    """Rows out of all proportion in half of the columns, of one label or rejected."""
-    if columns is None or columns.shape[1] < FEWEST_COLUMNS:
-        return None
-    away = np.abs(columns - np.median(columns, axis=0))
-    usual = np.quantile(away, 0.9, axis=0)
-    if np.sum(usual > 0) < FEWEST_COLUMNS:
-        return None
-    times = np.median(away[:, usual > 0] / usual[usual > 0], axis=1)
-    rows = times > TIMES_AS_FAR
-    n_far = int(rows.sum())
-    if n_far < FEW:
-        return None
-    most = np.bincount(codes[rows], minlength=len(labels))
-    is_one = most.max() >= ONE_LABEL * n_far
-    is_strong = n_far > MANY_FAR * len(codes)
-    is_strong &= bool(is_one or np.mean(tests[rows] != "") > 0.5)
-    whose = (
-        f", {most.max():,} of them labeled {labels[most.argmax()]}" if is_one else ""
-    )
-    text = f"{n_far:,} rows lie far out in most columns at once{whose}"
-    return Evidence("far rows", is_strong, rows, text)
-
-
-def _varied(values):
-    """The dense columns that hold more than a few values."""
-    if sparse.issparse(values) or values.shape[1] == 0:
-        return None
-    values = np.asarray(values, dtype=np.float64)
-    some = [len(np.unique(column)) >= FEWEST_VALUES for column in values.T]
-    return values[:, some]
-
-
-def _fine(columns):
-    """Rows that are written with other digits than the rest, in several columns.
-
-    Rows that were computed (mixed of others, moved, disturbed) have decimals that
-    recorded ones have not.
-    """
-    if columns is None:
-        return None
-    finer = np.zeros(len(columns), dtype=int)
-    much = np.zeros(len(columns), dtype=bool)
-    for column in columns.T:
-        more = _more_decimals(column)
-        if more is not None:
-            finer += more > 0
-            much |= more >= MORE_DECIMALS
-    rows = much & (finer > 1)
-    if rows.sum() < FEW:
-        return None
-    is_strong = bool(rows.sum() > MANY_FINE * len(rows))
-    # Where there are such rows, one column with more decimals gives others away.
-    rows = finer > 0 if is_strong else rows
-    n_rows = int(rows.sum())
-    text = f"{n_rows:,} rows have more decimals than all others, as computed rows do"
-    return Evidence("digits", is_strong, rows, text)
-
-
-def _more_decimals(column):
-    """How many more decimals values have than usual; None where that says nothing.
-
-    The most frequent value is left out: many columns are zero nearly everywhere. What
-    fills gaps has one value, what was computed has many.
-    """
-    found, places, counts = np.unique(column, return_inverse=True, return_counts=True)
-    others = places != counts.argmax()
-    if others.sum() < FEWEST_JUDGED:
-        return None
-    decimals = _decimals(found)[places]
-    usual = np.quantile(decimals[others], 0.9, method="higher")
-    if usual > MOST_DECIMALS:
-        return None
-    more = np.where(others, decimals - usual, 0)
-    fine = more > 0
-    if fine.any() and len(np.unique(column[fine])) < 0.5 * fine.sum():
-        return None
-    return more
-
-
-def _decimals(values):
-    """How many decimals numbers are written with, 7 for seven and more.
-
-    Examples
-    --------
-    >>> _decimals(np.array([3.0, 0.25, 1 / 3])).tolist()
-    [0, 2, 7]
-    """
-    decimals = np.full(len(values), 7)
-    for n in range(6, -1, -1):
-        exact = np.abs(np.round(values, n) - values)
-        decimals[exact <= 1e-9 * np.maximum(1, np.abs(values))] = n
-    return decimals
-
-
-def _contradicting(values, codes):
-    """Rows that are equal to a row with another label."""
-    # Not before it is needed: the command line starts without the filters.
-    from skpoison.filters._copies import distinct_rows
-
-    groups = np.asarray(distinct_rows(values)[1])
-    pairs = np.unique(np.column_stack([groups, codes]), axis=0)
-    n_labels = np.bincount(pairs[:, 0])
-    rows = n_labels[groups] > 1
-    if rows.sum() < FEW:
-        return None
-    text = f"{int(rows.sum()):,} rows are equal to a row with another label"
-    return Evidence("equal rows", False, rows, text)
-
-
-def _rejected(tests):
-    """What AutoFilter rejects, which it does of honest rows, too."""
-    rows = tests != ""
-    if not rows.any():
-        return None
-    text = f"AutoFilter rejects {counted(int(rows.sum()), 'row')}"
-    return Evidence("rejected rows", False, rows, text)

@@ -7,7 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from skpoison._cli.app import app
-from skpoison._verdict import _decimals, verdict, wilson
+from skpoison._signs import _decimals, wilson
+from skpoison._verdict import verdict
 
 LABELS = ["ham", "spam"]
 
