@@ -435,6 +435,54 @@ def test_hostile_archives_are_refused(certificate, tmp_path):
         check(path, X, y, max_size=1000)
 
 
+def too_heavy(header, arrays):
+    arrays["row_masses"][arrays["row_masses"].argmax()] = 1.0 + 1e-15
+
+
+def too_light(header, arrays):
+    arrays["row_masses"][arrays["row_masses"].argmin()] = -1e-300
+
+
+REFUTED = {
+    "slopes of its loss": [too_heavy, too_light],
+    "out of its range": [
+        lambda header, arrays: arrays["poison_slopes"].__iadd__(1e-15),
+        lambda header, arrays: arrays["poison_masses"].__imul__(-1.0),
+    ],
+    "more than epsilon allows": [
+        lambda header, arrays: arrays["poison_masses"].__imul__(1.0 + 1e-12),
+    ],
+    "cannot have": [lambda header, arrays: arrays["poison_labels"].fill(2.0)],
+    "outside its set": [
+        lambda header, arrays: arrays["radii"][:, 0].__imul__(0.5),
+        lambda header, arrays: arrays["offsets"][:, :2].fill(0.0),
+    ],
+    "are damaged": [
+        lambda header, arrays: arrays["poison_indices"].fill(3),
+        lambda header, arrays: arrays["poison_indices"].fill(-1),
+        lambda header, arrays: arrays["poison_indptr"].__iadd__(1),
+    ],
+}
+
+
+@pytest.mark.parametrize("reason", REFUTED)
+def test_steps_of_the_lower_bound_that_fail_are_named(certificate, tmp_path, reason):
+    for change in REFUTED[reason]:
+        *_, lower = changed(certificate, tmp_path, change).claims
+        assert lower.name == "lower_bound" and lower.holds is False
+        assert reason in lower.reason
+
+
+def test_parameters_outside_the_ball_pay_for_it(certificate, tmp_path):
+    """A smaller ball than that of the parameters, by more than rounding."""
+
+    def change(header, arrays):
+        header["rho"] *= 1.0 - 1e-6
+        header["claims"]["lower_bound"] = 0.0
+
+    assert failed(changed(certificate, tmp_path, change)) == ["upper_bound"]
+
+
 @pytest.mark.parametrize("value", [1e308, -1e308, 1e-308])
 @pytest.mark.parametrize("name", [n for n in ARRAY_CHANGES if ARRAY_CHANGES[n]])
 def test_numbers_at_the_ends_of_their_range_prove_nothing(

@@ -52,7 +52,7 @@ def contains(x: np.ndarray, lower: Any, upper: Any, kinds: np.ndarray) -> bool:
         and (x <= upper).all()
         and (x[is_whole] == np.rint(x[is_whole])).all()
         and (chosen[sizes > 0] == 1.0).all()
-        and (norm == 0.0 or abs(norm - 1.0) <= NORM_TOLERANCE)
+        and (not x[block].any() or abs(norm - 1.0) <= NORM_TOLERANCE)
     )
 
 
