@@ -628,7 +628,13 @@ def shear(arrays):
     arrays["tree_limits"] = arrays["tree_limits"][:-1]
 
 
+def lengthen(arrays):
+    for name in ("multipliers", "tree_features", "tree_limits"):
+        arrays[name] = np.concatenate([arrays[name], arrays[name][-1:]])
+
+
 DOMAIN_CHANGES = {
+    "long": lengthen,
     "less is bounded": lambda arrays: arrays["domain_upper"].__setitem__(0, 0.0),
     "interval": lambda arrays: arrays["domain_kinds"].fill(0),
     "kind": lambda arrays: arrays["domain_kinds"].__setitem__(0, 77),
