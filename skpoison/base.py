@@ -22,6 +22,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skpoison._blocks import check_in_passes, engine, is_lazy
 from skpoison._column_types import (
     RowsLike,
     check_holds_rows,
@@ -201,8 +202,11 @@ class BaseFilter(
             If the filter does not take a parameter of `fit_params`.
         """
         self._validate_params()
-        self.__dict__.pop("_passes", None)  # which are given up
         params = self._received(fit_params, X)
+        if is_lazy(X):
+            check_in_passes(self)
+            return engine().fit(self, X, y)
+        self.__dict__.pop("_passes", None)  # which are given up
         X = self._checked_rows(X, reset=True)
         self._judge(*self._fit_rows(X, y, **params))
         return self
@@ -284,6 +288,8 @@ class BaseFilter(
 
     def _checked_rows(self, X, *, reset):
         """Rows as ``_fit`` gets them, or an error that says what to do."""
+        if is_lazy(X):
+            check_in_passes(self)
         check_holds_rows(X)
         with numbers_needed(self, X):
             return self._validate_rows(X, reset=reset)
@@ -411,6 +417,9 @@ class BaseFilter(
         scores : ndarray of shape (n_samples,)
             Scores, float64.
         """
+        if is_lazy(X):
+            check_in_passes(self)
+            return engine().apply(self, "scores", X, y)
         return self._best_over_labels(self._score, X, y)
 
     @available_if(_scores_new_rows)
@@ -430,6 +439,9 @@ class BaseFilter(
         decisions : ndarray of shape (n_samples,)
             Decisions, float64.
         """
+        if is_lazy(X):
+            check_in_passes(self)
+            return engine().apply(self, "decisions", X, y)
         return self._best_over_labels(self._decide, X, y)
 
     @available_if(_scores_new_rows)
@@ -529,6 +541,10 @@ class BaseFilter(
             (DataFrames and Series keep their index; sparse formats become CSR).
             ``None`` stays ``None``.
         """
+        if is_lazy(X):
+            self._received(fit_params, X)
+            check_in_passes(self)
+            return engine().fit_filter(self, X, y, arrays)
         X, y, *arrays = indexable(X, y, *arrays)
         rows = np.flatnonzero(self.fit(X, y, **fit_params).inlier_mask_)
         return tuple(
@@ -558,6 +574,11 @@ class BaseFilter(
         X : {ndarray, sparse matrix, DataFrame} of shape (n_samples, n_features)
             The rows with the rejected ones replaced; a DataFrame keeps its index.
         """
+        if is_lazy(X):
+            raise TypeError(
+                "X is a Dask collection: fit_transform would replace rejected rows by "
+                "rows of other partitions. Use fit_filter, which drops them."
+            )
         self.fit(X, y, **fit_params)
         one_class = np.zeros(len(self.inlier_mask_), dtype=np.intp)
         codes = one_class if y is None else self._encode_labels(X, y)

@@ -41,6 +41,8 @@ def test_python_blocks_of_a_page_run_one_after_the_other(page, monkeypatch, tmp_
         pytest.importorskip("skorch")
     if "pipelines" in page:
         pytest.importorskip("skops")
+    if "large" in page:
+        pytest.importorskip("dask.dataframe")
     monkeypatch.chdir(tmp_path)  # where a page writes files
     # A module of its own, so that classes of the page can be pickled.
     module = types.ModuleType("page_of_the_documentation")

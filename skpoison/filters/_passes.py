@@ -76,6 +76,14 @@ class Pass:
             y = column_or_1d(y, warn=True)
         self._add(filter_, X, y, part)
 
+    def empty(self):
+        """Return a pass of this kind that has seen nothing."""
+        return type(self)()
+
+    def detached(self):
+        """Return what has been seen, without what has been known before."""
+        return self
+
     def _check_empty(self, filter_, X):
         n_features = getattr(filter_, "n_features_in_", X.shape[1])
         if X.shape[1] != n_features:
@@ -242,6 +250,9 @@ class DistanceBins(LeafPass):
         ]
         return cls(keys) if keys else Verdicts()
 
+    def empty(self):
+        return DistanceBins(self.samples)
+
     def _add(self, filter_, X, y, part):
         for key, distances in self._distances(filter_, X, y):
             self._extend(key, Tally.of(bins_of(distances)), distances.max(initial=0.0))
@@ -265,6 +276,14 @@ class GatheredDistances(LeafPass):
     def __init__(self, samples):
         self.samples = samples
         self.gathered: dict = {}
+
+    def empty(self):
+        return GatheredDistances(self.samples)
+
+    def detached(self):
+        found = GatheredDistances({})
+        found.gathered = self.gathered
+        return found
 
     def _add(self, filter_, X, y, part):
         for key, distances in self._distances(filter_, X, y):

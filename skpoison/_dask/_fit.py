@@ -1,0 +1,65 @@
+"""Fitting in passes, in which Dask looks at the partitions."""
+
+from copy import copy, deepcopy
+from typing import Any
+
+import dask
+
+from skpoison._dask._partitions import (
+    aligned,
+    check_collection,
+    named,
+    partitions,
+    sizes_of,
+)
+from skpoison._dask._select import apply_to
+
+# So many results of partitions are merged at once.
+FAN_IN = 16
+
+
+def fit(filter_: Any, X: Any, y: Any) -> Any:
+    """Fit a filter on Dask collections; its scores and its mask are lazy."""
+    check_collection("X", X)
+    parts = partitions(X)
+    labels = aligned("y", y, X, parts, sizes_of(X))
+    vars(filter_).pop("_passes", None)
+    while not _run_pass(filter_, parts, labels):
+        pass
+    fitted = copy(filter_)
+    filter_.scores_ = apply_to(fitted, "scores", X, parts, labels)
+    filter_.inlier_mask_ = apply_to(fitted, "mask", X, parts, labels)
+    return filter_
+
+
+def _run_pass(filter_, parts, labels):
+    """Let all partitions be seen once; return whether the filter is fitted."""
+    current = filter_._current_pass()
+    state = dask.delayed(copy(filter_), pure=False)
+    pairs = enumerate(zip(parts, labels, strict=True))
+    seen = [_seen(state, i, X, y) for i, (X, y) in pairs]
+    while len(seen) > 1:
+        groups = [seen[i : i + FAN_IN] for i in range(0, len(seen), FAN_IN)]
+        seen = [_merged(group) for group in groups]
+    (found,) = dask.compute(*seen)
+    current.merge(found)
+    return filter_.end_pass()
+
+
+@dask.delayed(pure=False)
+def _seen(filter_, i, X, y):
+    # Tasks may be repeated, or share the filter with other threads.
+    filter_ = copy(filter_)
+    current = deepcopy(filter_._passes.empty())
+    with named(i):
+        current.add(filter_, X, y, i)
+    return current.detached()
+
+
+@dask.delayed(pure=False)
+def _merged(seen):
+    first, *others = seen
+    first = deepcopy(first)
+    for other in others:
+        first.merge(other)
+    return first

@@ -1,0 +1,316 @@
+"""Filters on Dask collections, against those on the same rows in memory."""
+
+import copy
+import os
+import signal
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from test_filters_passes import FILTERS, assert_like, fitted_quietly, rows
+from test_import import modules_after
+
+import skpoison.filters
+from skpoison.exceptions import FilterWarning
+from skpoison.filters import FilterIntersection, SlabFilter, SphereFilter
+
+dask = pytest.importorskip("dask")
+da = pytest.importorskip("dask.array")
+dd = pytest.importorskip("dask.dataframe")
+
+COLUMNS = ["a", "b", "c"]
+
+
+@pytest.fixture(autouse=True)
+def in_this_thread():
+    with dask.config.set(scheduler="synchronous"):
+        yield
+
+
+def chunked(X, cuts, *, known=True):
+    """Return an array whose partitions, some of them empty, end at the cuts."""
+    ends = [*sorted(cuts), X.shape[0]]
+    sizes = np.diff([0, *ends])
+    parts = [
+        da.from_delayed(
+            dask.delayed(X[end - size : end]),
+            (size if known else np.nan, *X.shape[1:]),
+            dtype=X.dtype,
+            meta=X[:0],
+        )
+        for size, end in zip(sizes, ends, strict=True)
+    ]
+    return da.concatenate(parts, allow_unknown_chunksizes=True)
+
+
+def table(X, y, cuts):
+    frame = pd.DataFrame(X, columns=COLUMNS).assign(label=y)
+    ends = [*sorted(cuts), len(frame)]
+    parts = [frame[a:b] for a, b in zip([0, *ends], ends, strict=False)]
+    return dd.from_delayed([dask.delayed(part) for part in parts], meta=frame[:0])
+
+
+def as_dask(container, X, y, cuts):
+    """Rows and labels in one of the forms that filters take."""
+    if container == "table":
+        frame = table(X, y, cuts)
+        return frame[COLUMNS], frame["label"]
+    known = container != "unknown sizes"
+    lazy = chunked(X, cuts, known=known)
+    return lazy, y if container == "labels in memory" else chunked(y, cuts, known=known)
+
+
+def assert_same_rows(found, expected, X, rtol=1e-6):
+    """Compare scores and masks; rows on a radius may fall on either side."""
+    scores = found.scores_.compute()
+    np.testing.assert_allclose(scores, expected.scores_, rtol=rtol, atol=1e-6)
+    mask = found.inlier_mask_.compute()
+    assert mask.dtype == bool
+    np.testing.assert_array_equal(mask, expected.inlier_mask_)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.sampled_from(sorted(FILTERS)),
+    st.sampled_from(["table", "labels in memory", "unknown sizes", "array"]),
+    st.sampled_from(["dense", "float32", "whole"]),
+    st.lists(st.integers(0, 200), max_size=5),
+    st.booleans(),
+)
+def test_chunks_change_nothing(name, container, kind, cuts, by_class):
+    X, y = rows(kind, n_classes=2 if name == "given" else 3)
+    if by_class:  # most partitions then have one class
+        order = np.argsort(y, kind="stable")
+        X, y = X[order], y[order]
+    expected = fitted_quietly(copy.deepcopy(FILTERS[name]).fit, X, y)
+    found = copy.deepcopy(FILTERS[name])
+    with dask.config.set(scheduler="synchronous"):
+        lazy = as_dask(container, X, y, cuts)
+        fitted_quietly(found.fit, *lazy)
+        assert_like(found, expected)
+        scores = found.scores_.compute()
+        decisions = found.decision_function(*lazy).compute()
+        mask = found.inlier_mask_.compute()
+    np.testing.assert_allclose(scores, expected.scores_, rtol=1e-6, atol=1e-6)
+    exact = expected.decision_function(X, y)
+    np.testing.assert_allclose(decisions, exact, rtol=1e-6, atol=1e-6)
+    # Rounding decides rows that are on a radius.
+    doubtful = np.abs(exact) < 1e-6
+    np.testing.assert_array_equal(mask[~doubtful], expected.inlier_mask_[~doubtful])
+
+
+def test_blocks_of_sparse_rows():
+    X, y = rows("sparse")
+    lazy = chunked(X, [0, 50, 51, 120])
+    expected = copy.deepcopy(FILTERS["both"]).fit(X, y)
+    found = copy.deepcopy(FILTERS["both"]).fit(lazy, y)
+    assert_like(found, expected)
+    assert_same_rows(found, expected, X)
+    kept, labels = found.fit_filter(lazy, y)
+    blocks = [block.compute() for block in kept.to_delayed().ravel()]
+    assert all(sparse.issparse(block) for block in blocks)
+    dense = sparse.vstack(blocks).toarray()
+    np.testing.assert_array_equal(dense, X.toarray()[expected.inlier_mask_])
+    np.testing.assert_array_equal(labels, y[expected.inlier_mask_])
+
+
+def test_columns_in_several_chunks():
+    X, y = rows()
+    lazy = da.from_array(X, chunks=(70, 2))
+    assert_like(SphereFilter().fit(lazy, y), SphereFilter().fit(X, y))
+
+
+def test_without_labels():
+    X, _ = rows()
+    found = SphereFilter(percentile=80).fit(da.from_array(X, chunks=70))
+    expected = SphereFilter(percentile=80).fit(X)
+    assert_same_rows(found, expected, X)
+    predicted = found.predict(da.from_array(X, chunks=33))
+    assert isinstance(predicted, da.Array)
+    np.testing.assert_array_equal(predicted.compute(), expected.predict(X))
+
+
+def test_kept_rows_come_in_what_rows_came_in():
+    X, y = rows()
+    frame, weights = table(X, y, [40, 40, 150]), np.arange(200.0)
+    both = copy.deepcopy(FILTERS["published"])
+    mask = copy.deepcopy(both).fit(X, y).inlier_mask_
+    kept = both.fit_filter(
+        frame[COLUMNS],
+        frame["label"],
+        weights,
+        chunked(weights, [40, 40, 150], known=False),
+        None,
+    )
+    X_kept, y_kept, in_memory, lazy, nothing = kept
+    assert X_kept.npartitions == y_kept.npartitions == 4
+    pd.testing.assert_frame_equal(
+        X_kept.compute(), pd.DataFrame(X, columns=COLUMNS)[mask]
+    )
+    pd.testing.assert_series_equal(y_kept.compute(), pd.Series(y, name="label")[mask])
+    np.testing.assert_array_equal(in_memory, weights[mask])
+    np.testing.assert_array_equal(lazy.compute(), weights[mask])
+    assert nothing is None
+
+
+def test_divisions_stay():
+    X, y = rows()
+    frame = dd.from_pandas(pd.DataFrame(X, columns=COLUMNS), npartitions=3)
+    kept, _ = SphereFilter(percentile=70).fit_filter(frame, y)
+    assert kept.divisions == frame.divisions
+    assert len(kept.loc[100:150].compute()) <= 51
+
+
+def test_nothing_is_computed_before_it_is_asked_for():
+    X, y = rows()
+    seen = []
+    lazy = da.from_array(X, chunks=100).map_blocks(
+        lambda block: (seen.append(len(block)), block)[1], dtype=X.dtype, meta=X[:0]
+    )
+    sphere = SphereFilter().fit(lazy, y)
+    assert len(seen) == 4 * 2  # passes, and partitions
+    kept, _ = sphere.fit_filter(lazy, chunked(y, [100]))
+    assert len(seen) == 8 * 2
+    kept.compute()
+    assert len(seen) == 9 * 2
+
+
+def test_the_best_row_of_a_class_is_kept_where_none_passes():
+    X, y = rows()
+    filter_ = SphereFilter(radii=[0, 0, 0])
+    with pytest.warns(FilterWarning, match="best-scoring row"):
+        expected = copy.deepcopy(filter_).fit(X, y)
+    with pytest.warns(FilterWarning, match="best-scoring row"):
+        filter_.fit(chunked(X, [30, 99]), y)
+    assert_same_rows(filter_, expected, X)
+    assert filter_.inlier_mask_.compute().sum() == 3
+
+
+def test_unknown_labels_are_told_of_once():
+    X, y = rows()
+    sphere = SphereFilter(radii={0: 3.0, 1: 3.0})
+    with pytest.warns(FilterWarning, match="rejects") as told:
+        sphere.fit(chunked(X, [60, 90]), y)
+    assert len(told) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FilterWarning)
+        expected = SphereFilter(radii={0: 3.0, 1: 3.0}).fit(X, y)
+    assert_same_rows(sphere, expected, X)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda block: block[:, :2], "Partition 1: .*3 features|n_features is"),
+        (lambda block: block.astype(np.float32), "dtype is"),
+        (lambda block: np.where(block > 1, np.nan, block), "Partition 1: .*NaN"),
+    ],
+)
+def test_partitions_that_differ_are_refused_and_named(change, message):
+    X, y = rows()
+    parts = [X[:50], change(X[50:])]
+    arrays = [
+        da.from_delayed(dask.delayed(part), (len(part), 3), dtype=X.dtype)
+        for part in parts
+    ]
+    with pytest.raises(ValueError, match=message):
+        SphereFilter().fit(da.concatenate(arrays), y)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (lambda y: y[1:], "y has 199 entries, but X has 200 rows"),
+        (lambda y: chunked(y[1:], [20]), "y has 199 entries, but X has 200 rows"),
+        (
+            lambda y: chunked(y, [20, 30], known=False),
+            "y has 3 partitions, but X has 2",
+        ),
+        (lambda y: chunked(y, [40], known=False), "Partition [01]: .*inconsistent"),
+    ],
+)
+def test_labels_that_do_not_belong_to_the_rows(y, message):
+    X, labels = rows()
+    with pytest.raises(ValueError, match=message):
+        SphereFilter().fit(chunked(X, [60]), y(labels))
+
+
+def test_collections_without_rows_are_refused():
+    bag = pytest.importorskip("dask.bag").from_sequence([[1, 2]])
+    with pytest.raises(TypeError, match=r"must be a dask.array or a dask.dataframe"):
+        SphereFilter().fit(bag)
+
+
+IN_MEMORY = sorted(
+    set(skpoison.filters.__all__)
+    - {"SphereFilter", "SlabFilter", "FilterIntersection", "FilterUnion"}
+)
+
+
+@pytest.mark.parametrize("name", IN_MEMORY)
+def test_filters_that_need_all_rows_say_so(name):
+    X, y = rows()
+    filter_ = getattr(skpoison.filters, name)()
+    lazy = da.from_array(X, chunks=100)
+    message = f"Dask collection, and {name} needs all rows in memory"
+    for method in (filter_.fit, filter_.fit_predict, filter_.fit_filter):
+        with pytest.raises(TypeError, match=message):
+            method(lazy, y)
+    both = FilterIntersection([("sphere", SphereFilter()), ("other", filter_)])
+    with pytest.raises(TypeError, match=message):
+        both.fit(lazy, y)
+
+
+def test_rows_are_not_replaced_across_partitions():
+    X, y = rows()
+    with pytest.raises(TypeError, match="Use fit_filter"):
+        SphereFilter().fit_transform(da.from_array(X, chunks=100), y)
+
+
+def test_dask_is_loaded_for_its_collections_only():
+    program = "import skpoison, numpy; X = numpy.eye(4)"
+    fits = "skpoison.SphereFilter().fit_filter(X, [0, 0, 1, 1])"
+    assert "dask" not in modules_after(f"{program}; {fits}")
+
+
+@pytest.fixture(scope="module")
+def client():
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address=None,
+            silence_logs=60,
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_killed_worker_changes_nothing(client, tmp_path):
+    X, y = rows()
+    here, marker = os.getpid(), tmp_path / "killed"
+
+    def fragile(block, block_id):
+        if os.getpid() != here and block_id[0] == 3 and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)  # as where memory is lacking
+        return block
+
+    lazy = da.from_array(X, chunks=(40, 3)).map_blocks(
+        fragile, dtype=X.dtype, meta=X[:0]
+    )
+    with dask.config.set(scheduler=client.get):
+        found = (SphereFilter() & SlabFilter(80)).fit(lazy, y)
+        mask = found.inlier_mask_.compute()
+    assert marker.exists()
+    expected = (SphereFilter() & SlabFilter(80)).fit(X, y)
+    assert_like(found, expected)
+    np.testing.assert_array_equal(mask, expected.inlier_mask_)
