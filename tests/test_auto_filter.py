@@ -12,7 +12,7 @@ from skpoison.exceptions import FilterWarning
 from skpoison.filters import CrossFitFilter
 from skpoison.filters._evidence import find_evidence
 from skpoison.filters._far import Reach, far_rows
-from skpoison.filters._islands import _with_islands, clusters_against
+from skpoison.filters._islands import _links, _with_islands, clusters_against
 from skpoison.filters._isolated import isolated_groups
 from skpoison.filters._label_noise import LabelNoise
 
@@ -382,9 +382,8 @@ def test_doubtful_rows_are_left_out_together(n_more):
     regions = np.arange(400) % 7
     clusters = np.where(changed, 1, 0)
     clusters[np.flatnonzero(~changed & (codes == 1))[:n_more]] = 1
-    found = _with_islands(
-        regions, clusters, points, codes, changed, np.random.RandomState(0)
-    )
+    links = _links(points, codes, np.random.RandomState(0))
+    found = _with_islands(regions, clusters, links, changed)
     inside = found == np.bincount(found[changed]).argmax()
     assert inside[changed].sum() >= 10
     assert inside[~changed].sum() == (n_more if n_more == 3 else 0)

@@ -146,14 +146,15 @@ def clusters_against(
         return np.zeros(0, dtype=np.intp)
     known = np.unique(codes, return_inverse=True)[1]
     clusters, regions = label_clusters(points, known, rng)
+    links = _links(points, known, rng)
     if doubtful is not None:
-        regions = _with_islands(regions, clusters, points, known, doubtful, rng)
+        regions = _with_islands(regions, clusters, links, doubtful)
     said = predict(assign_folds(known, regions, N_FOLDS, rng))
     judged = _Judged.of(points, codes, spread_out, said)
-    return _planted(judged, clusters, n_all, rng)
+    return _planted(judged, clusters, links, n_all, rng)
 
 
-def _planted(judged, clusters, n_all, rng):
+def _planted(judged, clusters, links, n_all, rng):
     against = [
         rows
         for rows in _contradicted(judged, clusters)
@@ -161,7 +162,7 @@ def _planted(judged, clusters, n_all, rng):
     ]
     islands = [
         rows
-        for rows in _islands(judged, rng)
+        for rows in _islands(judged, links)
         if len(rows) >= SMALLEST_ISLAND * n_all and _is_contradicted(judged, rows)
     ]
     gap = _largest_usual_gap(judged, clusters, rng) if against or islands else APART
@@ -223,26 +224,25 @@ def _is_apart(judged, rows, gap, rng):
     return False
 
 
-def _islands(judged, rng):
+def _islands(judged, links):
     """Rows of one label that are near to each other, and each is contradicted."""
     if judged.against.sum() < FEWEST_OF_ISLAND:
         return []
-    links = _links(judged.points, judged.codes, rng)
     return _near_together(links, judged.against)
 
 
-def _with_islands(regions, clusters, points, codes, doubtful, rng):
+def _with_islands(regions, clusters, links, doubtful):
     """Regions of which doubtful rows that are near to each other are one each.
 
     Clusters of which they are a large part are left out with them.
     """
     regions = regions.copy()
     sizes = np.bincount(clusters)
-    for rows in _near_together(_links(points, codes, rng), doubtful):
+    for rows in _near_together(links, doubtful):
         shares = np.bincount(clusters[rows], minlength=len(sizes)) / sizes
         inside = shares[clusters] >= TAKES_ALONG
         inside[rows] = True
-        if inside.sum() <= MOST_IN_CLUSTERS * len(codes):
+        if inside.sum() <= MOST_IN_CLUSTERS * len(regions):
             regions[inside] = regions.max() + 1
     return np.unique(regions, return_inverse=True)[1]
 
