@@ -283,6 +283,7 @@ class CertifiedBound(
     The largest loss of a row is then the maximum of a convex function over the feasible
     set. It is bounded by branch and bound over the scores, with a limited number of
     cells. A gap can remain if there are many classes, most of all for sums.
+    `RidgeClassifier` behind spheres and slabs has none: its worst row is found exactly.
 
     The bound is on the minimum of the training objective. Solvers that stop early end
     above it, by at most :func:`skpoison.bounds.training_gap`, which goes on top of

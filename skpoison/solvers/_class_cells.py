@@ -10,8 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skpoison.solvers._class_images import Image
-from skpoison.solvers._class_losses import ClassLoss, CrammerSinger
+from skpoison.losses import Squared
+from skpoison.solvers._class_images import BallSlabImage, Image
+from skpoison.solvers._class_losses import (
+    ClassLoss,
+    CrammerSinger,
+    OneVsRest,
+    one_hot,
+)
+from skpoison.solvers._class_squares import largest_squares
 from skpoison.solvers._worst_class_rows import Terms, relaxed_loss
 
 # Cells of a class: as many, or for many classes as many products of scores.
@@ -73,6 +80,10 @@ def bound_loss(
     met = Bounded(rough, -np.inf, np.zeros(len(image.theta)))
     if rough <= enough or isinstance(loss, CrammerSinger):
         return met
+    if _is_sum_of_squares(loss) and isinstance(image, BallSlabImage):
+        targets = 2.0 * one_hot(np.array([code]), len(image.theta))[0] - 1.0
+        bound, found, slopes = largest_squares(image, targets, enough)
+        return Bounded(min(rough, bound), found, slopes)
     terms = Terms.of(loss, image, code)
     aim = terms.needed(enough)
     low, high = terms.lower[np.newaxis], terms.upper[np.newaxis]
@@ -87,6 +98,10 @@ def bound_loss(
         cells = cells.take(order[BATCH:]).joined(halves)
     worst = terms.total(float(cells.bounds.max(initial=aim)))
     return met._replace(bound=min(rough, max(enough, worst)))
+
+
+def _is_sum_of_squares(loss):
+    return isinstance(loss, OneVsRest) and isinstance(loss.loss, Squared)
 
 
 def _tighten(terms, image, cells, aim, loss, code, met):
