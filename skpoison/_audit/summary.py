@@ -128,16 +128,15 @@ def _advice(content):
         )
     elif found["defense"] == UNDEFENDED:
         worst = value_text(found, found["worst"]["value"])
-        yield (
+        yield _with_noise(
+            found,
             f"Recommended: {UNDEFENDED}. No acceptable one has a lower "
             f"{found['metric_shown']} under its worst attack than the {worst} without "
             "any. Instead, limit how many rows an untrusted source can add, and review "
-            "the suspicious rows."
+            "the suspicious rows.",
         )
     else:
-        yield _recommended(found)
-    if found["noise_text"]:
-        yield found["noise_text"]
+        yield _with_noise(found, _recommended(found))
     if found["too_costly"]:
         limit = limit_text(found["metric"], found["max_cost"])
         yield (
@@ -148,11 +147,16 @@ def _advice(content):
         listed = ", ".join(found["no_better_than_a_constant"])
         yield f"Useless, being no better than a constant without an attack: {listed}."
     for one in found["not_judged"]:
-        reason = name_text(one["reason"].rstrip("."))
+        reason = name_text(one["reason"].rstrip("."), LONGEST_REASON)
         yield (
             f"{one['defense']} was not judged, because no attack that knows it "
             f"could be made ({reason}); it may do better."
         )
+
+
+def _with_noise(found, text):
+    """Say behind a recommendation what of it is within noise."""
+    return f"{text} {found['noise_text']}" if found["noise_text"] else text
 
 
 def _recommended(found):
