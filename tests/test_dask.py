@@ -158,6 +158,23 @@ def test_kept_rows_come_in_what_rows_came_in():
     assert nothing is None
 
 
+def test_narrow_columns_of_files_keep_their_partitions(tmp_path):
+    X, y = rows()
+    frame = pd.DataFrame(np.repeat(X, 7, axis=1)).add_prefix("x").assign(label=y)
+    for i, part in enumerate(np.array_split(np.arange(200), 6)):
+        frame.iloc[part].to_parquet(tmp_path / f"{i}.parquet")
+    stored = dd.read_parquet(tmp_path)
+    labels = stored["label"]
+    assert labels.optimize().npartitions < 6  # Dask joins them
+    features = [name for name in frame if name != "label"]
+    sphere = SphereFilter(percentile=70)
+    kept, kept_labels = sphere.fit_filter(stored[features], labels)
+    mask = SphereFilter(percentile=70).fit(frame[features], y).inlier_mask_
+    assert kept.npartitions == 6
+    np.testing.assert_array_equal(kept.compute(), frame[features][mask])
+    np.testing.assert_array_equal(kept_labels.compute(), y[mask])
+
+
 def test_divisions_stay():
     X, y = rows()
     frame = dd.from_pandas(pd.DataFrame(X, columns=COLUMNS), npartitions=3)

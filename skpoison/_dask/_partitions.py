@@ -17,7 +17,9 @@ from skpoison._blocks import is_lazy
 def partitions(data: Any) -> list[Delayed]:
     """Return one delayed object for each partition of the rows."""
     if not is_array(data):
-        return list(data.to_delayed())
+        # Full optimization joins the partitions of narrow columns, so that labels
+        # would have fewer than their rows; simplified, only these columns are read.
+        return list(data.simplify().to_delayed(optimize_graph=False))
     if data.ndim == 2 and data.numblocks[1] > 1:
         data = data.rechunk({1: -1})
     return list(data.to_delayed().ravel())
