@@ -79,7 +79,7 @@ def test_certified_predictions(folder, tmp_path, attack):
     result = invoke("verify", votes, rows)
     assert "5 parts and 45 test rows" in result.output
     assert "radii        holds" in result.output
-    result = invoke("verify", votes, rows, "--seed", 1, code=1)
+    result = invoke("verify", votes, rows, "--seed", 1, code=3)
     assert "seed=0 (now 1)" in result.output
 
 
@@ -89,7 +89,7 @@ def test_certified_predictions_of_other_test_rows(folder, tmp_path):
     options = "--pointwise", "--partitions", 5, "--certificate", votes
     invoke("certify", rows, *options, "--test", test)
     invoke("verify", votes, rows, "--test", test)
-    invoke("verify", votes, rows, "--test", rows, code=1)
+    invoke("verify", votes, rows, "--test", rows, code=3)
 
 
 def test_the_order_of_rows_does_not_matter_where_nothing_is_learned_of_it(
@@ -114,14 +114,14 @@ def test_the_order_of_rows_does_not_matter_where_nothing_is_learned_of_it(
 )
 def test_other_ways_of_reading_are_named(folder, options, hint):
     rows = folder / "bound.npz", folder / "rows.csv"
-    result = invoke("verify", *rows, *options, code=1)
+    result = invoke("verify", *rows, *options, code=3)
     assert "Not verified." in result.output
     assert hint in result.output
 
 
 def test_another_positive_label_turns_the_signs(folder):
     rows = folder / "bound.npz", folder / "rows.csv"
-    result = invoke("verify", *rows, "--positive", 0, code=1)
+    result = invoke("verify", *rows, "--positive", 0, code=3)
     assert "positive=null" in result.output
     assert "rows     FAILS" in result.output
 
@@ -131,7 +131,7 @@ def test_one_changed_cell_fails(folder, tmp_path):
     rows.iloc[3, 1] += 1e-6
     rows.to_csv(tmp_path / "changed.csv", index=False)
     paths = folder / "bound.npz", tmp_path / "changed.csv"
-    assert "FAILS" in invoke("verify", *paths, code=1).output
+    assert "FAILS" in invoke("verify", *paths, code=3).output
 
 
 def test_claims_in_json_and_their_failure(folder, tmp_path):
@@ -141,7 +141,7 @@ def test_claims_in_json_and_their_failure(folder, tmp_path):
     with open(tmp_path / "stretched.npz", "wb") as file:
         _file.write(file, header, arrays)
     paths = tmp_path / "stretched.npz", folder / "rows.csv"
-    result = invoke("verify", *paths, "--json", tmp_path / "v.json", code=1)
+    result = invoke("verify", *paths, "--json", tmp_path / "v.json", code=3)
     assert "\x1b[31m" not in result.output
     numbers = json.loads((tmp_path / "v.json").read_text())
     assert numbers["verified"] is False

@@ -12,8 +12,8 @@ from skpoison._reports.reasons import OF_AUTO, OF_LABELS
 from skpoison._words import counted, label_text, name_text, percent_text
 
 from .kinds import PUBLISHED
+from .options import STOP
 
-EXCEEDED = 3
 SUSPICIOUS, PLANTED = "suspicious", "planted"
 # The label of rows whose targets are quantities.
 ALL = "all"
@@ -205,4 +205,4 @@ def tell(checked):
 
 def exit_code(checked):
     """Return what a command exits with."""
-    return EXCEEDED if any(one["is_exceeded"] for one in checked) else 0
+    return STOP if any(one["is_exceeded"] for one in checked) else 0

@@ -18,6 +18,8 @@ from .checks import (
 from .help import show_everything
 from .kinds import with_bound
 
+# The exit code of a command whose answer is one to stop at.
+STOP = 3
 DATA = "Data"
 DEFENSE = "Defense and learner"
 OUTPUT = "Output"

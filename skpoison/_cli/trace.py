@@ -19,7 +19,6 @@ LEARNERS = (
     "boosting",
     "neighbors",
 )
-NOT_FOUND = 3
 
 
 @grouped
@@ -163,4 +162,4 @@ def trace(
         reading_done = reading.describe(encoded)
         write_json(outputs, numbers | {"reading": reading_done})
         if not numbers["is_found"]:
-            raise typer.Exit(NOT_FOUND)
+            raise typer.Exit(opt.STOP)
