@@ -150,7 +150,7 @@ def test_few_rows_are_not_enough_and_errors_by_chance_are_named():
         net = net_of().fit(X, y)
     y_clean = np.where(np.arange(len(y)) < len(y) - N_PLANTED, y, 0)
     with pytest.raises(ValueError, match="none of 5 nets that were trained on X and y"):
-        trace(net, X, y_clean, target, [0])
+        trace(net, X, y_clean, target, [0], random_state=0)
 
 
 def test_where_random_rows_do_the_same_nothing_is_proved(monkeypatch):
@@ -178,7 +178,8 @@ def test_regressors():
     X, y, target, mask = planted()
     numbers = (y / 2 - 0.5).astype("float32")[:, None]
     net = net_of(skorch.NeuralNetRegressor, module__n_out=1, lr=0.1, max_epochs=20)
-    found = trace(net, X, numbers, target, [[-1.0, 0.0]], max_removed=0.2)
+    limits = [[-1.0, 0.0]]
+    found = trace(net, X, numbers, target, limits, max_removed=0.2, random_state=0)
     assert found.removed_prediction_[0] <= 0.0 < found.prediction_[0]
     assert mask[found.ranking_[:N_PLANTED]].mean() >= 0.75
 
