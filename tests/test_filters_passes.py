@@ -303,6 +303,8 @@ def recipes():
     return [block for block in blocks if "end_pass" in block]
 
 
+# Spark and Ray tell of their own use of what will change.
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 @pytest.mark.parametrize(
     ("place", "needs"), [(0, None), (1, None), (2, "pyspark"), (3, "ray")]
 )
