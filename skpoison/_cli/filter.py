@@ -104,21 +104,13 @@ def filter_(
     two centroids.
     """
     percentile = _percentile_of(kind, percentile)
-    in_plane = kind in kinds.PUBLISHED
     written = (output, rejected, plot, *machine.paths)
     with outputs.session(*written) as session:
         from dataclasses import replace
 
-        import numpy as np
-
-        from skpoison._io import load
-        from skpoison._io.read import load_test
-
         from . import by as groups
-        from . import found as words
-        from . import judged, judgement, limits, picture, report, review, suspicion
-        from .columns import complete, encode, say_of_other_rows, tell_of_columns
-        from .files import rows_to, write_json, write_rows
+        from . import filtering, judged, judgement, limits, picture, review, suspicion
+        from .files import rows_to, write_json
 
         machine.check()
         judgement.check_trusted(kind, trusted)
@@ -127,59 +119,37 @@ def filter_(
         review.check_paths(verdicts, (*written, outputs.json))
         if plot:
             picture.check_matplotlib()
-        with session.step(f"Reading {data}"):
-            options = replace(reading.options, aside=(by,) if by else ())
-            encoding, clean = reading.encoding, None
-            if trusted:
-                clean = complete(load(trusted, options), encoding)
-                # What no trusted row varies in can tell of others all the same.
-                encoding = replace(encoding, drop_constant=False)
-                # A row whose label no trusted row has is rejected, and stops no other.
-                rows = load_test(data, clean, options, True)
-            else:
-                rows = load(data, options)
-            rows = complete(rows, encoding, clean)
+        options = replace(reading.options, aside=(by,) if by else ())
+        of_both = options, reading.encoding
+        rows, clean, encoding = filtering.read_rows(session, data, trusted, *of_both)
         if by:
             groups.check_column(rows, by)
-        numbers_of_rows = rows.row_numbers
-        reviewed = verdicts and review.load_review(
-            verdicts, rows, numbers_of_rows, options
-        )
+        reviewed = None
+        if verdicts:
+            reviewed = review.load_review(verdicts, rows, rows.row_numbers, options)
         kept_to = rows_to(output, rows, outputs, keep_formulas)
         rejected_to = rows_to(rejected, rows, outputs, keep_formulas)
         source = clean or rows
-        of_quantities = source.labels.is_quantity
         judged.check_labels(session, source.labels, kind)
         limits.check_labels(machine.fail_on, limits.labels_of(rows.labels))
         drawn = None
-        if plot and in_plane:
+        if plot and kind in kinds.PUBLISHED:
             drawn = picture.labels_to_draw(session, rows, source)
 
-        with session.step("Encoding"):
-            encoded = encode(source, np.arange(len(source)), encoding)
-        tell_of_columns(session, source, encoded, reading)
-        with session.step("Filtering"):
-            X, trusted_rows = encoded.X, None
-            targets = "quantities" if of_quantities else "texts"
-            if clean:
-                X = encoded.encoder.transform(rows, np.arange(len(rows)))
-                say_of_other_rows(session, encoded, rows)
-                trusted_rows = encoded.X, getattr(clean.labels, targets)
-            y = getattr(rows.labels, targets)
-            found = judgement.judge(kind, percentile, X, y, trusted_rows)
+        given = rows, clean, encoding, reading
+        X, trusted_rows, encoded = filtering.encode_rows(session, *given)
+        given = kind, percentile, X, rows, trusted_rows
+        found = filtering.judge_rows(session, *given)
 
         settings = {"filter": kind, "percentile": percentile, "trusted": trusted}
         settings |= {"by": by, "verdicts": verdicts}
-        numbers = judged.count(found, rows.labels, settings, numbers_of_rows)
+        numbers = judged.count(found, rows.labels, settings, rows.row_numbers)
         numbers["verdict"], weighed = None, None
-        if kind == "auto" and not clean and not of_quantities:
+        if kind == "auto" and not clean and not source.labels.is_quantity:
             weighed = suspicion.weigh(found, rows, encoded)
             numbers["verdict"] = weighed.as_dict()
             session.say(weighed.text)
-        show = words.show_suspicions if kind == "auto" else report.show_counts
-        show(session, rows.source, numbers)
-        if kind != "auto" and not in_plane:
-            words.show_worst(session, numbers)
+        filtering.show_rows(session, kind, rows, numbers)
         numbers["by"] = by and groups.count_by(rows, by, found.kept)
         if by:
             groups.show_groups(session, numbers["by"])
@@ -187,24 +157,14 @@ def filter_(
         if reviewed:
             review.show_score(session, numbers["review"], len(rows))
             found = review.judged_after(found, reviewed)
+
         if kept_to:
-            wanted = np.flatnonzero(found.kept)
-            content = review.kept_rows(rows, wanted, reviewed)
-            write_rows(session, kept_to, content, len(wanted))
+            filtering.write_kept(session, kept_to, rows, found, reviewed)
         if rejected_to:
-            wanted = found.rejected
-            beside = found.columns(wanted, numbers_of_rows)
-            beside |= review.verdict_column(wanted, reviewed)
-            write_rows(session, rejected_to, rows.taken(wanted, beside), len(wanted))
+            filtering.write_rejected(session, rejected_to, rows, found, reviewed)
         if plot:
-            with session.step("Drawing"):
-                if in_plane:
-                    picture.draw_filter(
-                        plot, outputs.force, rows, X, found, percentile, drawn
-                    )
-                else:
-                    picture.draw_rejected(plot, outputs.force, rows, X, found, kind)
-            session.say(f"Plot written to {plot}.")
+            given = rows, X, found, kind, percentile, drawn
+            filtering.draw(session, plot, outputs.force, *given)
         numbers |= machine.report_filter(session, outputs, rows, clean, found, weighed)
         write_json(outputs, numbers | {"reading": reading.describe(encoded)})
         machine.stop(numbers["limits"])
