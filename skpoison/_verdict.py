@@ -34,12 +34,12 @@ class Verdict(NamedTuple):
         n_rows = int(self.rows.sum())
         strong = [one for one in self.evidence if one.is_strong]
         found = "; ".join(one.text for one in strong)
+        share, low, high = map(percent_text, (self.share, self.low, self.high))
         return (
-            f"This table is likely poisoned: {counted(n_rows, 'row')} "
-            f"{'looks' if n_rows == 1 else 'look'} planted ({self._by_class()}), an "
-            f"estimated {percent_text(self.share)} of the table "
-            f"({percent_text(self.low)} to {percent_text(self.high)}). Evidence: "
-            f"{found}."
+            f"This table is likely poisoned: an estimated {share} of its rows are bad "
+            f"({low} to {high}). "
+            f"{counted(n_rows, 'row')} {'is' if n_rows == 1 else 'are'} suspect "
+            f"({self._by_class()}). Evidence: {found}."
         )
 
     def _weak(self):

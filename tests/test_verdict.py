@@ -171,7 +171,7 @@ def test_filter_prints_the_verdict_and_writes_it(tmp_path):
     result = CliRunner().invoke(app, ["filter", str(path), "--json", str(out)])
     assert result.exit_code == 0, result.output
     shown = " ".join(result.stdout.split())
-    assert "This table is likely poisoned: 8 rows look planted" in shown
+    assert "8 rows are suspect" in shown
     written = json.loads(out.read_text())["verdict"]
     assert written["text"] in shown and written["is_likely_poisoned"]
     plain = ["filter", str(path), "--filter", "sphere", "--json", str(out), "--force"]

@@ -71,7 +71,7 @@ def give_verdict(inputs, found) -> Verdict:
 
 
 def trusted_rows(inputs, found, judged, folds):
-    """Rows that held-out figures are computed from: those that look planted are not.
+    """Rows that held-out figures are computed from: suspects are not.
 
     Where the table does not look poisoned, rejected rows are unusual honest ones, and
     filters must not gain by rejecting them: all rows count. So do all rows of a class

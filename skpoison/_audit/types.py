@@ -48,7 +48,7 @@ class Settings(TypedDict):
 
 
 class Planted(TypedDict):
-    """A class's rows that look planted."""
+    """A class's rows that strong evidence speaks against."""
 
     label: Annotated[str, "the class"]
     n_rows: Annotated[Count, "its rows that strong evidence speaks against"]
@@ -68,7 +68,7 @@ class VerdictPart(TypedDict):
 
     is_likely_poisoned: Annotated[bool, "whether any evidence is strong"]
     text: Annotated[str, "the verdict in words"]
-    n_rows: Annotated[Count, "rows that look planted"]
+    n_rows: Annotated[Count, "rows that strong evidence speaks against"]
     share: Annotated[Share, "estimated share of bad rows"]
     share_low: Annotated[Share, "lower end of its 95 % interval"]
     share_high: Annotated[Share, "upper end of its 95 % interval"]

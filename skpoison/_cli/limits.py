@@ -155,8 +155,8 @@ def of_filter(kind, trusted):
 def count_judged(judged, labels, planted=None):
     """Count rows that are rejected, by label and reason.
 
-    `planted` is the mask of rows that look planted; without one, limits on them cannot
-    be checked.
+    `planted` is the mask of rows that strong evidence speaks against; without one,
+    limits on them cannot be checked.
     """
     import numpy as np
 
