@@ -21,6 +21,7 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skpoison import trace
+from skpoison.tracing import Trace
 from skpoison.tracing._core import core_rows
 from skpoison.tracing._goal import label_goal, range_goal
 from skpoison.tracing._held_out import left_out
@@ -92,8 +93,12 @@ def test_without_the_removal_set_a_fresh_clone_predicts_right(model, method):
     assert np.isin(found.removal_set_, near).all()
     assert found.ranking_.tolist() != sorted(found.ranking_)
     assert sorted(found.ranking_) == list(range(len(y)))
+    n_set = len(found.removal_set_)
+    assert found.ranking_[:n_set].tolist() == found.removal_set_.tolist()
     contributions = found.contributions_[found.ranking_]
-    assert (np.diff(contributions) <= 0).all()
+    assert (np.diff(contributions[n_set:]) <= 0).all()
+    if found.method_ in (method, "around"):
+        assert (np.diff(contributions[:n_set]) <= 0).all()
 
 
 def test_rows_around_the_target_are_blamed():
@@ -316,6 +321,60 @@ def test_loss_blames_rows_whose_labels_were_changed_at_random():
     for target in wrong[:3]:
         found = trace(model, X[train], y_train, X[[target]], y[[target]])
         assert np.isin(found.ranking_[:10], changed).mean() >= 0.9
+
+
+def boundary(n=200):
+    """Two classes that overlap, and a row that is predicted wrong, but barely."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(n, 2)), np.arange(n) % 2
+    X[:, 0] += 2.0 * y
+    model = LogisticRegression().fit(X, y)
+    edge = -(model.intercept_[0] - 0.02) / model.coef_[0, 0]
+    return model, X, y, np.array([[edge, 0.0]])
+
+
+def test_a_coincidence_on_the_boundary_is_named():
+    model, X, y, X_target = boundary()
+    wrong = model.predict(X_target)[0]
+    found = trace(model, X, y, X_target, [1 - wrong], random_state=0)
+    before, after = found.probability_[0], found.removed_probability_[0]
+    np.testing.assert_allclose(
+        before, model.predict_proba(X_target)[0][[wrong, 1 - wrong]]
+    )
+    assert before[1] < 0.5 < after[1]
+    text = f"undecided (probability of what is right: {before[1]:.3f} before, "
+    assert text + f"{after[1]:.3f} after)" in found.summary()
+    X, y, X_target, right, _ = flipped(27)
+    sure = trace(LogisticRegression(), X, y, X_target, right, random_state=0)
+    assert "undecided" not in sure.summary()
+
+
+def test_contributions_do_not_depend_on_max_removed():
+    X, y, X_target, right, _ = flipped(27, k=14)
+    found = [
+        trace(LogisticRegression(), X, y, X_target, right, max_removed=m).contributions_
+        for m in (1, 0.05, 0.2)
+    ]
+    assert (found[0] == found[1]).all() and (found[1] == found[2]).all()
+
+
+def test_a_set_that_is_not_of_the_blamed_rows_is_named():
+    found = Trace(
+        ranking_=np.array([3, 0, 1, 2]),
+        contributions_=np.array([1.0, 0.5, 0.2, 0.0]),
+        scores_={},
+        method_="influence",
+        removal_set_=np.array([3]),
+        reason_=None,
+        prediction_=np.array([1]),
+        removed_prediction_=np.array([0]),
+        X_target=np.zeros((1, 2)),
+        y_target=np.array([0]),
+        max_removed_=2,
+    )
+    assert "found by 'influence', and most of it is not among" in found.summary()
+    found.removal_set_ = np.array([1])
+    assert "not among" not in found.summary()
 
 
 def test_what_a_removal_set_has_in_common():

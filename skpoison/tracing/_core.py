@@ -7,8 +7,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import _safe_indexing
 
 from skpoison._labels import find_labels
-from skpoison.filters._folds import class_probabilities
 from skpoison.tracing._goal import Goal, LabelGoal
+from skpoison.tracing._odds import has_scores, label_chances
 
 AGAINST = 2.0  # rows that a row which speaks for what is right outweighs
 MOST = 0.5  # of the rows must be contradicted
@@ -63,11 +63,10 @@ def losses_of(model: BaseEstimator, X: Any, y: np.ndarray, goal: Goal) -> np.nda
     if not isinstance(goal, LabelGoal):
         off = np.abs(np.ravel(model.predict(X)) - y)
         return off / (off + goal.far) if goal.far > 0.0 else np.sign(off)
-    codes, known = (find_labels(v, goal.classes) for v in (y, model.classes_))
-    if not any(hasattr(model, name) for name in ("predict_proba", "decision_function")):
+    codes = find_labels(y, goal.classes)
+    if not has_scores(model):
         return (find_labels(model.predict(X), goal.classes) != codes).astype(float)
-    sure = np.zeros((len(y), len(goal.classes)))
-    sure[:, known] = class_probabilities(model, X, len(known))
+    sure = label_chances(model, X, goal.classes)
     return 1.0 - sure[np.arange(len(y)), codes]
 
 

@@ -10,6 +10,7 @@ from skpoison._words import counted, name_text, percent_text
 
 NEARLY_ALL = 0.5  # of the set's rows must share what the sentence mentions
 UNUSUAL = 0.01
+UNDECIDED = 0.1  # by which the probability of a wrong label exceeds that of the right
 COPIES, CONTRADICTED = "near copies", "contradicted"
 
 
@@ -22,14 +23,17 @@ class Trace:
     Parameters
     ----------
     ranking_ : ndarray of shape (n_samples,), int
-        Training rows from the most to the least responsible.
+        Training rows from the most to the least responsible: those of the removal set,
+        then the others, each by falling contributions.
     contributions_ : ndarray of shape (n_samples,), float64
-        How responsible each training row is; higher is more, and the scale is that of
-        `method_`.
+        How responsible each training row is, by the method that was followed first;
+        higher is more. They do not depend on `max_removed`, and rows of a removal set
+        that another method led to may have little.
     scores_ : dict of str to ndarray of shape (n_samples,)
         The same by every method that was computed.
     method_ : str
-        The method whose ranking led to the smallest removal set, or was followed first.
+        The method whose ranking led to the removal set; without one, the method that
+        was followed first.
     removal_set_ : ndarray of shape (n_removed,), int, or None
         Training rows, the most responsible first. An estimator that was really fitted
         without them predicts every target right. None if no such set was found.
@@ -39,6 +43,12 @@ class Trace:
         What the estimator predicts, fitted on all rows.
     removed_prediction_ : ndarray of shape (n_targets,) or None
         What it predicts, fitted without the removal set.
+    probability_, removed_probability_ : ndarray of shape (n_targets, 2) or None
+        Probabilities of the label that is predicted and of the one that would be right
+        (or the most probable other one, if any is), by the model that was fitted on all
+        rows and by the one without the removal set. Scores of classifiers without
+        ``predict_proba`` are turned into such by a logistic or softmax function. None
+        for regressors, nets, and classifiers without scores.
     shared_ : list of :class:`~sklearn.utils.Bunch`
         What rows of the removal set have in common, the most unusual first: ``column``
         ("label", "near copies", "contradicted" or a name given by `by`), ``value``,
@@ -95,6 +105,8 @@ class Trace:
     X_target: Any
     y_target: np.ndarray | None
     max_removed_: int
+    probability_: np.ndarray | None = None
+    removed_probability_: np.ndarray | None = None
     n_fits_: int = 0
     shared_: list[Bunch] = field(default_factory=list)
     p_value_: float | None = None
@@ -123,7 +135,39 @@ class Trace:
         share = percent_text(n_rows / self.n_samples_)
         what = f"Without {rows} ({share} of {self.n_samples_:,}){self._common()} "
         text = f"{what}the model predicts {self._change()}{self._contradicted()}."
-        return text if self.p_value_ is None else f"{text} {self._calibrated()}"
+        calibrated = [] if self.p_value_ is None else [self._calibrated()]
+        return " ".join([text, *self._doubted(), *calibrated])
+
+    def _doubted(self):
+        """What speaks against taking the set for the cause, as sentences."""
+        found = []
+        if not self._is_of_the_blamed():
+            found.append(
+                f"The set was found by {self.method_!r}, and most of it is not among "
+                "the rows that are blamed most."
+            )
+        before, after = self.probability_, self.removed_probability_
+        if before is None or after is None:
+            return found
+        if (before[:, 0] - before[:, 1] >= UNDECIDED).any():
+            return found
+        if len(before) > 1:
+            return [
+                *found,
+                "All of the predictions were undecided.",
+            ]
+        return [
+            *found,
+            f"The prediction was undecided (probability of what is right: "
+            f"{before[0, 1]:.3f} before, {after[0, 1]:.3f} after), so that other rows "
+            "may turn it as well.",
+        ]
+
+    def _is_of_the_blamed(self):
+        """Whether half of the set is among as many rows as a set may have."""
+        own = self.contributions_[self.removal_set_]
+        ranks = np.count_nonzero(self.contributions_ > own[:, np.newaxis], axis=1)
+        return np.mean(ranks < self.max_removed_) >= NEARLY_ALL
 
     def _common(self):
         found = [

@@ -18,6 +18,7 @@ from skpoison.tracing._held_out import HeldOut, cross_fitted, left_out
 from skpoison.tracing._influence import Influence
 from skpoison.tracing._linear import LinearView, linear_view
 from skpoison.tracing._neighbors import distances_to, knn_shapley, share_of_others
+from skpoison.tracing._odds import has_scores
 from skpoison.tracing._retrain import copies_of, leave_groups_out
 from skpoison.tracing._space import Space, last_step, space_of, with_constant
 from skpoison.tracing._training import Training
@@ -54,9 +55,7 @@ class Evidence:
     @property
     def has_gradients(self) -> bool:
         """Whether a model tells how sure it is of each class, or predicts numbers."""
-        names = ("predict_proba", "decision_function")
-        is_sure = any(hasattr(self.model, name) for name in names)
-        return is_sure or not self.training.is_classifier
+        return has_scores(self.model) or not self.training.is_classifier
 
     @cached_property
     def linear(self) -> LinearView | None:

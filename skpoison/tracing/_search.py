@@ -17,7 +17,7 @@ from skpoison.tracing._scores import Evidence
 from skpoison.tracing._verify import Verifier
 
 LOOKED_AT, NEAR = 10, 0.1  # rows that may be among the nearest tenth
-WIDER = 2  # times as many rows may be around a target as in a removal set
+AROUND = 0.1  # of the rows, at most, are around a target
 
 
 class Outcome(NamedTuple):
@@ -33,7 +33,9 @@ def find_rows(
     method: str, evidence: Evidence, verifier: Verifier, limit: int
 ) -> Outcome:
     """Follow the rankings of a method, or of several, to a verified removal set."""
-    core = evidence.core = core_of(evidence, verifier, WIDER * limit)
+    core = evidence.core = core_of(
+        evidence, verifier, around_at_most(verifier.training.n_rows)
+    )
     names = [method] if method != "auto" else _rankings(evidence, core)
     removal = _removal(names, evidence, verifier, limit)
     if removal is None and method == "auto" and evidence.linear is None:
@@ -41,6 +43,11 @@ def find_rows(
         removal = _removal(["retrain"], evidence, verifier, limit)
     reason = None if removal else _reason(names, limit)
     return Outcome(names[0], core, removal, reason)
+
+
+def around_at_most(n_rows: int) -> int:
+    """Return how many rows may be around a target, whatever may be removed."""
+    return max(int(AROUND * n_rows), 2)
 
 
 def core_of(evidence: Evidence, verifier: Verifier, limit: int) -> Core | None:

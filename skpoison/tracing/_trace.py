@@ -15,9 +15,10 @@ from skpoison._whole_rows import round_down
 from skpoison.tracing._before import model_before
 from skpoison.tracing._calibration import p_value
 from skpoison.tracing._networks import is_network
+from skpoison.tracing._odds import chances
 from skpoison.tracing._result import Trace
 from skpoison.tracing._scores import METHODS, Evidence
-from skpoison.tracing._search import WIDER, find_rows
+from skpoison.tracing._search import around_at_most, find_rows
 from skpoison.tracing._shared import columns_by, shared_by
 from skpoison.tracing._training import Training
 from skpoison.tracing._verify import Verifier
@@ -162,7 +163,7 @@ def trace(
     >>> model = SVC().fit(X, y)
     >>> found = trace(model, X, y, X_target, [0], random_state=0)
     >>> found.ranking_[:8]
-    array([23, 37,  1, 28, 36, 12, 40, 11])
+    array([23, 37,  1, 36, 28, 12, 40, 11])
     >>> print(found.summary())
     Without these 4 rows (2.3 % of 177), all with label 2, the model predicts 0
     instead of 2, and contradicts all of them. Of the model's other errors, 9.1 % look
@@ -197,10 +198,10 @@ def trace(
     rows = None if outcome.removal is None else outcome.removal.rows
     p = None
     if method == "auto" and rows is not None:
-        p = p_value(outcome.core, evidence, WIDER * limit)
+        p = p_value(outcome.core, evidence, around_at_most(training.n_rows))
     shared = [] if rows is None else shared_by(rows, evidence, verifier, columns)
     return Trace(
-        ranking_=evidence.order(outcome.blamed_by),
+        ranking_=set_first(evidence.order(outcome.blamed_by), rows),
         contributions_=evidence.scores(outcome.blamed_by),
         scores_=evidence.by_method,
         method_=outcome.removal.ranking if outcome.removal else outcome.blamed_by,
@@ -211,10 +212,23 @@ def trace(
         X_target=X_target,
         y_target=goal.wanted,
         max_removed_=limit,
+        probability_=chances(model, X_target, goal),
+        removed_probability_=(
+            None
+            if rows is None
+            else chances(verifier.model_without(rows), X_target, goal)
+        ),
         n_fits_=training.n_fits,
         shared_=shared,
         p_value_=p,
     )
+
+
+def set_first(ranking: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+    """Return a ranking with the rows of a removal set before all others."""
+    if rows is None:
+        return ranking
+    return np.concatenate([rows, ranking[~np.isin(ranking, rows)]])
 
 
 def check_method(method: Any) -> None:
