@@ -393,6 +393,47 @@ def test_what_a_removal_set_has_in_common():
     assert not any(one.column == "day" for one in found.shared_)
 
 
+def poisoned_source():
+    """Labels of a source that are wrong, and rows that are predicted wrong by that."""
+    rng = np.random.default_rng(0)
+    X, source = rng.normal(size=(300, 2)), rng.choice(["web", "mail", "api"], 300)
+    y = (X[:, 0] > 0.0).astype(int)
+    source[(X[:, 0] > 0.2) & (X[:, 1] > 0.0)] = "evil"
+    y[source == "evil"] = 0
+    X_target = np.array([[0.4, 1.0], [0.6, 1.0], [0.8, 1.5], [1.0, 2.0], [0.05, 1.0]])
+    return X, y, source, X_target, np.ones(5, dtype=int)
+
+
+def test_without_a_set_a_source_is_blamed_as_a_whole():
+    X, y, source, X_target, right = poisoned_source()
+    model = LogisticRegression().fit(X, y)
+    by = {"source": source, "day": np.arange(len(y))}
+    found = trace(model, X, y, X_target, right, by=by, max_removed=6)
+    assert found.removal_set_ is None
+    evil = found.groups_[0]
+    kept = source != "evil"
+    again = clone(model).fit(X[kept], y[kept]).predict(X_target)
+    n_right = int((again == right).sum())
+    assert (evil.column, evil.value, evil.n_rows) == ("source", "evil", sum(~kept))
+    assert evil.n_right == n_right >= 4
+    text = f"Without the {evil.n_rows} rows with source evil, {n_right} of 5 are right."
+    assert text in found.summary()
+    n_evil = np.count_nonzero(source[found.ranking_[:6]] == "evil")
+    assert n_evil < 6
+    assert f"6 rows blamed most: {n_evil} with source evil" in found.summary()
+    assert "The best that was tried makes 0 of 5 right" in found.reason_
+    assert not any(one.column == "day" for one in found.groups_)
+
+
+def test_a_source_is_named_beside_a_removal_set():
+    X, y, source, X_target, right = poisoned_source()
+    found = trace(
+        LogisticRegression(), X, y, X_target[:1], right[:1], by=source, max_removed=0.4
+    )
+    assert found.removal_set_ is not None
+    assert "with by evil, the prediction is right." in found.summary()
+
+
 @pytest.mark.parametrize("container", ["pandas", "polars", "sparse", "float32", "list"])
 def test_containers(container):
     X, y, X_target, right, _ = flipped(27)

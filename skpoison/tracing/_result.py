@@ -50,12 +50,20 @@ class Trace:
         ``predict_proba`` are turned into such by a logistic or softmax function. None
         for regressors, nets, and classifiers without scores.
     shared_ : list of :class:`~sklearn.utils.Bunch`
-        What rows of the removal set have in common, the most unusual first: ``column``
+        What rows of the removal set have in common (without one, of the `max_removed_`
+        rows that are blamed most), the most unusual first: ``column``
         ("label", "near copies", "contradicted" or a name given by `by`), ``value``,
         ``n_rows`` of the set that have it, their ``share`` of the set,
         ``share_of_all`` training rows, and ``p_value``, the probability that as many
         of randomly drawn rows have it (hypergeometric, times the number of values in
         the set).
+    groups_ : list of :class:`~sklearn.utils.Bunch`
+        What is predicted without all rows of a value of a column given by `by`, however
+        many these are, the values that matter most first: ``column``, ``value``,
+        ``n_rows`` that have it, ``n_right`` of the targets that the estimator, fitted
+        without these, predicts right, and ``p_value``, as in `shared_`, of the value
+        among the rows that are blamed most. Values of more than half of the rows, and
+        those of fewer than two blamed rows, are left out; nets have none.
     p_value_ : float or None
         Share of the model's other errors (training rows that models fitted without
         them predict wrong, and the targets) that are undone without the rows around
@@ -109,6 +117,7 @@ class Trace:
     removed_probability_: np.ndarray | None = None
     n_fits_: int = 0
     shared_: list[Bunch] = field(default_factory=list)
+    groups_: list[Bunch] = field(default_factory=list)
     p_value_: float | None = None
 
     @property
@@ -129,14 +138,36 @@ class Trace:
             is predicted without them; or why there is no removal set.
         """
         if self.removal_set_ is None or self.removed_prediction_ is None:
-            return f"{self.reason_}"
+            found = [f"{self.reason_}", *self._of_the_blamed(), *self._groups()]
+            return " ".join(found)
         n_rows = len(self.removal_set_)
         rows = "this row" if n_rows == 1 else f"these {counted(n_rows, 'row')}"
         share = percent_text(n_rows / self.n_samples_)
         what = f"Without {rows} ({share} of {self.n_samples_:,}){self._common()} "
         text = f"{what}the model predicts {self._change()}{self._contradicted()}."
         calibrated = [] if self.p_value_ is None else [self._calibrated()]
-        return " ".join([text, *self._doubted(), *calibrated])
+        return " ".join([text, *self._doubted(), *calibrated, *self._groups()])
+
+    def _of_the_blamed(self):
+        """What the rows that are blamed most share, where there is no removal set."""
+        common = self._shared_texts()
+        if not common:
+            return []
+        blamed = counted(self.max_removed_, "row")
+        return [f"The {blamed} blamed most: {', '.join(common)}."]
+
+    def _groups(self):
+        """What is right without the source that matters most, if it is blamed."""
+        blamed = [one for one in self.groups_ if one.p_value < UNUSUAL and one.n_right]
+        if not blamed:
+            return []
+        one, n_targets = blamed[0], len(self.prediction_)
+        right = f"{one.n_right:,} of {n_targets:,} are right"
+        if n_targets == 1:
+            right = "the prediction is right"
+        rows = counted(one.n_rows, "row")
+        value = f"{name_text(one.column)} {name_text(one.value)}"
+        return [f"Without the {rows} with {value}, {right}."]
 
     def _doubted(self):
         """What speaks against taking the set for the cause, as sentences."""
@@ -170,14 +201,17 @@ class Trace:
         return np.mean(ranks < self.max_removed_) >= NEARLY_ALL
 
     def _common(self):
-        found = [
+        found = self._shared_texts()
+        return f", {', '.join(found)}," if found else ""
+
+    def _shared_texts(self):
+        return [
             _in_common(one)
             for one in self.shared_
             if one.share > NEARLY_ALL
             and one.p_value < UNUSUAL
             and one.column != CONTRADICTED
         ]
-        return f", {', '.join(found)}," if found else ""
 
     def _contradicted(self):
         for one in self.shared_:

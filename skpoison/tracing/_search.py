@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.utils.validation import _num_samples
 
 from skpoison._words import counted
 from skpoison.tracing._core import (
@@ -41,7 +42,7 @@ def find_rows(
     if removal is None and method == "auto" and evidence.linear is None:
         names = [*names, "retrain"]
         removal = _removal(["retrain"], evidence, verifier, limit)
-    reason = None if removal else _reason(names, limit)
+    reason = None if removal else _reason(names, limit, verifier)
     return Outcome(names[0], core, removal, reason)
 
 
@@ -135,9 +136,14 @@ def _shrunk(rows, evidence, verifier):
     return fewer if len(fewer) < len(rows) and verifier.works(fewer) else rows
 
 
-def _reason(names, limit):
-    return (
+def _reason(names, limit, verifier):
+    reason = (
         f"No set of up to {counted(limit, 'row')} was found without which the model "
         f"predicts right (along the rankings {', '.join(names)}): the error is not the "
         "doing of few rows."
     )
+    n_targets = _num_samples(verifier.X_target)
+    if n_targets == 1:
+        return reason
+    n_right = verifier.most_right(limit)
+    return f"{reason} The best that was tried makes {n_right:,} of {n_targets:,} right."

@@ -80,7 +80,10 @@ def copies_near(rows: np.ndarray, evidence: Evidence) -> np.ndarray:
 
 def _contradicted(rows, evidence, verifier):
     """Compare the set with a sample of the other rows."""
-    training, model = verifier.training, verifier.model_without(rows)
+    training = verifier.training
+    if not training.can_fit(rows):
+        return
+    model = verifier.model_without(rows)
     others = np.delete(np.arange(training.n_rows), rows)
     others = others[:: -(-len(others) // COMPARED)]
     asked = np.concatenate([rows, others])

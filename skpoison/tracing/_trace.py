@@ -14,6 +14,7 @@ from skpoison._labels import check_labels, check_targets
 from skpoison._whole_rows import round_down
 from skpoison.tracing._before import model_before
 from skpoison.tracing._calibration import p_value
+from skpoison.tracing._groups import groups_by
 from skpoison.tracing._networks import is_network
 from skpoison.tracing._odds import chances
 from skpoison.tracing._result import Trace
@@ -66,7 +67,9 @@ def trace(
         set.
     by : array-like of shape (n_samples,), dict, table or str, default=None
         Columns, such as source or time, that rows of the removal set may have in
-        common: one array, several by name, or the name of a column of `X`.
+        common: one array, several by name, or the name of a column of `X`. Besides,
+        the estimator is fitted without all rows of a value, once for each of up to
+        20 values that several of the rows blamed most have (but not nets).
     max_removed : int or float, default=0.05
         The most rows in a removal set, as a number or a share of the rows.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -199,7 +202,7 @@ def trace(
     p = None
     if method == "auto" and rows is not None:
         p = p_value(outcome.core, evidence, around_at_most(training.n_rows))
-    shared = [] if rows is None else shared_by(rows, evidence, verifier, columns)
+    blamed = evidence.order(outcome.blamed_by)[:limit]
     return Trace(
         ranking_=set_first(evidence.order(outcome.blamed_by), rows),
         contributions_=evidence.scores(outcome.blamed_by),
@@ -218,8 +221,11 @@ def trace(
             if rows is None
             else chances(verifier.model_without(rows), X_target, goal)
         ),
+        shared_=shared_by(
+            blamed if rows is None else rows, evidence, verifier, columns
+        ),
+        groups_=groups_by(blamed, verifier, columns),
         n_fits_=training.n_fits,
-        shared_=shared,
         p_value_=p,
     )
 
