@@ -92,15 +92,26 @@ def test_certified_predictions_of_other_test_rows(folder, tmp_path):
     invoke("verify", votes, rows, "--test", rows, code=3)
 
 
-def test_the_order_of_rows_does_not_matter_where_nothing_is_learned_of_it(
-    folder, tmp_path
-):
-    options = "--test-share", 0, "--scale", "none"
+@pytest.mark.parametrize("scale", ["none", "standard", "maxabs"])
+def test_rows_may_come_in_any_order_where_none_are_held_out(folder, tmp_path, scale):
+    options = "--test-share", 0, "--scale", scale
     more = "-e", 0.1, "--C", 0.01, "--certificate", tmp_path / "b.npz"
     invoke("certify", folder / "rows.csv", *options, *more)
+    rows = pd.read_csv(folder / "rows.csv")
+    for seed in range(3):
+        mixed = rows.sample(frac=1.0, random_state=seed)
+        mixed.to_csv(tmp_path / "mixed.csv", index=False)
+        invoke("verify", tmp_path / "b.npz", tmp_path / "mixed.csv", *options)
+
+
+def test_rows_in_another_order_are_held_out_otherwise(folder, tmp_path):
     rows = pd.read_csv(folder / "rows.csv").sort_values("worst symmetry")
     rows.to_csv(tmp_path / "sorted.csv", index=False)
-    invoke("verify", tmp_path / "b.npz", tmp_path / "sorted.csv", *options)
+    paths = folder / "bound.npz", tmp_path / "sorted.csv"
+    result = invoke("verify", *paths, code=3)
+    assert "only with --test-share 0 or --test" in " ".join(result.output.split())
+    same = invoke("verify", folder / "bound.npz", folder / "rows.csv")
+    assert "another order" not in same.output
 
 
 @pytest.mark.parametrize(

@@ -148,5 +148,18 @@ def warn_of_encoding(stored, given):
         )
 
 
+def warn_of_order(report, given):
+    """Say what the order of rows does, where other rows are found."""
+    rows_differ = any(
+        claim.name in ("rows", "test rows") and claim.holds is False
+        for claim in report.claims
+    )
+    if rows_differ and given["test_share"]:
+        warn(
+            "Which rows are held out for tests depends on their order: rows may come "
+            "in another order only with --test-share 0 or --test, here and in certify."
+        )
+
+
 def _text(value):
     return one_line(json.dumps(value), 80)

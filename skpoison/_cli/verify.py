@@ -31,9 +31,10 @@ def verify(
     Every claim is computed again from the file and the rows, without the solvers, and
     rounded outwards. The exit code is 0 only if all claims hold, and 3 if one does not.
 
-    DATA must be the clean rows that were certified, in any order, and be read with the
-    same options: columns become numbers as they did then, which a hash in the file
-    tells. The file may come from a stranger.
+    DATA must be the clean rows that were certified, and be read with the same options:
+    columns become numbers as they did then, which a hash in the file tells. The rows
+    may come in another order with --test-share 0 or --test; otherwise the order decides
+    which of them are held out. The file may come from a stranger.
     """
     with outputs.session() as session:
         from . import verified
@@ -55,6 +56,7 @@ def verify(
         how = verified.encoding_of(sample, reading, **split)
         if not report.verified:
             verified.warn_of_encoding(header["encoding"], how)
+            verified.warn_of_order(report, how)
         write_json(outputs, verified.numbers_of(report))
         if not report.verified:
             raise typer.Exit(opt.STOP)

@@ -107,9 +107,12 @@ class TableEncoder:
         fill = fit_fill(self._medians) if self._with_gaps else None
         if self.scaled:
             names = self.plan.numeric
-            blocks = _blocks(self.plan.read(data, names), rows)
-            if fill is not None:
-                blocks = map(fill.transform, blocks)
+            columns = self.plan.read(data, names)
+
+            def blocks():
+                found = _blocks(columns, rows)
+                return found if fill is None else map(fill.transform, found)
+
             self._scaler = fit_scaler(encoding.scale, blocks)
         found = [step for step in (fill, self._scaler) if step is not None]
         return in_turn(*found) if len(found) > 1 else (*found, "passthrough")[0]

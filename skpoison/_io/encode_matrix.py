@@ -44,8 +44,9 @@ class MatrixEncoder:
         self.scaled = encoding.scale != "none"
         self._scaler = None
         if self.scaled:
-            blocks = _matrix_blocks(data.X, rows)
-            self._scaler = fit_scaler(encoding.scale, blocks)
+            self._scaler = fit_scaler(
+                encoding.scale, lambda: _matrix_blocks(data.X, rows)
+            )
 
     def transform(self, data, rows):
         """Return some rows of data with as many columns."""

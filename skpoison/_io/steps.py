@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from .errors import DataError
+from .standard import fit_standard
 
 # Words that an attack writes, where only their proportions matter; and a share of the
 # weight of a word that is left out.
@@ -13,14 +14,16 @@ BLOCK_ROWS = 1 << 15
 
 
 def fit_scaler(kind, blocks):
-    """Return what scales columns, in place where it can, fitted block by block."""
-    from sklearn.preprocessing import MaxAbsScaler, StandardScaler
+    """Return what scales columns, in place where it can, fitted block by block.
+
+    `blocks` gives them anew each time it is called.
+    """
+    from sklearn.preprocessing import MaxAbsScaler
 
     if kind == "standard":
-        scaler = StandardScaler(copy=False)
-    else:
-        scaler = MaxAbsScaler(copy=False)
-    for block in blocks:
+        return FrozenEstimator(fit_standard(blocks))
+    scaler = MaxAbsScaler(copy=False)
+    for block in blocks():
         scaler.partial_fit(block)
     return FrozenEstimator(scaler)
 
