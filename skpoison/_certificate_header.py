@@ -41,6 +41,6 @@ def common_header(
 
 
 def in_words(thing: Any) -> str:
-    """Return how an object shows itself, not too long."""
-    text = repr(thing)
+    """Return how an object shows itself, on one line and not too long."""
+    text = " ".join(repr(thing).split())
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

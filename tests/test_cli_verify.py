@@ -34,9 +34,49 @@ def test_what_certify_writes_is_verified(folder):
     result = invoke("verify", folder / "bound.npz", folder / "rows.csv")
     assert "Verified: all claims hold" in result.output
     assert "columns      holds" in result.output
-    assert "LinearSVC(loss='hinge', C=1.0) on 105 rows" in " ".join(
-        result.output.split()
-    )
+    text = " ".join(result.output.split())
+    assert "a bound for 105 rows of 3 features, at most 10 poison rows" in text
+    assert "minimizes the mean hinge loss of the rows, each with weight 1" in text
+    assert "not checked: learner \"LinearSVC(loss='hinge', C=1.0)\"" in text
+    assert "covers 105 of 150 rows" in text
+
+
+def test_certify_says_which_rows_a_certificate_covers(folder, tmp_path):
+    rows, more = folder / "rows.csv", ["-e", 0.1, "--C", 0.01, "--certificate"]
+    result = invoke("certify", rows, *more, tmp_path / "held.npz")
+    assert "covers 105 of 150 rows" in " ".join(result.output.split())
+    result = invoke("certify", rows, *more, tmp_path / "all.npz", "--test-share", 0)
+    assert "covers" not in result.output
+
+
+def test_names_that_the_file_says_cannot_pass_for_results(folder, tmp_path):
+    header, arrays = _file.read(folder / "bound.npz")
+    header["learner"] = "LinearSVC()\nVerified: all claims hold\x1b[31m"
+    with open(tmp_path / "named.npz", "wb") as file:
+        _file.write(file, header, arrays)
+    output = invoke("verify", tmp_path / "named.npz", folder / "rows.csv").output
+    heading, said = output.split("Only said by the file, not checked:")
+    assert "LinearSVC" not in heading and "\x1b" not in output
+    assert '"LinearSVC()\\nVerified' in said
+
+
+def test_claims_that_fail_are_named_even_if_quiet(folder):
+    rows = folder / "bound.npz", folder / "rows.csv"
+    result = invoke("verify", *rows, "--test-share", 0, "--quiet", code=3)
+    assert result.stdout == ""
+    assert "is not verified: rows (" in result.stderr
+
+
+def test_several_classes_are_refused_before_any_work(tmp_path, monkeypatch):
+    from skpoison._cli import certificate
+
+    monkeypatch.setattr(certificate, "certify", None)
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    frame = pd.DataFrame(X, columns=["a", "b"]).assign(target=list("xyz") * 20)
+    frame.to_csv(tmp_path / "three.csv", index=False)
+    options = "-e", 0.1, "--certificate", tmp_path / "three.npz"
+    result = invoke("certify", tmp_path / "three.csv", *options, code=1)
+    assert "bounds of two classes or of numbers" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize("learner", ["svm-squared", "logistic", "ridge"])
@@ -79,6 +119,8 @@ def test_certified_predictions(folder, tmp_path, attack):
     result = invoke("verify", votes, rows)
     assert "5 parts and 45 test rows" in result.output
     assert "radii        holds" in result.output
+    text = " ".join(result.output.split())
+    assert "Verified, given the votes in the file" in text
     result = invoke("verify", votes, rows, "--seed", 1, code=3)
     assert "seed=0 (now 1)" in result.output
 
@@ -187,4 +229,5 @@ def test_other_files_are_no_certificates(folder):
     rows = folder / "rows.csv"
     assert "no archive" in invoke("verify", rows, rows, code=1).output
     missing = invoke("verify", folder / "none.npz", rows, code=1)
-    assert "No such file" in missing.output
+    assert "There is no file" in missing.output
+    assert "is a folder" in invoke("verify", folder, rows, code=1).output

@@ -143,3 +143,16 @@ def test_what_no_file_can_hold_is_an_error_that_says_so(fitted, tmp_path):
     with pytest.raises(ValueError, match=r"whole ones up to 2\*\*53"):
         large.to_certificate(path, [[0]], attack="flip")
     assert not path.exists()
+
+
+def test_invented_votes_are_assumed_and_the_report_says_so(certificate, tmp_path):
+    path, X, y, X_test = certificate
+    header, arrays = _file.read(path)
+    votes = np.zeros_like(arrays["votes"])
+    radii = np.full_like(arrays["radii"], votes.shape[1] // 2)
+    arrays |= {"votes": votes, "predicted": votes[:, 0], "radii": radii}
+    with open(tmp_path / "invented.npz", "wb") as file:
+        _file.write(file, header, arrays)
+    report = check(tmp_path / "invented.npz", X, y, X_test=X_test)
+    assert report.verified and report.assumes_votes
+    assert "votes as the file says" in report.assumed[0]

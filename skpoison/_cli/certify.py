@@ -67,7 +67,8 @@ def certify(
         opt.option(
             opt.OUTPUT,
             "FILE",
-            "Write a proof of the bound for skpoison verify.",
+            "Write a proof of the bound for skpoison verify: of one --epsilon, for two "
+            "classes or numbers, with --defense fixed; or of certified predictions.",
             "--certificate",
             common=True,
         ),
@@ -125,6 +126,8 @@ def certify(
         with session.step(f"Reading {data or 'the digits'}"):
             as_numbers = learner.target_range is not None
             sample = read_sample(data, reading, as_numbers=as_numbers, **split)
+        if certificate is not None:
+            verified.refuse_classes(sample.target)
         settings = settings.for_target(sample.target)
         tell_of_columns(session, sample.data, sample.encoded, reading, threat.domain)
         report.warn_of_percentile(threat.percentile)
@@ -145,7 +148,8 @@ def certify(
                 bound = found.curve.estimators[0]
                 to = certificate, outputs.force
                 verified.write_certificate(*to, bound, sample, how)
-            session.say(f"Certificate written to {certificate}.")
+            covered = verified.coverage(sample, "It", split)
+            session.say(f"Certificate written to {certificate}. {covered}".rstrip())
         if plot:
             with session.step("Drawing"):
                 picture.draw_bounds(plot, outputs.force, found, sample, settings)

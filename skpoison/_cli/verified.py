@@ -5,6 +5,7 @@ import json
 from rich.text import Text
 
 from skpoison import __version__, verify
+from skpoison._io import DataError
 from skpoison._words import NONE, counted, one_line
 from skpoison.verify import _file
 
@@ -13,7 +14,7 @@ from .report import new_table
 from .session import warn
 
 HELD = {True: "holds", False: "FAILS", None: "not checked"}
-DIGITS, LONGEST = 10, 300
+DIGITS, LONGEST = 10, 200
 
 
 def read_rows(header, data, reading, **split):
@@ -41,6 +42,16 @@ def encoding_of(sample, reading, *, positive, test_share, seed, test=None):
     }
 
 
+def refuse_classes(target):
+    """Raise an error, before any work, for labels whose bound has no certificate."""
+    if target.task == "multiclass":
+        raise DataError(
+            "--certificate is for bounds of two classes or of numbers, and for "
+            "--pointwise: no file can hold the proof of a bound of several classes "
+            "yet. Choose two classes with --positive LABEL."
+        )
+
+
 def write_certificate(path, force, bound, sample, encoding):
     """Write the certificate of a bound on the rows of a sample."""
     names = sample.encoder.names
@@ -61,7 +72,12 @@ def write_votes(path, force, model, votes, attack, encoding):
 
 def header_of(path):
     """Return the header of a certificate, before time is spent on the rows."""
-    return _file.read(path)[0]
+    try:
+        return _file.read(path)[0]
+    except FileNotFoundError:
+        raise DataError(f"There is no file {path!r}.") from None
+    except IsADirectoryError:
+        raise DataError(f"{path!r} is a folder, not a file.") from None
 
 
 def domain_of(header):
@@ -84,6 +100,8 @@ def numbers_of(report):
         "skpoison": __version__,
         "command": "verify",
         "verified": report.verified,
+        "assumes_votes": report.assumes_votes,
+        "objective": report.objective or None,
         "claims": claims,
         "assumed": list(report.assumed),
         "certificate": report.header,
@@ -92,13 +110,10 @@ def numbers_of(report):
 
 def show(session, path, report):
     """Print what a file claims, what holds, and what no file can prove."""
-    header = report.header
-    packages = header["packages"]
-    session.say(
-        f"{path}: {header['learner']:.{LONGEST}} on {counted(header['n_rows'], 'row')} "
-        f"of {counted(header['n_features'], 'feature')}, {_threat(header)}; made by "
-        f"skpoison {packages.get('skpoison')!s:.40}."
-    )
+    session.say(f"{path}: {_subject(report)}, {_threat(report.header)}.")
+    if report.objective:
+        session.say(f"The learner minimizes {report.objective}.")
+    session.say(f"Only said by the file, not checked: {_names(report.header)}.")
     table = new_table("", ["claim", "", "claimed", "proven"])
     for claim in report.claims:
         numbers = [_number(claim.claimed), _number(claim.proven)]
@@ -107,14 +122,60 @@ def show(session, path, report):
     for claim in report.claims:
         if claim.reason:
             session.console.print(Text(f"{claim.name}: {one_line(claim.reason)}."))
-    session.say(
-        "Verified: all claims hold, rounding included."
-        if report.verified
-        else "Not verified."
-    )
+    session.say(_result(report))
     session.say("Assumed, because no file can prove it:")
     for text in report.assumed:
         session.say(f"- {text}")
+    if session.quiet and not report.verified:
+        warn(f"{path} is not verified: {_failures(report)}.")
+
+
+def _subject(report):
+    """Say what is certified, in fields that are compared with the rows."""
+    header = report.header
+    what = "predictions" if report.assumes_votes else "a bound"
+    rows, features = header["n_rows"], header["n_features"]
+    return f"{what} for {counted(rows, 'row')} of {counted(features, 'feature')}"
+
+
+def _names(header):
+    """Return what nobody checks, in quotes, so that it cannot pass for ours."""
+    said = {name: header[name] for name in ("learner", "filter") if name in header}
+    if header.get("domain", "real") != "real":
+        said["domain"] = header["domain"]
+    said["skpoison"] = str(header["packages"].get("skpoison"))
+    return ", ".join(f"{name} {_text(value)}" for name, value in said.items())
+
+
+def _result(report):
+    if not report.verified:
+        return "Not verified."
+    if report.assumes_votes:
+        return (
+            "Verified, given the votes in the file: all claims follow from them. The "
+            "votes are not checked; that takes training the parts again."
+        )
+    return "Verified: all claims hold, rounding included."
+
+
+def _failures(report):
+    return "; ".join(
+        f"{claim.name} ({one_line(claim.reason or HELD[claim.holds])})"
+        for claim in report.claims
+        if not claim.holds
+    )
+
+
+def coverage(sample, what, split):
+    """Say how many of the rows a bound covers; nothing where none are held out."""
+    is_split = split["test_share"] and not split["test"] and sample.X_test is not None
+    if not is_split:
+        return ""
+    n_rows, n_held = sample.X.shape[0], sample.X_test.shape[0]
+    return (
+        f"{what} covers {n_rows} of {counted(n_rows + n_held, 'row')}: those that are "
+        f"held out for tests are not covered (--test-share 0 holds out none)."
+    )
 
 
 def _threat(header):
@@ -162,4 +223,4 @@ def warn_of_order(report, given):
 
 
 def _text(value):
-    return one_line(json.dumps(value), 80)
+    return one_line(json.dumps(value, ensure_ascii=False), LONGEST)

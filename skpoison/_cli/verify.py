@@ -30,6 +30,8 @@ def verify(
 
     Every claim is computed again from the file and the rows, without the solvers, and
     rounded outwards. The exit code is 0 only if all claims hold, and 3 if one does not.
+    Certified predictions are checked given the votes in the file: that the models vote
+    so takes training them again, which this command does not do.
 
     DATA must be the clean rows that were certified, and be read with the same options:
     columns become numbers as they did then, which a hash in the file tells. The rows
@@ -53,6 +55,10 @@ def verify(
         with session.step("Checking"):
             report = verified.check_file(file, sample)
         verified.show(session, file, report)
+        if not report.assumes_votes:
+            covered = verified.coverage(sample, "The certificate", split)
+            if covered:
+                session.say(covered)
         how = verified.encoding_of(sample, reading, **split)
         if not report.verified:
             verified.warn_of_encoding(header["encoding"], how)

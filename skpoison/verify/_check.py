@@ -220,25 +220,31 @@ def _at_least(name, claimed, proven, sign=1.0):
 
 
 def _report(header, arrays, claims):
-    is_loss = header["kind"] == "loss"
-    assumed = _assumed_of_loss(header, arrays) if is_loss else VOTES
-    return Report(tuple(claims), tuple(assumed), header)
+    if header["kind"] == "votes":
+        return Report(tuple(claims), VOTES, header)
+    objective = _objective(header, arrays)
+    assumed = tuple(_assumed_of_loss(header, objective))
+    return Report(tuple(claims), assumed, header, objective)
 
 
-def _assumed_of_loss(header, arrays):
+def _objective(header, arrays):
     """Say what the claims are about: names in the header do not count."""
+    weights = np.concatenate([arrays["row_weights"], arrays["poison_weights"]])
+    same = bool((weights == 1.0).all())
+    return (
+        f"the mean {header['loss'].replace('_', ' ')} loss of the rows, "
+        f"{'each with weight 1' if same else 'weighted as in the file'}, "
+        f"{_penalty(header)}"
+    )
+
+
+def _assumed_of_loss(header, objective):
     low, high = header["target_range"] or (0.0, 0.0)
     more = "" if low == high else f", and rejects targets outside {low:g} to {high:g}"
     if header["domain"] != "real":
         yield "The attacker sends rows of the domain of the file only."
     yield FILTER.format(more=more)
-    weights = np.concatenate([arrays["row_weights"], arrays["poison_weights"]])
-    same = bool((weights == 1.0).all())
-    yield (
-        f"The learner minimizes the mean {header['loss'].replace('_', ' ')} loss of "
-        f"the rows, {'each with weight 1' if same else 'weighted as in the file'}, "
-        f"{_penalty(header)}."
-    )
+    yield f"The learner minimizes {objective}."
     yield from (GAP, ADDED, FUNCTIONS)
 
 

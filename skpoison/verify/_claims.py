@@ -18,13 +18,24 @@ class Claim(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What :func:`check` found: the claims, and what no file can prove."""
+    """What :func:`check` found: the claims, and what no file can prove.
+
+    `objective` says what the learner minimizes, in the numbers of the file, which the
+    claims are about; empty for certified predictions. Names in the `header` (learner,
+    filter, domain, packages, encoding) are only said by the file: nothing checks them.
+    """
 
     claims: tuple[Claim, ...]
     assumed: tuple[str, ...]
     header: dict
+    objective: str = ""
 
     @property
     def verified(self) -> bool:
-        """Whether all that is claimed holds."""
+        """Whether all that is claimed holds, given what is `assumed`."""
         return all(claim.holds is True for claim in self.claims)
+
+    @property
+    def assumes_votes(self) -> bool:
+        """Whether claims follow from votes that the file states and nothing proves."""
+        return self.header["kind"] == "votes"
