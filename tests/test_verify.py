@@ -7,6 +7,7 @@ import math
 import pickle
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from fractions import Fraction
 
@@ -327,10 +328,57 @@ def test_a_change_of_an_array_is_noticed(certificate, tmp_path, name):
 )
 def test_numbers_that_are_none_are_refused(certificate, tmp_path, name, value):
     def change(header, arrays):
-        arrays[name] = np.append(arrays[name].ravel(), value)
+        if not arrays[name].size:  # those of a domain
+            header["domain"], d = "numbers", header["n_features"]
+            for one, (kind, letters) in _file.ARRAYS["loss"].items():
+                if letters[0] in "rt":
+                    arrays[one] = np.zeros([d, 2][: len(letters)], kind)
+        arrays[name].flat[-1] = value
 
     with pytest.raises(CertificateError, match=f"{name} holds NaN or infinity"):
         changed(certificate, tmp_path, change)
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308, 1e200, np.finfo(float).max])
+@pytest.mark.parametrize("domain", [None, "nonnegative"])
+def test_numbers_that_are_too_large_to_compute_with_prove_nothing(
+    domain, value, tmp_path
+):
+    X, y = blobs(40)
+    path, kept = tmp_path / "bound.npz", tmp_path / "kept.npz"
+    estimator = None if domain else LogisticRegression()
+    written(kept, np.abs(X), y, estimator=estimator, domain=domain or "real")
+    header, arrays = _file.read(kept)
+    for name, array in arrays.items():
+        if array.dtype.kind != "f" or not array.size:
+            continue
+        with open(path, "wb") as file:
+            _file.write(file, header, arrays | {name: np.full_like(array, value)})
+        for claim in check(path, np.abs(X), y).claims:
+            text = f"{claim.reason} {claim.proven}"
+            assert not any(word in text for word in ("nan", " inf", "fsum")), name
+            assert claim.proven is None or math.isfinite(claim.proven)
+            assert claim.holds or claim.reason
+
+
+@pytest.mark.parametrize("name", ["header", "poison_data", "row_weights"])
+def test_large_members_are_refused_before_they_are_read(certificate, tmp_path, name):
+    path, X, y = certificate
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    kind, n = ("u1", 2**22) if name == "header" else ("<f8", 2**19)
+    large = io.BytesIO()
+    np.lib.format.write_array(large, np.zeros(n, kind), (1, 0))
+    members[f"{name}.npy"] = large.getvalue()
+    write_members(tmp_path / "large.npz", members)
+    assert (tmp_path / "large.npz").stat().st_size > 2**22
+    tracemalloc.start()
+    try:
+        with pytest.raises(CertificateError, match=r"in place of|more than 1048576"):
+            check(tmp_path / "large.npz", X, y)
+        assert tracemalloc.get_traced_memory()[1] < 2**21
+    finally:
+        tracemalloc.stop()
 
 
 def test_any_bit_of_a_member_counts(certificate, tmp_path):

@@ -22,6 +22,7 @@ GAP = (
 FUNCTIONS = (
     "NumPy's exponentials and logarithms are right to four units in the last place."
 )
+TOO_LARGE = "no finite number follows from the numbers of the file, which are too large"
 VOTES = (
     "Each model votes as the file says: train the stated learner on the rows of a "
     "part, whose hash is in the file, to check its votes.",
@@ -197,7 +198,7 @@ def _of_bounds(problem):
     try:
         proven = _proof.upper(problem)
     except failures as refuted:
-        yield Claim("upper_bound", False, str(refuted), claimed["upper_bound"])
+        yield Claim("upper_bound", False, _why(refuted), claimed["upper_bound"])
     else:
         for name, value in proven.items():
             yield _at_least(name, claimed[name], value)
@@ -207,12 +208,18 @@ def _of_bounds(problem):
     try:
         value = _proof.lower(problem)
     except failures as refuted:
-        yield Claim("lower_bound", False, str(refuted), claimed["lower_bound"])
+        yield Claim("lower_bound", False, _why(refuted), claimed["lower_bound"])
     else:
         yield _at_least("lower_bound", claimed["lower_bound"], value, -1.0)
 
 
+def _why(error):
+    return str(error) if isinstance(error, _proof.Refuted) else TOO_LARGE
+
+
 def _at_least(name, claimed, proven, sign=1.0):
+    if not math.isfinite(proven):
+        return Claim(name, False, TOO_LARGE, claimed)
     holds = bool(sign * claimed >= sign * proven)
     side = "at least" if sign > 0.0 else "at most"
     reason = "" if holds else f"must be {side} {proven!r}"

@@ -10,7 +10,7 @@ import json
 import math
 import re
 import zipfile
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ FORMAT, VERSION = "skpoison-certificate", 1
 HEADER, SEAL = "header", "sha256"
 MAX_SIZE, MAX_HEADER = 2**30, 2**20
 MOST = 2**1000
+LONGEST_HEAD = 1024
 # An array's type and shape, as NumPy writes them: text that need not be evaluated.
 HEAD = re.compile(
     rb"\x93NUMPY\x01\x00(..)\{'descr': '(<f8|<i8|\|u1)', 'fortran_order': False, "
@@ -120,60 +121,94 @@ def write(file: Any, header: dict, arrays: dict) -> None:
 def read(path: Any, max_size: int = MAX_SIZE) -> tuple[dict, dict]:
     """Return header and arrays of a file; an error where it is not as it must be."""
     with open(path, "rb") as file:
-        content = file.read(max_size + 1)
-    if len(content) > max_size:
-        raise CertificateError(f"The file is larger than max_size={max_size} bytes.")
-    try:
-        arrays = _members(content)
-    except CertificateError:
-        raise
-    except Exception as error:  # whatever zipfile makes of a stranger's bytes
-        raise CertificateError(f"The file is no archive or damaged: {error}") from None
-    seal = arrays.pop(SEAL).tobytes()
-    text = arrays[HEADER].tobytes()
-    if len(text) > MAX_HEADER:
+        content = file if file.seekable() else io.BytesIO(file.read(max_size + 1))
+        size = content.seek(0, io.SEEK_END)
+        if size > max_size:
+            raise CertificateError(
+                f"The file is larger than max_size={max_size} bytes."
+            )
+        try:
+            with zipfile.ZipFile(content) as archive:
+                return _content(archive, size)
+        except CertificateError:
+            raise
+        except Exception as error:  # whatever zipfile makes of a stranger's bytes
+            message = f"The file is no archive or damaged: {error}"
+            raise CertificateError(message) from None
+
+
+def _content(archive, size):
+    """Return header and arrays, which are read once their sizes are known to fit."""
+    heads = {entry.filename[:-4]: entry for entry in _entries(archive, size)}
+    heads = {name: _head(archive, entry) for name, entry in heads.items()}
+    if heads[HEADER].n_bytes > MAX_HEADER:
         raise CertificateError(f"The header has more than {MAX_HEADER} bytes.")
-    header = _header(text)
+    arrays = {HEADER: _array(archive, HEADER, heads.pop(HEADER))}
+    header = _header(arrays[HEADER].tobytes())
     kind = header["kind"]
-    if arrays.keys() != {HEADER, *ARRAYS[kind]}:
+    if heads.keys() != {SEAL, *ARRAYS[kind]}:
         raise CertificateError(f"The arrays are not those of the kind {kind!r}.")
+    _check_shapes(header, heads)
+    seal = _array(archive, SEAL, heads.pop(SEAL)).tobytes()
+    arrays |= {name: _array(archive, name, head) for name, head in heads.items()}
     if seal != _seal(arrays):
         raise CertificateError("The file is damaged: its members do not fit its seal.")
     del arrays[HEADER]
-    _check_shapes(header, arrays)
     return header, arrays
 
 
-def _members(content):
+def _entries(archive, size):
     wanted = [
         sorted(f"{name}.npy" for name in (HEADER, SEAL, *names))
         for names in ARRAYS.values()
     ]
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        entries = archive.infolist()
-        names = [entry.filename for entry in entries]
-        if sorted(names) not in wanted:
-            raise CertificateError(f"The file must hold {wanted[0]} once each.")
-        plain = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
-        sizes = [entry.file_size for entry in entries]
-        # Members that share their bytes, or that unpack, could fill the memory.
-        if not plain or sum(sizes) > len(content):
-            raise CertificateError("The members of the file must not be compressed.")
-        return {entry.filename[:-4]: _array(entry, archive) for entry in entries}
+    entries = archive.infolist()
+    if sorted(entry.filename for entry in entries) not in wanted:
+        raise CertificateError(f"The file must hold {wanted[0]} once each.")
+    plain = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
+    # Members that share their bytes, or that unpack, could fill the memory.
+    if not plain or sum(entry.file_size for entry in entries) > size:
+        raise CertificateError("The members of the file must not be compressed.")
+    return entries
 
 
-def _array(entry, archive):
-    """Return a member as an array of numbers, its shape checked against its size."""
-    content, name = archive.read(entry), entry.filename[:-4]
-    head = HEAD.match(content)
-    if head is None or int.from_bytes(head[1], "little") != head.end() - 10:
+class Head(NamedTuple):
+    """The type and shape of an array, and where its numbers begin."""
+
+    kind: str
+    shape: tuple[int, ...]
+    start: int
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are."""
+        return math.prod(self.shape)
+
+    @property
+    def n_bytes(self) -> int:
+        """How many bytes they take."""
+        return self.size * np.dtype(self.kind).itemsize
+
+
+def _head(archive, entry):
+    """Return type and shape of a member, compared with its size."""
+    name = entry.filename[:-4]
+    with archive.open(entry) as member:
+        found = HEAD.match(member.read(LONGEST_HEAD))
+    if found is None or int.from_bytes(found[1], "little") != found.end() - 10:
         raise CertificateError(f"{name} is no array of numbers.")
-    kind = head[2].decode()
-    shape = tuple(int(size) for size in head.groups()[2:] if size is not None)
-    fits = math.prod(shape) * np.dtype(kind).itemsize == len(content) - head.end()
-    if not fits or (name in (HEADER, SEAL) and kind != "|u1"):
+    shape = tuple(int(size) for size in found.groups()[2:] if size is not None)
+    head = Head(found[2].decode(), shape, found.end())
+    fits = head.start + head.n_bytes == entry.file_size
+    if not fits or (name in (HEADER, SEAL) and head.kind != "|u1"):
         raise CertificateError(f"{name} must be a whole array, of bytes in the header.")
-    array = np.frombuffer(content, kind, offset=head.end()).reshape(shape)
+    return head
+
+
+def _array(archive, name, head):
+    """Return a member as an array of numbers."""
+    content = archive.read(f"{name}.npy")
+    array = np.frombuffer(content, head.kind, offset=head.start).reshape(head.shape)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise CertificateError(f"{name} holds NaN or infinity.")
     return array
@@ -244,21 +279,23 @@ def _checked(name, value, kinds):
     return value if bool in kinds else float(value)
 
 
-def _check_shapes(header, arrays):
+def _check_shapes(header, heads):
+    if heads[SEAL].shape != (32,):
+        raise CertificateError(f"{SEAL} must have 32 bytes.")
     lengths = {"n": header["n_rows"], "d": header["n_features"], "2": 2, "4": 4}
     if header["kind"] == "votes":
         lengths |= {"s": header["n_test"], "v": header["n_partitions"], "h": 32}
     else:
         lengths["k"] = 1 if header["classes"] is None else 2
         lengths["p"] = lengths["d"] + 1
-        lengths["m"] = arrays["poison_masses"].size
+        lengths["m"] = heads["poison_masses"].size
         lengths["q"] = lengths["m"] + 1
-        lengths["e"] = arrays["poison_data"].size
+        lengths["e"] = heads["poison_data"].size
         lengths["r"] = 0 if header["domain"] == "real" else lengths["d"]
-        lengths["t"] = arrays["tree_limits"].size
+        lengths["t"] = heads["tree_limits"].size
     for name, (kind, letters) in ARRAYS[header["kind"]].items():
         wanted = kind, tuple(lengths[letter] for letter in letters)
-        found = arrays[name].dtype.str, arrays[name].shape
+        found = heads[name].kind, heads[name].shape
         if found != wanted:
             raise CertificateError(f"{name} has {found} in place of {wanted}.")
 
@@ -267,5 +304,5 @@ def _seal(arrays):
     seal = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         seal.update(f"{name} {array.dtype.str} {array.shape};".encode())
-        seal.update(array.tobytes())
+        seal.update(np.ascontiguousarray(array).data)
     return seal.digest()
