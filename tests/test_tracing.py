@@ -377,6 +377,23 @@ def test_a_set_that_is_not_of_the_blamed_rows_is_named():
     assert "not among" not in found.summary()
 
 
+def test_what_rows_share_is_not_talked_away_by_other_errors():
+    X, y, X_target, right, near = flipped(27, k=10)
+    source = np.where(np.isin(np.arange(len(y)), near), "mail", "web")
+    found = trace(SVC(), X, y, X_target, right, by={"source": source}, random_state=0)
+    (of_source,) = (one for one in found.shared_ if one.column == "source")
+    assert of_source.p_value < 0.001
+    text = "have the same source is no coincidence"
+    for value, is_named in [(1.0, True), (0.85, True), (0.02, False)]:
+        found.p_value_ = value
+        assert (text in found.summary()) == is_named
+        assert ("look the same" in found.summary()) == (not is_named)
+        assert "do not set it apart" not in found.summary()
+    of_source.p_value = 0.002
+    found.p_value_ = 1.0
+    assert "do not set it apart" in found.summary()
+
+
 def test_what_a_removal_set_has_in_common():
     X, y, X_target, right, near = flipped(27)
     source = np.where(np.isin(np.arange(len(y)), near), "mail", "web")

@@ -9,7 +9,8 @@ from sklearn.utils import Bunch
 from skpoison._words import counted, name_text, percent_text
 
 NEARLY_ALL = 0.5  # of the set's rows must share what the sentence mentions
-UNUSUAL = 0.01
+UNUSUAL, STRIKING = 0.01, 0.001
+FEW = 0.05  # of the other errors look the same
 UNDECIDED = 0.1  # by which the probability of a wrong label exceeds that of the right
 COPIES, CONTRADICTED = "near copies", "contradicted"
 
@@ -145,8 +146,8 @@ class Trace:
         share = percent_text(n_rows / self.n_samples_)
         what = f"Without {rows} ({share} of {self.n_samples_:,}){self._common()} "
         text = f"{what}the model predicts {self._change()}{self._contradicted()}."
-        calibrated = [] if self.p_value_ is None else [self._calibrated()]
-        return " ".join([text, *self._doubted(), *calibrated, *self._groups()])
+        parts = [text, *self._doubted(), *self._calibrated(), *self._groups()]
+        return " ".join(parts)
 
     def _of_the_blamed(self):
         """What the rows that are blamed most share, where there is no removal set."""
@@ -227,10 +228,30 @@ class Trace:
         return f"{_shown(new)} instead of {_shown(old)}"
 
     def _calibrated(self):
+        if self.p_value_ is None:
+            return []
+        striking = self._striking()
+        if striking is not None and self.p_value_ > FEW:
+            what = "are near copies"
+            if striking.column != COPIES:
+                what = f"have the same {name_text(striking.column)}"
+            return [
+                f"That so many of them {what} is no coincidence (the probability is "
+                f"{striking.p_value:.1g})."
+            ]
         if self.p_value_ == 1.0:
-            return "The rows around it do not set it apart from other errors."
+            return ["The rows around it do not set it apart from other errors."]
         share = percent_text(self.p_value_)
-        return f"Of the model's other errors, {share} look the same."
+        return [f"Of the model's other errors, {share} look the same."]
+
+    def _striking(self):
+        """What the set's rows share that rows drawn at random hardly ever do."""
+        found = [
+            one
+            for one in self.shared_
+            if one.p_value < STRIKING and one.column not in ("label", CONTRADICTED)
+        ]
+        return min(found, key=lambda one: one.p_value, default=None)
 
 
 def _in_common(one):
