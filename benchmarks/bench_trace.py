@@ -135,7 +135,8 @@ def traced_around(split, y, changed, target, options):
 
 def orders_of(found):
     """Rankings of a trace: the one that it blames by, and those by each score."""
-    orders = {"auto": found.ranking_}
+    blame = found.contributions_[found.ranking_]  # the set is first in the ranking
+    orders = {"auto": found.ranking_[np.argsort(-blame, kind="stable")]}
     for name, scores in found.scores_.items():
         orders[name] = np.argsort(-scores, kind="stable")
     return orders
