@@ -178,6 +178,18 @@ def test_regressors_come_within_the_range(is_range):
     low, high = found.y_target[0]
     assert low <= found.removed_prediction_[0] <= high < model.predict(target)[0]
     assert np.isin(found.removal_set_, range(4)).all()
+    if is_range:
+        assert found.tolerance_ is None
+        assert "instead of" in found.summary()
+        assert "(right is from 3.7 to 4.3)" in found.summary()
+        return
+    errors = np.abs(y - model.predict(X))
+    assert found.tolerance_ == pytest.approx(1.4826 * np.median(errors))
+    assert (low, high) == pytest.approx((4 - found.tolerance_, 4 + found.tolerance_))
+    within = f"ight is within {found.tolerance_:.4g} of 4"
+    assert f"(r{within})" in found.summary()
+    found.removal_set_, found.reason_ = None, "No set."
+    assert found.summary().startswith(f"No set. R{within}.")
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,7 @@ def trace_net(
         removed_prediction_=None if rows is None else verifier.predicted(rows),
         X_target=X_target,
         y_target=goal.wanted,
+        tolerance_=getattr(goal, "tolerance", None),
         max_removed_=limit,
         n_fits_=training.n_fits,
         shared_=shared,

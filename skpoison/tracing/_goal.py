@@ -54,6 +54,7 @@ class RangeGoal(NamedTuple):
     high: np.ndarray
     predicted: np.ndarray
     far: float  # size of errors that are unusual
+    tolerance: float | None = None  # none where ranges were given
 
     def met(self, predictions: np.ndarray) -> np.ndarray:
         """Return which targets are predicted right."""
@@ -76,9 +77,10 @@ class RangeGoal(NamedTuple):
 
     def take(self, chosen: np.ndarray) -> "RangeGoal":
         """Return the goal of some of the targets."""
-        return RangeGoal(
-            self.low[chosen], self.high[chosen], self.predicted[chosen], self.far
+        low, high, predicted = (
+            values[chosen] for values in (self.low, self.high, self.predicted)
         )
+        return self._replace(low=low, high=high, predicted=predicted)
 
 
 Goal = LabelGoal | RangeGoal
@@ -116,7 +118,8 @@ def range_goal(errors: ArrayLike, predicted: Any, y_target: Any) -> RangeGoal:
         input_name="y_target",
     )
     usual = TYPICAL * float(np.median(np.abs(errors)))
-    if given.ndim == 2 and given.shape[1] == 2:
+    tolerance = None if given.ndim == 2 and given.shape[1] == 2 else usual
+    if tolerance is None:
         low, high = _one_each(given, len(predicted)).T
         if np.any(low > high):
             raise ValueError(
@@ -126,7 +129,7 @@ def range_goal(errors: ArrayLike, predicted: Any, y_target: Any) -> RangeGoal:
     else:
         middle = _one_each(column_or_1d(given), len(predicted))
         low, high = middle - usual, middle + usual
-    goal = RangeGoal(low, high, predicted, FAR * usual)
+    goal = RangeGoal(low, high, predicted, FAR * usual, tolerance)
     shown = np.column_stack([low, high]).round(6).tolist()
     _check_wrong(goal.met(predicted), f"numbers within {shown}")
     return goal

@@ -80,6 +80,10 @@ class Trace:
     y_target : ndarray of shape (n_targets,) or (n_targets, 2), or None
         The labels that would be right, for regressors the lowest and highest number;
         None if any other label would be.
+    tolerance_ : float or None
+        For a regressor that was given the numbers that would be right, how far off them
+        a prediction may be: the usual size of its errors on the training rows, 1.4826
+        times their median.
     n_samples_ : int
         Number of training rows.
 
@@ -114,6 +118,7 @@ class Trace:
     X_target: Any
     y_target: np.ndarray | None
     max_removed_: int
+    tolerance_: float | None = None
     probability_: np.ndarray | None = None
     removed_probability_: np.ndarray | None = None
     n_fits_: int = 0
@@ -139,7 +144,9 @@ class Trace:
             is predicted without them; or why there is no removal set.
         """
         if self.removal_set_ is None or self.removed_prediction_ is None:
-            found = [f"{self.reason_}", *self._of_the_blamed(), *self._groups()]
+            right = self._range().strip(" ()").capitalize()
+            right = [f"{right}."] if right else []
+            found = [f"{self.reason_}", *right, *self._of_the_blamed(), *self._groups()]
             return " ".join(found)
         n_rows = len(self.removal_set_)
         rows = "this row" if n_rows == 1 else f"these {counted(n_rows, 'row')}"
@@ -223,9 +230,20 @@ class Trace:
 
     def _change(self):
         if len(self.prediction_) > 1 or self.removed_prediction_ is None:
-            return f"all {len(self.prediction_)} targets right"
+            return f"all {len(self.prediction_)} targets right{self._range()}"
         new, old = self.removed_prediction_[0], self.prediction_[0]
-        return f"{_shown(new)} instead of {_shown(old)}"
+        return f"{_shown(new)} instead of {_shown(old)}{self._range()}"
+
+    def _range(self):
+        """What counts as right, where that is not a label."""
+        if self.y_target is None or np.ndim(self.y_target) != 2:
+            return ""
+        low, high = self.y_target[0]
+        is_one = len(self.y_target) == 1
+        if self.tolerance_ is not None:
+            of = f"{(low + high) / 2:.4g}" if is_one else "y_target"
+            return f" (right is within {self.tolerance_:.4g} of {of})"
+        return f" (right is from {low:.4g} to {high:.4g})" if is_one else ""
 
     def _calibrated(self):
         if self.p_value_ is None:

@@ -214,6 +214,7 @@ def trace(
         removed_prediction_=None if rows is None else verifier.predicted(rows),
         X_target=X_target,
         y_target=goal.wanted,
+        tolerance_=getattr(goal, "tolerance", None),
         max_removed_=limit,
         probability_=chances(model, X_target, goal),
         removed_probability_=(
