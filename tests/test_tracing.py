@@ -218,6 +218,52 @@ def test_bad_input_is_named(change, error, message):
         trace(X=X, y=y, X_target=X_target, **given)
 
 
+@pytest.mark.parametrize(
+    ("X_target", "message"),
+    [
+        (np.zeros((0, 13)), "X_target must have at least one row"),
+        ([], "X_target must have at least one row"),
+        (
+            np.full((2, 13), np.nan),
+            r"X_target has NaN or infinity in the rows \[0, 1\]",
+        ),
+        (np.full((1, 13), np.inf), r"X_target has NaN or infinity in the rows \[0\]"),
+        (np.zeros((1, 4)), "X_target must have the columns of X, 13; got 4"),
+        (np.zeros(13), r"X_target must have 2 dimensions.*ndarray of shape \(13,\)"),
+        (pd.Series(np.zeros(13)), r"X_target must have 2 dimensions.*Series of shape"),
+        ([0.0] * 13, r"X_target must have 2 dimensions.*list of shape"),
+        ("a text", "X_target must be rows, as X is; got a single string"),
+        (None, "X_target must be rows, as X is; got None"),
+        (3.0, "X_target must have 2 dimensions"),
+        (np.full((1, 13), "a"), "X_target cannot be predicted by the estimator"),
+    ],
+)
+def test_targets_that_are_no_such_rows_are_named(X_target, message):
+    X, y, _, right, _ = flipped(27)
+    with pytest.raises(ValueError, match=message):
+        trace(SVC(), X, y, X_target, right)
+
+
+@pytest.mark.parametrize("estimator", ["svm", SVC, None])
+def test_what_is_no_estimator_is_named(estimator):
+    X, y, X_target, right, _ = flipped(27)
+    with pytest.raises(
+        TypeError, match="estimator must be a classifier or a regressor"
+    ):
+        trace(estimator, X, y, X_target, right)
+
+
+def test_rows_are_blamed_if_the_first_ranking_blames_none():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 2)), np.repeat([0, 1], 30)
+    X[:, 0] += 8.0 * y
+    model = KNeighborsClassifier(5)
+    found = trace(model, X, y, X[[0]], [1], max_removed=1, random_state=0)
+    assert found.removal_set_ is None
+    assert any((scores <= 0.0).all() for scores in found.scores_.values())
+    assert found.contributions_.max() > 0.0 and found.method_ == "knn_shapley"
+
+
 def test_rows_that_the_model_was_not_trained_on_are_noticed():
     X, y, X_target, right, near = flipped(27)
     model = SVC().fit(X, y)

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skpoison._labels import encode_labels
 from skpoison._warn import warn
 from skpoison.tracing._goal import Goal, label_goal, range_goal
+from skpoison.tracing._targets import predict_targets
 from skpoison.tracing._training import Training
 
 COMPARED = 1_000  # training rows, at most
@@ -33,7 +34,7 @@ def model_before(
     given = _if_fitted(estimator, training)
     model = training.fit()
     seen = model if given is None else given
-    predictions = np.ravel(seen.predict(X_target))
+    predictions = predict_targets(seen, X_target)
     goal = _goal_of(training, seen, predictions, y_target)
     if given is not None:
         _check_same(given, model, training, X_target, goal)

@@ -43,7 +43,8 @@ def find_rows(
         names = [*names, "retrain"]
         removal = _removal(["retrain"], evidence, verifier, limit)
     reason = None if removal else _reason(names, limit, verifier)
-    return Outcome(names[0], core, removal, reason)
+    blaming = (name for name in names if (evidence.scores(name) > 0.0).any())
+    return Outcome(next(blaming, names[0]), core, removal, reason)
 
 
 def around_at_most(n_rows: int) -> int:

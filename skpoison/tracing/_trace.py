@@ -21,7 +21,8 @@ from skpoison.tracing._result import Trace
 from skpoison.tracing._scores import METHODS, Evidence
 from skpoison.tracing._search import around_at_most, find_rows
 from skpoison.tracing._shared import columns_by, shared_by
-from skpoison.tracing._training import Training
+from skpoison.tracing._targets import check_target_rows
+from skpoison.tracing._training import Training, check_can_fit
 from skpoison.tracing._verify import Verifier
 
 
@@ -88,9 +89,9 @@ def trace(
     Raises
     ------
     ValueError
-        If a target is predicted right already, `y_target` has labels that the estimator
-        does not know, or the estimator fitted anew on `X` and `y` predicts the targets
-        right.
+        If `X_target` is not rows like those of `X`, a target is predicted right
+        already, `y_target` has labels that the estimator does not know, or the
+        estimator fitted anew on `X` and `y` predicts the targets right.
     TypeError
         If the estimator cannot be cloned, or is neither classifier nor regressor.
 
@@ -173,8 +174,10 @@ def trace(
     the same.
     """
     check_method(method)
+    check_can_fit(estimator)
     rng = check_random_state(random_state)
     check_consistent_length(X, y)
+    check_target_rows(X, X_target)
     if is_network(estimator):
         from skpoison.neural._trace import trace_net  # torch is there, with the net
 

@@ -68,12 +68,18 @@ class Training:
         return {} if self.weights is None else {self._weights_as: self.weights[kept]}
 
 
-def _cloned(estimator):
-    if not hasattr(estimator, "fit") or not hasattr(estimator, "predict"):
+def check_can_fit(estimator: BaseEstimator) -> None:
+    """Refuse what is no estimator that predicts."""
+    can_fit = hasattr(estimator, "fit") and hasattr(estimator, "predict")
+    if not can_fit or isinstance(estimator, type):
         raise TypeError(
-            "estimator must be a classifier or regressor, with fit and predict; got "
-            f"{estimator!r}."
+            "estimator must be a classifier or a regressor, an object with fit and "
+            f"predict; got {estimator!r}."
         )
+
+
+def _cloned(estimator):
+    check_can_fit(estimator)
     try:
         return clone(estimator)
     except (TypeError, RuntimeError) as error:
