@@ -1,5 +1,7 @@
 """What the headers of all certificate files hold."""
 
+import json
+import os
 import platform
 from importlib.metadata import version
 from typing import Any
@@ -23,6 +25,12 @@ def common_header(
     learner: str,
 ) -> dict:
     """Return the fields that do not depend on what is certified."""
+    if names is not None and len(names) != rows.n_features:
+        raise ValueError(
+            f"feature_names must have {rows.n_features} names, one for each column; "
+            f"got {len(names)}."
+        )
+    _check_json(encoding)
     packages = {name: version(name) for name in PACKAGES}
     packages |= {"skpoison": __version__, "python": platform.python_version()}
     return {
@@ -38,6 +46,23 @@ def common_header(
         "classes": classes,
         "learner": learner,
     }
+
+
+def check_free(path: Any, overwrite: bool) -> None:
+    """Raise an error where a file is to be kept."""
+    if not overwrite and os.path.lexists(path):
+        raise ValueError(
+            f"{os.fspath(path)!r} exists already; overwrite=True replaces it."
+        )
+
+
+def _check_json(encoding):
+    try:
+        json.dumps(encoding, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"encoding must be valid JSON: {error}.") from None
+    if encoding is not None and not isinstance(encoding, dict):
+        raise ValueError(f"encoding must be a dict or None; got {encoding!r:.100}.")
 
 
 def in_words(thing: Any) -> str:

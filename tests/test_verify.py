@@ -874,3 +874,28 @@ def test_the_header_is_plain_json(certificate):
     assert header["learner"] == "NormConstrainedSVC(rho=1.0)"
     assert header["packages"].keys() >= {"skpoison", "numpy", "python"}
     assert header["classes"] == [0, 1] and header["n_poison"] == 12
+
+
+@pytest.mark.parametrize(
+    "X, y, message",
+    [
+        (np.zeros((4, 3)), [0, 1, 0], r"y must have the shape \(4,\).*got \(3,\)"),
+        ("abc", [0, 1], "X must hold rows of numbers"),
+        (np.zeros((2, 3)), [[0], [1]], r"y must have the shape \(2,\)"),
+    ],
+)
+def test_rows_that_are_none_are_named(certificate, X, y, message):
+    with pytest.raises(ValueError, match=message):
+        check(certificate[0], X, y)
+
+
+def test_arguments_of_to_certificate_are_named(tmp_path):
+    path = tmp_path / "bound.npz"
+    bound = written(path, *blobs(40))
+    with pytest.raises(ValueError, match="overwrite=True replaces it"):
+        bound.to_certificate(path, overwrite=False)
+    with pytest.raises(ValueError, match=r"feature_names must have 3 names.*got 2"):
+        bound.to_certificate(path, feature_names=["a", "b"])
+    for encoding in ({"a": {1}}, {"a": math.nan}, [1]):
+        with pytest.raises(ValueError, match="encoding must be"):
+            bound.to_certificate(path, encoding=encoding)

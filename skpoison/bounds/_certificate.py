@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
-from skpoison._certificate_header import common_header, in_words
+from skpoison._certificate_header import check_free, common_header, in_words
 from skpoison._io.write import whole_file
 from skpoison._whole_rows import n_poison_rows
 from skpoison.bounds._dual import NAMES, Dual, balanced, dual_of, lightened
@@ -90,7 +90,9 @@ class CertificateMixin:
         ValueError
             If the bound has no certificate that can be checked (moving centroids, more
             than two classes, `HuberRegressor`, and filters other than spheres and
-            slabs), or if `X` and `y` are needed.
+            slabs), if `X` and `y` are needed, if `encoding` is no JSON, if there
+            are more or fewer `feature_names` than columns, or if the file exists
+            already and `overwrite` is False.
 
         See Also
         --------
@@ -116,6 +118,7 @@ class CertificateMixin:
         ['rows', 'problem', 'clean_loss', 'poison_loss', 'upper_bound', 'lower_bound']
         """
         check_is_fitted(self)
+        check_free(path, overwrite)
         _write(self, path, X, y, feature_names, encoding, overwrite)
 
 

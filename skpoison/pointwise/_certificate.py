@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skpoison._certificate_header import common_header, in_words
+from skpoison._certificate_header import check_free, common_header, in_words
 from skpoison._io.write import whole_file
 from skpoison.verify import _file, _votes
 from skpoison.verify._rows import digest, digests_of_contents, rows_of
@@ -58,7 +58,9 @@ class VotesCertificateMixin:
         ------
         ValueError
             If `attack` is unknown or not covered, for ``spread`` above 1 and
-            ``aggregation="run_off"``, and for rows that are not numbers.
+            ``aggregation="run_off"``, for rows that are not numbers, if `encoding` is
+            no JSON, if there are more or fewer `feature_names` than columns, or if the
+            file exists already and `overwrite` is False.
 
         Examples
         --------
@@ -77,6 +79,7 @@ class VotesCertificateMixin:
         True
         """
         check_is_fitted(self)
+        check_free(path, overwrite)
         header, arrays = _content(self, X_test, attack, feature_names, encoding)
         with whole_file(path, overwrite) as file:
             _file.write(file, header, arrays)

@@ -71,6 +71,8 @@ def check(
     ------
     CertificateError
         If the file is damaged, of another version or too large.
+    ValueError
+        If X or X_test are no rows of numbers, or y has another length.
 
     Examples
     --------
@@ -90,7 +92,8 @@ def check(
     header, arrays = read(path, max_size)
     names = getattr(X, "columns", None) if feature_names is None else feature_names
     claims = [*_of_columns(header, names)]
-    rows, labels = rows_of(X), _labels(header, y)
+    rows = _rows(X, "X")
+    labels = _labels(header, y, len(rows.counts))
     if labels is None:
         reason = "y has labels that the certificate does not know"
         return _report(header, arrays, [*claims, Claim("rows", False, reason)])
@@ -104,7 +107,7 @@ def check(
         return _report(header, arrays, [*claims, Claim("rows", False, reason)])
     claims.append(Claim("rows", True))
     if header["kind"] == "votes":
-        test = None if X_test is None else rows_of(X_test)
+        test = None if X_test is None else _rows(X_test, "X_test")
         more = check_votes(header, arrays, rows, labels, test)
         return _report(header, arrays, [*claims, *more])
     loss = loss_of(header["loss"], header["loss_constant"])
@@ -128,10 +131,25 @@ def _of_columns(header, names):
         yield Claim("columns", is_same, "" if is_same else "the names are others")
 
 
-def _labels(header, y):
+def _rows(X, name):
+    try:
+        return rows_of(X)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold rows of numbers: {error}") from None
+
+
+def _labels(header, y, n_rows):
     """Return codes of labels, or targets; None where a label is not known."""
+    if np.shape(y) != (n_rows,):
+        raise ValueError(
+            f"y must have the shape ({n_rows},), one label for each row of X; got "
+            f"{np.shape(y)}."
+        )
     if header["classes"] is None:
-        return np.asarray(y, dtype=np.float64) + 0.0
+        try:
+            return np.asarray(y, dtype=np.float64) + 0.0
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"y must hold numbers, the targets: {error}") from None
 
     def key(label):
         return (type(label) if isinstance(label, str | bool) else float, label)
