@@ -172,6 +172,23 @@ def test_other_ways_of_reading_are_named(folder, options, hint):
     assert hint in result.output
 
 
+def test_columns_that_differ_are_named(folder, tmp_path):
+    rows, other = pd.read_csv(folder / "rows.csv"), tmp_path / "other.csv"
+    rows[rows.columns[::-1]].to_csv(other, index=False)
+    options = folder / "bound.npz", other, "--target", "target"
+    text = " ".join(invoke("verify", *options, code=3).output.split())
+    wanted = ", ".join(repr(name) for name in rows.columns[:2])
+    assert f"Only the order of the columns differs; the certificate's is {wanted}" in (
+        text
+    )
+    rows.rename(columns={rows.columns[0]: "renamed"}).to_csv(other, index=False)
+    text = " ".join(invoke("verify", *options, code=3).output.split())
+    assert "no columns 'renamed', and 1 column of its own is not in the file" in text
+    rows.drop(columns=rows.columns[0]).to_csv(other, index=False)
+    text = " ".join(invoke("verify", *options, code=3).output.split())
+    assert "no columns but these, and 1 column of its own is not" in text
+
+
 def test_another_positive_label_turns_the_signs(folder):
     rows = folder / "bound.npz", folder / "rows.csv"
     result = invoke("verify", *rows, "--positive", 0, code=3)

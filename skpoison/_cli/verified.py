@@ -6,15 +6,17 @@ from rich.text import Text
 
 from skpoison import __version__, verify
 from skpoison._io import DataError
+from skpoison._io.errors import quoted
 from skpoison._words import NONE, counted, one_line
 from skpoison.verify import _file
+from skpoison.verify._rows import digest_of_names
 
 from .options import DOMAINS
 from .report import new_table
 from .session import warn
 
 HELD = {True: "holds", False: "FAILS", None: "not checked"}
-DIGITS, LONGEST = 10, 200
+DIGITS, LONGEST, MOST_COLUMNS = 10, 200, 2000
 
 
 def read_rows(header, data, reading, **split):
@@ -39,7 +41,16 @@ def encoding_of(sample, reading, *, positive, test_share, seed, test=None):
         "test_share": 0.0 if test else test_share,
         "seed": seed,
         "labels": sample.names,
+        "columns": _hashes_of_columns(sample.encoded.encoder),
     }
+
+
+def _hashes_of_columns(encoder):
+    """Return a hash of each column's name; None of words, which rows could tell."""
+    names = encoder.names
+    if names is None or len(names) > MOST_COLUMNS or getattr(encoder, "has_text", 0):
+        return None
+    return [digest_of_names([name])[:16] for name in names]
 
 
 def refuse_classes(target):
@@ -200,7 +211,7 @@ def warn_of_encoding(stored, given):
     others = [
         f"{name}={_text(stored.get(name))} (now {_text(value)})"
         for name, value in given.items()
-        if stored.get(name) != value
+        if name != "columns" and stored.get(name) != value
     ]
     if others:
         warn(
@@ -209,12 +220,31 @@ def warn_of_encoding(stored, given):
         )
 
 
+def warn_of_columns(stored, sample):
+    """Say which columns differ, or that only their order does."""
+    own = _hashes_of_columns(sample.encoded.encoder)
+    known = (stored or {}).get("columns")
+    if own is None or not isinstance(known, list) or known == own:
+        return
+    known = [str(one) for one in known]
+    names = dict(zip(own, sample.encoded.encoder.names, strict=True))
+    if sorted(known) == sorted(own):
+        wanted = quoted(names[one] for one in known)
+        warn(f"Only the order of the columns differs; the certificate's is {wanted}.")
+        return
+    others = [name for one, name in names.items() if one not in known]
+    n_lost, unknown = len(set(known) - set(own)), quoted(others) if others else ""
+    warn(
+        f"The certificate knows no columns {unknown or 'but these'}, and "
+        f"{counted(n_lost, 'column')} of its own {'is' if n_lost == 1 else 'are'} not "
+        "in the file."
+    )
+
+
 def warn_of_order(report, given):
     """Say what the order of rows does, where other rows are found."""
-    rows_differ = any(
-        claim.name in ("rows", "test rows") and claim.holds is False
-        for claim in report.claims
-    )
+    wrong = {claim.name for claim in report.claims if claim.holds is False}
+    rows_differ = wrong & {"rows", "test rows"} and "columns" not in wrong
     if rows_differ and given["test_share"]:
         warn(
             "Which rows are held out for tests depends on their order: rows may come "

@@ -55,13 +55,14 @@ def verify(
         with session.step("Checking"):
             report = verified.check_file(file, sample)
         verified.show(session, file, report)
-        if not report.assumes_votes:
+        if report.verified and not report.assumes_votes:
             covered = verified.coverage(sample, "The certificate", split)
             if covered:
                 session.say(covered)
         how = verified.encoding_of(sample, reading, **split)
         if not report.verified:
             verified.warn_of_encoding(header["encoding"], how)
+            verified.warn_of_columns(header["encoding"], sample)
             verified.warn_of_order(report, how)
         write_json(outputs, verified.numbers_of(report))
         if not report.verified:
