@@ -19,7 +19,10 @@ def test_python_blocks_run_one_after_the_other(capsys):
     for code in blocks("python"):
         exec(compile(code, "README.md", "exec"), namespace)
     assert namespace["bound"].upper_bound_ >= namespace["bound"].attack_loss_
-    assert capsys.readouterr().out
+    printed = capsys.readouterr().out
+    # What the text says of the trace.
+    assert "Without these 7 rows" in printed
+    assert "the model predicts 1 instead of 8, and contradicts all of them" in printed
 
 
 def test_the_first_shell_blocks_are_one_line_each():

@@ -30,7 +30,7 @@ def show(session, numbers):
         session.console.print(_rows_table(numbers))
     shared = [one for one in numbers["shared"] if one["column"] != CONTRADICTED]
     if shared:
-        session.console.print(_shared_table(shared))
+        session.console.print(_shared_table(shared, numbers["is_found"]))
     session.say(numbers["summary"])
     _say_how(session, numbers)
 
@@ -82,9 +82,11 @@ def _rows_table(numbers):
     return table
 
 
-def _shared_table(shared):
-    table = new_table("What the removed rows share", ["column", "value"])
-    for header in ("removed\nrows", "of the\nset", "of all\nrows", "chance"):
+def _shared_table(shared, is_found):
+    which = "removed rows" if is_found else "rows blamed most"
+    table = new_table(f"What the {which} share", ["column", "value"])
+    first = "removed\nrows" if is_found else "blamed\nrows"
+    for header in (first, "of\nthese", "of all\nrows", "chance"):
         table.add_column(header, justify="right")
     for one in shared[:MOST_SHARED]:
         table.add_row(
