@@ -242,6 +242,7 @@ def describe(problem, settings, found, top):
         "n_fits": result.n_fits_,
         "removal_set": None if removed is None else numbers[removed].tolist(),
         "shared": [_shared(one, numbers) for one in result.shared_],
+        "groups": [{**one, "value": label_text(one.value)} for one in result.groups_],
         "rows": _blamed(problem, result, top),
     }
 
