@@ -81,6 +81,7 @@ def test_planted_rows_are_blamed_and_what_they_share_is_said(wrong, tmp_path):
     assert found["is_found"] and set(found["removal_set"]) <= set(PLANTED)
     assert [one["row"] for one in found["rows"][:N_PLANTED]] != PLANTED
     assert {one["row"] for one in found["rows"][:N_PLANTED]} == set(PLANTED)
+    assert {one["by"] for one in found["rows"][:N_PLANTED]} == {"crawl"}
     assert "all with source crawl" in words
     assert "the model predicts spam instead of ham" in words
     (case,) = found["cases"]

@@ -190,3 +190,9 @@ def test_bad_input_is_named(found, change, message):
     X, y, traced = found
     with pytest.raises(ValueError, match=message):
         TraceDisplay.from_trace(traced, **({"X": X, "y": y} | change))
+
+
+@pytest.mark.parametrize("wrong", ["trace", None])
+def test_what_is_no_trace_is_refused(wrong):
+    with pytest.raises(TypeError, match="must be what skpoison[.]trace returned"):
+        TraceDisplay.from_trace(wrong, np.ones((3, 2)))

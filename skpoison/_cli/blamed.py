@@ -69,6 +69,9 @@ def _rows_table(numbers):
     title = "The rows that are blamed most"
     table = new_table(title, ["row", "rank", "label", "contribution"])
     table.add_column("removed")
+    by = numbers["settings"]["by"]
+    if by:
+        table.add_column(Text(one_line(by, LONGEST_LABEL)))
     table.add_column("text or cells")
     for one in numbers["rows"]:
         table.add_row(
@@ -77,6 +80,7 @@ def _rows_table(numbers):
             _label(one["label"]),
             f"{one['contribution']:.2f}",
             "yes" if one["is_removed"] else "",
+            *([_label(one["by"])] if by else []),
             Text(one_line(one["cells"], LONGEST_CELLS)),
         )
     return table

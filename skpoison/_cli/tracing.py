@@ -243,7 +243,7 @@ def describe(problem, settings, found, top):
         "removal_set": None if removed is None else numbers[removed].tolist(),
         "shared": [_shared(one, numbers) for one in result.shared_],
         "groups": [{**one, "value": label_text(one.value)} for one in result.groups_],
-        "rows": _blamed(problem, result, top),
+        "rows": _blamed(problem, result, top, settings.by),
     }
 
 
@@ -280,7 +280,7 @@ def _shared(one, numbers):
     return {**one, "value": value if isinstance(value, bool) else label_text(value)}
 
 
-def _blamed(problem, result, top):
+def _blamed(problem, result, top, by):
     """Return the removed rows, and others that are blamed, from the most responsible.
 
     Contributions are relative to the largest one.
@@ -295,16 +295,21 @@ def _blamed(problem, result, top):
     places = np.array([row for _, row in ranks], dtype=np.intp)
     texts = cells(problem.rows, places, problem.encoded.plan)
     labels = _as_json(problem.y[places])
+    columns = _columns_by(problem.rows, by)
+    groups_of = columns[by][places].tolist() if by else [None] * len(places)
     return [
         {
             "row": int(problem.rows.row_numbers[row]),
             "rank": rank,
             "label": label,
+            "by": group,
             "contribution": float(contributions[row]),
             "is_removed": row in removed,
             "cells": text,
         }
-        for (rank, row), label, text in zip(ranks, labels, texts, strict=True)
+        for (rank, row), label, group, text in zip(
+            ranks, labels, groups_of, texts, strict=True
+        )
     ]
 
 

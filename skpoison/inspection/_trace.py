@@ -151,8 +151,7 @@ class TraceDisplay:
         ----------
         trace : Trace
             What :func:`~skpoison.trace` returned.
-        X : {array-like, sparse matrix, DataFrame, list of str} of shape (n_samples, \
-                n_features)
+        X : {array-like, sparse matrix, table, list} of shape (n_samples, n_features)
             The training rows that were traced.
         y : array-like of shape (n_samples,), default=None
             Their labels. None draws all rows in one color.
@@ -184,10 +183,18 @@ class TraceDisplay:
         Raises
         ------
         ValueError
-            If X are not the rows that were traced, y has another length, rows do not
-            have the shape of an image, or the transformer does not make two columns.
+            If X has more or fewer rows than were traced, y has another length, rows do
+            not have the shape of an image, or the transformer makes other than two
+            columns.
+        TypeError
+            If `trace` is no :class:`~skpoison.tracing.Trace`.
         """
         check_matplotlib_support(f"{cls.__name__}.from_trace")
+        if not isinstance(trace, Trace):
+            raise TypeError(
+                "trace must be what skpoison.trace returned, a Trace; got "
+                f"{type(trace).__name__}."
+            )
         check_scalar(n_blamed, "n_blamed", Integral, min_val=1)
         check_scalar(max_rows, "max_rows", Integral, min_val=1)
         for name, values in {"X": X, "y": y}.items():
@@ -234,8 +241,7 @@ class TraceDisplay:
         ----------
         estimator : classifier or regressor
             The estimator that predicts wrong.
-        X : {array-like, sparse matrix, DataFrame, list of str} of shape (n_samples, \
-                n_features)
+        X : {array-like, sparse matrix, table, list} of shape (n_samples, n_features)
             The training rows.
         y : array-like of shape (n_samples,)
             Their labels or targets.
