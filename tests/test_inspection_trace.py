@@ -194,5 +194,5 @@ def test_bad_input_is_named(found, change, message):
 
 @pytest.mark.parametrize("wrong", ["trace", None])
 def test_what_is_no_trace_is_refused(wrong):
-    with pytest.raises(TypeError, match="must be what skpoison[.]trace returned"):
+    with pytest.raises(TypeError, match=r"must be what skpoison\.trace returned"):
         TraceDisplay.from_trace(wrong, np.ones((3, 2)))
