@@ -32,6 +32,7 @@ from skpoison import (
 )
 from skpoison._audit.defenses import default_filters, seeded
 from skpoison._audit.learner import loss_of
+from skpoison._audit.summary import _not_judged
 from skpoison._audit.suspicion import suspicion_part
 from skpoison.attacks import LabelFlipAttack, MinMaxAttack
 from skpoison.evaluation import DefenseSearchCV, held_out_loss
@@ -378,6 +379,17 @@ def test_a_percentile_that_no_attack_can_pass_is_said():
     assert "flips are impossible" in left["reason"]
     assert "sphere & slab 70 was not judged" in str(report)
     assert "of a model that separates 0 from all others" in str(report)
+
+
+def test_defenses_that_were_not_judged_for_one_reason_are_named_together():
+    def one(defense, reason):
+        return {"defense": defense, "reason": reason.format(defense)}
+
+    alike = [one(name, "{} rejects all.") for name in ("sphere", "slab")]
+    first, second = _not_judged([*alike, one("loss", "nothing adapts to it")])
+    assert first.startswith("sphere, slab were not judged")
+    assert "(of the first: sphere rejects all)" in first
+    assert second.startswith("loss was not judged") and "nothing adapts" in second
 
 
 def test_a_model_worth_no_more_than_the_frequent_label_is_noticed():

@@ -146,12 +146,28 @@ def _advice(content):
     if found["no_better_than_a_constant"]:
         listed = ", ".join(found["no_better_than_a_constant"])
         yield f"Useless, being no better than a constant without an attack: {listed}."
-    for one in found["not_judged"]:
-        reason = name_text(one["reason"].rstrip("."), LONGEST_REASON)
-        yield (
-            f"{one['defense']} was not judged, because no attack that knows it "
-            f"could be made ({reason}); it may do better."
-        )
+    yield from _not_judged(found["not_judged"])
+
+
+def _not_judged(defenses):
+    """Say which defenses were not judged, those with the same reason together."""
+    alike = {}
+    for one in defenses:
+        same = one["reason"].replace(one["defense"], "it")
+        alike.setdefault(same, []).append(one)
+    for members in alike.values():
+        first, names = members[0], [one["defense"] for one in members]
+        reason = name_text(first["reason"].rstrip("."), LONGEST_REASON)
+        if len(members) == 1:
+            yield (
+                f"{names[0]} was not judged, because no attack that knows it could be "
+                f"made ({reason}); it may do better."
+            )
+        else:
+            yield (
+                f"{', '.join(names)} were not judged, because no attack that knows "
+                f"them could be made (of the first: {reason}); they may do better."
+            )
 
 
 def _with_noise(found, text):
