@@ -67,8 +67,7 @@ def certify(
         opt.option(
             opt.OUTPUT,
             "FILE",
-            "Write a proof of the bound for skpoison verify: of one --epsilon, for two "
-            "classes or numbers, with --defense fixed; or of certified predictions.",
+            "Write a proof of the bound for skpoison verify.",
             "--certificate",
             common=True,
         ),
