@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import typer
 from sklearn.datasets import make_blobs
@@ -224,6 +225,30 @@ def test_few_numbers_are_classes(tmp_path):
     assert is_quantity(np.arange(21) / 2) and not is_quantity(np.arange(20) / 2)
     assert not is_quantity([f"{i / 2}" for i in range(100)])
     assert not is_quantity([True, False] * 50)
+
+
+def test_other_rows_do_not_change_what_kind_of_target_it_is():
+    quantities = Labels.of_array("y", np.arange(1000) % 60)
+    assert quantities.matched(Labels.of_array("y", np.arange(2000) % 60)).is_quantity
+    classes = Labels.of_array("y", np.arange(2000) % 60)
+    assert not classes.matched(Labels.of_array("y", np.arange(3))).is_quantity
+    assert not classes.take(np.arange(100)).is_quantity
+
+
+def test_a_large_batch_is_compared_with_fewer_trusted_quantities(tmp_path):
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / "trusted.csv", tmp_path / "new.csv"]
+    for path, n_rows in zip(paths, (1000, 1300), strict=True):
+        X = rng.normal(size=(n_rows, 2))
+        y = np.clip(np.round(30 + 10 * X[:, 0]), 0, 59)
+        y[:60] = np.arange(60)
+        X[:60, 0] = (y[:60] - 30) / 10
+        pd.DataFrame(X).assign(target=y.astype(int)).to_csv(path, index=False)
+    result = CliRunner().invoke(
+        app, ["filter", str(paths[1]), "--trusted", str(paths[0])]
+    )
+    assert result.exit_code == 0, result.output
+    assert "is taken for a quantity" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize("whole", [True, False])

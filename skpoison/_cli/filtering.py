@@ -36,18 +36,14 @@ def encode_rows(session, rows, clean, encoding, reading):
         return encoded.X, None, encoded
     X = encoded.encoder.transform(rows, np.arange(len(rows)))
     say_of_other_rows(session, encoded, rows)
-    return X, (encoded.X, targets_of(clean)), encoded
-
-
-def targets_of(rows):
-    """Return labels as text, or quantities as floats."""
-    return rows.labels.quantities if rows.labels.is_quantity else rows.labels.texts
+    return X, (encoded.X, clean.labels.targets), encoded
 
 
 def judge_rows(session, kind, percentile, X, rows, trusted_rows):
     """Return what a filter says of the rows."""
     with session.step("Filtering"):
-        return judgement.judge(kind, percentile, X, targets_of(rows), trusted_rows)
+        y = rows.labels.targets
+        return judgement.judge(kind, percentile, X, y, trusted_rows)
 
 
 def show_rows(session, kind, rows, numbers):

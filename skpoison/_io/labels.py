@@ -46,11 +46,14 @@ class Labels(NamedTuple):
         The distinct labels, as Python objects; sorted, those that test rows add last.
     codes : ndarray of shape (n_rows,), dtype=int
         Positions in `values`.
+    decided : bool, default=None
+        Whether the target is a quantity, where that was decided by other rows.
     """
 
     name: str
     values: list
     codes: np.ndarray
+    decided: bool | None = None
 
     @classmethod
     def of_array(cls, name, y):
@@ -82,8 +85,11 @@ class Labels(NamedTuple):
     def is_quantity(self):
         """Whether the labels are numbers that look like a target of regression.
 
-        Classes have many rows each, and are few or whole numbers.
+        Classes have many rows each, and are few or whole numbers. Rows that are taken
+        from others, or compared with them, have the kind of target of these.
         """
+        if self.decided is not None:
+            return self.decided
         n_values = len(self.values)
         if not all(type(value) in (int, float) for value in self.values):
             return False
@@ -95,6 +101,11 @@ class Labels(NamedTuple):
     def quantities(self):
         """The target of each row, as a number."""
         return np.array(self.values, dtype=np.float64)[self.codes]
+
+    @property
+    def targets(self):
+        """The target of each row: quantities, or labels as strings."""
+        return self.quantities if self.is_quantity else self.texts
 
     def refuse_quantities(self):
         """Raise an error if the target looks like one of regression."""
@@ -181,7 +192,7 @@ class Labels(NamedTuple):
 
     def take(self, rows):
         """Return the labels of some rows, with the same distinct values."""
-        return self._replace(codes=self.codes[rows])
+        return self._replace(codes=self.codes[rows], decided=self.is_quantity)
 
     def matched(self, test, new_labels=False):
         """Return the labels of test rows, coded by the values of these.
@@ -202,4 +213,6 @@ class Labels(NamedTuple):
                 f"The test data have labels that the training data do not have: "
                 f"{quoted(map(label_text, unknown))}."
             )
-        return self._replace(values=values, codes=positions[test.codes])
+        return self._replace(
+            values=values, codes=positions[test.codes], decided=self.is_quantity
+        )
