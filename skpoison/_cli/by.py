@@ -33,7 +33,7 @@ def check_column(rows, name):
 
 def count_by(rows, name, kept):
     """Count rejected rows by the values of a column: what ``--json`` writes."""
-    texts, codes = _values(rows.column(name))
+    texts, codes = values_of(rows.column(name))
     n_rows = np.bincount(codes, minlength=len(texts))
     n_rejected = np.bincount(codes[~kept], minlength=len(texts))
     total, rejected = len(kept), int((~kept).sum())
@@ -51,7 +51,7 @@ def count_by(rows, name, kept):
     return {"column": name, "groups": groups}
 
 
-def _values(column):
+def values_of(column):
     """Return the distinct values as text, in order, and the position of each row's."""
     import pandas as pd
     import pyarrow as pa

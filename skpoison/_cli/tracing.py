@@ -94,7 +94,7 @@ class Problem(NamedTuple):
     @property
     def y(self):
         """The labels of the training rows, as text, or quantities."""
-        return targets(self.rows.labels)
+        return self.rows.labels.targets
 
     @property
     def X(self):
@@ -122,11 +122,6 @@ class Found(NamedTuple):
     trace: object
     predicted: np.ndarray
     wrong: np.ndarray
-
-
-def targets(labels):
-    """Return labels as text, or quantities."""
-    return labels.quantities if labels.is_quantity else labels.texts
 
 
 def read(data, case, by, reading):
@@ -174,7 +169,7 @@ def learner(settings, labels, X):
 
 def trace_cases(problem, settings, jobs):
     """Fit the learner, and trace the cases that it predicts wrong."""
-    wanted = problem.cases.labels and targets(problem.cases.labels)
+    wanted = problem.cases.labels and problem.cases.labels.targets
     with few_threads(problem.encoded.X):
         model = problem.model().fit(problem.X, problem.y)
         predicted = model.predict(problem.X_case)
@@ -213,7 +208,7 @@ def _is_wrong(problem, model, predicted, wanted):
 def _columns_by(rows, name):
     if name is None:
         return None
-    texts, codes = groups._values(rows.column(name))
+    texts, codes = groups.values_of(rows.column(name))
     return {name: np.array(texts)[codes]}
 
 
@@ -249,7 +244,7 @@ def describe(problem, settings, found, top):
 
 def _cases(problem, found):
     labels = problem.cases.labels
-    wanted = None if labels is None else _as_json(targets(labels))
+    wanted = None if labels is None else _as_json(labels.targets)
     texts = cells(problem.cases, np.arange(len(problem.cases)), problem.encoded.plan)
     without = dict.fromkeys(range(len(problem.cases)))
     if found.trace.removed_prediction_ is not None:
