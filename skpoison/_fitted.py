@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from skpoison._column_types import RowsLike
 from skpoison._labels import find_labels, kinds_hint
@@ -19,6 +21,15 @@ def fit_clone(estimator: BaseEstimator, *args: Any, **params: Any) -> BaseEstima
     fitted = clone(estimator)
     fitted.fit(*args, **params)
     return fitted
+
+
+def is_fitted(estimator: BaseEstimator) -> bool:
+    """Return whether an estimator is fitted."""
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return False
+    return True
 
 
 def with_short_indices(X: Any) -> Any:

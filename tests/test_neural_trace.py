@@ -10,6 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skpoison import trace
+from skpoison.tracing._goal import label_goal
 
 torch = pytest.importorskip("torch")
 skorch = pytest.importorskip("skorch")
@@ -69,6 +70,8 @@ def test_rows_near_the_target_are_removed_and_a_net_without_them_is_right(kind):
     net = net_of(kind)
     found = trace(net, X, y, target, [0], max_removed=0.2, random_state=0)
     assert mask[found.ranking_[:N_PLANTED]].mean() >= 0.75
+    first = found.ranking_[: len(found.removal_set_)]
+    np.testing.assert_array_equal(first, found.removal_set_)
     assert mask[found.removal_set_].mean() >= 0.8
     assert found.prediction_ == [2] and found.removed_prediction_ == [0]
     # Trained anew from other seeds, too, a net without these rows is right.
@@ -242,7 +245,7 @@ class ByChance:
     ],
 )
 def test_a_removal_must_work_from_all_seeds(right, works, is_confirmed):
-    goal = tracing.label_goal(np.arange(3), [2], [0])
+    goal = label_goal(np.arange(3), [2], [0])
     before = tracing.Before(None, None, goal, [1, 2], [3, 4])
     training = ByChance(right)
     verifier = tracing.NetVerifier(training, None, before)

@@ -3,22 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import clone
 
-from skpoison._fitted import check_fits, remember_names, scores, unbounded
+from skpoison._fitted import check_fits, is_fitted, remember_names, scores, unbounded
 from skpoison._judging import judges_targets
 from skpoison.feasible import restrict, shrink_until_kept
-
-
-def is_fitted(estimator: BaseEstimator) -> bool:
-    """Return whether an estimator is fitted."""
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError:
-        return False
-    return True
 
 
 class Defense(NamedTuple):

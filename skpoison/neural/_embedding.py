@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from sklearn import get_config
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import (
     UNUSED,
@@ -14,10 +13,11 @@ from sklearn.utils.metadata_routing import (
     MethodMapping,
     process_routing,
 )
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from skpoison._column_types import is_frame
 from skpoison._delegated import takes
+from skpoison._fitted import is_fitted
 from skpoison._inner import WeightedFitMixin
 from skpoison.base import BaseFilter
 from skpoison.filters import SpectralFilter
@@ -228,11 +228,7 @@ class EmbeddingFilter(WeightedFitMixin, BaseFilter):
     def _fitted_net(self, X, labels):
         if isinstance(self.net, torch.nn.Module):
             return self.net
-        try:
-            check_is_fitted(self.net)
-        except NotFittedError:
-            return clone(self.net).fit(X, labels)
-        return self.net
+        return self.net if is_fitted(self.net) else clone(self.net).fit(X, labels)
 
     def _embed(self, X):
         return LayerFeatures(self.net_, self.layer).embed(X, self.batch_size)

@@ -8,17 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 
+from skpoison._fitted import is_fitted
 from skpoison._labels import encode_labels
 from skpoison._words import counted
 from skpoison.neural._alignment import Checkpoints, alignment, last_features
 from skpoison.neural._rows import check_no_dataset, without_tensor
 from skpoison.neural._seeded import seeded
-from skpoison.tracing._goal import Goal, label_goal, range_goal
-from skpoison.tracing._neighbors import distances_to
-from skpoison.tracing._removal import Removal, Search, grow, shrink
+from skpoison.tracing._before import goal_of
+from skpoison.tracing._goal import Goal
+from skpoison.tracing._removal import Removal, Search, grow, set_first, shrink
 from skpoison.tracing._result import Trace
 from skpoison.tracing._scores import Evidence, joint
 from skpoison.tracing._shared import shared_by
@@ -70,7 +69,7 @@ def trace_net(
     shared = [] if rows is None else shared_by(rows, evidence, verifier, columns)
     name = names[0] if removal is None else removal.ranking
     return Trace(
-        ranking_=evidence.order(names[0]),
+        ranking_=set_first(evidence.order(names[0]), rows),
         contributions_=evidence.scores(names[0]),
         scores_=evidence.by_method,
         method_=name,
@@ -92,20 +91,12 @@ def _check(estimator, method):
     if method not in ("auto", *METHODS):
         raise ValueError(f"method must be one of {METHODS} for nets; got {method!r}.")
     net = last_step(estimator)
-    if isinstance(net.module, torch.nn.Module) and _is_fitted(estimator):
+    if isinstance(net.module, torch.nn.Module) and is_fitted(net):
         raise ValueError(
             "estimator has a module that is an instance, which keeps what it has "
             "learned from the rows that are to be removed. Give the module's class, "
             "with its parameters as module__NAME=, or a net that is not fitted."
         )
-
-
-def _is_fitted(estimator):
-    try:
-        check_is_fitted(last_step(estimator))
-    except NotFittedError:
-        return False
-    return True
 
 
 def _as_array(data, name):
@@ -158,7 +149,7 @@ class Before(NamedTuple):
 def _before(estimator, training, X_target, y_target, random_state):
     """Train nets on all rows until some err as the estimator does."""
     said = None
-    if _is_fitted(estimator):
+    if is_fitted(last_step(estimator)):
         said = np.ravel(estimator.predict(X_target))
         if training.is_classifier:
             encode_labels(training.labels, estimator.classes_, whose="estimator")
@@ -170,7 +161,7 @@ def _before(estimator, training, X_target, y_target, random_state):
         net = training.fit_with_checkpoints()
         found = np.ravel(net.predict(X_target))
         said = found if said is None else said
-        goal = goal or _goal_of(training, net, said, y_target)
+        goal = goal or goal_of(training, net, said, y_target)
         if not goal.met(found).any():
             erring[seed] = net
         if len(erring) == N_SEEDS:
@@ -183,13 +174,6 @@ def _before(estimator, training, X_target, y_target, random_state):
         )
     seeds = list(erring)
     return Before(erring[seeds[0]], said, goal, seeds, drawn[MOST_SEEDS:])
-
-
-def _goal_of(training, net, predictions, y_target):
-    if training.is_classifier:
-        return label_goal(last_step(net).classes_, predictions, y_target)
-    errors = training.labels - np.ravel(net.predict(training.X))
-    return range_goal(errors, predictions, y_target)
 
 
 class NetVerifier(Verifier):
@@ -233,25 +217,11 @@ class NetEvidence(Evidence):
     linear = None
     influence = None
 
-    def __init__(
-        self,
-        training: NetTraining,
-        model: Any,
-        X_target: Any,
-        goal: Goal,
-        random_state: np.random.RandomState,
-        n_jobs: int | None,
-    ):
-        self.training, self.model = training, model
-        self.X_target, self.goal = X_target, goal
-        self.random_state, self.n_jobs = random_state, n_jobs
-        self.net = last_step(model)
-        self.inputs = inputs_of_last(model, training.X, X_target)
+    def _space(self) -> Space:
+        self.net = last_step(self.model)
+        self.inputs = inputs_of_last(self.model, self.training.X, self.X_target)
         features = (last_features(self.net, some) for some in self.inputs)
-        self.space = Space(*(some.double().cpu().numpy() for some in features))
-        self.distances = distances_to(self.space.rows, self.space.targets)
-        self.pushes = goal.pushes(training.labels)
-        self.core = None
+        return Space(*(some.double().cpu().numpy() for some in features))
 
     def scores(self, name: str) -> np.ndarray:
         """Return scores by a method; gradients are those at checkpoints."""

@@ -4,10 +4,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import check_is_fitted
 
+from skpoison._fitted import is_fitted
 from skpoison._labels import encode_labels
 from skpoison._warn import warn
 from skpoison.tracing._goal import Goal, label_goal, range_goal
@@ -35,7 +34,7 @@ def model_before(
     model = training.fit()
     seen = model if given is None else given
     predictions = predict_targets(seen, X_target)
-    goal = _goal_of(training, seen, predictions, y_target)
+    goal = goal_of(training, seen, predictions, y_target)
     if given is not None:
         _check_same(given, model, training, X_target, goal)
     return Before(model, predictions, goal)
@@ -43,18 +42,17 @@ def model_before(
 
 def _if_fitted(estimator, training):
     """Return the estimator if it is fitted; its labels must be those of the rows."""
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError:
+    if not is_fitted(estimator):
         return None
     if training.is_classifier:
         encode_labels(training.labels, estimator.classes_, whose="estimator")
     return estimator
 
 
-def _goal_of(
+def goal_of(
     training: Training, model: Any, predictions: np.ndarray, y_target: Any
 ) -> Goal:
+    """Return what predictions would be right, by the errors on training rows."""
     if training.is_classifier:
         return label_goal(model.classes_, predictions, y_target)
     errors = training.labels - np.ravel(model.predict(training.X))

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.utils.extmath import row_norms
 
 from skpoison._labels import find_labels
 from skpoison.filters._folds import class_probabilities
@@ -43,25 +42,15 @@ def target_residuals(model: BaseEstimator, X_target: Any, goal: Goal) -> np.ndar
 
 
 def gradient_scores(
-    space: Space, of_rows: np.ndarray, of_targets: np.ndarray, *, cosine: bool = False
+    space: Space, of_rows: np.ndarray, of_targets: np.ndarray
 ) -> np.ndarray:
     """Return minus the inner products of the rows' gradients with the targets'.
 
     Gradients are those of a linear layer on top of the space: outer products of
     residuals and rows. Returned is an array of shape
     ``(n_rows, n_targets)``: where it is positive, a step along the row's gradient
-    raises the loss of the target. With `cosine`, gradients are brought to length 1.
+    raises the loss of the target.
     """
     products = space.rows @ space.targets.T
     products = products.toarray() if sparse.issparse(products) else products
-    scores = -products * (of_rows @ of_targets.T)
-    if not cosine:
-        return scores
-    lengths = _lengths(space.rows, of_rows)[:, np.newaxis]
-    lengths = lengths * _lengths(space.targets, of_targets)
-    return scores / np.where(lengths > 0.0, lengths, 1.0)
-
-
-def _lengths(rows, of_rows):
-    squares = row_norms(rows, squared=True)
-    return np.sqrt(squares * row_norms(of_rows, squared=True))
+    return -products * (of_rows @ of_targets.T)

@@ -111,3 +111,10 @@ def shrink(rows: np.ndarray, works: Works, most_tries: int = MOST_TRIES) -> np.n
                 rows = fewer if works(fewer) else rows
         size //= 2
     return rows
+
+
+def set_first(ranking: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+    """Return a ranking with the rows of a removal set before all others."""
+    if rows is None:
+        return ranking
+    return np.concatenate([rows, ranking[~np.isin(ranking, rows)]])

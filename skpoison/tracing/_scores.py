@@ -47,10 +47,14 @@ class Evidence:
         self.training, self.model = training, model
         self.X_target, self.goal = X_target, goal
         self.random_state, self.n_jobs = random_state, n_jobs
-        self.space = space_of(model, training.X, X_target)
+        self.space = self._space()
         self.distances = distances_to(self.space.rows, self.space.targets)
         self.pushes = goal.pushes(training.labels)
         self.core: Core | None = None
+
+    def _space(self) -> Space:
+        """Return rows and targets where the model compares them."""
+        return space_of(self.model, self.training.X, self.X_target)
 
     @property
     def has_gradients(self) -> bool:

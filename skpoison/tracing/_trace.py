@@ -17,6 +17,7 @@ from skpoison.tracing._calibration import p_value
 from skpoison.tracing._groups import groups_by
 from skpoison.tracing._networks import is_network
 from skpoison.tracing._odds import chances
+from skpoison.tracing._removal import set_first
 from skpoison.tracing._result import Trace
 from skpoison.tracing._scores import METHODS, Evidence
 from skpoison.tracing._search import around_at_most, find_rows
@@ -232,13 +233,6 @@ def trace(
         n_fits_=training.n_fits,
         p_value_=p,
     )
-
-
-def set_first(ranking: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
-    """Return a ranking with the rows of a removal set before all others."""
-    if rows is None:
-        return ranking
-    return np.concatenate([rows, ranking[~np.isin(ranking, rows)]])
 
 
 def check_method(method: Any) -> None:
