@@ -202,11 +202,11 @@ class BaseFilter(
             If the filter does not take a parameter of `fit_params`.
         """
         self._validate_params()
+        self.__dict__.pop("_passes", None)  # which are given up
         params = self._received(fit_params, X)
         if is_lazy(X):
             check_in_passes(self)
             return engine().fit(self, X, y)
-        self.__dict__.pop("_passes", None)  # which are given up
         X = self._checked_rows(X, reset=True)
         self._judge(*self._fit_rows(X, y, **params))
         return self

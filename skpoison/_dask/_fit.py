@@ -23,7 +23,6 @@ def fit(filter_: Any, X: Any, y: Any) -> Any:
     check_collection("X", X)
     parts = partitions(X)
     labels = aligned("y", y, X, parts, sizes_of(X))
-    vars(filter_).pop("_passes", None)
     while not _run_pass(filter_, parts, labels):
         pass
     fitted = copy(filter_)
