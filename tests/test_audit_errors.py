@@ -4,30 +4,15 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.neighbors import KNeighborsClassifier
+from test_audit_pointwise import PLAN
 
-from skpoison import SphereFilter, audit
+from skpoison import audit
 from skpoison._audit.errors import traced_errors
 from skpoison._audit.inputs import read_inputs
 from skpoison._audit.plan import make_plan
 from skpoison._audit.progress import Clock, Progress
 from skpoison._audit.types import Errors, TracedError
-from skpoison.attacks import LabelFlipAttack
 
-PLAN = {
-    "percentiles": [90],
-    "epsilons": [0.1],
-    "filters": {"ball": SphereFilter(90)},
-    "attacks": {"flips": LabelFlipAttack(strategy="random")},
-    "moving_seconds": 0,
-    "top": 5,
-    "reference": 0.1,
-    "positive": None,
-    "cv": 3,
-    "random_state": 0,
-    "memory": None,
-    "n_jobs": None,
-    "max_rows": 5000,
-}
 NEAREST = KNeighborsClassifier(3)
 
 

@@ -364,8 +364,7 @@ def test_numbers_that_are_too_large_to_compute_with_prove_nothing(
 @pytest.mark.parametrize("name", ["header", "poison_data", "row_weights"])
 def test_large_members_are_refused_before_they_are_read(certificate, tmp_path, name):
     path, X, y = certificate
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
+    members = members_of(path)
     kind, n = ("u1", 2**22) if name == "header" else ("<f8", 2**19)
     large = io.BytesIO()
     np.lib.format.write_array(large, np.zeros(n, kind), (1, 0))
@@ -400,14 +399,18 @@ def test_any_bit_of_a_member_counts(certificate, tmp_path):
 
 def test_the_seal_notices_what_the_archive_does_not(certificate, tmp_path):
     path, X, y = certificate
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
+    members = members_of(path)
     for name, content in members.items():
         broken = bytearray(content)
         broken[-1] ^= 1
         write_members(tmp_path / "broken.npz", members | {name: bytes(broken)})
         with pytest.raises(CertificateError):
             check(tmp_path / "broken.npz", X, y)
+
+
+def members_of(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def write_members(path, members, compression=zipfile.ZIP_STORED):
@@ -451,8 +454,7 @@ HOSTILE_MEMBERS = {
 @pytest.mark.parametrize("kind", HOSTILE_MEMBERS)
 def test_hostile_members_are_refused(certificate, tmp_path, kind):
     path, X, y = certificate
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
+    members = members_of(path)
     name, content = HOSTILE_MEMBERS[kind]
     write_members(tmp_path / "hostile.npz", members | {name: content})
     with pytest.raises(CertificateError):
@@ -461,8 +463,7 @@ def test_hostile_members_are_refused(certificate, tmp_path, kind):
 
 def test_hostile_archives_are_refused(certificate, tmp_path):
     path, X, y = certificate
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
+    members = members_of(path)
     hostile = tmp_path / "hostile.npz"
     write_members(hostile, members, zipfile.ZIP_DEFLATED)
     with pytest.raises(CertificateError, match="compressed"):
