@@ -5,11 +5,12 @@ import pytest
 from scipy import sparse
 from sklearn.datasets import make_blobs, make_classification, make_regression
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 
 from skpoison import AutoFilter, DropOutliers, FilteredClassifier, SphereFilter
 from skpoison._as_given import AsNumbers
 from skpoison.exceptions import FilterWarning
-from skpoison.filters import CrossFitFilter
+from skpoison.filters import CrossFitFilter, _evidence, _label_noise
 from skpoison.filters._evidence import find_evidence
 from skpoison.filters._far import Reach, far_rows
 from skpoison.filters._islands import _links, _with_islands, clusters_against
@@ -388,3 +389,31 @@ def test_doubtful_rows_are_left_out_together(n_more):
     assert inside[changed].sum() >= 10
     assert inside[~changed].sum() == (n_more if n_more == 3 else 0)
     assert np.array_equal(found, np.unique(found, return_inverse=True)[1])
+
+
+def test_clusters_among_some_rows_name_the_others(monkeypatch):
+    X, y = honest(900)
+    middle = np.r_[2.5, 3.0, np.zeros(4)]
+    planted = np.random.default_rng(1).normal(middle, 0.4, size=(45, 6))
+    X, y, mask = add(X, y, planted, 0)
+    estimator = KNeighborsClassifier(9)  # neighbors vouch for one another
+    everything = AutoFilter(estimator, random_state=0).fit(X, y)
+    monkeypatch.setattr(_evidence, "MOST_CLUSTERED", 500)
+    some = AutoFilter(estimator, random_state=0).fit(X, y)
+    for auto in (everything, some):
+        assert f1(mask, ~auto.inlier_mask_) > 0.9
+        assert np.sum(auto.tests_[mask] == "cluster") > 35
+
+
+def test_labels_of_many_rows_are_judged_by_some(monkeypatch):
+    X, y = honest(1200)
+    y[:60] = 1 - y[:60]
+    y[-5:] = 2  # a rare class
+    X[-5:] += 8
+    everything = CrossFitFilter(random_state=0).fit(X, y)
+    monkeypatch.setattr(_label_noise, "MOST_FITTED", 300)
+    monkeypatch.setattr(_label_noise, "FEWEST_OF_CLASS", 100)
+    some = CrossFitFilter(random_state=0).fit(X, y)
+    agree = some.inlier_mask_ == everything.inlier_mask_
+    assert agree.mean() > 0.99 and some.inlier_mask_[-5:].all()
+    assert np.array_equal(some.out_of_fold_, everything.out_of_fold_)

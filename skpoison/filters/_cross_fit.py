@@ -199,7 +199,9 @@ class CrossFitFilter(BaseJudgingFilter):
         said = panel.out_of_fold(
             every, folds, codes, self.classes_, n_jobs=self.n_jobs, **params
         )
-        judged, noise, chance = judge_labels(said, panel.counts, codes, self.groups_)
+        judged, noise, chance = judge_labels(
+            said, panel.counts, codes, self.groups_, rng
+        )
         if noise is None:
             warn(
                 "CrossFitFilter keeps every row: no class is in two folds, so no class "

@@ -16,7 +16,12 @@ from skpoison.filters._coarseness import FEWEST, unexplained_copies
 from skpoison.filters._copies import CopySpace, groups_of
 from skpoison.filters._far import Far, Reach, far_rows
 from skpoison.filters._folds import N_FOLDS, assign_folds, own_and_rival
-from skpoison.filters._islands import MOST_IN_CLUSTERS, clusters_against, reduced
+from skpoison.filters._islands import (
+    MOST_IN_CLUSTERS,
+    clusters_against,
+    like_rejected,
+    reduced,
+)
 from skpoison.filters._isolated import SMALLEST, isolated_groups
 from skpoison.filters._label_noise import LEAST_CUT, LabelNoise, judge_labels
 from skpoison.filters._near_copies import largest_by_chance
@@ -35,6 +40,8 @@ OF_ONE_LABEL = 2 / 3  # of a group: equal honest rows have several labels
 # Multiple of the median length beyond which rows are a heavy tail.
 HEAVY = 2.0
 DOUBTFUL = 0.7  # probability of a label
+# Clusters are searched among so many rows, drawn at random: they are shares of rows.
+MOST_CLUSTERED = 10_000
 
 
 class Evidence(NamedTuple):
@@ -103,11 +110,17 @@ def find_evidence(
     evidence.copies[:] = _implausible(copies, n_pairs, codes, own)
     if n_classes > 1:
         left = rest[~evidence.flagged[rest]]
+        some = left
+        if len(left) > MOST_CLUSTERED:
+            some = np.sort(rng.choice(left, MOST_CLUSTERED, replace=False))
         where = clusters_against(
-            few[left], codes[left], far.spread_out[left],
-            lambda folds: predict(left, folds), len(codes), rng, own[left] < DOUBTFUL,
+            few[some], codes[some], far.spread_out[some],
+            lambda folds: predict(some, folds), len(codes) * len(some) / len(left),
+            rng, own[some] < DOUBTFUL,
         )  # fmt: skip
-        evidence.in_group[left[where]] = True
+        others = np.setdiff1d(left, some)
+        more = like_rejected(few, codes, some, some[where], others, predict)
+        evidence.in_group[np.r_[some[where], more]] = True
     return evidence
 
 
@@ -121,7 +134,7 @@ def _judge_labels(evidence, rest, codes, predict, counts, rng):
     groups = np.unique(evidence.groups[rest], return_inverse=True)[1]
     folds = assign_folds(codes[rest], groups, N_FOLDS, rng)
     said = predict(rest, folds)
-    _, noise, chance = judge_labels(said, counts, codes[rest], groups)
+    _, noise, chance = judge_labels(said, counts, codes[rest], groups, rng)
     evidence.chance[rest] = chance
     evidence.probabilities[rest] = said.mean(axis=0)
     return evidence._replace(noise=noise)

@@ -70,10 +70,11 @@ def out_of_fold(
     """Return the class probabilities of each row by models fitted without its fold.
 
     NaN for rows whose class the model was not fitted on, and for all rows where the
-    model would be fitted on fewer than two classes.
+    model would be fitted on fewer than two classes. Rows of fold -1 are fitted on only:
+    NaN, too.
     """
     labels = codes if labels is None else labels
-    which = [fold for fold in np.unique(folds)]
+    which = [fold for fold in np.unique(folds) if fold >= 0]
     parts = Parallel(n_jobs=n_jobs)(
         delayed(_fit_and_predict)(
             clone(estimator), X, codes, labels, folds == fold, n_classes, fit_params

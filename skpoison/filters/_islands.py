@@ -19,7 +19,7 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import row_norms
 
-from skpoison.filters._copies import Sized
+from skpoison.filters._copies import Sized, blocks
 from skpoison.filters._folds import N_FOLDS, assign_folds, own_and_rival
 from skpoison.filters._isolated import nearest_rows
 from skpoison.filters._nearest import members_of
@@ -152,6 +152,32 @@ def clusters_against(
     said = predict(assign_folds(known, regions, N_FOLDS, rng))
     judged = _Judged.of(points, codes, spread_out, said)
     return _planted(judged, clusters, links, n_all, rng)
+
+
+def like_rejected(
+    points, codes: np.ndarray, some: np.ndarray, rejected: np.ndarray,
+    others: np.ndarray, predict: Callable,
+) -> np.ndarray:  # fmt: skip
+    """Other rows whose nearest row of their class, among some, is a rejected one.
+
+    Models fitted without these, and without the rejected ones, contradict them, too.
+    """
+    alike = [np.zeros(0, dtype=np.intp)]
+    for code in np.unique(codes[rejected]):
+        known = some[codes[some] == code]
+        asked = others[codes[others] == code]
+        known_points = Sized.of(points[known])
+        for block in blocks(asked, len(known)):
+            nearest = Sized.of(points[block]).squares(known_points).argmin(axis=1)
+            alike.append(block[np.isin(known[nearest], rejected)])
+    rows = np.concatenate(alike)
+    if not len(rows):
+        return rows
+    fitted_on = np.setdiff1d(some, rejected)
+    folds = np.repeat([-1, 0], [len(fitted_on), len(rows)])
+    said = predict(np.r_[fitted_on, rows], folds)[:, len(fitted_on) :].mean(axis=0)
+    own, _, other = own_and_rival(np.nan_to_num(said), codes[rows])
+    return rows[own < other]
 
 
 def _planted(judged, clusters, links, n_all, rng):
@@ -290,7 +316,7 @@ def _is_embedded(judged, rows, rng):
     usual = _usual_surroundings(points, np.flatnonzero(codes == rival), len(rows), rng)
     if not usual:
         return False
-    gaps, own = zip(*((each.gap, each.own) for each in usual), strict=True)
+    gaps, own = zip(*usual, strict=True)
     if found.own < SLACK_OF_OWN * min(own):
         return False
     return min(gaps) / SLACK <= found.gap <= max(gaps) * SLACK
@@ -299,9 +325,9 @@ def _is_embedded(judged, rows, rng):
 class _Surroundings(NamedTuple):
     """What lies around some rows that are near to each other."""
 
-    gap: float  # how many times farther rows outside are than the third nearest inside
-    own: float  # share of the rows themselves among those nearest to them
-    outside: np.ndarray  # the nearest others, of each row
+    squares: np.ndarray  # squared distances of some of the rows to everyone else
+    inside: np.ndarray  # which of these are the rows
+    positions: np.ndarray
 
     @classmethod
     def of(cls, points, rows, everyone, rng, n=LOOKED_AT) -> "_Surroundings":
@@ -309,21 +335,35 @@ class _Surroundings(NamedTuple):
         some = rng.permutation(rows)[:n]
         squares = _squares(points, some, everyone)
         squares[some[:, None] == everyone] = np.inf
-        inside = np.isin(everyone, rows)
-        within, others = squares[:, inside], squares[:, ~inside]
-        third = np.partition(within, min(2, len(rows) - 2), axis=1)
-        third = np.median(third[:, min(2, len(rows) - 2)])
-        nearest = np.median(others.min(axis=1))
+        return cls(squares, np.isin(everyone, rows), everyone)
+
+    @property
+    def gap(self) -> float:
+        """How many times farther rows outside are than the third nearest inside."""
+        within = self.squares[:, self.inside]
+        rank = min(2, within.shape[1] - 2)
+        third = np.median(np.partition(within, rank, axis=1)[:, rank])
+        nearest = np.median(self.squares[:, ~self.inside].min(axis=1))
         with np.errstate(over="ignore"):
-            gap = np.sqrt(nearest / max(third, np.finfo(float).tiny))
-        few = min(NEIGHBORS, len(rows) - 1)
-        near = np.argpartition(squares, few - 1, axis=1)[:, :few]
+            return np.sqrt(nearest / max(third, np.finfo(float).tiny))
+
+    @property
+    def own(self) -> float:
+        """Share of the rows themselves among those nearest to them."""
+        few = min(NEIGHBORS, np.count_nonzero(self.inside) - 1)
+        near = np.argpartition(self.squares, few - 1, axis=1)[:, :few]
+        return self.inside[near].mean()
+
+    @property
+    def outside(self) -> np.ndarray:
+        """The nearest others, of each row."""
+        others = self.squares[:, ~self.inside]
         around = np.argpartition(others, HALF_AROUND - 1, axis=1)[:, :HALF_AROUND]
-        return cls(gap, inside[near].mean(), everyone[~inside][around])
+        return self.positions[~self.inside][around]
 
 
 def _usual_surroundings(points, rows, n, rng):
-    """Those of the n nearest rows of random ones; none if there are not so many.
+    """Gap and own share around the n nearest rows of random ones, if there are so many.
 
     So do islands lie whose labels alone differ from what is around.
     """
@@ -332,7 +372,8 @@ def _usual_surroundings(points, rows, n, rng):
     found = []
     for center in rng.choice(rows, REFERENCES):
         order = _squares(points, np.array([center]), rows)[0].argsort(kind="stable")
-        found.append(_Surroundings.of(points, rows[order[:n]], rows, rng))
+        around = _Surroundings.of(points, rows[order[:n]], rows, rng)
+        found.append((around.gap, around.own))
     return found
 
 

@@ -27,6 +27,8 @@ LEAST_CUT = 0.15
 OF_BEST = 0.35
 PULLED = 200  # rows
 MOST_ROUNDS = 30
+# Rows that are fitted to, drawn at random; and how many of each class, if it has them.
+MOST_FITTED, FEWEST_OF_CLASS = 20_000, 1_000
 MOST_HALVINGS = 10
 ENOUGH = 1e-4  # change of the matrix
 PULL = 1e-3  # penalty that shrinks weights towards zero, per row
@@ -77,7 +79,7 @@ def fit_label_noise(
 
 
 def judge_labels(
-    said: np.ndarray, counts: np.ndarray, codes: np.ndarray, groups: np.ndarray
+    said: np.ndarray, counts: np.ndarray, codes: np.ndarray, groups: np.ndarray, rng
 ) -> tuple[np.ndarray, LabelNoise | None, np.ndarray]:
     """Which rows have out-of-fold predictions, the noise, and chances of wrong labels.
 
@@ -88,13 +90,30 @@ def judge_labels(
     chances = np.zeros(len(codes))
     if not judged.any():
         return judged, None, chances
-    noise = fit_label_noise(
-        smoothed_logs(said[:, judged], counts),
-        codes[judged],
-        1 / np.bincount(groups)[groups[judged]],
-    )
+    logs = smoothed_logs(said[:, judged], counts)
+    weights = 1 / np.bincount(groups)[groups[judged]]
+    noise = _fit_to_some(logs, codes[judged], weights, rng)
     chances[judged] = noise.chance_of_wrong(codes[judged])
     return judged, noise, chances
+
+
+def _fit_to_some(logs, codes, weights, rng):
+    """Fit to a random part of many rows, in which rare classes are kept."""
+    if len(codes) <= MOST_FITTED:
+        return fit_label_noise(logs, codes, weights)
+    sizes = np.bincount(codes)
+    drawn = np.ceil(sizes * (MOST_FITTED / len(codes))).astype(np.intp)
+    drawn = np.minimum(sizes, np.maximum(drawn, FEWEST_OF_CLASS))
+    rows = np.concatenate(
+        [
+            rng.choice(np.flatnonzero(codes == code), n, replace=False)
+            for code, n in enumerate(drawn)
+        ]
+    )
+    of_class = codes[rows]
+    weights = weights[rows] * (sizes / np.maximum(drawn, 1))[of_class]
+    noise = fit_label_noise(logs[:, rows], of_class, weights).of(logs)
+    return noise._replace(cut=cut_of(noise.chance_of_wrong(codes)))
 
 
 def cut_of(chances: np.ndarray) -> float:
