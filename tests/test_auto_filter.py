@@ -11,6 +11,7 @@ from skpoison import AutoFilter, DropOutliers, FilteredClassifier, SphereFilter
 from skpoison._as_given import AsNumbers
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import CrossFitFilter, _evidence, _label_noise
+from skpoison.filters._copies import DistinctRows
 from skpoison.filters._evidence import find_evidence
 from skpoison.filters._far import Reach, far_rows
 from skpoison.filters._islands import _links, _with_islands, clusters_against
@@ -160,7 +161,7 @@ def test_rows_near_to_nothing_else_make_a_group():
     rng = np.random.RandomState(0)
     X = np.r_[rng.normal(size=(200, 5)), 9 + 0.3 * rng.normal(size=(15, 5))]
     codes = np.r_[np.arange(200) % 2, np.ones(15, dtype=int)]
-    groups = isolated_groups(X, np.arange(215), codes, rng)
+    groups = isolated_groups(DistinctRows(X, rng), np.arange(215), codes)
     assert len(np.unique(groups[200:])) == 1
     assert groups[200] not in groups[:200]
 

@@ -15,8 +15,13 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skpoison import FilteredClassifier
 from skpoison.attacks import MinMaxAttack
-from skpoison.filters import NearCopyFilter, _copies, _nearest
-from skpoison.filters._copies import distinct_rows, near_copy_groups
+from skpoison.filters import NearCopyFilter, _cells, _nearest
+from skpoison.filters._copies import (
+    DistinctRows,
+    distances_around,
+    distinct_rows,
+    near_copy_groups,
+)
 from skpoison.testing import check_filter
 
 
@@ -95,9 +100,9 @@ def test_cosine_ignores_lengths():
 def test_cells_find_the_copies_that_all_comparisons_find(monkeypatch, storage):
     X = storage(planted(n=2000, n_copies=60)[0])
     everything = groups(X)
-    monkeypatch.setattr(_copies, "EXACT", 100)
-    monkeypatch.setattr(_copies, "CELL", 50)
-    monkeypatch.setattr(_copies, "BLOCK", 2000)
+    monkeypatch.setattr(_cells, "EXACT", 100)
+    monkeypatch.setattr(_cells, "CELL", 50)
+    monkeypatch.setattr(_cells, "BLOCK", 2000)
     assert same_partition(groups(X), everything)
 
 
@@ -221,3 +226,30 @@ def test_bad_input_is_named():
 
 def test_the_contract_of_filters():
     check_filter(NearCopyFilter())
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+def test_all_neighbors_are_found_where_all_cells_are_searched(monkeypatch, storage):
+    X = planted(n=300, n_copies=40)[0]
+    rows = DistinctRows(storage(X), np.random.RandomState(0))
+    chosen = np.arange(0, len(X), 2)
+    monkeypatch.setattr(_cells, "EXACT", 10)
+    monkeypatch.setattr(_cells, "CELL", len(X) // 3)
+    exact = np.sort(cdist(X, X))
+    assert np.allclose(np.sort(rows.nearest[0]), exact[:, 1:11], atol=1e-6)
+    distances, index = rows.nearest_among(chosen, 10)
+    exact = np.sort(cdist(X[chosen], X[chosen]))[:, 1:11]
+    assert np.allclose(np.sort(distances), exact, atol=1e-6)
+    apart = X[chosen][:, None] - X[chosen[index]]
+    assert np.allclose(np.linalg.norm(apart, axis=2), distances, atol=1e-6)
+
+
+def test_distances_around_a_group_are_those_of_brute_force():
+    X = planted(n=200, n_copies=12)[0]
+    X[-1] = X[-2]
+    members = np.arange(len(X) - 12, len(X))
+    rows = DistinctRows(X, np.random.RandomState(0))
+    found = distances_around(rows, members, members)
+    apart = cdist(X[members], X) + np.where(members[:, None] == np.arange(len(X)), 9, 0)
+    assert found[0] == pytest.approx(np.median(apart[:, members].min(axis=1)))
+    assert found[1] == pytest.approx(np.median(apart[:, : members[0]].min(axis=1)))

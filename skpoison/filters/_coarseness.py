@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from skpoison.filters._copies import Sized, distances_around, distinct_rows
+from skpoison.filters._cells import Sized
+from skpoison.filters._copies import DistinctRows, distances_around
 from skpoison.filters._near_copies import (
     ISOLATION,
     LOOKED_AT,
@@ -31,14 +32,16 @@ OFF_GRID_COLUMNS = 1_000  # columns that are looked at
 DISTANCES = 2**23  # of members of a group to all rows
 
 
-def unexplained_copies(rows, groups: np.ndarray, radius: float, rng) -> list:
+def unexplained_copies(
+    rows, distinct: DistinctRows, groups: np.ndarray, radius: float, rng
+) -> list:
     """Near copies that frequent values do not explain, as arrays of positions.
 
     ``rows`` are in their space, as the groups were found. Of a group that is explained,
     rows that are equal are judged by themselves, as are rows off the grid of the
     others: planted ones may be near to rows that many share.
     """
-    table = _Table(rows, distinct_rows(rows)[1], some_rows(rows, rng), radius, rng)
+    table = _Table(rows, distinct, some_rows(rows, rng), radius, rng)
     sizes = np.bincount(groups)
     chosen = np.flatnonzero(sizes >= FEWEST)
     chosen = chosen[np.argsort(-sizes[chosen], kind="stable")]
@@ -51,10 +54,15 @@ class _Table(NamedTuple):
     """Rows in their space, and which of them others are compared with."""
 
     rows: np.ndarray | sparse.csr_array
-    equal: np.ndarray  # which distinct row each row is
+    distinct: DistinctRows
     some: np.ndarray  # positions that frequencies are estimated from
     radius: float  # of near copies
     rng: np.random.RandomState
+
+    @property
+    def equal(self) -> np.ndarray:
+        """Which distinct row each row is."""
+        return self.distinct.position
 
     def unexplained_parts(self, members) -> list:
         """Parts of a group, or the whole, that frequent values do not explain."""
@@ -88,7 +96,7 @@ class _Table(NamedTuple):
         looked_at = self.rng.permutation(members)[:LOOKED_AT]
         if _reach(rows[looked_at]) > COMPACT * self.radius:
             return True
-        spread, distance = distances_around(rows, members, looked_at[:n])
+        spread, distance = distances_around(self.distinct, members, looked_at[:n])
         return spread > ISOLATION * distance
 
     def _off_grid(self, members):

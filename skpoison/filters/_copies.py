@@ -1,38 +1,31 @@
 """Which rows are near copies of one another, in numbers of rows that grow.
 
 A near copy lies much nearer to a row than rows usually lie to their nearest neighbor.
-Near copies are joined transitively, as in single-linkage clustering. Candidates come
-from an inverted file: the cells of k-means, of which a row is compared with the rows
-of the nearest few. Distances that decide are computed from differences.
+Near copies are joined transitively, as in single-linkage clustering. Distances that
+decide are computed from differences.
 """
 
-from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from sklearn.cluster import MiniBatchKMeans
-from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import row_norms
 
-from skpoison.filters._nearest import (
-    clipped,
-    distinct,
-    in_order,
-    members_of,
-    pair_distances,
-    usual_exponent,
+from skpoison.filters._cells import (
+    Cells,
+    Sized,
+    blocks,
+    distances_of_pairs,
+    nearest_rows,
 )
+from skpoison.filters._nearest import clipped, distinct, in_order, usual_exponent
 from skpoison.filters._rows import shrunk
 
-BLOCK = 2**20  # distances that are computed at once
-EXACT = 4_096  # so many distinct rows are all compared with one another
-CELL = 1_024  # rows of a cell, on average
-PROBES = 3  # nearest cells that a row is compared with
 SAMPLE = 1_000  # rows whose nearest neighbor says what is usual
-DIRECTIONS = 32  # of sparse rows, in which their cells are found
+NEIGHBORS = 10  # nearest rows that are searched at once
 
 
 class NearCopies(NamedTuple):
@@ -56,19 +49,56 @@ def near_copy_groups(
     a group of its own. Equal rows are always in one group.
     """
     space = CopySpace.of(X, metric, random_state)
-    groups, *distances = groups_of(space.enter(X), factor, random_state)
+    rows = DistinctRows(space.enter(X), random_state)
+    groups, *distances = groups_of(rows, factor, random_state)
     return NearCopies(groups, *map(space.leave, distances))
 
 
-def groups_of(rows, factor: float, random_state) -> NearCopies:
+class DistinctRows:
+    """Rows in their space without repetitions, whose neighbors are searched once."""
+
+    def __init__(self, rows, random_state: np.random.RandomState):
+        self.first, self.position = distinct(rows)
+        self.rows = rows if len(self.first) == rows.shape[0] else rows[self.first]
+        self.random_state = random_state
+
+    @cached_property
+    def cells(self) -> Cells:
+        """Cells in which many rows are compared."""
+        return Cells.of(self.rows, self.random_state)
+
+    @cached_property
+    def nearest(self) -> tuple:
+        """Distances to, and positions of, the nearest other rows, unordered."""
+        return nearest_rows(
+            self.rows, min(NEIGHBORS, self.rows.shape[0] - 1), self.cells
+        )
+
+    def nearest_among(self, chosen: np.ndarray, k: int) -> tuple:
+        """The same for chosen ones alone, by their positions among these."""
+        among = np.zeros(self.rows.shape[0], dtype=bool)
+        among[chosen] = True
+        distances, index = (part[chosen, :k] for part in self.nearest)
+        lost = ~among[index].all(axis=1) | (k < self.nearest[1].shape[1])
+        if lost.any():
+            asked = np.zeros_like(among)
+            asked[chosen[lost]] = True
+            found = nearest_rows(self.rows, k, self.cells, asked, among)
+            distances[lost], index[lost] = found
+        place = np.cumsum(among) - 1
+        return distances, place[index]
+
+
+def groups_of(
+    distinct_rows: DistinctRows, factor: float, random_state: np.random.RandomState
+) -> NearCopies:
     """The groups of rows that are in their space already."""
-    rows, position = distinct_rows(rows)
-    usual = usual_distance(rows, random_state, np.bincount(position))
+    rows, position = distinct_rows.rows, distinct_rows.position
+    usual = usual_distance(distinct_rows, random_state)
     radius = factor * usual
-    n = rows.shape[0]
-    forests = list(_near_pairs(rows, radius, random_state))
-    left, right = (np.concatenate(ends) for ends in zip(*forests, strict=True))
-    graph = sparse.coo_array((np.ones(len(left), bool), (left, right)), shape=(n, n))
+    left, right = _near_pairs(distinct_rows, radius)
+    shape = (rows.shape[0],) * 2
+    graph = sparse.coo_array((np.ones(len(left), bool), (left, right)), shape=shape)
     joined = connected_components(graph, directed=False)[1]
     return NearCopies(in_order(joined[position])[1], radius, usual)
 
@@ -114,83 +144,53 @@ def distinct_rows(X) -> tuple:
 
 
 def usual_distance(
-    rows, random_state: np.random.RandomState, counts: np.ndarray | None = None
+    distinct_rows: DistinctRows, random_state: np.random.RandomState
 ) -> float:
     """The median distance of distinct rows to the nearest other one.
 
-    With ``counts``, how often each distinct row is there, the median of all rows if
-    that is larger: where values are few, planted rows may be most of those that differ.
+    Or the median of all rows if that is larger: where values are few, planted rows may
+    be most of those that differ.
     """
+    rows = distinct_rows.rows
     n = rows.shape[0]
     if n < 2:
         return 0.0
     chosen = np.arange(n)
     if n > SAMPLE:
         chosen = random_state.choice(n, SAMPLE, replace=False)
-    nearest = np.concatenate(
-        [
-            _differences(rows, block, rows, squares.argmin(axis=1))
-            for block, squares in _without_self(rows, chosen)
-        ]
-    )
-    usual = np.median(nearest)
-    if counts is not None:
-        usual = max(usual, np.median(np.repeat(nearest, counts[chosen])))
-    return float(usual)
+    distances, index = (part[chosen] for part in distinct_rows.nearest)
+    nearest = index[np.arange(len(chosen)), distances.argmin(axis=1)]
+    nearest = distances_of_pairs(rows, chosen, rows, nearest)
+    counts = np.bincount(distinct_rows.position)[chosen]
+    return float(max(np.median(nearest), np.median(np.repeat(nearest, counts))))
 
 
-def _without_self(rows, chosen):
-    """Blocks of rows, and their squared distances to all others."""
-    everything = Sized.of(rows)
-    for block in blocks(chosen, rows.shape[0]):
-        squares = everything.at(block).squares(everything)
-        squares[np.arange(len(block)), block] = np.inf
-        yield block, squares
-
-
-class Sized(NamedTuple):
-    """Rows with their squared lengths."""
-
-    rows: np.ndarray | sparse.csr_array
-    norms: np.ndarray
-
-    @classmethod
-    def of(cls, rows) -> "Sized":
-        return cls(rows, row_norms(rows, squared=True))
-
-    def at(self, chosen: np.ndarray) -> "Sized":
-        """Some of the rows."""
-        return Sized(self.rows[chosen], self.norms[chosen])
-
-    def squares(self, others: "Sized") -> np.ndarray:
-        """Squared distances, but for rounding."""
-        out = _dense(self.rows @ others.rows.T)
-        out *= -2
-        out += self.norms[:, None]
-        out += others.norms
-        return out
-
-    def within(self, others: "Sized", radius: float) -> tuple:
-        """Pairs of rows whose distance, from differences, is at most the radius."""
-        # What rounding takes from squares of distances.
-        slack = 8 * np.finfo(self.norms.dtype).eps
-        squares = self.squares(others)
-        squares -= slack * self.norms[:, None]
-        squares -= slack * others.norms
-        i, j = np.nonzero(squares <= radius**2)
-        near = _differences(self.rows, i, others.rows, j) <= radius
-        return i[near], j[near]
-
-
-def _near_pairs(rows, radius: float, random_state) -> Iterator[tuple]:
-    """Pairs that join all near copies found in a block of comparisons, as a forest."""
-    yield np.empty(0, np.intp), np.empty(0, np.intp)
-    everything = Sized.of(rows)
-    for queries, members in comparisons(rows, random_state):
-        others = everything.at(members)
+def _near_pairs(distinct_rows: DistinctRows, radius: float) -> tuple:
+    """Pairs that join all near copies found, as a forest."""
+    rows = distinct_rows.rows
+    if rows.shape[0] < 2:
+        return np.empty(0, np.intp), np.empty(0, np.intp)
+    distances, index = distinct_rows.nearest
+    is_near = distances <= _rounded_up(rows, radius)[:, None]
+    left, j = np.nonzero(is_near)
+    right = index[left, j]
+    near = distances_of_pairs(rows, left, rows, right) <= radius
+    forests = [(left[near], right[near])]
+    # Rows of which all neighbors are near copies may have more of these.
+    for queries, members in distinct_rows.cells.comparisons(is_near.all(axis=1)):
+        others = Sized.of(rows[members])
         for block in blocks(queries, len(members)):
-            i, j = everything.at(block).within(others, radius)
-            yield _forest(block[i], members[j])
+            i, j = Sized.of(rows[block]).within(others, radius)
+            forests.append(_forest(block[i], members[j]))
+    left, right = (np.concatenate(ends) for ends in zip(*forests, strict=True))
+    return left, right
+
+
+def _rounded_up(rows, radius):
+    """The radius, and what rounding may add to distances found by the search."""
+    norms = row_norms(rows, squared=True)
+    slack = 16 * np.finfo(norms.dtype).eps * norms.astype(np.float64)
+    return np.sqrt(radius**2 + slack) * (1 + np.finfo(np.float32).eps)
 
 
 def _forest(left, right):
@@ -206,75 +206,6 @@ def _forest(left, right):
     return ends, ends[first[joined]]
 
 
-def comparisons(rows, random_state: np.random.RandomState) -> Iterator[tuple]:
-    """Which rows are compared with which: all with all, or cell by cell."""
-    n = rows.shape[0]
-    if n <= EXACT:
-        yield np.arange(n), np.arange(n)
-        return
-    probes = _nearest_cells(_cell_features(rows, random_state), random_state)
-    of_cell = _sorted_by(probes[:, 0])
-    asked_of = _sorted_by(probes.ravel())
-    for cell, members in of_cell.items():
-        yield asked_of[cell] // probes.shape[1], members
-
-
-def _cell_features(rows, random_state):
-    if not sparse.issparse(rows):
-        return rows
-    if rows.shape[1] <= DIRECTIONS:
-        return rows.toarray()
-    directions = min(DIRECTIONS, min(rows.shape) - 1)
-    return TruncatedSVD(directions, random_state=random_state).fit_transform(rows)
-
-
-def _nearest_cells(features: np.ndarray, random_state) -> np.ndarray:
-    """The nearest cells of each row, the nearest first, of shape (n_rows, n_probes)."""
-    n_cells = max(2, len(features) // CELL)
-    some = random_state.choice(
-        len(features), min(len(features), 50 * n_cells), replace=False
-    )
-    cells = MiniBatchKMeans(
-        n_cells, n_init=1, max_iter=10, random_state=random_state
-    ).fit(features[some])
-    centers = cells.cluster_centers_.astype(features.dtype)
-    probes = min(PROBES, n_cells)
-    out = np.empty((len(features), probes), dtype=np.intp)
-    sizes = row_norms(centers, squared=True)
-    for block in blocks(np.arange(len(features)), n_cells):
-        squares = sizes - 2 * (features[block] @ centers.T)
-        nearest = np.argpartition(squares, probes - 1, axis=1)[:, :probes]
-        order = np.take_along_axis(squares, nearest, axis=1).argsort(axis=1)
-        out[block] = np.take_along_axis(nearest, order, axis=1)
-    return out
-
-
-def _sorted_by(cells: np.ndarray) -> dict:
-    """Positions of each cell."""
-    present = np.unique(cells)
-    return dict(zip(present.tolist(), members_of(cells, present), strict=True))
-
-
-def blocks(chosen: np.ndarray, n_others: int) -> Iterator[np.ndarray]:
-    """Cut rows into blocks whose distances to the others fit into memory."""
-    step = max(1, BLOCK // max(1, n_others))
-    for start in range(0, len(chosen), step):
-        yield chosen[start : start + step]
-
-
-def _dense(products) -> np.ndarray:
-    return products.toarray() if sparse.issparse(products) else products
-
-
-def _differences(rows, left, others, right) -> np.ndarray:
-    """Distances of pairs of rows, from differences."""
-    out = np.empty(len(left))
-    for block in blocks(np.arange(len(left)), rows.shape[1]):
-        found = right[block, np.newaxis]
-        out[block] = pair_distances(rows[left[block]], others, found)[:, 0]
-    return out
-
-
 def largest_within(queries, rows, radius: float, sizes: np.ndarray) -> np.ndarray:
     """The largest size among the rows that a query lies within the radius of, or 1."""
     out = np.ones(queries.shape[0])
@@ -285,14 +216,36 @@ def largest_within(queries, rows, radius: float, sizes: np.ndarray) -> np.ndarra
     return out
 
 
-def distances_around(rows, members: np.ndarray, looked_at: np.ndarray) -> tuple:
-    """Median distances to the nearest other member, and to the nearest row outside."""
-    inside = np.zeros(rows.shape[0], dtype=bool)
-    inside[members] = True
-    within, outside = [], []
-    for block, squares in _without_self(rows, looked_at):
-        for where, out in ((inside, within), (~inside, outside)):
-            nearest = np.where(where, squares, np.inf).argmin(axis=1)
-            out.append(_differences(rows, block, rows, nearest))
-    spread, distance = (float(np.median(np.concatenate(d))) for d in (within, outside))
-    return spread, distance if len(members) < rows.shape[0] else np.inf
+def distances_around(
+    distinct_rows: DistinctRows, members: np.ndarray, looked_at: np.ndarray
+) -> tuple:
+    """Median distances to the nearest other member, and to the nearest row outside.
+
+    Of the members that are looked at; members are whole groups of equal rows.
+    """
+    rows, position = distinct_rows.rows, distinct_rows.position
+    counts = np.bincount(position[members], minlength=rows.shape[0])
+    inside = counts > 0
+    asked, of_asked = np.unique(position[looked_at], return_inverse=True)
+    within = _distances_to_nearest(distinct_rows, asked, inside)
+    within[counts[asked] > 1] = 0.0
+    spread = float(np.median(within[of_asked]))
+    if inside.all():
+        return spread, np.inf
+    outside = _distances_to_nearest(distinct_rows, asked, ~inside)
+    return spread, float(np.median(outside[of_asked]))
+
+
+def _distances_to_nearest(distinct_rows, asked, among):
+    """Distances of distinct rows to the nearest other one among some."""
+    rows = distinct_rows.rows
+    mask = np.zeros(len(among), dtype=bool)
+    mask[asked] = True
+    distances, index = nearest_rows(rows, 1, distinct_rows.cells, mask, among)
+    nearest, lost = index[:, 0], ~np.isfinite(distances[:, 0])
+    if lost.any() and among.any():  # none is in the cells that were searched
+        some = np.flatnonzero(among)
+        some = some[:: max(1, len(some) // SAMPLE)]
+        squares = Sized.of(rows[asked[lost]]).squares(Sized.of(rows[some]))
+        nearest[lost] = some[squares.argmin(axis=1)]
+    return distances_of_pairs(rows, asked, rows, nearest)

@@ -13,7 +13,7 @@ from scipy import sparse
 from sklearn.utils.extmath import row_norms
 
 from skpoison.filters._coarseness import FEWEST, unexplained_copies
-from skpoison.filters._copies import CopySpace, groups_of
+from skpoison.filters._copies import CopySpace, DistinctRows, groups_of
 from skpoison.filters._far import Far, Reach, far_rows
 from skpoison.filters._folds import N_FOLDS, assign_folds, own_and_rival
 from skpoison.filters._islands import (
@@ -91,9 +91,10 @@ def find_evidence(
     few = spaces[0] if _is_heavy_tailed(numbers) else spaces[-1]
     far = far_rows(compressed, spaces, reach, codes, rng)
     rows = CopySpace.of(numbers, "euclidean", rng).enter(numbers)
-    near, radius, _ = groups_of(rows, NEAR, rng)
-    copies = unexplained_copies(rows, near, radius, rng)
-    groups = isolated_groups(rows, near, codes, rng)
+    distinct = DistinctRows(rows, rng)
+    near, radius, _ = groups_of(distinct, NEAR, rng)
+    copies = unexplained_copies(rows, distinct, near, radius, rng)
+    groups = isolated_groups(distinct, near, codes)
     n_classes = codes.max() + 1
     evidence = Evidence(
         far, groups, np.zeros(len(codes), dtype=np.intp),

@@ -19,9 +19,8 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import row_norms
 
-from skpoison.filters._copies import Sized, blocks
+from skpoison.filters._cells import Cells, Sized, blocks, nearest_rows
 from skpoison.filters._folds import N_FOLDS, assign_folds, own_and_rival
-from skpoison.filters._isolated import nearest_rows
 from skpoison.filters._nearest import members_of
 
 DIRECTIONS = 50
@@ -276,9 +275,9 @@ def _with_islands(regions, clusters, links, doubtful):
 def _links(points, codes, rng):
     """Which rows of the same label are near to each other, a symmetric matrix."""
     few = min(NEIGHBORS, len(codes) - 1)
-    squares, near = nearest_rows(points, few, rng)
+    distances, near = nearest_rows(points, few, Cells.of(points, rng))
     left, right = np.repeat(np.arange(len(near)), few), near.ravel()
-    same = (codes[left] == codes[right]) & np.isfinite(squares).ravel()
+    same = (codes[left] == codes[right]) & np.isfinite(distances).ravel()
     ends = np.r_[left[same], right[same]], np.r_[right[same], left[same]]
     return sparse.csr_array((np.ones(len(ends[0]), bool), ends), (len(near),) * 2)
 

@@ -15,6 +15,7 @@ from skpoison._as_given import filled_texts, fit_words, is_texts
 from skpoison.base import BaseFilter
 from skpoison.filters._copies import (
     CopySpace,
+    DistinctRows,
     distances_around,
     distinct_rows,
     groups_of,
@@ -255,7 +256,8 @@ class NearCopyFilter(BaseFilter):
         rng = check_random_state(self.random_state)
         self._space = CopySpace.of(X, self.metric, rng)
         rows = self._space.enter(X)
-        found = groups_of(rows, self.factor, rng)
+        distinct = DistinctRows(rows, rng)
+        found = groups_of(distinct, self.factor, rng)
         self.groups_, self._radius = found.groups, found.radius
         self.radius_ = self._space.leave(found.radius)
         self.usual_distance_ = self._space.leave(found.usual_distance)
@@ -263,7 +265,7 @@ class NearCopyFilter(BaseFilter):
         self.max_size_ = (
             largest_by_chance(sizes) if self.max_size == "auto" else self.max_size
         )
-        found = implausible_groups(rows, self.groups_, self.max_size_, rng)
+        found = implausible_groups(rows, distinct, self.groups_, self.max_size_, rng)
         self.copies_ = [self._described(group, codes) for group in found]
         self._remember(rows, self._judged(sizes))
         return self._of_sizes(self._sizes[self.groups_])
@@ -321,7 +323,9 @@ class CopyGroup(NamedTuple):
     expected: float  # how many rows would lie here if columns were independent
 
 
-def implausible_groups(rows, groups: np.ndarray, max_size: int, rng) -> list[CopyGroup]:
+def implausible_groups(
+    rows, distinct: DistinctRows, groups: np.ndarray, max_size: int, rng
+) -> list[CopyGroup]:
     """The groups that are larger than expected by chance, in decreasing size.
 
     ``rows`` are in their space, as the groups were found.
@@ -333,7 +337,7 @@ def implausible_groups(rows, groups: np.ndarray, max_size: int, rng) -> list[Cop
     out = []
     for members in members_of(groups, large):
         looked_at = rng.permutation(members)[:LOOKED_AT]
-        spread, distance = distances_around(rows, members, looked_at)
+        spread, distance = distances_around(distinct, members, looked_at)
         if spread > ISOLATION * distance:
             continue
         counts = cell_counts(rows, members, some)
