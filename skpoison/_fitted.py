@@ -48,13 +48,14 @@ def with_short_indices(X: Any) -> Any:
 def check_fits(
     filter_: BaseEstimator,
     n_features: int,
-    classes: np.ndarray,
+    classes: np.ndarray | None,
     names: np.ndarray | None = None,
 ) -> None:
     """Raise unless a fitted filter was fitted on such rows and labels.
 
-    Different features, a different order of features or different labels are errors. If
-    only one side has feature names, a warning is issued.
+    Without `classes`, it must have been fitted on no labels. Different features, a
+    different order of features or different labels are errors. If only one side has
+    feature names, a warning is issued.
     """
     known = getattr(filter_, "n_features_in_", n_features)
     if known != n_features:
@@ -65,12 +66,25 @@ def check_fits(
     check_names(
         f"filter={filter_!r}", getattr(filter_, "feature_names_in_", None), names
     )
+    if classes is None:
+        return _check_knows_no_labels(filter_)
     labels = np.asarray(getattr(filter_, "classes_", classes))
     if len(labels) != len(classes) or np.any(find_labels(classes, labels) < 0):
         raise ValueError(
             f"filter={filter_!r} was fitted on the labels {labels.tolist()}; y has "
             f"{classes.tolist()}{kinds_hint(labels, classes)}. Fit the filter on "
             "these labels, or pass an unfitted filter."
+        )
+
+
+def _check_knows_no_labels(filter_):
+    """Raise if a filter was fitted on labels; without any, filters call all rows 0."""
+    labels = np.asarray(getattr(filter_, "classes_", [0]))
+    if np.any(labels != 0):
+        raise ValueError(
+            f"filter={filter_!r} was fitted on the labels {labels.tolist()}; the rows "
+            "of a regressor have none. Fit the filter on X alone, or pass an unfitted "
+            "filter."
         )
 
 

@@ -14,12 +14,19 @@ from skpoison._tables import is_missing
 _KINDS = {"b": "bool", "i": "number", "u": "number", "f": "number", "c": "number"}
 _KINDS |= {"U": "str", "S": "bytes"}
 
+FOR_TARGETS = (
+    "For regression, fit the filter without y, as FilteredRegressor does, or use "
+    "TrimFilter."
+)
 
-def check_labels(y: ArrayLike, *, several_kinds: bool = False) -> np.ndarray:
+
+def check_labels(
+    y: ArrayLike, *, several_kinds: bool = False, for_targets: str = FOR_TARGETS
+) -> np.ndarray:
     """Return y as a one-dimensional array of class labels, or say why it is none.
 
     With `several_kinds`, y may hold text beside numbers, say; missing values then count
-    as labels, too.
+    as labels, too. The error for targets ends in `for_targets`.
     """
     y = column_or_1d(y, warn=True)
     if y.dtype.kind in "biuSU":
@@ -37,8 +44,7 @@ def check_labels(y: ArrayLike, *, several_kinds: bool = False) -> np.ndarray:
             check_classification_targets(y)
     except ValueError as error:
         raise ValueError(
-            f"y must contain class labels. {error} For regression, fit the filter "
-            "without y, as FilteredRegressor does, or use TrimFilter."
+            f"y must contain class labels. {error} {for_targets}"
         ) from error
     return y
 

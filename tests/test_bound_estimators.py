@@ -342,11 +342,13 @@ REFUSED = [
     (LinearSVC(class_weight="even"), "class_weight"),
     (LogisticRegression(l1_ratio=0.5), "a penalty other than the squared norm"),
     (LogisticRegression(C=np.inf), "has no penalty"),
+    (LogisticRegression(penalty=None), r"has no penalty \(penalty=None\)"),
     (RidgeClassifier(positive=True), "has positive weights only"),
     (RidgeClassifier(alpha=0.0), "alpha=0.0, where one positive number"),
     (SGDClassifier("perceptron"), "it has loss='perceptron'"),
     (SGDClassifier(penalty="elasticnet"), "a penalty other than the squared norm"),
     (SGDClassifier(alpha=0.0), "has no penalty"),
+    (SGDClassifier(penalty=None), r"has no penalty \(penalty=None\)"),
 ]
 
 
@@ -374,6 +376,21 @@ def test_what_holds_for_the_hinge_only_is_refused(options, says):
     bound = CertifiedBound(estimator=LogisticRegression(), **options)
     with pytest.raises(ValueError, match=re.compile(says)):
         bound.fit(np.abs(X), y)
+
+
+@pytest.mark.parametrize("estimator", [None, LogisticRegression()], ids=str)
+def test_a_classifier_s_bound_on_targets_says_which_regressors_there_are(estimator):
+    X, y, _ = problem(0)
+    bound = CertifiedBound(estimator=estimator)
+    with pytest.raises(ValueError, match=r"Unknown label type.*a regressor.*: Ridge,"):
+        bound.fit(X, X[:, 0])
+    attack = MinMaxAttack(estimator=estimator)
+    with pytest.raises(ValueError, match="MinMaxAttack with a regressor"):
+        attack.poison(X, X[:, 0])
+    for one in (bound, attack):
+        one = clone(one).set_params(target_range=(0.0, 1.0))
+        with pytest.raises(ValueError, match=r"target_range=\(0.0, 1.0\) is for reg"):
+            one.fit(X, y)
 
 
 def test_a_bad_parameter_of_the_estimator_is_an_error_not_a_bound():

@@ -7,10 +7,12 @@ import pytest
 from oracles import KINDS, conic_regression, rows_with_targets
 from scipy import sparse
 from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import HuberRegressor, Lasso, Ridge, SGDRegressor
 from sklearn.svm import LinearSVR
 
 from skpoison import CertifiedBound, SlabFilter, SphereFilter, bound_curve
+from skpoison.attacks import MinMaxAttack
 from skpoison.bounds import training_gap
 
 FREE = np.inf
@@ -306,3 +308,16 @@ def test_targets_that_are_no_numbers_are_refused():
     ):
         with pytest.raises(ValueError, match=r"convert|NaN|1d array"):
             bound.fit(X, bad)
+
+
+def test_a_filter_that_knows_labels_is_none_for_a_regressor():
+    X, y, _ = problem(0)
+    knows_labels = SphereFilter(80).fit(X, y > 0)
+    for fitted in (
+        CertifiedBound(FrozenEstimator(knows_labels), estimator=Ridge()),
+        MinMaxAttack(filter=knows_labels, estimator=Ridge()),
+    ):
+        with pytest.raises(ValueError, match=r"a regressor have none.*on X alone"):
+            fitted.fit(X, y)
+    alone = FrozenEstimator(SphereFilter(80).fit(X))
+    assert CertifiedBound(alone, estimator=Ridge()).fit(X, y).converged_

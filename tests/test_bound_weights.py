@@ -11,15 +11,18 @@ from oracles import (
 )
 from sklearn.base import clone
 from sklearn.linear_model import (
+    HuberRegressor,
     LogisticRegression,
     Ridge,
     RidgeClassifier,
     SGDClassifier,
 )
-from sklearn.svm import LinearSVC
+from sklearn.svm import LinearSVC, LinearSVR
 
 from skpoison import CertifiedBound, NormConstrainedSVC, SphereFilter, bound_curve
+from skpoison._residual_losses import ConcomitantHuber, Huber
 from skpoison.bounds import training_gap
+from skpoison.solvers._worst_rows import NO_PIECES, WorstRows
 
 FREE = np.inf
 SKEWED = {0: 0.3, 1: 2.5}
@@ -95,6 +98,38 @@ def test_a_regressor_s_bound_with_weights_agrees_with_a_conic_program():
     )
 
 
+@pytest.mark.parametrize("most", [0.7, 1.5, 3.0])
+@pytest.mark.parametrize(
+    "estimator",
+    [HuberRegressor(), LinearSVR(epsilon=0.2), Ridge(), LogisticRegression()],
+    ids=str,
+)
+def test_heavier_rows_of_poison_are_as_bad_as_more_of_them(estimator, most):
+    X, y = rows_with_targets(1)
+    if isinstance(estimator, LogisticRegression):
+        X, y = labelled_rows(1, gap=0.3)
+    heavy, many = (
+        CertifiedBound(
+            SphereFilter(80), epsilon, estimator=estimator, max_weight=each, tol=1e-5
+        ).fit(X, y)
+        for epsilon, each in ((0.1, most), (0.1 * most, 1.0))
+    )
+    assert heavy.converged_
+    assert heavy.upper_bound_ == pytest.approx(many.upper_bound_, rel=2e-5)
+
+
+@pytest.mark.parametrize("loss", [Huber(0.3), ConcomitantHuber(1.35, 0.7)], ids=str)
+def test_the_steepest_slope_of_a_heavy_row_has_a_conjugate(loss):
+    """Times the weight and divided by it, it can come out a little steeper."""
+    steepest = loss.slope_range[1]
+    for weight in np.random.default_rng(0).uniform(0.1, 5.0, 200):
+        term = WorstRows(0.1, loss, NO_PIECES._replace(weights=np.full(2, weight)))
+        slopes = weight * np.full(2, steepest)
+        conjugates = term.outer_conjugates(slopes)
+        assert conjugates == pytest.approx(weight * loss.conjugate(steepest))
+        assert np.isinf(term.outer_conjugates(1.001 * slopes)).all()
+
+
 @each_learner
 def test_no_attack_exceeds_the_bound_of_a_learner_that_weighs_classes(learner):
     X, y = labelled_rows(1, gap=0.3)
@@ -148,6 +183,20 @@ def test_the_gap_of_a_trained_model_takes_weights_into_account():
     assert training_gap(Ridge().fit(X, targets, weights), X, targets, weights) < 1e-8
 
 
+def test_errors_on_heavy_rows_cost_more():
+    X, y = labelled_rows(1, gap=0.3)
+    bound = CertifiedBound(epsilon=0.2, estimator=LogisticRegression(), tol=1e-5)
+    weights = np.sort(weighted(3, len(X)))
+    bound.fit(X, y, weights)
+    # The lightest rows that are worth the bound together, and a part of the next.
+    worth = len(X) * bound.upper_bound_ / np.log(2.0)
+    n_wrong = np.searchsorted(np.cumsum(weights), worth)
+    assert 0 < n_wrong < len(X) * bound.error_bound_ < n_wrong + 1 < len(X)
+    whole = CertifiedBound(epsilon=0.2, estimator=LogisticRegression(), tol=1e-5)
+    ones, plain = clone(whole).fit(X, y, np.ones(len(X))), whole.fit(X, y)
+    assert ones.error_bound_ == pytest.approx(plain.error_bound_, rel=2e-5)
+
+
 def test_weights_of_one_are_no_weights():
     X, y = labelled_rows(1, gap=0.3)
     for options in ({"C": 1.0}, {"estimator": LogisticRegression()}):
@@ -162,7 +211,8 @@ def test_a_class_without_weight_is_no_way_in():
     one = LinearSVC(class_weight={0: 0.0, 1: 1.0})
     bound = CertifiedBound(epsilon=0.2, estimator=one, tol=1e-5).fit(X, y)
     assert set(bound.attack_.y) <= {1}
-    assert bound.error_bound_ == 1.0
+    # Every error in the other class is free.
+    assert bound.error_bound_ == pytest.approx(np.mean(y == 0) + bound.upper_bound_)
 
 
 def test_heavier_poison_does_more():
@@ -204,3 +254,10 @@ def test_a_curve_of_a_learner_that_weighs_classes():
     curve = bound_curve(CertifiedBound(estimator=estimator), X, y, [0.01, 0.1])
     assert curve.upper_bound[0] < curve.upper_bound[1]
     assert curve.estimators[0].class_weight_ == SKEWED
+    given = weighted(1, len(X))
+    weighed = bound_curve(
+        CertifiedBound(estimator=estimator), X, y, [0.1, 0.01], sample_weight=given
+    )
+    for found, epsilon in zip(weighed.upper_bound, [0.1, 0.01], strict=True):
+        alone = CertifiedBound(epsilon=epsilon, estimator=estimator).fit(X, y, given)
+        assert found == pytest.approx(alone.upper_bound_, rel=2e-3)

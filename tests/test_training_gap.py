@@ -106,6 +106,36 @@ def test_sparse_rows_and_other_labels_have_the_same_gap():
     assert training_gap(model, X, names) == pytest.approx(gap, rel=1e-9)
 
 
+def test_a_filtered_estimator_has_the_gap_of_the_rows_that_it_kept():
+    X, y = labelled_rows(1, gap=0.5)
+    weights = np.random.default_rng(0).uniform(0.0, 2.0, len(X))
+    for given in (None, weights):
+        estimator = LogisticRegression(max_iter=2, class_weight="balanced")
+        if given is not None:
+            estimator.set_params(class_weight={0: 2.0, 1: 1.0})
+        with pytest.warns(ConvergenceWarning):
+            model = FilteredClassifier(SphereFilter(80), estimator).fit(X, y, given)
+        kept = model.inlier_mask_
+        assert not kept.all()
+        of_kept = None if given is None else given[kept]
+        alone = training_gap(model.estimator_, X[kept], y[kept], of_kept)
+        assert training_gap(model, X, y, given) == alone > 0.0
+
+
+def test_a_model_that_stopped_far_above_the_bound_is_pointed_out():
+    X, y = labelled_rows(1, gap=1.0)
+    learner = LogisticRegression()
+    bound = CertifiedBound(epsilon=0.1, estimator=learner).fit(X, y)
+    model = fitted(learner, X, y)
+    checked = bound.check(model, X, y)
+    assert checked.holds and checked.within_bound
+    model.coef_ = 20.0 * model.coef_
+    with pytest.warns(ConvergenceWarning, match="stopped far above its minimum"):
+        checked = bound.check(model, X, y)
+    assert checked.holds and not checked.within_bound
+    assert checked.training_gap > bound.upper_bound_
+
+
 def test_what_does_not_go_together_is_named():
     X, y = labelled_rows(0)
     model = LogisticRegression().fit(X, y)
@@ -148,6 +178,10 @@ def test_a_model_that_stopped_early_keeps_to_the_bound_with_its_gap():
     times = kept.sum() / len(X)
     gap = training_gap(model, rows[kept], labels[kept])
     assert checked.training_gap == pytest.approx(times * gap)
+    assert training_gap(defense, rows, labels) == pytest.approx(gap)
+    with pytest.raises(ValueError, match="Pass all rows, including those that the"):
+        training_gap(defense, rows[kept], labels[kept])
+    assert not checked.within_bound
     expected = bound.upper_bound_ + checked.training_gap - loss
     assert checked.margin == pytest.approx(expected)
 

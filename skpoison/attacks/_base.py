@@ -26,6 +26,11 @@ from skpoison._whole_rows import copied_points, n_poison_rows
 from skpoison.attacks._defense import Defense
 from skpoison.feasible import as_domain
 
+FOR_TARGETS = (
+    "For targets that are numbers, use TargetFlipAttack, or MinMaxAttack with a "
+    "regressor as its estimator."
+)
+
 
 class BaseAttack(OneToOneFeatureMixin, VersionedMixin, BaseEstimator):
     """Base class of all attacks.
@@ -233,7 +238,8 @@ class BaseAttack(OneToOneFeatureMixin, VersionedMixin, BaseEstimator):
             dtype=None if self._types.words else [np.float64, np.float32],
             y_numeric=False,
         )
-        self.classes_, codes = np.unique(check_labels(y), return_inverse=True)
+        y = check_labels(y, for_targets=FOR_TARGETS)
+        self.classes_, codes = np.unique(y, return_inverse=True)
         check_two_classes(type(self).__name__, self.classes_, or_more=self._multi_class)
         return X, codes
 

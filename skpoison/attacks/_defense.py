@@ -26,9 +26,8 @@ class Defense(NamedTuple):
         if not is_fitted(filter_):
             filter_ = clone(filter_).fit(X, cls(filter_, classes)._shown(codes))
             remember_names(filter_, names)
-        defense = cls(filter_, classes)
-        check_fits(filter_, X.shape[1], defense._labels, names)
-        return defense
+        check_fits(filter_, X.shape[1], classes, names)
+        return cls(filter_, classes)
 
     @property
     def _labels(self):

@@ -177,9 +177,10 @@ class CertifiedBound(
     error_bound_ : float
         No attack that passes the filter makes the learner misclassify a larger share of
         the clean rows, of those that it is trained on: `upper_bound_` divided by the
-        loss of a row on the decision boundary (and the smallest weight), at most 1. NaN
-        with a regressor. For more than two classes, divided by the least loss of a
-        misclassified row (see the notes).
+        loss of a row on the decision boundary, at most 1 (with weights, the share of
+        the lightest rows that lose so much together). NaN with a regressor. For more
+        than two classes, divided by the least loss of a misclassified row (see the
+        notes).
     lower_bound_ : float
         The dual value: no parameters give a smaller bound.
     dual_gap_ : float
@@ -702,7 +703,7 @@ class CertifiedBound(
         fitted = clone(given).fit(X, y)
         if not isinstance(fitted, FrozenEstimator):
             remember_names(fitted, self._names)
-        check_fits(fitted, X.shape[1], self._known_to_filter, self._names)
+        check_fits(fitted, X.shape[1], getattr(self, "classes_", None), self._names)
         if self._is_moving():
             fitted = moving.with_given_radii(fitted).fit(X, y)
             remember_names(fitted, self._names)
@@ -770,10 +771,13 @@ class CertifiedBound(
         """Return the largest share of clean rows that can be wrong at this loss."""
         if self._objective.is_regression:
             return np.nan
-        lightest = 1.0 if self._weights is None else self._weights.of_rows.min()
-        if lightest == 0.0:  # an error on such a row costs nothing
-            return 1.0
-        return float(min(upper / (lightest * self._objective.of_wrong), 1.0))
+        if self._weights is None:
+            return float(min(upper / self._objective.of_wrong, 1.0))
+        # What the lightest rows come to; errors on those without weight cost nothing.
+        weights = np.sort(self._weights.of_rows[self._weights.of_rows > 0.0])
+        worth = np.cumsum(np.append(0.0, weights)) * self._objective.of_wrong
+        n_wrong = np.interp(self._n_rows * upper, worth, np.arange(len(worth)))
+        return float((self._n_rows - len(weights) + n_wrong) / self._n_rows)
 
     def _report_attack(self, result, X):
         if isinstance(result, ClassResult):

@@ -134,7 +134,8 @@ class DefendingMixin:
               model's own gap (:func:`~skpoison.bounds.training_gap`). It is whenever
               the clean rows are those of :meth:`fit`, or some of them, and the others
               are at most ``floor(epsilon * n)`` and pass the filter;
-            - `margin`: by how much, negative where it does not hold;
+            - `within_bound`: whether it is at most `upper_bound_` itself;
+            - `margin`: by how much it holds, negative where it does not;
             - `training_loss` and `training_gap` of the model, divided by the number of
               clean rows, as `upper_bound_` is;
             - `n_trained`: rows that the model was trained on;
@@ -147,6 +148,12 @@ class DefendingMixin:
         ------
         ValueError
             If the model minimizes something else than what the bound is about.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the model's own gap is larger than `upper_bound_` (or 0.001): its solver
+            stopped far above the minimum that the bound is about.
 
         Examples
         --------

@@ -82,7 +82,8 @@ def _dual_of_loss(problem, found):
     slopes = rising * point.poison_slopes
     masses = problem.poison.epsilon * n_rows * point.poison.beta * slopes
     points = moved_back(point.poison.points, problem.rows)
-    return Dual(row_masses, points, pieces.labels, masses, slopes / pieces.weights)
+    own = rising * problem.poison.own_slopes(point.poison_slopes)
+    return Dual(row_masses, points, pieces.labels, masses, own)
 
 
 def lightened(dual: Dual) -> Dual:

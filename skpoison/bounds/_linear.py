@@ -32,11 +32,14 @@ class BinaryLinearClassifier(ClassifierMixin, VersionedMixin, BaseEstimator):
     def _validate(self, X, y):
         """Return X, the labels' positions and set ``classes_``."""
         X, y = self._validate_both(X, y)
-        check_classification_targets(y)
+        self._check_labels(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         name, several = type(self).__name__, self._several_classes
         check_two_classes(name, self.classes_, or_more=several)
         return X, codes
+
+    def _check_labels(self, y):
+        check_classification_targets(y)
 
     def _validate_both(self, X, y, **options):
         """Return X, its values checked, and y."""

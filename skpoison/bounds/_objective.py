@@ -13,6 +13,7 @@ from sklearn.svm import LinearSVC
 from skpoison._residual_losses import ResidualLoss
 from skpoison.bounds._regressors import (
     KNOWN_REGRESSORS,
+    NONE_GIVEN,
     OTHER_PENALTY,
     REGRESSORS,
     ridge_penalty,
@@ -217,7 +218,9 @@ def _read_svc(svc):
 
 def _read_logistic(logistic):
     objection = None
-    if logistic.l1_ratio or logistic.penalty not in ("l2", "deprecated"):
+    if logistic.penalty is None:
+        objection = NONE_GIVEN
+    elif logistic.l1_ratio or logistic.penalty not in ("l2", "deprecated"):
         objection = OTHER_PENALTY
     elif np.isinf(logistic.C):
         objection = "has no penalty (C=inf), so that its minimum may not exist"

@@ -19,6 +19,7 @@ def bound_curve(
     X: "ArrayLike | sparse.sparray",
     y: "ArrayLike",
     epsilons: "ArrayLike",
+    sample_weight: "ArrayLike | None" = None,
 ) -> Bunch:
     """Compute the bound for several poison fractions.
 
@@ -32,9 +33,11 @@ def bound_curve(
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Clean rows.
     y : array-like of shape (n_samples,)
-        Their labels, of at least two classes.
+        Their labels, of at least two classes; with a regressor, their targets.
     epsilons : array-like of shape (n_epsilons,)
         Numbers of poison rows divided by the number of clean rows, between 0 and 1.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the losses of the clean rows, as in :meth:`CertifiedBound.fit`.
 
     Returns
     -------
@@ -75,11 +78,11 @@ def bound_curve(
         )
     if not np.all((epsilons >= 0) & (epsilons <= 1)):
         raise ValueError(f"epsilons must lie between 0 and 1, got {epsilons.tolist()}.")
-    return _as_bunch(epsilons, _walk(estimator, X, y, epsilons))
+    return _as_bunch(epsilons, _walk(estimator, X, y, epsilons, sample_weight))
 
 
 @with_callbacks
-def _walk(estimator, X, y, epsilons):
+def _walk(estimator, X, y, epsilons, sample_weight):
     """Fit from the largest epsilon down, each warm-started from the last."""
     context = estimator._init_callback_context("bound_curve", 0, len(epsilons))
     context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
@@ -87,19 +90,20 @@ def _walk(estimator, X, y, epsilons):
     for position in np.argsort(epsilons)[::-1]:
         bound = clone(estimator).set_params(epsilon=float(epsilons[position]))
         bound._validate_params()
-        previous = _fit_within(context, estimator, bound, X, y, previous)
+        given = {"X": X, "y": y, "sample_weight": sample_weight}
+        previous = _fit_within(context, estimator, bound, previous, given)
         fitted[position] = bound
     context.call_on_fit_task_end(estimator=estimator, X=X, y=y)
     return fitted
 
 
-def _fit_within(context, estimator, bound, X, y, previous):
+def _fit_within(context, estimator, bound, previous, given):
     """Fit one bound as a subtask; return its warm start."""
     subtask = context.subcontext(task_name="bound")
     # Of the caller's callbacks, the bound gets those that propagate.
     with subtask.propagate_callback_context(bound.set_callbacks()):
         subtask.call_on_fit_task_begin(estimator=estimator)
-        previous = bound._fit(X, y, previous)
+        previous = bound._fit(previous=previous, **given)
     subtask.call_on_fit_task_end(estimator=estimator)
     return previous
 

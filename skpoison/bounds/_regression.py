@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 
 from skpoison._column_types import RowsLike
 from skpoison.bounds._linear import BinaryLinearClassifier, check_values
-from skpoison.bounds._regressors import REGRESSORS
+from skpoison.bounds._regressors import KNOWN_REGRESSORS, REGRESSORS
 from skpoison.bounds._target_range import read_target_range
 from skpoison.solvers._signed_design import Rows
 
@@ -55,6 +55,11 @@ class LinearLearner(BinaryLinearClassifier):
     def _validate(self, X, y):
         """Return X, and positions of labels or targets; set what is known of them."""
         if not is_regressor(self.estimator):
+            if self.target_range is not None:
+                raise ValueError(
+                    f"target_range={self.target_range!r} is for regressors; got "
+                    f"estimator={self.estimator!r}."
+                )
             self.target_range_ = None
             return super()._validate(X, y)
         X, y = self._validate_both(X, y, y_numeric=True)
@@ -64,6 +69,15 @@ class LinearLearner(BinaryLinearClassifier):
         if hasattr(self, "classes_"):  # of a fit with another learner
             del self.classes_
         return X, y
+
+    def _check_labels(self, y):
+        try:
+            super()._check_labels(y)
+        except ValueError as error:
+            raise ValueError(
+                f"{error} For targets that are numbers, give a regressor as "
+                f"estimator: {KNOWN_REGRESSORS}."
+            ) from None
 
     def _in_form(self, theta):
         """Return coefficients and intercept as scikit-learn's estimators have them."""

@@ -22,6 +22,7 @@ SVR_LOSSES = {
     "squared_epsilon_insensitive": SquaredEpsilonInsensitive,
 }
 OTHER_PENALTY = "has a penalty other than the squared norm of its weights"
+NONE_GIVEN = "has no penalty (penalty=None), so that its minimum may not exist"
 NO_PENALTY = "has no penalty (alpha=0), so that its minimum may not exist"
 
 
@@ -43,7 +44,9 @@ def ridge_penalty(ridge):
 def sgd_penalty(sgd):
     """Return the same of stochastic gradient descent, whose penalty counts per row."""
     objection = None
-    if sgd.penalty != "l2":
+    if sgd.penalty is None:
+        objection = NONE_GIVEN
+    elif sgd.penalty != "l2":
         objection = OTHER_PENALTY
     elif not sgd.alpha > 0:
         objection = NO_PENALTY

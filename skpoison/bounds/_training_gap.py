@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import (
     check_array,
@@ -16,6 +17,7 @@ from sklearn.utils.validation import (
 from skpoison._column_types import RowsLike
 from skpoison._labels import check_targets, encode_labels
 from skpoison._residual_losses import ConcomitantHuber
+from skpoison._warn import warn
 from skpoison._whole_rows import n_poison_rows
 from skpoison.bounds import _any_loss, _multiclass
 from skpoison.bounds._linear import signed_rows
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 # Relative tolerance of the minimum; the remaining gap counts as the model's.
 TOL, MAX_STEPS = 1e-6, 1000
+# Smaller bounds count as this much, as for the tolerance of bounds.
+LEAST_BOUND = 1e-3
 
 
 class Trained(NamedTuple):
@@ -58,9 +62,11 @@ def training_gap(
     Parameters
     ----------
     estimator : classifier or regressor
-        A fitted estimator of a kind that :class:`CertifiedBound` supports.
+        A fitted estimator of a kind that :class:`CertifiedBound` supports, or a fitted
+        :class:`FilteredClassifier` or :class:`FilteredRegressor` of one.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        The rows that it was fitted on; for a filtered estimator, the kept rows.
+        The rows that it was fitted on; for a filtered estimator, those that it
+        rejected included.
     y : array-like of shape (n_samples,)
         Their labels or targets.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -70,8 +76,9 @@ def training_gap(
     -------
     gap : float
         The model's objective minus a certified lower bound on its minimum, both divided
-        by the number of rows: mean loss plus penalty, as in :class:`CertifiedBound`. It
-        can exceed the true difference by a millionth of the objective, plus rounding.
+        by the number of rows trained on: mean loss plus penalty, as in
+        :class:`CertifiedBound`. It can exceed the true difference by a millionth of the
+        objective, plus rounding.
 
     Raises
     ------
@@ -101,10 +108,20 @@ def training_gap(
     >>> training_gap(svc, X, y) > 0.02
     True
     """
-    objective = _objective_of_fitted(estimator)
-    X, codes = _training_rows(estimator, objective, X, y)
-    weights = _weights(estimator, objective, X, codes, sample_weight)
-    return trained(estimator, objective, X, codes, weights).gap
+    model = _trained_model(estimator)
+    objective = _objective_of_fitted(model)
+    X, codes = _training_rows(model, objective, X, y)
+    kept = _kept_rows(estimator, X)
+    weights = _weights(model, objective, X, codes, kept, sample_weight)
+    rows, of_rows = _of_rows(kept, X, codes)
+    return trained(model, objective, rows, of_rows, weights).gap
+
+
+def _trained_model(estimator):
+    """Return what was trained: of a filtered estimator, its own estimator."""
+    if not hasattr(estimator, "inlier_mask_"):
+        return estimator
+    return estimator.estimator_
 
 
 def _objective_of_fitted(estimator):
@@ -134,8 +151,25 @@ def _training_rows(estimator, objective, X, y):
     return X, encode_labels(y, estimator.classes_, whose="estimator")
 
 
-def _weights(estimator, objective, X, codes, sample_weight):
-    """Return what each row's loss was multiplied by in training; None if by nothing."""
+def _kept_rows(estimator, X):
+    """Return which rows a model was trained on."""
+    kept = getattr(estimator, "inlier_mask_", None)
+    if kept is None:
+        return np.ones(X.shape[0], dtype=bool)
+    if len(kept) != X.shape[0]:
+        raise ValueError(
+            f"{type(estimator).__name__} was fitted on {len(kept)} rows; X has "
+            f"{X.shape[0]}. Pass all rows, including those that the filter rejected."
+        )
+    return kept
+
+
+def _of_rows(kept, *arrays):
+    return arrays if kept.all() else [array[kept] for array in arrays]
+
+
+def _weights(estimator, objective, X, codes, kept, sample_weight):
+    """Return what the loss of each row kept was multiplied by; None if by nothing."""
     given = objective.class_weight
     if given is None and sample_weight is None:
         return None
@@ -144,7 +178,7 @@ def _weights(estimator, objective, X, codes, sample_weight):
             f"estimator={estimator!r} balanced its classes, in a way of its own with "
             "sample weights. Train it with a dict of class weights."
         )
-    weights = sample_weights(sample_weight, X)
+    weights, codes = _of_rows(kept, sample_weights(sample_weight, X), codes)
     if given is None:
         return weights
     of_classes: Any = class_weights(given, estimator.classes_, codes)
@@ -227,31 +261,30 @@ def check_training(
     sample_weight: "ArrayLike | None" = None,
 ) -> Bunch:
     """Compare a trained model with a bound; see :meth:`CertifiedBound.check`."""
-    kept = getattr(estimator, "inlier_mask_", None)
-    model = estimator if kept is None else estimator.estimator_
+    model = _trained_model(estimator)
     check_is_fitted(model)
     objective = _objective_of_fitted(model)
     _check_same(bound, model, objective)
     X, codes = _training_rows(model, objective, X, y)
     labels = codes if bound._objective.is_regression else model.classes_[codes]
-    if kept is None:
-        kept = np.ones(X.shape[0], dtype=bool)
-    if len(kept) != X.shape[0]:
-        raise ValueError(
-            f"{type(estimator).__name__} was fitted on {len(kept)} rows; X has "
-            f"{X.shape[0]}. Pass all rows, including those that the filter rejected."
-        )
-    if sample_weight is not None:
-        sample_weight = sample_weights(sample_weight, X)[kept]
-    trained_on = X[kept], codes[kept]
-    weights = _weights(model, objective, *trained_on, sample_weight)
-    reached = trained(model, bound._objective, *trained_on, weights)
+    kept = _kept_rows(estimator, X)
+    weights = _weights(model, objective, X, codes, kept, sample_weight)
+    rows, of_rows = _of_rows(kept, X, codes)
+    reached = trained(model, bound._objective, rows, of_rows, weights)
     times = np.count_nonzero(kept) / bound._n_rows
     allowed = bound._n_rows + n_poison_rows(bound.epsilon, bound._n_rows)
     loss, gap = times * reached.objective, times * reached.gap
     margin = bound.upper_bound_ + gap - loss
+    if gap > max(bound.upper_bound_, LEAST_BOUND):
+        warn(
+            f"The training of {model!r} stopped far above its minimum: its gap, "
+            f"{gap:.3g}, is larger than the bound, {bound.upper_bound_:.3g}, which "
+            "therefore says little about this model. Train it to a smaller tolerance.",
+            ConvergenceWarning,
+        )
     return Bunch(
         holds=bool(margin >= 0.0),
+        within_bound=bool(loss <= bound.upper_bound_),
         margin=float(margin),
         training_loss=float(loss),
         training_gap=float(gap),

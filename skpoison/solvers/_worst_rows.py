@@ -29,6 +29,9 @@ from skpoison.solvers._adversary import (
     project_on_simplex,
 )
 
+# Products and quotients are rounded by less than this.
+SLOPE_ERROR = 4.0 * np.finfo(np.float64).eps
+
 
 class OuterLoss(NamedTuple):
     """The losses of shortfalls, with their first two derivatives by the shortfall."""
@@ -202,9 +205,19 @@ class WorstRows:
         """Return the conjugates of the losses of shortfalls, as functions of them."""
         if self.is_capped:
             return np.zeros(len(slopes))
-        weights = self.pieces.weights
-        own = slopes / weights
-        return weights * (own * self.anchor + self.loss.conjugate(own))
+        own = self.own_slopes(slopes)
+        conjugates = own * self.anchor + self.loss.conjugate(own)
+        return self.pieces.weights * conjugates
+
+    def own_slopes(self, slopes: np.ndarray) -> np.ndarray:
+        """Return the slopes of the losses of rows that weigh 1.
+
+        The steepest slope, times a weight and divided by it, can come out steeper.
+        """
+        own = slopes / self.pieces.weights
+        inside = self.loss.project(own)
+        is_rounded = np.isclose(own, inside, rtol=SLOPE_ERROR, atol=0.0)
+        return np.where(is_rounded, inside, own)
 
     def dual_sum(self, poison: PoisonPoints, slopes: np.ndarray) -> np.ndarray:
         """Return the weighted sum of the signed rows: the poison's part of z."""
