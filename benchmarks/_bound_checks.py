@@ -3,6 +3,7 @@
 import argparse
 import time
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -13,14 +14,50 @@ from skpoison import CertifiedBound, SlabFilter, SphereFilter
 ROUNDS, PROBLEMS, TRIES = 3, 300, 10_000
 
 
+class Part(NamedTuple):
+    """One of several runs that do what one whole run does."""
+
+    place: int
+    of: int
+
+    @classmethod
+    def read(cls, text):
+        """Read a part such as ``2/5``."""
+        place, of = (int(number) for number in text.split("/"))
+        if not 1 <= place <= of:
+            raise ValueError
+        return cls(place - 1, of)
+
+    def take(self, items):
+        """Return every so-manieth of some learners or settings."""
+        return items[self.place :: self.of]
+
+    def tries(self):
+        """Return the first and the last of the tries."""
+        ends = [TRIES * place // self.of for place in (self.place, self.place + 1)]
+        return ends[0], ends[1]
+
+
 def run_sections(sections, description):
-    """Run the sections named on the command line, by default all."""
-    parser = argparse.ArgumentParser(description=description)
+    """Run the sections named on the command line, by default all, whole or in parts."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("sections", nargs="*", default=list(sections))
+    parser.add_argument(
+        "--part",
+        type=Part.read,
+        default=Part(0, 1),
+        help="run one of several parts, such as 2/5: every fifth learner of each "
+        "section, from the second on, and the second fifth of the attacks",
+    )
+    given = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
-    for name in parser.parse_args().sections:
+    for name in given.sections:
         print(f"\n== {name}", flush=True)
-        sections[name]()
+        start = time.process_time()
+        sections[name](given.part)
+        print(f"{time.process_time() - start:.0f} s of CPU time", flush=True)
 
 
 def sphere_and_slab(percentile):
@@ -46,7 +83,8 @@ def compare(X, y, estimators):
         print(
             f"{estimator!s:62} fit {fit:.2f} s, bound {own:.2f} s = {own / fit:4.1f} "
             f"fits, gap {bound.dual_gap_ / bound.upper_bound_:.0e} of "
-            f"{bound.upper_bound_:.5f}"
+            f"{bound.upper_bound_:.5f}",
+            flush=True,
         )
 
 
@@ -66,13 +104,26 @@ def report_distances(estimator, found, fewest=286):
     assert n_solved >= fewest
 
 
-def attack_with(learners, ratios, spare=1e-7):
+def attack_with(learners, ratios, part, spare=1e-7):
     """Attack learners in turn; no loss, as a share of its bound, may be above 1."""
+    first, last = part.tries()
     n_tries, closest, n_above = 0, -np.inf, 0
-    while n_tries < TRIES:
-        learner = learners[n_tries % len(learners)]
-        for ratio in ratios(learner, n_tries):
+    while first + n_tries < last:
+        seed = first + n_tries
+        for ratio in ratios(learners[seed % len(learners)], seed):
             n_tries, closest = n_tries + 1, max(closest, ratio)
             n_above += ratio > 1.0 + spare
     print(f"{n_tries} tries, largest loss {closest:.6f} of its bound, above: {n_above}")
     assert n_above == 0
+
+
+def refined(bound, sent, X, y, worse):
+    """Move the rows of an attack a few times to what is worse for the model trained.
+
+    `worse` returns rows and labels, given the bound, a model and the attack.
+    """
+    for _ in range(2):
+        rows, labels = sent
+        model = clone(bound.estimator).fit(np.vstack([X, rows]), np.append(y, labels))
+        sent = worse(bound, model, rows, labels)
+    return sent

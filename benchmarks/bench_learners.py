@@ -1,9 +1,10 @@
 """CertifiedBound(estimator=…): values, speed, agreement with cones, attacks.
 
 Run with ``SKPOISON_DATA=folder OMP_NUM_THREADS=1 python benchmarks/bench_learners.py``;
-name sections (``values speed spam cones attacks``) to run only those. Times are CPU
-seconds in one process; a ratio is to a fit of the same scikit-learn estimator at its
-own tolerance.
+name sections (``values speed spam cones attacks``) to run only those, and give
+``--part 2/5``, for example, to run a fifth of each: every fifth learner, and a fifth of
+the attacks. Times are CPU seconds in one process; a ratio is to a fit of the same
+scikit-learn estimator at its own tolerance.
 """
 
 import os
@@ -18,6 +19,7 @@ from _bound_checks import (
     PROBLEMS,
     attack_with,
     compare,
+    refined,
     report_distances,
     run_sections,
     sphere_and_slab,
@@ -55,9 +57,9 @@ def main():
     run_sections(sections, __doc__)
 
 
-def values():
+def values(part):
     X, y, *_ = ones_and_sevens()
-    for (loss, C, epsilon), known in KNOWN.items():
+    for (loss, C, epsilon), known in part.take(list(KNOWN.items())):
         n_trained = len(X) + int(epsilon * len(X))
         sgd = SGDClassifier(loss, alpha=1.0 / (C * n_trained))
         bound = CertifiedBound(epsilon=epsilon, estimator=sgd, tol=1e-5, random_state=0)
@@ -71,34 +73,37 @@ def values():
         assert abs(off) < 1e-5
 
 
-def speed():
+def speed(part):
     X, y, *_ = ones_and_sevens()
     n_rows = len(X)
     compare(
         X,
         y,
-        [
-            LinearSVC(loss="hinge"),
-            LinearSVC(),
-            LogisticRegression(),
-            LogisticRegression(C=1e-3),
-            RidgeClassifier(),
-            SGDClassifier(alpha=1 / n_rows),
-            SGDClassifier("log_loss", alpha=1 / n_rows),
-            SGDClassifier("modified_huber", alpha=1 / n_rows),
-        ],
+        part.take(
+            [
+                LinearSVC(loss="hinge"),
+                LinearSVC(),
+                LogisticRegression(),
+                LogisticRegression(C=1e-3),
+                RidgeClassifier(),
+                SGDClassifier(alpha=1 / n_rows),
+                SGDClassifier("log_loss", alpha=1 / n_rows),
+                SGDClassifier("modified_huber", alpha=1 / n_rows),
+            ]
+        ),
     )
 
 
-def spam():
+def spam(part):
     X, y = spam_rows()
     X.data = np.log1p(X.data)
-    compare(X, y, [LinearSVC(loss="hinge"), LinearSVC(), LogisticRegression()])
+    learners = [LinearSVC(loss="hinge"), LinearSVC(), LogisticRegression()]
+    compare(X, y, part.take(learners))
 
 
-def cones():
+def cones(part):
     """Random small problems of each learner, solved whole as conic programs."""
-    for learner in LEARNERS:
+    for learner in part.take(LEARNERS):
         found = [distance(learner, seed) for seed in range(PROBLEMS)]
         report_distances(learner[0], found)
 
@@ -127,9 +132,9 @@ def distance(learner, seed):
     return abs(bound.upper_bound_ - best)
 
 
-def attacks():
-    """Attacks by random rows and by `attack_`, trained by scikit-learn's estimators."""
-    attack_with(PRECISE, ratios)
+def attacks(part):
+    """Random rows, refined ones and `attack_`, trained by scikit-learn's estimators."""
+    attack_with(PRECISE, ratios, part)
 
 
 def ratios(learner, seed):
@@ -140,12 +145,25 @@ def ratios(learner, seed):
     bound = CertifiedBound(sphere_and_slab(80), epsilon, estimator=learner[0]).fit(X, y)
     n_poison, found = int(epsilon * len(X) + 1e-9), bound.attack_
     sent = [random_attack(rng, bound, n_poison) for _ in range(24)]
+    sent[12:] = [refined(bound, one, X, y, worse) for one in sent[12:]]
     sent.append([np.repeat(part, found.n_copies, 0) for part in (found.X, found.y)])
     for X_poison, y_poison in sent:
         rows, labels = np.vstack([X, X_poison]), np.append(y, y_poison)
         fitted = clone(learner[0]).fit(rows, labels)
         w, b = np.ravel(fitted.coef_), np.ravel(fitted.intercept_)[0]
         yield objective(w, b, rows, labels, len(X), learner) / bound.upper_bound_
+
+
+def worse(bound, model, rows, labels):
+    """Return the rows of each label that raise the loss of a model most."""
+    feasible, loss = bound.filter_.feasible_set(), bound._objective.loss
+    signs = 2.0 * labels - 1.0
+    slopes = loss.derivative(signs * model.decision_function(rows))
+    # Where the loss is flat, it rises where the margin falls.
+    towards = np.where(slopes == 0.0, -signs, signs * slopes)
+    pairs = zip(labels, towards, strict=True)
+    points = [feasible[k].support(t * model.coef_[0])[1] for k, t in pairs]
+    return np.reshape(points, rows.shape), labels
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 Agreement with cones, attacks, and time. Run with ``OMP_NUM_THREADS=1 python
 benchmarks/bench_regressors.py``; name sections (``speed cones weights attacks``) to run
-only those. Times are CPU seconds in one process; a ratio is to a fit of the same
-scikit-learn estimator at its own tolerance.
+only those, and give ``--part 2/5``, for example, to run a fifth of each: every fifth
+learner, and a fifth of the attacks. Times are CPU seconds in one process; a ratio is to
+a fit of the same scikit-learn estimator at its own tolerance.
 """
 
 import os
@@ -18,6 +19,7 @@ from _bound_checks import (
     PROBLEMS,
     attack_with,
     compare,
+    refined,
     report_distances,
     run_sections,
 )
@@ -45,27 +47,29 @@ def main():
     run_sections(sections, __doc__)
 
 
-def speed():
+def speed(part):
     """20,000 rows with 100 features, of which 30 enter the targets."""
     X, y = make_regression(20_000, 100, n_informative=30, noise=50.0, random_state=0)
     y /= y.std()
     compare(
         X,
         y,
-        [
-            Ridge(),
-            LinearSVR(epsilon=0.1),
-            LinearSVR(epsilon=0.1, loss="squared_epsilon_insensitive"),
-            HuberRegressor(),
-            SGDRegressor(),
-            SGDRegressor("huber"),
-        ],
+        part.take(
+            [
+                Ridge(),
+                LinearSVR(epsilon=0.1),
+                LinearSVR(epsilon=0.1, loss="squared_epsilon_insensitive"),
+                HuberRegressor(),
+                SGDRegressor(),
+                SGDRegressor("huber"),
+            ]
+        ),
     )
 
 
-def cones():
+def cones(part):
     """Random small problems of each learner, solved whole as conic programs."""
-    for learner in LEARNERS:
+    for learner in part.take(LEARNERS):
         found = [distance(learner, seed) for seed in range(PROBLEMS)]
         report_distances(learner[0], found)
 
@@ -83,9 +87,9 @@ def distance(learner, seed):
     return abs(bound.upper_bound_ - best) / max(best, 1.0)
 
 
-def weights():
+def weights(part):
     """The same of classifiers with random weights of classes, rows and poison."""
-    for learner in WEIGHED:
+    for learner in part.take(WEIGHED):
         found = [weighted_distance(learner, seed) for seed in range(PROBLEMS)]
         report_distances(learner[0], found)
 
@@ -118,9 +122,9 @@ def weighted_distance(learner, seed):
     return abs(bound.upper_bound_ - best)
 
 
-def attacks():
-    """Attacks by random rows and by `attack_`, trained by scikit-learn's estimators."""
-    attack_with(PRECISE, ratios, spare=1e-6)
+def attacks(part):
+    """Random rows, refined ones and `attack_`, trained by scikit-learn's estimators."""
+    attack_with(PRECISE, ratios, part, spare=1e-6)
 
 
 def ratios(learner, seed):
@@ -131,6 +135,7 @@ def ratios(learner, seed):
     bound = CertifiedBound(SphereFilter(80), epsilon, estimator=learner[0]).fit(X, y)
     n_poison = int(epsilon * len(X) + 1e-9)
     sent = [random_attack(rng, bound, n_poison) for _ in range(24)]
+    sent[12:] = [refined(bound, one, X, y, worse) for one in sent[12:]]
     for X_poison, y_poison in [*sent, sent_by(bound)]:
         rows, targets = np.vstack([X, X_poison]), np.append(y, y_poison)
         fitted = clone(learner[0]).fit(rows, targets)
@@ -138,6 +143,16 @@ def ratios(learner, seed):
         scale = getattr(fitted, "scale_", None)
         loss = objective(w, b, rows, targets, len(X), learner, scale)
         yield loss / bound.upper_bound_
+
+
+def worse(bound, model, rows, targets):
+    """Return the rows and the targets that raise the loss of a model most."""
+    low, high = bound.target_range_
+    is_above = np.ravel(model.predict(rows)) > targets
+    region = bound.filter_.feasible_set().sets[0]
+    towards = np.outer(np.where(is_above, 1.0, -1.0), np.ravel(model.coef_))
+    points = [region.support(a)[1] for a in towards]
+    return np.reshape(points, rows.shape), np.where(is_above, low, high)
 
 
 if __name__ == "__main__":
