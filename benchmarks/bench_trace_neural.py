@@ -78,8 +78,9 @@ def crafted(options, net, data, seed):
 def taken(options, net, data):
     """Yield poison with targets that it takes, as many as are wanted."""
     n_taken = 0
-    for seed in range(MOST_TRIES * options.trials):
-        options.n_tried = seed + 1
+    first = options.first_seed
+    for seed in range(first, first + MOST_TRIES * options.trials):
+        options.n_tried += 1
         poison = crafted(options, net, data, seed)
         with seeded(seed):
             model = clone(net).fit(poison.X, poison.y)
@@ -159,6 +160,7 @@ def options_of(arguments=None):
     attacks = ("gradient", "collision", "sleeper", "none")
     parser.add_argument("--attack", choices=attacks, default="gradient")
     parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=0, help="go on from there")
     parser.add_argument("--size", type=int, default=2500, help="training rows")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--epsilon", type=float, default=0.05)

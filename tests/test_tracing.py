@@ -28,7 +28,8 @@ from skpoison.tracing._held_out import left_out
 from skpoison.tracing._influence import Influence
 from skpoison.tracing._linear import linear_view
 from skpoison.tracing._neighbors import knn_shapley
-from skpoison.tracing._removal import Search, grow, shortest, shrink
+from skpoison.tracing._removal import Search, grow, shrink
+from skpoison.tracing._sizes import shortest
 
 WEIGHTS = {0: 1.0, 1: 2.0, 2: 0.5}
 
@@ -154,6 +155,57 @@ def test_the_smallest_size_is_found_from_any_guess(guess):
     assert max(tried) <= 40 and len(tried) <= 12
     assert guess != 14 or tried == [14, 13]  # a good guess costs two fits
     assert shortest(np.arange(50), works, 13, guess) is None
+
+
+@pytest.mark.parametrize("guess", [1, 30, 300, 900])
+@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
+def test_margins_lead_to_the_size_in_few_fits(guess, power):
+    tried = []
+
+    def works(rows):
+        tried.append(len(rows))
+        return len(rows) >= 300
+
+    def margin(rows):
+        return 299.5**power - len(rows) ** power
+
+    order = np.arange(2_000)
+    size = shortest(order, works, 1_000, guess, margin)
+    assert 300 <= size <= 300 * 21 / 20 and len(tried) <= 9
+    tried.clear()
+    assert shortest(order, works, 250, guess, margin) is None
+    assert len(tried) <= 6
+
+
+def test_the_ranking_that_seems_shortest_says_what_others_are_worth():
+    """A ranking that needs many rows is tried as far as it would be preferred."""
+    tried = []
+
+    def works(rows):
+        tried.append(rows.tolist())
+        return np.isin([7, 8], rows).all()
+
+    long, short = np.arange(9), np.array([7, 8, 0, 1, 2, 3, 4, 5, 6])
+    seems = Search(works, lambda rows: np.isin([7, 8], rows).all())
+    removal = grow({"long": long, "short": short}, seems, 9)
+    assert removal.ranking == "short" and removal.rows.tolist() == [7, 8]
+    assert tried == [[7, 8], [7], [0, 1, 2]]
+    tried.clear()
+    removal = grow({"long": long, "short": short}, seems._replace(is_exact=True), 9)
+    assert removal.rows.tolist() == [7, 8] and tried == [[7, 8], [7]]
+
+
+@pytest.mark.parametrize("step", [[], [StandardScaler()]])
+def test_without_a_set_ridge_needs_no_fits_to_say_so(step):
+    """Newton steps are exact, unless a step of a pipeline is fitted anew, too."""
+    X, y = load_breast_cancer(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    model = make_pipeline(*step, RidgeClassifier()) if step else RidgeClassifier()
+    found = trace(model, X, y, X[[0]], [1 - y[0]], max_removed=2)
+    assert found.removal_set_ is None
+    on_all_rows = without_those_around = to_contradict = 1
+    needed = on_all_rows + without_those_around + to_contradict
+    assert (found.n_fits_ > needed) if step else (found.n_fits_ == needed)
 
 
 def test_no_removal_set_has_a_reason():

@@ -41,6 +41,11 @@ class LabelGoal(NamedTuple):
         """The labels that are right; None where any other is."""
         return None if self.right is None else self.classes[self.right]
 
+    @property
+    def is_open(self) -> bool:
+        """Whether any other label is right."""
+        return self.right is None
+
     def take(self, chosen: np.ndarray) -> "LabelGoal":
         """Return the goal of some of the targets."""
         right = None if self.right is None else self.right[chosen]
@@ -74,6 +79,11 @@ class RangeGoal(NamedTuple):
     def wanted(self) -> np.ndarray:
         """The ranges, of shape (n_targets, 2)."""
         return np.column_stack([self.low, self.high])
+
+    @property
+    def is_open(self) -> bool:
+        """Whether any other number is right: no."""
+        return False
 
     def take(self, chosen: np.ndarray) -> "RangeGoal":
         """Return the goal of some of the targets."""

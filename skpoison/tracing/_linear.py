@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
+from sklearn.linear_model import Ridge, RidgeClassifier
 
 from skpoison._labels import find_labels
 from skpoison._residual_losses import (
@@ -45,6 +46,7 @@ class LinearView(NamedTuple):
     directions: np.ndarray  # (n_targets, n_scores): what the wrong prediction adds up
     margins: np.ndarray  # (n_targets,): how far a prediction is on the wrong side
     is_coupled: bool  # whether curvatures are probabilities, of a softmax
+    is_least_squares: bool  # with a penalty: fits are what Newton steps lead to
 
     @property
     def n_scores(self) -> int:
@@ -56,6 +58,11 @@ class LinearView(NamedTuple):
         """Whether Hessians are formed: dense, and one for each score."""
         is_dense = not sparse.issparse(self.rows)
         return is_dense and not self.is_coupled and self.rows.shape[1] <= MOST_DIRECT
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether targets are right without rows only if Newton steps say so."""
+        return self.is_direct and self.is_least_squares
 
 
 MOST_DIRECT = 2_000
@@ -101,6 +108,7 @@ def linear_view(
         directions,
         margins,
         objective.several == Several.MULTINOMIAL and theta.shape[0] > 1,
+        _is_ridge(model, objective) and not (goal.is_open and theta.shape[0] > 1),
     )
 
 
@@ -120,6 +128,12 @@ def _smooth_objective(last: BaseEstimator, goal: Goal) -> Objective | None:
     if isinstance(objective.loss, Hinge):
         return objective._replace(loss=SmoothedHinge(WIDTH))
     return objective
+
+
+def _is_ridge(model, objective):
+    """Whether fits without rows minimize the same squares of the same features."""
+    is_ridge = isinstance(model, Ridge | RidgeClassifier)
+    return is_ridge and objective.class_weight is None
 
 
 def _as_array(rows):

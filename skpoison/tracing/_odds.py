@@ -7,8 +7,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _num_samples
 
 from skpoison._labels import find_labels
-from skpoison.filters._folds import class_probabilities
+from skpoison.filters._folds import class_probabilities, own_and_rival
 from skpoison.tracing._goal import Goal, LabelGoal
+
+LEAST = 1e-12  # probabilities below are all the same
 
 
 def has_scores(model: BaseEstimator) -> bool:
@@ -39,3 +41,21 @@ def chances(model: BaseEstimator, X_target: Any, goal: Goal) -> np.ndarray | Non
         return np.column_stack([wrong, sure[each, goal.right]])
     sure[each, goal.wrong] = -1.0
     return np.column_stack([wrong, sure.max(axis=1)])
+
+
+def margins(model: BaseEstimator, X_target: Any, goal: Goal) -> np.ndarray | None:
+    """Return by how much each target is wrong: below zero, it is right.
+
+    For classifiers it is the logarithm of the odds of the most probable label that is
+    wrong against the one that is right. None for those that do not tell.
+    """
+    if not isinstance(goal, LabelGoal):
+        found = np.ravel(model.predict(X_target))
+        return np.maximum(found - goal.high, goal.low - found)
+    if not has_scores(model):
+        return None
+    sure = label_chances(model, X_target, goal.classes)
+    chosen = goal.wrong if goal.right is None else goal.right
+    alone, _, rival = own_and_rival(sure, chosen)
+    odds = np.log(np.maximum(alone, LEAST)) - np.log(np.maximum(rival, LEAST))
+    return odds if goal.right is None else -odds

@@ -1,12 +1,11 @@
 """A small set of rows without which a prediction is right, found along rankings."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-Works = Callable[[np.ndarray], bool]
-FINE = 20  # sizes are bisected to one part in so many
+from skpoison.tracing._sizes import Margin, Works, shortest
+
 MOST_TRIES = 30  # of sets that are shrunk
 
 
@@ -20,11 +19,14 @@ class Removal(NamedTuple):
 class Search(NamedTuple):
     """How sets of rows are judged: by fits, and before that by estimates if there are.
 
-    `seems_to_work` costs much less than `works`, and may err.
+    `seems_to_work` costs much less than `works`, and may err, unless it is exact.
+    Margins are those of fits: by how much predictions are wrong.
     """
 
     works: Works
     seems_to_work: Works | None = None
+    is_exact: bool = False
+    margin: Margin | None = None
 
     def guess(self, ranking: np.ndarray, most: int) -> int | None:
         """Return an estimate of how many of the first rows suffice; 1 without any.
@@ -42,57 +44,40 @@ def grow(orders: dict[str, np.ndarray], search: Search, limit: int) -> Removal |
     The first ranking is preferred: where it works, another one must do with half as
     many rows.
     """
+    first = next(iter(orders))
+    guesses = {name: search.guess(order, limit) for name, order in orders.items()}
     best: Removal | None = None
-    for name, order in orders.items():
-        most = limit
-        if best is not None:
-            is_first = best.ranking == next(iter(orders))
-            most = len(best.rows) // 2 if is_first else len(best.rows) - 1
-        if most < 1:
-            break
-        guess = search.guess(order, most)
-        if guess is None and best is not None:
+    for name in _in_turn(first, guesses):
+        most, guess = _most(name, first, best, limit), guesses[name]
+        hopeless = guess is None or guess > most
+        is_worth_a_fit = name == first or best is None
+        if most < 1 or (hopeless and (search.is_exact or not is_worth_a_fit)):
             continue
-        size = shortest(order, search.works, most, guess or most)
+        size = shortest(orders[name], search.works, most, guess or most, search.margin)
         if size is not None:
-            best = Removal(order[:size], name)
+            best = Removal(orders[name][:size], name)
     return best
 
 
-def shortest(
-    ranking: np.ndarray, works: Works, most: int, guess: int = 1
-) -> int | None:
-    """Return how many of the first rows suffice, if at most so many do.
+def _in_turn(first, guesses):
+    """Begin with the first ranking, or with one that seems to need half as many rows.
 
-    From a guess, steps are doubled until they cross the size that is looked for, which
-    is then bisected.
+    That bounds how many rows of the first one are worth fits.
     """
-    size, step = min(guess, most), 1
-    if works(ranking[:size]):
-        enough, too_few = size, 0
-        while enough > 1:
-            size = max(enough - step, 1)
-            if not works(ranking[:size]):
-                too_few = size
-                break
-            enough, step = size, 2 * step
-    else:
-        too_few, enough = size, 0
-        while not enough:
-            if too_few == most:
-                return None
-            size = min(too_few + step, most)
-            if works(ranking[:size]):
-                enough = size
-            else:
-                too_few, step = size, 2 * step
-    while enough - too_few > max(1, enough // FINE):
-        middle = (enough + too_few) // 2
-        if works(ranking[:middle]):
-            enough = middle
-        else:
-            too_few = middle
-    return enough
+    known = {name: guess for name, guess in guesses.items() if guess is not None}
+    least = min(known, key=known.__getitem__, default=first)
+    if first in known and known[first] < 2 * known[least]:
+        least = first
+    return dict.fromkeys([least, first, *guesses])
+
+
+def _most(name, first, best, limit):
+    """How many rows of a ranking may be removed to be better than what was found."""
+    if best is None:
+        return limit
+    if name == first:
+        return min(2 * len(best.rows) - 1, limit)
+    return len(best.rows) // 2 if best.ranking == first else len(best.rows) - 1
 
 
 def shrink(rows: np.ndarray, works: Works, most_tries: int = MOST_TRIES) -> np.ndarray:

@@ -115,7 +115,12 @@ def _removal(names, evidence, verifier, limit):
     def seems_to_work(rows):
         return bool((influence.margins_without(rows) < 0.0).all())
 
-    search = Search(verifier.works, seems_to_work if influence else None)
+    search = Search(
+        verifier.works,
+        seems_to_work if influence else None,
+        is_exact=influence is not None and influence.view.is_exact,
+        margin=verifier.margin,
+    )
     orders = {name: evidence.order(name) for name in names}
     removal = grow(orders, search, limit)
     if removal is None:

@@ -140,9 +140,10 @@ def trace(
     "retrain". A removal set of a net is verified in several trainings, and must do what
     as many random rows of the same labels do not.
 
-    Removal sets are beginnings of rankings; their sizes are found by doubling and
-    bisection, for linear models around the size that Newton steps predict. Rows that
-    are not needed are then dropped, in blocks. Every set is verified by a fit.
+    Removal sets are beginnings of rankings. Of linear models, Newton steps predict how
+    many rows are needed (without fits, for ridge without a pipeline); fits then narrow
+    it down, by how far they leave the targets on the wrong side. Rows that are not
+    needed are dropped, in blocks. Every set is verified by a fit.
 
     References
     ----------
@@ -200,7 +201,7 @@ def trace(
     limit = most_removed(max_removed, training.n_rows)
     model, predictions, goal = model_before(estimator, training, X_target, y_target)
     evidence = Evidence(training, model, X_target, goal, rng, n_jobs)
-    verifier = Verifier(training, X_target, goal)
+    verifier = Verifier(training, X_target, goal, model)
     outcome = find_rows(method, evidence, verifier, limit)
     rows = None if outcome.removal is None else outcome.removal.rows
     p = None

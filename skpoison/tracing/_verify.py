@@ -6,16 +6,26 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from skpoison.tracing._goal import Goal
+from skpoison.tracing._odds import margins
 from skpoison.tracing._training import Training
 
 
 class Verifier:
     """Fits without sets of rows, each fitted once, and what they say of targets."""
 
-    def __init__(self, training: Training, X_target: Any, goal: Goal):
+    def __init__(
+        self,
+        training: Training,
+        X_target: Any,
+        goal: Goal,
+        model: BaseEstimator | None = None,
+    ):
         self.training, self.X_target, self.goal = training, X_target, goal
         self._predictions: dict[bytes, np.ndarray] = {}
+        self._margins: dict[bytes, float] = {}
         self._last: tuple[bytes, BaseEstimator] | None = None
+        if model is not None:  # the one on all rows
+            self._ask(b"", model)
 
     def works(self, rows: np.ndarray) -> bool:
         """Say whether all targets are predicted right without these rows."""
@@ -27,9 +37,21 @@ class Verifier:
         """Return what is predicted for the targets without these rows."""
         key = np.sort(rows).tobytes()
         if key not in self._predictions:
-            model = self.model_without(rows)
-            self._predictions[key] = np.ravel(model.predict(self.X_target))
+            self._ask(key, self.model_without(rows))
         return self._predictions[key]
+
+    def _ask(self, key, model):
+        """Remember what a model says of the targets."""
+        self._predictions[key] = np.ravel(model.predict(self.X_target))
+        off = margins(model, self.X_target, self.goal)
+        self._margins[key] = np.nan if off is None else float(off.max())
+
+    def margin(self, rows: np.ndarray) -> float:
+        """Return by how much the worst target is wrong without rows; NaN if unknown."""
+        if not self.training.can_fit(rows):
+            return np.nan
+        self.predicted(rows)
+        return self._margins[np.sort(rows).tobytes()]
 
     def most_right(self, most_rows: int) -> int:
         """Return how many targets are right without the best set that was tried."""
