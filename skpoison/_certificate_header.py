@@ -3,8 +3,11 @@
 import json
 import os
 import platform
+import zipfile
 from importlib.metadata import version
 from typing import Any
+
+import numpy as np
 
 from skpoison import __version__
 from skpoison.verify import _file
@@ -46,6 +49,24 @@ def common_header(
         "classes": classes,
         "learner": learner,
     }
+
+
+def write(file: Any, header: dict, arrays: dict) -> None:
+    """Write a certificate to a binary file."""
+    text = json.dumps(header, allow_nan=False, sort_keys=True).encode()
+    if len(text) > _file.MAX_HEADER:
+        raise ValueError(
+            f"encoding and names take {len(text)} bytes of JSON; at most "
+            f"{_file.MAX_HEADER} are allowed."
+        )
+    members = {_file.HEADER: text}
+    for name, (kind, _) in _file.ARRAYS[header["kind"]].items():
+        array = np.ascontiguousarray(arrays[name], dtype=kind)
+        members[f"{name}.npy"] = _file.head(kind, array.shape) + array.tobytes()
+    members[_file.SEAL] = _file.seal(members)
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
 
 
 def check_free(path: Any, overwrite: bool) -> None:

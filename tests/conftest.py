@@ -70,3 +70,18 @@ def audit_files(tmp_path_factory):
     result = runner.invoke(app, [*map(str, arguments)])
     assert result.exit_code == 3, result.output
     return folder
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """A file whose claims are not trivial, with the rows that it is about."""
+    from certificates import blobs
+
+    from skpoison import CertifiedBound
+
+    X, y = blobs()
+    path = tmp_path_factory.mktemp("certificate") / "bound.npz"
+    bound = CertifiedBound(epsilon=0.1, rho=1.0).fit(X, y)
+    bound.to_certificate(path, feature_names=["a", "b", "c"])
+    assert bound.poison_loss_ > 0.1
+    return path, X, y

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from certificates import content_of, write
 from sklearn.datasets import load_breast_cancer
 from typer.testing import CliRunner
 
 from skpoison._cli.app import app
-from skpoison.verify import _file
 
 
 def invoke(*arguments, code=0):
@@ -50,10 +50,9 @@ def test_certify_says_which_rows_a_certificate_covers(folder, tmp_path):
 
 
 def test_names_that_the_file_says_cannot_pass_for_results(folder, tmp_path):
-    header, arrays = _file.read(folder / "bound.npz")
+    header, arrays = content_of(folder / "bound.npz")
     header["learner"] = "LinearSVC()\nVerified: all claims hold\x1b[31m"
-    with open(tmp_path / "named.npz", "wb") as file:
-        _file.write(file, header, arrays)
+    write(tmp_path / "named.npz", header, arrays)
     output = invoke("verify", tmp_path / "named.npz", folder / "rows.csv").output
     heading, said = output.split("Only said by the file, not checked:")
     assert "LinearSVC" not in heading and "\x1b" not in output
@@ -205,11 +204,10 @@ def test_one_changed_cell_fails(folder, tmp_path):
 
 
 def test_claims_in_json_and_their_failure(folder, tmp_path):
-    header, arrays = _file.read(folder / "bound.npz")
-    header["claims"]["upper_bound"] *= 1.0 - 1e-9
+    header, arrays = content_of(folder / "bound.npz")
+    header["upper_bound"] *= 1.0 - 1e-9
     header["learner"] = "\x1b[31mred\n"
-    with open(tmp_path / "stretched.npz", "wb") as file:
-        _file.write(file, header, arrays)
+    write(tmp_path / "stretched.npz", header, arrays)
     paths = tmp_path / "stretched.npz", folder / "rows.csv"
     result = invoke("verify", *paths, "--json", tmp_path / "v.json", code=3)
     assert "\x1b[31m" not in result.output

@@ -27,7 +27,7 @@ def read_rows(header, data, reading, **split):
         return read_votes(data, reading, **split)[1]
     from .sample import read_sample
 
-    as_numbers = header["target_range"] is not None
+    as_numbers = header["classes"] is None
     return read_sample(data, reading, as_numbers=as_numbers, **split)
 
 

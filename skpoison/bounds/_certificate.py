@@ -6,14 +6,14 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
-from skpoison._certificate_header import check_free, common_header, in_words
+from skpoison._certificate_header import check_free, common_header, in_words, write
 from skpoison._io.write import whole_file
 from skpoison._whole_rows import n_poison_rows
 from skpoison.bounds._dual import NAMES, Dual, balanced, dual_of, lightened
 from skpoison.bounds._multiplier_trees import NO_TREE, trees_of_set
 from skpoison.bounds._rounding import judged
 from skpoison.feasible import SphereSlab, as_domain
-from skpoison.verify import _domain, _file, _proof
+from skpoison.verify import _domain, _proof
 from skpoison.verify._losses import loss_of
 from skpoison.verify._rows import UNIT, digest, rows_of
 
@@ -139,14 +139,16 @@ def _write(bound, path, X, y, feature_names, encoding, overwrite):
     columns = _columns(bound, rows.n_features)
     header["domain"] = "real" if columns is None else in_words(as_domain(bound.domain))
     arrays = _arrays(bound, X, dual, order, columns)
-    header["claims"] = dict.fromkeys(_file.CLAIMS, 0.0)
     loss = loss_of(header["loss"], header["loss_constant"])
     assert loss is not None  # the verifier knows all of NAMES
     problem = _proof.Problem(header, arrays, rows, labels, order, loss, ROOM * UNIT)
     arrays |= _poison_arrays(problem, dual, _shrinking_sets(bound, X))
-    header["claims"] = _claims(bound, problem)
+    sizes = {"n_points": "poison_masses", "n_entries": "poison_data"}
+    sizes["n_nodes"] = "tree_features"
+    header |= {name: len(arrays[array]) for name, array in sizes.items()}
+    header |= _claims(bound, problem)
     with whole_file(path, overwrite) as file:
-        _file.write(file, header, arrays)
+        write(file, header, arrays)
 
 
 def _provable(bound):
@@ -216,7 +218,8 @@ def _header(bound, rows, sha256, names, encoding):
         learner=_learner_in_words(bound),
     )
     return header | {
-        "target_range": list(bound.target_range_) if is_regression else None,
+        "least_target": float(bound.target_range_[0]) if is_regression else 0.0,
+        "largest_target": float(bound.target_range_[1]) if is_regression else 0.0,
         "epsilon": float(bound.epsilon),
         "n_poison": int(sent),
         "loss": NAMES[type(objective.loss)],

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skpoison._certificate_header import check_free, common_header, in_words
+from skpoison._certificate_header import check_free, common_header, in_words, write
 from skpoison._io.write import whole_file
-from skpoison.verify import _file, _votes
+from skpoison.verify import _votes
 from skpoison.verify._rows import digest, digests_of_contents, rows_of
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class VotesCertificateMixin:
         check_free(path, overwrite)
         header, arrays = _content(self, X_test, attack, feature_names, encoding)
         with whole_file(path, overwrite) as file:
-            _file.write(file, header, arrays)
+            write(file, header, arrays)
 
 
 def _content(model, X_test, attack, feature_names, encoding):

@@ -7,11 +7,9 @@ import numpy as np
 
 from skpoison.verify import _proof
 from skpoison.verify._claims import Claim, Report
-from skpoison.verify._domain import GROUP, UNIT_NORM
 from skpoison.verify._file import MAX_SIZE, read
 from skpoison.verify._losses import loss_of
-from skpoison.verify._rows import UNIT, digest, digest_of_names, rows_of
-from skpoison.verify._votes import check_votes
+from skpoison.verify._rows import digest, digest_of_names, rows_of
 
 ADDED = "The rows given are clean, and the attacker adds rows but changes none."
 FILTER = "The deployed filter has the centers, radii and offsets of the file{more}."
@@ -22,12 +20,8 @@ GAP = (
 FUNCTIONS = (
     "NumPy's exponentials and logarithms are right to four units in the last place."
 )
+FAILURES = (_proof.Refuted, OverflowError, ValueError)  # fsum of infinities
 TOO_LARGE = "no finite number follows from the numbers of the file, which are too large"
-VOTES = (
-    "Each model votes as the file says: train the stated learner on the rows of a "
-    "part, whose hash is in the file, to check its votes.",
-    "The attacker changes neither parameters, labels and columns nor the test rows.",
-)
 
 
 def check(
@@ -94,30 +88,30 @@ def check(
     claims = [*_of_columns(header, names)]
     rows = _rows(X, "X")
     labels = _labels(header, y, len(rows.counts))
-    if labels is None:
-        reason = "y has labels that the certificate does not know"
-        return _report(header, arrays, [*claims, Claim("rows", False, reason)])
-    found, order, _ = digest(rows, labels)
-    shape = header["n_rows"], header["n_features"]
-    is_same = (len(labels), rows.n_features) == shape and found == header["rows_sha256"]
-    if not is_same:
-        reason = (
-            "rows, labels, or how columns became numbers, are not the certificate's"
+    wrong, order = "y has labels that the certificate does not know", np.zeros(0)
+    if labels is not None:
+        found, order, _ = digest(rows, labels)
+        same = (len(labels), rows.n_features) == (
+            header["n_rows"],
+            header["n_features"],
         )
-        return _report(header, arrays, [*claims, Claim("rows", False, reason)])
-    claims.append(Claim("rows", True))
+        same &= found == header["rows_sha256"]
+        wrong = (
+            "" if same else "rows, labels, or how columns became numbers, are others"
+        )
+    claims.append(Claim("rows", not wrong, wrong))
     if header["kind"] == "votes":
+        from skpoison.verify import _votes  # read only where predictions are claimed
+
         test = None if X_test is None else _rows(X_test, "X_test")
-        more = check_votes(header, arrays, rows, labels, test)
-        return _report(header, arrays, [*claims, *more])
-    loss = loss_of(header["loss"], header["loss_constant"])
-    wrong = _nonsense(header, arrays, loss)
-    if wrong:
-        return _report(header, arrays, [*claims, Claim("problem", False, wrong)])
-    claims.append(Claim("problem", True))
-    with np.errstate(all="ignore"):
-        problem = _proof.Problem(header, arrays, rows, labels, order, loss, UNIT)
-        return _report(header, arrays, [*claims, *_of_bounds(problem)])
+        if not wrong:
+            claims += _votes.check_votes(header, arrays, rows, labels, test)
+        return Report(tuple(claims), _votes.ASSUMED, header)
+    if not wrong:
+        with np.errstate(all="ignore"):
+            claims += _of_bounds(header, arrays, rows, labels, order)
+    objective = _objective(header, arrays)
+    return Report(tuple(claims), (*_assumed(header, objective),), header, objective)
 
 
 def _of_columns(header, names):
@@ -159,76 +153,30 @@ def _labels(header, y, n_rows):
     return None if None in found else np.array(found)
 
 
-def _nonsense(header, arrays, loss):
-    """Return what makes the file's problem none; None where it is one."""
-    radii, offsets = arrays["radii"], arrays["offsets"]
-    numbers = [header[name] for name in ("rho", "penalty", "intercept_penalty")]
-    rho, penalty, of_intercept = numbers
-    target_range = header["target_range"]
-    is_regression = header["classes"] is None
-    wrong = {
-        "the loss is not known": loss is None or not header["loss_constant"] >= 0.0,
-        "epsilon is not within 0 and 1": not 0.0 <= header["epsilon"] <= 1.0,
-        "n_poison is not the number of rows that epsilon allows": header["n_poison"]
-        != math.floor(header["epsilon"] * header["n_rows"] + 1e-9),
-        "there are no rows": header["n_rows"] == 0,
-        "there must be a radius rho or a penalty": (rho is None) == (penalty is None),
-        "a ball of parameters is for classes": rho is not None and is_regression,
-        "rho and penalties must be positive": any(
-            number is not None and not number > 0.0 for number in (rho, penalty)
-        )
-        or (of_intercept is not None and not of_intercept >= 0.0),
-        "weights must not be negative": (arrays["row_weights"] < 0.0).any()
-        or (arrays["poison_weights"] < 0.0).any(),
-        "sets with the filter's rounding must contain those without": not (
-            (radii[:, 0] >= 0.0)
-            & (radii[:, 0] <= radii[:, 1])
-            & (offsets[:, 2] <= offsets[:, 0])
-            & (offsets[:, 0] <= offsets[:, 1])
-            & (offsets[:, 1] <= offsets[:, 3])
-        ).all(),
-        "the domain's features make no sense": not _is_domain(arrays),
-    }
-    if loss is not None:
-        is_range = target_range is None or target_range[0] <= target_range[1]
-        is_range &= (target_range is None) != loss.of_errors
-        wrong["targets need a range, classes none"] = not is_range
-        wrong["errors are losses of targets"] = loss.of_errors != (
-            header["classes"] is None
-        )
-    return next((reason for reason, is_wrong in wrong.items() if is_wrong), None)
-
-
-def _is_domain(arrays):
-    """Tell whether features of norm 1 and members of groups are what they must be."""
-    names = ("domain_lower", "domain_upper", "domain_kinds")
-    lower, upper, kinds = (arrays[name] for name in names)
-    special = kinds >= UNIT_NORM
-    known = (kinds >= 0) & (kinds < GROUP + len(kinds))
-    return bool((known & (lower <= upper)).all()) and not (
-        (lower[special] != 0.0).any() or (upper[special] != 1.0).any()
-    )
-
-
-def _of_bounds(problem):
-    claimed = problem.header["claims"]
-    failures = (_proof.Refuted, OverflowError, ValueError)  # fsum of infinities
+def _of_bounds(header, arrays, rows, labels, order):
+    """Check the claims of a bound, unless they are of a problem that is none."""
+    loss, failures = loss_of(header["loss"], header["loss_constant"]), FAILURES
+    if loss is None:
+        yield Claim("problem", False, "the loss is not known")
+        return
+    problem = _proof.Problem(header, arrays, rows, labels, order, loss)
+    wrong = _proof.nonsense(problem) or _proof.nonsense_of_sets(problem)
+    yield Claim("problem", not wrong, wrong)
+    if wrong:
+        return
     try:
-        proven = _proof.upper(problem)
+        for name, value in _proof.upper(problem).items():
+            yield _at_least(name, header[name], value)
     except failures as refuted:
-        yield Claim("upper_bound", False, _why(refuted), claimed["upper_bound"])
-    else:
-        for name, value in proven.items():
-            yield _at_least(name, claimed[name], value)
-    if claimed["lower_bound"] == 0.0:  # as no loss is negative
+        yield Claim("upper_bound", False, _why(refuted), header["upper_bound"])
+    if header["lower_bound"] == 0.0:  # as no loss is negative
         yield Claim("lower_bound", True, "", 0.0, 0.0)
         return
     try:
         value = _proof.lower(problem)
+        yield _at_least("lower_bound", header["lower_bound"], value, -1.0)
     except failures as refuted:
-        yield Claim("lower_bound", False, _why(refuted), claimed["lower_bound"])
-    else:
-        yield _at_least("lower_bound", claimed["lower_bound"], value, -1.0)
+        yield Claim("lower_bound", False, _why(refuted), header["lower_bound"])
 
 
 def _why(error):
@@ -244,14 +192,6 @@ def _at_least(name, claimed, proven, sign=1.0):
     return Claim(name, holds, reason, claimed, proven)
 
 
-def _report(header, arrays, claims):
-    if header["kind"] == "votes":
-        return Report(tuple(claims), VOTES, header)
-    objective = _objective(header, arrays)
-    assumed = tuple(_assumed_of_loss(header, objective))
-    return Report(tuple(claims), assumed, header, objective)
-
-
 def _objective(header, arrays):
     """Say what the claims are about: names in the header do not count."""
     weights = np.concatenate([arrays["row_weights"], arrays["poison_weights"]])
@@ -263,8 +203,8 @@ def _objective(header, arrays):
     )
 
 
-def _assumed_of_loss(header, objective):
-    low, high = header["target_range"] or (0.0, 0.0)
+def _assumed(header, objective):
+    low, high = header["least_target"], header["largest_target"]
     more = "" if low == high else f", and rejects targets outside {low:g} to {high:g}"
     if header["domain"] != "real":
         yield "The attacker sends rows of the domain of the file only."

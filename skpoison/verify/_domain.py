@@ -10,10 +10,14 @@ by itself. A tree splits the values of whole features: each leaf has its multipl
 and the largest bound of a leaf is a bound.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from skpoison.verify._proof import Problem
+from skpoison.verify._rows import error
 
 # Kinds of features: the numbers of an interval, whole ones, those of a block of norm 1,
 # and, from GROUP on, the members of each one-hot group.
@@ -40,20 +44,71 @@ def pieces(lower: np.ndarray, upper: np.ndarray, kinds: np.ndarray) -> list[Box]
     return [Box(lower, upper, kinds), Box(lower, zeros, kinds, True)]
 
 
-def contains(x: np.ndarray, lower: Any, upper: Any, kinds: np.ndarray) -> bool:
+def is_domain(arrays: dict) -> bool:
+    """Tell whether features of norm 1 and members of groups are what they must be."""
+    names = ("domain_lower", "domain_upper", "domain_kinds")
+    lower, upper, kinds = (arrays[name] for name in names)
+    special = kinds >= UNIT_NORM
+    known = (kinds >= 0) & (kinds < GROUP + len(kinds)) & (lower <= upper)
+    return bool(
+        known.all() and (lower[special] == 0.0).all() and (upper[special] == 1.0).all()
+    )
+
+
+def contains(x: np.ndarray, arrays: dict) -> bool:
     """Tell whether a row is in the domain, a norm of 1 to within 1e-9."""
+    kinds = arrays["domain_kinds"]
     is_whole, block = (kinds == WHOLE) | (kinds >= GROUP), kinds == UNIT_NORM
     members = kinds[kinds >= GROUP] - GROUP
     chosen = np.bincount(members, x[kinds >= GROUP])
     sizes = np.bincount(members)
     norm = float(np.linalg.norm(x[block]))
     return bool(
-        (x >= lower).all()
-        and (x <= upper).all()
+        (x >= arrays["domain_lower"]).all()
+        and (x <= arrays["domain_upper"]).all()
         and (x[is_whole] == np.rint(x[is_whole])).all()
         and (chosen[sizes > 0] == 1.0).all()
         and (not x[block].any() or abs(norm - 1.0) <= NORM_TOLERANCE)
     )
+
+
+def support(problem: Problem, k: int, a: np.ndarray, nodes: Iterator) -> float:
+    """Return at least the largest ``a @ x`` of a set's rows, given multipliers."""
+    arrays, center = problem.arrays, problem.arrays["centers"][k]
+    reach = arrays["radii"][k, 1]
+    reach = reach + error(2, np.abs(center) + reach, problem.unit)
+    kinds = arrays["domain_kinds"]
+    lower = np.maximum(arrays["domain_lower"], center - reach)
+    upper = np.minimum(arrays["domain_upper"], center + reach)
+    lower = np.where(kinds == WHOLE, np.ceil(lower), lower)
+    upper = np.where(kinds == WHOLE, np.floor(upper), upper)
+
+    def bound(box, lam, t):
+        return _bound_of_leaf(problem, k, a, box, lam, t)
+
+    parts = pieces(lower, upper, kinds)
+    return max([bound_of_tree(nodes, part, bound) for part in parts])
+
+
+def _bound_of_leaf(problem, k, a, box, lam, t):
+    arrays, unit, center = problem.arrays, problem.unit, problem.arrays["centers"][k]
+    v, radius = arrays["directions"][k], arrays["radii"][k, 1]
+    if is_empty(box):
+        return -np.inf
+    slope, size = a - t * v, np.abs(a) + abs(t) * np.abs(v)
+    terms, sizes = best_terms(box, slope, unit * size, center, lam)
+    if not (lam >= 0.0 and np.isfinite(terms).all()):
+        return np.inf  # no multipliers, or some that are too large to compute with
+    parts = [math.fsum(terms), float(error(0, math.fsum(sizes), unit))]
+    block = (box.kinds == UNIT_NORM) & (not box.is_blank)
+    if block.any():
+        size = size + 2.0 * lam * np.abs(center)
+        best = (slope + 2.0 * lam * center + 4.0 * unit * size)[block]
+        above = problem.norm(np.maximum(best, 0.0)) if (best > 0).any() else best.max()
+        parts += [float(above), -lam]
+    along = max(t * value for value in arrays["offsets"][k, 2:].tolist())
+    bound = problem.up(*problem.dot(a, center), lam * radius * radius, along, *parts)
+    return bound if bound < np.inf else np.inf  # nor is NaN a bound
 
 
 def is_empty(box: Box) -> bool:

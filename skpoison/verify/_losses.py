@@ -85,7 +85,7 @@ def loss_of(name: str, constant: float) -> Loss | None:
             True,
         ),
     }
-    return kinds.get(name)
+    return kinds.get(name) if c >= 0.0 else None
 
 
 def largest(

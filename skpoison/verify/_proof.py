@@ -13,7 +13,7 @@ bounded by weak duality: for *any* number t,
 
     a x <= a q + r |a - t v| + max(t l, t h);
 
-where rows have restricted values, as `_domain` says.
+where rows have restricted values, `_domain` says how.
 
 For any masses alpha_i = c_i a_i of the rows and p_j of poison rows in F, their slopes
 a_i, s_j in the range of L's, with shares beta_j = p_j / (epsilon n c s_j) that are not
@@ -27,14 +27,12 @@ bounds of sums; sums of many numbers are `math.fsum`, which rounds once).
 """
 
 import math
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from skpoison.verify import _domain
 from skpoison.verify._losses import Loss, largest
-from skpoison.verify._rows import UNIT, Rows, error
+from skpoison.verify._rows import TINY, UNIT, Rows, error
 
 
 class Refuted(Exception):
@@ -81,7 +79,54 @@ class Problem(NamedTuple):
         return self.up(length)
 
 
-def upper(problem: Problem) -> dict[str, float]:
+def nonsense(problem: Problem) -> str:
+    """Return what makes the file's problem none; nothing where it is one."""
+    header, arrays, loss = problem.header, problem.arrays, problem.loss
+    n, epsilon = header["n_rows"], header["epsilon"]
+    rho, strength = header["rho"], header["penalty"]
+    range_of_targets = header["least_target"], header["largest_target"]
+    is_regression = header["classes"] is None
+    wrong = {
+        "there are no rows": n == 0,
+        "epsilon is not within 0 and 1": not 0.0 <= epsilon <= 1.0,
+        "n_poison is not the number of rows that epsilon allows": header["n_poison"]
+        != math.floor(epsilon * n + 1e-9),
+        "errors are losses of targets": loss.of_errors != is_regression,
+        "classes must be two": not (is_regression or len(header["classes"]) == 2),
+        "targets need a range, classes none": range_of_targets[0] > range_of_targets[1]
+        or (not is_regression and any(range_of_targets)),
+        "there must be a radius rho or a penalty": (rho is None) == (strength is None),
+        "a ball of parameters is for classes": rho is not None and is_regression,
+        "rho and penalties must be positive": not (rho or strength or 0.0) > 0.0
+        or not (header["intercept_penalty"] or 0.0) >= 0.0,
+        "weights must not be negative": (arrays["row_weights"] < 0.0).any()
+        or (arrays["poison_weights"] < 0.0).any(),
+    }
+    return next((reason for reason, is_wrong in wrong.items() if is_wrong), "")
+
+
+def nonsense_of_sets(problem: Problem) -> str:
+    """Return the same of the sets of spheres and slabs."""
+    radii, offsets = problem.arrays["radii"], problem.arrays["offsets"]
+    nested = (radii[:, 0] >= 0.0) & (radii[:, 0] <= radii[:, 1])
+    nested &= (np.diff(offsets[:, [2, 0, 1, 3]]) >= 0.0).all(axis=1)
+    if not nested.all():
+        return "sets with the filter's rounding must contain those without"
+    if _domain(problem) and not _domain(problem).is_domain(problem.arrays):
+        return "the domain's features make no sense"
+    return ""
+
+
+def _domain(problem):
+    """Return the module that is for rows of restricted values, if they are claimed."""
+    if problem.header["domain"] == "real":
+        return None
+    from skpoison.verify import _domain
+
+    return _domain
+
+
+def upper(problem: Problem, largest_loss: Any = None) -> dict[str, float]:
     """Return the largest that the upper bound and its parts can be."""
     header, unit, n = problem.header, problem.unit, len(problem.labels)
     theta, weights = problem.arrays["theta"], problem.of_rows("row_weights")
@@ -93,23 +138,29 @@ def upper(problem: Problem) -> dict[str, float]:
     losses, wrong = largest(problem.loss, margins - off, margins + off, unit)
     clean = problem.up(math.fsum(weights * losses), math.fsum(weights * wrong))
     clean = problem.up(clean / n)
+    worst = (largest_loss or _largest_loss)(problem)
+    share = max(header["epsilon"], problem.up(header["n_poison"] / n))
+    total = problem.up(clean, share * worst, _penalty(problem), _beyond_ball(problem))
+    return {"clean_loss": clean, "poison_loss": worst, "upper_bound": total}
+
+
+def _largest_loss(problem):
+    """Return at least the largest weighted loss of a row of the sets."""
     names = ("tree_features", "tree_limits", "multipliers")
     nodes = np.column_stack([problem.arrays[name] for name in names]).tolist()
     left = iter(nodes)
     worst = max(_worst(problem, k, left) for k in range(len(problem.arrays["radii"])))
     if next(left, None) is not None:
         raise Refuted("there are more multipliers than sets")
-    share = max(header["epsilon"], problem.up(header["n_poison"] / n))
-    total = problem.up(clean, share * worst, _penalty(problem), _beyond_ball(problem))
-    return {"clean_loss": clean, "poison_loss": worst, "upper_bound": total}
+    return worst
 
 
 def _worst(problem, k, nodes):
     """Return at least the largest weighted loss of a row of one set."""
-    theta, unit = problem.arrays["theta"], problem.unit
+    header, theta, unit = problem.header, problem.arrays["theta"], problem.unit
     signs, _ = problem.signs_and_targets(np.array([float(k)]))
     w, b = signs[0] * theta[:-1], signs[0] * theta[-1]
-    support = _support if problem.header["domain"] == "real" else _support_in_domain
+    support = _support if _domain(problem) is None else _domain(problem).support
     largest_fall = support(problem, k, -w, nodes)
     low = high = -largest_fall
     if problem.loss.slopes[0] < 0.0:  # the loss rises with the margin, too
@@ -118,52 +169,13 @@ def _worst(problem, k, nodes):
         return 0.0  # no row is in the set
     if not np.isfinite([low, high]).all():
         return np.inf
-    targets = problem.header["target_range"] or [0.0, 0.0]
-    size = max(abs(low), abs(high)) + abs(b) + max(map(abs, targets))
+    least, most = header["least_target"], header["largest_target"]
+    size = max(abs(low), abs(high)) + abs(b) + max(abs(least), abs(most))
     off = error(2, size, unit)
-    low, high = np.array([low + b - targets[1] - off]), np.array([high + b])
-    value, wrong = largest(problem.loss, low, high - targets[0] + off, unit)
+    low, high = np.array([low + b - most - off]), np.array([high + b - least + off])
+    value, wrong = largest(problem.loss, low, high, unit)
     worst = float((value + wrong)[0] * problem.arrays["poison_weights"][k])
     return problem.up(worst) if math.isfinite(worst) else np.inf
-
-
-def _support_in_domain(problem, k, a, nodes):
-    """Return the same for the rows of a domain, given multipliers."""
-    arrays, center = problem.arrays, problem.arrays["centers"][k]
-    reach = arrays["radii"][k, 1]
-    reach = reach + error(2, np.abs(center) + reach, problem.unit)
-    kinds = arrays["domain_kinds"]
-    lower = np.maximum(arrays["domain_lower"], center - reach)
-    upper = np.minimum(arrays["domain_upper"], center + reach)
-    lower = np.where(kinds == _domain.WHOLE, np.ceil(lower), lower)
-    upper = np.where(kinds == _domain.WHOLE, np.floor(upper), upper)
-
-    def bound(box, lam, t):
-        return _bound_of_leaf(problem, k, a, box, lam, t)
-
-    parts = _domain.pieces(lower, upper, kinds)
-    return max([_domain.bound_of_tree(nodes, part, bound) for part in parts])
-
-
-def _bound_of_leaf(problem, k, a, box, lam, t):
-    arrays, unit, center = problem.arrays, problem.unit, problem.arrays["centers"][k]
-    v, radius = arrays["directions"][k], arrays["radii"][k, 1]
-    if _domain.is_empty(box):
-        return -np.inf
-    slope, size = a - t * v, np.abs(a) + abs(t) * np.abs(v)
-    terms, sizes = _domain.best_terms(box, slope, unit * size, center, lam)
-    if not (lam >= 0.0 and np.isfinite(terms).all()):
-        return np.inf  # no multipliers, or some that are too large to compute with
-    parts = [math.fsum(terms), float(error(0, math.fsum(sizes), unit))]
-    block = (box.kinds == _domain.UNIT_NORM) & (not box.is_blank)
-    if block.any():
-        size = size + 2.0 * lam * np.abs(center)
-        best = (slope + 2.0 * lam * center + 4.0 * unit * size)[block]
-        above = problem.norm(np.maximum(best, 0.0)) if (best > 0).any() else best.max()
-        parts += [float(above), -lam]
-    along = max(t * value for value in arrays["offsets"][k, 2:].tolist())
-    bound = problem.up(*problem.dot(a, center), lam * radius * radius, along, *parts)
-    return bound if bound < np.inf else np.inf  # nor is NaN a bound
 
 
 def _support(problem, k, a, _):
@@ -218,24 +230,23 @@ def _beyond_ball(problem):
     return 2.0 * excess * heaviest * at_zero  # epsilon is at most 1
 
 
-def lower(problem: Problem) -> float:
+def lower(problem: Problem, check_poison: Any = None) -> float:
     """Return the least that the lower bound can be; an error where a step fails."""
     arrays, unit, n = problem.arrays, problem.unit, len(problem.labels)
     weights, masses = problem.of_rows("row_weights"), problem.of_rows("row_masses")
     poison_masses, slopes = arrays["poison_masses"], arrays["poison_slopes"]
     least, most = problem.loss.slopes
     heavy = weights > 0.0
-    masses_of_heavy, weights_of_heavy = masses[heavy], weights[heavy]
-    inside = masses_of_heavy >= least * weights_of_heavy
-    inside &= masses_of_heavy <= most * weights_of_heavy
+    own_masses, own_weights = masses[heavy], weights[heavy]
+    inside = (own_masses >= least * own_weights) & (own_masses <= most * own_weights)
     if not inside.all() or masses[~heavy].any():
         raise Refuted("the mass of a row is not within the slopes of its loss")
-    _check_poison(problem)
-    own = np.clip(masses_of_heavy / weights_of_heavy, least, most)
-    conjugates, sizes = problem.loss.conjugate(own)
+    (check_poison or _check_poison)(problem)
+    own_slopes = np.clip(own_masses / own_weights, least, most)
+    conjugates, sizes = problem.loss.conjugate(own_slopes)
     poisoned, more = problem.loss.conjugate(slopes)
-    parts = [weights_of_heavy * conjugates, poison_masses / slopes * poisoned]
-    sizes = [weights_of_heavy * sizes, poison_masses / slopes * more]
+    parts = [own_weights * conjugates, poison_masses / slopes * poisoned]
+    sizes = [own_weights * sizes, poison_masses / slopes * more]
     _, targets = problem.signs_and_targets(problem.labels)
     _, aims = problem.signs_and_targets(arrays["poison_labels"])
     linear = [masses * targets, poison_masses * aims]
@@ -254,7 +265,7 @@ def _check_poison(problem):
         raise Refuted("a poison row's mass or slope is out of its range")
     labels = arrays["poison_labels"]
     if problem.loss.of_errors:
-        low, high = header["target_range"]
+        low, high = header["least_target"], header["largest_target"]
         known, sets = (labels >= low) & (labels <= high), np.zeros(len(labels), int)
     else:
         known, sets = (labels == 0.0) | (labels == 1.0), labels.astype(int)
@@ -284,30 +295,21 @@ def poison_rows(problem: Problem) -> Rows:
 def is_inside(problem: Problem, k: int, row: np.ndarray) -> bool:
     """Tell whether a row is inside the filter's set, rounding not included.
 
-    What rounding leaves open, fractions decide.
+    A row that is so near to a limit that rounding leaves it open is not inside.
     """
-    arrays = problem.arrays
+    arrays, domain = problem.arrays, _domain(problem)
     v, (low, high) = arrays["directions"][k], arrays["offsets"][k, :2]
-    moved = row - arrays["centers"][k]
-    if problem.header["domain"] != "real":
-        names = ("domain_lower", "domain_upper", "domain_kinds")
-        if not _domain.contains(row, *(arrays[name] for name in names)):
-            return False
-    is_slab, radius = v.any() or low != 0.0 or high != 0.0, arrays["radii"][k, 0]
-    along, square = float(v @ moved), float(moved @ moved)
-    off = error(len(v), np.abs(v) @ np.abs(moved), problem.unit)
-    is_between = not is_slab or low + off <= along <= high - off
-    wrong = error(len(v), square + radius * radius, problem.unit)
-    if is_between and square + wrong <= radius * radius:
-        return True
-    is_beside = is_slab and (along + off < low or along - off > high)
-    if is_beside or square - wrong > radius * radius:
+    if domain is not None and not domain.contains(row, arrays):
         return False
-    exact = [[Fraction(x) for x in one.tolist()] for one in (row, arrays["centers"][k])]
-    exact_moved = [x - q for x, q in zip(*exact, strict=True)]
-    along = sum(Fraction(p) * z for p, z in zip(v.tolist(), exact_moved, strict=True))
-    is_between = not is_slab or Fraction(low) <= along <= Fraction(high)
-    return is_between and sum(z * z for z in exact_moved) <= Fraction(radius) ** 2
+    moved, radius = row - arrays["centers"][k], arrays["radii"][k, 0]
+    share, few = 4.0 * UNIT, len(row) * TINY  # sums are rounded once
+    if v.any() or low != 0.0 or high != 0.0:
+        along = math.fsum(v * moved)
+        wrong = share * math.fsum(np.abs(v * moved)) + few
+        if not low + wrong <= along <= high - wrong:
+            return False
+    near = math.fsum(moved * moved) * (1.0 + share) + few <= radius * radius
+    return near or not moved.any()
 
 
 def _conjugate_of_penalty(problem, masses):

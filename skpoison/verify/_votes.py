@@ -14,6 +14,11 @@ import numpy as np
 from skpoison.verify._claims import Claim
 from skpoison.verify._rows import Rows, digest, digests_of_contents
 
+ASSUMED = (
+    "Each model votes as the file says: train the stated learner on the rows of a "
+    "part, whose hash is in the file, to check its votes.",
+    "The attacker changes neither parameters, labels and columns nor the test rows.",
+)
 # By how many parts one row of an attack touches.
 TOUCHED = {"insert_delete": 1, "flip": 1, "change": 2}
 
