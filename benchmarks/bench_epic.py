@@ -4,7 +4,7 @@ Needs submodlib-py for the parts ``picks`` and ``speed``, and MNIST in the folde
 the environment variable SKPOISON_DATA names. Run it with OMP_NUM_THREADS=1.
 
     python benchmarks/bench_epic.py [picks] [speed] [mnist] [scaling] [numpy-scaling]
-                                    [attack] [guarantee] [noise]
+                                    [parts] [million] [attack] [guarantee] [noise]
 """
 
 import argparse
@@ -12,7 +12,14 @@ import argparse
 from epic_defense import bench_attack
 from epic_guarantee import bench_guarantee
 from epic_noise import bench_noise
-from epic_selection import bench_mnist, bench_picks, bench_scaling, bench_speed
+from epic_selection import (
+    bench_million,
+    bench_mnist,
+    bench_parts,
+    bench_picks,
+    bench_scaling,
+    bench_speed,
+)
 
 PARTS = {
     "picks": bench_picks,
@@ -20,6 +27,8 @@ PARTS = {
     "mnist": bench_mnist,
     "scaling": bench_scaling,
     "numpy-scaling": lambda: bench_scaling("numpy", (1000, 3000, 10000)),
+    "parts": bench_parts,
+    "million": bench_million,
     "attack": bench_attack,
     "guarantee": bench_guarantee,
     "noise": bench_noise,

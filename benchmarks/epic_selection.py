@@ -8,7 +8,7 @@ import time
 import numpy as np
 from epic_data import duplicated, of_one_class, residual_sets
 
-from skpoison.coreset import facility_location
+from skpoison.coreset import facility_location, isolated_medoids
 
 
 def reference(X, n_medoids):
@@ -138,32 +138,80 @@ def bench_mnist(repeats=3):
             )
 
 
+def bench_parts(sizes=(20_000, 40_000), shares=(0.1, 0.3)):
+    """What dividing a class does to the objective, and to who is isolated."""
+    print(
+        "One class in parts: loss beside the exact greedy's, isolated rows, processor"
+    )
+    for n_rows in sizes:
+        X = generated_residuals(n_rows)
+        for share in shares:
+            start = time.process_time()
+            exact = facility_location(X, share)
+            taken = time.process_time() - start
+            alone = set(isolated_medoids(exact))
+            print(
+                f"n = {n_rows}, {share:.0%}: exact {taken:.1f} s, {len(alone)} isolated"
+            )
+            for partitions in (4, 8, 20):
+                start = time.process_time()
+                found = facility_location(X, share, partitions=partitions)
+                taken = time.process_time() - start
+                loss = (n_rows - found.gains.sum()) / (n_rows - exact.gains.sum())
+                others = set(isolated_medoids(found))
+                print(
+                    f"{partitions:4} parts: value x "
+                    f"{found.gains.sum() / exact.gains.sum():.5f}, loss x {loss:.3f}, "
+                    f"{len(others)} isolated, {len(alone & others)} in both, "
+                    f"{taken:.1f} s",
+                    flush=True,
+                )
+
+
+def bench_million(sizes=(100_000, 1_000_000)):
+    """Time and memory of one class in parts; each size in a process of its own."""
+    print("Scaling in parts, one class, 10 % medoids, generated residuals")
+    for rows in sizes:
+        code = _MEASURE.format(
+            backend="auto", rows=rows, budget=rows // 10, partitions="'auto'"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def generated_residuals(n_rows, n_classes=10, seed=0):
+    """Gradients of one class of a model that has learned most of it."""
+    rng = np.random.default_rng(seed)
+    X = np.empty((n_rows, n_classes), dtype=np.float32)
+    for part in np.array_split(X, 20):
+        logits = 2 * rng.normal(size=part.shape)
+        logits[:, 0] += 6
+        part[:] = np.exp(logits - logits.max(axis=1, keepdims=True))
+        part /= part.sum(axis=1, keepdims=True)
+        part[:, 0] -= 1
+    return X
+
+
 def bench_scaling(backend="numba", sizes=(3000, 10000, 30000, 100000)):
     """Time and memory of one class; each size in a process of its own."""
     print(f"Scaling with {backend}, one class, 20 % medoids, residuals")
     for rows in sizes:
-        code = _MEASURE.format(backend=backend, rows=rows)
+        code = _MEASURE.format(
+            backend=backend, rows=rows, budget=rows // 5, partitions=None
+        )
         subprocess.run([sys.executable, "-c", code], check=True)
 
 
 _MEASURE = """
 import sys, time
-import numpy as np
 sys.path.insert(0, "benchmarks")
-from epic_selection import memory
+from epic_selection import generated_residuals, memory
 from skpoison.coreset import facility_location
-rng = np.random.default_rng(0)
-X = np.empty(({rows}, 10), dtype=np.float32)
-for part in np.array_split(X, 20):
-    logits = 2 * rng.normal(size=part.shape)
-    logits[:, 0] += 6
-    part[:] = np.exp(logits - logits.max(axis=1, keepdims=True))
-    part /= part.sum(axis=1, keepdims=True)
-    part[:, 0] -= 1
-facility_location(X[:300], 60, backend="{backend}")
+X = generated_residuals({rows})
+options = dict(backend="{backend}", partitions={partitions})
+facility_location(X[:300], 60, **options)
 before = memory("VmRSS")
 wall, cpu = time.perf_counter(), time.process_time()
-facility_location(X, {rows} // 5, backend="{backend}")
+facility_location(X, {budget}, **options)
 cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
 peak = memory("VmHWM")
 print(f"n = {rows:7}: processor {{cpu:7.2f}} s, wall clock {{wall:7.2f}} s, "

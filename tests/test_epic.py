@@ -17,8 +17,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from skpoison import DropOutliers, EPICFilter, FilteredClassifier
-from skpoison.coreset import facility_location
-from skpoison.coreset._outer import outer_squares, select_outer
+from skpoison.coreset import facility_location, gradient_facility_location
+from skpoison.coreset._outer import outer_squares
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._epic import _isolated, _residuals
 
@@ -198,11 +198,11 @@ def test_medoids_of_outer_products_are_those_of_their_matrix(problem, similarity
     residuals = np.random.default_rng(0).normal(size=(120, 3))
     with_one = np.column_stack([X, np.ones(len(X))])
     outer = np.einsum("ij,ik->ijk", residuals, with_one).reshape(len(X), -1)
-    picks, gains, _ = select_outer(residuals, X, 30, similarity, "canonical")
+    found = gradient_facility_location(residuals, X, 30, similarity=similarity)
     scale = outer.shape[1] / 3 if similarity == "exp" else 1  # distances over classes
     medoids = facility_location(scale * outer, 30, similarity=similarity)
-    assert picks.tolist() == medoids.indices.tolist()
-    np.testing.assert_allclose(gains, medoids.gains, rtol=1e-5)
+    assert found.indices.tolist() == medoids.indices.tolist()
+    np.testing.assert_allclose(found.gains, medoids.gains, rtol=1e-5)
 
 
 def test_duplicates_of_outer_products_are_at_no_distance():

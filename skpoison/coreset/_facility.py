@@ -8,9 +8,10 @@ from numpy.typing import ArrayLike
 from sklearn.preprocessing import normalize
 from sklearn.utils import Bunch, check_array
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from skpoison.coreset import _numpy
+from skpoison.coreset import _numpy, _parts
 from skpoison.coreset._numpy import Measure
 from skpoison.coreset.backend import UNIT, ClassSplit
 
@@ -30,6 +31,7 @@ PARAMETER_CONSTRAINTS = {
     "labels": ["array-like", None],
     "similarity": [StrOptions({"exp", "linear"})],
     "order": [StrOptions({"canonical", "lazy"})],
+    "partitions": _parts.PARTITIONS,
 }
 
 
@@ -50,13 +52,14 @@ def facility_location(
     metric: str = "euclidean",
     order: str = "canonical",
     backend: str = "auto",
+    partitions: int | str | None = None,
 ) -> Bunch:
     """Select medoids: rows that are jointly most similar to all rows.
 
     Greedy maximization of the facility-location objective, the sum over all rows of
     their similarity to the nearest medoid. Each step selects the row that increases the
     sum the most; the result is at least 1 - 1/e of the optimum. The greedy algorithm is
-    exact: it uses no neighbor graph and no sampling.
+    exact, it uses no neighbor graph and no sampling, unless `partitions` are asked for.
 
     Parameters
     ----------
@@ -92,6 +95,15 @@ def facility_location(
         is installed and the problem is large. Both store the dissimilarities of a class
         of up to 16,384 rows (four bytes per pair, 1 GiB). For more rows, numpy is slow;
         numba needs at most about 50 MB.
+    partitions : int, "auto" or None, default=None
+        Into how many parts each class is divided, at random (always the same ones).
+        Greedy selects four times its share of the medoids in each part, and then, in
+        stages, among what it has selected there, with the gains on all rows of the
+        class [3]_. ``"auto"`` divides classes of more than 16,384 rows, into parts of
+        at most 8,192. None does not: that is exact, and takes time in proportion to the
+        square of the rows. Parts are independent jobs of joblib: within
+        ``joblib.parallel_config(n_jobs=...)``, or on its Dask backend, they run in
+        parallel.
 
     Returns
     -------
@@ -136,6 +148,11 @@ def facility_location(
     rows whose nearest medoid changes; for each row, this happens only a few times in
     total.
 
+    With `partitions`, of equal gains among what the parts have selected, the lowest
+    index is taken, whatever the `order`. Of few medoids, only as many parts are used as
+    give enough candidates. The largest distance of ``similarity="linear"`` is then that
+    of a few sweeps from a row to the one farthest from it.
+
     References
     ----------
     .. [1] G. L. Nemhauser, L. A. Wolsey and M. L. Fisher, "An analysis of
@@ -143,6 +160,8 @@ def facility_location(
        Programming 14, 1978.
     .. [2] Y. Yang, T. Y. Liu and B. Mirzasoleiman, "Not All Poisons are Created Equal:
        Robust Training against Data Poisoning", ICML 2022, algorithm 1.
+    .. [3] B. Mirzasoleiman, A. Karbasi, R. Sarkar and A. Krause, "Distributed
+       Submodular Maximization", JMLR 17, 2016, algorithm 2.
 
     Examples
     --------
@@ -167,12 +186,18 @@ def facility_location(
     split = ClassSplit(checked_labels(labels, X), n_medoids)
     if metric == "cosine":
         X = normalize(X)
-    kernels = _kernels(backend, split.counts, X.shape[1])
-    buffer = MatrixBuffer(split.counts.max())
+    n_parts = _parts.numbers_of_parts(partitions, split.counts)
+    kernels = _kernels(backend, -(-split.counts // n_parts), X.shape[1])
+    buffer = MatrixBuffer(split.counts[n_parts == 1].max(initial=0))
+    options = similarity, metric, order, kernels
     return split.join(
         [
-            _select(X[rows], budget, similarity, metric, order, kernels, buffer)
-            for rows, budget in zip(split.rows, split.budgets, strict=True)
+            _select(X[rows], budget, *options, buffer)
+            if into == 1
+            else _select_in_parts(X[rows], budget, int(into), *options)
+            for rows, budget, into in zip(
+                split.rows, split.budgets, n_parts, strict=True
+            )
         ]
     )
 
@@ -254,20 +279,41 @@ def _kernels(backend, counts, n_features):
 def _select(X, n_medoids, similarity, metric, order, kernels, buffer):
     """Pick medoids among the rows of one class; gains as similarities."""
     columns = np.ascontiguousarray(X.T)
-    measure = _measure(columns, similarity, metric, kernels)
+    measure = _measure(columns, similarity, metric, kernels.largest_square)
     picks, gains, nearest = kernels.select(
         columns, int(n_medoids), measure, order, buffer.matrix(len(X))
     )
     return picks, gains * (measure.largest / UNIT), nearest
 
 
-def _measure(columns, similarity, metric, kernels):
+def _select_in_parts(X, n_medoids, n_parts, similarity, metric, order, kernels):
+    """The same, by greedy in parts of the rows, and among what it picks there."""
+    columns = np.ascontiguousarray(X.T)
+    measure = _measure(columns, similarity, metric, _parts.large_square)
+    options = similarity, metric, order, kernels
+
+    def pick(tasks):
+        return Parallel()(
+            delayed(_pick)(X[rows], budget, *options) for rows, budget in tasks
+        )
+
+    space = _parts.Points(columns, measure)
+    picks, gains, nearest = _parts.select(space, n_medoids, n_parts, pick)
+    return picks, gains * (measure.largest / UNIT), nearest
+
+
+def _pick(X, n_medoids, similarity, metric, order, kernels):
+    buffer = MatrixBuffer(len(X))
+    return _select(X, n_medoids, similarity, metric, order, kernels, buffer)[0]
+
+
+def _measure(columns, similarity, metric, largest_square):
     dtype = columns.dtype.type
     squared = metric == "cosine"
     half = 0.5 if squared else 1.0
     if similarity == "exp":
         return Measure(False, squared, dtype(half / len(columns)), 1.0)
-    square = float(kernels.largest_square(columns))
+    square = float(largest_square(columns))
     if not np.isfinite(square):
         raise ValueError("X holds values whose squared distances overflow: scale it.")
     largest = half * square if squared else np.sqrt(square)

@@ -13,10 +13,18 @@ from scipy import sparse
 from sklearn.utils import Bunch, check_array
 from sklearn.utils._param_validation import validate_params
 from sklearn.utils.extmath import row_norms, safe_sparse_dot
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_consistent_length
 
+from skpoison.coreset import _parts
 from skpoison.coreset._facility import PARAMETER_CONSTRAINTS, checked_labels
-from skpoison.coreset._numpy import Measure, all_dissimilarities, greedy, tiles
+from skpoison.coreset._numpy import (
+    Measure,
+    all_dissimilarities,
+    greedy,
+    quantize,
+    tiles,
+)
 from skpoison.coreset.backend import UNIT, ClassSplit
 
 ROUNDING = 64 * np.finfo(np.float64).eps
@@ -38,6 +46,7 @@ def gradient_facility_location(
     labels: ArrayLike | None = None,
     similarity: str = "exp",
     order: str = "canonical",
+    partitions: int | str | None = None,
 ) -> Bunch:
     """Select medoids among the parameter gradients of a linear classifier.
 
@@ -64,6 +73,8 @@ def gradient_facility_location(
     order : {"canonical", "lazy"}, default="canonical"
         Which of several rows with the same gain is selected; see
         :func:`facility_location`.
+    partitions : int, "auto" or None, default=None
+        Into how many parts each class is divided; see :func:`facility_location`.
 
     Returns
     -------
@@ -82,7 +93,8 @@ def gradient_facility_location(
 
     Notes
     -----
-    The computation stores four bytes for each pair of rows of a class.
+    The computation stores four bytes for each pair of rows of a class or, with
+    `partitions`, of a part.
 
     Examples
     --------
@@ -100,32 +112,85 @@ def gradient_facility_location(
     residuals = check_array(residuals, dtype=np.float64, input_name="residuals")
     check_consistent_length(residuals, X)
     split = ClassSplit(checked_labels(labels, residuals), n_medoids)
+    n_parts = _parts.numbers_of_parts(partitions, split.counts)
     return split.join(
         [
-            select_outer(residuals[rows], X[rows], budget, similarity, order)
-            for rows, budget in zip(split.rows, split.budgets, strict=True)
+            _select(residuals[rows], X[rows], int(budget), similarity, order, int(into))
+            for rows, budget, into in zip(
+                split.rows, split.budgets, n_parts, strict=True
+            )
         ]
     )
 
 
-def select_outer(residuals, X, n_medoids, similarity, order):
-    """Pick medoids among the rows of one class; as ``greedy``, gains as similarities.
+def _select(residuals, X, n_medoids, similarity, order, n_parts):
+    """Pick medoids among the rows of one class; gains as similarities."""
+    rows = OuterProducts(residuals, X, similarity, swept=n_parts > 1)
 
-    Distances are divided by the number of classes in ``"exp"``.
+    def pick(tasks):
+        return Parallel()(
+            delayed(_pick)(residuals[part], X[part], budget, similarity, order)
+            for part, budget in tasks
+        )
+
+    if n_parts == 1:
+        picks, gains, nearest = rows.select(n_medoids, order)
+    else:
+        picks, gains, nearest = _parts.select(rows, n_medoids, n_parts, pick)
+    return picks, gains * (rows.measure.largest / UNIT), nearest
+
+
+def _pick(residuals, X, n_medoids, similarity, order):
+    return OuterProducts(residuals, X, similarity).select(n_medoids, order)[0]
+
+
+class OuterProducts:
+    """Outer products of residuals and rows, and their dissimilarities.
+
+    Distances are divided by the number of classes in ``"exp"``. With ``swept``, the
+    largest one, for ``"linear"``, is that of a few sweeps.
     """
-    n_samples = len(residuals)
-    residuals = residuals.astype(np.float64)
-    X = sparse.csr_array(X) if sparse.issparse(X) else X
-    squares_between = outer_squares(residuals, X.astype(np.float64))
-    measure = Measure(False, False, np.float64(1.0 / residuals.shape[1]), 1.0)
-    if similarity == "linear":
-        largest = np.sqrt(max(squares_between(*t).max() for t in tiles(n_samples)))
+
+    def __init__(self, residuals, X, similarity, swept=False):
+        self.n_samples = len(residuals)
+        X = sparse.csr_array(X) if sparse.issparse(X) else X
+        residuals = residuals.astype(np.float64)
+        self.squares_between = outer_squares(residuals, X.astype(np.float64))
+        self.measure = Measure(False, False, np.float64(1.0 / residuals.shape[1]), 1.0)
+        if similarity == "linear":
+            self.measure = self._linear(swept)
+
+    def _linear(self, swept):
+        if swept:
+            square = _parts.by_sweeps(self.squares_between)
+        else:
+            square = max(self.squares_between(*t).max() for t in tiles(self.n_samples))
+        largest = np.sqrt(square)
         inverse = np.float64(1.0 / largest if largest else 0.0)
-        measure = Measure(True, False, inverse, float(largest))
-    units = np.empty((n_samples, n_samples), dtype=np.int32)
-    all_dissimilarities(squares_between, measure, units)
-    picks, gains, nearest = greedy(units.__getitem__, n_samples, n_medoids, order)
-    return picks, gains * (measure.largest / UNIT), nearest
+        return Measure(True, False, inverse, float(largest))
+
+    def select(self, n_medoids, order):
+        """Pick medoids; as :func:`~skpoison.coreset._numpy.greedy`."""
+        units = np.empty((self.n_samples, self.n_samples), dtype=np.int32)
+        all_dissimilarities(self.squares_between, self.measure, units)
+        return greedy(units.__getitem__, self.n_samples, n_medoids, order)
+
+    def units(self, rows, others):
+        """Return the dissimilarities of rows from others, int32."""
+        return quantize(self.squares_between(rows, others), self.measure)
+
+    def closer(self, candidates, medoids, current):
+        """Return dissimilarities of all rows from the candidates nearer than medoids.
+
+        See :class:`~skpoison.coreset._parts.Space`.
+        """
+        pieces = []
+        for rows in _parts.blocks(self.n_samples, len(candidates)):
+            units = self.units(rows, candidates)
+            near, found = np.nonzero(units < current[rows, None])
+            found = found.astype(np.int32)
+            pieces.append((near + rows.start, found, units[near, found]))
+        return _parts.lists_of(pieces, (self.n_samples, len(candidates)))
 
 
 def outer_squares(residuals, X):

@@ -22,6 +22,7 @@ from skpoison.coreset import (
     gradient_facility_location,
     isolated_medoids,
 )
+from skpoison.coreset._parts import PARTITIONS
 from skpoison.exceptions import FilterWarning
 
 __all__ = ["EPICFilter"]
@@ -70,7 +71,7 @@ class EPICFilter(InnerEstimatorMixin, BaseFilter):
         The gradient used for each row: with respect to the logits (probabilities minus
         one-hot label), as in the paper; or with respect to the weights and intercepts
         of a linear classifier (the outer product of the former with the row). The
-        latter stores four bytes for each pair of rows of a class.
+        latter stores four bytes for each pair of rows of a class or part.
     similarity : {"exp", "linear"}, default="exp"
         Similarity as a function of the distance of gradients; see
         :func:`~skpoison.coreset.facility_location`. In ``"exp"``, distances are divided
@@ -87,6 +88,10 @@ class EPICFilter(InnerEstimatorMixin, BaseFilter):
         Backend that selects the medoids, with identical results; see
         :func:`~skpoison.coreset.facility_location`. Parameter gradients always use
         numpy.
+    partitions : int, "auto" or None, default="auto"
+        Into how many parts each class is divided, so that time and memory do not grow
+        with the square of its rows; "auto" divides classes of more than 16,384 rows.
+        None selects exactly; see :func:`~skpoison.coreset.facility_location`.
     random_state : int, RandomState instance or None, default=None
         Seeds the estimator, if it has a random_state, and controls the order in which
         :meth:`fit_transform` reuses kept rows. With None, a given estimator keeps its
@@ -190,6 +195,7 @@ class EPICFilter(InnerEstimatorMixin, BaseFilter):
         "order": [StrOptions({"canonical", "lazy"})],
         "max_drop_fraction": [Interval(Real, 0, 1, closed="both")],
         "backend": [StrOptions({"auto", "numpy", "numba"})],
+        "partitions": PARTITIONS,
     }
 
     def __init__(
@@ -205,6 +211,7 @@ class EPICFilter(InnerEstimatorMixin, BaseFilter):
         order: str = "canonical",
         max_drop_fraction: float = 0.5,
         backend: str = "auto",
+        partitions: int | str | None = "auto",
         random_state: int | np.random.RandomState | None = None,
     ):
         super().__init__(random_state=random_state)
@@ -218,6 +225,7 @@ class EPICFilter(InnerEstimatorMixin, BaseFilter):
         self.order = order
         self.max_drop_fraction = max_drop_fraction
         self.backend = backend
+        self.partitions = partitions
 
     def _trained_by(self):
         by_passes = self.estimator is None or hasattr(self.estimator, "partial_fit")
@@ -291,7 +299,12 @@ class EPICFilter(InnerEstimatorMixin, BaseFilter):
 
     def _medoids(self, X, codes):
         residuals = _residuals(self.estimator_, X, codes)
-        options = {"labels": codes, "similarity": self.similarity, "order": self.order}
+        options = {
+            "labels": codes,
+            "similarity": self.similarity,
+            "order": self.order,
+            "partitions": self.partitions,
+        }
         fraction = float(self.medoid_fraction)
         if self.gradient == "parameters":
             return gradient_facility_location(residuals, X, fraction, **options)

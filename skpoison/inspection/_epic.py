@@ -368,6 +368,7 @@ def _groups(proxies, kept, callback):
         float(callback.medoid_fraction),
         similarity=callback.similarity,
         order=callback.order,
+        partitions=callback.partitions,
     )
     groups[places[medoids.indices]] = "medoid"
     groups[places[isolated_medoids(medoids)]] = "isolated medoid"

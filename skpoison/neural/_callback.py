@@ -16,6 +16,7 @@ from torch.utils.data import Subset
 from skpoison._warn import warn
 from skpoison._whole_rows import round_down
 from skpoison.coreset import isolated_medoids
+from skpoison.coreset._parts import PARTITIONS
 from skpoison.exceptions import FilterWarning
 from skpoison.neural._net import FilteredNetMixin, modules_of
 from skpoison.neural._proxies import gradient_proxies
@@ -78,6 +79,11 @@ class EPICCallback(Callback):
         What computes medoids, with identical results. ``"auto"`` is torch for a net on
         a CUDA device, and otherwise what
         :func:`skpoison.coreset.facility_location` finds best on the CPU.
+    partitions : int, "auto" or None, default="auto"
+        Into how many parts each class is divided, so that time and memory do not grow
+        with the square of its rows; "auto" divides classes of more than 16,384 rows.
+        None selects exactly; see :func:`skpoison.coreset.facility_location`. The
+        backend ``"torch"`` always selects exactly.
 
     Attributes
     ----------
@@ -171,6 +177,7 @@ class EPICCallback(Callback):
         "order": [StrOptions({"canonical", "lazy"})],
         "scoring_dataset": [callable, None],
         "backend": [StrOptions({"auto", "numpy", "numba", "torch"})],
+        "partitions": PARTITIONS,
     }
 
     def __init__(
@@ -187,6 +194,7 @@ class EPICCallback(Callback):
         order="canonical",
         scoring_dataset=None,
         backend="auto",
+        partitions="auto",
     ):
         self.medoid_fraction = medoid_fraction
         self.every = every
@@ -199,6 +207,7 @@ class EPICCallback(Callback):
         self.order = order
         self.scoring_dataset = scoring_dataset
         self.backend = backend
+        self.partitions = partitions
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Check parameters and net, before any work is done."""
@@ -277,6 +286,7 @@ class EPICCallback(Callback):
             self.similarity,
             self.order,
             self.backend,
+            self.partitions,
         )
         alone = isolated_medoids(medoids)
         alone = alone[subset.pool.dropped_at[rows[alone]] == 0]

@@ -28,10 +28,13 @@ BLOCK = 2**22
 PICKED = -1
 
 
-def select_medoids(proxies, labels, medoid_fraction, similarity, order, backend):
+def select_medoids(
+    proxies, labels, medoid_fraction, similarity, order, backend, partitions=None
+):
     """Pick medoids within each class, as :func:`skpoison.coreset.facility_location`.
 
-    ``backend="auto"`` is torch on CUDA devices; all backends give the same medoids.
+    ``backend="auto"`` is torch on CUDA devices, which does not divide classes; all
+    backends give the same medoids of classes that are not divided.
     """
     on_device = backend == "auto" and proxies.device.type == "cuda"
     if on_device or backend == "torch":
@@ -43,6 +46,7 @@ def select_medoids(proxies, labels, medoid_fraction, similarity, order, backend)
         similarity=similarity,
         order=order,
         backend=backend,
+        partitions=partitions,
     )
 
 
