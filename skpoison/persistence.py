@@ -24,6 +24,7 @@ _OWN = {
     "bounds._certified": ("CertifiedBound",),
     "bounds._dual": ("Dual",),
     "bounds._objective": ("Objective",),
+    "bounds.moving._certificate": ("MovingDual",),
     "bounds._svc": ("NormConstrainedSVC",),
     "evaluation._search": ("DefenseSearchCV",),
     "feasible._domain": ("Domain",),

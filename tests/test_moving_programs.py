@@ -8,7 +8,12 @@ import pytest
 from scipy.optimize import minimize
 
 from skpoison.bounds.moving._adversary import DiscPoison, disc_of
-from skpoison.bounds.moving._branch_and_bound import cover_splits, halves, tightened
+from skpoison.bounds.moving._branch_and_bound import (
+    cover_splits,
+    halves,
+    split_of,
+    tightened,
+)
 from skpoison.bounds.moving._displacements import (
     Displacements,
     mean_loss,
@@ -260,7 +265,7 @@ def test_halves_cover_a_cell():
     plane, _ = reduce_to_plane(theta, defense, EPSILON)
     cell = tightened(np.zeros(4), np.array([0.7, 0.6, 0.9, 0.3]))
     point = solve_program(cell_program(plane, cell)).point
-    parts = halves(cell, point)
+    parts = halves(cell, *split_of(cell, point))
     for split in rng.dirichlet(np.ones(4), size=500):
         if np.all(split <= cell.upper):
             inside = [np.all((h.lower <= split) & (split <= h.upper)) for h in parts]

@@ -102,7 +102,7 @@ def certify(
         return
     learner.check(threat.domain, defense)
     if certificate is not None:
-        _check_certificate(epsilon, defense)
+        _check_certificate(epsilon)
     reading = reading.for_domain(threat.domain)
     with outputs.session(plot, certificate) as session:
         from . import picture, report, verified
@@ -160,15 +160,13 @@ def certify(
         write_json(outputs, found.numbers | {"reading": how})
 
 
-def _check_certificate(epsilon, defense):
+def _check_certificate(epsilon):
     """Refuse what no certificate file can hold, before anything is computed."""
-    reason = None
     if len(epsilon) != 1:
-        reason = f"holds one bound: give one --epsilon, not {len(epsilon)}"
-    elif defense != "fixed":
-        reason = f"goes with --defense fixed only, not {defense}"
-    if reason is not None:
-        raise typer.BadParameter(f"{reason}.", param_hint="'--certificate'")
+        raise typer.BadParameter(
+            f"holds one bound: give one --epsilon, not {len(epsilon)}.",
+            param_hint="'--certificate'",
+        )
 
 
 def _certify_predictions(data, reading, split, options, files, outputs):

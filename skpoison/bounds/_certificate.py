@@ -1,5 +1,6 @@
 """Certificate files: what a fitted bound found, in a form that others can check."""
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +13,11 @@ from skpoison._whole_rows import n_poison_rows
 from skpoison.bounds._dual import NAMES, Dual, balanced, dual_of, lightened
 from skpoison.bounds._multiplier_trees import NO_TREE, trees_of_set
 from skpoison.bounds._rounding import judged
+from skpoison.bounds.moving._certificate import MovingDual, attacks_of, cells_of
+from skpoison.bounds.moving._certify import covering_defense
+from skpoison.exceptions import FilterWarning
 from skpoison.feasible import SphereSlab, as_domain
-from skpoison.verify import _domain, _proof
+from skpoison.verify import _domain, _moving, _proof
 from skpoison.verify._losses import loss_of
 from skpoison.verify._rows import UNIT, digest, rows_of
 
@@ -36,7 +40,7 @@ TOLERANCE = 1e-6
 class CertificateMixin:
     """The method of a bound that writes it to a file."""
 
-    _dual: Dual | None
+    _dual: Dual | MovingDual | None
     _training_rows: tuple
 
     def __getstate__(self):
@@ -88,11 +92,11 @@ class CertificateMixin:
         Raises
         ------
         ValueError
-            If the bound has no certificate that can be checked (moving centroids, more
-            than two classes, `HuberRegressor`, and filters other than spheres and
-            slabs), if `X` and `y` are needed, if `encoding` is no JSON, if there
-            are more or fewer `feature_names` than columns, or if the file exists
-            already and `overwrite` is False.
+            If the bound has no certificate that can be checked (more than two classes,
+            `HuberRegressor`, and filters other than spheres and slabs), if `X` and `y`
+            are needed, if `encoding` is no JSON, if there are more or fewer
+            `feature_names` than columns, or if the file exists already and `overwrite`
+            is False.
 
         See Also
         --------
@@ -130,6 +134,41 @@ def _write(bound, path, X, y, feature_names, encoding, overwrite):
     labels, rows = codes.astype(np.float64), rows_of(X)
     sha256, order, _ = digest(rows, labels)
     header = _header(bound, rows, sha256, names, encoding)
+    if isinstance(dual, MovingDual):
+        problem = _of_moving(bound, dual, X, codes, header, rows, labels, order)
+    else:
+        problem = _of_fixed(bound, dual, X, header, rows, labels, order)
+    header, arrays = problem.header, problem.arrays
+    sizes = {"n_points": "poison_masses", "n_entries": "poison_data"}
+    sizes["n_nodes"] = "tree_features" if header["kind"] == "loss" else "cell_groups"
+    header |= {name: len(arrays[array]) for name, array in sizes.items()}
+    header |= _claims(bound, problem)
+    with whole_file(path, overwrite) as file:
+        write(file, header, arrays)
+
+
+def _of_moving(bound, dual, X, codes, header, rows, labels, order):
+    """Return the problem of a bound on moving centroids as the verifier sees it."""
+    domain, names = bound.domain, getattr(bound, "feature_names_in_", None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FilterWarning)  # fit has warned of the domain
+        defense = covering_defense(bound.filter_, X, codes, domain, names)
+    header["kind"] = "moving"
+    theta = np.concatenate([np.ravel(bound.coef_), np.ravel(bound.intercept_)])
+    arrays = {
+        "theta": theta.astype(np.float64),
+        "row_weights": np.ones(len(labels)),
+        "row_masses": dual.row_masses[order],
+        "poison_weights": np.ones(2),
+        **attacks_of(dual, defense, header["epsilon"], len(labels)),
+    }
+    problem = _problem(header, arrays, rows, labels, order, _moving)
+    arrays |= cells_of(dual, problem)
+    return problem
+
+
+def _of_fixed(bound, dual, X, header, rows, labels, order):
+    """Return the problem of a bound on fixed sets as the verifier sees it."""
     dual = lightened(dual)
     if header["intercept_penalty"] == 0.0:
         is_regression = bound._objective.is_regression
@@ -139,24 +178,25 @@ def _write(bound, path, X, y, feature_names, encoding, overwrite):
     columns = _columns(bound, rows.n_features)
     header["domain"] = "real" if columns is None else in_words(as_domain(bound.domain))
     arrays = _arrays(bound, X, dual, order, columns)
+    problem = _problem(header, arrays, rows, labels, order, _proof)
+    arrays |= _poison_arrays(problem, dual, _shrinking_sets(bound, X))
+    return problem
+
+
+def _problem(header, arrays, rows, labels, order, threat):
+    """Return what the verifier sees, its rounding errors larger than they are."""
     loss = loss_of(header["loss"], header["loss_constant"])
     assert loss is not None  # the verifier knows all of NAMES
-    problem = _proof.Problem(header, arrays, rows, labels, order, loss, ROOM * UNIT)
-    arrays |= _poison_arrays(problem, dual, _shrinking_sets(bound, X))
-    sizes = {"n_points": "poison_masses", "n_entries": "poison_data"}
-    sizes["n_nodes"] = "tree_features"
-    header |= {name: len(arrays[array]) for name, array in sizes.items()}
-    header |= _claims(bound, problem)
-    with whole_file(path, overwrite) as file:
-        write(file, header, arrays)
+    given = header, arrays, rows, labels, order, loss, threat, ROOM * UNIT
+    return _proof.Problem(*given)
 
 
 def _provable(bound):
     """Return the dual point; an error where nothing proves the bound in a file."""
     reason = None
     if bound.defense != "fixed":
-        reason = f"defense={bound.defense!r} (semidefinite programs in many cells)"
-    elif bound._objective.of_classes is not None:
+        return bound._dual
+    if bound._objective.of_classes is not None:
         reason = f"{len(bound.classes_)} classes (branch and bound over scores)"
     elif any(
         type(one) is not SphereSlab or not np.isfinite(one.radius)
@@ -168,8 +208,7 @@ def _provable(bound):
     if reason is not None:
         raise ValueError(
             "No certificate file can hold the proof of this bound yet: it has "
-            f"{reason}. Known are two classes or a regressor, spheres and slabs "
-            "with fixed centroids."
+            f"{reason}. Known are two classes or a regressor, spheres and slabs."
         )
     return bound._dual
 

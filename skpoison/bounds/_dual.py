@@ -12,6 +12,8 @@ from skpoison._residual_losses import (
     SquaredError,
 )
 from skpoison.bounds._result import Result
+from skpoison.bounds.moving._certificate import MovingDual, dual_of_training
+from skpoison.bounds.moving._cutting_plane import Training
 from skpoison.losses import Hinge, Logistic, ModifiedHuber, Squared, SquaredHinge
 from skpoison.solvers._centering import among_rows, moved_back
 from skpoison.solvers._loss_problem import DualPoint, LossProblem
@@ -45,11 +47,13 @@ class Dual(NamedTuple):
     poison_slopes: np.ndarray  # (n_points,): of the loss, by the margin or the error
 
 
-def dual_of(result: Any) -> Dual | None:
+def dual_of(result: Any) -> Dual | MovingDual | None:
     """Return the dual point of a solution; None where no file holds its proof."""
     if not isinstance(result, Result):
         return None
     problem, found = result.problem, result.found
+    if isinstance(found, Training):
+        return dual_of_training(found)
     if isinstance(problem, Problem):
         return _dual_of_hinge(problem, found)
     if type(problem) is LossProblem and type(problem.loss) in NAMES:

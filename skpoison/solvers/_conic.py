@@ -65,10 +65,13 @@ class Answer(NamedTuple):
         No point of the program has a larger objective.
     point : ndarray of shape (n_variables,)
         The solver's point: nothing is promised of it.
+    dual : ndarray of shape (n_rows,)
+        The multipliers that prove the value.
     """
 
     value: float
     point: np.ndarray
+    dual: np.ndarray
 
 
 # What a solver returns: point, multipliers, and why they may be of no use, or None.
@@ -102,7 +105,7 @@ def _ask(solver, program):
     point, dual, failure = solver(program)
     if not (np.all(np.isfinite(point)) and np.all(np.isfinite(dual))):
         return None, failure or "not finite"
-    return Answer(certified_value(program, dual), point), failure
+    return Answer(certified_value(program, dual), point, dual), failure
 
 
 def _is_near(program, answer):

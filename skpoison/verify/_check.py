@@ -159,8 +159,11 @@ def _of_bounds(header, arrays, rows, labels, order):
     if loss is None:
         yield Claim("problem", False, "the loss is not known")
         return
-    problem = _proof.Problem(header, arrays, rows, labels, order, loss)
-    wrong = _proof.nonsense(problem) or _proof.nonsense_of_sets(problem)
+    threat: Any = _proof
+    if header["kind"] == "moving":
+        from skpoison.verify import _moving as threat  # read only where it is claimed
+    problem = _proof.Problem(header, arrays, rows, labels, order, loss, threat)
+    wrong = _proof.nonsense(problem) or threat.nonsense_of_sets(problem)
     yield Claim("problem", not wrong, wrong)
     if wrong:
         return
@@ -208,7 +211,12 @@ def _assumed(header, objective):
     more = "" if low == high else f", and rejects targets outside {low:g} to {high:g}"
     if header["domain"] != "real":
         yield "The attacker sends rows of the domain of the file only."
-    yield FILTER.format(more=more)
+    if header["kind"] == "moving":
+        from skpoison.verify._moving import ASSUMED
+
+        yield ASSUMED
+    else:
+        yield FILTER.format(more=more)
     yield f"The learner minimizes {objective}."
     yield from (GAP, ADDED, FUNCTIONS)
 

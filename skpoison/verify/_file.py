@@ -31,6 +31,7 @@ OF_LOSSES = COMMON + (
 )
 FIELDS = {
     "loss": OF_LOSSES,
+    "moving": OF_LOSSES,
     "votes": COMMON + "attack:s hash:s n_partitions:i n_test:i test_sha256:s",
 }
 # The arrays with their types and shapes in letters, whose lengths `_lengths` has.
@@ -59,6 +60,15 @@ ARRAYS = {
         "tree_features": ("<i8", "t"),
         "tree_limits": ("<f8", "t"),
         "multipliers": ("<f8", "t2"),
+    },
+    "moving": {
+        **OF_PROOFS,
+        "radii": ("<f8", "4"),
+        "widths": ("<f8", "4"),
+        "splits": ("<f8", "a4"),
+        "cell_groups": ("<i8", "t"),
+        "cell_limits": ("<f8", "t"),
+        "cell_duals": ("<f8", "lz"),
     },
     "votes": {
         "votes": ("<i8", "sv"),
@@ -219,6 +229,9 @@ def _shapes(header):
         lengths["r"] = 0 if header["domain"] == "real" else d
         lengths |= {"m": header["n_points"], "q": header["n_points"] + 1}
         lengths |= {"e": header["n_entries"], "t": header["n_nodes"]}
+        # Of moving centroids: attacks of four rows, leaves, and their multipliers.
+        lengths |= {"a": header["n_points"] // 4, "z": 113}
+        lengths["l"] = (header["n_nodes"] + 1) // 2
     return {
         name: (kind, tuple(lengths[letter] for letter in letters))
         for name, (kind, letters) in ARRAYS[header["kind"]].items()

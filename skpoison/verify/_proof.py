@@ -48,6 +48,7 @@ class Problem(NamedTuple):
     labels: np.ndarray  # codes of classes, or targets
     order: np.ndarray  # the file's place of each row
     loss: Loss
+    threat: Any = None  # the module that knows what the attacker can send
     unit: float = UNIT
 
     def of_rows(self, name: str) -> np.ndarray:
@@ -126,7 +127,7 @@ def _domain(problem):
     return _domain
 
 
-def upper(problem: Problem, largest_loss: Any = None) -> dict[str, float]:
+def upper(problem: Problem) -> dict[str, float]:
     """Return the largest that the upper bound and its parts can be."""
     header, unit, n = problem.header, problem.unit, len(problem.labels)
     theta, weights = problem.arrays["theta"], problem.of_rows("row_weights")
@@ -138,13 +139,13 @@ def upper(problem: Problem, largest_loss: Any = None) -> dict[str, float]:
     losses, wrong = largest(problem.loss, margins - off, margins + off, unit)
     clean = problem.up(math.fsum(weights * losses), math.fsum(weights * wrong))
     clean = problem.up(clean / n)
-    worst = (largest_loss or _largest_loss)(problem)
+    worst = problem.threat.largest_loss(problem)
     share = max(header["epsilon"], problem.up(header["n_poison"] / n))
     total = problem.up(clean, share * worst, _penalty(problem), _beyond_ball(problem))
     return {"clean_loss": clean, "poison_loss": worst, "upper_bound": total}
 
 
-def _largest_loss(problem):
+def largest_loss(problem: Problem) -> float:
     """Return at least the largest weighted loss of a row of the sets."""
     names = ("tree_features", "tree_limits", "multipliers")
     nodes = np.column_stack([problem.arrays[name] for name in names]).tolist()
@@ -230,7 +231,7 @@ def _beyond_ball(problem):
     return 2.0 * excess * heaviest * at_zero  # epsilon is at most 1
 
 
-def lower(problem: Problem, check_poison: Any = None) -> float:
+def lower(problem: Problem) -> float:
     """Return the least that the lower bound can be; an error where a step fails."""
     arrays, unit, n = problem.arrays, problem.unit, len(problem.labels)
     weights, masses = problem.of_rows("row_weights"), problem.of_rows("row_masses")
@@ -241,7 +242,7 @@ def lower(problem: Problem, check_poison: Any = None) -> float:
     inside = (own_masses >= least * own_weights) & (own_masses <= most * own_weights)
     if not inside.all() or masses[~heavy].any():
         raise Refuted("the mass of a row is not within the slopes of its loss")
-    (check_poison or _check_poison)(problem)
+    problem.threat.check_poison(problem)
     own_slopes = np.clip(own_masses / own_weights, least, most)
     conjugates, sizes = problem.loss.conjugate(own_slopes)
     poisoned, more = problem.loss.conjugate(slopes)
@@ -256,7 +257,7 @@ def lower(problem: Problem, check_poison: Any = None) -> float:
     return value - 32.0 * unit * (wrong / n + abs(total / n) + abs(value))
 
 
-def _check_poison(problem):
+def check_poison(problem: Problem) -> None:
     """Raise an error unless poison rows, shares and slopes are what they must be."""
     header, arrays = problem.header, problem.arrays
     masses, slopes = arrays["poison_masses"], arrays["poison_slopes"]

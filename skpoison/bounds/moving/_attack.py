@@ -210,11 +210,16 @@ def placed(attack, copies, plane, axes, defense):
 
     Shapes: copies (4,), axes (n_axes, n_features).
     """
+    used = copies > 0
+    points = placed_at(attack, plane, axes, defense)
+    return PoisonCopies(points[used], SIDES[used], copies[used])
+
+
+def placed_at(attack, plane, axes, defense):
+    """Return a row for each group, (4, n_features)."""
     moved = (plane.leverages * attack.split)[:, np.newaxis] * attack.rows
     shifts = np.repeat(moved.reshape(2, 2, -1).sum(axis=1), 2, axis=0)
-    points = np.repeat(defense.centroids, 2, axis=0) + (shifts + attack.rows) @ axes
-    used = copies > 0
-    return PoisonCopies(points[used], SIDES[used], copies[used])
+    return np.repeat(defense.centroids, 2, axis=0) + (shifts + attack.rows) @ axes
 
 
 def train_behind(found, kept, attack, tol, rng):

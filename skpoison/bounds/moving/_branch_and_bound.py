@@ -1,7 +1,6 @@
 """The largest loss over all splits, certified: branch and bound."""
 
 import heapq
-from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +25,25 @@ from skpoison.solvers._conic import SolverError, solve_program
 NARROWEST = 1e-3
 
 
+class TreeCell(NamedTuple):
+    """A cell of the tree of cells, with what proves its bound, and how it was halved.
+
+    Parameters
+    ----------
+    dual : ndarray of shape (n_rows,) or None
+        Multipliers of the cell's program; None where no solver solved it.
+    group, limit : int, float
+        The group whose part was halved, and where; -1 for a cell that was not.
+    halves : tuple of int
+        The positions of both halves.
+    """
+
+    dual: np.ndarray | None
+    group: int = -1
+    limit: float = 0.0
+    halves: tuple[int, ...] = ()
+
+
 class Cover(NamedTuple):
     """Bounds on the worst attack at given parameters.
 
@@ -41,6 +59,8 @@ class Cover(NamedTuple):
         Number of conic programs solved.
     n_cells : int
         Number of cells among them.
+    tree : list of TreeCell
+        The cells, the first of which is halved first.
     """
 
     upper: float
@@ -48,6 +68,7 @@ class Cover(NamedTuple):
     attack: object
     n_programs: int
     n_cells: int
+    tree: list[TreeCell]
 
 
 def cover_splits(plane, n_axes, *, goal, max_programs=10_000, splits=()):
@@ -63,12 +84,14 @@ def cover_splits(plane, n_axes, *, goal, max_programs=10_000, splits=()):
         search.try_split(split)
     search.push(Cell(np.zeros(GROUPS), np.ones(GROUPS)), np.inf)
     while search.heap and search.n_programs < max_programs:
-        upper, cell, point = search.top()
+        upper, place, cell, point = search.top()
         if upper <= goal(search.lower) or _width(cell) < NARROWEST:
             break
         search.pop()
         search.try_point(point)
-        for half in halves(cell, point):
+        group, limit = split_of(cell, point)
+        search.halved(place, group, limit)
+        for half in halves(cell, group, limit):
             search.push(half, upper)
     return search.result()
 
@@ -78,7 +101,7 @@ class _CellSearch:
 
     def __init__(self, plane, n_axes):
         self.plane, self.n_axes = plane, n_axes
-        self.heap, self.order = [], count()
+        self.heap, self.tree = [], []
         self.lower, self.attack = 0.0, None
         self.n_programs = self.n_cells = 0
 
@@ -103,25 +126,32 @@ class _CellSearch:
         self.n_programs += 1
         self.n_cells += 1
         try:
-            value, point = solve_program(cell_program(self.plane, cell))
+            value, point, dual = solve_program(cell_program(self.plane, cell))
         except SolverError:
             if at_most == np.inf:
                 raise
             # What bounds the cell around it bounds the cell.
-            value, point = at_most, _middle(cell)
+            value, point, dual = at_most, _middle(cell), None
         value = min(value, at_most)
-        heapq.heappush(self.heap, (-value, next(self.order), cell, point))
+        heapq.heappush(self.heap, (-value, len(self.tree), cell, point))
+        self.tree.append(TreeCell(dual))
+
+    def halved(self, place, group, limit):
+        """Note how a cell is halved, before its halves are pushed."""
+        parts = len(self.tree), len(self.tree) + 1
+        self.tree[place] = TreeCell(self.tree[place].dual, group, limit, parts)
 
     def top(self):
-        value, _, cell, point = self.heap[0]
-        return -value, cell, point
+        value, place, cell, point = self.heap[0]
+        return -value, place, cell, point
 
     def pop(self):
         heapq.heappop(self.heap)
 
     def result(self):
         upper = max(self.top()[0], self.lower, 0.0)
-        return Cover(upper, self.lower, self.attack, self.n_programs, self.n_cells)
+        found = self.lower, self.attack, self.n_programs, self.n_cells
+        return Cover(upper, *found, self.tree)
 
 
 def _middle(cell):
@@ -135,17 +165,21 @@ def _width(cell):
     return float(np.max(cell.upper - cell.lower))
 
 
-def halves(cell, point):
-    """Halve a cell where its relaxation is least exact at a solution.
+def split_of(cell, point):
+    """Return the group and the limit to halve a cell at, by a solution.
 
-    Shapes: point (n_variables,).
+    The group is the one whose relaxation is least exact. Shapes: point (n_variables,).
     """
     widths = cell.upper - cell.lower
     slack = np.maximum(point[SQUARES] - point[MASSES] ** 2, 0.0)
     group = int(np.argmax(slack + 1e-3 * widths**2))
-    middle = 0.5 * (cell.lower[group] + cell.upper[group])
+    return group, float(0.5 * (cell.lower[group] + cell.upper[group]))
+
+
+def halves(cell, group, limit):
+    """Halve a cell at a limit of a group's part."""
     lower, upper = cell.lower.copy(), cell.upper.copy()
-    lower[group] = upper[group] = middle
+    lower[group] = upper[group] = limit
     return [tightened(cell.lower, upper), tightened(lower, cell.upper)]
 
 

@@ -33,6 +33,7 @@ class Training(Solution):
     poison_loss: float = np.inf  # certified over all splits, at the best parameters
     solution: Solution | None = None  # the last one of the problem
     attacks: list = field(default_factory=list)  # in the order of the problem's poison
+    tree: list = field(default_factory=list)  # the cells that prove poison_loss
     n_programs: int = 0  # conic programs solved
 
     @property
@@ -140,6 +141,7 @@ def _record(found, iterate, cover, tol):
         tol,
         primal=(iterate, upper),
         poison_loss=cover.upper if upper < found.upper else found.poison_loss,
+        tree=cover.tree if upper < found.upper else found.tree,
         n_iter=found.n_iter + 1,
         n_programs=found.n_programs + cover.n_programs,
         history=[*found.history, entry],
