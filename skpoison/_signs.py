@@ -24,6 +24,7 @@ MOST_HONEST = 0.035  # contradictions among the surest rows of the purest class
 SKILL = 0.4  # of the errors of a constant, how many the models avoid
 FEWEST_JUDGED = 40  # rows, and this share of all:
 LEAST_JUDGED = 0.03
+FEWEST_LABELS = 0.005  # of all, that are rejected; one row or two are no attack
 # Or: without the rejected rows, few of the contradictions are left; of many ones, or of
 # what a constant would contradict.
 LEFT, FEWEST_WRONG = 0.25, 0.03
@@ -46,6 +47,13 @@ class Evidence(NamedTuple):
     is_strong: bool  # beyond what honest tables show
     rows: np.ndarray  # mask of the rows that it speaks against
     text: str
+    limit: float = 1.0  # share of all rows, up to which honest tables have such rows
+
+    @property
+    def suspicion(self) -> float:
+        """One half at the limit, and near 1 far beyond it."""
+        share = float(self.rows.mean())
+        return share / (share + self.limit)
 
 
 def wilson(count: float, total: float) -> tuple[float, float]:
@@ -114,7 +122,8 @@ def wrong_labels(codes, tests, probabilities, left):
         n_rejected >= max(FEW, FEWEST_REJECTED * len(codes))
         and rest <= LEFT_OF_CONSTANT * constant
     )
-    if not n_rejected or not (everywhere or alone):
+    enough = n_rejected and n_rejected >= FEWEST_LABELS * len(codes)
+    if not enough or not (everywhere or alone):
         return None
     why = (
         f"even where models are sure, {percent_text(purest[0])} of the labels "
@@ -165,7 +174,7 @@ def far_rows(columns, codes, labels, tests):
         f", {most.max():,} of them labeled {labels[most.argmax()]}" if is_one else ""
     )
     text = f"{n_far:,} rows lie far out in most columns at once{whose}"
-    return Evidence("far rows", is_strong, rows, text)
+    return Evidence("far rows", is_strong, rows, text, MANY_FAR)
 
 
 def varied_columns(values):
@@ -200,7 +209,7 @@ def fine_digits(columns):
     rows = finer > 0 if is_strong else rows
     n_rows = int(rows.sum())
     text = f"{n_rows:,} rows have more decimals than all others, as computed rows do"
-    return Evidence("digits", is_strong, rows, text)
+    return Evidence("digits", is_strong, rows, text, MANY_FINE)
 
 
 def _more_decimals(column):

@@ -13,6 +13,21 @@ from skpoison import _signs as signs
 from skpoison._words import counted, name_text, percent_text
 
 MOST_NAMED = 3
+# Evidence that AutoFilter does not look for: the reason for rejecting a row, in words.
+OWN_REASONS = {
+    "far rows": "far: out of all proportion in half of the columns at once",
+    "digits": "digits: more decimals than nine tenths of the rows, as computed rows "
+    "have",
+}
+
+
+class Suspects(NamedTuple):
+    """Rows that strong evidence speaks against, and why; by row, of all rows."""
+
+    rows: np.ndarray  # mask
+    suspicion: np.ndarray
+    tests: np.ndarray
+    reasons: np.ndarray
 
 
 class Verdict(NamedTuple):
@@ -55,6 +70,22 @@ class Verdict(NamedTuple):
         ]
         more = len(parts) - MOST_NAMED
         return ", ".join(parts[:MOST_NAMED] + [f"{more} more classes"] * (more > 0))
+
+    def suspects(self, rejected: np.ndarray) -> Suspects:
+        """Return the rows that evidence speaks against, and AutoFilter does not.
+
+        `rejected` is the mask of the rows that AutoFilter rejects.
+        """
+        rows, suspicion = np.zeros_like(rejected), np.zeros(len(rejected))
+        tests, reasons = (np.full(len(rejected), "", dtype=object) for _ in range(2))
+        for one in self.evidence:
+            if one.is_strong and one.name in OWN_REASONS:
+                more = one.rows & ~rejected & (one.suspicion > suspicion)
+                rows |= more
+                suspicion[more] = one.suspicion
+                reason = OWN_REASONS[one.name]
+                tests[more], reasons[more] = reason.partition(":")[0], reason
+        return Suspects(rows, suspicion, tests, reasons)
 
     def with_lower_errors(self, names: Sequence[str]) -> "Verdict":
         """Also name filters that lower an error, which decides nothing."""

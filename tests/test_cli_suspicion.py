@@ -10,9 +10,12 @@ from typer.testing import CliRunner
 from skpoison import AutoFilter
 from skpoison._cli.app import app
 from skpoison._cli.found import rare_ones_rejected, worst
+from skpoison._cli.judged import Judged
 from skpoison._cli.judgement import OTHERS, build_filter
 from skpoison._cli.kinds import FILTERS, PUBLISHED, WITHOUT_PERCENTILE
-from skpoison._cli.suspicion import TESTS
+from skpoison._cli.suspicion import TESTS, with_suspects
+from skpoison._signs import Evidence
+from skpoison._verdict import Verdict
 
 WRONG = [4, 9, 30]
 KEYS = ["row", "label", "suspicion", "test", "reason", "suggested_label"]
@@ -423,3 +426,29 @@ def test_a_rare_class_that_loses_rows_is_warned_of(tmp_path):
     assert "of the 20 rows of the rare label '1' are rejected" in " ".join(
         result.output.split()
     )
+
+
+def test_rows_that_the_verdict_speaks_against_are_rejected_too():
+    kept = np.array([True, True, False, True])
+    tests = np.array(["", "", "label", ""], dtype=object)
+    found = Judged(
+        kept,
+        np.array([0.1, 0.2, 0.7, 0.3]),
+        tests,
+        np.full(4, "", dtype=object),
+        lambda rows: [f"label: row {row}" for row in rows],
+        {"label": tests == "label"},
+    )
+    fine = Evidence("digits", True, np.array([True, False, True, False]), "", 0.005)
+    likely = Verdict(True, fine.rows, 0.5, 0.4, 0.6, {}, [fine])
+    more = with_suspects(found, likely)
+    assert more.kept.tolist() == [False, True, False, True]
+    assert more.tests.tolist() == ["digits", "", "label", ""]
+    assert more.rejected.tolist() == [0, 2] and more.suspicion[0] > 0.98
+    assert [text.split(":")[0] for text in more.reason_of([2, 0])] == [
+        "label",
+        "digits",
+    ]
+    assert more.rejected_by["digits"].sum() == more.rejected_by["label"].sum() == 1
+    weak = likely._replace(evidence=[fine._replace(is_strong=False)])
+    assert with_suspects(found, weak) is found

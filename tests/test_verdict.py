@@ -113,6 +113,31 @@ def test_rows_with_more_decimals_than_all_others_are_evidence():
     assert not verdict(plain, codes, LABELS, tests, said).is_likely
 
 
+def test_what_only_the_verdict_finds_is_suspect_with_a_reason():
+    values, codes, tests, said = honest()
+    values[:8] = values[:8] * 0.55 + values[8:16] * 0.45
+    tests[:2] = "label"
+    found = verdict(values, codes, LABELS, tests, said).suspects(tests != "")
+    assert np.flatnonzero(found.rows).tolist() == [2, 3, 4, 5, 6, 7]
+    assert set(found.tests[found.rows]) == {"digits"}
+    assert all(text.startswith("digits: more dec") for text in found.reasons[2:8])
+    assert found.suspicion[2] == pytest.approx(0.02 / 0.025)
+    assert (
+        not verdict(*honest()[:2], LABELS, *honest()[2:]).suspects(tests != "")[0].any()
+    )
+
+
+def test_a_row_or_two_of_wrong_labels_are_no_attack():
+    values, codes, tests, said = honest()
+    wrong = np.random.default_rng(1).choice(400, 40, replace=False)
+    codes = codes.copy()
+    codes[wrong] = 1 - codes[wrong]
+    tests[wrong[0]] = "label"
+    assert not verdict(values, codes, LABELS, tests, said).is_likely
+    tests[wrong[1]] = "label"
+    assert verdict(values, codes, LABELS, tests, said).is_likely
+
+
 def test_rows_that_something_else_explains_contradict_no_models():
     values, codes, tests, said = honest()
     codes = codes.copy()

@@ -24,7 +24,7 @@ from .report import AuditReport
 from .schema import SCHEMA_NAME
 from .summary import summary
 from .suspects import suspects
-from .suspicion import give_verdict, judge_all, trusted_rows
+from .suspicion import give_verdict, judge_all, trusted_rows, with_suspects
 from .taxa import taxonomies
 from .types import Report, Settings
 
@@ -232,6 +232,7 @@ def run(inputs: Inputs, plan: Plan, progress: Progress) -> AuditReport:
     judged = give_verdict(inputs, suspected)
     trusted = trusted_rows(inputs, suspected, judged, plan.folds)
     plan = plan._replace(trusted=trusted)
+    suspected = with_suspects(suspected, judged)
     attacked = measure(inputs, plan, progress)
     compared = compare(plan, attacked.found)
     listed = suspects(inputs, plan, suspected, progress)

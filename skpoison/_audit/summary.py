@@ -1,5 +1,6 @@
 """What was found, in a few sentences."""
 
+from skpoison._reports.reasons import OF_VERDICT
 from skpoison._words import (
     counted,
     epsilon_text,
@@ -281,7 +282,12 @@ def _rejected(found):
         for one in sorted(found["classes"], key=lambda one: -one["share"])[:MOST_NAMED]
         if one["share"]
     )
-    return f"AutoFilter rejects {counted(n_rejected, 'row')} ({shares}). "
+    by = "AutoFilter rejects"
+    if any(
+        one["rejected_by"].get(test) for one in found["classes"] for test in OF_VERDICT
+    ):
+        by = "AutoFilter and the verdict reject"
+    return f"{by} {counted(n_rejected, 'row')} ({shares}). "
 
 
 def _copies(content):

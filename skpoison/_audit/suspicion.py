@@ -7,7 +7,7 @@ from sklearn.base import clone
 
 from skpoison import __version__
 from skpoison._defaults import default_cleaner
-from skpoison._reports.reasons import OF_LABELS
+from skpoison._reports.reasons import OF_LABELS, OF_VERDICT
 from skpoison._verdict import Verdict, verdict
 from skpoison._words import name_text, one_line
 
@@ -70,6 +70,19 @@ def give_verdict(inputs, found) -> Verdict:
     return verdict(inputs.given, inputs.codes, inputs.labels, tests, said)
 
 
+def with_suspects(found, judged: Verdict):
+    """Add the rows that strong evidence speaks against to those that are rejected."""
+    if found["failed"]:
+        return found
+    more = judged.suspects(found["rejected"])
+    return found | {
+        "suspicion": np.where(more.rows, more.suspicion, found["suspicion"]),
+        "rejected": found["rejected"] | more.rows,
+        "tests": np.where(more.rows, more.tests, found["tests"]),
+        "reasons": np.where(more.rows, more.reasons, found["reasons"]),
+    }
+
+
 def trusted_rows(inputs, found, judged, folds):
     """Rows that held-out figures are computed from: suspects are not.
 
@@ -92,7 +105,7 @@ def trusted_rows(inputs, found, judged, folds):
 
 
 def of_classes(inputs, found):
-    """How many rows of each class are rejected: the estimated share of bad rows."""
+    """How many rows of each class are rejected, and for which reasons."""
     return [
         _of_class(name_text(label), inputs.codes == code, found)
         for code, label in enumerate(inputs.labels)
@@ -104,7 +117,8 @@ def _of_class(label, own, found):
     if found["failed"]:
         return counted | {"n_rejected": None, "rejected_by": {}, "share": None}
     rejected = found["rejected"] & own
-    tests = (*OF_LABELS, *(["others"] if np.any(found["tests"] == "others") else []))
+    seen = set(found["tests"])
+    tests = (*OF_LABELS, *(one for one in ("others", *OF_VERDICT) if one in seen))
     return counted | {
         "n_rejected": int(rejected.sum()),
         "rejected_by": {

@@ -437,13 +437,13 @@ class Feature(TypedDict):
 
 
 class BadShare(TypedDict):
-    """How many rows of a class are bad, by estimate."""
+    """How many rows of a class are rejected."""
 
     label: Annotated[str, "the class"]
     n_rows: Annotated[Count, "its rows"]
-    n_rejected: Annotated[Count | None, "rows of it that AutoFilter rejects"]
+    n_rejected: Annotated[Count | None, "rows of it that are rejected"]
     rejected_by: Annotated[dict[str, Count], "how many for which reason"]
-    share: Annotated[Share | None, "share of its rows that AutoFilter rejects"]
+    share: Annotated[Share | None, "share of its rows that are rejected"]
 
 
 class SuspiciousRow(TypedDict):
@@ -454,8 +454,8 @@ class SuspiciousRow(TypedDict):
     row: Annotated[Place, "the same, counted from 1 as rows of a file are"]
     index: Annotated[str | None, "its label in the index, if there is one"]
     label: Annotated[str, "its label"]
-    suspicion: Annotated[Share | None, "AutoFilter's, above one half if it rejects it"]
-    test: Annotated[str | None, "what AutoFilter rejects it for"]
+    suspicion: Annotated[Share | None, "above one half if it is rejected"]
+    test: Annotated[str | None, "what it is rejected for"]
     reason: Annotated[str | None, "the same in words"]
     suggested_label: Annotated[str | None, "the most probable label"]
     score: Annotated[Size, "mean of -log(rank / n) over the filters"]
@@ -468,8 +468,8 @@ class Suspicious(TypedDict):
     """Rows that stand out."""
 
     n_rows: Annotated[Count, "rows that were judged"]
-    n_rejected: Annotated[Count | None, "rows that AutoFilter rejects"]
-    classes: Annotated[list[BadShare], "the estimated share of bad rows of each class"]
+    n_rejected: Annotated[Count | None, "rows that AutoFilter or the verdict rejects"]
+    classes: Annotated[list[BadShare], "how many rows of each class are rejected"]
     n_listed: Annotated[Count, "rows that are listed"]
     filters: Annotated[list[Judge], "the filters"]
     rows: Annotated[list[SuspiciousRow], "rejected rows, then those farthest out"]

@@ -209,12 +209,12 @@ def _suspects(report):
 
 
 def _why(row):
-    """AutoFilter's reason if it rejects the row, or else that of a filter it is beyond.
+    """The reason if it is rejected, or else that of a filter that it is beyond.
 
     A row within all thresholds has the reason of the filter that ranks it highest.
     """
     if row["reason"] is not None:
-        return f"AutoFilter: {row['reason']}"
+        return f"rejected: {row['reason']}"
     beyond = [one for one in row["reasons"] if one["beyond"]]
     first = (beyond or row["reasons"])[0]
     return f"{first['filter']}: {first['text']}"

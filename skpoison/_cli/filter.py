@@ -143,12 +143,13 @@ def filter_(
 
         settings = {"filter": kind, "percentile": percentile, "trusted": trusted}
         settings |= {"by": by, "verdicts": verdicts}
-        numbers = judged.count(found, rows.labels, settings, rows.row_numbers)
-        numbers["verdict"], weighed = None, None
+        weighed = None
         if kind == "auto" and not clean and not source.labels.is_quantity:
             weighed = suspicion.weigh(found, rows, encoded)
-            numbers["verdict"] = weighed.as_dict()
             session.say(weighed.text)
+            found = suspicion.with_suspects(found, weighed)
+        numbers = judged.count(found, rows.labels, settings, rows.row_numbers)
+        numbers["verdict"] = weighed and weighed.as_dict()
         filtering.show_rows(session, kind, rows, numbers)
         numbers["by"] = by and groups.count_by(rows, by, found.kept)
         if by:

@@ -8,7 +8,7 @@ import typer
 
 from skpoison._io import DataError
 from skpoison._io.errors import quoted
-from skpoison._reports.reasons import OF_AUTO, OF_LABELS
+from skpoison._reports.reasons import OF_AUTO, OF_LABELS, OF_VERDICT
 from skpoison._words import counted, label_text, name_text, percent_text
 
 from .kinds import PUBLISHED
@@ -18,7 +18,7 @@ SUSPICIOUS, PLANTED = "suspicious", "planted"
 # The label of rows whose targets are quantities.
 ALL = "all"
 # What an audit rejects rows for, and what it counts.
-OF_REASONS = (*OF_LABELS, "others")
+OF_REASONS = (*OF_LABELS, "others", *OF_VERDICT)
 OF_AUDIT = (SUSPICIOUS, PLANTED, *OF_REASONS)
 FORM = re.compile(
     r"(?P<quantity>[a-z-]+)\s*(\[(?P<label>.*)\])?\s*(?P<sign>>=?)\s*"
@@ -144,8 +144,9 @@ def labels_of(labels):
 def of_filter(kind, trusted):
     """Return the quantities that ``skpoison filter`` counts."""
     if kind == "auto":
-        planted = () if trusted else (PLANTED,)
-        return (SUSPICIOUS, *planted, *OF_AUTO)
+        if trusted:
+            return (SUSPICIOUS, *OF_AUTO)
+        return (SUSPICIOUS, PLANTED, *OF_AUTO, *OF_VERDICT)
     if kind in PUBLISHED:
         members = ("sphere", "slab") if kind == "both" else (kind,)
         return (SUSPICIOUS, *members)

@@ -8,14 +8,20 @@ from scipy import sparse
 
 from skpoison._defaults import default_cleaner
 from skpoison._labels import find_labels
-from skpoison._reports.reasons import OF_AUTO, OF_LABELS, OF_QUANTITIES, REASONS
+from skpoison._reports.reasons import (
+    OF_AUTO,
+    OF_LABELS,
+    OF_QUANTITIES,
+    OF_VERDICT,
+    REASONS,
+)
 from skpoison._verdict import Verdict, verdict
 
 from .columns import unscaled_rows
 from .judged import Judged
 
 # The tests that reject rows, and what they see.
-TESTS = {name: REASONS[name].text for name in OF_AUTO}
+TESTS = {name: REASONS[name].text for name in (*OF_AUTO, *OF_VERDICT)}
 # Why targets are rejected that trusted rows say something else of.
 OF_TRUSTED = {
     "": "",
@@ -82,6 +88,28 @@ def weigh(found, data, encoded) -> Verdict:
     return verdict(X, codes, labels.tolist(), found.tests, found.probabilities)
 
 
+def with_suspects(found, weighed) -> Judged:
+    """Also reject the rows that strong evidence speaks against."""
+    more = weighed.suspects(~found.kept)
+    if not more.rows.any():
+        return found
+    tests = np.where(more.rows, more.tests, found.tests)
+
+    def reason_of(rows):
+        own = [row for row in rows if not more.rows[row]]
+        known = dict(zip(own, found.reason_of(own), strict=True))
+        return [known.get(row) or more.reasons[row] for row in rows]
+
+    return replace(
+        found,
+        kept=found.kept & ~more.rows,
+        suspicion=np.where(more.rows, more.suspicion, found.suspicion),
+        tests=tests,
+        reason_of=reason_of,
+        rejected_by={test: tests == test for test in (*found.rejected_by, *OF_VERDICT)},
+    )
+
+
 def _judged_by(auto, X, y):
     """Score new rows under each label that the trusted rows have."""
     kept = auto.predict(X, y) == 1
@@ -108,7 +136,7 @@ def _judged_by(auto, X, y):
         tests,
         np.where(kept, "", suggested),
         reason_of,
-        {test: tests == test for test in TESTS if test != "target"},
+        {test: tests == test for test in OF_AUTO if test != "target"},
     )
 
 

@@ -103,6 +103,14 @@ REASONS = {
         "Check the target by hand. If it is wrong, correct it or drop the row.",
         AVAILABILITY,
     ),
+    "digits": Reason(
+        "MoreDigitsThanOthers",
+        "more decimals than nearly all other rows, as computed rows have",
+        "Rows that were mixed of others, moved or disturbed by a program have decimals "
+        "that recorded rows have not.",
+        "Compare the row with its source. If it was computed, drop it.",
+        BOTH,
+    ),
     "others": Reason(
         "UnlikeOtherRows",
         "far, or labeled otherwise, by what a sample of the rows says",
@@ -201,6 +209,8 @@ REASONS = {
 OF_LABELS = ("far", "copies", "label", "cluster")
 OF_QUANTITIES = ("far", "copies", "target")
 OF_AUTO = (*OF_LABELS, "unknown", "target")
+# What the verdict on a table finds beside these.
+OF_VERDICT = ("digits",)
 # Of the table as a whole.
 VERDICT = Reason(
     "LikelyPoisonedTable",
