@@ -297,15 +297,23 @@ def test_sources_that_differ_by_chance_are_not_blamed(tmp_path):
     assert "No value of source stands out" in said(result)
 
 
-def test_times_are_counted_in_ranges(tmp_path):
+@pytest.mark.parametrize(
+    ("written", "first"),
+    [
+        ("%Y-%m-%d", "2024-01-01 to 2024-01-06"),
+        ("%d/%m/%Y %H:%M", "01/01/2024 00:00 to 06/01/2024 00:00"),
+    ],
+)
+def test_times_are_counted_in_ranges(tmp_path, written, first):
     days = np.datetime64("2024-01-01") + np.arange(N_ROWS)
-    table = columns(day=days.astype(str).tolist())
+    texts = [day.astype("datetime64[s]").item().strftime(written) for day in days]
+    table = columns(day=texts)
     numbers = json.loads(
         invoke(write(tmp_path / "rows.csv", table), "--by", "day", "--json", "-").stdout
     )
     groups = numbers["by"]["groups"]
     assert [one["n_rows"] for one in groups] == [6] * 10
-    assert groups[0]["value"] == "2024-01-01 to 2024-01-06"
+    assert groups[0]["value"] == first
     assert sum(one["n_rejected"] for one in groups) == N_ROWS - numbers["n_kept"]
 
 

@@ -5,7 +5,9 @@ from rich.text import Text
 from scipy.stats import hypergeom
 
 from skpoison._io import DataError
-from skpoison._io.columns import is_number
+from skpoison._io.columns import is_number, is_text
+from skpoison._io.dates import style_of
+from skpoison._io.plan import distinct
 from skpoison._words import NONE, counted, one_line, percent_text
 
 from .report import new_table
@@ -31,9 +33,9 @@ def check_column(rows, name):
         raise DataError(f"--by needs a column of single values; {name!r} holds {kind}.")
 
 
-def count_by(rows, name, kept):
+def count_by(rows, name, kept, date_order):
     """Count rejected rows by the values of a column: what ``--json`` writes."""
-    texts, codes = values_of(rows.column(name))
+    texts, codes = values_of(rows.column(name), date_order)
     n_rows = np.bincount(codes, minlength=len(texts))
     n_rejected = np.bincount(codes[~kept], minlength=len(texts))
     total, rejected = len(kept), int((~kept).sum())
@@ -51,21 +53,20 @@ def count_by(rows, name, kept):
     return {"column": name, "groups": groups}
 
 
-def values_of(column):
+def values_of(column, date_order="auto"):
     """Return the distinct values as text, in order, and the position of each row's."""
     import pandas as pd
-    import pyarrow as pa
 
-    kind = column.type
     series = column.to_pandas()
-    in_order = is_number(kind) or pa.types.is_temporal(kind)
-    if in_order and series.nunique() > MOST_VALUES:
-        bins = pd.qcut(series.rank(method="min"), N_RANGES, duplicates="drop")
-        low = series.groupby(bins, observed=True).transform("min")
-        high = series.groupby(bins, observed=True).transform("max")
+    ordered, written = _in_order(column, series, date_order)
+    if ordered is not None and ordered.nunique() > MOST_VALUES:
+        bins = pd.qcut(ordered.rank(method="min"), N_RANGES, duplicates="drop")
+        low = ordered.groupby(bins, observed=True).transform("min")
+        high = ordered.groupby(bins, observed=True).transform("max")
         codes, first = pd.factorize(low, sort=True)
         ends = high.groupby(low).first().reindex(first)
-        texts = [f"{a} to {b}" for a, b in zip(first, ends, strict=True)]
+        pairs = zip(first, ends, strict=True)
+        texts = [f"{written(a)} to {written(b)}" for a, b in pairs]
     else:
         codes, first = pd.factorize(series, sort=True)
         texts = [one_line(value) for value in first]
@@ -73,6 +74,25 @@ def values_of(column):
         codes = np.where(codes < 0, len(texts), codes)
         texts.append(MISSING)
     return texts, codes
+
+
+def _in_order(column, series, date_order):
+    """Values that ranges can be made of, None if there are none, and how to write one.
+
+    Dates that are text are times, too.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    if is_number(column.type) or pa.types.is_temporal(column.type):
+        return series, str
+    if not is_text(column.type):
+        return None, str
+    cells, codes = distinct(column)
+    style, _ = style_of(cells, np.bincount(codes, minlength=len(cells)), date_order)
+    if style is None:
+        return None, str
+    return pd.Series(style.parse(cells)[codes]), style.write
 
 
 def show_groups(session, found):
