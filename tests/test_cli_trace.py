@@ -128,11 +128,75 @@ def test_blamed_rows_are_written_as_they_came_worst_first(table, wrong, tmp_path
     invoke(again, "--case", wrong, *NEAREST, "--max-removed", 1, code=3)
 
 
-def test_the_plot_has_the_numbers_of_the_rows(table, wrong, tmp_path):
+def test_rows_are_counted_from_1_everywhere(wrong, tmp_path):
+    """Also the row whose near copies are named; and it is said so."""
+    X, y = rows()
+    X[N_HONEST:] = TARGET  # near copies of the first planted row
+    table = written(tmp_path / "rows.csv", X, np.array(["ham", "spam"])[y])
+    words = " ".join(invoke(table, "--case", wrong, *NEAREST).output.split())
+    assert f"all near copies of row {N_HONEST + 1}," in words
+    assert "rows.csv and cases of" in words and "are counted from 1." in words
+    found = numbers_of(table, "--case", wrong, *NEAREST)
+    assert f"near copies of row {N_HONEST + 1}," in found["summary"]
+    (copies,) = (one for one in found["shared"] if one["column"] == "near copies")
+    assert copies["value"] == str(N_HONEST + 1)
+
+
+def test_probabilities_before_and_after(table, wrong):
+    found = numbers_of(table, "--case", wrong, *NEAREST)
+    (case,) = found["cases"]
+    before, after = case["probability"], case["removed_probability"]
+    assert before["predicted"] > 0.5 > before["right"]
+    assert after["right"] > 0.5 > after["predicted"]
+    assert sum(before.values()) == pytest.approx(1.0)
+
+
+def quantities(path, X, planted=()):
+    values = X @ [1.0, 2.0]
+    values[list(planted)] += 5.0
+    return written(path, X, values)
+
+
+def test_the_tolerance_of_quantities(tmp_path):
+    X, _ = rows()
+    planted = range(N_HONEST, N_HONEST + N_PLANTED)
+    table = quantities(tmp_path / "rows.csv", X, planted)
+    near = written(tmp_path / "near.csv", np.array([TARGET]), [6.0])
+    sizes = {}
+    for tolerance in (0.2, 0.5):
+        found = numbers_of(
+            *(table, "--case", near, "--tolerance", tolerance, "--max-removed", 6)
+        )
+        (case,) = found["cases"]
+        assert abs(case["predicted"] - 6.0) > tolerance >= abs(case["without"] - 6.0)
+        assert found["tolerance"] == found["settings"]["tolerance"] == tolerance
+        assert case["probability"] is None
+        sizes[tolerance] = len(found["removal_set"])
+    assert sizes[0.2] > sizes[0.5]
+    told = invoke(table, "--case", near, "--tolerance", 9, code=1).output
+    assert "right (within 9), so that" in " ".join(told.split())
+    told = invoke(table, "--case", near, "--tolerance", 0.5).output
+    assert "A prediction is right within 0.5." in " ".join(told.split())
+
+
+def test_the_plot_has_the_numbers_of_the_rows(table, wrong, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
+    from skpoison.inspection import TraceDisplay
+
     path = tmp_path / "trace.svg"
     invoke(table, "--case", wrong, *NEAREST, "--plot", path)
     found = numbers_of(table, "--case", wrong, *NEAREST)
+    drawn, plot = [], TraceDisplay.plot
+
+    def noted(display, *args, **kwargs):
+        drawn.append(display)
+        return plot(display, *args, **kwargs)
+
+    monkeypatch.setattr(TraceDisplay, "plot", noted)
+    invoke(table, "--case", wrong, *NEAREST, "--plot", path, "--force")
+    shares = np.asarray(drawn[-1].contributions)
+    told = [one["contribution"] for one in found["rows"]][: len(shares)]
+    np.testing.assert_allclose(shares, told)  # the table's scale
     for one in found["rows"][:5]:  # texts are comments of their outlines
         assert f"<!-- row {one['row']}: ham -->" in path.read_text()
 
@@ -250,6 +314,8 @@ def test_quantities_have_regressors(tmp_path):
         (["--method", "shapley"], 2, "is none of auto"),
         (["--learner", "forest", "--C", "2"], 2, "linear learners only"),
         (["--by", "place"], 1, "has no column 'place'"),
+        (["--tolerance", "1"], 2, "is for quantities; the target"),
+        (["--tolerance", "0"], 2, "--tolerance"),
         (["--by", "label"], 1, "--by needs another column than the target"),
         (["--max-removed", "500"], 1, "max_removed must be a number of rows"),
     ],
@@ -269,7 +335,12 @@ def test_options_that_make_no_sense(table, wrong, options, code, message):
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        ("eggs", "labels that the training data do not have: 'eggs'"),
+        (
+            "eggs",
+            "case.csv have labels that the training data do not have: 'eggs'. Allowed "
+            "are 'ham' and 'spam'.",
+        ),
+        ("", "has no label in data row 1 of"),
         ("ham", "predicts all rows of"),
     ],
 )
@@ -301,4 +372,4 @@ def test_names_of_options_are_those_that_exist():
 
 
 def settings_of(learner):
-    return tracing.Settings("case", learner, None, "auto", 0.05, None, 3)
+    return tracing.Settings("case", learner, None, "auto", 0.05, None, None, 3)

@@ -20,6 +20,8 @@ def show(session, numbers):
         f"{numbers['estimator']}."
     )
     session.console.print(_cases_table(cases))
+    if numbers["settings"]["tolerance"] is not None:
+        session.say(f"A prediction is right within {numbers['tolerance']:.4g}.")
     n_right = sum(not one["is_wrong"] for one in cases)
     if n_right:
         session.say(
@@ -28,11 +30,18 @@ def show(session, numbers):
         )
     if numbers["rows"]:
         session.console.print(_rows_table(numbers))
+    session.say(_how_rows_count(numbers["data"]))
     shared = [one for one in numbers["shared"] if one["column"] != CONTRADICTED]
     if shared:
         session.console.print(_shared_table(shared, numbers["is_found"]))
     session.say(numbers["summary"])
     _say_how(session, numbers)
+
+
+def _how_rows_count(data):
+    """Which files the numbers of rows and cases are of."""
+    of_rows, of_cases = name_text(data["source"]), name_text(data["cases"])
+    return f"Rows of {of_rows} and cases of {of_cases} are counted from 1."
 
 
 def _is(number):

@@ -40,7 +40,7 @@ def picture(path, force, shape, title):
     ax = np.ravel(axes)[0]
     legend = ax.get_legend()
     _tidy(legend)
-    if shape == "plane":  # The legend is already above the axes.
+    if shape in ("plane", "pair"):  # The legend is already above the axes.
         legend.set_title(one_line(title), prop={"size": "small"})
         legend.get_title().set_parse_math(False)
     else:
@@ -201,6 +201,7 @@ def draw_trace(path, force, problem, found):
     y = None if rows.labels.is_quantity else rows.labels.texts
     scratch = Figure().subplots(1, 2)
     display = TraceDisplay.from_trace(traced, problem.encoded.X, y, ax=scratch)
+    display.contributions = found.contributions[display.names]
     display.names = rows.row_numbers[display.names]
     with picture(path, force, "pair", _end(rows.source)) as axes:
         display.plot(axes, n_bars=N_BARS)

@@ -87,6 +87,16 @@ def trace(
             callback=rows_or_share,
         ),
     ] = "0.05",
+    tolerance: Annotated[
+        float | None,
+        opt.option(
+            opt.DEFENSE,
+            "NUMBER",
+            "Of quantities: how far off its number in --case a prediction may be. "
+            "Default: the usual size of errors.",
+            callback=positive_number,
+        ),
+    ] = None,
     jobs: opt.Jobs = 1,
     top: Annotated[
         int,
@@ -102,8 +112,8 @@ def trace(
         opt.option(
             opt.OUTPUT,
             "FILE",
-            "Write the blamed rows, worst first, with rank, contribution and whether "
-            "removed.",
+            "Write the blamed rows, worst first, with their number (from 1), rank and "
+            "contribution.",
             "--output",
             "-o",
             common=True,
@@ -140,7 +150,9 @@ def trace(
             picture.check_matplotlib()
         with session.step(f"Reading {data}"):
             rows, cases = tracing.read(data, case, by, reading)
-        settings = tracing.Settings(case, learner, C, method, max_removed, by, seed)
+        settings = tracing.Settings(
+            case, learner, C, method, max_removed, tolerance, by, seed
+        )
         blamed_to = rows_to(output, rows, outputs, keep_formulas)
         with session.step("Encoding"):
             encoded = encode(rows, np.arange(len(rows)), reading.encoding)

@@ -9,6 +9,7 @@ from scipy.sparse import issparse
 from sklearn import ensemble, linear_model, neighbors, svm
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import make_pipeline
+from sklearn.utils import Bunch
 
 from skpoison import __version__, trace
 from skpoison._io import DataError, load
@@ -52,6 +53,7 @@ class Settings:
     C: float | None
     method: str
     max_removed: int | float
+    tolerance: float | None
     by: str | None
     seed: int
 
@@ -116,12 +118,19 @@ class Found(NamedTuple):
     """What was found.
 
     `predicted` is what the model says of each case; `wrong` are the positions of those
-    that were traced.
+    that were traced; `tolerance` is how far off a quantity is right.
     """
 
     trace: object
     predicted: np.ndarray
     wrong: np.ndarray
+    tolerance: float | None
+
+    @property
+    def contributions(self):
+        """The contributions of all rows, relative to the largest one."""
+        found = self.trace.contributions_
+        return np.maximum(found, 0.0) / (float(found.max()) or 1.0)
 
 
 def read(data, case, by, reading):
@@ -173,36 +182,83 @@ def trace_cases(problem, settings, jobs):
     with few_threads(problem.encoded.X):
         model = problem.model().fit(problem.X, problem.y)
         predicted = model.predict(problem.X_case)
-        wrong = np.flatnonzero(_is_wrong(problem, model, predicted, wanted))
+        tolerance = _tolerance(problem, model, settings)
+        wrong = np.flatnonzero(_is_wrong(predicted, wanted, tolerance))
         if not len(wrong):
             raise DataError(
                 f"The model, {problem.learner!r}, predicts all rows of "
-                f"{problem.cases.source} right, so that there is nothing to trace; "
-                "--learner and --C choose the model that erred."
+                f"{problem.cases.source} right{_within(tolerance)}, so that there is "
+                f"nothing to trace; {_choices(tolerance)} the model that erred."
             )
         found = trace(
             model,
             problem.X,
             problem.y,
             problem.X_case[wrong],
-            None if wanted is None else wanted[wrong],
+            _targets(wanted, wrong, settings),
             method=settings.method.replace("-", "_"),
             by=_columns_by(problem.rows, settings.by),
             max_removed=settings.max_removed,
             n_jobs=jobs,
             random_state=settings.seed,
         )
-    return Found(found, predicted, wrong)
+    return Found(_in_file(found, problem.rows.row_numbers), predicted, wrong, tolerance)
 
 
-def _is_wrong(problem, model, predicted, wanted):
-    """Return which cases are wrong; numbers are, beyond the model's usual errors."""
+def _tolerance(problem, model, settings):
+    """How far off a quantity a prediction is right: as told, or the usual error."""
+    if not problem.rows.labels.is_quantity:
+        if settings.tolerance is None:
+            return None
+        raise typer.BadParameter(
+            f"is for quantities; the target {problem.rows.labels.name!r} holds labels.",
+            param_hint="'--tolerance'",
+        )
+    if settings.tolerance is not None:
+        return settings.tolerance
+    off = np.abs(problem.y - model.predict(problem.X))
+    return float(TYPICAL * np.median(off))
+
+
+def _is_wrong(predicted, wanted, tolerance):
+    """Return which cases are wrong."""
     if wanted is None:
         return np.ones(len(predicted), dtype=bool)
-    if not problem.rows.labels.is_quantity:
+    if tolerance is None:
         return predicted != wanted
-    usual = TYPICAL * np.median(np.abs(problem.y - model.predict(problem.X)))
-    return np.abs(predicted - wanted) > usual
+    return ~((predicted >= wanted - tolerance) & (predicted <= wanted + tolerance))
+
+
+def _within(tolerance):
+    return "" if tolerance is None else f" (within {tolerance:.4g})"
+
+
+def _choices(tolerance):
+    if tolerance is None:
+        return "--learner and --C choose"
+    return "--tolerance sets what is right, --learner and --C"
+
+
+def _targets(wanted, wrong, settings):
+    """What would be right, as the lowest and highest number if that was told."""
+    if wanted is None:
+        return None
+    if settings.tolerance is None:
+        return wanted[wrong]
+    return wanted[wrong, np.newaxis] + settings.tolerance * np.array([-1.0, 1.0])
+
+
+def _in_file(found, numbers):
+    """Return a trace in which near copies are of the row with a number in its file."""
+    return replace(
+        found,
+        shared_=[
+            Bunch(**one | {"value": int(numbers[one.value])})
+            if one.column == COPIES
+            else one
+            for one in found.shared_
+        ],
+    )
 
 
 def _columns_by(rows, name):
@@ -233,12 +289,13 @@ def describe(problem, settings, found, top):
         "summary": result.summary(),
         "method": result.method_.replace("_", "-"),
         "max_removed": result.max_removed_,
+        "tolerance": found.tolerance,
         "p_value": result.p_value_,
         "n_fits": result.n_fits_,
         "removal_set": None if removed is None else numbers[removed].tolist(),
-        "shared": [_shared(one, numbers) for one in result.shared_],
+        "shared": [_shared(one) for one in result.shared_],
         "groups": [{**one, "value": label_text(one.value)} for one in result.groups_],
-        "rows": _blamed(problem, result, top, settings.by),
+        "rows": _blamed(problem, found, top, settings.by),
     }
 
 
@@ -246,10 +303,9 @@ def _cases(problem, found):
     labels = problem.cases.labels
     wanted = None if labels is None else _as_json(labels.targets)
     texts = cells(problem.cases, np.arange(len(problem.cases)), problem.encoded.plan)
-    without = dict.fromkeys(range(len(problem.cases)))
-    if found.trace.removed_prediction_ is not None:
-        predicted = _as_json(found.trace.removed_prediction_)
-        without |= dict(zip(found.wrong.tolist(), predicted, strict=True))
+    without = _by_case(found, found.trace.removed_prediction_, _as_json)
+    probability = _by_case(found, found.trace.probability_, _pairs)
+    removed_probability = _by_case(found, found.trace.removed_probability_, _pairs)
     wrong = set(found.wrong.tolist())
     return [
         {
@@ -257,10 +313,25 @@ def _cases(problem, found):
             "predicted": predicted,
             "right": None if wanted is None else wanted[i],
             "is_wrong": i in wrong,
-            "without": without[i],
+            "without": without.get(i),
+            "probability": probability.get(i),
+            "removed_probability": removed_probability.get(i),
             "cells": texts[i],
         }
         for i, predicted in enumerate(_as_json(found.predicted))
+    ]
+
+
+def _by_case(found, values, written):
+    """What is known of each traced case, by its position."""
+    if values is None:
+        return {}
+    return dict(zip(found.wrong.tolist(), written(values), strict=True))
+
+
+def _pairs(values):
+    return [
+        dict(zip(("predicted", "right"), one, strict=True)) for one in values.tolist()
     ]
 
 
@@ -268,21 +339,18 @@ def _as_json(values):
     return [v if isinstance(v, float) else label_text(v) for v in values.tolist()]
 
 
-def _shared(one, numbers):
+def _shared(one):
     value = one.value
-    if one.column == COPIES:
-        value = int(numbers[value])
     return {**one, "value": value if isinstance(value, bool) else label_text(value)}
 
 
-def _blamed(problem, result, top, by):
+def _blamed(problem, found, top, by):
     """Return the removed rows, and others that are blamed, from the most responsible.
 
     Contributions are relative to the largest one.
     """
+    result, contributions = found.trace, found.contributions
     removed = set(() if result.removal_set_ is None else result.removal_set_.tolist())
-    scale = float(result.contributions_.max())
-    contributions = np.maximum(result.contributions_, 0.0) / (scale or 1.0)
     ranking = result.ranking_.tolist()
     others = [row for row in ranking if row not in removed and contributions[row] > 0]
     shown = removed | set(others[:top])

@@ -194,10 +194,11 @@ class Labels(NamedTuple):
         """Return the labels of some rows, with the same distinct values."""
         return self._replace(codes=self.codes[rows], decided=self.is_quantity)
 
-    def matched(self, test, new_labels=False):
+    def matched(self, test, new_labels=False, whose="The test data"):
         """Return the labels of test rows, coded by the values of these.
 
-        Labels that are not among these come after them, or are an error.
+        Labels that are not among these come after them, or are an error, which says
+        whose they are.
         """
         texts, values = self.value_texts, list(self.values)
         if new_labels:
@@ -210,8 +211,8 @@ class Labels(NamedTuple):
         if np.any(positions < 0):
             unknown = [test.values[i] for i in np.flatnonzero(positions < 0)]
             raise DataError(
-                f"The test data have labels that the training data do not have: "
-                f"{quoted(map(label_text, unknown))}."
+                f"{whose} have labels that the training data do not have: "
+                f"{quoted(map(label_text, unknown))}. Allowed are {quoted(texts)}."
             )
         return self._replace(
             values=values, codes=positions[test.codes], decided=self.is_quantity

@@ -120,5 +120,6 @@ def load_test(name, data, options, new_labels=False):
     if hasattr(test, "follow"):
         test.follow(data)
     if test.labels is not None:
-        test.labels = data.labels.matched(test.labels, new_labels)
+        whose = f"The rows of {test.source}"
+        test.labels = data.labels.matched(test.labels, new_labels, whose)
     return test

@@ -86,7 +86,7 @@ class TableData:
         self.target, self.labels = options.target, None
         if not options.unlabeled or options.target in table.column_names:
             self.target = name = self._find_target(options.target)
-            self.labels = _labels_of_column(name, table.column(name), self.where)
+            self.labels = self._labels_of(name, table)
         own = own_columns(table.column_names)
         leave = {self.target, *options.drop, *options.aside, *own}
         self.columns = [name for name in table.column_names if name not in leave]
@@ -139,6 +139,9 @@ class TableData:
         """Say where a row stands in the file, given its position."""
         return row_of_table(int(self._in_file(row)))
 
+    def _labels_of(self, name, table):
+        return _labels_of_column(name, table.column(name), self.where, self.source)
+
     def _in_file(self, rows):
         """Return the positions of rows in the file, given those that they have here."""
         return rows if self._positions is None else self._positions[rows]
@@ -153,8 +156,7 @@ class TableData:
         found._positions, found.n_dropped = self._in_file(rows), len(self) - len(rows)
         found.labels = self.labels and self.labels.take(rows)
         if relabel:
-            column = found.table.column(self.target)
-            found.labels = _labels_of_column(self.target, column, found.where)
+            found.labels = found._labels_of(self.target, found.table)
         return found
 
     def of_table(self, table):
@@ -301,7 +303,7 @@ def _as_numbers(values, kind):
     return found.cast(kind) if is_whole or not pa.types.is_integer(kind) else found
 
 
-def _labels_of_column(name, column, where):
+def _labels_of_column(name, column, where, source):
     import pyarrow as pa
 
     try:
@@ -317,7 +319,7 @@ def _labels_of_column(name, column, where):
     missing = [value is None or value != value or value == "" for value in values]
     lacking = np.append(missing, True)[codes]
     if np.any(lacking):
-        place = where(int(np.argmax(lacking)))
+        place = f"{where(int(np.argmax(lacking)))} of {source}"
         raise DataError(f"The target column {name!r} has no label in {place}.")
     order = sorted(range(len(values)), key=values.__getitem__)
     return Labels(name, [values[i] for i in order], np.argsort(order)[codes])
