@@ -196,3 +196,36 @@ def test_bad_input_is_named(found, change, message):
 def test_what_is_no_trace_is_refused(wrong):
     with pytest.raises(TypeError, match=r"must be what skpoison\.trace returned"):
         TraceDisplay.from_trace(wrong, np.ones((3, 2)))
+
+
+def test_rows_that_contribute_nothing_are_not_blamed(found):
+    X, y, traced = found
+    n_positive = int(np.sum(traced.contributions_ > 0.0))
+    display = TraceDisplay.from_trace(traced, X, y, n_blamed=len(y))
+    assert 8 < len(display.names) == n_positive < len(y)
+    assert (np.asarray(display.contributions) > 0.0).all()
+
+
+def test_many_targets_and_bars_leave_room_for_the_rows(found):
+    X, y, traced = found
+    few = TraceDisplay.from_trace(traced, X, y, n_blamed=10)
+    height = few.figure_.get_size_inches()[1]
+    many = vars_of(few, target_coordinates=few.coordinates[:60])
+    repeated = {
+        name: np.repeat(many[name], 20, axis=0)
+        for name in ("blamed", "names", "contributions", "is_removed")
+    }
+    images = X[np.resize(np.arange(len(X)), 60 + 200)].reshape(-1, 8, 8)
+    display = TraceDisplay(**many | repeated, images=images).plot()
+    assert len(display.bars_) == 30
+    assert len(display.thumbnails_) < 60 / 4 + 30
+    assert "of 60 targets" in display.axes_[1].texts[0].get_text()
+    assert height < display.figure_.get_size_inches()[1] < 3 * height
+    assert display.targets_.get_sizes()[0] < few.targets_.get_sizes()[0] / 4
+    # Rings are above the stars, and the legend is not among the rows.
+    assert few.blamed_["removed"].zorder > few.targets_.zorder
+    few.figure_.canvas.draw()
+    legend = few.axes_[0].get_legend().get_window_extent()
+    assert legend.y0 >= few.axes_[0].get_window_extent().y1
+    display.figure_.canvas.draw()  # the layout has room
+    assert display.axes_[0].get_window_extent().width > 100

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Points: the height of a thumbnail, and how far it lies to the right of its bar.
 HEIGHT, APART = 15.0, 3.0
+MOST_TARGETS = 8
 COLORS = (1, 3, 4)
 
 
@@ -47,7 +48,7 @@ def as_images(
 def draw_thumbnails(
     ax: "Axes", ends: np.ndarray, of_targets: np.ndarray, of_rows: np.ndarray
 ) -> list["AnnotationBbox"]:
-    """Draw images of rows at the ends of bars, and those of targets on top of the axes.
+    """Draw images of rows at the ends of bars, and the first targets' above the axes.
 
     All have one range of gray, or of colors.
     """
@@ -55,14 +56,15 @@ def draw_thumbnails(
     spread = max(of_targets.max(), of_rows.max()) - low
     both = [(images - low) / (spread or 1.0) for images in (of_targets, of_rows)]
     width = both[0].shape[2] / both[0].shape[1] * HEIGHT + APART
+    shown = both[0][:MOST_TARGETS]
     on_top = [
         _thumbnail(ax, image, (0.0, 1.0), "axes fraction", (i * width, APART), (0, 0))
-        for i, image in enumerate(both[0])
+        for i, image in enumerate(shown)
     ]
     ax.text(
         *(0.0, 1.0),
-        "target" if len(of_targets) == 1 else "targets",
-        transform=_moved(ax, len(of_targets) * width + APART, APART + HEIGHT / 2),
+        _targets_text(len(of_targets), len(shown)),
+        transform=_moved(ax, len(shown) * width + APART, APART + HEIGHT / 2),
         va="center",
         fontsize="small",
     )
@@ -73,6 +75,12 @@ def draw_thumbnails(
     ax.set_xmargin(0.2)  # room for the longest bar's
     ax.autoscale_view(scaley=False)
     return on_top + beside
+
+
+def _targets_text(n_targets, n_shown):
+    if n_targets == 1:
+        return "target"
+    return "targets" if n_shown == n_targets else f"… of {n_targets:,} targets"
 
 
 def _thumbnail(ax, image, at, coordinates, offset, alignment):

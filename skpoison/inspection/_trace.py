@@ -27,17 +27,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ROW = {"s": 9, "linewidth": 0.2, "edgecolor": "white", "alpha": 0.6, "zorder": 2}
-BLAMED = {"s": 45, "facecolor": "none", "linewidth": 1.3, "zorder": 3}
+BLAMED = {"s": 45, "facecolor": "none", "linewidth": 1.3, "zorder": 4}
+# Above rows, but below the rings around those that are blamed.
 TARGET = {
     "marker": "*",
-    "s": 160,
     "facecolor": YELLOW,
     "edgecolor": BLACK,
     "linewidth": 0.8,
-    "zorder": 4,
+    "zorder": 3,
 }
+LARGEST, SMALLEST = 260.0, 25.0  # stars: the more targets, the smaller
 # Inches, of a new figure: at least so high, and more for many bars.
-HEIGHT, WIDTH, OF_BAR, AROUND_BARS = 3.6, 7.6, 0.24, 1.2
+HEIGHT, WIDTH, OF_BAR, AROUND_BARS = 3.8, 7.6, 0.24, 1.2
+MOST_BARS = 30  # unless more are asked for
+N_COLUMNS = 3  # of the legend
 PALE = "#9A9A9A"
 
 
@@ -156,8 +159,9 @@ class TraceDisplay:
         y : array-like of shape (n_samples,), default=None
             Their labels. None draws all rows in one color.
         n_blamed : int, default=10
-            How many of the rows that are blamed most have a bar. The rows of the
-            removal set are all marked among the rows.
+            How many of the rows that are blamed most are marked, and have a bar (at
+            most 30; `n_bars` allows more). Rows without a positive contribution are
+            not blamed. The rows of the removal set are all marked.
         image_shape : tuple of int, default=None
             Shape of a row as an image: (height, width), or with a last axis of 3 or 4
             colors. Bars then have thumbnails.
@@ -221,7 +225,8 @@ class TraceDisplay:
             is_removed=is_removed,
             images=as_images(trace.X_target, X, blamed, image_shape),
         )
-        return display.plot(ax, **({"n_bars": n_blamed} | plot_kwargs))
+        n_bars = min(n_blamed, MOST_BARS)
+        return display.plot(ax, **({"n_bars": n_bars} | plot_kwargs))
 
     @classmethod
     def from_estimator(
@@ -280,7 +285,7 @@ class TraceDisplay:
         ax : sequence of two matplotlib Axes, default=None
             Axes to plot on. By default, a new figure is created.
         n_bars : int, default=None
-            The most bars; None for one for each blamed row.
+            The most bars; None for one for each blamed row, up to 30.
         row_kwargs, blamed_kwargs, target_kwargs : dict, default=None
             Passed to matplotlib's `scatter`.
         bar_kwargs : dict, default=None
@@ -296,20 +301,25 @@ class TraceDisplay:
         ValueError
             If `ax` is not two axes.
         """
+        n_bars = MOST_BARS if n_bars is None else n_bars
         n_drawn = len(np.asarray(self.contributions)[:n_bars])
         self.axes_ = _axes_for(ax, n_drawn)
         self.figure_ = self.axes_[0].figure
         self._draw_rows(self.axes_[0], row_kwargs or {}, blamed_kwargs or {})
-        self.targets_ = self.axes_[0].scatter(
-            *np.asarray(self.target_coordinates).T,
-            **(TARGET | {"label": "target"} | (target_kwargs or {})),
-        )
+        self._draw_targets(self.axes_[0], target_kwargs or {})
         self.axes_[0].set(xlabel="First direction", ylabel="Second direction")
-        self.axes_[0].legend(
-            fontsize=SMALL, frameon=False, loc="best", handletextpad=0.2
-        )
+        _draw_legend(self.axes_[0])
         self._draw_bars(self.axes_[1], n_bars, bar_kwargs or {})
         return self
+
+    def _draw_targets(self, ax, kwargs):
+        points = np.asarray(self.target_coordinates)
+        n = len(points)
+        look = {
+            "s": max(LARGEST / np.sqrt(n), SMALLEST),
+            "label": "target" if n == 1 else f"targets ({n:,})",
+        }
+        self.targets_ = ax.scatter(*points.T, **(TARGET | look | kwargs))
 
     def _draw_rows(self, ax, row_kwargs, blamed_kwargs):
         points = np.asarray(self.coordinates)
@@ -366,10 +376,26 @@ class TraceDisplay:
 def _blamed(trace, n_blamed):
     """Return the rows blamed most and those of the removal set, by their ranks."""
     removed = [] if trace.removal_set_ is None else trace.removal_set_
+    is_blamed = trace.contributions_[trace.ranking_] > 0.0
+    is_blamed = is_blamed if is_blamed.any() else np.ones_like(is_blamed)
     is_shown = np.isin(trace.ranking_, removed)
-    is_shown[:n_blamed] = True
+    is_shown[:n_blamed] |= is_blamed[:n_blamed]
     blamed = trace.ranking_[is_shown]
     return blamed, np.isin(blamed, removed)
+
+
+def _draw_legend(ax):
+    """Draw a legend above the axes, where no rows are."""
+    ax.legend(
+        fontsize=SMALL,
+        frameon=False,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        borderaxespad=0.2,
+        ncols=N_COLUMNS,
+        columnspacing=1.0,
+        handletextpad=0.2,
+    )
 
 
 def _coordinates(X, X_target, transformer, rng):
