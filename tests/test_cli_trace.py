@@ -176,7 +176,7 @@ def test_the_tolerance_of_quantities(tmp_path):
     told = invoke(table, "--case", near, "--tolerance", 9, code=1).output
     assert "right (within 9), so that" in " ".join(told.split())
     told = invoke(table, "--case", near, "--tolerance", 0.5).output
-    assert "A prediction is right within 0.5." in " ".join(told.split())
+    assert "(right is within 0.5 of 6)" in " ".join(told.split())
 
 
 def test_the_plot_has_the_numbers_of_the_rows(table, wrong, tmp_path, monkeypatch):

@@ -20,8 +20,6 @@ def show(session, numbers):
         f"{numbers['estimator']}."
     )
     session.console.print(_cases_table(cases))
-    if numbers["settings"]["tolerance"] is not None:
-        session.say(f"A prediction is right within {numbers['tolerance']:.4g}.")
     n_right = sum(not one["is_wrong"] for one in cases)
     if n_right:
         session.say(

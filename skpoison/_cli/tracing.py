@@ -15,7 +15,7 @@ from skpoison import __version__, trace
 from skpoison._io import DataError, load
 from skpoison._io.read import load_test
 from skpoison._words import label_text, name_text
-from skpoison.tracing._goal import TYPICAL
+from skpoison.tracing._held_out import usual_error
 from skpoison.tracing._result import COPIES
 
 from . import by as groups
@@ -182,7 +182,7 @@ def trace_cases(problem, settings, jobs):
     with few_threads(problem.encoded.X):
         model = problem.model().fit(problem.X, problem.y)
         predicted = model.predict(problem.X_case)
-        tolerance = _tolerance(problem, model, settings)
+        tolerance = _tolerance(problem, settings, jobs)
         wrong = np.flatnonzero(_is_wrong(predicted, wanted, tolerance))
         if not len(wrong):
             raise DataError(
@@ -195,17 +195,18 @@ def trace_cases(problem, settings, jobs):
             problem.X,
             problem.y,
             problem.X_case[wrong],
-            _targets(wanted, wrong, settings),
+            _targets(wanted, wrong, tolerance),
             method=settings.method.replace("-", "_"),
             by=_columns_by(problem.rows, settings.by),
             max_removed=settings.max_removed,
             n_jobs=jobs,
             random_state=settings.seed,
         )
-    return Found(_in_file(found, problem.rows.row_numbers), predicted, wrong, tolerance)
+    found = replace(_in_file(found, problem.rows.row_numbers), tolerance_=tolerance)
+    return Found(found, predicted, wrong, tolerance)
 
 
-def _tolerance(problem, model, settings):
+def _tolerance(problem, settings, jobs):
     """How far off a quantity a prediction is right: as told, or the usual error."""
     if not problem.rows.labels.is_quantity:
         if settings.tolerance is None:
@@ -216,8 +217,7 @@ def _tolerance(problem, model, settings):
         )
     if settings.tolerance is not None:
         return settings.tolerance
-    off = np.abs(problem.y - model.predict(problem.X))
-    return float(TYPICAL * np.median(off))
+    return usual_error(problem.model(), problem.X, problem.y, settings.seed, jobs)
 
 
 def _is_wrong(predicted, wanted, tolerance):
@@ -239,13 +239,13 @@ def _choices(tolerance):
     return "--tolerance sets what is right, --learner and --C"
 
 
-def _targets(wanted, wrong, settings):
-    """What would be right, as the lowest and highest number if that was told."""
+def _targets(wanted, wrong, tolerance):
+    """What would be right: labels, or the lowest and highest numbers."""
     if wanted is None:
         return None
-    if settings.tolerance is None:
+    if tolerance is None:
         return wanted[wrong]
-    return wanted[wrong, np.newaxis] + settings.tolerance * np.array([-1.0, 1.0])
+    return wanted[wrong, np.newaxis] + tolerance * np.array([-1.0, 1.0])
 
 
 def _in_file(found, numbers):

@@ -15,8 +15,7 @@ from skpoison._words import counted
 from skpoison.neural._alignment import Checkpoints, alignment, last_features
 from skpoison.neural._rows import check_no_dataset, without_tensor
 from skpoison.neural._seeded import seeded
-from skpoison.tracing._before import goal_of
-from skpoison.tracing._goal import Goal
+from skpoison.tracing._goal import Goal, label_goal, range_goal
 from skpoison.tracing._removal import Removal, Search, grow, set_first, shrink
 from skpoison.tracing._result import Trace
 from skpoison.tracing._scores import Evidence, joint
@@ -161,7 +160,7 @@ def _before(estimator, training, X_target, y_target, random_state):
         net = training.fit_with_checkpoints()
         found = np.ravel(net.predict(X_target))
         said = found if said is None else said
-        goal = goal or goal_of(training, net, said, y_target)
+        goal = goal or _goal_of(training, net, said, y_target)
         if not goal.met(found).any():
             erring[seed] = net
         if len(erring) == N_SEEDS:
@@ -174,6 +173,14 @@ def _before(estimator, training, X_target, y_target, random_state):
         )
     seeds = list(erring)
     return Before(erring[seeds[0]], said, goal, seeds, drawn[MOST_SEEDS:])
+
+
+def _goal_of(training, net, said, y_target):
+    """Return what would be right, of numbers by the errors on training rows."""
+    if training.is_classifier:
+        return label_goal(net.classes_, said, y_target)
+    errors = training.labels - np.ravel(net.predict(training.X))
+    return range_goal(errors, said, y_target)
 
 
 class NetVerifier(Verifier):

@@ -10,6 +10,7 @@ from skpoison._fitted import is_fitted
 from skpoison._labels import encode_labels
 from skpoison._warn import warn
 from skpoison.tracing._goal import Goal, label_goal, range_goal
+from skpoison.tracing._held_out import left_out_errors
 from skpoison.tracing._targets import predict_targets
 from skpoison.tracing._training import Training
 
@@ -27,14 +28,23 @@ class Before(NamedTuple):
 
 
 def model_before(
-    estimator: BaseEstimator, training: Training, X_target: Any, y_target: Any
+    estimator: BaseEstimator,
+    training: Training,
+    X_target: Any,
+    y_target: Any,
+    random_state: np.random.RandomState,
+    n_jobs: int | None,
 ) -> Before:
     """Fit a clone on all rows, and compare it with the estimator if that is fitted."""
     given = _if_fitted(estimator, training)
     model = training.fit()
     seen = model if given is None else given
     predictions = predict_targets(seen, X_target)
-    goal = goal_of(training, seen, predictions, y_target)
+    if training.is_classifier:
+        goal: Goal = label_goal(seen.classes_, predictions, y_target)
+    else:
+        errors = left_out_errors(training, random_state, n_jobs)
+        goal = range_goal(errors, predictions, y_target)
     if given is not None:
         _check_same(given, model, training, X_target, goal)
     return Before(model, predictions, goal)
@@ -47,16 +57,6 @@ def _if_fitted(estimator, training):
     if training.is_classifier:
         encode_labels(training.labels, estimator.classes_, whose="estimator")
     return estimator
-
-
-def goal_of(
-    training: Training, model: Any, predictions: np.ndarray, y_target: Any
-) -> Goal:
-    """Return what predictions would be right, by the errors on training rows."""
-    if training.is_classifier:
-        return label_goal(model.classes_, predictions, y_target)
-    errors = training.labels - np.ravel(model.predict(training.X))
-    return range_goal(errors, predictions, y_target)
 
 
 def _check_same(given, model, training, X_target, goal):

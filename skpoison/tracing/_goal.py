@@ -66,6 +66,11 @@ class RangeGoal(NamedTuple):
         found = np.ravel(predictions)
         return (found >= self.low) & (found <= self.high)
 
+    def off(self, predictions: np.ndarray) -> np.ndarray:
+        """Return how far predictions are from the ranges; below zero within them."""
+        found = np.ravel(predictions)
+        return np.maximum(found - self.high, self.low - found)
+
     def pushes(self, y: np.ndarray) -> np.ndarray:
         """Return how far the values of rows are from the range, in its wrong direction.
 
@@ -112,7 +117,7 @@ def label_goal(classes: np.ndarray, predicted: Any, y_target: Any) -> LabelGoal:
 def range_goal(errors: ArrayLike, predicted: Any, y_target: Any) -> RangeGoal:
     """Return the goal of targets of a regressor, of which none may be right yet.
 
-    A number is right within the usual size of `errors`, those of the training rows.
+    A number is right within the usual size of `errors`.
     """
     if y_target is None:
         raise ValueError(
@@ -127,7 +132,7 @@ def range_goal(errors: ArrayLike, predicted: Any, y_target: Any) -> RangeGoal:
         dtype=np.float64,
         input_name="y_target",
     )
-    usual = TYPICAL * float(np.median(np.abs(errors)))
+    usual = usual_size(errors)
     tolerance = None if given.ndim == 2 and given.shape[1] == 2 else usual
     if tolerance is None:
         low, high = _one_each(given, len(predicted)).T
@@ -143,6 +148,11 @@ def range_goal(errors: ArrayLike, predicted: Any, y_target: Any) -> RangeGoal:
     shown = np.column_stack([low, high]).round(6).tolist()
     _check_wrong(goal.met(predicted), f"numbers within {shown}")
     return goal
+
+
+def usual_size(errors: ArrayLike) -> float:
+    """Return the usual size of errors, of which some may be large."""
+    return TYPICAL * float(np.median(np.abs(errors)))
 
 
 def _one_each(given, n_targets):

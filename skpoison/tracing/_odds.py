@@ -50,8 +50,7 @@ def margins(model: BaseEstimator, X_target: Any, goal: Goal) -> np.ndarray | Non
     wrong against the one that is right. None for those that do not tell.
     """
     if not isinstance(goal, LabelGoal):
-        found = np.ravel(model.predict(X_target))
-        return np.maximum(found - goal.high, goal.low - found)
+        return goal.off(model.predict(X_target))
     if not has_scores(model):
         return None
     sure = label_chances(model, X_target, goal.classes)

@@ -82,8 +82,8 @@ class Trace:
         None if any other label would be.
     tolerance_ : float or None
         For a regressor that was given the numbers that would be right, how far off them
-        a prediction may be: the usual size of its errors on the training rows, 1.4826
-        times their median.
+        a prediction may be: the usual size of errors, 1.4826 times their median, of
+        models of a cross-validation (of nets, on training rows).
     n_samples_ : int
         Number of training rows.
 
@@ -241,7 +241,7 @@ class Trace:
         low, high = self.y_target[0]
         is_one = len(self.y_target) == 1
         if self.tolerance_ is not None:
-            of = f"{(low + high) / 2:.4g}" if is_one else "y_target"
+            of = f"{(low + high) / 2:.4g}" if is_one else "the numbers given"
             return f" (right is within {self.tolerance_:.4g} of {of})"
         return f" (right is from {low:.4g} to {high:.4g})" if is_one else ""
 

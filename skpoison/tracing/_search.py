@@ -13,6 +13,7 @@ from skpoison.tracing._core import (
     is_contradicted,
     losses_of,
 )
+from skpoison.tracing._goal import LabelGoal
 from skpoison.tracing._removal import Removal, Search, grow, shrink
 from skpoison.tracing._scores import Evidence
 from skpoison.tracing._verify import Verifier
@@ -142,6 +143,22 @@ def _shrunk(rows, evidence, verifier):
     return fewer if len(fewer) < len(rows) and verifier.works(fewer) else rows
 
 
+def _best_number(verifier, limit):
+    """How far the best set that was tried moves a number, as a sentence."""
+    goal = verifier.goal
+    if isinstance(goal, LabelGoal):
+        return ""
+    n_rows, found = verifier.nearest(goal, limit)
+    before = goal.predicted[0]
+    if n_rows == 0:
+        return ""
+    rows = counted(n_rows, "row")
+    return (
+        f" The best that was tried ({rows}) predicts {found:.4g} instead of "
+        f"{before:.4g}."
+    )
+
+
 def _reason(names, limit, verifier):
     reason = (
         f"No set of up to {counted(limit, 'row')} was found without which the model "
@@ -150,6 +167,6 @@ def _reason(names, limit, verifier):
     )
     n_targets = _num_samples(verifier.X_target)
     if n_targets == 1:
-        return reason
+        return f"{reason}{_best_number(verifier, limit)}"
     n_right = verifier.most_right(limit)
     return f"{reason} The best that was tried makes {n_right:,} of {n_targets:,} right."

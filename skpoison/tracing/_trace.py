@@ -61,8 +61,9 @@ def trace(
     y_target : array-like of shape (n_targets,) or (n_targets, 2), default=None
         The labels that would be right; None for any label but the one predicted. For
         regressors it must be given: the numbers that would be right, within the usual
-        size of the model's errors on its training rows, or the lowest and the highest
-        number that would be. One entry counts for all targets.
+        size of errors on rows that a model has not seen (of nets, on training rows), or
+        the lowest and the highest number that would be. One entry counts for all
+        targets.
     method : str, default="auto"
         What rows are ranked by: "gradient", "influence", "knn_shapley" or "retrain",
         see the notes; "auto" follows several rankings and takes the smallest removal
@@ -199,7 +200,9 @@ def trace(
     training = Training(estimator, X, _checked_y(estimator, X, y), sample_weight, rng)
     columns = columns_by(by, X)
     limit = most_removed(max_removed, training.n_rows)
-    model, predictions, goal = model_before(estimator, training, X_target, y_target)
+    model, predictions, goal = model_before(
+        estimator, training, X_target, y_target, rng, n_jobs
+    )
     evidence = Evidence(training, model, X_target, goal, rng, n_jobs)
     verifier = Verifier(training, X_target, goal, model)
     outcome = find_rows(method, evidence, verifier, limit)

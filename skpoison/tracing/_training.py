@@ -45,6 +45,7 @@ class Training:
             )
             self._weights_as = _weight_parameter(self.template)
         self.n_fits = 0
+        self.left_out_errors: np.ndarray | None = None  # of regressors, once known
 
     def can_fit(self, removed: np.ndarray) -> bool:
         """Say whether enough is left without these rows: two classes, or a row."""

@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skpoison.tracing._goal import Goal
+from skpoison.tracing._goal import Goal, RangeGoal
 from skpoison.tracing._odds import margins
 from skpoison.tracing._training import Training
+
+_ITEM = np.dtype(np.intp).itemsize  # bytes of the number of a row
 
 
 class Verifier:
@@ -58,9 +60,18 @@ class Verifier:
         found = [
             int(self.goal.met(predicted).sum())
             for key, predicted in self._predictions.items()
-            if len(key) <= most_rows * np.dtype(np.intp).itemsize
+            if len(key) <= most_rows * _ITEM
         ]
         return max(found, default=0)
+
+    def nearest(self, goal: RangeGoal, most_rows: int) -> tuple[int, float]:
+        """Return how many rows the best set had, and the number predicted without."""
+        found = [
+            (float(goal.off(said).max()), len(key) // _ITEM, float(said[0]))
+            for key, said in self._predictions.items()
+            if len(key) <= most_rows * _ITEM
+        ]
+        return min(found)[1:]
 
     def model_without(self, rows: np.ndarray) -> BaseEstimator:
         """Return a model fitted without these rows, the last one from memory."""
