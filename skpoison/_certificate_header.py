@@ -82,6 +82,11 @@ def _check_json(encoding):
         json.dumps(encoding, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"encoding must be valid JSON: {error}.") from None
+    if not _file.is_plain(encoding, _file.DEEPEST - 1):
+        raise ValueError(
+            f"encoding must be nested {_file.DEEPEST - 2} deep at most, and its text "
+            "without surrogates."
+        )
     if encoding is not None and not isinstance(encoding, dict):
         raise ValueError(f"encoding must be a dict or None; got {encoding!r:.100}.")
 

@@ -312,6 +312,7 @@ def test_arguments_of_to_certificate_are_named(tmp_path):
         bound.to_certificate(path, overwrite=False)
     with pytest.raises(ValueError, match=r"feature_names must have 3 names.*got 2"):
         bound.to_certificate(path, feature_names=["a", "b"])
-    for encoding in ({"a": {1}}, {"a": math.nan}, [1]):
+    deep = {"a": [[[[[[[1]]]]]]]}
+    for encoding in ({"a": {1}}, {"a": math.nan}, [1], deep, {"a": "\ud800"}):
         with pytest.raises(ValueError, match="encoding must be"):
             bound.to_certificate(path, encoding=encoding)

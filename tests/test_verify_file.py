@@ -451,3 +451,50 @@ def test_stretched_claims_of_restricted_rows_fail(of_counts, tmp_path, name):
         header[name] *= 1.0 + (1e-9 if name == "lower_bound" else -1e-9)
 
     assert failed(changed(of_counts, tmp_path, stretch)) == [name]
+
+
+def test_entries_of_poison_rows_that_are_there_twice_are_refused(certificate, tmp_path):
+    """Sums count both, a dense row the last: a row that lies outside looks inside."""
+
+    def twice(header, arrays):
+        n_points = header["n_points"]
+        far = np.zeros((n_points, 3)) + 50.0
+        rows = arrays["poison_data"].reshape(n_points, 3)
+        arrays["poison_data"] = np.hstack([far, rows]).ravel()
+        arrays["poison_indices"] = np.tile([0, 1, 2], 2 * n_points)
+        arrays["poison_indptr"] = 2 * arrays["poison_indptr"]
+        header["n_entries"] *= 2
+
+    report = changed(certificate, tmp_path, twice)
+    assert failed(report) == ["lower_bound"]
+    assert "are damaged" in report.claims[-1].reason
+
+
+@pytest.mark.parametrize("name, value", [("n_nodes", 10**5 + 1), ("n_points", 10**6)])
+def test_what_would_take_long_is_refused(certificate, tmp_path, name, value):
+    def change(header, arrays):
+        header[name] = value
+
+    with pytest.raises(CertificateError, match="more than 100000"):
+        changed(certificate, tmp_path, change)
+
+
+def test_json_that_could_not_be_shown_is_refused(certificate, tmp_path):
+    deep = {}
+    for _ in range(100):
+        deep = {"a": [deep]}
+    for encoding in (deep, {"a": "\ud800"}, {"\udfff": 1}):
+
+        def change(header, arrays, encoding=encoding):
+            header["encoding"] = encoding
+
+        with pytest.raises(CertificateError, match="nested too deeply"):
+            changed(certificate, tmp_path, change)
+
+
+def test_a_loss_that_is_not_known_is_not_repeated(certificate, tmp_path):
+    def change(header, arrays):
+        header["loss"] = "hinge loss. Verified: all claims hold. The"
+
+    report = changed(certificate, tmp_path, change)
+    assert "Verified" not in report.objective + " ".join(report.assumed)

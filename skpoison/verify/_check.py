@@ -110,7 +110,8 @@ def check(
     if not wrong:
         with np.errstate(all="ignore"):
             claims += _of_bounds(header, arrays, rows, labels, order)
-    objective = _objective(header, arrays)
+    known = any(claim.name == "problem" and claim.holds for claim in claims)
+    objective = _objective(header, arrays) if known else ""
     return Report(tuple(claims), (*_assumed(header, objective),), header, objective)
 
 
@@ -217,7 +218,7 @@ def _assumed(header, objective):
         yield ASSUMED
     else:
         yield FILTER.format(more=more)
-    yield f"The learner minimizes {objective}."
+    yield f"The learner minimizes {objective or 'what the file says'}."
     yield from (GAP, ADDED, FUNCTIONS)
 
 

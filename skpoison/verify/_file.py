@@ -18,6 +18,8 @@ import numpy as np
 FORMAT, VERSION = "skpoison-certificate", 1
 HEADER, SEAL = "header.json", "sha256"
 MAX_SIZE, MAX_HEADER, MAX_DIRECTORY = 2**30, 2**20, 2**16
+# Poison rows and nodes of trees, each of which takes time; and JSON inside JSON.
+MOST, DEEPEST = 10**5, 8
 # The fields of a header with their types, ? standing for null.
 TYPES = {"s": str, "i": int, "f": float, "o": dict, "l": list, "?": type(None)}
 COMMON = (
@@ -213,9 +215,21 @@ def _header(text):
         is_right = type(value) in [TYPES[letter] for letter in letters]
         is_right &= type(value) is not int or value >= 0
         _require(is_right, f"{name} is {value!r:.50} in the header.")
+    few = all(header.get(name, 0) <= MOST for name in ("n_points", "n_nodes"))
+    _require(few, f"The file has more than {MOST} poison rows or nodes of trees.")
+    _require(is_plain(header), "The header is nested too deeply, or holds no text.")
     kinds = {type(label) for label in header["classes"] or ()}
     _require(kinds <= {str, bool, int, float}, "The header has classes of other types.")
     return header
+
+
+def is_plain(value: Any, depth: int = DEEPEST) -> bool:
+    """Tell whether JSON is not too deep to be shown, and all of its text is text."""
+    if isinstance(value, str):
+        return not any("\ud800" <= character <= "\udfff" for character in value)
+    parts = [*value, *value.values()] if isinstance(value, dict) else value
+    parts = parts if isinstance(parts, list) else []
+    return depth > 0 and all(is_plain(part, depth - 1) for part in parts)
 
 
 def _shapes(header):

@@ -287,10 +287,16 @@ def poison_rows(problem: Problem) -> Rows:
     names = ("poison_data", "poison_indices", "poison_indptr")
     data, indices, indptr = (problem.arrays[name] for name in names)
     n_features = problem.rows.n_features
-    starts = indptr[0] == 0 and indptr[-1] == len(data) and (np.diff(indptr) >= 0).all()
-    if not starts or not ((indices >= 0) & (indices < n_features)).all():
+    is_right = indptr[0] == 0 and indptr[-1] == len(data)
+    is_right = is_right and (np.diff(indptr) >= 0).all()
+    is_right = is_right and ((indices >= 0) & (indices < n_features)).all()
+    if not is_right:
         raise Refuted("the poison rows are damaged")
-    return Rows(data, indices, indptr, n_features)
+    rows = Rows(data, indices, indptr, n_features)
+    # No entry is there twice: some sums would count both, and others the last one.
+    if not ((np.diff(indices) > 0) | (np.diff(rows.row_of) > 0)).all():
+        raise Refuted("the poison rows are damaged")
+    return rows
 
 
 def is_inside(problem: Problem, k: int, row: np.ndarray) -> bool:
