@@ -29,6 +29,8 @@ FARTHEST = 1e30
 # root of the number of rows, are as near: one would decide the spread of its column.
 LEAST_REACH = 50.0
 SAMPLE = 1_000  # rows that say what is usual
+# Values of columns that are described at once: so many, or a part of all.
+AT_ONCE, PARTS = 2**18, 16
 
 
 class GivenRows:
@@ -164,24 +166,16 @@ class AsNumbers(TransformerMixin, VersionedMixin, BaseEstimator):
         return numbers
 
     def _fit_dense(self, numbers):
-        missing = np.isnan(numbers)
-        self.never_ = missing.all(axis=0)
-        self.missing_ = np.flatnonzero(missing.any(axis=0) & ~self.never_)
-        full = np.where(self.never_, 0.0, numbers)
-        self.medians_ = np.zeros(full.shape[1])
-        if full.size:
-            # Of halves, since the sum of the two in the middle may be too large.
-            self.medians_ = 2 * np.nanmedian(full / 2, axis=0)
-        full = np.where(np.isnan(full), self.medians_, full)
-        self.ends_ = _ends(full)
-        self._fit_scale(np.clip(full, *self.ends_))
-
-    def _fit_scale(self, full):
-        largest = np.abs(full).max(axis=0, initial=0.0)
-        unit = np.where(largest > 0, largest, 1.0)  # squares may be too large
-        full = full / unit
-        self.means_ = full.mean(axis=0) * unit
-        spread = full.std(axis=0) * unit
+        n_columns = numbers.shape[1]
+        width = max(2, AT_ONCE // max(1, len(numbers)), n_columns // PARTS)
+        n_parts = max(1, n_columns // width)
+        parts = [
+            _describe(numbers[:, columns].astype(np.float64))
+            for columns in np.array_split(np.arange(n_columns), n_parts)
+        ]
+        known = (np.concatenate(each) for each in zip(*parts, strict=True))
+        self.never_, missing, self.medians_, *self.ends_, self.means_, spread = known
+        self.missing_ = np.flatnonzero(missing)
         widest = spread.max(initial=0.0) or 1.0
         usual = np.median(spread[spread > 0] / widest) if spread.any() else 0.0
         if usual >= ONE_UNIT:
@@ -190,10 +184,14 @@ class AsNumbers(TransformerMixin, VersionedMixin, BaseEstimator):
 
     def transform(self, X):
         """Return the numbers, an ndarray or a CSR array of float64."""
-        numbers, words = self._read(X)
+        return self.encode(*self._read(X))
+
+    def encode(self, numbers, words=None):
+        """Return the numbers of rows that were checked, and of columns of words."""
         if self.is_sparse_:
             return self._scale_sparse(numbers)
         numbers = numbers.toarray() if sparse.issparse(numbers) else numbers
+        numbers = numbers.astype(np.float64, copy=False)
         missing = np.isnan(numbers)
         parts = [self._scale_dense(np.where(missing, self.medians_, numbers))]
         if len(self.missing_):
@@ -222,8 +220,29 @@ class AsNumbers(TransformerMixin, VersionedMixin, BaseEstimator):
             return _few_dense(self.texts_.transform(filled_texts(X))), None
         if self.table_ is not None:
             return self.table_.read(X.toarray() if sparse.issparse(X) else X)
-        numbers = checked_array(X, np.float64)
-        return _few_dense(numbers) if sparse.issparse(numbers) else numbers, None
+        numbers = checked_array(X, "numeric")
+        if sparse.issparse(numbers):
+            return _few_dense(numbers.astype(np.float64, copy=False)), None
+        return numbers, None
+
+
+def _describe(numbers):
+    """What is missing of columns, their medians, ends, means and spreads."""
+    missing = np.isnan(numbers)
+    never = missing.all(axis=0)
+    numbers[:, never] = 0.0
+    medians = np.zeros(numbers.shape[1])
+    if numbers.size:
+        # Of halves, since the sum of the two in the middle may be too large.
+        medians = 2 * np.nanmedian(numbers / 2, axis=0)
+    np.copyto(numbers, medians, where=np.isnan(numbers))
+    ends = _ends(numbers)
+    np.clip(numbers, *ends, out=numbers)
+    largest = np.abs(numbers).max(axis=0, initial=0.0)
+    unit = np.where(largest > 0, largest, 1.0)  # squares may be too large
+    numbers /= unit
+    means, spread = numbers.mean(axis=0) * unit, numbers.std(axis=0) * unit
+    return never, missing.any(axis=0) & ~never, medians, *ends, means, spread
 
 
 def _reach(n_rows):

@@ -10,13 +10,20 @@ from sklearn.neighbors import KNeighborsClassifier
 from skpoison import AutoFilter, DropOutliers, FilteredClassifier, SphereFilter
 from skpoison._as_given import AsNumbers
 from skpoison.exceptions import FilterWarning
-from skpoison.filters import CrossFitFilter, _evidence, _label_noise
+from skpoison.filters import (
+    CrossFitFilter,
+    _cells,
+    _evidence,
+    _label_noise,
+    _many_rows,
+)
 from skpoison.filters._copies import DistinctRows
 from skpoison.filters._evidence import find_evidence
 from skpoison.filters._far import Reach, far_rows
 from skpoison.filters._islands import _links, _with_islands, clusters_against
 from skpoison.filters._isolated import isolated_groups
 from skpoison.filters._label_noise import LabelNoise
+from skpoison.filters._many_rows import EncodedRows
 
 
 def honest(n=240, seed=0, columns=6):
@@ -152,7 +159,7 @@ def test_far_rows_do_not_hide_each_other():
     rng = np.random.default_rng(0)
     X = np.r_[rng.normal(size=(200, 10)), rng.normal(scale=6, size=(20, 10))]
     codes = np.zeros(220, dtype=int)
-    reach, rows = Reach.of(X, codes)
+    reach, rows = Reach.of(X, codes, np.random.RandomState(0))
     far = far_rows(rows, [X], reach, codes, np.random.RandomState(0))
     assert f1(np.arange(220) >= 200, far.beyond > 0) > 0.95
 
@@ -324,7 +331,7 @@ def test_rows_amidst_another_class_are_told_from_single_contradictions(around):
 
 def _far_of(X, codes):
     rng = np.random.RandomState(0)
-    reach, rows = Reach.of(AsNumbers().fit_transform(X), codes)
+    reach, rows = Reach.of(AsNumbers().fit_transform(X), codes, rng)
     return far_rows(rows, [rows], reach, codes, rng).beyond > 0
 
 
@@ -418,3 +425,39 @@ def test_labels_of_many_rows_are_judged_by_some(monkeypatch):
     agree = some.inlier_mask_ == everything.inlier_mask_
     assert agree.mean() > 0.99 and some.inlier_mask_[-5:].all()
     assert np.array_equal(some.out_of_fold_, everything.out_of_fold_)
+
+
+@pytest.mark.parametrize("n_columns", [6, 70])
+@pytest.mark.parametrize("estimator", [None, LogisticRegression()])
+def test_large_arrays_are_encoded_in_blocks(monkeypatch, estimator, n_columns):
+    X, y = honest(400, columns=n_columns)
+    y[:12] = 1 - y[:12]
+    X[-1] = 1e3
+    X[-9:-1], y[-9:-1] = X[20] + 1e-3 * np.arange(8)[:, None], y[20]
+    X[20:40, 1] = np.nan if estimator is None else 0.0
+    everything = AutoFilter(estimator, random_state=0).fit(X, y)
+    monkeypatch.setattr(_many_rows, "MOST_ROWS", 10)
+    monkeypatch.setattr(_many_rows, "MOST_VALUES", 10)
+    monkeypatch.setattr(_many_rows, "ENCODED", 100)
+    monkeypatch.setattr(_cells, "EXACT", 100)
+    monkeypatch.setattr(_cells, "CELL", 150)
+    in_blocks = AutoFilter(estimator, random_state=0).fit(X, y)
+    assert np.mean(everything.tests_ == in_blocks.tests_) > 0.98
+    assert in_blocks.tests_[-1] == "far"
+    assert f1(np.arange(400) < 12, in_blocks.tests_ == "label") > 0.8
+    assert in_blocks.groups_[-2] == in_blocks.groups_[-9] != in_blocks.groups_[0]
+
+
+def test_encoded_rows_are_indexed_as_arrays():
+    X = np.arange(60.0).reshape(20, 3)
+    rows = EncodedRows(X, lambda some: some[:, :2]).then(lambda some: some + 1)
+    made = X[:, :2] + 1
+    for key in (
+        slice(3, 9),
+        [4, 1],
+        X[:, 0] > 20,
+        (slice(None), [1]),
+        (slice(None), 0),
+    ):
+        assert np.array_equal(rows[key], made[key])
+    assert np.array_equal(rows.at(np.array([5, 2]))[[1]], made[[2]])

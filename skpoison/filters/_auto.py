@@ -139,7 +139,7 @@ class AutoFilter(BaseJudgingFilter):
         if targets is not None:
             units = self._units_out_of_fold(panel, targets, N_FOLDS, params, rng)
             suspicions["target"] = expit(units - self._scale.cut)
-        self._explain(suspicions, evidence, numbers, codes, targets)
+        self._explain(suspicions, evidence, numbers, codes, targets, rng)
         self._noise, self._fitted = evidence.noise, None
         kept = np.flatnonzero(self.suspicion_ <= HALF)
         if len(kept) and (targets is not None or self._noise is not None):
@@ -159,7 +159,7 @@ class AutoFilter(BaseJudgingFilter):
             "cluster": np.where(evidence.in_group, grouped, 0.0),
         }
 
-    def _explain(self, suspicions, evidence, numbers, codes, targets):
+    def _explain(self, suspicions, evidence, numbers, codes, targets, rng):
         names = np.array([*suspicions], dtype=object)
         table = np.array([*suspicions.values()])
         self.suspicion_ = table.max(axis=0)
@@ -175,7 +175,7 @@ class AutoFilter(BaseJudgingFilter):
             self.suggested_labels_ = self.classes_[best]
         # Only this reason states distances.
         is_far = np.any(self.tests_ == "far")
-        times = times_usual(numbers, codes) if is_far else None
+        times = times_usual(numbers, codes, rng) if is_far else None
         self.reasons_ = np.full(len(codes), "", dtype=object)
         for row in np.flatnonzero(rejected):
             self.reasons_[row] = self._sentence(row, evidence, times, codes, targets)

@@ -19,6 +19,7 @@ from skpoison.base import BaseFilter
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._folds import folds_of_groups
 from skpoison.filters._label_noise import smoothed_logs
+from skpoison.filters._many_rows import encoded_rows
 from skpoison.filters._panel import within_reach
 from skpoison.filters._residuals import judge_targets
 
@@ -233,7 +234,7 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
         with numbers_needed(self, X.data):
             encoder = AsNumbers().fit(X.data)
         self._warn_of_unread(encoder.table_)
-        return encoder, encoder.transform(X.data)
+        return encoder, encoded_rows(X.data, encoder)
 
     def _warn_of_unread(self, table):
         unread = table.unread if table is not None else []

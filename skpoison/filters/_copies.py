@@ -5,7 +5,7 @@ Near copies are joined transitively, as in single-linkage clustering. Distances 
 decide are computed from differences.
 """
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ from skpoison.filters._cells import (
     distances_of_pairs,
     nearest_rows,
 )
+from skpoison.filters._many_rows import EncodedRows, at, by_blocks, held, mapped
 from skpoison.filters._nearest import clipped, distinct, in_order, usual_exponent
 from skpoison.filters._rows import shrunk
 
@@ -49,29 +50,40 @@ def near_copy_groups(
     a group of its own. Equal rows are always in one group.
     """
     space = CopySpace.of(X, metric, random_state)
-    rows = DistinctRows(space.enter(X), random_state)
+    rows = DistinctRows(mapped(X, space.enter), random_state)
     groups, *distances = groups_of(rows, factor, random_state)
     return NearCopies(groups, *map(space.leave, distances))
 
 
 class DistinctRows:
-    """Rows in their space without repetitions, whose neighbors are searched once."""
+    """Rows in their space without repetitions, whose neighbors are searched once.
 
-    def __init__(self, rows, random_state: np.random.RandomState):
+    Large arrays of many columns are searched by ``few`` of them, in which rows are no
+    farther apart than in all.
+    """
+
+    def __init__(self, rows, random_state: np.random.RandomState, few=None):
         self.first, self.position = distinct(rows)
-        self.rows = rows if len(self.first) == rows.shape[0] else rows[self.first]
+        everyone = len(self.first) == rows.shape[0]
+        self.rows, few = (
+            held(part if everyone or part is None else at(part, self.first))
+            for part in (rows, few)
+        )
+        self.searched = self.rows
+        if isinstance(self.rows, EncodedRows) and few is not None:
+            self.searched = few
         self.random_state = random_state
 
     @cached_property
     def cells(self) -> Cells:
         """Cells in which many rows are compared."""
-        return Cells.of(self.rows, self.random_state)
+        return Cells.of(self.searched, self.random_state)
 
     @cached_property
     def nearest(self) -> tuple:
         """Distances to, and positions of, the nearest other rows, unordered."""
         return nearest_rows(
-            self.rows, min(NEIGHBORS, self.rows.shape[0] - 1), self.cells
+            self.searched, min(NEIGHBORS, len(self.first) - 1), self.cells
         )
 
     def nearest_among(self, chosen: np.ndarray, k: int) -> tuple:
@@ -83,9 +95,9 @@ class DistinctRows:
         if lost.any():
             asked = np.zeros_like(among)
             asked[chosen[lost]] = True
-            found = nearest_rows(self.rows, k, self.cells, asked, among)
+            found = nearest_rows(self.searched, k, self.cells, asked, among)
             distances[lost], index[lost] = found
-        place = np.cumsum(among) - 1
+        place = np.cumsum(among, dtype=index.dtype) - 1
         return distances, place[index]
 
 
@@ -117,7 +129,9 @@ class CopySpace(NamedTuple):
             return cls(True, None, 0)
         some = X[random_state.permutation(X.shape[0])[:SAMPLE]]
         center = None if sparse.issparse(X) else np.median(some, axis=0)
-        return cls(False, center, usual_exponent(cls(False, center, 0)._move(X)))
+        # Encoded rows have no values that are extreme.
+        known = some if isinstance(X, EncodedRows) else X
+        return cls(False, center, usual_exponent(cls(False, center, 0)._move(known)))
 
     def enter(self, X):
         """Bring rows, dense or sparse, into the space."""
@@ -158,9 +172,10 @@ def usual_distance(
     chosen = np.arange(n)
     if n > SAMPLE:
         chosen = random_state.choice(n, SAMPLE, replace=False)
-    distances, index = (part[chosen] for part in distinct_rows.nearest)
-    nearest = index[np.arange(len(chosen)), distances.argmin(axis=1)]
-    nearest = distances_of_pairs(rows, chosen, rows, nearest)
+    index = distinct_rows.nearest[1][chosen]
+    many = np.repeat(chosen, index.shape[1])
+    distances = distances_of_pairs(rows, many, rows, index.ravel())
+    nearest = distances.reshape(index.shape).min(axis=1)
     counts = np.bincount(distinct_rows.position)[chosen]
     return float(max(np.median(nearest), np.median(np.repeat(nearest, counts))))
 
@@ -171,7 +186,7 @@ def _near_pairs(distinct_rows: DistinctRows, radius: float) -> tuple:
     if rows.shape[0] < 2:
         return np.empty(0, np.intp), np.empty(0, np.intp)
     distances, index = distinct_rows.nearest
-    is_near = distances <= _rounded_up(rows, radius)[:, None]
+    is_near = distances <= _rounded_up(distinct_rows.searched, radius)[:, None]
     left, j = np.nonzero(is_near)
     right = index[left, j]
     near = distances_of_pairs(rows, left, rows, right) <= radius
@@ -188,7 +203,7 @@ def _near_pairs(distinct_rows: DistinctRows, radius: float) -> tuple:
 
 def _rounded_up(rows, radius):
     """The radius, and what rounding may add to distances found by the search."""
-    norms = row_norms(rows, squared=True)
+    norms = by_blocks(partial(row_norms, squared=True), rows)
     slack = 16 * np.finfo(norms.dtype).eps * norms.astype(np.float64)
     return np.sqrt(radius**2 + slack) * (1 + np.finfo(np.float32).eps)
 
@@ -241,7 +256,8 @@ def _distances_to_nearest(distinct_rows, asked, among):
     rows = distinct_rows.rows
     mask = np.zeros(len(among), dtype=bool)
     mask[asked] = True
-    distances, index = nearest_rows(rows, 1, distinct_rows.cells, mask, among)
+    searched, cells = distinct_rows.searched, distinct_rows.cells
+    distances, index = nearest_rows(searched, 1, cells, mask, among)
     nearest, lost = index[:, 0], ~np.isfinite(distances[:, 0])
     if lost.any() and among.any():  # none is in the cells that were searched
         some = np.flatnonzero(among)

@@ -6,6 +6,7 @@ label that contradict models fitted without the whole cluster.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from skpoison.filters._islands import (
 )
 from skpoison.filters._isolated import SMALLEST, isolated_groups
 from skpoison.filters._label_noise import LEAST_CUT, LabelNoise, judge_labels
+from skpoison.filters._many_rows import by_blocks, mapped
 from skpoison.filters._near_copies import largest_by_chance
 from skpoison.filters._nearest import members_of
 
@@ -84,17 +86,14 @@ def find_evidence(
     n_rows, n_classes) for some of the rows; ``counts`` holds for each model the number
     of observations that its probabilities are worth.
     """
-    reach, compressed = Reach.of(numbers, codes)
+    reach, compressed = Reach.of(numbers, codes, rng)
     spaces = [reduced(compressed, rng)]
     if not sparse.issparse(numbers):
         spaces.append(reduced(numbers, rng))
     few = spaces[0] if _is_heavy_tailed(numbers) else spaces[-1]
     far = far_rows(compressed, spaces, reach, codes, rng)
-    rows = CopySpace.of(numbers, "euclidean", rng).enter(numbers)
-    distinct = DistinctRows(rows, rng)
-    near, radius, _ = groups_of(distinct, NEAR, rng)
-    copies = unexplained_copies(rows, distinct, near, radius, rng)
-    groups = isolated_groups(distinct, near, codes)
+    narrower = spaces[-1] if spaces[-1].shape[1] < numbers.shape[1] else None
+    near, copies, groups = _groups(numbers, narrower, codes, rng)
     n_classes = codes.max() + 1
     evidence = Evidence(
         far, groups, np.zeros(len(codes), dtype=np.intp),
@@ -125,9 +124,18 @@ def find_evidence(
     return evidence
 
 
+def _groups(numbers, few, codes, rng):
+    """Groups of near copies, those that are unexplained, and isolated groups."""
+    rows = mapped(numbers, CopySpace.of(numbers, "euclidean", rng).enter)
+    distinct = DistinctRows(rows, rng, few)
+    near, radius, _ = groups_of(distinct, NEAR, rng)
+    copies = unexplained_copies(rows, distinct, near, radius, rng)
+    return near, copies, isolated_groups(distinct, near, codes)
+
+
 def _is_heavy_tailed(numbers):
     """Whether some rows are so long that clusters would consist of only these."""
-    lengths = np.sqrt(row_norms(numbers, squared=True))
+    lengths = np.sqrt(by_blocks(partial(row_norms, squared=True), numbers))
     return np.quantile(lengths, 0.98) > HEAVY * np.median(lengths)
 
 

@@ -1,5 +1,6 @@
 """Rows that are much farther from their class than its other rows."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.ensemble import IsolationForest
 from sklearn.utils.extmath import row_norms
 
+from skpoison.filters._many_rows import at, by_blocks, drawn, mapped
 from skpoison.filters._threshold import bulk_threshold
 
 # Normal deviates of the quantiles that measure the spread of logarithmic distances.
@@ -36,16 +38,19 @@ class Reach(NamedTuple):
     logs: np.ndarray  # (n_classes, 2): median and spread of logarithms of distances
 
     @classmethod
-    def of(cls, numbers, codes) -> tuple["Reach", np.ndarray]:
+    def of(cls, numbers, codes, rng) -> tuple["Reach", np.ndarray]:
         """The reach of training rows, and the compressed rows."""
+        everyone = np.arange(len(codes))
         as_they_are = sparse.issparse(numbers) or numbers.shape[1] == 1
-        middle, spread = (None, None) if as_they_are else _scales(numbers)
+        middle, spread = None, None
+        if not as_they_are:
+            middle, spread = _scales(drawn(numbers, everyone, rng))
         reach = cls(middle, spread, np.zeros((0, 0)), np.zeros((0, 0)))
-        rows = reach.compressed(numbers)
+        rows = mapped(numbers, reach.compressed)
         centers, logs = [], []
         for code in range(codes.max() + 1):
             own = np.flatnonzero(codes == code)
-            usual = rows[own if len(own) >= FEWEST else np.arange(len(codes))]
+            usual = drawn(rows, own if len(own) >= FEWEST else everyone, rng)
             is_sparse = sparse.issparse(rows)
             centers.append(np.zeros(1) if is_sparse else np.median(usual, axis=0))
             if as_they_are and not is_sparse:
@@ -67,6 +72,9 @@ class Reach(NamedTuple):
 
     def deviations(self, rows, codes) -> np.ndarray:
         """Robust deviations of the logarithmic distances of compressed rows."""
+        return by_blocks(self._deviations, rows, codes)
+
+    def _deviations(self, rows, codes):
         out = np.zeros(len(codes))
         for code in np.unique(codes):
             own = np.flatnonzero(codes == code)
@@ -85,8 +93,10 @@ class Isolation(NamedTuple):
     def of(cls, rows, rng) -> tuple["Isolation", np.ndarray]:
         """The isolation of dense compressed training rows, and their deviations."""
         seed = int(rng.randint(2**31 - 1))
-        forest = IsolationForest(n_estimators=N_TREES, random_state=seed).fit(rows)
-        logs = np.log(-forest.score_samples(rows))
+        forest = IsolationForest(n_estimators=N_TREES, random_state=seed)
+        # Trees are grown on a part of these anyway.
+        forest.fit(drawn(rows, np.arange(rows.shape[0]), rng))
+        logs = np.log(-by_blocks(forest.score_samples, rows))
         middle, spread = bulk = _bulk_of_logs(logs)
         return cls(forest, bulk), (logs - middle) / spread
 
@@ -129,7 +139,7 @@ def far_rows(compressed, spaces: list[np.ndarray], reach: Reach, codes, rng) -> 
         own = np.flatnonzero(codes == code)
         if len(own) < FEWEST:
             continue
-        logs = [_logs(_by_covariance(rows[own])) for rows in spaces]
+        logs = [_logs(_by_covariance(at(rows, own), rng)) for rows in spaces]
         bulks = [_bulk_of_logs(each) for each in logs]
         shaped[own] = np.mean(
             [(e - m) / s for e, (m, s) in zip(logs, bulks, strict=True)], axis=0
@@ -144,14 +154,14 @@ def far_rows(compressed, spaces: list[np.ndarray], reach: Reach, codes, rng) -> 
     return Far(reach, isolation, thresholds, beyond, shaped)
 
 
-def times_usual(numbers, codes) -> np.ndarray:
+def times_usual(numbers, codes, rng) -> np.ndarray:
     """Euclidean distances from the median of the class, in units of their median."""
     out = np.ones(len(codes))
     for code in range(codes.max() + 1):
         own = np.flatnonzero(codes == code)
-        rows = numbers[own]
-        center = np.zeros(1) if sparse.issparse(rows) else np.median(rows, axis=0)
-        distances = _distances(rows, center)
+        some = drawn(numbers, own, rng)
+        center = np.zeros(1) if sparse.issparse(some) else np.median(some, axis=0)
+        distances = by_blocks(partial(_distances, center=center), at(numbers, own))
         out[own] = distances / (np.median(distances) or 1.0)
     return out
 
@@ -199,13 +209,14 @@ def _bulk_of_one_column(moved):
     return middle, max((np.log(end) - middle) / AT_END, LEAST_SPREAD)
 
 
-def _by_covariance(rows):
-    """Mahalanobis distances by the covariance of the central rows."""
-    moved = rows - np.median(rows, axis=0)
-    distances = np.linalg.norm(moved / (rows.std(axis=0) + 1e-12), axis=1)
-    variances = rows.var(axis=0)
+def _by_covariance(rows, rng):
+    """Mahalanobis distances by the covariance of the central rows of a class."""
+    some = drawn(rows, np.arange(rows.shape[0]), rng)
+    moved = some - np.median(some, axis=0)
+    distances = np.linalg.norm(moved / (some.std(axis=0) + 1e-12), axis=1)
+    variances = some.var(axis=0)
     for _ in range(STEPS):
-        bulk = rows[np.argsort(distances)[: int(BULK * len(rows))]]
+        bulk = some[np.argsort(distances)[: int(BULK * len(some))]]
         covariance = ledoit_wolf(bulk)[0]
         ridge = 1e-9 * np.trace(covariance) / len(covariance) + np.finfo(float).tiny
         diagonal = np.diag_indices_from(covariance)
@@ -213,10 +224,16 @@ def _by_covariance(rows):
         # What the bulk hardly has, such as a rare category, is not far for that.
         is_rare = covariance[diagonal] < RARELY * variances
         covariance[diagonal] += np.where(is_rare, variances, 0.0)
-        moved = rows - bulk.mean(axis=0)
-        squares = np.sum(moved * np.linalg.solve(covariance, moved.T).T, axis=1)
-        distances = np.sqrt(np.maximum(squares, 0))
-    return distances
+        center = bulk.mean(axis=0)
+        distances = _mahalanobis(some - center, covariance)
+    if len(some) == rows.shape[0]:
+        return distances
+    return by_blocks(lambda block: _mahalanobis(block - center, covariance), rows)
+
+
+def _mahalanobis(moved, covariance):
+    squares = np.sum(moved * np.linalg.solve(covariance, moved.T).T, axis=1)
+    return np.sqrt(np.maximum(squares, 0))
 
 
 def _threshold(deviations):

@@ -6,6 +6,7 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 
+from skpoison.filters._many_rows import rows_of
 from skpoison.filters._nearest import members_of
 
 N_FOLDS = 5  # where nobody says how many
@@ -65,19 +66,29 @@ def _fill(counts, n, rng):
 
 
 def out_of_fold(
-    estimator, X, codes, folds, n_classes, *, n_jobs=None, labels=None, **fit_params
-) -> np.ndarray:
+    estimator, X, codes, folds, n_classes, *, n_jobs=None, labels=None, rows=None,
+    **fit_params,
+) -> np.ndarray:  # fmt: skip
     """Return the class probabilities of each row by models fitted without its fold.
 
     NaN for rows whose class the model was not fitted on, and for all rows where the
     model would be fitted on fewer than two classes. Rows of fold -1 are fitted on only:
-    NaN, too.
+    NaN, too. Codes, folds, labels and parameters are those of ``rows`` of X, by default
+    all.
     """
     labels = codes if labels is None else labels
+    rows = np.arange(len(codes)) if rows is None else rows
     which = [fold for fold in np.unique(folds) if fold >= 0]
     parts = Parallel(n_jobs=n_jobs)(
         delayed(_fit_and_predict)(
-            clone(estimator), X, codes, labels, folds == fold, n_classes, fit_params
+            clone(estimator),
+            X,
+            rows,
+            codes,
+            labels,
+            folds == fold,
+            n_classes,
+            fit_params,
         )
         for fold in which
     )
@@ -87,20 +98,20 @@ def out_of_fold(
     return out
 
 
-def _fit_and_predict(model, X, codes, labels, asked, n_classes, fit_params):
-    rest, rows = np.flatnonzero(~asked), np.flatnonzero(asked)
+def _fit_and_predict(model, X, rows, codes, labels, asked, n_classes, fit_params):
+    rest, asked = np.flatnonzero(~asked), np.flatnonzero(asked)
     known = np.unique(codes[rest])
-    out = np.full((len(rows), n_classes), np.nan)
+    out = np.full((len(asked), n_classes), np.nan)
     if len(known) < 2:
         return out
     cut = {
         name: _safe_indexing(value, rest) if _is_aligned(value, codes) else value
         for name, value in fit_params.items()
     }
-    model.fit(_safe_indexing(X, rest), labels[rest], **cut)
-    judged = np.isin(codes[rows], known)
-    said = np.zeros((len(rows), n_classes))
-    said[:, known] = class_probabilities(model, _safe_indexing(X, rows), len(known))
+    model.fit(rows_of(X, rows[rest]), labels[rest], **cut)
+    judged = np.isin(codes[asked], known)
+    said = np.zeros((len(asked), n_classes))
+    said[:, known] = class_probabilities(model, rows_of(X, rows[asked]), len(known))
     out[judged] = said[judged]
     return out
 

@@ -21,6 +21,7 @@ from sklearn.utils.extmath import row_norms
 
 from skpoison.filters._cells import Cells, Sized, blocks, nearest_rows
 from skpoison.filters._folds import N_FOLDS, assign_folds, own_and_rival
+from skpoison.filters._many_rows import drawn, mapped
 from skpoison.filters._nearest import members_of
 
 DIRECTIONS = 50
@@ -68,19 +69,25 @@ def reduced(numbers, rng) -> np.ndarray:
     if few < 1:
         return numbers.toarray() if sparse.issparse(numbers) else numbers
     with np.errstate(invalid="ignore", divide="ignore"):  # rows may be all the same
-        scores, squares = _scores(numbers, few, rng)
-    left = np.sqrt(np.maximum(squares - row_norms(scores, squared=True), 0))
-    return np.column_stack([scores, left - left.mean()])
+        if sparse.issparse(numbers):
+            scores = TruncatedSVD(few, random_state=rng).fit_transform(numbers)
+            left = _left_out(scores, row_norms(numbers, squared=True))
+            return np.column_stack([scores, left - left.mean()])
+        some = drawn(numbers, np.arange(numbers.shape[0]), rng)
+        found = PCA(few, random_state=rng, svd_solver="randomized").fit(some)
+        middle = _with_left_out(some, found, 0.0)[:, -1].mean()
+        return mapped(numbers, lambda rows: _with_left_out(rows, found, middle))
 
 
-def _scores(numbers, few, rng):
-    """Coordinates along a few directions, and squares of the lengths of rows."""
-    if sparse.issparse(numbers):
-        scores = TruncatedSVD(few, random_state=rng).fit_transform(numbers)
-        return scores, row_norms(numbers, squared=True)
-    found = PCA(few, random_state=rng, svd_solver="randomized").fit(numbers)
-    squares = row_norms(numbers - found.mean_, squared=True)
-    return found.transform(numbers), squares
+def _with_left_out(rows, found, middle):
+    """Coordinates along a few directions, and what these leave out."""
+    scores = found.transform(rows)
+    left = _left_out(scores, row_norms(rows - found.mean_, squared=True))
+    return np.column_stack([scores, left - middle])
+
+
+def _left_out(scores, squares):
+    return np.sqrt(np.maximum(squares - row_norms(scores, squared=True), 0))
 
 
 def label_clusters(rows: np.ndarray, codes: np.ndarray, rng) -> tuple:

@@ -27,10 +27,11 @@ def isolated_groups(
     if k < 1:
         return groups
     distances, index = distinct_rows.nearest_among(distinct_rows.position[first], k)
-    there = np.isfinite(distances).ravel()
-    ends = np.repeat(np.arange(len(first)), k)[there], index.ravel()[there]
+    ends = np.arange(0, index.size + 1, k, dtype=index.dtype)
     shape = (len(first), len(first))
-    links = sparse.csr_array((np.ones(len(ends[0])), ends), shape=shape)
+    links = sparse.csr_array(
+        (np.isfinite(distances).ravel(), index.ravel(), ends), shape
+    )
     joined = connected_components(links.multiply(links.T), directed=False)[1][groups]
     sizes = np.bincount(joined)
     totals = np.bincount(codes)

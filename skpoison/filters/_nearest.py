@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
+from skpoison.filters._many_rows import by_blocks
 from skpoison.filters._rows import (
     extreme_exponent,
     lengths,
@@ -16,6 +17,7 @@ from skpoison.filters._rows import (
 PAIRS = 2**22  # values of pairs of rows that are compared at once
 SAME = 1e-9  # distances that differ by no more than this share count as equal
 ENTRIES = 2**22  # votes that are held at once
+COMPARED = 4096  # rows that are compared with their first copy at once
 
 
 def pair_distances(queries, rows, found):
@@ -208,12 +210,16 @@ def distinct(rows):
     Rows are told apart by hashes; where rows of one hash differ, which an attacker can
     bring about, by all their values.
     """
-    keys = _hashes_of_sparse(rows) if sparse.issparse(rows) else _hashes(rows)
+    keys = (
+        _hashes_of_sparse(rows) if sparse.issparse(rows) else by_blocks(_hashes, rows)
+    )
     first, which = in_order(keys)
     copies = np.flatnonzero(first[which] != np.arange(rows.shape[0]))
-    differ = rows[copies] != rows[first[which[copies]]]
-    if differ.nnz if sparse.issparse(differ) else differ.any():
-        return in_order(_every_value(rows))
+    for start in range(0, len(copies), COMPARED):
+        some = copies[start : start + COMPARED]
+        differ = rows[some] != rows[first[which[some]]]
+        if differ.nnz if sparse.issparse(differ) else differ.any():
+            return in_order(_every_value(rows))
     return first, which
 
 
@@ -236,7 +242,7 @@ def members_of(groups, chosen):
 def _every_value(rows):
     """A number for each row, equal for equal rows alone."""
     if not sparse.issparse(rows):
-        return np.unique(rows, axis=0, return_inverse=True)[1].ravel()
+        return np.unique(rows[:], axis=0, return_inverse=True)[1].ravel()
     rows = rows.copy()
     rows.eliminate_zeros()
     known, which = {}, np.empty(rows.shape[0], dtype=np.intp)

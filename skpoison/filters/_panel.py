@@ -15,12 +15,12 @@ from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params, _num_samples
 
 from skpoison._as_given import AsNumbers
 from skpoison._delegated import for_last_step
 from skpoison.filters._folds import class_probabilities, out_of_fold
+from skpoison.filters._many_rows import EncodedRows, rows_of
 
 N_TREES = 100
 DIRECTIONS = 50  # singular directions of sparse rows, for trees
@@ -61,12 +61,13 @@ class Panel:
             said = [
                 out_of_fold(
                     estimator,
-                    _safe_indexing(given, rows),
+                    given,
                     codes[rows],
                     folds,
                     len(classes),
                     n_jobs=n_jobs,
                     labels=classes[codes[rows]],
+                    rows=rows,
                     **params,
                 )
                 for estimator, given, params in asked
@@ -132,7 +133,7 @@ class Panel:
         asked = [self._as_asked(learner, cut) for learner in self.learners]
         with self._named():
             models = [
-                model.fit(_safe_indexing(given, rows), targets, **params)
+                model.fit(rows_of(given, rows), targets, **params)
                 for model, given, params in asked
             ]
         takes_few = [learner.takes_few for learner in self.learners]
@@ -209,6 +210,8 @@ def panel_of(estimator, X, encoder, numbers, rng, regression=False) -> Panel:
     """The models for these rows: the given one, or our own on encoded rows."""
     if estimator is not None:
         return Panel([PanelMember(estimator, COUNTS["given"])], None, X)
+    if regression and isinstance(numbers, EncodedRows):
+        numbers = numbers[:]  # cross_val_predict takes arrays
     seed = int(rng.randint(2**31 - 1))
     is_sparse = sparse.issparse(numbers)
     reducer = None
