@@ -457,7 +457,6 @@ def test_encoded_rows_are_indexed_as_arrays():
         [4, 1],
         X[:, 0] > 20,
         (slice(None), [1]),
-        (slice(None), 0),
     ):
         assert np.array_equal(rows[key], made[key])
     assert np.array_equal(rows.at(np.array([5, 2]))[[1]], made[[2]])
