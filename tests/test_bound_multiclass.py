@@ -162,6 +162,10 @@ def test_worst_rows_are_bounded_tightly_on_a_grid(loss):
         assert bound <= relaxed_loss(loss, image, code)
         few = bound_loss(loss, image, code, 0.0, max_cells=4).bound
         assert few >= on_grid * (1.0 - 1e-12)
+        early = bound_loss(loss, image, code, 0.5 * on_grid, stops_at_row=True)
+        assert early.bound >= on_grid * (1.0 - 1e-12)
+        late = bound_loss(loss, image, code, 1.001 * on_grid, stops_at_row=True)
+        assert late.bound == bound
 
 
 def test_scores_of_balls_and_slabs_are_those_of_their_rows():

@@ -68,8 +68,19 @@ def _sampled_lengths(X, codes, means):
     """Distances of some rows from their class mean, and that of it from the origin."""
     few = max(4, min(SAMPLE, BLOCK_BYTES // X.shape[1]))
     rows = np.unique(np.linspace(0, X.shape[0] - 1, few).astype(np.intp))
-    dense = X[rows].toarray() if sparse.issparse(X) else X[rows]
-    return lengths(dense - means[codes[rows]]), lengths(means)[codes[rows]]
+    codes = codes[rows]
+    return _distances(X[rows], codes, means), lengths(means)[codes]
+
+
+def _distances(rows, codes, means):
+    """Distances of rows from the means of their classes."""
+    if not sparse.issparse(rows):
+        return lengths(rows - means[codes])
+    # In columns that none of the rows fills they are as far off as their mean.
+    used = np.unique(rows.indices)
+    inside = rows[:, used].toarray() - means[:, used][codes]
+    outside = lengths(np.delete(means, used, axis=1))
+    return np.hypot(lengths(inside), outside[codes])
 
 
 def differences_of_means(minuend, subtrahend):
@@ -236,8 +247,9 @@ def _add_groups(sums, block, codes):
 
 
 def _add_sparse(sums, block, codes, center):
-    members = _indicator(codes, len(sums), np.float64)
-    block = block.astype(np.float64)
+    # By rows, as the block is, which would be rearranged otherwise.
+    members = _indicator(codes, len(sums), np.float64).tocsr()
+    block = block.astype(np.float64, copy=False)  # it is a copy already
     if center is not None:
         support = Support(block, codes)
         block.data -= support.at(center)
@@ -272,11 +284,12 @@ class Support:
         self.data = block.data
         self.indices = block.indices
         self.indptr = block.indptr
-        self._entries = np.repeat(codes, np.diff(block.indptr))
+        entries = np.repeat(codes.astype(np.intp), np.diff(block.indptr))
+        self._places = entries * block.shape[1] + block.indices
 
     def at(self, table):
         """For each stored entry, its class's and feature's value in a table."""
-        return table[self._entries, self.indices]
+        return table.ravel().take(self._places)
 
     def sums(self, values):
         """Sum over each row of values that belong to its stored entries."""

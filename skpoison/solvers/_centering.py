@@ -266,12 +266,20 @@ def framed(problem):
 
 
 def _is_far(X):
-    few = X[:: max(1, X.shape[0] // FEW_ROWS)]
-    few = few.toarray() if sparse.issparse(few) else few
-    few = few.astype(np.float64)
-    mean = few.mean(axis=0)
-    spread = np.sqrt(np.mean((few - mean) ** 2, axis=0).sum())
+    few = X[:: max(1, X.shape[0] // FEW_ROWS)].astype(np.float64)
+    mean = np.asarray(few.mean(axis=0)).ravel()
+    spread = np.sqrt(_squared_distances(few, mean) / few.shape[0])
     return bool(0.0 < FAR * spread < np.linalg.norm(mean))
+
+
+def _squared_distances(rows, mean):
+    """Return the sum of the squared distances of rows from their mean."""
+    if not sparse.issparse(rows):
+        return float(np.sum((rows - mean) ** 2))
+    rows.sum_duplicates()
+    stored = rows.data - mean[rows.indices]
+    n_zeros = rows.shape[0] - np.bincount(rows.indices, minlength=len(mean))
+    return float(stored @ stored + n_zeros @ mean**2)
 
 
 def _offset(X):

@@ -72,8 +72,13 @@ def bound_loss(
     code: int,
     enough: float,
     max_cells: int | None = None,
+    *,
+    stops_at_row: bool = False,
 ) -> Bounded:
-    """Bound a class's largest loss from above, by `enough` if that is a bound."""
+    """Bound a class's largest loss from above, by `enough` if that is a bound.
+
+    With `stops_at_row`, the bound is a rough one where a row shows that it is none.
+    """
     rough = relaxed_loss(loss, image, code)
     if max_cells is None:
         max_cells = min(MAX_CELLS, MAX_PRODUCTS // len(image.theta) ** 2)
@@ -91,6 +96,8 @@ def bound_loss(
     cells, met = _tighten(terms, image, whole, aim, loss, code, met)
     n_cells = 1
     while len(cells.bounds) and n_cells < max_cells:
+        if stops_at_row and met.loss > enough:
+            break
         order = np.argsort(-cells.bounds, kind="stable")
         halves = _split(terms, cells.take(order[:BATCH]))
         n_cells += len(halves.bounds)

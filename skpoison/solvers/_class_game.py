@@ -23,7 +23,7 @@ from skpoison.solvers._class_problem import ClassProblem, dual_value
 from skpoison.solvers._worst_class_rows import ascend, starts
 
 FEW_ROWS, FIRST_TOL = 6000, 0.02
-MAX_STEPS, MAX_ROUNDS, MAX_CERTIFIED = 200, 200, 5
+MAX_STEPS, MAX_ROUNDS, MAX_CERTIFIED = 200, 200, 10
 # Rows that lose less than the pool's worst by this many times the smoothing stay out.
 NEAR_WORST = 4.0
 LEAST_EPSILON, LEAST_SHARE = 1e-3, 1e-12
@@ -135,11 +135,16 @@ class _Game:
         self.converged = self.reached - self.lower <= SHARE_OF_GAME * target
         center = _moved(problem, center, at, self._allowance())
         if self.converged or is_last:
-            better = self._certify(center, target)
-            self.converged = self.reached - self.lower <= target
-            self.found.converged = self.converged
             self.n_certified += 1
-            if self.converged or is_last or self.n_certified >= MAX_CERTIFIED:
+            is_last = is_last or self.n_certified >= MAX_CERTIFIED
+            better = self._certify(center, target, is_last)
+            self.converged = self.reached - self.lower <= target
+            if self.converged and len(better.codes) and not is_last:
+                # The bound may have been left rough for a row that is near enough.
+                self._certify(center, target, True)
+                self.converged = self.reached - self.lower <= target
+            self.found.converged = self.converged
+            if self.converged or is_last:
                 return None
             new = new.joined(better)
         center = _narrowed(center, self.gaps, before, target)
@@ -185,14 +190,15 @@ class _Game:
         if self.monitor is not None:
             self.monitor(entry)
 
-    def _certify(self, center, target):
+    def _certify(self, center, target, is_last):
         """Bound the worst rows of the best parameters; return rows worse than found."""
         problem, at, epsilon = self.problem, self.best, self.problem.epsilon
         spare = SPARE * max(target - (self.reached - self.lower), 0.1 * target)
         bound, better = 0.0, _no_rows(problem)
         if problem.has_attacker:
             enough = self.worst + spare / epsilon
-            bound, better, worst = certify(problem, at.theta, self.worst, enough)
+            limits = self.worst, enough
+            bound, better, worst = certify(problem, at.theta, *limits, whole=is_last)
             self.reached += epsilon * (worst - self.worst)
             self.worst = worst
         worst = max(bound, self.worst)
@@ -204,12 +210,18 @@ class _Game:
 
 
 def certify(
-    problem: ClassProblem, theta: np.ndarray, worst: float, enough: float
+    problem: ClassProblem,
+    theta: np.ndarray,
+    worst: float,
+    enough: float,
+    *,
+    whole: bool = True,
 ) -> tuple[float, Pool, float]:
     """Bound the largest loss of a feasible row, by branch and bound.
 
-    Where that is not above `enough`, `enough` may be the bound. Returned with it are
-    rows that lose more than `worst`, if there are any, and the largest loss of a row.
+    Where that is not above `enough`, `enough` may be the bound; where it is, and the
+    bound need not be the `whole` one, it may be much larger. Returned with it are rows
+    that lose more than `worst`, if there are any, and the largest loss of a row.
     """
     bound, better, largest = 0.0, _no_rows(problem), worst
     inner = images(problem.sets, theta)
@@ -217,7 +229,9 @@ def certify(
         weight = float(problem.poison_weights[code])
         if weight == 0.0:
             continue
-        met = bound_loss(problem.loss, image, code, enough / weight)
+        met = bound_loss(
+            problem.loss, image, code, enough / weight, stops_at_row=not whole
+        )
         bound = max(bound, weight * met.bound)
         if weight * met.loss <= worst:
             continue

@@ -243,9 +243,11 @@ def _gradient(problem, at):
 def _gaps(problem, at, gradient):
     """Return the parts of the duality gap, up to what balancing slopes costs."""
     losses = problem.loss.value(at.margins)
-    reached = -at.slopes * at.margins - problem.loss.conjugate(at.slopes)
-    rows = max(float(problem.weights @ (losses - reached)), 0.0)
-    poison, term = 0.0, problem.poison
+    rows = poison = 0.0
+    if problem.loss.is_piecewise_linear:  # others have the slopes of their losses
+        reached = -at.slopes * at.margins - problem.loss.conjugate(at.slopes)
+        rows = max(float(problem.weights @ (losses - reached)), 0.0)
+    term = problem.poison
     if term:
         worst = term.largest_loss(at.theta)
         response, slopes = at.poison.response, at.poison_slopes

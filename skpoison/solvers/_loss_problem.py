@@ -125,7 +125,7 @@ class LossProblem(NamedTuple):
         """Change a point until z has no intercept, where that is free; None: cannot."""
         if not self.has_free_intercept:
             return point
-        excess = float(self.dual_sum(point)[-1])
+        excess = self._excess(point)
         if np.isinf(self.loss.slope_range[0]):  # slopes may have either sign
             shift = excess / float(self.weights.sum())
             return point._replace(slopes=point.slopes - shift * self.rows.signs)
@@ -138,6 +138,13 @@ class LossProblem(NamedTuple):
             return point
         slopes = self.poison.lightened(point.poison, excess, point.poison_slopes)
         return None if slopes is None else point._replace(poison_slopes=slopes)
+
+    def _excess(self, point):
+        """Return the last entry of z alone: what is left of the signed slopes."""
+        excess = float((self.weights * point.slopes) @ self.rows.signs)
+        if self.poison:
+            excess += self.poison.excess(point.poison, point.poison_slopes)
+        return excess
 
     def lower(self, point: DualPoint) -> float:
         """Return the dual value: no parameters have a smaller bound.

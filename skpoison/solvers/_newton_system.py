@@ -131,9 +131,11 @@ class Hessian:
     def _gram(self, chosen):
         """Inner products of the rows over some of the parameters."""
         X = self.rows.X
-        if not chosen[:-1].all():
-            X = X[:, np.flatnonzero(chosen[:-1])]
-        products = _sparse_gram(X) if sparse.issparse(X) else X @ X.T
+        if not chosen[:-1].any():
+            products = np.zeros((len(self.rows), len(self.rows)))
+        else:
+            X = X if chosen[:-1].all() else X[:, np.flatnonzero(chosen[:-1])]
+            products = _sparse_gram(X) if sparse.issparse(X) else X @ X.T
         if chosen[-1]:
             products += 1.0
         products *= self.rows.signs

@@ -56,6 +56,10 @@ class Rows:
 
     def squared_norms(self) -> np.ndarray:
         """Return ``||x_i||^2`` for every row."""
+        return self._squared_norms
+
+    @cached_property
+    def _squared_norms(self):
         if sparse.issparse(self.X):
             return np.asarray(self.X.multiply(self.X).sum(axis=1)).ravel()
         if self.X.dtype == np.float64:

@@ -224,6 +224,10 @@ class WorstRows:
         masses = self.epsilon * slopes * poison.beta
         return -masses @ self.gradients(poison.points)
 
+    def excess(self, poison: PoisonPoints, slopes: np.ndarray) -> float:
+        """Return the last entry of the dual sum."""
+        return self.epsilon * float((slopes * poison.beta) @ self.pieces.directions)
+
     def lightened(
         self, poison: PoisonPoints, excess: float, slopes: np.ndarray
     ) -> np.ndarray | None:
