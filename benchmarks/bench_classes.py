@@ -10,13 +10,20 @@ import os
 import resource
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import numpy as np
-from _bound_checks import attack_with, refined, report_distances, run_sections
+from _bound_checks import (
+    PROBLEMS,
+    attack_with,
+    refined,
+    report_distances,
+    run_sections,
+)
 from class_oracles import ConicGame, class_objective, class_rows
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -35,7 +42,6 @@ from test_bound_multiclass import (
 from skpoison import CertifiedBound
 from skpoison.bounds import training_gap
 
-PROBLEMS = 30
 N_DIGITS = 1300
 SETTINGS = [
     (LogisticRegression(C=0.01), 0.03),
@@ -92,10 +98,12 @@ def report(estimator, epsilon, X, y, X_test, y_test, *, tol):
 
 
 def cones(part):
-    """Random small problems of each learner, solved whole as conic programs."""
+    """Random small problems of each loss, solved whole as conic programs."""
+    n_learners = Counter(loss for _, loss, *_ in LEARNERS)
     for learner in part.take(LEARNERS):
-        found = [distance(learner, seed) for seed in range(PROBLEMS)]
-        report_distances(learner[0], found, fewest=24)
+        n_problems = -(-PROBLEMS // n_learners[learner[1]])
+        found = [distance(learner, seed) for seed in range(n_problems)]
+        report_distances(learner[0], found, fewest=0.8 * n_problems)
 
 
 def distance(learner, seed):

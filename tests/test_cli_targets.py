@@ -285,3 +285,14 @@ def test_pictures_are_drawn(request, tmp_path, which):
         printed = invoke(command, path, *options, *more).stdout
         assert f"Plot written to {plot}" in " ".join(printed.split())
         assert plot.stat().st_size > 5000
+
+
+def test_a_learner_of_large_targets_that_the_penalty_holds_back_gets_advice(tmp_path):
+    X, y = sizes()
+    path = write_csv(tmp_path / "rows.csv", X, 1e4 * y)
+    options = "certify", path, "-e", 0.1
+    shown = told(*options)
+    assert "The learner is useless" in shown
+    assert "try a larger --C, or --learner ridge." in shown
+    for better in (("--C", 1e4), ("--learner", "ridge")):
+        assert "useless" not in told(*options, *better)

@@ -33,6 +33,11 @@ FEW_ROWS = 4
 # Of the error of a constant prediction.
 USELESS = 0.98
 AUDIT = " skpoison audit weights the classes and shows the recall of each."
+# Of absolute errors beside a squared norm.
+LARGER_C = (
+    " The penalty of this learner weighs more the larger the targets are: try a larger "
+    "--C, or --learner ridge."
+)
 
 
 def show_certificate(session, numbers):
@@ -163,17 +168,21 @@ def _beside_a_constant(numbers):
     error, constant = row[which], numbers[f"constant_{which}"]
     if error is None or error < USELESS * constant:
         return
+    settings, advice = numbers["settings"], ""
     write, noun = percent_text, "the more frequent label"
-    if numbers["settings"]["task"] == "multiclass":
+    if settings["task"] == "multiclass":
         noun = "the most frequent label"
+    if settings["task"] == "binary":
+        advice = AUDIT
+    elif is_number and settings["learner"] == "svm":
+        advice = LARGER_C
     if is_number:
         write, noun = _loss, "the median target"
     named = "mean absolute error (MAE)" if is_number else "error"
     yield (
         f"The learner is useless, attack or no attack: its test {named} is "
         f"{write(error)}, and always predicting {noun} has {write(constant)}. That an "
-        "attack hardly raises it is no robustness."
-        + (AUDIT if numbers["settings"]["task"] == "binary" else "")
+        f"attack hardly raises it is no robustness.{advice}"
     )
 
 
