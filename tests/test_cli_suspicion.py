@@ -11,7 +11,7 @@ from skpoison import AutoFilter
 from skpoison._cli.app import app
 from skpoison._cli.found import rare_ones_rejected, worst
 from skpoison._cli.judged import Judged
-from skpoison._cli.judgement import OTHERS, build_filter
+from skpoison._cli.judgement import OTHERS, build_filter, judge
 from skpoison._cli.kinds import FILTERS, PUBLISHED, WITHOUT_PERCENTILE
 from skpoison._cli.suspicion import TESTS, with_suspects
 from skpoison._signs import Evidence
@@ -324,7 +324,7 @@ def test_every_filter_runs_by_its_name(csv, tmp_path, kind):
 
 
 @pytest.mark.filterwarnings("ignore:The subspace has all 3 dimensions")
-@pytest.mark.parametrize("kind", [kind for kind in FILTERS if kind != "epic"])
+@pytest.mark.parametrize("kind", sorted({*FILTERS} - {"epic", "cross-fit"}))
 def test_every_filter_judges_new_rows_by_trusted_ones(csv, tmp_path, kind):
     trusted = write(tmp_path / "trusted.csv", *rows(seed=1))
     arguments = ["--filter", kind, "--trusted", trusted, "--json", "-"]
@@ -338,9 +338,36 @@ def test_every_filter_judges_new_rows_by_trusted_ones(csv, tmp_path, kind):
     assert rejected == np.flatnonzero(~kept).tolist()
 
 
-def test_a_filter_of_training_rows_only_takes_no_trusted_ones(csv):
-    result = invoke(csv, "--filter", "epic", "--trusted", csv, code=2)
-    assert "--trusted" in result.stderr and "--filter epic" in result.stderr
+def test_a_filter_of_training_rows_only_is_fitted_on_both(tmp_path):
+    X, y = poisoned()
+    y[7] = "new"
+    data = write(tmp_path / "new.csv", X, y)
+    trusted = write(tmp_path / "trusted.csv", *rows(seed=1))
+    arguments = ["--filter", "epic", "--trusted", trusted, "--json", "-"]
+    result = invoke(data, *arguments)
+    assert "fitted on trusted and new rows together" in " ".join(result.stderr.split())
+    numbers = json.loads(result.stdout)
+    known = y != "new"
+    both = [
+        np.concatenate(parts)
+        for parts in zip(rows(seed=1), (X[known], y[known]), strict=True)
+    ]
+    kept = build_filter("epic", None).fit(*both).inlier_mask_[60:]
+    expected = [7, *np.flatnonzero(known)[~kept]]
+    assert 1 < len(expected) < 60
+    assert sorted(row["row"] - 1 for row in numbers["rows"]) == sorted(expected)
+    assert numbers["rows"][0]["reason"] == "no trusted row has this label"
+
+
+def test_cross_fit_finds_wrong_labels_among_new_rows_and_suggests_others():
+    X, y = rows()
+    X[:, 0] += 10 * (y == "spam")
+    wrong = y.copy()
+    wrong[WRONG] = np.where(y[WRONG] == "ham", "spam", "ham")
+    found = judge("cross-fit", None, X, wrong, (X, y))
+    assert np.flatnonzero(~found.kept).tolist() == WRONG
+    assert found.suggested[WRONG].tolist() == y[WRONG].tolist()
+    assert set(found.suggested[found.kept]) == {""}
 
 
 @pytest.mark.parametrize("kind", WITHOUT_PERCENTILE)

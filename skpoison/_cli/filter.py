@@ -109,11 +109,10 @@ def filter_(
         from dataclasses import replace
 
         from . import by as groups
-        from . import filtering, judged, judgement, limits, picture, review, suspicion
+        from . import filtering, judged, limits, picture, review, suspicion
         from .files import rows_to, write_json
 
         machine.check()
-        judgement.check_trusted(kind, trusted)
         possible = limits.of_filter(kind, trusted)
         limits.check_quantities(machine.fail_on, possible, f"--filter {kind}")
         review.check_paths(verdicts, (*written, outputs.json))

@@ -41,6 +41,11 @@ def encode_rows(session, rows, clean, encoding, reading):
 
 def judge_rows(session, kind, percentile, X, rows, trusted_rows):
     """Return what a filter says of the rows."""
+    if trusted_rows and kind in kinds.TRAINING_ROWS_ONLY:
+        session.say(
+            f"--filter {kind} scores only rows that it is fitted on, so it is fitted "
+            "on trusted and new rows together. Only new rows are rejected."
+        )
     with session.step("Filtering"):
         y = rows.labels.targets
         return judgement.judge(kind, percentile, X, y, trusted_rows)

@@ -1,10 +1,10 @@
 """What ``skpoison filter`` computes."""
 
 import warnings
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import typer
 from scipy.special import expit
 
 from skpoison import filters
@@ -13,7 +13,7 @@ from skpoison._labels import find_labels
 
 from .judged import Judged
 from .kinds import PUBLISHED, TRAINING_ROWS_ONLY
-from .suspicion import suspect
+from .suspicion import best_labels, compared_too, stacked, suspect
 
 # Filters by their names in ``--filter``, but those of the published setting: what they
 # are, and what their numbers are called; None if they have no limit to compare with.
@@ -30,6 +30,7 @@ OTHERS = {
     "activation-clustering": ("ActivationClusteringFilter", None),
     "epic": ("EPICFilter", None),
 }
+UNKNOWN = "no trusted row has this label"
 PARAMETERS = {"neighbor-labels": {"criterion": "labels"}}
 
 
@@ -71,16 +72,6 @@ def build_filter(kind, percentile):
     return made.set_params(percentile=percentile)
 
 
-def check_trusted(kind, trusted):
-    """Raise an error if a filter cannot be fitted on other rows than it judges."""
-    if trusted is not None and kind in TRAINING_ROWS_ONLY:
-        raise typer.BadParameter(
-            f"--filter {kind} scores only the rows that it is fitted on. Leave "
-            "--trusted out, or use another filter, such as --filter auto.",
-            param_hint="'--trusted'",
-        )
-
-
 def judge(kind, percentile, X, y, trusted=None):
     """Fit a filter, to the rows themselves or to trusted (X, y), and judge rows.
 
@@ -89,7 +80,20 @@ def judge(kind, percentile, X, y, trusted=None):
     if kind == "auto":
         return suspect(X, y, trusted)
     filter_ = build_filter(kind, percentile)
+    if trusted and kind in TRAINING_ROWS_ONLY:
+        return _judged_together(kind, filter_, X, y, trusted)
     filter_.fit(*(trusted or (X, y)))
+    found = _judged_by(kind, filter_, X, y, trusted)
+    if trusted and kind == "cross-fit":
+        # Where trusted rows have no wrong label, none is expected of new rows.
+        is_known = find_labels(y, filter_.classes_) >= 0
+        among = partial(judge, kind, percentile)
+        return compared_too(found, is_known, among, X, y, trusted)
+    return found
+
+
+def _judged_by(kind, filter_, X, y, trusted):
+    """Return what a fitted filter says of rows; None was trusted if it saw them."""
     if kind in OTHERS and OTHERS[kind][1] is None:
         return _without_limits(kind, filter_, X, y, trusted)
     positions = find_labels(y, filter_.classes_)
@@ -107,7 +111,7 @@ def judge(kind, percentile, X, y, trusted=None):
         # Filters that reject in rounds only have the scores of the last one.
         np.where(kept, np.minimum(suspicion, 0.5), np.maximum(suspicion, 0.5)),
         _tests(kept, beyond),
-        _suggested(filter_, kept, trusted),
+        _suggested(filter_, kept, X, trusted),
         lambda rows: [_reason(margins, row) for row in rows],
         beyond,
         filter_,
@@ -148,12 +152,17 @@ def _tests(kept, beyond):
     return tests
 
 
-def _suggested(filter_, kept, trusted):
+def _suggested(filter_, kept, X, trusted):
     """The labels that a filter suggests for rejected rows."""
-    found = getattr(filter_, "suggested_labels_", None)
-    if found is None or trusted is not None:
-        return np.full(len(kept), "", dtype=object)
-    return np.where(kept, "", found.astype(object))
+    found = np.full(len(kept), "", dtype=object)
+    if not hasattr(filter_, "suggested_labels_"):
+        return found
+    rows = np.flatnonzero(~kept)
+    if trusted is None:
+        found[rows] = filter_.suggested_labels_[rows]
+    elif len(rows):
+        found[rows] = best_labels(filter_, X[rows])
+    return found
 
 
 def _reason(margins, row):
@@ -162,11 +171,38 @@ def _reason(margins, row):
         if one.decisions[row] >= 0:
             continue
         if np.isnan(one.limits[row]):
-            return "no trusted row has this label"
+            return UNKNOWN
         measure = OTHERS[name][1] if name in OTHERS else "distance"
         numbers = f"{one.measures[row]:.4g} is above {one.limits[row]:.4g}"
         told.append(f"{name}: {measure} {numbers}")
     return " and ".join(told) or f"{next(iter(margins))}: rejected in an earlier round"
+
+
+def _judged_together(kind, filter_, X, y, trusted):
+    """Fit a filter to trusted and new rows, and return what it says of the new ones."""
+    first, labels = trusted
+    is_known = find_labels(y, np.unique(labels)) >= 0
+    rows = len(labels) + np.cumsum(is_known) - 1
+    filter_.fit(stacked(first, X[is_known]), np.concatenate([labels, y[is_known]]))
+    both = _without_limits(kind, filter_, None, None, None)
+    kept = is_known & both.kept[rows]
+    tests = np.where(kept, "", kind)
+
+    def reason_of(wanted):
+        return [
+            both.reason_of([rows[row]])[0] if is_known[row] else UNKNOWN
+            for row in wanted
+        ]
+
+    return Judged(
+        kept,
+        np.where(is_known, both.suspicion[rows], 1.0),
+        tests,
+        np.full(len(y), "", dtype=object),
+        reason_of,
+        {kind: ~kept},
+        filter_,
+    )
 
 
 def _without_limits(kind, filter_, X, y, trusted):

@@ -42,7 +42,12 @@ def suspect(X, y, trusted=None):
         return _judged_among(auto.fit(X, y), tests)
     judged_by = _targets_judged_by if of_quantities else _judged_by
     found = judged_by(auto.fit(*trusted), X, y)
-    return _compared_too(found, _cleaner(of_quantities), X, y, trusted)
+
+    def judged_among(X, y):
+        return _judged_among(_cleaner(of_quantities).fit(X, y), found.rejected_by)
+
+    is_known = found.tests != "unknown"
+    return compared_too(found, is_known, judged_among, X, y, trusted)
 
 
 def _cleaner(of_quantities):
@@ -117,11 +122,7 @@ def _judged_by(auto, X, y):
         # About rows with unknown labels, which predict has warned of.
         warnings.filterwarnings("ignore", ".* are not among its known labels")
         own = -auto.score_samples(X, y)
-    by_label = np.column_stack(
-        [-auto.score_samples(X, np.full(len(y), label)) for label in auto.classes_]
-    )
-    best = by_label.argmin(axis=1)
-    suggested = auto.classes_[best].astype(object)
+    suggested = best_labels(auto, X)
     unknown = find_labels(y, auto.classes_) < 0
     fits_other = auto.predict(X) == 1
     tests = np.where(unknown, "unknown", np.where(fits_other, "label", "far"))
@@ -140,39 +141,35 @@ def _judged_by(auto, X, y):
     )
 
 
-def _compared_too(found, auto, X, y, trusted):
+def compared_too(found, is_known, judged_among, X, y, trusted):
     """Also reject what is suspicious among trusted and new rows together.
 
-    Models of trusted rows see each new row alone, and so neither copies nor groups.
+    Models of trusted rows see each new row alone, and so neither copies nor groups, nor
+    how many labels are wrong. `is_known` tells for which rows trusted ones have the
+    label; `judged_among` judges rows among themselves.
     """
-    seen = np.flatnonzero(found.tests != "unknown")
+    seen = np.flatnonzero(is_known)
     if not len(seen):
         return found
     first, labels = trusted
-    stack = sparse.vstack if sparse.issparse(X) else np.vstack
-    together = stack([first, X[seen]])
-    auto.fit(
-        together.tocsr() if sparse.issparse(X) else together,
-        np.concatenate([labels, y[seen]]),
-    )
-    new = slice(len(labels), None)
-    more = found.kept[seen] & ~auto.inlier_mask_[new]
-    rows = seen[more]
+    both = judged_among(stacked(first, X[seen]), np.concatenate([labels, y[seen]]))
+    more = found.kept[seen] & ~both.kept[len(labels) :]
+    rows, places = seen[more], len(labels) + np.flatnonzero(more)
 
     def put(values, those):
         values = values.copy()
-        values[rows] = those[new][more]
+        values[rows] = those[places]
         return values
 
-    tests = put(found.tests.astype(object), auto.tests_)
+    tests = put(found.tests.astype(object), both.tests)
     suggested = found.suggested
     if labels.dtype.kind == "U":  # Trusted rows suggest no quantities.
-        suggested = put(suggested, auto.suggested_labels_.astype(object))
-    reasons = dict(zip(rows.tolist(), auto.reasons_[new][more], strict=True))
+        suggested = put(suggested, both.suggested)
+    reasons = dict(zip(rows.tolist(), both.reason_of(places), strict=True))
     return replace(
         found,
-        kept=put(found.kept, auto.inlier_mask_),
-        suspicion=put(found.suspicion, auto.suspicion_),
+        kept=put(found.kept, both.kept),
+        suspicion=put(found.suspicion, both.suspicion),
         tests=tests,
         suggested=suggested,
         reason_of=lambda wanted: [
@@ -180,6 +177,24 @@ def _compared_too(found, auto, X, y, trusted):
         ],
         rejected_by={test: tests == test for test in found.rejected_by},
     )
+
+
+def best_labels(filter_, X):
+    """The label under which a fitted filter finds each row most normal, of all."""
+    scores = np.column_stack(
+        [
+            filter_.score_samples(X, np.full(X.shape[0], label))
+            for label in filter_.classes_
+        ]
+    )
+    return filter_.classes_[scores.argmax(axis=1)].astype(object)
+
+
+def stacked(first, second):
+    """Rows below rows, dense or sparse."""
+    if sparse.issparse(first):
+        return sparse.vstack([first, second]).tocsr()
+    return np.vstack([first, second])
 
 
 def _sentence(test, label, other):
