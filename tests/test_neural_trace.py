@@ -262,3 +262,33 @@ def test_sets_grow_until_further_seeds_confirm_them():
     found = tracing._confirmed(np.array([7]), order, verifier, 6)
     assert found.tolist() == [4, 2, 7, 1]
     assert tracing._confirmed(np.array([7]), order, verifier, 3) is None
+
+
+def test_without_a_set_a_net_is_trained_without_sources():
+    X, y, target, mask = planted()
+    source = np.where(mask, "crawl", np.array(["mail", "web"])[np.arange(len(y)) % 2])
+    found = trace(
+        net_of(),
+        X,
+        y,
+        target,
+        [0],
+        by={"source": source},
+        max_removed=1,
+        random_state=0,
+    )
+    assert found.removal_set_ is None
+    found = trace(
+        net_of(),
+        X,
+        y,
+        target,
+        [0],
+        by={"source": source},
+        max_removed=N_PLANTED,
+        random_state=0,
+    )
+    crawl = found.groups_[0]
+    told = crawl.column, crawl.value, crawl.n_rows, crawl.n_right
+    assert told == ("source", "crawl", N_PLANTED, 1)
+    assert "8 rows with source crawl, the prediction is right" in found.summary()

@@ -15,7 +15,9 @@ from skpoison._words import counted
 from skpoison.neural._alignment import Checkpoints, alignment, last_features
 from skpoison.neural._rows import check_no_dataset, without_tensor
 from skpoison.neural._seeded import seeded
+from skpoison.tracing._columns import Columns
 from skpoison.tracing._goal import Goal, label_goal, range_goal
+from skpoison.tracing._groups import groups_by
 from skpoison.tracing._removal import Removal, Search, grow, set_first, shrink
 from skpoison.tracing._result import Trace
 from skpoison.tracing._scores import Evidence, joint
@@ -31,6 +33,7 @@ AUTO = ("gradient", "knn_shapley")
 N_SEEDS = 2  # trainings in which a removal must work
 MOST_SEEDS = 5  # that are tried to find so many that err
 MOST_TRIES = 8  # of sets that are shrunk
+MOST_GROUPS = 5  # sources, or other values, without which nets are trained
 MORE = 3  # half of which times as many rows are removed where a set is not confirmed
 
 
@@ -43,7 +46,7 @@ def trace_net(
     *,
     sample_weight: Any,
     method: str,
-    columns: dict[str, np.ndarray],
+    columns: Columns,
     limit: int,
     n_jobs: int | None,
     random_state: np.random.RandomState,
@@ -65,7 +68,9 @@ def trace_net(
     names = AUTO if method == "auto" else (method,)
     removal, reason = _removal(names, evidence, verifier, limit)
     rows = None if removal is None else removal.rows
-    shared = [] if rows is None else shared_by(rows, evidence, verifier, columns)
+    blamed = evidence.order(names[0])[:limit]
+    shared = shared_by(blamed if rows is None else rows, evidence, verifier, columns)
+    groups = groups_by(blamed, verifier, columns, MOST_GROUPS)
     name = names[0] if removal is None else removal.ranking
     return Trace(
         ranking_=set_first(evidence.order(names[0]), rows),
@@ -82,6 +87,7 @@ def trace_net(
         max_removed_=limit,
         n_fits_=training.n_fits,
         shared_=shared,
+        groups_=groups,
     )
 
 
@@ -194,28 +200,37 @@ class NetVerifier(Verifier):
 
     def works(self, rows: np.ndarray) -> bool:
         """Say whether all targets are predicted right, whatever the seed."""
-        if not super().works(rows):
+        if not self.training.can_fit(rows):
+            return False
+        if not self.goal.met(self.predicted(rows)).all():
             return False
         key = np.sort(rows).tobytes()
         if key not in self._confirmed:
-            self._confirmed[key] = all(
-                self._is_right(rows, seed) for seed in self.seeds[1:]
-            )
+            self._confirmed[key] = self._agree(rows, self.seeds[1:])
         return self._confirmed[key]
 
     def is_confirmed(self, rows: np.ndarray) -> bool:
         """Say whether trainings from seeds that no set was chosen by agree."""
-        return self.works(rows) and all(
-            self._is_right(rows, seed) for seed in self.fresh
-        )
+        return self.works(rows) and self._agree(rows, self.fresh)
 
-    def _is_right(self, rows, seed):
+    def is_right(self, rows: np.ndarray) -> np.ndarray:
+        """Return which targets are predicted right, whatever the seed."""
+        found = super().is_right(rows)
+        for seed in self.seeds[1:]:
+            if found.any():
+                found &= self._met(rows, seed)
+        return found
+
+    def _agree(self, rows, seeds):
+        return all(self._met(rows, seed).all() for seed in seeds)
+
+    def _met(self, rows, seed):
         self.training.seed = seed
         try:
             model = self.training.fit(rows)
         finally:
             self.training.seed = self.seeds[0]
-        return bool(self.goal.met(np.ravel(model.predict(self.X_target))).all())
+        return self.goal.met(np.ravel(model.predict(self.X_target)))
 
 
 class NetEvidence(Evidence):

@@ -1,10 +1,9 @@
 """What is predicted without all rows of a source, or another value of a column."""
 
-from typing import Any
-
 import numpy as np
 from sklearn.utils import Bunch
 
+from skpoison.tracing._columns import Columns
 from skpoison.tracing._shared import common
 from skpoison.tracing._verify import Verifier
 
@@ -13,7 +12,10 @@ MOST_ROWS = 0.5  # of all; without more, little is left to predict with
 
 
 def groups_by(
-    blamed: np.ndarray, verifier: Verifier, columns: dict[str, Any]
+    blamed: np.ndarray,
+    verifier: Verifier,
+    columns: Columns,
+    most_values: int = MOST_VALUES,
 ) -> list[Bunch]:
     """Fit without the rows of each value that several of the blamed rows have.
 
@@ -21,21 +23,25 @@ def groups_by(
     those without which most targets are right first.
     """
     found = [one for one in common(blamed, columns) if one.share_of_all <= MOST_ROWS]
-    found = sorted(found, key=lambda one: (one.p_value, -one.n_rows))[:MOST_VALUES]
+    found = sorted(found, key=lambda one: (one.p_value, -one.n_rows))[:most_values]
     groups = [
         Bunch(
             column=one.column,
             value=one.value,
             n_rows=len(rows),
-            n_right=int(verifier.goal.met(verifier.predicted(rows)).sum()),
+            n_right=int(verifier.is_right(rows).sum()),
             p_value=one.p_value,
         )
         for one in found
-        for rows in [_rows_with(columns[one.column], one.value)]
+        for rows in [_rows_with(columns, one)]
         if verifier.training.can_fit(rows)
     ]
     return sorted(groups, key=lambda one: (-one.n_right, one.p_value))
 
 
-def _rows_with(values, value):
-    return np.flatnonzero(np.asarray(values).astype(str) == str(value))
+def _rows_with(columns, one):
+    """Return the rows that have a value of a column, or are in a range of it."""
+    found = [
+        v.astype(str) == str(one.value) for name, v in columns if name == one.column
+    ]
+    return np.flatnonzero(np.any(found, axis=0))

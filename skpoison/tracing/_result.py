@@ -64,7 +64,8 @@ class Trace:
         ``n_rows`` that have it, ``n_right`` of the targets that the estimator, fitted
         without these, predicts right, and ``p_value``, as in `shared_`, of the value
         among the rows that are blamed most. Values of more than half of the rows, and
-        those of fewer than two blamed rows, are left out; nets have none.
+        those of fewer than two blamed rows, are left out; of nets, no more than five
+        are tried, and right is what is so in several trainings.
     p_value_ : float or None
         Share of the model's other errors (training rows that models fitted without
         them predict wrong, and the targets) that are undone without the rows around

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import hypergeom
 from sklearn.utils import Bunch
-from sklearn.utils.validation import _num_samples
 
-from skpoison._column_types import is_frame
+from skpoison.tracing._columns import Columns
 from skpoison.tracing._core import is_contradicted
 from skpoison.tracing._result import CONTRADICTED, COPIES
 from skpoison.tracing._retrain import copies_of
@@ -18,47 +17,17 @@ FEWEST = 2  # rows that something can be common to
 COMPARED = 1_000  # rows beside a set, at most
 
 
-def columns_by(by: Any, X: Any) -> dict[str, np.ndarray]:
-    """Return the columns that rows may have in common, by name."""
-    if by is None:
-        return {}
-    if isinstance(by, str):
-        if not is_frame(X) or by not in list(X.columns):
-            raise ValueError(
-                f"by={by!r} is no column of X. Give the name of a column of a table, "
-                "or an array with an entry for each row."
-            )
-        columns = {by: X[by]}
-    elif is_frame(by):
-        columns = {str(name): by[name] for name in by.columns}
-    elif isinstance(by, dict):
-        columns = by
-    else:
-        columns = {str(getattr(by, "name", None) or "by"): by}
-    return {name: _of_rows(name, values, X) for name, values in columns.items()}
-
-
-def _of_rows(name, values, X):
-    found = np.asarray(values)
-    if found.shape != (_num_samples(X),):
-        raise ValueError(
-            f"by must have one entry for each of the {_num_samples(X)} rows of X; "
-            f"{name!r} has the shape {found.shape}."
-        )
-    return found
-
-
 def shared_by(
-    rows: np.ndarray, evidence: Evidence, verifier: Verifier, columns: dict[str, Any]
+    rows: np.ndarray, evidence: Evidence, verifier: Verifier, columns: Columns
 ) -> list[Bunch]:
     """Return what a removal set has in common: labels, near copies, and columns.
 
     Besides, how many of its rows a model that was fitted without them contradicts.
     """
     training = verifier.training
-    labels = {"label": training.labels} if training.is_classifier else {}
-    copies = {COPIES: copies_near(rows, evidence)}
-    found = common(rows, labels | copies | columns)
+    labels = [("label", training.labels)] if training.is_classifier else []
+    copies = [(COPIES, copies_near(rows, evidence))]
+    found = common(rows, [*labels, *copies, *columns])
     found += [one for one in _contradicted(rows, evidence, verifier) if one.n_rows]
     return sorted(found, key=lambda one: (one.p_value, -one.n_rows))
 
@@ -88,10 +57,10 @@ def _contradicted(rows, evidence, verifier):
     others = others[:: -(-len(others) // COMPARED)]
     asked = np.concatenate([rows, others])
     said = is_contradicted(model, training.X, training.labels, asked, verifier.goal)
-    yield from common(np.arange(len(rows)), {CONTRADICTED: said}, only=True)
+    yield from common(np.arange(len(rows)), [(CONTRADICTED, said)], only=True)
 
 
-def common(rows: np.ndarray, columns: dict[str, Any], only: Any = None) -> list[Bunch]:
+def common(rows: np.ndarray, columns: Columns, only: Any = None) -> list[Bunch]:
     """Return the values of columns that several rows of a set have.
 
     Each has ``column``, ``value``, ``n_rows`` of the set that have the value, ``share``
@@ -99,11 +68,7 @@ def common(rows: np.ndarray, columns: dict[str, Any], only: Any = None) -> list[
     randomly drawn rows have it, times the number of values of the column that the set
     has.
     """
-    found = [
-        one
-        for name, values in columns.items()
-        for one in _of_column(name, values, rows)
-    ]
+    found = [one for name, values in columns for one in _of_column(name, values, rows)]
     return [one for one in found if only is None or one.value == only]
 
 

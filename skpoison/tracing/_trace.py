@@ -14,6 +14,7 @@ from skpoison._labels import check_labels, check_targets
 from skpoison._whole_rows import round_down
 from skpoison.tracing._before import model_before
 from skpoison.tracing._calibration import p_value
+from skpoison.tracing._columns import columns_by
 from skpoison.tracing._groups import groups_by
 from skpoison.tracing._networks import is_network
 from skpoison.tracing._odds import chances
@@ -21,7 +22,7 @@ from skpoison.tracing._removal import set_first
 from skpoison.tracing._result import Trace
 from skpoison.tracing._scores import METHODS, Evidence
 from skpoison.tracing._search import around_at_most, find_rows
-from skpoison.tracing._shared import columns_by, shared_by
+from skpoison.tracing._shared import shared_by
 from skpoison.tracing._targets import check_target_rows
 from skpoison.tracing._training import Training, check_can_fit
 from skpoison.tracing._verify import Verifier
@@ -70,9 +71,10 @@ def trace(
         set.
     by : array-like of shape (n_samples,), dict, table or str, default=None
         Columns, such as source or time, that rows of the removal set may have in
-        common: one array, several by name, or the name of a column of `X`. Besides,
-        the estimator is fitted without all rows of a value, once for each of up to
-        20 values that several of the rows blamed most have (but not nets).
+        common: one array, several by name, or the name of a column of `X`. Of numbers
+        and times with more than 20 distinct values, also ten ranges are tried.
+        Besides, the estimator is fitted without all rows of a value, once for each of
+        up to 20 values that several of the rows blamed most have (nets: 5).
     max_removed : int or float, default=0.05
         The most rows in a removal set, as a number or a share of the rows.
     sample_weight : array-like of shape (n_samples,), default=None

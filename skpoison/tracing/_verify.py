@@ -33,7 +33,11 @@ class Verifier:
         """Say whether all targets are predicted right without these rows."""
         if not self.training.can_fit(rows):
             return False
-        return bool(self.goal.met(self.predicted(rows)).all())
+        return bool(self.is_right(rows).all())
+
+    def is_right(self, rows: np.ndarray) -> np.ndarray:
+        """Return which targets are predicted right without these rows."""
+        return self.goal.met(self.predicted(rows))
 
     def predicted(self, rows: np.ndarray) -> np.ndarray:
         """Return what is predicted for the targets without these rows."""
