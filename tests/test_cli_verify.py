@@ -120,6 +120,10 @@ def test_certified_predictions(folder, tmp_path, attack):
     assert "radii        holds" in result.output
     text = " ".join(result.output.split())
     assert "Verified, given the votes in the file" in text
+    result = invoke("verify", votes, rows, "--refit", "--json", tmp_path / "v.json")
+    assert "votes        holds" in result.output
+    assert "Verified: all claims hold" in result.output
+    assert json.loads((tmp_path / "v.json").read_text())["assumes_votes"] is False
     result = invoke("verify", votes, rows, "--seed", 1, code=3)
     assert "seed=0 (now 1)" in result.output
 
@@ -249,3 +253,25 @@ def test_other_files_are_no_certificates(folder):
     missing = invoke("verify", folder / "none.npz", rows, code=1)
     assert "There is no file" in missing.output
     assert "is a folder" in invoke("verify", folder, rows, code=1).output
+
+
+def test_votes_of_other_learners_are_found_by_fitting_again(folder, tmp_path):
+    rows, votes = folder / "rows.csv", tmp_path / "votes.npz"
+    options = "--partitions", 5, "--base", "svm", "--scale", "standard"
+    invoke("certify", rows, "--pointwise", *options, "--certificate", votes)
+    scaled = "--scale", "standard"
+    assert (
+        "votes        holds" in invoke("verify", votes, rows, *scaled, "--refit").output
+    )
+    header, arrays = content_of(votes)
+    header["encoding"]["base"] = "tree"
+    write(tmp_path / "other.npz", header, arrays)
+    paths = tmp_path / "other.npz", rows
+    result = invoke("verify", *paths, *scaled, "--refit", code=3)
+    assert "votes: " in result.output and "are others" in result.output
+    header["encoding"]["base"] = ["tree"]
+    write(tmp_path / "other.npz", header, arrays)
+    text = invoke("verify", *paths, *scaled, "--refit", code=1).output
+    assert "names none of its learners" in " ".join(text.split())
+    text = invoke("verify", folder / "bound.npz", rows, "--refit", code=1).output
+    assert "--refit is for predictions" in " ".join(text.split())

@@ -8,8 +8,9 @@ from sklearn.datasets import make_blobs
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 
-from skpoison import PartitionedClassifier, certified_radius
-from skpoison.verify import CertificateError, check
+from skpoison import CertifiedBound, PartitionedClassifier, certified_radius
+from skpoison.pointwise import refit_votes
+from skpoison.verify import CertificateError, _file, _rows, _votes, check
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +152,93 @@ def test_invented_votes_are_assumed_and_the_report_says_so(certificate, tmp_path
     report = check(tmp_path / "invented.npz", X, y, X_test=X_test)
     assert report.verified and report.assumes_votes
     assert "votes as the file says" in report.assumed[0]
+
+
+def test_votes_are_compared_with_those_of_models_that_are_fitted_again(certificate):
+    path, X, y, X_test = certificate
+    report = refit_votes(path, GaussianNB(), X[::-1], y[::-1], X_test)
+    assert report.verified and not report.assumes_votes
+    assert [claim.name for claim in report.claims][-1] == "votes"
+    assert not any("votes as the file says" in text for text in report.assumed)
+    other = refit_votes(path, KNeighborsClassifier(3), X, y, X_test)
+    assert failed(other) == ["votes"] and other.assumes_votes
+    assert "the learner is another one" in other.claims[-1].reason
+    moved = refit_votes(path, GaussianNB(), X + 1.0, y, X_test)
+    assert failed(moved) == ["rows", "votes"]
+    assert moved.claims[-1].holds is None
+
+
+def test_one_invented_vote_is_found(certificate, tmp_path):
+    path, X, y, X_test = certificate
+    header, arrays = content_of(path)
+    row = int(np.argmax(arrays["radii"]))
+    rival = np.flatnonzero(arrays["votes"][row] != arrays["predicted"][row])
+    place = rival[0] if len(rival) else 0
+    arrays["votes"][row, place] = arrays["predicted"][row] if len(rival) else -1
+    arrays["radii"][:] = 0
+    write(tmp_path / "invented.npz", header, arrays)
+    assert check(tmp_path / "invented.npz", X, y, X_test=X_test).verified
+    report = refit_votes(tmp_path / "invented.npz", GaussianNB(), X, y, X_test)
+    assert failed(report) == ["votes"]
+    assert report.claims[-1].reason.startswith("1 of 600 votes")
+
+
+def test_classes_in_another_order_vote_the_same(certificate, tmp_path):
+    """The rows' hash is of positions, which such a file has to follow."""
+    path, X, y, X_test = certificate
+    header, arrays = content_of(path)
+    order = [2, 0, 1]
+    header["classes"] = [header["classes"][k] for k in order]
+    to = np.argsort(order)
+    votes = np.where(arrays["votes"] < 0, -1, to[arrays["votes"]])
+    labels = np.array([header["classes"].index(label) for label in y])
+    arrays["votes"] = votes
+    rows = _rows.rows_of(X)
+    header["rows_sha256"], _, hashes = _rows.digest(rows, labels)
+    parts = _votes.parts_of(rows, "content", 15)
+    arrays["part_sha256"] = _votes.hashes_of_parts(parts, hashes, 15)
+    arrays["predicted"], leads = _votes.winners_and_leads(votes, 3)
+    arrays["radii"] = leads // 2
+    write(tmp_path / "turned.npz", header, arrays)
+    report = refit_votes(tmp_path / "turned.npz", GaussianNB(), X, y, X_test)
+    assert report.verified
+
+
+def test_bounds_have_no_votes_to_fit_again(tmp_path):
+    X, y = make_blobs(60, centers=2, random_state=0)
+    CertifiedBound(rho=1.0).fit(X, y).to_certificate(tmp_path / "b.npz")
+    with pytest.raises(ValueError, match="must be a certificate of predictions"):
+        refit_votes(tmp_path / "b.npz", GaussianNB(), X, y, X)
+
+
+HEADER_CHANGES = {
+    "format": "other",
+    "version": 2,
+    "kind": "moving",
+    "packages": [],
+    "n_rows": 199,
+    "n_features": 3,
+    "rows_sha256": "0" * 64,
+    "columns_sha256": "0" * 64,
+    "encoding": "none",
+    "classes": None,
+    "learner": None,
+    "attack": "change",
+    "hash": "rank",
+    "n_partitions": 14,
+    "n_test": 39,
+    "test_sha256": "0" * 64,
+}
+
+
+@pytest.mark.parametrize("name", HEADER_CHANGES)
+def test_a_change_of_a_field_of_the_header_is_noticed(certificate, tmp_path, name):
+    path, X, y, X_test = certificate
+    fields = {field.split(":")[0] for field in _file.FIELDS["votes"].split()}
+    assert HEADER_CHANGES.keys() == fields
+    header, arrays = content_of(path)
+    write(tmp_path / "changed.npz", header | {name: HEADER_CHANGES[name]}, arrays)
+    try:
+        assert not check(tmp_path / "changed.npz", X, y, X_test=X_test).verified
+    except CertificateError:
+        assert name not in ("rows_sha256", "attack", "hash", "test_sha256")

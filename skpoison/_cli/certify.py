@@ -192,6 +192,7 @@ def _certify_predictions(data, reading, split, options, files, outputs):
         predictions.show(session, numbers)
         if certificate is not None:
             how = verified.encoding_of(votes, reading, **split)
+            how["base"] = settings.base
             to, kind = (certificate, outputs.force), settings.attack
             verified.write_votes(*to, model, votes, kind, how)
             session.say(f"Certificate written to {certificate}.")

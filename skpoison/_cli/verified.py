@@ -11,7 +11,7 @@ from skpoison._words import NONE, counted, one_line
 from skpoison.verify import _file
 from skpoison.verify._rows import digest_of_names
 
-from .options import DOMAINS
+from .options import BASES, DOMAINS
 from .report import new_table
 from .session import warn
 
@@ -97,11 +97,30 @@ def domain_of(header):
     return named if named in DOMAINS else "real"
 
 
-def check_file(path, sample):
-    """Check a certificate against the rows of a sample."""
-    names = sample.encoded.encoder.names
-    options = {"X_test": sample.X_test, "feature_names": names}
-    return verify.check(path, sample.X, sample.y, **options)
+def check_file(path, sample, learner=None):
+    """Check a certificate against the rows of a sample; votes by fitting a learner."""
+    names = {"feature_names": sample.encoded.encoder.names}
+    if learner is not None:
+        from skpoison.pointwise import refit_votes
+
+        rows = sample.X, sample.y, sample.X_test
+        return refit_votes(path, learner, *rows, **names)
+    return verify.check(path, sample.X, sample.y, X_test=sample.X_test, **names)
+
+
+def learner_of(header, sample, reading):
+    """Return the learner to fit again: one that the command line knows, by its name."""
+    from .predictions import VoteSettings
+
+    base = (header["encoding"] or {}).get("base")
+    if header["kind"] != "votes" or base not in BASES:
+        raise DataError(
+            "--refit is for predictions that certify --pointwise has certified; this "
+            f"file names none of its learners (base={_text(base)})."
+        )
+    n_parts = header["n_partitions"]
+    settings = VoteSettings(header["attack"], base, n_parts, reading.scale)
+    return settings.classifier(sample.X).estimator
 
 
 def numbers_of(report):
@@ -144,7 +163,7 @@ def show(session, path, report):
 def _subject(report):
     """Say what is certified, in fields that are compared with the rows."""
     header = report.header
-    what = "predictions" if report.assumes_votes else "a bound"
+    what = "predictions" if header["kind"] == "votes" else "a bound"
     rows, features = header["n_rows"], header["n_features"]
     return f"{what} for {counted(rows, 'row')} of {counted(features, 'feature')}"
 
@@ -164,7 +183,7 @@ def _result(report):
     if report.assumes_votes:
         return (
             "Verified, given the votes in the file: all claims follow from them. The "
-            "votes are not checked; that takes training the parts again."
+            "votes are not checked; that takes training the parts again (--refit)."
         )
     return "Verified: all claims hold, rounding included."
 

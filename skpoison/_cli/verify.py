@@ -24,6 +24,16 @@ def verify(
     test: opt.Test = None,
     test_share: opt.TestShare = 0.3,
     seed: opt.Seed = 0,
+    refit: Annotated[
+        bool,
+        opt.switch(
+            opt.DATA,
+            "Of certified predictions, fit the models of all parts again and compare "
+            "their votes with those in the file.",
+            "--refit",
+            common=True,
+        ),
+    ] = False,
     outputs: opt.Outputs,
 ):
     """Check a certificate file against the rows that it is about.
@@ -31,7 +41,7 @@ def verify(
     Every claim is computed again from the file and the rows, without the solvers, and
     rounded outwards. The exit code is 0 only if all claims hold, and 3 if one does not.
     Certified predictions are checked given the votes in the file: that the models vote
-    so takes training them again, which this command does not do.
+    so takes training them again, which --refit does.
 
     DATA must be the clean rows that were certified, and be read with the same options:
     columns become numbers as they did then, which a hash in the file tells. The rows
@@ -52,10 +62,11 @@ def verify(
         }
         with session.step(f"Reading {data}"):
             sample = verified.read_rows(header, data, reading, **split)
+        learner = verified.learner_of(header, sample, reading) if refit else None
         with session.step("Checking"):
-            report = verified.check_file(file, sample)
+            report = verified.check_file(file, sample, learner)
         verified.show(session, file, report)
-        if report.verified and not report.assumes_votes:
+        if report.verified and header["kind"] != "votes":
             covered = verified.coverage(sample, "The certificate", split)
             if covered:
                 session.say(covered)

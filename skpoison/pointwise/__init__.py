@@ -15,6 +15,7 @@ _HOMES = {
     "certified_radius": "_radius",
     "collective_bound": "_collective",
     "flip_radius": "_flips",
+    "refit_votes": "_refit",
 }
 
 __all__ = [*_HOMES]

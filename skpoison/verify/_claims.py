@@ -38,4 +38,5 @@ class Report(NamedTuple):
     @property
     def assumes_votes(self) -> bool:
         """Whether claims follow from votes that the file states and nothing proves."""
-        return self.header["kind"] == "votes"
+        refitted = any(claim.name == "votes" and claim.holds for claim in self.claims)
+        return self.header["kind"] == "votes" and not refitted

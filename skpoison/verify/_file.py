@@ -24,17 +24,18 @@ MOST, DEEPEST = 10**5, 8
 TYPES = {"s": str, "i": int, "f": float, "o": dict, "l": list, "?": type(None)}
 COMMON = (
     "format:s version:i kind:s packages:o n_rows:i n_features:i rows_sha256:s "
-    "columns_sha256:s? encoding:o? classes:l? learner:s "
+    "columns_sha256:s? encoding:o? learner:s "
 )
 OF_LOSSES = COMMON + (
-    "least_target:f largest_target:f epsilon:f n_poison:i loss:s loss_constant:f "
-    "rho:f? penalty:f? intercept_penalty:f? filter:s domain:s clean_loss:f "
-    "poison_loss:f upper_bound:f lower_bound:f n_points:i n_entries:i n_nodes:i "
+    "classes:l? least_target:f largest_target:f epsilon:f n_poison:i loss:s "
+    "loss_constant:f rho:f? penalty:f? intercept_penalty:f? filter:s domain:s "
+    "clean_loss:f poison_loss:f upper_bound:f lower_bound:f n_points:i n_entries:i "
+    "n_nodes:i"
 )
 FIELDS = {
     "loss": OF_LOSSES,
     "moving": OF_LOSSES,
-    "votes": COMMON + "attack:s hash:s n_partitions:i n_test:i test_sha256:s",
+    "votes": COMMON + "classes:l attack:s hash:s n_partitions:i n_test:i test_sha256:s",
 }
 # The arrays with their types and shapes in letters, whose lengths `_lengths` has.
 OF_PROOFS = {
