@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import CrossFitFilter
+from skpoison.filters._by_models import _share_of_folds
 from skpoison.filters._folds import assign_folds, out_of_fold
 from skpoison.filters._label_noise import fit_label_noise, smoothed_log
 
@@ -210,3 +211,11 @@ def test_a_column_of_numbers_and_texts_is_named():
     table.loc[3, "b"] = "n/a"
     with pytest.raises(ValueError, match="'b' of X holds numbers and texts, such as"):
         CrossFitFilter().fit(table, y)
+
+
+def test_models_for_new_rows_see_as_much_of_each_class_as_those_of_folds():
+    codes = np.repeat([0, 1, 2], [101, 53, 3])
+    rows = np.arange(1, len(codes))
+    some = _share_of_folds(rows, codes, np.random.RandomState(0))
+    assert np.isin(some, rows).all() and np.all(np.diff(some) > 0)
+    assert np.bincount(codes[some]).tolist() == [80, 43, 3]

@@ -17,9 +17,9 @@ from skpoison._labels import check_targets, shown_labels
 from skpoison._warn import warn
 from skpoison.base import BaseFilter
 from skpoison.exceptions import FilterWarning
-from skpoison.filters._folds import folds_of_groups
+from skpoison.filters._folds import N_FOLDS, folds_of_groups
 from skpoison.filters._label_noise import smoothed_logs
-from skpoison.filters._many_rows import encoded_rows
+from skpoison.filters._many_rows import MOST_ROWS, encoded_rows
 from skpoison.filters._panel import within_reach
 from skpoison.filters._residuals import judge_targets
 
@@ -208,8 +208,10 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
         self.out_of_fold_, self._scale = judge_targets(predict, targets)
         return self._scale.units(targets - self.out_of_fold_)
 
-    def _fit_final(self, panel, rows, codes, targets, params):
-        """Fit the models that score new rows, on the kept rows."""
+    def _fit_final(self, panel, rows, codes, targets, params, rng):
+        """Fit the models that score new rows, on the kept rows, or many of them."""
+        if len(codes) > MOST_ROWS:
+            rows = _share_of_folds(rows, codes, rng)
         self._counts = panel.counts
         self._known = np.unique(codes[rows])
         self._fitted = None
@@ -246,6 +248,15 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
                 "(ColumnTransformer with TfidfVectorizer).",
                 FilterWarning,
             )
+
+
+def _share_of_folds(rows, codes, rng):
+    """As many rows of each class as models of folds are fitted on."""
+    order = rng.permutation(rows)
+    order = order[np.argsort(codes[order], kind="stable")]
+    ends = np.cumsum(np.bincount(codes[order]))
+    place = ends[codes[order]] - 1 - np.arange(len(order))  # the last one is first
+    return np.sort(order[place % N_FOLDS < N_FOLDS - 1])
 
 
 def _is_numeric(X):

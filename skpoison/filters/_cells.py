@@ -17,6 +17,7 @@ from sklearn.utils.extmath import row_norms
 from skpoison.filters._nearest import members_of, pair_distances
 
 BLOCK = 2**20  # distances that are computed at once
+ARRAYS = 4  # of that size, where rows and distances are in memory together
 EXACT = 4_096  # so many rows are all compared with one another
 CELL = 1_024  # rows of a cell, on average
 PROBES = 3  # nearest cells that a row is compared with
@@ -69,7 +70,7 @@ class Sized(NamedTuple):
 def distances_of_pairs(rows, left, others, right) -> np.ndarray:
     """Distances of pairs of rows, from differences."""
     out = np.empty(len(left))
-    for block in blocks(np.arange(len(left)), rows.shape[1]):
+    for block in blocks(np.arange(len(left)), ARRAYS * rows.shape[1]):
         found = right[block, np.newaxis]
         out[block] = pair_distances(rows[left[block]], others, found)[:, 0]
     return out
@@ -90,7 +91,7 @@ class Cells(NamedTuple):
         probes = _nearest_cells(_cell_features(rows, random_state), random_state)
         present = np.unique(probes[:, 0])
         asked = members_of(probes.ravel(), present)
-        queries = [each // probes.shape[1] for each in asked]
+        queries = [(each // probes.shape[1]).astype(np.int32) for each in asked]
         return cls(members_of(probes[:, 0], present), queries)
 
     def comparisons(self, asked=None, among=None) -> Iterator[tuple]:
@@ -167,7 +168,7 @@ def _nearest_cells(features, random_state) -> np.ndarray:
     probes = min(PROBES, n_cells)
     out = np.empty((n, probes), dtype=np.int32)
     sizes = row_norms(centers, squared=True)
-    for block in blocks(np.arange(n), n_cells):
+    for block in blocks(np.arange(n), ARRAYS * (n_cells + features.shape[1])):
         squares = sizes - 2 * (features[block] @ centers.T)
         nearest = np.argpartition(squares, probes - 1, axis=1)[:, :probes]
         order = np.take_along_axis(squares, nearest, axis=1).argsort(axis=1)

@@ -16,8 +16,8 @@ from skpoison.filters._near_copies import (
     ISOLATION,
     LOOKED_AT,
     SMALLEST,
+    SomeRows,
     cell_counts,
-    some_rows,
 )
 from skpoison.filters._nearest import members_of
 
@@ -41,7 +41,7 @@ def unexplained_copies(
     rows that are equal are judged by themselves, as are rows off the grid of the
     others: planted ones may be near to rows that many share.
     """
-    table = _Table(rows, distinct, some_rows(rows, rng), radius, rng)
+    table = _Table(rows, distinct, SomeRows.of(rows, rng), radius, rng)
     sizes = np.bincount(groups)
     chosen = np.flatnonzero(sizes >= FEWEST)
     chosen = chosen[np.argsort(-sizes[chosen], kind="stable")]
@@ -55,7 +55,7 @@ class _Table(NamedTuple):
 
     rows: np.ndarray | sparse.csr_array
     distinct: DistinctRows
-    some: np.ndarray  # positions that frequencies are estimated from
+    some: SomeRows
     radius: float  # of near copies
     rng: np.random.RandomState
 
@@ -108,9 +108,9 @@ class _Table(NamedTuple):
         if sparse.issparse(self.rows):
             columns = np.unique(self.rows[members].indices)
         columns = columns[:OFF_GRID_COLUMNS]
-        others = np.setdiff1d(self.some, members)
         inside, outside = (
-            _dense(self.rows[part][:, columns]) for part in (members, others)
+            _dense(part[:, columns])
+            for part in (self.rows[members], self.some.without(members))
         )
         low, high = inside.min(axis=0), inside.max(axis=0)
         within = (outside >= low) & (outside <= high)

@@ -88,6 +88,8 @@ class DistinctRows:
 
     def nearest_among(self, chosen: np.ndarray, k: int) -> tuple:
         """The same for chosen ones alone, by their positions among these."""
+        if len(chosen) == self.rows.shape[0]:
+            return self.nearest
         among = np.zeros(self.rows.shape[0], dtype=bool)
         among[chosen] = True
         distances, index = (part[chosen, :k] for part in self.nearest)

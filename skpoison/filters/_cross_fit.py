@@ -219,7 +219,7 @@ class CrossFitFilter(BaseJudgingFilter):
         best = noise.true.argmax(axis=1)
         self.suggested_labels_[judged] = self.classes_[best]
         rows = np.flatnonzero(chance <= self.threshold_)
-        self._fit_final(panel, rows, codes, None, params)
+        self._fit_final(panel, rows, codes, None, params, rng)
         return -chance, self.threshold_ - chance
 
     def _fit_targets(self, panel, codes, targets, params, rng):
@@ -228,7 +228,7 @@ class CrossFitFilter(BaseJudgingFilter):
         self.threshold_ = float(self._scale.cut if is_auto else self.threshold)
         self.suggested_labels_ = self.out_of_fold_
         rows = np.flatnonzero(units <= self.threshold_)
-        self._fit_final(panel, rows, codes, targets, params)
+        self._fit_final(panel, rows, codes, targets, params, rng)
         return -units, self.threshold_ - units
 
     def _score(self, X, codes):

@@ -349,7 +349,8 @@ class _Surroundings(NamedTuple):
         within = self.squares[:, self.inside]
         rank = min(2, within.shape[1] - 2)
         third = np.median(np.partition(within, rank, axis=1)[:, rank])
-        nearest = np.median(self.squares[:, ~self.inside].min(axis=1))
+        others = self.squares.min(axis=1, initial=np.inf, where=~self.inside)
+        nearest = np.median(others)
         with np.errstate(over="ignore"):
             return np.sqrt(nearest / max(third, np.finfo(float).tiny))
 

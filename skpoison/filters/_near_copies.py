@@ -333,7 +333,7 @@ def implausible_groups(
     sizes = np.bincount(groups)
     large = np.flatnonzero(sizes > max_size)
     large = large[np.argsort(-sizes[large], kind="stable")]
-    some = some_rows(rows, rng)
+    some = SomeRows.of(rows, rng)
     out = []
     for members in members_of(groups, large):
         looked_at = rng.permutation(members)[:LOOKED_AT]
@@ -376,13 +376,27 @@ class CellCounts(NamedTuple):
         return self.expected > NEXT_TO_NONE and n <= TIMES_SHARED * self.shared
 
 
-def some_rows(rows, rng) -> np.ndarray:
-    """Positions of rows that frequencies are estimated from."""
-    n = rows.shape[0]
-    return np.arange(n) if n <= SAMPLE else rng.choice(n, SAMPLE, replace=False)
+class SomeRows(NamedTuple):
+    """Rows that frequencies are estimated from."""
+
+    positions: np.ndarray  # sorted
+    rows: np.ndarray | sparse.csr_array
+
+    @classmethod
+    def of(cls, rows, rng) -> "SomeRows":
+        """Draw some of many rows."""
+        n = rows.shape[0]
+        if n <= SAMPLE:
+            return cls(np.arange(n), rows[np.arange(n)])
+        positions = np.sort(rng.choice(n, SAMPLE, replace=False))
+        return cls(positions, rows[positions])
+
+    def without(self, members: np.ndarray):
+        """The rows that are no members."""
+        return self.rows[~np.isin(self.positions, members)]
 
 
-def cell_counts(rows, members: np.ndarray, some: np.ndarray) -> CellCounts:
+def cell_counts(rows, members: np.ndarray, some: SomeRows) -> CellCounts:
     """Compare a group's range of values in every column with those of some rows.
 
     The frequencies of independent columns are those that explain best the rows outside
@@ -390,14 +404,14 @@ def cell_counts(rows, members: np.ndarray, some: np.ndarray) -> CellCounts:
     counted: they may be planted.
     """
     low, high = _extreme_values(rows[members])
-    others = np.setdiff1d(some, members)
-    if not len(others):
+    sample = some.without(members)
+    n = sample.shape[0]
+    if not n:
         return CellCounts(np.inf, np.inf, 1.0)
-    sample = rows[others]
     misses, of_rows = _count_misses(sample, low, high)
-    hits = len(others) - misses
-    times = (rows.shape[0] - len(members)) / len(others)
-    expected = _expected_inside(hits, len(others), len(members) / times)
+    hits = n - misses
+    times = (rows.shape[0] - len(members)) / n
+    expected = _expected_inside(hits, n, len(members) / times)
     rarest = hits.argmin()
     values, ends = _column(sample, rarest), (low[rarest], high[rarest])
     rate = _rate_beside(values, ends, of_rows)
