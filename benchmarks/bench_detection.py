@@ -1,8 +1,8 @@
 """Which planted rows are found, and how many clean ones are flagged with them.
 
     python benchmarks/bench_detection.py [--half choose|report] [--rows 3000]
-        [--measure found|error|time] [--seeds N] [--only NAME ...] [--plants NAME ...]
-        [--detectors NAME ...] [--save run.csv]
+        [--measure found|error|time|large] [--seeds N] [--only NAME ...]
+        [--plants NAME ...] [--detectors NAME ...] [--save run.csv]
 
 Needs ``pip install cleanlab pyod``, and the environment variable SKPOISON_DATA with the
 folder of MNIST, the spam corpus and the tables. Nobody is told how many rows are
@@ -35,7 +35,9 @@ What is measured:
   detector leaves, where rows are planted among three quarters of the data and the rest
   is the test; AutoFilter stands in a ``FilteredClassifier`` around it;
 - ``time``: CPU seconds of ``AutoFilter(estimator).fit``, as multiples of those of
-  ``cross_val_predict`` of the same estimator.
+  ``cross_val_predict`` of the same estimator;
+- ``large``: the same, and memory beyond X in multiples of X, for two generated tables
+  (50,000 x 50 and 1,000,000 x 50) and MNIST (60,000 x 784); choose with ``--only``.
 
 Without ``--seeds``, small data sets are drawn ten times, others twice (errors: once).
 To run in pieces, name data sets and plants; ``detection_page.py`` joins the files.
@@ -47,6 +49,7 @@ import time
 import numpy as np
 import pandas as pd
 from _detectors import DETECTORS, flagged_by
+from _large import large_figures
 from _plants import CHOOSE, PLANTS, REPORT, DataSet, planted
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
@@ -84,6 +87,11 @@ def main():
 
 
 def measure(options):
+    if options.measure == "large":
+        for figures in large_figures(options.only):
+            print(line(figures), flush=True)
+            yield figures
+        return
     sets, first = (CHOOSE, 0) if options.half == "choose" else (REPORT, 100)
     for key in options.only or sets:
         data = some_rows(sets[key](), options.rows)
@@ -220,6 +228,10 @@ def f1(mask, flagged):
 
 
 def show(table, options):
+    if options.measure == "large":
+        print("\nSeconds of processor time; memory in multiples of X")
+        print(table.drop(columns=["measure", "plant", "seed"]).round(2).to_string())
+        return
     if options.measure == "time":
         wide = pivot(table, "data")
         print("\nSeconds of AutoFilter's fit, per second of cross_val_predict")
@@ -250,7 +262,7 @@ def pivot(table, column, values="score"):
     return wide.reindex(index=table.detector.unique(), columns=table[column].unique())
 
 
-MEASURES = {"found": found, "error": errors, "time": times}
+MEASURES = {"found": found, "error": errors, "time": times, "large": large_figures}
 
 if __name__ == "__main__":
     main()

@@ -58,6 +58,7 @@ SLACK, SLACK_OF_OWN = 1.15, 0.65
 TAKES_ALONG = 0.4  # of a cluster, that is left out with its doubtful rows
 REFERENCES = 12
 LOOKED_AT = 200
+ROWS_AT_ONCE = 20
 
 
 def reduced(numbers, rng) -> np.ndarray:
@@ -358,15 +359,20 @@ class _Surroundings(NamedTuple):
     def own(self) -> float:
         """Share of the rows themselves among those nearest to them."""
         few = min(NEIGHBORS, np.count_nonzero(self.inside) - 1)
-        near = np.argpartition(self.squares, few - 1, axis=1)[:, :few]
-        return self.inside[near].mean()
+        return self.inside[_smallest(self.squares, few)].mean()
 
     @property
     def outside(self) -> np.ndarray:
         """The nearest others, of each row."""
-        others = self.squares[:, ~self.inside]
-        around = np.argpartition(others, HALF_AROUND - 1, axis=1)[:, :HALF_AROUND]
-        return self.positions[~self.inside][around]
+        outside = np.flatnonzero(~self.inside)
+        return self.positions[outside[_smallest(self.squares, HALF_AROUND, outside)]]
+
+
+def _smallest(squares, k, columns=slice(None)):
+    """Where the smallest values of some columns are; few rows of these at once."""
+    parts = np.array_split(squares, max(1, len(squares) // ROWS_AT_ONCE))
+    where = [np.argpartition(part[:, columns], k - 1, axis=1)[:, :k] for part in parts]
+    return np.concatenate(where)
 
 
 def _usual_surroundings(points, rows, n, rng):
