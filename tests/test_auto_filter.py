@@ -20,7 +20,12 @@ from skpoison.filters import (
 from skpoison.filters._copies import DistinctRows
 from skpoison.filters._evidence import find_evidence
 from skpoison.filters._far import Reach, far_rows
-from skpoison.filters._islands import _links, _with_islands, clusters_against
+from skpoison.filters._islands import (
+    _links,
+    _with_islands,
+    clusters_against,
+    reduced,
+)
 from skpoison.filters._isolated import isolated_groups
 from skpoison.filters._label_noise import LabelNoise
 from skpoison.filters._many_rows import EncodedRows
@@ -331,8 +336,10 @@ def test_rows_amidst_another_class_are_told_from_single_contradictions(around):
 
 def _far_of(X, codes):
     rng = np.random.RandomState(0)
-    reach, rows = Reach.of(AsNumbers().fit_transform(X), codes, rng)
-    return far_rows(rows, [rows], reach, codes, rng).beyond > 0
+    numbers = AsNumbers().fit_transform(X)
+    reach, rows = Reach.of(numbers, codes, rng)
+    spaces = [reduced(each, rng) for each in (rows, reach.with_rare_near(numbers))]
+    return far_rows(rows, spaces, reach, codes, rng).beyond > 0
 
 
 @pytest.mark.parametrize(
@@ -356,6 +363,37 @@ def test_honest_tables_of_one_column_or_few_values_lose_no_rows(draw):
         codes = rng.integers(2, size=400)
         shares.append(_far_of(draw(rng, 400).astype(float), codes).mean())
     assert max(shares) <= 0.01
+
+
+@pytest.mark.parametrize("columns", [3, 10, 80])
+@pytest.mark.parametrize("n_rare", [1, 4])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda X, rows: X.__setitem__((rows, 1), np.nan),
+        lambda X, rows: X.__setitem__((slice(None), 1), np.isin(np.arange(300), rows)),
+        lambda X, rows: X.__setitem__(
+            (slice(None), 1), np.isin(np.arange(300), rows) * np.arange(2, 302)
+        ),
+    ],
+    ids=["missing", "binary", "counts"],
+)
+def test_rows_are_not_far_for_one_rare_value(columns, n_rare, spoil):
+    rng = np.random.default_rng(0)
+    X, codes = rng.normal(size=(300, columns)), np.arange(300) % 2
+    rare = np.arange(40, 40 + n_rare)
+    spoil(X, rare)
+    flagged = _far_of(X, codes)
+    assert not flagged[rare].any()
+    assert flagged.mean() < 0.02
+
+
+def test_rows_are_far_for_many_rare_values():
+    rng = np.random.default_rng(0)
+    X, codes = rng.normal(size=(300, 30)), np.arange(300) % 2
+    X[:, :25] = rng.random((300, 25)) < 0.01
+    X[:8, :25] = 1
+    assert np.array_equal(np.flatnonzero(_far_of(X, codes)), np.arange(8))
 
 
 def test_far_rows_of_one_column():

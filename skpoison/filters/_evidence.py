@@ -89,7 +89,7 @@ def find_evidence(
     reach, compressed = Reach.of(numbers, codes, rng)
     spaces = [reduced(compressed, rng)]
     if not sparse.issparse(numbers):
-        spaces.append(reduced(numbers, rng))
+        spaces.append(reduced(mapped(numbers, reach.with_rare_near), rng))
     few = spaces[0] if _is_heavy_tailed(numbers) else spaces[-1]
     far = far_rows(compressed, spaces, reach, codes, rng)
     narrower = spaces[-1] if spaces[-1].shape[1] < numbers.shape[1] else None

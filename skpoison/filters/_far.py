@@ -26,6 +26,9 @@ STEPS = 2  # concentration steps on the bulk
 MANY_IN_MIDDLE = 0.25  # share of rows at the smallest distance
 AT_END = 3.4  # deviations: where the bulk of one column ends
 FEWEST_TO_CUT = 2  # columns: random cuts of one part its ends from all others
+# Share of rows that deviate from the usual value of a column: a random cut would part
+# fewer from all others, whatever their values.
+FEWEST_TO_PART = 0.05
 N_TREES = 100  # of the isolation forest
 
 
@@ -34,6 +37,8 @@ class Reach(NamedTuple):
 
     middle: np.ndarray | None  # of the columns, before compression
     spread: np.ndarray | None
+    usual: np.ndarray | None  # deviations from the middle, where most rows have none
+    varied: np.ndarray  # columns in which more than a few rows are off the middle
     centers: np.ndarray  # (n_classes, n_features) of compressed rows
     logs: np.ndarray  # (n_classes, 2): median and spread of logarithms of distances
 
@@ -42,10 +47,10 @@ class Reach(NamedTuple):
         """The reach of training rows, and the compressed rows."""
         everyone = np.arange(len(codes))
         as_they_are = sparse.issparse(numbers) or numbers.shape[1] == 1
-        middle, spread = None, None
+        scales = None, None, None, np.zeros(0, dtype=np.intp)
         if not as_they_are:
-            middle, spread = _scales(drawn(numbers, everyone, rng))
-        reach = cls(middle, spread, np.zeros((0, 0)), np.zeros((0, 0)))
+            scales = _scales(drawn(numbers, everyone, rng))
+        reach = cls(*scales, np.zeros((0, 0)), np.zeros((0, 0)))
         rows = mapped(numbers, reach.compressed)
         centers, logs = [], []
         for code in range(codes.max() + 1):
@@ -67,8 +72,27 @@ class Reach(NamedTuple):
         """
         if self.middle is None:
             return numbers
-        moved = (numbers - self.middle) / self.spread
-        return np.sign(moved) * np.log1p(np.abs(moved))
+        moved = numbers - self.middle
+        sizes = self._sizes(np.abs(moved), self.spread)
+        return np.sign(moved) * np.log1p(sizes)
+
+    def with_rare_near(self, numbers):
+        """Columns of unit variance, of which rare values are one unit off."""
+        if self.middle is None or not self.usual.any():
+            return numbers
+        moved = numbers - self.middle
+        return np.sign(moved) * self._sizes(np.abs(moved), 1.0)
+
+    def _sizes(self, sizes, spread):
+        """Deviations in units of spread, none large that is usual where most have none.
+
+        A row is not far for a missing cell, a rare category or a rare word.
+        """
+        rare = self.usual > 0
+        out = sizes / spread
+        near = np.maximum(sizes[:, rare] / self.usual[rare], 1.0)
+        out[:, rare] = np.minimum(out[:, rare], near)
+        return out
 
     def deviations(self, rows, codes) -> np.ndarray:
         """Robust deviations of the logarithmic distances of compressed rows."""
@@ -87,23 +111,27 @@ class Isolation(NamedTuple):
     """How soon random splits isolate a row from all others, whatever its label."""
 
     forest: IsolationForest
+    columns: np.ndarray  # that are cut
     bulk: tuple  # median and spread of logarithmic scores
 
     @classmethod
-    def of(cls, rows, rng) -> tuple["Isolation", np.ndarray]:
+    def of(cls, rows, columns, rng) -> tuple["Isolation", np.ndarray]:
         """The isolation of dense compressed training rows, and their deviations."""
         seed = int(rng.randint(2**31 - 1))
         forest = IsolationForest(n_estimators=N_TREES, random_state=seed)
         # Trees are grown on a part of these anyway.
-        forest.fit(drawn(rows, np.arange(rows.shape[0]), rng))
-        logs = np.log(-by_blocks(forest.score_samples, rows))
+        forest.fit(drawn(rows, np.arange(rows.shape[0]), rng)[:, columns])
+        logs = cls(forest, columns, (0.0, 1.0)).deviations(rows)
         middle, spread = bulk = _bulk_of_logs(logs)
-        return cls(forest, bulk), (logs - middle) / spread
+        return cls(forest, columns, bulk), (logs - middle) / spread
 
     def deviations(self, rows) -> np.ndarray:
-        """Robust deviations of the logarithmic scores of new rows."""
+        """Robust deviations of the logarithmic scores of rows."""
         middle, spread = self.bulk
-        return (np.log(-self.forest.score_samples(rows)) - middle) / spread
+        return (np.log(-by_blocks(self._scores, rows)) - middle) / spread
+
+    def _scores(self, rows):
+        return self.forest.score_samples(rows[:, self.columns])
 
 
 class Far(NamedTuple):
@@ -147,8 +175,8 @@ def far_rows(compressed, spaces: list[np.ndarray], reach: Reach, codes, rng) -> 
     thresholds = np.array([_threshold(plain), np.inf])
     beyond = np.maximum(plain - thresholds[0], shaped - _threshold(shaped))
     isolation = None
-    if not sparse.issparse(compressed) and compressed.shape[1] >= FEWEST_TO_CUT:
-        isolation, apart = Isolation.of(compressed, rng)
+    if len(reach.varied) >= FEWEST_TO_CUT:
+        isolation, apart = Isolation.of(compressed, reach.varied, rng)
         thresholds[1] = _threshold(apart)
         beyond = np.maximum(beyond, apart - thresholds[1])
     return Far(reach, isolation, thresholds, beyond, shaped)
@@ -172,7 +200,18 @@ def _scales(numbers):
     deviation = np.std(numbers, axis=0)
     # Columns that are mostly constant have no robust spread.
     spread = np.where(spread > 0.3 * deviation, spread, deviation)
-    return middle, np.where(spread > 0, spread, 1.0)
+    spread = np.where(spread > 0, spread, 1.0)
+    varied = np.flatnonzero(np.mean(numbers != middle, axis=0) >= FEWEST_TO_PART)
+    return middle, spread, _usual_deviations(numbers, middle), varied
+
+
+def _usual_deviations(rows, middle):
+    """Median size of deviations from the one value of most rows of a column, or 0."""
+    out = np.zeros(rows.shape[1])
+    for j in np.flatnonzero(np.mean(rows == middle, axis=0) > 0.5):
+        sizes = np.abs(rows[:, j] - middle[j])
+        out[j] = np.median(sizes[sizes > 0]) if sizes.any() else 0.0
+    return out
 
 
 def _distances(rows, center):
@@ -212,8 +251,9 @@ def _bulk_of_one_column(moved):
 def _by_covariance(rows, rng):
     """Mahalanobis distances by the covariance of the central rows of a class."""
     some = drawn(rows, np.arange(rows.shape[0]), rng)
-    moved = some - np.median(some, axis=0)
-    distances = np.linalg.norm(moved / (some.std(axis=0) + 1e-12), axis=1)
+    middle = np.median(some, axis=0)
+    usual = _usual_deviations(some, middle)
+    distances = np.linalg.norm((some - middle) / (some.std(axis=0) + 1e-12), axis=1)
     variances = some.var(axis=0)
     for _ in range(STEPS):
         bulk = some[np.argsort(distances)[: int(BULK * len(some))]]
@@ -224,6 +264,7 @@ def _by_covariance(rows, rng):
         # What the bulk hardly has, such as a rare category, is not far for that.
         is_rare = covariance[diagonal] < RARELY * variances
         covariance[diagonal] += np.where(is_rare, variances, 0.0)
+        covariance[diagonal] = np.maximum(covariance[diagonal], usual**2)
         center = bulk.mean(axis=0)
         distances = _mahalanobis(some - center, covariance)
     if len(some) == rows.shape[0]:
