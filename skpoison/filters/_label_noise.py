@@ -6,7 +6,8 @@ on confidence: correct labels rarely contradict a confident model, wrong labels 
 frequent there as elsewhere. So a row has a true class, drawn from sharpened
 probabilities, and a label, drawn from the true class's row of a noise matrix; sharpness
 and matrix are estimated together by expectation maximization, as are the weights of
-several models.
+several models. Labels that are wrong at random do not depend on what models say of rows
+of one true class; where they do, contradictions come of overlap.
 """
 
 from typing import NamedTuple
@@ -26,6 +27,10 @@ PRIOR = 2.0
 LEAST_CUT = 0.15
 OF_BEST = 0.35
 PULLED = 200  # rows
+# The area under the curve above which models can tell contradicted labels from others
+# of the same true class: there, most of the rows that are rejected must be wrong.
+OVERLAP, MOSTLY = 0.7, 0.5
+BARELY = 1 - 1e-9  # so that rounding rejects no row at the cut
 MOST_ROUNDS = 30
 # Rows that are fitted to, drawn at random; and how many of each class, if it has them.
 MOST_FITTED, FEWEST_OF_CLASS = 20_000, 1_000
@@ -75,7 +80,8 @@ def fit_label_noise(
         for share, sharpness in STARTS
     ]
     best = max(runs, key=lambda noise: _likelihood(noise, codes, row_weights))
-    return best._replace(cut=cut_of(best.chance_of_wrong(codes)))
+    best = best._replace(cut=cut_of(best.chance_of_wrong(codes)))
+    return _without_overlap(best, log_probabilities, codes)
 
 
 def judge_labels(
@@ -135,6 +141,38 @@ def cut_of(chances: np.ndarray) -> float:
     promised = 2 * np.cumsum(ordered) / (n_rejected + expected)
     share = OF_BEST * len(ordered) / (len(ordered) + PULLED)
     return max(LEAST_CUT, share * float(promised.max(initial=0.0)))
+
+
+def _without_overlap(noise, log_probabilities, codes):
+    """Less noise between classes whose labels are contradicted where they overlap.
+
+    There it is so little that most of the rows beyond the cut are wrong.
+    """
+    matrix = noise.matrix.copy()
+    chances, true = noise.chance_of_wrong(codes), noise.true.argmax(axis=1)
+    rejected = (chances > noise.cut) & (true != codes)
+    for one, label in np.unique(np.column_stack([true, codes])[rejected], axis=0):
+        rows = (true == one) & ((codes == one) | (codes == label))
+        margins = log_probabilities[:, rows, label] - log_probabilities[:, rows, one]
+        if _area(margins, codes[rows] == label) > OVERLAP:
+            of_pair = chances[rejected & (true == one) & (codes == label)]
+            cut = _cut_of_mostly(of_pair, noise.cut)
+            kept = BARELY * _odds(noise.cut) / _odds(cut)
+            matrix[one, one] += (1 - kept) * matrix[one, label]
+            matrix[one, label] *= kept
+    return noise._replace(matrix=matrix)
+
+
+def _cut_of_mostly(chances, least):
+    """The cut above which most labels are wrong."""
+    ordered = np.sort(chances)[::-1]
+    means = np.cumsum(ordered) / np.arange(1, len(ordered) + 1)
+    n_above = np.count_nonzero(means >= MOSTLY)
+    return min(ordered[n_above], 1 - 1e-9) if n_above < len(ordered) else least
+
+
+def _odds(chance):
+    return chance / (1 - chance)
 
 
 def _fit_from(share, sharpness, log_probabilities, codes, row_weights):
@@ -229,11 +267,21 @@ def predictable_classes(probabilities: np.ndarray, codes: np.ndarray) -> np.ndar
         n_own, n_other = own.sum(), n_rows - own.sum()
         if not n_own or not n_other:
             continue
-        ranks = rankdata(probabilities[:, :, code], axis=1)
-        area = (ranks[:, own].mean(axis=1).max() - (n_own + 1) / 2) / n_other
         error = np.sqrt((n_rows + 1) / (12.0 * n_own * n_other))
-        known[code] = area > 0.5 + SKILL * error
+        known[code] = _area(probabilities[:, :, code], own) > 0.5 + SKILL * error
     return known
+
+
+def _area(values, chosen):
+    """Area under the curve of the chosen rows, by the values of the best model.
+
+    Values have shape (n_models, n_rows).
+    """
+    n_chosen, n_other = chosen.sum(), np.sum(~chosen)
+    if not n_other:
+        return 1.0
+    ranks = rankdata(values, axis=1)[:, chosen].mean(axis=1).max()
+    return (ranks - (n_chosen + 1) / 2) / n_other
 
 
 def smoothed_log(probabilities: np.ndarray, counts: float) -> np.ndarray:
