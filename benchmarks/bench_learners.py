@@ -162,7 +162,7 @@ def worse(bound, model, rows, labels):
     # Where the loss is flat, it rises where the margin falls.
     towards = np.where(slopes == 0.0, -signs, signs * slopes)
     pairs = zip(labels, towards, strict=True)
-    points = [feasible[k].support(t * model.coef_[0])[1] for k, t in pairs]
+    points = [feasible[k].support(t * np.ravel(model.coef_))[1] for k, t in pairs]
     return np.reshape(points, rows.shape), labels
 
 

@@ -138,8 +138,9 @@ def _two_classes(inputs, data):
     text = (
         f"There are {len(inputs.classes)} classes, but the bound is for two: for a "
         f"model that separates {data['positive']} from all others, and a filter with "
-        "these two classes. Filters and attacks are measured with all classes, except "
-        "attacks for two classes, which are left out."
+        "these two classes; skpoison certify bounds all classes at once. Filters and "
+        "attacks are measured with all classes, except attacks for two classes, which "
+        "are left out."
     )
     return _found(name, VIOLATED, text, n_classes=len(inputs.classes))
 
