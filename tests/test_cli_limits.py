@@ -183,3 +183,33 @@ def test_limits_of_audits_are_compared_with_the_report():
     for quantity in ("suspicious", "far"):
         with pytest.raises(DataError, match="cannot be checked"):
             counts.of(quantity)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--filter", "sphere", "--percentile", 95], "rejects 5 % of each class"),
+        (["--filter", "both"], "rejects 30 % of each class"),
+        (["--filter", "loss", "--percentile", 90], "rejects 10 % of each class"),
+        (["--filter", "loss"], None),
+        (["--filter", "sphere", "--percentile", 99.9], None),
+        (["--filter", "sphere", "--percentile", 95, "--fail-on", "sphere>6%"], None),
+    ],
+)
+def test_limits_below_the_share_of_a_filter_are_a_warning(csv, options, says):
+    if "--fail-on" not in options:
+        options = [*options, "--fail-on", "suspicious>0.5%"]
+    result = CliRunner().invoke(app, ["filter", str(csv), *map(str, options)])
+    assert result.exit_code in (0, 3), result.output
+    text = " ".join(result.stderr.split())
+    assert ("by design" in text) == (says is not None)
+    if says:
+        assert says in text and "'suspicious>0.5%' says little" in text
+
+
+def test_counts_are_compared_with_the_share_of_a_filter(csv):
+    for number, warns in ((1, True), (30, False)):
+        limit = f"suspicious>{number}"
+        options = ["--filter", "sphere", "--percentile", "95", "--fail-on", limit]
+        result = CliRunner().invoke(app, ["filter", str(csv), *options])
+        assert ("by design" in result.stderr) == warns

@@ -166,6 +166,7 @@ def filter_(
             given = rows, X, found, kind, percentile, drawn
             filtering.draw(session, plot, outputs.force, *given)
         numbers |= machine.report_filter(session, outputs, rows, clean, found, weighed)
+        limits.warn_of_share(machine.fail_on, numbers["limits"], kind, percentile)
         write_json(outputs, numbers | {"reading": reading.describe(encoded)})
         machine.stop(numbers["limits"])
 

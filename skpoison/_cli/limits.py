@@ -13,6 +13,7 @@ from skpoison._words import counted, label_text, name_text, percent_text
 
 from .kinds import PUBLISHED
 from .options import STOP
+from .session import warn
 
 SUSPICIOUS, PLANTED = "suspicious", "planted"
 # The label of rows whose targets are quantities.
@@ -191,6 +192,27 @@ def count_reported(report):
         }
     labels = [one["label"] for one in classes]
     return Counts(labels, [one["n_rows"] for one in classes], by)
+
+
+def warn_of_share(wanted, checked, kind, percentile):
+    """Warn of limits that tables without poison exceed, as the filter's share does."""
+    if percentile is None:
+        return
+    share = 100.0 - percentile
+    small = [
+        limit.text
+        for limit, one in zip(wanted, checked, strict=True)
+        if (
+            limit.number if limit.is_percent else limit.number * 100 / max(one["of"], 1)
+        )
+        < share
+    ]
+    if small:
+        warn(
+            f"--filter {kind} rejects {share:g} % of each class by design, of rows "
+            f"without poison, too, so that {quoted(small)} says little. Use --filter "
+            "auto, or limits above this share."
+        )
 
 
 def tell(checked):
