@@ -253,3 +253,17 @@ def test_distances_around_a_group_are_those_of_brute_force():
     apart = cdist(X[members], X) + np.where(members[:, None] == np.arange(len(X)), 9, 0)
     assert found[0] == pytest.approx(np.median(apart[:, members].min(axis=1)))
     assert found[1] == pytest.approx(np.median(apart[:, : members[0]].min(axis=1)))
+
+
+def test_cells_of_other_rows_are_searched_as_far_as_the_own_one_reaches():
+    rng = np.random.default_rng(0)
+    queries, rows = rng.normal(size=(40, 5)), rng.normal(size=(90, 5)) + 1
+    apart = cdist(queries, rows)
+    limits = np.where(np.arange(40) % 3, 2.0, np.inf)
+    which, distances, found = _cells._nearer(queries, rows, limits)
+    nearer = apart < limits[:, None]
+    assert np.array_equal(which, np.flatnonzero(nearer.any(axis=1)))
+    for i, of_row, positions in zip(which, distances, found, strict=True):
+        there = np.isfinite(of_row)
+        assert np.array_equal(positions[there], np.flatnonzero(nearer[i]))
+        assert np.allclose(of_row[there], apart[i, nearer[i]])

@@ -22,6 +22,7 @@ EXACT = 4_096  # so many rows are all compared with one another
 CELL = 1_024  # rows of a cell, on average
 PROBES = 3  # nearest cells that a row is compared with
 FITTED = 50  # rows for each cell, that k-means is fitted to
+LARGEST = 1e15  # distance, whose square is a number of 32 bits
 DIRECTIONS = 32  # of sparse rows, in which their cells are found
 
 
@@ -94,13 +95,27 @@ class Cells(NamedTuple):
         queries = [(each // probes.shape[1]).astype(np.int32) for each in asked]
         return cls(members_of(probes[:, 0], present), queries)
 
-    def comparisons(self, asked=None, among=None) -> Iterator[tuple]:
-        """Which rows are compared with which; given masks, some rows with others."""
+    def comparisons(self, asked=None, among=None, *, own=True) -> Iterator[tuple]:
+        """Which rows are compared with which; given masks, some rows with others.
+
+        Or only those that are compared with the rows of other cells.
+        """
         for members, queries in zip(self.members, self.queries, strict=True):
-            queries = queries if asked is None else queries[asked[queries]]
-            members = members if among is None else members[among[members]]
-            if len(queries) and len(members):
-                yield queries, members
+            if not own:
+                queries = np.setdiff1d(queries, members, assume_unique=True)
+            yield from _compared(queries, members, asked, among)
+
+    def own_comparisons(self, asked=None, among=None) -> Iterator[tuple]:
+        """Only those with rows of the same cell."""
+        for members in self.members:
+            yield from _compared(members, members, asked, among)
+
+
+def _compared(queries, members, asked, among):
+    queries = queries if asked is None else queries[asked[queries]]
+    members = members if among is None else members[among[members]]
+    if len(queries) and len(members):
+        yield queries, members
 
 
 def nearest_rows(rows, k: int, cells: Cells, asked=None, among=None) -> tuple:
@@ -112,14 +127,25 @@ def nearest_rows(rows, k: int, cells: Cells, asked=None, among=None) -> tuple:
     is_small = n <= EXACT
     best = np.full((n, k), np.inf, dtype=np.float64 if is_small else np.float32)
     index = np.zeros((n, k), dtype=np.int32)
-    find = _by_products if is_small or sparse.issparse(rows) else _by_search
-    for queries, members in cells.comparisons(asked, among):
-        values, found = find(rows, queries, members, k)
+
+    def merge(queries, values, found):
         values = np.concatenate([best[queries], values], axis=1)
         found = np.concatenate([index[queries], found], axis=1)
         kept = np.argpartition(values, k - 1, axis=1)[:, :k]
         best[queries] = np.take_along_axis(values, kept, axis=1)
         index[queries] = np.take_along_axis(found, kept, axis=1)
+
+    if is_small or sparse.issparse(rows):
+        for queries, members in cells.comparisons(asked, among):
+            merge(queries, *_by_products(rows, queries, members, k))
+    else:
+        # Neighbors in a row's own cell leave few rows of other cells to look at.
+        for queries, members in cells.own_comparisons(asked, among):
+            merge(queries, *_by_search(rows, queries, members, k))
+        for queries, members in cells.comparisons(asked, among, own=False):
+            limits = best[queries].max(axis=1)
+            nearer = _nearer(rows[queries], rows[members], limits)
+            merge(queries[nearer[0]], nearer[1], members[nearer[2]])
     if asked is None:
         return best, index
     return best[asked], index[asked]
@@ -132,6 +158,27 @@ def _by_search(rows, queries, members, k):
     found = members[found]
     values[found == queries[:, None]] = np.inf
     return values, found
+
+
+def _nearer(queries, rows, limits):
+    """Which queries have rows within their limits; distances and positions of these.
+
+    Padded with infinite distances.
+    """
+    sizes, limits = row_norms(queries, squared=True), np.minimum(limits, LARGEST)
+    with_size = np.column_stack([-2 * rows, row_norms(rows, squared=True)])
+    with_one = np.column_stack([queries, np.ones_like(sizes)])
+    squares = with_one @ with_size.T
+    is_nearer = squares < (limits**2 - sizes)[:, None]
+    i, j = np.divmod(np.flatnonzero(is_nearer), len(rows))  # faster than nonzero
+    chosen, first, counts = np.unique(i, return_index=True, return_counts=True)
+    which = np.repeat(np.arange(len(chosen)), counts)
+    place = np.arange(len(i)) - first[which]
+    values = np.full((len(chosen), counts.max(initial=0)), np.inf, squares.dtype)
+    values[which, place] = np.sqrt(np.maximum(squares[i, j] + sizes[i], 0))
+    found = np.zeros(values.shape, dtype=np.int32)
+    found[which, place] = j
+    return chosen, values, found
 
 
 def _by_products(rows, queries, members, k):

@@ -393,7 +393,8 @@ class SomeRows(NamedTuple):
 
     def without(self, members: np.ndarray):
         """The rows that are no members."""
-        return self.rows[~np.isin(self.positions, members)]
+        inside = np.isin(self.positions, members)
+        return self.rows[~inside] if inside.any() else self.rows
 
 
 def cell_counts(rows, members: np.ndarray, some: SomeRows) -> CellCounts:
