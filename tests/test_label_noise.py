@@ -6,7 +6,9 @@ from skpoison.filters._label_noise import judge_labels
 
 def _rejected(said, codes):
     said = np.stack([np.column_stack([1 - said, said])])
-    _, noise, chance = judge_labels(said, np.array([200]), codes, np.arange(len(codes)))
+    rng = np.random.RandomState(0)
+    groups = np.arange(len(codes))
+    _, noise, chance = judge_labels(said, np.array([200]), codes, groups, rng)
     return chance > noise.cut
 
 
