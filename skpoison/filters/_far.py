@@ -30,6 +30,7 @@ FEWEST_TO_CUT = 2  # columns: random cuts of one part its ends from all others
 # fewer from all others, whatever their values.
 FEWEST_TO_PART = 0.05
 N_TREES = 100  # of the isolation forest
+LARGEST_ISOLATED = 0.25  # share of a class: more are how a rare class lies
 
 
 class Reach(NamedTuple):
@@ -113,6 +114,7 @@ class Isolation(NamedTuple):
     forest: IsolationForest
     columns: np.ndarray  # that are cut
     bulk: tuple  # median and spread of logarithmic scores
+    excused: np.ndarray  # (n_classes,): whether the class lies apart as a whole
 
     @classmethod
     def of(cls, rows, columns, rng) -> tuple["Isolation", np.ndarray]:
@@ -121,14 +123,19 @@ class Isolation(NamedTuple):
         forest = IsolationForest(n_estimators=N_TREES, random_state=seed)
         # Trees are grown on a part of these anyway.
         forest.fit(drawn(rows, np.arange(rows.shape[0]), rng)[:, columns])
-        logs = cls(forest, columns, (0.0, 1.0)).deviations(rows)
+        none = np.zeros(0, dtype=bool)
+        logs = cls(forest, columns, (0.0, 1.0), none).deviations(rows)
         middle, spread = bulk = _bulk_of_logs(logs)
-        return cls(forest, columns, bulk), (logs - middle) / spread
+        return cls(forest, columns, bulk, none), (logs - middle) / spread
 
     def deviations(self, rows) -> np.ndarray:
         """Robust deviations of the logarithmic scores of rows."""
         middle, spread = self.bulk
         return (np.log(-by_blocks(self._scores, rows)) - middle) / spread
+
+    def beyond(self, apart, threshold, codes) -> np.ndarray:
+        """Deviations minus the threshold, but none beyond it of excused classes."""
+        return np.where(self.excused[codes], -np.inf, apart - threshold)
 
     def _scores(self, rows):
         return self.forest.score_samples(rows[:, self.columns])
@@ -150,7 +157,8 @@ class Far(NamedTuple):
         if self.isolation is None:
             return out
         apart = self.isolation.deviations(rows)
-        return np.maximum(out, apart - self.thresholds[1])
+        beyond = self.isolation.beyond(apart, self.thresholds[1], codes)
+        return np.maximum(out, beyond)
 
 
 def far_rows(compressed, spaces: list[np.ndarray], reach: Reach, codes, rng) -> Far:
@@ -178,7 +186,10 @@ def far_rows(compressed, spaces: list[np.ndarray], reach: Reach, codes, rng) -> 
     if len(reach.varied) >= FEWEST_TO_CUT:
         isolation, apart = Isolation.of(compressed, reach.varied, rng)
         thresholds[1] = _threshold(apart)
-        beyond = np.maximum(beyond, apart - thresholds[1])
+        n_apart = np.bincount(codes, weights=apart > thresholds[1])
+        excused = n_apart > LARGEST_ISOLATED * np.bincount(codes)
+        isolation = isolation._replace(excused=excused)
+        beyond = np.maximum(beyond, isolation.beyond(apart, thresholds[1], codes))
     return Far(reach, isolation, thresholds, beyond, shaped)
 
 
