@@ -197,9 +197,12 @@ def audit(
         from . import auditing, limits
         from .columns import tell_of_columns
         from .files import write_text
+        from .sample import refuse_many
 
         machine.check()
         limits.check_quantities(machine.fail_on, limits.OF_AUDIT, "skpoison audit")
+        if machine.needs_rows:
+            refuse_many(data, "--sarif and --cyclonedx")
         with session.step(f"Reading {data or 'the digits'}"):
             rows, encoded = auditing.read_encoded(data, reading)
         limits.check_labels(machine.fail_on, limits.labels_of(rows.labels))

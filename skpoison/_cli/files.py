@@ -49,8 +49,12 @@ def write_rows(session, output, content, n_rows):
     if output.path != "-":
         session.say(f"{counted(n_rows, 'row')} written to {output.path}.")
     if output.n_escaped:
-        warn(
-            f"{counted(output.n_escaped, 'cell')} that a spreadsheet would run as a "
-            "formula got an apostrophe in front; --keep-formulas leaves such text "
-            "unchanged."
-        )
+        warn_of_escaped(output.n_escaped)
+
+
+def warn_of_escaped(n_escaped):
+    """Say that cells got an apostrophe in front."""
+    warn(
+        f"{counted(n_escaped, 'cell')} that a spreadsheet would run as a formula got "
+        "an apostrophe in front; --keep-formulas leaves such text unchanged."
+    )

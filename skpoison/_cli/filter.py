@@ -10,12 +10,13 @@ from .checks import one_of, within
 from .grouped import grouped
 from .machine import Machine
 from .reading import Reading
+from .workers import Workers
 
 
 @grouped
 def filter_(
     *,
-    data: opt.RequiredFile,
+    data: opt.FilesOrFile,
     reading: Reading,
     by: Annotated[
         str | None,
@@ -36,16 +37,17 @@ def filter_(
         ),
     ] = None,
     kind: Annotated[
-        str,
+        str | None,
         opt.option(
             opt.DEFENSE,
             "KIND",
-            f"{', '.join(kinds.FILTERS)}; see docs/filters.md.",
+            f"{', '.join(kinds.FILTERS)}; see docs/filters.md. Default: auto "
+            "(folders: both).",
             "--filter",
             common=True,
             callback=one_of(*kinds.FILTERS),
         ),
-    ] = "auto",
+    ] = None,
     percentile: Annotated[
         float | None,
         opt.option(
@@ -91,6 +93,7 @@ def filter_(
     ] = None,
     keep_formulas: opt.KeepFormulas = False,
     plot: opt.Plot = None,
+    workers: Workers,
     machine: Machine,
     outputs: opt.Outputs,
 ):
@@ -103,6 +106,19 @@ def filter_(
     sphere and slab it shows the two most frequent labels in the plane through their
     two centroids.
     """
+    from skpoison._io.parts import is_many
+
+    if is_many(data):
+        settings = _settings_of_many(kind, percentile, trusted)
+        unsuited = {"by": by, "verdicts": verdicts, "plot": plot}
+        unsuited |= {"sarif": machine.sarif, "cyclonedx": machine.cyclonedx}
+        writing = output, rejected, keep_formulas
+        _filter_many(
+            data, reading, settings, unsuited, writing, machine, workers, outputs
+        )
+        return
+    workers.refuse()
+    kind = kind or "auto"
     percentile = _percentile_of(kind, percentile)
     written = (output, rejected, plot, *machine.paths)
     with outputs.session(*written) as session:
@@ -169,6 +185,27 @@ def filter_(
         limits.warn_of_share(machine.fail_on, numbers["limits"], kind, percentile)
         write_json(outputs, numbers | {"reading": reading.describe(encoded)})
         machine.stop(numbers["limits"])
+
+
+def _settings_of_many(kind, percentile, trusted):
+    """What a folder or glob is filtered by, where not all is said."""
+    if kind is None and percentile is None:
+        percentile = "auto"  # as filters have it outside the published setting
+    kind = kind or "both"
+    percentile = _percentile_of(kind, percentile)
+    return {"filter": kind, "percentile": percentile, "trusted": trusted}
+
+
+def _filter_many(data, reading, settings, unsuited, writing, machine, workers, outputs):
+    """Filter the files of a folder or glob."""
+    with outputs.session() as session:
+        from . import part, parts
+
+        workers.check()
+        parts.check(settings, unsuited, *writing[:2])
+        data, *folders = workers.names(data, *writing[:2])
+        given = settings, part.Writing(*folders, writing[2]), machine, workers, outputs
+        parts.filter_parts(session, data, reading, *given)
 
 
 def _percentile_of(kind, percentile):

@@ -83,7 +83,7 @@ def judge(kind, percentile, X, y, trusted=None):
     if trusted and kind in TRAINING_ROWS_ONLY:
         return _judged_together(kind, filter_, X, y, trusted)
     filter_.fit(*(trusted or (X, y)))
-    found = _judged_by(kind, filter_, X, y, trusted)
+    found = judge_by(kind, filter_, X, y, own=trusted is None)
     if trusted and kind == "cross-fit":
         # Where trusted rows have no wrong label, none is expected of new rows.
         is_known = find_labels(y, filter_.classes_) >= 0
@@ -92,15 +92,20 @@ def judge(kind, percentile, X, y, trusted=None):
     return found
 
 
-def _judged_by(kind, filter_, X, y, trusted):
-    """Return what a fitted filter says of rows; None was trusted if it saw them."""
+def judge_by(kind, filter_, X, y, *, own=False, anyway=()):
+    """Judge rows by a fitted filter; with `own`, they are those that it is fitted on.
+
+    `anyway` are positions of rows that are kept whatever the filter says.
+    """
     if kind in OTHERS and OTHERS[kind][1] is None:
-        return _without_limits(kind, filter_, X, y, trusted)
+        return _without_limits(kind, filter_, X, y, own)
     positions = find_labels(y, filter_.classes_)
     filter_._reject_unknown(y, positions)
-    margins = _margins(kind, filter_, X, y, positions, trusted)
+    margins = _margins(kind, filter_, X, y, positions, own)
     decisions = np.min([one.decisions for one in margins.values()], axis=0)
-    kept = filter_.inlier_mask_ if trusted is None else decisions >= 0
+    kept = filter_.inlier_mask_ if own else decisions >= 0
+    if len(anyway):
+        kept[anyway] = True
     beyond = {
         name: ~kept if name in OTHERS else one.decisions < 0
         for name, one in margins.items()
@@ -111,20 +116,20 @@ def _judged_by(kind, filter_, X, y, trusted):
         # Filters that reject in rounds only have the scores of the last one.
         np.where(kept, np.minimum(suspicion, 0.5), np.maximum(suspicion, 0.5)),
         _tests(kept, beyond),
-        _suggested(filter_, kept, X, trusted),
+        _suggested(filter_, kept, X, own),
         lambda rows: [_reason(margins, row) for row in rows],
         beyond,
         filter_,
     )
 
 
-def _margins(kind, filter_, X, y, positions, trusted):
+def _margins(kind, filter_, X, y, positions, own):
     members = getattr(filter_, "named_filters_", {kind: filter_})
     limits = {
         name: np.where(positions >= 0, _limits(member)[positions], np.nan)
         for name, member in members.items()
     }
-    if kind in OTHERS and trusted is None:
+    if kind in OTHERS and own:
         # Scores by models fitted without the row, unlike those for new rows.
         return {kind: Margins(limits[kind] + filter_.scores_, limits[kind])}
     with warnings.catch_warnings():
@@ -152,13 +157,13 @@ def _tests(kept, beyond):
     return tests
 
 
-def _suggested(filter_, kept, X, trusted):
+def _suggested(filter_, kept, X, own):
     """The labels that a filter suggests for rejected rows."""
     found = np.full(len(kept), "", dtype=object)
     if not hasattr(filter_, "suggested_labels_"):
         return found
     rows = np.flatnonzero(~kept)
-    if trusted is None:
+    if own:
         found[rows] = filter_.suggested_labels_[rows]
     elif len(rows):
         found[rows] = best_labels(filter_, X[rows])
@@ -184,7 +189,7 @@ def _judged_together(kind, filter_, X, y, trusted):
     is_known = find_labels(y, np.unique(labels)) >= 0
     rows = len(labels) + np.cumsum(is_known) - 1
     filter_.fit(stacked(first, X[is_known]), np.concatenate([labels, y[is_known]]))
-    both = _without_limits(kind, filter_, None, None, None)
+    both = _without_limits(kind, filter_, None, None, own=True)
     kept = is_known & both.kept[rows]
     tests = np.where(kept, "", kind)
 
@@ -205,9 +210,9 @@ def _judged_together(kind, filter_, X, y, trusted):
     )
 
 
-def _without_limits(kind, filter_, X, y, trusted):
+def _without_limits(kind, filter_, X, y, own):
     """Judge rows by a filter that compares no number with a limit."""
-    if trusted is None:
+    if own:
         kept, scores = filter_.inlier_mask_, filter_.scores_
     else:
         kept, scores = filter_.predict(X, y) == 1, filter_.score_samples(X, y)

@@ -26,6 +26,8 @@ WITHOUT_PERCENTILE = (
     "activation-clustering",
     *TRAINING_ROWS_ONLY,
 )
+# Those that compare the rows that they judge with one another.
+WITH_ALL_ROWS = ("auto", "cross-fit", *TRAINING_ROWS_ONLY)
 FILTERS = ("auto", *PUBLISHED, *WITH_PERCENTILE, *WITHOUT_PERCENTILE[1:])
 
 

@@ -47,15 +47,27 @@ FILE_HELP = (
     "Labeled rows as CSV, TSV, JSON lines, Parquet, NPZ or svmlight, compressed or "
     "not; - is standard input."
 )
+FILES_HELP = (
+    "Labeled rows: CSV, TSV, JSON lines, Parquet, NPZ or svmlight, also compressed; a "
+    "folder or glob of CSV or Parquet; - is standard input."
+)
 DataFile = Annotated[
     str | None,
     typer.Argument(
         metavar="DATA",
-        help=FILE_HELP + " Default: the digits 1 and 8 of scikit-learn.",
+        help="Labeled rows as CSV, TSV, JSON lines, Parquet, NPZ or svmlight; a folder "
+        "or glob; or - (standard input). Default: the digits 1 and 8 of scikit-learn.",
         show_default=False,
     ),
 ]
 RequiredFile = Annotated[str, typer.Argument(metavar="DATA", help=FILE_HELP)]
+FilesOrFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help=FILES_HELP,
+    ),
+]
 Positive = Annotated[
     str | None,
     option(

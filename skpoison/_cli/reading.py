@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .checks import missing_codes, one_of, positive_number
+from .checks import in_range, missing_codes, one_of, positive_number
 from .options import DATA, option, switch
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "npz", "svmlight")
@@ -178,6 +178,18 @@ class Reading:
         ),
     ] = 4.0
 
+    sample: Annotated[
+        int,
+        option(
+            DATA,
+            "ROWS",
+            "Folders and globs: rows to draw at random. certify and audit use only "
+            "these; filter decides by them how columns are read and scaled.",
+            "--sample",
+            callback=in_range(10),
+        ),
+    ] = 100_000
+
     @property
     def options(self):
         """How files are read."""
@@ -192,6 +204,7 @@ class Reading:
             drop=tuple(self.drop or ()),
             words=encoding.categorical + encoding.text,
             max_size=self.max_size,
+            sample=self.sample,
         )
 
     @property

@@ -6,9 +6,12 @@ import numpy as np
 
 from skpoison._io import DataError, load
 from skpoison._io.matrix import digits
+from skpoison._io.parts import find_parts, is_many
+from skpoison._io.parts_sample import sample_of
 from skpoison._io.read import load_test
 
 from .columns import complete, encode
+from .session import warn
 from .targets import Target, target_of
 
 
@@ -76,9 +79,29 @@ def read_sample(
 
 
 def read_data(name, options, encoding):
-    """Read data (None: scikit-learn's digits), without rows that are to be dropped."""
-    data = digits() if name is None else load(name, options)
+    """Read data (None: scikit-learn's digits), without rows that are to be dropped.
+
+    Of a folder or glob, a sample is drawn.
+    """
+    if is_many(name):
+        data, note = sample_of(find_parts(name, options.format), options)
+        if note:
+            warn(
+                f"results are for a sample, {note} in {name}, drawn at random "
+                "(--sample)."
+            )
+            data.source += f" (a sample: {note})"
+    else:
+        data = digits() if name is None else load(name, options)
     return complete(data, encoding)
+
+
+def refuse_many(name, what):
+    """Raise an error if data are many files, of which a report names no rows."""
+    if is_many(name):
+        raise DataError(
+            f"{what} name rows of one file, and {name!r} is a folder or glob of files."
+        )
 
 
 def read_test(name, data, options, encoding, new_labels=False):

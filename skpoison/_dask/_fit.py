@@ -47,12 +47,8 @@ def _run_pass(filter_, parts, labels):
 
 @dask.delayed(pure=False)
 def _seen(filter_, i, X, y):
-    # Tasks may be repeated, or share the filter with other threads.
-    filter_ = copy(filter_)
-    current = deepcopy(filter_._passes.empty())
     with named(i):
-        current.add(filter_, X, y, i)
-    return current.detached()
+        return filter_._seen(X, y, i)
 
 
 @dask.delayed(pure=False)

@@ -3,6 +3,7 @@
 import contextlib
 
 from .errors import DataError
+from .source import HEAD
 
 BLOCK_BYTES = 1 << 22  # Also the longest line that is read.
 SMALL_BLOCK_BYTES = 1 << 20
@@ -47,9 +48,11 @@ def read_csv(source, *, header=True, decimal_comma=False, words=(), as_text=Fals
     import pyarrow as pa
 
     cell_end = delimiter(source, decimal_comma)
-    names = _names(source, header, cell_end)
+    names = names_of(source, header, cell_end)
     point = "," if decimal_comma else "."
     options = _options(names, header, cell_end, point, names if as_text else words)
+    if header and _has_one_line(source):
+        return pa.table({name: pa.array([], pa.string()) for name in names})
     if not _may_quote(source):
         with contextlib.suppress(pa.ArrowInvalid):
             return _read(source, *_without_quotes(*options))
@@ -71,13 +74,21 @@ def first_cells(source, header=True, decimal_comma=False):
     import csv
 
     cell_end = delimiter(source, decimal_comma)
-    names = _names(source, header, cell_end)
+    names = names_of(source, header, cell_end)
     text = source.head.decode("utf-8-sig", "replace")
     lines = text.splitlines(keepends=True)[int(header) : -1]
     rows = [row for row in csv.reader(lines, delimiter=cell_end) if len(row) >= 1]
     whole = [row for row in rows if len(row) == len(names)]
     columns = zip(*whole, strict=True) if whole else [()] * len(names)
     return dict(zip(names, columns, strict=True))
+
+
+def _has_one_line(source):
+    """Tell whether nothing follows the names of the columns."""
+    with source.open() as file:
+        file.readline(BLOCK_BYTES)
+        rest = file.read(HEAD)
+    return len(rest) < HEAD and not rest.strip()
 
 
 def _may_quote(source):
@@ -133,7 +144,7 @@ def _arrow_file(source):
     return pa.OSFile(source.path) if source.path else source.open()
 
 
-def _names(source, header, delimiter):
+def names_of(source, header, delimiter):
     """Return the columns' names, from the first line."""
     import csv
 

@@ -1,8 +1,10 @@
 """Parquet files, through pyarrow."""
 
+import contextlib
 import io
 
 from .errors import DataError
+from .places import is_url
 
 
 def read_parquet(source):
@@ -18,19 +20,35 @@ def read_parquet(source):
     table : pyarrow.Table
         Its cells, without the row index that pandas may have put there.
     """
+    with _opened(source) as content:
+        _check_size(source, content.metadata)
+        table = content.read()
+        table.validate(full=True)
+    return table.drop_columns(list(filter(_is_index, table.column_names)))
+
+
+def types_of(source):
+    """Return the types of the columns of a Parquet file, by their names."""
+    with _opened(source) as content:
+        fields = content.schema_arrow
+    return {field.name: field.type for field in fields if not _is_index(field.name)}
+
+
+def _is_index(name):
+    return name.startswith("__index_level_")
+
+
+@contextlib.contextmanager
+def _opened(source):
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
         with _seekable(source) as file, parquet.ParquetFile(file) as content:
-            _check_size(source, content.metadata)
-            table = content.read()
-            table.validate(full=True)
+            yield content
     except (pa.ArrowException, OSError) as error:
         reason = str(error).removesuffix(".")
         raise DataError(f"{source.label} cannot be read: {reason}.") from error
-    index = [name for name in table.column_names if name.startswith("__index_level_")]
-    return table.drop_columns(index)
 
 
 def _seekable(source):
@@ -38,6 +56,8 @@ def _seekable(source):
 
     if source.path:
         return pa.OSFile(source.path)
+    if is_url(source.name) and source.compression is None:
+        return source.open()
     with source.open() as file:
         return io.BytesIO(file.read())
 

@@ -32,6 +32,10 @@ class Options:
         Gigabytes that compressed data may unpack to.
     unlabeled : bool, default=False
         Whether the file may lack the target, so that its rows have no labels.
+    may_be_empty : bool, default=False
+        Whether a table may have no rows.
+    sample : int, default=100_000
+        Rows to draw of tables in many files.
     """
 
     format: str | None = None
@@ -44,6 +48,8 @@ class Options:
     words: tuple = ()
     max_size: float = 4.0
     unlabeled: bool = False
+    may_be_empty: bool = False
+    sample: int = 100_000
 
 
 def load(name, options=None):

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from .errors import DataError
+from .places import is_url, open_url
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "npz", "svmlight")
 SUFFIXES = {
@@ -40,12 +41,12 @@ UNPACKING = (EOFError, lzma.LZMAError, gzip.BadGzipFile)
 
 
 class Source:
-    """A path or standard input, that can be opened more than once.
+    """A path, a URL or standard input, that can be opened more than once.
 
     Parameters
     ----------
     name : str
-        The path; ``-`` is standard input.
+        The path, or the URL that fsspec knows; ``-`` is standard input.
     format : str, default=None
         One of ``FORMATS``; by default told from the name, or else from the content.
     max_size : float, default=4.0
@@ -76,8 +77,9 @@ class Source:
 
     @property
     def path(self):
-        """The path of an uncompressed file; None for anything else."""
+        """The path of an uncompressed local file; None for anything else."""
         plain = self._spooled is None and self.compression is None
+        plain = plain and not is_url(self.name)
         return self.name if plain else None
 
     def open(self):
@@ -100,12 +102,16 @@ class Source:
     def _open_raw(self):
         if self._spooled is not None:
             return io.BytesIO(self._spooled)
+        if is_url(self.name):
+            return open_url(self.name)
         return open(self.name, "rb")
 
     def _spool(self):
         """Return what can be read only once; None for a file on disk."""
         if self.name == "-":
             return self._read_pipe(sys.stdin.buffer)
+        if is_url(self.name):
+            return None
         path = Path(self.name)
         if not path.exists():
             raise DataError(f"There is no file {self.name!r}.")
@@ -133,12 +139,8 @@ class Source:
         return head
 
     def _guess_format(self):
-        suffixes = [s.lower() for s in Path(self.name).suffixes]
-        if suffixes and suffixes[-1] in COMPRESSIONS:
-            suffixes.pop()
-        if suffixes and suffixes[-1] in SUFFIXES:
-            return SUFFIXES[suffixes[-1]]
-        return _binary_format(self.head) or _text_format(self.head)
+        named = format_of_name(self.name)
+        return named or _binary_format(self.head) or _text_format(self.head)
 
     def _check_content(self):
         found = _binary_format(self.head)
@@ -158,6 +160,20 @@ class Source:
                 f"{self.label} is not text: it holds zero bytes. (Text in UTF-16 does; "
                 "save it as UTF-8.)"
             )
+
+
+def format_of_name(name):
+    """Return the format that a name tells by its suffixes, or None.
+
+    Examples
+    --------
+    >>> format_of_name("rows.csv.gz"), format_of_name("README")
+    ('csv', None)
+    """
+    suffixes = [s.lower() for s in Path(name).suffixes]
+    if suffixes and suffixes[-1] in COMPRESSIONS:
+        suffixes.pop()
+    return SUFFIXES.get(suffixes[-1]) if suffixes else None
 
 
 class _Unpacked(io.RawIOBase):

@@ -44,7 +44,7 @@ def read_table(source, options):
             decimal_comma=options.decimal_comma,
             words=options.words,
         )
-    if table.num_rows == 0:
+    if table.num_rows == 0 and not options.may_be_empty:
         raise DataError(f"{source.label} has no rows.")
     return table
 

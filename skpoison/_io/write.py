@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import secrets
 import tempfile
 from pathlib import Path
 
 from .errors import DataError
+from .places import is_url, system_of
 
 
 def check_free(path, force):
@@ -19,6 +21,9 @@ def check_free(path, force):
         Whether an existing file may be replaced.
     """
     if path in (None, "-"):
+        return
+    if is_url(path):
+        _check_free_url(path, force)
         return
     path = Path(path)
     if path.is_dir():
@@ -49,6 +54,10 @@ def whole_file(path, force=False):
         devices are not replaced but written to.
     """
     check_free(path, force)
+    if is_url(path):
+        with _whole_url(path) as file:
+            yield file
+        return
     path = Path(path)
     if _is_device(path):
         with path.open("wb") as file:
@@ -63,6 +72,30 @@ def whole_file(path, force=False):
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
+
+
+def _check_free_url(path, force):
+    system, place = system_of(path)
+    if system.isdir(place):
+        raise DataError(f"{path!r} is a folder, not a file.")
+    if not force and system.exists(place):
+        raise DataError(f"{path!r} exists already; --force replaces it.")
+
+
+@contextlib.contextmanager
+def _whole_url(path):
+    """Open a file elsewhere that takes its name only when it has been written."""
+    system, place = system_of(path)
+    folder, _, name = place.rpartition("/")
+    hidden = f"{folder}/.{name}.{secrets.token_hex(4)}"
+    system.makedirs(folder, exist_ok=True)
+    try:
+        with system.open(hidden, "wb") as file:
+            yield file
+        system.mv(hidden, place)
+    finally:
+        if system.exists(hidden):
+            system.rm(hidden)
 
 
 def _check_writable(folder):

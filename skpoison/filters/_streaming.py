@@ -1,5 +1,6 @@
 """Fitting in passes over blocks of rows, by whatever engine holds them."""
 
+from copy import copy, deepcopy
 from typing import Self
 
 from numpy.typing import ArrayLike
@@ -65,6 +66,18 @@ class PassesMixin(BaseFilter):
         """
         self._current_pass().add(self, X, y, 0)
         return self
+
+    def _seen(self, X, y, part):
+        """Return what the current pass learns of a block, without changing the filter.
+
+        `part` numbers the blocks. X is None for no rows.
+        """
+        # Others may be looking at the same time.
+        filter_ = copy(self)
+        seen = deepcopy(filter_._current_pass().empty())
+        if X is not None:
+            seen.add(filter_, X, y, part)
+        return seen.detached()
 
     @available_if(_check_fits_in_passes)
     def merge(self, *others: BaseFilter) -> Self:
