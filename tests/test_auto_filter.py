@@ -498,3 +498,31 @@ def test_encoded_rows_are_indexed_as_arrays():
     ):
         assert np.array_equal(rows[key], made[key])
     assert np.array_equal(rows.at(np.array([5, 2]))[[1]], made[[2]])
+
+
+def _walk(rng):
+    X = np.cumsum(rng.normal(size=(800, 5)), axis=0)
+    return X, X[:, 0]
+
+
+def _heavy_tails(rng):
+    X = rng.standard_t(3, size=(800, 8))
+    return np.exp(X), X @ rng.normal(size=8) + rng.normal(size=800)
+
+
+@pytest.mark.parametrize(("draw", "seed"), [(_walk, 1), (_heavy_tails, 0)])
+def test_honest_drifts_and_tails_are_no_islands(draw, seed):
+    X, values = draw(np.random.default_rng(seed))
+    auto = AutoFilter(random_state=0).fit(X, values > np.median(values))
+    assert np.mean(~auto.inlier_mask_) < 0.01
+
+
+def test_a_rare_class_that_lies_apart_is_kept():
+    rng = np.random.default_rng(1)
+    y = (np.arange(2500) < 25).astype(int)
+    X = rng.normal(size=(2500, 5))
+    X[y == 1] += 2.5
+    flagged = _far_of(np.c_[X, y], y)
+    assert flagged.mean() < 0.002
+    X[100:110] += 20
+    assert np.flatnonzero(_far_of(np.c_[X, y], y)).tolist() == list(range(100, 110))

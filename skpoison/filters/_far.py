@@ -30,7 +30,7 @@ FEWEST_TO_CUT = 2  # columns: random cuts of one part its ends from all others
 # fewer from all others, whatever their values.
 FEWEST_TO_PART = 0.05
 N_TREES = 100  # of the isolation forest
-LARGEST_ISOLATED = 0.25  # share of a class: more are how a rare class lies
+LARGEST_ISOLATED = 0.2  # share of a class: more are how a rare class lies
 
 
 class Reach(NamedTuple):

@@ -49,7 +49,7 @@ BEYOND_USUAL = 1.25
 # how many agree which class it is; how many rows around them bear their label; and by
 # which factors the gap around them, and how much they keep to themselves, may leave the
 # range of these around as many rows of that class.
-AGAINST_ROW, AGAINST_EMBEDDED = 0.3, 0.2
+AGAINST_ROW, AGAINST_EMBEDDED = 0.3, 0.1
 FEWEST_OF_ISLAND = 4
 AGREED, OWN_AROUND = 0.8, 0.12
 NEIGHBORS, HALF_AROUND = 10, 5
