@@ -142,6 +142,16 @@ def test_rows_are_counted_from_1_everywhere(wrong, tmp_path):
     assert copies["value"] == str(N_HONEST + 1)
 
 
+def test_wrong_cases_are_listed_before_those_that_are_right(table, tmp_path):
+    right = np.full((25, 2), 1.5)
+    path = tmp_path / "cases.csv"
+    written(path, np.vstack([right, [TARGET]]), ["spam"] * 26)
+    lines = invoke(table, "--case", path, *NEAREST).output.splitlines()
+    (header,) = (i for i, line in enumerate(lines) if line.startswith(" case"))
+    assert lines[header + 2].split()[:4] == ["26", "ham", "spam", "spam"]
+    assert "25 cases of 26 are predicted right already" in " ".join(lines)
+
+
 def test_probabilities_before_and_after(table, wrong):
     found = numbers_of(table, "--case", wrong, *NEAREST)
     (case,) = found["cases"]

@@ -22,6 +22,7 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skpoison import trace
+from skpoison._as_given import AsNumbers
 from skpoison.tracing import Trace
 from skpoison.tracing._core import core_rows
 from skpoison.tracing._goal import label_goal, range_goal
@@ -29,7 +30,7 @@ from skpoison.tracing._held_out import left_out
 from skpoison.tracing._influence import Influence
 from skpoison.tracing._linear import linear_view
 from skpoison.tracing._neighbors import knn_shapley
-from skpoison.tracing._removal import Search, grow, shrink
+from skpoison.tracing._removal import Search, grow, set_first, shrink
 from skpoison.tracing._sizes import shortest
 
 WEIGHTS = {0: 1.0, 1: 2.0, 2: 0.5}
@@ -725,7 +726,7 @@ def test_scores_without_rows_are_those_of_a_fit_without_them():
     goal = label_goal(model.classes_, model.predict(X_target), None)
     view = linear_view(model, X, y, None, X_target, goal)
     fewer = clone(model).fit(np.delete(X, rows, axis=0), np.delete(y, rows))
-    found = Influence(view).scores_without(rows)
+    found = Influence(view).scores_without(rows, rows)
     np.testing.assert_allclose(found, fewer.decision_function(X[rows]), atol=1e-10)
 
 
@@ -748,6 +749,41 @@ def test_planted_rows_are_told_from_honest_errors():
     assert found.p_value_ <= 0.1
     assert np.isin(train[found.ranking_[:10]], near).all()
     assert "around" in found.scores_ and "loss" not in found.scores_
+
+
+@pytest.mark.parametrize("is_scaled", [False, True])
+@pytest.mark.parametrize("model", [KNeighborsClassifier(), LinearSVC()])
+def test_neighbors_are_those_of_the_attacker_whatever_the_units(model, is_scaled):
+    """Rows that are near as they are, or in comparable columns; and no other errors.
+
+    The planted rows are errors, too, of models that have not seen them.
+    """
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:600] / 16, y[:600]
+    X, X_target, y = np.delete(X, 7, axis=0), X[[7]], np.delete(y, 7)
+    space = AsNumbers().fit(X).transform if is_scaled else np.asarray
+    own = np.flatnonzero(y == 7)
+    distances = ((space(X)[own] - space(X_target)) ** 2).sum(axis=1)
+    near = own[np.argsort(distances)][:15]
+    y[near] = 4
+    found = trace(model, X, y, X_target, [7], random_state=0)
+    assert found.prediction_ == [4]
+    assert set(found.ranking_[:15]) == set(near)
+    assert found.p_value_ <= 0.1
+
+
+def test_rows_of_a_set_come_by_falling_contributions():
+    """Those of another ranking's set, too."""
+    X, y, X_target, right, _ = flipped(27)
+    ranking = np.array([3, 1, 2, 0])
+    assert set_first(ranking, np.array([0, 1])).tolist() == [1, 0, 3, 2]
+    for method in ("auto", "gradient", "influence"):
+        model = LogisticRegression(max_iter=3_000)
+        found = trace(model, X, y, X_target, right, method=method)
+        parts = np.split(
+            found.contributions_[found.ranking_], [len(found.removal_set_)]
+        )
+        assert all((np.diff(part) <= 0.0).all() for part in parts)
 
 
 def test_the_core_ends_where_other_rows_begin():

@@ -50,7 +50,8 @@ def _cases_table(cases):
     table = new_table("What the model says of the cases", ["case", "it says", "right"])
     table.add_column("without\nthe rows", justify="right")
     table.add_column("text or cells")
-    for one in cases[:MOST_CASES]:
+    wrong_first = sorted(cases, key=lambda one: not one["is_wrong"])
+    for one in wrong_first[:MOST_CASES]:
         right = "another" if one["right"] is None else _label(one["right"])
         without = "–" if one["without"] is None else _label(one["without"])
         said = _label(one["predicted"])

@@ -67,13 +67,14 @@ def trace_net(
     verifier = NetVerifier(training, X_target, before)
     names = AUTO if method == "auto" else (method,)
     removal, reason = _removal(names, evidence, verifier, limit)
-    rows = None if removal is None else removal.rows
-    blamed = evidence.order(names[0])[:limit]
+    order = evidence.order(names[0])
+    rows = None if removal is None else order[np.isin(order, removal.rows)]
+    blamed = order[:limit]
     shared = shared_by(blamed if rows is None else rows, evidence, verifier, columns)
     groups = groups_by(blamed, verifier, columns, MOST_GROUPS)
     name = names[0] if removal is None else removal.ranking
     return Trace(
-        ranking_=set_first(evidence.order(names[0]), rows),
+        ranking_=set_first(order, rows),
         contributions_=evidence.scores(names[0]),
         scores_=evidence.by_method,
         method_=name,
@@ -239,11 +240,11 @@ class NetEvidence(Evidence):
     linear = None
     influence = None
 
-    def _space(self) -> Space:
+    def _spaces(self) -> list[Space]:
         self.net = last_step(self.model)
         self.inputs = inputs_of_last(self.model, self.training.X, self.X_target)
         features = (last_features(self.net, some) for some in self.inputs)
-        return Space(*(some.double().cpu().numpy() for some in features))
+        return [Space(*(some.double().cpu().numpy() for some in features))]
 
     def scores(self, name: str) -> np.ndarray:
         """Return scores by a method; gradients are those at checkpoints."""

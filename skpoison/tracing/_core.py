@@ -43,12 +43,21 @@ def core_rows(distances: np.ndarray, pushes: np.ndarray) -> np.ndarray:
     They end where other rows begin: where they outnumber those by most, and rows that
     pull the target back count `AGAINST` times.
     """
-    order = np.argsort(distances, kind="stable")
-    steps = np.select([pushes > 0.0, pushes < 0.0], [1.0, -AGAINST], -1.0)
-    walk = np.cumsum(steps[order])
+    order, walk = _walk(distances, pushes)
     end = int(np.argmax(walk)) + 1
     found = order[:end]
     return found[pushes[found] > 0.0] if walk[end - 1] > 0.0 else order[:0]
+
+
+def agreement(distances: np.ndarray, pushes: np.ndarray) -> float:
+    """Return by how many the rows nearest to a target outnumber others among them."""
+    return float(max(_walk(distances, pushes)[1].max(), 0.0))
+
+
+def _walk(distances, pushes):
+    order = np.argsort(distances, kind="stable")
+    steps = np.select([pushes > 0.0, pushes < 0.0], [1.0, -AGAINST], -1.0)
+    return order, np.cumsum(steps[order])
 
 
 def contradicted_part(rows: np.ndarray, is_contradicted: np.ndarray) -> np.ndarray:

@@ -65,12 +65,12 @@ class Influence:
         steps = leverage * view.slopes[:, 0] / np.maximum(left, 1e-12)
         return view.scores[:, 0] + steps
 
-    def scores_without(self, removed: np.ndarray) -> np.ndarray:
-        """Return the one score of rows after a Newton step without them."""
+    def scores_without(self, removed: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """Return the one score of rows that are asked after a step without others."""
         view, gone = self.view, self.view.rows[removed]
         bent = view.weights[removed] * view.curvatures[removed, 0]
         step = self._step(0, gone, bent, view.slopes[removed, 0] @ gone)
-        return view.scores[removed, 0] + gone @ step
+        return view.scores[asked, 0] + view.rows[asked] @ step
 
     def _leverages(self, score):
         if score not in self._known_leverages:

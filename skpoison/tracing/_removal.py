@@ -102,4 +102,5 @@ def set_first(ranking: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
     """Return a ranking with the rows of a removal set before all others."""
     if rows is None:
         return ranking
-    return np.concatenate([rows, ranking[~np.isin(ranking, rows)]])
+    is_removed = np.isin(ranking, rows)
+    return np.concatenate([ranking[is_removed], ranking[~is_removed]])

@@ -69,9 +69,10 @@ class Trace:
     p_value_ : float or None
         Share of the model's other errors (training rows that models fitted without
         them predict wrong, and the targets) that are undone without the rows around
-        them, and whose rows contradict such a model as often. 1 if that is not so of
-        the targets themselves. None if it was not computed: for regressors, without a
-        removal set, without other errors, or with a `method` other than "auto".
+        them, and whose rows contradict such a model as often; judged as if the rows
+        around the targets were not there. 1 if that is not so of the targets
+        themselves. None if it was not computed: for regressors, without a removal set,
+        without other errors, or with a `method` other than "auto".
     n_fits_ : int
         Number of estimators that were fitted.
     max_removed_ : int
@@ -105,7 +106,7 @@ class Trace:
     array([1])
     >>> print(found.summary())
     Without this row (0.7 % of 150) the model predicts 0 instead of 2. Of the model's
-    other errors, 37.5 % look the same.
+    other errors, 31.2 % look the same.
     """
 
     ranking_: np.ndarray

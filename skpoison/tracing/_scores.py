@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skpoison.tracing._core import Core
+from skpoison.tracing._core import Core, agreement
 from skpoison.tracing._goal import Goal, LabelGoal
 from skpoison.tracing._gradients import (
     gradient_scores,
@@ -20,7 +20,7 @@ from skpoison.tracing._linear import LinearView, linear_view
 from skpoison.tracing._neighbors import distances_to, knn_shapley, share_of_others
 from skpoison.tracing._odds import has_scores
 from skpoison.tracing._retrain import copies_of, leave_groups_out
-from skpoison.tracing._space import Space, last_step, space_of, with_constant
+from skpoison.tracing._space import Space, last_step, spaces_of, with_constant
 from skpoison.tracing._training import Training
 
 ASKED = 200  # rows of the largest losses, whose neighbors are asked
@@ -47,14 +47,24 @@ class Evidence:
         self.training, self.model = training, model
         self.X_target, self.goal = X_target, goal
         self.random_state, self.n_jobs = random_state, n_jobs
-        self.space = self._space()
-        self.distances = distances_to(self.space.rows, self.space.targets)
+        self.spaces = self._spaces()
+        self.space = self.spaces[0]
         self.pushes = goal.pushes(training.labels)
+        self.distances = self.distances_of(
+            [distances_to(*space) for space in self.spaces], self.pushes
+        )
         self.core: Core | None = None
 
-    def _space(self) -> Space:
-        """Return rows and targets where the model compares them."""
-        return space_of(self.model, self.training.X, self.X_target)
+    def _spaces(self) -> list[Space]:
+        """Return rows and targets as they can be compared, as the model does first."""
+        return spaces_of(self.model, self.training.X, self.X_target)
+
+    @staticmethod
+    def distances_of(candidates: list[np.ndarray], pushes: np.ndarray) -> np.ndarray:
+        """Return those distances by which most rows next to targets agree with them."""
+        columns = (zip(one.T, pushes.T, strict=True) for one in candidates)
+        heights = [sum(agreement(*pair) for pair in pairs) for pairs in columns]
+        return candidates[int(np.argmax(heights))]
 
     @property
     def has_gradients(self) -> bool:

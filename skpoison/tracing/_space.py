@@ -18,17 +18,21 @@ class Space(NamedTuple):
     targets: Any
 
 
-def space_of(model: BaseEstimator, X: Any, X_target: Any) -> Space:
+def spaces_of(model: BaseEstimator, X: Any, X_target: Any) -> list[Space]:
     """Return rows as the last step of a fitted model gets them, as numbers.
 
-    Rows that no step has turned into finite numbers are encoded.
+    Rows that no step has turned into finite numbers are encoded, as comparable columns;
+    if they are numbers, they come a second time as they are.
     """
     rows, targets = inputs_of_last(model, X, X_target)
     is_transformed = rows is not X
     if is_transformed and _is_finite(rows) and _is_finite(targets):
-        return Space(_as_rows(rows), _as_rows(targets))
+        return [Space(_as_rows(rows), _as_rows(targets))]
     encoder = AsNumbers().fit(rows)
-    return Space(encoder.transform(rows), encoder.transform(targets))
+    encoded = Space(encoder.transform(rows), encoder.transform(targets))
+    if _is_finite(rows) and _is_finite(targets):
+        return [encoded, Space(_as_rows(rows), _as_rows(targets))]
+    return [encoded]
 
 
 def with_constant(space: Space) -> Space:

@@ -208,13 +208,16 @@ def trace(
     evidence = Evidence(training, model, X_target, goal, rng, n_jobs)
     verifier = Verifier(training, X_target, goal, model)
     outcome = find_rows(method, evidence, verifier, limit)
-    rows = None if outcome.removal is None else outcome.removal.rows
+    order = evidence.order(outcome.blamed_by)
+    rows = None
+    if outcome.removal is not None:
+        rows = order[np.isin(order, outcome.removal.rows)]
     p = None
     if method == "auto" and rows is not None:
         p = p_value(outcome.core, evidence, around_at_most(training.n_rows))
-    blamed = evidence.order(outcome.blamed_by)[:limit]
+    blamed = order[:limit]
     return Trace(
-        ranking_=set_first(evidence.order(outcome.blamed_by), rows),
+        ranking_=set_first(order, rows),
         contributions_=evidence.scores(outcome.blamed_by),
         scores_=evidence.by_method,
         method_=outcome.removal.ranking if outcome.removal else outcome.blamed_by,
