@@ -53,8 +53,8 @@ def filter_(
         opt.option(
             opt.DEFENSE,
             "PERCENT",
-            "Percentage of each class to keep. Default: 70 where --filter says both, "
-            "sphere or slab; else from the data.",
+            "Percentage of each class to keep. Default: 70 if --filter is given as "
+            "both, sphere, slab.",
             common=True,
             callback=within(0, 100, open_low=True),
         ),
