@@ -22,6 +22,7 @@ _OWN = {
     "attacks._min_max": ("MinMaxAttack",),
     "attacks._target_flip": ("TargetFlipAttack",),
     "bounds._certified": ("CertifiedBound",),
+    "bounds._class_certificate": ("ClassDual",),
     "bounds._dual": ("Dual",),
     "bounds._objective": ("Objective",),
     "bounds.moving._certificate": ("MovingDual",),

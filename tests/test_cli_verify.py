@@ -66,16 +66,30 @@ def test_claims_that_fail_are_named_even_if_quiet(folder):
     assert "is not verified: rows (" in result.stderr
 
 
-def test_several_classes_are_refused_before_any_work(tmp_path, monkeypatch):
+@pytest.fixture
+def three(tmp_path):
+    rng = np.random.default_rng(0)
+    X = np.abs(rng.normal(size=(60, 2)) + 2.0 * np.eye(3)[np.arange(60) % 3, :2])
+    frame = pd.DataFrame(X, columns=["a", "b"]).assign(target=list("xyz") * 20)
+    frame.to_csv(tmp_path / "three.csv", index=False)
+    return tmp_path / "three.csv"
+
+
+def test_several_classes(three, tmp_path):
+    options = "-e", 0.1, "--certificate", tmp_path / "three.npz", "--tol", 0.05
+    for learner in ("svm-squared", "logistic"):
+        invoke("certify", three, *options, "--learner", learner, "--force")
+        result = invoke("verify", tmp_path / "three.npz", three)
+        assert "Verified: all claims hold" in result.output
+
+
+def test_several_classes_of_a_domain_are_refused_before_any_work(three, monkeypatch):
     from skpoison._cli import certificate
 
     monkeypatch.setattr(certificate, "certify", None)
-    X = np.random.default_rng(0).normal(size=(60, 2))
-    frame = pd.DataFrame(X, columns=["a", "b"]).assign(target=list("xyz") * 20)
-    frame.to_csv(tmp_path / "three.csv", index=False)
-    options = "-e", 0.1, "--certificate", tmp_path / "three.npz"
-    result = invoke("certify", tmp_path / "three.csv", *options, code=1)
-    assert "bounds of two classes or of numbers" in " ".join(result.output.split())
+    options = "-e", 0.1, "--certificate", three.parent / "three.npz"
+    result = invoke("certify", three, *options, "--domain", "nonnegative", code=1)
+    assert "is for --domain real, not nonnegative" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize("learner", ["svm-squared", "logistic", "ridge"])

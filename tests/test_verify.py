@@ -207,9 +207,10 @@ def test_what_no_file_can_prove_is_an_error_that_says_so(tmp_path):
     path = tmp_path / "b.npz"
     with pytest.raises(ValueError, match=r"HuberRegressor\(\)"):
         written(path, X, y + 0.5, estimator=HuberRegressor())
-    with pytest.raises(ValueError, match="3 classes"):
-        three = np.where(np.arange(len(y)) % 10 == 0, 2, y)
-        written(path, X, three, estimator=LogisticRegression(), tol=0.1)
+    three, positive = np.where(np.arange(len(y)) % 10 == 0, 2, y), np.abs(X)
+    options = {"estimator": LogisticRegression(), "tol": 0.1}
+    with pytest.raises(ValueError, match="domain='nonnegative' and 3 classes"):
+        written(path, positive, three, domain="nonnegative", **options)
     assert not path.exists()
 
 

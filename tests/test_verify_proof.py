@@ -148,7 +148,7 @@ def test_multipliers_of_the_slab_are_nearly_the_best():
         a, v = rng.normal(size=(2, 4))
         v /= np.linalg.norm(v)
         low, high = np.sort(rng.normal(size=2)) * 0.3
-        t = _proof._multiplier(a, v, 1.0, low, high)
+        t = _proof.multiplier(a, v, 1.0, low, high)
 
         def bound(t):
             return np.linalg.norm(a - t * v) + max(t * low, t * high)  # noqa: B023

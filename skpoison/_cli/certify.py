@@ -126,7 +126,7 @@ def certify(
             as_numbers = learner.target_range is not None
             sample = read_sample(data, reading, as_numbers=as_numbers, **split)
         if certificate is not None:
-            verified.refuse_classes(sample.target)
+            verified.refuse_classes(sample.target, threat.domain)
         settings = settings.for_target(sample.target)
         tell_of_columns(session, sample.data, sample.encoded, reading, threat.domain)
         report.warn_of_percentile(threat.percentile)

@@ -53,13 +53,12 @@ def _hashes_of_columns(encoder):
     return [digest_of_names([name])[:16] for name in names]
 
 
-def refuse_classes(target):
+def refuse_classes(target, domain):
     """Raise an error, before any work, for labels whose bound has no certificate."""
-    if target.task == "multiclass":
+    if target.task == "multiclass" and domain != "real":
         raise DataError(
-            "--certificate is for bounds of two classes or of numbers, and for "
-            "--pointwise: no file can hold the proof of a bound of several classes "
-            "yet. Choose two classes with --positive LABEL."
+            f"--certificate with more than two labels is for --domain real, not "
+            f"{domain}. Choose two classes with --positive LABEL."
         )
 
 

@@ -10,15 +10,22 @@ from sklearn.utils.validation import check_is_fitted
 from skpoison._certificate_header import check_free, common_header, in_words, write
 from skpoison._io.write import whole_file
 from skpoison._whole_rows import n_poison_rows
+from skpoison.bounds._class_certificate import (
+    ClassDual,
+    boxes_of,
+    dual_of_classes,
+    evened,
+    name_of,
+)
 from skpoison.bounds._dual import NAMES, Dual, balanced, dual_of, lightened
+from skpoison.bounds._multiclass import ClassResult, prepare
 from skpoison.bounds._multiplier_trees import NO_TREE, trees_of_set
 from skpoison.bounds._rounding import judged
 from skpoison.bounds.moving._certificate import MovingDual, attacks_of, cells_of
 from skpoison.bounds.moving._certify import covering_defense
 from skpoison.exceptions import FilterWarning
 from skpoison.feasible import SphereSlab, as_domain
-from skpoison.verify import _domain, _moving, _proof
-from skpoison.verify._losses import loss_of
+from skpoison.verify import _classes, _domain, _file, _moving, _proof
 from skpoison.verify._rows import UNIT, digest, rows_of
 
 if TYPE_CHECKING:
@@ -40,7 +47,7 @@ TOLERANCE = 1e-6
 class CertificateMixin:
     """The method of a bound that writes it to a file."""
 
-    _dual: Dual | MovingDual | None
+    _dual: Dual | MovingDual | ClassDual | None
     _training_rows: tuple
 
     def __getstate__(self):
@@ -52,7 +59,10 @@ class CertificateMixin:
 
     def _keep_proof(self, result, X, codes):
         """Keep what a certificate is made of: little, and the rows as they came."""
-        self._dual = dual_of(result)
+        if isinstance(result, ClassResult):
+            self._dual = dual_of_classes(result.problem, result.found)
+        else:
+            self._dual = dual_of(result)
         if self._dual is not None:
             self._training_rows = X, codes
 
@@ -92,11 +102,11 @@ class CertificateMixin:
         Raises
         ------
         ValueError
-            If the bound has no certificate that can be checked (more than two classes,
-            `HuberRegressor`, and filters other than spheres and slabs), if `X` and `y`
-            are needed, if `encoding` is no JSON, if there are more or fewer
-            `feature_names` than columns, or if the file exists already and `overwrite`
-            is False.
+            If the bound has no certificate that can be checked (`HuberRegressor`, more
+            than two classes with a `domain`, squared losses of many classes, and
+            filters other than spheres and slabs), if `X` and `y` are needed, if
+            `encoding` is no JSON, if there are more or fewer `feature_names` than
+            columns, or if the file exists already and `overwrite` is False.
 
         See Also
         --------
@@ -134,13 +144,15 @@ def _write(bound, path, X, y, feature_names, encoding, overwrite):
     labels, rows = codes.astype(np.float64), rows_of(X)
     sha256, order, _ = digest(rows, labels)
     header = _header(bound, rows, sha256, names, encoding)
-    if isinstance(dual, MovingDual):
+    if isinstance(dual, ClassDual):
+        problem = _of_classes(bound, dual, X, codes, header, rows, labels, order)
+    elif isinstance(dual, MovingDual):
         problem = _of_moving(bound, dual, X, codes, header, rows, labels, order)
     else:
         problem = _of_fixed(bound, dual, X, header, rows, labels, order)
     header, arrays = problem.header, problem.arrays
     sizes = {"n_points": "poison_masses", "n_entries": "poison_data"}
-    sizes["n_nodes"] = "tree_features" if header["kind"] == "loss" else "cell_groups"
+    sizes["n_nodes"] = "cell_groups" if header["kind"] == "moving" else "tree_features"
     header |= {name: len(arrays[array]) for name, array in sizes.items()}
     header |= _claims(bound, problem)
     with whole_file(path, overwrite) as file:
@@ -167,6 +179,32 @@ def _of_moving(bound, dual, X, codes, header, rows, labels, order):
     return problem
 
 
+def _of_classes(bound, dual, X, codes, header, rows, labels, order):
+    """Return the problem of a bound for several classes as the verifier sees it."""
+    objective, weights = bound._objective, _row_weights(bound)
+    header["kind"], loss = "classes", objective.of_classes
+    dual = evened(dual, codes, weights, loss, header["intercept_penalty"] == 0.0)
+    arrays = {
+        "theta": np.column_stack([bound.coef_, bound.intercept_]).astype(np.float64),
+        **_arrays_of_sets(_regions(bound), X),
+        **_arrays_of_weights(bound, order),
+        "row_masses": dual.row_masses[order],
+    }
+    options = {"epsilon": bound.epsilon, "weights": bound._weights}
+    given = X, codes, len(bound.classes_), bound._convex_sets(X)
+    attacked = prepare(objective, *given, **options)
+    arrays |= boxes_of(attacked, arrays["theta"], bound.poison_loss_)
+    problem = _problem(header, arrays, rows, labels, order, _classes)
+    sets = dual.labels.astype(int)
+    points, used = _moved_inside(problem, dual.points, sets, _regions(bound))
+    arrays |= points | {
+        "poison_labels": sets[used].astype(np.float64),
+        "poison_masses": dual.poison_masses[used],
+        "poison_shares": dual.poison_shares[used],
+    }
+    return problem
+
+
 def _of_fixed(bound, dual, X, header, rows, labels, order):
     """Return the problem of a bound on fixed sets as the verifier sees it."""
     dual = lightened(dual)
@@ -185,7 +223,7 @@ def _of_fixed(bound, dual, X, header, rows, labels, order):
 
 def _problem(header, arrays, rows, labels, order, threat):
     """Return what the verifier sees, its rounding errors larger than they are."""
-    loss = loss_of(header["loss"], header["loss_constant"])
+    loss = threat.loss_of(header["loss"], header["loss_constant"])
     assert loss is not None  # the verifier knows all of NAMES
     given = header, arrays, rows, labels, order, loss, threat, ROOM * UNIT
     return _proof.Problem(*given)
@@ -196,19 +234,22 @@ def _provable(bound):
     reason = None
     if bound.defense != "fixed":
         return bound._dual
-    if bound._objective.of_classes is not None:
-        reason = f"{len(bound.classes_)} classes (branch and bound over scores)"
-    elif any(
+    joint = bound._objective.of_classes
+    if any(
         type(one) is not SphereSlab or not np.isfinite(one.radius)
         for one in _regions(bound)
     ):
         reason = f"filter={bound.filter_!r} (sets other than spheres and slabs)"
-    elif type(bound._objective.loss) not in NAMES:
+    elif joint is not None and name_of(joint) is None:
+        reason = f"estimator={bound.estimator!r} (a loss of several classes)"
+    elif joint and _columns(bound, bound.coef_.shape[-1]) is not None:
+        reason = f"domain={bound.domain!r} and {len(bound.classes_)} classes"
+    elif joint is None and type(bound._objective.loss) not in NAMES:
         reason = f"estimator={bound.estimator!r} (a loss with a scale)"
     if reason is not None:
         raise ValueError(
             "No certificate file can hold the proof of this bound yet: it has "
-            f"{reason}. Known are two classes or a regressor, spheres and slabs."
+            f"{reason}."
         )
     return bound._dual
 
@@ -242,6 +283,7 @@ def _rows_to_prove(bound, X, y):
 
 def _header(bound, rows, sha256, names, encoding):
     objective, n_rows = bound._objective, bound._n_rows
+    joint = objective.of_classes
     sent = n_poison_rows(bound.epsilon, n_rows)
     is_ball = objective.rho is not None
     stiffness = objective.stiffness(rows.n_features, n_rows, n_rows + sent)
@@ -261,7 +303,7 @@ def _header(bound, rows, sha256, names, encoding):
         "largest_target": float(bound.target_range_[1]) if is_regression else 0.0,
         "epsilon": float(bound.epsilon),
         "n_poison": int(sent),
-        "loss": NAMES[type(objective.loss)],
+        "loss": name_of(joint) if joint else NAMES[type(objective.loss)],
         "loss_constant": float(getattr(objective.loss, "epsilon", 0.0)),
         "rho": float(objective.rho) if is_ball else None,
         "penalty": None if is_ball else float(stiffness[0]),
@@ -302,28 +344,37 @@ def _arrays(bound, X, dual, order, columns):
     if columns is not None and columns.is_discrete:
         # Many rows lie on the limits together, where the filter's rounding decides.
         regions = wider
-    n_features = X.shape[1]
-    directions = [
-        np.zeros(n_features) if one.direction is None else one.direction
-        for one in regions
-    ]
-    weights = bound._weights
-    of_poison = np.ones(len(regions)) if weights is None else weights.of_poison
     coef, intercept = np.ravel(bound.coef_), np.ravel(bound.intercept_)
     return {
         "theta": np.concatenate([coef, intercept]).astype(np.float64),
-        "centers": np.array([one.center for one in regions]),
-        "radii": np.array(
-            [(a.radius, b.radius) for a, b in zip(regions, wider, strict=True)]
-        ),
-        "directions": np.array(directions),
-        "offsets": np.array(
-            [_offsets(*both) for both in zip(regions, wider, strict=True)]
-        ),
+        **_arrays_of_sets(regions, X, wider),
         **_domain_arrays(columns, _trees(bound, wider, columns)),
-        "poison_weights": of_poison,
-        "row_weights": _row_weights(bound)[order],
+        **_arrays_of_weights(bound, order),
         "row_masses": dual.row_masses[order],
+    }
+
+
+def _arrays_of_weights(bound, order):
+    weights, n_sets = bound._weights, len(_regions(bound))
+    return {
+        "poison_weights": np.ones(n_sets) if weights is None else weights.of_poison,
+        "row_weights": _row_weights(bound)[order],
+    }
+
+
+def _arrays_of_sets(regions, X, wider=None):
+    """Return the arrays of spheres and slabs, without and with rounding."""
+    wider = [judged(one, X) for one in regions] if wider is None else wider
+    pairs = list(zip(regions, wider, strict=True))
+    directions = [
+        np.zeros(X.shape[1]) if one.direction is None else one.direction
+        for one in regions
+    ]
+    return {
+        "centers": np.array([one.center for one in regions]),
+        "radii": np.array([(a.radius, b.radius) for a, b in pairs]),
+        "directions": np.array(directions),
+        "offsets": np.array([_offsets(*both) for both in pairs]),
     }
 
 
@@ -369,23 +420,30 @@ def _domain_arrays(columns, trees):
 
 def _claims(bound, problem):
     """Return the claims; an error where they are worse than what was fitted."""
-    proven = _proof.upper(problem)
+    proven = problem.threat.upper_bounds(problem)
     try:
-        proven["lower_bound"] = max(_proof.lower(problem), 0.0)
+        proven["lower_bound"] = max(problem.threat.lower_bound(problem), 0.0)
     except _proof.Refuted as refuted:
         raise ValueError(f"The lower bound cannot be proven: {refuted}.") from None
-    pairs = [
-        (proven["upper_bound"], bound.upper_bound_),
-        (proven["lower_bound"], bound.lower_bound_),
-    ]
     scale = TOLERANCE * max(abs(bound.upper_bound_), 1e-3)
-    if any(abs(one - other) > scale for one, other in pairs):
+    higher = proven["upper_bound"] - bound.upper_bound_
+    # Of several classes, branch and bound has stopped at what was precise enough.
+    is_better = bound._objective.of_classes is not None and higher < 0.0
+    off = 0.0 if is_better else abs(higher)
+    if off > scale and problem.header["kind"] == "classes":
+        raise ValueError(
+            f"No certificate file can hold the proof of estimator={bound.estimator!r} "
+            f"for {len(bound.classes_)} classes: it takes more than {_file.MOST} "
+            "boxes."
+        )
+    if max(off, abs(proven["lower_bound"] - bound.lower_bound_)) > scale:
+        fitted = float(bound.lower_bound_), float(bound.upper_bound_)
         raise ValueError(
             "The rows do not give the bounds that were fitted: proven are "
             f"{proven['lower_bound']!r} to {proven['upper_bound']!r}, fitted were "
-            f"{bound.lower_bound_!r} to {bound.upper_bound_!r}. Pass the rows that "
-            "were passed to fit, in the same order. Rows that lie very far from "
-            "the origin for their spread are better centered first."
+            f"{fitted[0]!r} to {fitted[1]!r}. Pass the rows that were passed to fit, "
+            "in the same order. Rows that lie very far from the origin for their spread "
+            "are better centered first."
         )
     return proven
 
@@ -398,13 +456,23 @@ def _offsets(region, wider):
 
 
 def _poison_arrays(problem, dual, regions):
-    """Return the arrays of the poison rows, moved inwards until they are inside."""
+    """Return the arrays of the poison rows."""
     if problem.loss.of_errors:
         labels, sets = dual.labels, np.zeros(len(dual.labels), dtype=int)
     else:
         labels = (dual.labels > 0.0).astype(np.float64)
         sets = labels.astype(int)
-    points = sparse.csr_array(dual.points)
+    points, used = _moved_inside(problem, dual.points, sets, regions)
+    return points | {
+        "poison_labels": labels[used],
+        "poison_masses": dual.poison_masses[used],
+        "poison_slopes": dual.poison_slopes[used],
+    }
+
+
+def _moved_inside(problem, points, sets, regions):
+    """Return the arrays of rows, moved inwards until they are inside; and which are."""
+    points = sparse.csr_array(points)
     found = [
         _inside(problem, regions[k], k, points[[i]].toarray()[0])
         for i, k in enumerate(sets)
@@ -413,14 +481,8 @@ def _poison_arrays(problem, dual, regions):
     n_features = problem.rows.n_features
     inside = [sparse.csr_array(found[i][np.newaxis]) for i in used]
     rows = rows_of(sparse.vstack(inside) if used else np.zeros((0, n_features)))
-    return {
-        "poison_data": rows.data,
-        "poison_indices": rows.indices,
-        "poison_indptr": rows.indptr,
-        "poison_labels": labels[used],
-        "poison_masses": dual.poison_masses[used],
-        "poison_slopes": dual.poison_slopes[used],
-    }
+    arrays = {"poison_data": rows.data, "poison_indices": rows.indices}
+    return arrays | {"poison_indptr": rows.indptr}, used
 
 
 def _inside(problem, region, k, point):

@@ -128,6 +128,27 @@ def _tighten(terms, image, cells, aim, loss, code, met):
     return bounded.take(np.flatnonzero(above.bounds > aim)), met
 
 
+def bounded_by_slopes(
+    terms: Terms,
+    image: Image,
+    cells: Cells,
+    aim: float,
+    slopes: np.ndarray | None = None,
+) -> tuple[Cells, np.ndarray]:
+    """Bound cells; return them with the slopes of the affine functions that do.
+
+    Slopes that are given have led to the bounds that the cells come with.
+    """
+    above = _Above(terms, image, cells, aim)
+    if slopes is not None:
+        above.best = slopes
+    for _ in range(MAX_STEPS):
+        if not above.step():
+            break
+    numbers = np.clip(above.numbers, cells.lower, cells.upper)
+    return cells._replace(bounds=above.bounds, numbers=numbers), above.best
+
+
 class _Above:
     """Affine functions above the terms on cells, improved by Polyak's steps."""
 
@@ -139,7 +160,7 @@ class _Above:
         width = self.high - self.low
         self.width = np.where(width > 0.0, width, np.inf)
         self.chord = (self.at_high - self.at_low) / self.width
-        self.slopes = self.chord
+        self.slopes = self.best = self.chord
 
     def step(self) -> bool:
         """Bound the cells by these slopes, and improve them; False at the end."""
@@ -153,6 +174,7 @@ class _Above:
         better = values < self.bounds
         self.bounds = np.where(better, values, self.bounds)
         self.numbers = np.where(better[:, np.newaxis], numbers, self.numbers)
+        self.best = np.where(better[:, np.newaxis], self.slopes, self.best)
         return self._improve(values, numbers)
 
     def _improve(self, values, numbers):
@@ -171,7 +193,15 @@ class _Above:
 
 
 def _split(terms, cells):
-    """Cut each cell in two, across the term that its chord is farthest above."""
+    """Cut each cell in two."""
+    return split_at(terms, cells)[2]
+
+
+def split_at(terms: Terms, cells: Cells) -> tuple[np.ndarray, np.ndarray, Cells]:
+    """Cut each cell in two, across the term that its chord is farthest above.
+
+    Returned are these terms, where they are cut, and the lower and the upper halves.
+    """
     low, high = cells.lower, cells.upper
     at_low, at_high = terms.value(low), terms.value(high)
     width = high - low
@@ -184,9 +214,10 @@ def _split(terms, cells):
     cut = low[rows, which] + share * width[rows, which]
     first, second = high.copy(), low.copy()
     first[rows, which], second[rows, which] = cut, cut
-    return Cells(
+    halves = Cells(
         np.concatenate([low, second]),
         np.concatenate([first, high]),
         np.tile(cells.bounds, 2),
         np.tile(cells.numbers, (2, 1)),
     )
+    return which, cut, halves

@@ -8,7 +8,6 @@ import numpy as np
 from skpoison.verify import _proof
 from skpoison.verify._claims import Claim, Report
 from skpoison.verify._file import MAX_SIZE, read
-from skpoison.verify._losses import loss_of
 from skpoison.verify._rows import digest, digest_of_names, rows_of
 
 ADDED = "The rows given are clean, and the attacker adds rows but changes none."
@@ -156,30 +155,32 @@ def _labels(header, y, n_rows):
 
 def _of_bounds(header, arrays, rows, labels, order):
     """Check the claims of a bound, unless they are of a problem that is none."""
-    loss, failures = loss_of(header["loss"], header["loss_constant"]), FAILURES
-    if loss is None:
-        yield Claim("problem", False, "the loss is not known")
-        return
     threat: Any = _proof
     if header["kind"] == "moving":
         from skpoison.verify import _moving as threat  # read only where it is claimed
+    elif header["kind"] == "classes":
+        from skpoison.verify import _classes as threat
+    loss = threat.loss_of(header["loss"], header["loss_constant"])
+    if loss is None:
+        yield Claim("problem", False, "the loss is not known")
+        return
     problem = _proof.Problem(header, arrays, rows, labels, order, loss, threat)
-    wrong = _proof.nonsense(problem) or threat.nonsense_of_sets(problem)
+    wrong = _proof.nonsense_of_any(problem) or threat.nonsense(problem)
     yield Claim("problem", not wrong, wrong)
     if wrong:
         return
     try:
-        for name, value in _proof.upper(problem).items():
+        for name, value in threat.upper_bounds(problem).items():
             yield _at_least(name, header[name], value)
-    except failures as refuted:
+    except FAILURES as refuted:
         yield Claim("upper_bound", False, _why(refuted), header["upper_bound"])
     if header["lower_bound"] == 0.0:  # as no loss is negative
         yield Claim("lower_bound", True, "", 0.0, 0.0)
         return
     try:
-        value = _proof.lower(problem)
+        value = threat.lower_bound(problem)
         yield _at_least("lower_bound", header["lower_bound"], value, -1.0)
-    except failures as refuted:
+    except FAILURES as refuted:
         yield Claim("lower_bound", False, _why(refuted), header["lower_bound"])
 
 

@@ -19,7 +19,7 @@ FORMAT, VERSION = "skpoison-certificate", 1
 HEADER, SEAL = "header.json", "sha256"
 MAX_SIZE, MAX_HEADER, MAX_DIRECTORY = 2**30, 2**20, 2**16
 # Poison rows and nodes of trees, each of which takes time; and JSON inside JSON.
-MOST, DEEPEST = 10**5, 8
+MOST, DEEPEST = 4 * 10**5, 8
 # The fields of a header with their types, ? standing for null.
 TYPES = {"s": str, "i": int, "f": float, "o": dict, "l": list, "?": type(None)}
 COMMON = (
@@ -35,6 +35,7 @@ OF_LOSSES = COMMON + (
 FIELDS = {
     "loss": OF_LOSSES,
     "moving": OF_LOSSES,
+    "classes": OF_LOSSES,
     "votes": COMMON + "classes:l attack:s hash:s n_partitions:i n_test:i test_sha256:s",
 }
 # The arrays with their types and shapes in letters, whose lengths `_lengths` has.
@@ -50,13 +51,16 @@ OF_PROOFS = {
     "poison_masses": ("<f8", "m"),
     "poison_slopes": ("<f8", "m"),
 }
+OF_SETS = {
+    "centers": ("<f8", "kd"),
+    "radii": ("<f8", "k2"),
+    "directions": ("<f8", "kd"),
+    "offsets": ("<f8", "k4"),
+}
 ARRAYS = {
     "loss": {
         **OF_PROOFS,
-        "centers": ("<f8", "kd"),
-        "radii": ("<f8", "k2"),
-        "directions": ("<f8", "kd"),
-        "offsets": ("<f8", "k4"),
+        **OF_SETS,
         "domain_lower": ("<f8", "r"),
         "domain_upper": ("<f8", "r"),
         "domain_kinds": ("<i8", "r"),
@@ -72,6 +76,17 @@ ARRAYS = {
         "cell_groups": ("<i8", "t"),
         "cell_limits": ("<f8", "t"),
         "cell_duals": ("<f8", "lz"),
+    },
+    "classes": {
+        **{name: OF_PROOFS[name] for name in OF_PROOFS if name != "poison_slopes"},
+        **OF_SETS,
+        "theta": ("<f8", "kp"),
+        "row_masses": ("<f8", "nk"),
+        "poison_masses": ("<f8", "mk"),
+        "poison_shares": ("<f8", "m"),
+        "tree_features": ("<i8", "t"),
+        "tree_limits": ("<f8", "t"),
+        "tree_slopes": ("<f8", "tk"),
     },
     "votes": {
         "votes": ("<i8", "sv"),

@@ -39,7 +39,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skpoison.verify._proof import Problem, Refuted, poison_rows
+from skpoison.verify._losses import loss_of  # noqa: F401
+from skpoison.verify._proof import (  # noqa: F401
+    Problem,
+    Refuted,
+    lower_bound,
+    poison_rows,
+    upper_bounds,
+)
 from skpoison.verify._rows import error
 
 ASSUMED = (
@@ -78,9 +85,11 @@ class Plane(NamedTuple):
     leverages: np.ndarray  # (4,)
 
 
-def nonsense_of_sets(problem: Problem) -> str:
+def nonsense(problem: Problem) -> str:
     """Return what makes the file's problem none; nothing where it is one."""
     header, arrays = problem.header, problem.arrays
+    if len(header["classes"] or ()) != 2:
+        return "classes must be two"
     if header["loss"] != "hinge" or (arrays["poison_weights"] != 1.0).any():
         return "moving centroids are for the hinge loss, unweighted"
     radii, counts = arrays["radii"], np.bincount(problem.labels.astype(int))

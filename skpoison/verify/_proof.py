@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skpoison.verify._losses import Loss, largest
+from skpoison.verify._losses import Loss, largest, loss_of  # noqa: F401
 from skpoison.verify._rows import TINY, UNIT, Rows, error
 
 
@@ -80,7 +80,7 @@ class Problem(NamedTuple):
         return self.up(length)
 
 
-def nonsense(problem: Problem) -> str:
+def nonsense_of_any(problem: Problem) -> str:
     """Return what makes the file's problem none; nothing where it is one."""
     header, arrays, loss = problem.header, problem.arrays, problem.loss
     n, epsilon = header["n_rows"], header["epsilon"]
@@ -93,7 +93,6 @@ def nonsense(problem: Problem) -> str:
         "n_poison is not the number of rows that epsilon allows": header["n_poison"]
         != math.floor(epsilon * n + 1e-9),
         "errors are losses of targets": loss.of_errors != is_regression,
-        "classes must be two": not (is_regression or len(header["classes"]) == 2),
         "targets need a range, classes none": range_of_targets[0] > range_of_targets[1]
         or (not is_regression and any(range_of_targets)),
         "there must be a radius rho or a penalty": (rho is None) == (strength is None),
@@ -106,8 +105,15 @@ def nonsense(problem: Problem) -> str:
     return next((reason for reason, is_wrong in wrong.items() if is_wrong), "")
 
 
+def nonsense(problem: Problem) -> str:
+    """Return the same of the sets of two classes, or of targets."""
+    if not len(problem.header["classes"] or (0, 1)) == 2:
+        return "classes must be two"
+    return nonsense_of_sets(problem)
+
+
 def nonsense_of_sets(problem: Problem) -> str:
-    """Return the same of the sets of spheres and slabs."""
+    """Return the same of any number of spheres and slabs."""
     radii, offsets = problem.arrays["radii"], problem.arrays["offsets"]
     nested = (radii[:, 0] >= 0.0) & (radii[:, 0] <= radii[:, 1])
     nested &= (np.diff(offsets[:, [2, 0, 1, 3]]) >= 0.0).all(axis=1)
@@ -127,7 +133,7 @@ def _domain(problem):
     return _domain
 
 
-def upper(problem: Problem) -> dict[str, float]:
+def upper_bounds(problem: Problem) -> dict[str, float]:
     """Return the largest that the upper bound and its parts can be."""
     header, unit, n = problem.header, problem.unit, len(problem.labels)
     theta, weights = problem.arrays["theta"], problem.of_rows("row_weights")
@@ -141,7 +147,8 @@ def upper(problem: Problem) -> dict[str, float]:
     clean = problem.up(clean / n)
     worst = problem.threat.largest_loss(problem)
     share = max(header["epsilon"], problem.up(header["n_poison"] / n))
-    total = problem.up(clean, share * worst, _penalty(problem), _beyond_ball(problem))
+    total = problem.up(clean, share * worst, penalty_of(problem, theta))
+    total = problem.up(total, _beyond_ball(problem))
     return {"clean_loss": clean, "poison_loss": worst, "upper_bound": total}
 
 
@@ -184,14 +191,14 @@ def _support(problem, k, a, _):
     arrays, unit = problem.arrays, problem.unit
     center, v = arrays["centers"][k], arrays["directions"][k]
     radius, (low, high) = arrays["radii"][k, 1], arrays["offsets"][k, 2:]
-    t = _multiplier(a, v, radius, low, high)
+    t = multiplier(a, v, radius, low, high)
     size = np.abs(a) + abs(t) * np.abs(v)
     length = problem.norm(a - t * v, 2.0 * unit * size)
     along = max(t * low, t * high)
     return problem.up(*problem.dot(a, center), radius * length, along)
 
 
-def _multiplier(a, v, radius, low, high):
+def multiplier(a: Any, v: Any, radius: float, low: float, high: float) -> float:
     """Return about the best multiplier of the slab; any other would do."""
     along = float(a @ v)
     height = float(np.linalg.norm(a - along * v))
@@ -203,9 +210,9 @@ def _multiplier(a, v, radius, low, high):
     return along - t * height / math.sqrt(rest) if rest > 0.0 else along
 
 
-def _penalty(problem):
-    """Return at least the penalty of the parameters; the ball has none."""
-    header, theta = problem.header, problem.arrays["theta"]
+def penalty_of(problem: Problem, theta: np.ndarray) -> float:
+    """Return at least the penalty of parameters; the ball has none."""
+    header = problem.header
     if header["rho"] is not None:
         return 0.0
     if header["intercept_penalty"] is None and theta[-1] != 0.0:
@@ -231,7 +238,7 @@ def _beyond_ball(problem):
     return 2.0 * excess * heaviest * at_zero  # epsilon is at most 1
 
 
-def lower(problem: Problem) -> float:
+def lower_bound(problem: Problem) -> float:
     """Return the least that the lower bound can be; an error where a step fails."""
     arrays, unit, n = problem.arrays, problem.unit, len(problem.labels)
     weights, masses = problem.of_rows("row_weights"), problem.of_rows("row_masses")
@@ -248,12 +255,13 @@ def lower(problem: Problem) -> float:
     poisoned, more = problem.loss.conjugate(slopes)
     parts = [own_weights * conjugates, poison_masses / slopes * poisoned]
     sizes = [own_weights * sizes, poison_masses / slopes * more]
-    _, targets = problem.signs_and_targets(problem.labels)
-    _, aims = problem.signs_and_targets(arrays["poison_labels"])
+    signs, targets = problem.signs_and_targets(problem.labels)
+    poison_signs, aims = problem.signs_and_targets(arrays["poison_labels"])
     linear = [masses * targets, poison_masses * aims]
     total = math.fsum(np.concatenate(linear)) - math.fsum(np.concatenate(parts))
     wrong = math.fsum(np.abs(np.concatenate(linear))) + math.fsum(np.concatenate(sizes))
-    value = (total - _conjugate_of_penalty(problem, masses)) / n
+    pulled = conjugate_of(problem, masses * signs, poison_masses * poison_signs)
+    value = (total - pulled) / n
     return value - 32.0 * unit * (wrong / n + abs(total / n) + abs(value))
 
 
@@ -319,18 +327,14 @@ def is_inside(problem: Problem, k: int, row: np.ndarray) -> bool:
     return near or not moved.any()
 
 
-def _conjugate_of_penalty(problem, masses):
-    """Return at least n times the conjugate of the penalty, at the dual's sum z."""
+def conjugate_of(problem: Problem, masses: Any, poisoned: Any) -> float:
+    """Return at least n times the conjugate of the penalty, at the signed sum z."""
     header, unit, n = problem.header, problem.unit, len(masses)
-    signs, _ = problem.signs_and_targets(problem.labels)
-    poisoned = problem.arrays["poison_masses"]
-    poison_signs, _ = problem.signs_and_targets(problem.arrays["poison_labels"])
-    first = problem.rows.combine(masses * signs)
-    second = poison_rows(problem).combine(poisoned * poison_signs)
+    first = problem.rows.combine(masses)
+    second = poison_rows(problem).combine(poisoned)
     off = error(first[2] + second[2] + 1, first[1] + second[1], unit)
     along = problem.norm(first[0] + second[0], off)
-    # Correctly rounded: 0 means 0.
-    last = math.fsum(np.concatenate([masses * signs, poisoned * poison_signs]))
+    last = math.fsum(np.concatenate([masses, poisoned]))  # rounded once: 0 means 0
     if header["rho"] is not None:
         return header["rho"] * math.hypot(along, last) * (1.0 + 8 * unit)
     total = along * along / header["penalty"]
