@@ -1,8 +1,8 @@
 """Certificate files: their size, and what writing and checking them takes.
 
 Run with ``SKPOISON_DATA=folder OMP_NUM_THREADS=1 python benchmarks/bench_verify.py``;
-name sections (``mnist spam imdb moving digits``) to run only those. Seconds are processor time. Files
-are checked in a process of their own, which never loads a solver.
+name sections (``mnist spam imdb moving digits``) to run only those. Seconds are
+processor time. Files are checked in a process of their own, which never loads a solver.
 """
 
 import argparse

@@ -442,8 +442,8 @@ def _claims(bound, problem):
             "The rows do not give the bounds that were fitted: proven are "
             f"{proven['lower_bound']!r} to {proven['upper_bound']!r}, fitted were "
             f"{fitted[0]!r} to {fitted[1]!r}. Pass the rows that were passed to fit, "
-            "in the same order. Rows that lie very far from the origin for their spread "
-            "are better centered first."
+            "in the same order. Rows that lie very far from the origin for their "
+            "spread are better centered first."
         )
     return proven
 
