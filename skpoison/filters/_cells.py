@@ -144,8 +144,8 @@ def nearest_rows(rows, k: int, cells: Cells, asked=None, among=None) -> tuple:
             merge(queries, *_by_search(rows, queries, members, k))
         for queries, members in cells.comparisons(asked, among, own=False):
             limits = best[queries].max(axis=1)
-            nearer = _nearer(rows[queries], rows[members], limits)
-            merge(queries[nearer[0]], nearer[1], members[nearer[2]])
+            for i, *nearer in _nearer(rows[queries], rows[members], limits, k):
+                merge(queries[i], nearer[0], members[nearer[1]])
     if asked is None:
         return best, index
     return best[asked], index[asked]
@@ -160,25 +160,34 @@ def _by_search(rows, queries, members, k):
     return values, found
 
 
-def _nearer(queries, rows, limits):
-    """Which queries have rows within their limits; distances and positions of these.
+def _nearer(queries, rows, limits, k):
+    """Queries that have rows within their limits; distances and positions of these.
 
-    Padded with infinite distances.
+    Yields those with more than a few, of which the nearest are found, and the others,
+    whose distances are padded with infinity.
     """
     sizes, limits = row_norms(queries, squared=True), np.minimum(limits, LARGEST)
     with_size = np.column_stack([-2 * rows, row_norms(rows, squared=True)])
     with_one = np.column_stack([queries, np.ones_like(sizes)])
     squares = with_one @ with_size.T
     is_nearer = squares < (limits**2 - sizes)[:, None]
+    counts = np.count_nonzero(is_nearer, axis=1)
+    many = np.flatnonzero(counts > 2 * k)
+    if len(many):
+        found = np.argpartition(squares[many], k - 1, axis=1)[:, :k]
+        values = squares[many[:, None], found] + sizes[many, None]
+        yield many, np.sqrt(np.maximum(values, 0)), found
+        is_nearer[many] = False
+        counts[many] = 0
+    few = np.flatnonzero(counts)
     i, j = np.divmod(np.flatnonzero(is_nearer), len(rows))  # faster than nonzero
-    chosen, first, counts = np.unique(i, return_index=True, return_counts=True)
-    which = np.repeat(np.arange(len(chosen)), counts)
-    place = np.arange(len(i)) - first[which]
-    values = np.full((len(chosen), counts.max(initial=0)), np.inf, squares.dtype)
-    values[which, place] = np.sqrt(np.maximum(squares[i, j] + sizes[i], 0))
-    found = np.zeros(values.shape, dtype=np.int32)
-    found[which, place] = j
-    return chosen, values, found
+    where = np.repeat(np.arange(len(few)), counts[few])
+    place = np.arange(len(i)) - (np.cumsum(counts[few]) - counts[few])[where]
+    values = np.full((len(few), counts.max(initial=0)), np.inf, squares.dtype)
+    values[where, place] = np.sqrt(np.maximum(squares[i, j] + sizes[i], 0))
+    found = np.zeros(values.shape, dtype=np.intp)
+    found[where, place] = j
+    yield few, values, found
 
 
 def _by_products(rows, queries, members, k):
