@@ -27,9 +27,10 @@ PRIOR = 2.0
 LEAST_CUT = 0.15
 OF_BEST = 0.35
 PULLED = 200  # rows
-# The area under the curve above which models can tell contradicted labels from others
-# of the same true class: there, most of the rows that are rejected must be wrong.
-OVERLAP, MOSTLY = 0.7, 0.5
+# Where the area under the curve by which models tell contradicted labels from others of
+# the same true class is above the first, some of the rows that are rejected must be
+# wrong: the share rises to the last where the area is the second, and beyond.
+NO_OVERLAP, OVERLAP, MOSTLY = 0.6, 0.7, 0.5
 BARELY = 1 - 1e-9  # so that rounding rejects no row at the cut
 MOST_ROUNDS = 30
 # Rows that are fitted to, drawn at random; and how many of each class, if it has them.
@@ -146,7 +147,8 @@ def cut_of(chances: np.ndarray) -> float:
 def _without_overlap(noise, log_probabilities, codes):
     """Less noise between classes whose labels are contradicted where they overlap.
 
-    There it is so little that most of the rows beyond the cut are wrong.
+    There it is so little that most of the rows beyond the cut are wrong, or fewer, the
+    less the classes overlap.
     """
     matrix = noise.matrix.copy()
     chances, true = noise.chance_of_wrong(codes), noise.true.argmax(axis=1)
@@ -154,21 +156,23 @@ def _without_overlap(noise, log_probabilities, codes):
     for one, label in np.unique(np.column_stack([true, codes])[rejected], axis=0):
         rows = (true == one) & ((codes == one) | (codes == label))
         margins = log_probabilities[:, rows, label] - log_probabilities[:, rows, one]
-        if _area(margins, codes[rows] == label) > OVERLAP:
-            of_pair = chances[rejected & (true == one) & (codes == label)]
-            cut = _cut_of_mostly(of_pair, noise.cut)
+        area = _area(margins, codes[rows] == label)
+        needed = MOSTLY * np.clip((area - NO_OVERLAP) / (OVERLAP - NO_OVERLAP), 0, 1)
+        of_pair = chances[rejected & (true == one) & (codes == label)]
+        cut = _cut_of_share(of_pair, needed)
+        if cut > noise.cut:
             kept = BARELY * _odds(noise.cut) / _odds(cut)
             matrix[one, one] += (1 - kept) * matrix[one, label]
             matrix[one, label] *= kept
     return noise._replace(matrix=matrix)
 
 
-def _cut_of_mostly(chances, least):
-    """The cut above which most labels are wrong."""
+def _cut_of_share(chances, needed):
+    """The cut above which such a share of labels is wrong; 0 where of all it is."""
     ordered = np.sort(chances)[::-1]
     means = np.cumsum(ordered) / np.arange(1, len(ordered) + 1)
-    n_above = np.count_nonzero(means >= MOSTLY)
-    return min(ordered[n_above], 1 - 1e-9) if n_above < len(ordered) else least
+    n_above = np.count_nonzero(means >= needed)
+    return min(ordered[n_above], 1 - 1e-9) if n_above < len(ordered) else 0.0
 
 
 def _odds(chance):
