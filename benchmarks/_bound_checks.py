@@ -15,10 +15,14 @@ ROUNDS, PROBLEMS, TRIES = 3, 300, 10_000
 
 
 class Part(NamedTuple):
-    """One of several runs that do what one whole run does."""
+    """One of several runs that do what one whole run does.
+
+    `problems` small problems are solved as conic programs, too.
+    """
 
     place: int
     of: int
+    problems: int = PROBLEMS
 
     @classmethod
     def read(cls, text):
@@ -51,12 +55,19 @@ def run_sections(sections, description):
         help="run one of several parts, such as 2/5: every fifth learner of each "
         "section, from the second on, and the second fifth of the attacks",
     )
+    parser.add_argument(
+        "--problems",
+        type=int,
+        default=PROBLEMS,
+        help="small problems that are solved as conic programs, too",
+    )
     given = parser.parse_args()
+    part = given.part._replace(problems=given.problems)
     warnings.simplefilter("ignore", ConvergenceWarning)
     for name in given.sections:
         print(f"\n== {name}", flush=True)
         start = time.process_time()
-        sections[name](given.part)
+        sections[name](part)
         print(f"{time.process_time() - start:.0f} s of CPU time", flush=True)
 
 
@@ -94,14 +105,14 @@ def seconds(action):
     return time.process_time() - start
 
 
-def report_distances(estimator, found, fewest=286):
+def report_distances(estimator, found, fewest=0.95):
     """Print how far bounds are from a conic solver's; NaN where it gave up."""
     found = np.array(found)
     worst, n_solved = np.nanmax(found), np.sum(np.isfinite(found))
     text = f"{estimator!s:62} {n_solved} problems, farthest {worst:.1e}"
     print(text, flush=True)
     assert worst < 1e-5
-    assert n_solved >= fewest
+    assert n_solved >= fewest * len(found)
 
 
 def attack_with(learners, ratios, part, spare=1e-7):

@@ -16,7 +16,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import numpy as np
 from _bound_checks import (
-    PROBLEMS,
     attack_with,
     compare,
     refined,
@@ -104,7 +103,7 @@ def spam(part):
 def cones(part):
     """Random small problems of each learner, solved whole as conic programs."""
     for learner in part.take(LEARNERS):
-        found = [distance(learner, seed) for seed in range(PROBLEMS)]
+        found = [distance(learner, seed) for seed in range(part.problems)]
         report_distances(learner[0], found)
 
 

@@ -16,7 +16,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import numpy as np
 from _bound_checks import (
-    PROBLEMS,
     attack_with,
     compare,
     refined,
@@ -70,7 +69,7 @@ def speed(part):
 def cones(part):
     """Random small problems of each learner, solved whole as conic programs."""
     for learner in part.take(LEARNERS):
-        found = [distance(learner, seed) for seed in range(PROBLEMS)]
+        found = [distance(learner, seed) for seed in range(part.problems)]
         report_distances(learner[0], found)
 
 
@@ -90,7 +89,7 @@ def distance(learner, seed):
 def weights(part):
     """The same of classifiers with random weights of classes, rows and poison."""
     for learner in part.take(WEIGHED):
-        found = [weighted_distance(learner, seed) for seed in range(PROBLEMS)]
+        found = [weighted_distance(learner, seed) for seed in range(part.problems)]
         report_distances(learner[0], found)
 
 

@@ -14,6 +14,8 @@ from sklearn.linear_model import (
 )
 
 from skpoison import CertifiedBound, SlabFilter, SphereFilter, bound_curve
+from skpoison.filters import _rows
+from skpoison.solvers import _centering
 
 LEARNERS = [
     LogisticRegression(),
@@ -83,3 +85,18 @@ def test_a_curve_of_rows_far_away_is_that_of_rows_near():
     near = bound_curve(bound, X, y, [0.01, 0.1])
     far = bound_curve(bound, X + 1e6, y, [0.01, 0.1])
     np.testing.assert_allclose(far.upper_bound, near.upper_bound, rtol=1e-4)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6])
+def test_sparse_rows_lie_as_far_away_as_dense_ones(offset):
+    X = np.random.default_rng(0).normal(size=(40, 6))
+    X[:, 3:] *= np.random.default_rng(1).random((40, 3)) < 0.3
+    X[:, :3] += offset
+    rows, codes = sparse.csr_array(X), np.arange(40) % 2
+    mean = X.mean(axis=0)
+    expected = _centering._squared_distances(X, mean)
+    assert _centering._squared_distances(rows, mean) == pytest.approx(expected)
+    assert _centering._is_far(rows) == _centering._is_far(X) == (offset == 1e6)
+    means = _rows.class_means(rows, codes, 2)
+    found, dense = (_rows._sampled_lengths(one, codes, means) for one in (rows, X))
+    np.testing.assert_allclose(found, dense, rtol=1e-9)

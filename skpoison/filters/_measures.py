@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from skpoison.filters._rows import Support, blocks, buffer, differences
+from skpoison.filters._rows import Support, blocks, buffer, differences, view_of_rows
 
 # How many rows are computed anew at once.
 MENDED_ROWS = 1024
@@ -108,7 +108,7 @@ def _pass_dense(X, codes, groups):
 
 def _pass_sparse(X, codes, groups):
     for rows in blocks(X):
-        support = Support(X[rows], codes[rows])
+        support = Support(view_of_rows(X, rows), codes[rows])
         for centroids, group in groups:
             center = support.at(centroids)
             for one, out in group:

@@ -44,7 +44,8 @@ def _means(X, codes, n_classes, center=None, share=1.0):
     sums = np.zeros((n_classes, X.shape[1]))
     add = _add_sparse if sparse.issparse(X) else _DenseSums(X)
     for rows in blocks(X):
-        block = X[rows] if share == 1.0 else X[rows] * share
+        block = view_of_rows(X, rows)
+        block = block if share == 1.0 else block * share
         add(sums, block, codes[rows], center)
     return sums / np.bincount(codes, minlength=n_classes)[:, None]
 
@@ -164,6 +165,16 @@ def blocks(X):
     return [slice(start, start + step) for start in range(0, n_samples, step)]
 
 
+def view_of_rows(X, rows):
+    """Rows of a slice with a start and a stop, not copied."""
+    if not sparse.issparse(X):
+        return X[rows]
+    indptr = X.indptr[rows.start : rows.stop + 1]
+    stored = slice(indptr[0], indptr[-1])
+    parts = X.data[stored], X.indices[stored], indptr - indptr[0]
+    return sparse.csr_array(parts, shape=(len(indptr) - 1, X.shape[1]))
+
+
 def buffer(X, dtype=None):
     """Room for the rows of the largest block, in their dtype or another one."""
     n_rows = min(blocks(X)[0].stop, len(X))
@@ -249,10 +260,11 @@ def _add_groups(sums, block, codes):
 def _add_sparse(sums, block, codes, center):
     # By rows, as the block is, which would be rearranged otherwise.
     members = _indicator(codes, len(sums), np.float64).tocsr()
-    block = block.astype(np.float64, copy=False)  # it is a copy already
+    block = block.astype(np.float64, copy=False)
     if center is not None:
-        support = Support(block, codes)
-        block.data -= support.at(center)
+        block = block.copy()
+        block.sum_duplicates()
+        block.data -= Support(block, codes).at(center)
     block_sums = (members @ block).tocoo()
     np.add.at(sums, block_sums.coords, block_sums.data)
     if center is not None:
@@ -274,12 +286,13 @@ def differences(block, codes, centroids, out):
 class Support:
     """The stored entries of a block of CSR rows.
 
-    An entry that is stored in parts is put together in place, which slices of a matrix
-    can bear, for they are copies.
+    An entry that is stored in parts is put together in a copy of the block.
     """
 
     def __init__(self, block, codes):
-        block.sum_duplicates()  # what is stored in parts cannot be squared
+        if not block.has_canonical_format:
+            block = block.copy()
+            block.sum_duplicates()  # what is stored in parts cannot be squared
         self.codes = codes
         self.data = block.data
         self.indices = block.indices
