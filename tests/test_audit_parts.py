@@ -302,13 +302,19 @@ def test_rows_beyond_more_than_half_of_the_filters_are_counted():
     found = {"rows": rows, "filters": [{}] * 4, "n_rejected": None}
     said = _suspicious({"suspicious": found})
     assert said.startswith("2 of the 4 most suspicious rows") and "1, 2, 3" in said
-    shares = [{"label": "ham", "share": 0.0}, {"label": "spam", "share": 0.125}]
+    shares = [
+        {"label": "ham", "share": 0.0, "rejected_by": {}},
+        {"label": "spam", "share": 0.125, "rejected_by": {"label": 3}},
+    ]
     found |= {"n_rejected": 3, "classes": shares}
     said = _suspicious({"suspicious": found})
     assert said.startswith("AutoFilter rejects 3 rows (12.5 % of spam). 2 of the 4")
     assert "Review rows 1, 2, 3 first" in said
     said = _suspicious({"suspicious": found | {"n_rejected": 1}})
     assert said.startswith("AutoFilter rejects 1 row (12.5 % of spam).")
+    shares[1]["rejected_by"]["digits"] = 2
+    said = _suspicious({"suspicious": found})
+    assert said.startswith("AutoFilter and the verdict reject 3 rows (12.5 % of spam)")
 
 
 def test_rows_that_are_not_rejected_are_listed_for_a_reason():

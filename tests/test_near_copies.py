@@ -20,8 +20,10 @@ from skpoison.filters._copies import (
     DistinctRows,
     distances_around,
     distinct_rows,
+    joined_copies,
     near_copy_groups,
 )
+from skpoison.filters._losses import fit_logistic
 from skpoison.testing import check_filter
 
 
@@ -271,3 +273,24 @@ def test_cells_of_other_rows_are_searched_as_far_as_the_own_one_reaches():
             assert np.allclose(np.sort(of_row[there]), few)
             assert np.allclose(apart[i, positions[there]], of_row[there])
     assert np.array_equal(np.sort(seen), np.flatnonzero(nearer.any(axis=1)))
+
+
+def test_copies_of_sparse_rows_are_fitted_as_weights():
+    rng = np.random.default_rng(0)
+    few = sparse.csr_array(np.diag(np.arange(1.0, 21.0)))
+    sent = sparse.csr_array(rng.normal(size=(1, 20)))
+    X = sparse.csr_array(sparse.vstack([few, *[sent] * 30]))
+    y = np.r_[np.arange(20) % 2, np.arange(30) % 3 == 0].astype(int)
+    some, labels, weights = joined_copies(X, y)
+    assert some.shape == (22, 20) and labels.tolist() == [*y[:20], 1, 0]
+    assert weights.tolist() == [1.0] * 20 + [10.0, 20.0]
+    given = rng.uniform(0.5, 2, 50)
+    weights = joined_copies(X, y, given)[2]
+    assert weights.sum() == pytest.approx(given.sum())
+    for weight in (None, given):
+        found = fit_logistic(X, y, weight).decision_function(X)
+        wanted = LogisticRegression(max_iter=1000).fit(X.toarray(), y, weight)
+        wanted = wanted.decision_function(X.toarray())
+        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3)
+    # Nothing is gained where nothing is repeated.
+    assert joined_copies(few, y[:20])[0] is few

@@ -10,13 +10,10 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.class_weight import compute_class_weight
 
 from skpoison._fitted import fit_clone, with_short_indices
-from skpoison.filters._copies import distinct
+from skpoison.filters._copies import joined_copies
 
 from .learner import loss_of
 from .metrics import Answers
-
-# Of the stored values, so many are left where copies are worth putting together.
-MOST_LEFT = 0.8
 
 
 class Fold(NamedTuple):
@@ -47,34 +44,21 @@ def trained(estimator, X, y, fold):
 
 
 def fitted(estimator, X, y):
-    """Fit a model; sparse rows that are sent in many copies become rows with weights.
+    """Fit a model; copies of sparse rows become rows with weights.
 
-    A row of an attack can have values in all columns, and a hundred of its copies more
-    than all other rows together. Models that are not known get the rows as they are.
+    Models that are not known get the rows as they are.
     """
     if type(estimator) is not LinearSVC or not sparse.issparse(X):
         return fit_clone(estimator, X, y)
-    rows, copies = _distinct(X, y)
-    some = X[rows]
-    if some.nnz > MOST_LEFT * X.nnz:
+    some, labels, copies = joined_copies(X, y)
+    if copies is None:
         return fit_clone(estimator, with_short_indices(X), y)
     if estimator.class_weight == "balanced":
-        labels = np.unique(y)
-        weights = compute_class_weight("balanced", classes=labels, y=y)
-        of_class = dict(zip(labels.tolist(), weights, strict=True))
+        classes = np.unique(y)
+        weights = compute_class_weight("balanced", classes=classes, y=y)
+        of_class = dict(zip(classes.tolist(), weights, strict=True))
         estimator = clone(estimator).set_params(class_weight=of_class)
-    some = with_short_indices(some)
-    return fit_clone(estimator, some, y[rows], sample_weight=copies)
-
-
-def _distinct(X, y):
-    """The first of each group of equal rows with one label, and how many there are."""
-    groups = distinct(X)[1]
-    labels = np.unique(y, return_inverse=True)[1]
-    pairs = np.column_stack([groups, labels])
-    _, rows, copies = np.unique(pairs, axis=0, return_index=True, return_counts=True)
-    order = np.argsort(rows)
-    return rows[order], copies[order].astype(float)
+    return fit_clone(estimator, with_short_indices(some), labels, sample_weight=copies)
 
 
 def tested(model, fold):

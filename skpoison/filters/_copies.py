@@ -27,6 +27,8 @@ from skpoison.filters._rows import shrunk
 
 SAMPLE = 1_000  # rows whose nearest neighbor says what is usual
 NEIGHBORS = 10  # nearest rows that are searched at once
+# Of the stored values, so many are left where copies are worth joining.
+MOST_LEFT = 0.8
 
 
 class NearCopies(NamedTuple):
@@ -157,6 +159,21 @@ def distinct_rows(X) -> tuple:
     """The distinct rows, and the position of each row among them."""
     first, position = distinct(X)
     return (X if len(first) == X.shape[0] else X[first]), position
+
+
+def joined_copies(X, y, sample_weight=None):
+    """Join equal sparse rows of one label: rows, labels and weights.
+
+    A row of an attack can have values in all columns, and a hundred of its copies more
+    than all other rows together. Where little would be saved, rows stay as they are.
+    """
+    labels = np.unique(y, return_inverse=True)[1]
+    groups = distinct(X)[1] * (labels.max(initial=0) + 1) + labels
+    rows, position = in_order(groups)
+    some = X[rows]
+    if some.nnz > MOST_LEFT * X.nnz:
+        return X, y, sample_weight
+    return some, y[rows], np.bincount(position, weights=sample_weight).astype(float)
 
 
 def usual_distance(

@@ -12,6 +12,7 @@ from scipy import sparse
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
+from skpoison.filters._copies import joined_copies
 from skpoison.filters._rows import are_far, class_means
 from skpoison.losses import Hinge, Logistic, Squared, decision_margins
 
@@ -153,13 +154,15 @@ def fit_logistic(X, y, sample_weight=None):
 
     Its solver stops early, without a word, where rows are far from the origin. Dense
     rows are then taken from their mean, which changes the intercept alone: that is not
-    penalized.
+    penalized. Copies of a sparse row are fitted once, with their number as a weight.
     """
     _check_size(X)
     estimator = LogisticRegression(max_iter=1000)
+    if sparse.issparse(X):
+        return estimator.fit(*joined_copies(X, y, sample_weight))
     one_class = np.zeros(X.shape[0], dtype=np.intp)
     center = class_means(X, one_class, 1)
-    if sparse.issparse(X) or not are_far(X, one_class, center, times=FAR):
+    if not are_far(X, one_class, center, times=FAR):
         return estimator.fit(X, y, sample_weight)
     # A center of the rows' own dtype: no difference of near numbers is rounded.
     center = center[0].astype(X.dtype)
