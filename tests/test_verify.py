@@ -9,7 +9,15 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from certificates import BOUNDS, blobs, counts, failed, written
+from certificates import (
+    BOUNDS,
+    blobs,
+    content_of,
+    counts,
+    failed,
+    write,
+    written,
+)
 from scipy import sparse
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import (
@@ -42,6 +50,8 @@ REGRESSORS = [
     LinearSVR(epsilon=5.0),
     LinearSVR(epsilon=5.0, loss="squared_epsilon_insensitive"),
     SGDRegressor(loss="huber", alpha=0.01),
+    HuberRegressor(alpha=0.01),
+    HuberRegressor(epsilon=2.0, fit_intercept=False),
 ]
 
 
@@ -110,6 +120,36 @@ def test_bounds_of_regressors_are_verified(estimator, tmp_path):
     assert claims["upper_bound"] == pytest.approx(bound.upper_bound_, rel=1e-9)
     assert claims["lower_bound"] == pytest.approx(bound.lower_bound_, rel=1e-8)
     assert failed(check(tmp_path / "b.npz", X, y + 1e-9)) == ["rows"]
+
+
+@pytest.fixture(scope="module")
+def huber(tmp_path_factory):
+    X, y = load_diabetes(return_X_y=True)
+    path = tmp_path_factory.mktemp("certificate") / "huber.npz"
+    written(path, X[:80], y[:80], estimator=HuberRegressor(alpha=0.01))
+    return path, X[:80], y[:80]
+
+
+@pytest.mark.parametrize("times", [0.9, 1.1, -1.0, 0.0, 1e300, 1e-300])
+def test_another_scale_of_a_loss_that_learns_it_proves_less(huber, tmp_path, times):
+    path, X, y = huber
+    header, arrays = content_of(path)
+    write(tmp_path / "h.npz", header | {"scale": times * header["scale"]}, arrays)
+    report = check(tmp_path / "h.npz", X, y)
+    assert set(failed(report)) & {"upper_bound", "problem"}
+    write(tmp_path / "h.npz", header | {"scale": None}, arrays)
+    assert failed(check(tmp_path / "h.npz", X, y)) == ["problem"]
+
+
+def test_slopes_too_large_for_a_learned_scale_prove_nothing(huber, tmp_path):
+    """Each is within its range, but the scale could be as small as one likes."""
+    path, X, y = huber
+    header, arrays = content_of(path)
+    limit = 2.0 * header["loss_constant"]
+    steep = {"row_masses": np.clip(1.01 * arrays["row_masses"], -limit, limit)}
+    write(tmp_path / "h.npz", header, arrays | steep)
+    *_, claim = check(tmp_path / "h.npz", X, y).claims
+    assert claim.holds is False and "scale that is learned" in claim.reason
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.001, 1.0])
@@ -205,8 +245,6 @@ def test_what_is_assumed_says_what_the_claims_are_about(tmp_path):
 def test_what_no_file_can_prove_is_an_error_that_says_so(tmp_path):
     X, y = blobs()
     path = tmp_path / "b.npz"
-    with pytest.raises(ValueError, match=r"HuberRegressor\(\)"):
-        written(path, X, y + 0.5, estimator=HuberRegressor())
     three, positive = np.where(np.arange(len(y)) % 10 == 0, 2, y), np.abs(X)
     options = {"estimator": LogisticRegression(), "tol": 0.1}
     with pytest.raises(ValueError, match="domain='nonnegative' and 3 classes"):

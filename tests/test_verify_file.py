@@ -52,6 +52,7 @@ HEADER_CHANGES = {
     "learner": None,
     "loss": "logistic",
     "loss_constant": -1.0,
+    "scale": 1.0,
     "rho": 0.9,
     "penalty": 0.1,
     "intercept_penalty": -0.1,

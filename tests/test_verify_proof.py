@@ -142,6 +142,18 @@ def test_losses_are_at_least_their_tangents():
     assert loss_of("other", 0.0) is None
 
 
+def test_a_loss_with_a_scale_is_at_least_its_tangents_at_any_scale():
+    errors = np.linspace(-9.0, 9.0, 181)
+    for scale in (0.01, 0.3, 1.0, 7.0):
+        loss = loss_of("concomitant_huber", 1.35, scale)
+        for slope in np.linspace(*loss.slopes, 21):
+            gap = loss.value(errors) + slope * errors - scale * (1.0 - slope**2 / 4.0)
+            assert gap.min() >= -1e-12
+    for name, scale in (("huber", 1.0), ("concomitant_huber", None)):
+        assert loss_of(name, 1.35, scale) is None
+    assert loss_of("concomitant_huber", 1.35, 0.0) is None
+
+
 def test_multipliers_of_the_slab_are_nearly_the_best():
     rng = np.random.default_rng(0)
     for _ in range(50):

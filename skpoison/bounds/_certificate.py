@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skpoison._certificate_header import check_free, common_header, in_words, write
 from skpoison._io.write import whole_file
+from skpoison._residual_losses import ConcomitantHuber
 from skpoison._whole_rows import n_poison_rows
 from skpoison.bounds._class_certificate import (
     ClassDual,
@@ -102,9 +103,9 @@ class CertificateMixin:
         Raises
         ------
         ValueError
-            If the bound has no certificate that can be checked (`HuberRegressor`, more
-            than two classes with a `domain`, squared losses of many classes, and
-            filters other than spheres and slabs), if `X` and `y` are needed, if
+            If the bound has no certificate that can be checked (more than two classes
+            with a `domain`, squared losses of many classes, and filters other than
+            spheres and slabs), if `X` and `y` are needed, if
             `encoding` is no JSON, if there are more or fewer `feature_names` than
             columns, or if the file exists already and `overwrite` is False.
 
@@ -223,7 +224,7 @@ def _of_fixed(bound, dual, X, header, rows, labels, order):
 
 def _problem(header, arrays, rows, labels, order, threat):
     """Return what the verifier sees, its rounding errors larger than they are."""
-    loss = threat.loss_of(header["loss"], header["loss_constant"])
+    loss = threat.loss_of(header["loss"], header["loss_constant"], header["scale"])
     assert loss is not None  # the verifier knows all of NAMES
     given = header, arrays, rows, labels, order, loss, threat, ROOM * UNIT
     return _proof.Problem(*given)
@@ -245,7 +246,7 @@ def _provable(bound):
     elif joint and _columns(bound, bound.coef_.shape[-1]) is not None:
         reason = f"domain={bound.domain!r} and {len(bound.classes_)} classes"
     elif joint is None and type(bound._objective.loss) not in NAMES:
-        reason = f"estimator={bound.estimator!r} (a loss with a scale)"
+        reason = f"estimator={bound.estimator!r} (a loss of another kind)"
     if reason is not None:
         raise ValueError(
             "No certificate file can hold the proof of this bound yet: it has "
@@ -283,7 +284,9 @@ def _rows_to_prove(bound, X, y):
 
 def _header(bound, rows, sha256, names, encoding):
     objective, n_rows = bound._objective, bound._n_rows
-    joint = objective.of_classes
+    joint, scale = objective.of_classes, None
+    if isinstance(objective.loss, ConcomitantHuber):
+        scale = float(bound._learned_loss.scale)
     sent = n_poison_rows(bound.epsilon, n_rows)
     is_ball = objective.rho is not None
     stiffness = objective.stiffness(rows.n_features, n_rows, n_rows + sent)
@@ -305,6 +308,7 @@ def _header(bound, rows, sha256, names, encoding):
         "n_poison": int(sent),
         "loss": name_of(joint) if joint else NAMES[type(objective.loss)],
         "loss_constant": float(getattr(objective.loss, "epsilon", 0.0)),
+        "scale": scale,
         "rho": float(objective.rho) if is_ball else None,
         "penalty": None if is_ball else float(stiffness[0]),
         "intercept_penalty": None if is_ball else of_intercept,

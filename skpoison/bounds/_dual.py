@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skpoison._residual_losses import (
+    ConcomitantHuber,
     EpsilonInsensitive,
     Huber,
     SquaredEpsilonInsensitive,
@@ -16,6 +17,7 @@ from skpoison.bounds.moving._certificate import MovingDual, dual_of_training
 from skpoison.bounds.moving._cutting_plane import Training
 from skpoison.losses import Hinge, Logistic, ModifiedHuber, Squared, SquaredHinge
 from skpoison.solvers._centering import among_rows, moved_back
+from skpoison.solvers._learned_scale import HuberProblem
 from skpoison.solvers._loss_problem import DualPoint, LossProblem
 from skpoison.solvers._working_set import Problem
 
@@ -30,9 +32,12 @@ NAMES: dict[type, str] = {
     EpsilonInsensitive: "epsilon_insensitive",
     SquaredEpsilonInsensitive: "squared_epsilon_insensitive",
     Huber: "huber",
+    ConcomitantHuber: "concomitant_huber",
 }
 # Poison weighs this share less than it may.
 LIGHTER = 1e-13
+# Slopes of a loss whose scale is learned are smaller by this share.
+SMALLER = 1e-11
 # Where masses have to cancel exactly they are multiples of this share of the largest.
 GRID = 2.0**-44
 
@@ -56,6 +61,8 @@ def dual_of(result: Any) -> Dual | MovingDual | None:
         return dual_of_training(found)
     if isinstance(problem, Problem):
         return _dual_of_hinge(problem, found)
+    if isinstance(problem, HuberProblem):
+        return _dual_of_huber(problem, found)
     if type(problem) is LossProblem and type(problem.loss) in NAMES:
         return _dual_of_loss(problem, found)
     return None
@@ -88,6 +95,18 @@ def _dual_of_loss(problem, found):
     points = moved_back(point.poison.points, problem.rows)
     own = rising * problem.poison.own_slopes(point.poison_slopes)
     return Dual(row_masses, points, pieces.labels, masses, own)
+
+
+def _dual_of_huber(problem, found):
+    """Return the dual point with slopes so small that the scale does not matter."""
+    dual = _dual_of_loss(problem, found)
+    even = problem.balanced(found.best_dual.dual_point)
+    share = 0.0 if even is None else problem.best_share(even)[0] * (1.0 - SMALLER)
+    return dual._replace(
+        row_masses=share * dual.row_masses,
+        poison_masses=share * dual.poison_masses,
+        poison_slopes=share * dual.poison_slopes,
+    )
 
 
 def lightened(dual: Dual) -> Dual:

@@ -85,6 +85,14 @@ class HuberProblem(LossProblem):
         even = self.balanced(point)
         if even is None:
             return 0.0
+        share, linear, bend = self.best_share(even)
+        return max(share * linear - share * share * bend, 0.0)
+
+    def best_share(self, even: DualPoint) -> tuple[float, float, float]:
+        """Return the best multiple of balanced slopes, and what the value is made of.
+
+        The value is the multiple times the second less its square times the third.
+        """
         mass, spent = self.growth(even)
         linear = float((self.weights * even.slopes) @ self.targets)
         if self.poison:
@@ -94,7 +102,7 @@ class HuberProblem(LossProblem):
         share = np.sqrt(mass / spent) if spent > mass else 1.0
         if bend > 0.0:
             share = min(share, max(0.5 * linear / bend, 0.0))
-        return max(share * linear - share * share * bend, 0.0)
+        return float(share), linear, bend
 
 
 def solve(

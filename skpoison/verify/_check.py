@@ -160,7 +160,7 @@ def _of_bounds(header, arrays, rows, labels, order):
         from skpoison.verify import _moving as threat  # read only where it is claimed
     elif header["kind"] == "classes":
         from skpoison.verify import _classes as threat
-    loss = threat.loss_of(header["loss"], header["loss_constant"])
+    loss = threat.loss_of(header["loss"], header["loss_constant"], header["scale"])
     if loss is None:
         yield Claim("problem", False, "the loss is not known")
         return

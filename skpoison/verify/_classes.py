@@ -37,11 +37,11 @@ MULTINOMIAL, CRAMMER_SINGER, ONE_VS_REST = (
 ROUNDING, BLOCK = _losses.ROUNDING, 512
 
 
-def loss_of(name: str, constant: float) -> _losses.Loss | None:
+def loss_of(name: str, constant: float, scale: Any = None) -> _losses.Loss | None:
     """Return the loss of margins; for joint losses, one with the range of shares."""
     if name in (MULTINOMIAL, CRAMMER_SINGER):
         return _losses.Loss(np.exp, _of_shares, (0.0, 1.0))
-    known = name.startswith(ONE_VS_REST)
+    known = name.startswith(ONE_VS_REST) and scale is None
     loss = _losses.loss_of(name.removeprefix(ONE_VS_REST), constant) if known else None
     return None if loss is None or loss.of_errors else loss
 

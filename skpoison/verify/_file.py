@@ -28,7 +28,7 @@ COMMON = (
 )
 OF_LOSSES = COMMON + (
     "classes:l? least_target:f largest_target:f epsilon:f n_poison:i loss:s "
-    "loss_constant:f rho:f? penalty:f? intercept_penalty:f? filter:s domain:s "
+    "loss_constant:f scale:f? rho:f? penalty:f? intercept_penalty:f? filter:s domain:s "
     "clean_loss:f poison_loss:f upper_bound:f lower_bound:f n_points:i n_entries:i "
     "n_nodes:i"
 )

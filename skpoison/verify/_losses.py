@@ -25,6 +25,7 @@ class Loss(NamedTuple):
     conjugate: Callable[[np.ndarray], Arrays]
     slopes: tuple[float, float]
     of_errors: bool = False
+    learns_scale: bool = False
 
 
 def _above(m):
@@ -47,12 +48,18 @@ def _quadratic(square: float, line: float, ends: float = 0.0):
     return conjugate
 
 
-def loss_of(name: str, constant: float) -> Loss | None:
+def loss_of(name: str, constant: float, scale: float | None = None) -> Loss | None:
     """Return a loss by its name; None where there is no such loss.
 
-    The constant is epsilon: of regression's losses that have one, where they bend.
+    The constant is epsilon: of regression's losses that have one, where they bend. The
+    loss of `HuberRegressor` is ``s + s H(e / s)`` with a scale s > 0 that is learned,
+    convex in e and s together: it is at least ``-a e + s (1 - a a / 4)`` for all s, so
+    that its conjugate is 0 as long as all factors of s sum to 0 or more.
     """
-    c, free = constant, (-np.inf, np.inf)
+    learned = name == "concomitant_huber"
+    if learned != (scale is not None) or (scale is not None and not scale > 0.0):
+        return None
+    c, s, free = constant, scale or 1.0, (-np.inf, np.inf)
     kinds = {
         "hinge": Loss(_above, _quadratic(0.0, -1.0), (0.0, 1.0)),
         "squared_hinge": Loss(
@@ -82,6 +89,16 @@ def loss_of(name: str, constant: float) -> Loss | None:
             lambda e: np.where(np.abs(e) <= c, 0.5 * e * e, c * (np.abs(e) - 0.5 * c)),
             _quadratic(0.5, 0.0),
             (-c, c),
+            True,
+        ),
+        "concomitant_huber": Loss(
+            lambda e: (
+                s
+                + np.where(np.abs(e) <= c * s, e * e / s, c * (2.0 * np.abs(e) - c * s))
+            ),
+            _quadratic(0.0, 0.0),
+            (-2.0 * c, 2.0 * c),
+            True,
             True,
         ),
     }

@@ -251,6 +251,8 @@ def lower_bound(problem: Problem) -> float:
         raise Refuted("the mass of a row is not within the slopes of its loss")
     problem.threat.check_poison(problem)
     own_slopes = np.clip(own_masses / own_weights, least, most)
+    if problem.loss.learns_scale:
+        _check_scale(problem, own_weights, own_slopes)
     conjugates, sizes = problem.loss.conjugate(own_slopes)
     poisoned, more = problem.loss.conjugate(slopes)
     parts = [own_weights * conjugates, poison_masses / slopes * poisoned]
@@ -263,6 +265,15 @@ def lower_bound(problem: Problem) -> float:
     pulled = conjugate_of(problem, masses * signs, poison_masses * poison_signs)
     value = (total - pulled) / n
     return value - 32.0 * unit * (wrong / n + abs(total / n) + abs(value))
+
+
+def _check_scale(problem, weights, slopes):
+    """Raise an error if the lower bound falls with the scale of the loss."""
+    own = problem.arrays["poison_slopes"]
+    weights = np.append(weights, problem.arrays["poison_masses"] / own)
+    spent = 0.25 * math.fsum(weights * np.append(slopes, own) ** 2)
+    if not spent * (1.0 + 16 * problem.unit) <= math.fsum(weights):
+        raise Refuted("the slopes are too large for a scale that is learned")
 
 
 def check_poison(problem: Problem) -> None:
