@@ -86,3 +86,33 @@ def test_few_values_are_gathered():
     with pytest.raises(MissingValues) as missing:
         end_of_bulk(sample)
     assert len(in_bins(values, missing.value.ranges)) < 0.01 * len(values)
+
+
+@pytest.mark.parametrize("n_rows", [1_000, 300_000])
+def test_most_values_must_be_equal_where_bins_are_full(n_rows):
+    values = np.random.default_rng(0).uniform(1.0, 1.1, n_rows)
+    bins = bins_of(values)
+    for tally in (Tally.of_bins(bins), Tally.of_bins(np.append(bins, 1 << 22))):
+        assert tally.counts.sum() - n_rows in (0, 1)
+    sample = BinnedSample(Tally.of_bins(bins), values.max())
+    question = 1.05 - 1e-6, 1.05 + 1e-6, 1e-6
+    if n_rows > 1_000:  # nothing has to be gathered
+        assert sample.is_mostly_equal(*question)
+        assert Sample(values).is_mostly_equal(*question)
+    else:
+        assert not Sample(values).is_mostly_equal(*question)
+        with pytest.raises(MissingValues):
+            sample.is_mostly_equal(*question)
+
+
+def test_sums_of_tallies():
+    rng = np.random.default_rng(0)
+    parts = [rng.integers(0, 9, size).astype(float) for size in (0, 5, 40)]
+    for some in (parts, parts[:1]):
+        found, whole = Tally.sum(map_of(some)), Tally.of(np.concatenate(some))
+        np.testing.assert_array_equal(found.values, whole.values)
+        np.testing.assert_array_equal(found.counts, whole.counts)
+
+
+def map_of(parts):
+    return [Tally.of(part) for part in parts]

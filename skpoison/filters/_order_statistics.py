@@ -14,6 +14,9 @@ from skpoison.filters._threshold import share_of_equals
 
 # Bits of a float64 that a bin leaves out: its values differ by 1 in 4096 at most.
 LEFT_OUT = 40
+STEPS = 1 << (52 - LEFT_OUT)  # bins between a power of two and the next one
+# So many bins are counted at once, which is faster than sorting.
+MOST_COUNTED = 1 << 17
 EVERYTHING = (0, np.iinfo(np.int64).max >> LEFT_OUT)
 
 
@@ -35,17 +38,29 @@ class Tally(NamedTuple):
     def of(cls, values):
         return cls(*np.unique(values, return_counts=True))
 
+    @classmethod
+    def of_bins(cls, bins):
+        """The tally of bins, which are mostly near to one another."""
+        first = bins.min(initial=EVERYTHING[1])
+        if bins.max(initial=0) - first > MOST_COUNTED:
+            return cls.of(bins)
+        counts = np.bincount(bins - first)
+        places = np.flatnonzero(counts)
+        return cls(places + first, counts[places])
+
     def __add__(self, other):
         return Tally.sum([self, other])
 
     @classmethod
     def sum(cls, tallies):
-        values, places = np.unique(
-            np.concatenate([tally.values for tally in tallies]), return_inverse=True
-        )
-        counts = np.zeros(len(values), dtype=np.int64)
-        np.add.at(counts, places, np.concatenate([tally.counts for tally in tallies]))
-        return cls(values, counts)
+        values = np.concatenate([tally.values for tally in tallies])
+        order = np.argsort(values, kind="stable")  # which is fast on sorted parts
+        values = values[order]
+        counts = np.concatenate([tally.counts for tally in tallies])[order]
+        firsts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
+        if not len(values):
+            return cls(values, counts)
+        return cls(values[firsts], np.add.reduceat(counts, firsts))
 
     def below(self, limit, side="left"):
         """The number of values below a limit (up to it if `side` is "right")."""
@@ -122,10 +137,25 @@ class BinnedSample:
 
     def is_mostly_equal(self, low, high, same):
         """Whether more than half of the values outside equal another one."""
+        if self._must_be_equal(low, high, same):
+            return True
         self._need([EVERYTHING])
         values, counts = self.gathered
         outside = (values < low) | (values > high)
         return share_of_equals(values[outside], counts[outside], same) > 0.5
+
+    def _must_be_equal(self, low, high, same):
+        """Whether so many values share their bins that most must equal another one.
+
+        Values that equal no other one are apart: only some of them fit into a bin.
+        """
+        bins, counts = self.bins
+        ends = bins_of([max(low, 0.0), max(high, 0.0)])
+        outside = (bins < ends[0]) | (bins > ends[1])
+        fit = np.full(len(bins), 2 + int(1 / (STEPS * same)))
+        fit[bins < STEPS] = counts[bins < STEPS]  # whose width is not relative
+        alone = np.minimum(counts, fit)[outside].sum() + counts[~outside].sum()
+        return bool(2 * alone < counts[outside].sum())
 
     def at(self, *ranks):
         """The values of ranks."""

@@ -255,7 +255,9 @@ class DistanceBins(LeafPass):
 
     def _add(self, filter_, X, y, part):
         for key, distances in self._distances(filter_, X, y):
-            self._extend(key, Tally.of(bins_of(distances)), distances.max(initial=0.0))
+            self._extend(
+                key, Tally.of_bins(bins_of(distances)), distances.max(initial=0.0)
+            )
 
     def _extend(self, key, bins, largest):
         sample = self.samples[key]
