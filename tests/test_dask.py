@@ -175,6 +175,26 @@ def test_narrow_columns_of_files_keep_their_partitions(tmp_path):
     np.testing.assert_array_equal(kept_labels.compute(), y[mask])
 
 
+@pytest.mark.parametrize("names", [["b", "a"], ["a", "b", "c"]])
+def test_rows_and_labels_of_one_table_are_read_together(names, tmp_path):
+    from skpoison._dask._partitions import with_labels
+
+    X, y = rows()
+    frame = pd.DataFrame(X, columns=COLUMNS).assign(label=y)[["a", "label", "b", "c"]]
+    for i, part in enumerate(np.array_split(np.arange(200), 4)):
+        frame.iloc[part].to_parquet(tmp_path / f"{i}.parquet")
+    stored = dd.read_parquet(tmp_path)
+    pairs = with_labels(stored[names], stored["label"])
+    found = [pd.concat(dask.compute(*parts)) for parts in pairs]
+    pd.testing.assert_frame_equal(found[0], frame[names])
+    pd.testing.assert_series_equal(found[1], frame["label"])
+    # Others are read apart: labels of another table, and a label among the rows.
+    other = dd.from_pandas(frame["label"], npartitions=4)
+    for labels in (other, stored["a"], y):
+        parts, of_parts = with_labels(stored[names], labels)
+        assert len(parts) == len(of_parts) == 4
+
+
 def test_divisions_stay():
     X, y = rows()
     frame = dd.from_pandas(pd.DataFrame(X, columns=COLUMNS), npartitions=3)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
+import skpoison.filters
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import (
     FilterIntersection,
@@ -25,6 +26,8 @@ from skpoison.filters import (
     SlabFilter,
     SphereFilter,
 )
+from skpoison.filters._order_statistics import bins_of
+from skpoison.filters._supposed import near_quantile
 
 FITTED = ("centroids_", "directions_", "radii_", "offset_", "contamination_")
 
@@ -119,12 +122,69 @@ def test_blocks_change_nothing(name, kind, cuts, copies, sorted_by_class):
 
 
 @pytest.mark.parametrize(
-    ("name", "n_passes"), [("sphere", 4), ("published", 4), ("given", 2)]
+    ("name", "n_passes"), [("sphere", 4), ("published", 2), ("given", 2)]
 )
 def test_number_of_passes(name, n_passes):
     X, y = rows(n_classes=2)
     filter_ = copy.deepcopy(FILTERS[name])
     assert fitted_quietly(fit_in_passes, filter_, split(X, y, [50, 90])) == n_passes
+
+
+@pytest.mark.parametrize("name", ["share", "published", "either", "nested"])
+@pytest.mark.parametrize(
+    ("kind", "order", "n_passes"),
+    [
+        ("dense", "random", 2),
+        ("float32", "random", 2),
+        ("whole", "random", None),
+        ("dense", "by distance", 4),
+        ("dense", "by class", 2),
+    ],
+)
+def test_blocks_of_many_rows_suppose_where_radii_are(name, kind, order, n_passes):
+    X, y = rows(kind, 20_000)
+    if order == "by distance":  # quantiles of blocks say nothing of all rows
+        order = np.argsort(np.linalg.norm(X, axis=1))
+        X, y = X[order], y[order]
+    elif order == "by class":
+        order = np.argsort(y, kind="stable")
+        X, y = X[order], y[order]
+    expected = copy.deepcopy(FILTERS[name]).fit(X, y)
+    found = copy.deepcopy(FILTERS[name])
+    n_found = fit_in_passes(found, split(X, y, range(2_000, 20_000, 2_000)), 3)
+    assert n_passes in (None, n_found)
+    assert_like(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("limit", ["MOST_GATHERED", "MOST_WHOLE"])
+def test_what_is_gathered_has_limits(limit, monkeypatch):
+    for module in ("_supposed", "_passes"):
+        if hasattr(getattr(skpoison.filters, module), limit):
+            monkeypatch.setattr(f"skpoison.filters.{module}.{limit}", 50)
+    X, y = rows("float32", 3_000)
+    blocks = split(X, y, [1_000, 2_000])
+    expected = copy.deepcopy(FILTERS["published"]).fit(X, y)
+    found = copy.deepcopy(FILTERS["published"])
+    fit_in_passes(found, blocks, 2)
+    assert_like(found, expected)
+    found.partial_fit(*blocks[0]).partial_fit(*blocks[1]).partial_fit(*blocks[2])
+    found.end_pass()
+    supposed = found.partial_fit(*blocks[0]).partial_fit(*blocks[1])._passes.supposed
+    assert not supposed.whole
+    assert supposed.has_failed == (limit == "MOST_GATHERED")
+    assert bool(supposed.gathered) != supposed.has_failed
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.999, 1.0])
+def test_quantiles_are_where_blocks_suppose_them(share):
+    rng = np.random.default_rng(0)
+    values = np.exp(rng.normal(size=50_000))
+    exact = bins_of([np.quantile(values, share)])[0]
+    for block in np.split(values, 25):
+        first, last = near_quantile(block, share)
+        assert first < exact < last
+        bins = bins_of(block)
+        assert np.mean((bins >= first) & (bins <= last)) < 0.1
 
 
 def test_without_labels():

@@ -6,11 +6,9 @@ from typing import Any
 import dask
 
 from skpoison._dask._partitions import (
-    aligned,
     check_collection,
     named,
-    partitions,
-    sizes_of,
+    with_labels,
 )
 from skpoison._dask._select import apply_to
 
@@ -21,8 +19,7 @@ FAN_IN = 16
 def fit(filter_: Any, X: Any, y: Any) -> Any:
     """Fit a filter on Dask collections; its scores and its mask are lazy."""
     check_collection("X", X)
-    parts = partitions(X)
-    labels = aligned("y", y, X, parts, sizes_of(X))
+    parts, labels = with_labels(X, y)
     while not _run_pass(filter_, parts, labels):
         pass
     fitted = copy(filter_)

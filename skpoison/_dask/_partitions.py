@@ -81,6 +81,40 @@ def aligned(
     ]
 
 
+def with_labels(X: Any, y: Any) -> tuple[list, list]:
+    """Return the partitions of rows and their labels, read together where they can be.
+
+    Columns of one table are: its files are then opened once.
+    """
+    parts = partitions(X)
+    table = _table_of_both(X, y)
+    if table is None:
+        return parts, aligned("y", y, X, parts, sizes_of(X))
+    both = [_rows_and_labels(part) for part in partitions(table)]
+    return [pair[0] for pair in both], [pair[1] for pair in both]
+
+
+def _table_of_both(X, y):
+    """The columns of the rows and, last, of the labels, if they are of one table."""
+    if not all(hasattr(data, "expr") and not is_array(data) for data in (X, y)):
+        return None
+    from dask.dataframe.dask_expr import new_collection
+    from dask.dataframe.dask_expr._expr import Projection
+
+    is_column = getattr(y, "ndim", 2) == 1 and y.name not in X.columns
+    if not is_column or not all(isinstance(data.expr, Projection) for data in (X, y)):
+        return None
+    tables = [data.expr.frame for data in (X, y)]
+    if tables[0]._name != tables[1]._name:
+        return None
+    return new_collection(tables[0])[[*X.columns, y.name]]
+
+
+@dask.delayed(pure=False, nout=2)
+def _rows_and_labels(part):
+    return part.iloc[:, :-1], part.iloc[:, -1]
+
+
 def _aligned_lazy(name, data, X, parts):
     known = sizes_of(X), sizes_of(data)
     if None not in known and known[0] != known[1]:

@@ -18,6 +18,7 @@ from skpoison._dask._partitions import (
     named,
     partitions,
     sizes_of,
+    with_labels,
 )
 from skpoison.exceptions import FilterWarning
 
@@ -26,8 +27,7 @@ def apply(filter_: Any, what: str, X: Any, y: Any) -> da.Array:
     """Return scores or decisions of new rows, lazily."""
     check_is_fitted(filter_)
     check_collection("X", X)
-    parts = partitions(X)
-    labels = aligned("y", y, X, parts, sizes_of(X))
+    parts, labels = with_labels(X, y)
     return apply_to(copy(filter_), what, X, parts, labels)
 
 

@@ -10,7 +10,9 @@ what the filter learns by it and returns the pass that comes next, if any:
    radii are exact. It is repeated if rows with equal distances need more of them;
 4. ``Verdicts``: how many rows of each class are kept, and the best row of each class.
 
-None depends on how rows are split into blocks, but for rounding.
+The third and the fourth are left out where the second has found all that they would
+(see ``_supposed``). Results do not depend on how rows are split into blocks, but for
+rounding.
 """
 
 from dataclasses import dataclass
@@ -25,12 +27,14 @@ from skpoison._labels import distinct_labels, find_labels, label_kinds
 from skpoison.filters import _rows
 from skpoison.filters._combine import _ask
 from skpoison.filters._order_statistics import (
+    EVERYTHING,
     BinnedSample,
     MissingValues,
     Tally,
     bins_of,
     in_bins,
 )
+from skpoison.filters._supposed import MOST_WHOLE, Supposed
 
 
 class Layout(NamedTuple):
@@ -235,29 +239,49 @@ class LeafPass(Pass):
 
 
 class DistanceBins(LeafPass):
-    """The bins of the distances of each leaf and class whose radius is estimated."""
+    """The bins of the distances of each leaf and class whose radius is estimated.
 
-    def __init__(self, keys):
+    `shares` are the quantiles that radii will be, if these are known. Where all are,
+    what the next passes would look for is gathered, too, where blocks suppose it.
+    """
+
+    def __init__(self, keys, shares=None, with_whole=False):
         self.samples = {key: BinnedSample() for key in keys}
+        self.shares, self.with_whole = shares, with_whole
+        self.supposed = None if shares is None else Supposed(shares, with_whole)
 
     @classmethod
     def of(cls, filter_):
-        keys = [
-            (i, code)
+        shares = {
+            (i, code): leaf._percentile
             for i, (leaf, _) in enumerate(filter_._leaves(np.empty(0, np.intp)))
             if leaf.radii is None
             for code in range(len(leaf.classes_))
-        ]
-        return cls(keys) if keys else Verdicts()
+        }
+        if not shares:
+            return Verdicts()
+        if "auto" in shares.values():
+            return cls(shares)
+        leaves = [leaf for leaf, _ in filter_._leaves(np.empty(0, np.intp))]
+        n_rows = sum(leaves[i]._class_counts[code] for i, code in shares)
+        with_whole = leaves[0]._dtype == "float32" and n_rows <= MOST_WHOLE
+        shares = {key: share / 100.0 for key, share in shares.items()}
+        return cls(shares, shares, with_whole)
 
     def empty(self):
-        return DistanceBins(self.samples)
+        return DistanceBins(self.samples, self.shares, self.with_whole)
 
     def _add(self, filter_, X, y, part):
-        for key, distances in self._distances(filter_, X, y):
-            self._extend(
-                key, Tally.of_bins(bins_of(distances)), distances.max(initial=0.0)
-            )
+        leaves = list(filter_._leaves(self._codes(filter_, X, y)))
+        scores = _ask("_score", leaves, X, {})
+        distances = {leaf: -of_leaf for leaf, of_leaf in scores.items()}
+        for i, (leaf, codes) in enumerate(leaves):
+            for code in range(len(leaf.classes_)) if (i, 0) in self.samples else ():
+                own = distances[leaf][codes == code]
+                bins = Tally.of_bins(bins_of(own))
+                self._extend((i, code), bins, own.max(initial=0.0))
+        if self.supposed is not None:
+            self.supposed.add(filter_, leaves, distances, self._codes(filter_, X, y))
 
     def _extend(self, key, bins, largest):
         sample = self.samples[key]
@@ -267,9 +291,29 @@ class DistanceBins(LeafPass):
     def merge(self, other):
         for key, sample in other.samples.items():
             self._extend(key, sample.bins, sample.largest)
+        if self.supposed is not None:
+            self.supposed.merge(other.supposed)
 
     def finish(self, filter_):
-        return GatheredDistances(self.samples).finish(filter_)
+        if self.supposed is None or self.supposed.has_failed:
+            return GatheredDistances(self.samples).finish(filter_)
+        gathered = GatheredDistances(self.samples)
+        gathered.gathered = self.supposed.tallies()
+        for key, sample in self.samples.items():
+            sample.ranges = [self.supposed.ranges[key]]
+        following = gathered.finish(filter_)
+        if not isinstance(following, Verdicts) and self.with_whole:
+            gathered.gathered = self.supposed.whole_tallies()
+            for sample in self.samples.values():
+                sample.ranges = [EVERYTHING]
+            following = gathered.finish(filter_)
+        if not isinstance(following, Verdicts):
+            return following
+        kept = self.supposed.kept_by(filter_)
+        if kept is None or not all(of_one.all() for of_one in kept):
+            return following  # which also finds the best rows of empty classes
+        following.verdicts = [Verdict(of_one, []) for of_one in kept]
+        return following.finish(filter_)
 
 
 class GatheredDistances(LeafPass):

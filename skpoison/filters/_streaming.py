@@ -41,10 +41,11 @@ class PassesMixin(BaseFilter):
         """Let the current pass look at a block of rows.
 
         Passes are repeated over the same blocks, in any order, until :meth:`end_pass`
-        says that the filter is fitted. There are four, or fewer if centroids and radii
-        are given; rows that share their distances can need one more. The filter then
-        has the attributes that :meth:`fit` sets, but for ``scores_`` and
-        ``inlier_mask_``, which have an entry for each row. The next call starts anew.
+        says that the filter is fitted. There are two where radii are given, or are
+        percentages and the blocks are alike; otherwise up to four, or one more where
+        rows share their distances. The filter then has the attributes that :meth:`fit`
+        sets, but for ``scores_`` and ``inlier_mask_``, which have an entry for each
+        row. The next call starts anew.
 
         Parameters
         ----------
