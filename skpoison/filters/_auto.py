@@ -154,6 +154,7 @@ class AutoFilter(BaseJudgingFilter):
         if self._noise is not None:
             self._noise = self._noise._replace(true=None)  # new rows have their own
         kept = np.flatnonzero(self.suspicion_ <= HALF)
+        del evidence, suspicions  # memory for the models
         if len(kept) and (targets is not None or self._noise is not None):
             self._fit_final(panel, kept, codes, targets, params, rng)
         return -self.suspicion_, HALF - self.suspicion_

@@ -143,9 +143,11 @@ def nearest_rows(rows, k: int, cells: Cells, asked=None, among=None) -> tuple:
         for queries, members in cells.own_comparisons(asked, among):
             merge(queries, *_by_search(rows, queries, members, k))
         for queries, members in cells.comparisons(asked, among, own=False):
-            limits = best[queries].max(axis=1)
-            for i, *nearer in _nearer(rows[queries], rows[members], limits, k):
-                merge(queries[i], nearer[0], members[nearer[1]])
+            others = rows[members]
+            for block in blocks(queries, len(members)):
+                limits = best[block].max(axis=1)
+                for i, *nearer in _nearer(rows[block], others, limits, k):
+                    merge(block[i], nearer[0], members[nearer[1]])
     if asked is None:
         return best, index
     return best[asked], index[asked]
