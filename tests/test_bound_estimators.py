@@ -393,6 +393,15 @@ def test_a_classifier_s_bound_on_targets_says_which_regressors_there_are(estimat
             one.fit(X, y)
 
 
+def test_numbers_that_pass_for_classes_are_pointed_out():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 2)), np.arange(60) % 21
+    bound = CertifiedBound(estimator=LogisticRegression(), epsilon=0.0, tol=0.1)
+    with pytest.warns(UserWarning, match="y has 21 classes, which are numbers"):
+        bound.fit(X, y)
+    bound.fit(X, np.array([f"c{k}" for k in y]))  # no warning
+
+
 def test_a_bad_parameter_of_the_estimator_is_an_error_not_a_bound():
     X, y, _ = problem(0)
     for bad in (LinearSVC(C=-1.0), LinearSVC(loss="log"), SGDClassifier(alpha=-1.0)):

@@ -245,6 +245,8 @@ class CertifiedBound(
     -----
     ConvergenceWarning
         If the solver stops before it reaches `tol`. The bounds are still valid.
+    UserWarning
+        If the labels are numbers, many for so few rows, as targets of regression are.
 
     See Also
     --------

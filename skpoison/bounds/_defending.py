@@ -133,7 +133,9 @@ class DefendingMixin:
             - `holds`: whether the training loss is at most `upper_bound_` plus the
               model's own gap (:func:`~skpoison.bounds.training_gap`). It is whenever
               the clean rows are those of :meth:`fit`, or some of them, and the others
-              are at most ``floor(epsilon * n)`` and pass the filter;
+              are at most ``floor(epsilon * n)`` and pass the filter. That the model
+              was trained on these rows is taken for granted: one that was trained on
+              others has a larger gap on these;
             - `within_bound`: whether it is at most `upper_bound_` itself;
             - `margin`: by how much it holds, negative where it does not;
             - `training_loss` and `training_gap` of the model, divided by the number of

@@ -9,10 +9,14 @@ from sklearn.utils import ClassifierTags, RegressorTags, Tags
 from sklearn.utils.metaestimators import available_if
 
 from skpoison._column_types import RowsLike
+from skpoison._warn import warn
 from skpoison.bounds._linear import BinaryLinearClassifier, check_values
 from skpoison.bounds._regressors import KNOWN_REGRESSORS, REGRESSORS
 from skpoison.bounds._target_range import read_target_range
 from skpoison.solvers._signed_design import Rows
+
+# More classes than these, with fewer rows each, are probably no classes.
+MANY, ROWS_OF_CLASS = 20, 10
 
 
 def is_regressor(estimator: BaseEstimator | None) -> bool:
@@ -32,6 +36,18 @@ def _classifies(bound):
             "decisions. Use predict."
         )
     return True
+
+
+def _warn_of_numbers(classes, codes):
+    """Warn of labels that look like targets: numbers, many for so few rows."""
+    is_many = len(classes) > MANY and len(codes) < ROWS_OF_CLASS * len(classes)
+    if is_many and classes.dtype.kind in "iuf":
+        warn(
+            f"y has {len(classes)} classes, which are numbers, in {len(codes)} rows; a "
+            "bound for so many classes takes long. If they are targets, give a "
+            f"regressor as estimator: {KNOWN_REGRESSORS}.",
+            UserWarning,
+        )
 
 
 class LinearLearner(BinaryLinearClassifier):
@@ -61,7 +77,9 @@ class LinearLearner(BinaryLinearClassifier):
                     f"estimator={self.estimator!r}."
                 )
             self.target_range_ = None
-            return super()._validate(X, y)
+            X, codes = super()._validate(X, y)
+            _warn_of_numbers(self.classes_, codes)
+            return X, codes
         X, y = self._validate_both(X, y, y_numeric=True)
         y = np.asarray(y, dtype=np.float64)
         check_values(type(self).__name__, y, "y")
