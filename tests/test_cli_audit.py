@@ -107,10 +107,22 @@ def test_defenses_are_compared_by_what_is_asked_for(brief, rows):
     found = json.loads(invoke(rows, *options, "--json", "-").stdout)["recommendation"]
     assert (found["metric"], found["max_cost"]) == ("cost", 0.02)
     assert "positives missed" in invoke(rows, "--metric", "recall@0.2").stdout
-    wrong = invoke(rows, "--metric", "accuracy", code=1).stderr
-    assert "metric must be one of auto, error" in wrong
     weighted = invoke(rows, "--class-weight", "balanced", "--json", "-").stdout
     assert "balanced" in json.loads(weighted)["settings"]["estimator"]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--metric", "accuracy"], "'accuracy' is none of auto, error"),
+        (["--metric", "recall@5"], "needs a share between 0 and 1"),
+        (["--metric", "cost"], "such as --cost spam:ham=5"),
+        (["--metric", "auc", "--cost", "1:0=5"], "belong to --metric cost, not to auc"),
+    ],
+)
+def test_metrics_that_cannot_be_are_refused_before_rows_are_read(options, why):
+    result = invoke("no such file.csv", *options, code=2)
+    assert why in " ".join(result.stderr.replace("│", " ").split())
 
 
 def test_a_budget_is_honored_and_what_is_left_out_is_said(brief, rows, monkeypatch):

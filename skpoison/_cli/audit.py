@@ -4,7 +4,16 @@ from typing import Annotated
 
 from . import kinds
 from . import options as opt
-from .checks import costs_of_text, in_range, one_of, percents, shares, within
+from .checks import (
+    check_costs,
+    costs_of_text,
+    in_range,
+    metric_name,
+    one_of,
+    percents,
+    shares,
+    within,
+)
 from .grouped import grouped
 from .machine import Machine
 from .reading import Reading
@@ -77,6 +86,7 @@ def audit(
             "error, balanced-error, recall@0.05 (of the 5 % highest scores), auc, "
             "average-precision, cost, or auto: by the classes' sizes.",
             common=True,
+            callback=metric_name,
         ),
     ] = "auto",
     cost: Annotated[
@@ -191,6 +201,7 @@ def audit(
     docs/audit_json.md describes the keys of the JSON; verdict, recommendation, ranking,
     bounds and suspicious are the main ones.
     """
+    check_costs(metric, cost)
     with outputs.session(html, suspicious, *machine.paths) as session:
         from skpoison._audit.plan import make_plan
 

@@ -150,6 +150,48 @@ def costs_of_text(text):
     return costs
 
 
+METRICS = ("auto", "error", "balanced-error", "auc", "average-precision", "cost")
+
+
+def metric_name(text):
+    """Check the name of a metric, before any rows are read.
+
+    Examples
+    --------
+    >>> metric_name("recall@0.05")
+    'recall@0.05'
+    """
+    name, at, share = text.partition("@")
+    if at and name == "recall":
+        number = _number(share)
+        if number is not None and 0 < number < 1:
+            return text
+        raise typer.BadParameter(
+            f"{text!r}: recall@ needs a share between 0 and 1, that of the rows with "
+            "the highest scores, such as recall@0.05."
+        )
+    if text not in METRICS:
+        raise typer.BadParameter(
+            f"{text!r} is none of {', '.join(METRICS)}, recall@SHARE (such as "
+            "recall@0.05)."
+        )
+    return text
+
+
+def check_costs(metric, costs):
+    """Refuse costs without the metric that they are for, and the other way round."""
+    if metric == "cost" and costs is None:
+        raise typer.BadParameter(
+            "cost needs to know what wrong predictions cost, such as --cost "
+            "spam:ham=5,ham:spam=1 (true label, predicted label and cost).",
+            param_hint="'--metric'",
+        )
+    if costs is not None and metric not in ("auto", "cost"):
+        raise typer.BadParameter(
+            f"costs belong to --metric cost, not to {metric}.", param_hint="'--cost'"
+        )
+
+
 def _number(text):
     try:
         return float(text)

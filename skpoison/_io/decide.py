@@ -70,7 +70,7 @@ def _decide(name, data, encoding):
     """Return how one column is read."""
     column = data.column(name)
     if name in encoding.identifiers:
-        return left_out(name, column, "an identifier, as was said", "")
+        return left_out(name, column, "an identifier, as --id says", "")
     if name in encoding.text:
         return Text(name=name)
     if name in encoding.categorical:
