@@ -103,7 +103,7 @@ def around(options):
         cases = attacked(split, options.targets, np.random.default_rng(100))
         figures = [traced_around(split, *case, options) for case in cases]
         sizes = [len(changed) for _, changed, _ in cases]
-        keys = [*RANKINGS, *(["pyinfluence"] if options.others else [])]
+        keys = keys_of(options)
         shares = {key: np.mean([one[0][key] for one in figures]) for key in keys}
         ratios = [one[1] for one in figures if np.isfinite(one[1])]
         print(
@@ -114,6 +114,10 @@ def around(options):
             f"{np.mean(np.array(ratios) <= 2):.2f} (median {np.median(ratios):.2f})",
             flush=True,
         )
+
+
+def keys_of(options):
+    return [*RANKINGS, *(["pyinfluence"] if options.others else [])]
 
 
 def traced_around(split, y, changed, target, options):
@@ -167,12 +171,15 @@ def at_random(options):
             row, right = split.X_test[[target]], split.y_test[[target]]
             found = trace(MODEL, split.X, y, row, right, random_state=0)
             orders = orders_of(found)
+            if options.others:
+                orders |= others(split, y, row, right)
             share = {key: np.isin(o[:10], changed).mean() for key, o in orders.items()}
             shares.append(share)
         print(
             f"{name:12} {len(shares)} of {len(wrong)} errors, {taken.sum()} new;",
             ", ".join(
-                f"{key} {np.mean([one[key] for one in shares]):.2f}" for key in RANKINGS
+                f"{key} {np.mean([one[key] for one in shares]):.2f}"
+                for key in keys_of(options)
             ),
             flush=True,
         )

@@ -226,8 +226,8 @@ class ByChance:
     def __init__(self, right):
         self.right, self.seen = right, []
 
-    def can_fit(self, rows):
-        return True
+    def fit_if_possible(self, rows):
+        return self.fit(rows)
 
     def fit(self, rows):
         self.seen.append(self.seed)

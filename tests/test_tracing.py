@@ -9,15 +9,21 @@ import polars as pl
 import pytest
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.linear_model import (
+    LogisticRegression,
+    Ridge,
+    RidgeClassifier,
+    SGDClassifier,
+)
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -317,6 +323,22 @@ def test_targets_that_are_no_such_rows_are_named(X_target, message):
     X, y, _, right, _ = flipped(27)
     with pytest.raises(ValueError, match=message):
         trace(SVC(), X, y, X_target, right)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "y", "y_target", "message"),
+    [
+        (1, [0.0], [1.0], "X must have at least 2 rows; got 1"),
+        (9, ["a"] * 9, None, r"y must have at least two labels; got \['a'\] only"),
+        (9, [0.0, 1.5, 1.0] * 3, ["a"], r"y_target must be numbers; got \['a'\]"),
+    ],
+)
+def test_what_cannot_be_traced_is_named(n_rows, y, y_target, message):
+    X = np.random.default_rng(0).normal(size=(n_rows, 2))
+    numbers = isinstance(y[0], float)
+    model = KNeighborsRegressor(1) if numbers else KNeighborsClassifier(1)
+    with pytest.raises(ValueError, match=message):
+        trace(model, X, y, X[[0]], y_target)
 
 
 @pytest.mark.parametrize("estimator", ["svm", SVC, None])
@@ -681,6 +703,45 @@ def test_rows_without_weight_are_not_blamed():
     again = np.delete(np.arange(len(y)), found.removal_set_)
     model = LogisticRegression().fit(X[again], y[again], sample_weight=weights[again])
     assert model.predict(X_target) == right
+
+
+@pytest.mark.parametrize("model", [KNeighborsClassifier(), LogisticRegression(C=10)])
+def test_rows_that_no_model_can_do_without_stay(model):
+    """Without them, categories of the target are unknown."""
+    rng = np.random.default_rng(0)
+    y = np.arange(80) % 2
+    X = rng.normal(size=(80, 2)) * 0.5 + np.where(y, 1.0, -1.0)[:, np.newaxis]
+    near = np.arange(10)
+    X[near], y[near] = 1.2 + 0.1 * rng.normal(size=(10, 2)), 0
+    table = pd.DataFrame(X, columns=["a", "b"])
+    table["c"] = np.where(np.isin(np.arange(80), [*near[:7], 20]), "new", "old")
+    steps = [("c", OneHotEncoder(), ["c"])]
+    columns = ColumnTransformer(steps, remainder="passthrough")
+    target = pd.DataFrame({"a": [1.2], "b": [1.2], "c": ["new"]})
+    found = trace(
+        make_pipeline(columns, model),
+        *(table, y, target, [1]),
+        by="c",
+        max_removed=10,
+        random_state=0,
+    )
+    assert found.prediction_ == [0] and found.removal_set_ is not None
+    kept = np.delete(np.arange(80), found.removal_set_)
+    again = clone(make_pipeline(columns, model)).fit(table.iloc[kept], y[kept])
+    assert again.predict(target) == [1]
+    assert [one.value for one in found.groups_] == []
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge", "modified_huber"])
+def test_rows_without_curvature(loss):
+    """Where all rows are beyond the kinks, nothing holds the intercept."""
+    X = np.array([[-3.0], [-4.0], [-5.0], [3.0], [4.0], [5.0], [2.0], [2.1]])
+    y = np.array([0, 0, 0, 1, 1, 1, 0, 0])
+    model = SGDClassifier(loss, alpha=1e-6, random_state=0).fit(X[:6], y[:6])
+    far = X[:6] * 100.0
+    target = far[[0]]
+    found = trace(model.fit(far, y[:6]), far, y[:6], target, [1], max_removed=2)
+    assert found.removal_set_ is None
 
 
 def test_a_class_is_never_removed_whole():

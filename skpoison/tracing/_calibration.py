@@ -78,6 +78,10 @@ def _judged(found, row, core, goal, evidence):
         codes = find_labels(training.labels[asked], goal.classes)
         wrong = (scores > 0.0) != (codes == 1)
     else:
-        model = training.fit(removed)
-        wrong = is_contradicted(model, training.X, training.labels, asked, goal)
+        model, rows = training.fit_if_possible(removed), (training.X, training.labels)
+        wrong = None
+        if model is not None:
+            wrong = is_contradicted(model, *rows, asked, goal)
+        if wrong is None:
+            return 0, np.zeros(len(found), dtype=bool)
     return strength_of(wrong[:-1], bool(~wrong[-1])), wrong[:-1]

@@ -9,6 +9,7 @@ from sklearn.utils import _safe_indexing
 from skpoison._labels import find_labels
 from skpoison.tracing._goal import Goal, LabelGoal
 from skpoison.tracing._odds import has_scores, label_chances
+from skpoison.tracing._targets import predicted_by
 
 AGAINST = 2.0  # rows that a row which speaks for what is right outweighs
 MOST = 0.5  # of the rows must be contradicted
@@ -81,9 +82,14 @@ def losses_of(model: BaseEstimator, X: Any, y: np.ndarray, goal: Goal) -> np.nda
 
 def is_contradicted(
     model: BaseEstimator, X: Any, y: np.ndarray, rows: np.ndarray, goal: Goal
-) -> np.ndarray:
-    """Return which rows have another label than a model predicts, or are far off it."""
-    found = np.ravel(model.predict(_safe_indexing(X, rows)))
+) -> np.ndarray | None:
+    """Return which rows have another label than a model predicts, or are far off it.
+
+    None if it cannot read them.
+    """
+    found = predicted_by(model, _safe_indexing(X, rows))
+    if found is None:
+        return None
     if isinstance(goal, LabelGoal):
         given = find_labels(y[rows], goal.classes)
         return find_labels(found, goal.classes) != given

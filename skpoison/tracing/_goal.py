@@ -103,6 +103,11 @@ Goal = LabelGoal | RangeGoal
 
 def label_goal(classes: np.ndarray, predicted: Any, y_target: Any) -> LabelGoal:
     """Return the goal of targets of a classifier, of which none may be right yet."""
+    if len(classes) < 2:
+        raise ValueError(
+            f"y must have at least two labels; got {classes.tolist()} only, so that no "
+            "other one can be predicted."
+        )
     wrong = encode_labels(np.ravel(predicted), classes, "predictions", "estimator")
     if y_target is None:
         return LabelGoal(classes, wrong, None)
@@ -126,12 +131,10 @@ def range_goal(errors: ArrayLike, predicted: Any, y_target: Any) -> RangeGoal:
             "None."
         )
     predicted = np.ravel(predicted).astype(np.float64)
-    given = check_array(
-        np.atleast_1d(y_target),
-        ensure_2d=False,
-        dtype=np.float64,
-        input_name="y_target",
-    )
+    given = np.atleast_1d(y_target)
+    if given.dtype.kind not in "biufO":
+        raise ValueError(f"y_target must be numbers; got {given.tolist()}.")
+    given = check_array(given, ensure_2d=False, dtype=np.float64, input_name="y_target")
     usual = usual_size(errors)
     tolerance = None if given.ndim == 2 and given.shape[1] == 2 else usual
     if tolerance is None:

@@ -34,7 +34,7 @@ def groups_by(
         )
         for one in found
         for rows in [_rows_with(columns, one)]
-        if verifier.training.can_fit(rows)
+        if verifier.predicted(rows) is not None
     ]
     return sorted(groups, key=lambda one: (-one.n_right, one.p_value))
 

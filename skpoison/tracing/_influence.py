@@ -11,6 +11,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 
 from skpoison.tracing._linear import LinearView
 
+TINY = 1e-12
 TOL = 1e-5  # of conjugate gradients
 FEW = 4  # times fewer rows than parameters: solved with the factor that is known
 BLOCK = 4_096  # rows whose leverages are computed at once
@@ -110,7 +111,10 @@ class Influence:
             roots = np.sqrt(view.weights * view.curvatures[:, score])
             scaled = view.rows * roots[:, np.newaxis]
             hessian = scaled.T @ scaled
-            hessian[np.diag_indices_from(hessian)] += view.stiffness
+            # An intercept has no penalty, and no row may have a curvature.
+            least = TINY * max(float(view.weights.sum()), 1.0)
+            stiffness = np.maximum(view.stiffness, least)
+            hessian[np.diag_indices_from(hessian)] += stiffness
             self._hessians[score] = hessian
         return self._hessians[score]
 

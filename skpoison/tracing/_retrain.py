@@ -11,6 +11,7 @@ from skpoison.filters._copies import near_copy_groups
 from skpoison.filters._folds import class_probabilities
 from skpoison.tracing._goal import Goal, LabelGoal
 from skpoison.tracing._space import Space
+from skpoison.tracing._targets import predicted_by
 from skpoison.tracing._training import Training
 
 N_GROUPS = 50  # that fits are made without
@@ -37,10 +38,13 @@ def leave_groups_out(
     members = [rows for rows in members if training.can_fit(rows)]
 
     def without(rows):
-        return wrongness(training.fit(rows), X_target, goal)
+        model = training.fit_if_possible(rows)
+        if model is None or predicted_by(model, X_target) is None:
+            return before
+        return wrongness(model, X_target, goal)
 
-    found = Parallel(n_jobs=n_jobs, prefer="threads")(map(delayed(without), members))
     before = wrongness(model, X_target, goal)
+    found = Parallel(n_jobs=n_jobs, prefer="threads")(map(delayed(without), members))
     out = np.zeros((training.n_rows, len(before)))
     for rows, after in zip(members, found, strict=True):
         out[rows] = before - after

@@ -105,7 +105,10 @@ class Evidence:
         groups = np.arange(training.n_rows)
         if training.n_rows <= MOST_GROUPED:
             groups = self.groups
-        return cross_fitted(training, groups, goal, self.random_state, self.n_jobs)
+        try:
+            return cross_fitted(training, groups, goal, self.random_state, self.n_jobs)
+        except ValueError:  # rows with categories that no other row has, say
+            return None
 
     @cached_property
     def gradients(self) -> tuple[np.ndarray, np.ndarray]:
@@ -193,7 +196,7 @@ def _influence(evidence):
 
 
 def _retrain(evidence):
-    names = ["knn_shapley", *(["loss"] if evidence.has_gradients else [])]
+    names = ["knn_shapley", *(["loss"] if evidence.held_out is not None else [])]
     found = leave_groups_out(
         evidence.training,
         evidence.model,

@@ -75,10 +75,12 @@ def core_of(evidence: Evidence, verifier: Verifier, limit: int) -> Core | None:
 def _judged(rows, verifier):
     """Fit a model without rows, and ask it about them."""
     training, goal = verifier.training, verifier.goal
-    if not training.can_fit(rows):
-        return None
     model = verifier.model_without(rows)
+    if model is None:
+        return None
     contradicted = is_contradicted(model, training.X, training.labels, rows, goal)
+    if contradicted is None:
+        return None
     losses = losses_of(model, training.X, training.labels, goal)
     return Core(rows, contradicted, losses, verifier.works(rows))
 
@@ -93,7 +95,7 @@ def _rankings(evidence, core):
     names = ["knn_shapley"]
     if core is not None and core.strength > 0:
         names = ["around", *names]
-    elif evidence.has_gradients and not _is_near(evidence):
+    elif evidence.held_out is not None and not _is_near(evidence):
         names = ["loss", *names]
     if evidence.has_gradients:
         names = [*names, "gradient"] if len(names) > 1 else ["gradient", *names]

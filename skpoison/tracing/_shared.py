@@ -50,13 +50,15 @@ def copies_near(rows: np.ndarray, evidence: Evidence) -> np.ndarray:
 def _contradicted(rows, evidence, verifier):
     """Compare the set with a sample of the other rows."""
     training = verifier.training
-    if not training.can_fit(rows):
-        return
     model = verifier.model_without(rows)
+    if model is None:
+        return
     others = np.delete(np.arange(training.n_rows), rows)
     others = others[:: -(-len(others) // COMPARED)]
     asked = np.concatenate([rows, others])
     said = is_contradicted(model, training.X, training.labels, asked, verifier.goal)
+    if said is None:
+        return
     yield from common(np.arange(len(rows)), [(CONTRADICTED, said)], only=True)
 
 

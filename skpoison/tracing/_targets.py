@@ -65,3 +65,14 @@ def _not_finite(X_target):
         return ""
     rows = np.flatnonzero(~np.isfinite(values).all(axis=1))
     return f" has NaN or infinity in the rows {rows.tolist()} and" if len(rows) else ""
+
+
+def predicted_by(model: BaseEstimator, X: Any) -> np.ndarray | None:
+    """Return predictions; None for rows that a model cannot read.
+
+    They may have categories that it has not seen, as it was fitted without some rows.
+    """
+    try:
+        return np.ravel(model.predict(X))
+    except ValueError:
+        return None

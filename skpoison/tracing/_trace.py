@@ -183,6 +183,8 @@ def trace(
     rng = check_random_state(random_state)
     check_consistent_length(X, y)
     check_target_rows(X, X_target)
+    if _num_samples(X) < 2:
+        raise ValueError(f"X must have at least 2 rows; got {_num_samples(X)}.")
     if is_network(estimator):
         from skpoison.neural._trace import trace_net  # torch is there, with the net
 

@@ -54,6 +54,18 @@ class Training:
             return len(left) > 1
         return len(left) > 1 and bool(np.any(left != left[0]))
 
+    def fit_if_possible(self, removed: np.ndarray) -> BaseEstimator | None:
+        """Fit a clone without these rows; None where what is left is too little.
+
+        That is a single class, or too few rows, words or categories for an estimator.
+        """
+        if not self.can_fit(removed):
+            return None
+        try:
+            return self.fit(removed)
+        except ValueError:
+            return None
+
     def fit(self, removed: np.ndarray | None = None) -> BaseEstimator:
         """Fit a clone without these rows."""
         self.n_fits += 1
