@@ -225,21 +225,125 @@ def test_other_rows_labels_and_columns_are_noticed(certificate):
     assert "were not given" in unnamed.claims[0].reason
 
 
+def said_of(path, X, y):
+    report = check(path, X, y)
+    assert report.verified
+    return " ".join(report.assumed)
+
+
 def test_what_is_assumed_says_what_the_claims_are_about(tmp_path):
     X, y = counts()
     path = tmp_path / "b.npz"
-    written(path, X, y, domain="nonnegative", C=1.0)
-    assumed = " ".join(check(path, X, y).assumed)
-    assert "rows of the domain" in assumed and "each with weight 1" in assumed
+    bound = written(path, X, y, domain="nonnegative", C=1.0)
+    assumed = said_of(path, X, y)
+    assert "3 features between 0 and inf, 0 of them whole" in assumed
+    assert "120 of the 120 rows are in it" in assumed and "weight 1" in assumed
+    assert f"{bound.filter_.inlier_mask_.sum()} of the 120 rows pass" in assumed
+    assert "slabs lie across the line between the centers" in assumed
     assert "hinge loss" in assumed and f"{1.0 / len(y) / 2.0:g} |(w, b)|^2" in assumed
     balanced = LogisticRegression(class_weight="balanced")
-    written(path, X, np.append(y[:-1], 0), estimator=balanced)
-    assumed = " ".join(check(path, X, np.append(y[:-1], 0)).assumed)
-    assert "weighted as in the file" in assumed and "|w|^2" in assumed
+    few = np.append(y[:-1], 0)
+    written(path, X, few, estimator=balanced)
+    weights = len(few) / 2.0 / np.bincount(few)
+    assumed = said_of(path, X, few)
+    assert f"poison rows with {weights[0]:g}, {weights[1]:g} (by class)" in assumed
+    assert f"weighted with {weights.min():g} to {weights.max():g}" in assumed
+    assert "|w|^2" in assumed
     X, y = load_diabetes(return_X_y=True)
-    written(path, X, y, estimator=Ridge(fit_intercept=False))
-    assumed = " ".join(check(path, X, y).assumed)
+    bound = written(path, X, y, estimator=Ridge(fit_intercept=False))
+    assumed = said_of(path, X, y)
     assert "rejects targets outside 25 to 346" in assumed and ", b = 0" in assumed
+    assert f"{bound.filter_.inlier_mask_.sum()} of the 442 rows pass" in assumed
+    written(path, X, y, estimator=LinearSVR(epsilon=5.0))
+    assert "epsilon insensitive (epsilon 5) loss" in said_of(path, X, y)
+    written(path, X, y, estimator=HuberRegressor())
+    assert "(epsilon 1.35 and a scale that is learned)" in said_of(path, X, y)
+
+
+@pytest.mark.filterwarnings("ignore:The solver stopped", "ignore:Only .* clean rows")
+@pytest.mark.parametrize("domain", ["count", "tfidf", Domain(groups=[[0, 2]])])
+def test_the_domain_is_said_with_the_rows_that_are_in_it(domain, tmp_path):
+    X, y = rows_of_domain(domain)
+    written(tmp_path / "b.npz", X, y, domain=domain, rho=1.0, tol=0.1)
+    assumed = said_of(tmp_path / "b.npz", X, y)
+    assert "120 of the 120 rows are in it" in assumed
+    kinds = {"count": "3 of them whole", "tfidf": "3 that have norm 1 together"}
+    assert kinds.get(str(domain), "1 one-hot groups") in assumed
+
+
+def forged(path, tmp_path, X, y, change):
+    """What a file says that proves another bound than its names tell."""
+    header, arrays = content_of(path)
+    change(header, arrays)
+    header |= {"poison_loss": 1e9, "upper_bound": 1e9, "clean_loss": 1e9}
+    header["lower_bound"] = 0.0
+    write(tmp_path / "forged.npz", header, arrays)
+    return said_of(tmp_path / "forged.npz", X, y)
+
+
+def test_a_file_with_other_sets_weights_or_losses_says_so(tmp_path):
+    X, y = blobs()
+    path = tmp_path / "b.npz"
+    written(path, X, y, estimator=LogisticRegression())
+
+    def direction(header, arrays):
+        arrays["directions"][:] = [0.0, 1.0, 0.0]
+
+    assert "slabs do NOT lie across" in forged(path, tmp_path, X, y, direction)
+
+    def steep(header, arrays):
+        arrays["directions"] *= 1e6
+
+    assert "slabs do NOT lie across" in forged(path, tmp_path, X, y, steep)
+
+    def small(header, arrays):
+        arrays["radii"][:] = 1e-6
+
+    assert " 0 of the 120 rows pass" in forged(path, tmp_path, X, y, small)
+
+    def light(header, arrays):
+        arrays["poison_weights"][:] = 1e-12
+
+    assert "poison rows with 1e-12, 1e-12" in forged(path, tmp_path, X, y, light)
+
+    def nothing(header, arrays):
+        arrays["row_weights"][:] = 0.0
+        arrays["row_masses"][:] = 0.0
+
+    assert "weighted with 0 to 0" in forged(path, tmp_path, X, y, nothing)
+    X, y = load_diabetes(return_X_y=True)
+    written(path, X, y, estimator=LinearSVR(epsilon=5.0))
+
+    def constant(header, arrays):
+        header["loss_constant"] = 1e6
+
+    assert "(epsilon 1e+06)" in forged(path, tmp_path, X, y, constant)
+
+    def narrow(header, arrays):
+        header["least_target"] = header["largest_target"] = 152.0
+
+    assert "outside 152 to 152" in forged(path, tmp_path, X, y, narrow)
+
+
+def test_the_sets_of_a_file_are_compared_with_a_filter(certificate, tmp_path):
+    X, y = blobs()
+    path = tmp_path / "b.npz"
+    bound = written(path, X, y)
+    others = {
+        "radius": SphereFilter(percentile=90) & SlabFilter(percentile=70),
+        "offsets": SphereFilter(percentile=70) & SlabFilter(percentile=90),
+        "direction": SphereFilter(percentile=50),
+    }
+    [same] = [c for c in check(path, X, y, filter=bound.filter_).claims[2:3]]
+    assert same.name == "filter" and same.holds
+    narrower = (SphereFilter(percentile=60) & SlabFilter(percentile=50)).fit(X, y)
+    assert check(path, X, y, filter=narrower).verified
+    for reason, other in others.items():
+        report = check(path, X, y, filter=other.fit(X, y))
+        assert failed(report) == ["filter"] and not report.verified
+        assert reason in report.claims[2].reason
+    report = check(path, X, y, filter=bound.filter_.fit(X + 1.0, y))
+    assert failed(report) == ["filter"] and "center" in report.claims[2].reason
 
 
 def test_what_no_file_can_prove_is_an_error_that_says_so(tmp_path):

@@ -152,7 +152,8 @@ def show(session, path, report):
         if claim.reason:
             session.console.print(Text(f"{claim.name}: {one_line(claim.reason)}."))
     session.say(_result(report))
-    session.say("Assumed, because no file can prove it:")
+    if report.assumed:
+        session.say("Assumed, because no file can prove it:")
     for text in report.assumed:
         session.say(f"- {text}")
     if session.quiet and not report.verified:

@@ -5,20 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from skpoison.verify import _proof
+from skpoison.verify import _proof, _words
 from skpoison.verify._claims import Claim, Report
 from skpoison.verify._file import MAX_SIZE, read
 from skpoison.verify._rows import digest, digest_of_names, rows_of
 
-ADDED = "The rows given are clean, and the attacker adds rows but changes none."
-FILTER = "The deployed filter has the centers, radii and offsets of the file{more}."
-GAP = (
-    "What training falls short of the minimum comes on top "
-    "(skpoison.bounds.training_gap)."
-)
-FUNCTIONS = (
-    "NumPy's exponentials and logarithms are right to four units in the last place."
-)
 FAILURES = (_proof.Refuted, OverflowError, ValueError)  # fsum of infinities
 TOO_LARGE = "no finite number follows from the numbers of the file, which are too large"
 
@@ -30,6 +21,7 @@ def check(
     *,
     X_test: Any = None,
     feature_names: Any = None,
+    filter: Any = None,
     max_size: int = MAX_SIZE,
 ) -> Report:
     """Check a certificate file against the rows that it is about.
@@ -50,6 +42,9 @@ def check(
         Of certified predictions, the test rows, in their order.
     feature_names : array-like of shape (n_features,), default=None
         The columns' names, if X does not have them (as DataFrames do).
+    filter : fitted filter, default=None
+        The filter that is deployed, with a `feasible_set`: whether the sets of the file
+        hold all rows that it keeps is one more claim.
     max_size : int, default=2**30
         The most bytes that the file may have.
 
@@ -106,12 +101,19 @@ def check(
         if not wrong:
             claims += _votes.check_votes(header, arrays, rows, labels, test)
         return Report(tuple(claims), _votes.ASSUMED, header)
-    if not wrong:
-        with np.errstate(all="ignore"):
-            claims += _of_bounds(header, arrays, rows, labels, order)
-    known = any(claim.name == "problem" and claim.holds for claim in claims)
-    objective = _objective(header, arrays) if known else ""
-    return Report(tuple(claims), (*_assumed(header, objective),), header, objective)
+    if wrong:
+        return Report(tuple(claims), (), header)
+    with np.errstate(all="ignore"):
+        problem, more = _problem(header, arrays, rows, labels, order)
+        claims.append(Claim("problem", not more, more))
+        if more:
+            return Report(tuple(claims), (), header)
+        if filter is not None:
+            wider = _words.compared(problem, filter)
+            claims.append(Claim("filter", not wider, wider))
+        claims += _of_bounds(problem)
+        about = tuple(_words.assumed(problem)), header, _words.objective(problem)
+        return Report(tuple(claims), *about)
 
 
 def _of_columns(header, names):
@@ -153,8 +155,8 @@ def _labels(header, y, n_rows):
     return None if None in found else np.array(found)
 
 
-def _of_bounds(header, arrays, rows, labels, order):
-    """Check the claims of a bound, unless they are of a problem that is none."""
+def _problem(header, arrays, rows, labels, order):
+    """Return the problem of a bound, and what makes it none."""
     threat: Any = _proof
     if header["kind"] == "moving":
         from skpoison.verify import _moving as threat  # read only where it is claimed
@@ -162,13 +164,14 @@ def _of_bounds(header, arrays, rows, labels, order):
         from skpoison.verify import _classes as threat
     loss = threat.loss_of(header["loss"], header["loss_constant"], header["scale"])
     if loss is None:
-        yield Claim("problem", False, "the loss is not known")
-        return
+        return None, "the loss is not known"
     problem = _proof.Problem(header, arrays, rows, labels, order, loss, threat)
-    wrong = _proof.nonsense_of_any(problem) or threat.nonsense(problem)
-    yield Claim("problem", not wrong, wrong)
-    if wrong:
-        return
+    return problem, _proof.nonsense_of_any(problem) or threat.nonsense(problem)
+
+
+def _of_bounds(problem):
+    """Check the claims of a bound."""
+    header, threat = problem.header, problem.threat
     try:
         for name, value in threat.upper_bounds(problem).items():
             yield _at_least(name, header[name], value)
@@ -195,39 +198,3 @@ def _at_least(name, claimed, proven, sign=1.0):
     side = "at least" if sign > 0.0 else "at most"
     reason = "" if holds else f"must be {side} {proven!r}"
     return Claim(name, holds, reason, claimed, proven)
-
-
-def _objective(header, arrays):
-    """Say what the claims are about: names in the header do not count."""
-    weights = np.concatenate([arrays["row_weights"], arrays["poison_weights"]])
-    same = bool((weights == 1.0).all())
-    return (
-        f"the mean {header['loss'].replace('_', ' ')} loss of the rows, "
-        f"{'each with weight 1' if same else 'weighted as in the file'}, "
-        f"{_penalty(header)}"
-    )
-
-
-def _assumed(header, objective):
-    low, high = header["least_target"], header["largest_target"]
-    more = "" if low == high else f", and rejects targets outside {low:g} to {high:g}"
-    if header["domain"] != "real":
-        yield "The attacker sends rows of the domain of the file only."
-    if header["kind"] == "moving":
-        from skpoison.verify._moving import ASSUMED
-
-        yield ASSUMED
-    else:
-        yield FILTER.format(more=more)
-    yield f"The learner minimizes {objective or 'what the file says'}."
-    yield from (GAP, ADDED, FUNCTIONS)
-
-
-def _penalty(header):
-    if header["rho"] is not None:
-        return f"over |(w, b)| <= {header['rho']:g}"
-    strength, of_intercept = header["penalty"] or 0.0, header["intercept_penalty"]
-    if of_intercept == strength:
-        return f"plus {strength / 2:g} |(w, b)|^2"
-    more = "" if not of_intercept else f" + {of_intercept / 2:g} b^2"
-    return f"plus {strength / 2:g} |w|^2{more}{', b = 0' * (of_intercept is None)}"

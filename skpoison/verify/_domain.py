@@ -72,6 +72,34 @@ def contains(x: np.ndarray, arrays: dict) -> bool:
     )
 
 
+def in_words(problem: Problem) -> str:
+    """Say what the domain is, and how many of the rows are in it, up to rounding."""
+    names = ("domain_lower", "domain_upper", "domain_kinds")
+    lower, upper, kinds = (problem.arrays[name] for name in names)
+    rows, n = problem.rows, len(problem.labels)
+    own, row_of = kinds[rows.indices], rows.row_of
+    wrong = (rows.data < lower[rows.indices]) | (rows.data > upper[rows.indices])
+    wrong |= (own != INTERVAL) & (own != UNIT_NORM) & (rows.data != np.rint(rows.data))
+    needed = (lower > 0.0) | (upper < 0.0)  # where 0 is not in the domain
+    there = np.bincount(row_of, needed[rows.indices], minlength=n)
+    squares = np.bincount(row_of, (own == UNIT_NORM) * rows.data**2, minlength=n)
+    members = np.bincount(row_of, own >= GROUP, minlength=n)
+    n_groups = len(set(kinds[kinds >= GROUP].tolist()))
+    inside = np.bincount(row_of, wrong, minlength=n) == 0
+    inside &= (there == needed.sum()) & (members == n_groups)
+    inside &= (squares == 0.0) | (np.abs(squares - 1.0) <= 4.0 * NORM_TOLERANCE)
+    most = np.finfo(float).max  # stands for no limit
+    least, largest = lower.copy(), upper.copy()
+    least[lower <= -most], largest[upper >= most] = -np.inf, np.inf
+    n_whole, n_unit = int((kinds == WHOLE).sum()), int((kinds == UNIT_NORM).sum())
+    return (
+        f"The attacker sends rows of the domain of the file only: {len(kinds):,} "
+        f"features between {least.min():g} and {largest.max():g}, {n_whole:,} of them "
+        f"whole, {n_unit:,} that have norm 1 together, and {n_groups:,} one-hot "
+        f"groups; {int(inside.sum()):,} of the {n:,} rows are in it."
+    )
+
+
 def support(problem: Problem, k: int, a: np.ndarray, nodes: Iterator) -> float:
     """Return at least the largest ``a @ x`` of a set's rows, given multipliers."""
     arrays, center = problem.arrays, problem.arrays["centers"][k]

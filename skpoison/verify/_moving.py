@@ -110,6 +110,17 @@ def centroids(problem: Problem) -> tuple[np.ndarray, float]:
     return np.array(means), wrong
 
 
+def sets_of_clean(problem: Problem) -> list[np.ndarray]:
+    """Return centers, directions, radii and offsets before centroids move."""
+    means, _ = centroids(problem)
+    line = means[1] - means[0]
+    v = line / (float(np.linalg.norm(line)) or 1.0)
+    radii, widths = (problem.arrays[name][COUNTING] for name in ("radii", "widths"))
+    widths = np.where(widths < 0.0, np.inf, widths)
+    offsets = np.column_stack([-widths, widths, -widths, widths])
+    return [means, np.array([v, v]), np.column_stack([radii, radii]), offsets]
+
+
 def largest_loss(problem: Problem) -> float:
     """Return at least the mean loss of the poison rows of any attack that passes."""
     plane, missed = plane_of(problem)
