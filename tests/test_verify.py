@@ -1,10 +1,13 @@
 """Certificate files: what is written is verified, and what is changed is not."""
 
+import ast
 import json
 import math
 import pickle
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -30,7 +33,7 @@ from sklearn.linear_model import (
 )
 from sklearn.svm import LinearSVC, LinearSVR
 
-from skpoison import CertifiedBound, SlabFilter, SphereFilter
+from skpoison import CertifiedBound, SlabFilter, SphereFilter, verify
 from skpoison.feasible import Domain
 from skpoison.verify import check
 
@@ -81,6 +84,51 @@ def test_a_file_is_checked_without_the_rest_of_the_package(certificate, tmp_path
     np.save(tmp_path / "rows.npy", np.column_stack([X, y]))
     command = [sys.executable, "-c", ALONE, path, tmp_path / "rows.npy"]
     assert subprocess.check_output(command, text=True).strip() == "True"
+
+
+def lines_of_code(path):
+    """Lines that are neither blank nor comments nor docstrings."""
+    source = path.read_text(encoding="utf-8")
+    texts = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
+            first = node.body[0]
+            if ast.get_docstring(node) is not None:
+                texts |= set(range(first.lineno, first.end_lineno + 1))
+    lines = enumerate(source.splitlines(), 1)
+    kept = [line.strip() for i, line in lines if i not in texts]
+    return sum(bool(line) and not line.startswith("#") for line in kept)
+
+
+def test_the_package_is_as_long_as_it_says():
+    said = dict(re.findall(r"`(_\w+)`\s+\((\d+)", verify.__doc__))
+    folder = Path(verify.__file__).parent
+    files = {path.stem: path for path in folder.glob("_*.py")}
+    del files["__init__"]
+    assert said.keys() == files.keys()
+    for name, path in files.items():
+        assert lines_of_code(path) == pytest.approx(int(said[name]), rel=0.05), name
+
+
+@pytest.mark.parametrize(
+    ("options", "own"),
+    [
+        ({"rho": 1.0}, set()),
+        ({"C": 1.0, "domain": "nonnegative"}, {"_domain"}),
+        ({"rho": 1.0, "defense": "moving_centroids", "tol": 0.1}, {"_moving"}),
+    ],
+)
+def test_only_what_a_certificate_claims_is_imported(options, own, tmp_path):
+    X, y = blobs()
+    X = np.abs(X)
+    written(tmp_path / "b.npz", X, y, **options)
+    np.save(tmp_path / "rows.npy", np.column_stack([X, y]))
+    code = ALONE + "print(*[name for name in sys.modules if 'verify._' in name])"
+    command = [sys.executable, "-c", code, tmp_path / "b.npz", tmp_path / "rows.npy"]
+    verified, names = subprocess.check_output(command, text=True).splitlines()
+    assert verified == "True"
+    found = {name.rpartition(".")[2] for name in names.split()}
+    assert found & {"_domain", "_classes", "_moving", "_votes"} == own
 
 
 @pytest.mark.parametrize("settings", [{"rho": 1.0}, {"C": 0.1}])

@@ -38,62 +38,40 @@ FIELDS = {
     "classes": OF_LOSSES,
     "votes": COMMON + "classes:l attack:s hash:s n_partitions:i n_test:i test_sha256:s",
 }
-# The arrays with their types and shapes in letters, whose lengths `_lengths` has.
-OF_PROOFS = {
-    "theta": ("<f8", "p"),
-    "row_weights": ("<f8", "n"),
-    "row_masses": ("<f8", "n"),
-    "poison_weights": ("<f8", "k"),
-    "poison_data": ("<f8", "e"),
-    "poison_indices": ("<i8", "e"),
-    "poison_indptr": ("<i8", "q"),
-    "poison_labels": ("<f8", "m"),
-    "poison_masses": ("<f8", "m"),
-    "poison_slopes": ("<f8", "m"),
-}
-OF_SETS = {
-    "centers": ("<f8", "kd"),
-    "radii": ("<f8", "k2"),
-    "directions": ("<f8", "kd"),
-    "offsets": ("<f8", "k4"),
-}
+
+
+def _table(text):
+    """Return the type of each array, <f8 if none is named, and its shape in letters."""
+    found = {}
+    for one in text.split():
+        name, letters, *kind = one.split(":")
+        found[name] = (kind[0] if kind else "<f8", letters)
+    return found
+
+
+# The arrays; `_shapes` has the lengths that letters stand for.
+POISON = (
+    "poison_weights:k poison_data:e poison_indices:e:<i8 poison_indptr:q:<i8 "
+    "poison_labels:m "
+)
+OF_MARGINS = POISON + (
+    "theta:p row_weights:n row_masses:n poison_masses:m poison_slopes:m "
+)
+OF_SETS = "centers:kd radii:k2 directions:kd offsets:k4 "
 ARRAYS = {
-    "loss": {
-        **OF_PROOFS,
-        **OF_SETS,
-        "domain_lower": ("<f8", "r"),
-        "domain_upper": ("<f8", "r"),
-        "domain_kinds": ("<i8", "r"),
-        "tree_features": ("<i8", "t"),
-        "tree_limits": ("<f8", "t"),
-        "multipliers": ("<f8", "t2"),
-    },
-    "moving": {
-        **OF_PROOFS,
-        "radii": ("<f8", "4"),
-        "widths": ("<f8", "4"),
-        "splits": ("<f8", "a4"),
-        "cell_groups": ("<i8", "t"),
-        "cell_limits": ("<f8", "t"),
-        "cell_duals": ("<f8", "lz"),
-    },
-    "classes": {
-        **{name: OF_PROOFS[name] for name in OF_PROOFS if name != "poison_slopes"},
-        **OF_SETS,
-        "theta": ("<f8", "kp"),
-        "row_masses": ("<f8", "nk"),
-        "poison_masses": ("<f8", "mk"),
-        "poison_shares": ("<f8", "m"),
-        "tree_features": ("<i8", "t"),
-        "tree_limits": ("<f8", "t"),
-        "tree_slopes": ("<f8", "tk"),
-    },
-    "votes": {
-        "votes": ("<i8", "sv"),
-        "predicted": ("<i8", "s"),
-        "radii": ("<i8", "s"),
-        "part_sha256": ("|u1", "vh"),
-    },
+    "loss": _table(
+        f"{OF_MARGINS} {OF_SETS} domain_lower:r domain_upper:r domain_kinds:r:<i8 "
+        "tree_features:t:<i8 tree_limits:t multipliers:t2"
+    ),
+    "moving": _table(
+        f"{OF_MARGINS} radii:4 widths:4 splits:a4 cell_groups:t:<i8 cell_limits:t "
+        "cell_duals:lz"
+    ),
+    "classes": _table(
+        f"{POISON} {OF_SETS} theta:kp row_weights:n row_masses:nk poison_masses:mk "
+        "poison_shares:m tree_features:t:<i8 tree_limits:t tree_slopes:tk"
+    ),
+    "votes": _table("votes:sv:<i8 predicted:s:<i8 radii:s:<i8 part_sha256:vh:|u1"),
 }
 
 
