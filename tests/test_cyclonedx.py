@@ -19,7 +19,7 @@ validation = pytest.importorskip("cyclonedx.validation.json")
 
 from cyclonedx.schema import SchemaVersion  # noqa: E402
 
-from skpoison._reports.cyclonedx import VERSION, cyclonedx  # noqa: E402
+from skpoison._reports.cyclonedx import VERSION, _metrics, cyclonedx  # noqa: E402
 
 
 def components(text):
@@ -102,6 +102,15 @@ def test_an_audit_describes_the_model_too(audit_files):
         one["ref"]: one.get("dependsOn") for one in json.loads(text)["dependencies"]
     }
     assert needs["model"] == ["training-data"]
+
+
+def test_bounds_of_another_learner_are_not_in_the_card_of_the_model(audit_files):
+    report = json.loads((audit_files / "a.json").read_text(encoding="utf-8"))
+    kinds = {one["type"] for one in _metrics(report)}
+    assert "certified upper bound on the training loss" in kinds
+    report["bounds"]["applies_to_estimator"] = False
+    kinds = {one["type"] for one in _metrics(report)}
+    assert kinds and not any("certified" in kind for kind in kinds)
 
 
 def test_rows_that_are_in_no_file_have_no_hashes():

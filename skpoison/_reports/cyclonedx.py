@@ -201,6 +201,8 @@ def _metrics(report):
         for key, where in slices.items()
         if found[key] is not None
     ]
+    if not report["bounds"]["applies_to_estimator"]:
+        return metrics  # the bounds are for another learner
     return metrics + [
         {
             "type": "certified upper bound on the training loss",
