@@ -36,6 +36,7 @@ from skpoison.exceptions import InconsistentVersionWarning
 from skpoison.feasible import Domain
 from skpoison.filters import NeighborsFilter
 from skpoison.persistence import trusted_types
+from skpoison.verify import check
 
 io = pytest.importorskip("skops.io")
 pytestmark = pytest.mark.usefixtures("few_trees")
@@ -373,3 +374,23 @@ def test_every_estimator_keeps_its_versions(estimator):
         clone(estimator).__setstate__({**state, "_skpoison_version": "0.0"})
     assert [type(one.message) for one in caught] == [InconsistentVersionWarning]
     assert isinstance(AutoFilter(), BaseFilter)
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "options"),
+    [
+        (2, {"rho": 1.0}),
+        (2, {"rho": 1.0, "defense": "moving_centroids", "tol": 0.1}),
+        (3, {"estimator": LogisticRegression(), "tol": 0.1}),
+    ],
+    ids=["fixed", "moving", "classes"],
+)
+def test_a_bound_that_was_saved_has_what_its_certificate_takes(
+    n_classes, options, tmp_path
+):
+    X, y = rows(n_classes)
+    content, types = saved(CertifiedBound(epsilon=0.1, **options).fit(X, y))
+    assert types <= set(TRUSTED)
+    loaded = io.loads(content, trusted=TRUSTED)
+    loaded.to_certificate(tmp_path / "bound.npz", X, y)
+    assert check(tmp_path / "bound.npz", X, y).verified

@@ -390,6 +390,10 @@ def test_the_sets_of_a_file_are_compared_with_a_filter(certificate, tmp_path):
         report = check(path, X, y, filter=other.fit(X, y))
         assert failed(report) == ["filter"] and not report.verified
         assert reason in report.claims[2].reason
+    strange = SphereFilter().fit(X, np.where(y, "a", "b"))
+    assert "does not know" in check(path, X, y, filter=strange).claims[2].reason
+    with pytest.raises(ValueError, match="filter must have a feasible_set"):
+        check(path, X, y, filter=3)
     report = check(path, X, y, filter=bound.filter_.fit(X + 1.0, y))
     assert failed(report) == ["filter"] and "center" in report.claims[2].reason
 

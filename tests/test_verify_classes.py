@@ -1,5 +1,7 @@
 """Certificate files of several classes: what proves them, and changes of them."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from certificates import BOUNDS, changed, content_of, failed, write
@@ -141,6 +143,34 @@ def test_any_tree_and_slopes_bound_the_loss_of_every_row(name, seed):
         assert len(losses) > 1000 and losses.max() <= bound
         if name == "crammer_singer":
             assert bound == pytest.approx(losses.max(), rel=0.1, abs=0.1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_functions_of_numbers_are_bounded_in_exact_arithmetic(seed):
+    """Of a set of one row, whose scores are huge and nearly the same."""
+    rng = np.random.default_rng(seed)
+    theta = 1e9 + rng.normal(size=(4, 4))
+    arrays = {
+        "centers": rng.normal(size=(4, 3)),
+        "radii": np.zeros((4, 2)),
+        "directions": np.zeros((4, 3)),
+        "offsets": np.zeros((4, 4)),
+    }
+    problem = _proof.Problem({}, arrays, *[None] * 4)
+    numbers = np.delete(np.eye(4) - np.eye(4)[1], 1, axis=0)
+    g = rng.normal(size=(50, 3)) * 10.0 ** rng.integers(0, 8, (50, 1))
+    g[:, 2] = -g[:, 0] - g[:, 1]  # so that the own class's factor cancels
+    w, b = theta[:, :-1], theta[:, -1]
+    bounds = _classes._bounds_of_numbers(problem, 1, g, numbers, w, b)
+    row = [Fraction(x) for x in arrays["centers"][1].tolist()] + [Fraction(1)]
+    scores = [
+        sum(Fraction(p) * x for p, x in zip(one, row, strict=True))
+        for one in theta.tolist()
+    ]
+    others = [scores[k] - scores[1] for k in (0, 2, 3)]
+    for slopes, bound in zip(g.tolist(), bounds.tolist(), strict=True):
+        exact = sum(Fraction(p) * x for p, x in zip(slopes, others, strict=True))
+        assert exact <= Fraction(bound)
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -8,7 +8,7 @@ and imports nothing else of skpoison. In the order to read it, with lines of cod
    bounds, and hashes) and `_losses` (77): the proof of bounds for two classes, and of
    regressors.
 2. `_file` (190): reads a file that may come from a stranger.
-3. `_check` (120), `_claims` (19) and `_words` (116): from a file and rows to a report,
+3. `_check` (120), `_claims` (19) and `_words` (123): from a file and rows to a report,
    and what that takes for granted.
 
 The others are imported, and have to be read, only for certificates that claim what they

@@ -60,7 +60,8 @@ def check(
     CertificateError
         If the file is damaged, of another version or too large.
     ValueError
-        If X or X_test are no rows of numbers, or y has another length.
+        If X or X_test are no rows of numbers, y has another length, or `filter` has no
+        `feasible_set`.
 
     Examples
     --------

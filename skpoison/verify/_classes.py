@@ -119,8 +119,8 @@ def _worst(problem, k, nodes):
     if is_joint:
         numbers = np.delete(numbers - own, k, axis=0)
 
-    def bounds(functions):
-        return _bounds_of_functions(problem, k, functions @ numbers, w, b)
+    def bounds(g):
+        return _bounds_of_numbers(problem, k, g, numbers, w, b)
 
     high, low = bounds(np.eye(len(numbers))), -bounds(-np.eye(len(numbers)))
     weight = problem.arrays["poison_weights"][k]
@@ -164,27 +164,30 @@ def _boxes(low, high, nodes):
     return (np.array(part) for part in zip(*leaves, strict=True))
 
 
-def _bounds_of_functions(problem, k, functions, w, b):
-    """Return at least the largest value of linear functions of a class's scores."""
-    parts = range(0, len(functions), BLOCK)
-    found = [_bounds(problem, k, functions[i : i + BLOCK], w, b) for i in parts]
+def _bounds_of_numbers(problem, k, g, numbers, w, b):
+    """Return at least the largest value of linear functions of a class's numbers."""
+    each, sizes = (numbers @ w, numbers @ b), np.abs(numbers)
+    sizes = sizes @ np.abs(w), sizes @ np.abs(b)
+    parts = range(0, len(g), BLOCK)
+    found = [_bounds(problem, k, g[i : i + BLOCK], each, sizes) for i in parts]
     return np.concatenate(found)
 
 
-def _bounds(problem, k, functions, w, b):
+def _bounds(problem, k, g, each, sizes):
+    """Return the same, of numbers ``each[0] x + each[1]``, the sizes of their terms."""
     arrays, unit = problem.arrays, problem.unit
     center, v = arrays["centers"][k], arrays["directions"][k]
     radius, (low, high) = arrays["radii"][k, 1], arrays["offsets"][k, 2:]
-    a, size = functions @ w, np.abs(functions) @ np.abs(w)
-    off = error(len(w) + 2, size, unit)
+    a = g @ each[0]
+    off = error(g.shape[1] + 2, np.abs(g) @ sizes[0], unit)
     t = [_proof.multiplier(row, v, radius, low, high) for row in a]
     t = np.array(t)[:, None]
     across = np.abs(a - t * v) + 2.0 * unit * (np.abs(a) + np.abs(t * v)) + off
     length = np.sqrt((across * across).sum(axis=1)) * (1.0 + (len(v) + 8) * unit)
     along = np.maximum(t * low, t * high)[:, 0]
-    value = a @ center + functions @ b
-    size = np.abs(a) @ np.abs(center) + np.abs(functions) @ np.abs(b)
-    wrong = off @ np.abs(center) + error(len(v) + len(b), size, unit)
+    value = a @ center + g @ each[1]
+    size = np.abs(a) @ np.abs(center) + np.abs(g) @ sizes[1]
+    wrong = off @ np.abs(center) + error(len(v) + g.shape[1] + 2, size, unit)
     parts = np.array([value, radius * length, along, wrong])
     return parts.sum(axis=0) + 8.0 * unit * np.abs(parts).sum(axis=0)
 

@@ -130,8 +130,15 @@ def compared(problem: Problem, filter: object) -> str:
     header, arrays = problem.header, problem.arrays
     if header["kind"] == "moving":
         return "centroids that move are not compared with those of a filter"
-    feasible = filter.feasible_set()  # type: ignore[attr-defined]
+    if not hasattr(filter, "feasible_set"):
+        raise ValueError(
+            "filter must have a feasible_set, as a fitted SphereFilter has; got "
+            f"{filter!r:.100}."
+        )
+    feasible = filter.feasible_set()
     for k, label in enumerate(header["classes"] or [0]):
+        if label not in feasible.classes:
+            return f"it does not know the label {label!r}"
         one = feasible[label]
         if not np.array_equal(one.center, arrays["centers"][k]):
             return f"its center of {label!r} is another"
