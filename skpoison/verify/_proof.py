@@ -328,14 +328,17 @@ def is_inside(problem: Problem, k: int, row: np.ndarray) -> bool:
     if domain is not None and not domain.contains(row, arrays):
         return False
     moved, radius = row - arrays["centers"][k], arrays["radii"][k, 0]
-    share, few = 4.0 * UNIT, len(row) * TINY  # sums are rounded once
-    if v.any() or low != 0.0 or high != 0.0:
-        along = math.fsum(v * moved)
-        wrong = share * math.fsum(np.abs(v * moved)) + few
-        if not low + wrong <= along <= high - wrong:
-            return False
-    near = math.fsum(moved * moved) * (1.0 + share) + few <= radius * radius
-    return near or not moved.any()
+    is_slab, few = v.any() or low != 0.0 or high != 0.0, len(row) * TINY
+    # Quickly, and where that leaves it open with sums that are rounded once.
+    for add, n_roundings in ((np.sum, len(row)), (math.fsum, 0)):
+        share, between = (n_roundings + 4) * UNIT, True
+        if is_slab:
+            along, wrong = add(v * moved), share * add(np.abs(v * moved)) + few
+            between = low + wrong <= along <= high - wrong
+        near = add(moved * moved) * (1.0 + share) + few <= radius * radius
+        if between and (near or not moved.any()):
+            return True
+    return False
 
 
 def conjugate_of(problem: Problem, masses: Any, poisoned: Any) -> float:
