@@ -493,10 +493,13 @@ def test_certify_and_audit_say_that_they_use_a_sample(folder):
 
 @pytest.fixture(scope="module")
 def scheduler():
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=60
-    ) as cluster:
+    distributed, dask = map(pytest.importorskip, ("distributed", "dask"))
+    quiet = {"dashboard_address": None, "silence_logs": 60}
+    with (
+        # Those that have died are given up where they start too slowly.
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"}),
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, **quiet) as cluster,
+    ):
         yield cluster.scheduler_address
 
 

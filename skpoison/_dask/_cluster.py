@@ -74,7 +74,9 @@ def connected(
         return
     memory = {} if memory_limit is None else {"memory_limit": memory_limit}
     quiet = {"dashboard_address": None, "silence_logs": "CRITICAL"}
-    settings = dask.config.set({"distributed.worker.daemon": True})
+    # A worker that does not start again in time, as on a busy machine, is given up for
+    # good: without any left, all would wait forever.
+    settings = dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"})
     with (
         settings,
         LocalCluster(
