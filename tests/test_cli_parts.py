@@ -348,6 +348,8 @@ def test_an_interrupted_run_goes_on_from_there(folder, monkeypatch, error):
     there = {name for name in files_of("kept", "rejected") if "_skpoison" not in name}
     half = {f"{name}/{i}.csv" for name in ("kept", "rejected") for i in (0, 1)}
     assert there == half
+    # As a process leaves it that is killed while it writes.
+    Path("kept/.2.csv.ab12_xyz").write_text("half")
     seen = []
     monkeypatch.setattr(part_module, "look", lambda *args: pytest.fail("fitted again"))
     judge = part_module._judged

@@ -7,17 +7,27 @@ fitted filter, and a record of each file that is done. It is removed at the end.
 import hashlib
 import io
 import json
+import re
 
 import numpy as np
 
 from skpoison import __version__
 from skpoison._io import DataError
 from skpoison._io.errors import quoted
-from skpoison._io.places import files_in, joined, read_place, real_place, remove_folder
+from skpoison._io.places import (
+    files_in,
+    joined,
+    read_place,
+    real_place,
+    remove_folder,
+    remove_place,
+)
 
 from .part import _write_whole
 
 STORE = "_skpoison"
+# What :func:`skpoison._io.write.whole_file` calls a file that is being written.
+HALF_WRITTEN = re.compile(r"\.(.+)\.[a-z0-9_]{8}")
 RUN, FILTER, DONE = "run.json", "filter.npz", "done"
 
 
@@ -48,7 +58,7 @@ class Run:
         if self.store is None:
             return {}
         self._check_apart()
-        written = [files_in(folder) for folder in self._folders]
+        written = [self._whole_files(folder) for folder in self._folders]
         said = read_place(joined(self.store, RUN))
         same = said is not None and _load(said).get("run") == self._hash
         self._check_files(written, force, same, said is not None)
@@ -73,6 +83,18 @@ class Run:
                     f"{folder!r} cannot be written to, as {self._parts.name!r} is read "
                     "there: name a folder beside it."
                 )
+
+    def _whole_files(self, folder):
+        """Return the sizes of files in a folder, but for those half written."""
+        found = files_in(folder).items()
+        return {at: size for at, size in found if not self._is_half_written(at)}
+
+    def _is_half_written(self, place):
+        """Tell whether a process has died while it wrote a file under this name."""
+        folder, _, name = place.rpartition("/")
+        found = HALF_WRITTEN.fullmatch(name)
+        own = found and (f"{folder}/{found[1]}" if folder else found[1])
+        return own in {part.place for part in self._parts.files}
 
     def _check_files(self, written, force, same, is_unfinished):
         ours = {part.place for part in self._parts.files}
@@ -133,8 +155,12 @@ class Run:
 
     def end(self):
         """Remove what was stored: all files are done."""
-        if self.store is not None:
-            remove_folder(self.store)
+        if self.store is None:
+            return
+        for folder in self._folders:
+            for place in filter(self._is_half_written, files_in(folder)):
+                remove_place(joined(folder, place))
+        remove_folder(self.store)
 
 
 def _restore(filter_, at, arrays):

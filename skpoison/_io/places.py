@@ -94,6 +94,16 @@ def make_folder_of(name):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
 
 
+def remove_place(name):
+    """Remove a file, if there is one."""
+    if not is_url(name):
+        Path(name).unlink(missing_ok=True)
+        return
+    system, path = system_of(name)
+    with contextlib.suppress(FileNotFoundError):
+        system.rm(path)
+
+
 def remove_folder(folder):
     """Remove a folder with all that is in it, if there is one."""
     if not is_url(folder):
