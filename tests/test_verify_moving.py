@@ -60,6 +60,9 @@ def test_bounds_on_moving_centroids_are_verified(case, tmp_path):
             assert claim.claimed == pytest.approx(fit, rel=1e-6, abs=1e-9)
     text = " ".join(report.assumed)
     assert "from all rows that it gets" in text
+    radii = _file.read(tmp_path / "m.npz")[1]["radii"]
+    assert f"has the radii {radii[0]:g}, {radii[2]:g} and" in text
+    assert f"lie within {radii[1]:g}, {radii[3]:g} of those" in text
 
 
 def problem_of(n_features, seed, epsilon=0.3):
@@ -284,6 +287,16 @@ def test_numbers_at_the_ends_of_their_range_prove_nothing(
         header |= {"upper_bound": 0.01, "lower_bound": 1.0}
 
     assert not changed(certificate, tmp_path, change).verified
+
+
+@pytest.mark.parametrize("name", ["radii", "widths"])
+def test_rows_whose_loss_does_not_count_have_as_much_room(certificate, tmp_path, name):
+    """A filter keeps them as it keeps the others: less would be another attacker."""
+
+    def narrow(header, arrays):
+        arrays[name][[1, 3]] *= 0.5
+
+    assert failed(changed(certificate, tmp_path, narrow)) == ["problem"]
 
 
 def fewer_leaves(header, arrays):

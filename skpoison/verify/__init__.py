@@ -13,7 +13,7 @@ and imports nothing else of skpoison. In the order to read it, with lines of cod
 
 The others are imported, and have to be read, only for certificates that claim what they
 prove: `_domain` (152; rows of restricted values), `_classes` (195; more than two),
-`_moving` (257; centroids that poison moves) and `_votes` (61; certified predictions).
+`_moving` (266; centroids that poison moves) and `_votes` (61; certified predictions).
 """
 
 from skpoison.verify._check import check

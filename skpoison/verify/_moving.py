@@ -49,12 +49,6 @@ from skpoison.verify._proof import (  # noqa: F401
 )
 from skpoison.verify._rows import error
 
-ASSUMED = (
-    "The deployed filter computes the centroids of the classes from all rows that it "
-    "gets, poison included, and has the radii and widths of the file; poison rows "
-    "whose loss does not count, rejected ones among them, lie within those of the "
-    "second and fourth group."
-)
 GROUPS, CLASSES = np.arange(4), np.array([0, 0, 1, 1])
 SIDES, COUNTING, IDLE = np.array([-1.0, -1.0, 1.0, 1.0]), [0, 2], [1, 3]
 # The variables: rows of the identity, and one more for the constant.
@@ -95,7 +89,26 @@ def nonsense(problem: Problem) -> str:
     radii, counts = arrays["radii"], np.bincount(problem.labels.astype(int))
     if not (radii.max() > 0.0 and (radii >= 0.0).all() and counts.min() > 0):
         return "there must be radii, and rows of both classes"
+    widths = np.where(arrays["widths"] < 0.0, np.inf, arrays["widths"])
+    if (radii[IDLE] < radii[COUNTING]).any() or (widths[IDLE] < widths[COUNTING]).any():
+        return "rows whose loss does not count must have as much room as the others"
     return "" if header["domain"] == "real" else "the domain is not known here"
+
+
+def in_words(problem: Problem) -> str:
+    """Say what the filter is assumed to be."""
+    radii, widths = problem.arrays["radii"], problem.arrays["widths"]
+    own = ", ".join(f"{radius:g}" for radius in radii[COUNTING].tolist())
+    half = ", ".join(
+        f"{width:g}" for width in widths[COUNTING].tolist() if width >= 0.0
+    )
+    idle = ", ".join(f"{radius:g}" for radius in radii[IDLE].tolist())
+    return (
+        "The deployed filter computes the centroids of the classes from all rows that "
+        f"it gets, poison included, and has the radii {own} and "
+        f"{f'the half widths {half}' if half else 'no slab'} by class; other poison "
+        f"rows that move the centroids lie within {idle} of those."
+    )
 
 
 def centroids(problem: Problem) -> tuple[np.ndarray, float]:

@@ -64,7 +64,7 @@ def assumed(problem: Problem) -> Iterator[str]:
     if header["kind"] == "moving":
         from skpoison.verify import _moving
 
-        yield _moving.ASSUMED
+        yield _moving.in_words(problem)
         sets = _moving.sets_of_clean(problem)
     else:
         names = ("centers", "directions", "radii", "offsets")
