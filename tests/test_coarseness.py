@@ -8,7 +8,7 @@ from skpoison import AutoFilter
 from skpoison.attacks import MinMaxAttack
 from skpoison.filters._coarseness import unexplained_copies
 from skpoison.filters._copies import groups_of
-from skpoison.filters._evidence import _implausible
+from skpoison.filters._evidence import _implausible, _without_copies
 from skpoison.filters._near_copies import cell_counts
 
 
@@ -117,3 +117,34 @@ def test_an_attack_on_a_coarse_table_does_not_accuse_honest_rows(share):
     # Some of the rows are sent fewer times than honest rows are repeated.
     assert is_copy[attack.poison_mask_].mean() > 0.75
     assert not is_copy[~attack.poison_mask_].any()
+
+
+@pytest.mark.parametrize(("support", "n_rejected"), [(0.9, 0), (0.3, 50)])
+def test_groups_of_copies_excuse_each_other_where_models_support_their_labels(
+    support, n_rejected
+):
+    groups = list(np.arange(50).reshape(10, 5))
+    codes = np.repeat([0, 1], [100, 900])
+    own = np.full(1000, 0.9)
+    own[:20] = support  # of four of the groups, by models without any group
+    found = _implausible(groups, 0, codes, own)
+    assert np.count_nonzero(found) == n_rejected
+
+
+def test_copies_are_judged_by_models_without_any_of_them():
+    groups = list(np.arange(20).reshape(4, 5))
+    codes = np.r_[np.zeros(20, dtype=int), np.arange(80) % 2]
+    seen = []
+
+    def predict(rows, folds):
+        seen.append((rows, folds))
+        return np.tile([0.2, 0.8], (1, len(rows), 1))
+
+    own = _without_copies(groups, np.arange(100), codes, np.ones(100), predict)
+    rows, folds = seen[0]
+    assert set(rows[folds == -1]) == set(range(20, 100))
+    assert own[:20].tolist() == [0.2] * 20 and np.all(own[20:] == 1)
+    # Nothing is left to fit to where a class has copies only.
+    codes[20:] = 1
+    own = _without_copies(groups, np.arange(100), codes, np.ones(100), predict)
+    assert np.all(own == 1) and len(seen) == 1

@@ -35,6 +35,9 @@ NEAR = 0.25  # of the usual distance: near copies
 # large groups are is said by the third largest of the others: an attacker whose copies
 # are of one or two rows has no say in it.
 SUPPORTED = 0.5
+# Share of the groups of copies whose labels models without any of them support, where
+# attackers do not send them: theirs are as often contradicted.
+MOSTLY_SUPPORTED = 0.75
 USUAL_RANK = 3
 OUT_OF_PROPORTION = 4.0  # ratio to the usual size
 MOST_COPIES = 0.5  # of the rows: where more are copies, distinct values are few
@@ -107,7 +110,8 @@ def find_evidence(
     own, _, other = own_and_rival(said, codes)
     evidence.in_group[:] = _contradicted_groups(groups, codes, own, other)
     n_pairs = np.count_nonzero(np.bincount(near) == 2)
-    evidence.copies[:] = _implausible(copies, n_pairs, codes, own)
+    supported = _without_copies(copies, rest, codes, own, predict)
+    evidence.copies[:] = _implausible(copies, n_pairs, codes, supported)
     if n_classes > 1:
         left = rest[~evidence.flagged[rest]]
         some = left
@@ -164,6 +168,27 @@ def _contradicted_groups(groups, codes, own, other):
     return out
 
 
+def _without_copies(unexplained, rest, codes, own, predict):
+    """The probability of each row's label, for copies by models without any of them.
+
+    Groups of copies that an attacker sends would support each other's labels. Where a
+    class has hardly any other rows, they are judged without their own group alone.
+    """
+    if len(unexplained) < 2:
+        return own
+    copies = np.concatenate(unexplained)
+    fitted_on = np.setdiff1d(rest, copies)
+    enough = np.bincount(codes[fitted_on], minlength=codes.max() + 1) >= N_FOLDS
+    copies = copies[enough[codes[copies]]]
+    if enough.sum() < 2 or not len(copies):
+        return own
+    folds = np.repeat([-1, 0], [len(fitted_on), len(copies)])
+    said = predict(np.r_[fitted_on, copies], folds)[:, len(fitted_on) :].mean(axis=0)
+    found = own.copy()
+    found[copies] = own_and_rival(np.nan_to_num(said), codes[copies])[0]
+    return found
+
+
 def _implausible(unexplained, n_pairs, codes, own):
     """Number of copies of each row, where there are too many with one label.
 
@@ -174,15 +199,21 @@ def _implausible(unexplained, n_pairs, codes, own):
     limit = _largest_plausible(sizes, n_pairs, len(codes))
     ordered = np.sort(np.r_[sizes, np.full(n_pairs, 2), np.zeros(USUAL_RANK)])[::-1]
     copies = np.zeros(len(codes), dtype=np.intp)
-    for members in unexplained:
-        n = len(members)
-        label = np.bincount(codes[members]).argmax()
-        rows = members[codes[members] == label]
+    groups = [members for members in unexplained if len(members) > limit]
+    supported = [own[_of_one_label(rows, codes)].mean() >= SUPPORTED for rows in groups]
+    are_honest = np.mean(supported) >= MOSTLY_SUPPORTED if groups else True
+    for members, is_supported in zip(groups, supported, strict=True):
+        n, rows = len(members), _of_one_label(members, codes)
         usual = ordered[USUAL_RANK if n >= ordered[USUAL_RANK] else USUAL_RANK - 1]
-        is_usual = n <= OUT_OF_PROPORTION * usual and own[rows].mean() >= SUPPORTED
-        if n > limit and len(rows) >= OF_ONE_LABEL * n and not is_usual:
+        is_usual = are_honest and is_supported and n <= OUT_OF_PROPORTION * usual
+        if len(rows) >= OF_ONE_LABEL * n and not is_usual:
             copies[rows] = n
     return copies
+
+
+def _of_one_label(members, codes):
+    """Those of the most frequent label."""
+    return members[codes[members] == np.bincount(codes[members]).argmax()]
 
 
 def _largest_plausible(sizes, n_pairs, n_rows):
