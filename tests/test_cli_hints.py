@@ -504,3 +504,18 @@ def test_options_name_all_that_there_is():
     assert set(kinds.FILTERS) == {"auto", *kinds.PUBLISHED, *OTHERS}
     both, *members = (build_filter(kind, 70.0) for kind in kinds.PUBLISHED)
     assert [repr(member) for _, member in both.filters] == list(map(repr, members))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "missing"),
+    [(["-999"], "-999 in 1 cell"), (["-999", "7"], "-999 in 1 cell, 7 in 1 cell")],
+)
+def test_numbers_that_stand_for_missing_values_are_given(numbers, missing, tmp_path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.normal(size=40).round(3), "b": rng.normal(size=40)})
+    table["label"] = np.tile(["x", "y"], 20)
+    table.loc[[3, 5], "a"] = [-999.0, 7.0]
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    options = [word for number in numbers for word in ("--na", number)]
+    result = invoke(*FILTER, tmp_path / "rows.csv", *options)
+    assert f"taken as missing: {missing}" in " ".join(result.output.split())

@@ -7,9 +7,9 @@ from sklearn.preprocessing import StandardScaler
 from skpoison import AutoFilter
 from skpoison.attacks import MinMaxAttack
 from skpoison.filters._coarseness import unexplained_copies
-from skpoison.filters._copies import groups_of
+from skpoison.filters._copies import DistinctRows, groups_of
 from skpoison.filters._evidence import _implausible, _without_copies
-from skpoison.filters._near_copies import cell_counts
+from skpoison.filters._near_copies import SomeRows, cell_counts
 
 
 def binary(rng, n=600):
@@ -44,9 +44,10 @@ TABLES = [binary, counts, inflated, one_hot, drawn_twice]
 def copies_of(X, y, own=0.3):
     """Rows that are called copies, where models doubt all labels alike."""
     rng = np.random.RandomState(0)
-    groups, radius, _ = groups_of(X, 0.25, rng)
+    distinct = DistinctRows(X, rng)
+    groups, radius, _ = groups_of(distinct, 0.25, rng)
     pairs = np.sum(np.bincount(groups) == 2)
-    found = unexplained_copies(X, groups, radius, rng)
+    found = unexplained_copies(X, distinct, groups, radius, rng)
     return _implausible(found, pairs, y, np.full(len(y), own)) > 0
 
 
@@ -94,14 +95,15 @@ def test_expected_rows_are_those_of_independent_columns():
     rng = np.random.default_rng(0)
     X = (rng.random((4000, 6)) < [0.9, 0.8, 0.95, 0.9, 0.7, 0.9]).astype(float)
     inside = np.flatnonzero((X == 1).all(axis=1))
-    everyone = np.arange(4000)
+    everyone = SomeRows(np.arange(4000), X)
     found = cell_counts(X, inside, everyone)
     assert found.expected == pytest.approx(len(inside), rel=0.1)
     assert found.shared == np.sum(X[(X == 0).any(axis=1)], axis=0).min()
     assert found.explain(len(inside))
-    of_sparse = cell_counts(sparse.csr_array(X), inside, everyone)
+    X_sparse = sparse.csr_array(X)
+    of_sparse = cell_counts(X_sparse, inside, SomeRows(np.arange(4000), X_sparse))
     assert of_sparse == pytest.approx(found)
-    of_sample = cell_counts(X, inside, everyone[:2000])
+    of_sample = cell_counts(X, inside, SomeRows(np.arange(2000), X[:2000]))
     assert of_sample == pytest.approx(found, rel=0.15)
 
 

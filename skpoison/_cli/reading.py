@@ -220,7 +220,7 @@ class Reading:
             missing=self.missing,
             dates=self.dates,
             date_order=self.date_order,
-            codes=self.na,
+            codes=None if self.na is None else tuple(self.na),
             identifiers=tuple(self.id or ()),
             features=tuple(self.feature or ()),
         )
