@@ -221,6 +221,29 @@ def test_a_review_of_other_data_is_refused(csv, tmp_path):
     assert f"row 5 has the label {other!r} there and {y[4]!r} in the data" in error
 
 
+def test_a_review_of_rows_in_another_order_is_refused(csv, tmp_path):
+    invoke(csv, "-r", tmp_path / "r.csv")
+    X, y = rows()
+    # The same labels, so that cells alone tell.
+    order = np.concatenate([np.flatnonzero(y == label)[::-1] for label in np.unique(y)])
+    moved = np.empty(N_ROWS, dtype=int)
+    moved[np.concatenate([np.flatnonzero(y == label) for label in np.unique(y)])] = (
+        order
+    )
+    X = X[moved]
+    table = dict(zip("abc", X.T.tolist(), strict=True)) | {"label": y.tolist()}
+    other = write(tmp_path / "sorted.csv", table)
+    error = invoke(other, "--verdicts", tmp_path / "r.csv", code=1).stderr
+    assert "give the data that were reviewed, in their order" in error
+    # Programs for tables write fewer digits, and commas.
+    text = (tmp_path / "r.csv").read_text()
+    lines = [line.split(",") for line in text.splitlines()]
+    for line in lines[1:]:
+        line[0] = f"{float(line[0]):.7g}"
+    (tmp_path / "r.csv").write_text("\n".join(map(",".join, lines)) + "\n")
+    invoke(csv, "--verdicts", tmp_path / "r.csv")
+
+
 @pytest.mark.parametrize("lacking", ["skpoison_row", "verdict"])
 def test_a_review_needs_its_columns(csv, tmp_path, lacking):
     path = review(tmp_path / "r.csv", {4: "keep"})

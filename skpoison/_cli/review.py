@@ -1,5 +1,6 @@
 """What a person decided about rejected rows: read, applied and compared."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from skpoison._io import DataError
 from skpoison._io.errors import quoted
 from skpoison._io.output import harmless
 from skpoison._io.own import VERDICT
-from skpoison._io.review import read_review
+from skpoison._io.review import cell_text, read_review
 from skpoison._words import counted, label_text, percent_text
 
 from .report import new_table
@@ -64,11 +65,12 @@ def load_review(path, rows, numbers, options):
         try:
             row, verdict, code = _decision(line, positions, rows.labels)
             if row in seen:
-                raise DataError(f"the row {line.row} is in {seen[row]} already")
+                raise DataError(f"the row {line.row} is in {seen[row].place} already")
         except DataError as error:
             problems.append(f"{line.place}: {error}")
             continue
-        seen[row], verdicts[row], codes[row] = line.place, verdict, code
+        seen[row], verdicts[row], codes[row] = line, verdict, code
+    problems = problems or _of_other_rows(seen, rows)
     if problems:
         more = len(problems) - MOST_LISTED
         rest = f"; and {more:,} more" if more > 0 else ""
@@ -92,6 +94,39 @@ def _decision(line, positions, labels):
     if verdict != "relabel":
         return row, verdict, labels.codes[row]
     return row, verdict, _new_code(line.suggested, own, labels)
+
+
+def _of_other_rows(lines, rows):
+    """Say which lines hold other cells than the rows that they are about.
+
+    Programs for tables write dates and numbers in their own way: where most cells of a
+    line differ, the line is about another row.
+    """
+    content = rows.taken(np.array(list(lines), dtype=np.intp), {})
+    names = getattr(content, "column_names", None)
+    if names is None:
+        return []
+    problems = []
+    for line, cells in zip(lines.values(), content.to_pylist(), strict=True):
+        known = [name for name in names if name in line.labels]
+        differ = [n for n in known if not _is_same(line.labels[n], cells[n])]
+        if 2 * len(differ) > len(known):
+            problems.append(
+                f"{line.place}: row {line.row} has {differ[0]} "
+                f"{line.labels[differ[0]]!r} there and {cell_text(cells[differ[0]])!r} "
+                "in the data; give the data that were reviewed, in their order"
+            )
+    return problems
+
+
+def _is_same(given, cell):
+    """Whether a cell of a review is that of the data, up to the digits written."""
+    own = cell_text(cell)
+    if given.strip() in (own.strip(), harmless(own).strip()):
+        return True
+    numbers = _as_number(given), _as_number(own)
+    are_numbers = all(isinstance(number, float) for number in numbers)
+    return are_numbers and math.isclose(*numbers, rel_tol=1e-4)
 
 
 def _number(text):
@@ -212,7 +247,8 @@ def show_score(session, found, n_rows):
     if n_kept_reviewed:
         session.say(
             f"Of {counted(n_kept_reviewed, 'reviewed row')} that it keeps, "
-            f"{found['n_missed']:,} should have been rejected."
+            f"{found['n_missed']:,} should have been rejected. The run that wrote the "
+            "verdicts' file rejected them: had it other options?"
         )
     undecided = found["n_undecided"]
     rest = f" Still rejected, for lack of a verdict: {counted(undecided, 'row')}."

@@ -61,11 +61,12 @@ def _json_rows(source):
             ) from error
         names = values if isinstance(values, dict) else {}
         _check_columns(source, names, f", line {number}")
-        cells = {name: _text(value) for name, value in names.items()}
+        cells = {name: cell_text(value) for name, value in names.items()}
         yield f"line {number}", cells
 
 
-def _text(value):
+def cell_text(value):
+    """Return a cell as text; empty if it is missing."""
     return "" if value is None else label_text(value)
 
 
@@ -82,7 +83,7 @@ def _table_rows(source, header):
             names[place] = name
     _check_columns(source, names)
     rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
-    found = [dict(zip(names, map(_text, row), strict=True)) for row in rows]
+    found = [dict(zip(names, map(cell_text, row), strict=True)) for row in rows]
     # Cells with several lines make lines and rows differ.
     is_one_line = not any("\n" in text for cells in found for text in cells.values())
     for i, cells in enumerate(found, start=1):
