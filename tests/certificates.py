@@ -56,6 +56,19 @@ def changed(certificate, tmp_path, change):
     return check(tmp_path / "changed.npz", X, y, feature_names=["a", "b", "c"])
 
 
+def at_the_end_of_the_range(name, value):
+    """Return a change that fills an array, and claims bounds that are too good."""
+
+    def change(header, arrays):
+        if arrays[name].dtype.kind == "f":
+            arrays[name][:] = value
+        else:
+            arrays[name][:] = 2**62 * np.sign(value).astype(int)
+        header |= {"upper_bound": 0.01, "lower_bound": 1.0}
+
+    return change
+
+
 def failed(report):
     """Return the names of the claims that do not hold."""
     return [claim.name for claim in report.claims if claim.holds is not True]

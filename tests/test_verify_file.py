@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from certificates import (
     BOUNDS,
+    at_the_end_of_the_range,
     blobs,
     changed,
     content_of,
@@ -374,13 +375,7 @@ def test_parameters_outside_the_ball_pay_for_it(certificate, tmp_path):
 def test_numbers_at_the_ends_of_their_range_prove_nothing(
     certificate, tmp_path, name, value
 ):
-    def change(header, arrays):
-        if arrays[name].dtype.kind == "f":
-            arrays[name][:] = value
-        else:
-            arrays[name][:] = 2**62 * np.sign(value).astype(int)
-        header |= {"upper_bound": 0.01, "lower_bound": 1.0}
-
+    change = at_the_end_of_the_range(name, value)
     assert not changed(certificate, tmp_path, change).verified
 
 

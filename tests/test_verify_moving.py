@@ -2,7 +2,14 @@
 
 import numpy as np
 import pytest
-from certificates import BOUNDS, changed, content_of, failed, write
+from certificates import (
+    BOUNDS,
+    at_the_end_of_the_range,
+    changed,
+    content_of,
+    failed,
+    write,
+)
 from scipy import sparse
 from sklearn.datasets import make_blobs
 
@@ -279,13 +286,7 @@ def test_a_change_of_an_array_is_noticed(certificate, tmp_path, name):
 def test_numbers_at_the_ends_of_their_range_prove_nothing(
     certificate, tmp_path, name, value
 ):
-    def change(header, arrays):
-        if arrays[name].dtype.kind == "f":
-            arrays[name][:] = value
-        else:
-            arrays[name][:] = 2**62 * np.sign(value).astype(int)
-        header |= {"upper_bound": 0.01, "lower_bound": 1.0}
-
+    change = at_the_end_of_the_range(name, value)
     assert not changed(certificate, tmp_path, change).verified
 
 
