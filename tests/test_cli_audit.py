@@ -332,7 +332,7 @@ def test_the_reason_shown_is_one_for_which_the_row_is_suspicious():
     inside = {"filter": "loss", "text": "2.7 (threshold 2.715)", "beyond": False}
     beyond = {"filter": "slab", "text": "3 (threshold 2)", "beyond": True}
     row = {"reason": None, "reasons": [inside, beyond]}
-    assert _why(row | {"reason": "label: others say 1"}).startswith("AutoFilter: label")
+    assert _why(row | {"reason": "label: others say 1"}).startswith("rejected: label")
     assert _why(row) == "slab: 3 (threshold 2)"
     assert _why(row | {"reasons": [inside]}) == "loss: 2.7 (threshold 2.715)"
 
