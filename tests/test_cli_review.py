@@ -11,6 +11,7 @@ from pyarrow import parquet
 from typer.testing import CliRunner
 
 from skpoison import AutoFilter
+from skpoison._cli import found
 from skpoison._cli.app import app
 
 N_ROWS = 60
@@ -305,6 +306,16 @@ def test_the_source_of_rejected_rows_is_found(tmp_path, auto):
     assert not groups["lab"]["stands_out"] and groups["lab"]["n_rejected"] == 0
     text = " ".join(result.stderr.split())
     assert f"where source is web ({n} of {n} rows, 100.0 %)" in text
+
+
+@pytest.mark.parametrize("stands_out", [True, False])
+def test_the_conclusion_names_the_source_that_stands_out(stands_out):
+    verdict = {"is_likely_poisoned": False}
+    by = {"column": "source"}
+    by["groups"] = [{"value": "web", "stands_out": stands_out}]
+    text = found._conclusion(verdict, by)
+    assert ("where source is 'web'" in text) == stands_out
+    assert ("most of them are probably honest" in text) != stands_out
 
 
 def test_sources_that_differ_by_chance_are_not_blamed(tmp_path):

@@ -165,8 +165,8 @@ def filter_(
             found = suspicion.with_suspects(found, weighed)
         numbers = judged.count(found, rows.labels, settings, rows.row_numbers)
         numbers["verdict"] = weighed and weighed.as_dict()
-        filtering.show_rows(session, kind, rows, numbers)
         numbers["by"] = by and groups.count_by(rows, by, found.kept, reading.date_order)
+        filtering.show_rows(session, kind, rows, numbers)
         if by:
             groups.show_groups(session, numbers["by"])
         numbers["review"] = reviewed and review.score(found, reviewed)

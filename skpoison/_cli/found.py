@@ -2,6 +2,7 @@
 
 from rich.text import Text
 
+from skpoison._io.errors import quoted
 from skpoison._words import name_text, one_line, percent_text
 
 from .report import new_table
@@ -32,7 +33,7 @@ def show_suspicions(session, source, numbers):
     show_worst(session, numbers)
     session.say(
         f"Rejected: {n_rejected:,} of {numbers['n_rows']:,} rows. "
-        f"{_conclusion(numbers['verdict'])}"
+        f"{_conclusion(numbers['verdict'], numbers.get('by'))}"
     )
 
 
@@ -68,7 +69,7 @@ def rare_ones_rejected(classes):
             )
 
 
-def _conclusion(verdict):
+def _conclusion(verdict, by):
     """Say how far the number of rejected rows can be trusted."""
     if verdict is None:
         return (
@@ -80,6 +81,13 @@ def _conclusion(verdict):
             "How many rows are bad is estimated in the verdict above; rejected rows "
             "beyond that are probably honest but unusual. Review the rows before you "
             "drop them."
+        )
+    out = [one["value"] for one in by["groups"] if one["stands_out"]] if by else []
+    if out:
+        return (
+            "There is no clear sign of poison in the table as a whole, but more rows "
+            f"are rejected than by chance where {by['column']} is {quoted(out)}: "
+            "review these first."
         )
     return (
         "As there is no clear sign of poison, most of them are probably honest but "
