@@ -79,11 +79,30 @@ def judged_rows(codes, probabilities, left):
     return judged, codes[judged], probabilities[judged]
 
 
-def contradictions_of_sure(codes, said):
+def weights_of_drawn(codes: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """How many rows each drawn one stands for, on the average one.
+
+    Rare classes are drawn more often than others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> codes = np.array([0, 0, 0, 0, 0, 0, 1, 1])
+    >>> weights_of_drawn(codes, np.array([1, 1, 0, 0, 0, 0, 1, 1], dtype=bool))
+    array([1.5, 1.5, 0.5, 0.5])
+    """
+    weights = np.bincount(codes) / np.maximum(np.bincount(codes[drawn]), 1)
+    weights = weights[codes[drawn]]
+    return weights / weights.mean() if len(weights) else weights
+
+
+def contradictions_of_sure(codes, said, weights=None):
     """The share of contradictions in the purer half of classes: value and lower end.
 
     Of each class that models predict, the rows are looked at that they are surest of.
+    ``weights`` say how many rows each stands for, on the average one.
     """
+    weights = np.ones(len(codes)) if weights is None else weights
     top, sure = said.argmax(axis=1), said.max(axis=1)
     fewest = max(FEWEST_JUDGED, LEAST_JUDGED * len(codes))
     found = []
@@ -93,8 +112,8 @@ def contradictions_of_sure(codes, said):
             continue
         rows = rows[np.argsort(-sure[rows], kind="stable")]
         rows = rows[: max(int(SUREST * len(rows)), 30)]
-        wrong = int(np.sum(codes[rows] != code))
-        found.append((wrong / len(rows), wrong, len(rows)))
+        wrong, total = weights[rows[codes[rows] != code]].sum(), weights[rows].sum()
+        found.append((wrong / total, wrong, total))
     if not found:
         return None
     purer = sorted(found)[: max(len(found) // 2, 1)]

@@ -188,10 +188,10 @@ def _share(rows, strong, codes, tests, probabilities):
     if by_label:
         # Labels are judged by models, which may have seen some rows only.
         judged, known, said = signs.judged_rows(codes, probabilities, ~other)
-        n_rejected = int(by_label[0][judged].sum())
-        rejected = n_rejected / len(known)
-        high = max(high, signs.wilson(n_rejected, len(known))[1])
-        purest = signs.contradictions_of_sure(known, said)
+        weights = signs.weights_of_drawn(codes[~other], judged[~other])
+        rejected = np.average(by_label[0][judged], weights=weights)
+        high = max(high, signs.wilson(rejected * len(known), len(known))[1])
+        purest = signs.contradictions_of_sure(known, said, weights)
         wrong = rejected if purest is None else min(purest[0], rejected)
         share += wrong
         low = max(low, min(0.0 if purest is None else purest[1], rejected / 2))

@@ -202,3 +202,18 @@ def test_filter_prints_the_verdict_and_writes_it(tmp_path):
     plain = ["filter", str(path), "--filter", "sphere", "--json", str(out), "--force"]
     assert CliRunner().invoke(app, plain).exit_code == 0
     assert json.loads(out.read_text())["verdict"] is None
+
+
+def test_shares_are_those_of_the_table_where_rare_classes_are_drawn_more_often():
+    codes = np.repeat([0, 1], [1960, 40])
+    said = np.full((2000, 2), np.nan)
+    said[:200] = [0.95, 0.05]
+    said[1960:] = [0.05, 0.95]
+    said[1960:1980] = [0.99, 0.01]
+    tests = np.full(2000, "", dtype=object)
+    tests[1960:1980] = "label"
+    values = np.random.default_rng(0).normal(size=(2000, 3)).round(2)
+    found = verdict(values, codes, ["n", "y"], tests, said)
+    assert found.is_likely and found.classes == {"n": 0, "y": 20}
+    assert found.low < 20 / 2000 < found.high
+    assert found.share == pytest.approx(20 / 2000, rel=0.1)
