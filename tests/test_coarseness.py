@@ -125,7 +125,7 @@ def test_an_attack_on_a_coarse_table_does_not_accuse_honest_rows(share):
 def test_groups_of_copies_excuse_each_other_where_models_support_their_labels(
     support, n_rejected
 ):
-    groups = list(np.arange(50).reshape(10, 5))
+    groups = list(np.arange(50).reshape(10, 5))  # of a thousand rows
     codes = np.repeat([0, 1], [100, 900])
     own = np.full(1000, 0.9)
     own[:20] = support  # of four of the groups, by models without any group
@@ -150,3 +150,13 @@ def test_copies_are_judged_by_models_without_any_of_them():
     codes[20:] = 1
     own = _without_copies(groups, np.arange(100), codes, np.ones(100), predict)
     assert np.all(own == 1) and len(seen) == 1
+
+
+def test_oversampled_classes_are_no_copies():
+    groups = list(np.arange(200).reshape(10, 20))  # a fifth of the rows
+    found = _implausible(groups, 0, np.repeat([0, 1], 500), np.full(1000, 0.6))
+    assert not found.any()
+    own = np.full(1000, 0.6)
+    own[:80] = 0.3
+    found = _implausible(groups, 0, np.repeat([0, 1], 500), own)
+    assert np.count_nonzero(found) == 80

@@ -38,6 +38,8 @@ SUPPORTED = 0.5
 # Share of the groups of copies whose labels models without any of them support, where
 # attackers do not send them: theirs are as often contradicted.
 MOSTLY_SUPPORTED = 0.75
+# Share of the rows that attackers do not send: larger ones are oversampled classes.
+MOST_SENT = 0.15
 USUAL_RANK = 3
 OUT_OF_PROPORTION = 4.0  # ratio to the usual size
 MOST_COPIES = 0.5  # of the rows: where more are copies, distinct values are few
@@ -201,7 +203,10 @@ def _implausible(unexplained, n_pairs, codes, own):
     copies = np.zeros(len(codes), dtype=np.intp)
     groups = [members for members in unexplained if len(members) > limit]
     supported = [own[_of_one_label(rows, codes)].mean() >= SUPPORTED for rows in groups]
-    are_honest = np.mean(supported) >= MOSTLY_SUPPORTED if groups else True
+    n_copied = sum(len(members) for members in groups)
+    are_honest = n_copied > MOST_SENT * len(codes) or (
+        np.mean(supported or [True]) >= MOSTLY_SUPPORTED
+    )
     for members, is_supported in zip(groups, supported, strict=True):
         n, rows = len(members), _of_one_label(members, codes)
         usual = ordered[USUAL_RANK if n >= ordered[USUAL_RANK] else USUAL_RANK - 1]
