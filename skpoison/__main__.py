@@ -1,6 +1,6 @@
 """``python -m skpoison``: the command line."""
 
-from skpoison.cli import main
+from skpoison.cli import run
 
 if __name__ == "__main__":
-    main()
+    run()

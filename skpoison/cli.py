@@ -1,8 +1,10 @@
 """The command line: ``skpoison``, or ``python -m skpoison``."""
 
+import atexit
+import os
 import sys
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
 
 INTERRUPTED = 130
 MISSING = "skpoison's command line needs {name}: pip install typer rich"
@@ -35,3 +37,35 @@ def main(arguments=None):
         sys.stderr.write("Interrupted.\n")
         sys.exit(INTERRUPTED)
     app(args=arguments, prog_name="skpoison")
+
+
+def run():
+    """Run the command line as a process of its own, as the installed script does.
+
+    The process ends once all handlers of ``atexit`` have run and all output is
+    written. Libraries are not torn down: Arrow's threads may want the interpreter
+    after it is gone, and then abort the process whose work is done, or never end
+    (https://github.com/apache/arrow/issues/34314 and 50482).
+
+    Raises
+    ------
+    SystemExit
+        Always, as :func:`main` does.
+    """
+    status = [1]
+    atexit.register(_leave, status)  # The first to be registered is the last to run.
+    try:
+        main()
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            status[0] = end.code or 0
+        raise
+
+
+def _leave(status):
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        return  # Python says what became of the output.
+    os._exit(status[0])

@@ -456,6 +456,36 @@ def test_module_runs_in_a_pipe_without_progress_or_colour(csv):
     assert "\x1b" not in done.stdout
 
 
+AT_THE_END = """
+import atexit, ctypes, sys
+abort = ctypes.cast(ctypes.CDLL(None).abort, ctypes.c_void_p)
+ctypes.CDLL(None).__cxa_atexit(abort, None, None)  # What libraries tear down.
+import skpoison.cli
+def late(*args):
+    atexit.register(sys.stdout.write, "handler\\n")
+    sys.exit(*args)
+skpoison.cli.main = lambda: {}
+skpoison.cli.run()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="registers handlers of glibc")
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("", 0), ("None", 0), ("4", 4), ("'words'", 1)]
+)
+def test_process_ends_before_libraries_are_torn_down(arguments, code):
+    done = run("-c", AT_THE_END.format(f"late({arguments})"))
+    assert (done.returncode, done.stdout) == (code, "handler\n")
+    assert done.stderr == ("words\n" if "words" in arguments else "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="registers handlers of glibc")
+def test_error_that_nobody_expected_ends_with_its_traceback():
+    done = run("-c", AT_THE_END.format("1 / 0"))
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+
+
 def test_help_loads_nothing_heavy():
     code = (
         "import sys\n"
