@@ -243,10 +243,19 @@ def test_a_curve_is_that_of_single_bounds():
     X, y, _ = problem(1)
     for estimator in (Ridge(), HuberRegressor()):
         bound = CertifiedBound(estimator=estimator, tol=1e-6)
-        curve = bound_curve(bound, X, y, [0.03, 0.1, 0.2])
+        curve = bound_curve(bound, X, y, [0.01, 0.1, 0.3])
         single = clone(bound).set_params(epsilon=0.1).fit(X, y)
         assert curve.upper_bound[1] == pytest.approx(single.upper_bound_, rel=2e-6)
         assert np.all(np.diff(curve.upper_bound) > 0)
+
+
+@pytest.mark.parametrize("epsilon", [0.01, 0.3])
+def test_a_kink_at_the_best_scale_takes_no_more_steps(epsilon):
+    X, y, _ = problem(1)  # where the attacker is indifferent at the best scale
+    bound = CertifiedBound(estimator=HuberRegressor(), tol=1e-6, epsilon=epsilon)
+    bound.fit(X, y)
+    assert bound.upper_bound_ - bound.lower_bound_ <= 1e-6 * bound.upper_bound_
+    assert bound.n_iter_ <= 40  # hundreds, without mixtures of slopes
 
 
 def test_sparse_and_float32_rows_give_the_same_bound():

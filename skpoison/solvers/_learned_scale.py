@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.optimize import brentq
 
 from skpoison._residual_losses import ConcomitantHuber
 from skpoison.solvers import _loss_newton
+from skpoison.solvers._adversary import PoisonPoints
 from skpoison.solvers._loss_newton import LossIterate, Monitor
 from skpoison.solvers._loss_problem import LOSS_FLOOR, SMALL, DualPoint, LossProblem
 from skpoison.solvers._working_set import Solution
@@ -26,6 +28,8 @@ STRIDE = 4.0
 # Scales below this share of the spread of the targets count as zero.
 LEAST = 1e-9
 CLOSED = 1e-12
+# Slopes of two scales are mixed where the larger exceeds the smaller by at most this.
+NEAR = 0.01
 
 
 @dataclass
@@ -120,6 +124,7 @@ def solve(
     least = LEAST * (problem.spread or 1.0)
     scale = max(problem.loss.scale or problem.spread, least)
     bracket, inner, n_idle = Bracket(), INNER * tol, 0
+    ends: dict[bool, Any] = {}
     for _ in range(MAX_SCALES):
         of_scale = problem.at_scale(scale)
         steps = max(max_iter - found.n_iter, 1)
@@ -137,6 +142,11 @@ def solve(
             inner *= TIGHTER
             continue
         bracket = bracket.narrowed(scale, np.log(spent / mass) if spent else -np.inf)
+        ends[bool(spent > mass)] = dual
+        if bracket.is_narrow:
+            found = _mixed(problem, found, ends[True], ends[False], tol)
+            if found.converged:
+                break
         if bracket.is_closed:  # slopes that were not exact enough have closed it
             bracket, inner = Bracket(), TIGHTER * inner
             bracket = bracket.narrowed(
@@ -166,6 +176,11 @@ class Bracket(NamedTuple):
         return self._replace(outside=scale, outside_tilt=tilt)
 
     @property
+    def is_narrow(self) -> bool:
+        """Whether both ends are known and near each other."""
+        return bool(self.outside <= self.inside * (1.0 + NEAR))
+
+    @property
     def is_closed(self) -> bool:
         """Whether there is hardly a scale between."""
         return bool(self.outside <= self.inside * (1.0 + CLOSED))
@@ -179,6 +194,52 @@ class Bracket(NamedTuple):
         share = self.inside_tilt / (self.inside_tilt - self.outside_tilt)
         share = min(max(share, 0.02), 0.98) if np.isfinite(share) else 0.5
         return float(self.inside * (self.outside / self.inside) ** share)
+
+
+def _mixed(problem, found, inside, outside, tol):
+    """Mix slopes of a scale that is too small and of one too large, if that is better.
+
+    Where the attacker is indifferent between rows, the bound has a kink at its best
+    scale: slopes found at scales beside it fit one side each, only a mixture both.
+    """
+
+    def excess(share):
+        mass, spent = problem.growth(mixture(inside, outside, share).dual_point)
+        return spent - mass
+
+    share = (
+        brentq(excess, 0.0, 1.0, xtol=1e-9) if excess(0.0) > 0.0 > excess(1.0) else 0
+    )
+    dual = mixture(inside, outside, share)
+    return found.improved(
+        problem, tol, dual=(dual, problem.lower(dual.dual_point), None)
+    )
+
+
+def mixture(first: LossIterate, second: LossIterate, share: float) -> LossIterate:
+    """Return a convex combination of the duals of two iterates.
+
+    Rows of poison are combined as their losses' slopes weigh them.
+    """
+    duals = (1.0 - share) * first.duals + share * second.duals
+    mixed = replace(first, duals=duals)
+    if not len(first.poison_slopes):  # nobody attacks
+        return mixed
+    (beta, points), (other_beta, others) = first.poison, second.poison
+    mass = (1.0 - share) * beta * first.poison_slopes
+    other_mass = share * other_beta * second.poison_slopes
+    beta = (1.0 - share) * beta + share * other_beta
+    total = mass + other_mass
+    part = _over(other_mass, total)
+    points = points + part[:, None] * (others - points)
+    poison = PoisonPoints(beta, points)
+    return replace(mixed, poison=poison, poison_slopes=_over(total, beta))
+
+
+def _over(numerator, denominator):
+    """Divide; 0 where the denominator is."""
+    zeros = np.zeros_like(numerator)
+    return np.divide(numerator, denominator, out=zeros, where=denominator != 0.0)
 
 
 def _record(problem, found, part, loss, tol, monitor):
