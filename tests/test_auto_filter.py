@@ -21,7 +21,9 @@ from skpoison.filters._copies import DistinctRows
 from skpoison.filters._evidence import find_evidence
 from skpoison.filters._far import Reach, far_rows
 from skpoison.filters._islands import (
+    APART,
     _links,
+    _Surroundings,
     _with_islands,
     clusters_against,
     reduced,
@@ -420,6 +422,25 @@ def test_clusters_apart_are_suspect_where_others_are_not(n_modes):
         points, codes, np.zeros(380), lambda folds: said, 380, np.random.RandomState(0)
     )
     assert found.tolist() == (list(range(360, 380)) if n_modes == 1 else [])
+
+
+@pytest.mark.parametrize(("distance", "is_planted"), [(7, False), (12, True)])
+def test_modes_that_hardly_lie_apart_are_no_islands(distance, is_planted):
+    rng = np.random.RandomState(0)
+    points = rng.normal(size=(406, 3))
+    points[400:] = points[400:] * 0.8 + [0, distance, 0]
+    codes = np.r_[np.repeat([0, 1], 200), np.ones(6, dtype=int)]
+    points[:200, 0] -= 8
+    said = np.full((1, 406, 2), 0.05)
+    said[0, np.arange(406), codes] = 0.95
+    said[0, 400:] = said[0, 400:, ::-1]
+    everyone = np.arange(406)
+    gap = _Surroundings.of(points, everyone[400:], everyone, rng).gap
+    assert gap > 1.1 * APART
+    found = clusters_against(
+        points, codes, np.zeros(406), lambda folds: said, 406, np.random.RandomState(0)
+    )
+    assert found.tolist() == (list(range(400, 406)) if is_planted else [])
 
 
 @pytest.mark.parametrize("n_more", [3, 40])

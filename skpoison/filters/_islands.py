@@ -42,7 +42,7 @@ MOST_IN_CLUSTERS = 0.06
 AGAINST = 0.25
 OUTLYING, MORE_OUTLYING = 0.8, 6.0
 AGAINST_APART, AGAINST_FIRST, AGAINST_SOME = 0.13, 0.15, 0.6
-APART = 1.75
+APART, APART_ISLAND = 1.75, 2.5  # islands are chosen for what models say of each row
 SUPPORTED, USUAL = 0.5, 0.9  # clusters of this probability, and quantile of their gaps
 BEYOND_USUAL = 1.25
 # Islands, rows of another class: the probability of the label of each row and of all;
@@ -200,7 +200,8 @@ def _planted(judged, clusters, links, n_all, rng):
     ]
     gap = _largest_usual_gap(judged, clusters, rng) if against or islands else APART
     suspects = [rows for rows in against if _is_suspect(judged, rows, gap, rng)]
-    apart = [rows for rows in islands if _is_apart(judged, rows, gap, rng)]
+    wide = max(gap, APART_ISLAND)
+    apart = [rows for rows in islands if _is_apart(judged, rows, wide, rng)]
     embedded = [rows for rows in islands if _is_embedded(judged, rows, rng)]
     few = [
         rows
