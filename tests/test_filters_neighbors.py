@@ -9,6 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import NeighborsFilter
+from skpoison.filters._nearest import found_distances
 
 
 @pytest.fixture
@@ -234,3 +235,41 @@ def test_blocks_of_pairs_do_not_change_the_result(blobs, monkeypatch):
     whole = NeighborsFilter().fit(X, y).scores_
     monkeypatch.setattr("skpoison.filters._nearest.PAIRS", 35)
     np.testing.assert_array_equal(NeighborsFilter().fit(X, y).scores_, whole)
+
+
+@pytest.fixture
+def long_rows():
+    """Sparse rows, of which some have a value in each column, or are near others."""
+    rng = np.random.default_rng(0)
+    X = sparse.random(80, 400, 0.02, random_state=0).toarray()
+    X[:3] = rng.normal(size=(3, 400))
+    X[3] = X[0] + 1e-9 * rng.normal(size=400)
+    X[4] = X[1]
+    X[5] = X[10] * (1 + 1e-9)
+    return X
+
+
+def test_distances_to_long_rows_are_those_of_differences(long_rows):
+    n = len(long_rows)
+    found = np.tile(np.arange(n), (n, 1))
+    rows = sparse.csr_array(long_rows)
+    distances = found_distances(rows, rows, found)
+    expected = np.linalg.norm(long_rows[:, None] - long_rows, axis=2)
+    np.testing.assert_allclose(distances, expected, rtol=1e-13, atol=0)
+    assert np.array_equal(distances, distances.T)
+    alone = [found_distances(rows[[i]], rows, found[[i]])[0] for i in range(n)]
+    assert np.array_equal(distances, alone)
+
+
+@pytest.mark.parametrize("criterion", ["kth", "mean", "labels"])
+def test_long_rows_and_their_copies_are_judged_as_dense_ones(criterion, long_rows):
+    X = np.vstack([long_rows, np.repeat(long_rows[[1, 20]], 6, axis=0)])
+    y = np.arange(len(X)) % 2
+    neighbors = NeighborsFilter(criterion=criterion, n_neighbors=4)
+    dense = neighbors.fit(X, y).scores_
+    fitted = neighbors.fit(sparse.csr_array(X), y)
+    np.testing.assert_allclose(fitted.scores_, dense, rtol=1e-12, atol=1e-15)
+    assert np.array_equal(
+        fitted.score_samples(sparse.csr_array(X[[1, 20]]), y[[1, 20]]),
+        fitted.scores_[[1, 20]],
+    )

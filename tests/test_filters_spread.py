@@ -155,6 +155,25 @@ def test_float32_rows_have_distances_of_float64():
     )
 
 
+@pytest.mark.parametrize("n_features", [600, 1200])
+def test_copies_of_sparse_rows_count_as_often_as_they_occur(n_features):
+    few = sparse.random(120, n_features, 0.03, random_state=0, format="csr")
+    few = few.multiply(np.geomspace(1, 3, 120)[:, None]).tocsr()
+    X = sparse.vstack([few, *[few[[0]]] * 60], format="csr")
+    y = np.r_[np.arange(120) % 2, np.zeros(60, dtype=int)]
+    filter_ = MahalanobisFilter(n_components=5, random_state=0)
+    dense = filter_.fit(X.toarray(), y).scores_
+    np.testing.assert_allclose(filter_.fit(X, y).scores_, dense, rtol=1e-6)
+
+
+def test_the_draw_that_starts_the_iteration_does_not_matter():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(80, 1200)) * rng.uniform(1, 3, 1200), np.arange(80) % 2
+    filters = [MahalanobisFilter(n_components=9, random_state=s) for s in range(3)]
+    scores = [one.fit(X, y).scores_ for one in filters]
+    np.testing.assert_allclose(scores[1:], [scores[0]] * 2, rtol=1e-6)
+
+
 def subspace_distances(X, means, count):
     _, _, directions = np.linalg.svd(X, full_matrices=False)
     basis = orth(np.vstack([directions[:count], means]).T)

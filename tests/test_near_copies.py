@@ -123,6 +123,7 @@ def test_distinct_rows_are_those_of_numpy(storage):
 def test_rows_of_one_hash_are_told_apart(monkeypatch, storage):
     for name in ("_hashes", "_hashes_of_sparse"):
         monkeypatch.setattr(_nearest, name, lambda X: np.arange(X.shape[0]) % 7)
+    monkeypatch.setattr(_nearest, "_random_numbers", np.ones)
     X = np.random.default_rng(0).integers(-1, 2, size=(60, 3)).astype(float)
     distinct, position = distinct_rows(storage(X))
     distinct = distinct.toarray() if sparse.issparse(distinct) else distinct

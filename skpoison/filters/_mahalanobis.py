@@ -4,10 +4,11 @@ from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import linalg
+from scipy import linalg, sparse
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skpoison.filters._copies import joined_copies
 from skpoison.filters._distance import BaseDistanceFilter
 from skpoison.filters._principal import (
     WithinClasses,
@@ -189,7 +190,10 @@ class MahalanobisFilter(BaseDistanceFilter):
         if X.shape[1] <= self.max_features:
             return None
         rng = check_random_state(self.random_state)
-        rows = WithinClasses(X, codes, means)
+        counts = None
+        if sparse.issparse(X):
+            X, codes, counts = joined_copies(X, codes)
+        rows = WithinClasses(X, codes, means, counts)
         directions, _ = principal_directions(rows, self.n_components, rng)
         found = span(directions, means)
         # Rows that are all zero have no direction; any one will do.

@@ -17,19 +17,60 @@ from skpoison.filters._rows import (
 PAIRS = 2**22  # values of pairs of rows that are compared at once
 SAME = 1e-9  # distances that differ by no more than this share count as equal
 ENTRIES = 2**22  # votes that are held at once
-COMPARED = 4096  # rows that are compared with their first copy at once
+COMPARED = 4096  # sparse rows that are compared with others at once
+# Sparse rows are long from so many times the usual number of values on; and near where
+# the square of their distance is so small a share of the sum of their own.
+MANY_VALUES, NEAR = 8, 1 / 64
 
 
 def pair_distances(queries, rows, found):
     """Distances of queries to the rows found for them, from differences."""
     out = np.empty(found.shape)
-    step = max(1, PAIRS // queries.shape[1]) if not sparse.issparse(rows) else 4096
+    step = max(1, PAIRS // queries.shape[1]) if not sparse.issparse(rows) else COMPARED
     for start in range(0, len(found), step):
         block = slice(start, start + step)
         for j in range(found.shape[1]):
-            difference = queries[block] - rows[found[block, j]]
-            out[block, j] = _lengths(difference)
+            out[block, j] = _lengths(queries[block] - rows[found[block, j]])
     return out
+
+
+def found_distances(queries, rows, found):
+    """The same; with long sparse rows that are not near, from products.
+
+    A row of an attack can have values in all columns. Its product with another row
+    takes time for the values of the other one alone.
+    """
+    if not sparse.issparse(rows):
+        return pair_distances(queries, rows, found)
+    out = _from_products(queries, rows, found)
+    left = np.nonzero(np.isnan(out))
+    for start in range(0, len(left[0]), COMPARED):
+        i, j = (part[start : start + COMPARED] for part in left)
+        out[i, j] = _lengths(queries[i] - rows[found[i, j]])
+    return out
+
+
+def _from_products(queries, rows, found):
+    """Distances of pairs with a long row that do not lose digits; the others are NaN.
+
+    Products are summed in the order of the columns, whichever row comes first, so that
+    the distance is the same either way.
+    """
+    products = np.full(found.shape, np.nan)
+    stored, asked = np.diff(rows.indptr), np.diff(queries.indptr)
+    long = MANY_VALUES * max(np.median(stored), 1)
+    if max(stored.max(), asked.max()) <= long:
+        return products
+    for row in np.unique(found[stored[found] > long]):
+        i, j = np.nonzero(found == row)
+        products[i, j] = queries[i] @ rows[[row]].toarray()[0]
+    for query in np.flatnonzero(asked > long):
+        products[query] = rows[found[query]] @ queries[[query]].toarray()[0]
+    sums = _squares(queries)[:, None] + _squares(rows)[found]
+    squares = sums - 2 * products
+    limits = np.finfo(np.float64)
+    known = (squares > NEAR * sums) & (squares > limits.tiny / limits.eps)
+    return np.sqrt(np.where(known & (squares < np.inf), squares, np.nan))
 
 
 def _lengths(rows):
@@ -144,6 +185,15 @@ class Votes:
         Return the votes of each class, in parts of a whole, and the whole: both are
         integers, so that shares are exact.
         """
+        if not sparse.issparse(queries):
+            return self._count_all(queries, codes)
+        # Copies of one row of an attack can hold more values than all other rows.
+        labeled = distinct(queries)[1] * self.counts.shape[1] + codes
+        rows, position = in_order(labeled)
+        votes, whole = self._count_all(queries[rows], codes[rows])
+        return votes[position], whole[position]
+
+    def _count_all(self, queries, codes):
         votes = np.zeros((len(codes), self.counts.shape[1]), dtype=np.intp)
         whole = np.zeros(len(codes), dtype=np.intp)
         pending, n_found = np.arange(len(codes)), self.search.n_neighbors
@@ -162,7 +212,7 @@ class Votes:
     def _count(self, queries, codes, n_found):
         """Count among so many distinct rows; say where these are enough."""
         found = self.search.kneighbors(clipped(queries), n_found, return_distance=False)
-        distances = pair_distances(queries, self.rows, found)
+        distances = found_distances(queries, self.rows, found)
         order = np.argsort(distances, axis=1, kind="stable")
         distances = np.take_along_axis(distances, order, axis=1)
         counts = self.counts[np.take_along_axis(found, order, axis=1)]
@@ -208,19 +258,40 @@ def distinct(rows):
     """Where each distinct row comes first, and which distinct row each row is.
 
     Rows are told apart by hashes; where rows of one hash differ, which an attacker can
-    bring about, by all their values.
+    bring about, by all their values. Products with one vector do for most sparse rows,
+    and take much less time.
     """
+    if sparse.issparse(rows) and rows.has_canonical_format:
+        found = in_order(rows @ _random_numbers(rows.shape[1]))
+        if _are_copies(rows, *found):
+            return found
     keys = (
         _hashes_of_sparse(rows) if sparse.issparse(rows) else by_blocks(_hashes, rows)
     )
-    first, which = in_order(keys)
+    found = in_order(keys)
+    return found if _are_copies(rows, *found) else in_order(_every_value(rows))
+
+
+def _random_numbers(n):
+    return (_mixed(np.arange(n, dtype=np.uint64), np.uint64(0)) >> 11) * 2.0**-53
+
+
+def _are_copies(rows, first, which):
+    """Tell whether rows equal those that come first among them."""
     copies = np.flatnonzero(first[which] != np.arange(rows.shape[0]))
-    for start in range(0, len(copies), COMPARED):
-        some = copies[start : start + COMPARED]
-        differ = rows[some] != rows[first[which[some]]]
-        if differ.nnz if sparse.issparse(differ) else differ.any():
-            return in_order(_every_value(rows))
-    return first, which
+    return all(
+        _are_equal(rows[some], rows[first[which[some]]])
+        for some in np.split(copies, range(COMPARED, len(copies), COMPARED))
+    )
+
+
+def _are_equal(rows, others):
+    if not sparse.issparse(rows):
+        return np.array_equal(rows, others)
+    parts = ("indptr", "indices", "data")
+    if all(np.array_equal(getattr(rows, p), getattr(others, p)) for p in parts):
+        return True
+    return (rows != others).nnz == 0  # zeros that are stored make no difference
 
 
 def in_order(labels):

@@ -12,7 +12,13 @@ from skpoison._labels import shown_labels
 from skpoison._warn import warn
 from skpoison.exceptions import FilterWarning
 from skpoison.filters._distance import BaseDistanceFilter
-from skpoison.filters._nearest import SearchSpace, Votes, clipped, pair_distances
+from skpoison.filters._nearest import (
+    SearchSpace,
+    Votes,
+    clipped,
+    distinct,
+    found_distances,
+)
 from skpoison.filters._threshold import contradicted_rows
 
 BY_LABELS = ("labels", "plurality")  # criteria that look at labels
@@ -278,9 +284,15 @@ class NeighborsFilter(BaseDistanceFilter):
         return out
 
     def _compare(self, queries, group):
+        if not sparse.issparse(queries):
+            return self._compare_all(queries, group)
+        first, position = distinct(queries)
+        return self._compare_all(queries[first], group)[position]
+
+    def _compare_all(self, queries, group):
         search = self.neighbors_[group]
         found = search.kneighbors(clipped(queries), return_distance=False)
-        distances = _without_self(pair_distances(queries, self._rows[group], found))
+        distances = _without_self(found_distances(queries, self._rows[group], found))
         distances.sort(axis=1)
         return distances.mean(axis=1) if self.criterion == "mean" else distances[:, -1]
 

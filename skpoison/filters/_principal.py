@@ -17,6 +17,8 @@ from skpoison.filters._rows import are_far, padded_blocks
 EXACT_FEATURES = 1000
 # Squared singular values that count as zero, as a share of their sum.
 ROUNDING = 1e-14
+# What is new in unit vectors, below which they count as dependent on others.
+DEPENDENT = 1e-10
 # Products lose digits, in the dtype of rows, that are so many times as far from the
 # origin as from their center.
 FAR_FOR_PRODUCTS = 10.0
@@ -88,13 +90,18 @@ class ClassRows(LinearOperator):
 
 
 class WithinClasses(LinearOperator):
-    """Rows less the center of their class."""
+    """Rows less the center of their class, as often as they occur.
 
-    def __init__(self, X, codes, centers):
+    Each row counts with the root of its `counts`, which leaves directions and squares
+    as they are if it is written that many times.
+    """
+
+    def __init__(self, X, codes, centers, counts=None):
         super().__init__(X.dtype, X.shape)
         self.X = X
         self.codes = codes
         self.centers = centers
+        self.roots = None if counts is None else np.sqrt(counts).astype(X.dtype)
 
     @cached_property
     def _shifted(self):
@@ -117,20 +124,27 @@ class WithinClasses(LinearOperator):
     def _matmat(self, V):
         V = V.astype(self.dtype, copy=False)
         rows, centers = self._shifted
-        return rows @ V - (centers @ V)[self.codes]
+        return self._rooted(rows @ V - (centers @ V)[self.codes])
 
     def _rmatmat(self, U):
-        U = U.astype(self.dtype, copy=False)
+        U = self._rooted(U.astype(self.dtype, copy=False))
         sums = [U[self.codes == k].sum(axis=0) for k in range(len(self.centers))]
         return self._transposed @ U - self._shifted[1].T @ np.stack(sums)
 
     _matvec, _rmatvec = _matmat, _rmatmat
 
+    def _rooted(self, values):
+        if self.roots is None:
+            return values
+        return values * (self.roots if values.ndim == 1 else self.roots[:, None])
+
     def blocks(self):
         """Yield the rows in dense blocks of bounded size."""
         for code, center in enumerate(self.centers):
             rows = np.flatnonzero(self.codes == code)
-            for _, block in padded_blocks(self.X, rows, center):
+            for chosen, block in padded_blocks(self.X, rows, center):
+                if self.roots is not None:
+                    block[: len(chosen)] *= self.roots[chosen, None]
                 yield block
 
 
@@ -205,22 +219,27 @@ def _by_iteration(rows, count, rng):
     return values[order].astype(np.float64) ** 2, directions[order].astype(np.float64)
 
 
-def span(*vectors):
-    """Orthonormal basis of the span of rows; zero and dependent ones add nothing.
+def span(directions, others):
+    """Orthonormal directions, and a basis of what other rows have beside them.
+
+    Zero and dependent rows add nothing. The basis is the same up to signs whatever the
+    order of the others is, and however exactly the directions are known.
 
     Examples
     --------
     >>> import numpy as np
-    >>> span(np.array([[2.0, 0.0, 0.0]]), np.array([[-3.0, 0.0, 0.0]])).shape
-    (1, 3)
+    >>> span(np.array([[1.0, 0.0, 0.0]]), np.array([[-3.0, 0.0, 4.0], [2.0, 0.0, 0.0]]))
+    array([[1., 0., 0.],
+           [0., 0., 1.]])
     """
-    stacked = np.vstack(vectors).astype(np.float64)
-    lengths = np.linalg.norm(stacked, axis=1)
-    stacked = stacked[lengths > 0] / lengths[lengths > 0, None]
-    if not len(stacked):
-        return stacked
-    _, values, basis = linalg.svd(stacked, full_matrices=False)
-    return basis[values > 1e-10 * values[0]]
+    lengths = np.linalg.norm(others, axis=1)
+    rest = others[lengths > 0] / lengths[lengths > 0, None]
+    for _ in range(2):  # the second time for what rounding has left
+        rest = rest - (rest @ directions.T) @ directions
+    if not len(rest):
+        return directions
+    _, values, basis = linalg.svd(rest, full_matrices=False)
+    return np.vstack([directions, basis[values > DEPENDENT]])
 
 
 def coordinates(X, basis):
