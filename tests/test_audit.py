@@ -1,6 +1,7 @@
 """``skpoison.audit``: its numbers are those of its parts, its doubts are founded."""
 
 import html
+import itertools
 import warnings
 
 import numpy as np
@@ -657,6 +658,44 @@ def test_a_budget_that_is_too_small_draws_fewer_rows(monkeypatch):
     (what,) = [one for one in left if one.startswith("attacks on")]
     assert left[what].startswith("the budget of 600 seconds: ")
     assert quick(X, y).settings["n_attacked_rows"] == 900
+
+
+def test_without_time_the_report_is_short_and_says_what_it_lacks():
+    X, y = blobs(150)
+    asked = {"percentiles": [70, 90, 100], "filters": None, "epsilons": [0.01, 0.1]}
+    asked["attacks"] = {"flips": LabelFlipAttack(strategy="feasible")}
+    report = quick(X, y, **asked, moving_seconds=30, budget=1e-9)
+    tried = {row["defense"] for row in report.ranking}
+    assert tried == {"no defense", "sphere & slab 100"}
+    (curve,) = report.bounds["curves"]
+    (point,) = curve["points"]
+    assert point["epsilon"] == report.settings["reference"]
+    left = {one["what"] for one in report.left_out}
+    assert {
+        *("attacks in 2 of 3 folds", "defense sphere & slab 70", "defense auto"),
+        *("judging by neighbors", "bounds of sphere and slab at percentiles 70, 90"),
+        *("single predictions", "traced errors"),
+    } <= left
+    assert {one["reason"][:19] for one in report.left_out} == {"the budget of 1e-09"}
+    said = " ".join(text for text in report.summary if text.startswith("Left out"))
+    assert all(one in said for one in left)
+    assert "by the certificate alone" not in " ".join(report.summary).lower()
+    assert "<html" in report._html()
+
+
+@pytest.mark.parametrize("n_looks", [2, 5, 9, 13])
+def test_all_folds_of_a_report_have_the_same_defenses(monkeypatch, n_looks):
+    X, y = blobs(150)
+    looks = itertools.count()
+    monkeypatch.setattr(
+        "skpoison._audit.progress.Clock.spent",
+        lambda _: 0.0 if next(looks) < n_looks else 1e9,
+    )
+    report = quick(X, y, percentiles=[70, 90, 100], budget=60)
+    done = {row["defense"] for row in report.ranking}
+    left = {one["what"] for one in report.left_out}
+    for name in ("sphere & slab 70", "sphere & slab 90"):
+        assert (name in done) != (f"defense {name}" in left)
 
 
 def test_attacks_run_on_some_rows_where_there_are_many():

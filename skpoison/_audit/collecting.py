@@ -43,6 +43,9 @@ def collected(plan, done, left_out):
         if failed:
             left_out.append({"what": f"defense {name}", "reason": failed[0]})
             continue
+        if not folds:
+            left_out.append({"what": f"defense {name}", "reason": plan.clock.reason})
+            continue
         answers[name] = [part["clean"].answers for part in folds]
         defenses.append(_costs(name, folds))
         for key in folds[0]["attacks"]:

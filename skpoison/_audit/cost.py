@@ -64,9 +64,9 @@ def _with_fewer_rows(inputs, plan, max_rows, progress):
     except ValueError:  # too few rows for attacks: the folds of the budget do the rest
         return plan
     kept = [one for one in plan.left_out if not one["what"].startswith("attacks on")]
-    seconds = f"the budget of {plan.clock.budget:g} seconds"
-    left = [one | {"reason": f"{seconds}: {one['reason']}"} for one in left]
-    progress.say(f"Attacks are run on about {max_rows:,} rows, for {seconds}.")
+    why = plan.clock.reason
+    left = [one | {"reason": f"{why}: {one['reason']}"} for one in left]
+    progress.say(f"Attacks are run on about {max_rows:,} rows, for {why}.")
     return plan._replace(folds=folds, left_out=kept + left)
 
 

@@ -57,7 +57,7 @@ def _trace_worst(inputs, plan, found, progress):
     found["n_wrong"] = len(wrong)
     for place in wrong[:MOST_TRACED]:
         if not plan.clock.has(FITS * seconds):
-            found["reason"] = f"the budget of {plan.clock.budget:g} seconds"
+            found["reason"] = plan.clock.reason
             return
         row, right = test[place], inputs.codes[test[place]]
         result = trace(

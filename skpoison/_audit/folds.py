@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedKFold, check_cv
 
 from skpoison._whole_rows import n_poison_rows
-from skpoison._words import percent_text
+from skpoison._words import counted, percent_text
 
 from .checks import check_count
 
@@ -40,10 +40,11 @@ def folds_of(inputs, cv, seed, max_rows):
         rare = int(np.argmin(counts))
         if counts[rare] < cv:
             raise ValueError(
-                f"The class {inputs.labels[rare]!r} has {counts[rare]} rows, fewer "
-                f"than the {cv} folds of the cross-validation. Merge or leave out so "
-                "small a class, or use fewer folds (cv). If y holds measurements "
-                "instead of class labels, it cannot be audited."
+                f"The class {inputs.labels[rare]!r} has "
+                f"{counted(int(counts[rare]), 'row')}, fewer than the {cv} folds of "
+                "the cross-validation. Merge or leave out so small a class, or use "
+                "fewer folds (cv). If y holds measurements instead of class labels, it "
+                "cannot be audited."
             )
         splitter = StratifiedKFold(int(cv), shuffle=True, random_state=seed)
     else:

@@ -4,6 +4,7 @@ Attacks that do not depend on the defense are crafted once a fold, and sent agai
 """
 
 import warnings
+from functools import partial
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -13,6 +14,7 @@ from sklearn.base import clone
 from skpoison import __version__
 from skpoison._judging import fit_and_find_kept
 from skpoison._words import one_line
+from skpoison.filters import AutoFilter
 
 from .collecting import collected
 from .crafting import (
@@ -24,11 +26,21 @@ from .crafting import (
     made_by,
     told_part,
 )
-from .defenses import UNDEFENDED, all_defenses, is_free, looks_at_sets, within
+from .defenses import (
+    UNDEFENDED,
+    all_defenses,
+    is_free,
+    looks_at_sets,
+    name_of,
+    within,
+)
 from .inputs import Inputs
 from .plan import Outcome, Plan
 from .progress import Progress
 from .training import Fold, clean_part, texts_of, trained
+
+# Of a budget, after which no more is attacked, so that the rest has time, too.
+MEASURING = 0.7
 
 
 def measure(inputs: Inputs, plan: Plan, progress: Progress) -> Outcome:
@@ -39,9 +51,12 @@ def measure(inputs: Inputs, plan: Plan, progress: Progress) -> Outcome:
     left_out = []
     for rows in plan.folds:
         begun = plan.clock.spent()
-        done.append(_measured_fold(_fold(inputs, rows, plan), plan, progress))
+        fold = _measured_fold(_fold(inputs, rows, plan), plan, progress)
+        # Defenses are compared on the same rows: a fold that lacks some does not count.
+        if not done or len(fold["parts"]) == len(done[0]["parts"]):
+            done.append(fold)
         took = plan.clock.spent() - begun
-        if len(done) < len(plan.folds) and not plan.clock.has(took):
+        if len(done) < len(plan.folds) and not plan.clock.has(took, MEASURING):
             left_out.append(_folds_left(len(done), plan))
             break
     return collected(plan, done, left_out)
@@ -51,8 +66,7 @@ def _folds_left(n_done, plan):
     n_folds = len(plan.folds)
     return {
         "what": f"attacks in {n_folds - n_done} of {n_folds} folds",
-        "reason": f"another fold would take longer than the {plan.clock.budget:g} "
-        "seconds of the budget allow",
+        "reason": f"{plan.clock.reason}: another fold would take too long",
     }
 
 
@@ -69,16 +83,13 @@ def _measured_fold(fold, plan, progress):
         return list(progress.over(parallel(jobs)))
 
     told = {one["defense"]: one for one in run(told_part, defenses.items())}
-    crafted = run(craft_part, aims(plan, told))
-    able = [name for name in defenses if not told[name]["failed"]]
-    tried = run(
-        defense_part,
-        (
-            (name, defenses[name], told[name], _faced(name, plan, crafted))
-            for name in able
-        ),
+    crafted = _crafted(partial(run, craft_part), plan, told, progress)
+    able = _able(plan, told, crafted)
+    jobs = (
+        (name, defenses[name], told[name], _faced(name, plan, crafted)) for name in able
     )
-    for _ in range(len(defenses) - len(able)):
+    tried = run(defense_part, plan.clock.while_there_is(jobs, 2, MEASURING))
+    for _ in range(len(defenses) - len(tried)):
         progress.advance()
     failed = [told[name] for name in defenses if told[name]["failed"]]
     warned = [clean, *told.values(), *crafted, *tried]
@@ -96,6 +107,38 @@ def _fold(inputs, rows, plan):
     X, y, positive = inputs.X, inputs.y, plan.metric.positive
     codes = inputs.codes[test]
     return Fold(X[train], y[train], X[test], codes, inputs.classes, positive)
+
+
+def _crafted(run, plan, told, progress):
+    """Craft what is made for all defenses; for lack of time, not for some percentiles.
+
+    Those that keep most of the rows come first: they are the ones that cost little.
+    """
+    jobs = list(aims(plan, told))
+    places = {job[:2]: place for place, job in enumerate(jobs)}
+    first, rest = jobs[: len(jobs) - len(plan.percentiles)], jobs[::-1]
+    in_time = [*first, *rest[: len(plan.percentiles)]]
+    crafted = run(plan.clock.while_there_is(in_time, len(first) + 1, MEASURING))
+    for _ in range(len(jobs) - len(crafted)):
+        progress.advance()
+    return sorted(crafted, key=lambda one: places[one["how"], one["against"]])
+
+
+def _able(plan, told, crafted):
+    """The defenses that can be tried, first certified ones that cost little.
+
+    AutoFilter takes as long as many others, and comes last.
+    """
+    own = [name_of(percentile) for percentile in plan.percentiles]
+    ready = {one["against"] for one in crafted if one["how"] == "knowing"}
+    slow = [name for name, f in plan.filters.items() if isinstance(f, AutoFilter)]
+    quick = [name for name in plan.filters if name not in slow]
+    names = [UNDEFENDED, *own[::-1], *quick, *slow]
+    return [
+        name
+        for name in names
+        if not told[name]["failed"] and (name not in own or name in ready)
+    ]
 
 
 def _faced(name, plan, crafted):

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterable, Iterator
 
 
 class Progress:
@@ -68,6 +69,26 @@ class Clock:
         """Seconds that are left; infinite without a budget."""
         return float("inf") if self.budget is None else self.budget - self.spent()
 
-    def has(self, seconds: float) -> bool:
-        """Tell whether something that takes so long can still be done."""
-        return seconds <= self.left()
+    def has(self, seconds: float, share: float = 1.0) -> bool:
+        """Tell whether what takes so long can be done in so large a part of the budget.
+
+        Examples
+        --------
+        >>> Clock().has(1e9), Clock(60.0).has(50.0), Clock(60.0).has(50.0, share=0.5)
+        (True, True, False)
+        """
+        if self.budget is None:
+            return True
+        return seconds <= share * self.budget - self.spent()
+
+    def while_there_is(self, jobs: Iterable, n_first: int, share=1.0) -> Iterator:
+        """Yield jobs while there is time to begin one; the first ones in any case."""
+        for position, job in enumerate(jobs):
+            if position >= n_first and not self.has(0.0, share):
+                return
+            yield job
+
+    @property
+    def reason(self) -> str:
+        """Why something is left out for which there is no time."""
+        return f"the budget of {self.budget:g} seconds"

@@ -28,6 +28,7 @@ class Compared(NamedTuple):
     constant: Candidate
     choice: Choice  # among all
     certified: Choice  # among percentiles of sphere and slab
+    certified_percentile: float | None
 
 
 def compare(plan: Plan, measured: Measured) -> Outcome:
@@ -56,7 +57,9 @@ def compare(plan: Plan, measured: Measured) -> Outcome:
     choice = decide(every, *limits)
     certified = decide([one for one in every if one.name in own], *limits)
     _order(rows, choice)
-    return Outcome(Compared(rows, candidates, constant, choice, certified), left_out)
+    percentile = _certified(plan, certified.name)
+    found = Compared(rows, candidates, constant, choice, certified, percentile)
+    return Outcome(found, left_out)
 
 
 class Attacked(NamedTuple):
@@ -243,7 +246,7 @@ def recommend(
         "epsilon": plan.reference,
         "defense": choice.name,
         "percentile": _percentile(plan, choice.name),
-        "certified_percentile": _certified(plan, compared.certified.name),
+        "certified_percentile": compared.certified_percentile,
         "undefended_clean": interval(open_.clean, open_.clean_draws),
         "undefended_worst": interval(open_.worst, open_.worst_draws),
         "constant": constant.clean,
@@ -324,6 +327,8 @@ def _not_judged(measured, names, rows):
     names = [*names, *(name_of(r["percentile"]) for r in rows if r["worst"] is None)]
     for name in dict.fromkeys(names):
         tried = [e for e in measured.evaluations if e["defense"] == name]
+        if not tried:
+            continue  # what is left out is said, and why
         reasons = [e["reason"] for e in tried if e["adaptive"] and e["reason"]]
         reason = reasons[0] if reasons else "no attack that was run can adapt to it"
         yield {"defense": name, "reason": reason}

@@ -236,7 +236,7 @@ def run(inputs: Inputs, plan: Plan, progress: Progress) -> AuditReport:
     attacked = measure(inputs, plan, progress)
     compared = compare(plan, attacked.found)
     listed = suspects(inputs, plan, suspected, progress)
-    bounded = curves(inputs, plan, progress)
+    bounded = curves(inputs, plan, progress, compared.found.certified_percentile)
     certified = predictions(inputs, plan, progress)
     traced = traced_errors(inputs, plan, progress)
     stages = attacked, compared, listed, bounded, certified, traced

@@ -220,9 +220,16 @@ def _guaranteed(content):
         f"{epsilon_text(found['epsilon'])} poison, the training loss{whose} does not "
         f"exceed {upper_text(row['upper_bound'])} with fixed centroids and radii"
         f"{moving}. Without an attack it is "
-        f"{loss_text(content['bounds']['no_attack_loss'])}. By the certificate alone, "
-        f"percentile {found['by_certificate_alone']:g} would be chosen."
+        f"{loss_text(content['bounds']['no_attack_loss'])}.{_strictest(content)}"
     )
+
+
+def _strictest(content):
+    """Say what is best by the bounds, unless some are left out."""
+    if len(content["percentiles"]) < len(content["settings"]["percentiles"]):
+        return ""
+    percentile = content["recommendation"]["by_certificate_alone"]
+    return f" By the certificate alone, percentile {percentile:g} would be chosen."
 
 
 def _of_certified(found, row):
@@ -319,12 +326,14 @@ def _doubts(content):
 
 
 def _left_out(content):
-    """Say what was not done, a sentence for each."""
+    """Say what was not done, a sentence for each reason."""
     moved = [
         {"what": f"bounds with {one['defense'].replace('_', ' ')}", **one}
         for one in content["bounds"]["defenses"]
         if one["reason"]
     ]
+    alike: dict[str, list[str]] = {}
     for one in [*content["left_out"], *moved]:
-        reason = name_text(one["reason"].rstrip("."), LONGEST_REASON)
-        yield f"Left out: {name_text(one['what'])}: {reason}."
+        alike.setdefault(one["reason"].rstrip("."), []).append(name_text(one["what"]))
+    for reason, what in alike.items():
+        yield f"Left out: {', '.join(what)}: {name_text(reason, LONGEST_REASON)}."

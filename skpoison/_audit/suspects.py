@@ -122,9 +122,14 @@ def suspects(
     part, y = plan.memory.cache(judge_part), inputs.y
     progress.begin("Judging rows", len(filters))
     jobs = (delayed(part)(__version__, f, inputs.X, y) for f in filters.values())
+    jobs = plan.clock.while_there_is(jobs, 1)
     parallel = Parallel(n_jobs=plan.n_jobs, return_as="generator")
     parts = list(progress.over(parallel(jobs)))
-    judges, left_out = _judges(inputs, dict(zip(filters, parts, strict=True)))
+    judges, left_out = _judges(inputs, dict(zip(filters, parts, strict=False)))
+    left_out += [
+        {"what": f"judging by {name}", "reason": plan.clock.reason}
+        for name in list(filters)[len(parts) :]
+    ]
     scores = combined([judge["ranks"] for judge in judges])
     first = np.zeros(len(scores))
     if suspected["failed"]:
