@@ -1,5 +1,6 @@
 """Fitting in passes, in which Dask looks at the partitions."""
 
+from collections.abc import Callable
 from copy import copy, deepcopy
 from typing import Any
 
@@ -34,12 +35,20 @@ def _run_pass(filter_, parts, labels):
     state = dask.delayed(copy(filter_), pure=False)
     pairs = enumerate(zip(parts, labels, strict=True))
     seen = [_seen(state, i, X, y) for i, (X, y) in pairs]
-    while len(seen) > 1:
-        groups = [seen[i : i + FAN_IN] for i in range(0, len(seen), FAN_IN)]
-        seen = [_merged(group) for group in groups]
-    (found,) = dask.compute(*seen)
-    current.merge(found)
+    current.merge(merged(seen, _merge_into))
     return filter_.end_pass()
+
+
+def merged(found: list, both: Callable) -> Any:
+    """Compute what was found in the partitions, and merge it, a few at a time.
+
+    `both` returns what was found in the first and in the second.
+    """
+    while len(found) > 1:
+        groups = [found[i : i + FAN_IN] for i in range(0, len(found), FAN_IN)]
+        found = [_merged(group, both) for group in groups]
+    (one,) = dask.compute(*found)
+    return one
 
 
 @dask.delayed(pure=False)
@@ -49,9 +58,14 @@ def _seen(filter_, i, X, y):
 
 
 @dask.delayed(pure=False)
-def _merged(seen):
-    first, *others = seen
+def _merged(found, both):
+    first, *others = found
     first = deepcopy(first)
     for other in others:
-        first.merge(other)
+        first = both(first, other)
+    return first
+
+
+def _merge_into(first, second):
+    first.merge(second)
     return first

@@ -164,15 +164,22 @@ def upper_margin(problem, poison, theta, at):
     error = float(problem.weights @ (_steepest(problem.loss, at, off) * off))
     error += total * float(problem.weights @ problem.loss.value(at))
     error += product * problem.penalty(theta)
-    if poison.sets:
-        pieces, worst = poison.pieces, poison.largest_shortfalls(theta)
-        off = norm_w * _reach(poison) + size_b + 1.0 + np.abs(pieces.levels)
-        off = product * off
-        steepness = _steepest(problem.loss, poison.anchor - worst, off)
-        each = pieces.weights * steepness * off
-        error += poison.epsilon * float(each.max())
-        error += poison.epsilon * product * poison.largest_loss(theta)
+    error += poison_upper_margin(poison, theta, product)
     return 2.0 * error
+
+
+def poison_upper_margin(poison, theta, product):
+    """Return what rounding can have taken from the poison's term at parameters."""
+    if not poison.sets:
+        return 0.0
+    pieces, worst = poison.pieces, poison.largest_shortfalls(theta)
+    norm_w, size_b = float(np.linalg.norm(theta[:-1])), abs(float(theta[-1]))
+    off = norm_w * _reach(poison) + size_b + 1.0 + np.abs(pieces.levels)
+    off = product * off
+    steepness = _steepest(poison.loss, poison.anchor - worst, off)
+    each = pieces.weights * steepness * off
+    error = poison.epsilon * float(each.max())
+    return error + poison.epsilon * product * poison.largest_loss(theta)
 
 
 def _reach(poison):
@@ -204,11 +211,8 @@ def lower_margin(problem: LossProblem, point: DualPoint, at: np.ndarray) -> floa
     if problem.targets is not None:
         mass += float(slopes @ np.abs(problem.targets))
     if poison:
-        slope = poison.epsilon * float(even.poison.beta @ even.poison_slopes)
-        moved += product * slope * (_reach(poison) + 1.0)
-        size = np.abs(even.poison_slopes * poison.pieces.levels)
-        size += np.abs(poison.outer_conjugates(even.poison_slopes))
-        mass += slope + poison.epsilon * float(even.poison.beta @ size)
+        more = poison_lower_margin(poison, even.poison, even.poison_slopes, product)
+        moved, mass = moved + more[0], mass + more[1]
     z = problem.dual_sum(even)
     error = total * mass + product * problem.conjugate(z)
     least = float(stiffness[stiffness > 0.0].min())
@@ -218,3 +222,12 @@ def lower_margin(problem: LossProblem, point: DualPoint, at: np.ndarray) -> floa
         # What is left in z is as much of one row's slope, whose margin that costs.
         error += (moved + abs(float(z[-1]))) * (2.0 * float(np.abs(at).max()) + 1.0)
     return 2.0 * error
+
+
+def poison_lower_margin(poison, points, slopes, product):
+    """Return the poison's part of what z can be off by, and of the masses' sizes."""
+    slope = poison.epsilon * float(points.beta @ slopes)
+    size = np.abs(slopes * poison.pieces.levels)
+    size += np.abs(poison.outer_conjugates(slopes))
+    mass = slope + poison.epsilon * float(points.beta @ size)
+    return product * slope * (_reach(poison) + 1.0), mass

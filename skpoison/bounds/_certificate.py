@@ -19,6 +19,7 @@ from skpoison.bounds._class_certificate import (
     name_of,
 )
 from skpoison.bounds._dual import NAMES, Dual, balanced, dual_of, lightened
+from skpoison.bounds._in_blocks import BlockedRows
 from skpoison.bounds._multiclass import ClassResult, prepare
 from skpoison.bounds._multiplier_trees import NO_TREE, trees_of_set
 from skpoison.bounds._rounding import judged
@@ -50,6 +51,7 @@ class CertificateMixin:
 
     _dual: Dual | MovingDual | ClassDual | None
     _training_rows: tuple
+    _is_of_blocks: bool = False
 
     def __getstate__(self):
         # A model that is saved does not bring its training rows along.
@@ -60,6 +62,7 @@ class CertificateMixin:
 
     def _keep_proof(self, result, X, codes):
         """Keep what a certificate is made of: little, and the rows as they came."""
+        self._is_of_blocks = isinstance(X, BlockedRows)
         if isinstance(result, ClassResult):
             self._dual = dual_of_classes(result.problem, result.found)
         else:
@@ -235,6 +238,11 @@ def _provable(bound):
     reason = None
     if bound.defense != "fixed":
         return bound._dual
+    if bound._dual is None and bound._is_of_blocks:
+        raise ValueError(
+            "No certificate file can hold the proof of a bound on Dask collections, "
+            "which has a number for each row: fit the bound on rows in memory."
+        )
     joint = bound._objective.of_classes
     if any(
         type(one) is not SphereSlab or not np.isfinite(one.radius)

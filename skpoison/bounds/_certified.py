@@ -13,6 +13,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skpoison._blocks import is_lazy
 from skpoison._column_types import RowsLike
 from skpoison._defaults import default_filter, default_sphere
 from skpoison._fitted import (
@@ -22,7 +23,7 @@ from skpoison._fitted import (
     unbounded,
 )
 from skpoison._progress import progress_monitor
-from skpoison.bounds import _any_loss, _fixed, _multiclass, moving
+from skpoison.bounds import _any_loss, _fixed, _in_blocks, _multiclass, moving
 from skpoison.bounds._certificate import CertificateMixin
 from skpoison.bounds._defending import DefendingMixin
 from skpoison.bounds._discrete import poison_term
@@ -40,6 +41,7 @@ from skpoison.losses import Hinge
 from skpoison.solvers._adversary import PoisonTerm
 from skpoison.solvers._class_problem import ClassProblem
 from skpoison.solvers._learned_scale import HuberProblem
+from skpoison.solvers._out_of_core import BlockProblem
 from skpoison.solvers._regularizers import NormBall, Penalty
 from skpoison.solvers._working_set import Problem, Solution
 from skpoison.solvers._worst_rows import of_classes, of_targets
@@ -435,9 +437,11 @@ class CertifiedBound(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Clean rows.
+            Clean rows; also a Dask array or data frame, of which few rows are in memory
+            at once.
         y : array-like of shape (n_samples,)
-            Their labels, of at least two classes; with a regressor, their targets.
+            Their labels, of at least two classes (with Dask, of two); with a regressor,
+            their targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of their losses, not negative. Rows that an attacker adds weigh
             `max_weight` at most. Not for `rho` and moving centroids.
@@ -455,6 +459,9 @@ class CertifiedBound(
             if a fitted filter knows other labels or columns, if the filter or
             `target_range` leaves the attacker unbounded, or if `estimator`, `filter`,
             `domain`, `defense` and weights do not go together.
+        TypeError
+            If X is a Dask collection and there is no bound for it: with moving
+            centroids, a `domain`, `sample_weight` or ``HuberRegressor``.
         """
         self._fit(X, y, sample_weight=sample_weight)
         return self
@@ -511,7 +518,10 @@ class CertifiedBound(
         self._objective = self._read_objective()
         context = self._init_callback_context(max_subtasks=None)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        X, codes = self._validate(X, y) if previous is None else previous.hand_on(self)
+        if previous is None:
+            X, codes = self._validate(*self._surveyed(X, y, sample_weight))
+        else:
+            X, codes = previous.hand_on(self)
         self._objective = self._for_classes(self._objective)
         self._n_rows = X.shape[0]
         self._weights = self._weigh(X, codes, sample_weight)
@@ -521,11 +531,27 @@ class CertifiedBound(
         start = None if previous is None else previous.found
         result = certify(X, codes, start, progress_monitor(self, context))
         self._report(result)
-        self._report_attack(result, X)
+        is_blocked = isinstance(X, _in_blocks.BlockedRows)
+        self._report_attack(result, X.example if is_blocked else X)
         self._keep_proof(result, X, codes)
         warn_if_short(result.found, result.problem, self.tol)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return WarmStart(self, X, codes, result.found)
+
+    def _surveyed(self, X, y, sample_weight):
+        """Return rows and labels; of Dask collections, few come into memory."""
+        if not is_lazy(X):
+            return X, y
+        _in_blocks.check_supported(self, self._objective, sample_weight)
+        from skpoison._dask._bound import surveyed
+
+        return surveyed(self, X, y, self._objective.is_regression)
+
+    def _validate(self, X, y):
+        if not isinstance(X, _in_blocks.BlockedRows):
+            return super()._validate(X, y)
+        _in_blocks.received(self, X, type(self).__name__)
+        return X, None
 
     def _read_objective(self):
         """Return what the learner minimizes, however it is given."""
@@ -552,6 +578,8 @@ class CertifiedBound(
 
     def _weigh(self, X, codes, sample_weight):
         """Return the weights of rows and of poison; None where all are 1."""
+        if isinstance(X, _in_blocks.BlockedRows):
+            return self._weigh_blocks(X)
         given = self._objective.class_weight
         classes: Any = getattr(self, "classes_", None)
         of_classes: Any = None
@@ -563,17 +591,31 @@ class CertifiedBound(
         if sample_weight is None and of_classes is None and self.max_weight == 1.0:
             return None
         if self._objective.rho is not None or self._is_moving():
-            raise ValueError(
-                "Weights of rows and classes are for learners with a penalty, and "
-                f"defense='fixed'; got rho={self._objective.rho!r}, "
-                f"defense={self.defense!r}."
-            )
+            raise self._unweighted()
         of_rows = sample_weights(sample_weight, X)
         if of_classes is None:
             of_classes = np.ones(1 if classes is None else len(classes))
         else:
             of_rows = of_rows * of_classes[codes]
         return LossWeights(of_rows, self.max_weight * of_classes)
+
+    def _weigh_blocks(self, rows):
+        objective, self.class_weight_ = self._objective, None
+        weights = _in_blocks.weights_of(objective, rows, self.max_weight)
+        if objective.class_weight is not None:
+            pair = self.classes_.tolist(), weights.of_rows.tolist()
+            self.class_weight_ = dict(zip(*pair, strict=True))
+        is_weighted = objective.class_weight is not None or self.max_weight != 1.0
+        if is_weighted and objective.rho is not None:
+            raise self._unweighted()
+        return weights
+
+    def _unweighted(self):
+        return ValueError(
+            "Weights of rows and classes are for learners with a penalty, and "
+            f"defense='fixed'; got rho={self._objective.rho!r}, "
+            f"defense={self.defense!r}."
+        )
 
     def _for_classes(self, objective):
         """Return what the learner minimizes on these classes."""
@@ -590,6 +632,8 @@ class CertifiedBound(
     def _certify_fixed(self, X, codes, start, monitor):
         rng = check_random_state(self.random_state)
         certain = {"tol": self.tol, "rng": rng}
+        if isinstance(X, _in_blocks.BlockedRows):
+            return self._certify_blocks(X, start, monitor, certain)
         keeps = self._kept_by_filter(X)
         if self._objective.of_classes is not None:
             sets, n_classes = self._convex_sets(X), len(self.classes_)
@@ -607,18 +651,31 @@ class CertifiedBound(
         found = self._solve(problem, start, monitor)
         return _any_loss.certify(problem, found, self._objective, X, keeps, **certain)
 
+    def _certify_blocks(self, rows, start, monitor, certain):
+        """Certify rows in blocks, which weights have been given to."""
+        pieces = self._pieces(rows.example, self._weights.of_poison)
+        problem = _in_blocks.prepare(self._objective, rows, pieces, self.epsilon)
+        found = self._solve(problem, start, monitor)
+        keeps = self._kept_by_filter(rows.example)
+        return _in_blocks.certify(problem, found, self._objective, keeps, **certain)
+
+    def _pieces(self, X, of_poison):
+        """Return what the attacker can send, given the weights of each class."""
+        loss, sets = self._objective.loss, self._smooth_sets(X)
+        if self._objective.is_regression:
+            return of_targets(loss, self.target_range_, *sets, *of_poison)
+        return of_classes(loss, SIGNS, sets, of_poison)
+
     def _problem_of_any_loss(self, X, codes):
-        objective, sets, weights = self._objective, self._smooth_sets(X), self._weights
+        objective, weights = self._objective, self._weights
         if weights is None:
             n_kinds = 1 if objective.is_regression else len(SIGNS)
             weights = LossWeights(np.ones(self._n_rows), np.ones(n_kinds))
+        pieces = self._pieces(X, weights.of_poison)
         if objective.is_regression:
             rows, targets = target_rows(X), codes
-            ends = self.target_range_
-            pieces = of_targets(objective.loss, ends, *sets, *weights.of_poison)
         else:
             rows, targets = signed_rows(X, codes), None
-            pieces = of_classes(objective.loss, SIGNS, sets, weights.of_poison)
         return _any_loss.prepare(
             objective,
             rows,
@@ -673,6 +730,8 @@ class CertifiedBound(
         solver = _fixed if isinstance(problem, Problem) else _any_loss
         if isinstance(problem, ClassProblem):
             solver = _multiclass
+        if isinstance(problem, BlockProblem):
+            solver = _in_blocks
         return solver.minimize(
             problem,
             tol=self.tol,
@@ -701,8 +760,12 @@ class CertifiedBound(
     def _fit_filter(self, X, y):
         given = self.filter
         if given is None:
-            given = default_filter() if y is not None else default_sphere()
-        fitted = clone(given).fit(X, y)
+            is_regression = self._objective.is_regression
+            given = default_sphere() if is_regression else default_filter()
+        if isinstance(X, _in_blocks.BlockedRows):
+            fitted = X.fitted(clone(given))
+        else:
+            fitted = clone(given).fit(X, y)
         if not isinstance(fitted, FrozenEstimator):
             remember_names(fitted, self._names)
         check_fits(fitted, X.shape[1], getattr(self, "classes_", None), self._names)
@@ -754,7 +817,8 @@ class CertifiedBound(
 
     def _labels_at(self, codes):
         """Return labels at positions; None in regression, where filters see none."""
-        return None if self._objective.is_regression else self.classes_[codes]
+        known = not self._objective.is_regression and codes is not None
+        return self.classes_[codes] if known else None
 
     def _report(self, result):
         found, best = result.found, result.certificate
@@ -776,10 +840,14 @@ class CertifiedBound(
         if self._weights is None:
             return float(min(upper / self._objective.of_wrong, 1.0))
         # What the lightest rows come to; errors on those without weight cost nothing.
-        weights = np.sort(self._weights.of_rows[self._weights.of_rows > 0.0])
-        worth = np.cumsum(np.append(0.0, weights)) * self._objective.of_wrong
-        n_wrong = np.interp(self._n_rows * upper, worth, np.arange(len(worth)))
-        return float((self._n_rows - len(weights) + n_wrong) / self._n_rows)
+        weights, counts = self._weights.of_rows, self._weights.counts
+        counts = np.ones(len(weights)) if counts is None else counts
+        lightest = np.argsort(weights)[np.count_nonzero(weights <= 0.0) :]
+        weights, counts = weights[lightest], counts[lightest]
+        worth = np.cumsum(np.append(0.0, weights * counts)) * self._objective.of_wrong
+        ranks = np.cumsum(np.append(0.0, counts))
+        n_wrong = np.interp(self._n_rows * upper, worth, ranks)
+        return float((self._n_rows - ranks[-1] + n_wrong) / self._n_rows)
 
     def _report_attack(self, result, X):
         if isinstance(result, ClassResult):
@@ -787,7 +855,7 @@ class CertifiedBound(
             lower, loss, theta = result.lower, float(result.loss), result.theta
         else:
             marks, more = result.attack.signs, result.more
-            lower, loss, theta = self._poisoned_learner(result, X.shape[0])
+            lower, loss, theta = self._poisoned_learner(result, self._n_rows)
         self.attack_ = Bunch(
             X=_as_sent(result.attack.points, X),
             y=self._labels_of(marks),

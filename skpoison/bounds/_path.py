@@ -31,7 +31,7 @@ def bound_curve(
     estimator : CertifiedBound
         The bound; its `epsilon` is ignored.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Clean rows.
+        Clean rows; also a Dask array or data frame, as in :meth:`CertifiedBound.fit`.
     y : array-like of shape (n_samples,)
         Their labels, of at least two classes; with a regressor, their targets.
     epsilons : array-like of shape (n_epsilons,)

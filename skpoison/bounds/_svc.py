@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_sample_weight
 
+from skpoison._blocks import is_lazy
 from skpoison._progress import progress_monitor
 from skpoison._warn import warn
 from skpoison.bounds._linear import BinaryLinearClassifier, signed_rows
@@ -114,11 +115,13 @@ class NormConstrainedSVC(CallbackSupportMixin, BinaryLinearClassifier):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+            Training rows; also a Dask array or data frame, of which few rows are in
+            memory at once.
         y : array-like of shape (n_samples,)
             Labels, of two classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, finite and non-negative. Only their ratios matter.
+            Weights of the rows, finite and non-negative. Only their ratios matter. Not
+            with Dask.
 
         Returns
         -------
@@ -127,6 +130,17 @@ class NormConstrainedSVC(CallbackSupportMixin, BinaryLinearClassifier):
         """
         context = self._init_callback_context(max_subtasks=None)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        if is_lazy(X):
+            X, y = self._surveyed(X, y, sample_weight)
+        monitor = progress_monitor(self, context)
+        train = self._train_on_blocks if y is None else self._train
+        found, problem = train(X, y, sample_weight, monitor)
+        self.n_iter_ = found.n_iter
+        warn_if_short(found, problem, self.tol)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        return self
+
+    def _train(self, X, y, sample_weight, monitor):
         X, codes = self._validate(X, y)
         weights = _shares(
             _check_sample_weight(
@@ -140,19 +154,41 @@ class NormConstrainedSVC(CallbackSupportMixin, BinaryLinearClassifier):
             NormBall(self.rho),
         )
         problem = framed(problem)
-        rng = check_random_state(self.random_state)
-        monitor = progress_monitor(self, context)
-        found = solve(
-            problem, tol=self.tol, max_iter=self.max_iter, rng=rng, monitor=monitor
-        )
+        found = self._solved(solve, problem, monitor)
         seen = view(problem, found)
         self._store(seen.theta)
         self.loss_ = float(weights @ Hinge().of_shortfalls(seen.margins))
         self.dual_gap_ = max(self.loss_ - float(seen.lower), 0.0)
-        self.n_iter_ = found.n_iter
-        warn_if_short(found, problem, self.tol)
-        context.call_on_fit_task_end(estimator=self, X=X, y=y)
-        return self
+        return found, problem
+
+    def _solved(self, solver, problem, monitor):
+        rng = check_random_state(self.random_state)
+        options = {"tol": self.tol, "max_iter": self.max_iter, "rng": rng}
+        return solver(problem, monitor=monitor, **options)
+
+    def _surveyed(self, X, y, sample_weight):
+        """Return rows and labels of Dask collections: few come into memory."""
+        if sample_weight is not None:
+            raise TypeError(
+                f"X is a Dask collection, for which {type(self).__name__} takes no "
+                "sample_weight: pass X.compute(), or a sample of the rows."
+            )
+        from skpoison._dask._bound import surveyed
+
+        return surveyed(self, X, y, is_regression=False)
+
+    def _train_on_blocks(self, rows, _, sample_weight, monitor):
+        # Imported where it is needed: bounds know this learner.
+        from skpoison.bounds import _in_blocks
+        from skpoison.solvers import _out_of_core
+
+        _in_blocks.received(self, rows, type(self).__name__)
+        rows.weigh(np.ones(2))
+        problem = _in_blocks.learner_in_ball(rows, Hinge(), self.rho)
+        found = self._solved(_out_of_core.solve, problem, monitor)
+        self._store(found.best_primal.theta)
+        self.loss_, self.dual_gap_ = float(found.primal_sums.value), found.gap
+        return found, problem
 
 
 def _shares(weights):

@@ -13,6 +13,8 @@ class LossWeights(NamedTuple):
 
     of_rows: np.ndarray  # (n_samples,): class weight times sample weight
     of_poison: np.ndarray  # (n_classes,), or (1,) in regression: the most for a row
+    # How many rows weigh what an entry of `of_rows` says, where not each has its own.
+    counts: np.ndarray | None = None
 
 
 def class_weights(

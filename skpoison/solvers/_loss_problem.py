@@ -36,6 +36,21 @@ class DualPoint(NamedTuple):
     poison_slopes: np.ndarray
 
 
+class Beyond(NamedTuple):
+    """What rows that are not there add, which is linear in the parameters.
+
+    Parameters
+    ----------
+    slope : ndarray of shape (n_features + 1,)
+        Its gradient.
+    constant : float
+        Its value at parameters of zero.
+    """
+
+    slope: np.ndarray
+    constant: float
+
+
 class LossProblem(NamedTuple):
     """A learner with a loss and a quadratic penalty, its rows and an attacker.
 
@@ -54,6 +69,8 @@ class LossProblem(NamedTuple):
         be 0, which leaves it free, or infinite, which holds it at 0.
     targets : ndarray of shape (n_rows,) or None
         In regression, the targets: the loss is that of score less target.
+    beyond : Beyond or None
+        A linear function of the parameters that counts with the penalty.
     """
 
     rows: Rows
@@ -62,6 +79,7 @@ class LossProblem(NamedTuple):
     loss: Loss
     stiffness: np.ndarray
     targets: np.ndarray | None = None
+    beyond: Beyond | None = None
 
     def margins(self, theta: np.ndarray) -> np.ndarray:
         """Return what the losses are losses of: margins, or errors."""
@@ -96,12 +114,19 @@ class LossProblem(NamedTuple):
 
     def penalty(self, theta: np.ndarray) -> float:
         """Return the penalty of parameters."""
-        return 0.5 * float(self.pull(theta) @ theta)
+        penalty = 0.5 * float((self._finite_stiffness * theta) @ theta)
+        if self.beyond is None:
+            return penalty
+        return penalty + float(self.beyond.slope @ theta) + self.beyond.constant
 
     def pull(self, theta: np.ndarray) -> np.ndarray:
         """Return the penalty's gradient; an intercept that is held at 0 has none."""
-        finite = np.where(np.isfinite(self.stiffness), self.stiffness, 0.0)
-        return finite * theta
+        pull = self._finite_stiffness * theta
+        return pull if self.beyond is None else pull + self.beyond.slope
+
+    @property
+    def _finite_stiffness(self):
+        return np.where(np.isfinite(self.stiffness), self.stiffness, 0.0)
 
     def conjugate(self, z: np.ndarray) -> float:
         """Return the penalty's conjugate, where an intercept that is free gets 0."""
@@ -144,7 +169,7 @@ class LossProblem(NamedTuple):
         excess = float((self.weights * point.slopes) @ self.rows.signs)
         if self.poison:
             excess += self.poison.excess(point.poison, point.poison_slopes)
-        return excess
+        return excess if self.beyond is None else excess - float(self.beyond.slope[-1])
 
     def lower(self, point: DualPoint) -> float:
         """Return the dual value: no parameters have a smaller bound.
@@ -158,4 +183,7 @@ class LossProblem(NamedTuple):
         if self.targets is not None:
             value += float((self.weights * even.slopes) @ self.targets)
         value += self.poison.dual_mass(even.poison, even.poison_slopes)
-        return max(value - self.conjugate(self.dual_sum(even)), 0.0)
+        z = self.dual_sum(even)
+        if self.beyond is not None:
+            value, z = value + self.beyond.constant, z - self.beyond.slope
+        return max(value - self.conjugate(z), 0.0)

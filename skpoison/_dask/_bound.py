@@ -1,0 +1,113 @@
+"""Rows of Dask collections for bounds: Dask looks at the partitions."""
+
+from typing import Any
+
+import dask
+import numpy as np
+from scipy import sparse
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _num_samples
+
+from skpoison._dask import _fit
+from skpoison._dask._partitions import check_collection, named, with_labels
+from skpoison.bounds._in_blocks import BlockedRows, block_of
+from skpoison.bounds._survey import Survey, survey
+from skpoison.solvers._block_sums import Look, Seen, Sums, look_at
+
+LARGEST_SEED = np.iinfo(np.int32).max
+
+
+class DaskRows(BlockedRows):
+    """The rows of a Dask collection, and their labels or targets.
+
+    Parameters
+    ----------
+    X, y : Dask collection
+        Rows, and labels as a collection or in memory.
+    parts : list of (Delayed, object)
+        The partitions of both.
+    seen : Survey
+        What has been seen of them.
+    """
+
+    def __init__(self, X: Any, y: Any, parts: list, seen: Survey) -> None:
+        super().__init__(seen)
+        self.X, self.y, self.parts = X, y, parts
+
+    def fitted(self, filter_: Any) -> Any:
+        """Fit a filter on all rows, with their labels if these are classes."""
+        if isinstance(filter_, FrozenEstimator):
+            return filter_.fit(self.seen.X, self.seen.y)
+        labels = None if self.seen.labels is None else self.y
+        fitted = filter_.fit(self.X, labels)
+        for name in ("scores_", "inlier_mask_"):  # which refer to all rows
+            vars(fitted).pop(name, None)
+        return fitted
+
+    def look(self, look: Look) -> Seen:
+        """Return what a look finds in all partitions: one pass over them."""
+        state = dask.delayed((look, self.seen.labels, self.weights), pure=False)
+        found = [_looked_at(state, i, *pair) for i, pair in enumerate(self.parts)]
+        n_rows, seen = _fit.merged(found, _both)
+        if n_rows != self.n_rows:
+            raise ValueError(
+                f"Every pass must see the same rows, but the first has seen "
+                f"{self.n_rows} and another {n_rows}."
+            )
+        return seen
+
+
+@dask.delayed(pure=False)
+def _looked_at(state, i, X, y):
+    look, labels, weights = state
+    n_rows = _num_samples(X)
+    if not n_rows:
+        return 0, Seen(Sums.none(len(look.theta)), [])
+    with named(i):
+        return n_rows, look_at(block_of(X, y, labels, weights), look, i)
+
+
+def _both(first, second):
+    return first[0] + second[0], first[1].plus(second[1])
+
+
+def surveyed(bound: Any, X: Any, y: Any, is_regression: bool) -> tuple:
+    """Look at rows once; return them as blocks, or in memory where they are few."""
+    check_collection("X", X)
+    if y is None:
+        raise ValueError(
+            f"{type(bound).__name__} requires y, the labels or targets of the rows; "
+            "got y=None."
+        )
+    parts = list(zip(*with_labels(X, y), strict=True))
+    seed = check_random_state(bound.random_state).randint(LARGEST_SEED)
+    options = {"name": type(bound).__name__, "targets": is_regression, "seed": seed}
+    found = [_surveyed(i, len(parts), *pair, options) for i, pair in enumerate(parts)]
+    seen = _fit.merged(found, Survey.plus)
+    if not seen.n_rows:
+        raise ValueError(f"{type(bound).__name__} got no rows to be fitted on.")
+    if seen.n_rows <= seen.most_rows:
+        return _in_memory(parts)
+    return DaskRows(X, y, parts, seen), None
+
+
+@dask.delayed(pure=False)
+def _surveyed(i, n_parts, X, y, options):
+    with named(i):
+        return survey(X, y, i, n_parts, **options)
+
+
+def _in_memory(parts):
+    """Return all rows, and their labels."""
+    pairs = [pair for pair in dask.compute(*parts) if _num_samples(pair[0])]
+    X, y = zip(*pairs, strict=True)
+    if hasattr(X[0], "iloc"):
+        import pandas as pd
+
+        return pd.concat(X), np.concatenate([np.asarray(one) for one in y])
+    if any(map(sparse.issparse, X)):
+        rows = sparse.vstack(X, format="csr")
+    else:
+        rows = np.concatenate(X)
+    return rows, np.concatenate([np.asarray(one) for one in y])
