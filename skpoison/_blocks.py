@@ -24,7 +24,8 @@ def check_in_passes(filter_: Any) -> None:
     names = sorted({type(one).__name__ for one in filter_._in_memory()})
     raise TypeError(
         f"X is a Dask collection, and {', '.join(names)} needs all rows in memory: "
-        "pass X.compute(), or a sample of the rows. SphereFilter, SlabFilter, and "
+        "pass X.compute(), or a sample of the rows. SphereFilter, SlabFilter, "
+        "MahalanobisFilter, SubspaceFilter, SpectralFilter (without transformer), and "
         "intersections and unions of them take Dask collections."
     )
 

@@ -1,5 +1,6 @@
 """``skpoison filter`` on folders and globs, against the same rows in one file."""
 
+import itertools
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 from skpoison._cli import part as part_module
 from skpoison._cli import unfinished
 from skpoison._cli.app import app
+from skpoison._cli.kinds import IN_PASSES
 from skpoison._io.parts import Part, find_parts
 from skpoison._io.parts_sample import sample_of
 from skpoison._io.read import Options
@@ -93,8 +95,14 @@ def by_row(table):
     return table.sort_values(["a", "b", "c"])
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet"])
-@pytest.mark.parametrize("kind", ["both", "sphere"])
+@pytest.mark.parametrize(
+    ("suffix", "kind"),
+    [
+        *itertools.product([".csv", ".csv.gz", ".parquet"], ["both", "sphere"]),
+        (".csv", "mahalanobis"),
+        (".parquet", "spectral"),
+    ],
+)
 def test_files_give_the_rows_that_one_file_gives(folder, suffix, kind):
     end = suffix if suffix == ".parquet" else ".csv"
     write(frames(), suffix)
@@ -391,7 +399,7 @@ def test_a_stored_filter_is_the_filter(folder):
     table = frame(0, 300)
     X, y = table[["a", "b", "c"]].to_numpy(), table["label"].to_numpy(str)
     run = unfinished.Run(["kept"], find_parts_of_one(), {})
-    for kind in ("both", "sphere"):
+    for kind in IN_PASSES:
         filter_ = build_filter(kind, 80)
         assert not run.stored_filter(filter_)
         fitted = False

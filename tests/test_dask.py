@@ -12,7 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
-from test_filters_passes import FILTERS, assert_like, fitted_quietly, rows
+from test_filters_passes import (
+    FILTERS,
+    SCATTERED,
+    assert_like,
+    fitted_quietly,
+    rows,
+)
 from test_import import modules_after
 
 import skpoison.filters
@@ -102,6 +108,19 @@ def test_chunks_change_nothing(name, container, kind, cuts, by_class):
     # Rounding decides rows that are on a radius.
     doubtful = np.abs(exact) < 1e-6
     np.testing.assert_array_equal(mask[~doubtful], expected.inlier_mask_[~doubtful])
+
+
+@pytest.mark.parametrize("name", sorted(SCATTERED))
+def test_filters_of_covariances(name):
+    X, y = rows("float32")
+    expected = fitted_quietly(copy.deepcopy(SCATTERED[name]).fit, X, y)
+    found = copy.deepcopy(SCATTERED[name])
+    lazy = as_dask("table", X, y, [0, 50, 51, 120])
+    fitted_quietly(found.fit, *lazy)
+    assert_same_rows(found, expected, X)
+    kept, labels = fitted_quietly(found.fit_filter, *lazy)
+    np.testing.assert_array_equal(kept.compute(), X[expected.inlier_mask_])
+    np.testing.assert_array_equal(labels.compute(), y[expected.inlier_mask_])
 
 
 def test_blocks_of_sparse_rows():
@@ -283,10 +302,11 @@ def test_collections_without_rows_are_refused():
         SphereFilter().fit(bag)
 
 
-IN_MEMORY = sorted(
-    set(skpoison.filters.__all__)
-    - {"SphereFilter", "SlabFilter", "FilterIntersection", "FilterUnion"}
-)
+IN_PASSES = {
+    *("SphereFilter", "SlabFilter", "FilterIntersection", "FilterUnion"),
+    *("MahalanobisFilter", "SubspaceFilter", "SpectralFilter"),
+}
+IN_MEMORY = sorted(set(skpoison.filters.__all__) - IN_PASSES)
 
 
 @pytest.mark.parametrize("name", IN_MEMORY)

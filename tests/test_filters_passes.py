@@ -17,14 +17,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import StandardScaler
 
 import skpoison.filters
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import (
     FilterIntersection,
+    MahalanobisFilter,
     NeighborsFilter,
     SlabFilter,
+    SpectralFilter,
     SphereFilter,
+    SubspaceFilter,
 )
 from skpoison.filters._order_statistics import bins_of
 from skpoison.filters._supposed import near_quantile
@@ -41,6 +45,17 @@ FILTERS = {
     "either": SphereFilter(percentile=60) | SlabFilter(percentile=50),
     "nested": (SphereFilter(60) | SlabFilter(50)) & SphereFilter(90, norm="l1"),
     "given": SphereFilter(radii={0: 1.0, 1: 0.0}, centroids={0: [0] * 3, 1: [1] * 3}),
+}
+# Filters of covariances, whose means come before them.
+SCATTERED = {
+    "mahalanobis": MahalanobisFilter(),
+    "shrunk": MahalanobisFilter(70, shrinkage=0.2),
+    "reduced": MahalanobisFilter(max_features=1, n_components=1),
+    "subspace": SubspaceFilter(n_components=1),
+    "subspaces": SubspaceFilter(70, n_components=1, per_class=True),
+    "spectral": SpectralFilter(),
+    "spectral, a share": SpectralFilter(contamination=0.1),
+    "mixed": MahalanobisFilter(80) & SphereFilter(70) | SpectralFilter(80),
 }
 
 
@@ -119,6 +134,63 @@ def test_blocks_change_nothing(name, kind, cuts, copies, sorted_by_class):
     np.testing.assert_allclose(
         decisions, expected.decision_function(X, y), rtol=1e-6, atol=1e-6
     )
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from(sorted(SCATTERED)),
+    st.sampled_from(["dense", "sparse", "float32", "whole", "copies", "far"]),
+    st.lists(st.integers(0, 200), max_size=8),
+    st.integers(1, 3),
+    st.booleans(),
+)
+def test_blocks_change_nothing_where_outer_products_add_up(
+    name, kind, cuts, copies, sorted_by_class
+):
+    X, y = rows(kind)
+    if sorted_by_class:
+        order = np.argsort(y, kind="stable")
+        X, y = X[order], y[order]
+    expected = fitted_quietly(copy.deepcopy(SCATTERED[name]).fit, X, y)
+    found = copy.deepcopy(SCATTERED[name])
+    fitted_quietly(fit_in_passes, found, split(X, y, cuts), copies)
+    # Rows that are far away have lost digits before they are given.
+    loss = 100 if kind == "far" else 1
+    for attribute in ("radii_", "shrinkage_", "covariance_", "explained_ratio_"):
+        if hasattr(expected, attribute):
+            pair = getattr(found, attribute), getattr(expected, attribute)
+            np.testing.assert_allclose(*pair, rtol=loss * 1e-6, atol=1e-9)
+    np.testing.assert_allclose(found.contamination_, expected.contamination_)
+    scores = found.score_samples(X, y)
+    np.testing.assert_allclose(scores, expected.scores_, rtol=1e-6, atol=loss * 1e-6)
+    decisions = found.decision_function(X, y)
+    exact = expected.decision_function(X, y)
+    np.testing.assert_allclose(decisions, exact, rtol=1e-6, atol=loss * 1e-6)
+
+
+def test_what_has_no_sums_is_refused():
+    with pytest.raises(AttributeError, match="has no attribute 'partial_fit'"):
+        SpectralFilter(transformer=StandardScaler()).partial_fit([[1.0]])
+    wide = np.ones((3, 1001))
+    for filter_ in (MahalanobisFilter(), SubspaceFilter(), SpectralFilter()):
+        filter_.partial_fit(wide)
+        with pytest.raises(ValueError, match=r"at most 1000 features where .*got 1001"):
+            filter_.end_pass()
+    huge = np.array([[1e200, 0.0], [-1e200, 1.0]])
+    for filter_ in (MahalanobisFilter(), SubspaceFilter(), SpectralFilter()):
+        filter_.partial_fit(huge).end_pass()
+        filter_.partial_fit(huge)
+        with pytest.raises(ValueError, match="too large to be squared"):
+            filter_.end_pass()
+
+
+def test_statistics_are_of_the_same_rows():
+    X, y = rows()
+    filter_ = MahalanobisFilter()
+    filter_.partial_fit(X, y).end_pass()
+    filter_.partial_fit(X[1:], y[1:])
+    with pytest.raises(ValueError, match="Every pass must see the same rows"):
+        filter_.end_pass()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ WITH_PERCENTILE = (
     "spectral",
     "sever",
 )
+# Those that are fitted in passes over many files.
+IN_PASSES = (*PUBLISHED, "mahalanobis", "subspace", "spectral")
 # Those that score only the rows that they are fitted on.
 TRAINING_ROWS_ONLY = ("epic",)
 WITHOUT_PERCENTILE = (

@@ -18,7 +18,7 @@ from skpoison._words import counted, one_line
 from . import judged, judgement, limits, report
 from .columns import complete, encode, tell_of_columns
 from .files import warn_of_escaped, write_json
-from .kinds import PUBLISHED, WITH_ALL_ROWS
+from .kinds import IN_PASSES, WITH_ALL_ROWS
 from .machine import taxonomies
 from .part import Block, judge_part, look
 from .session import warn
@@ -43,11 +43,11 @@ def check(settings, unsuited, output, rejected):
                 "name a folder, as DATA is one or a glob.", param_hint=f"'--{name}'"
             )
     at_once = kind in WITH_ALL_ROWS
-    if at_once or (kind not in PUBLISHED and trusted is None):
+    if at_once or (kind not in IN_PASSES and trusted is None):
         more = "" if at_once else ", or fit it on the rows of --trusted FILE"
         raise typer.BadParameter(
             f"{kind} needs all rows in memory, and DATA is a folder or glob. Use "
-            f"{', '.join(PUBLISHED[:-1])} or {PUBLISHED[-1]}{more}.",
+            f"{', '.join(IN_PASSES[:-1])} or {IN_PASSES[-1]}{more}.",
             param_hint="'--filter'",
         )
 

@@ -29,6 +29,8 @@ STORE = "_skpoison"
 # What :func:`skpoison._io.write.whole_file` calls a file that is being written.
 HALF_WRITTEN = re.compile(r"\.(.+)\.[a-z0-9_]{8}")
 RUN, FILTER, DONE = "run.json", "filter.npz", "done"
+# Stands for None, which files without pickles do not have.
+NOTHING = np.zeros((0, 0), dtype=bool)
 
 
 class Run:
@@ -143,7 +145,7 @@ class Run:
             return
         leaves = [filter_, *getattr(filter_, "filters_", ())]
         arrays = {
-            f"{at}/{name}": np.asarray(value)
+            f"{at}/{name}": NOTHING if value is None else np.asarray(value)
             for at, leaf in enumerate(leaves)
             for name, value in vars(leaf).items()
             if name not in leaf.get_params(deep=False)
@@ -169,7 +171,9 @@ def _restore(filter_, at, arrays):
         place, attribute = name.split("/")
         if int(place) == at:
             is_list = attribute == "_kept_anyway" or not value.ndim
-            setattr(filter_, attribute, value.tolist() if is_list else value)
+            is_none = value.shape == NOTHING.shape and value.dtype == NOTHING.dtype
+            value = value.tolist() if is_list else value
+            setattr(filter_, attribute, None if is_none else value)
 
 
 def _load(content):

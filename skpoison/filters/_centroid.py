@@ -74,6 +74,9 @@ class BaseCentroidFilter(PassesMixin, BaseDistanceFilter):
                 "centroids", self.centroids, self.classes_, (X.shape[1],)
             )
 
+    def _begin(self, X, codes, means):
+        self._fit_centroids(X, codes, means)
+
     def _distances(self, X, codes):
         return np.abs(measure(X, codes, self._measure())[0])
 

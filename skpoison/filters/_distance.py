@@ -242,10 +242,14 @@ class BaseDistanceFilter(BaseFilter):
     def _radius_of(self, sample, dtype):
         """Radius from a sample of distances that need not be in memory."""
         if self._percentile == "auto":
-            radius = end_of_bulk(sample)
+            radius = self._end_of_bulk(sample)
             return radius + self._slack(radius, dtype)
         slack = self._slack(sample.largest, dtype)
         return radius_of_share(sample, self._percentile, dtype, slack)
+
+    def _end_of_bulk(self, sample):
+        """What `_threshold` is of distances that are in memory."""
+        return end_of_bulk(sample)
 
     def _radius_without(self, n_rejected, distances, dtype):
         """Radius of a class that loses its farthest rows, so many of them."""

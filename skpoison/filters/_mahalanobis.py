@@ -11,7 +11,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skpoison.filters._copies import joined_copies
 from skpoison.filters._distance import BaseDistanceFilter
 from skpoison.filters._principal import (
+    Scattered,
     WithinClasses,
+    check_few_features,
+    class_scatter,
     coordinates,
     principal_directions,
     span,
@@ -24,12 +27,14 @@ from skpoison.filters._rows import (
     padded_blocks,
     shrunk,
 )
+from skpoison.filters._statistics import ClassScatters, Statistic
+from skpoison.filters._streaming import PassesMixin
 
 # A feature that varies less than this share of its usual deviation counts as if it did.
 LEAST_DEVIATION = 1e-6
 
 
-class MahalanobisFilter(BaseDistanceFilter):
+class MahalanobisFilter(PassesMixin, BaseDistanceFilter):
     """Keep the rows within an ellipsoid around the centroid of their class.
 
     A row x with label y is kept if its Mahalanobis distance
@@ -165,6 +170,32 @@ class MahalanobisFilter(BaseDistanceFilter):
         self.max_features = max_features
         self.n_components = n_components
 
+    def _begin(self, X, codes, means):
+        check_few_features(self, means.shape[1])
+        # Sums of outer products are in double precision, whatever rows are.
+        self._exponent, self._means_of_passes = 0, means
+        return ClassScatters.of(means)
+
+    def _learn(self, statistic):
+        counts, means = self._class_counts, self._means_of_passes
+        if isinstance(statistic, FourthPowers):
+            return self._end_of_spread(statistic.sums / counts)
+        within = Scattered(statistic.sums.sum(axis=0), counts.sum(), self._dtype)
+        self.components_ = self._reduction(within, means)
+        basis = self.components_
+        self._location = self.location_ = means if basis is None else means @ basis.T
+        scatters = statistic.sums
+        if basis is not None:
+            scatters = basis @ scatters @ basis.T
+        self._spread_of_passes = scatters, counts
+        if self.shrinkage == "auto":
+            return FourthPowers(np.zeros(len(means)))
+        return self._end_of_spread(np.zeros(len(means)))
+
+    def _end_of_spread(self, fourths):
+        self._set_spread(*self._spread_of_passes, fourths)
+        del self._spread_of_passes, self._means_of_passes
+
     def _fit_distances(self, X, codes):
         n_classes = len(self.classes_)
         # Each feature has its own unit, unless directions across them are sought.
@@ -172,7 +203,12 @@ class MahalanobisFilter(BaseDistanceFilter):
         self._exponent = extreme_exponent(X) if reduces else extreme_exponents(X)
         X = shrunk(X, self._exponent)
         means = class_means(X, codes, n_classes)
-        self.components_ = self._reduction(X, codes, means)
+        counts = None
+        distinct, their_codes = X, codes
+        if reduces and sparse.issparse(X):
+            distinct, their_codes, counts = joined_copies(X, codes)
+        within = WithinClasses(distinct, their_codes, means, counts)
+        self.components_ = self._reduction(within, means)
         Z = self._reduced(X)
         self._location = means if Z is X else class_means(Z, codes, n_classes)
         self._fit_spread(Z, codes)
@@ -186,42 +222,50 @@ class MahalanobisFilter(BaseDistanceFilter):
         rows = self._reduced(shrunk(X, self._exponent))
         return self._distances_reduced(rows, codes)
 
-    def _reduction(self, X, codes, means):
-        if X.shape[1] <= self.max_features:
+    def _reduction(self, rows, means):
+        """Basis of what rows, less the centroid of their class, are reduced to."""
+        if rows.shape[1] <= self.max_features:
             return None
         rng = check_random_state(self.random_state)
-        counts = None
-        if sparse.issparse(X):
-            X, codes, counts = joined_copies(X, codes)
-        rows = WithinClasses(X, codes, means, counts)
         directions, _ = principal_directions(rows, self.n_components, rng)
         found = span(directions, means)
         # Rows that are all zero have no direction; any one will do.
-        return found if len(found) else np.eye(1, X.shape[1])
+        return found if len(found) else np.eye(1, rows.shape[1])
 
     def _reduced(self, X):
         return X if self.components_ is None else coordinates(X, self.components_)
 
     def _fit_spread(self, Z, codes):
-        scatters = [
-            _scatter(Z, np.flatnonzero(codes == code), center)
-            for code, center in enumerate(self._location)
-        ]
-        scales = _scales(scatters, np.bincount(codes), self._location)
+        places = [np.flatnonzero(codes == code) for code in range(len(self._location))]
+        pairs = list(zip(places, self._location, strict=True))
+        scatters = np.array([class_scatter(Z, rows, center) for rows, center in pairs])
+        counts = np.bincount(codes)
+        fourths = np.zeros(len(counts))
+        if self.shrinkage == "auto":
+            scales = _scales(scatters, counts, self._location)
+            for code, (rows, center) in enumerate(pairs):
+                total = _fourth_powers(Z, rows, center, scales[code])
+                fourths[code] = total / len(rows)
+        self._set_spread(scatters, counts, fourths)
+
+    def _set_spread(self, scatters, counts, fourths):
+        """Set covariances, given the mean fourth powers of the lengths of scaled rows.
+
+        Only the amount of shrinkage of Ledoit and Wolf asks for these.
+        """
+        scales = _scales(scatters, counts, self._location)
         self.shrinkage_ = np.zeros(len(scatters))
         self.covariance_ = np.empty_like(scatters)
-        self._whiteners = []
+        self._whiteners = np.empty_like(self.covariance_)
         for code, (scatter, scale) in enumerate(zip(scatters, scales, strict=True)):
-            rows = np.flatnonzero(codes == code)
-            correlation = scatter / len(rows) / np.outer(scale, scale)
+            correlation = scatter / counts[code] / np.outer(scale, scale)
             share = self.shrinkage
             if share == "auto":
-                lengths = _fourth_powers(Z, rows, self._location[code], scale)
-                share = _ledoit_wolf(correlation, lengths, len(rows))
+                share = _ledoit_wolf(correlation, fourths[code], counts[code])
             correlation = _shrunk(correlation, share)
             self.shrinkage_[code] = share
             self.covariance_[code] = correlation * np.outer(scale, scale)
-            self._whiteners.append(_whitener(correlation, scale))
+            self._whiteners[code] = _whitener(correlation, scale)
 
     def _distances_reduced(self, Z, codes):
         out = np.empty(Z.shape[0])
@@ -234,12 +278,19 @@ class MahalanobisFilter(BaseDistanceFilter):
         return out
 
 
-def _scatter(Z, rows, center):
-    """Sum of the outer products of rows less their center."""
-    scatter = np.zeros((Z.shape[1], Z.shape[1]))
-    for _, block in padded_blocks(Z, rows, center):
-        scatter += block.T @ block
-    return scatter
+class FourthPowers(Statistic):
+    """The fourth powers of the lengths of scaled rows."""
+
+    def add(self, leaf, X, codes):
+        scales = _scales(*leaf._spread_of_passes, leaf._location)
+        Z = leaf._reduced(X)
+        self._add_scaled(leaf, Z, codes, scales)
+
+    def _add_scaled(self, leaf, Z, codes, scales):
+        for code, center in enumerate(leaf._location):
+            rows = np.flatnonzero(codes == code)
+            self.sums[code] += _fourth_powers(Z, rows, center, scales[code])
+            self.counts[code] += len(rows)
 
 
 def _scales(scatters, counts, location):
@@ -258,13 +309,13 @@ def _scales(scatters, counts, location):
 
 
 def _fourth_powers(Z, rows, center, scale):
-    """Mean fourth power of the lengths of scaled rows."""
+    """Sum of the fourth powers of the lengths of scaled rows."""
     total = 0.0
     for _, block in padded_blocks(Z, rows, center):
         block /= scale
         squares = np.einsum("ij,ij->i", block, block)
         total += squares @ squares
-    return total / len(rows)
+    return total
 
 
 def _ledoit_wolf(covariance, fourth, n_rows):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skpoison.filters._threshold import share_of_equals
+from skpoison.filters._threshold import end_of_bulk, share_of_equals
 
 # Bits of a float64 that a bin leaves out: its values differ by 1 in 4096 at most.
 LEFT_OUT = 40
@@ -214,6 +214,43 @@ class _Part:
         pairs = values.reshape(2, -1).T
         between = zip(pairs, places - low, strict=True)
         return np.array([np.quantile(pair, share) for pair, share in between])
+
+
+class _Roots:
+    """The square roots of the values of a sample."""
+
+    def __init__(self, sample):
+        self.sample, self.size = sample, sample.size
+
+    @property
+    def largest(self):
+        return np.sqrt(self.sample.largest)
+
+    def at(self, *ranks):
+        return np.sqrt(self.sample.at(*ranks))
+
+    def quantiles(self, shares):
+        return _Part(self, 0, self.size).quantiles(shares)
+
+    def positive(self):
+        return _Part(self, self.sample.positive().start, self.size)
+
+
+def end_of_bulk_of_squares(sample: BinnedSample) -> float:
+    """Where the bulk of squared values ends: where that of their absolute values does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> values = np.array([1.0, 4.0, 4.0, 16.0])
+    >>> end_of_bulk_of_squares(BinnedSample(Tally.of(bins_of(values)), 16.0))
+    16.0
+    """
+    threshold = end_of_bulk(_Roots(sample))
+    # Squares of roots are rounded; what is kept stays so.
+    near = sample.up_to(np.nextafter(threshold, np.inf) ** 2).largest
+    inside = near if np.sqrt(near) <= threshold else 0.0
+    return float(max(threshold**2, inside))
 
 
 def _least(bin_):

@@ -5,12 +5,13 @@ others of its kind that saw other blocks (``merge``), and at its end (``finish``
 what the filter learns by it and returns the pass that comes next, if any:
 
 1. ``ClassMeans``: labels, their numbers of rows, and their means;
-2. ``DistanceBins``: how many distances fall into each bin;
-3. ``GatheredDistances``: the distances in the few bins that hold the quantiles, so that
+2. where filters ask for more (see ``_statistics``), what that is, once or twice;
+3. ``DistanceBins``: how many distances fall into each bin;
+4. ``GatheredDistances``: the distances in the few bins that hold the quantiles, so that
    radii are exact. It is repeated if rows with equal distances need more of them;
-4. ``Verdicts``: how many rows of each class are kept, and the best row of each class.
+5. ``Verdicts``: how many rows of each class are kept, and the best row of each class.
 
-The third and the fourth are left out where the second has found all that they would
+The last two are left out where the third has found all that they would
 (see ``_supposed``). Results do not depend on how rows are split into blocks, but for
 rounding.
 """
@@ -173,10 +174,13 @@ class ClassMeans(Pass):
         rows, labels = self.sample
         codes = find_labels(labels, filter_.classes_)
         filter_._prepare_leaves()
-        for leaf, own in filter_._leaves(codes):
+        wanted = {}
+        for i, (leaf, own) in enumerate(filter_._leaves(codes)):
             known = find_labels(leaf.classes_, self.classes)
-            self._fit_leaf(leaf, self.means[known], rows, own)
-        return DistanceBins.of(filter_)
+            wanted[i] = self._fit_leaf(leaf, self.means[known], rows, own)
+        from skpoison.filters._statistics import Statistics
+
+        return Statistics.of(filter_, wanted)
 
     def _set_layout(self, filter_):
         filter_._layout = self.layout
@@ -185,15 +189,17 @@ class ClassMeans(Pass):
             filter_.feature_names_in_ = np.array(self.layout.names, dtype=object)
 
     def _fit_leaf(self, leaf, means, rows, codes):
+        """Give a filter its means; return the statistic that it asks for, if any."""
         known = codes >= 0
         rows, codes = rows[known], codes[known]
         if not len(codes):  # the sample has none of these classes
             rows, codes = means, np.arange(len(means))
         leaf._dtype = self.layout.dtype
         radii = leaf._given_radii()
-        leaf._fit_centroids(rows, codes, means)
+        wanted = leaf._begin(rows, codes, means)
         if radii is not None:
             leaf._set_radii_to(radii)
+        return wanted
 
 
 def _all_labels(first, second):

@@ -148,6 +148,51 @@ class WithinClasses(LinearOperator):
                 yield block
 
 
+class Scattered:
+    """Rows of which only the outer products are known, summed.
+
+    Parameters
+    ----------
+    scatter : ndarray of shape (n_features, n_features)
+        The sum.
+    n_rows : int
+        The number of rows.
+    dtype : str
+        Their type.
+    """
+
+    def __init__(self, scatter, n_rows, dtype):
+        self.scatter, self.dtype = scatter, np.dtype(dtype)
+        self.shape = (int(n_rows), len(scatter))
+
+    def total(self):
+        """Sum of all squares."""
+        return float(np.trace(self.scatter))
+
+
+def class_scatter(X, rows=None, center=None):
+    """Sum of the outer products of rows less their center."""
+    blocks = (block for _, block in padded_blocks(X, rows, center))
+    return _outer_products(blocks, X.shape[1])
+
+
+def _outer_products(blocks, n_features):
+    scatter = np.zeros((n_features, n_features))
+    for block in blocks:
+        scatter += block.T @ block
+    return scatter
+
+
+def check_few_features(filter_, n_features, most=EXACT_FEATURES):
+    """Refuse rows in blocks whose outer products are too large to be added up."""
+    if n_features > most:
+        raise ValueError(
+            f"{type(filter_).__name__} takes at most {most} features where rows come "
+            f"in blocks (partitions), got {n_features}: reduce them first, or pass all "
+            "rows at once, in memory."
+        )
+
+
 def principal_directions(rows, count, rng):
     """Top right singular vectors, and the squares of the singular values.
 
@@ -190,9 +235,10 @@ def _check_squares(values):
 
 def _by_scatter(rows, count):
     n_features = rows.shape[1]
-    scatter = np.zeros((n_features, n_features))
-    for block in rows.blocks():
-        scatter += block.T @ block
+    if isinstance(rows, Scattered):
+        scatter = rows.scatter
+    else:
+        scatter = _outer_products(rows.blocks(), n_features)
     _check_squares(scatter)
     top = (n_features - count, n_features - 1)
     squares, vectors = linalg.eigh(scatter, subset_by_index=top)

@@ -8,12 +8,20 @@ from sklearn.utils._param_validation import HasMethods
 from skpoison._fitted import fit_clone
 from skpoison.filters._distance import BaseContaminationFilter
 from skpoison.filters._measures import SignedOffset, measure
-from skpoison.filters._principal import ClassRows, principal_directions
+from skpoison.filters._order_statistics import end_of_bulk_of_squares
+from skpoison.filters._principal import (
+    ClassRows,
+    Scattered,
+    check_few_features,
+    principal_directions,
+)
 from skpoison.filters._rows import class_means, extreme_exponent, shrunk
+from skpoison.filters._statistics import ClassScatters
+from skpoison.filters._streaming import PassesMixin
 from skpoison.filters._threshold import bulk_threshold_of_squares
 
 
-class SpectralFilter(BaseContaminationFilter):
+class SpectralFilter(PassesMixin, BaseContaminationFilter):
     """Keep the rows with a weak spectral signature.
 
     The features of each class are centered. A row is kept if its squared projection
@@ -128,11 +136,37 @@ class SpectralFilter(BaseContaminationFilter):
             self.directions_[code] = directions[0] if len(directions) else 0.0
         return self._signatures(features, codes)
 
+    @property
+    def _fits_in_passes(self):
+        return self.transformer is None
+
+    def _in_memory(self):
+        return [] if self._fits_in_passes else [self]
+
+    def _begin(self, X, codes, means):
+        check_few_features(self, means.shape[1])
+        self.transformer_, self.centroids_ = None, means
+        self._means_of_passes = means
+        return ClassScatters.of(means)
+
+    def _learn(self, statistic):
+        del self._means_of_passes
+        rng = check_random_state(self.random_state)
+        self.directions_ = np.zeros(self.centroids_.shape)
+        pairs = zip(statistic.sums, self._class_counts, strict=True)
+        for code, pair in enumerate(pairs):
+            rows = Scattered(*pair, self._dtype)
+            directions, _ = principal_directions(rows, 1, rng)
+            self.directions_[code] = directions[0] if len(directions) else 0.0
+
     def _distances(self, X, codes):
         return self._signatures(self._features(X), codes)
 
     def _threshold(self, distances):
         return bulk_threshold_of_squares(distances)
+
+    def _end_of_bulk(self, sample):
+        return end_of_bulk_of_squares(sample)
 
     def _signatures(self, features, codes):
         along = SignedOffset(self.centroids_, self.directions_)

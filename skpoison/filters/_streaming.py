@@ -43,7 +43,8 @@ class PassesMixin(BaseFilter):
         Passes are repeated over the same blocks, in any order, until :meth:`end_pass`
         says that the filter is fitted. There are two where radii are given, or are
         percentages and the blocks are alike; otherwise up to four, or one more where
-        rows share their distances. The filter then has the attributes that :meth:`fit`
+        rows share their distances. Covariances take one more, and two where their
+        shrinkage is estimated. The filter then has the attributes that :meth:`fit`
         sets, but for ``scores_`` and ``inlier_mask_``, which have an entry for each
         row. The next call starts anew.
 
@@ -147,6 +148,17 @@ class PassesMixin(BaseFilter):
         from skpoison.filters._passes import ClassMeans
 
         return ClassMeans()
+
+    def _begin(self, X, codes, means):
+        """Learn the means of the classes; return the statistic needed next, or None.
+
+        Some rows with their codes tell of what kind rows are.
+        """
+        raise NotImplementedError
+
+    def _learn(self, statistic):
+        """Learn from a statistic of all rows; return the one needed next, or None."""
+        raise NotImplementedError
 
     def _forget_rows(self):
         """Leave nothing of a former fit that has an entry for each row."""

@@ -14,6 +14,8 @@ from skpoison.filters import _principal
 from skpoison.filters._distance import BaseDistanceFilter
 from skpoison.filters._principal import (
     ClassRows,
+    Scattered,
+    check_few_features,
     coordinates,
     principal_directions,
     span,
@@ -25,13 +27,15 @@ from skpoison.filters._rows import (
     padded_blocks,
     shrunk,
 )
+from skpoison.filters._statistics import ClassScatters
+from skpoison.filters._streaming import PassesMixin
 
 FIRST_DIRECTIONS = 16
 # Squared distances of sparse rows below this share of the squared length are rounding.
 ROUNDING = 64 * np.finfo(np.float64).eps
 
 
-class SubspaceFilter(BaseDistanceFilter):
+class SubspaceFilter(PassesMixin, BaseDistanceFilter):
     """Keep the rows near to the span of the top singular directions and class means.
 
     A row x with label y is kept if ``||x - V.T @ V @ x|| <= radius_y``, where the rows
@@ -169,19 +173,39 @@ class SubspaceFilter(BaseDistanceFilter):
         self._exponent = extreme_exponent(X)
         X = shrunk(X, self._exponent)
         means = class_means(X, codes, n_classes)
+        if self.per_class:
+            places = [np.flatnonzero(codes == k) for k in range(n_classes)]
+            self._fit_subspaces([ClassRows(X, rows) for rows in places], means)
+        else:
+            self._fit_subspaces([ClassRows(X)], means)
+        return self._unshrunk_distances(X, codes)
+
+    def _begin(self, X, codes, means):
+        check_few_features(self, means.shape[1], _principal.EXACT_FEATURES)
+        # Sums of outer products are in double precision, whatever rows are.
+        self._exponent, self._means_of_passes = 0, means
+        return ClassScatters.of(means)
+
+    def _learn(self, statistic):
+        means, counts = self._means_of_passes, self._class_counts
+        del self._means_of_passes
+        outer = means[:, :, np.newaxis] * means[:, np.newaxis, :]
+        scatters = statistic.sums + counts[:, np.newaxis, np.newaxis] * outer
+        if not self.per_class:
+            scatters, counts = scatters.sum(axis=0)[np.newaxis], [counts.sum()]
+        pairs = zip(scatters, counts, strict=True)
+        self._fit_subspaces([Scattered(*pair, self._dtype) for pair in pairs], means)
+
+    def _fit_subspaces(self, rows, means):
+        """Set the subspace of each class, or of all where there is one set of rows."""
         rng = check_random_state(self.random_state)
         if self.per_class:
-            fitted = [
-                self._subspace(
-                    ClassRows(X, np.flatnonzero(codes == k)), means[[k]], rng
-                )
-                for k in range(n_classes)
-            ]
+            pairs = zip(rows, means, strict=True)
+            fitted = [self._subspace(own, mean[None], rng) for own, mean in pairs]
         else:
-            fitted = [self._subspace(ClassRows(X), means, rng)] * n_classes
+            fitted = [self._subspace(rows[0], means, rng)] * len(means)
         self.components_ = [basis for basis, _ in fitted]
         self.explained_ratio_ = np.array([ratio for _, ratio in fitted])
-        return self._unshrunk_distances(X, codes)
 
     def _subspace(self, rows, means, rng):
         """Basis of a subspace, and the share that its singular directions explain."""
