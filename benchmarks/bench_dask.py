@@ -1,8 +1,10 @@
-"""Sphere and slab on Parquet files that Dask reads, beside one plain pass over them.
+"""Filters and bounds on Parquet files that Dask reads, beside one plain pass over them.
 
 Rows are written first, and deleted afterwards. Each step runs in a process of its own,
-which prints its CPU seconds (of all threads), its seconds, and the most memory that it
-has had. A plain pass reads the columns and sums them.
+which prints its CPU seconds (of all threads), how many plain passes that is, its
+seconds, and the most memory that it has had. A plain pass reads the columns and sums
+them; it runs before and after the others. Bounds print both values, and how often they
+have looked at all rows after the filter was fitted.
 
     python benchmarks/bench_dask.py --rows 50_000_000 --features 20
 """
@@ -57,11 +59,41 @@ def mask(folder):
     return fit(folder).inlier_mask_.sum().compute()
 
 
-STEPS = {step.__name__: step for step in (plain, fit, mask)}
+def mahalanobis(folder):
+    from skpoison.filters import MahalanobisFilter
+
+    return MahalanobisFilter(percentile=70).fit(*read(folder))
 
 
-def run(name, folder, n_threads):
-    """Run a step, and print what it took."""
+def hinge(folder):
+    return bound_of(folder, C=1.0)
+
+
+def logistic(folder):
+    from sklearn.linear_model import LogisticRegression
+
+    return bound_of(folder, estimator=LogisticRegression())
+
+
+def bound_of(folder, **learner):
+    from skpoison import CertifiedBound
+
+    bound = CertifiedBound(epsilon=0.03, tol=1e-3, random_state=0, **learner)
+    bound.fit(*read(folder))
+    print(
+        f"       {bound.lower_bound_:.6f} to {bound.upper_bound_:.6f}, "
+        f"{len(bound.history_)} looks, {bound.n_iter_} steps"
+    )
+    return bound
+
+
+STEPS = {
+    step.__name__: step for step in (plain, fit, mask, mahalanobis, hinge, logistic)
+}
+
+
+def run(name, folder, n_threads, unit):
+    """Run a step, and print what it took; return its CPU seconds."""
     import dask
 
     with dask.config.set(scheduler="threads", num_workers=n_threads):
@@ -69,7 +101,12 @@ def run(name, folder, n_threads):
         STEPS[name](folder)
         cpu, took = time.process_time() - cpu, time.perf_counter() - start
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{name:6} {cpu:8.1f} s CPU {took:8.1f} s {memory:6.2f} GiB", flush=True)
+    passes = f"{cpu / unit:6.2f} passes" if unit else 13 * " "
+    print(
+        f"{name:11} {cpu:8.1f} s CPU {passes} {took:8.1f} s {memory:6.2f} GiB",
+        flush=True,
+    )
+    Path(folder, "_cpu").write_text(str(cpu))
 
 
 def main():
@@ -81,18 +118,22 @@ def main():
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
+    parser.add_argument("--unit", type=float, default=0.0, help=argparse.SUPPRESS)
     parser.add_argument("--folder", help="where to write the files")
     args = parser.parse_args()
     if args.step:
-        run(args.step, args.folder, args.threads)
+        run(args.step, args.folder, args.threads, args.unit)
         return
     n_partitions = args.partitions or max(1, args.rows // 500_000)
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         write(folder, args.rows, args.features, n_partitions)
         print(f"{args.rows:,} × {args.features}, {n_partitions} files")
-        for step in STEPS:
+        unit = 0.0
+        for step in [*STEPS, "plain"]:
             again = [sys.executable, __file__, "--step", step, "--folder", folder]
-            subprocess.run([*again, "--threads", str(args.threads)], check=True)
+            again += ["--threads", str(args.threads), "--unit", str(unit)]
+            subprocess.run(again, check=True)
+            unit = unit or float(Path(folder, "_cpu").read_text())
 
 
 if __name__ == "__main__":

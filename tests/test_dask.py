@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn.base import clone
 from test_filters_passes import (
     FILTERS,
     SCATTERED,
@@ -22,8 +23,14 @@ from test_filters_passes import (
 from test_import import modules_after
 
 import skpoison.filters
+from skpoison import CertifiedBound
 from skpoison.exceptions import FilterWarning
-from skpoison.filters import FilterIntersection, SlabFilter, SphereFilter
+from skpoison.filters import (
+    FilterIntersection,
+    MahalanobisFilter,
+    SlabFilter,
+    SphereFilter,
+)
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -278,6 +285,43 @@ def test_partitions_that_differ_are_refused_and_named(change, message):
         SphereFilter().fit(da.concatenate(arrays), y)
 
 
+@pytest.mark.parametrize("estimator", [SphereFilter(), CertifiedBound()])
+@pytest.mark.parametrize("what", ["truncated", "other columns", "text", "NaN"])
+def test_files_of_broken_partitions_are_named(estimator, what, tmp_path):
+    X, y = rows(n_classes=2)
+    frame = pd.DataFrame(X, columns=COLUMNS).assign(label=y)
+    for i, part in enumerate(np.array_split(np.arange(200), 4)):
+        if what == "NaN" and i == 2:
+            frame.iloc[part[0], 1] = np.nan
+        frame.iloc[part].to_parquet(tmp_path / f"{i}.parquet")
+        frame.iloc[part].to_csv(tmp_path / f"{i}.csv", index=False)
+    suffix = "csv" if what == "text" else "parquet"
+    lazy = getattr(dd, f"read_{suffix}")(tmp_path / f"*.{suffix}")
+    broken = tmp_path / f"2.{suffix}"
+    if what == "truncated":
+        broken.write_bytes(broken.read_bytes()[:-50])
+    elif what == "other columns":
+        frame[["a", "label"]].to_parquet(broken)
+    elif what == "text":
+        broken.write_text("a,b,c,label\n1,x,2,0\n1,2,3,4,5,6,7\n")
+    with pytest.raises(ValueError, match="Partition 2 ") as told:
+        copy.deepcopy(estimator).fit(lazy[COLUMNS], lazy["label"])
+    assert str(broken) in str(told.value)
+
+
+def test_what_makes_a_partition_is_named_where_there_is_no_file():
+    X, y = rows()
+
+    def failing(block, block_id):
+        if block_id[0] == 1:
+            raise OSError("the disk is gone")
+        return block
+
+    lazy = da.from_array(X, chunks=(100, 3)).map_blocks(failing, meta=X[:0])
+    with pytest.raises(ValueError, match="Partition 1 cannot be read: the disk is"):
+        SphereFilter().fit(lazy, y)
+
+
 @pytest.mark.parametrize(
     ("y", "message"),
     [
@@ -353,8 +397,14 @@ def client():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_killed_workers_change_nothing(client, tmp_path):
-    X, y = rows()
+@pytest.mark.parametrize("what", ["filter", "covariances", "bound"])
+def test_killed_workers_change_nothing(client, tmp_path, what):
+    X, y = rows(n_samples=210_000 if what == "bound" else 200, n_classes=2)
+    estimator = {
+        "filter": SphereFilter() & SlabFilter(80),
+        "covariances": MahalanobisFilter(80) & SphereFilter(80),
+        "bound": CertifiedBound(C=1.0, random_state=0),
+    }[what]
     here = os.getpid()
 
     def fragile(block, block_id):
@@ -364,14 +414,23 @@ def test_killed_workers_change_nothing(client, tmp_path):
             os.kill(os.getpid(), signal.SIGKILL)  # as where memory is lacking
         return block
 
-    lazy = da.from_array(X, chunks=(40, 3)).map_blocks(
+    lazy = da.from_array(X, chunks=(len(X) // 5, 3)).map_blocks(
         fragile, dtype=X.dtype, meta=X[:0]
     )
     # Not client.get, with which workers that have died could not be started again.
     with dask.config.set(scheduler="distributed"), client.as_current():
-        found = (SphereFilter() & SlabFilter(80)).fit(lazy, y)
-        mask = found.inlier_mask_.compute()
+        found = clone(estimator).fit(lazy, y)
+        mask = None if what == "bound" else found.inlier_mask_.compute()
     assert len(list(tmp_path.iterdir())) == 2
-    expected = (SphereFilter() & SlabFilter(80)).fit(X, y)
+    if what == "bound":
+        with dask.config.set(scheduler="synchronous"):
+            lazy = da.from_array(X, chunks=(len(X) // 5, 3))
+            expected = clone(estimator).fit(lazy, y)
+        # The same rows are drawn wherever partitions are looked at.
+        assert found.upper_bound_ == expected.upper_bound_
+        assert found.lower_bound_ == expected.lower_bound_
+        assert len(found.history_) >= 2
+        return
+    expected = clone(estimator).fit(X, y)
     assert_like(found, expected)
     np.testing.assert_array_equal(mask, expected.inlier_mask_)

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
 from skpoison._dask import _fit
+from skpoison._dask._faults import told_of
 from skpoison._dask._partitions import check_collection, named, with_labels
 from skpoison.bounds._in_blocks import BlockedRows, block_of
 from skpoison.bounds._survey import Survey, survey
@@ -49,7 +50,8 @@ class DaskRows(BlockedRows):
         """Return what a look finds in all partitions: one pass over them."""
         state = dask.delayed((look, self.seen.labels, self.weights), pure=False)
         found = [_looked_at(state, i, *pair) for i, pair in enumerate(self.parts)]
-        n_rows, seen = _fit.merged(found, _both)
+        with told_of(self.X, self.parts):
+            n_rows, seen = _fit.merged(found, _both)
         if n_rows != self.n_rows:
             raise ValueError(
                 f"Every pass must see the same rows, but the first has seen "
@@ -84,7 +86,8 @@ def surveyed(bound: Any, X: Any, y: Any, is_regression: bool) -> tuple:
     seed = check_random_state(bound.random_state).randint(LARGEST_SEED)
     options = {"name": type(bound).__name__, "targets": is_regression, "seed": seed}
     found = [_surveyed(i, len(parts), *pair, options) for i, pair in enumerate(parts)]
-    seen = _fit.merged(found, Survey.plus)
+    with told_of(X, parts):
+        seen = _fit.merged(found, Survey.plus)
     if not seen.n_rows:
         raise ValueError(f"{type(bound).__name__} got no rows to be fitted on.")
     if seen.n_rows <= seen.most_rows:

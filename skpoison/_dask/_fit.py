@@ -6,6 +6,7 @@ from typing import Any
 
 import dask
 
+from skpoison._dask._faults import told_of
 from skpoison._dask._partitions import (
     check_collection,
     named,
@@ -21,8 +22,9 @@ def fit(filter_: Any, X: Any, y: Any) -> Any:
     """Fit a filter on Dask collections; its scores and its mask are lazy."""
     check_collection("X", X)
     parts, labels = with_labels(X, y)
-    while not _run_pass(filter_, parts, labels):
-        pass
+    with told_of(X, list(zip(parts, labels, strict=True))):
+        while not _run_pass(filter_, parts, labels):
+            pass
     fitted = copy(filter_)
     filter_.scores_ = apply_to(fitted, "scores", X, parts, labels)
     filter_.inlier_mask_ = apply_to(fitted, "mask", X, parts, labels)

@@ -22,7 +22,7 @@ from skpoison.solvers._working_set import Solution
 from skpoison.solvers._worst_rows import WorstRows
 
 # So many rows stand in for all: no more cells than these, but rows for each parameter.
-MOST_ROWS, MOST_CELLS, ROWS_OF_PARAMETER = 100_000, 8_000_000, 40
+MOST_ROWS, MOST_CELLS, ROWS_OF_PARAMETER = 200_000, 8_000_000, 40
 MAX_PASSES = 24
 # Of the gap that may be left, what the problem in memory and the smoothing may leave.
 INNER, SMOOTHING = 0.1, 0.25
