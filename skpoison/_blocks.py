@@ -19,14 +19,16 @@ def is_lazy(data: Any) -> bool:
 
 def check_in_passes(filter_: Any) -> None:
     """Refuse Dask collections where a filter needs all rows at once."""
-    if filter_._fits_in_passes:
+    if filter_._fits_in_passes or filter_._fits_on_sample:
         return
     names = sorted({type(one).__name__ for one in filter_._in_memory()})
     raise TypeError(
         f"X is a Dask collection, and {', '.join(names)} needs all rows in memory: "
         "pass X.compute(), or a sample of the rows. SphereFilter, SlabFilter, "
         "MahalanobisFilter, SubspaceFilter, SpectralFilter (without transformer), and "
-        "intersections and unions of them take Dask collections."
+        "intersections and unions of them take Dask collections. LossFilter, "
+        "CrossFitFilter, NearCopyFilter and AutoFilter, each alone, are fitted on a "
+        "sample of theirs."
     )
 
 

@@ -145,6 +145,7 @@ class BaseFilter(
     _transductive = False
     _check_finite = True
     _fits_in_passes = False
+    _fits_on_sample = False  # of Dask collections, all of whose rows it then judges
     # What happens to rows of unknown labels; a parameter of some filters.
     handle_unknown = "reject"
 
@@ -206,6 +207,7 @@ class BaseFilter(
         params = self._received(fit_params, X)
         if is_lazy(X):
             check_in_passes(self)
+            self._refuse_params(list(params), "X is a Dask collection")
             return engine().fit(self, X, y)
         X = self._checked_rows(X, reset=True)
         self._judge(*self._fit_rows(X, y, **params))

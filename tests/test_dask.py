@@ -23,10 +23,11 @@ from test_filters_passes import (
 from test_import import modules_after
 
 import skpoison.filters
-from skpoison import CertifiedBound
+from skpoison import AutoFilter, CertifiedBound
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import (
     FilterIntersection,
+    LossFilter,
     MahalanobisFilter,
     SlabFilter,
     SphereFilter,
@@ -350,7 +351,8 @@ IN_PASSES = {
     *("SphereFilter", "SlabFilter", "FilterIntersection", "FilterUnion"),
     *("MahalanobisFilter", "SubspaceFilter", "SpectralFilter"),
 }
-IN_MEMORY = sorted(set(skpoison.filters.__all__) - IN_PASSES)
+ON_SAMPLES = ["AutoFilter", "CrossFitFilter", "LossFilter", "NearCopyFilter"]
+IN_MEMORY = sorted(set(skpoison.filters.__all__) - IN_PASSES - {*ON_SAMPLES})
 
 
 @pytest.mark.parametrize("name", IN_MEMORY)
@@ -365,6 +367,95 @@ def test_filters_that_need_all_rows_say_so(name):
     both = FilterIntersection([("sphere", SphereFilter()), ("other", filter_)])
     with pytest.raises(TypeError, match=message):
         both.fit(lazy, y)
+
+
+def poisoned(n_rows=1500):
+    """Two classes, some wrong labels, and one row that is sent many times."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, n_rows)
+    X = rng.normal(size=(n_rows, 3))
+    X[:, 0] += 5 * y
+    y[::50] ^= 1
+    X[100:140], y[100:140] = [5.0, 5.0, 5.0], 0
+    return X, y
+
+
+@pytest.mark.parametrize("name", ON_SAMPLES)
+@pytest.mark.parametrize("container", ["table", "labels in memory"])
+def test_few_rows_are_all_fitted(name, container):
+    X, y = poisoned()
+    filter_ = getattr(skpoison.filters, name)(random_state=0)
+    expected = clone(filter_).fit(X, y)
+    lazy = as_dask(container, X, y, [0, 10, 700, 700])
+    found = clone(filter_).fit(*lazy)
+    assert isinstance(found.scores_, da.Array)
+    scores = found.scores_.compute()
+    np.testing.assert_allclose(scores, expected.scores_, rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(found.inlier_mask_.compute(), expected.inlier_mask_)
+    assert not {"suspicion_", "groups_", "out_of_fold_"} & {*vars(found)}
+
+
+@pytest.mark.parametrize("name", ON_SAMPLES)
+def test_a_sample_judges_all_rows(name, monkeypatch):
+    from skpoison._dask import _sample
+
+    monkeypatch.setattr(_sample, "MOST_ROWS", 1000)
+    X, y = poisoned()
+    filter_ = getattr(skpoison.filters, name)(random_state=0)
+    lazy = as_dask("table", X, y, [0, 400, 1400])
+    with pytest.warns(FilterWarning, match=r"fitted on 1,000 of 1,500 rows, drawn"):
+        kept, labels = filter_.fit_filter(*lazy)
+    mask = filter_.inlier_mask_.compute()
+    assert len(mask) == 1500 and len(kept.compute()) == len(labels.compute())
+    np.testing.assert_array_equal(kept.compute(), X[mask])
+    expected = clone(filter_).fit(X, y).inlier_mask_
+    # What all rows tell, a sample tells of nearly all of them.
+    assert np.mean(mask == expected) > 0.98
+    if name != "LossFilter":
+        assert not mask[100:140].any()
+    # The others are judged as new rows are.
+    new = filter_.predict(*lazy).compute() == 1
+    assert np.mean(new == mask) > 0.95
+    if name == "LossFilter":  # as the others do, with the same seed
+        with pytest.warns(FilterWarning, match="drawn at random"):
+            again = clone(filter_).fit(*lazy)
+        np.testing.assert_array_equal(again.inlier_mask_.compute(), mask)
+
+
+def test_samples_are_uniform(monkeypatch):
+    from skpoison._dask import _sample
+
+    monkeypatch.setattr(_sample, "MOST_ROWS", 1000)
+    monkeypatch.setattr(_sample, "LEAST_ROWS", 0)
+    seen = []
+    monkeypatch.setattr(
+        LossFilter,
+        "fit",
+        lambda self, X, y=None: (seen.append(X), _raise(StopIteration))[1],
+    )
+    X = np.arange(5000.0)[:, None]
+    for seed in range(20):
+        loss = LossFilter(random_state=seed)
+        with pytest.raises(StopIteration), pytest.warns(FilterWarning):
+            _sample.fit(loss, chunked(X, [100, 100, 4000]), X[:, 0] > 7)
+    sizes = [len(one) for one in seen]
+    assert min(sizes) > 300 and max(sizes) <= 1000
+    # Rows of small and of large partitions are as probable.
+    shares = np.mean([np.mean(one < 100) for one in seen])
+    assert 0.01 < shares < 0.03
+    assert all(np.all(np.diff(one[:, 0]) > 0) for one in seen)
+
+
+def _raise(error):
+    raise error
+
+
+def test_sample_filters_take_no_weights_of_lazy_rows():
+    X, y = poisoned(200)
+    with pytest.raises(TypeError, match=r"no sample_weight.*Dask collection"):
+        AutoFilter().fit(da.from_array(X, chunks=100), y, sample_weight=np.ones(200))
+    with pytest.raises(TypeError, match="LossFilter needs all rows in memory"):
+        (SphereFilter() & LossFilter()).fit(da.from_array(X, chunks=100), y)
 
 
 def test_rows_are_not_replaced_across_partitions():

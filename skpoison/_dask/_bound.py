@@ -4,14 +4,13 @@ from typing import Any
 
 import dask
 import numpy as np
-from scipy import sparse
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
 from skpoison._dask import _fit
 from skpoison._dask._faults import told_of
-from skpoison._dask._partitions import check_collection, named, with_labels
+from skpoison._dask._partitions import check_collection, gathered, named, with_labels
 from skpoison.bounds._in_blocks import BlockedRows, block_of
 from skpoison.bounds._survey import Survey, survey
 from skpoison.solvers._block_sums import Look, Seen, Sums, look_at
@@ -91,7 +90,7 @@ def surveyed(bound: Any, X: Any, y: Any, is_regression: bool) -> tuple:
     if not seen.n_rows:
         raise ValueError(f"{type(bound).__name__} got no rows to be fitted on.")
     if seen.n_rows <= seen.most_rows:
-        return _in_memory(parts)
+        return gathered(parts)
     return DaskRows(X, y, parts, seen), None
 
 
@@ -99,18 +98,3 @@ def surveyed(bound: Any, X: Any, y: Any, is_regression: bool) -> tuple:
 def _surveyed(i, n_parts, X, y, options):
     with named(i):
         return survey(X, y, i, n_parts, **options)
-
-
-def _in_memory(parts):
-    """Return all rows, and their labels."""
-    pairs = [pair for pair in dask.compute(*parts) if _num_samples(pair[0])]
-    X, y = zip(*pairs, strict=True)
-    if hasattr(X[0], "iloc"):
-        import pandas as pd
-
-        return pd.concat(X), np.concatenate([np.asarray(one) for one in y])
-    if any(map(sparse.issparse, X)):
-        rows = sparse.vstack(X, format="csr")
-    else:
-        rows = np.concatenate(X)
-    return rows, np.concatenate([np.asarray(one) for one in y])

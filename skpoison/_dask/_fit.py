@@ -20,6 +20,10 @@ FAN_IN = 16
 
 def fit(filter_: Any, X: Any, y: Any) -> Any:
     """Fit a filter on Dask collections; its scores and its mask are lazy."""
+    if not filter_._fits_in_passes:
+        from skpoison._dask import _sample
+
+        return _sample.fit(filter_, X, y)
     check_collection("X", X)
     parts, labels = with_labels(X, y)
     with told_of(X, list(zip(parts, labels, strict=True))):

@@ -8,6 +8,7 @@ import dask
 import dask.array as da
 import numpy as np
 from dask.delayed import Delayed
+from scipy import sparse
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
@@ -47,6 +48,26 @@ def named(i: int) -> Iterator[None]:
         yield
     except (TypeError, ValueError) as error:
         raise type(error)(f"Partition {i}: {error}") from error
+
+
+def stacked(pieces: list) -> Any:
+    """Return rows, or labels, of several partitions in one."""
+    if len(pieces) == 1:
+        return pieces[0]
+    if hasattr(pieces[0], "iloc"):
+        import pandas as pd
+
+        return pd.concat(pieces)
+    if any(map(sparse.issparse, pieces)):
+        return sparse.vstack(pieces, format="csr")
+    return np.concatenate([np.asarray(one) for one in pieces])
+
+
+def gathered(pairs: list) -> tuple:
+    """Return all rows, and their labels or None, of partitions that have some."""
+    found = [pair for pair in dask.compute(*pairs) if _num_samples(pair[0])]
+    rows, labels = zip(*found, strict=True)
+    return stacked(rows), None if labels[0] is None else stacked(labels)
 
 
 def sizes_of(data: Any) -> list[int] | None:

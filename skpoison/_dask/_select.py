@@ -31,13 +31,24 @@ def apply(filter_: Any, what: str, X: Any, y: Any) -> da.Array:
     return apply_to(copy(filter_), what, X, parts, labels)
 
 
-def apply_to(filter_: Any, what: str, X: Any, parts: list, labels: list) -> da.Array:
-    """Return what a filter says of the rows of partitions, as one array."""
+def apply_to(
+    filter_: Any,
+    what: str,
+    X: Any,
+    parts: list,
+    labels: list,
+    known: dict | None = None,
+) -> da.Array:
+    """Return what a filter says of the rows of partitions, as one array.
+
+    Of some rows it is known: their places, scores and decisions in each partition.
+    """
     for name in ("scores_", "inlier_mask_"):  # which would hold all rows
         vars(filter_).pop(name, None)
     state = dask.delayed(filter_, pure=False)
     pairs = enumerate(zip(parts, labels, strict=True))
-    found = [_said(state, what, i, *pair) for i, pair in pairs]
+    known = {} if known is None else known
+    found = [_said(state, what, i, *pair, known.get(i)) for i, pair in pairs]
     return _array(found, sizes_of(X), bool if what == "mask" else np.float64)
 
 
@@ -49,15 +60,20 @@ def _array(parts, sizes, dtype):
 
 
 @dask.delayed(pure=False)
-def _said(filter_, what, i, X, y):
+def _said(filter_, what, i, X, y, known):
     if not _num_samples(X):
         return np.empty(0, bool if what == "mask" else np.float64)
     with warnings.catch_warnings(), named(i):
         # Fitting has told of unknown labels; each partition would tell again.
         warnings.simplefilter("ignore", FilterWarning)
         if what == "scores":
-            return filter_.score_samples(X, y)
+            scores = filter_.score_samples(X, y)
+            if known is not None:
+                scores[known[0]] = known[1]
+            return scores
         decisions = filter_.decision_function(X, y)
+        if known is not None:
+            decisions[known[0]] = known[2]
     return decisions if what == "decisions" else _mask(filter_, decisions, i)
 
 

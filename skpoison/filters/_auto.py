@@ -124,6 +124,8 @@ class AutoFilter(BaseJudgingFilter):
     ('label', np.int64(0))
     """
 
+    _fits_on_sample = True
+
     def __init__(self, estimator=None, *, random_state=None, n_jobs=None):
         super().__init__(random_state=random_state)
         self.estimator = estimator

@@ -129,6 +129,7 @@ class CrossFitFilter(BaseJudgingFilter):
     array([0, 1])
     """
 
+    _fits_on_sample = True
     _parameter_constraints: dict = {
         **BaseJudgingFilter._parameter_constraints,
         "cv": [Interval(Integral, 2, None, closed="left")],

@@ -268,6 +268,7 @@ class LossFilter(BaseTrimmingFilter):
     array([ 2, 17])
     """
 
+    _fits_on_sample = True
     _parameter_constraints: dict = {
         **BaseTrimmingFilter._parameter_constraints,
         "estimator": [HasMethods(["fit", "predict"]), None],

@@ -190,6 +190,7 @@ class NearCopyFilter(BaseFilter):
     array([40, 41, 42, 43, 44, 45, 46, 47, 48])
     """
 
+    _fits_on_sample = True
     _parameter_constraints: dict = {
         **BaseFilter._parameter_constraints,
         "factor": [Interval(Real, 0, 1, closed="both")],
