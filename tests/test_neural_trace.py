@@ -82,6 +82,20 @@ def test_rows_near_the_target_are_removed_and_a_net_without_them_is_right(kind):
     assert found.method_ == "gradient" and set(found.scores_) == {"gradient"}
 
 
+def test_a_removal_set_may_be_a_whole_class():
+    X, y, target, mask = planted()
+    y = np.where((y == 2) & ~mask, 1, y)
+    found = trace(net_of(), X, y, target, [0], max_removed=0.2, random_state=0)
+    assert mask[found.removal_set_].mean() >= 0.8
+
+
+def test_a_net_may_have_outputs_for_labels_that_no_row_bears():
+    X, y, target, mask = planted()
+    net = net_of(module__n_out=5)
+    found = trace(net, X, 2 * y, target, [0], max_removed=0.2, random_state=0)
+    assert mask[found.removal_set_].mean() >= 0.8
+
+
 def test_a_fitted_net_images_tensors_and_pipelines():
     X, y, target, mask = planted()
     images, image = X.reshape(-1, 2, 2), target.reshape(1, 2, 2)

@@ -142,9 +142,23 @@ def own_and_rival(probabilities: np.ndarray, codes: np.ndarray) -> tuple:
     return own, others.argmax(axis=1), others.max(axis=1)
 
 
+def _of_known_classes(said, classes):
+    """Leave out outputs of a net for labels, its integers, that no row bears."""
+    if said.ndim != 2 or classes is None or len(classes) >= said.shape[1]:
+        return said
+    classes = np.asarray(classes)
+    if (
+        classes.dtype.kind not in "iu"
+        or not 0 <= classes.min() <= classes.max() < said.shape[1]
+    ):
+        return said
+    return said[:, classes]
+
+
 def _probabilities(model, X):
     if hasattr(model, "predict_proba"):
-        return np.asarray(model.predict_proba(X), dtype=np.float64)
+        said = np.asarray(model.predict_proba(X), dtype=np.float64)
+        return _of_known_classes(said, getattr(model, "classes_", None))
     decisions = np.asarray(model.decision_function(X), dtype=np.float64)
     if decisions.ndim == 1:
         second = expit(decisions)
