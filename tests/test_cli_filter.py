@@ -4,6 +4,7 @@ import bz2
 import json
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -474,3 +475,41 @@ def test_columns_constant_in_trusted_rows_are_compared_all_the_same(tmp_path):
     )
     rejected = json.loads(result.stdout)["rows"]
     assert [row["row"] for row in rejected] == [1]
+
+
+@pytest.fixture
+def trusted(tmp_path):
+    """A trusted table, and a function that writes another one beside it."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    frame = pd.DataFrame(rng.normal(size=(60, 3)) + y[:, None], columns=list("abc"))
+    frame = frame.assign(kind=np.where(y, "u", "v"), label=y)
+    frame.to_csv(tmp_path / "trusted.csv", index=False)
+
+    def filtered(changed, *options, **settings):
+        changed(frame).to_csv(tmp_path / "new.csv", index=False)
+        both = tmp_path / "new.csv", "--trusted", tmp_path / "trusted.csv"
+        return invoke(*both, "--filter", "sphere", *options, **settings)
+
+    return filtered
+
+
+def test_all_columns_that_rows_lack_beside_trusted_ones_are_named(trusted):
+    result = trusted(lambda t: t[["c", "kind", "label"]], code=1)
+    said = " ".join(result.stderr.split())
+    assert "new.csv lacks the columns 'a' and 'b' of " in said
+    assert "its columns are 'c' and 'kind'" in said
+    trusted(lambda t: t[["c", "kind", "label"]], "--drop", "a", "--drop", "b")
+
+
+def test_columns_and_categories_that_no_trusted_row_has_are_named(trusted):
+    result = trusted(lambda t: t.assign(more=1, kind=["w"] * 2 + ["u"] * 58))
+    said = " ".join(result.stdout.split())
+    assert "Column 'more' of " in said and "and not used" in said
+    assert "(kind 2 cells, such as 'w'): they count as none of the known ones" in said
+
+
+def test_the_order_of_columns_beside_trusted_ones_does_not_matter(trusted):
+    same = trusted(lambda t: t, "--json", "-").stdout
+    other = trusted(lambda t: t[t.columns[::-1]], "--json", "-").stdout
+    assert json.loads(same)["rows"] == json.loads(other)["rows"]

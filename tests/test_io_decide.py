@@ -287,6 +287,24 @@ def test_identifiers_are_told_from_quantities(tmp_path):
     assert read_as["customer"] == "numbers" and read_as["age"] == "left out"
 
 
+def test_identifiers_may_repeat_in_some_rows(tmp_path):
+    rng = np.random.default_rng(0)
+    numbers = rng.choice(10**7, 300, replace=False)
+    columns = {
+        "customer": np.r_[numbers, numbers[:3]],
+        "place": np.r_[np.arange(300), [0, 1, 2]],
+        "code": [f"K{i}" for i in np.r_[numbers, numbers[:3]]],
+        "often": np.r_[numbers, numbers[:3]] // 4000,
+        "words": [f"K{i // 4000}" for i in np.r_[numbers, numbers[:3]]],
+        "income": np.r_[rng.lognormal(14, 1, 300).astype(int), [5] * 3],
+    }
+    plan = table(tmp_path, columns).plan(Encoding())
+    notes = {one.name: one.note for one in plan.columns if one.read_as == "left out"}
+    assert set(notes) == {"customer", "place", "code"}
+    assert notes["customer"] == "holds hardly a whole number twice: an identifier"
+    assert notes["code"] == "holds hardly a word twice: an identifier"
+
+
 def test_addresses_are_left_out(tmp_path):
     cells = [f"10.{i % 7}.{i // 3}.{i}" for i in range(N_ROWS)]
     column = column_of(table(tmp_path, {"a": cells}))
@@ -483,6 +501,24 @@ def test_nines_far_from_all_other_numbers_are_missing(tmp_path, suffix):
 def test_nines_among_other_numbers_are_numbers(tmp_path, values):
     column = doubts(tmp_path, values)
     assert column.missing == 0 and not column.doubt
+
+
+def test_nines_far_below_numbers_of_both_signs_are_missing(tmp_path):
+    values = np.where(np.arange(N_ROWS) % 9, np.arange(N_ROWS) - 30.0, -9999)
+    column = doubts(tmp_path, values)
+    assert column.missing == 7 and "-9999 in 7 cells" in column.doubt
+
+
+@pytest.mark.parametrize("code", [-999, 9999])
+def test_nines_that_are_frequent_are_doubtful(tmp_path, code):
+    rest = np.linspace(-900, 9000, 500).round(1)
+    data = table(tmp_path, {"a": np.r_[rest, [code] * 30]})
+    column = column_of(data)
+    assert column.missing == 0 and f"{code} in 30 cells, more than 10" in column.doubt
+    assert column.option == f"--na {code}"
+    assert column_of(data, codes=(float(code),)).missing == 30
+    few = doubts(tmp_path, np.r_[rest, [code] * 8])
+    assert not few.doubt and few.missing == 0
 
 
 def test_dates_that_could_be_read_both_ways_are_doubtful(tmp_path):

@@ -11,6 +11,7 @@ from . import found as words
 from . import judgement, kinds, picture, report, review
 from .columns import complete, encode, say_of_other_rows, tell_of_columns
 from .files import write_rows
+from .other_rows import check_columns, say_of_columns
 
 
 def read_rows(session, data, trusted, options, encoding):
@@ -23,6 +24,7 @@ def read_rows(session, data, trusted, options, encoding):
         encoding = replace(encoding, drop_constant=False)
         # A row whose label no trusted row has is rejected, and stops no other.
         rows = load_test(data, clean, options, True)
+        check_columns(rows, clean, encoding)
         return complete(rows, encoding, clean), clean, encoding
 
 
@@ -35,6 +37,7 @@ def encode_rows(session, rows, clean, encoding, reading):
     if not clean:
         return encoded.X, None, encoded
     X = encoded.encoder.transform(rows, np.arange(len(rows)))
+    say_of_columns(session, rows, source, encoded.plan)
     say_of_other_rows(session, encoded, rows)
     return X, (encoded.X, clean.labels.targets), encoded
 

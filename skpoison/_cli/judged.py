@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skpoison import __version__
+from skpoison._io.label_doubts import doubts_about
 from skpoison._words import label_text
 
 from .session import warn
@@ -92,10 +93,14 @@ def check_labels(session, labels, kind):
             labels.refuse_quantities()
         session.say(
             f"The target {labels.name!r} has {len(labels.values):,} different numbers: "
-            "it is taken for a quantity, and compared with what regressors predict."
+            "it is taken for a quantity, and compared with what regressors predict. "
+            "There is no verdict on the table as a whole: how many suspicious rows "
+            "honest tables have is known for classes only."
         )
     elif kind in COMPARES_LABELS:
         labels.refuse_names()
+    for text in doubts_about(labels):
+        warn(text)
     if len(labels.values) == 1:
         warn(
             f"All rows have the same label, {labels.value_texts[0]!r}, so that wrong "

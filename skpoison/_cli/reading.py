@@ -10,6 +10,7 @@ from .options import DATA, option, switch
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "npz", "svmlight")
 SCALES = ("auto", "none", "standard", "maxabs")
+KINDS = ("auto", "classes", "quantity")
 GAPS = ("indicator", "impute", "drop-rows", "error")
 # The weights of words that give rows of each domain.
 WEIGHTS_OF_DOMAIN = {"count": "counts", "binary": "counts", "tfidf": "tfidf"}
@@ -28,6 +29,16 @@ class Reading:
             common=True,
         ),
     ] = None
+    target_kind: Annotated[
+        str,
+        option(
+            DATA,
+            "KIND",
+            "What the target holds: classes, quantity (numbers to predict), or auto: "
+            "told from its values.",
+            callback=one_of(*KINDS),
+        ),
+    ] = "auto"
     format: Annotated[
         str | None,
         option(
@@ -204,6 +215,7 @@ class Reading:
             drop=tuple(self.drop or ()),
             words=encoding.categorical + encoding.text,
             max_size=self.max_size,
+            target_kind=self.target_kind,
             sample=self.sample,
         )
 
@@ -247,6 +259,7 @@ class Reading:
         return {
             "format": self.format,
             "target": self.target,
+            "target_kind": self.target_kind,
             "header": not self.no_header,
             "decimal_comma": self.decimal_comma,
             "drop": list(self.drop or ()),

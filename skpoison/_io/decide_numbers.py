@@ -8,7 +8,7 @@ from skpoison._words import counted
 from . import identifiers
 from .columns import is_number, numbers
 from .decisions import FIRST_ROWS, NEARLY_ALL, WHAT, keep
-from .missing_codes import CODES, codes_among
+from .missing_codes import CODES, TIMES_AS_OFTEN, codes_among, frequent_codes
 from .plan import LeftOut, Numbers
 
 
@@ -65,7 +65,7 @@ def of_codes(values, encoding):
     counts = {code: int(np.sum(values == code)) for code in codes}
     counts = {code: n for code, n in counts.items() if n}
     if not counts:
-        return {}
+        return _of_frequent(values) if are_guessed else {}
     listed = ", ".join(
         f"{code:g} in {counted(n, 'cell')}" for code, n in counts.items()
     )
@@ -75,6 +75,21 @@ def of_codes(values, encoding):
         return found | {"note": text, "option": ""}
     text += ", far from all other numbers"
     return found | {"doubt": text, "option": "--na none"}
+
+
+def _of_frequent(values):
+    """Return what there is to say of numbers that may be codes, although not far."""
+    found = frequent_codes(values)
+    if not found:
+        return {}
+    listed = ", ".join(
+        f"{code:g} in {counted(int(np.sum(values == code)), 'cell')}" for code in found
+    )
+    often = f"more than {TIMES_AS_OFTEN} times as often as any other number"
+    return {
+        "doubt": f"{listed}, {often}, as codes for missing values are; read as numbers",
+        "option": " ".join(f"--na {code:g}" for code in found),
+    }
 
 
 def _as_code(name, column, data):

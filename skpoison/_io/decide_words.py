@@ -195,10 +195,11 @@ class Words:
         )
 
     def _all_differ(self):
-        n_rows = len(self.column)
-        n_known = self.known.sum()
-        enough = n_known >= max(identifiers.FEWEST_NAMED, n_rows / 2)
-        return enough and len(self.words) == n_known
+        return self._are_known() and len(self.words) == self.known.sum()
+
+    def _are_known(self):
+        fewest = max(identifiers.FEWEST_NAMED, len(self.column) / 2)
+        return self.known.sum() >= fewest
 
     def _is_kept(self):
         return self.name in self.encoding.features
@@ -214,15 +215,20 @@ class Words:
         nearly = len(self.words) >= identifiers.NEARLY * len(self.column)
         called = nearly and identifiers.is_called_so(self.name)
         differ = self._all_differ()
-        if self._is_kept() or not (differ or called):
+        hardly = self._are_known() and identifiers.hardly_repeats(
+            len(self.words), self.known.sum()
+        )
+        if self._is_kept() or not (hardly or called):
             return None
         if len(self.words) < identifiers.FEWEST_NAMED:
             return None
         if self._words_in_each() >= SENTENCE:
             return None
         note = "holds a word of its own in every row: an identifier"
-        if not differ:
+        if called and not differ:
             note = "is called an identifier, and hardly a word occurs twice"
+        elif not differ:
+            note = "holds hardly a word twice: an identifier"
         options = [keep(self.name), keep(self.name, "text-column")]
         option = " or ".join(options)
         return LeftOut(name=self.name, note=note, option=option, missing=self.missing)

@@ -11,6 +11,7 @@ NEARLY_ALL = 0.995
 WHAT = {
     "counts": "counts the rows: an identifier",
     "names": "holds a whole number of its own in every row: an identifier",
+    "nearly": "holds hardly a whole number twice: an identifier",
 }
 
 

@@ -24,6 +24,8 @@ CODE_NAMES = re.compile(
 ZEROS = re.compile(r"^\s*0\d\d+\s*$")
 LIKE_CODES = "begin with zeros, as codes do; read as numbers"
 NEARLY = 0.9
+# Rows that may repeat an identifier, of all: some that were written twice.
+REPEATED = 0.01
 IP = (
     r"^\s*((25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(25[0-5]|2[0-4]\d|1?\d?\d)(:\d+|/\d+)?\s*$"
     r"|^\s*([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}\s*$"
@@ -35,9 +37,9 @@ def names_rows(name, values):
     """Tell whether whole numbers name the rows.
 
     Numbers that count the rows do, in whatever order. So do numbers that are all
-    different and lie evenly between the least and the largest, as those do that are
-    handed out, while quantities crowd somewhere; and, where a column is called an
-    identifier, any of which hardly one occurs twice.
+    different, but for a few, and lie evenly between the least and the largest, as those
+    do that are handed out, while quantities crowd somewhere; and, where a column is
+    called an identifier, any of which hardly one occurs twice.
 
     Parameters
     ----------
@@ -48,8 +50,8 @@ def names_rows(name, values):
 
     Returns
     -------
-    what : {"counts", "names"} or None
-        None if the column may be a quantity.
+    what : {"counts", "names", "nearly"} or None
+        "nearly" if some occur twice; None if the column may be a quantity.
     """
     if len(values) < FEWEST_NAMED:
         return None
@@ -59,9 +61,22 @@ def names_rows(name, values):
     if len(values) < FEWEST_UNIQUE or not _is_whole(values):
         return None
     distinct = np.unique(values)
+    what = "names" if len(distinct) == len(values) else "nearly"
     if is_called_so(name):
-        return "names" if len(distinct) >= NEARLY * len(values) else None
-    return "names" if kind == "unique" and _lie_evenly(distinct) else None
+        return what if len(distinct) >= NEARLY * len(values) else None
+    is_told = hardly_repeats(len(distinct), len(values)) and _lie_evenly(distinct)
+    return what if is_told else None
+
+
+def hardly_repeats(n_distinct, n_values):
+    """Tell whether all values differ, but for a few that were written twice.
+
+    Examples
+    --------
+    >>> hardly_repeats(60, 60), hardly_repeats(59, 60), hardly_repeats(199, 200)
+    (True, False, True)
+    """
+    return n_values - n_distinct <= REPEATED * n_values
 
 
 def is_called_so(name):

@@ -47,7 +47,7 @@ class Labels(NamedTuple):
     codes : ndarray of shape (n_rows,), dtype=int
         Positions in `values`.
     decided : bool, default=None
-        Whether the target is a quantity, where that was decided by other rows.
+        Whether the target is a quantity, where other rows or a person decided that.
     """
 
     name: str
@@ -97,6 +97,21 @@ class Labels(NamedTuple):
             return True
         return n_values > MANY and len(self.codes) < ROWS_OF_CLASS * n_values
 
+    def of_kind(self, kind):
+        """Return these as what a person says that they are.
+
+        `kind` is "auto", "classes" or "quantity".
+        """
+        if kind == "auto":
+            return self
+        words = [value for value in self.values if type(value) not in (int, float)]
+        if kind == "quantity" and words:
+            raise DataError(
+                f"The target {self.name!r} is no quantity (--target-kind): it holds "
+                f"{quoted(map(label_text, words))}."
+            )
+        return self._replace(decided=kind == "quantity")
+
     @property
     def quantities(self):
         """The target of each row, as a number."""
@@ -116,7 +131,8 @@ class Labels(NamedTuple):
                 "quantity, and rows are compared by class here. Choose another "
                 "--target, write classes in its place (such as above or below a "
                 "limit), or use skpoison filter --filter auto, which compares "
-                "quantities with regressors."
+                "quantities with regressors. --target-kind classes takes each number "
+                "for a class."
             )
 
     def refuse_names(self):

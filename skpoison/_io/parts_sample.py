@@ -109,6 +109,7 @@ def sample_of(parts, options):
     table = _joined(parts, [one.table for one in found])
     data = TableData(found[0].origin, table, options)
     data.source = parts.name
+    data.labels = data.labels.of_kind(options.target_kind)
     return data, _note(parts, files, len(data), n_rows)
 
 

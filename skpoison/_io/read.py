@@ -34,6 +34,8 @@ class Options:
         Whether the file may lack the target, so that its rows have no labels.
     may_be_empty : bool, default=False
         Whether a table may have no rows.
+    target_kind : {"auto", "classes", "quantity"}, default="auto"
+        What the target holds; told from its values by default.
     sample : int, default=100_000
         Rows to draw of tables in many files.
     """
@@ -49,6 +51,7 @@ class Options:
     max_size: float = 4.0
     unlabeled: bool = False
     may_be_empty: bool = False
+    target_kind: str = "auto"
     sample: int = 100_000
 
 
@@ -74,6 +77,13 @@ def load(name, options=None):
         columns without names are to be left out.
     """
     options = options or Options()
+    data = _loaded(name, options)
+    if data.labels is not None:
+        data.labels = data.labels.of_kind(options.target_kind)
+    return data
+
+
+def _loaded(name, options):
     source = Source(name, options.format, options.max_size)
     if options.drop and source.format in ("npz", "svmlight"):
         raise DataError(f"{source.label} has no named columns: --drop is for tables.")

@@ -156,7 +156,9 @@ class TableData:
         found._positions, found.n_dropped = self._in_file(rows), len(self) - len(rows)
         found.labels = self.labels and self.labels.take(rows)
         if relabel:
-            found.labels = found._labels_of(self.target, found.table)
+            found.labels = found._labels_of(self.target, found.table)._replace(
+                decided=self.labels.decided
+            )
         return found
 
     def of_table(self, table):
