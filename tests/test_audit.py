@@ -35,6 +35,7 @@ from skpoison._audit.defenses import default_filters, seeded
 from skpoison._audit.learner import loss_of
 from skpoison._audit.summary import _not_judged
 from skpoison._audit.suspicion import suspicion_part
+from skpoison._defaults import default_cleaner
 from skpoison.attacks import LabelFlipAttack, MinMaxAttack
 from skpoison.evaluation import DefenseSearchCV, held_out_loss
 from skpoison.filters import (
@@ -891,10 +892,20 @@ def test_rows_beyond_the_limit_are_judged_by_the_others(mislabelled):
     late = suspicion_part("0", AutoFilter(random_state=0), some, X, y)
     assert late["rejected"][60] and late["tests"][60] == "others"
     assert "by what the 119 rows say" in late["reasons"][60]
+
+
+def test_the_rows_are_suspect_that_the_filter_command_rejects(mislabelled, monkeypatch):
+    X, y, _ = mislabelled
     report = quick(X, y, max_rows=60, top=120)
-    assert report.suspicious["n_rows"] == 120
-    said = [row["reason"] or "" for row in report.suspicious["rows"]]
-    assert len(said) == 120
+    rejected = [r["position"] for r in report.suspicious["rows"] if r["test"]]
+    found = default_cleaner().fit(X, y)
+    assert sorted(rejected) == np.flatnonzero(~found.inlier_mask_).tolist() != []
+    assert not any("AutoFilter" in one["what"] for one in report.left_out)
+    monkeypatch.setattr("skpoison._audit.suspicion.MOST_ROWS", 119)
+    report = quick(X, y, max_rows=60, top=120)
+    (left,) = [one for one in report.left_out if "AutoFilter" in one["what"]]
+    assert left["what"] == "AutoFilter fitted to 60 of 120 rows"
+    assert "skpoison filter fits it to all rows" in left["reason"]
 
 
 def test_it_is_said_why_nothing_can_be_suspected(mislabelled, monkeypatch):

@@ -77,6 +77,6 @@ def _drawn(inputs, max_rows, seed):
     reason = (
         f"attacks and defenses are measured on {len(rows):,} rows drawn from all "
         f"classes (max_rows; up to 30 of small ones): {listed}; bounds and distances "
-        "are computed from all rows, and AutoFilter, fitted on these, judges all"
+        "are computed from all rows"
     )
     return rows, [{"what": what, "reason": reason}]

@@ -112,8 +112,9 @@ def audit(
         with `random_state`.
     max_rows : int or None, default=5000
         Attacks are run on about that many rows, drawn from all classes (a small class
-        is kept whole up to 30 rows), and AutoFilter is fitted on them. Bounds and
-        distances are always computed from all rows.
+        is kept whole up to 30 rows). So is AutoFilter, if there are more than 20,000
+        rows or a million values, or a `budget`. Bounds and distances are always
+        computed from all rows.
     top : int, default=50
         How many suspicious rows are listed.
     moving_seconds : float, default=30.0

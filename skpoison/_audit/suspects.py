@@ -126,6 +126,7 @@ def suspects(
     parallel = Parallel(n_jobs=plan.n_jobs, return_as="generator")
     parts = list(progress.over(parallel(jobs)))
     judges, left_out = _judges(inputs, dict(zip(filters, parts, strict=False)))
+    left_out += suspected["left_out"]
     left_out += [
         {"what": f"judging by {name}", "reason": plan.clock.reason}
         for name in list(filters)[len(parts) :]

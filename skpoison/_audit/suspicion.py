@@ -11,7 +11,11 @@ from skpoison._reports.reasons import OF_LABELS, OF_VERDICT
 from skpoison._verdict import Verdict, verdict
 from skpoison._words import name_text, one_line
 
+from .profile import n_stored
+
 LONGEST_REASON = 200
+# Rows, and values in them, to which AutoFilter is fitted: all, if they are no more.
+MOST_ROWS, MOST_VALUES = 20_000, 1_000_000
 
 
 def suspicion_part(version, filter_, rows, X, y):
@@ -57,9 +61,24 @@ def suspicion_part(version, filter_, rows, X, y):
 
 
 def judge_all(inputs, plan):
-    """Judge every row; the rows that attacks are measured on speak for the others."""
+    """Judge every row; of many, those that attacks are measured on speak for all."""
+    rows = plan.rows
+    is_small = inputs.X.shape[0] <= MOST_ROWS and n_stored(inputs.X) <= MOST_VALUES
+    if is_small and plan.clock.budget is None:
+        rows = np.arange(inputs.X.shape[0])
     part = plan.memory.cache(suspicion_part)
-    return part(__version__, default_cleaner(), plan.rows, inputs.X, inputs.y)
+    found = part(__version__, default_cleaner(), rows, inputs.X, inputs.y)
+    return found | {"left_out": list(_left_out(len(rows), inputs.X.shape[0]))}
+
+
+def _left_out(n_fitted, n_rows):
+    """Say that other rows than those of ``skpoison filter`` may be rejected."""
+    if n_fitted < n_rows:
+        yield {
+            "what": f"AutoFilter fitted to {n_rows - n_fitted:,} of {n_rows:,} rows",
+            "reason": "it judges them one by one, by the others; skpoison filter fits "
+            "it to all rows, and may reject others",
+        }
 
 
 def give_verdict(inputs, found) -> Verdict:
