@@ -7,19 +7,23 @@ from typing import get_args
 import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import (
     average_precision_score,
     balanced_accuracy_score,
     roc_auc_score,
 )
+from sklearn.naive_bayes import GaussianNB
+from sklearn.svm import LinearSVC
 
 from skpoison import SphereFilter, audit
 from skpoison._audit.crafting import reason_text
-from skpoison._audit.decision import Candidate, Resampling, beats, decide
+from skpoison._audit.decision import EQUAL, Candidate, Resampling, beats, decide
 from skpoison._audit.metrics import Answers, metric_of, recalls
 from skpoison._audit.ranking import _percentile
-from skpoison._audit.summary import _doubts, _of_certified
+from skpoison._audit.summary import _doubts, _of_certified, value_text
 from skpoison._audit.types import Status
+from skpoison._cli.auditing import _defenses
 from skpoison.attacks import LabelFlipAttack
 from skpoison.filters import AutoFilter, LossFilter
 
@@ -236,11 +240,19 @@ def test_reasons_name_defenses_instead_of_writing_them_out():
 # Everything that a report says of a recommendation is the same
 
 
-@pytest.fixture(
-    scope="module",
-    params=[{}, {"metric": "auc"}, {"metric": "cost"}, {"max_cost": 0.0}],
-    ids=["error", "auc", "cost", "no cost"],
-)
+ASKED = {
+    "error": {},
+    "cost": {"metric": "cost"},
+    "no cost": {"max_cost": 0.0},
+    "no time": {"budget": 1e-9},
+    "logistic": {"estimator": LogisticRegression(), "metric": "balanced-error"},
+    "ridge": {"estimator": RidgeClassifier(), "metric": "recall@0.3"},
+    "squared hinge": {"estimator": LinearSVC(), "metric": "average-precision"},
+    "without a bound": {"estimator": GaussianNB(), "metric": "auc"},
+}
+
+
+@pytest.fixture(scope="module", params=ASKED.values(), ids=list(ASKED))
 def report(request):
     X, y = make_blobs(120, centers=[[-1.2, 0, 0], [1.2, 0, 0]], random_state=0)
     settings = dict(request.param)
@@ -312,11 +324,24 @@ def test_headline_card_chart_table_sentence_and_json_agree(report):
         assert found[one]["low"] <= found[one]["value"] <= found[one]["high"]
 
 
+def test_the_table_of_the_terminal_agrees(report):
+    found, rows = report.recommendation, report.ranking
+    table = _defenses(report)
+    names, worst, clean, cost, *_, statuses = (
+        [str(cell) for cell in column.cells] for column in table.columns
+    )
+    assert names == [*(row["defense"] for row in rows), "a constant"]
+    assert statuses == [*(row["status"] for row in rows), ""]
+    assert worst[-1] == clean[-1] == value_text(found, found["constant"])
+    for shown, key in ((worst, "worst"), (clean, "clean"), (cost, "cost")):
+        assert shown[: len(rows)] == [value_text(found, row[key]) for row in rows]
+
+
 def test_nothing_acceptable_is_better_than_what_is_recommended(report):
     found = report.recommendation
     for row in report.ranking:
         if row["status"] in ("equal within noise", "worse"):
-            assert row["worst"] >= found["worst"]["value"]
+            assert row["worst"] >= found["worst"]["value"] - EQUAL
         elif row["status"] == "too costly":
             assert row["cost"] > found["max_cost"]
 
