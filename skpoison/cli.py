@@ -1,12 +1,16 @@
 """The command line: ``skpoison``, or ``python -m skpoison``."""
 
 import atexit
+import contextlib
+import gc
 import os
 import sys
 
 __all__ = ["main", "run"]
 
 INTERRUPTED = 130
+# New objects; every collection takes as long as there are objects.
+COLLECT_AFTER = 100_000
 MISSING = "skpoison's command line needs {name}: pip install typer rich"
 
 
@@ -24,6 +28,22 @@ def main(arguments=None):
         Always: 0 on success, 1 if the data cannot be used, 2 for invalid options, 130
         if interrupted.
     """
+    with _collecting_rarely():
+        _run(arguments)
+
+
+@contextlib.contextmanager
+def _collecting_rarely():
+    """Look for garbage less often: imports make many objects, and hardly any of it."""
+    before = gc.get_threshold()
+    gc.set_threshold(COLLECT_AFTER, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def _run(arguments):
     try:
         # Imported here, so that it is missed before a command has started.
         import rich  # noqa: F401

@@ -435,11 +435,13 @@ def test_interrupt_is_one_clean_line(csv, monkeypatch):
     assert result.stderr == "Interrupted.\n"
 
 
-def test_debug_shows_where_an_error_comes_from():
-    result = CliRunner().invoke(app, ["certify", "missing.csv", "--debug"])
+def test_debug_shows_where_an_error_comes_from(tmp_path):
+    empty = tmp_path / "empty.csv"
+    empty.touch()
+    result = CliRunner().invoke(app, ["certify", str(empty), "--debug"])
     assert result.exit_code == 1
     assert "Traceback" in result.stderr
-    assert "Error: There is no file 'missing.csv'." in result.stderr
+    assert f"Error: {empty} is empty." in result.stderr
 
 
 def run(*arguments, **settings):

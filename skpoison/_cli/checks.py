@@ -5,6 +5,11 @@ from pathlib import Path
 
 import typer
 
+from skpoison._io.errors import DataError
+from skpoison._io.parts import is_many
+from skpoison._io.places import check_exists, is_url
+from skpoison._words import one_line
+
 PICTURES = (".png", ".svg", ".pdf")
 
 
@@ -62,6 +67,18 @@ def picture(path):
             f"{path!r} must end in {', '.join(PICTURES[:-1])} or {PICTURES[-1]}."
         )
     return path
+
+
+def readable(name):
+    """Refuse a path where there is nothing, before what reads files is loaded."""
+    if name in (None, "-") or is_url(name) or is_many(name):
+        return name
+    try:
+        check_exists(name)
+    except DataError as error:
+        typer.echo(f"Error: {one_line(error)}", err=True)
+        raise typer.Exit(1) from None
+    return name
 
 
 def percents(text):

@@ -5,7 +5,6 @@ import json
 import typer
 
 from skpoison._io import DataError
-from skpoison._io.output import Output
 from skpoison._io.write import check_free, whole_file
 from skpoison._words import counted
 
@@ -40,6 +39,9 @@ def rows_to(path, data, outputs, keep_formulas):
     """Return the output for rows of some data; None without a path."""
     if path is None:
         return None
+    # Imported here, since paths are checked before numpy is loaded.
+    from skpoison._io.output import Output
+
     return Output(path, data, force=outputs.force, formulas=keep_formulas)
 
 

@@ -6,7 +6,7 @@ import typer
 
 from . import kinds
 from . import options as opt
-from .checks import one_of, within
+from .checks import one_of, readable, within
 from .grouped import grouped
 from .machine import Machine
 from .reading import Reading
@@ -34,6 +34,7 @@ def filter_(
             "FILE",
             "Trusted rows, as in DATA, to fit the filter on.",
             common=True,
+            callback=readable,
         ),
     ] = None,
     kind: Annotated[
@@ -89,6 +90,7 @@ def filter_(
             "FILE",
             "Apply verdicts (keep, drop, relabel) filled into a file of --rejected.",
             common=True,
+            callback=readable,
         ),
     ] = None,
     keep_formulas: opt.KeepFormulas = False,

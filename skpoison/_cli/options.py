@@ -13,6 +13,7 @@ from .checks import (
     one_of,
     picture,
     positive_number,
+    readable,
     within,
 )
 from .help import show_everything
@@ -58,14 +59,18 @@ DataFile = Annotated[
         help="Labeled rows as CSV, TSV, JSON lines, Parquet, NPZ or svmlight; a folder "
         "or glob; or - (standard input). Default: the digits 1 and 8 of scikit-learn.",
         show_default=False,
+        callback=readable,
     ),
 ]
-RequiredFile = Annotated[str, typer.Argument(metavar="DATA", help=FILE_HELP)]
+RequiredFile = Annotated[
+    str, typer.Argument(metavar="DATA", help=FILE_HELP, callback=readable)
+]
 FilesOrFile = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
         help=FILES_HELP,
+        callback=readable,
     ),
 ]
 Positive = Annotated[
@@ -80,7 +85,13 @@ Positive = Annotated[
 ]
 Test = Annotated[
     str | None,
-    option(DATA, "FILE", "Test rows, in the same form as DATA.", common=True),
+    option(
+        DATA,
+        "FILE",
+        "Test rows, in the same form as DATA.",
+        common=True,
+        callback=readable,
+    ),
 ]
 TestShare = Annotated[
     float,

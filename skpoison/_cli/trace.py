@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from . import options as opt
-from .checks import in_range, one_of, positive_number, rows_or_share
+from .checks import in_range, one_of, positive_number, readable, rows_or_share
 from .grouped import grouped
 from .reading import Reading
 
@@ -34,6 +34,7 @@ def trace(
             "Rows that are predicted wrong, as in DATA, with the right labels; without "
             "labels, any other is right.",
             common=True,
+            callback=readable,
         ),
     ],
     by: Annotated[

@@ -18,6 +18,12 @@ def is_url(name):
     return "://" in str(name)
 
 
+def check_exists(name):
+    """Raise an error if there is nothing at a path."""
+    if not Path(name).exists():
+        raise DataError(f"There is no file {name!r}.")
+
+
 def system_of(url):
     """Return the file system of a URL, and the path in it."""
     try:

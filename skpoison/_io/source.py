@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from .errors import DataError
-from .places import is_url, open_url
+from .places import check_exists, is_url, open_url
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "npz", "svmlight")
 SUFFIXES = {
@@ -112,9 +112,8 @@ class Source:
             return self._read_pipe(sys.stdin.buffer)
         if is_url(self.name):
             return None
+        check_exists(self.name)
         path = Path(self.name)
-        if not path.exists():
-            raise DataError(f"There is no file {self.name!r}.")
         if path.is_dir():
             raise DataError(f"{self.name!r} is a folder, not a file.")
         if path.is_file():

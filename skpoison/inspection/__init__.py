@@ -1,21 +1,18 @@
 """Display objects that plot bounds, filters and attacks."""
 
-from ._bound import BoundDisplay
-from ._certified import CertifiedAccuracyDisplay
-from ._defense import DefenseDisplay
-from ._epic import EPICDisplay
-from ._filter import FilterDisplay
-from ._robustness import RobustnessDisplay
-from ._suspicion import SuspicionDisplay
-from ._trace import TraceDisplay
+from skpoison._lazy import lazy_names
 
-__all__ = [
-    "BoundDisplay",
-    "CertifiedAccuracyDisplay",
-    "DefenseDisplay",
-    "EPICDisplay",
-    "FilterDisplay",
-    "RobustnessDisplay",
-    "SuspicionDisplay",
-    "TraceDisplay",
-]
+_HOMES = {
+    "BoundDisplay": "_bound",
+    "CertifiedAccuracyDisplay": "_certified",
+    "DefenseDisplay": "_defense",
+    "EPICDisplay": "_epic",
+    "FilterDisplay": "_filter",
+    "RobustnessDisplay": "_robustness",
+    "SuspicionDisplay": "_suspicion",
+    "TraceDisplay": "_trace",
+}
+
+__all__ = [*_HOMES]
+
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)
