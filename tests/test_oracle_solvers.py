@@ -51,7 +51,7 @@ def test_dual_equals_the_unary_linear_program(seed, n_features, most):
     rows = np.vstack([coupling.A, -coupling.A[1:]])
     right = np.append(coupling.ub, -coupling.lb[1])
     relaxed = linprog(-gain, A_ub=rows, b_ub=right, bounds=(0, 1), method="highs")
-    value, _ = RestrictedSet(base, Domain("count", upper=most)).support(a)
+    value, _ = RestrictedSet(base, Domain("count", upper=most)).bound(a)
     assert value == pytest.approx(-relaxed.fun, rel=1e-9)
 
 

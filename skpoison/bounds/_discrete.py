@@ -14,6 +14,7 @@ from scipy import sparse
 from skpoison._whole_rows import apportion_upwards, n_poison_rows
 from skpoison.bounds._candidate_attack import retrain
 from skpoison.bounds._hull_relaxation import HullPoison, solve_relaxed
+from skpoison.bounds._listed import are_listed, solve_listed
 from skpoison.bounds._projected import inside
 from skpoison.feasible import RestrictedSet
 from skpoison.feasible.discrete import Spread, can_mix
@@ -126,7 +127,10 @@ def solve_restricted(problem, *, tol, max_iter, rng, start=None, monitor=None):
         return _unpoisoned(problem, max_iter, rng, options)
     # First, so that the rows drawn are those of the bound without a domain.
     real = _without_domain(problem, tol, max_iter, rng, start)
-    found = _solve_rows(problem, max_iter, rng, start, options)
+    if are_listed(problem.poison.sets):
+        found = solve_listed(problem, max_iter=max_iter, rng=rng, start=real, **options)
+    else:
+        found = _solve_rows(problem, max_iter, rng, start, options)
     return found if real is None else _least(problem, found, real, tol, monitor)
 
 

@@ -16,8 +16,11 @@ from skpoison.feasible.discrete._blocks import EmptySetError, split
 from skpoison.feasible.discrete._branch_and_bound import cut, fractional
 from skpoison.feasible.discrete._dual import minimize_dual
 from skpoison.feasible.discrete._lagrangian import Lagrangian
+from skpoison.feasible.discrete._listing import list_rows
 
 MAX_LEAVES = 150
+# Where rows are listed the bound is exact, and its proof is longer the more there are.
+LEAVES_PER_ROW = 4
 # What multipliers that prove a set empty are multiplied by.
 EMPTY = 1e9
 
@@ -98,7 +101,9 @@ def _tree_of_piece(base, columns, a, enough):
     limit = (enough - float(a @ base.center)) / norm
     order = count()
     opened = [(-root.bound, next(order), root)]
-    while len(opened) < MAX_LEAVES and -opened[0][0] > limit:
+    listed = list_rows(parts, base)
+    most = MAX_LEAVES + (0 if listed is None else LEAVES_PER_ROW * len(listed))
+    while len(opened) < most and -opened[0][0] > limit:
         node = opened[0][2]
         if node.split_at[0] is None:
             break

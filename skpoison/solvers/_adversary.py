@@ -11,6 +11,7 @@ from copy import copy
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from skpoison.losses import Hinge
 
@@ -275,7 +276,7 @@ class PointPoison(Adversary):
         Total weight of the poison, relative to the clean rows.
     signs : ndarray of shape (n_points,)
         Sign of each row's label.
-    points : CSR array of shape (n_points, n_features)
+    points : {ndarray, CSR array} of shape (n_points, n_features)
         The rows.
     """
 
@@ -305,11 +306,13 @@ class PointPoison(Adversary):
     def curvature(self, smoothed, share_prox, nu):
         beta = smoothed.response.beta
         used = np.flatnonzero(beta > 0)
-        points = self.points[used].toarray()
+        points = self.points[used]
+        if sparse.issparse(points):
+            points = points.toarray()
         signed = self.signs[used, np.newaxis] * np.hstack(
             [points, np.ones((len(used), 1))]
         )
-        jacobian = capped_simplex_jacobian(beta)[np.ix_(used, used)]
+        jacobian = capped_simplex_jacobian(beta[used])
         weights = np.full(len(used), self.epsilon / share_prox)
         return Curvature(np.zeros(points.shape[1] + 1), jacobian @ signed, weights)
 

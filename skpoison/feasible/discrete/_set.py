@@ -15,6 +15,7 @@ from skpoison.feasible.discrete._branch_and_bound import branch
 from skpoison.feasible.discrete._dual import minimize_dual
 from skpoison.feasible.discrete._hull import Hull
 from skpoison.feasible.discrete._lagrangian import Lagrangian
+from skpoison.feasible.discrete._listing import list_rows
 from skpoison.feasible.discrete._local_search import Limits
 from skpoison.feasible.discrete._phase_one import find_row
 from skpoison.feasible.discrete._primal_heuristics import (
@@ -70,6 +71,8 @@ class RestrictedSet(FeasibleRegion):
         Normal of the slab, of unit length.
     lower, upper : float
         Offsets of the slab's ends from the center.
+    rows : ndarray of shape (n_rows, n_features) or None
+        All rows of the set, if they are few enough to be listed: then bounds are exact.
     pieces : list of RestrictedSet
         Sets whose union is this one: two if some features have norm 1 or are all 0 and
         rows of both kinds pass the filter; otherwise the set itself.
@@ -147,6 +150,26 @@ class RestrictedSet(FeasibleRegion):
             base.upper - margin,
         )
         self._parts = split(self.columns, base)
+        self._list()
+
+    def _list(self):
+        """List the rows, where they are few."""
+        self._listed = list_rows(self._parts, self.base)
+        if self._listed is None:
+            return
+        self._is_inside = self.contains(self._listed)
+        squares = np.einsum("ij,ij->i", self._listed, self._listed)
+        self._largest_norm = float(np.sqrt(squares.max(initial=0.0)))
+        if not self._is_inside.any():
+            raise EmptySetError(
+                "The feasible set is empty: no row of the domain is in the slab and "
+                f"within {self.radius:.6g} of the center."
+            )
+
+    @property
+    def rows(self):
+        """All rows, if they are few enough to be listed; None otherwise."""
+        return None if self._listed is None else self._listed[self._is_inside]
 
     @property
     def _has_ball(self):
@@ -164,6 +187,8 @@ class RestrictedSet(FeasibleRegion):
 
     def _find_interior_row(self, fallback):
         """Find a row of the set, in its interior if there is one."""
+        if self._listed is not None:
+            return self._nearest_listed(self.center) - self.center
         outer = Limits(self.radius**2, self.lower, self.upper)
         found = find_row(self._parts, self._limits, outer, self.reach, self._is_in)
         if found is None and fallback is not None:
@@ -264,6 +289,8 @@ class RestrictedSet(FeasibleRegion):
             return LinearMaximum(
                 0.0, self._point(self._interior_row), start or (0.0, 0.0), 0
             )
+        if self._listed is not None:
+            return self._solve_listed(a, start)
         self._check_bounded()
         problem = self._lagrangian(a / norm)
         minimum = minimize_dual(problem, start, max_evals=max_evals)
@@ -272,7 +299,8 @@ class RestrictedSet(FeasibleRegion):
         level = float(a @ self.center) / norm
         enough = np.inf if np.isinf(gap_tol) else gap_tol * abs(bound + level)
         enough = max(enough, abs_tol / norm)
-        if bound - problem.objective(z) > enough and not self.is_convex:
+        can_branch = any(part.whole for part in self._parts)
+        if bound - problem.objective(z) > enough and can_branch:
             bound, z, more = branch(
                 problem, minimum, z, self._limits, enough=enough, max_nodes=max_nodes
             )
@@ -281,6 +309,20 @@ class RestrictedSet(FeasibleRegion):
         multipliers = (minimum.best.lam, minimum.best.nu)
         return LinearMaximum(
             norm * (bound + level), self._point(z), multipliers, n_evals
+        )
+
+    def _solve_listed(self, a, start):
+        """Solve by comparing all rows."""
+        values = self._listed @ a
+        # At most that much is lost when products are summed.
+        rounding = 2.3e-16 * (len(a) + 2) * self._largest_norm
+        rounding *= float(np.linalg.norm(a))
+        best = np.argmax(np.where(self._is_inside, values, -np.inf))
+        return LinearMaximum(
+            float(values.max()) + rounding,
+            self._listed[best].copy(),
+            start or (0.0, 0.0),
+            0,
         )
 
     def bound(self, a, *, start=None, tol=1e-12):
@@ -388,7 +430,15 @@ class RestrictedSet(FeasibleRegion):
         found = [subproblem._project(x) for subproblem in self.pieces]
         return min(found, key=lambda row: np.linalg.norm(row - x))
 
+    def _nearest_listed(self, x):
+        """Return the nearest of all rows."""
+        steps = self._listed - x
+        distances = np.einsum("ij,ij->i", steps, steps)
+        return self._listed[np.argmin(np.where(self._is_inside, distances, np.inf))]
+
     def _project(self, x):
+        if self._listed is not None:
+            return self._nearest_listed(x).copy()
         y = x - self.center
         norm = max(float(np.linalg.norm(y)), 1e-300)
         problem = self._lagrangian(y / norm, curvature=0.5 / norm)

@@ -1,0 +1,150 @@
+"""Sets whose rows are few enough to be listed: the list, and the bound over it."""
+
+import itertools
+
+import cvxpy as cp
+import numpy as np
+import pytest
+
+from skpoison import CertifiedBound, SlabFilter, SphereFilter, verify
+from skpoison.feasible import Domain, RestrictedSet, SphereSlab
+from skpoison.feasible.discrete._listing import MOST_ROWS
+
+DOMAINS = {
+    "binary": Domain("binary"),
+    "count": Domain("count"),
+    "bounded": Domain("count", lower=[0, 1, 0, 2], upper=[2, 1, np.inf, 4]),
+    "one-hot": Domain("count", groups=[[1, 3]]),
+    "groups": Domain("binary", groups=[[0, 2], [3, 1]]),
+}
+
+
+def everything(columns, most):
+    """All rows of a domain with entries up to a number, one by one."""
+    rows = np.array(list(itertools.product(range(most + 1), repeat=4)), dtype=float)
+    return rows[columns.contains(rows)]
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+@pytest.mark.parametrize("seed", range(8))
+def test_lists_every_row_and_no_other(name, seed):
+    rng = np.random.default_rng(seed)
+    center, radius = rng.uniform(0, 2.5, 4), rng.uniform(1.2, 2.5)
+    lower, upper = np.sort(rng.uniform(-0.9, 0.9, 2)) * radius if seed % 2 else (-9, 9)
+    base = SphereSlab(center, radius, rng.normal(size=4), lower, upper)
+    columns = DOMAINS[name].resolve(4)
+    every = everything(columns, most=5)
+    moved = every - center
+    along = moved @ base.direction
+    inside = (moved**2).sum(axis=1) <= radius**2
+    inside &= (along >= base.lower) & (along <= base.upper)
+    if not inside.any():
+        with pytest.raises(ValueError, match="feasible set is empty"):
+            RestrictedSet(base, DOMAINS[name])
+        return
+    rows = RestrictedSet(base, DOMAINS[name]).rows
+    assert len(rows) == inside.sum()
+    assert set(map(tuple, rows)) == set(map(tuple, every[inside]))
+
+
+def test_a_domain_without_a_sphere_is_listed_too():
+    slab = SphereSlab([0.5] * 3, direction=[1, 1, 1], lower=-0.6, upper=0.6)
+    rows = RestrictedSet(slab, "binary").rows
+    assert sorted(rows.sum(axis=1)) == [1, 1, 1, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("n_features", "domain"),
+    [(40, "binary"), (3000, "count"), (2, "nonnegative"), (3, "tfidf")],
+)
+def test_too_many_rows_are_not_listed(n_features, domain):
+    rows = RestrictedSet(SphereSlab(np.full(n_features, 0.4), 5.0 + n_features), domain)
+    assert rows.rows is None
+
+
+def test_the_number_of_rows_decides_at_its_limit():
+    # So many whole numbers lie on a line of two features, one of which is fixed.
+    def on_a_line(n_rows):
+        base = SphereSlab([0.0, 0.5 * (n_rows - 1)], 0.5 * n_rows)
+        return RestrictedSet(base, Domain("count", upper=[0, np.inf]))
+
+    assert len(on_a_line(MOST_ROWS).rows) == MOST_ROWS
+    assert on_a_line(MOST_ROWS + 2).rows is None
+
+
+def rows_of(kind, seed, n_rows=60):
+    rng = np.random.default_rng(seed)
+    y = np.arange(n_rows) % 2
+    rates = np.where(y[:, np.newaxis] == 1, [2, 1, 0.5, 0.2], [1, 2, 0.2, 0.5])
+    X = rng.poisson(rates).astype(float)
+    return (np.minimum(X, 1.0) if kind == "binary" else X), y
+
+
+def fit(X, y, domain, **options):
+    both = SphereFilter(percentile=80) & SlabFilter(percentile=80)
+    return CertifiedBound(both, domain=domain, random_state=0, **options).fit(X, y)
+
+
+def optimum(bound, X, y, domain, *, epsilon, C=None, rho=None):
+    """The least bound over the kept rows of the domain, by a conic solver."""
+    every = everything(Domain(domain).resolve(4), most=9 if domain == "count" else 1)
+    theta = cp.Variable(5)
+    signs = 2.0 * y - 1.0
+
+    def hinge(rows, signs):
+        return cp.pos(1 - cp.multiply(signs, rows @ theta[:4] + theta[4]))
+
+    worst = []
+    for label in (0, 1):
+        labels = np.full(len(every), label)
+        kept = every[bound.filter_.predict(every, labels) == 1]
+        worst.append(cp.max(hinge(kept, np.full(len(kept), 2.0 * label - 1.0))))
+    objective = cp.sum(hinge(X, signs)) / len(y) + epsilon * cp.maximum(*worst)
+    limits = []
+    if C is not None:
+        objective += cp.sum_squares(theta) / (2 * C * len(y))
+    else:
+        limits = [cp.norm(theta) <= rho]
+    problem = cp.Problem(cp.Minimize(objective), limits)
+    return problem.solve(solver=cp.CLARABEL)
+
+
+@pytest.mark.parametrize("learner", [{"C": 1.0}, {"rho": 1.0}])
+@pytest.mark.parametrize("domain", ["binary", "count"])
+@pytest.mark.parametrize("epsilon", [0.03, 0.3])
+def test_the_bound_is_exact(learner, domain, epsilon):
+    X, y = rows_of(domain, seed=1)
+    bound = fit(X, y, domain, epsilon=epsilon, tol=1e-5, **learner)
+    exact = optimum(bound, X, y, domain, epsilon=epsilon, **learner)
+    assert bound.lower_bound_ <= exact * (1 + 1e-7)
+    assert exact * (1 - 1e-7) <= bound.upper_bound_ <= exact * (1 + 1.1e-5)
+    real = fit(X, y, None, epsilon=epsilon, tol=1e-5, **learner)
+    assert bound.upper_bound_ <= real.upper_bound_
+    attack = bound.attack_
+    assert (bound.filter_.predict(attack.X, attack.y) == 1).all()
+    assert Domain(domain).contains(attack.X).all()
+    assert bound.attack_loss_ <= bound.upper_bound_
+
+
+def test_certificates_prove_exact_bounds(tmp_path):
+    X, y = rows_of("count", seed=2)
+    X += np.random.default_rng(0).poisson(0.7, X.shape)  # more rows, more branches
+    bound = fit(X, y, "count", epsilon=0.2, C=1.0)
+    bound.to_certificate(tmp_path / "bound.npz")
+    report = verify.check(tmp_path / "bound.npz", X, y)
+    claims = {claim.name: claim for claim in report.claims}
+    assert all(claim.holds for claim in report.claims)
+    assert claims["upper_bound"].proven == pytest.approx(bound.upper_bound_, rel=1e-6)
+
+
+@pytest.mark.parametrize("n_features", [2, 3])
+def test_rows_of_norm_one_are_never_branched_on(n_features):
+    rng = np.random.default_rng(0)
+    center = rng.gamma(0.5, size=n_features)
+    center *= 0.8 / np.linalg.norm(center)
+    base = SphereSlab(center, 0.5, rng.normal(size=n_features), -0.2, 0.2)
+    rows = RestrictedSet(base, "tfidf")
+    for a in rng.normal(size=(5, n_features)):
+        value, point = rows.solve(a, gap_tol=1e-12)[:2]
+        assert rows.contains([point]).all()
+        assert a @ point <= value <= base.support(a)[0]
