@@ -5,6 +5,7 @@ import itertools
 import cvxpy as cp
 import numpy as np
 import pytest
+from oracles import worst_loss
 
 from skpoison import CertifiedBound, SlabFilter, SphereFilter, verify
 from skpoison.feasible import Domain, RestrictedSet, SphereSlab
@@ -135,6 +136,107 @@ def test_certificates_prove_exact_bounds(tmp_path):
     claims = {claim.name: claim for claim in report.claims}
     assert all(claim.holds for claim in report.claims)
     assert claims["upper_bound"].proven == pytest.approx(bound.upper_bound_, rel=1e-6)
+
+
+MIXED = {
+    "binary": Domain(["binary", "binary", "real", "real"]),
+    "one left": Domain(["count", "binary", "count", "real"]),
+    "groups": Domain(groups=[[0, 1]]),
+}
+
+
+def mixed_rows(name, seed):
+    X, y = rows_of("binary", seed)
+    rng = np.random.default_rng(seed)
+    if name == "groups":
+        X[:, 1] = 1.0 - X[:, 0]
+    X[:, 3] = rng.normal(size=len(y)) + y
+    if name != "one left":
+        X[:, 2] = rng.normal(size=len(y))
+    return X, y
+
+
+def slices_one_by_one(base, columns):
+    """Every choice of the whole features, with ball and slab of what is left."""
+    whole = np.flatnonzero(columns.whole | columns.one_hot)
+    free = np.setdiff1d(np.arange(4), whole)
+    for values in itertools.product(range(5), repeat=len(whole)):
+        row = base.center.copy()
+        row[whole] = values
+        if not columns.contains([row])[0]:
+            continue
+        step = row - base.center
+        square = base.radius**2 - step @ step
+        along, across = base.direction @ step, base.direction[free]
+        slope = np.linalg.norm(across)
+        ends = (base.lower - along) / slope, (base.upper - along) / slope
+        if square < 0 or ends[0] > np.sqrt(square) or ends[1] < -np.sqrt(square):
+            continue
+        yield row, free, SphereSlab(row[free], np.sqrt(square), across, *ends)
+
+
+@pytest.mark.parametrize("name", MIXED)
+@pytest.mark.parametrize("learner", [{"C": 1.0}, {"rho": 1.0}])
+def test_the_bound_for_unions_of_slices_is_exact(name, learner):
+    X, y = mixed_rows(name, seed=3)
+    bound = fit(X, y, MIXED[name], epsilon=0.2, tol=1e-4, **learner)
+    theta = cp.Variable(5)
+    signs, columns = 2.0 * y - 1.0, MIXED[name].resolve(4)
+    worst = []
+    for sign, (_, base) in zip((-1.0, 1.0), bound.filter_.feasible_set(), strict=True):
+        for row, free, inner in slices_one_by_one(base, columns):
+            fixed = np.delete(np.arange(4), free)
+            level = theta[4] + row[fixed] @ theta[fixed]
+            worst.append(worst_loss(sign, inner, theta[free], level))
+    scores = X @ theta[:4] + theta[4]
+    loss = cp.sum(cp.pos(1 - cp.multiply(signs, scores))) / len(y)
+    loss += 0.2 * cp.maximum(*worst)
+    limits = [cp.norm(theta) <= learner["rho"]] if "rho" in learner else []
+    if not limits:
+        loss += cp.sum_squares(theta) / (2 * learner["C"] * len(y))
+    exact = cp.Problem(cp.Minimize(loss), limits).solve(solver=cp.CLARABEL)
+    assert bound.lower_bound_ <= exact * (1 + 1e-6)
+    assert exact * (1 - 1e-6) <= bound.upper_bound_ <= exact * (1 + 1.1e-4)
+    attack = bound.attack_
+    assert len(attack.X)
+    assert (bound.filter_.predict(attack.X, attack.y) == 1).all()
+    assert MIXED[name].contains(attack.X).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_attacks_from_slices_pass_in_the_precision_of_the_rows(dtype):
+    X, y = mixed_rows("binary", seed=4)
+    bound = fit(X.astype(dtype), y, MIXED["binary"], epsilon=0.3, C=1.0)
+    attack = bound.attack_
+    assert attack.X.dtype == dtype
+    assert attack.n_copies.sum() == 18
+    assert (bound.filter_.predict(attack.X, attack.y) == 1).all()
+    assert bound.attack_loss_ == pytest.approx(bound.lower_bound_, rel=0.02)
+
+
+def test_certificates_prove_bounds_of_slices(tmp_path):
+    X, y = mixed_rows("one left", seed=5)
+    bound = fit(X, y, MIXED["one left"], epsilon=0.2, C=1.0)
+    bound.to_certificate(tmp_path / "bound.npz")
+    report = verify.check(tmp_path / "bound.npz", X, y)
+    assert all(claim.holds for claim in report.claims)
+
+
+def test_the_support_of_slices_is_that_of_the_best_one():
+    rng = np.random.default_rng(0)
+    for seed in range(10):
+        base = SphereSlab(rng.uniform(0, 1, 4), 1.1, rng.normal(size=4), -0.6, 0.4)
+        for domain in MIXED.values():
+            rows, columns = RestrictedSet(base, domain), domain.resolve(4)
+            a = np.random.default_rng(seed).normal(size=4)
+            best = max(
+                inner.support(a[free])[0] + np.delete(a, free) @ np.delete(row, free)
+                for row, free, inner in slices_one_by_one(base, columns)
+            )
+            value, point = rows.support(a)
+            assert best <= value <= best + 1e-9
+            assert rows.contains([point])[0]
+            assert a @ point >= best - 1e-6
 
 
 @pytest.mark.parametrize("n_features", [2, 3])

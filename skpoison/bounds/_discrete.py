@@ -14,7 +14,7 @@ from scipy import sparse
 from skpoison._whole_rows import apportion_upwards, n_poison_rows
 from skpoison.bounds._candidate_attack import retrain
 from skpoison.bounds._hull_relaxation import HullPoison, solve_relaxed
-from skpoison.bounds._listed import are_listed, solve_listed
+from skpoison.bounds._listed import are_listed, are_sliced, solve_listed, solve_slices
 from skpoison.bounds._projected import inside
 from skpoison.feasible import RestrictedSet
 from skpoison.feasible.discrete import Spread, can_mix
@@ -129,6 +129,8 @@ def solve_restricted(problem, *, tol, max_iter, rng, start=None, monitor=None):
     real = _without_domain(problem, tol, max_iter, rng, start)
     if are_listed(problem.poison.sets):
         found = solve_listed(problem, max_iter=max_iter, rng=rng, start=real, **options)
+    elif real is not None and are_sliced(problem.poison.sets):
+        found = solve_slices(problem, max_iter=max_iter, rng=rng, start=real, **options)
     else:
         found = _solve_rows(problem, max_iter, rng, start, options)
     return found if real is None else _least(problem, found, real, tol, monitor)

@@ -56,8 +56,19 @@ def list_rows(parts, base):
         Every row of the set, and no others but such as lie beyond its limits by
         rounding; None if there are too many, or not finitely many.
     """
+    if not all(part.whole for part in parts):
+        return None
+    return list_choices(parts, base)
+
+
+def list_choices(parts, base):
+    """Return all rows of some parts of a domain, with zeros in the other features.
+
+    Parameters and result are those of :func:`list_rows`; slab and ball are those of
+    all features, of which the others add nothing to distances and offsets.
+    """
     n_features = len(base.center)
-    choices = _choices_of(parts, n_features)
+    choices = _choices_of(parts)
     if choices is None:
         return None
     most = min(MOST_ROWS, MOST_VALUES // max(n_features, 1))
@@ -70,12 +81,10 @@ def list_rows(parts, base):
     return rows
 
 
-def _choices_of(parts, n_features):
+def _choices_of(parts):
     """Return the choices of all parts, the freest first; None if not all are finite."""
     found: list[Choices] = []
     for part in parts:
-        if not part.whole:
-            return None
         of_part = _of_groups(part) if isinstance(part, OneHot) else _of_numbers(part)
         if of_part is None:
             return None

@@ -23,6 +23,7 @@ from skpoison.feasible.discrete._primal_heuristics import (
     smooth_row,
     whole_row,
 )
+from skpoison.feasible.discrete._slices import INWARDS, slices_of
 
 
 class LinearMaximum(NamedTuple):
@@ -73,6 +74,8 @@ class RestrictedSet(FeasibleRegion):
         Offsets of the slab's ends from the center.
     rows : ndarray of shape (n_rows, n_features) or None
         All rows of the set, if they are few enough to be listed: then bounds are exact.
+    slices : Slices or None
+        The slices of the set, if some features have few values and the others any.
     pieces : list of RestrictedSet
         Sets whose union is this one: two if some features have norm 1 or are all 0 and
         rows of both kinds pass the filter; otherwise the set itself.
@@ -155,7 +158,9 @@ class RestrictedSet(FeasibleRegion):
     def _list(self):
         """List the rows, where they are few."""
         self._listed = list_rows(self._parts, self.base)
+        self.slices = None
         if self._listed is None:
+            self.slices = slices_of(self._parts, self.columns, self.base)
             return
         self._is_inside = self.contains(self._listed)
         squares = np.einsum("ij,ij->i", self._listed, self._listed)
@@ -291,6 +296,8 @@ class RestrictedSet(FeasibleRegion):
             )
         if self._listed is not None:
             return self._solve_listed(a, start)
+        if self.slices is not None:
+            return self._solve_slices(a, start)
         self._check_bounded()
         problem = self._lagrangian(a / norm)
         minimum = minimize_dual(problem, start, max_evals=max_evals)
@@ -324,6 +331,22 @@ class RestrictedSet(FeasibleRegion):
             start or (0.0, 0.0),
             0,
         )
+
+    def _solve_slices(self, a, start):
+        """Solve by comparing all slices."""
+        assert self.slices is not None  # otherwise there are other ways
+        values = self.slices.largest(a)
+        size = float(np.linalg.norm(self.center)) + self.radius
+        rounding = 1e-15 * (len(a) + 8) * size * float(np.linalg.norm(a))
+        multipliers = start or (0.0, 0.0)
+        for k in np.argsort(-values, kind="stable"):
+            best = self.slices.region(k)
+            point = best.shrink(best.support(a)[1], INWARDS)
+            if self.contains([point])[0]:
+                break
+        else:
+            point = self._point(self._interior_row)
+        return LinearMaximum(float(values.max()) + rounding, point, multipliers, 0)
 
     def bound(self, a, *, start=None, tol=1e-12):
         """Bound the maximum of a linear function, without searching for a row.
@@ -505,9 +528,12 @@ class RestrictedSet(FeasibleRegion):
         Returns
         -------
         point : ndarray of shape (n_features,)
-            The moved row; the same row if the set is not convex.
+            The moved row; if the set is not convex and no union of few slices, the
+            same row.
         """
-        return self._towards_inside(x, margin) if self.is_convex else x
+        if self.is_convex:
+            return self._towards_inside(x, margin)
+        return x if self.slices is None else self.slices.shrink(x, margin)
 
     def _towards_inside(self, x, margin):
         target = self.center + self._interior_row
