@@ -5,7 +5,8 @@
 
 Runs the tests marked ``gpu``, the overhead table of EPIC with the selection in torch
 beside that in compiled code on the CPU (which tells whether ``backend="auto"`` chooses
-well), one table of gradient matching, and the two large selections. Each part is a
+well), one table of gradient matching, one of nets that forget, with the cost of
+gradients from a pass and from training, and the two large selections. Each part is a
 process of its own, so that a device that one part has left in disorder does not stop
 the others, and is stopped where the time is up. ``--tiny`` runs the same parts at sizes
 that take seconds, to try this script where there is no GPU.
@@ -27,7 +28,7 @@ from bench_neural_overhead import SIZES
 HERE = Path(__file__).parent
 NO_DEVICE = 3
 USUAL, *LARGE = SIZES
-PARTS = ("tests", "overhead", "matching", "large")
+PARTS = ("tests", "overhead", "matching", "forgetting", "large")
 
 
 def parts_of(options):
@@ -49,10 +50,15 @@ def parts_of(options):
         overhead += ["--backends", "auto", "numba", "--sizes", USUAL]
         matching += ["--net", "resnet18", "--width", "16", "--trials", "2"]
     pytest = [python, "-m", "pytest", "-q", "-n", "0", "-rs", "-m", "gpu"]
+    forgetting = [python, str(HERE / "bench_epic_forgetting.py"), "cost"]
+    forgetting += [] if options.tiny else ["cnn", "--targets", "5"]
+    forgetting += [*device, "--data", str(options.data)]
+    forgetting += ["--tiny", "--repeats", "1"] if options.tiny else []
     return {
         "tests": pytest + [str(path) for path in tests],
         "overhead": overhead,
         "matching": matching,
+        "forgetting": forgetting,
         "large": large,
     }
 

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
 
 RUN = subprocess.run
-SCRIPTS = ("bench_neural_scratch", "bench_neural_overhead")
+SCRIPTS = ("bench_neural_scratch", "bench_neural_overhead", "bench_epic_forgetting")
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "gpu_check.py"
 
 
@@ -48,8 +48,13 @@ def test_all_parts_run_in_small(script, data_folder, monkeypatch, capfd):
     code = script.main(["--device", "cpu", "--tiny", "--data", str(data_folder)])
     out, err = capfd.readouterr()
     assert code == 0, out + err
-    assert out.count(": passed, ") == 4
-    for word in ("SKIPPED", "EPIC every 2 epochs adds", "as many at random"):
+    assert out.count(": passed, ") == 5
+    for word in (
+        "SKIPPED",
+        "EPIC every 2 epochs adds",
+        "as many at random",
+        "a round adds",
+    ):
         assert word in out
 
 
@@ -58,6 +63,7 @@ def test_parts_that_fail_or_are_stopped_are_told(script, monkeypatch, capfd):
         "tests": [sys.executable, "-c", "print('fine')"],
         "overhead": [sys.executable, "-c", "raise SystemExit(4)"],
         "matching": [sys.executable, "-c", "import time; time.sleep(60)"],
+        "forgetting": [sys.executable, "-c", "print('fine')"],
         "large": [sys.executable, "-c", "print('fine')"],
     }
     assert list(commands) == list(script.parts_of(script.options_of([])))
@@ -67,14 +73,18 @@ def test_parts_that_fail_or_are_stopped_are_told(script, monkeypatch, capfd):
     told = capfd.readouterr().out
     assert "overhead: failed with 4" in told
     assert "matching: stopped, for the time was up" in told
-    assert told.endswith("passed: tests, large\nfailed: overhead, matching\n")
+    assert told.endswith(
+        "passed: tests, forgetting, large\nfailed: overhead, matching\n"
+    )
     assert script.main(["--device", "cpu", "--parts", "tests"]) == 0
 
 
 @pytest.mark.parametrize("arguments", [[], ["--device", "cpu", "--tiny"]])
 def test_parts_are_asked_for_what_they_know(script, arguments):
     commands = script.parts_of(script.options_of(arguments))
-    scratch, overhead = map(importlib.import_module, SCRIPTS)
+    scratch, overhead, forgetting = map(importlib.import_module, SCRIPTS)
+    asked = forgetting.options_of(commands["forgetting"][2:])
+    assert "cost" in asked.parts and asked.device == ("cpu" if arguments else "cuda")
     asked = scratch.options_of(commands["matching"][2:])
     assert (asked.attack, asked.device) == ("gradient", "cpu" if arguments else "cuda")
     sizes = []

@@ -299,9 +299,10 @@ def _over_epochs(net, poison_mask):
     if poison_mask is None:
         return columns
     poison = rows[_check_mask(poison_mask, net)[rows]]
-    gone = net.dropped_at_[poison]
-    epochs = np.arange(1, len(n_kept) + 1)[:, None]
-    left = ((gone == 0) | (gone > epochs)).sum(axis=1)
+    from skpoison.neural._recorded import left_out
+
+    n_rows, epochs = len(net.dropped_at_), range(1, len(n_kept) + 1)
+    left = np.array([np.sum(~left_out(net, e, n_rows)[poison]) for e in epochs])
     return columns | {"n_poison_kept": left, "n_poison": len(poison)}
 
 

@@ -8,6 +8,7 @@ from skorch.dataset import unpack_data
 
 from skpoison.neural._features import flat
 from skpoison.neural._net import modules_of
+from skpoison.neural._recorded import left_out
 from skpoison.neural._seeded import everything_restored
 
 N_CHECKPOINTS = 5
@@ -78,8 +79,7 @@ def alignment(net, states, X, X_target):
 
 def _was_trained_on(net, epoch, n_rows):
     """Return, as a column, which rows had not been dropped; nets may drop none."""
-    dropped_at = torch.as_tensor(getattr(net, "dropped_at_", torch.zeros(n_rows)))
-    return ((dropped_at == 0) | (dropped_at > epoch)).numpy()[:, None]
+    return ~left_out(net, epoch, n_rows)[:, None]
 
 
 def last_features(net, X):

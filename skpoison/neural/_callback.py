@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from skorch.callbacks import Callback, PrintLog
+from skorch.dataset import unpack_data
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import Subset
 
@@ -18,8 +19,18 @@ from skpoison._whole_rows import round_down
 from skpoison.coreset import isolated_medoids
 from skpoison.coreset._parts import PARTITIONS
 from skpoison.exceptions import FilterWarning
+from skpoison.neural._batch_log import BatchLog, TrainingProxies
+from skpoison.neural._forgetting import (
+    check_head,
+    find_head,
+    kept_parameters,
+    reset,
+    restart_optimizers,
+    rewind,
+)
 from skpoison.neural._net import FilteredNetMixin, modules_of
-from skpoison.neural._proxies import gradient_proxies
+from skpoison.neural._nets import FilteredNetBinaryClassifier, FilteredNetClassifier
+from skpoison.neural._proxies import are_right, gradient_proxies
 from skpoison.neural._recorded import KEY, record_rows
 from skpoison.neural._selection import select_medoids
 
@@ -27,6 +38,8 @@ __all__ = ["EPICCallback"]
 
 # Similarities are multiples of 2**-24, of which exp(-17) is less than one.
 UNLIKE = 17
+# Attributes that hold the rows and layers of a training that is under way.
+OWN = ("_subset_", "_head_")
 
 
 class EPICCallback(Callback):
@@ -40,8 +53,8 @@ class EPICCallback(Callback):
     probabilities minus the one-hot label; in general, the gradient of its loss with
     respect to the output. In each class, greedy facility location picks medoids among
     the proxies, and every row is assigned to its nearest medoid. A medoid to which no
-    other row is assigned is isolated, and is dropped for good. Validation rows are
-    never dropped.
+    other row is assigned is isolated, and is dropped for good (but see
+    ``readmit_after``). Validation rows are never dropped.
 
     Parameters
     ----------
@@ -84,6 +97,28 @@ class EPICCallback(Callback):
         with the square of its rows; "auto" divides classes of more than 16,384 rows.
         None selects exactly; see :func:`skpoison.coreset.facility_location`. The
         backend ``"torch"`` always selects exactly.
+    forget : {"reset-head", "rewind"}, default=None
+        What happens to the parameters at the last round, after its rows have been
+        dropped, so that the network unlearns what dropped rows have taught it; needs
+        ``stop_after``, with epochs left to learn again. ``"reset-head"`` draws those of
+        the last layer again, as when it was made; ``"rewind"`` moves all that are
+        trained 70 % of the way back to what they were when training began. Both clear
+        what the optimizer remembers, such as momentum. None leaves parameters as they
+        are, as published.
+    head : str, default=None
+        For ``forget="reset-head"``, the name in ``module.named_modules()`` of the layer
+        that is drawn again (the empty name is the module itself). It needs a method
+        ``reset_parameters``, as torch's own layers have. None finds the layer with a
+        weight matrix whose output the module returns, or else the one that runs last.
+    readmit_after : int, default=None
+        With ``forget``, for classifiers: so many epochs after it, the network scores
+        the rows that had been dropped, and those that it classifies as labeled are
+        trained on again. They teach little that it has not learned again from others,
+        while clean rows that were dropped cost accuracy. None readmits none.
+    proxies : {"scoring", "training"}, default="scoring"
+        Where gradients come from: a pass over the rows in evaluation mode when a round
+        is due; or the training in the epoch before it, as batches go by, which costs no
+        pass, but is up to an epoch old, in training mode, and under augmentation.
 
     Attributes
     ----------
@@ -94,19 +129,23 @@ class EPICCallback(Callback):
     Raises
     ------
     ValueError
-        When training begins, if a parameter is out of range, or a sampler is given as
-        an instance, made for all rows; at a round, if the module does not return
-        logits, or training has diverged.
+        When training begins, if a parameter is out of range or needs another one, a
+        sampler is given as an instance, made for all rows, the last layer cannot be
+        found or reset, or a file does not hold what training began with; at a round, if
+        the module does not return logits, or training has diverged; with
+        ``proxies="training"``, if a loader does not tell which rows are in a batch.
     TypeError
-        When training begins, if the net has no :class:`FilteredNetMixin`.
+        When training begins, if the net has no :class:`FilteredNetMixin`, or rows are
+        to be readmitted by a net that is no classifier.
 
     Warns
     -----
     FilterWarning
         When training goes on with parameters that were loaded without a history, so
         that nothing says which rows had been dropped. When training ends, if isolated
-        rows were kept; see ``spared_``. At a round, if the module returns probabilities
-        in place of logits, or gradients lie too far apart for ``similarity="exp"``.
+        rows were kept; see ``spared_``; or if it ends before the net has forgotten. At
+        a round, if the module returns probabilities in place of logits, or gradients
+        lie too far apart for ``similarity="exp"``.
 
     See Also
     --------
@@ -122,6 +161,14 @@ class EPICCallback(Callback):
     rows dropped when it began; ``selection_seconds``, how long that took, with the
     pass over the rows; and ``event_rows``, a dict that says which rows were dropped,
     and of which data they are, for a training that goes on from a file.
+
+    With ``readmit_after``, epochs also have ``n_readmitted`` in the history. Rows that
+    come back count as never dropped in ``dropped_at_`` and ``kept_indices_``.
+
+    With ``proxies="training"``, rows that the epoch before a round did not train on,
+    such as those left out by ``drop_last``, are not compared in that round. Recorded
+    gradients are not in files of parameters: the first round after a training has been
+    loaded from these takes a pass.
 
     The schedule counts epochs since the net was initialized, so that
     ``partial_fit`` continues where training had stopped.
@@ -178,7 +225,13 @@ class EPICCallback(Callback):
         "scoring_dataset": [callable, None],
         "backend": [StrOptions({"auto", "numpy", "numba", "torch"})],
         "partitions": PARTITIONS,
+        "forget": [StrOptions({"reset-head", "rewind"}), None],
+        "head": [str, None],
+        "readmit_after": [Interval(Integral, 1, None, closed="left"), None],
+        "proxies": [StrOptions({"scoring", "training"})],
     }
+
+    _recorded_ = _subset_ = _head_ = _start_ = None
 
     def __init__(
         self,
@@ -195,6 +248,10 @@ class EPICCallback(Callback):
         scoring_dataset=None,
         backend="auto",
         partitions="auto",
+        forget=None,
+        head=None,
+        readmit_after=None,
+        proxies="scoring",
     ):
         self.medoid_fraction = medoid_fraction
         self.every = every
@@ -208,6 +265,10 @@ class EPICCallback(Callback):
         self.scoring_dataset = scoring_dataset
         self.backend = backend
         self.partitions = partitions
+        self.forget = forget
+        self.head = head
+        self.readmit_after = readmit_after
+        self.proxies = proxies
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Check parameters and net, before any work is done."""
@@ -219,11 +280,11 @@ class EPICCallback(Callback):
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(), type(self).__name__
         )
-        if self.stop_after is not None and self.stop_after < self.warmup:
-            raise ValueError(
-                f"stop_after={self.stop_after} must not be less than "
-                f"warmup={self.warmup}: nothing would ever be dropped."
-            )
+        self._check_schedule()
+        self._check_readmission(net)
+        self._check_proxies()
+        if self.forget == "reset-head":
+            check_head(net, self.head)
         fixed = {"sampler", "batch_sampler"} & set(net.get_params_for("iterator_train"))
         if fixed:
             raise ValueError(
@@ -236,6 +297,56 @@ class EPICCallback(Callback):
                 # Lists of rows are for files, and not to be printed.
                 callback.keys_ignored_.add(KEY)
         self.spared_ = {}
+        self._head_ = self._subset_ = None
+
+    def _check_schedule(self):
+        if self.stop_after is not None and self.stop_after < self.warmup:
+            raise ValueError(
+                f"stop_after={self.stop_after} must not be less than "
+                f"warmup={self.warmup}: nothing would ever be dropped."
+            )
+        if self.forget is not None and self.stop_after is None:
+            raise ValueError(
+                f"forget={self.forget!r} happens at the last round: give stop_after, "
+                "the last epoch that may have one, such as half of all epochs. It is "
+                "None."
+            )
+
+    def _check_readmission(self, net):
+        if self.readmit_after is None:
+            return
+        if self.forget is None:
+            raise ValueError(
+                f"readmit_after={self.readmit_after} counts epochs from the one in "
+                "which the network forgets: give forget as well, which is None."
+            )
+        if not isinstance(net, FilteredNetClassifier | FilteredNetBinaryClassifier):
+            raise TypeError(
+                "readmit_after needs a net that classifies rows, a "
+                "FilteredNetClassifier or FilteredNetBinaryClassifier; got "
+                f"{type(net).__name__}."
+            )
+
+    def _check_proxies(self):
+        if self.proxies == "scoring":
+            return
+        wrong = {
+            f"warmup={self.warmup}": (self.warmup < 1, "1 or more"),
+            f"ground_set={self.ground_set!r}": (
+                not self._only_remaining,
+                "'remaining', since dropped rows are not trained on",
+            ),
+            f"scoring_dataset={self.scoring_dataset!r}": (
+                self.scoring_dataset is not None,
+                "None, since rows are not scored",
+            ),
+        }
+        for given, (is_wrong, allowed) in wrong.items():
+            if is_wrong:
+                raise ValueError(
+                    f"with proxies='training', {given.split('=')[0]} must be {allowed};"
+                    f" got {given}."
+                )
 
     def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         """Drop isolated rows if a round is due, and record what happened."""
@@ -247,17 +358,103 @@ class EPICCallback(Callback):
                 "To continue a training, load its f_history as well.",
                 FilterWarning,
             )
+        n_epochs = len(net.history) - 1
+        self._prepare(net, dataset_train, n_epochs)
         begin = time.perf_counter()
-        is_round = self._is_round(len(net.history) - 1)
+        is_round = self._is_round(n_epochs)
         n_dropped = self._drop(net, dataset_train) if is_round else 0
         seconds = time.perf_counter() - begin if is_round else 0.0
+        if self.forget is not None and n_epochs == self._last_round():
+            self._forget(net)
+        readmitted = self._readmit(net, dataset_train, n_epochs)
+        self._begin_recording(n_epochs, dataset_train.pool)
         net.history.record("n_kept", len(dataset_train))
         net.history.record("n_dropped", n_dropped)
         net.history.record("selection_seconds", seconds)
-        record_rows(net.history, dataset_train.pool)
+        if self.readmit_after is not None:
+            net.history.record("n_readmitted", len(readmitted))
+        record_rows(net.history, dataset_train.pool, readmitted)
+
+    def on_batch_end(self, net, batch=None, training=None, y_pred=None, **kwargs):
+        """Take gradients from the training, where a round will need them."""
+        if not training or self._subset_ is None:
+            return
+        _, y = unpack_data(batch)
+        places = self._subset_.log.next_rows(len(net.row_classes(y)))
+        if self._recorded_ is not None:
+            rows = self._subset_.rows[self._subset_.indices[places]]
+            self._recorded_.add(net, rows, y_pred, y)
+
+    def _prepare(self, net, subset, n_epochs):
+        """Keep what later epochs need, before any row is trained on."""
+        if self.forget == "rewind" and n_epochs <= self._last_round():
+            self._keep_start(net, n_epochs)
+        if self.forget == "reset-head" and self._head_ is None:
+            self._head_ = find_head(net, self.head, self._plain(subset))
+        if self.proxies == "training":
+            self._subset_ = subset
+            if subset.log is None:
+                subset.log = BatchLog()
+
+    def _keep_start(self, net, n_epochs):
+        if n_epochs == 0:
+            self._start_ = kept_parameters(net)
+        elif self._start_ is None:
+            raise ValueError(
+                "forget='rewind' needs the parameters that training began with, which "
+                f"are not known after {n_epochs} epochs: files of parameters hold only "
+                "the last ones. Continue with a pickle of the net, or take "
+                "forget='reset-head'."
+            )
+
+    def _begin_recording(self, n_epochs, pool):
+        """Record the gradients of this epoch if a round is due after it."""
+        is_due = self.proxies == "training" and self._is_round(n_epochs + 1)
+        self._recorded_ = TrainingProxies(pool) if is_due else None
+
+    def _forget(self, net):
+        """Unlearn what dropped rows have taught."""
+        if self.forget == "reset-head":
+            reset(self._head_)
+        else:
+            rewind(net, self._start_)
+        self._start_ = None
+        restart_optimizers(net)
+
+    def _readmit(self, net, subset, n_epochs):
+        """Return rows that are trained on again, since they are classified rightly."""
+        after = self.readmit_after
+        if after is None or n_epochs != self._last_round() + after:
+            return subset.rows[:0]
+        rows = subset.rows[subset.pool.dropped_at[subset.rows] > 0]
+        if not len(rows):
+            return rows
+        proxies, labels, _ = gradient_proxies(net, Subset(self._plain(subset), rows))
+        rows = rows[are_right(proxies, labels)]
+        if len(rows) and _ends_in_one_row(net, len(subset) + len(rows)):
+            rows = rows[:-1]
+        subset.readmit(rows)
+        return rows
+
+    def __getstate__(self):
+        # The rows themselves are not pickled with a net; what was on a GPU can be
+        # loaded where there is none.
+        state = {name: value for name, value in vars(self).items() if name not in OWN}
+        if self._start_ is not None:
+            start = {name: tensor.cpu() for name, tensor in self._start_.items()}
+            state |= {"_start_": start}
+        return state
 
     def on_train_end(self, net, X=None, y=None, **kwargs):
-        """Warn of isolated rows that had to be kept."""
+        """Warn of isolated rows that had to be kept, and of what is yet to come."""
+        self._head_ = self._subset_ = None
+        if self.forget is not None and len(net.history) <= self._last_round():
+            warn(
+                f"training has ended after {len(net.history)} epochs, and "
+                f"forget={self.forget!r} is due after {self._last_round()}, at the "
+                "last round: the net has not forgotten anything.",
+                FilterWarning,
+            )
         if self.spared_:
             warn(
                 f"{type(self).__name__} kept {sum(self.spared_.values())} isolated "
@@ -273,10 +470,24 @@ class EPICCallback(Callback):
             return False
         return n_epochs >= self.warmup and (n_epochs - self.warmup) % self.every == 0
 
-    def _drop(self, net, subset):
+    def _last_round(self):
+        """Epochs before the last round; None if rounds never stop."""
+        if self.stop_after is None:
+            return None
+        n_later = (self.stop_after - self.warmup) // self.every
+        return self.warmup + n_later * self.every
+
+    def _gradients(self, net, subset):
+        """Return rows, with their gradients, classes and target marks."""
         rows = subset.rows[subset.indices if self._only_remaining else slice(None)]
-        plain = Subset(self._plain(subset), rows)
-        proxies, labels, marks = gradient_proxies(net, plain)
+        recorded, self._recorded_ = self._recorded_, None
+        if recorded is None or recorded.pool is not subset.pool:
+            return rows, *gradient_proxies(net, Subset(self._plain(subset), rows))
+        rows = rows[recorded.seen[rows]]
+        return rows, *recorded.of(net, rows)
+
+    def _drop(self, net, subset):
+        rows, proxies, labels, marks = self._gradients(net, subset)
         subset.pool.labels[rows], subset.pool.marks[rows] = labels, marks
         self._check_scale(proxies)
         medoids = select_medoids(

@@ -44,10 +44,23 @@ def gradient_proxies(net, dataset):
             flags.append(net._batch_flag(output))
             done = place.stop
     _check_rows(-1 if done < n_rows else done, n_rows)
-    if not torch.isfinite(proxies).all():
-        raise ValueError("the module returns NaN or infinity: training has diverged.")
+    check_finite(proxies)
     net._check_flags(flags)
     return proxies, classes, marks
+
+
+def check_finite(proxies):
+    """Check that training has not diverged."""
+    if not torch.isfinite(proxies).all():
+        raise ValueError("the module returns NaN or infinity: training has diverged.")
+
+
+def are_right(proxies, labels):
+    """Whether rows are classified as labeled, from probabilities minus one-hot."""
+    rows = torch.arange(len(labels), device=proxies.device)
+    scores = proxies.clone()
+    scores[rows, torch.as_tensor(labels, device=proxies.device)] += 1
+    return scores.argmax(dim=1).cpu().numpy() == labels
 
 
 def target_marks(y):

@@ -20,8 +20,8 @@ from skpoison.neural._subset import SAMPLED_ROWS, DataMark, RowPool
 KEY = "event_rows"
 
 
-def record_rows(history, pool):
-    """Record in the current epoch which rows were dropped at its start."""
+def record_rows(history, pool, readmitted):
+    """Record in the current epoch which rows it was the first without, or with."""
     entry, in_split = {}, np.isin(np.arange(len(pool.labels)), pool.train_rows)
     if pool.recorded is None:
         entry |= {"n_rows": len(in_split), "data": pool.data.hash}
@@ -32,6 +32,8 @@ def record_rows(history, pool):
         entry |= {"dropped": rows.tolist(), "labels": pool.labels[rows].tolist()}
         if not np.array_equal(pool.marks[rows], pool.labels[rows]):
             entry["marks"] = pool.marks[rows].tolist()
+    if len(readmitted):
+        entry["readmitted"] = readmitted.tolist()
     pool.recorded = in_split
     history.record(KEY, entry)
 
@@ -59,7 +61,16 @@ def recorded_pool(history):
         pool.dropped_at[dropped] = epoch
         pool.labels[dropped] = entry.get("labels", [])
         pool.marks[dropped] = entry.get("marks", pool.labels[dropped])
+        pool.dropped_at[entry.get("readmitted", [])] = 0
     return pool
+
+
+def left_out(net, epoch, n_rows):
+    """Return which rows given to fit an epoch was trained without."""
+    pool = recorded_pool(list(getattr(net, "history", None) or ())[:epoch])
+    if pool is None or len(pool.dropped_at) != n_rows:
+        return np.zeros(n_rows, dtype=bool)
+    return pool.dropped_at > 0
 
 
 def check_same_rows(pool, data, X, y):

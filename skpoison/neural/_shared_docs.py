@@ -66,7 +66,7 @@ kept_indices_ : ndarray of shape (n_kept,)
     not been dropped.
 dropped_at_ : ndarray of shape (n_rows,)
     For each row given to ``fit``, the epoch from which on it was left out, counted from
-    1; 0 for rows that are kept, or in the validation split.
+    1; 0 for rows that are kept or readmitted, or in the validation split.
 history_ : skorch.history.History
     What happened in each epoch.
 """

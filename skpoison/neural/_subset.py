@@ -146,6 +146,7 @@ class FilteredSubset(RowsOf):
     def __init__(self, train, pool, base, rows):
         super().__init__(train, np.arange(len(rows)))
         self.pool, self.base, self.rows = pool, base, rows
+        self.log = None  # a BatchLog of the loader's batches, where one is needed
         self.refresh()
 
     def refresh(self):
@@ -156,6 +157,12 @@ class FilteredSubset(RowsOf):
         """Drop some of the user's rows for good, at the start of an epoch."""
         if len(rows):
             self.pool.dropped_at[rows] = epoch
+            self.refresh()
+
+    def readmit(self, rows):
+        """Train on some of the dropped rows again."""
+        if len(rows):
+            self.pool.dropped_at[rows] = 0
             self.refresh()
 
     def as_plain(self):
@@ -204,4 +211,6 @@ class FreshLoader:
             self._indices = indices
             rows = self.subset.as_plain()
             self._loader = self.net.get_iterator(rows, training=True)
+            if self.subset.log is not None:
+                self.subset.log.watch(self._loader)
         return self._loader

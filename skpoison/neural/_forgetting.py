@@ -1,0 +1,145 @@
+"""Forgetting what a network has learned from rows that were dropped."""
+
+import numpy as np
+import torch
+from torch.utils.data import Subset
+
+from skpoison.neural._net import modules_of
+from skpoison.neural._proxies import gradient_proxies
+
+# How much of the way that parameters have come is left by forget="rewind".
+LEFT = 0.3
+
+
+class Watch:
+    """Which layers with a weight matrix run, and what they and the modules return."""
+
+    def __init__(self, modules):
+        self.modules = modules
+        self.runs, self.returned = [], []
+
+    def __enter__(self):
+        layers = layers_of(self.modules).values()
+        self.handles = [
+            layer.register_forward_hook(self._note_run)
+            for layer in layers
+            if has_matrix(layer)
+        ]
+        self.handles += [
+            module.register_forward_hook(self._note_return) for module in self.modules
+        ]
+        return self
+
+    def __exit__(self, *error):
+        for handle in self.handles:
+            handle.remove()
+
+    def _note_run(self, layer, given, made):
+        self.runs.append((layer, made))
+
+    def _note_return(self, module, given, made):
+        self.returned.append(made[0] if isinstance(made, tuple) else made)
+
+    @property
+    def last(self):
+        """The layer whose output is returned, or else the one that ran last."""
+        for layer, made in reversed(self.runs):
+            if any(made is output for output in self.returned):
+                return layer
+        return self.runs[-1][0] if self.runs else None
+
+
+def layers_of(modules):
+    """Return all layers of some modules by their names, "" for a module itself."""
+    found = {}
+    for module in modules:
+        module = getattr(module, "_orig_mod", module)
+        found |= dict(module.named_modules())
+    return found
+
+
+def has_matrix(layer):
+    """Whether a layer has parameters of its own of two dimensions or more."""
+    return any(p.ndim > 1 for p in layer.parameters(recurse=False))
+
+
+def can_be_reset(layer):
+    """Whether a layer can draw its parameters again."""
+    return callable(getattr(layer, "reset_parameters", None)) and any(
+        True for _ in layer.parameters()
+    )
+
+
+def check_head(net, head):
+    """Check, before training, that there is a last layer that can be reset."""
+    layers = layers_of(modules_of(net))
+    allowed = [name for name, layer in layers.items() if can_be_reset(layer)]
+    if head is None:
+        if not allowed:
+            raise ValueError(
+                "forget='reset-head' needs a layer with parameters and the method "
+                "reset_parameters(), as torch's own layers have; the module has none. "
+                "forget='rewind' works with any."
+            )
+    elif head not in allowed:
+        raise ValueError(
+            f"head={head!r} must be the name of a layer that has parameters and the "
+            f"method reset_parameters(): one of {allowed}."
+        )
+
+
+def find_head(net, head, dataset):
+    """Return the layer called ``head``; for None, the one that makes the output.
+
+    That one is found by running two rows.
+    """
+    modules = modules_of(net)
+    if head is not None:
+        return layers_of(modules)[head]
+    with Watch(modules) as watch:
+        gradient_proxies(net, Subset(dataset, np.arange(min(2, len(dataset)))))
+    if watch.last is None or not can_be_reset(watch.last):
+        kind = "none" if watch.last is None else f"a {type(watch.last).__name__}"
+        allowed = [n for n, one in layers_of(modules).items() if can_be_reset(one)]
+        raise ValueError(
+            "forget='reset-head' cannot tell which layer is the last one: of the "
+            "layers with a weight matrix, the one that makes the output must have "
+            f"the method reset_parameters(), and it is {kind}. Give head=, one of "
+            f"{allowed}."
+        )
+    return watch.last
+
+
+def reset(layer):
+    """Draw the parameters of a layer again, as when it was made."""
+    before = [p.detach().clone() for p in layer.parameters()]
+    layer.reset_parameters()
+    after = list(layer.parameters())
+    if all(torch.equal(*pair) for pair in zip(before, after, strict=True)):
+        raise ValueError(
+            f"reset_parameters() of a {type(layer).__name__} leaves its parameters as "
+            "they are, which it does where they are parametrized: give another head=, "
+            "or forget='rewind'."
+        )
+
+
+def kept_parameters(net):
+    """Return copies of all parameters that are trained, by name."""
+    named = modules_of(net).named_parameters()
+    return {name: p.detach().clone() for name, p in named if p.requires_grad}
+
+
+@torch.no_grad()
+def rewind(net, start):
+    """Move parameters most of the way back to where they started."""
+    for name, parameter in modules_of(net).named_parameters():
+        if name in start:
+            parameter.lerp_(start[name].to(parameter.device), 1 - LEFT)
+
+
+def restart_optimizers(net):
+    """Forget momentum, and whatever else optimizers remember of former steps."""
+    for name in net._optimizers:
+        optimizer = getattr(net, f"{name}_")
+        if isinstance(optimizer, torch.optim.Optimizer):
+            optimizer.state.clear()
