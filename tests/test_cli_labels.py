@@ -124,6 +124,9 @@ def test_commands_name_doubtful_labels(tmp_path):
     path = table(tmp_path / "slips.csv", ["ham", "spam"] * 40 + ["spma"])
     shown = invoke("filter", path)
     assert "'spma' (1 row) may be 'spam' (40 rows)" in " ".join(shown.stderr.split())
+    sphere = "--filter", "sphere", "--epsilon", "0.1", "--test-share", "0"
+    shown = invoke("certify", path, "--positive", "ham", *sphere)
+    assert "'spma' (1 row) may be 'spam' (40 rows)" in " ".join(shown.stderr.split())
     refused = invoke("audit", path, code=1)
     said = " ".join(refused.stderr.split())
     assert "'spma' (1 row) may be 'spam' (40 rows)" in said

@@ -13,7 +13,6 @@ from skpoison._audit.progress import Progress
 from skpoison._audit.run import run
 from skpoison._audit.summary import value_text
 from skpoison._defaults import default_cleaner
-from skpoison._io.label_doubts import doubts_about
 from skpoison._words import NONE, counted, name_text, one_line, percent_text
 
 from .certificate import few_threads
@@ -22,8 +21,7 @@ from .judgement import build_filter
 from .kinds import WITH_PERCENTILE
 from .learners import LEARNERS
 from .report import new_table
-from .sample import read_data
-from .session import warn
+from .sample import read_data, warn_of_labels
 
 LISTED = 5
 # Classes whose recalls are shown, and the characters of their labels.
@@ -71,8 +69,7 @@ def read_encoded(name, reading):
     data = read_data(name, reading.options, reading.encoding)
     data.labels.check_classes()
     data.labels.refuse_quantities()
-    for text in doubts_about(data.labels):
-        warn(text)
+    warn_of_labels(data.labels)
     encoded = encode(data, np.arange(len(data)), reading.encoding)
     if encoded.encoder.scaled:
         encoded = encoded._replace(unscaled=unscaled_rows(data, encoded))

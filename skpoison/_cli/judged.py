@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from skpoison import __version__
-from skpoison._io.label_doubts import doubts_about
 from skpoison._words import label_text
 
+from .sample import warn_of_labels
 from .session import warn
 
 # So many rejected rows are listed in the JSON; the file of --rejected has all.
@@ -99,8 +99,7 @@ def check_labels(session, labels, kind):
         )
     elif kind in COMPARES_LABELS:
         labels.refuse_names()
-    for text in doubts_about(labels):
-        warn(text)
+    warn_of_labels(labels)
     if len(labels.values) == 1:
         warn(
             f"All rows have the same label, {labels.value_texts[0]!r}, so that wrong "

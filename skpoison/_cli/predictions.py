@@ -20,7 +20,7 @@ from skpoison.pointwise._shown import parts_for, round_numbers
 
 from .columns import encode
 from .report import new_table
-from .sample import hold_out, read_data, read_test
+from .sample import hold_out, read_data, read_test, warn_of_labels
 
 MOVES = {
     "insert_delete": ("rows inserted or\ndeleted", "insert or delete", "row"),
@@ -99,6 +99,7 @@ def read_votes(name, reading, *, positive, test, test_share, seed):
     data = read_data(name, options, encoding)
     data.labels.check_classes()
     data.labels.refuse_quantities()
+    warn_of_labels(data.labels)
     held = read_test(test, data, options, encoding)
     train, held, rows = hold_out(data, held, data.labels.codes, test_share, seed)
     if not len(rows):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skpoison._io import DataError, load
+from skpoison._io.label_doubts import doubts_about
 from skpoison._io.matrix import digits
 from skpoison._io.parts import find_parts, is_many
 from skpoison._io.parts_sample import sample_of
@@ -64,6 +65,8 @@ def read_sample(
     """Read data (None: scikit-learn's digits), hold test rows out, encode both."""
     data = read_data(name, reading.options, reading.encoding)
     target = target_of(data.labels, positive, as_numbers)
+    if target.has_classes:
+        warn_of_labels(data.labels)
     new = not target.has_classes
     held = read_test(test, data, reading.options, reading.encoding, new_labels=new)
     y = target.of(data.labels)
@@ -94,6 +97,12 @@ def read_data(name, options, encoding):
     else:
         data = digits() if name is None else load(name, options)
     return complete(data, encoding)
+
+
+def warn_of_labels(labels):
+    """Warn of labels that may be meant otherwise than as classes of their own."""
+    for text in doubts_about(labels):
+        warn(text)
 
 
 def refuse_many(name, what):
