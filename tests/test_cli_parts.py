@@ -393,6 +393,7 @@ def test_only_the_same_run_goes_on(folder, monkeypatch, what):
     assert sorted(files_of("kept")) == [f"kept/{i}.csv" for i in range(4)]
 
 
+@pytest.mark.filterwarnings("ignore:The subspace has all 3 dimensions")
 def test_a_stored_filter_is_the_filter(folder):
     from skpoison._cli.judgement import build_filter
 
@@ -476,14 +477,8 @@ def test_a_sample_is_drawn_of_all_files(folder):
     assert len(data) == 200 and note == ""
 
 
-def test_certify_and_audit_say_that_they_use_a_sample(folder):
+def test_audit_says_that_it_uses_a_sample(folder):
     write(frames())
-    certify = ["data", "-e", "0.1", "--json", "c.json"]
-    result = invoke(*certify, "--sample", "120", command="certify")
-    assert "Warning: results are for a sample, 120 of 200 rows in data" in result.stderr
-    data = json.loads(Path("c.json").read_text())["data"]
-    assert data["source"] == "data (a sample: 120 of 200 rows)"
-    assert data["n_train"] + data["n_test"] == 120
     audit = ["data/*.csv", "--percentiles", "80", "-e", "0.1", "--folds", "2", "-q"]
     audit += ["--moving-seconds", "0", "--filter", "loss", "--json", "a.json"]
     result = invoke(*audit, "--sample", "100", command="audit")
@@ -491,14 +486,111 @@ def test_certify_and_audit_say_that_they_use_a_sample(folder):
     assert json.loads(Path("a.json").read_text())["data"]["n_rows"] == 100
     result = invoke("data", "--sarif", "s.json", command="audit", code=1)
     assert "name rows of one file" in result.stderr
-    # All rows are no sample.
-    result = invoke(*certify, "--force", command="certify")
-    assert "sample" not in result.stderr
+
+
+# What a bound needs all rows in memory for.
+@pytest.mark.parametrize("what", ["domain", "classes"])
+def test_certify_says_where_it_uses_a_sample(folder, what):
+    tables = {name: table[["a", "c", "label"]] for name, table in frames().items()}
+    for table in tables.values():
+        table[["a", "c"]] = table[["a", "c"]].abs()
+        if what == "classes":
+            table.loc[::4, "label"] = "eggs"
+    write(tables)
+    certify = ["data", "-e", "0.1", "--json", "c.json", "--sample", "120"]
+    certify += ["--domain", "nonnegative"] if what == "domain" else []
+    result = invoke(*certify, command="certify")
+    assert "Warning: results are for a sample, 120 of 200 rows in data" in result.stderr
+    data = json.loads(Path("c.json").read_text())["data"]
+    assert data["source"] == "data (a sample: 120 of 200 rows)"
+    assert data["n_train"] + data["n_test"] == 120
+    result = invoke(*certify, "--force", "--workers", "1", command="certify", code=2)
+    assert "is for bounds over the rows of many files" in " ".join(
+        result.stderr.replace("│", " ").split()
+    )
+
+
+def test_all_rows_are_no_sample(folder):
+    write(frames())
+    certify = ["-e", "0.1", "--json"]
+    result = invoke("data", *certify, "c.json", command="certify")
+    assert "sample" not in result.stderr + result.stdout
     write_one(frames(), "one.csv")
     many = json.loads(Path("c.json").read_text())["bounds"]
-    invoke("one.csv", "-e", "0.1", "--json", "1.json", command="certify")
+    invoke("one.csv", *certify, "1.json", command="certify")
     single = json.loads(Path("1.json").read_text())["bounds"]
     assert many[0]["upper_bound"] == pytest.approx(single[0]["upper_bound"])
+    refused = invoke(
+        "one.csv", *certify, "2.json", "--workers", "1", code=2, command="certify"
+    )
+    assert "'--workers'" in refused.stderr
+
+
+LEARNERS = {
+    "svm": [],
+    "ball": ["--rho", "1"],
+    "logistic": ["--learner", "logistic"],
+    "one class of three": ["--positive", "spam"],
+    "numbers": ["--target", "c", "--drop", "label", "--learner", "ridge"],
+}
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_bounds_are_over_all_rows_of_all_files(folder, name):
+    tables = {str(i): frame(i, 100) for i in range(4)}
+    tables["1"]["label"] = "spam"  # a file may have one class
+    if name == "one class of three":
+        tables["2"].loc[::7, "label"] = "eggs"
+    tables["4"] = tables["0"][:0]  # or no rows
+    write(tables)
+    write_one(tables, "one.csv")
+    # Both read columns as these rows say.
+    arguments = ["-e", "0.05", "--scale", "none", *LEARNERS[name], "--tol", "1e-3"]
+    result = invoke(
+        *("data", *arguments, "--sample", "250", "--json", "n.json", "--plot", "n.png"),
+        command="certify",
+    )
+    said = " ".join(result.stdout.split())
+    assert "Bounds are over all rows of 5 files" in said
+    assert "decided by 250 of 400 rows (--sample)" in said
+    one = ["one.csv", *arguments, "--test-share", "0", "--json", "1.json"]
+    invoke(*one, command="certify")
+    many, single = (json.loads(Path(f"{n}.json").read_text()) for n in ("n", "1"))
+    assert many["data"] | {"source": ""} == single["data"] | {"source": ""}
+    for name in ("sphere_radii", "slab_half_widths", "n_kept", "kept_share"):
+        pair = many["defense"][name], single["defense"][name]
+        assert pair[1] is None or pair[0] == pytest.approx(pair[1], rel=1e-6), name
+    (found,), (expected,) = many["bounds"], single["bounds"]
+    assert found["lower_bound"] <= expected["upper_bound"] * (1 + 1e-9)
+    assert expected["lower_bound"] <= found["upper_bound"] * (1 + 1e-9)
+    assert found["n_allowed"] == expected["n_allowed"] == 20
+    for rows in ("all_rows", "kept_rows"):
+        pair = [one["no_attack"][rows]["train_loss"] for one in (many, single)]
+        assert pair[0] == pytest.approx(pair[1], rel=3e-3, abs=1e-5)
+    assert Path("n.png").exists()
+
+
+def test_test_rows_of_bounds_over_all_files_come_from_a_file(folder):
+    write(frames())
+    frame(9).to_csv("test.csv", index=False)
+    options = ["-e", "0.05", "--sample", "100", "--json", "c.json"]
+    invoke("data", *options, "--test", "test.csv", command="certify")
+    numbers = json.loads(Path("c.json").read_text())
+    assert numbers["data"]["n_train"] == 200 and numbers["data"]["n_test"] == N_ROWS
+    assert numbers["bounds"][0]["attack_test_error"] is not None
+
+
+def test_what_bounds_over_all_files_refuse(folder):
+    tables = frames()
+    write(tables)
+    options = ["data", "-e", "0.05", "--sample", "100"]
+    result = invoke(*options, "--certificate", "p.npz", command="certify", code=2)
+    assert "number for each row" in " ".join(result.stderr.replace("│", " ").split())
+    tables["3"].loc[[30], "label"] = "eggs"  # which is not in the sample
+    write(tables)
+    result = invoke("data", "-e", "0.05", "--sample", "30", command="certify", code=1)
+    assert "data/3.csv" in result.stderr and "'eggs'" in result.stderr
+    assert "Choose the positive" in " ".join(result.stderr.split())
 
 
 @pytest.fixture(scope="module")
@@ -511,6 +603,17 @@ def scheduler():
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, **quiet) as cluster,
     ):
         yield cluster.scheduler_address
+
+
+def test_a_cluster_bounds_all_files(folder, scheduler):
+    write(frames())
+    certify = ["data", "-e", "0.05", "--sample", "100", "--json"]
+    invoke(*certify, "1.json", command="certify")
+    invoke(*certify, "n.json", "--scheduler", scheduler, command="certify")
+    here, there = (json.loads(Path(f"{n}.json").read_text()) for n in ("1", "n"))
+    assert here["data"].pop("source") == "data"
+    assert there["data"].pop("source") == str(folder / "data")
+    assert here == there
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")

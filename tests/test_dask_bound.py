@@ -182,6 +182,15 @@ def test_blocks_of_other_kinds(kind):
         assert sparse.issparse(found.attack_.X) == sparse.issparse(X)
 
 
+@pytest.mark.parametrize("name", ["ball", "hinge", "logistic"])
+def test_columns_of_other_units(name):
+    X, y = rows()
+    X[:, 1] *= 1000.0
+    bound = CertifiedBound(epsilon=0.05, random_state=0, **LEARNERS[name])
+    found = clone(bound).fit(chunked(X, CUTS["even"]), y)
+    assert_same_bound(found, bound.fit(X, y))
+
+
 def test_tables_with_words_as_labels():
     X, y = rows()
     table = pd.DataFrame(X, columns=[*"abcde"]).assign(label=np.where(y, "yes", "no"))

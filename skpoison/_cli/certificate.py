@@ -70,38 +70,46 @@ def few_threads(X):
     return threadpool_limits(1 if narrow else None, user_api="blas")
 
 
-def certify(sample, settings, advance=None):
-    """Bound the damage for each share of poison, and measure the candidate attacks."""
+def certify(sample, settings, advance=None, files=None):
+    """Bound the damage for each share of poison, and measure the candidate attacks.
+
+    With `files`, bounds are over all of their rows, and the sample says how these
+    become numbers.
+    """
     with few_threads(sample.X):
-        return _certify(sample, settings, advance)
+        return _certify(sample, settings, advance, files)
 
 
-def _certify(sample, settings, advance):
+def _certify(sample, settings, advance, files):
     # A bound without poison is the learner on clean rows; the walk gets it cheaply.
     epsilons = [*settings.epsilons, 0.0]
     domain = domain_of(settings.domain, sample.encoder)
     bound = settings.bound(domain=domain)
     if advance is not None:
         bound.set_callbacks(Ticker(advance))
-    curve = bound_curve(bound, sample.X, sample.y, epsilons)
+    # A bound takes the targets of rows in blocks from these.
+    rows = (sample.X, sample.y) if files is None else (files, None)
+    curve = bound_curve(bound, *rows, epsilons)
     *bounds, clean = curve.estimators
     if not reached(clean, settings.tol):
-        clean = _unpoisoned(settings, clean.filter_, sample.X, sample.y)
-    filtered = _filtered(clean, sample, settings)
+        clean = _unpoisoned(settings, clean.filter_, *rows)
+    kept = _kept(clean.filter_, *rows)
+    filtered = _unpoisoned(settings, clean.filter_, *kept)
+    described = {} if files is None else files.describe(sample.target)
     numbers = {
         "skpoison": __version__,
         "command": "certify",
-        "data": sample.describe(),
+        "data": sample.describe() | described,
         "settings": asdict(settings),
-        "defense": _defense(clean.filter_, settings.defense),
+        "defense": _defense(clean.filter_, settings.defense, kept[0], rows[0]),
         **_of_constant(sample),
         "no_attack": {
             "all_rows": _clean_performance(clean, sample),
             "kept_rows": _clean_performance(filtered, sample),
         },
-        "bounds": [_row(bound, sample, settings) for bound in bounds],
+        "bounds": [_row(bound, sample, settings, rows[0]) for bound in bounds],
     }
-    cost = learned_loss(filtered, sample.X, sample.y)
+    cost = _cost(filtered, *rows)
     fixed = None
     if settings.is_moving:
         bound = settings.bound(defense="fixed", domain=domain)
@@ -109,8 +117,7 @@ def _certify(sample, settings, advance):
     return Certificate(numbers, curve, cost, clean.clean_loss_, fixed)
 
 
-def _defense(filter_, kind):
-    kept = filter_.inlier_mask_
+def _defense(filter_, kind, kept, rows):
     members = filter_.named_filters_
     radii = {name: member.radii_.tolist() for name, member in members.items()}
     return {
@@ -118,15 +125,25 @@ def _defense(filter_, kind):
         "filters": list(members),
         "sphere_radii": radii["sphere"],
         "slab_half_widths": radii.get("slab"),
-        "n_kept": int(kept.sum()),
-        "kept_share": float(kept.mean()),
+        "n_kept": kept.shape[0],
+        "kept_share": kept.shape[0] / rows.shape[0],
     }
 
 
-def _filtered(clean, sample, settings):
-    """Return the learner trained on the rows that the filter keeps."""
-    kept = np.flatnonzero(clean.filter_.inlier_mask_)
-    return _unpoisoned(settings, clean.filter_, sample.X[kept], sample.y[kept])
+def _kept(filter_, X, y):
+    """Return the rows that the filter keeps, and their targets."""
+    if y is None:
+        return X.kept(filter_), None
+    kept = np.flatnonzero(filter_.inlier_mask_)
+    return X[kept], y[kept]
+
+
+def _cost(filtered, X, y):
+    """Return the mean loss on all rows of the learner that was trained on kept ones."""
+    if y is not None:
+        return learned_loss(filtered, X, y)
+    coef, intercept, loss = learned_by(filtered)
+    return X.mean_loss(loss, np.append(np.ravel(coef), np.ravel(intercept)))
 
 
 def _unpoisoned(settings, filter_, X, signs):
@@ -147,12 +164,12 @@ def reached(bound, tol):
     return bool(bound.dual_gap_ <= tol * max(bound.upper_bound_, LOSS_FLOOR))
 
 
-def _row(bound, sample, settings):
+def _row(bound, sample, settings, rows):
     learned = bound.poisoned_coef_, bound.poisoned_intercept_, bound._poisoned_loss
     attacked = _performance(bound, sample, learned)
     row = {
         "epsilon": float(bound.epsilon),
-        "n_allowed": n_poison_rows(bound.epsilon, len(sample.y)),
+        "n_allowed": n_poison_rows(bound.epsilon, rows.shape[0]),
         "attack_rows": int(bound.attack_.n_copies.sum()),
         "upper_bound": bound.upper_bound_,
         "lower_bound": bound.lower_bound_,

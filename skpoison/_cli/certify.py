@@ -8,6 +8,7 @@ from . import options as opt
 from .checks import one_of, shares
 from .grouped import grouped
 from .reading import Reading
+from .workers import Workers
 
 # Options that say nothing about single predictions.
 BOUND_OPTIONS = (
@@ -73,6 +74,7 @@ def certify(
         ),
     ] = None,
     plot: opt.Plot = None,
+    workers: Workers,
     outputs: opt.Outputs,
 ):
     """Bound the damage of any poison that a filter lets through.
@@ -90,11 +92,19 @@ def certify(
     only the centroids are, --defense moving-centroids bounds the damage of attackers
     whose rows all pass the filter.
 
+    If DATA is a folder or a glob, the bounds are over all rows of its files, of two
+    classes or numbers. There are no test rows then but those of --test. Several
+    classes, --domain and moving centroids are bounded on a sample.
+
     With --pointwise there is no filter: the training rows are divided into parts, each
     part's model has one vote, and for each test row it is computed how many training
     rows an attacker must insert, delete, change or relabel to change the prediction.
     """
     predictions.check(context, *BOUND_OPTIONS)
+    from skpoison._io.parts import is_many
+
+    if predictions.pointwise or not is_many(data):
+        workers.refuse()
     split = {"positive": positive, "test": test, "test_share": test_share, "seed": seed}
     if predictions.pointwise:
         files = plot, certificate
@@ -122,23 +132,30 @@ def certify(
             seed=seed,
             defense=defense,
         )
+        workers.check()
+        (data,) = workers.names(data)
         with session.step(f"Reading {data or 'the digits'}"):
+            split["takes_all"] = settings.takes_all_rows
             as_numbers = learner.target_range is not None
             sample = read_sample(data, reading, as_numbers=as_numbers, **split)
+        del split["takes_all"]
+        _check_all_rows(sample, workers, certificate)
         if certificate is not None:
             verified.refuse_classes(sample.target, threat.domain)
         settings = settings.for_target(sample.target)
         tell_of_columns(session, sample.data, sample.encoded, reading, threat.domain)
         report.warn_of_percentile(threat.percentile)
-        sample.data = None  # The table takes as much memory as the matrices.
-
-        # One more than was asked for: no poison at all.
-        with session.count("Bounding", len(epsilon) + 1) as advance:
-            found = bound_damage(sample, settings, advance)
+        if sample.drawn is not None:
+            found = _bound_all_files(session, sample, settings, reading, workers)
+        else:
+            sample.data = None  # The table takes as much memory as the matrices.
+            # One more than was asked for: no poison at all.
+            with session.count("Bounding", len(epsilon) + 1) as advance:
+                found = bound_damage(sample, settings, advance)
 
         report.warn_if_short(found.numbers["bounds"], settings)
         report.show_certificate(session, found.numbers)
-        report.say_how_few(session, epsilon, len(sample.y))
+        report.say_how_few(session, epsilon, found.numbers["data"]["n_train"])
 
         if certificate is not None:
             with session.step("Writing the certificate"):
@@ -158,6 +175,42 @@ def certify(
             "test_share": None if test else test_share,
         }
         write_json(outputs, found.numbers | {"reading": how})
+
+
+def _check_all_rows(sample, workers, certificate):
+    """Refuse options that do not go with bounds over all rows, or only with these."""
+    if sample.drawn is None and workers.given is not None:
+        raise typer.BadParameter(
+            "is for bounds over the rows of many files; these rows are bounded in one "
+            "process.",
+            param_hint=f"'--{workers.given}'",
+        )
+    if sample.drawn is not None and certificate is not None:
+        raise typer.BadParameter(
+            "has a number for each row, which must be in memory together: raise "
+            "--sample to the number of rows, or give a part of them.",
+            param_hint="'--certificate'",
+        )
+
+
+def _bound_all_files(session, sample, settings, reading, workers):
+    """Bound the damage over all rows of many files."""
+    from skpoison._io.parts_sample import pattern_of
+
+    from .all_files import FileRows, Files, say_what_counts
+    from .certificate import certify as bound_damage
+    from .part import Block
+
+    encoded, how = sample.encoded, reading.options
+    block = Block(
+        pattern_of(sample.data), how, encoded.encoding, encoded.encoder, encoded.X.dtype
+    )
+    sample.data = None
+    say_what_counts(session, sample.drawn)
+    with workers.engine() as engine:
+        given = sample.drawn.parts, block, sample.target, settings.seed
+        files = FileRows.of(Files(session, engine, *given))
+        return bound_damage(sample, settings, files=files)
 
 
 def _check_certificate(epsilon):

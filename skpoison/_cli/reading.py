@@ -194,8 +194,8 @@ class Reading:
         option(
             DATA,
             "ROWS",
-            "Folders and globs: rows to draw at random. certify and audit use only "
-            "these; filter decides by them how columns are read and scaled.",
+            "Folders and globs: rows to draw at random. filter and certify decide by "
+            "them how columns are read and scaled; audit uses only these.",
             "--sample",
             callback=in_range(10),
         ),

@@ -1,13 +1,14 @@
 """Labeled data, split and encoded as matrices."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from skpoison._io import DataError, load
 from skpoison._io.label_doubts import doubts_about
 from skpoison._io.matrix import digits
-from skpoison._io.parts import find_parts, is_many
+from skpoison._io.parts import Parts, find_parts, is_many
 from skpoison._io.parts_sample import sample_of
 from skpoison._io.read import load_test
 
@@ -16,12 +17,20 @@ from .session import warn
 from .targets import Target, target_of
 
 
+class Drawn(NamedTuple):
+    """Many files of which a sample was drawn, and how: no note if it has all rows."""
+
+    parts: Parts | None
+    note: str
+
+
 @dataclass
 class Sample:
     """Clean rows to train on and, if there are any, to test on, with their targets.
 
     `target` says what these are, `encoded` holds the encoded rows, and `data` all rows
-    as they were read.
+    as they were read. `drawn` says of which files these are a sample, if bounds are
+    over all of their rows.
     """
 
     source: str
@@ -31,6 +40,7 @@ class Sample:
     y: np.ndarray
     X_test: object = None
     y_test: np.ndarray | None = None
+    drawn: "Drawn | None" = None
 
     @property
     def names(self):
@@ -60,13 +70,31 @@ class Sample:
 
 
 def read_sample(
-    name, reading, *, positive, as_numbers=False, test=None, test_share=0.0, seed=0
+    name,
+    reading,
+    *,
+    positive,
+    as_numbers=False,
+    test=None,
+    test_share=0.0,
+    seed=0,
+    takes_all=None,
 ):
-    """Read data (None: scikit-learn's digits), hold test rows out, encode both."""
-    data = read_data(name, reading.options, reading.encoding)
+    """Read data (None: scikit-learn's digits), hold test rows out, encode both.
+
+    Of a folder or glob, a sample is drawn. If `takes_all` says of the target that all
+    rows are taken later, none are held out.
+    """
+    data, drawn = _draw(name, reading.options)
+    data = complete(data, reading.encoding)
     target = target_of(data.labels, positive, as_numbers)
     if target.has_classes:
         warn_of_labels(data.labels)
+    if drawn.note and takes_all is not None and takes_all(target):
+        test_share = 0.0
+    else:
+        _tell_of(drawn, data)
+        drawn = None
     new = not target.has_classes
     held = read_test(test, data, reading.options, reading.encoding, new_labels=new)
     y = target.of(data.labels)
@@ -74,7 +102,7 @@ def read_sample(
     encoded = encode(data, train, reading.encoding)
     # Unscaled rows are only used by audits, and take as much memory as the others.
     encoded = encoded._replace(unscaled=None)
-    sample = Sample(data.source, target, encoded, data, y[train])
+    sample = Sample(data.source, target, encoded, data, y[train], drawn=drawn)
     if len(rows):
         sample.X_test = sample.encoder.transform(held, rows)
         sample.y_test = target.of(held.labels)[rows]
@@ -86,16 +114,8 @@ def read_data(name, options, encoding):
 
     Of a folder or glob, a sample is drawn.
     """
-    if is_many(name):
-        data, note = sample_of(find_parts(name, options.format), options)
-        if note:
-            warn(
-                f"results are for a sample, {note} in {name}, drawn at random "
-                "(--sample)."
-            )
-            data.source += f" (a sample: {note})"
-    else:
-        data = digits() if name is None else load(name, options)
+    data, drawn = _draw(name, options)
+    _tell_of(drawn, data)
     return complete(data, encoding)
 
 
@@ -103,6 +123,24 @@ def warn_of_labels(labels):
     """Warn of labels that may be meant otherwise than as classes of their own."""
     for text in doubts_about(labels):
         warn(text)
+
+
+def _draw(name, options):
+    if not is_many(name):
+        return digits() if name is None else load(name, options), Drawn(None, "")
+    parts = find_parts(name, options.format)
+    data, note = sample_of(parts, options)
+    return data, Drawn(parts, note)
+
+
+def _tell_of(drawn, data):
+    """Say that results are for a sample, if they are."""
+    if drawn.note:
+        warn(
+            f"results are for a sample, {drawn.note} in {drawn.parts.name}, drawn at "
+            "random (--sample)."
+        )
+        data.source += f" (a sample: {drawn.note})"
 
 
 def refuse_many(name, what):

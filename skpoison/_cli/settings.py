@@ -63,6 +63,11 @@ class BoundSettings:
                     f"{positive}"
                 )
 
+    def takes_all_rows(self, target):
+        """Tell whether there are bounds over rows that are not in memory together."""
+        is_known = target.task != "multiclass" and self.domain == "real"
+        return is_known and not self.is_moving
+
     @property
     def is_moving(self):
         """Whether the attacker moves the centroids."""

@@ -26,9 +26,10 @@ MOST_ROWS, MOST_CELLS, ROWS_OF_PARAMETER = 200_000, 8_000_000, 40
 MAX_PASSES = 24
 # Of the gap that may be left, what the problem in memory and the smoothing may leave.
 INNER, SMOOTHING = 0.1, 0.25
-# The first width of what is smoothed, in units of the loss at zero; from one choice to
-# the next it shrinks by so much, and rows are drawn from so many times the width.
-FIRST_STEP, FINER, WIDER = 0.1, 0.5, 4.0
+# The first width of what is smoothed, in units of the loss at zero, at which all rows
+# curve; it shrinks to a multiple of FINER, by LEAP at most at once. As long as it does,
+# problems are solved to LOOSE. Rows are drawn from so many times the width.
+FIRST_STEP, FINER, LEAP, LOOSE, WIDER = 4.0, 0.5, 0.1, 0.01, 4.0
 FINEST = 1e-9
 # Half of the rows are drawn where the losses bend, the others anywhere.
 BENT = 0.5
@@ -290,19 +291,21 @@ def _cells_of_row(few):
 def _minimize(problem, anchor, *, tol, max_iter, rng):
     """Minimize what stands in for the bound; return an iterate, the loss, the steps."""
     iterate, smooth, n_iter = anchor.iterate, anchor.smooth, 0
+    is_settled = anchor.beyond is not None
+    more = {} if problem.rho is None else {"rho": problem.rho}
+    solver = _loss_newton.solve if problem.rho is None else _solve_in_ball
     while True:
         inner = _in_memory(problem, smooth, anchor.few, anchor.beyond)
         start = replace(start_at(inner, iterate.theta), **_of_poison(iterate))
-        options = {"tol": INNER * tol, "max_iter": max_iter - n_iter, "rng": rng}
-        solver = _loss_newton.solve if problem.rho is None else _solve_in_ball
-        more = {} if problem.rho is None else {"rho": problem.rho}
+        enough = INNER * tol if is_settled else max(INNER * tol, LOOSE)
+        options = {"tol": enough, "max_iter": max_iter - n_iter, "rng": rng}
         found = solver(inner, start=start, **options, **more)
         n_iter += found.n_iter
         iterate = _last(found)
         finer = _finer(problem, inner, iterate, tol)
-        if finer is None or n_iter >= max_iter:
+        if n_iter >= max_iter or (finer is None and is_settled):
             return iterate, smooth, n_iter
-        smooth = finer
+        is_settled, smooth = finer is None, finer or smooth
 
 
 def _last(found: Solution) -> LossIterate:
@@ -323,7 +326,7 @@ def _finer(problem, inner, iterate, tol):
         return None
     margins = inner.margins(iterate.theta)
     target = SMOOTHING * problem.target(inner.upper(iterate.theta, margins), tol)
-    step, least = inner.loss.step, FINEST * problem.at_zero
+    step, least = inner.loss.step, max(FINEST * problem.at_zero, LEAP * inner.loss.step)
     while step > least and _smoothing_gap(problem, inner, margins, step) > target:
         step *= FINER
     return None if step == inner.loss.step else Smoothed.of(problem.loss, step)
