@@ -90,3 +90,22 @@ def test_texts_are_written_from_the_weights_of_their_words(tmp_path, weights):
     np.testing.assert_allclose(encoder.written(data, X).toarray(), X, atol=1e-12)
     assert encoder.columns(np.zeros_like(X[:1]))["t"] == [""]
     assert len(encoder.columns(rng.random(X.shape))["t"][0].split()) < 1000
+
+
+@pytest.mark.parametrize("dtypes", [("float", "float"), ("double", "float")])
+def test_plain_numbers_are_those_of_the_transformer(tmp_path, dtypes):
+    rng = np.random.default_rng(0)
+    columns = {
+        name: pa.array(rng.normal(size=9000), pa.type_for_alias(kind))
+        for name, kind in zip(("a", "b"), dtypes, strict=True)
+    }
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(pa.table({**columns, "label": rng.integers(0, 2, 9000)}), path)
+    data = load(str(path))
+    rows = np.sort(rng.permutation(9000)[:7000])
+    encoder = data.encoder(rows, Encoding(scale="none"))
+    frame = pd.DataFrame({name: values.to_numpy() for name, values in columns.items()})
+    expected = encoder.transformer.transform(frame.iloc[rows])
+    found = encoder.transform(data, rows)
+    assert found.dtype == np.asarray(expected).dtype
+    assert np.array_equal(found, expected)

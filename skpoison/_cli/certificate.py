@@ -135,7 +135,9 @@ def _kept(filter_, X, y):
     if y is None:
         return X.kept(filter_), None
     kept = np.flatnonzero(filter_.inlier_mask_)
-    return X[kept], y[kept]
+    # Of dense rows, take needs half the time of an index.
+    rows = X[kept] if sparse.issparse(X) else np.take(X, kept, axis=0)
+    return rows, y[kept]
 
 
 def _cost(filtered, X, y):
