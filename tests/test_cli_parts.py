@@ -20,6 +20,7 @@ from skpoison._cli import part as part_module
 from skpoison._cli import unfinished
 from skpoison._cli.app import app
 from skpoison._cli.kinds import IN_PASSES
+from skpoison._dask._cluster import ANY_PORT
 from skpoison._io.parts import Part, find_parts
 from skpoison._io.parts_sample import sample_of
 from skpoison._io.read import Options
@@ -596,7 +597,7 @@ def test_what_bounds_over_all_files_refuse(folder):
 @pytest.fixture(scope="module")
 def scheduler():
     distributed, dask = map(pytest.importorskip, ("distributed", "dask"))
-    quiet = {"dashboard_address": None, "silence_logs": 60}
+    quiet = {**ANY_PORT, "silence_logs": 60}
     with (
         # Those that have died are given up where they start too slowly.
         dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"}),

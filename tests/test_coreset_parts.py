@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.linear_model import SGDClassifier
 
 from skpoison import EPICFilter
+from skpoison._dask._cluster import ANY_PORT
 from skpoison.coreset import (
     _parts,
     facility_location,
@@ -114,9 +115,7 @@ def test_parts_run_on_the_workers_of_a_dask_cluster():
     distributed = pytest.importorskip("distributed")
     X = residuals(500, dtype=np.float32)
     expected = facility_location(X, 0.2, partitions=4)
-    with distributed.Client(
-        n_workers=2, processes=False, dashboard_address=None
-    ) as client:
+    with distributed.Client(n_workers=2, processes=False, **ANY_PORT) as client:
         with joblib.parallel_config(backend="dask"):
             found = facility_location(X, 0.2, partitions=4)
         assert any(

@@ -24,6 +24,7 @@ from test_import import modules_after
 
 import skpoison.filters
 from skpoison import AutoFilter, CertifiedBound
+from skpoison._dask._cluster import ANY_PORT
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import (
     FilterIntersection,
@@ -479,8 +480,8 @@ def client():
         distributed.LocalCluster(
             n_workers=2,
             threads_per_worker=1,
-            dashboard_address=None,
             silence_logs=60,
+            **ANY_PORT,
         ) as cluster,
         distributed.Client(cluster) as client,
     ):

@@ -4,6 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+# Dask's own page has a fixed port by default, which a second cluster would miss.
+ANY_PORT = {
+    "dashboard_address": "127.0.0.1:0",
+    "scheduler_kwargs": {"dashboard": False},
+}
+
 
 class Cluster:
     """The workers of a cluster that is connected to."""
@@ -73,7 +79,7 @@ def connected(
             yield Cluster(client)
         return
     memory = {} if memory_limit is None else {"memory_limit": memory_limit}
-    quiet = {"dashboard_address": None, "silence_logs": "CRITICAL"}
+    quiet = {**ANY_PORT, "silence_logs": "CRITICAL"}
     # A worker that does not start again in time, as on a busy machine, is given up for
     # good: without any left, all would wait forever.
     settings = dask.config.set({"distributed.deploy.lost-worker-timeout": "1 day"})
