@@ -288,7 +288,9 @@ def test_partitions_that_differ_are_refused_and_named(change, message):
 
 
 @pytest.mark.parametrize("estimator", [SphereFilter(), CertifiedBound()])
-@pytest.mark.parametrize("what", ["truncated", "other columns", "text", "NaN"])
+@pytest.mark.parametrize(
+    "what", ["truncated", "other columns", "text", "NaN", "float32"]
+)
 def test_files_of_broken_partitions_are_named(estimator, what, tmp_path):
     X, y = rows(n_classes=2)
     frame = pd.DataFrame(X, columns=COLUMNS).assign(label=y)
@@ -304,11 +306,60 @@ def test_files_of_broken_partitions_are_named(estimator, what, tmp_path):
         broken.write_bytes(broken.read_bytes()[:-50])
     elif what == "other columns":
         frame[["a", "label"]].to_parquet(broken)
+    elif what == "float32":
+        frame[50:100].astype(dict.fromkeys(COLUMNS, np.float32)).to_parquet(broken)
     elif what == "text":
         broken.write_text("a,b,c,label\n1,x,2,0\n1,2,3,4,5,6,7\n")
     with pytest.raises(ValueError, match="Partition 2 ") as told:
         copy.deepcopy(estimator).fit(lazy[COLUMNS], lazy["label"])
     assert str(broken) in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [SphereFilter(70), AutoFilter(random_state=0), LossFilter(), CertifiedBound()],
+)
+def test_columns_are_told_by_their_names(estimator, tmp_path):
+    X, y = rows(n_classes=2)
+    frame = pd.DataFrame(X, columns=COLUMNS).assign(flag=y % 2, label=y)
+    frame["flag"] = np.arange(200) % 2
+    for i, part in enumerate(np.array_split(np.arange(200), 4)):
+        # Values of the other column would be taken for it.
+        names = ["a", "label", "c", "b", "flag"] if i == 1 else frame.columns
+        frame.iloc[part][names].to_csv(tmp_path / f"{i}.csv", index=False)
+    features = [*COLUMNS, "flag"]
+    stored = dd.read_csv(tmp_path / "*.csv")
+    for labels in (stored["label"], y):
+        found = clone(estimator).fit(stored[features], labels)
+        assert found.feature_names_in_.tolist() == features
+        expected = clone(estimator).fit(frame[features], frame["label"])
+        if hasattr(found, "upper_bound_"):
+            assert found.upper_bound_ == pytest.approx(expected.upper_bound_)
+        else:
+            assert_same_rows(found, expected, X)
+
+
+def test_faults_of_tables_of_delayed_parts_are_told():
+    X, y = rows()
+    X[70, 1] = np.nan
+    frame = table(X, y, [50, 100])
+    with pytest.raises(ValueError, match=r"Partition 1: .*NaN"):
+        SphereFilter().fit(frame[COLUMNS], y)
+
+
+@pytest.mark.parametrize("kind", ["array", "index", "series", "list"])
+def test_words_in_memory_as_labels(kind):
+    X, y = rows()
+    labels = pd.Series(np.array(["ham", "spam", "eggs"])[y])
+    given = {"array": labels.array, "index": pd.Index(labels), "series": labels}
+    given = given.get(kind, labels.tolist())
+    found = SphereFilter(70).fit(chunked(X, [40, 90]), given)
+    assert_same_rows(found, SphereFilter(70).fit(X, labels), X)
+    kept, kept_labels = SphereFilter(70).fit_filter(chunked(X, [40, 90]), given)
+    mask = found.inlier_mask_.compute()
+    assert (
+        list(kept_labels) == labels[mask].tolist() and len(kept.compute()) == mask.sum()
+    )
 
 
 def test_what_makes_a_partition_is_named_where_there_is_no_file():
@@ -421,6 +472,18 @@ def test_a_sample_judges_all_rows(name, monkeypatch):
         with pytest.warns(FilterWarning, match="drawn at random"):
             again = clone(filter_).fit(*lazy)
         np.testing.assert_array_equal(again.inlier_mask_.compute(), mask)
+
+
+@pytest.mark.parametrize("name", ON_SAMPLES)
+def test_samples_of_partitions_that_differ_are_refused(name):
+    X, y = rows(n_classes=2)
+    frame = pd.DataFrame(X, columns=COLUMNS)
+    parts = [frame[:100], frame[100:].rename(columns={"c": "d"})]
+    lazy = dd.from_delayed(
+        [dask.delayed(part) for part in parts], meta=frame[:0], verify_meta=False
+    )
+    with pytest.raises(ValueError, match=r"Partition 1: .*columns are .*'c'.*'d'"):
+        getattr(skpoison.filters, name)().fit(lazy, y)
 
 
 def test_samples_are_uniform(monkeypatch):

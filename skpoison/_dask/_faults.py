@@ -54,7 +54,10 @@ def _file_of(X, i, n_parts):
     if is_array(X) or not hasattr(X, "expr"):
         return None
     for one in X.simplify().expr.walk():
-        files = _files_of(one)
+        try:
+            files = _files_of(one)
+        except Exception:  # whatever an expression of another kind has
+            continue
         if len(files) == n_parts:
             return files[i]
     return None

@@ -48,11 +48,15 @@ def _run_pass(filter_, parts, labels):
 def merged(found: list, both: Callable) -> Any:
     """Compute what was found in the partitions, and merge it, a few at a time.
 
-    `both` returns what was found in the first and in the second.
+    Errors name the first partition of what could not be merged. `both` returns what was
+    found in the first and in the second.
     """
+    firsts = list(range(len(found)))
     while len(found) > 1:
-        groups = [found[i : i + FAN_IN] for i in range(0, len(found), FAN_IN)]
-        found = [_merged(group, both) for group in groups]
+        starts = range(0, len(found), FAN_IN)
+        groups = [slice(start, start + FAN_IN) for start in starts]
+        found = [_merged(found[group], firsts[group], both) for group in groups]
+        firsts = [firsts[start] for start in starts]
     (one,) = dask.compute(*found)
     return one
 
@@ -64,11 +68,12 @@ def _seen(filter_, i, X, y):
 
 
 @dask.delayed(pure=False)
-def _merged(found, both):
+def _merged(found, firsts, both):
     first, *others = found
     first = deepcopy(first)
-    for other in others:
-        first = both(first, other)
+    for i, other in zip(firsts[1:], others, strict=True):
+        with named(i):  # which is not like those before it
+            first = both(first, other)
     return first
 
 

@@ -20,7 +20,12 @@ def partitions(data: Any) -> list[Delayed]:
     if not is_array(data):
         # Full optimization joins the partitions of narrow columns, so that labels
         # would have fewer than their rows; simplified, only these columns are read.
-        return list(data.simplify().to_delayed(optimize_graph=False))
+        parts = list(data.simplify().to_delayed(optimize_graph=False))
+        if data.ndim == 1:
+            return parts
+        # Of all columns of a file, simplified collections do not say the order.
+        names = data.columns.tolist()
+        return [_in_order(part, names) for part in parts]
     if data.ndim == 2 and data.numblocks[1] > 1:
         data = data.rechunk({1: -1})
     return list(data.to_delayed().ravel())
@@ -48,6 +53,14 @@ def named(i: int) -> Iterator[None]:
         yield
     except (TypeError, ValueError) as error:
         raise type(error)(f"Partition {i}: {error}") from error
+
+
+def rows_at(data: Any, index: np.ndarray) -> Any:
+    """Return some rows, or entries, of data in memory."""
+    is_column = hasattr(data, "take") and getattr(data, "ndim", 2) == 1
+    if is_column and not hasattr(data, "iloc"):  # an index or array of pandas, too
+        return data.take(index)
+    return _safe_indexing(data, index)
 
 
 def stacked(pieces: list) -> Any:
@@ -97,7 +110,7 @@ def aligned(
         )
     ends = np.cumsum(sizes)
     return [
-        _safe_indexing(data, np.arange(end - size, end))
+        rows_at(data, np.arange(end - size, end))
         for size, end in zip(sizes, ends, strict=True)
     ]
 
@@ -111,7 +124,8 @@ def with_labels(X: Any, y: Any) -> tuple[list, list]:
     table = _table_of_both(X, y)
     if table is None:
         return parts, aligned("y", y, X, parts, sizes_of(X))
-    both = [_rows_and_labels(part) for part in partitions(table)]
+    names = table.columns.tolist()
+    both = [_rows_and_labels(part, names) for part in partitions(table)]
     return [pair[0] for pair in both], [pair[1] for pair in both]
 
 
@@ -123,6 +137,7 @@ def _table_of_both(X, y):
     from dask.dataframe.dask_expr._expr import Projection
 
     is_column = getattr(y, "ndim", 2) == 1 and y.name not in X.columns
+    is_column = is_column and X.columns.is_unique
     if not is_column or not all(isinstance(data.expr, Projection) for data in (X, y)):
         return None
     tables = [data.expr.frame for data in (X, y)]
@@ -131,8 +146,18 @@ def _table_of_both(X, y):
     return new_collection(tables[0])[[*X.columns, y.name]]
 
 
+@dask.delayed(pure=False)
+def _in_order(part, names):
+    """Return the columns of a table in an order; others are left for checks to see."""
+    own = part.columns.tolist()
+    is_same = sorted(own, key=str) == sorted(names, key=str)
+    return part[names] if is_same and own != names else part
+
+
 @dask.delayed(pure=False, nout=2)
-def _rows_and_labels(part):
+def _rows_and_labels(part, names):
+    if part.columns.tolist() != names:
+        raise ValueError(f"it has the columns {part.columns.tolist()}, not {names}.")
     return part.iloc[:, :-1], part.iloc[:, -1]
 
 
@@ -149,7 +174,8 @@ def _aligned_lazy(name, data, X, parts):
         raise ValueError(
             f"{name} has {len(found)} partitions, but X has {len(parts)}, and it is "
             "not known where they end: repartition one of them, or call "
-            "compute_chunk_sizes() of both."
+            "compute_chunk_sizes() of both. Of one table, pass columns in place of "
+            "their values: Dask joins files of narrow ones."
         )
     return found
 

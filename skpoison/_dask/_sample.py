@@ -65,6 +65,8 @@ class Drawn:
 
     def plus(self, other: "Drawn") -> "Drawn":
         """Return the rows drawn of all that both have seen."""
+        if self.rows and other.rows:
+            _check_alike(self.rows[0], other.rows[0])
         both = Drawn(
             self.sizes | other.sizes,
             np.concatenate([self.keys, other.keys]),
@@ -95,6 +97,19 @@ class Drawn:
         if self.labels[0] is None:
             return rows, None
         return rows, _safe_indexing(stacked(self.labels), order)
+
+
+def _check_alike(first, second):
+    """Raise an error where rows of partitions have other columns."""
+    pair = [
+        one.columns.tolist() if hasattr(one, "columns") else one.shape[1:]
+        for one in (first, second)
+    ]
+    if pair[0] != pair[1]:
+        raise ValueError(
+            "Blocks of rows (partitions) must be alike, but columns are "
+            f"{pair[0]} in one and {pair[1]} in another."
+        )
 
 
 def fit(filter_: Any, X: Any, y: Any) -> Any:

@@ -17,6 +17,7 @@ from skpoison._dask._partitions import (
     is_array,
     named,
     partitions,
+    rows_at,
     sizes_of,
     with_labels,
 )
@@ -110,7 +111,7 @@ def fit_filter(filter_: Any, X: Any, y: Any, arrays: tuple) -> tuple:
                     f"{name} has {_num_samples(data)} entries, but X has {len(mask)} "
                     "rows."
                 )
-            kept.append(_safe_indexing(data, rows))
+            kept.append(rows_at(data, rows))
     return tuple(kept)
 
 
