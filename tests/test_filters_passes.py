@@ -176,12 +176,36 @@ def test_what_has_no_sums_is_refused():
         filter_.partial_fit(wide)
         with pytest.raises(ValueError, match=r"at most 1000 features where .*got 1001"):
             filter_.end_pass()
-    huge = np.array([[1e200, 0.0], [-1e200, 1.0]])
-    for filter_ in (MahalanobisFilter(), SubspaceFilter(), SpectralFilter()):
-        filter_.partial_fit(huge).end_pass()
-        filter_.partial_fit(huge)
-        with pytest.raises(ValueError, match="too large to be squared"):
-            filter_.end_pass()
+
+
+@pytest.mark.filterwarnings("ignore:The subspace has all")
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        *itertools.product(
+            ["mahalanobis", "shrunk", "reduced", "subspace", "subspaces"],
+            ["huge", "tiny", "huge in float32"],
+        ),
+        # Where more directions are sought than that of the row, they are rounding.
+        *itertools.product(["mahalanobis", "shrunk", "subspace"], ["one huge row"]),
+    ],
+)
+def test_rows_of_any_size_give_what_they_give_at_once(name, size):
+    X, y = rows()
+    if size == "one huge row":
+        X[3] *= 1e160
+    else:
+        X *= {"huge": 1e200, "tiny": 1e-200, "huge in float32": 1e18}[size]
+    X = X.astype(np.float32) if "float32" in size else X
+    filter_ = SCATTERED[name]
+    expected = copy.deepcopy(filter_).fit(X, y)
+    found = copy.deepcopy(filter_)
+    fit_in_passes(found, split(X, y, [0, 50, 120]))
+    decisions = found.decision_function(X, y)
+    exact = expected.decision_function(X, y)
+    scale = np.median(np.abs(exact)) or 1.0
+    np.testing.assert_allclose(decisions, exact, rtol=1e-6, atol=1e-6 * scale)
+    np.testing.assert_allclose(found.contamination_, expected.contamination_)
 
 
 def test_statistics_are_of_the_same_rows():

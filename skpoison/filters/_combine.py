@@ -228,6 +228,11 @@ class BaseCombination(WeightedFitMixin, PassesMixin, _BaseComposition):
     def _fits_in_passes(self):
         return not self._in_memory()
 
+    @property
+    def _asks_for_sizes(self):
+        members = [pair[1] for pair in self.filters if isinstance(pair, tuple)]
+        return any(getattr(one, "_asks_for_sizes", False) for one in members)
+
     def _in_memory(self):
         members = [pair[1] for pair in self.filters if isinstance(pair, tuple)]
         return [needing for member in members for needing in member._in_memory()]

@@ -21,6 +21,7 @@ from skpoison.filters._principal import (
 )
 from skpoison.filters._rows import (
     class_means,
+    exponent_of,
     extreme_exponent,
     extreme_exponents,
     lengths,
@@ -170,10 +171,14 @@ class MahalanobisFilter(PassesMixin, BaseDistanceFilter):
         self.max_features = max_features
         self.n_components = n_components
 
+    _asks_for_sizes = True
+
     def _begin(self, X, codes, means):
         check_few_features(self, means.shape[1])
-        # Sums of outer products are in double precision, whatever rows are.
-        self._exponent, self._means_of_passes = 0, means
+        self._exponent = exponent_of(self._sizes.max(), self._dtype)
+        if self._exponent and means.shape[1] <= self.max_features:
+            self._exponent = np.frexp(self._sizes)[1]
+        self._means_of_passes = np.ldexp(means, -self._exponent)
         return ClassScatters.of(means)
 
     def _learn(self, statistic):
@@ -183,7 +188,7 @@ class MahalanobisFilter(PassesMixin, BaseDistanceFilter):
         within = Scattered(statistic.sums.sum(axis=0), counts.sum(), self._dtype)
         self.components_ = self._reduction(within, means)
         basis = self.components_
-        self._location = self.location_ = means if basis is None else means @ basis.T
+        self._location = means if basis is None else means @ basis.T
         scatters = statistic.sums
         if basis is not None:
             scatters = basis @ scatters @ basis.T
@@ -194,6 +199,7 @@ class MahalanobisFilter(PassesMixin, BaseDistanceFilter):
 
     def _end_of_spread(self, fourths):
         self._set_spread(*self._spread_of_passes, fourths)
+        self._undo_shrinking()
         del self._spread_of_passes, self._means_of_passes
 
     def _fit_distances(self, X, codes):
@@ -212,11 +218,14 @@ class MahalanobisFilter(PassesMixin, BaseDistanceFilter):
         Z = self._reduced(X)
         self._location = means if Z is X else class_means(Z, codes, n_classes)
         self._fit_spread(Z, codes)
+        self._undo_shrinking()
+        return self._distances_reduced(Z, codes)
+
+    def _undo_shrinking(self):
         with np.errstate(over="ignore"):
             self.location_ = np.ldexp(self._location, self._exponent)
             exponents = np.add.outer(self._exponent, self._exponent)
             self.covariance_ = np.ldexp(self.covariance_, exponents)
-        return self._distances_reduced(Z, codes)
 
     def _distances(self, X, codes):
         rows = self._reduced(shrunk(X, self._exponent))
@@ -281,6 +290,8 @@ class MahalanobisFilter(PassesMixin, BaseDistanceFilter):
 class FourthPowers(Statistic):
     """The fourth powers of the lengths of scaled rows."""
 
+    _must_be_finite = False  # of what is too large, all is shrunk
+
     def add(self, leaf, X, codes):
         scales = _scales(*leaf._spread_of_passes, leaf._location)
         Z = leaf._reduced(X)
@@ -300,6 +311,7 @@ def _scales(scatters, counts, location):
     all classes; what varies in no class, with that share of its own size.
     """
     squares = np.stack([np.diag(scatter) for scatter in scatters])
+    squares = np.maximum(squares, 0.0)  # those of a reduction are rounded
     pooled = np.sqrt(squares.sum(axis=0) / counts.sum())
     size = np.abs(location).max(axis=0)
     size[size == 0] = 1.0

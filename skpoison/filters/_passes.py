@@ -110,6 +110,8 @@ class ClassMeans(Pass):
         self.layout = None
         self.classes = None
         self.counts = self.means = self.sample = None
+        # The largest value of each feature, where filters ask for it.
+        self.largest = None
 
     def _check_empty(self, filter_, X):
         if self.layout is not None:
@@ -135,6 +137,8 @@ class ClassMeans(Pass):
         one.classes, one.means = classes, means
         one.counts = np.bincount(codes, minlength=len(classes))
         one.sample = _thinned(X, y)
+        if filter_._asks_for_sizes:
+            one.largest = _rows.largest_values(X).astype(np.float64)
         self.merge(one)
 
     def merge(self, other):
@@ -145,6 +149,8 @@ class ClassMeans(Pass):
         if self.classes is None:
             vars(self).update(vars(other))
             return
+        if other.largest is not None:
+            self.largest = np.maximum(self.largest, other.largest)
         classes = _all_labels(self.classes, other.classes)
         spread = [one._spread(classes) for one in (self, other)]
         counts, means = zip(*spread, strict=True)
@@ -196,7 +202,9 @@ class ClassMeans(Pass):
             rows, codes = means, np.arange(len(means))
         leaf._dtype = self.layout.dtype
         radii = leaf._given_radii()
+        leaf._sizes = self.largest
         wanted = leaf._begin(rows, codes, means)
+        del leaf._sizes
         if radii is not None:
             leaf._set_radii_to(radii)
         return wanted

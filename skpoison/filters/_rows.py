@@ -104,17 +104,26 @@ def extreme_exponent(X):
     values = X.data if sparse.issparse(X) else X
     if values.size == 0:
         return 0
-    exponent = int(np.frexp(max(values.max(), -values.min()))[1])
-    return exponent if abs(exponent) > np.finfo(X.dtype).maxexp // 3 else 0
+    return exponent_of(max(values.max(), -values.min()), X.dtype)
+
+
+def exponent_of(largest, dtype):
+    """:func:`extreme_exponent` of rows whose largest value, in size, is known."""
+    exponent = int(np.frexp(largest)[1])
+    return exponent if abs(exponent) > np.finfo(dtype).maxexp // 3 else 0
 
 
 def extreme_exponents(X):
     """Exponent of the largest value of each feature, if any is extreme; else 0."""
     if not extreme_exponent(X):
         return 0
+    return np.frexp(largest_values(X))[1]
+
+
+def largest_values(X):
+    """Largest value of each feature, in size."""
     largest = abs(X).max(axis=0)
-    largest = largest.toarray().ravel() if sparse.issparse(X) else largest
-    return np.frexp(largest)[1]
+    return largest.toarray().ravel() if sparse.issparse(X) else largest
 
 
 def shrunk(X, exponent):

@@ -15,7 +15,7 @@ from skpoison.filters._principal import (
     check_few_features,
     principal_directions,
 )
-from skpoison.filters._rows import class_means, extreme_exponent, shrunk
+from skpoison.filters._rows import class_means, exponent_of, extreme_exponent, shrunk
 from skpoison.filters._statistics import ClassScatters
 from skpoison.filters._streaming import PassesMixin
 from skpoison.filters._threshold import bulk_threshold_of_squares
@@ -143,14 +143,17 @@ class SpectralFilter(PassesMixin, BaseContaminationFilter):
     def _in_memory(self):
         return [] if self._fits_in_passes else [self]
 
+    _asks_for_sizes = True
+
     def _begin(self, X, codes, means):
         check_few_features(self, means.shape[1])
         self.transformer_, self.centroids_ = None, means
-        self._means_of_passes = means
+        self._exponent = exponent_of(self._sizes.max(), self._dtype)
+        self._means_of_passes = np.ldexp(means, -self._exponent)
         return ClassScatters.of(means)
 
     def _learn(self, statistic):
-        del self._means_of_passes
+        del self._means_of_passes, self._exponent
         rng = check_random_state(self.random_state)
         self.directions_ = np.zeros(self.centroids_.shape)
         pairs = zip(statistic.sums, self._class_counts, strict=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from skpoison.filters._passes import DistanceBins, LeafPass
 from skpoison.filters._principal import class_scatter
+from skpoison.filters._rows import shrunk
 
 
 class Statistic:
@@ -19,6 +20,9 @@ class Statistic:
     sums : ndarray of shape (n_classes, ...)
         The sums.
     """
+
+    # Whether sums that overflow are of no use.
+    _must_be_finite = True
 
     def __init__(self, sums):
         self.sums, self.counts = sums, np.zeros(len(sums), dtype=np.int64)
@@ -71,7 +75,7 @@ class Statistics(LeafPass):
         for i, (leaf, codes) in enumerate(filter_._leaves(self._codes(filter_, X, y))):
             if i in self.found:
                 with np.errstate(over="ignore", invalid="ignore"):
-                    self.found[i].add(leaf, X, codes)
+                    self.found[i].add(leaf, shrunk(X, leaf._exponent), codes)
 
     def merge(self, other):
         for i, one in other.found.items():
@@ -96,7 +100,7 @@ def _check(leaf, one):
             f"the first pass has seen {leaf._class_counts[code]}, and a later one "
             f"{one.counts[code]}."
         )
-    if not np.all(np.isfinite(one.sums)):
+    if one._must_be_finite and not np.all(np.isfinite(one.sums)):
         raise ValueError(
             "Squares overflow float64: X holds values that are too large to be "
             "squared; rescale the data."

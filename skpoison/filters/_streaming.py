@@ -27,6 +27,9 @@ class PassesMixin(BaseFilter):
     """
 
     _fits_in_passes = True
+    # Whether the first pass is to find the largest value of each feature.
+    _asks_for_sizes = False
+    _sizes = None  # which it has found, while `_begin` is called
 
     def _in_memory(self):
         return []

@@ -22,6 +22,7 @@ from skpoison.filters._principal import (
 )
 from skpoison.filters._rows import (
     class_means,
+    exponent_of,
     extreme_exponent,
     lengths,
     padded_blocks,
@@ -180,10 +181,12 @@ class SubspaceFilter(PassesMixin, BaseDistanceFilter):
             self._fit_subspaces([ClassRows(X)], means)
         return self._unshrunk_distances(X, codes)
 
+    _asks_for_sizes = True
+
     def _begin(self, X, codes, means):
         check_few_features(self, means.shape[1], _principal.EXACT_FEATURES)
-        # Sums of outer products are in double precision, whatever rows are.
-        self._exponent, self._means_of_passes = 0, means
+        self._exponent = exponent_of(self._sizes.max(), self._dtype)
+        self._means_of_passes = np.ldexp(means, -self._exponent)
         return ClassScatters.of(means)
 
     def _learn(self, statistic):
