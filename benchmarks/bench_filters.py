@@ -4,7 +4,8 @@
                                        [--repeats 5]
 
 - passes: sphere, slab and both on 1,000,000 x 100 float32, against single passes of
-  numpy that compute class means and row norms; memory beyond X;
+  numpy that compute class means and row norms, and two passes that compute class means
+  and distances from them; memory beyond X;
 - shared: sphere & slab against the two fitted one after the other (MNIST 1-vs-7 where
   the environment variable SKPOISON_DATA names its folder, else noise of that shape);
 - dense, sparse: every filter on 200,000 x 50 and on 50,000 x 50,000 with 100 non-zeros
@@ -92,6 +93,23 @@ def blocked_pass(X, y):
     return sums / np.bincount(y)[:, None], np.sqrt(squares)
 
 
+def blocked_distances(X, y):
+    """Class means, and distances from them: two passes, as the means come first."""
+    sums, distances = np.zeros((2, X.shape[1])), np.empty(len(X), dtype=X.dtype)
+    blocks = [slice(i, i + BLOCK_ROWS // 2) for i in range(0, len(X), BLOCK_ROWS // 2)]
+    for rows in blocks:
+        of_class = (np.arange(2)[:, None] == y[rows]).astype(X.dtype)
+        sums += of_class @ X[rows]
+    means = (sums / np.bincount(y)[:, None]).astype(X.dtype)
+    room = np.empty((BLOCK_ROWS // 2, X.shape[1]), dtype=X.dtype)
+    for rows in blocks:
+        moved = room[: len(X[rows])]
+        np.take(means, y[rows], axis=0, out=moved, mode="clip")
+        np.subtract(X[rows], moved, out=moved)
+        np.einsum("ij,ij->i", moved, moved, out=distances[rows])
+    return means, np.sqrt(distances)
+
+
 def peak_beyond_data(make, X, y):
     """Most memory that numpy holds during fit and score, as a share of X."""
     tracemalloc.start()
@@ -106,16 +124,24 @@ def bench_passes(repeats):
     X = rng.standard_normal((1_000_000, 100), dtype=np.float32)
     y = rng.integers(0, 2, len(X))
     X[y == 1, 0] += 3
-    cases = {"plain numpy": (plain_pass, X, y), "blocked numpy": (blocked_pass, X, y)}
+    cases = {
+        "plain numpy": (plain_pass, X, y),
+        "blocked numpy": (blocked_pass, X, y),
+        "blocked numpy, distances": (blocked_distances, X, y),
+    }
     for name, make in CENTROID_FILTERS.items():
         cases[f"{name}: fit"] = (fit, make, X, y)
         cases[f"{name}: fit and score"] = (fit_and_score, make, X, y)
     found = medians(cases, repeats)
-    plain, blocked = found["plain numpy"], found["blocked numpy"]
+    plain, blocked, apart = list(found.values())[:3]
     print(f"1,000,000 x 100 float32, medians of {repeats}")
-    print(f"{'':28} {'seconds':>8} {'/ plain':>8} {'/ blocked':>10}")
+    print(
+        f"{'':28} {'seconds':>8} {'/ plain':>8} {'/ blocked':>10} {'/ distances':>12}"
+    )
     for name, median in found.items():
-        ratios = f"{median / plain:8.2f} {median / blocked:10.2f}"
+        ratios = (
+            f"{median / plain:8.2f} {median / blocked:10.2f} {median / apart:12.2f}"
+        )
         print(f"{name:28} {median:8.3f} {ratios}")
     print("peak memory beyond X and y, fit and score, as a share of X:")
     for name, make in CENTROID_FILTERS.items():

@@ -10,6 +10,7 @@ from sklearn.datasets import make_blobs
 from skpoison import SlabFilter, SphereFilter
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import _rows
+from skpoison.filters._measures import SignedOffset, measure
 
 
 class L1SphereFilter(SphereFilter):
@@ -464,3 +465,36 @@ def test_mnist_thresholds_are_those_of_plain_numpy(data_folder):
         np.testing.assert_allclose(in_sparse.radii_, radii, rtol=1e-5)
         agree = fitted.inlier_mask_ == in_sparse.inlier_mask_
         assert agree.mean() > 0.999
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_features", [3, 100])
+def test_offsets_along_one_direction_are_those_along_two_opposite_ones(
+    dtype, n_features
+):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(900, n_features)).astype(dtype)
+    codes, v = rng.integers(0, 2, 900), rng.normal(size=n_features)
+    centroids = rng.normal(size=(2, n_features)).astype(np.float32).astype(np.float64)
+    (found,) = measure(X, codes, SignedOffset(centroids, np.array([v, -v])))
+    apart = [
+        measure(X, np.zeros(900, int), SignedOffset(centroids[[k]], w[np.newaxis]))[0]
+        for k, w in enumerate([v, -v])
+    ]
+    np.testing.assert_array_equal(found, np.choose(codes, apart))
+    # Directions that only one feature tells apart are two.
+    other = v.copy()
+    other[-1] += 1.0
+    (apart,) = measure(X, codes, SignedOffset(centroids, np.array([v, other])))
+    rows = np.flatnonzero(codes == 1)
+    expected = (X[rows] - centroids[1]) @ other
+    np.testing.assert_allclose(apart[rows], expected, atol=1e-4)
+
+
+def test_directions_of_two_classes_are_opposite_to_the_last_digit():
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    for _ in range(20):
+        X = rng.normal(size=(60, 5)) * 10.0 ** rng.integers(-9, 9, 5) + y[:, np.newaxis]
+        first, second = SlabFilter().fit(X, y).directions_
+        np.testing.assert_array_equal(first, -second)

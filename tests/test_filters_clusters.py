@@ -5,8 +5,10 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.metrics import silhouette_score
 
 from skpoison.filters import ActivationClusteringFilter
+from skpoison.filters._clusters import _silhouette
 
 
 @pytest.fixture
@@ -63,6 +65,16 @@ def test_a_large_cluster_is_not_suspect_for_being_apart():
     np.testing.assert_array_equal(np.flatnonzero(~clusters.inlier_mask_), range(80, 96))
     clusters.set_params(max_fraction=0.5).fit(X, np.repeat(["a", "b"], 80))
     assert clusters.suspected_.all()
+
+
+@pytest.mark.parametrize("sizes", [(40, 60), (2, 7000), (3000, 5000)])
+def test_silhouettes_of_many_rows_are_nearly_those_of_all(sizes):
+    rng = np.random.default_rng(0)
+    labels = rng.permutation(np.repeat([0, 1], sizes)).astype(np.int32)
+    reduced = rng.normal(size=(len(labels), 3)) + 2.0 * labels[:, np.newaxis]
+    exact = silhouette_score(reduced, labels)
+    found = _silhouette(reduced, labels)
+    assert found == pytest.approx(exact, abs=1e-12 if sum(sizes) <= 2500 else 0.01)
 
 
 def test_the_silhouette_suspects_no_class_that_size_spares():

@@ -4,10 +4,11 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA, FastICA
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import silhouette_samples
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
@@ -21,6 +22,8 @@ from skpoison.filters._rows import (
 )
 
 ICA_STEPS = 1000
+# Rows of a cluster that silhouettes are measured on, and the memory for distances.
+MOST_COMPARED, MEGABYTES = 2500, 64
 
 
 class ActivationClusteringFilter(BaseFilter):
@@ -61,6 +64,7 @@ class ActivationClusteringFilter(BaseFilter):
         having one distinct row or fewer than three rows.
     silhouettes_ : ndarray of shape (n_classes,)
         The mean silhouette of the two clusters of each class; 0 where there are none.
+        Of a cluster of more than 2,500 rows, so many are compared, drawn at random.
     suspected_ : ndarray of shape (n_classes,), dtype=bool
         Whether the smaller cluster is rejected.
     offset_ : ndarray of shape (n_classes,)
@@ -187,7 +191,7 @@ class ActivationClusteringFilter(BaseFilter):
             means.cluster_centers_[small],
             means.cluster_centers_[1 - small],
             counts[small] / len(rows),
-            silhouette_score(reduced, means.labels_),
+            _silhouette(reduced, means.labels_),
             center,
             exponent,
         )
@@ -240,3 +244,22 @@ class _Pair(NamedTuple):
                 "rescale the data."
             )
         return scores
+
+
+def _silhouette(reduced, labels):
+    """Mean silhouette of two clusters; of large ones, some rows stand for all.
+
+    It compares all pairs of rows. A silhouette holds means of distances to the rows of
+    each cluster, which those to some of them estimate.
+    """
+    rng, counts = np.random.RandomState(0), np.bincount(labels)
+    members = [np.flatnonzero(labels == label) for label in (0, 1)]
+    some = [
+        rows if len(rows) <= MOST_COMPARED else rng.permutation(rows)[:MOST_COMPARED]
+        for rows in members
+    ]
+    rows = np.sort(np.concatenate(some))
+    with config_context(working_memory=MEGABYTES):
+        values = silhouette_samples(reduced[rows], labels[rows])
+    means = [values[labels[rows] == label].mean() for label in (0, 1)]
+    return float(np.average(means, weights=counts))

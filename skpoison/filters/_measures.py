@@ -219,9 +219,21 @@ class SignedOffset:
         directions = self.directions.astype(np.float64)
         return np.einsum("ij,ij->i", self.remainders, directions)
 
+    @cached_property
+    def _signs(self):
+        """Signs with which all have one direction; None if there are several."""
+        first = self.directions[0]
+        same = (self.directions == first).all(axis=1)
+        signs = np.where(same, 1.0, -1.0)
+        return signs if (same | (self.directions == -first).all(axis=1)).all() else None
+
     def dense(self, difference, codes, scratch, out):
-        np.take(self.directions, codes, axis=0, out=scratch, mode="clip")
-        out[:] = np.einsum("ij,ij->i", difference, scratch)
+        if self._signs is None:
+            np.take(self.directions, codes, axis=0, out=scratch, mode="clip")
+            out[:] = np.einsum("ij,ij->i", difference, scratch)
+        else:  # the same sums, to the last bit
+            out[:] = np.einsum("ij,j->i", difference, self.directions[0])
+            out *= self._signs[codes]
         if self.remainders is not None:
             out -= self._shifts[codes]
 

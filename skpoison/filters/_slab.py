@@ -158,7 +158,10 @@ def _directions(centroids, classes, rounding):
     # Sums of huge centroids are finite once these are divided by a power of two.
     exponent = np.frexp(np.abs(centroids).max())[1]
     centroids = np.ldexp(centroids, -exponent)
-    others = (centroids.sum(axis=0) - centroids) / (n_classes - 1)
+    # Of two classes the directions are opposite to the last digit.
+    others = centroids[::-1]
+    if n_classes > 2:
+        others = (centroids.sum(axis=0) - centroids) / (n_classes - 1)
     directions = differences_of_means(centroids, others)
     sizes = lengths(directions)
     undefined = sizes <= np.ldexp(rounding, -exponent)
