@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
 
@@ -412,6 +413,43 @@ def test_copies_of_other_passes_are_not_merged():
     with pytest.raises(ValueError, match="is in another pass"):
         late.merge(SphereFilter())
     assert_like_pass(sphere.merge(SphereFilter()), SphereFilter().partial_fit(X, y))
+
+
+@pytest.mark.parametrize(
+    ("filter_", "other"),
+    [
+        (SphereFilter(70.0), SlabFilter(70.0)),
+        (SphereFilter(70.0), SphereFilter(90.0)),
+        (SphereFilter(radii=[1.0, 2.0]), SphereFilter(radii=[1.0, 3.0])),
+        (SphereFilter(radii={0: 1.0, 1: 2.0}), SphereFilter(radii={0: 1.0, 1: 3.0})),
+        (SphereFilter() & SlabFilter(), SphereFilter() & SlabFilter(70.0)),
+        (SphereFilter() & SlabFilter(), SphereFilter() | SlabFilter()),
+    ],
+)
+def test_what_is_no_copy_is_not_merged(filter_, other):
+    X, y = rows()
+    first, second, third = (
+        clone(one).partial_fit(X, y) for one in (filter_, other, filter_)
+    )
+    with pytest.raises(ValueError, match=r"(?s)merge takes copies of .*; got"):
+        first.merge(third, second)
+    with pytest.raises(ValueError, match="got the filter itself"):
+        first.merge(third, first)
+    # Nothing had been merged.
+    np.testing.assert_array_equal(first._passes.counts, third._passes.counts)
+    assert first.merge(third)._passes.counts.sum() == 2 * len(y)
+
+
+def test_labels_of_another_kind_are_refused_with_their_block():
+    X, y = rows()
+    found = SphereFilter().partial_fit(X[:70], y[:70])
+    with pytest.raises(ValueError, match="class labels of one kind"):
+        found.partial_fit(X[70:], y[70:].astype(str))
+    other = SphereFilter().partial_fit(X[70:], y[70:].astype(str))
+    with pytest.raises(ValueError, match="class labels of one kind"):
+        found.merge(other)
+    expected = SphereFilter().partial_fit(X, y)
+    assert_like_pass(found.partial_fit(X[70:], y[70:]), expected)
 
 
 def assert_like_pass(found, expected):

@@ -24,7 +24,12 @@ from scipy import sparse
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _num_samples, check_consistent_length, column_or_1d
 
-from skpoison._labels import distinct_labels, find_labels, label_kinds
+from skpoison._labels import (
+    distinct_labels,
+    find_labels,
+    label_kinds,
+    several_kinds_of,
+)
 from skpoison.filters import _rows
 from skpoison.filters._combine import _ask
 from skpoison.filters._order_statistics import (
@@ -85,6 +90,9 @@ class Pass:
         """Return a pass of this kind that has seen nothing."""
         return type(self)()
 
+    def check_kinds(self, filter_, other):
+        """Refuse labels of another kind; later passes know which there are."""
+
     def detached(self):
         """Return what has been seen, without what has been known before."""
         return self
@@ -139,7 +147,15 @@ class ClassMeans(Pass):
         one.sample = _thinned(X, y)
         if filter_._asks_for_sizes:
             one.largest = _rows.largest_values(X).astype(np.float64)
+        self.check_kinds(filter_, one)
         self.merge(one)
+
+    def check_kinds(self, filter_, other):
+        if self.classes is not None and other.classes is not None:
+            labels = _all_labels(self.classes, other.classes)
+            known = labels[filter_._knows(labels)]
+            if len(label_kinds(known)) > 1:
+                raise several_kinds_of(known)
 
     def merge(self, other):
         if other.classes is None:
@@ -149,9 +165,9 @@ class ClassMeans(Pass):
         if self.classes is None:
             vars(self).update(vars(other))
             return
+        classes = _all_labels(self.classes, other.classes)
         if other.largest is not None:
             self.largest = np.maximum(self.largest, other.largest)
-        classes = _all_labels(self.classes, other.classes)
         spread = [one._spread(classes) for one in (self, other)]
         counts, means = zip(*spread, strict=True)
         self.sample = _thinned(*_stacked(self.sample, other.sample))
@@ -211,9 +227,14 @@ class ClassMeans(Pass):
 
 
 def _all_labels(first, second):
-    if label_kinds(first) != label_kinds(second):
-        first, second = first.astype(object), second.astype(object)
-    return distinct_labels(np.concatenate([first, second]))
+    return distinct_labels(np.concatenate(_alike(first, second)))
+
+
+def _alike(labels, others):
+    """Labels of two kinds as objects, which have a kind each."""
+    if label_kinds(labels) != label_kinds(others):
+        return labels.astype(object), others.astype(object)
+    return labels, others
 
 
 def _stacked(first, second):
@@ -222,9 +243,7 @@ def _stacked(first, second):
         X = sparse.csr_array(sparse.vstack([X, more_X]))
     else:
         X = np.vstack([X, more_X])
-    if label_kinds(y) != label_kinds(more_y):
-        y, more_y = y.astype(object), more_y.astype(object)
-    return X, np.concatenate([y, more_y])
+    return X, np.concatenate(_alike(y, more_y))
 
 
 def _thinned(X, y):

@@ -3,7 +3,9 @@
 from copy import copy, deepcopy
 from typing import Self
 
+import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 
 from skpoison._column_types import RowsLike
@@ -16,6 +18,47 @@ def _check_fits_in_passes(filter_):
         names = ", ".join(sorted({type(one).__name__ for one in filter_._in_memory()}))
         raise AttributeError(f"{names} needs all rows at once: use fit.")
     return True
+
+
+def _check_is_copy(filter_, other):
+    """Refuse to merge what has not been made by copying a filter."""
+    if other is filter_:
+        raise ValueError(
+            f"merge takes copies of this {type(filter_).__name__} that have seen other "
+            "blocks; got the filter itself."
+        )
+    if not (type(other) is type(filter_) and same_settings(filter_, other)):
+        raise ValueError(
+            f"merge takes copies of {filter_!r} that have seen other blocks; got "
+            f"{other!r}."
+        )
+
+
+def same_settings(first: BaseEstimator, second: BaseEstimator) -> bool:
+    """Return whether two estimators have equal parameters, members included."""
+    settings, others = (one.get_params(deep=True) for one in (first, second))
+    return settings.keys() == others.keys() and all(
+        _is_same(value, others[name]) for name, value in settings.items()
+    )
+
+
+def _is_same(value, other):
+    if type(value) is not type(other):
+        return False
+    if isinstance(value, np.random.RandomState):  # copies draw the same
+        return True
+    if isinstance(value, BaseEstimator):  # whose parameters are compared besides
+        return True
+    if isinstance(value, list | tuple):
+        pairs = zip(value, other, strict=False)
+        return len(value) == len(other) and all(_is_same(*pair) for pair in pairs)
+    if isinstance(value, dict):
+        return value.keys() == other.keys() and all(
+            _is_same(one, other[name]) for name, one in value.items()
+        )
+    if isinstance(value, np.ndarray):
+        return np.array_equal(value, other)
+    return value is other or bool(value == other)
 
 
 class PassesMixin(BaseFilter):
@@ -102,10 +145,13 @@ class PassesMixin(BaseFilter):
         Raises
         ------
         ValueError
-            If another filter is in another pass, or its blocks are not like those that
-            this filter has seen.
+            If another filter is in another pass, is this one, is of another class or
+            has other parameters, or its blocks are not like those that this filter has
+            seen. That the same blocks are not merged twice is up to the caller.
         """
         current = self._current_pass()
+        for other in others:
+            _check_is_copy(self, other)
         for other in others:
             # Copies that have seen nothing have not begun the first pass.
             theirs = getattr(other, "_passes", type(self)._first_pass())
@@ -114,6 +160,7 @@ class PassesMixin(BaseFilter):
                     f"merge takes copies of this {type(self).__name__} that have seen "
                     "other blocks in the same pass; got one that is in another pass."
                 )
+            current.check_kinds(self, theirs)
             current.merge(theirs)
         return self
 
