@@ -1,7 +1,6 @@
 """The command line: ``skpoison``, or ``python -m skpoison``."""
 
 import atexit
-import contextlib
 import gc
 import os
 import sys
@@ -28,22 +27,6 @@ def main(arguments=None):
         Always: 0 on success, 1 if the data cannot be used, 2 for invalid options, 130
         if interrupted.
     """
-    with _collecting_rarely():
-        _run(arguments)
-
-
-@contextlib.contextmanager
-def _collecting_rarely():
-    """Look for garbage less often: imports make many objects, and hardly any of it."""
-    before = gc.get_threshold()
-    gc.set_threshold(COLLECT_AFTER, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
-def _run(arguments):
     try:
         # Imported here, so that it is missed before a command has started.
         import rich  # noqa: F401
@@ -72,6 +55,8 @@ def run():
     SystemExit
         Always, as :func:`main` does.
     """
+    # Imports make many objects and hardly any garbage, which is looked for less often.
+    gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
     status = [1]
     atexit.register(_leave, status)  # The first to be registered is the last to run.
     try:
