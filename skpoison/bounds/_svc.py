@@ -130,10 +130,11 @@ class NormConstrainedSVC(CallbackSupportMixin, BinaryLinearClassifier):
         """
         context = self._init_callback_context(max_subtasks=None)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        train = self._train
         if is_lazy(X):
             X, y = self._surveyed(X, y, sample_weight)
+            train = self._train_on_blocks if y is None else train
         monitor = progress_monitor(self, context)
-        train = self._train_on_blocks if y is None else self._train
         found, problem = train(X, y, sample_weight, monitor)
         self.n_iter_ = found.n_iter
         warn_if_short(found, problem, self.tol)
