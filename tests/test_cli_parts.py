@@ -372,6 +372,17 @@ def test_an_interrupted_run_goes_on_from_there(folder, monkeypatch, error):
     assert Path("n.json").read_text() == numbers
 
 
+def test_a_run_that_found_nothing_is_not_in_the_way(folder):
+    write(frames())
+    whole = Path("data/1.csv").read_text()
+    Path("data/1.csv").write_text(whole + "1,2,3,red,\n")  # no label
+    arguments = ["data", "-o", "kept", "--filter", "both", "--percentile", "80"]
+    assert "data/1.csv" in invoke(*arguments, code=1).stderr
+    Path("data/1.csv").write_text(whole)
+    invoke(*arguments)
+    assert sorted(os.listdir("kept")) == [f"{i}.csv" for i in range(N_FILES)]
+
+
 @pytest.mark.parametrize("what", ["options", "files", "damage"])
 def test_only_the_same_run_goes_on(folder, monkeypatch, what):
     write(frames())

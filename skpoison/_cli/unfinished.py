@@ -63,7 +63,9 @@ class Run:
         written = [self._whole_files(folder) for folder in self._folders]
         said = read_place(joined(self.store, RUN))
         same = said is not None and _load(said).get("run") == self._hash
-        self._check_files(written, force, same, said is not None)
+        # A run that has failed before it found anything is in nobody's way.
+        is_unfinished = said is not None and {*files_in(self.store)} != {RUN}
+        self._check_files(written, force, same, is_unfinished)
         if same:
             return self._done(written)
         remove_folder(self.store)
