@@ -2,6 +2,7 @@
 
 import copy
 import os
+import pickle
 import signal
 import sys
 import warnings
@@ -337,6 +338,43 @@ def test_columns_are_told_by_their_names(estimator, tmp_path):
             assert found.upper_bound_ == pytest.approx(expected.upper_bound_)
         else:
             assert_same_rows(found, expected, X)
+
+
+def test_new_rows_are_told_by_their_names_too():
+    X, y = rows()
+    frame = pd.DataFrame(X, columns=COLUMNS).assign(label=y)
+    parts = [frame[:90], frame[90:120][["label", "b", "c", "a"]], frame[120:]]
+    # An empty partition need not have columns.
+    parts.insert(1, pd.DataFrame())
+    lazy = dd.from_map(lambda i: parts[i], range(4), meta=frame[:0])
+    sphere = SphereFilter(70).fit(X, y)  # which knows no names
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "X has feature names")
+        found = sphere.decision_function(lazy[COLUMNS], lazy["label"]).compute()
+    np.testing.assert_array_equal(found, sphere.decision_function(X, y))
+    lazily = SphereFilter(70).fit(lazy[COLUMNS], lazy["label"])
+    np.testing.assert_allclose(lazily.radii_, sphere.radii_)
+
+
+def test_new_rows_of_unknown_labels_are_told_of():
+    X, y = rows()
+    sphere = SphereFilter(70).fit(X, y)
+    unknown = np.where(np.arange(200) < 5, 7, y)
+    predicted = sphere.predict(chunked(X, [100]), unknown)
+    with pytest.warns(FilterWarning, match=r"rejects 5 of 100 rows: .*\[7\]"):
+        found = predicted.compute()
+    assert (found[:5] == -1).all()
+
+
+@pytest.mark.parametrize("container", ["table", "array"])
+def test_fitted_filters_can_be_pickled(container):
+    X, y = rows()
+    lazy = as_dask(container, X, y, [50, 120])
+    for filter_ in (SphereFilter(70), LossFilter()):
+        fitted = filter_.fit(*lazy)
+        again = pickle.loads(pickle.dumps(fitted))
+        mask = fitted.inlier_mask_.compute()
+        np.testing.assert_array_equal(again.inlier_mask_.compute(), mask)
 
 
 def test_faults_of_tables_of_delayed_parts_are_told():

@@ -146,19 +146,26 @@ def _table_of_both(X, y):
     return new_collection(tables[0])[[*X.columns, y.name]]
 
 
-@dask.delayed(pure=False)
-def _in_order(part, names):
+# Functions stay what they are called, so that collections can be pickled.
+def _columns_in_order(part, names):
     """Return the columns of a table in an order; others are left for checks to see."""
     own = part.columns.tolist()
+    if not len(part):
+        return part.reindex(columns=names)
     is_same = sorted(own, key=str) == sorted(names, key=str)
     return part[names] if is_same and own != names else part
 
 
-@dask.delayed(pure=False, nout=2)
-def _rows_and_labels(part, names):
+_in_order = dask.delayed(_columns_in_order, pure=False)
+
+
+def _split_columns(part, names):
     if part.columns.tolist() != names:
         raise ValueError(f"it has the columns {part.columns.tolist()}, not {names}.")
     return part.iloc[:, :-1], part.iloc[:, -1]
+
+
+_rows_and_labels = dask.delayed(_split_columns, pure=False, nout=2)
 
 
 def _aligned_lazy(name, data, X, parts):

@@ -29,7 +29,7 @@ def apply(filter_: Any, what: str, X: Any, y: Any) -> da.Array:
     check_is_fitted(filter_)
     check_collection("X", X)
     parts, labels = with_labels(X, y)
-    return apply_to(copy(filter_), what, X, parts, labels)
+    return apply_to(copy(filter_), what, X, parts, labels, is_told=False)
 
 
 def apply_to(
@@ -39,17 +39,20 @@ def apply_to(
     parts: list,
     labels: list,
     known: dict | None = None,
+    *,
+    is_told: bool = True,
 ) -> da.Array:
     """Return what a filter says of the rows of partitions, as one array.
 
     Of some rows it is known: their places, scores and decisions in each partition.
+    Unless the user `is_told` of unknown labels, computing warns of them.
     """
     for name in ("scores_", "inlier_mask_"):  # which would hold all rows
         vars(filter_).pop(name, None)
     state = dask.delayed(filter_, pure=False)
     pairs = enumerate(zip(parts, labels, strict=True))
     known = {} if known is None else known
-    found = [_said(state, what, i, *pair, known.get(i)) for i, pair in pairs]
+    found = [_said(state, what, i, *pair, known.get(i), is_told) for i, pair in pairs]
     return _array(found, sizes_of(X), bool if what == "mask" else np.float64)
 
 
@@ -60,13 +63,13 @@ def _array(parts, sizes, dtype):
     return da.concatenate(arrays, allow_unknown_chunksizes=True)
 
 
-@dask.delayed(pure=False)
-def _said(filter_, what, i, X, y, known):
+# Functions stay what they are called, so that collections can be pickled.
+def _saying(filter_, what, i, X, y, known, is_told):
     if not _num_samples(X):
         return np.empty(0, bool if what == "mask" else np.float64)
     with warnings.catch_warnings(), named(i):
-        # Fitting has told of unknown labels; each partition would tell again.
-        warnings.simplefilter("ignore", FilterWarning)
+        if is_told:  # of unknown labels, by fitting
+            warnings.simplefilter("ignore", FilterWarning)
         if what == "scores":
             scores = filter_.score_samples(X, y)
             if known is not None:
@@ -76,6 +79,9 @@ def _said(filter_, what, i, X, y, known):
         if known is not None:
             decisions[known[0]] = known[2]
     return decisions if what == "decisions" else _mask(filter_, decisions, i)
+
+
+_said = dask.delayed(_saying, pure=False)
 
 
 def _mask(filter_, decisions, i):
@@ -130,6 +136,8 @@ def _kept_lazily(data, parts, masks):
     return da.concatenate(arrays, allow_unknown_chunksizes=True)
 
 
-@dask.delayed(pure=False)
-def _kept(part, mask):
+def _keeping(part, mask):
     return _safe_indexing(part, np.flatnonzero(mask))
+
+
+_kept = dask.delayed(_keeping, pure=False)
