@@ -282,6 +282,8 @@ def test_files_of_several_formats_or_of_others_are_refused(folder):
 )
 def test_options_that_do_not_go_with_many_files(folder, options, message):
     write(frames())
+    for name in ("x", "v.csv"):  # which are looked for first
+        Path(name).touch()
     result = invoke("data", *options, code=2)
     words = " ".join(result.stderr.replace("│", " ").split())
     assert re.search(message, words), words
