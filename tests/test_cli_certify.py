@@ -574,6 +574,7 @@ def test_json_says_how_the_file_was_read(csv):
     assert found["reading"] | {"target": None} == {
         "format": None,
         "target": None,
+        "target_kind": "auto",
         "header": True,
         "decimal_comma": False,
         "drop": [],
