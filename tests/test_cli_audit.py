@@ -120,8 +120,12 @@ def test_defenses_are_compared_by_what_is_asked_for(brief, rows):
         (["--metric", "auc", "--cost", "1:0=5"], "belong to --metric cost, not to auc"),
     ],
 )
-def test_metrics_that_cannot_be_are_refused_before_rows_are_read(options, why):
-    result = invoke("no such file.csv", *options, code=2)
+def test_metrics_that_cannot_be_are_refused_before_rows_are_read(
+    options, why, tmp_path
+):
+    empty = tmp_path / "empty.csv"
+    empty.touch()  # an error of its own, once it is read
+    result = invoke(empty, *options, code=2)
     assert why in " ".join(result.stderr.replace("│", " ").split())
 
 
