@@ -284,15 +284,16 @@ def test_other_suffixes_are_usage_errors(csv, tmp_path, command, name):
 
 @pytest.mark.parametrize("command", ["certify", "filter", "attack"])
 def test_outputs_are_checked_before_anything_is_read(tmp_path, command):
-    out = tmp_path / "p.png"
+    out, rows = tmp_path / "p.png", tmp_path / "empty.csv"
     out.write_text("precious")
+    rows.touch()  # an error of its own, once it is read
     more = own_options(command, tmp_path)
     for options, message in (
         (["--plot", out], "--force"),
         (["--plot", tmp_path / "no" / "p.png"], "no folder"),
         (["--plot", tmp_path / "q.png", "--json", tmp_path / "q.png"], "same place"),
     ):
-        result = invoke(command, "missing.csv", *options, *more, code=1)
+        result = invoke(command, rows, *options, *more, code=1)
         assert message in result.stderr
     assert out.read_text() == "precious"
 
@@ -318,9 +319,11 @@ def test_half_a_picture_is_never_left(csv, tmp_path, monkeypatch, fault):
     assert sorted(os.listdir(tmp_path)) == ["rows.csv"]
 
 
-def test_missing_matplotlib_is_said_at_once(monkeypatch):
+def test_missing_matplotlib_is_said_at_once(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    result = invoke("certify", "missing.csv", "--plot", "p.png", code=1)
+    rows = tmp_path / "empty.csv"
+    rows.touch()
+    result = invoke("certify", rows, "--plot", "p.png", code=1)
     assert result.stderr == "Error: this needs matplotlib: pip install matplotlib\n"
 
 

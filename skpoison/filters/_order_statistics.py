@@ -243,7 +243,10 @@ def end_of_bulk_of_squares(sample: BinnedSample) -> float:
     --------
     >>> import numpy as np
     >>> values = np.array([1.0, 4.0, 4.0, 16.0])
-    >>> end_of_bulk_of_squares(BinnedSample(Tally.of(bins_of(values)), 16.0))
+    >>> sample = BinnedSample(Tally.of(bins_of(values)), 16.0)
+    >>> sample.ranges = [EVERYTHING]
+    >>> sample.gathered = Tally.of(values)
+    >>> end_of_bulk_of_squares(sample)
     16.0
     """
     threshold = end_of_bulk(_Roots(sample))

@@ -106,16 +106,16 @@ class RestrictedSet(FeasibleRegion):
     --------
     >>> from skpoison.feasible import RestrictedSet, SphereSlab
     >>> rows = RestrictedSet(SphereSlab([0.3, 0.4], 1.9), "count")
-    >>> value, point = rows.support([1.0, 1.0])
+    >>> value, point = rows.support([1.0, 1.1])
     >>> point
     array([1., 2.])
-    >>> bool(value >= 3.0)
+    >>> bool(value >= 3.2)
     True
 
     The bound comes nearer where it may take longer:
 
-    >>> round(float(rows.solve([1.0, 1.0], gap_tol=1e-6).value), 6)
-    3.0
+    >>> round(float(rows.solve([1.0, 1.1], gap_tol=1e-6).value), 6)
+    3.2
     """
 
     def __init__(self, base, domain, *, fallback=None):
