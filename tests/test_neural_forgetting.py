@@ -23,6 +23,7 @@ from test_neural_net import (  # noqa: E402
     seen_rows,
 )
 from torch import nn  # noqa: E402
+from torch.nn.utils import prune  # noqa: E402
 from torch.utils.data import DataLoader, WeightedRandomSampler  # noqa: E402
 
 from skpoison.inspection import EPICDisplay  # noqa: E402
@@ -123,6 +124,26 @@ class Heads(nn.Module):
         return output, self.side(hidden)
 
 
+class Joined(nn.Module):
+    """Two layers, or the weights of one that does not run, make the output."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+        self.body, self.first, self.second = (nn.Linear(7, n) for n in (7, 3, 3))
+
+    def forward(self, X):
+        hidden = self.body(X).relu()
+        if self.how == "weights":
+            return nn.functional.linear(hidden, self.first.weight)
+        one = self.first(hidden)
+        if self.how == "auxiliary":
+            self.kept = self.second(hidden)
+            return 1.0 * one
+        two = self.second(X if self.how == "skip" else hidden)
+        return one + two if self.how == "skip" else one * two.sigmoid()
+
+
 class Custom(nn.Module):
     """A layer that cannot draw its parameters again."""
 
@@ -184,8 +205,27 @@ def test_compiled_modules_have_a_head():
         (
             nn.utils.parametrizations.weight_norm(nn.Linear(7, 3, bias=False)),
             {"head": ""},
-            "leaves its parameters as they are",
+            "leaves its parameters, or some of them, as they are",
         ),
+        (
+            nn.utils.parametrizations.weight_norm(nn.Linear(7, 3)),
+            {"head": ""},
+            "parametrized or pruned",
+        ),
+        (
+            prune.l1_unstructured(nn.Linear(7, 3), "weight", 0.2),
+            {"head": ""},
+            "parametrized or pruned",
+        ),
+        (
+            nn.utils.parametrizations.orthogonal(nn.Linear(7, 3)),
+            {"head": ""},
+            "parametrized or pruned",
+        ),
+        (Joined("weights"), {}, "on first.weight not only through the Linear"),
+        (Joined("auxiliary"), {}, r"one of \['body', 'first', 'second'\]"),
+        (Joined("skip"), {}, "on body.weight, first.weight not only"),
+        (Joined("gate"), {}, "on body.weight, first.weight not only"),
     ],
 )
 def test_heads_that_cannot_be_reset_are_refused(module, options, message):

@@ -24,7 +24,6 @@ from skpoison.neural._forgetting import (
     check_head,
     find_head,
     kept_parameters,
-    reset,
     restart_optimizers,
     rewind,
 )
@@ -108,8 +107,9 @@ class EPICCallback(Callback):
     head : str, default=None
         For ``forget="reset-head"``, the name in ``module.named_modules()`` of the layer
         that is drawn again (the empty name is the module itself). It needs a method
-        ``reset_parameters``, as torch's own layers have. None finds the layer with a
-        weight matrix whose output the module returns, or else the one that runs last.
+        ``reset_parameters``, as torch's own layers have, that sets all its parameters.
+        None finds the layer with a weight matrix through which alone the output depends
+        on all others; if there is none, ``head`` is needed.
     readmit_after : int, default=None
         With ``forget``, for classifiers: so many epochs after it, the network scores
         the rows that had been dropped, and those that it classifies as labeled are
@@ -415,7 +415,7 @@ class EPICCallback(Callback):
     def _forget(self, net):
         """Unlearn what dropped rows have taught."""
         if self.forget == "reset-head":
-            reset(self._head_)
+            self._head_.reset_parameters()
         else:
             rewind(net, self._start_)
         self._start_ = None

@@ -1,11 +1,16 @@
 """Forgetting what a network has learned from rows that were dropped."""
 
+import copy
+
 import numpy as np
 import torch
+from skorch.dataset import unpack_data
 from torch.utils.data import Subset
 
+from skpoison.neural._batch_log import detached
 from skpoison.neural._net import modules_of
 from skpoison.neural._proxies import gradient_proxies
+from skpoison.neural._seeded import everything_restored
 
 # How much of the way that parameters have come is left by forget="rewind".
 LEFT = 0.3
@@ -95,32 +100,77 @@ def find_head(net, head, dataset):
     """
     modules = modules_of(net)
     if head is not None:
-        return layers_of(modules)[head]
+        layer = layers_of(modules)[head]
+    else:
+        layer = _last_layer(net, Subset(dataset, np.arange(min(2, len(dataset)))))
+    if not _draws_all(layer):
+        raise ValueError(
+            f"reset_parameters() of a {type(layer).__name__} leaves its parameters, or "
+            "some of them, as they are, which it does where they are parametrized or "
+            "pruned, or belong to layers within: give another head=, or "
+            "forget='rewind'."
+        )
+    return layer
+
+
+def _last_layer(net, few):
+    modules = modules_of(net)
     with Watch(modules) as watch:
-        gradient_proxies(net, Subset(dataset, np.arange(min(2, len(dataset)))))
+        gradient_proxies(net, few)
+    allowed = [n for n, one in layers_of(modules).items() if can_be_reset(one)]
     if watch.last is None or not can_be_reset(watch.last):
         kind = "none" if watch.last is None else f"a {type(watch.last).__name__}"
-        allowed = [n for n, one in layers_of(modules).items() if can_be_reset(one)]
         raise ValueError(
             "forget='reset-head' cannot tell which layer is the last one: of the "
             "layers with a weight matrix, the one that makes the output must have "
             f"the method reset_parameters(), and it is {kind}. Give head=, one of "
             f"{allowed}."
         )
+    passed_by = _weights_passed_by(net, watch.last, few)
+    if passed_by:
+        raise ValueError(
+            "forget='reset-head' cannot tell which layer is the last one: the output "
+            f"depends on {', '.join(passed_by)} not only through the "
+            f"{type(watch.last).__name__} that runs last. Give head=, one of {allowed}."
+        )
     return watch.last
 
 
-def reset(layer):
-    """Draw the parameters of a layer again, as when it was made."""
-    before = [p.detach().clone() for p in layer.parameters()]
-    layer.reset_parameters()
-    after = list(layer.parameters())
-    if all(torch.equal(*pair) for pair in zip(before, after, strict=True)):
-        raise ValueError(
-            f"reset_parameters() of a {type(layer).__name__} leaves its parameters as "
-            "they are, which it does where they are parametrized: give another head=, "
-            "or forget='rewind'."
-        )
+def _weights_passed_by(net, layer, few):
+    """Names of weight matrices that the output depends on beside, or after, a layer."""
+    modules, own = modules_of(net), {id(p) for p in layer.parameters()}
+    others = {
+        name: p
+        for module in modules
+        for name, p in module.named_parameters()
+        if p.ndim > 1 and p.requires_grad and id(p) not in own
+    }
+    loader = net.get_iterator(few, training=False)
+    handle = layer.register_forward_hook(lambda layer, given, made: detached(made))
+    try:
+        with everything_restored(net, loader), torch.enable_grad():
+            net._set_training(False)
+            output = net.infer(unpack_data(next(iter(loader)))[0])
+    finally:
+        handle.remove()
+    output = output[0] if isinstance(output, tuple) else output
+    if not (others and output.requires_grad):
+        return []
+    slopes = torch.autograd.grad(output.sum(), others.values(), allow_unused=True)
+    return [n for n, slope in zip(others, slopes, strict=True) if slope is not None]
+
+
+def _draws_all(layer):
+    """Whether a layer's ``reset_parameters()`` sets all of its parameters."""
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            trial = copy.deepcopy(layer).cpu()
+            for parameter in trial.parameters():
+                parameter.fill_(torch.nan)
+            trial.reset_parameters()
+            return all(bool(p.isfinite().all()) for p in trial.parameters())
+    except RuntimeError:  # what is made of parameters cannot be copied, or is NaN
+        return False
 
 
 def kept_parameters(net):
