@@ -9,6 +9,7 @@ from certificates import content_of, write
 from sklearn.datasets import load_breast_cancer
 from typer.testing import CliRunner
 
+from skpoison import CertifiedBound
 from skpoison._cli.app import app
 
 
@@ -39,6 +40,21 @@ def test_what_certify_writes_is_verified(folder):
     assert "minimizes the mean hinge loss of the rows, each with weight 1" in text
     assert "not checked: learner \"LinearSVC(loss='hinge', C=1.0)\"" in text
     assert "covers 105 of 150 rows" in text
+
+
+@pytest.mark.parametrize("labels", [[0, 1], [-1, 1], ["ham", "spam"], [False, True]])
+def test_what_python_code_writes_is_verified(folder, tmp_path, labels):
+    frame = pd.read_csv(folder / "rows.csv")
+    frame["target"] = np.array(labels)[frame["target"]]
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    bound = CertifiedBound(epsilon=0.05).fit(frame.iloc[:, :-1], frame["target"])
+    bound.to_certificate(tmp_path / "bound.npz")
+    result = invoke("verify", tmp_path / "bound.npz", tmp_path / "rows.csv")
+    assert "Verified: all claims hold" in result.output
+    assert "a bound for 150 rows" in " ".join(result.output.split())
+    frame["target"] = frame["target"].to_numpy()[::-1]
+    frame.to_csv(tmp_path / "other.csv", index=False)
+    invoke("verify", tmp_path / "bound.npz", tmp_path / "other.csv", code=3)
 
 
 def test_certify_says_which_rows_a_certificate_covers(folder, tmp_path):

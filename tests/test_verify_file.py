@@ -3,6 +3,7 @@
 import io
 import math
 import tracemalloc
+import warnings
 import zipfile
 
 import numpy as np
@@ -22,7 +23,7 @@ from certificates import (
 )
 from sklearn.linear_model import LogisticRegression
 
-from skpoison import CertifiedBound
+from skpoison import CertifiedBound, SlabFilter, SphereFilter
 from skpoison.verify import CertificateError, _file, check
 
 
@@ -494,3 +495,35 @@ def test_a_loss_that_is_not_known_is_not_repeated(certificate, tmp_path):
 
     report = changed(certificate, tmp_path, change)
     assert "Verified" not in report.objective + " ".join(report.assumed)
+
+
+@pytest.mark.parametrize("kinds", [("binary",) * 3, ("count",) * 2])
+def test_files_of_restricted_rows_may_prove_less_and_say_so(tmp_path, kinds):
+    found = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        y = np.arange(50) % 2
+        columns = [
+            rng.integers(0, 2, 50) if kind == "binary" else rng.poisson(1 + y)
+            for kind in kinds
+        ]
+        X = np.column_stack(columns).astype(float)
+        filter_ = SphereFilter(80) & SlabFilter(80)
+        bound = CertifiedBound(filter_, 0.1, rho=2, domain=kinds[0]).fit(X, y)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            bound.to_certificate(tmp_path / "bound.npz")
+        report = check(tmp_path / "bound.npz", X, y)
+        assert report.verified
+        claims = {claim.name: claim.claimed for claim in report.claims}
+        assert claims["lower_bound"] <= bound.lower_bound_ * (1 + 1e-6)
+        assert claims["upper_bound"] >= bound.upper_bound_ * (1 - 1e-6)
+        weaker = claims["lower_bound"] < bound.lower_bound_ * (1 - 1e-5)
+        weaker |= claims["upper_bound"] > bound.upper_bound_ * (1 + 1e-5)
+        assert not weaker or "proves less than was fitted" in str(caught[0].message)
+        found.append(bool(caught))
+        # Of rows that are passed, no less than what was fitted must be proven.
+        if caught:
+            with pytest.raises(ValueError, match="do not give the bounds"):
+                bound.to_certificate(tmp_path / "bound.npz", X, y)
+    assert any(found)

@@ -1,7 +1,9 @@
 """What ``skpoison verify`` checks and prints, and what ``certify`` writes for it."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 from rich.text import Text
 
 from skpoison import __version__, verify
@@ -96,7 +98,35 @@ def domain_of(header):
     return named if named in DOMAINS else "real"
 
 
-def check_file(path, sample, learner=None):
+def as_given(header, reading, split):
+    """Return how to read rows that were given to Python code: all, and as they are."""
+    if header["encoding"] is not None or header["kind"] == "votes":
+        return reading, split
+    scale = "none" if reading.scale == "auto" else reading.scale
+    return replace(reading, scale=scale), split | {"test_share": 0.0}
+
+
+def _labels_as_given(header, sample):
+    """Return labels as Python code gave them, which a file may hold as text."""
+    if header["encoding"] is not None or header["classes"] is None:
+        return sample.y
+    known = {_text_of(label): label for label in header["classes"]}
+    values = sample.target.values(sample.y)
+    found = np.empty(len(values), dtype=object)
+    found[:] = [known.get(_text_of(value), value) for value in values]
+    return found
+
+
+def _text_of(label):
+    """Return a label as text: numbers and truth values that are equal have the same."""
+    text = str(label)
+    try:
+        return repr(float(text))
+    except ValueError:
+        return text.lower() if text.lower() in ("true", "false") else text
+
+
+def check_file(path, sample, header, learner=None):
     """Check a certificate against the rows of a sample; votes by fitting a learner."""
     names = {"feature_names": sample.encoded.encoder.names}
     if learner is not None:
@@ -104,7 +134,8 @@ def check_file(path, sample, learner=None):
 
         rows = sample.X, sample.y, sample.X_test
         return refit_votes(path, learner, *rows, **names)
-    return verify.check(path, sample.X, sample.y, X_test=sample.X_test, **names)
+    y = sample.y if header["kind"] == "votes" else _labels_as_given(header, sample)
+    return verify.check(path, sample.X, y, X_test=sample.X_test, **names)
 
 
 def learner_of(header, sample, reading):

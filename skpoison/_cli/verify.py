@@ -60,11 +60,12 @@ def verify(
             "test_share": test_share,
             "seed": seed,
         }
+        reading, split = verified.as_given(header, reading, split)
         with session.step(f"Reading {data}"):
             sample = verified.read_rows(header, data, reading, **split)
         learner = verified.learner_of(header, sample, reading) if refit else None
         with session.step("Checking"):
-            report = verified.check_file(file, sample, learner)
+            report = verified.check_file(file, sample, header, learner)
         verified.show(session, file, report)
         if report.verified and header["kind"] != "votes":
             covered = verified.coverage(sample, "The certificate", split)

@@ -112,6 +112,11 @@ class CertificateMixin:
             `encoding` is no JSON, if there are more or fewer `feature_names` than
             columns, or if the file exists already and `overwrite` is False.
 
+        Warns
+        -----
+        FilterWarning
+            If the file proves less than was fitted, as it may on a `domain`.
+
         See Also
         --------
         skpoison.verify.check : Check the file against the rows.
@@ -141,7 +146,7 @@ class CertificateMixin:
 
 
 def _write(bound, path, X, y, feature_names, encoding, overwrite):
-    dual = _provable(bound)
+    dual, own_rows = _provable(bound), X is None
     X, codes = _rows_to_prove(bound, X, y)
     names = getattr(bound, "feature_names_in_", None)
     names = names if feature_names is None else feature_names
@@ -158,7 +163,7 @@ def _write(bound, path, X, y, feature_names, encoding, overwrite):
     sizes = {"n_points": "poison_masses", "n_entries": "poison_data"}
     sizes["n_nodes"] = "cell_groups" if header["kind"] == "moving" else "tree_features"
     header |= {name: len(arrays[array]) for name, array in sizes.items()}
-    header |= _claims(bound, problem)
+    header |= _claims(bound, problem, own_rows)
     with whole_file(path, overwrite) as file:
         write(file, header, arrays)
 
@@ -430,8 +435,11 @@ def _domain_arrays(columns, trees):
     }
 
 
-def _claims(bound, problem):
-    """Return the claims; an error where they are worse than what was fitted."""
+def _claims(bound, problem, own_rows):
+    """Return the claims; an error where they are worse than what was fitted.
+
+    On restricted domains a file can prove less than was found, of the bound's own rows.
+    """
     proven = problem.threat.upper_bounds(problem)
     try:
         proven["lower_bound"] = max(problem.threat.lower_bound(problem), 0.0)
@@ -448,15 +456,39 @@ def _claims(bound, problem):
             f"for {len(bound.classes_)} classes: it takes more than {_file.MOST} "
             "boxes."
         )
-    if max(off, abs(proven["lower_bound"] - bound.lower_bound_)) > scale:
-        fitted = float(bound.lower_bound_), float(bound.upper_bound_)
-        raise ValueError(
-            "The rows do not give the bounds that were fitted: proven are "
-            f"{proven['lower_bound']!r} to {proven['upper_bound']!r}, fitted were "
-            f"{fitted[0]!r} to {fitted[1]!r}. Pass the rows that were passed to fit, "
-            "in the same order. Rows that lie very far from the origin for their "
-            "spread are better centered first."
+    lower = proven["lower_bound"] - bound.lower_bound_
+    if max(off, abs(lower)) > scale:
+        ends = (
+            f"proven are {proven['lower_bound']!r} to {proven['upper_bound']!r}, "
+            f"fitted were {float(bound.lower_bound_)!r} to "
+            f"{float(bound.upper_bound_)!r}"
         )
+        is_weaker = higher > -scale and lower < scale
+        if own_rows and is_weaker and problem.header.get("domain", "real") != "real":
+            return _weaker(bound, proven, ends)
+        raise ValueError(
+            f"The rows do not give the bounds that were fitted: {ends}. Pass the rows "
+            "that were passed to fit, in the same order. Rows that lie very far from "
+            "the origin for their spread are better centered first."
+        )
+    return proven
+
+
+def _weaker(bound, proven, ends):
+    """Return claims that prove less than was fitted, with a warning."""
+    if not np.isfinite(proven["upper_bound"]):
+        raise ValueError(
+            "No certificate file can hold the proof of this bound: of the rows that "
+            f"domain={bound.domain!r} and the filter leave, multipliers of sphere and "
+            "slab prove nothing."
+        )
+    warnings.warn(
+        f"The certificate proves less than was fitted: {ends}. Multipliers of sphere "
+        "and slab leave a gap on this domain, and poison rows at the very edge of the "
+        "filter are left out.",
+        FilterWarning,
+        stacklevel=5,
+    )
     return proven
 
 
