@@ -143,9 +143,9 @@ class EPICCallback(Callback):
     FilterWarning
         When training goes on with parameters that were loaded without a history, so
         that nothing says which rows had been dropped. When training ends, if isolated
-        rows were kept; see ``spared_``; or if it ends before the net has forgotten. At
-        a round, if the module returns probabilities in place of logits, or gradients
-        lie too far apart for ``similarity="exp"``.
+        rows were kept; see ``spared_``; or if it ends before the net has forgotten, or
+        before rows have come back. At a round, if the module returns probabilities in
+        place of logits, or gradients lie too far apart for ``similarity="exp"``.
 
     See Also
     --------
@@ -445,16 +445,31 @@ class EPICCallback(Callback):
             state |= {"_start_": start}
         return state
 
+    def _warn_of_what_is_due(self, n_epochs):
+        """Warn of a training that ends before the net has forgotten and learned."""
+        if self.forget is None:
+            return
+        at = self._last_round()
+        if n_epochs <= at:
+            warn(
+                f"training has ended after {n_epochs} epochs, and "
+                f"forget={self.forget!r} is due at the beginning of epoch {at + 1}, at "
+                "the last round: the net has not forgotten anything.",
+                FilterWarning,
+            )
+        elif self.readmit_after is not None and n_epochs <= at + self.readmit_after:
+            due = at + self.readmit_after + 1
+            warn(
+                f"training has ended after {n_epochs} epochs, and readmit_after="
+                f"{self.readmit_after} is due at the beginning of epoch {due}: no row "
+                "that was dropped has come back.",
+                FilterWarning,
+            )
+
     def on_train_end(self, net, X=None, y=None, **kwargs):
         """Warn of isolated rows that had to be kept, and of what is yet to come."""
         self._head_ = self._subset_ = None
-        if self.forget is not None and len(net.history) <= self._last_round():
-            warn(
-                f"training has ended after {len(net.history)} epochs, and "
-                f"forget={self.forget!r} is due after {self._last_round()}, at the "
-                "last round: the net has not forgotten anything.",
-                FilterWarning,
-            )
+        self._warn_of_what_is_due(len(net.history))
         if self.spared_:
             warn(
                 f"{type(self).__name__} kept {sum(self.spared_.values())} isolated "

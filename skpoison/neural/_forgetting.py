@@ -103,6 +103,11 @@ def find_head(net, head, dataset):
         layer = layers_of(modules)[head]
     else:
         layer = _last_layer(net, Subset(dataset, np.arange(min(2, len(dataset)))))
+    if not all(p.requires_grad for p in layer.parameters()):
+        raise ValueError(
+            f"forget='reset-head' draws a {type(layer).__name__} again that is frozen, "
+            "and so could not be learned again: give another head=, or forget='rewind'."
+        )
     if not _draws_all(layer):
         raise ValueError(
             f"reset_parameters() of a {type(layer).__name__} leaves its parameters, or "
