@@ -5,6 +5,9 @@ import os
 import sys
 from pathlib import Path
 
+# Processes share the cores; more threads in each would only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 
