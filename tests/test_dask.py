@@ -627,3 +627,15 @@ def test_killed_workers_change_nothing(client, tmp_path, what):
     expected = clone(estimator).fit(X, y)
     assert_like(found, expected)
     np.testing.assert_array_equal(mask, expected.inlier_mask_)
+
+
+def test_rows_are_drawn_with_labels_as_pandas_holds_them():
+    from skpoison._dask._sample import Drawn
+
+    labels = pd.Series(["ham", "spam", "eggs"]).values
+    X, keys = np.arange(6.0).reshape(3, 2), np.array([0.5, 0.9, 0.1])
+    places = np.column_stack([np.zeros(3, int), [2, 1, 0]])
+    drawn = Drawn({0: 3}, keys, places, np.inf, [X], [labels]).thinned(2)
+    rows, found = drawn.in_order()
+    assert list(found) == ["eggs", "ham"]
+    np.testing.assert_array_equal(rows, X[[2, 0]])

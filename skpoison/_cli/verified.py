@@ -111,10 +111,11 @@ def _labels_as_given(header, sample):
     if header["encoding"] is not None or header["classes"] is None:
         return sample.y
     known = {_text_of(label): label for label in header["classes"]}
-    values = sample.target.values(sample.y)
-    found = np.empty(len(values), dtype=object)
+    marks, places = np.unique(sample.y, return_inverse=True)
+    found = np.empty(len(marks), dtype=object)
+    values = sample.target.values(marks)
     found[:] = [known.get(_text_of(value), value) for value in values]
-    return found
+    return found[places]
 
 
 def _text_of(label):

@@ -6,7 +6,7 @@ from typing import Any
 
 import dask
 import numpy as np
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
 from skpoison._dask import _fit
@@ -15,6 +15,7 @@ from skpoison._dask._partitions import (
     check_collection,
     gathered,
     named,
+    rows_at,
     stacked,
     with_labels,
 )
@@ -83,9 +84,9 @@ class Drawn:
             self.limit = min(self.limit, float(np.partition(self.keys, most)[most]))
         kept = np.flatnonzero(self.keys < self.limit)
         if len(kept) < len(self.keys):
-            self.rows = [_safe_indexing(stacked(self.rows), kept)]
+            self.rows = [rows_at(stacked(self.rows), kept)]
             if self.labels[0] is not None:
-                self.labels = [_safe_indexing(stacked(self.labels), kept)]
+                self.labels = [rows_at(stacked(self.labels), kept)]
             self.keys, self.places = self.keys[kept], self.places[kept]
         return self
 
@@ -93,10 +94,10 @@ class Drawn:
         """Return the rows and their labels in the order of all rows; sort places."""
         order = np.lexsort(self.places.T[::-1])
         self.places = self.places[order]
-        rows = _safe_indexing(stacked(self.rows), order)
+        rows = rows_at(stacked(self.rows), order)
         if self.labels[0] is None:
             return rows, None
-        return rows, _safe_indexing(stacked(self.labels), order)
+        return rows, rows_at(stacked(self.labels), order)
 
 
 def _check_alike(first, second):

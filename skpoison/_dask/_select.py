@@ -7,7 +7,6 @@ from typing import Any
 import dask
 import dask.array as da
 import numpy as np
-from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skpoison._blocks import is_lazy
@@ -137,7 +136,7 @@ def _kept_lazily(data, parts, masks):
 
 
 def _keeping(part, mask):
-    return _safe_indexing(part, np.flatnonzero(mask))
+    return rows_at(part, np.flatnonzero(mask))
 
 
 _kept = dask.delayed(_keeping, pure=False)

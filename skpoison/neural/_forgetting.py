@@ -75,10 +75,15 @@ def can_be_reset(layer):
     )
 
 
+def resettable(net):
+    """Return the names of all layers that can draw their parameters again."""
+    layers = layers_of(modules_of(net))
+    return [name for name, layer in layers.items() if can_be_reset(layer)]
+
+
 def check_head(net, head):
     """Check, before training, that there is a last layer that can be reset."""
-    layers = layers_of(modules_of(net))
-    allowed = [name for name, layer in layers.items() if can_be_reset(layer)]
+    allowed = resettable(net)
     if head is None:
         if not allowed:
             raise ValueError(
@@ -98,9 +103,8 @@ def find_head(net, head, dataset):
 
     That one is found by running two rows.
     """
-    modules = modules_of(net)
     if head is not None:
-        layer = layers_of(modules)[head]
+        layer = layers_of(modules_of(net))[head]
     else:
         layer = _last_layer(net, Subset(dataset, np.arange(min(2, len(dataset)))))
     if not all(p.requires_grad for p in layer.parameters()):
@@ -119,10 +123,9 @@ def find_head(net, head, dataset):
 
 
 def _last_layer(net, few):
-    modules = modules_of(net)
-    with Watch(modules) as watch:
+    with Watch(modules_of(net)) as watch:
         gradient_proxies(net, few)
-    allowed = [n for n, one in layers_of(modules).items() if can_be_reset(one)]
+    allowed = resettable(net)
     if watch.last is None or not can_be_reset(watch.last):
         kind = "none" if watch.last is None else f"a {type(watch.last).__name__}"
         raise ValueError(
