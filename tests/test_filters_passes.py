@@ -20,7 +20,6 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
 
-import skpoison.filters
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import (
     FilterIntersection,
@@ -31,7 +30,7 @@ from skpoison.filters import (
     SphereFilter,
     SubspaceFilter,
 )
-from skpoison.filters._order_statistics import bins_of
+from skpoison.filters._bins import Tally, bins_of
 from skpoison.filters._supposed import near_quantile
 
 FITTED = ("centroids_", "directions_", "radii_", "offset_", "contamination_")
@@ -253,23 +252,31 @@ def test_blocks_of_many_rows_suppose_where_radii_are(name, kind, order, n_passes
     assert_like(found, expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("limit", ["MOST_GATHERED", "MOST_WHOLE"])
-def test_what_is_gathered_has_limits(limit, monkeypatch):
-    for module in ("_supposed", "_passes"):
-        if hasattr(getattr(skpoison.filters, module), limit):
-            monkeypatch.setattr(f"skpoison.filters.{module}.{limit}", 50)
+@pytest.mark.parametrize("limit", ["MOST_GATHERED", "MANY_GATHERED"])
+@pytest.mark.parametrize("name", ["published", "nested", "given and share"])
+def test_what_is_gathered_has_limits(limit, name, monkeypatch):
     X, y = rows("float32", 3_000)
-    blocks = split(X, y, [1_000, 2_000])
-    expected = copy.deepcopy(FILTERS["published"]).fit(X, y)
-    found = copy.deepcopy(FILTERS["published"])
-    fit_in_passes(found, blocks, 2)
-    assert_like(found, expected)
-    found.partial_fit(*blocks[0]).partial_fit(*blocks[1]).partial_fit(*blocks[2])
-    found.end_pass()
-    supposed = found.partial_fit(*blocks[0]).partial_fit(*blocks[1])._passes.supposed
-    assert not supposed.whole
+    filter_ = SphereFilter(percentile=70) & SlabFilter(radii=[1.0, 1.0, 1.0])
+    filter_ = copy.deepcopy(FILTERS.get(name, filter_))
+    blocks = split(X, y, range(500, 3_000, 500))
+    expected = copy.deepcopy(filter_).fit(X, y)
+    size = gathered_of_two(copy.deepcopy(filter_), blocks)._most_gathered()
+    monkeypatch.setattr(f"skpoison.filters._supposed.{limit}", size // 2)
+    supposed = gathered_of_two(copy.deepcopy(filter_), blocks)
     assert supposed.has_failed == (limit == "MOST_GATHERED")
-    assert bool(supposed.gathered) != supposed.has_failed
+    assert supposed._most_gathered() < size
+    n_passes = fit_in_passes(filter_, blocks, 2)
+    assert n_passes == 2 or limit == "MOST_GATHERED"
+    assert_like(filter_, expected)
+
+
+def gathered_of_two(filter_, blocks):
+    """What two blocks suppose after the first pass."""
+    for block in blocks:
+        filter_.partial_fit(*block)
+    filter_.end_pass()
+    others = copy.deepcopy(filter_).partial_fit(*blocks[1])
+    return filter_.partial_fit(*blocks[0]).merge(others)._passes.supposed
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.999, 1.0])
@@ -278,9 +285,9 @@ def test_quantiles_are_where_blocks_suppose_them(share):
     values = np.exp(rng.normal(size=50_000))
     exact = bins_of([np.quantile(values, share)])[0]
     for block in np.split(values, 25):
-        first, last = near_quantile(block, share)
-        assert first < exact < last
         bins = bins_of(block)
+        first, last = near_quantile(Tally.of_bins(bins), share)
+        assert first < exact < last
         assert np.mean((bins >= first) & (bins <= last)) < 0.1
 
 

@@ -73,6 +73,21 @@ def test_without_ties_the_radius_is_the_percentile(n_rows, percentile, seed):
     assert radius == np.percentile(distances, percentile)
 
 
+@pytest.mark.parametrize(("n_rows", "n_copies"), [(300_000, 0), (30_000, 60)])
+def test_of_many_distances_some_are_equal_by_chance(n_rows, n_copies):
+    rng = np.random.default_rng(0)
+    distances = rng.normal(8.0, 0.5, n_rows).astype(np.float32).astype(float)
+    asked = np.percentile(distances, 70)
+    distances[rng.choice(n_rows, n_copies, replace=False)] = asked
+    near = np.abs(distances - asked) <= 1e-6 * asked
+    assert near.sum() > max(1, n_copies)
+    radius = estimate_radius(distances, 70, np.dtype(np.float32))
+    expected = np.percentile(distances, 70)
+    if n_copies:  # more than chance brings
+        expected = distances[distances < asked - 1e-6 * asked].max()
+    assert radius == expected
+
+
 @pytest.mark.parametrize("percentile", [1, 30, 50, 70, 95, 100])
 def test_rows_that_are_all_equal_are_all_kept(percentile):
     assert kept(np.full(50, 3.0), percentile).all()

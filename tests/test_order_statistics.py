@@ -5,13 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skpoison.filters._order_statistics import (
-    BinnedSample,
-    MissingValues,
-    Tally,
-    bins_of,
-    in_bins,
-)
+from skpoison.filters._bins import Tally, bins_of, in_bins
+from skpoison.filters._order_statistics import BinnedSample, MissingValues
 from skpoison.filters._threshold import Sample, end_of_bulk, radius_of_share
 
 
@@ -103,6 +98,28 @@ def test_most_values_must_be_equal_where_bins_are_full(n_rows):
         assert not Sample(values).is_mostly_equal(*question)
         with pytest.raises(MissingValues):
             sample.is_mostly_equal(*question)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.95])
+@pytest.mark.parametrize("most", [1 << 21, 2_000])
+def test_of_very_many_values_those_in_some_bins_are_compared(share, most, monkeypatch):
+    monkeypatch.setattr("skpoison.filters._threshold.MOST_COMPARED", most)
+    rng = np.random.default_rng(0)
+    values = np.abs(rng.normal(size=30_000))
+    copied = rng.random(30_000) < share
+    values[copied] = values[~copied][rng.integers(0, 500, copied.sum())]
+
+    def question(sample):
+        return sample.is_mostly_equal(1.0, 1.0, 1e-9)
+
+    found, _ = answered(values, question)
+    assert found == question(Sample(values)) == (share > 0.5)
+    bins = Tally.of(bins_of(values))
+    sample = BinnedSample(bins, values.max())
+    with pytest.raises(MissingValues) as missing:
+        question(sample)
+    n_gathered = len(in_bins(values, missing.value.ranges))
+    assert n_gathered == 30_000 if most > 30_000 else n_gathered < 2 * most
 
 
 def test_sums_of_tallies():

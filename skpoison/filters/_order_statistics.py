@@ -1,23 +1,22 @@
 """Exact order statistics of values that are seen in several passes.
 
 The first pass counts values in bins. A question (a quantile, how many values are below
-a limit) needs the values of a few bins only; the next pass gathers them. Bins are the
-leading bits of a value, so that they suit values of any size, and need no limits that a
-pass would have to find first. Equal values are stored once, with their number.
+a limit) needs the values of a few bins only; the next pass gathers them. Equal values
+are stored once, with their number.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
-from skpoison.filters._threshold import end_of_bulk, share_of_equals
-
-# Bits of a float64 that a bin leaves out: its values differ by 1 in 4096 at most.
-LEFT_OUT = 40
-STEPS = 1 << (52 - LEFT_OUT)  # bins between a power of two and the next one
-# So many bins are counted at once, which is faster than sorting.
-MOST_COUNTED = 1 << 17
-EVERYTHING = (0, np.iinfo(np.int64).max >> LEFT_OUT)
+from skpoison.filters._bins import (
+    EVERYTHING,
+    NO_BINS,
+    NOTHING,
+    STEPS,
+    bins_of,
+    least_of,
+    within,
+)
+from skpoison.filters._threshold import compared_bins, end_of_bulk, share_of_equals
 
 
 class MissingValues(Exception):
@@ -26,71 +25,6 @@ class MissingValues(Exception):
     def __init__(self, ranges):
         super().__init__(ranges)
         self.ranges = ranges
-
-
-class Tally(NamedTuple):
-    """Distinct values, sorted, and how often each occurs."""
-
-    values: np.ndarray
-    counts: np.ndarray
-
-    @classmethod
-    def of(cls, values):
-        return cls(*np.unique(values, return_counts=True))
-
-    @classmethod
-    def of_bins(cls, bins):
-        """The tally of bins, which are mostly near to one another."""
-        first = bins.min(initial=EVERYTHING[1])
-        if bins.max(initial=0) - first > MOST_COUNTED:
-            return cls.of(bins)
-        counts = np.bincount(bins - first)
-        places = np.flatnonzero(counts)
-        return cls(places + first, counts[places])
-
-    def __add__(self, other):
-        return Tally.sum([self, other])
-
-    @classmethod
-    def sum(cls, tallies):
-        values = np.concatenate([tally.values for tally in tallies])
-        order = np.argsort(values, kind="stable")  # which is fast on sorted parts
-        values = values[order]
-        counts = np.concatenate([tally.counts for tally in tallies])[order]
-        firsts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
-        if not len(values):
-            return cls(values, counts)
-        return cls(values[firsts], np.add.reduceat(counts, firsts))
-
-    def below(self, limit, side="left"):
-        """The number of values below a limit (up to it if `side` is "right")."""
-        return int(self.counts[: np.searchsorted(self.values, limit, side)].sum())
-
-    def place(self, rank):
-        """The place of the value of a rank."""
-        return int(np.searchsorted(np.cumsum(self.counts), rank, side="right"))
-
-
-NOTHING = Tally(np.empty(0), np.empty(0, dtype=np.int64))
-NO_BINS = Tally(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
-
-
-def bins_of(values):
-    """Bins of non-negative float64 values, which are ordered as these are."""
-    values = np.abs(np.ascontiguousarray(values, dtype=np.float64))  # no minus zero
-    return values.view(np.int64) >> LEFT_OUT
-
-
-def in_bins(values, ranges):
-    """The values that lie in one of several ranges of bins."""
-    return values[_within(bins_of(values), ranges)]
-
-
-def _within(bins, ranges):
-    inside = np.zeros(len(bins), dtype=bool)
-    for first, last in ranges:
-        inside |= (bins >= first) & (bins <= last)
-    return inside
 
 
 class BinnedSample:
@@ -135,21 +69,39 @@ class BinnedSample:
     def up_to(self, limit):
         return _Part(self, 0, self._number_below(limit, "right"))
 
+    def within(self, low, high):
+        """The number of values from one limit to another."""
+        places = [self._place(limit) for limit in (low, high) if limit >= 0]
+        self._need([self._around(place) for place in places])
+        return self._number_below(high, "right") - self._number_below(low, "left")
+
+    def most_within(self, low, high):
+        """What that number is at most, from the bins alone."""
+        first, last = bins_of([max(low, 0.0), max(high, 0.0)])
+        return self.bins.below(last, "right") - self.bins.below(first, "left")
+
     def is_mostly_equal(self, low, high, same):
-        """Whether more than half of the values outside equal another one."""
-        if self._must_be_equal(low, high, same):
+        """Whether more than half of the values outside equal another one.
+
+        Of very many values, those in some bins are compared, as in memory.
+        """
+        bins = self.bins.values
+        chosen = compared_bins(bins, self.size)
+        if self._must_be_equal(chosen, low, high, same):
             return True
-        self._need([EVERYTHING])
+        self._need([EVERYTHING] if chosen.all() else _ranges(bins[chosen]))
         values, counts = self.gathered
-        outside = (values < low) | (values > high)
+        outside = ((values < low) | (values > high)) & (
+            compared_bins(bins_of(values), self.size)
+        )
         return share_of_equals(values[outside], counts[outside], same) > 0.5
 
-    def _must_be_equal(self, low, high, same):
+    def _must_be_equal(self, chosen, low, high, same):
         """Whether so many values share their bins that most must equal another one.
 
         Values that equal no other one are apart: only some of them fit into a bin.
         """
-        bins, counts = self.bins
+        bins, counts = self.bins.values[chosen], self.bins.counts[chosen]
         ends = bins_of([max(low, 0.0), max(high, 0.0)])
         outside = (bins < ends[0]) | (bins > ends[1])
         fit = np.full(len(bins), 2 + int(1 / (STEPS * same)))
@@ -164,7 +116,7 @@ class BinnedSample:
         return np.array([self._at(*pair) for pair in zip(ranks, places, strict=True)])
 
     def _at(self, rank, place):
-        gathered_before = self.gathered.below(_least(self.bins.values[place]))
+        gathered_before = self.gathered.below(least_of(self.bins.values[place]))
         within = rank - int(self.bins.counts[:place].sum())
         return self.gathered.values[self.gathered.place(gathered_before + within)]
 
@@ -172,22 +124,26 @@ class BinnedSample:
         if limit < 0:
             return 0
         (bin_,) = bins_of([limit])
-        place = int(np.searchsorted(self.bins.values, bin_))
+        place = self._place(limit)
         before = int(self.bins.counts[:place].sum())
         if place == len(self.bins.values) or self.bins.values[place] != bin_:
             return before
         self._need([self._around(place)])
-        least = _least(bin_)
+        least = least_of(bin_)
         return before + self.gathered.below(limit, side) - self.gathered.below(least)
+
+    def _place(self, limit):
+        return int(np.searchsorted(self.bins.values, bins_of([limit])[0]))
 
     def _around(self, place):
         """A bin and its neighbors, in which the next questions will lie."""
         bins = self.bins.values
+        place = min(place, len(bins) - 1)
         return int(bins[max(place - 1, 0)]), int(bins[min(place + 1, len(bins) - 1)])
 
     def _need(self, ranges):
         bins = self.bins.values
-        missing = _within(bins, ranges) & ~_within(bins, self.ranges)
+        missing = within(bins, ranges) & ~within(bins, self.ranges)
         if missing.any():
             raise MissingValues([*self.ranges, *ranges])
 
@@ -256,6 +212,8 @@ def end_of_bulk_of_squares(sample: BinnedSample) -> float:
     return float(max(threshold**2, inside))
 
 
-def _least(bin_):
-    """The smallest value of a bin."""
-    return (np.int64(bin_) << LEFT_OUT).view(np.float64)
+def _ranges(bins):
+    """Ranges that hold these bins and no others."""
+    ends = np.flatnonzero(np.append(np.diff(bins) > 1, True))
+    firsts = np.append(0, ends[:-1] + 1)
+    return [(int(bins[a]), int(bins[b])) for a, b in zip(firsts, ends, strict=True)]

@@ -31,16 +31,10 @@ from skpoison._labels import (
     several_kinds_of,
 )
 from skpoison.filters import _rows
+from skpoison.filters._bins import Tally, in_bins
 from skpoison.filters._combine import _ask
-from skpoison.filters._order_statistics import (
-    EVERYTHING,
-    BinnedSample,
-    MissingValues,
-    Tally,
-    bins_of,
-    in_bins,
-)
-from skpoison.filters._supposed import MOST_WHOLE, Supposed
+from skpoison.filters._order_statistics import BinnedSample, MissingValues
+from skpoison.filters._supposed import Binned, Leaf, Supposed, Undecided
 
 
 class Layout(NamedTuple):
@@ -278,10 +272,10 @@ class DistanceBins(LeafPass):
     what the next passes would look for is gathered, too, where blocks suppose it.
     """
 
-    def __init__(self, keys, shares=None, with_whole=False):
+    def __init__(self, keys, shares=None, leaves=None):
         self.samples = {key: BinnedSample() for key in keys}
-        self.shares, self.with_whole = shares, with_whole
-        self.supposed = None if shares is None else Supposed(shares, with_whole)
+        self.shares, self.leaves = shares, leaves
+        self.supposed = None if shares is None else Supposed(shares, leaves)
 
     @classmethod
     def of(cls, filter_):
@@ -295,26 +289,29 @@ class DistanceBins(LeafPass):
             return Verdicts()
         if "auto" in shares.values():
             return cls(shares)
-        leaves = [leaf for leaf, _ in filter_._leaves(np.empty(0, np.intp))]
-        n_rows = sum(leaves[i]._class_counts[code] for i, code in shares)
-        with_whole = leaves[0]._dtype == "float32" and n_rows <= MOST_WHOLE
         shares = {key: share / 100.0 for key, share in shares.items()}
-        return cls(shares, shares, with_whole)
+        return cls(shares, shares, Leaf.all_of(filter_))
 
     def empty(self):
-        return DistanceBins(self.samples, self.shares, self.with_whole)
+        return DistanceBins(self.samples, self.shares, self.leaves)
 
     def _add(self, filter_, X, y, part):
-        leaves = list(filter_._leaves(self._codes(filter_, X, y)))
+        codes = self._codes(filter_, X, y)
+        leaves = list(filter_._leaves(codes))
         scores = _ask("_score", leaves, X, {})
-        distances = {leaf: -of_leaf for leaf, of_leaf in scores.items()}
-        for i, (leaf, codes) in enumerate(leaves):
+        distances = [-scores[leaf] for leaf, _ in leaves]
+        binned, rows_of = {}, {}
+        for i, (leaf, own) in enumerate(leaves):
             for code in range(len(leaf.classes_)) if (i, 0) in self.samples else ():
-                own = distances[leaf][codes == code]
-                bins = Tally.of_bins(bins_of(own))
-                self._extend((i, code), bins, own.max(initial=0.0))
+                if (id(own), code) not in rows_of:
+                    rows_of[id(own), code] = np.flatnonzero(own == code)
+                rows = rows_of[id(own), code]
+                if len(rows):
+                    binned[i, code] = Binned.of(rows, distances[i][rows])
+        for key, one in binned.items():
+            self._extend(key, one.tally, one.distances.max())
         if self.supposed is not None:
-            self.supposed.add(filter_, leaves, distances, self._codes(filter_, X, y))
+            self.supposed.add(binned, Undecided(codes, distances))
 
     def _extend(self, key, bins, largest):
         sample = self.samples[key]
@@ -325,7 +322,8 @@ class DistanceBins(LeafPass):
         for key, sample in other.samples.items():
             self._extend(key, sample.bins, sample.largest)
         if self.supposed is not None:
-            self.supposed.merge(other.supposed)
+            tallies = {key: sample.bins for key, sample in self.samples.items()}
+            self.supposed.merge(other.supposed, tallies)
 
     def finish(self, filter_):
         if self.supposed is None or self.supposed.has_failed:
@@ -335,11 +333,6 @@ class DistanceBins(LeafPass):
         for key, sample in self.samples.items():
             sample.ranges = [self.supposed.ranges[key]]
         following = gathered.finish(filter_)
-        if not isinstance(following, Verdicts) and self.with_whole:
-            gathered.gathered = self.supposed.whole_tallies()
-            for sample in self.samples.values():
-                sample.ranges = [EVERYTHING]
-            following = gathered.finish(filter_)
         if not isinstance(following, Verdicts):
             return following
         kept = self.supposed.kept_by(filter_)

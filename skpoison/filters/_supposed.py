@@ -6,142 +6,185 @@ is where every block has supposed it, nothing is missing; otherwise further pass
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from skpoison.filters._order_statistics import EVERYTHING, Tally, bins_of
+from skpoison.filters._bins import EVERYTHING, NO_BINS, Tally, bins_of, within
 
 # Standard errors of the quantile of a block by which that of all rows may differ.
 DEVIATIONS = 4.0
-# So many distances are gathered of a class and leaf before it is given up.
-MOST_GATHERED = 1 << 22
-# Of so many in float32, some equal a radius by chance, but their bins are not so full
-# that they tell how many equal another one: all are gathered.
-MOST_WHOLE = 1 << 23
+# Of more distances of a class and leaf than these, those are let go that all blocks so
+# far, taken together, hold to be too far from the quantile; of more than those, all.
+MANY_GATHERED, MOST_GATHERED = 1 << 20, 1 << 22
 
 
-@dataclass
-class Undecided:
+class Binned(NamedTuple):
+    """The rows of a class in a block: their distances, and the bins of these."""
+
+    rows: np.ndarray
+    distances: np.ndarray
+    bins: np.ndarray
+    tally: Tally
+
+    @classmethod
+    def of(cls, rows, distances):
+        bins = bins_of(distances)
+        return cls(rows, distances, bins, Tally.of_bins(bins))
+
+
+class Leaf(NamedTuple):
+    """What is known of a filter that is no combination: its codes, its radii if given.
+
+    The codes are those of the classes of the whole filter; unknown ones are negative.
+    """
+
+    codes: np.ndarray
+    radii: np.ndarray | None
+
+    @classmethod
+    def all_of(cls, filter_):
+        pairs = filter_._leaves(np.arange(len(filter_.classes_)))
+        return [
+            cls(own, None if leaf.radii is None else leaf.radii_) for leaf, own in pairs
+        ]
+
+
+class Undecided(NamedTuple):
     """Rows near a radius: their codes, and the distances of each leaf."""
 
     codes: np.ndarray
     distances: list
+
+    def take(self, rows):
+        return Undecided(self.codes[rows], [found[rows] for found in self.distances])
+
+    @staticmethod
+    def joined(parts):
+        found = zip(*(part.distances for part in parts), strict=True)
+        codes = np.concatenate([part.codes for part in parts])
+        return Undecided(codes, [np.concatenate(of_leaf) for of_leaf in found])
 
 
 @dataclass
 class Supposed:
     """Ranges of bins that all blocks have gathered, and what they found there.
 
-    `shares` are the quantiles that the radii of leaves and classes are.
+    `shares` are the quantiles that the radii of leaves and classes are. `decided` has
+    numbers of rows by their code and, in the last bits, which leaves keep them.
     """
 
     shares: dict
-    with_whole: bool = False
+    leaves: list
     has_failed: bool = False
     ranges: dict = field(default_factory=dict)
     gathered: dict = field(default_factory=dict)
-    whole: dict = field(default_factory=dict)
-    kept: list = field(default_factory=list)
+    decided: Tally = NO_BINS
     undecided: list = field(default_factory=list)
 
     def __post_init__(self):
         self.ranges = dict.fromkeys(self.shares, EVERYTHING)
 
-    def add(self, filter_, leaves, distances, codes):
-        """Gather near the quantiles of a block, and decide on the rest of it."""
+    def add(self, binned, rows):
+        """Gather near the quantiles of a block, and decide on the rest of it.
+
+        `binned` has the rows of each leaf and class whose radius is estimated.
+        """
         if self.has_failed:
             return
-        open_rows = np.zeros(len(codes), dtype=bool)
-        decisions = {}
-        for i, (leaf, own) in enumerate(leaves):
-            found = distances[leaf]
-            decided, is_open = self._decided(i, leaf, own, found)
-            decisions[leaf] = np.where(own >= 0, decided, -np.inf)
-            open_rows |= is_open
-        rest = np.where(open_rows, -1, codes)
-        self._count(_kept_of(filter_, decisions, rest))
-        rows = np.flatnonzero(open_rows)
-        near = [distances[leaf][rows] for leaf, _ in leaves]
-        self.undecided.append(Undecided(codes[rows], near))
+        near = {}
+        for key, one in binned.items():
+            near[key] = near_quantile(one.tally, self.shares[key])
+            self._narrow(key, *near[key])
+            there = within(one.bins, [near[key]])
+            self.gathered.setdefault(key, []).append(Tally.of(one.distances[there]))
+        self._decide(rows, near, binned)
         self._check()
 
-    def _decided(self, i, leaf, codes, distances):
-        """Decisions of a leaf with their signs, and which rows are too near to say."""
-        is_open = np.zeros(len(codes), dtype=bool)
-        if leaf.radii is not None:
-            known = codes >= 0
-            decisions = np.where(known, leaf.radii_[codes] - distances, -np.inf)
-            return decisions, is_open
-        signs, bins = np.ones(len(codes)), bins_of(distances)
-        for code in range(len(leaf.classes_)):
-            rows = np.flatnonzero(codes == code)
-            if not len(rows):
+    def _decide(self, rows, ranges, binned=None):
+        """Count the rows that no leaf has in its range, and keep the others.
+
+        Those of classes that the filter does not know are in neither.
+        """
+        for code in range(len(self.leaves[0].codes)):
+            keys = [(i, int(leaf.codes[code])) for i, leaf in enumerate(self.leaves)]
+            known = next((binned[key] for key in keys if key in (binned or ())), None)
+            own = np.flatnonzero(rows.codes == code) if known is None else known.rows
+            if not len(own):
                 continue
-            first, last = near_quantile(distances[rows], self.shares[i, code])
-            own = bins[rows]
-            near = rows[(own >= first) & (own <= last)]
-            signs[rows[own > last]] = -1.0
-            is_open[near] = True
-            tally = Tally.of(distances[near])
-            self.gathered.setdefault((i, code), []).append(tally)
-            if self.with_whole:
-                self.whole.setdefault((i, code), []).append(distances[rows])
-            self._narrow((i, code), first, last)
-        return signs, is_open
+            found, is_open = (
+                np.full(len(own), code << len(keys)),
+                np.zeros(len(own), bool),
+            )
+            for i, of_leaf in keys:
+                if of_leaf < 0:
+                    continue
+                distances, given = rows.distances[i], self.leaves[i].radii
+                if given is not None:
+                    is_inside = distances[own] <= given[of_leaf]
+                else:
+                    first, last = ranges[i, of_leaf]
+                    if binned is None:
+                        bins = bins_of(distances[own])
+                    else:
+                        bins = binned[i, of_leaf].bins
+                    is_inside = bins < first
+                    is_open |= (bins <= last) ^ is_inside
+                found += is_inside.astype(np.int64) << i
+            near = np.flatnonzero(is_open)
+            self.decided = self.decided + Tally.of_bins(np.delete(found, near))
+            self.undecided.append(rows.take(own[near]))
 
     def _narrow(self, key, first, last):
         known = self.ranges[key]
         self.ranges[key] = max(known[0], first), min(known[1], last)
 
-    def _count(self, kept):
-        pairs = zip(self.kept, kept, strict=True) if self.kept else ()
-        self.kept = [a + b for a, b in pairs] or kept
+    def _most_gathered(self):
+        sizes = [
+            sum(len(one.values) for one in found) for found in self.gathered.values()
+        ]
+        return max(sizes, default=0)
 
     def _check(self):
         """Give up where blocks do not agree, or too much is gathered."""
-        sizes = (
-            sum(len(one.values) for one in tallies)
-            for tallies in self.gathered.values()
-        )
         disagree = any(first > last for first, last in self.ranges.values())
-        if disagree or max(sizes, default=0) > MOST_GATHERED:
+        if disagree or self._most_gathered() > MOST_GATHERED:
             self._fail()
 
     def _fail(self):
         self.has_failed = True
-        self.gathered, self.whole, self.kept, self.undecided = {}, {}, [], []
+        self.gathered, self.decided, self.undecided = {}, NO_BINS, []
 
-    def merge(self, other):
-        """Add what other blocks have found."""
+    def merge(self, other, tallies):
+        """Add what other blocks have found; `tallies` are of all bins of both."""
         if self.has_failed or other.has_failed:
             self._fail()
             return
         for key, (first, last) in other.ranges.items():
             self._narrow(key, first, last)
-        for key, tallies in other.gathered.items():
-            self.gathered.setdefault(key, []).extend(tallies)
-        for key, arrays in other.whole.items():
-            self.whole.setdefault(key, []).extend(arrays)
-        if other.kept:
-            self._count(other.kept)
+        for key, found in other.gathered.items():
+            self.gathered.setdefault(key, []).extend(found)
+        self.decided = self.decided + other.decided
         self.undecided += other.undecided
+        if self._most_gathered() > MANY_GATHERED:
+            self._let_go(tallies)
         self._check()
+
+    def _let_go(self, tallies):
+        """Suppose quantiles nearer to those of all blocks so far."""
+        for key in self.gathered:
+            self._narrow(key, *near_quantile(tallies[key], self.shares[key]))
+        self.gathered = {key: [tally] for key, tally in self.tallies().items()}
+        rows, self.undecided = Undecided.joined(self.undecided), []
+        self._decide(rows, self.ranges)
 
     def tallies(self):
         """The distances in the ranges that all blocks have gathered."""
         return {key: self._tally(key) for key in self.gathered}
 
-    def whole_tallies(self):
-        """All distances."""
-        return {
-            key: Tally.of(np.concatenate(arrays)) for key, arrays in self.whole.items()
-        }
-
     def _tally(self, key):
         values, counts = Tally.sum(self.gathered[key])
-        first, last = self.ranges[key]
-        bins = bins_of(values)
-        inside = (bins >= first) & (bins <= last)
+        inside = within(bins_of(values), [self.ranges[key]])
         return Tally(values[inside], counts[inside])
 
     def kept_by(self, filter_):
@@ -154,35 +197,42 @@ class Supposed:
             (bin_,) = bins_of([leaves[i].radii_[code]])
             if not first <= bin_ <= last:
                 return None
-        kept = list(self.kept)
-        for rows in self.undecided:
-            with_codes = filter_._leaves(rows.codes)
-            decisions = {
-                leaf: np.where(own >= 0, leaf.radii_[own] - found, -np.inf)
-                for (leaf, own), found in zip(with_codes, rows.distances, strict=True)
-            }
-            more = _kept_of(filter_, decisions, rows.codes)
-            kept = [a + b for a, b in zip(kept, more, strict=True)]
-        return kept
+        codes, counts = self.decided.values >> len(leaves), self.decided.counts
+        insides = [(self.decided.values >> i) & 1 for i in range(len(leaves))]
+        decided = {
+            leaf: np.where(inside > 0, 1.0, -1.0)
+            for leaf, inside in zip(leaves, insides, strict=True)
+        }
+        kept = _kept_of(filter_, decided, codes, counts)
+        rows = Undecided.joined(self.undecided)
+        decisions = {
+            leaf: np.where(own >= 0, leaf.radii_[own] - found, -np.inf)
+            for (leaf, own), found in zip(
+                filter_._leaves(rows.codes), rows.distances, strict=True
+            )
+        }
+        more = _kept_of(filter_, decisions, rows.codes, np.ones(len(rows.codes)))
+        return [a + b for a, b in zip(kept, more, strict=True)]
 
 
-def near_quantile(values, share):
+def near_quantile(tally, share):
     """Bins around the quantile of a block, as far as that of all blocks may be."""
-    last = len(values) - 1
-    margin = 2 + DEVIATIONS * np.sqrt(len(values) * share * (1.0 - share))
+    size = int(tally.counts.sum())
+    last = size - 1
+    margin = 2 + DEVIATIONS * np.sqrt(size * share * (1.0 - share))
     low, high = int(last * share - margin), int(np.ceil(last * share + margin))
-    places = [place for place in (low, high) if 0 <= place <= last]
-    found = bins_of(np.partition(values, places)[places]) if places else []
     # Bins beside them, in which the next questions will lie.
-    ends = dict(zip(places, found, strict=True))
-    first = int(ends[low]) - 1 if low in ends else EVERYTHING[0]
-    return first, int(ends[high]) + 1 if high in ends else EVERYTHING[1]
+    first = EVERYTHING[0] if low < 0 else int(tally.values[tally.place(low)]) - 1
+    if high > last:
+        return first, EVERYTHING[1]
+    return first, int(tally.values[tally.place(high)]) + 1
 
 
-def _kept_of(filter_, decisions, codes):
+def _kept_of(filter_, decisions, codes, counts):
     """How many rows of each class the filter and each of its members keep."""
     kept = []
     for one, own in filter_._with_members(codes):
         inside = (one._pick(decisions) >= 0) & (own >= 0)
-        kept.append(np.bincount(own[inside], minlength=len(one.classes_)))
+        found = np.bincount(own[inside], counts[inside], len(one.classes_))
+        kept.append(found.astype(np.int64))
     return kept

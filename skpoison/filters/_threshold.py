@@ -9,6 +9,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import boxcox, inv_boxcox
 
+from skpoison.filters._bins import bins_of
+
 # Fewer distances do not say what their bulk is.
 FEWEST = 10
 # Powers that make the bulk symmetric: 1 for no upper tail, 0 for a log-normal one. Many
@@ -28,6 +30,13 @@ FARTHEST = float(np.finfo(np.float64).max)
 SAME = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-6}
 # Rejecting a group of equal distances leaves at least this share of the rows asked for.
 LEAST = 0.75
+# Of very many distances, some are as near to one another as rounding is, by chance. A
+# group is one of these if it is no larger than the distances around it, within so many
+# times its width, make likely: their number, and so many standard errors more.
+AROUND, BY_CHANCE = 16.0, 6.0
+# Of more distances than these, those of some bins tell how many equal another one. The
+# factor scatters the bins that are chosen.
+MOST_COMPARED, SCATTER = 1 << 21, 0x9E3779B1
 
 
 def bulk_threshold(distances: np.ndarray, deviations: float = DEVIATIONS) -> float:
@@ -189,6 +198,9 @@ def estimate_radius(distances, percentile, dtype, slack=0.0):
     - where less than three quarters of the rows asked for would be left without it, it
       is kept in any case.
 
+    Distances that are no nearer to one another than chance brings them, where there are
+    very many, are no group.
+
     ``slack``, what rounding may add to a distance that is computed again, enlarges the
     radius, but not beyond a group that is rejected.
 
@@ -215,7 +227,9 @@ def radius_of_share(sample, percentile, dtype, slack=0.0):
     same = SAME[np.dtype(dtype)]
     margin = max(same * abs(radius), slack)
     inside, up_to = sample.below(radius - margin), sample.up_to(radius + margin)
-    if not inside.size < asked < up_to.size:
+    n_equal = up_to.size - inside.size
+    is_astride = inside.size < asked < up_to.size
+    if not is_astride or _is_by_chance(sample, radius, margin, n_equal):
         return radius + slack
     mostly_inside = asked - inside.size > up_to.size - asked
     if inside.size < LEAST * asked or (
@@ -224,6 +238,19 @@ def radius_of_share(sample, percentile, dtype, slack=0.0):
         return max(radius, up_to.largest) + slack
     largest = inside.largest
     return largest + min(slack, (radius - margin - largest) / 2)
+
+
+def _is_by_chance(sample, radius, margin, n_equal):
+    """Whether so many distances within a margin are as many as those around it say."""
+    width = AROUND * margin
+
+    def is_enough(n_around):
+        expected = (n_around - n_equal) / (AROUND - 1.0)
+        return n_equal <= expected + BY_CHANCE * np.sqrt(expected)
+
+    # Most groups are larger than all that is anywhere near makes likely.
+    limits = radius - width, radius + width
+    return is_enough(sample.most_within(*limits)) and is_enough(sample.within(*limits))
 
 
 class Sample:
@@ -252,14 +279,34 @@ class Sample:
     def up_to(self, limit):
         return Sample(self.values[self.values <= limit])
 
+    def within(self, low, high):
+        """The number of distances from one limit to another."""
+        return np.count_nonzero((self.values >= low) & (self.values <= high))
+
+    most_within = within
+
     def is_mostly_equal(self, low, high, same):
         """Whether more than half of the distances outside equal another one."""
-        values = self.values[(self.values < low) | (self.values > high)]
+        values = self.values
+        if self.size > MOST_COMPARED:
+            values = values[compared_bins(bins_of(values), self.size)]
+        values = values[(values < low) | (values > high)]
         return share_of_equals(np.sort(values), 1, same) > 0.5
 
 
+def compared_bins(bins, size):
+    """Which bins tell of so many distances how many of them equal another one."""
+    every = -(-size // MOST_COMPARED)
+    return (bins * SCATTER >> 20) % max(every, 1) == 0
+
+
 def share_of_equals(values, counts, same):
-    """Share of the sorted distances, so many of each, that equal another one."""
+    """Share of the sorted distances, so many of each, that equal another one.
+
+    Where there are none to compare, they are all in a few bins, and share these.
+    """
+    if not len(values):
+        return 1.0
     equal = np.diff(values) <= same * np.abs(values[1:])
     shared = np.append(equal, False) | np.append(False, equal) | np.greater(counts, 1)
     return np.average(shared, weights=np.broadcast_to(counts, shared.shape))
