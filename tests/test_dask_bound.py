@@ -216,6 +216,25 @@ def test_few_rows_come_into_memory():
     assert found.feature_names_in_.tolist() == [*"abcde"]
 
 
+@pytest.mark.parametrize("name", ["hinge", "ridge"])
+def test_the_filter_sees_the_rows_with_the_survey(name):
+    X, y = data_for(name)
+    seen = []
+    bound = CertifiedBound(epsilon=0.05, random_state=0, **LEARNERS[name])
+    bound.fit(counted(X, seen), y)
+    n_filter, n_trained = 1, 1  # passes beside the survey and those of the history
+    assert len(seen) <= 4 * (1 + n_filter + len(bound.history_) + n_trained)
+    expected = clone(bound).fit(X, y).filter_
+    for member, other in zip(leaves(bound.filter_), leaves(expected), strict=True):
+        np.testing.assert_allclose(member.radii_, other.radii_, rtol=1e-9)
+        np.testing.assert_allclose(member.contamination_, other.contamination_)
+    assert not hasattr(bound.filter_, "scores_")
+
+
+def leaves(filter_):
+    return getattr(filter_, "filters_", [filter_])
+
+
 def test_fixed_filters_are_not_fitted_again():
     X, y = rows()
     sphere = FrozenEstimator(SphereFilter(80).fit(X[:500], y[:500]))

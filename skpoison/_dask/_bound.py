@@ -1,5 +1,6 @@
 """Rows of Dask collections for bounds: Dask looks at the partitions."""
 
+from copy import copy
 from typing import Any
 
 import dask
@@ -29,21 +30,37 @@ class DaskRows(BlockedRows):
         The partitions of both.
     seen : Survey
         What has been seen of them.
+    begun : filter or None
+        The filter to be fitted, which has seen them once.
     """
 
-    def __init__(self, X: Any, y: Any, parts: list, seen: Survey) -> None:
+    def __init__(
+        self, X: Any, y: Any, parts: list, seen: Survey, begun: Any = None
+    ) -> None:
         super().__init__(seen)
-        self.X, self.y, self.parts = X, y, parts
+        self.X, self.y, self.parts, self.begun = X, y, parts, begun
 
     def fitted(self, filter_: Any) -> Any:
         """Fit a filter on all rows, with their labels if these are classes."""
         if isinstance(filter_, FrozenEstimator):
             return filter_.fit(self.seen.X, self.seen.y)
+        if self.begun is not None:
+            return self._ended(self.begun)
         labels = None if self.seen.labels is None else self.y
         fitted = filter_.fit(self.X, labels)
         for name in ("scores_", "inlier_mask_"):  # which refer to all rows
             vars(fitted).pop(name, None)
         return fitted
+
+    def _ended(self, filter_):
+        """Fit a filter that has seen all rows once."""
+        self.begun, labels = None, [y for _, y in self.parts]
+        if self.seen.labels is None:
+            labels = [None] * len(labels)
+        with told_of(self.X, self.parts):
+            if not filter_.end_pass():
+                _fit.run_passes(filter_, [X for X, _ in self.parts], labels)
+        return filter_
 
     def look(self, look: Look) -> Seen:
         """Return what a look finds in all partitions: one pass over them."""
@@ -73,8 +90,13 @@ def _both(first, second):
     return first[0] + second[0], first[1].plus(second[1])
 
 
-def surveyed(bound: Any, X: Any, y: Any, is_regression: bool) -> tuple:
-    """Look at rows once; return them as blocks, or in memory where they are few."""
+def surveyed(
+    bound: Any, X: Any, y: Any, is_regression: bool, filter_: Any = None
+) -> tuple:
+    """Look at rows once; return them as blocks, or in memory where they are few.
+
+    A filter that is fitted in passes looks at them, too.
+    """
     check_collection("X", X)
     if y is None:
         raise ValueError(
@@ -84,17 +106,33 @@ def surveyed(bound: Any, X: Any, y: Any, is_regression: bool) -> tuple:
     parts = list(zip(*with_labels(X, y), strict=True))
     seed = check_random_state(bound.random_state).randint(LARGEST_SEED)
     options = {"name": type(bound).__name__, "targets": is_regression, "seed": seed}
-    found = [_surveyed(i, len(parts), *pair, options) for i, pair in enumerate(parts)]
+    is_frozen = isinstance(filter_, FrozenEstimator)
+    if is_frozen or not getattr(filter_, "_fits_in_passes", False):
+        filter_ = None
+    current = None if filter_ is None else filter_._current_pass()
+    state = dask.delayed((copy(filter_), options), pure=False)
+    found = [_surveyed(state, i, len(parts), *pair) for i, pair in enumerate(parts)]
     with told_of(X, parts):
-        seen = _fit.merged(found, Survey.plus)
+        seen, of_filter = _fit.merged(found, _both_surveys)
     if not seen.n_rows:
         raise ValueError(f"{type(bound).__name__} got no rows to be fitted on.")
     if seen.n_rows <= seen.most_rows:
         return gathered(parts)
-    return DaskRows(X, y, parts, seen), None
+    if current is not None:
+        current.merge(of_filter)
+    return DaskRows(X, y, parts, seen, filter_), None
 
 
 @dask.delayed(pure=False)
-def _surveyed(i, n_parts, X, y, options):
+def _surveyed(state, i, n_parts, X, y):
+    filter_, options = state
     with named(i):
-        return survey(X, y, i, n_parts, **options)
+        found = survey(X, y, i, n_parts, **options)
+        labels = None if options["targets"] else y
+        return found, None if filter_ is None else filter_._seen(X, labels, i)
+
+
+def _both_surveys(first, second):
+    if first[1] is not None:
+        first[1].merge(second[1])
+    return first[0].plus(second[0]), first[1]

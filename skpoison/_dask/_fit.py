@@ -27,12 +27,17 @@ def fit(filter_: Any, X: Any, y: Any) -> Any:
     check_collection("X", X)
     parts, labels = with_labels(X, y)
     with told_of(X, list(zip(parts, labels, strict=True))):
-        while not _run_pass(filter_, parts, labels):
-            pass
+        run_passes(filter_, parts, labels)
     fitted = copy(filter_)
     filter_.scores_ = apply_to(fitted, "scores", X, parts, labels)
     filter_.inlier_mask_ = apply_to(fitted, "mask", X, parts, labels)
     return filter_
+
+
+def run_passes(filter_: Any, parts: list, labels: list) -> None:
+    """Let all partitions be seen until the filter is fitted."""
+    while not _run_pass(filter_, parts, labels):
+        pass
 
 
 def _run_pass(filter_, parts, labels):

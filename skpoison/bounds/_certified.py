@@ -545,7 +545,8 @@ class CertifiedBound(
         _in_blocks.check_supported(self, self._objective, sample_weight)
         from skpoison._dask._bound import surveyed
 
-        return surveyed(self, X, y, self._objective.is_regression)
+        is_regression = self._objective.is_regression
+        return surveyed(self, X, y, is_regression, self._new_filter())
 
     def _validate(self, X, y):
         if not isinstance(X, _in_blocks.BlockedRows):
@@ -757,15 +758,19 @@ class CertifiedBound(
     def _names(self):
         return getattr(self, "feature_names_in_", None)
 
+    def _new_filter(self):
+        """Return the filter that is to be fitted."""
+        if self.filter is not None:
+            return clone(self.filter)
+        is_regression = self._objective.is_regression
+        return default_sphere() if is_regression else default_filter()
+
     def _fit_filter(self, X, y):
-        given = self.filter
-        if given is None:
-            is_regression = self._objective.is_regression
-            given = default_sphere() if is_regression else default_filter()
+        fitted = self._new_filter()
         if isinstance(X, _in_blocks.BlockedRows):
-            fitted = X.fitted(clone(given))
+            fitted = X.fitted(fitted)
         else:
-            fitted = clone(given).fit(X, y)
+            fitted = fitted.fit(X, y)
         if not isinstance(fitted, FrozenEstimator):
             remember_names(fitted, self._names)
         check_fits(fitted, X.shape[1], getattr(self, "classes_", None), self._names)
