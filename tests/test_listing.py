@@ -6,9 +6,12 @@ import cvxpy as cp
 import numpy as np
 import pytest
 from oracles import worst_loss
+from scipy import sparse
 
 from skpoison import CertifiedBound, SlabFilter, SphereFilter, verify
+from skpoison.attacks import MinMaxAttack
 from skpoison.feasible import Domain, RestrictedSet, SphereSlab
+from skpoison.feasible.discrete import _set
 from skpoison.feasible.discrete._listing import MOST_ROWS
 
 DOMAINS = {
@@ -86,7 +89,7 @@ def fit(X, y, domain, **options):
     return CertifiedBound(both, domain=domain, random_state=0, **options).fit(X, y)
 
 
-def optimum(bound, X, y, domain, *, epsilon, C=None, rho=None):
+def optimum(bound, X, y, domain, *, epsilon, C=None, rho=None, form=np.asarray):
     """The least bound over the kept rows of the domain, by a conic solver."""
     every = everything(Domain(domain).resolve(4), most=9 if domain == "count" else 1)
     theta = cp.Variable(5)
@@ -98,7 +101,7 @@ def optimum(bound, X, y, domain, *, epsilon, C=None, rho=None):
     worst = []
     for label in (0, 1):
         labels = np.full(len(every), label)
-        kept = every[bound.filter_.predict(every, labels) == 1]
+        kept = every[bound.filter_.predict(form(every), labels) == 1]
         worst.append(cp.max(hinge(kept, np.full(len(kept), 2.0 * label - 1.0))))
     objective = cp.sum(hinge(X, signs)) / len(y) + epsilon * cp.maximum(*worst)
     limits = []
@@ -250,3 +253,64 @@ def test_rows_of_norm_one_are_never_branched_on(n_features):
         value, point = rows.solve(a, gap_tol=1e-12)[:2]
         assert rows.contains([point]).all()
         assert a @ point <= value <= base.support(a)[0]
+
+
+def at_the_edge(X, y, row, *, outside):
+    """A sphere, on the edge of which the filter keeps a row, or rejects it by a bit."""
+    centroids = {label: X[y == label].mean(axis=0) for label in (0, 1)}
+    wide = SphereFilter(radii=[9, 9], centroids=centroids).fit(X, y)
+    distances = -wide.score_samples([row, row], [0, 1])
+    radii = np.nextafter(distances, 0.0) if outside else distances
+    return SphereFilter(radii=radii, centroids=centroids)
+
+
+@pytest.mark.parametrize("outside", [False, True])
+@pytest.mark.parametrize("kind", ["binary", "count"])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_on_the_edge_the_filter_decides(outside, kind, form):
+    X, y = rows_of(kind, seed=7)
+    for row in ([1, 1, 0, 1], [0, 1, 1, 1]):
+        given = at_the_edge(X, y, row, outside=outside)
+        bound = CertifiedBound(given, domain=kind, epsilon=0.3, C=1.0, tol=1e-5)
+        bound.fit(form(X), y)
+        exact = optimum(bound, X, y, kind, epsilon=0.3, C=1.0, form=form)
+        assert bound.is_exact_
+        assert bound.lower_bound_ <= exact * (1 + 1e-7)
+        assert exact * (1 - 1e-7) <= bound.upper_bound_ <= exact * (1 + 1.1e-5)
+        assert bound.attack_.n_copies.sum() == 18
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("outside", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "row"), [("binary", [0, 0, 1, 0]), ("count", [1, 1, 0, 0])]
+)
+def test_lower_bounds_count_no_rejected_row_where_none_is_listed(
+    outside, kind, row, monkeypatch
+):
+    monkeypatch.setattr(_set, "list_rows", lambda parts, base: None)
+    X, y = rows_of(kind, seed=7)
+    given = at_the_edge(X, y, row, outside=outside)
+    bound = CertifiedBound(given, domain=kind, epsilon=0.3, C=1.0).fit(X, y)
+    exact = optimum(bound, X, y, kind, epsilon=0.3, C=1.0)
+    assert 0.2 * exact < bound.lower_bound_ <= exact * (1 + 1e-7)
+    assert exact * (1 - 1e-7) <= bound.upper_bound_
+
+
+@pytest.mark.filterwarnings("ignore::skpoison.exceptions.FilterWarning")
+@pytest.mark.parametrize("attack", [MinMaxAttack, CertifiedBound])
+@pytest.mark.parametrize("by", [0.0, 1e-9])
+def test_errors_name_the_class_without_rows(attack, by):
+    X, y = rows_of("binary", seed=7)
+    y = np.where(y == 1, "spam", "ham")
+    corner = np.array([1.0, 1.0, 0.0, 1.0])
+    away = np.array([1.0, 1.0, 0.5, 1.0])
+    centroids = {"ham": X.mean(axis=0), "spam": away}
+    wide = SphereFilter(radii=[9, 9], centroids=centroids).fit(X, y)
+    nearest = -wide.score_samples([corner], ["spam"])[0]
+    radii = {"ham": 1.0, "spam": np.nextafter(nearest, 0.0) - by}
+    given = SphereFilter(radii=radii, centroids=centroids)
+    method = attack(filter=given, domain="binary")
+    run = method.poison if hasattr(method, "poison") else method.fit
+    with pytest.raises(ValueError, match="Class 'spam': The feasible set is empty"):
+        run(X, y)

@@ -57,8 +57,14 @@ class Defense(NamedTuple):
         if not feasible.is_bounded:
             raise unbounded(self.filter)
         if domain not in (None, "real"):
-            feasible = restrict(feasible, domain, feature_names=names)
+            feasible = restrict(
+                feasible, domain, feature_names=names, keeps=self._keeps_of_class
+            )
         return [feasible[label] for label in self._labels]
+
+    def _keeps_of_class(self, label, rows):
+        labels = None if self.classes is None else np.full(len(rows), label)
+        return scores(self.filter, rows, labels) >= 0
 
     def inwards(self, sets, points, codes, dtype, types):
         """Move points of their sets inwards until the filter keeps them as written.

@@ -44,6 +44,17 @@ def _weighted_points(term, solution):
     return signs, sets, poison.beta, points
 
 
+def rows_that_pass(term, points, signs, keeps, dtype):
+    """Move rows into their sets until the filter keeps them; return which it keeps."""
+    points = points.toarray()
+    sets = [_set_of(term, *pair) for pair in zip(signs, points, strict=True)]
+
+    def passes(points):
+        return keeps(points, signs)
+
+    return shrink_until_kept(sets, points, passes, dtype)
+
+
 def _set_of(term, sign, point):
     """Return the set of a class that holds a point, or comes first."""
     sets = [

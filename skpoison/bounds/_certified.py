@@ -792,8 +792,19 @@ class CertifiedBound(
                 feasible = FeasibleSet(
                     feasible.classes, [judged(rows, X) for rows in feasible.sets]
                 )
-            feasible = restrict(feasible, self.domain, feature_names=self._names)
+            feasible = restrict(
+                feasible,
+                self.domain,
+                feature_names=self._names,
+                keeps=lambda label, rows: self._keeps_of_class(label, rows, X),
+            )
         return [feasible[label] for label in self._known_to_filter]
+
+    def _keeps_of_class(self, label, rows, X):
+        labels = None
+        if not self._objective.is_regression:
+            labels = np.full(len(rows), label)
+        return scores(self.filter_, _as_sent(rows, X), labels) >= 0
 
     @property
     def _known_to_filter(self):

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from skpoison._whole_rows import apportion_upwards, n_poison_rows
-from skpoison.bounds._candidate_attack import retrain
+from skpoison.bounds._candidate_attack import retrain, rows_that_pass
 from skpoison.bounds._hull_relaxation import HullPoison, solve_relaxed
 from skpoison.bounds._listed import are_listed, are_sliced, solve_listed, solve_slices
 from skpoison.bounds._projected import inside
@@ -370,6 +370,31 @@ def spread_attack(problem, found, n_rows, keeps, dtype, rng):
     signs = np.repeat(poison.signs, copies)
     kept = keeps(points, signs)
     return PoisonCopies(points[kept], signs[kept], np.ones(int(kept.sum()), dtype=int))
+
+
+def without_rejected(problem, found, keeps, dtype, tol):
+    """Return the solution whose lower bound counts no rows that the filter rejects.
+
+    Many rows of whole numbers lie on a filter's limits together, where its rounding
+    decides: sets hold all that might pass.
+    """
+    if found.term is None or not len(found.term.signs):
+        return found
+    poison, signs = found.best_dual.poison, found.term.signs
+    if keeps(_like(problem, poison.points), signs).all():
+        return found
+    points, kept = rows_that_pass(problem.poison, poison.points, signs, keeps, dtype)
+    beta = np.where(kept, poison.beta, 0.0)
+    term = PointPoison(problem.poison.epsilon, signs, sparse.csr_array(points))
+    without = replace(found, best_dual=None, lower=-np.inf)
+    # Those that are kept can take the place of the others; it may not be worth it.
+    for share in (1.0, poison.beta.sum() / max(beta.sum(), np.finfo(float).tiny)):
+        few = PoisonPoints(share * beta, term.points)
+        z = found.best_dual.row_sum + term.dual_sum(few)
+        lower = float(dual_value(problem, found.best_dual.duals, few, z))
+        dual = (replace(found.best_dual, poison=few), lower, term)
+        without = without.improved(problem, tol, dual=dual)
+    return without
 
 
 def _like(problem, points):

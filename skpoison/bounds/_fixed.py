@@ -8,6 +8,7 @@ from skpoison.bounds._discrete import (
     solve_by_support,
     solve_restricted,
     spread_attack,
+    without_rejected,
 )
 from skpoison.bounds._result import CertifiedValues, Result
 from skpoison.bounds._rounding import judged, margins
@@ -41,6 +42,8 @@ def certify(problem, found, X, keeps, *, tol, rng):
     `X` are the clean rows as given; `keeps` returns which rows, given with the signs of
     their labels, the filter keeps.
     """
+    if any(_is_discrete(rows) for rows in problem.poison.sets):
+        found = without_rejected(problem, found, keeps, X.dtype, tol)
     attack = _attack(problem, found, keeps, X.dtype, rng)
     trained = retrain(problem, found, attack, tol=tol, rng=rng)
     best = _certificate(problem, found, X)

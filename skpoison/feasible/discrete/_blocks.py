@@ -11,7 +11,11 @@ from copy import copy
 import numpy as np
 
 
-class EmptySetError(ValueError):
+class NoRowError(ValueError):
+    """No row of the domain that passes the filter is known."""
+
+
+class EmptySetError(NoRowError):
     """No row of the domain passes the filter, which is proved."""
 
 

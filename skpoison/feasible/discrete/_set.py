@@ -1,6 +1,8 @@
 """The rows of a domain that pass a filter."""
 
+from contextlib import contextmanager
 from copy import copy
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +12,7 @@ from skpoison.feasible._base import FeasibleRegion
 from skpoison.feasible._by_class import FeasibleSet
 from skpoison.feasible._columns import Columns
 from skpoison.feasible._domain import as_domain
-from skpoison.feasible.discrete._blocks import EmptySetError, split
+from skpoison.feasible.discrete._blocks import EmptySetError, NoRowError, split
 from skpoison.feasible.discrete._branch_and_bound import branch
 from skpoison.feasible.discrete._dual import minimize_dual
 from skpoison.feasible.discrete._hull import Hull
@@ -166,10 +168,55 @@ class RestrictedSet(FeasibleRegion):
         squares = np.einsum("ij,ij->i", self._listed, self._listed)
         self._largest_norm = float(np.sqrt(squares.max(initial=0.0)))
         if not self._is_inside.any():
-            raise EmptySetError(
-                "The feasible set is empty: no row of the domain is in the slab and "
-                f"within {self.radius:.6g} of the center."
-            )
+            raise _no_row(self.base)
+
+    def settled(self, keeps):
+        """Return the set with the listed rows that the filter itself keeps.
+
+        Where many rows lie on its limits together, rounding decides, and that of the
+        filter counts. Rows that the filter keeps must be in this set.
+
+        Parameters
+        ----------
+        keeps : callable
+            Takes an array of shape (n_rows, n_features); returns which rows are kept.
+
+        Returns
+        -------
+        rows : RestrictedSet
+            The set without the listed rows that the filter rejects.
+
+        Raises
+        ------
+        EmptySetError
+            If it rejects them all.
+        """
+        if len(self.pieces) > 1:
+            return self._settled_pieces(keeps)
+        if self._listed is None:
+            return self
+        kept = np.asarray(keeps(self._listed), dtype=bool)
+        if not kept.any():
+            raise _no_row(self.base)
+        found = copy(self)
+        found.pieces, found._listed = [found], self._listed[kept]
+        found._is_inside = np.ones(len(found._listed), dtype=bool)
+        found._interior_row = found._nearest_listed(self.center) - self.center
+        return found
+
+    def _settled_pieces(self, keeps):
+        found: list[RestrictedSet] = []
+        proof = None
+        for piece in self.pieces:
+            try:
+                found.append(piece.settled(keeps))
+            except EmptySetError as error:
+                proof = error
+        if proof is not None and not found:
+            raise proof
+        both = copy(self)
+        vars(both).update(vars(found[0]) | {"pieces": found, "columns": self.columns})
+        return both
 
     @property
     def rows(self):
@@ -202,7 +249,7 @@ class RestrictedSet(FeasibleRegion):
                 raise ValueError("The fallback row is not in the feasible set.")
             found = found - self.center
         if found is None:
-            raise ValueError(
+            raise NoRowError(
                 "The search found no row of the domain that passes the filter, but "
                 "could not prove that there is none. Use larger radii or a larger "
                 "domain, or pass a row that is known to be in a RestrictedSet as "
@@ -572,7 +619,7 @@ class RestrictedSet(FeasibleRegion):
         return Hull(self)
 
 
-def restrict(feasible_set, domain, *, feature_names=None, fallbacks=None):
+def restrict(feasible_set, domain, *, feature_names=None, fallbacks=None, keeps=None):
     """Restrict the feasible set of a filter to a domain.
 
     Parameters
@@ -585,20 +632,48 @@ def restrict(feasible_set, domain, *, feature_names=None, fallbacks=None):
         Names of the features, if the domain refers to names.
     fallbacks : dict, default=None
         Maps each label to a row known to be in the set of that class.
+    keeps : callable, default=None
+        Takes a label and rows of shape (n_rows, n_features), and returns which of them
+        the filter keeps: for rows so near to its limits that rounding decides.
 
     Returns
     -------
     restricted : FeasibleSet
         Sets of :class:`RestrictedSet`.
+
+    Raises
+    ------
+    EmptySetError
+        If no row of a class passes; a ValueError that names the class.
     """
     n_features = len(feasible_set.sets[0].center)
     columns = as_domain(domain).resolve(n_features, feature_names)
     fallbacks = fallbacks or {}
-    sets = [
-        RestrictedSet(rows, columns, fallback=fallbacks.get(label))
-        for label, rows in feasible_set
-    ]
+    sets = []
+    for label, rows in feasible_set:
+        with _of_class(label, feasible_set.classes):
+            one = RestrictedSet(rows, columns, fallback=fallbacks.get(label))
+            sets.append(one if keeps is None else one.settled(partial(keeps, label)))
     return FeasibleSet(feasible_set.classes, sets)
+
+
+@contextmanager
+def _of_class(label, classes):
+    """Let errors of sets without rows say which class it is."""
+    try:
+        yield
+    except NoRowError as error:
+        if len(classes) < 2:
+            raise
+        shown = np.asarray(label).item()
+        raise type(error)(f"Class {shown!r}: {error}") from error
+
+
+def _no_row(base):
+    return EmptySetError(
+        "The feasible set is empty: no row of the domain is in the slab and within "
+        f"{base.radius:.6g} of the center."
+    )
 
 
 def _value(bound):
