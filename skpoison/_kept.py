@@ -38,7 +38,7 @@ def keep_each_class(
     (array([ True, False, False,  True]), array([1]))
     """
     kept = decisions >= 0
-    counts = np.bincount(codes[kept], minlength=n_classes)
+    counts = _counts_of(kept, codes, n_classes)
     empty = np.flatnonzero(counts == 0)
     for code in empty:
         rows = np.flatnonzero(codes == code)
@@ -57,8 +57,17 @@ def rejected_shares(kept: np.ndarray, codes: np.ndarray, n_classes: int) -> np.n
     array([0.5, 0. ])
     """
     known = codes >= 0
-    rejected = np.bincount(codes[known & ~kept], minlength=n_classes)
-    return rejected / np.bincount(codes[known], minlength=n_classes)
+    counts = _counts_of(known, codes, n_classes)
+    return _counts_of(known & ~kept, codes, n_classes) / counts
+
+
+def _counts_of(chosen, codes, n_classes):
+    """How many of the chosen rows are in each class."""
+    if n_classes > 8:
+        return np.bincount(codes[chosen], minlength=n_classes)
+    # Masks take less time than copies of the codes.
+    counts = [np.count_nonzero(chosen & (codes == code)) for code in range(n_classes)]
+    return np.array(counts)
 
 
 def stand_ins(

@@ -120,10 +120,20 @@ def find_labels(y: ArrayLike, classes: ArrayLike) -> np.ndarray:
         return np.array(found, dtype=np.intp)
     if label_kinds(y) != label_kinds(classes):
         return np.full(len(y), -1, dtype=np.intp)
+    if _are_consecutive(classes) and np.can_cast(y.dtype, np.intp):
+        codes = y.astype(np.intp) - int(classes[0])
+        if codes.size and not 0 <= codes.min() <= codes.max() < len(classes):
+            codes[(codes < 0) | (codes >= len(classes))] = -1
+        return codes
     codes = np.searchsorted(classes, y)
     # searchsorted gives a place to unknown labels too, the end included.
     codes[classes.take(codes, mode="clip") != y] = -1
     return codes
+
+
+def _are_consecutive(classes):
+    is_whole = classes.dtype.kind == "i" and len(classes) > 0
+    return is_whole and int(classes[-1]) - int(classes[0]) == len(classes) - 1
 
 
 def label_kinds(y: np.ndarray) -> set[str]:
@@ -147,6 +157,11 @@ def several_kinds_of(y: np.ndarray) -> ValueError:
 
 def distinct_labels(y: np.ndarray) -> np.ndarray:
     """Return the distinct labels, sorted; those of several kinds by kind."""
+    if y.dtype.kind == "i" and len(y):
+        low, high = int(y.min()), int(y.max())
+        if high - low < len(y):  # counting takes less time than sorting or hashing
+            counts = np.bincount(y.astype(np.intp) - low)
+            return (np.flatnonzero(counts) + low).astype(y.dtype)
     if y.dtype.kind != "O" or len(label_kinds(y)) == 1:
         return np.unique(y)
     keys = {label_key(label) for label in y.tolist()}

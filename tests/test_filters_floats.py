@@ -1,5 +1,6 @@
 """Filters on numbers that are hard on floats: far from zero, huge and tiny ones."""
 
+import math
 import warnings
 from fractions import Fraction
 
@@ -31,6 +32,7 @@ from skpoison.filters import (
     _principal,
     _rows,
 )
+from skpoison.filters._rows import class_means
 from skpoison.inspection._plane import plane_of
 
 FILTERS = {
@@ -389,3 +391,17 @@ def test_squares_that_are_lost_are_refused():
         EPICFilter(
             LogisticRegression(warm_start=True, max_iter=1), gradient="parameters"
         ).fit(X * 1e155, y)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_classes", [1, 2, 16, 17])
+@pytest.mark.parametrize("n_features", [1, 300])
+def test_means_are_exact_to_a_few_digits_of_float64(dtype, n_classes, n_features):
+    rng = np.random.default_rng(n_classes)
+    codes = np.append(np.arange(n_classes), rng.integers(0, n_classes, 2500))
+    X = (1.0 + rng.random((len(codes), n_features)) / 7).astype(dtype)
+    means = class_means(X, codes, n_classes)
+    for code in range(n_classes):
+        columns = X[codes == code].astype(np.float64).T[:3]
+        exact = [math.fsum(column) / len(column) for column in columns]
+        np.testing.assert_allclose(means[code, :3], exact, rtol=2e-15)

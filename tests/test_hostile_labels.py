@@ -17,6 +17,7 @@ from skpoison import (
     SphereFilter,
     certified_radius,
 )
+from skpoison._labels import distinct_labels, find_labels
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import (
     CrossFitFilter,
@@ -148,3 +149,21 @@ def test_radii_say_which_attacks_there_are():
     parts = PartitionedClassifier(LogisticRegression(), n_partitions=5).fit(X, Y)
     with pytest.raises(ValueError, match=r"attack must be one of .*flip.*; got None"):
         certified_radius(parts, X)
+
+
+EDGES = [-(2**63), -(2**63) + 1, -1, 0, 1, 2, 2**63 - 1]
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, np.uint64, float])
+def test_labels_are_found_whatever_integers_they_are(dtype):
+    rng = np.random.default_rng(0)
+    fits = [edge for edge in EDGES if int(np.asarray(edge).astype(dtype)) == edge]
+    labels = np.array(fits, dtype=dtype)
+    for size in (1, 2, 3, 40):
+        y = rng.choice(labels, size)
+        assert distinct_labels(y).dtype == y.dtype
+        assert distinct_labels(y).tolist() == sorted(set(y.tolist()))
+        for classes in ([0], [-1, 0, 1], [1, 2], [0, 2], [2**63 - 1], [-(2**63)]):
+            places = {label: place for place, label in enumerate(classes)}
+            expected = [places.get(label, -1) for label in y.tolist()]
+            assert find_labels(y, classes).tolist() == expected

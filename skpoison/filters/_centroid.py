@@ -126,7 +126,7 @@ def decide_together(filters, X, codes):
     """Decisions of each of several filters of the same classes, in one pass."""
     distances = _distances_together(filters, X, codes)
     return [
-        filter_.radii_[codes] - of_rows
+        filter_.radii_.take(codes) - of_rows
         for filter_, of_rows in zip(filters, distances, strict=True)
     ]
 

@@ -130,7 +130,7 @@ class BaseDistanceFilter(BaseFilter):
         if given is None:
             given = self._estimate_radii(distances, codes, dtype)
         self._set_radii_to(given)
-        return -distances, self.radii_[codes] - distances
+        return -distances, self.radii_.take(codes) - distances
 
     def _set_radii_to(self, radii):
         self.radii_ = radii
@@ -218,7 +218,7 @@ class BaseDistanceFilter(BaseFilter):
     def _estimate_radii(self, distances, codes, dtype):
         radii = np.empty(len(self.classes_))
         for code in range(len(radii)):
-            of_class = distances[codes == code]
+            of_class = distances.take(np.flatnonzero(codes == code))
             if self._percentile == "auto":
                 radii[code] = self._auto_radius(of_class, code, dtype)
             else:

@@ -10,6 +10,10 @@ import numpy as np
 from scipy import sparse
 
 BLOCK_BYTES = 2**21
+# Dense blocks share the cache with what is computed from them.
+DENSE_BYTES = 2**19
+# Rows of so few classes are summed by products of dense matrices, not too many at once.
+FEW_CLASSES, MOST_SUMMED = 16, 1024
 # Rows that are this many times as far from the origin as from the mean of their class
 # leave their mean with too few digits: it is corrected by the mean of what is left.
 FAR = 1e5
@@ -42,8 +46,8 @@ def class_means(X, codes, n_classes):
 def _means(X, codes, n_classes, center=None, share=1.0):
     """Mean of a share of each row, less the center of its class."""
     sums = np.zeros((n_classes, X.shape[1]))
-    add = _add_sparse if sparse.issparse(X) else _DenseSums(X)
-    for rows in blocks(X):
+    add = _add_sparse if sparse.issparse(X) else _DenseSums(X, n_classes)
+    for rows in blocks(X, np.float64):
         block = view_of_rows(X, rows)
         block = block if share == 1.0 else block * share
         add(sums, block, codes[rows], center)
@@ -166,11 +170,14 @@ def lengths_of_sparse(rows):
     return np.ldexp(np.sqrt(np.asarray(squares.sum(axis=1)).ravel()), exponents)
 
 
-def blocks(X):
-    """Slices of rows that hold about BLOCK_BYTES of X."""
+def blocks(X, dtype=None):
+    """Slices of rows that fit the cache, in their dtype or another one."""
     n_samples, n_features = X.shape
-    stored = X.nnz / max(n_samples, 1) if sparse.issparse(X) else n_features
-    step = max(1, int(BLOCK_BYTES / (X.dtype.itemsize * max(stored, 1))))
+    is_sparse = sparse.issparse(X)
+    stored = X.nnz / max(n_samples, 1) if is_sparse else n_features
+    size = X.dtype.itemsize if dtype is None or is_sparse else np.dtype(dtype).itemsize
+    n_bytes = BLOCK_BYTES if is_sparse else DENSE_BYTES
+    step = max(1, int(n_bytes / (size * max(stored, 1))))
     return [slice(start, start + step) for start in range(0, n_samples, step)]
 
 
@@ -186,7 +193,7 @@ def view_of_rows(X, rows):
 
 def buffer(X, dtype=None):
     """Room for the rows of the largest block, in their dtype or another one."""
-    n_rows = min(blocks(X)[0].stop, len(X))
+    n_rows = min(blocks(X, dtype)[0].stop, len(X))
     return np.empty((n_rows, X.shape[1]), dtype=X.dtype if dtype is None else dtype)
 
 
@@ -244,8 +251,11 @@ def _indicator(codes, n_classes, dtype):
 class _DenseSums:
     """Adds the rows of dense blocks, less centers, to the sums of their classes."""
 
-    def __init__(self, X):
+    def __init__(self, X, n_classes):
         self.room = buffer(X, np.float64)
+        self.members = None
+        if n_classes <= FEW_CLASSES:
+            self.members = np.empty((n_classes, len(self.room)))
 
     def __call__(self, sums, block, codes, center):
         rows = self.room[: len(block)]
@@ -254,7 +264,14 @@ class _DenseSums:
         elif block.dtype != rows.dtype:
             np.copyto(rows, block)
             block = rows
-        _add_groups(sums, block, codes)
+        if self.members is None:
+            _add_groups(sums, block, codes)
+            return
+        members = self.members[:, : len(codes)]
+        np.equal(np.arange(len(sums))[:, None], codes, out=members)
+        for start in range(0, len(codes), MOST_SUMMED):
+            few = slice(start, start + MOST_SUMMED)
+            sums += members[:, few] @ block[few]
 
 
 def _add_groups(sums, block, codes):
