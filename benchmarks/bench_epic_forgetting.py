@@ -31,9 +31,10 @@ from pathlib import Path
 
 import bench_neural_scratch as scratch
 import bench_neural_transfer as transfer
+import joblib
 import numpy as np
 import torch
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from skorch.callbacks import Callback
 
 from skpoison.exceptions import FilterWarning
@@ -59,6 +60,48 @@ SCRATCH = {
     ],
     "sleeper": ["--attack", "sleeper", "--epsilon", "0.05"],
 }
+
+
+class Stored(BaseEstimator):
+    """An attack whose poison is stored in files, so that others can face it too."""
+
+    def __init__(
+        self,
+        attack,
+        folder,
+        target=None,
+        intended_label=None,
+        source_label=None,
+        trigger=None,
+        random_state=None,
+    ):
+        self.attack = attack
+        self.folder = folder
+        self.target = target
+        self.intended_label = intended_label
+        self.source_label = source_label
+        self.trigger = trigger
+        self.random_state = random_state
+
+    def fit_resample(self, X, y):
+        """Return rows with poison in place of some, from a file if there is one."""
+        own = {
+            name: getattr(self, name)
+            for name in ("target", "intended_label", "source_label", "random_state")
+            if name in self.attack.get_params(deep=False)
+        }
+        path = Path(self.folder) / f"{joblib.hash((own, joblib.hash((X, y))))}.npz"
+        if not path.exists():
+            attack = clone(self.attack).set_params(**own, replace=True).fit(X, y)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            poison = attack.base_indices_, attack.X_poison_
+            np.savez(path, rows=poison[0], X=poison[1], objective=attack.objective_)
+        with np.load(path) as stored:
+            X = X.copy()
+            X[stored["rows"]] = stored["X"]
+            self.poison_mask_ = np.isin(np.arange(len(X)), stored["rows"])
+            self.objective_ = stored["objective"].tolist()
+        return X, y
 
 
 def problem(name, options):
@@ -116,6 +159,9 @@ def candidates(name):
 def evaluate(name, options):
     """Attack some targets at a time; go on where a former run has stopped."""
     attack, net, data, embedding = problem(name, options)
+    if options.poison:
+        trigger = getattr(attack, "trigger", None)
+        attack = Stored(attack, Path(options.poison) / name, trigger=trigger)
     X, y, X_test, y_test = data
     half = slice(1, None, 2) if options.choose else slice(0, None, 2)
     data = X, y, X_test[half], y_test[half]
@@ -311,6 +357,7 @@ def options_of(arguments=None):
     parser.add_argument("--device", default="cpu")
     folder = os.environ.get("SKPOISON_DATA", "../shared/data")
     parser.add_argument("--data", default=folder, help="folder with mnist.npz")
+    parser.add_argument("--poison", help="folder for poison, used again if it is there")
     parser.add_argument("--save", help="begin of the names of files for results")
     return parser.parse_args(arguments)
 

@@ -89,12 +89,14 @@ def test_rewinding_leads_back_to_where_training_began():
             net.module_.layers[0].requires_grad_(False)
 
     _, plain = before_each_epoch(Frozen(), epic(stop_after=2))
-    net, seen = before_each_epoch(Frozen(), forgetting("rewind"))
-    for name, parameter in net.module_.named_parameters():
-        left = LEFT if parameter.requires_grad else 1.0
+    _, seen = before_each_epoch(Frozen(), forgetting("rewind"))
+    for name, value in seen[2][0].items():
         start, then = (plain[epoch][0][name] for epoch in (0, 2))
-        torch.testing.assert_close(seen[2][0][name], start + left * (then - start))
-    assert "layers.4.weight" in names_changed(plain[0][0], seen[2][0])
+        left = LEFT if value.is_floating_point() else 1
+        torch.testing.assert_close(value, start + left * (then - start))
+    changed = names_changed(plain[0][0], seen[2][0])
+    assert {"layers.4.weight", "layers.1.running_var"} < changed
+    assert not changed & {"layers.0.weight", "layers.0.bias"}
     assert seen[2][1] == 0
 
 
@@ -108,6 +110,51 @@ def test_it_happens_once_after_the_last_drop(every):
     without_momentum = [epoch for epoch, (_, n) in enumerate(seen) if n == 0]
     assert without_momentum == [0, last]
     assert np.flatnonzero(net.history[:, "n_dropped"])[-1] == last
+
+
+def lazy(normalized=True):
+    parts = [nn.LazyLinear(5), nn.LazyBatchNorm1d(), nn.ReLU(), nn.LazyLinear(3)]
+    return nn.Sequential(*(parts if normalized else [parts[0], parts[3]]))
+
+
+@pytest.mark.parametrize("normalized", [True, False])
+def test_layers_may_get_their_shape_from_the_first_rows(normalized):
+    options = {"module": lazy, "module__normalized": normalized, "lr": 1e-4}
+    _, plain = before_each_epoch(forgetting(stop_after=3), **options)
+    net, seen = before_each_epoch(forgetting(), **options)
+    n_before = len(net.module_) - 1
+    head = {f"{n_before}.weight", f"{n_before}.bias"}
+    assert not any(names_changed(plain[epoch][0], seen[epoch][0]) for epoch in (0, 1))
+    assert names_changed(plain[2][0], seen[2][0]) == head
+    _, back = before_each_epoch(forgetting("rewind"), **options)
+    assert head < names_changed(plain[2][0], back[2][0])
+
+
+def test_layers_that_are_trained_later_are_rewound_too():
+    class Thaw(Callback):
+        def on_train_begin(self, net, **kwargs):
+            net.module_.layers[0].requires_grad_(False)
+
+        def on_epoch_begin(self, net, **kwargs):
+            net.module_.layers[0].requires_grad_(len(net.history) > 1)
+
+    _, plain = before_each_epoch(epic(stop_after=2), Thaw())
+    _, seen = before_each_epoch(forgetting("rewind"), Thaw())
+    name = "layers.0.weight"
+    first, second, third = (state[0][name] for state in plain[:3])
+    assert torch.equal(first, second) and not torch.equal(second, third)
+    torch.testing.assert_close(seen[2][0][name], first + LEFT * (third - first))
+
+
+@pytest.mark.parametrize("forget", ["reset-head", "rewind"])
+def test_averages_over_batches_do_not_remember(forget):
+    X, y = data()
+    net = net_of(forgetting(forget), train_split=None, max_epochs=3)
+    net.initialize()
+    net.module_.layers[1].momentum = None
+    net.partial_fit(X, y)
+    n_batches = -(-net.history[-1, "n_kept"] // net.batch_size)
+    assert net.module_.layers[1].num_batches_tracked == n_batches
 
 
 class Heads(nn.Module):
@@ -143,6 +190,18 @@ class Joined(nn.Module):
             return 1.0 * one
         two = self.second(X if self.how == "skip" else hidden)
         return one + two if self.how == "skip" else one * two.sigmoid()
+
+
+class Tied(nn.Module):
+    """Input and output share a matrix, as in models of language."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.body, self.head = (nn.Linear(7, 7) for _ in range(3))
+        self.head.weight = self.embedding.weight
+
+    def forward(self, X):
+        return self.head(self.body(self.embedding(X)).relu())
 
 
 class Custom(nn.Module):
@@ -228,6 +287,8 @@ def test_compiled_modules_have_a_head():
         (Joined("auxiliary"), {}, r"one of \['body', 'first', 'second'\]"),
         (Joined("skip"), {}, "on body.weight, first.weight not only"),
         (Joined("gate"), {}, "on body.weight, first.weight not only"),
+        (Tied(), {}, "would draw embedding.weight again too"),
+        (Tied(), {"head": "head"}, "would draw embedding.weight again too"),
     ],
 )
 def test_heads_that_cannot_be_reset_are_refused(module, options, message):

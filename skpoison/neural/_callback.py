@@ -23,9 +23,11 @@ from skpoison.neural._batch_log import BatchLog, TrainingProxies
 from skpoison.neural._forgetting import (
     check_head,
     find_head,
-    kept_parameters,
+    kept_state,
+    restart_averages,
     restart_optimizers,
     rewind,
+    shape_lazy,
 )
 from skpoison.neural._net import FilteredNetMixin, modules_of
 from skpoison.neural._nets import FilteredNetBinaryClassifier, FilteredNetClassifier
@@ -100,16 +102,17 @@ class EPICCallback(Callback):
         What happens to the parameters at the last round, after its rows have been
         dropped, so that the network unlearns what dropped rows have taught it; needs
         ``stop_after``, with epochs left to learn again. ``"reset-head"`` draws those of
-        the last layer again, as when it was made; ``"rewind"`` moves all that are
-        trained 70 % of the way back to what they were when training began. Both clear
-        what the optimizer remembers, such as momentum. None leaves parameters as they
-        are, as published.
+        the last layer again, as when it was made; ``"rewind"`` moves all, and the
+        statistics of batch normalization, 70 % of the way back to what they were when
+        training began. Both clear what the optimizer remembers, such as momentum. None
+        leaves parameters as they are, as published.
     head : str, default=None
         For ``forget="reset-head"``, the name in ``module.named_modules()`` of the layer
         that is drawn again (the empty name is the module itself). It needs a method
-        ``reset_parameters``, as torch's own layers have, that sets all its parameters.
-        None finds the layer with a weight matrix through which alone the output depends
-        on all others; if there is none, ``head`` is needed.
+        ``reset_parameters``, as torch's own layers have, that sets all its parameters,
+        which no other layer may share. None finds the layer with a weight matrix
+        through which alone the output depends on all others; if there is none, ``head``
+        is needed.
     readmit_after : int, default=None
         With ``forget``, for classifiers: so many epochs after it, the network scores
         the rows that had been dropped, and those that it classifies as labeled are
@@ -387,6 +390,8 @@ class EPICCallback(Callback):
 
     def _prepare(self, net, subset, n_epochs):
         """Keep what later epochs need, before any row is trained on."""
+        if self.forget is not None and n_epochs == 0:
+            shape_lazy(net, self._plain(subset))
         if self.forget == "rewind" and n_epochs <= self._last_round():
             self._keep_start(net, n_epochs)
         if self.forget == "reset-head" and self._head_ is None:
@@ -398,7 +403,7 @@ class EPICCallback(Callback):
 
     def _keep_start(self, net, n_epochs):
         if n_epochs == 0:
-            self._start_ = kept_parameters(net)
+            self._start_ = kept_state(net)
         elif self._start_ is None:
             raise ValueError(
                 "forget='rewind' needs the parameters that training began with, which "
@@ -419,6 +424,7 @@ class EPICCallback(Callback):
         else:
             rewind(net, self._start_)
         self._start_ = None
+        restart_averages(net)
         restart_optimizers(net)
 
     def _readmit(self, net, subset, n_epochs):

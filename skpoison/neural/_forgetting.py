@@ -5,6 +5,8 @@ import copy
 import numpy as np
 import torch
 from skorch.dataset import unpack_data
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parameter import is_lazy
 from torch.utils.data import Subset
 
 from skpoison.neural._batch_log import detached
@@ -98,6 +100,18 @@ def check_head(net, head):
         )
 
 
+def shape_lazy(net, dataset):
+    """Run two rows if there are parameters that get their shape from the first rows."""
+    modules = modules_of(net)
+    tensors = [*modules.parameters(), *modules.buffers()]
+    if any(is_lazy(tensor) for tensor in tensors):
+        gradient_proxies(net, _few(dataset))
+
+
+def _few(dataset):
+    return Subset(dataset, np.arange(min(2, len(dataset))))
+
+
 def find_head(net, head, dataset):
     """Return the layer called ``head``; for None, the one that makes the output.
 
@@ -106,11 +120,18 @@ def find_head(net, head, dataset):
     if head is not None:
         layer = layers_of(modules_of(net))[head]
     else:
-        layer = _last_layer(net, Subset(dataset, np.arange(min(2, len(dataset)))))
+        layer = _last_layer(net, _few(dataset))
     if not all(p.requires_grad for p in layer.parameters()):
         raise ValueError(
             f"forget='reset-head' draws a {type(layer).__name__} again that is frozen, "
             "and so could not be learned again: give another head=, or forget='rewind'."
+        )
+    shared = _shared_with(net, layer)
+    if shared:
+        raise ValueError(
+            f"forget='reset-head' would draw {', '.join(shared)} again too, with which "
+            f"a {type(layer).__name__} shares its parameters: give another head=, or "
+            "forget='rewind'."
         )
     if not _draws_all(layer):
         raise ValueError(
@@ -168,6 +189,19 @@ def _weights_passed_by(net, layer, few):
     return [n for n, slope in zip(others, slopes, strict=True) if slope is not None]
 
 
+def _shared_with(net, layer):
+    """Names of parameters of other layers that are those of a layer."""
+    own = {id(p) for p in layer.parameters()}
+    within = {id(part) for part in layer.modules()}
+    return [
+        f"{name}.{key}" if name else key
+        for name, other in layers_of(modules_of(net)).items()
+        if id(other) not in within
+        for key, p in other.named_parameters(recurse=False)
+        if id(p) in own
+    ]
+
+
 def _draws_all(layer):
     """Whether a layer's ``reset_parameters()`` sets all of its parameters."""
     try:
@@ -181,18 +215,36 @@ def _draws_all(layer):
         return False
 
 
-def kept_parameters(net):
-    """Return copies of all parameters that are trained, by name."""
-    named = modules_of(net).named_parameters()
-    return {name: p.detach().clone() for name, p in named if p.requires_grad}
+def kept_state(net):
+    """Return copies of all that ``rewind`` moves, by name.
+
+    Frozen parameters are among them, for they may be trained in a later epoch.
+    """
+    return {name: tensor.detach().clone() for name, tensor in _movable(net).items()}
+
+
+def _movable(net):
+    """Parameters and statistics of batches, by name."""
+    modules = modules_of(net)
+    found = dict(modules.named_parameters())
+    for name, layer in modules.named_modules():
+        if isinstance(layer, _BatchNorm):
+            found |= {f"{name}.{key}": b for key, b in layer.named_buffers()}
+    return {name: t for name, t in found.items() if t.is_floating_point()}
 
 
 @torch.no_grad()
 def rewind(net, start):
-    """Move parameters most of the way back to where they started."""
-    for name, parameter in modules_of(net).named_parameters():
-        if name in start:
-            parameter.lerp_(start[name].to(parameter.device), 1 - LEFT)
+    """Move parameters, and statistics of batches, most of the way back."""
+    for name, tensor in _movable(net).items():
+        tensor.lerp_(start[name].to(tensor.device), 1 - LEFT)
+
+
+def restart_averages(net):
+    """Let averages over all batches so far begin again."""
+    for layer in modules_of(net).modules():
+        if isinstance(layer, _BatchNorm) and layer.training and layer.momentum is None:
+            layer.reset_running_stats()
 
 
 def restart_optimizers(net):
