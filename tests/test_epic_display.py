@@ -172,6 +172,18 @@ def test_importing_it_loads_no_torch():
     assert subprocess.check_output(command, text=True).strip() == "False"
 
 
+def test_example_of_forgetting_saves_a_target_that_epic_does_not(tmp_path, capsys):
+    path = tmp_path / "picture.png"
+    example = Path(__file__).parents[1] / "examples" / "plot_epic_forgetting.py"
+    torch.set_num_threads(1)
+    with pytest.warns(FilterWarning, match="max_drop_fraction=0.5"):
+        runpy.run_path(example)["main"](path)
+    assert plt.imread(path)[..., :3].std() > 0.05  # not blank
+    printed = capsys.readouterr().out.splitlines()
+    margins = [float(line.split("target ")[1].split(",")[0]) for line in printed]
+    assert max(margins[:2]) < 0 < margins[2]
+
+
 def test_example_writes_a_picture(tmp_path, capsys):
     path = tmp_path / "picture.png"
     example = Path(__file__).parents[1] / "examples" / "plot_neural_epic.py"
