@@ -4,11 +4,13 @@
     python benchmarks/bench_epic_forgetting.py finetune perceptron --save found.npz
     python benchmarks/bench_epic_forgetting.py frozen --choose
     python benchmarks/bench_epic_forgetting.py trace
-    python benchmarks/bench_epic_forgetting.py cost
+    python benchmarks/bench_epic_forgetting.py cost --size 20000
 
 ``frozen`` and ``finetune`` are the victims of bench_neural_transfer.py, attacked by the
 bullseye polytope; ``perceptron`` and ``cnn`` those of bench_neural_scratch.py, attacked
-by gradient matching; ``sleeper`` is the perceptron, attacked by a Sleeper Agent. Every
+by gradient matching; ``sleeper`` is the perceptron, attacked by a Sleeper Agent;
+``resnet`` is a head on the features of a narrow ResNet-18 that has learned colored
+digits of CIFAR's shape, attacked by the bullseye polytope. Every
 defense faces the same poison with the same random numbers; success is over the targets
 that are lost undefended, with Wilson's intervals, and beside it stand the targets that
 only plain EPIC saves, and those that only the other saves. Targets of these tables are
@@ -34,11 +36,17 @@ import bench_neural_transfer as transfer
 import joblib
 import numpy as np
 import torch
+from networks import ResNet18
 from sklearn.base import BaseEstimator, clone
 from skorch.callbacks import Callback
 
 from skpoison.exceptions import FilterWarning
-from skpoison.neural import EPICCallback, evaluate_backdoor, evaluate_targeted
+from skpoison.neural import (
+    EPICCallback,
+    LayerFeatures,
+    evaluate_backdoor,
+    evaluate_targeted,
+)
 from skpoison.neural._victims import MEASURES, normal, wilson
 
 CHUNK = 5
@@ -49,9 +57,16 @@ ROUNDS = {
     "perceptron": {"warmup": 5, "every": 2, "stop_after": 9},
     "cnn": {"warmup": 3, "every": 1, "stop_after": 6},
     "sleeper": {"warmup": 5, "every": 2, "stop_after": 9},
+    "resnet": {"warmup": 3, "every": 2, "stop_after": 9},
 }
-AFTER = {"frozen": 5, "finetune": 2, "perceptron": 3, "cnn": 3, "sleeper": 3}
-SHARES = dict.fromkeys(ROUNDS, 0.2) | {"frozen": 0.3, "finetune": 0.3}
+AFTER = {
+    **{"frozen": 5, "finetune": 2, "perceptron": 3},
+    **{"cnn": 3, "sleeper": 3, "resnet": 5},
+}
+SHARES = dict.fromkeys(ROUNDS, 0.2) | dict.fromkeys(("frozen", "finetune"), 0.3)
+SHARES["resnet"] = 0.3
+# Channels of the first stage, rows, epochs and batch size of the pretrained ResNet-18.
+RESNET = {"width": 8, "rows": 4000, "epochs": 4, "batch": 64}
 SCRATCH = {
     "perceptron": ["--attack", "gradient", "--epsilon", "0.03"],
     "cnn": [
@@ -104,8 +119,53 @@ class Stored(BaseEstimator):
         return X, y
 
 
+def colored(X, seed):
+    """Images of CIFAR's shape: digits in a color of their own on one of their own."""
+    rng = np.random.default_rng(seed)
+    ground, ink = rng.uniform((0.0, 0.5), (0.5, 1.0), (len(X), 3, 2)).transpose(2, 0, 1)
+    share = np.pad(X, ((0, 0), (0, 0), (2, 2), (2, 2)))
+    mixed = ground[..., None, None] * (1 - share) + ink[..., None, None] * share
+    return mixed.astype("float32")
+
+
+def narrow_resnet(X, y, device):
+    """Train a narrow ResNet-18; return its features."""
+    torch.manual_seed(0)
+    net = ResNet18(width=RESNET["width"]).to(device)
+    adam = torch.optim.Adam(net.parameters(), 2e-3)
+    X, y = torch.from_numpy(X).to(device), torch.from_numpy(y).to(device)
+    for _ in range(RESNET["epochs"]):
+        for batch in torch.randperm(len(X)).split(RESNET["batch"]):
+            loss = torch.nn.functional.cross_entropy(net(X[batch]), y[batch])
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+    return torch.nn.Sequential(*list(net)[:-1]).eval()
+
+
+def resnet_problem(options):
+    """A head on the features of a ResNet, on colored digits of CIFAR's shape."""
+    X, y, X_test, y_test = transfer.mnist(options.data)
+    n_rows = 300 if options.tiny else transfer.N_ROWS
+    n_before = 200 if options.tiny else RESNET["rows"]
+    order = np.random.default_rng(0).permutation(len(X))
+    before, rows = np.split(order[: n_before + n_rows], [n_before])
+    features = narrow_resnet(colored(X[before], 1), y[before], options.device)
+    data = colored(X[rows], 2), y[rows], colored(X_test[:1000], 3), y_test[:1000]
+    extract = LayerFeatures(features, "")
+    scale = extract.embed(data[0][:500]).std()
+    head = torch.nn.Linear(8 * RESNET["width"], 10)
+    net = transfer.victim(head, options.device, lr=0.05, max_epochs=40)
+    attack = transfer.attack(features, radius=0.3).set_params(
+        n_steps=2 if options.tiny else 60
+    )
+    return attack, net, data, lambda images: extract.embed(images) / scale
+
+
 def problem(name, options):
     """Return attack, victim, data and embedding of a scenario."""
+    if name == "resnet":
+        return resnet_problem(options)
     if name not in SCRATCH:
         X, y, X_test, y_test = transfer.mnist(options.data)
         order = np.random.default_rng(0).permutation(len(X))
@@ -115,12 +175,17 @@ def problem(name, options):
         data = X[rows], y[rows], X_test, y_test
         part = transfer.PARTS[name](*data, features, options.device)
         return part["attack"], part["estimator"], data, part.get("embedding")
-    arguments = [*SCRATCH[name], "--data", str(options.data)]
+    given, net, data = from_scratch(name, options)
+    return scratch.attack(given, net, data), net, data, None
+
+
+def from_scratch(name, options, *more):
+    """Return options, victim and data of a scenario from scratch."""
+    arguments = [*SCRATCH[name], "--data", str(options.data), *more]
     if options.tiny:
         arguments += ["--size", "300", "--steps", "2", "--retrain", "1"]
     given = scratch.options_of([*arguments, "--device", options.device])
-    data, net = scratch.mnist(given.data, given.size), scratch.victim(given)
-    return scratch.attack(given, net, data), net, data, None
+    return given, scratch.victim(given), scratch.mnist(given.data, given.size)
 
 
 def epic(name, fraction=None, **changed):
@@ -313,7 +378,7 @@ def cost(options):
         "training": EPICCallback(0.2, warmup=1, every=1, proxies="training"),
     }
     for name in ("perceptron", "cnn"):
-        _, net, (X, y, *_), _ = problem(name, argparse.Namespace(**vars(options)))
+        _, net, (X, y, *_) = from_scratch(name, options, "--size", str(options.size))
         for turn in range(options.repeats + 1):
             for kind, callback in kinds.items():
                 # A limit of zero rows keeps the trainings equally long.
@@ -353,6 +418,7 @@ def options_of(arguments=None):
     parser.add_argument("--choose", action="store_true", help="try more settings")
     parser.add_argument("--targets", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=5, help="of cost")
+    parser.add_argument("--size", type=int, default=2500, help="training rows of cost")
     parser.add_argument("--tiny", action="store_true", help="300 rows, from scratch")
     parser.add_argument("--device", default="cpu")
     folder = os.environ.get("SKPOISON_DATA", "../shared/data")

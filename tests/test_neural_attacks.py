@@ -163,6 +163,22 @@ def test_bullseye_lowers_the_distance_of_the_mean():
     assert value < 0.2 * one.objective_[0]
 
 
+def test_adaptive_poison_has_features_that_are_alike():
+    X, y = rows()
+    plain = attack(BullseyePolytopeAttack, X, n_steps=60).fit(X, y)
+    one = attack(BullseyePolytopeAttack, X, n_steps=60, adaptive=2.0).fit(X, y)
+    goal = features(one.feature_extractor, X[:1])[0]
+    near, far = (features(one.feature_extractor, p.X_poison_) for p in (one, plain))
+    spreads = [np.sum((F - F.mean(axis=0)) ** 2, axis=1).mean() for F in (near, far)]
+    miss = np.sum((near.mean(axis=0) - goal) ** 2) + 2.0 * spreads[0]
+    assert miss / np.sum(goal**2) / 2 == pytest.approx(min(one.objective_), rel=1e-4)
+    assert spreads[0] < 0.5 * spreads[1]
+    hull = attack(ConvexPolytopeAttack, X, n_steps=60, adaptive=2.0).fit(X, y)
+    assert hull.objective_[-1] < 0.8 * hull.objective_[0]
+    with pytest.raises(ValueError, match="adaptive"):
+        hull.set_params(adaptive=-1).fit(X, y)
+
+
 def test_convex_polytope_lowers_the_distance_to_the_hull():
     X, y = rows()
     one = attack(ConvexPolytopeAttack, X, n_steps=60)

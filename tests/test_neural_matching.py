@@ -151,6 +151,56 @@ def test_of_several_networks_the_mean_is_lowered():
     assert np.mean(values) < 0.8 * one.objective_[0]
 
 
+def proxies_spread(module, X):
+    """Mean squared distance of probabilities from their mean, by the plainest means."""
+    with torch.no_grad():
+        logits = copy.deepcopy(module).eval()(torch.as_tensor(X)).double().numpy()
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return np.sum((probabilities - probabilities.mean(axis=0)) ** 2, axis=1).mean()
+
+
+@pytest.mark.parametrize("batch_size", [4, 256])
+def test_adaptive_poison_has_gradients_that_are_alike(batch_size):
+    X, y = rows()
+    nets = [network(1), network(2)]
+    options = {"net": nets, "n_steps": 40, "batch_size": batch_size}
+    plain = attack(X, **options).fit(X, y)
+    one = attack(X, adaptive=100.0, **options).fit(X, y)
+    values = [
+        one_minus_cosine(
+            plain_gradient(net, X[:1], [1]), plain_gradient(net, one.X_poison_, [1] * 6)
+        )
+        + 100.0 * proxies_spread(net, one.X_poison_)
+        for net in nets
+    ]
+    assert np.mean(values) == pytest.approx(min(one.objective_), rel=1e-4)
+    here, there = (
+        sum(proxies_spread(net, each.X_poison_) for net in nets)
+        for each in (one, plain)
+    )
+    assert here < 0.5 * there
+
+
+def test_the_slope_of_adaptive_poison_goes_through_augmentation():
+    X, y = rows()
+    module = network().double().eval()
+    X = torch.as_tensor(X).double()
+    gradients = LossGradients(module, 3, 4)
+    goal = gradients.mean(X[:1], torch.tensor([1]))
+    allowed = AllowedRows(X[20:30], 0.2, "linf", torch.tensor(0.0), torch.tensor(1.0))
+    space = Matching(allowed, torch.tensor([1]), lambda rows: 0.9 * rows**2, 3.0)
+    space.aim([(gradients, goal)])
+    torch.manual_seed(0)
+    step = 1e-6 * torch.randn(10, 1, 6, 6).double()
+    _, slope = space.value_and_gradient(X[20:30])
+    ahead, behind = (
+        space.value_and_gradient(X[20:30] + move)[0] for move in (step, -step)
+    )
+    assert ((ahead - behind) / 2).item() == pytest.approx(
+        (slope * step).sum().item(), rel=1e-5
+    )
+
+
 def test_rows_of_the_largest_gradients_are_chosen():
     X, y = rows()
     one = attack(X, selection="gradient", n_steps=1).fit(X, y)
@@ -333,6 +383,7 @@ def test_documented_parameters_and_attributes_are_there():
         ({"selection": "best"}, ValueError, "selection"),
         ({"augment": 3}, ValueError, "augment"),
         ({"step_size": 0.0}, ValueError, "step_size"),
+        ({"adaptive": -1.0}, ValueError, "adaptive"),
     ],
 )
 def test_bad_parameters_are_refused(params, error, message):

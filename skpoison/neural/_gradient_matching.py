@@ -51,6 +51,7 @@ class GradientMatchingAttack(BaseMatchingAttack):
         Which rows of the class are changed into poison: any, as in the paper, or those
         with the largest gradients, as in later work.
     <augment>
+    <adaptive>
     <replace>
     <batch_size>
     <random_state>
@@ -90,6 +91,10 @@ class GradientMatchingAttack(BaseMatchingAttack):
         1 - cos(g(t), 1 / k sum_j g(x_j)),
 
     the mean of this over networks if there are several.
+
+    The penalty of ``adaptive`` is the mean squared distance of the poison rows'
+    probabilities from their mean, averaged over networks: labels agree, so these differ
+    as much as EPIC's gradient proxies do.
 
     Networks run in evaluation mode, on the device of their parameters. Callbacks of
     scikit-learn, such as its ``ProgressBar``, are called at each step.
@@ -141,6 +146,7 @@ class GradientMatchingAttack(BaseMatchingAttack):
         n_restarts=1,
         selection="random",
         augment=None,
+        adaptive=0.0,
         replace=False,
         batch_size=256,
         random_state=None,
@@ -157,6 +163,7 @@ class GradientMatchingAttack(BaseMatchingAttack):
         self.n_restarts = n_restarts
         self.selection = selection
         self.augment = augment
+        self.adaptive = adaptive
         self.replace = replace
         self.batch_size = batch_size
         self.random_state = random_state

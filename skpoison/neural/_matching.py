@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skpoison.neural._features import as_module, workplace
+from skpoison.neural._features import as_module, features_of, workplace
 from skpoison.neural._gradients import LossGradients
 from skpoison.neural._perturbation import BasePerturbationAttack
 from skpoison.neural._seeded import seeded
+from skpoison.neural._space import spread
 
 # When, of all steps, steps become ten times shorter.
 MILESTONES = (3 / 8, 5 / 8, 7 / 8)
@@ -28,6 +29,7 @@ class BaseMatchingAttack(BasePerturbationAttack):
         "step_size": [Interval(Real, 0, None, closed="neither")],
         "selection": [StrOptions({"random", "gradient"})],
         "augment": [callable, None],
+        "adaptive": [Interval(Real, 0, None, closed="left")],
     }
 
     def _modules(self, rows, labels, rng):
@@ -53,7 +55,9 @@ class BaseMatchingAttack(BasePerturbationAttack):
 
     def _space(self, modules, allowed, rows, labels):
         codes = self._codes(np.array([self.intended_label]))
-        space = Matching(allowed.to(*workplace(modules[0])), codes, self.augment)
+        space = Matching(
+            allowed.to(*workplace(modules[0])), codes, self.augment, self.adaptive
+        )
         space.aim(
             [(g, self._wanted(g, rows, labels)) for g in self._gradients(modules)]
         )
@@ -77,11 +81,14 @@ class BaseMatchingAttack(BasePerturbationAttack):
 
 
 class Matching:
-    """Mean misalignment of the gradients of poison with the wanted ones."""
+    """Mean misalignment of the gradients of poison with the wanted ones.
 
-    def __init__(self, allowed, codes, augment=None):
+    With ``adaptive``, so many times the spread of the gradients' proxies comes on top.
+    """
+
+    def __init__(self, allowed, codes, augment=None, adaptive=0.0):
         self.allowed, self.codes, self.augment = allowed, codes, augment
-        self.goals = []
+        self.adaptive, self.goals = adaptive, []
 
     @property
     def noisy(self):
@@ -104,10 +111,25 @@ class Matching:
         values, pulls = zip(
             *(self._one(seen.detach(), *goal) for goal in self.goals), strict=True
         )
-        pull = sum(pulls) / len(pulls)
+        value, pull = sum(values) / len(values), sum(pulls) / len(pulls)
+        if self.adaptive:
+            more, further = self._spread(seen.detach())
+            value, pull = value + more, pull + further
         if seen is not rows:
             (pull,) = torch.autograd.grad(seen, rows, pull)
-        return sum(values) / len(values), pull
+        return value, pull
+
+    def _spread(self, rows):
+        """Weigh the spread of proxies; it is that of probabilities, as labels agree."""
+        rows = rows.requires_grad_()
+        spreads = [
+            spread(torch.softmax(logits, dim=1))
+            for gradients, _ in self.goals
+            for logits in features_of([gradients.module], rows, gradients.batch_size)
+        ]
+        value = self.adaptive * sum(spreads) / len(spreads)
+        (pull,) = torch.autograd.grad(value, rows)
+        return value.detach(), pull
 
     def _one(self, rows, gradients, goal):
         value, pull = gradients.align(rows, self.codes.expand(len(rows)), goal)

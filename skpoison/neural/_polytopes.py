@@ -6,7 +6,7 @@ import torch
 from sklearn.utils._param_validation import Interval
 
 from skpoison.neural._shared_docs import with_shared_docs
-from skpoison.neural._space import BaseFeatureAttack
+from skpoison.neural._space import BaseFeatureAttack, spread
 
 __all__ = ["BullseyePolytopeAttack", "ConvexPolytopeAttack"]
 
@@ -24,6 +24,7 @@ class BasePolytopeAttack(BaseFeatureAttack):
     _parameter_constraints: dict = {
         **BaseFeatureAttack._parameter_constraints,
         "step_size": [Interval(Real, 0, None, closed="neither")],
+        "adaptive": [Interval(Real, 0, None, closed="left")],
     }
 
     def __init__(
@@ -38,6 +39,7 @@ class BasePolytopeAttack(BaseFeatureAttack):
         value_range=(0.0, 1.0),
         n_steps=200,
         step_size=0.1,
+        adaptive=0.0,
         n_restarts=1,
         replace=False,
         batch_size=256,
@@ -52,6 +54,7 @@ class BasePolytopeAttack(BaseFeatureAttack):
         self.value_range = value_range
         self.n_steps = n_steps
         self.step_size = step_size
+        self.adaptive = adaptive
         self.n_restarts = n_restarts
         self.replace = replace
         self.batch_size = batch_size
@@ -62,7 +65,8 @@ class BasePolytopeAttack(BaseFeatureAttack):
 
         def loss(features):
             misses = [
-                (aim(part) - goal).square().sum() / goal.square().sum()
+                ((aim(part) - goal).square().sum() + self.adaptive * spread(part))
+                / goal.square().sum()
                 for part, goal, aim in zip(features, space.goals, aims, strict=True)
             ]
             return sum(misses) / (2 * len(misses))
@@ -99,6 +103,7 @@ class BullseyePolytopeAttack(BasePolytopeAttack):
         annealing.
     step_size : float, default=0.1
         First step, as a fraction of ``radius``.
+    <adaptive>
     <n_restarts>
     <replace>
     <batch_size>
@@ -126,6 +131,10 @@ class BullseyePolytopeAttack(BasePolytopeAttack):
     With m extractors f_i, poison rows x_1, ..., x_k and the target t, the objective is
 
         1 / (2 m) sum_i || f_i(t) - mean_j f_i(x_j) ||^2 / || f_i(t) ||^2.
+
+    The penalty of ``adaptive`` is the mean squared distance of the f_i(x_j) from their
+    mean, in the same units: 1 / (2 m) sum_i mean_j || f_i(x_j) - mean_l f_i(x_l) ||^2 /
+    || f_i(t) ||^2. Where features are alike, so are the gradients of any head.
 
     To attack several layers, for a victim who trains all of them, give a list of
     :class:`LayerFeatures`.
@@ -193,6 +202,7 @@ class ConvexPolytopeAttack(BasePolytopeAttack):
         annealing. Before each step, the convex combination is improved.
     step_size : float, default=0.1
         First step, as a fraction of ``radius``.
+    <adaptive>
     <n_restarts>
     <replace>
     <batch_size>
@@ -221,7 +231,8 @@ class ConvexPolytopeAttack(BasePolytopeAttack):
 
         1 / (2 m) sum_i min_c || f_i(t) - sum_j c_j f_i(x_j) ||^2 / || f_i(t) ||^2
 
-    over non-negative weights c with sum one, which each extractor has for itself.
+    over non-negative weights c with sum one, which each extractor has for itself. The
+    penalty of ``adaptive`` is that of :class:`BullseyePolytopeAttack`.
     Before each step, at most 50 accelerated projected gradient steps improve them.
 
     To attack several layers, for a victim who trains all of them, give a list of

@@ -63,6 +63,7 @@ class SleeperAgentAttack(BaseMatchingAttack):
         Which rows of the class are changed into poison: those with the largest
         gradients, or any.
     <augment>
+    <adaptive>
     <replace>
     <batch_size>
     <random_state>
@@ -104,6 +105,10 @@ class SleeperAgentAttack(BaseMatchingAttack):
 
     the mean of this over networks if there are several. It is not comparable between
     stages, as each has other networks; restarts are compared by the last.
+
+    The penalty of ``adaptive`` is the mean squared distance of the poison rows'
+    probabilities from their mean, averaged over networks: labels agree, so these differ
+    as much as EPIC's gradient proxies do.
 
     Networks run in evaluation mode. Callbacks of scikit-learn, such as its
     ``ProgressBar``, are called at each step.
@@ -163,6 +168,7 @@ class SleeperAgentAttack(BaseMatchingAttack):
         n_restarts=1,
         selection="gradient",
         augment=None,
+        adaptive=0.0,
         replace=False,
         batch_size=256,
         random_state=None,
@@ -181,6 +187,7 @@ class SleeperAgentAttack(BaseMatchingAttack):
         self.n_restarts = n_restarts
         self.selection = selection
         self.augment = augment
+        self.adaptive = adaptive
         self.replace = replace
         self.batch_size = batch_size
         self.random_state = random_state

@@ -34,6 +34,11 @@ class BaseFeatureAttack(BasePerturbationAttack):
         return FeatureSpace(modules, allowed, self.target, self.batch_size)
 
 
+def spread(points):
+    """Return the mean squared distance of points from their mean."""
+    return (points - points.mean(dim=0)).square().sum(dim=1).mean()
+
+
 class FeatureSpace:
     """Losses of the features of perturbed rows, on the first module's device.
 
