@@ -3,6 +3,7 @@
     python benchmarks/bench_epic_forgetting.py frozen --targets 100
     python benchmarks/bench_epic_forgetting.py finetune perceptron --save found.npz
     python benchmarks/bench_epic_forgetting.py frozen --choose
+    python benchmarks/bench_epic_forgetting.py frozen --adaptive 1
     python benchmarks/bench_epic_forgetting.py trace
     python benchmarks/bench_epic_forgetting.py cost --size 20000
 
@@ -224,9 +225,14 @@ def candidates(name):
 def evaluate(name, options):
     """Attack some targets at a time; go on where a former run has stopped."""
     attack, net, data, embedding = problem(name, options)
+    if options.adaptive:
+        attack.set_params(adaptive=options.adaptive)
+        if hasattr(attack, "feature_extractor"):
+            attack.set_params(selection="nearest")
     if options.poison:
         trigger = getattr(attack, "trigger", None)
-        attack = Stored(attack, Path(options.poison) / name, trigger=trigger)
+        folder = Path(options.poison) / f"{name}-{options.adaptive:g}"
+        attack = Stored(attack, folder, trigger=trigger)
     X, y, X_test, y_test = data
     half = slice(1, None, 2) if options.choose else slice(0, None, 2)
     data = X, y, X_test[half], y_test[half]
@@ -417,6 +423,9 @@ def options_of(arguments=None):
     parser.add_argument("parts", nargs="+", choices=[*ROUNDS, "trace", "cost"])
     parser.add_argument("--choose", action="store_true", help="try more settings")
     parser.add_argument("--targets", type=int, default=20)
+    parser.add_argument(
+        "--adaptive", type=float, default=0.0, help="how much poison is pulled together"
+    )
     parser.add_argument("--repeats", type=int, default=5, help="of cost")
     parser.add_argument("--size", type=int, default=2500, help="training rows of cost")
     parser.add_argument("--tiny", action="store_true", help="300 rows, from scratch")

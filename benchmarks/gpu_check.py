@@ -5,7 +5,7 @@
 
 Runs the tests marked ``gpu``, the overhead table of EPIC with the selection in torch
 beside that in compiled code on the CPU (which tells whether ``backend="auto"`` chooses
-well), one table of gradient matching, one of nets that forget, with the cost of
+well), one table of gradient matching, two of nets that forget, with the cost of
 gradients from a pass and from training, and the two large selections. Each part is a
 process of its own, so that a device that one part has left in disorder does not stop
 the others, and is stopped where the time is up. ``--tiny`` runs the same parts at sizes
@@ -51,7 +51,8 @@ def parts_of(options):
         matching += ["--net", "resnet18", "--width", "16", "--trials", "2"]
     pytest = [python, "-m", "pytest", "-q", "-n", "0", "-rs", "-m", "gpu"]
     forgetting = [python, str(HERE / "bench_epic_forgetting.py"), "cost"]
-    forgetting += [] if options.tiny else ["cnn", "--targets", "5"]
+    forgetting += [] if options.tiny else ["cnn", "resnet", "--targets", "5"]
+    forgetting += [] if options.tiny else ["--size", "20000"]
     forgetting += [*device, "--data", str(options.data)]
     forgetting += ["--tiny", "--repeats", "1"] if options.tiny else []
     return {

@@ -179,6 +179,25 @@ def test_adaptive_poison_has_features_that_are_alike():
         hull.set_params(adaptive=-1).fit(X, y)
 
 
+@pytest.mark.parametrize("batch_size", [3, 256])
+def test_rows_nearest_to_the_target_are_chosen(batch_size):
+    X, y = rows()
+    layers = [extractor(), extractor(n_features=5, seed=1)]
+    options = {"selection": "nearest", "batch_size": batch_size, "n_steps": 1}
+    one = attack(BullseyePolytopeAttack, X, **options)
+    one.set_params(feature_extractor=layers).fit(X, y)
+    misses = 0
+    for layer in layers:
+        F, goal = features(layer, X), features(layer, X[:1])
+        misses = misses + np.sum((F - goal) ** 2, axis=1) / np.sum(goal**2)
+    misses[y != "dog"] = np.inf
+    nearest = np.sort(np.argsort(misses)[: len(one.X_poison_)])
+    np.testing.assert_array_equal(one.base_indices_, nearest)
+    assert nearest.tolist() != list(range(20, 20 + len(nearest)))
+    with pytest.raises(ValueError, match="selection"):
+        one.set_params(selection="gradient").fit(X, y)
+
+
 def test_convex_polytope_lowers_the_distance_to_the_hull():
     X, y = rows()
     one = attack(ConvexPolytopeAttack, X, n_steps=60)

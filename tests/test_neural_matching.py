@@ -182,7 +182,7 @@ def test_adaptive_poison_has_gradients_that_are_alike(batch_size):
 
 
 def test_the_slope_of_adaptive_poison_goes_through_augmentation():
-    X, y = rows()
+    X, _ = rows()
     module = network().double().eval()
     X = torch.as_tensor(X).double()
     gradients = LossGradients(module, 3, 4)

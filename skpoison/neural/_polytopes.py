@@ -2,9 +2,12 @@
 
 from numbers import Real
 
+import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 
+from skpoison.neural._features import features_of
+from skpoison.neural._rows import as_tensor
 from skpoison.neural._shared_docs import with_shared_docs
 from skpoison.neural._space import BaseFeatureAttack, spread
 
@@ -25,6 +28,7 @@ class BasePolytopeAttack(BaseFeatureAttack):
         **BaseFeatureAttack._parameter_constraints,
         "step_size": [Interval(Real, 0, None, closed="neither")],
         "adaptive": [Interval(Real, 0, None, closed="left")],
+        "selection": [StrOptions({"random", "nearest"})],
     }
 
     def __init__(
@@ -41,6 +45,7 @@ class BasePolytopeAttack(BaseFeatureAttack):
         step_size=0.1,
         adaptive=0.0,
         n_restarts=1,
+        selection="random",
         replace=False,
         batch_size=256,
         random_state=None,
@@ -56,9 +61,26 @@ class BasePolytopeAttack(BaseFeatureAttack):
         self.step_size = step_size
         self.adaptive = adaptive
         self.n_restarts = n_restarts
+        self.selection = selection
         self.replace = replace
         self.batch_size = batch_size
         self.random_state = random_state
+
+    def _bases(self, modules, rows, labels, n_poison, rng):
+        if self.selection == "random":
+            return super()._bases(modules, rows, labels, n_poison, rng)
+        found = self._candidates(labels, n_poison)
+        candidates = rows[torch.from_numpy(found)]
+        target = as_tensor(self.target, "target").to(candidates)
+        with torch.no_grad():
+            goals = features_of(modules, target[None], self.batch_size)
+            parts = features_of(modules, candidates, self.batch_size)
+            misses = sum(
+                (part - goal).square().sum(dim=1) / goal.square().sum()
+                for part, goal in zip(parts, goals, strict=True)
+            )
+        order = np.argsort(misses.cpu().numpy(), kind="stable")
+        return np.sort(found[order[:n_poison]])
 
     def _craft(self, space, start, monitor):
         aims = self._aims(space)
@@ -105,6 +127,10 @@ class BullseyePolytopeAttack(BasePolytopeAttack):
         First step, as a fraction of ``radius``.
     <adaptive>
     <n_restarts>
+    selection : {"random", "nearest"}, default="random"
+        Which rows of the class are changed into poison: any, or those whose features
+        are nearest to the target's in the units of the objective, which makes stronger
+        poison, of rows that are like one another.
     <replace>
     <batch_size>
     <random_state>
@@ -204,6 +230,10 @@ class ConvexPolytopeAttack(BasePolytopeAttack):
         First step, as a fraction of ``radius``.
     <adaptive>
     <n_restarts>
+    selection : {"random", "nearest"}, default="random"
+        Which rows of the class are changed into poison: any, or those whose features
+        are nearest to the target's in the units of the objective, which makes stronger
+        poison, of rows that are like one another.
     <replace>
     <batch_size>
     <random_state>
