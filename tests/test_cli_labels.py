@@ -131,3 +131,21 @@ def test_commands_name_doubtful_labels(tmp_path):
     said = " ".join(refused.stderr.split())
     assert "'spma' (1 row) may be 'spam' (40 rows)" in said
     assert "The class 'spma' has 1 row, fewer than the 3 folds" in said
+
+
+def test_traces_name_doubtful_labels(tmp_path):
+    path = table(tmp_path / "slips.csv", ["ham", "spam"] * 40 + ["spma"])
+    case = table(tmp_path / "case.csv", ["spma"])
+    given = "trace", path, "--case", case, "--max-removed", "1", "--method", "gradient"
+    shown = invoke(*given, code=3)  # no single row is to blame
+    assert "'spma' (1 row) may be 'spam' (40 rows)" in " ".join(shown.stderr.split())
+
+
+def test_traces_name_numbers_that_may_be_a_quantity(tmp_path):
+    path = table(tmp_path / "ages.csv", 20 + np.arange(300) % 15)
+    case = table(tmp_path / "case.csv", [31])
+    given = "trace", path, "--case", case, "--max-removed", "1", "--method", "gradient"
+    shown = " ".join(invoke(*given, code=3).stderr.split())
+    assert "15 different numbers, which are taken for classes" in shown
+    told = invoke(*given, "--target-kind", "quantity", "--tolerance", "0.1", code=3)
+    assert "taken for classes" not in " ".join(told.stderr.split())

@@ -21,6 +21,7 @@ from skpoison.tracing._result import COPIES
 from . import by as groups
 from .certificate import few_threads
 from .columns import complete
+from .sample import warn_of_labels
 
 MAX_ITER = 10_000
 # With penalties of 1 / C.
@@ -143,6 +144,7 @@ def read(data, case, by, reading):
     if not labels.is_quantity:
         labels.check_classes()
         labels.refuse_names()
+    warn_of_labels(labels)
     may_lack = replace(options, unlabeled=not labels.is_quantity)
     cases = load_test(case, rows, may_lack, new_labels=labels.is_quantity)
     return rows, complete(cases, reading.encoding, rows)
