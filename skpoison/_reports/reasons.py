@@ -61,7 +61,7 @@ def _distance(name, text):
 REASONS = {
     "far": _distance(
         "FarFromItsClass",
-        "much farther from its class than the other rows of the class",
+        "much farther from its class, or from any other row, than is usual",
     ),
     "copies": Reason(
         "TooManyCopies",

@@ -18,7 +18,8 @@ class AutoFilter(BaseJudgingFilter):
 
     Four tests, in this order:
 
-    1. *far*: rows that are much farther from their class than its other rows;
+    1. *far*: rows that are much farther from their class than its other rows, or from
+       their nearest rows than others are from theirs;
     2. *copies*: more near copies of a row with one label than frequent values and the
        other groups of copies explain (groups up to four times as large as the third
        largest of the others are kept if models fitted without them agree with their
@@ -94,18 +95,19 @@ class AutoFilter(BaseJudgingFilter):
 
     Notes
     -----
-    New rows are scored by their distance and by models fitted on the kept training
+    New rows are scored by their distances and by models fitted on the kept training
     rows; they are not compared with each other.
 
     Where there are many rows, some of them, drawn at random, describe the others. Above
-    10,000 rows, clusters are searched among 10,000 (rows next to rejected ones are then
-    compared with models fitted without these), and models that score new rows are
-    fitted on four fifths of the rows, as models of folds are. Above 20,000 rows, rates
-    of wrong labels are estimated from 20,000 or more. Dense arrays of more than 10,000
-    rows and 1,048,576 values are not copied, but for the rows that a model is fitted
-    on: distances of far rows are compared with those of 10,000 rows of each class, and
-    near copies, if there are more than 60 columns, are searched among the nearest rows
-    in 50 principal directions.
+    4,096 rows, the nearest rows are searched among so many. Above 10,000 rows, clusters
+    are searched among 10,000 (rows next to rejected ones are then compared with models
+    fitted without these), and models that score new rows are fitted on four fifths of
+    the rows, as models of folds are. Above 20,000 rows, rates of wrong labels are
+    estimated from 20,000 or more. Dense arrays of more than 10,000 rows and 1,048,576
+    values are not copied, but for the rows that a model is fitted on: distances of far
+    rows are compared with those of 10,000 rows of each class, and near copies, if there
+    are more than 60 columns, are searched among the nearest rows in 50 principal
+    directions.
 
     Poison that looks like honest rows of its label is not detected: rows of an
     unlabeled class inside the class whose label they have, flipped labels where classes
@@ -146,7 +148,9 @@ class AutoFilter(BaseJudgingFilter):
         evidence = find_evidence(numbers, codes, predict, panel.counts, rng)
         self.groups_ = evidence.groups
         self.out_of_fold_ = evidence.probabilities
-        self._far = evidence.far._replace(beyond=None, spread_out=None)
+        self._far = evidence.far._replace(
+            beyond=None, spread_out=None, times_alone=None
+        )
         suspicions = self._suspicions(evidence, codes)
         if targets is not None:
             units = self._units_out_of_fold(panel, targets, N_FOLDS, params, rng)
@@ -200,6 +204,12 @@ class AutoFilter(BaseJudgingFilter):
         label = f" of class {self.classes_[codes[row]]}" if self._labelled else ""
         if targets is not None:
             label = ""
+        times_alone = evidence.far.times_alone[row]
+        if test == "far" and times_alone:
+            return (
+                f"far: its nearest rows are {times_alone:.1f} times as far away as "
+                "is usual"
+            )
         if test == "far":
             return (
                 f"far: {times[row]:.1f} times the usual distance from the rows{label}"

@@ -1,29 +1,23 @@
-"""Rows that are much farther from their class than its other rows."""
+"""Rows that are much farther from their class, or from any row, than is usual."""
 
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from scipy.stats import norm
 from sklearn.covariance import ledoit_wolf
 from sklearn.ensemble import IsolationForest
 from sklearn.utils.extmath import row_norms
 
+from skpoison.filters._bulk import LEAST_SPREAD, bulk_of_logs, logs_of, tail_threshold
 from skpoison.filters._many_rows import at, by_blocks, drawn, mapped
+from skpoison.filters._neighborhood import Neighborhood
 from skpoison.filters._threshold import bulk_threshold
 
-# Normal deviates of the quantiles that measure the spread of logarithmic distances.
-SPREAD = {0.75: 0.6745, 0.85: 1.0364}
-# A spread below 2 % is not informative: rows of unit length.
-LEAST_SPREAD = 0.02
-# False discovery rate of far rows.
-FALSE_SHARE = 0.02
 FEWEST = 20  # smaller classes are compared with all rows
 BULK = 0.75  # share of a class that its covariance is computed from
 RARELY = 0.05  # of a column's variance, that the bulk has
 STEPS = 2  # concentration steps on the bulk
-MANY_IN_MIDDLE = 0.25  # share of rows at the smallest distance
 AT_END = 3.4  # deviations: where the bulk of one column ends
 FEWEST_TO_CUT = 2  # columns: random cuts of one part its ends from all others
 # Share of rows that deviate from the usual value of a column: a random cut would part
@@ -62,7 +56,7 @@ class Reach(NamedTuple):
             if as_they_are and not is_sparse:
                 logs.append(_bulk_of_one_column(usual - centers[-1]))
                 continue
-            logs.append(_bulk_of_logs(_logs(_distances(usual, centers[-1]))))
+            logs.append(bulk_of_logs(logs_of(_distances(usual, centers[-1]))))
         reach = reach._replace(centers=np.array(centers), logs=np.array(logs))
         return reach, rows
 
@@ -103,7 +97,7 @@ class Reach(NamedTuple):
         out = np.zeros(len(codes))
         for code in np.unique(codes):
             own = np.flatnonzero(codes == code)
-            logs = _logs(_distances(rows[own], self.centers[code]))
+            logs = logs_of(_distances(rows[own], self.centers[code]))
             out[own] = (logs - self.logs[code, 0]) / self.logs[code, 1]
         return out
 
@@ -125,7 +119,7 @@ class Isolation(NamedTuple):
         forest.fit(drawn(rows, np.arange(rows.shape[0]), rng)[:, columns])
         none = np.zeros(0, dtype=bool)
         logs = cls(forest, columns, (0.0, 1.0), none).deviations(rows)
-        middle, spread = bulk = _bulk_of_logs(logs)
+        middle, spread = bulk = bulk_of_logs(logs)
         return cls(forest, columns, bulk, none), (logs - middle) / spread
 
     def deviations(self, rows) -> np.ndarray:
@@ -146,9 +140,11 @@ class Far(NamedTuple):
 
     reach: Reach
     isolation: Isolation | None
+    neighborhood: Neighborhood | None
     thresholds: np.ndarray  # of the deviations of reach and isolation
     beyond: np.ndarray  # deviations minus thresholds; > 0 is far
     spread_out: np.ndarray  # deviations by the covariance of the bulk of the class
+    times_alone: np.ndarray  # usual distance of the nearest rows, if far for that alone
 
     def beyond_of(self, numbers, codes) -> np.ndarray:
         """Deviations minus thresholds of new rows."""
@@ -158,7 +154,11 @@ class Far(NamedTuple):
             return out
         apart = self.isolation.deviations(rows)
         beyond = self.isolation.beyond(apart, self.thresholds[1], codes)
-        return np.maximum(out, beyond)
+        out = np.maximum(out, beyond)
+        if self.neighborhood is None:
+            return out
+        nearest = self.neighborhood.distances(rows)
+        return np.maximum(out, self.neighborhood.beyond(nearest, codes))
 
 
 def far_rows(compressed, spaces: list[np.ndarray], reach: Reach, codes, rng) -> Far:
@@ -167,7 +167,7 @@ def far_rows(compressed, spaces: list[np.ndarray], reach: Reach, codes, rng) -> 
     Distances are Euclidean distances of columns compressed by ``reach``, and
     Mahalanobis distances by the covariance of the bulk in ``spaces``, low-dimensional
     columns of the same rows, averaged over spaces. For dense rows, an isolation forest
-    is used as well.
+    and distances of the nearest rows are used as well.
     """
     plain = reach.deviations(compressed, codes)
     shaped = np.zeros(len(codes))
@@ -175,22 +175,30 @@ def far_rows(compressed, spaces: list[np.ndarray], reach: Reach, codes, rng) -> 
         own = np.flatnonzero(codes == code)
         if len(own) < FEWEST:
             continue
-        logs = [_logs(_by_covariance(at(rows, own), rng)) for rows in spaces]
-        bulks = [_bulk_of_logs(each) for each in logs]
+        logs = [logs_of(_by_covariance(at(rows, own), rng)) for rows in spaces]
+        bulks = [bulk_of_logs(each) for each in logs]
         shaped[own] = np.mean(
             [(e - m) / s for e, (m, s) in zip(logs, bulks, strict=True)], axis=0
         )
-    thresholds = np.array([_threshold(plain), np.inf])
-    beyond = np.maximum(plain - thresholds[0], shaped - _threshold(shaped))
-    isolation = None
+    thresholds = np.array([tail_threshold(plain), np.inf])
+    beyond = np.maximum(plain - thresholds[0], shaped - tail_threshold(shaped))
+    isolation = neighborhood = None
+    times = np.zeros(len(codes))
     if len(reach.varied) >= FEWEST_TO_CUT:
         isolation, apart = Isolation.of(compressed, reach.varied, rng)
-        thresholds[1] = _threshold(apart)
+        thresholds[1] = tail_threshold(apart)
         n_apart = np.bincount(codes, weights=apart > thresholds[1])
         excused = n_apart > LARGEST_ISOLATED * np.bincount(codes)
         isolation = isolation._replace(excused=excused)
         beyond = np.maximum(beyond, isolation.beyond(apart, thresholds[1], codes))
-    return Far(reach, isolation, thresholds, beyond, shaped)
+        found = Neighborhood.of(compressed, reach.varied, codes, rng)
+        if found is not None:
+            neighborhood, nearest = found
+            alone = neighborhood.beyond(nearest, codes)
+            only = (beyond <= 0) & (alone > 0)
+            times[only] = nearest[only] / neighborhood.usual
+            beyond = np.maximum(beyond, alone)
+    return Far(reach, isolation, neighborhood, thresholds, beyond, shaped, times)
 
 
 def times_usual(numbers, codes, rng) -> np.ndarray:
@@ -231,26 +239,12 @@ def _distances(rows, center):
     return np.linalg.norm(rows - center, axis=1)
 
 
-def _logs(distances):
-    return np.log(np.maximum(distances, 1e-9))
-
-
-def _bulk_of_logs(logs):
-    # Many rows in the very middle do not say how far others usually lie.
-    beyond = logs[logs > logs.min() + LEAST_SPREAD]
-    if len(logs) - len(beyond) >= MANY_IN_MIDDLE * len(logs):
-        logs = beyond if len(beyond) else logs
-    middle = np.median(logs)
-    spreads = [(np.quantile(logs, q) - middle) / z for q, z in SPREAD.items()]
-    return middle, max(*spreads, LEAST_SPREAD)
-
-
 def _bulk_of_one_column(moved):
     """Median of logarithms of distances, and the unit that takes to the bulk's end.
 
     Many rows are near to the middle of one column: these logarithms are not normal.
     """
-    middle, spread = _bulk_of_logs(_logs(np.abs(moved[:, 0])))
+    middle, spread = bulk_of_logs(logs_of(np.abs(moved[:, 0])))
     # Skewed columns reach farther to one side.
     sides = (moved[moved * side > 0] * side for side in (-1, 1))
     end = max(bulk_threshold(side) for side in sides if len(side)) if moved.any() else 0
@@ -286,14 +280,3 @@ def _by_covariance(rows, rng):
 def _mahalanobis(moved, covariance):
     squares = np.sum(moved * np.linalg.solve(covariance, moved.T).T, axis=1)
     return np.sqrt(np.maximum(squares, 0))
-
-
-def _threshold(deviations):
-    """Threshold by the Benjamini–Hochberg procedure on normal tails."""
-    ordered = np.sort(deviations)[::-1]
-    n = len(ordered)
-    allowed = norm.isf(FALSE_SHARE * np.arange(1, n + 1) / n)
-    beyond = np.flatnonzero(ordered >= allowed)
-    if not len(beyond):
-        return float(allowed[0])
-    return float(np.nextafter(ordered[beyond[-1]], -np.inf))
