@@ -6,7 +6,7 @@ from scipy.spatial.distance import cdist
 from sklearn.datasets import load_breast_cancer
 
 from skpoison import AutoFilter
-from skpoison.filters._many_rows import EncodedRows
+from skpoison.filters._many_rows import DRAWN, EncodedRows
 from skpoison.filters._neighborhood import COMPARED_WITH, NEAREST, Neighborhood
 
 
@@ -81,7 +81,7 @@ def test_a_class_that_is_sparser_or_rare_is_not_far():
 
 
 def test_rows_that_are_encoded_when_asked_for_are_the_same():
-    X, codes, rng = correlated(COMPARED_WITH + 500)
+    X, codes, rng = correlated(DRAWN + 500)
     X = np.r_[X, shuffled(X, 40, rng)].astype(np.float32)
     codes = np.r_[codes, np.ones(40, int)]
     found, distances = neighborhood_of(X, codes)

@@ -99,15 +99,14 @@ class AutoFilter(BaseJudgingFilter):
     rows; they are not compared with each other.
 
     Where there are many rows, some of them, drawn at random, describe the others. Above
-    4,096 rows, the nearest rows are searched among so many. Above 10,000 rows, clusters
-    are searched among 10,000 (rows next to rejected ones are then compared with models
-    fitted without these), and models that score new rows are fitted on four fifths of
-    the rows, as models of folds are. Above 20,000 rows, rates of wrong labels are
-    estimated from 20,000 or more. Dense arrays of more than 10,000 rows and 1,048,576
-    values are not copied, but for the rows that a model is fitted on: distances of far
-    rows are compared with those of 10,000 rows of each class, and near copies, if there
-    are more than 60 columns, are searched among the nearest rows in 50 principal
-    directions.
+    10,000 rows, nearest rows are searched among 2,048, and clusters among 10,000 (rows
+    next to rejected ones are then compared with models fitted without these); models
+    that score new rows are fitted on four fifths of the rows, as models of folds are.
+    Above 20,000 rows, rates of wrong labels are estimated from 20,000 or more. Dense
+    arrays of more than 10,000 rows and 1,048,576 values are not copied, but for the
+    rows that a model is fitted on: distances of far rows are compared with those of
+    10,000 rows of each class, and near copies, if there are more than 60 columns, are
+    searched among the nearest rows in 50 principal directions.
 
     Poison that looks like honest rows of its label is not detected: rows of an
     unlabeled class inside the class whose label they have, flipped labels where classes

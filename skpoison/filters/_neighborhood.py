@@ -7,12 +7,12 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from skpoison.filters._bulk import bulk_of_logs, logs_of, tail_threshold
-from skpoison.filters._many_rows import by_blocks
+from skpoison.filters._many_rows import DRAWN, by_blocks
 
 NEAREST = 5  # rows, whose mean distance is measured
-# Rows that others are compared with, drawn at random: distances to so many rows are
-# what most of the time goes to.
-COMPARED_WITH = 4_096
+# Of more rows than DRAWN, those that all are compared with, drawn at random: distances
+# to them are what most of the time goes to.
+COMPARED_WITH = 2_048
 DIRECTIONS = 50
 # False discovery rate: honest rows have longer tails than normal ones.
 FALSE_SHARE = 0.01
@@ -50,7 +50,7 @@ class Neighborhood(NamedTuple):
         """
         n_rows = rows.shape[0]
         some = np.arange(n_rows)
-        if n_rows > COMPARED_WITH:
+        if n_rows > DRAWN:
             some = np.sort(rng.choice(n_rows, COMPARED_WITH, replace=False))
         others = rows[some]
         counts = np.array([len(np.unique(others[:, j])) for j in columns])
