@@ -49,8 +49,17 @@ def test_rows_of_usual_values_that_do_not_belong_together_are_far():
     assert is_far[-30:].mean() > 0.8
     assert is_far[:-30].mean() < 0.01
     new = shuffled(X, 50, rng)
-    is_far = found.beyond(found.distances(new), np.zeros(50, int)) > 0
+    is_far = found.beyond(found.distances(new), np.zeros(50, int), are_new=True) > 0
     assert is_far.mean() > 0.8
+
+
+def test_new_honest_rows_are_rarely_far_though_directions_are_not_fitted_to_them():
+    rng = np.random.default_rng(0)
+    X, codes = rng.normal(size=(1500, 30)), rng.integers(2, size=1500)
+    found, _ = neighborhood_of(X[:150], codes[:150])
+    new = found.distances(X[150:])
+    assert np.mean(found.beyond(new, codes[150:]) > 0) > 0.005
+    assert np.mean(found.beyond(new, codes[150:], are_new=True) > 0) < 0.002
 
 
 @pytest.mark.parametrize("draw", ["normal", "exponential", "uniform", "standard_t"])
@@ -91,14 +100,14 @@ def test_rows_that_are_encoded_when_asked_for_are_the_same():
     assert (found.beyond(distances, codes) > 0)[-40:].mean() > 0.8
 
 
-def test_columns_of_few_values_say_nothing():
+def test_few_columns_and_columns_of_few_values_say_nothing():
     rng = np.random.default_rng(0)
     codes = rng.integers(2, size=100)
     words = rng.integers(3, size=(100, 5)).astype(float)
     assert neighborhood_of(words, codes) is None
-    assert neighborhood_of(np.c_[words, rng.normal(size=100)], codes) is None
+    assert neighborhood_of(np.c_[words, rng.normal(size=(100, 3))], codes) is None
     assert neighborhood_of(np.ones((100, 3)), codes) is None
-    assert neighborhood_of(rng.normal(size=(5, 3)), codes[:5]) is None
+    assert neighborhood_of(rng.normal(size=(5, 4)), codes[:5]) is None
 
 
 def test_auto_filter_says_how_far_the_nearest_rows_are():

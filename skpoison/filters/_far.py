@@ -158,7 +158,7 @@ class Far(NamedTuple):
         if self.neighborhood is None:
             return out
         nearest = self.neighborhood.distances(rows)
-        return np.maximum(out, self.neighborhood.beyond(nearest, codes))
+        return np.maximum(out, self.neighborhood.beyond(nearest, codes, are_new=True))
 
 
 def far_rows(compressed, spaces: list[np.ndarray], reach: Reach, codes, rng) -> Far:

@@ -20,7 +20,7 @@ FALSE_SHARE = 0.01
 LEAST_VARIANCE = 1e-9
 # Distinct values of a column: the distance of categories says nothing of the rows.
 FEWEST_VALUES = 10
-FEWEST_COLUMNS = 2
+FEWEST_COLUMNS = 4  # in fewer, honest rows far out have no near rows either
 # Share of a class: more are how a class lies that is sparser than the others.
 LARGEST_SPARSE = 0.2
 # Of the mean size of classes: how the rows of smaller ones lie is not known.
@@ -39,6 +39,7 @@ class Neighborhood(NamedTuple):
     directions: np.ndarray  # (n_columns, n_directions), scaled
     search: NearestNeighbors
     bulk: tuple = (0.0, 1.0)  # median and spread of logarithmic distances
+    of_new: tuple = (0.0, 1.0)  # the same for new rows
     shifts: np.ndarray | None = None  # (n_classes,): how much sparser a class is
     threshold: float = np.inf
 
@@ -58,18 +59,41 @@ class Neighborhood(NamedTuple):
         if len(columns) < FEWEST_COLUMNS:
             return None
         others = others[:, columns]
-        center, directions = _whitening(others, rng)
-        search = NearestNeighbors(n_neighbors=NEAREST)
-        search.fit((others - center) @ directions)
-        out = cls(columns, center, directions, search)
+        out = cls._searched(others, columns, rng)
         distances = out.distances(rows)
-        # A row is not a neighbor of itself.
-        distances[some] = search.kneighbors()[0].mean(axis=1)
-        return out._with_bulk(distances, codes), distances
+        distances[some] = out._own_distances()
+        out = out._replace(bulk=bulk_of_logs(logs_of(distances)))
+        of_new = out._bulk_of_new(others, rng)
+        return out._with_thresholds(distances, codes)._replace(of_new=of_new), distances
 
-    def _with_bulk(self, distances, codes):
-        out = self._replace(bulk=bulk_of_logs(logs_of(distances)))
-        apart = out._deviations(distances)
+    @classmethod
+    def _searched(cls, rows, columns, rng):
+        center, directions = _whitening(rows, rng)
+        search = NearestNeighbors(n_neighbors=NEAREST)
+        return cls(
+            columns, center, directions, search.fit((rows - center) @ directions)
+        )
+
+    def _own_distances(self):
+        """Those of the rows that are searched; a row is not a neighbor of itself."""
+        return self.search.kneighbors()[0].mean(axis=1)
+
+    def _bulk_of_new(self, rows, rng):
+        """Median and spread of new rows, to which directions are not fitted.
+
+        How much larger they are is seen by fitting to one half and not to the other.
+        """
+        halves = np.array_split(rng.permutation(len(rows)), 2)
+        if len(halves[1]) <= NEAREST:
+            return np.inf, 1.0
+        half = self._searched(rows[halves[0]], np.arange(rows.shape[1]), rng)
+        known = bulk_of_logs(logs_of(half._own_distances()))
+        new = bulk_of_logs(logs_of(half.distances(rows[halves[1]])))
+        middle, spread = self.bulk
+        return middle + max(new[0] - known[0], 0), spread * max(new[1] / known[1], 1)
+
+    def _with_thresholds(self, distances, codes):
+        out, apart = self, self._deviations(distances, self.bulk)
         medians = [np.median(apart[codes == code]) for code in range(codes.max() + 1)]
         shifts = np.maximum(medians, 0.0)
         apart -= shifts[codes]
@@ -89,12 +113,15 @@ class Neighborhood(NamedTuple):
         """Mean distances of rows from the nearest training rows."""
         return by_blocks(self._mean_distances, rows)
 
-    def beyond(self, distances, codes) -> np.ndarray:
+    def beyond(self, distances, codes, *, are_new=False) -> np.ndarray:
         """Deviations of distances minus the threshold; none of an excused class."""
-        return self._deviations(distances) - self.shifts[codes] - self.threshold
+        bulk = self.of_new if are_new else self.bulk
+        apart = self._deviations(distances, bulk)
+        return apart - self.shifts[codes] - self.threshold
 
-    def _deviations(self, distances):
-        middle, spread = self.bulk
+    @staticmethod
+    def _deviations(distances, bulk):
+        middle, spread = bulk
         return (logs_of(distances) - middle) / spread
 
     def _mean_distances(self, rows):
