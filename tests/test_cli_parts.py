@@ -244,6 +244,44 @@ def test_files_that_differ_are_refused_and_named(folder, change, suffix, message
     assert not Path("kept/0.csv").exists()
 
 
+@pytest.mark.parametrize("is_sampled", [True, False])
+def test_words_among_the_numbers_of_one_file_are_refused(
+    folder, is_sampled, monkeypatch
+):
+    tables = frames(3)
+    tables["1"]["a"] = tables["1"]["a"].astype(str)
+    tables["1"].loc[7, "a"] = "hello"
+    write(tables)
+    if not is_sampled:  # the first and the last file are
+        monkeypatch.setattr("skpoison._io.parts_sample.MOST_FILES", 2)
+    output = " ".join(invoke("data", "-o", "kept", code=1).output.split())
+    assert re.search(r"Column 'a' holds words such as 'hello' in \S*1.csv", output)
+    assert "data row 8" in output
+    tables["1"].loc[7, "a"] = ""  # a value that is missing
+    write(tables)
+    invoke("data", "-o", "kept")
+
+
+def test_text_columns_may_be_dictionaries_in_some_files(folder):
+    tables = frames(3)
+    write(tables, ".parquet")
+    invoke("data", "-o", "plain")
+    tables["1"]["kind"] = tables["1"]["kind"].astype("category")
+    write(tables, ".parquet")
+    assert pa.types.is_dictionary(parquet.read_schema("data/1.parquet").field(3).type)
+    invoke("data", "-o", "kept")
+    found, expected = (read(path, tables, ".parquet") for path in ("kept", "plain"))
+    assert_same_rows(found.astype({"kind": str}), expected.astype({"kind": str}))
+
+
+def test_a_scheduler_that_does_not_answer_is_told_of(folder, monkeypatch):
+    monkeypatch.setattr("skpoison._dask._cluster.PATIENCE", 0.5)
+    write(frames(2))
+    address = "tcp://127.0.0.1:1"  # where nobody listens
+    result = invoke("data", "-o", "kept", "--scheduler", address, code=1)
+    assert f"No Dask scheduler answers at {address}" in " ".join(result.output.split())
+
+
 def test_a_file_that_cannot_be_read_is_named(folder):
     write(frames(), ".parquet")
     whole = Path("data/2.parquet").read_bytes()

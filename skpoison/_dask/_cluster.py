@@ -10,6 +10,9 @@ ANY_PORT = {
     "scheduler_kwargs": {"dashboard": False},
 }
 
+# Seconds within which a scheduler must answer.
+PATIENCE = 5
+
 
 class Cluster:
     """The workers of a cluster that is connected to."""
@@ -75,7 +78,7 @@ def connected(
     from distributed import Client, LocalCluster
 
     if scheduler is not None:
-        with Client(scheduler, set_as_default=False) as client:
+        with _client_of(scheduler) as client:
             yield Cluster(client)
         return
     memory = {} if memory_limit is None else {"memory_limit": memory_limit}
@@ -91,3 +94,15 @@ def connected(
         Client(cluster, set_as_default=False) as client,
     ):
         yield Cluster(client)
+
+
+def _client_of(scheduler):
+    """Connect to a scheduler, or say at once that nobody answers."""
+    from distributed import Client
+
+    try:
+        return Client(scheduler, timeout=PATIENCE, set_as_default=False)
+    except (OSError, TimeoutError) as error:
+        raise ValueError(
+            f"No Dask scheduler answers at {scheduler} within {PATIENCE} seconds."
+        ) from error

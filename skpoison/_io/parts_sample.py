@@ -165,23 +165,31 @@ def _text_in_some(found):
 
 
 def _check_may_be_numbers(name, data, others):
-    """Refuse words in one file where another one has none."""
+    """Refuse words in one file where another one has none.
+
+    Numbers can be written with words, as units are, but not without a digit.
+    """
     import pyarrow.compute as pc
 
     cells = data.table.column(name).cast("string").combine_chunks()
-    held = cells.filter(~mask_of(is_nothing(cells)))
-    digits = pc.any(pc.match_substring_regex(held, r"\d")).as_py()
-    if len(held) and not digits:
-        raise DataError(
-            f"Column {name!r} holds words such as {held[0].as_py()[:40]!r} in "
-            f"{data.source}, but {others.table.column(name).type} in {others.source}: "
-            "all files must have the same types."
-        )
+    is_word = ~mask_of(pc.match_substring_regex(cells, r"\d"))
+    is_word &= ~mask_of(is_nothing(cells))
+    if not is_word.any():
+        return
+    row = int(is_word.argmax())
+    raise DataError(
+        f"Column {name!r} holds words such as {cells[row].as_py()[:40]!r} in "
+        f"{data.source}, but {others.table.column(name).type} in {others.source}: "
+        f"all files must have the same types (the first word is in {data.where(row)})."
+    )
 
 
 def _joined(parts, tables):
     import pyarrow as pa
 
+    plain = [_without_dictionaries(table) for table in tables]
+    if any(one.schema.types != tables[0].schema.types for one in tables):
+        tables = plain
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
@@ -189,6 +197,19 @@ def _joined(parts, tables):
         raise DataError(
             f"The files in {parts.name!r} differ in their types: {reason}."
         ) from error
+
+
+def _without_dictionaries(table):
+    """Return a table whose columns hold their values, not places in a dictionary."""
+    import pyarrow as pa
+
+    fields = [
+        field.with_type(field.type.value_type)
+        if pa.types.is_dictionary(field.type)
+        else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))
 
 
 def pattern_of(data):
@@ -221,5 +242,16 @@ def load_part(part, pattern, options):
     target = pattern.labels.name
     options = replace(options, target=target, words=words, may_be_empty=True)
     data = load(part.name, options)
+    _check_holds_numbers(data, pattern)
     data.labels = pattern.labels.matched(data.labels, new_labels=True)
     return data
+
+
+def _check_holds_numbers(data, pattern):
+    """Refuse words in columns that hold numbers in the sample, if that is a table."""
+    if not len(data) or not isinstance(pattern, TableData):
+        return
+    types = {field.name: field.type for field in data.table.schema}
+    for field in pattern.table.schema:
+        if is_number(field.type) and is_text(types.get(field.name, field.type)):
+            _check_may_be_numbers(field.name, data, pattern)

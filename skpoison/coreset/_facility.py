@@ -100,7 +100,7 @@ def facility_location(
         Greedy selects four times its share of the medoids in each part, and then, in
         stages, among what it has selected there, with the gains on all rows of the
         class [3]_. ``"auto"`` divides classes of more than 16,384 rows, into parts of
-        at most 8,192. None does not: that is exact, and takes time in proportion to the
+        at most 4,096. None does not: that is exact, and takes time in proportion to the
         square of the rows. Parts are independent jobs of joblib: within
         ``joblib.parallel_config(n_jobs=...)``, or on its Dask backend, they run in
         parallel.

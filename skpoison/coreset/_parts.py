@@ -22,8 +22,8 @@ from skpoison.coreset.backend import UNIT
 
 PARTITIONS = [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None]
 # Classes of more rows are divided: all their dissimilarities are not stored. Those of a
-# part are, in 256 MiB.
-WHOLE_ROWS, PART_ROWS = 16384, 8192
+# part are, in 64 MiB.
+WHOLE_ROWS, PART_ROWS = 16384, 4096
 # So many times its share of the medoids is picked in each part.
 CANDIDATES = 4
 # Medoids that are taken from one part before others are compared with them, and how
@@ -32,7 +32,7 @@ SEEDS = 64
 GROWTH = 4
 # Pairs that are computed, and rows that are looked up in the tree, at once.
 PAIRS, ROWS = 2**19, 2**14
-LEAF_ROWS = 32
+LEAF_ROWS = 64
 SWEEPS = 8
 
 # Picks so many among some rows, for each task, and returns their positions there.
@@ -75,19 +75,30 @@ class Points:
         self, candidates: np.ndarray, medoids: np.ndarray, current: np.ndarray
     ) -> sparse.csr_array:
         """Return dissimilarities of all rows from candidates nearer than medoids."""
-        tree = KDTree(self._points(candidates), LEAF_ROWS)
+        candidates, places, tree = self._tree(candidates)
         rounding = 8 * (len(self.columns) + 4) * np.finfo(self.columns.dtype).eps
         pieces = []
+        order = np.argsort(medoids, kind="stable")
         for start in range(0, self.n_samples, ROWS):
-            rows = np.arange(start, min(start + ROWS, self.n_samples))
+            rows = order[start : start + ROWS]
             radii = np.sqrt(self._squares(rows, medoids[rows]).astype(np.float64))
             found = tree.query_ball_point(self._points(rows), radii * (1.0 + rounding))
             of = np.repeat(rows, [len(some) for some in found])
             found = np.fromiter(chain.from_iterable(found), np.intp, len(of))
             units = quantize(self._squares(of, candidates[found]), self.measure)
             near = units < current[of]
-            pieces.append((of[near], found[near].astype(np.int32), units[near]))
+            near_ones = places[found[near]].astype(np.int32)
+            pieces.append((of[near].astype(np.int32), near_ones, units[near]))
         return lists_of(pieces, (self.n_samples, len(candidates)))
+
+    def _tree(self, candidates):
+        """Return candidates in the order of a tree of them, their places, and the tree.
+
+        Neighbors are then side by side in memory, as are rows in the order of medoids.
+        """
+        places = KDTree(self._points(candidates), LEAF_ROWS).indices
+        candidates = candidates[places]
+        return candidates, places, KDTree(self._points(candidates), LEAF_ROWS)
 
     def _points(self, rows):
         return self.columns[:, rows].T.astype(np.float64)
@@ -111,10 +122,9 @@ def blocks(n_samples: int, n_others: int) -> Iterator[slice]:
 def lists_of(
     pieces: list[tuple[np.ndarray, np.ndarray, np.ndarray]], shape: tuple[int, int]
 ) -> sparse.csr_array:
-    """Join rows, in order, their candidates, and dissimilarities; zeros stay."""
+    """Join rows, their candidates, and dissimilarities; zeros stay."""
     rows, candidates, units = map(np.concatenate, zip(*pieces, strict=True))
-    ends = np.cumsum(np.bincount(rows, minlength=shape[0]))
-    return sparse.csr_array((units, candidates, np.r_[0, ends]), shape=shape)
+    return sparse.coo_array((units, (rows, candidates)), shape=shape).tocsr()
 
 
 def large_square(columns: np.ndarray) -> np.floating:
