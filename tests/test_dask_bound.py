@@ -235,6 +235,50 @@ def leaves(filter_):
     return getattr(filter_, "filters_", [filter_])
 
 
+@pytest.mark.parametrize("name", ["hinge", "ridge", "ball"])
+@pytest.mark.parametrize("is_fitted_lazily", [True, False])
+def test_predictions_are_lazy(name, is_fitted_lazily):
+    X, y = data_for(name)
+    bound = CertifiedBound(epsilon=0.05, **LEARNERS[name])
+    if name == "ball":
+        bound = NormConstrainedSVC()
+    seen = []
+    rows = counted(X, seen)
+    bound.fit(rows if is_fitted_lazily else X, y)
+    del seen[:]
+    methods = ["predict"] if name == "ridge" else ["predict", "decision_function"]
+    for method in methods:
+        found, expected = getattr(bound, method)(rows), getattr(bound, method)(X)
+        assert (found.chunks, found.dtype) == (((1500,) * 4,), expected.dtype)
+        assert not seen
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        del seen[:]
+        parted = chunked(X, CUTS["uneven and empty"])
+        np.testing.assert_allclose(getattr(bound, method)(parted), expected, rtol=1e-12)
+    assert bound.score(rows, y) == pytest.approx(bound.score(X, y))
+
+
+def test_predictions_of_tables_and_of_several_classes():
+    X, y = rows()
+    names = [f"x{i}" for i in range(N_FEATURES)]
+    table, y = pd.DataFrame(X, columns=names), np.where(y, "spam", "ham")
+    lazy = dd.from_pandas(table, npartitions=3)
+    bound = CertifiedBound(epsilon=0.05, C=1.0).fit(table, y)
+    found = bound.predict(lazy)
+    np.testing.assert_array_equal(found.compute(), bound.predict(table))
+    wrong = lazy.rename(columns={"x0": "z"})
+    with pytest.raises(ValueError, match=r"Partition \d: The feature names"):
+        bound.predict(wrong).compute()
+    y = np.arange(N_ROWS) % 3
+    bound = CertifiedBound(epsilon=0.05, estimator=LogisticRegression()).fit(X, y)
+    parted = chunked(X, CUTS["uneven and empty"])
+    for method in ("predict", "decision_function"):
+        expected = getattr(bound, method)(X)
+        found = getattr(bound, method)(parted)
+        assert found.shape == expected.shape
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 def test_fixed_filters_are_not_fitted_again():
     X, y = rows()
     sphere = FrozenEstimator(SphereFilter(80).fit(X[:500], y[:500]))

@@ -107,8 +107,9 @@ class CertificateMixin:
         ------
         ValueError
             If the bound has no certificate that can be checked (more than two classes
-            with a `domain`, squared losses of many classes, and filters other than
-            spheres and slabs), if `X` and `y` are needed, if
+            with a `domain`, squared losses of many classes, filters other than
+            spheres and slabs, and bounds on Dask collections, whose proofs have a
+            number for each row), if `X` and `y` are needed, if
             `encoding` is no JSON, if there are more or fewer `feature_names` than
             columns, or if the file exists already and `overwrite` is False.
 

@@ -9,6 +9,7 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skpoison._blocks import engine, is_lazy
 from skpoison._labels import check_two_classes
 from skpoison._versions import VersionedMixin
 from skpoison.solvers._signed_design import Rows
@@ -63,14 +64,17 @@ class BinaryLinearClassifier(ClassifierMixin, VersionedMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows.
+        X : {array-like, sparse matrix, Dask collection} of shape \
+                (n_samples, n_features)
+            The rows. Of a Dask collection, what is returned is a lazy Dask array.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Positive for ``classes_[1]``; for more than two classes, the score of each.
         """
+        if is_lazy(X):
+            return engine().outputs(self, "decision_function", X)
         return self._scores(X)
 
     def _scores(self, X):
@@ -87,14 +91,17 @@ class BinaryLinearClassifier(ClassifierMixin, VersionedMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows.
+        X : {array-like, sparse matrix, Dask collection} of shape \
+                (n_samples, n_features)
+            The rows. Of a Dask collection, what is returned is a lazy Dask array.
 
         Returns
         -------
         y : ndarray of shape (n_samples,)
             Labels from `classes_`.
         """
+        if is_lazy(X):
+            return engine().outputs(self, "predict", X)
         scores = self.decision_function(X)
         if scores.ndim == 2:
             return self.classes_[scores.argmax(axis=1)]

@@ -8,6 +8,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import ClassifierTags, RegressorTags, Tags
 from sklearn.utils.metaestimators import available_if
 
+from skpoison._blocks import engine, is_lazy
 from skpoison._column_types import RowsLike
 from skpoison._warn import warn
 from skpoison.bounds._linear import BinaryLinearClassifier, check_values
@@ -112,8 +113,9 @@ class LinearLearner(BinaryLinearClassifier):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows.
+        X : {array-like, sparse matrix, Dask collection} of shape \
+                (n_samples, n_features)
+            The rows. Of a Dask collection, what is returned is a lazy Dask array.
 
         Returns
         -------
@@ -122,6 +124,8 @@ class LinearLearner(BinaryLinearClassifier):
         """
         if not is_regressor(self.estimator):
             return super().predict(X)
+        if is_lazy(X):
+            return engine().outputs(self, "predict", X)
         return self._scores(X)
 
     def score(
