@@ -5,6 +5,8 @@ import pytest
 from scipy import sparse
 from sklearn.svm import LinearSVC
 
+from skpoison import CertifiedBound
+from skpoison.bounds._rounding import _root_mean_square
 from skpoison.solvers._adversary import NO_POISON
 from skpoison.solvers._newton_system import Hessian
 from skpoison.solvers._proximal_newton import Iterate
@@ -108,3 +110,42 @@ def test_newton_systems_with_several_values_on_the_diagonal_are_solved(form, n_v
     for shift in (0.0, 0.7):
         x = hessian.shifted(shift)(r)
         np.testing.assert_allclose(hessian @ x + shift * x, r, atol=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.6, 1.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_are_combined_however_few_count(share, dtype):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(700, 300)).astype(dtype)
+    rows = Rows(X, np.sign(rng.normal(size=700)))
+    a = rng.random(700) * (rng.random(700) < share)
+    expected = (a * rows.signs) @ np.column_stack([X.astype(np.float64), np.ones(700)])
+    np.testing.assert_allclose(rows.combine(a), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_samples_are_in_single_precision_unless_values_are_too_large():
+    rng = np.random.default_rng(0)
+    X, theta = rng.normal(size=(50, 8)), rng.normal(size=9)
+    rows, few = Rows(X, np.ones(50)), np.arange(0, 50, 3)
+    sample = rows.sample(few)
+    assert sample.X.dtype == np.float32
+    np.testing.assert_allclose(sample.scores(theta), rows.scores(theta)[few], atol=1e-5)
+    np.testing.assert_allclose(
+        sample.combine(np.ones(17)), rows.take(few).combine(np.ones(17)), atol=1e-5
+    )
+    large = Rows(1e30 * X, np.ones(50)).sample(few)
+    assert large.X.dtype == np.float64
+    np.testing.assert_array_equal(large.X, 1e30 * X[few])
+
+
+def test_the_size_of_rows_known_from_their_validation_is_theirs():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(80, 5)), np.arange(80) % 2
+    bound = CertifiedBound(epsilon=0.1, C=1.0).fit(X, y)
+    rows, weights = Rows(X, np.ones(80)), np.full(80, 1 / 80)
+    plain = _root_mean_square(rows, weights)
+    rows.square_sum = bound._square_sum
+    assert plain <= _root_mean_square(rows, weights) * (1 + 1e-15)
+    assert _root_mean_square(rows, weights) == pytest.approx(plain, rel=1e-12)
+    rows.square_sum = 0.0  # not for weights of which some are larger than others
+    assert _root_mean_square(rows, np.arange(80) / 3160) > 0

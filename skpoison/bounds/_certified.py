@@ -28,7 +28,7 @@ from skpoison.bounds._certificate import CertificateMixin
 from skpoison.bounds._defending import DefendingMixin
 from skpoison.bounds._discrete import poison_term
 from skpoison.bounds._domain import warn_of_strangers
-from skpoison.bounds._linear import signed_rows
+from skpoison.bounds._linear import check_values, signed_rows
 from skpoison.bounds._multiclass import ClassResult
 from skpoison.bounds._objective import Objective, objective_of
 from skpoison.bounds._projected import projected
@@ -49,7 +49,7 @@ from skpoison.solvers._worst_rows import of_classes, of_targets
 SIGNS = (-1.0, 1.0)
 HANDED_ON = (
     *("n_features_in_", "feature_names_in_", "classes_", "target_range_"),
-    "filter_",
+    *("filter_", "_square_sum"),
 )
 
 
@@ -554,6 +554,10 @@ class CertifiedBound(
         _in_blocks.received(self, X, type(self).__name__)
         return X, None
 
+    def _check_values(self, X):
+        # The pass over X also gives the size of its rows.
+        self._square_sum = check_values(type(self).__name__, X)
+
     def _read_objective(self):
         """Return what the learner minimizes, however it is given."""
         given = {"rho": self.rho, "C": self.C, "estimator": self.estimator}
@@ -645,7 +649,9 @@ class CertifiedBound(
             given = self._objective, X, keeps
             return _multiclass.certify(problem, found, *given, **certain)
         if self._objective.is_plain_hinge and self._weights is None:
-            problem = _fixed.prepare(self._problem(X, codes))
+            problem = self._problem(X, codes)
+            problem.rows.square_sum = self._square_sum
+            problem = _fixed.prepare(problem)
             found = self._solve(problem, start, monitor)
             return _fixed.certify(problem, found, X, keeps, **certain)
         problem = self._problem_of_any_loss(X, codes)

@@ -48,8 +48,11 @@ class BinaryLinearClassifier(ClassifierMixin, VersionedMixin, BaseEstimator):
         options |= {"accept_sparse": "csr", "dtype": dtypes}
         # The pass that checks for large values also finds NaN and infinity.
         X, y = validate_data(self, X, y, ensure_all_finite=False, **options)
-        check_values(type(self).__name__, X)
+        self._check_values(X)
         return X, y
+
+    def _check_values(self, X):
+        check_values(type(self).__name__, X)
 
     def _store(self, theta):
         self.coef_, self.intercept_ = self._in_form(theta)
@@ -109,14 +112,19 @@ class BinaryLinearClassifier(ClassifierMixin, VersionedMixin, BaseEstimator):
 
 
 def check_values(name, X, what="X"):
-    """Raise for NaN, infinity and values whose fourth power overflows."""
+    """Raise for NaN, infinity and values whose fourth power overflows.
+
+    Return the sum of the squares where it is known to the digits of float64.
+    """
     values = X.data if sparse.issparse(X) else X
     most = np.finfo(np.float64).max ** 0.25
     # One fast pass shows for most inputs that no value is so large.
     flat = values.ravel(order="K")
     with np.errstate(over="ignore", invalid="ignore"):
-        if flat @ flat <= most * most:
-            return
+        total = flat @ flat
+        if total <= most * most:
+            is_exact = values.dtype == np.float64 and not sparse.issparse(X)
+            return float(total) if is_exact else None
     assert_all_finite(X, estimator_name=name, input_name=what)
     largest = max(values.max(), -values.min())
     if largest > most:
@@ -125,6 +133,7 @@ def check_values(name, X, what="X"):
             f"{largest:.2g}. Rescale {what}, for example with a StandardScaler fitted "
             "on trusted rows."
         )
+    return None
 
 
 def signed_rows(X, codes):

@@ -318,16 +318,21 @@ def minimize_smooth(
     max_steps: int,
     proximal_weight: float | None = None,
     looseness: float = LOOSENESS,
+    margins: np.ndarray | None = None,
 ) -> tuple[Iterate, Gaps, int]:
     """Minimize the envelope around an iterate; return the number of steps as well.
 
-    The default proximal weight of the parameters is too small to matter at the target.
-    The learner's part of the gap ends at the share `looseness` of the others.
+    Given the margins of the subproblem's rows at the iterate, the result has them too,
+    updated from step to step; else it has none. The default proximal weight of the
+    parameters is too small to matter at the target. The learner's part of the gap ends
+    at the share `looseness` of the others.
     """
     theta, shift = iterate.theta, iterate.shift
     if proximal_weight is None:
         proximal_weight = _proximal_weight(subproblem, target)
-    margins = 1.0 - subproblem.rows.scores(theta)
+    known = margins is not None
+    if margins is None:
+        margins = 1.0 - subproblem.rows.scores(theta)
     at = evaluate(subproblem, iterate, proximal_weight, theta, margins)
     n_steps = n_short = 0
     while True:
@@ -366,7 +371,7 @@ def minimize_smooth(
             iterate = replace(iterate, row_prox=min(4.0 * iterate.row_prox, WIDEST))
             at = evaluate(subproblem, iterate, proximal_weight, theta, at.margins)
     iterate = replace(iterate, theta=theta, duals=at.duals, poison=poison, shift=shift)
-    return iterate, gaps, n_steps
+    return replace(iterate, margins=at.margins if known else None), gaps, n_steps
 
 
 def _proximal_weight(subproblem: Subproblem, target: float) -> float:

@@ -7,6 +7,10 @@ from scipy import sparse
 
 # Rows a block when X must be converted or gathered: keeps the copies small.
 BLOCK_ROWS = 4096
+# A smaller share of the rows is gathered, in blocks that fit the cache.
+GATHERED, GATHERED_VALUES = 0.45, 2**17
+# Rows with larger sums of squares may have products that do not fit single precision.
+LARGEST_SINGLE = 1e30
 
 
 class Rows:
@@ -22,6 +26,8 @@ class Rows:
 
     # Whether parameters are turned: the last entry of rows is then not 1.
     is_framed = False
+    # Sum of the squares of X, where it is known.
+    square_sum: float | None = None
 
     def __init__(self, X, signs):
         self.X, self.signs = X, signs
@@ -75,6 +81,17 @@ class Rows:
             X = X.astype(np.float64)
         return Rows(X, self.signs[index])
 
+    def sample(self, index: np.ndarray) -> "Rows":
+        """Return the rows of an index, copied, in single precision if they fit it."""
+        rows = self.take(index)
+        if self.is_sparse or self.is_framed or not len(index):
+            return rows
+        with np.errstate(over="ignore"):
+            single = SingleRows(rows.X, rows.signs)
+            flat = single.X.ravel()
+            size = flat @ flat
+        return single if size < LARGEST_SINGLE else rows
+
     def like(self, X, signs):
         """Return other rows, to stand beside these."""
         return Rows(X, signs)
@@ -122,6 +139,22 @@ class Rows:
         return np.append(squares.T @ weights, weights.sum())
 
 
+class SingleRows(Rows):
+    """Dense rows in single precision, for solutions that only start others."""
+
+    def __init__(self, X, signs):
+        super().__init__(X.astype(np.float32), signs)
+
+    def scores(self, theta):
+        products = self.X @ theta[:-1].astype(np.float32)
+        return self.signs * (products.astype(np.float64) + theta[-1])
+
+    def combine(self, a):
+        signed = a * self.signs
+        products = signed.astype(np.float32) @ self.X
+        return np.append(products.astype(np.float64), signed.sum())
+
+
 class StackedRows(Rows):
     """Many rows followed by a few more, without copying the many.
 
@@ -164,11 +197,9 @@ class StackedRows(Rows):
         return first.joined(self.more.take(index[index >= split] - split))
 
 
-def _blocks(n_rows):
-    return (
-        slice(start, min(start + BLOCK_ROWS, n_rows))
-        for start in range(0, n_rows, BLOCK_ROWS)
-    )
+def _blocks(n_rows, step=BLOCK_ROWS):
+    starts = range(0, n_rows, step)
+    return (slice(start, min(start + step, n_rows)) for start in starts)
 
 
 def _times(X, w):
@@ -183,10 +214,10 @@ def _transpose_times(X, a):
     if sparse.issparse(X):
         return X.T @ a
     index = np.flatnonzero(a)
-    if len(index) > 0.5 * len(a) and X.dtype == np.float64:
+    if len(index) > GATHERED * len(a) and X.dtype == np.float64:
         return a @ X
     total = np.zeros(X.shape[1])
-    for block in _blocks(len(index)):
+    for block in _blocks(len(index), max(16, GATHERED_VALUES // X.shape[1])):
         part = index[block]
         total += a[part] @ X[part].astype(np.float64, copy=False)
     return total

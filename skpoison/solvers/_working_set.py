@@ -193,7 +193,7 @@ def _first_iterate(
     chosen = np.sort(rng.choice(n_rows, FIRST_ROWS, replace=False))
     weights = problem.weights[chosen]
     weights = weights * (problem.weights.sum() / weights.sum())
-    few = problem._replace(rows=problem.rows.take(chosen), weights=weights)
+    few = problem._replace(rows=problem.rows.sample(chosen), weights=weights)
     ones, everything = np.ones(FIRST_ROWS), np.arange(FIRST_ROWS)
     iterate = replace(iterate, duals=ones, margins=ones)
     iterate, n_iter = _refine(few, iterate, everything, FIRST_TOL, max_iter)
@@ -220,14 +220,15 @@ def _refine(
     margins = problem.margins(iterate)
     subproblem = _subproblem(problem, margins, working_set)
     duals = np.where(margins > 0.0, 1.0, 0.0)
-    inner = replace(
-        iterate, duals=iterate.duals[working_set], margins=None, row_sum=None
-    )
+    own = {"duals": iterate.duals[working_set], "margins": margins[working_set]}
+    inner = replace(iterate, row_sum=None, **own)
     previous = Gaps(np.inf, np.inf, np.inf, 1.0)
     total, target = 0, np.inf
     for _ in range(MAX_ROUNDS):
         goal = problem.target(previous.upper, tol)
-        inner, gaps, steps = minimize_smooth(subproblem, inner, goal, max_steps - total)
+        inner, gaps, steps = minimize_smooth(
+            subproblem, inner, goal, max_steps - total, margins=inner.margins
+        )
         total += steps
         target = problem.target(gaps.upper, tol)
         if gaps.total <= 0.5 * target or total >= max_steps:
@@ -235,7 +236,7 @@ def _refine(
         inner = adapt_prox(inner, gaps, previous, target)
         previous = gaps
     duals[working_set] = inner.duals
-    return replace(inner, duals=duals), total
+    return replace(inner, duals=duals, margins=None), total
 
 
 def _settle(
