@@ -121,12 +121,16 @@ def test_an_attack_on_a_coarse_table_does_not_accuse_honest_rows(share):
     assert not is_copy[~attack.poison_mask_].any()
 
 
-@pytest.mark.parametrize(("support", "n_rejected"), [(0.9, 0), (0.3, 50)])
+@pytest.mark.parametrize(
+    ("n_of_label", "support", "n_rejected"),
+    [(400, 0.9, 0), (400, 0.3, 50), (100, 0.3, 0), (100, 0.19, 50)],
+)
 def test_groups_of_copies_excuse_each_other_where_models_support_their_labels(
-    support, n_rejected
+    n_of_label, support, n_rejected
 ):
     groups = list(np.arange(50).reshape(10, 5))  # of a thousand rows
-    codes = np.repeat([0, 1], [100, 900])
+    # Of a rare label, models need only be surer than of any row.
+    codes = np.repeat([0, 1], [n_of_label, 1000 - n_of_label])
     own = np.full(1000, 0.9)
     own[:20] = support  # of four of the groups, by models without any group
     found = _implausible(groups, 0, codes, own)

@@ -235,8 +235,8 @@ def coverage(sample, what, split):
         return ""
     n_rows, n_held = sample.X.shape[0], sample.X_test.shape[0]
     return (
-        f"{what} covers {n_rows} of {counted(n_rows + n_held, 'row')}: those that are "
-        f"held out for tests are not covered (--test-share 0 holds out none)."
+        f"{what} covers {n_rows:,} of {counted(n_rows + n_held, 'row')}: those that "
+        "are held out for tests are not covered (--test-share 0 holds out none)."
     )
 
 

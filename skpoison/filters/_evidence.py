@@ -31,10 +31,11 @@ from skpoison.filters._nearest import members_of
 
 NEAR = 0.25  # of the usual distance: near copies
 # Where copies are common, those whose label has this probability by models without them
-# are honest; where they are rare, copies are implausible whatever their label. How
-# large groups are is said by the third largest of the others: an attacker whose copies
-# are of one or two rows has no say in it.
-SUPPORTED = 0.5
+# are honest; of rare labels, which models hardly predict, so many times their share of
+# the rows. Where copies are rare, they are implausible whatever their label. How large
+# groups are is said by the third largest of the others: an attacker whose copies are of
+# one or two rows has no say in it.
+SUPPORTED, TIMES_AS_PROBABLE = 0.5, 2.0
 # Share of the groups of copies whose labels models without any of them support, where
 # attackers do not send them: theirs are as often contradicted.
 MOSTLY_SUPPORTED = 0.75
@@ -202,13 +203,16 @@ def _implausible(unexplained, n_pairs, codes, own):
     ordered = np.sort(np.r_[sizes, np.full(n_pairs, 2), np.zeros(USUAL_RANK)])[::-1]
     copies = np.zeros(len(codes), dtype=np.intp)
     groups = [members for members in unexplained if len(members) > limit]
-    supported = [own[_of_one_label(rows, codes)].mean() >= SUPPORTED for rows in groups]
+    shares = np.bincount(codes) / len(codes)
+    enough = np.minimum(SUPPORTED, TIMES_AS_PROBABLE * shares)
+    alike = [_of_one_label(members, codes) for members in groups]
+    supported = [own[rows].mean() >= enough[codes[rows[0]]] for rows in alike]
     n_copied = sum(len(members) for members in groups)
     are_honest = n_copied > MOST_SENT * len(codes) or (
         np.mean(supported or [True]) >= MOSTLY_SUPPORTED
     )
-    for members, is_supported in zip(groups, supported, strict=True):
-        n, rows = len(members), _of_one_label(members, codes)
+    for members, rows, is_supported in zip(groups, alike, supported, strict=True):
+        n = len(members)
         usual = ordered[USUAL_RANK if n >= ordered[USUAL_RANK] else USUAL_RANK - 1]
         is_usual = are_honest and is_supported and n <= OUT_OF_PROPORTION * usual
         if len(rows) >= OF_ONE_LABEL * n and not is_usual:
