@@ -38,6 +38,9 @@ FEWEST_COLUMNS, FEWEST_VALUES = 4, 6
 ONE_LABEL = 0.9  # of rows that belong together
 # Digits: so many more decimals than nine tenths of a column's values.
 MORE_DECIMALS, MOST_DECIMALS = 2, 3
+# Of the rows with more decimals in any column, those that have them in several; fewer
+# are of columns that were computed, or measured, in several ways.
+IN_SEVERAL = 0.7
 
 
 class Evidence(NamedTuple):
@@ -48,12 +51,16 @@ class Evidence(NamedTuple):
     rows: np.ndarray  # mask of the rows that it speaks against
     text: str
     limit: float = 1.0  # share of all rows, up to which honest tables have such rows
+    scores: np.ndarray | None = None  # suspicion by row, where it differs
+    reasons: np.ndarray | None = None  # why, by row, where that differs
 
     @property
-    def suspicion(self) -> float:
-        """One half at the limit, and near 1 far beyond it."""
+    def suspicion(self) -> np.ndarray:
+        """By row: one half at the limit, and near 1 far beyond it."""
+        if self.scores is not None:
+            return self.scores
         share = float(self.rows.mean())
-        return share / (share + self.limit)
+        return np.full(len(self.rows), share / (share + self.limit))
 
 
 def wilson(count: float, total: float) -> tuple[float, float]:
@@ -138,10 +145,11 @@ def wrong_labels(codes, tests, probabilities, left):
     n_rejected = int(rejected.sum())
     alone = wrong.mean() - rest >= FEWEST_WRONG and rest <= LEFT * wrong.mean()
     alone |= bool(
-        n_rejected >= max(FEW, FEWEST_REJECTED * len(codes))
+        n_rejected >= max(FEW, FEWEST_REJECTED * len(known))
         and rest <= LEFT_OF_CONSTANT * constant
     )
-    enough = n_rejected and n_rejected >= FEWEST_LABELS * len(codes)
+    # Of large tables, models have judged a sample.
+    enough = n_rejected and n_rejected >= FEWEST_LABELS * len(known)
     if not enough or not (everywhere or alone):
         return None
     why = (
@@ -173,7 +181,10 @@ def near_copies(tests, probabilities):
 
 
 def far_rows(columns, codes, labels, tests):
-    """Rows out of all proportion in half of the columns, of one label or rejected."""
+    """Rows out of all proportion in half of the columns, of one label or rejected.
+
+    Rows without labels have none of their own.
+    """
     if columns is None or columns.shape[1] < FEWEST_COLUMNS:
         return None
     away = np.abs(columns - np.median(columns, axis=0))
@@ -186,12 +197,11 @@ def far_rows(columns, codes, labels, tests):
     if n_far < FEW:
         return None
     most = np.bincount(codes[rows], minlength=len(labels))
-    is_one = most.max() >= ONE_LABEL * n_far
+    is_one = len(labels) > 1 and most.max() >= ONE_LABEL * n_far
     is_strong = n_far > MANY_FAR * len(codes)
     is_strong &= bool(is_one or np.mean(tests[rows] != "") > 0.5)
-    whose = (
-        f", {most.max():,} of them labeled {labels[most.argmax()]}" if is_one else ""
-    )
+    n_alike = "all" if most.max() == n_far else f"{most.max():,}"
+    whose = f", {n_alike} of them labeled {labels[most.argmax()]}" if is_one else ""
     text = f"{n_far:,} rows lie far out in most columns at once{whose}"
     return Evidence("far rows", is_strong, rows, text, MANY_FAR)
 
@@ -223,7 +233,10 @@ def fine_digits(columns):
     rows = much & (finer > 1)
     if rows.sum() < FEW:
         return None
-    is_strong = bool(rows.sum() > MANY_FINE * len(rows))
+    is_strong = bool(
+        rows.sum() > MANY_FINE * len(rows)
+        and rows.sum() >= IN_SEVERAL * np.sum(finer > 0)
+    )
     # Where there are such rows, one column with more decimals gives others away.
     rows = finer > 0 if is_strong else rows
     n_rows = int(rows.sum())

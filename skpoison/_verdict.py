@@ -1,7 +1,7 @@
 """Whether a table is likely poisoned: one verdict from all that speaks for it.
 
-What speaks for it is in _signs.py; benchmarks/bench_advice.py reports how often the
-verdict is right.
+What speaks for it is in _signs.py and _signs_of_targets.py; benchmarks/bench_advice.py
+and benchmarks/bench_quantities.py report how often the verdict is right.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skpoison import _signs as signs
+from skpoison import _signs_of_targets as of_targets
 from skpoison._words import counted, name_text, percent_text
 
 MOST_NAMED = 3
@@ -18,7 +19,10 @@ OWN_REASONS = {
     "far rows": "far: out of all proportion in half of the columns at once",
     "digits": "digits: more decimals than nine tenths of the rows, as computed rows "
     "have",
+    "targets": "target: far from what models fitted without the row predict",
 }
+# What rows are counted under that have quantities in place of labels.
+ALL = "all"
 
 
 class Suspects(NamedTuple):
@@ -40,6 +44,7 @@ class Verdict(NamedTuple):
     high: float
     classes: dict[str, int]  # rows of each label that are spoken against
     evidence: list[signs.Evidence]
+    of_quantities: bool = False
 
     @property
     def text(self) -> str:
@@ -53,23 +58,29 @@ class Verdict(NamedTuple):
         return (
             f"This table is likely poisoned: an estimated {share} of its rows are bad "
             f"({low} to {high}). "
-            f"{counted(n_rows, 'row')} {'is' if n_rows == 1 else 'are'} suspect "
-            f"({self._by_class()}). Evidence: {found}."
+            f"{counted(n_rows, 'row')} {'is' if n_rows == 1 else 'are'} suspect"
+            f"{self._by_class()}. Evidence: {found}."
         )
 
     def _weak(self):
         weak = [one.text for one in self.evidence if not one.is_strong]
         if weak:
             yield f"Also found, as in many honest tables: {'; '.join(weak)}."
-        yield "Poison that looks like honest rows of its label leaves none."
+        if self.of_quantities:
+            yield "Poison whose targets are plausible leaves none."
+        else:
+            yield "Poison that looks like honest rows of its label leaves none."
 
     def _by_class(self):
+        if self.of_quantities:
+            return ""
         most = sorted(self.classes.items(), key=lambda item: -item[1])
         parts = [
             f"{count:,} of {name_text(label, 40)}" for label, count in most if count
         ]
         more = len(parts) - MOST_NAMED
-        return ", ".join(parts[:MOST_NAMED] + [f"{more} more classes"] * (more > 0))
+        named = parts[:MOST_NAMED] + [f"{more} more classes"] * (more > 0)
+        return f" ({', '.join(named)})"
 
     def suspects(self, rejected: np.ndarray) -> Suspects:
         """Return the rows that evidence speaks against, and AutoFilter does not.
@@ -82,9 +93,10 @@ class Verdict(NamedTuple):
             if one.is_strong and one.name in OWN_REASONS:
                 more = one.rows & ~rejected & (one.suspicion > suspicion)
                 rows |= more
-                suspicion[more] = one.suspicion
+                suspicion[more] = one.suspicion[more]
                 reason = OWN_REASONS[one.name]
-                tests[more], reasons[more] = reason.partition(":")[0], reason
+                tests[more] = reason.partition(":")[0]
+                reasons[more] = reason if one.reasons is None else one.reasons[more]
         return Suspects(rows, suspicion, tests, reasons)
 
     def with_lower_errors(self, names: Sequence[str]) -> "Verdict":
@@ -158,6 +170,44 @@ def verdict(
     counts = np.bincount(codes[rows], minlength=len(labels)).tolist()
     classes = {str(label): n for label, n in zip(labels, counts, strict=True)}
     return Verdict(bool(strong), rows, share, low, high, classes, evidence)
+
+
+def verdict_of_quantities(
+    values: Any, targets: np.ndarray, tests: np.ndarray, predicted: np.ndarray
+) -> Verdict:
+    """Judge a table whose targets are quantities.
+
+    `predicted` are AutoFilter's ``out_of_fold_``; the rest is as in :func:`verdict`.
+    """
+    n_rows = len(targets)
+    columns, codes = signs.varied_columns(values), np.zeros(n_rows, dtype=np.intp)
+    off = of_targets.usual_errors(targets, predicted, tests)
+    found = [
+        of_targets.wrong_targets(values, targets, predicted, off),
+        signs.near_copies(tests, predicted[:, np.newaxis]),
+        signs.far_rows(columns, codes, [ALL], tests),
+        signs.fine_digits(columns),
+        signs.rejected_rows(tests),
+    ]
+    evidence = [one for one in found if one is not None]
+    is_likely = any(one.is_strong for one in evidence)
+    rows = _rows_of(evidence, n_rows)
+    share, low, high = _share_of_quantities(evidence, off, tests)
+    classes = {ALL: int(rows.sum())}
+    return Verdict(is_likely, rows, share, low, high, classes, evidence, True)
+
+
+def _share_of_quantities(evidence, off, tests):
+    """Estimate the share of bad rows, of all rows: a value and an interval."""
+    n_rows, rows = len(off), _rows_of(evidence, len(off))
+    if not rows.any():
+        return 0.0, 0.0, signs.wilson(np.sum(tests != ""), n_rows)[1]
+    wrong = _rows_of([one for one in evidence if one.name == "targets"], n_rows)
+    fewest, most = of_targets.count_of_wrong(off) if wrong.any() else (0, 0)
+    n_other = int(np.sum(rows & ~wrong))
+    low = signs.wilson(n_other + fewest, n_rows)[0]
+    high = signs.wilson(min(n_other + most, n_rows), n_rows)[1]
+    return float(rows.mean()), low, high
 
 
 def _rows_of(evidence, n_rows):

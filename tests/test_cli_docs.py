@@ -59,7 +59,7 @@ def shell(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("page", "n_steps"), [("command_line.md", 36), ("pipelines.md", 3)]
+    ("page", "n_steps"), [("command_line.md", 39), ("pipelines.md", 3)]
 )
 def test_commands_of_a_page_print_what_it_says(shell, page, n_steps):
     if page == "pipelines.md":

@@ -91,7 +91,9 @@ def test_rows_far_out_in_most_columns_are_evidence_where_they_belong_together():
     found = verdict(values, codes, LABELS, tests, said)
     assert "far rows" in kinds(found)
     assert np.flatnonzero(found.rows).tolist() == list(range(12))
-    assert "12 of them labeled spam" in found.text
+    assert "12 rows lie far out in most columns at once, all of them labeled spam" in (
+        found.text
+    )
     # One column alone may have a heavy tail.
     values, *_ = honest()
     values[:12, 0] = 500
@@ -108,6 +110,11 @@ def test_rows_with_more_decimals_than_all_others_are_evidence():
     # What fills gaps has one value; measurements have decimals throughout.
     values, *_ = honest()
     values[:40, :3] = values.mean(axis=0)[:3]
+    assert not verdict(values, codes, LABELS, tests, said).is_likely
+    # Columns that were computed in several ways differ in other rows each.
+    values, *_ = honest()
+    for column in range(6):
+        values[column * 12 : column * 12 + 16, column] *= 1 / 3
     assert not verdict(values, codes, LABELS, tests, said).is_likely
     plain = np.random.default_rng(0).normal(size=(400, 6))
     assert not verdict(plain, codes, LABELS, tests, said).is_likely
@@ -217,3 +224,16 @@ def test_shares_are_those_of_the_table_where_rare_classes_are_drawn_more_often()
     assert found.is_likely and found.classes == {"n": 0, "y": 20}
     assert found.low < 20 / 2000 < found.high
     assert found.share == pytest.approx(20 / 2000, rel=0.1)
+
+
+def test_wrong_labels_in_a_sample_of_the_rows_are_as_many_as_in_all():
+    values, codes, tests, said = honest(4000)
+    wrong = np.random.default_rng(1).choice(200, 16, replace=False)
+    codes = codes.copy()
+    codes[wrong] = 1 - codes[wrong]
+    tests[wrong] = "label"
+    said[200:] = np.nan
+    found = verdict(values, codes, LABELS, tests, said)
+    assert kinds(found) == ["labels"]
+    assert found.low <= 0.08 <= found.high
+    assert found.share == pytest.approx(0.08, rel=0.1)

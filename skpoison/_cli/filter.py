@@ -161,7 +161,7 @@ def filter_(
         settings = {"filter": kind, "percentile": percentile, "trusted": trusted}
         settings |= {"by": by, "verdicts": verdicts}
         weighed = None
-        if kind == "auto" and not clean and not source.labels.is_quantity:
+        if kind == "auto" and not clean:
             weighed = suspicion.weigh(found, rows, encoded)
             session.say(weighed.text)
             found = suspicion.with_suspects(found, weighed)

@@ -33,7 +33,7 @@ class Judged:
     reason_of: Callable
     rejected_by: dict
     filter: object = None
-    probabilities: np.ndarray | None = None  # of classes, by models without the row
+    probabilities: np.ndarray | None = None  # or predictions, by models without the row
 
     @property
     def rejected(self):
@@ -93,9 +93,7 @@ def check_labels(session, labels, kind):
             labels.refuse_quantities()
         session.say(
             f"The target {labels.name!r} has {len(labels.values):,} different numbers: "
-            "it is taken for a quantity, and compared with what regressors predict. "
-            "There is no verdict on the table as a whole: how many suspicious rows "
-            "honest tables have is known for classes only."
+            "it is taken for a quantity, and compared with what regressors predict."
         )
     elif kind in COMPARES_LABELS:
         labels.refuse_names()

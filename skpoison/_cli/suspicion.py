@@ -15,7 +15,7 @@ from skpoison._reports.reasons import (
     OF_VERDICT,
     REASONS,
 )
-from skpoison._verdict import Verdict, verdict
+from skpoison._verdict import Verdict, verdict, verdict_of_quantities
 
 from .columns import unscaled_rows
 from .judged import Judged
@@ -89,6 +89,9 @@ def _targets_judged_by(auto, X, y):
 def weigh(found, data, encoded) -> Verdict:
     """Say whether a table is likely poisoned, by all evidence that AutoFilter found."""
     X = unscaled_rows(data, encoded)
+    if data.labels.is_quantity:
+        targets = data.labels.targets
+        return verdict_of_quantities(X, targets, found.tests, found.probabilities)
     labels, codes = np.unique(data.labels.texts, return_inverse=True)
     return verdict(X, codes, labels.tolist(), found.tests, found.probabilities)
 
@@ -99,6 +102,10 @@ def with_suspects(found, weighed) -> Judged:
     if not more.rows.any():
         return found
     tests = np.where(more.rows, more.tests, found.tests)
+    suggested = found.suggested
+    if weighed.of_quantities:
+        said = more.rows & (tests == "target")
+        suggested = np.where(said, found.probabilities.astype(object), suggested)
 
     def reason_of(rows):
         own = [row for row in rows if not more.rows[row]]
@@ -110,6 +117,7 @@ def with_suspects(found, weighed) -> Judged:
         kept=found.kept & ~more.rows,
         suspicion=np.where(more.rows, more.suspicion, found.suspicion),
         tests=tests,
+        suggested=suggested,
         reason_of=reason_of,
         rejected_by={test: tests == test for test in (*found.rejected_by, *OF_VERDICT)},
     )

@@ -215,8 +215,8 @@ OF_VERDICT = ("digits",)
 VERDICT = Reason(
     "LikelyPoisonedTable",
     "the table is likely poisoned",
-    "More rows are suspicious than honest tables have: far rows, copies, labels that "
-    "contradict models, or values with more digits than all others.",
+    "More rows are suspicious than honest tables have: far rows, copies, labels or "
+    "targets that contradict models, or values with more digits than all others.",
     "Do not train on the table before its rows have been reviewed; find out where it "
     "comes from.",
     tuple(dict.fromkeys((*WHOLE_TABLE, *AVAILABILITY))),
