@@ -89,14 +89,14 @@ def loss_text(value: float | None) -> str:
 
 
 def percent_text(value: float | None) -> str:
-    """Write a measured share in percent.
+    """Write a measured share in percent, or a difference of shares.
 
     Examples
     --------
-    >>> percent_text(0.0634), percent_text(None)
-    ('6.3 %', '–')
+    >>> percent_text(0.0634), percent_text(-0.0208), percent_text(None)
+    ('6.3 %', '−2.1 %', '–')
     """
-    return NONE if value is None else f"{100 * value:.1f} %"
+    return NONE if value is None else f"{100 * value:.1f} %".replace("-", "−")
 
 
 def upper_percent(value: float) -> str:
