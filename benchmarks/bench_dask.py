@@ -7,6 +7,12 @@ them; it runs before and after the others. Bounds print both values, and how oft
 have looked at all rows after the filter was fitted.
 
     python benchmarks/bench_dask.py --rows 50_000_000 --features 20
+
+With --tasks, it measures instead what partitions cost that have next to no rows, in
+threads and on a cluster: CPU seconds of the process that holds client and scheduler,
+and of the worker.
+
+    python benchmarks/bench_dask.py --tasks 1_000 10_000
 """
 
 import argparse
@@ -109,6 +115,60 @@ def run(name, folder, n_threads, unit):
     Path(folder, "_cpu").write_text(str(cpu))
 
 
+def fit_tiny(n_partitions, n_rows=50):
+    """Fit on partitions that cost nothing to make, with the tasks that files have."""
+    import dask.dataframe as dd
+    import pandas as pd
+
+    from skpoison import SlabFilter, SphereFilter
+
+    rng = np.random.default_rng(0)
+    labels = np.arange(n_rows) % 2
+    X = rng.standard_normal((n_rows, 20)) + 3 * labels[:, None]
+    table = pd.DataFrame(X.astype(np.float32)).rename(columns=lambda j: f"x{j}")
+    table = table.assign(label=labels)
+    rows = dd.from_map(lambda _: table, range(n_partitions), meta=table[:0])
+    y = rows["label"]
+    X = rows[[name for name in rows.columns if name != "label"]]
+    (SphereFilter(percentile=70) & SlabFilter(percentile=70)).fit(X, y)
+
+
+def time_tasks(numbers):
+    """Print what each partition costs in two passes, beyond its rows."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    from skpoison._dask._cluster import ANY_PORT
+
+    fit_tiny(2)  # imports
+    for n_partitions in numbers:
+        with dask.config.set(scheduler="threads", num_workers=1):
+            start = time.process_time()
+            fit_tiny(n_partitions)
+            took = time.process_time() - start
+        print(
+            f"{n_partitions:7,} partitions, threads: {1e3 * took / n_partitions:.2f}"
+            " ms CPU for each",
+            flush=True,
+        )
+        with (
+            LocalCluster(n_workers=1, threads_per_worker=1, **ANY_PORT) as cluster,
+            Client(cluster) as client,
+        ):
+            fit_tiny(2)
+            before, start = client.run(time.process_time), time.process_time()
+            fit_tiny(n_partitions)
+            took = time.process_time() - start
+            of_worker = sum(client.run(time.process_time).values())
+            of_worker -= sum(before.values())
+        print(
+            f"{n_partitions:7,} partitions, cluster: "
+            f"{1e3 * took / n_partitions:.2f} ms CPU for each in client and scheduler, "
+            f"{1e3 * of_worker / n_partitions:.2f} ms in the worker",
+            flush=True,
+        )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=50_000_000)
@@ -117,12 +177,16 @@ def main():
         "--partitions", type=int, default=None, help="500,000 rows each"
     )
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--tasks", type=int, nargs="+", metavar="PARTITIONS")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
     parser.add_argument("--unit", type=float, default=0.0, help=argparse.SUPPRESS)
     parser.add_argument("--folder", help="where to write the files")
     args = parser.parse_args()
     if args.step:
         run(args.step, args.folder, args.threads, args.unit)
+        return
+    if args.tasks:
+        time_tasks(args.tasks)
         return
     n_partitions = args.partitions or max(1, args.rows // 500_000)
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:

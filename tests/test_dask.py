@@ -214,14 +214,28 @@ def test_rows_and_labels_of_one_table_are_read_together(names, tmp_path):
         frame.iloc[part].to_parquet(tmp_path / f"{i}.parquet")
     stored = dd.read_parquet(tmp_path)
     pairs = with_labels(stored[names], stored["label"])
-    found = [pd.concat(dask.compute(*parts)) for parts in pairs]
+    found = list(map(pd.concat, zip(*dask.compute(*pairs), strict=True)))
     pd.testing.assert_frame_equal(found[0], frame[names])
     pd.testing.assert_series_equal(found[1], frame["label"])
     # Others are read apart: labels of another table, and a label among the rows.
     other = dd.from_pandas(frame["label"], npartitions=4)
     for labels in (other, stored["a"], y):
-        parts, of_parts = with_labels(stored[names], labels)
-        assert len(parts) == len(of_parts) == 4
+        pairs = dask.compute(*with_labels(stored[names], labels))
+        assert [len(part) for part, _ in pairs] == [50] * 4
+        np.testing.assert_array_equal(np.concatenate([one for _, one in pairs]), labels)
+
+
+def test_few_tasks_are_made_of_a_partition(tmp_path):
+    X, y = rows()
+    frame = pd.DataFrame(X, columns=COLUMNS).assign(label=y)
+    for i in range(20):
+        frame.to_parquet(tmp_path / f"{i:02}.parquet")
+    stored = dd.read_parquet(tmp_path)
+    sphere, merges = SphereFilter(percentile=70), 20 / 16 + 2
+    sphere.fit(stored[COLUMNS], stored["label"])
+    for lazy in (sphere.scores_, sphere.inlier_mask_):
+        n_tasks = len(dask.optimize(lazy)[0].__dask_graph__())
+        assert n_tasks <= 4 * 20 + merges  # read, split, judge, and one of the array
 
 
 def test_divisions_stay():

@@ -26,8 +26,8 @@ class DaskRows(BlockedRows):
     ----------
     X, y : Dask collection
         Rows, and labels as a collection or in memory.
-    parts : list of (Delayed, object)
-        The partitions of both.
+    parts : list
+        The partitions of both, as :func:`with_labels` has them.
     seen : Survey
         What has been seen of them.
     begun : filter or None
@@ -54,18 +54,16 @@ class DaskRows(BlockedRows):
 
     def _ended(self, filter_):
         """Fit a filter that has seen all rows once."""
-        self.begun, labels = None, [y for _, y in self.parts]
-        if self.seen.labels is None:
-            labels = [None] * len(labels)
+        self.begun, with_labels = None, self.seen.labels is not None
         with told_of(self.X, self.parts):
             if not filter_.end_pass():
-                _fit.run_passes(filter_, [X for X, _ in self.parts], labels)
+                _fit.run_passes(filter_, self.parts, with_labels=with_labels)
         return filter_
 
     def look(self, look: Look) -> Seen:
         """Return what a look finds in all partitions: one pass over them."""
         state = dask.delayed((look, self.seen.labels, self.weights), pure=False)
-        found = [_looked_at(state, i, *pair) for i, pair in enumerate(self.parts)]
+        found = [_looked_at(state, i, pair) for i, pair in enumerate(self.parts)]
         with told_of(self.X, self.parts):
             n_rows, seen = _fit.merged(found, _both)
         if n_rows != self.n_rows:
@@ -77,8 +75,8 @@ class DaskRows(BlockedRows):
 
 
 @dask.delayed(pure=False)
-def _looked_at(state, i, X, y):
-    look, labels, weights = state
+def _looked_at(state, i, pair):
+    (look, labels, weights), (X, y) = state, pair
     n_rows = _num_samples(X)
     if not n_rows:
         return 0, Seen(Sums.none(len(look.theta)), [])
@@ -103,7 +101,7 @@ def surveyed(
             f"{type(bound).__name__} requires y, the labels or targets of the rows; "
             "got y=None."
         )
-    parts = list(zip(*with_labels(X, y), strict=True))
+    parts = with_labels(X, y)
     seed = check_random_state(bound.random_state).randint(LARGEST_SEED)
     options = {"name": type(bound).__name__, "targets": is_regression, "seed": seed}
     is_frozen = isinstance(filter_, FrozenEstimator)
@@ -111,7 +109,7 @@ def surveyed(
         filter_ = None
     current = None if filter_ is None else filter_._current_pass()
     state = dask.delayed((copy(filter_), options), pure=False)
-    found = [_surveyed(state, i, len(parts), *pair) for i, pair in enumerate(parts)]
+    found = [_surveyed(state, i, len(parts), pair) for i, pair in enumerate(parts)]
     with told_of(X, parts):
         seen, of_filter = _fit.merged(found, _both_surveys)
     if not seen.n_rows:
@@ -124,8 +122,8 @@ def surveyed(
 
 
 @dask.delayed(pure=False)
-def _surveyed(state, i, n_parts, X, y):
-    filter_, options = state
+def _surveyed(state, i, n_parts, pair):
+    (filter_, options), (X, y) = state, pair
     with named(i):
         found = survey(X, y, i, n_parts, **options)
         labels = None if options["targets"] else y

@@ -25,27 +25,26 @@ def fit(filter_: Any, X: Any, y: Any) -> Any:
 
         return _sample.fit(filter_, X, y)
     check_collection("X", X)
-    parts, labels = with_labels(X, y)
-    with told_of(X, list(zip(parts, labels, strict=True))):
-        run_passes(filter_, parts, labels)
+    pairs = with_labels(X, y)
+    with told_of(X, pairs):
+        run_passes(filter_, pairs)
     fitted = copy(filter_)
-    filter_.scores_ = apply_to(fitted, "scores", X, parts, labels)
-    filter_.inlier_mask_ = apply_to(fitted, "mask", X, parts, labels)
+    filter_.scores_ = apply_to(fitted, "scores", X, pairs)
+    filter_.inlier_mask_ = apply_to(fitted, "mask", X, pairs)
     return filter_
 
 
-def run_passes(filter_: Any, parts: list, labels: list) -> None:
+def run_passes(filter_: Any, pairs: list, *, with_labels: bool = True) -> None:
     """Let all partitions be seen until the filter is fitted."""
-    while not _run_pass(filter_, parts, labels):
+    while not _run_pass(filter_, pairs, with_labels):
         pass
 
 
-def _run_pass(filter_, parts, labels):
+def _run_pass(filter_, pairs, with_labels):
     """Let all partitions be seen once; return whether the filter is fitted."""
     current = filter_._current_pass()
     state = dask.delayed(copy(filter_), pure=False)
-    pairs = enumerate(zip(parts, labels, strict=True))
-    seen = [_seen(state, i, X, y) for i, (X, y) in pairs]
+    seen = [_seen(state, i, pair, with_labels) for i, pair in enumerate(pairs)]
     current.merge(merged(seen, _merge_into))
     return filter_.end_pass()
 
@@ -67,9 +66,10 @@ def merged(found: list, both: Callable) -> Any:
 
 
 @dask.delayed(pure=False)
-def _seen(filter_, i, X, y):
+def _seen(filter_, i, pair, with_labels):
+    X, y = pair
     with named(i):
-        return filter_._seen(X, y, i)
+        return filter_._seen(X, y if with_labels else None, i)
 
 
 @dask.delayed(pure=False)

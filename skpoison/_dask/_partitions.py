@@ -115,18 +115,20 @@ def aligned(
     ]
 
 
-def with_labels(X: Any, y: Any) -> tuple[list, list]:
-    """Return the partitions of rows and their labels, read together where they can be.
+def with_labels(X: Any, y: Any) -> list:
+    """Return a pair for each partition: rows and labels, read together if they can be.
 
-    Columns of one table are: its files are then opened once.
+    Columns of one table are: its files are then opened once, and a pair is one task,
+    as schedulers take time for each. Labels may be None.
     """
-    parts = partitions(X)
     table = _table_of_both(X, y)
     if table is None:
-        return parts, aligned("y", y, X, parts, sizes_of(X))
+        parts = partitions(X)
+        labels = aligned("y", y, X, parts, sizes_of(X))
+        return list(zip(parts, labels, strict=True))
     names = table.columns.tolist()
-    both = [_rows_and_labels(part, names) for part in partitions(table)]
-    return [pair[0] for pair in both], [pair[1] for pair in both]
+    parts = table.simplify().to_delayed(optimize_graph=False)
+    return [_rows_and_labels(part, names) for part in parts]
 
 
 def _table_of_both(X, y):
@@ -160,12 +162,13 @@ _in_order = dask.delayed(_columns_in_order, pure=False)
 
 
 def _split_columns(part, names):
+    part = _columns_in_order(part, names)
     if part.columns.tolist() != names:
         raise ValueError(f"it has the columns {part.columns.tolist()}, not {names}.")
     return part.iloc[:, :-1], part.iloc[:, -1]
 
 
-_rows_and_labels = dask.delayed(_split_columns, pure=False, nout=2)
+_rows_and_labels = dask.delayed(_split_columns, pure=False)
 
 
 def _aligned_lazy(name, data, X, parts):

@@ -120,10 +120,10 @@ def fit(filter_: Any, X: Any, y: Any) -> Any:
     new rows. If there are no more rows than a sample has, fitting gives all of them.
     """
     check_collection("X", X)
-    pairs = list(zip(*with_labels(X, y), strict=True))
+    pairs = with_labels(X, y)
     seed = check_random_state(filter_.random_state).randint(LARGEST_SEED)
     with told_of(X, pairs):
-        drawn = [_drawn(i, len(pairs), *pair, seed) for i, pair in enumerate(pairs)]
+        drawn = [_drawn(i, len(pairs), pair, seed) for i, pair in enumerate(pairs)]
         found = _fit.merged(drawn, Drawn.plus)
     if not found.n_rows:
         raise ValueError(f"{type(filter_).__name__} got no rows to be fitted on.")
@@ -135,8 +135,7 @@ def fit(filter_: Any, X: Any, y: Any) -> Any:
     for name in OF_ROWS:
         vars(filter_).pop(name, None)
     filter_._kept_anyway = []
-    fitted, (parts, of_parts) = copy(filter_), zip(*pairs, strict=True)
-    given = X, list(parts), list(of_parts), known
+    fitted, given = copy(filter_), (X, pairs, known)
     filter_.scores_ = apply_to(copy(fitted), "scores", *given)
     filter_.inlier_mask_ = apply_to(copy(fitted), "mask", *given)
     return filter_
@@ -163,7 +162,8 @@ def _places(part, n_rows):
 
 
 @dask.delayed(pure=False)
-def _drawn(i, n_parts, X, y, seed):
+def _drawn(i, n_parts, pair, seed):
+    X, y = pair
     n_rows = _num_samples(X)
     if not n_rows:
         return Drawn({i: 0})

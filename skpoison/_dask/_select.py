@@ -27,16 +27,14 @@ def apply(filter_: Any, what: str, X: Any, y: Any) -> da.Array:
     """Return scores or decisions of new rows, lazily."""
     check_is_fitted(filter_)
     check_collection("X", X)
-    parts, labels = with_labels(X, y)
-    return apply_to(copy(filter_), what, X, parts, labels, is_told=False)
+    return apply_to(copy(filter_), what, X, with_labels(X, y), is_told=False)
 
 
 def apply_to(
     filter_: Any,
     what: str,
     X: Any,
-    parts: list,
-    labels: list,
+    pairs: list,
     known: dict | None = None,
     *,
     is_told: bool = True,
@@ -49,9 +47,11 @@ def apply_to(
     for name in ("scores_", "inlier_mask_"):  # which would hold all rows
         vars(filter_).pop(name, None)
     state = dask.delayed(filter_, pure=False)
-    pairs = enumerate(zip(parts, labels, strict=True))
     known = {} if known is None else known
-    found = [_said(state, what, i, *pair, known.get(i), is_told) for i, pair in pairs]
+    found = [
+        _said(state, what, i, pair, known.get(i), is_told)
+        for i, pair in enumerate(pairs)
+    ]
     return _array(found, sizes_of(X), bool if what == "mask" else np.float64)
 
 
@@ -63,7 +63,8 @@ def _array(parts, sizes, dtype):
 
 
 # Functions stay what they are called, so that collections can be pickled.
-def _saying(filter_, what, i, X, y, known, is_told):
+def _saying(filter_, what, i, pair, known, is_told):
+    X, y = pair
     if not _num_samples(X):
         return np.empty(0, bool if what == "mask" else np.float64)
     with warnings.catch_warnings(), named(i):
