@@ -21,6 +21,7 @@ from skpoison._as_given import AsNumbers
 from skpoison._delegated import for_last_step
 from skpoison.filters._folds import class_probabilities, out_of_fold
 from skpoison.filters._many_rows import EncodedRows, rows_of
+from skpoison.filters._trees import quick
 
 N_TREES = 100
 DIRECTIONS = 50  # singular directions of sparse rows, for trees
@@ -57,6 +58,7 @@ class Panel:
         rows = np.asarray(rows)
         cut = _check_method_params(self.rows, fit_params, indices=rows)
         asked = [self._as_asked(learner, cut) for learner in self.learners]
+        asked = [(quick(estimator), *rest) for estimator, *rest in asked]
         with self._named():
             said = [
                 out_of_fold(
@@ -110,6 +112,7 @@ class Panel:
             for fold in np.unique(folds)
         ]
         asked = [self._as_asked(learner, fit_params) for learner in self.learners]
+        asked = [(quick(estimator), *rest) for estimator, *rest in asked]
         with self._named():
             predicted = [
                 cross_val_predict(
