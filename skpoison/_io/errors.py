@@ -31,5 +31,5 @@ def quoted(values, most=8):
     values = list(values)
     shown = [repr(value) for value in values[:most]]
     if len(values) > most:
-        return f"{', '.join(shown)} and {len(values) - most} more"
+        return f"{', '.join(shown)} and {len(values) - most:,} more"
     return ", ".join(shown[:-1]) + (" and " if len(shown) > 1 else "") + shown[-1]

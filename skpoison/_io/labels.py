@@ -131,8 +131,8 @@ class Labels(NamedTuple):
                 "quantity, and rows are compared by class here. Choose another "
                 "--target, write classes in its place (such as above or below a "
                 "limit), or use skpoison filter --filter auto, which compares "
-                "quantities with regressors. --target-kind classes takes each number "
-                "for a class."
+                "quantities with regressors and gives a verdict on the table. "
+                "--target-kind classes takes each number for a class."
             )
 
     def refuse_names(self):
