@@ -8,9 +8,8 @@ have looked at all rows after the filter was fitted.
 
     python benchmarks/bench_dask.py --rows 50_000_000 --features 20
 
-With --tasks, it measures instead what partitions cost that have next to no rows, in
-threads and on a cluster: CPU seconds of the process that holds client and scheduler,
-and of the worker.
+With --tasks, it measures instead what partitions cost that have next to no rows: in a
+thread, and with client, scheduler and worker of a cluster, all in one process.
 
     python benchmarks/bench_dask.py --tasks 1_000 10_000
 """
@@ -115,24 +114,6 @@ def run(name, folder, n_threads, unit):
     Path(folder, "_cpu").write_text(str(cpu))
 
 
-def fit_tiny(n_partitions, n_rows=50):
-    """Fit on partitions that cost nothing to make, with the tasks that files have."""
-    import dask.dataframe as dd
-    import pandas as pd
-
-    from skpoison import SlabFilter, SphereFilter
-
-    rng = np.random.default_rng(0)
-    labels = np.arange(n_rows) % 2
-    X = rng.standard_normal((n_rows, 20)) + 3 * labels[:, None]
-    table = pd.DataFrame(X.astype(np.float32)).rename(columns=lambda j: f"x{j}")
-    table = table.assign(label=labels)
-    rows = dd.from_map(lambda _: table, range(n_partitions), meta=table[:0])
-    y = rows["label"]
-    X = rows[[name for name in rows.columns if name != "label"]]
-    (SphereFilter(percentile=70) & SlabFilter(percentile=70)).fit(X, y)
-
-
 def time_tasks(numbers):
     """Print what each partition costs in two passes, beyond its rows."""
     import dask
@@ -140,33 +121,30 @@ def time_tasks(numbers):
 
     from skpoison._dask._cluster import ANY_PORT
 
-    fit_tiny(2)  # imports
-    for n_partitions in numbers:
-        with dask.config.set(scheduler="threads", num_workers=1):
+    def timed(n_partitions):
+        with tempfile.TemporaryDirectory() as folder:
+            write(folder, 50 * n_partitions, 20, n_partitions)
             start = time.process_time()
-            fit_tiny(n_partitions)
-            took = time.process_time() - start
-        print(
-            f"{n_partitions:7,} partitions, threads: {1e3 * took / n_partitions:.2f}"
-            " ms CPU for each",
-            flush=True,
-        )
-        with (
-            LocalCluster(n_workers=1, threads_per_worker=1, **ANY_PORT) as cluster,
-            Client(cluster) as client,
-        ):
-            fit_tiny(2)
-            before, start = client.run(time.process_time), time.process_time()
-            fit_tiny(n_partitions)
-            took = time.process_time() - start
-            of_worker = sum(client.run(time.process_time).values())
-            of_worker -= sum(before.values())
-        print(
-            f"{n_partitions:7,} partitions, cluster: "
-            f"{1e3 * took / n_partitions:.2f} ms CPU for each in client and scheduler, "
-            f"{1e3 * of_worker / n_partitions:.2f} ms in the worker",
-            flush=True,
-        )
+            fit(folder)
+            return 1e3 * (time.process_time() - start) / n_partitions
+
+    timed(2)  # imports
+    with dask.config.set(scheduler="threads", num_workers=1):
+        alone = {n_partitions: timed(n_partitions) for n_partitions in numbers}
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, **ANY_PORT
+        ) as cluster,
+        Client(cluster),
+    ):
+        timed(2)
+        for n_partitions in numbers:
+            print(
+                f"{n_partitions:7,} partitions, CPU ms for each: "
+                f"{alone[n_partitions]:.2f} in a thread, "
+                f"{timed(n_partitions):.2f} with client, scheduler and worker",
+                flush=True,
+            )
 
 
 def main():

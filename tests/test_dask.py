@@ -1,8 +1,10 @@
 """Filters on Dask collections, against those on the same rows in memory."""
 
 import copy
+import importlib
 import os
 import pickle
+import pkgutil
 import signal
 import sys
 import warnings
@@ -223,6 +225,21 @@ def test_rows_and_labels_of_one_table_are_read_together(names, tmp_path):
         pairs = dask.compute(*with_labels(stored[names], labels))
         assert [len(part) for part, _ in pairs] == [50] * 4
         np.testing.assert_array_equal(np.concatenate([one for _, one in pairs]), labels)
+
+
+def test_tasks_name_their_functions():
+    cloudpickle = pytest.importorskip("cloudpickle")
+    from skpoison import _dask
+
+    n_found = 0
+    for info in pkgutil.iter_modules(_dask.__path__):
+        module = importlib.import_module(f"{_dask.__name__}.{info.name}")
+        for name, one in vars(module).items():
+            if type(one).__name__ == "DelayedLeaf" and name != "_nothing":
+                # What is pickled by value, once for each task, is far longer.
+                assert len(cloudpickle.dumps(one._obj)) < 150, name
+                n_found += 1
+    assert n_found >= 8
 
 
 def test_few_tasks_are_made_of_a_partition(tmp_path):

@@ -74,14 +74,17 @@ class DaskRows(BlockedRows):
         return seen
 
 
-@dask.delayed(pure=False)
-def _looked_at(state, i, pair):
+# Functions stay what they are called: others are pickled whole, once for each task.
+def _looking_at(state, i, pair):
     (look, labels, weights), (X, y) = state, pair
     n_rows = _num_samples(X)
     if not n_rows:
         return 0, Seen(Sums.none(len(look.theta)), [])
     with named(i):
         return n_rows, look_at(block_of(X, y, labels, weights), look, i)
+
+
+_looked_at = dask.delayed(_looking_at, pure=False)
 
 
 def _both(first, second):
@@ -121,13 +124,15 @@ def surveyed(
     return DaskRows(X, y, parts, seen, filter_), None
 
 
-@dask.delayed(pure=False)
-def _surveyed(state, i, n_parts, pair):
+def _surveying(state, i, n_parts, pair):
     (filter_, options), (X, y) = state, pair
     with named(i):
         found = survey(X, y, i, n_parts, **options)
         labels = None if options["targets"] else y
         return found, None if filter_ is None else filter_._seen(X, labels, i)
+
+
+_surveyed = dask.delayed(_surveying, pure=False)
 
 
 def _both_surveys(first, second):

@@ -65,21 +65,26 @@ def merged(found: list, both: Callable) -> Any:
     return one
 
 
-@dask.delayed(pure=False)
-def _seen(filter_, i, pair, with_labels):
+# Functions stay what they are called: others are pickled whole, once for each task.
+def _seeing(filter_, i, pair, with_labels):
     X, y = pair
     with named(i):
         return filter_._seen(X, y if with_labels else None, i)
 
 
-@dask.delayed(pure=False)
-def _merged(found, firsts, both):
+_seen = dask.delayed(_seeing, pure=False)
+
+
+def _merging(found, firsts, both):
     first, *others = found
     first = deepcopy(first)
     for i, other in zip(firsts[1:], others, strict=True):
         with named(i):  # which is not like those before it
             first = both(first, other)
     return first
+
+
+_merged = dask.delayed(_merging, pure=False)
 
 
 def _merge_into(first, second):

@@ -190,6 +190,4 @@ def _aligned_lazy(name, data, X, parts):
     return found
 
 
-@dask.delayed(pure=True)
-def _n_rows(part):
-    return _num_samples(part)
+_n_rows = dask.delayed(_num_samples, pure=True)

@@ -161,8 +161,7 @@ def _places(part, n_rows):
     return np.column_stack([np.full(n_rows, part), np.arange(n_rows)])
 
 
-@dask.delayed(pure=False)
-def _drawn(i, n_parts, pair, seed):
+def _drawing(i, n_parts, pair, seed):
     X, y = pair
     n_rows = _num_samples(X)
     if not n_rows:
@@ -174,6 +173,10 @@ def _drawn(i, n_parts, pair, seed):
     drawn = Drawn({i: n_rows}, keys, _places(i, n_rows), np.inf, [X], [y])
     share = int(SPARE_ROWS * MOST_ROWS / n_parts) + LEAST_ROWS
     return drawn.thinned(min(share, MOST_ROWS))
+
+
+# The function stays what it is called, so that it is not pickled for each task.
+_drawn = dask.delayed(_drawing, pure=False)
 
 
 def _by_part(places, scores, decisions):
