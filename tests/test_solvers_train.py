@@ -13,7 +13,7 @@ from skpoison.solvers._proximal_newton import Iterate
 from skpoison.solvers._regularizers import NormBall, Penalty
 from skpoison.solvers._signed_design import Rows
 from skpoison.solvers._train import PoisonCopies, train_on, warm_start
-from skpoison.solvers._working_set import Problem, Solution
+from skpoison.solvers._working_set import Problem, Solution, _loss_between
 
 N_CLEAN = 60
 
@@ -149,3 +149,14 @@ def test_the_size_of_rows_known_from_their_validation_is_theirs():
     assert _root_mean_square(rows, weights) == pytest.approx(plain, rel=1e-12)
     rows.square_sum = 0.0  # not for weights of which some are larger than others
     assert _root_mean_square(rows, np.arange(80) / 3160) > 0
+
+
+def test_losses_between_two_points_are_those_of_all_rows():
+    rng = np.random.default_rng(0)
+    weights = rng.random(400)
+    old, new = rng.normal(size=(2, 400)) * [[1.0], [2.0]]
+    old[:9], new[5:14] = 0.0, 0.0
+    loss = _loss_between(weights, old, new)
+    for t in np.linspace(0.0, 1.0, 7):
+        margins = (1 - t) * old + t * new
+        assert loss(t) == pytest.approx(weights @ np.maximum(margins, 0.0), rel=1e-12)

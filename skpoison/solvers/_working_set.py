@@ -248,15 +248,39 @@ def _settle(
     """
     margins = 1.0 - problem.rows.scores(iterate.theta)
     step, change = iterate.theta - old, margins - old_margins
+    clean_loss = _loss_between(problem.weights, old_margins, margins)
 
     def upper(t):
-        return upper_value(problem, old + t * step, old_margins + t * change)
+        theta = old + t * step
+        worst = problem.poison.epsilon * problem.poison.largest_loss(theta)
+        return clean_loss(t) + worst + problem.learner.value(theta)
 
     if upper(1.0) <= upper(1.0 - 1e-3):
         return replace(iterate, margins=margins, is_interpolated=False)
     t = minimize_scalar(upper, bounds=(0.0, 1.0), method="bounded").x
     theta, margins = old + t * step, old_margins + t * change
     return replace(iterate, theta=theta, margins=margins, is_interpolated=True)
+
+
+def _loss_between(
+    weights: np.ndarray, old: np.ndarray, new: np.ndarray
+) -> Callable[[float], float]:
+    """Return the hinge loss at points between two, of which the margins are known.
+
+    The losses of most rows are zero or linear all the way: these are summed once.
+    """
+    was, stays = old > 0.0, (old > 0.0) & (new > 0.0)
+    loss = float(weights @ np.where(stays, old, 0.0))
+    slope = float(weights @ np.where(stays, new, 0.0)) - loss
+    turning = np.flatnonzero(was != (new > 0.0))
+    few, start = weights[turning], old[turning]
+    change = new[turning] - start
+
+    def at(t):
+        turned = Hinge().of_shortfalls(start + t * change)
+        return loss + t * slope + float(few @ turned)
+
+    return at
 
 
 def _subproblem(
