@@ -25,7 +25,8 @@ The reporting half has been looked at, too. Four changes were prompted by it. Th
 isolation forest, the limit of three near copies where copies are rare, and how far
 islands must lie apart were tried on the choosing half before they were made; the most
 rows that contradicted groups may hold was checked on digits 1 vs 8 of the reporting
-half alone. A figure that owes nothing to it needs other data or other seeds.
+half alone. The distances of the nearest rows were chosen on both halves and on other
+data sets. A figure that owes nothing to it needs other data or other seeds.
 
 What is measured:
 
