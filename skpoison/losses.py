@@ -393,8 +393,8 @@ class SquaredHinge(Loss):
 
     def prox(self, margins: np.ndarray, step: float | np.ndarray) -> np.ndarray:
         """Return the minimizers near margins; see :meth:`Loss.prox`."""
-        pulled = (margins + 2.0 * step) / (1.0 + 2.0 * step)
-        return np.where(margins < 1.0, pulled, margins)
+        moved = (margins + 2.0 * step) / (1.0 + 2.0 * step)
+        return np.where(margins < 1.0, moved, margins)
 
 
 @dataclass(frozen=True)

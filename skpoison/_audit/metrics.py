@@ -254,6 +254,6 @@ def _recall_at(share, is_positive, scores, weights):
     0.25
     """
     found, totals = _by_score(is_positive, scores, weights)
-    room = share * totals.sum() - (np.cumsum(totals) - totals)
-    taken = np.clip(room / totals, 0, 1)
+    left = share * totals.sum() - (np.cumsum(totals) - totals)
+    taken = np.clip(left / totals, 0, 1)
     return taken @ found / found.sum()

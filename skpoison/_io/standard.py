@@ -44,9 +44,9 @@ def fit_standard(blocks):
 
 def _sums(blocks, limit, n_rows):
     """Return sums of columns whose values are within a limit, a power of two."""
-    room = 2.0 ** (np.ceil(np.log2(n_rows)) + 2)
-    coarse = 1.5 * room * limit
-    grids = coarse, coarse * room * 2.0**-53
+    scale = 2.0 ** (np.ceil(np.log2(n_rows)) + 2)
+    coarse = 1.5 * scale * limit
+    grids = coarse, coarse * scale * 2.0**-53
     totals = 0.0
     for X in blocks:
         sums = []

@@ -86,13 +86,13 @@ def evened(
         else:
             signs = 2.0 * (codes[:, np.newaxis] == np.arange(masses.shape[1])) - 1.0
             slopes, (least, most) = -signs * masses, loss.loss.slope_range
-            room = np.full_like(slopes, np.inf)
+            slack = np.full_like(slopes, np.inf)
             if np.isfinite(least):
-                room = slopes - least * weights[:, np.newaxis]
+                slack = slopes - least * weights[:, np.newaxis]
             if np.isfinite(most):
-                room = np.minimum(room, most * weights[:, np.newaxis] - slopes)
-            room[weights == 0.0] = 0.0
-            for k, row in enumerate(room.argmax(axis=0)):
+                slack = np.minimum(slack, most * weights[:, np.newaxis] - slopes)
+            slack[weights == 0.0] = 0.0
+            for k, row in enumerate(slack.argmax(axis=0)):
                 masses[row, k] -= excess[k]
     return dual._replace(row_masses=masses, poison_masses=sent)
 

@@ -138,8 +138,8 @@ def balanced(
     others = dual.labels if (signs < 0.0).any() else np.ones(len(poisoned))
     excess = math.fsum(np.concatenate([signs * masses, others * poisoned]))
     least, most = slope_range
-    room = np.minimum(masses - least * weights, most * weights - masses)
-    widest = int(np.argmax(np.where(weights > 0.0, room, 0.0)))
+    slack = np.minimum(masses - least * weights, most * weights - masses)
+    widest = int(np.argmax(np.where(weights > 0.0, slack, 0.0)))
     masses[widest] -= signs[widest] * excess
     used = np.flatnonzero(poisoned)
     return Dual(

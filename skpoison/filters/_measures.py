@@ -97,11 +97,11 @@ def _by_centroids(tasks):
 
 
 def _pass_dense(X, codes, groups):
-    room, scratch = buffer(X), buffer(X)
+    space, scratch = buffer(X), buffer(X)
     for rows in blocks(X):
         block = X[rows]
         for centroids, group in groups:
-            difference = differences(block, codes[rows], centroids, room[: len(block)])
+            difference = differences(block, codes[rows], centroids, space[: len(block)])
             for one, out in group:
                 one.dense(difference, codes[rows], scratch[: len(block)], out[rows])
 

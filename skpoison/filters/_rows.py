@@ -252,13 +252,13 @@ class _DenseSums:
     """Adds the rows of dense blocks, less centers, to the sums of their classes."""
 
     def __init__(self, X, n_classes):
-        self.room = buffer(X, np.float64)
+        self.buffer = buffer(X, np.float64)
         self.members = None
         if n_classes <= FEW_CLASSES:
-            self.members = np.empty((n_classes, len(self.room)))
+            self.members = np.empty((n_classes, len(self.buffer)))
 
     def __call__(self, sums, block, codes, center):
-        rows = self.room[: len(block)]
+        rows = self.buffer[: len(block)]
         if center is not None:
             block = differences(block, codes, center, out=rows)
         elif block.dtype != rows.dtype:

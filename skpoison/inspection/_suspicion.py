@@ -327,8 +327,8 @@ def _coordinates(X, kept, transformer, rng):
 
 def _box(points):
     """Lower left and upper right corner of a picture of the kept rows."""
-    room = MARGIN * np.ptp(points, axis=0)
-    return np.array([points.min(axis=0) - room, points.max(axis=0) + room])
+    margin = MARGIN * np.ptp(points, axis=0)
+    return np.array([points.min(axis=0) - margin, points.max(axis=0) + margin])
 
 
 def _look(test, n_rows):

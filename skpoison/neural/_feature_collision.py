@@ -201,8 +201,8 @@ class _Descent:
         """Make a step of the rows that it improves; return which these are."""
         shape = (-1, *[1] * (self.rows.ndim - 1))
         ahead = self.rows - steps.reshape(shape) * self.gradient
-        pull = (2 * self.beta * steps).reshape(shape)
-        moved = (ahead + pull * self.space.allowed.bases) / (1 + pull)
+        weight = (2 * self.beta * steps).reshape(shape)
+        moved = (ahead + weight * self.space.allowed.bases) / (1 + weight)
         moved = self.space.allowed.project(moved)
         total, gradient = self._look(moved)
         better = total < self.total

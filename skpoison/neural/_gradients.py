@@ -59,14 +59,14 @@ class LossGradients:
         if len(rows) > self.batch_size:
             # Rows of all batches make the slope, so each is looked at twice.
             value, slope = misalignment(self.mean(rows, codes), goal)
-            return value, self.pull(rows, codes, slope)
+            return value, self.gradient_along(rows, codes, slope)
         rows = rows.detach().requires_grad_()
         mean = self._flat(self.loss(rows, codes), create_graph=True) / len(rows)
         value, slope = misalignment(mean.detach(), goal)
         (gradient,) = torch.autograd.grad(mean, rows, slope)
         return value, gradient
 
-    def pull(self, rows, codes, direction):
+    def gradient_along(self, rows, codes, direction):
         """Return the gradient, by the rows, of mean gradient times direction."""
         found = []
         for part, part_codes in zip(*self._batches(rows, codes), strict=True):

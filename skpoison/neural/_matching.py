@@ -108,16 +108,16 @@ class Matching:
         """Compute one minus the cosine, and its gradient with respect to the rows."""
         rows = rows.detach().requires_grad_()
         seen = rows if self.augment is None else self.augment(rows)
-        values, pulls = zip(
+        values, gradients = zip(
             *(self._one(seen.detach(), *goal) for goal in self.goals), strict=True
         )
-        value, pull = sum(values) / len(values), sum(pulls) / len(pulls)
+        value, gradient = sum(values) / len(values), sum(gradients) / len(gradients)
         if self.adaptive:
             more, further = self._spread(seen.detach())
-            value, pull = value + more, pull + further
+            value, gradient = value + more, gradient + further
         if seen is not rows:
-            (pull,) = torch.autograd.grad(seen, rows, pull)
-        return value, pull
+            (gradient,) = torch.autograd.grad(seen, rows, gradient)
+        return value, gradient
 
     def _spread(self, rows):
         """Weigh the spread of proxies; it is that of probabilities, as labels agree."""
@@ -128,12 +128,12 @@ class Matching:
             for logits in features_of([gradients.module], rows, gradients.batch_size)
         ]
         value = self.adaptive * sum(spreads) / len(spreads)
-        (pull,) = torch.autograd.grad(value, rows)
-        return value.detach(), pull
+        (gradient,) = torch.autograd.grad(value, rows)
+        return value.detach(), gradient
 
     def _one(self, rows, gradients, goal):
-        value, pull = gradients.align(rows, self.codes.expand(len(rows)), goal)
-        return value.to(rows), pull
+        value, gradient = gradients.align(rows, self.codes.expand(len(rows)), goal)
+        return value.to(rows), gradient
 
 
 class SignedDescent:

@@ -71,8 +71,8 @@ def batches(counts, n_features):
     start = 0
     while start < len(order):
         largest = int(counts[order[start]])
-        room = STORED_BYTES // (4 * largest * max(largest, n_features))
-        stop = start + max(1, room)
+        n_fitting = STORED_BYTES // (4 * largest * max(largest, n_features))
+        stop = start + max(1, n_fitting)
         yield order[start:stop]
         start = stop
 

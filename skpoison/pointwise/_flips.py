@@ -98,8 +98,8 @@ def _flip_radius(weights, codes, n_classes):
         rows = np.flatnonzero(winner == c)
         for rival in set(range(n_classes)) - {c}:
             losses = _losses(weights[rows], codes, c, rival)
-            room = sums[rows, c] - sums[rows, rival] - slack[rows]
-            fits = _how_many_fit(losses, room[:, None], ties_hold=c < rival)
+            budget = sums[rows, c] - sums[rows, rival] - slack[rows]
+            fits = _how_many_fit(losses, budget[:, None], ties_hold=c < rival)
             radius[rows] = np.minimum(radius[rows], fits)
     return radius
 
@@ -112,7 +112,7 @@ def _losses(weights, codes, winner, rival):
     return losses
 
 
-def _how_many_fit(losses, room, ties_hold):
+def _how_many_fit(losses, budget, ties_hold):
     losses.sort(axis=1)
     sums = np.cumsum(losses[:, ::-1], axis=1)
-    return (sums <= room if ties_hold else sums < room).sum(axis=1)
+    return (sums <= budget if ties_hold else sums < budget).sum(axis=1)

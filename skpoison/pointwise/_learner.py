@@ -136,8 +136,8 @@ def _penalized(estimator, objective, rows, theta, codes):
     )
     if learner.is_smooth:
         at = theta if has_intercept else np.append(theta, 0.0)
-        pull = rows.combine(-objective.loss.derivative(rows.scores(at)))
-        gradient = theta - C * pull[: len(theta)]
+        slope = rows.combine(-objective.loss.derivative(rows.scores(at)))
+        gradient = theta - C * slope[: len(theta)]
         return learner._replace(distance=float(np.linalg.norm(gradient)))
     if objective.is_plain_hinge:
         gap = _gap(rows, Penalty(1.0 / (C * n_rows)), theta)

@@ -101,8 +101,8 @@ class Moves(NamedTuple):
         for slope, (sign, region) in zip(slopes.of_sets, self.sets, strict=True):
             ball = _Ball(region, self._center(region), metric)
             for i, direction in enumerate(sign * solved.T):
-                pull = slope * self._pull(ball, direction, sign, reaches[i])
-                come[i] = max(come[i], pull)
+                shift = slope * self._largest_shift(ball, direction, sign, reaches[i])
+                come[i] = max(come[i], shift)
         return gone + come if self.replaces else np.maximum(gone, come)
 
     def _worst_rows(self, slopes, metric, solved, reaches):
@@ -115,11 +115,11 @@ class Moves(NamedTuple):
         size = max(CELLS // len(taken), 1)
         for start in range(0, len(most), size):
             block = slice(start, start + size)
-            pulls = np.asarray(rows @ solved[:, block]) + lengths * reaches[block]
-            most[block] = np.maximum((weights * pulls).max(axis=0), 0.0)
+            shifts = np.asarray(rows @ solved[:, block]) + lengths * reaches[block]
+            most[block] = np.maximum((weights * shifts).max(axis=0), 0.0)
         return most
 
-    def _pull(self, ball, direction, sign, reach):
+    def _largest_shift(self, ball, direction, sign, reach):
         """Return the most of ``direction @ x + reach * |x|`` over a region.
 
         The length, the root of what is at most linear in x, lies below its tangents.

@@ -69,15 +69,15 @@ class _Stability(NamedTuple):
         """Return how many moves leave the signs of the scores of rows."""
         learner = self.learner
         scores = tests @ learner.theta
-        room = np.abs(scores) - 2.0 * learner.distance * Metric().lengths(tests)
+        slack = np.abs(scores) - 2.0 * learner.distance * Metric().lengths(tests)
         towards = -np.where(scores > 0, 1.0, -1.0)[:, None] * tests
         per_move = self.shift(self.slopes(0.0), Metric(), towards)
         if self.moves_penalty:
-            # n of the penalty's n + k parts are left: the room shrinks by as much.
-            per_move = per_move + np.maximum(room, 0.0) / learner.n_rows
-        radius = _whole(room, per_move)
+            # n of the penalty's n + k parts are left: the slack shrinks by as much.
+            per_move = per_move + np.maximum(slack, 0.0) / learner.n_rows
+        radius = _whole(slack, per_move)
         if self.can_be_tightened:
-            self._tighten(radius, room, towards)
+            self._tighten(radius, slack, towards)
         return radius
 
     @property
@@ -95,32 +95,32 @@ class _Stability(NamedTuple):
         rows = self.moves.rows
         return not (sparse.issparse(rows) and rows.shape[1] > MOST_DENSE)
 
-    def _tighten(self, radius, room, towards):
+    def _tighten(self, radius, slack, towards):
         """Raise radii by what is known of the way, for one number of rows at a time.
 
         What holds for some number of moves holds for fewer. For more of them, less is
         known: rows whose radius stays below that number need not be looked at again.
         """
         limit = self.learner.n_rows if self.moves_penalty else UNLIMITED
-        left = np.flatnonzero((room > 0) & (radius < limit))
+        left = np.flatnonzero((slack > 0) & (radius < limit))
         most = 1.0
         while len(left):
             most = np.ceil(GROWTH * most)
             if most >= limit:
                 return
-            found = self._tightened(most, room[left], towards[left])
+            found = self._tightened(most, slack[left], towards[left])
             found = np.minimum(found, int(most))
             radius[left] = np.maximum(radius[left], found)
             left = left[found == most]
 
-    def _tightened(self, most, room, towards):
+    def _tightened(self, most, slack, towards):
         if self.learner.is_smooth:
             metric, slopes = self.on_the_way(most)
-            return _whole(room, self.shift(slopes, metric, towards))
+            return _whole(slack, self.shift(slopes, metric, towards))
         # With hinges, what comes and goes is all that moves, but for rows on the kink.
         slopes = self.slopes(self.moved(most))
         shift = self.shift(slopes, Metric(excess=0.0), towards)
-        rest = room * self.ridge(most) - self.crossings(most, towards)
+        rest = slack * self.ridge(most) - self.crossings(most, towards)
         return _whole(rest, shift)
 
     def shift(self, slopes: Slopes, metric: Metric, towards: np.ndarray) -> np.ndarray:
@@ -130,12 +130,12 @@ class _Stability(NamedTuple):
         shift = learner.C * self.moves.worst(slopes, metric, solved, lengths)
         if not self.moves_penalty:
             return shift
-        # The penalty of one row more or less pulls along the parameters.
+        # The penalty of one row more or less shifts scores along the parameters.
         length = metric.lengths(learner.theta[None])[0]
         away = learner.distance / np.sqrt(metric.ridge)
-        pull = metric.along * np.abs(learner.theta @ solved)
-        pull += lengths * (metric.across * length + away)
-        return shift + pull / learner.n_rows
+        more = metric.along * np.abs(learner.theta @ solved)
+        more += lengths * (metric.across * length + away)
+        return shift + more / learner.n_rows
 
     def slopes(self, moved: float | np.ndarray) -> Slopes:
         """Return the slopes of rows that can come or go, where margins have moved.
@@ -220,13 +220,15 @@ class _Stability(NamedTuple):
         learner = self.learner
         around = (self.moved(most) + learner.distance) * self.lengths + 1e-9
         crossing = np.flatnonzero(np.abs(self.margins - 1.0) <= around)
-        pulls = -np.asarray(towards @ self.moves.rows[crossing].T)
+        changes = -np.asarray(towards @ self.moves.rows[crossing].T)
         known = learner.distance * self.lengths[crossing] + 1e-9
         # A hinge that is open can only close, and one that is closed only open.
         may_open = self.margins[crossing] > 1.0 - known
         may_close = self.margins[crossing] < 1.0 + known
-        pulls = may_open * np.maximum(pulls, 0) + may_close * np.maximum(-pulls, 0)
-        return learner.C * pulls.sum(axis=1)
+        changes = may_open * np.maximum(changes, 0) + may_close * np.maximum(
+            -changes, 0
+        )
+        return learner.C * changes.sum(axis=1)
 
 
 def _weighted_outer(rows, weights):
@@ -237,11 +239,11 @@ def _weighted_outer(rows, weights):
     return scaled.T @ scaled
 
 
-def _whole(room, per_move):
+def _whole(slack, per_move):
     """Return the largest number of moves that leave each score its sign."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        numbers = np.ceil(room / per_move * (1.0 - 1e-12)) - 1.0
-    numbers = np.where(room > 0, numbers, 0.0)
+        numbers = np.ceil(slack / per_move * (1.0 - 1e-12)) - 1.0
+    numbers = np.where(slack > 0, numbers, 0.0)
     return np.clip(np.nan_to_num(numbers, posinf=UNLIMITED), 0, UNLIMITED).astype(
         np.intp
     )

@@ -200,7 +200,7 @@ def evaluate(
 
 def gradient_at(problem: ClassProblem, at: Smoothed) -> np.ndarray:
     """Return the gradient by all parameters."""
-    gradient = problem.rows.combine(at.slopes) + problem.pull(at.theta)
+    gradient = problem.rows.combine(at.slopes) + problem.penalty_gradient(at.theta)
     poison = at.poison.rows(problem.epsilon)
     gradient += poison.combine(at.poison.aims)
     if np.isinf(problem.stiffness[-1]):
@@ -223,7 +223,7 @@ def _search(problem, center, at, step, slope):
 def _slope(problem, there, step, moved):
     """Return the objective's derivative along a step."""
     slope = float(problem.rows.weights @ np.vecdot(there.slopes, moved))
-    slope += float(np.vdot(problem.pull(there.theta), step))
+    slope += float(np.vdot(problem.penalty_gradient(there.theta), step))
     poison = there.poison.rows(problem.epsilon)
     of_points = np.vecdot(there.poison.aims, poison.scores(step))
     return slope + float(poison.weights @ of_points)

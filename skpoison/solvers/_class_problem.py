@@ -183,13 +183,13 @@ class ClassProblem(NamedTuple):
         """Return the absolute gap that a relative tolerance asks for."""
         return tol * max(upper, LOSS_FLOOR * self.at_zero())
 
-    def pull(self, theta: np.ndarray) -> np.ndarray:
+    def penalty_gradient(self, theta: np.ndarray) -> np.ndarray:
         """Return the penalty's gradient; an intercept that is held at 0 has none."""
         return np.where(np.isfinite(self.stiffness), self.stiffness, 0.0) * theta
 
     def penalty(self, theta: np.ndarray) -> float:
         """Return the penalty of parameters."""
-        return 0.5 * float(np.vdot(self.pull(theta), theta))
+        return 0.5 * float(np.vdot(self.penalty_gradient(theta), theta))
 
     def conjugate(self, z: np.ndarray) -> float:
         """Return the penalty's conjugate, where an intercept that is free gets 0."""
@@ -237,7 +237,7 @@ def dual_terms(
 
 
 def _balanced(loss, parts):
-    """Change slopes so that nothing pulls the intercepts."""
+    """Change slopes so that intercepts have no gradient."""
     weights = np.concatenate([rows.weights for rows, _ in parts])
     codes = np.concatenate([rows.codes for rows, _ in parts])
     together = loss.balanced(

@@ -234,7 +234,7 @@ def _rows_at(problem, center, margins):
 
 
 def _gradient(problem, at):
-    gradient = problem.pull(at.theta) - problem.dual_sum(at.point)
+    gradient = problem.penalty_gradient(at.theta) - problem.dual_sum(at.point)
     if np.isinf(problem.stiffness[-1]):
         gradient[-1] = 0.0
     return gradient
@@ -384,7 +384,7 @@ def _search(problem, center, at, step, slope):
 def _slope(problem, there, step, scores):
     """Return the envelope's derivative along a step."""
     slope = -float((problem.weights * there.slopes) @ scores)
-    slope += float(problem.pull(there.theta) @ step)
+    slope += float(problem.penalty_gradient(there.theta) @ step)
     if problem.poison:
         slope -= float(
             problem.poison.dual_sum(there.poison.response, there.poison_slopes) @ step

@@ -119,10 +119,10 @@ class LossProblem(NamedTuple):
             return penalty
         return penalty + float(self.beyond.slope @ theta) + self.beyond.constant
 
-    def pull(self, theta: np.ndarray) -> np.ndarray:
+    def penalty_gradient(self, theta: np.ndarray) -> np.ndarray:
         """Return the penalty's gradient; an intercept that is held at 0 has none."""
-        pull = self._finite_stiffness * theta
-        return pull if self.beyond is None else pull + self.beyond.slope
+        gradient = self._finite_stiffness * theta
+        return gradient if self.beyond is None else gradient + self.beyond.slope
 
     @property
     def _finite_stiffness(self):

@@ -85,21 +85,23 @@ class Influence:
         if not view.is_direct:  # to first order
             return view.margins - self.scores[removed].sum(axis=0)
         gone = view.rows[removed]
-        pulls = view.slopes[removed].T @ gone
+        gradients = view.slopes[removed].T @ gone
         moved = np.zeros_like(view.directions)
         for score in np.flatnonzero(view.directions.any(axis=0)):
             bent = view.weights[removed] * view.curvatures[removed, score]
-            step = self._step(score, gone, bent, pulls[score])
+            step = self._step(score, gone, bent, gradients[score])
             moved[:, score] = view.targets @ step
         return view.margins + np.vecdot(view.directions, moved)
 
-    def _step(self, score, gone, bent, pull):
+    def _step(self, score, gone, bent, gradient):
         """Solve with the Hessian less that of rows: of few rows, by Woodbury's rule."""
         if len(gone) > gone.shape[1] // FEW:
-            return np.linalg.solve(self._hessian(score) - (gone.T * bent) @ gone, pull)
+            return np.linalg.solve(
+                self._hessian(score) - (gone.T * bent) @ gone, gradient
+            )
         factor, roots = self._factor(score), np.sqrt(bent)[:, np.newaxis]
         scaled = roots * gone
-        both = cho_solve(factor, np.column_stack([scaled.T, pull]))
+        both = cho_solve(factor, np.column_stack([scaled.T, gradient]))
         across, alone = both[:, :-1], both[:, -1]
         small = np.eye(len(gone)) - scaled @ across
         return alone + across @ np.linalg.solve(small, scaled @ alone)

@@ -216,10 +216,10 @@ def lower_bound(problem: Problem) -> float:
     second = _conjugates(problem, poison_masses, shares, aims)
     total = -math.fsum(np.concatenate([first[0], second[0]]))
     wrong = math.fsum(np.concatenate([first[1], second[1]]))
-    pulled = 0.0
+    conjugate = 0.0
     for k in range(masses.shape[1]):
-        pulled += _proof.conjugate_of(problem, masses[:, k], poison_masses[:, k])
-    value = (total - pulled * (1.0 + masses.shape[1] * unit)) / n
+        conjugate += _proof.conjugate_of(problem, masses[:, k], poison_masses[:, k])
+    value = (total - conjugate * (1.0 + masses.shape[1] * unit)) / n
     return value - 32.0 * unit * (wrong / n + abs(total / n) + abs(value))
 
 

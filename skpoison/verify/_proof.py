@@ -262,8 +262,8 @@ def lower_bound(problem: Problem) -> float:
     linear = [masses * targets, poison_masses * aims]
     total = math.fsum(np.concatenate(linear)) - math.fsum(np.concatenate(parts))
     wrong = math.fsum(np.abs(np.concatenate(linear))) + math.fsum(np.concatenate(sizes))
-    pulled = conjugate_of(problem, masses * signs, poison_masses * poison_signs)
-    value = (total - pulled) / n
+    conjugate = conjugate_of(problem, masses * signs, poison_masses * poison_signs)
+    value = (total - conjugate) / n
     return value - 32.0 * unit * (wrong / n + abs(total / n) + abs(value))
 
 

@@ -109,13 +109,13 @@ def n_inside(
     for k, (center, v) in enumerate(zip(centers, directions, strict=True)):
         of_center = float(center @ center)
         distances = squares - 2.0 * rows.times(center)[0] + of_center
-        room = NEARLY * (squares + of_center) + (1.0 + NEARLY) * radii[k, 1] ** 2
-        inside = distances <= room
+        slack = NEARLY * (squares + of_center) + (1.0 + NEARLY) * radii[k, 1] ** 2
+        inside = distances <= slack
         if v.any() or offsets[k].any():
             along = rows.times(v)[0] - float(v @ center)
-            room = NEARLY * (np.sqrt(squares) + np.sqrt(of_center))
-            inside &= along >= offsets[k, 2] - room
-            inside &= along <= offsets[k, 3] + room
+            slack = NEARLY * (np.sqrt(squares) + np.sqrt(of_center))
+            inside &= along >= offsets[k, 2] - slack
+            inside &= along <= offsets[k, 3] + slack
         if is_regression:
             inside &= labels >= problem.header["least_target"]
             inside &= labels <= problem.header["largest_target"]
