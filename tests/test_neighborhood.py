@@ -33,11 +33,11 @@ def test_distances_are_mahalanobis_distances_of_pairs():
     pairs = cdist(X, X, "mahalanobis", VI=np.linalg.inv(np.cov(X.T)))
     np.fill_diagonal(pairs, np.inf)
     nearest = np.sort(pairs, axis=1)[:, :NEAREST].mean(axis=1)
-    np.testing.assert_allclose(distances, nearest, rtol=1e-6)
+    np.testing.assert_allclose(distances[:, 0], nearest, rtol=1e-6)
     new = X[:20] + rng.normal(size=(20, 6))
     pairs = cdist(new, X, "mahalanobis", VI=np.linalg.inv(np.cov(X.T)))
     nearest = np.sort(pairs, axis=1)[:, :NEAREST].mean(axis=1)
-    np.testing.assert_allclose(found.distances(new), nearest, rtol=1e-6)
+    np.testing.assert_allclose(found.distances(new)[:, 0], nearest, rtol=1e-6)
 
 
 def test_rows_of_usual_values_that_do_not_belong_together_are_far():
@@ -120,3 +120,21 @@ def test_auto_filter_says_how_far_the_nearest_rows_are():
     assert set(auto.tests_[-25:][rejected[-25:]]) == {"far"}
     assert any("its nearest rows are" in reason for reason in auto.reasons_[-25:])
     assert (auto.predict(shuffled(X, 25, rng)) == -1).mean() > 0.9
+
+
+@pytest.mark.parametrize("n_rows", [25, 31, 50])
+def test_few_rows_of_many_columns_do_not_make_new_rows_far(n_rows):
+    X, y = load_breast_cancer(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(y))
+    known, new = order[:n_rows], order[n_rows:]
+    auto = AutoFilter(random_state=0).fit(X[known], y[known])
+    assert np.mean(auto.predict(X[new]) == -1) < 0.05
+
+
+def test_persons_with_few_rows_among_persons_with_many_are_not_far():
+    rng = np.random.default_rng(0)
+    person = np.repeat(np.arange(200), rng.geometric(1 / 12, 200))
+    X = rng.normal(size=(200, 12))[person]
+    X += 0.1 * rng.normal(size=X.shape)
+    found, distances = neighborhood_of(X, np.zeros(len(X), dtype=int))
+    assert np.mean(found.beyond(distances, np.zeros(len(X), int)) > 0) < 0.005

@@ -196,7 +196,7 @@ def far_rows(compressed, spaces: list[np.ndarray], reach: Reach, codes, rng) -> 
             neighborhood, nearest = found
             alone = neighborhood.beyond(nearest, codes)
             only = (beyond <= 0) & (alone > 0)
-            times[only] = nearest[only] / neighborhood.usual
+            times[only] = nearest[only, 0] / neighborhood.usual
             beyond = np.maximum(beyond, alone)
     return Far(reach, isolation, neighborhood, thresholds, beyond, shaped, times)
 

@@ -10,16 +10,21 @@ from skpoison.filters._bulk import bulk_of_logs, logs_of, tail_threshold
 from skpoison.filters._many_rows import DRAWN, by_blocks
 
 NEAREST = 5  # rows, whose mean distance is measured
+# And the distance of the last of so many: a small group among larger ones, such as the
+# few rows of one person, has near rows at neither or at both. Fewer of few rows.
+AROUND, LARGEST_AROUND = 40, 0.25
 # Of more rows than DRAWN, those that all are compared with, drawn at random: distances
 # to them are what most of the time goes to.
 COMPARED_WITH = 2_048
-DIRECTIONS = 50
+# Fewer of few rows, which would be equally far from one another in as many.
+DIRECTIONS, ROWS_OF_DIRECTION = 50, 5
 # False discovery rate: honest rows have longer tails than normal ones.
 FALSE_SHARE = 0.01
 # Of the largest variance: directions in which all rows are the same, but for rounding.
 LEAST_VARIANCE = 1e-9
 # Distinct values of a column: the distance of categories says nothing of the rows.
 FEWEST_VALUES = 10
+FEWEST_ROWS = 20
 FEWEST_COLUMNS = 4  # in fewer, honest rows far out have no near rows either
 # Share of a class: more are how a class lies that is sparser than the others.
 LARGEST_SPARSE = 0.2
@@ -38,8 +43,8 @@ class Neighborhood(NamedTuple):
     center: np.ndarray
     directions: np.ndarray  # (n_columns, n_directions), scaled
     search: NearestNeighbors
-    bulk: tuple = (0.0, 1.0)  # median and spread of logarithmic distances
-    of_new: tuple = (0.0, 1.0)  # the same for new rows
+    bulk: np.ndarray | None = None  # (2, 2): median and spread of logarithmic distances
+    of_new: np.ndarray | None = None  # the same for new rows
     shifts: np.ndarray | None = None  # (n_classes,): how much sparser a class is
     threshold: float = np.inf
 
@@ -56,41 +61,43 @@ class Neighborhood(NamedTuple):
         others = rows[some]
         counts = np.array([len(np.unique(others[:, j])) for j in columns])
         columns = columns[counts >= FEWEST_VALUES]
-        if len(columns) < FEWEST_COLUMNS:
+        if len(columns) < FEWEST_COLUMNS or len(some) < FEWEST_ROWS:
             return None
         others = others[:, columns]
-        out = cls._searched(others, columns, rng)
+        n_directions = min(DIRECTIONS, len(some) // ROWS_OF_DIRECTION, len(columns))
+        out = cls._searched(others, columns, n_directions, rng)
         distances = out.distances(rows)
         distances[some] = out._own_distances()
-        out = out._replace(bulk=bulk_of_logs(logs_of(distances)))
+        out = out._replace(bulk=_bulk(distances))
         of_new = out._bulk_of_new(others, rng)
         return out._with_thresholds(distances, codes)._replace(of_new=of_new), distances
 
     @classmethod
-    def _searched(cls, rows, columns, rng):
-        center, directions = _whitening(rows, rng)
-        search = NearestNeighbors(n_neighbors=NEAREST)
+    def _searched(cls, rows, columns, n_directions, rng):
+        center, directions = _whitening(rows, n_directions, rng)
+        around = max(NEAREST, min(AROUND, int(LARGEST_AROUND * len(rows))))
+        search = NearestNeighbors(n_neighbors=around)
         return cls(
             columns, center, directions, search.fit((rows - center) @ directions)
         )
 
     def _own_distances(self):
         """Those of the rows that are searched; a row is not a neighbor of itself."""
-        return self.search.kneighbors()[0].mean(axis=1)
+        return _near_and_around(self.search.kneighbors()[0])
 
     def _bulk_of_new(self, rows, rng):
         """Median and spread of new rows, to which directions are not fitted.
 
         How much larger they are is seen by fitting to one half and not to the other.
         """
-        halves = np.array_split(rng.permutation(len(rows)), 2)
-        if len(halves[1]) <= NEAREST:
-            return np.inf, 1.0
-        half = self._searched(rows[halves[0]], np.arange(rows.shape[1]), rng)
-        known = bulk_of_logs(logs_of(half._own_distances()))
-        new = bulk_of_logs(logs_of(half.distances(rows[halves[1]])))
-        middle, spread = self.bulk
-        return middle + max(new[0] - known[0], 0), spread * max(new[1] / known[1], 1)
+        first, second = np.array_split(rng.permutation(len(rows)), 2)
+        everything = np.arange(rows.shape[1]), self.directions.shape[1]
+        half = self._searched(rows[first], *everything, rng)
+        known, new = _bulk(half._own_distances()), _bulk(half.distances(rows[second]))
+        farther = np.maximum(new[0] - known[0], 0.0)
+        return np.array(
+            [self.bulk[0] + farther, self.bulk[1] * np.maximum(new[1] / known[1], 1.0)]
+        )
 
     def _with_thresholds(self, distances, codes):
         out, apart = self, self._deviations(distances, self.bulk)
@@ -106,12 +113,12 @@ class Neighborhood(NamedTuple):
 
     @property
     def usual(self) -> float:
-        """The usual distance."""
-        return float(np.exp(self.bulk[0]))
+        """The usual mean distance of the nearest rows."""
+        return float(np.exp(self.bulk[0, 0]))
 
     def distances(self, rows) -> np.ndarray:
-        """Mean distances of rows from the nearest training rows."""
-        return by_blocks(self._mean_distances, rows)
+        """Distances of the nearest training rows, and of those around: (n_rows, 2)."""
+        return by_blocks(self._distances, rows)
 
     def beyond(self, distances, codes, *, are_new=False) -> np.ndarray:
         """Deviations of distances minus the threshold; none of an excused class."""
@@ -122,16 +129,25 @@ class Neighborhood(NamedTuple):
     @staticmethod
     def _deviations(distances, bulk):
         middle, spread = bulk
-        return (logs_of(distances) - middle) / spread
+        return ((logs_of(distances) - middle) / spread).min(axis=1)
 
-    def _mean_distances(self, rows):
+    def _distances(self, rows):
         whitened = (rows[:, self.columns] - self.center) @ self.directions
-        return self.search.kneighbors(whitened)[0].mean(axis=1)
+        return _near_and_around(self.search.kneighbors(whitened)[0])
 
 
-def _whitening(rows, rng) -> tuple[np.ndarray, np.ndarray]:
+def _near_and_around(distances):
+    """The mean distance of the nearest rows, and the distance of the last one."""
+    return np.column_stack([distances[:, :NEAREST].mean(axis=1), distances[:, -1]])
+
+
+def _bulk(distances):
+    """Medians (first row) and spreads of the logarithms of the columns."""
+    return np.array([bulk_of_logs(logs_of(each)) for each in distances.T]).T
+
+
+def _whitening(rows, few, rng) -> tuple[np.ndarray, np.ndarray]:
     """Mean of the rows, and their first principal directions over their deviations."""
-    few = min(DIRECTIONS, *rows.shape)
     solver = "full" if rows.shape[1] <= 2 * DIRECTIONS else "randomized"
     with np.errstate(invalid="ignore", divide="ignore"):  # rows may be all the same
         found = PCA(few, svd_solver=solver, random_state=rng).fit(rows)
