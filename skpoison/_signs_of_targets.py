@@ -90,8 +90,8 @@ def wrong_targets(
         return Evidence("targets", False, rows, text)
     text = (
         f"{counted(n_rows, 'target')} are more than {limit:.1f} usual errors from what "
-        "models predict that did not see the row, and most of them much more, as in no "
-        "honest tail"
+        "models predict that did not see the row, and most of them much more, as in "
+        "few honest tables"
     )
     sizes = np.abs(off)
     reasons = np.full(len(rows), "", dtype=object)

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+from sklearn.datasets import make_classification
 
+from skpoison import AutoFilter
 from skpoison.filters._label_noise import judge_labels
 
 
@@ -28,3 +30,24 @@ def test_labels_changed_at_random_in_one_class_are_noise(seed):
     wrong = (truth == 0) & (rng.random(2000) < 0.08)
     said = np.where(truth, 0.97, 0.08) + rng.uniform(-0.02, 0.02, 2000)
     assert np.array_equal(_rejected(said, np.where(wrong, 1, truth)), wrong)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_honest_labels_that_models_cannot_predict_are_kept(seed):
+    t = np.arange(1500)
+    noise = 0.05 * np.random.default_rng(seed).normal(size=(1500, 8))
+    X = np.sin(np.outer(t, np.arange(1, 9)) / 50) + noise
+    auto = AutoFilter(random_state=0).fit(X, t > 750)
+    assert np.mean(auto.tests_ == "label") < 0.02
+
+
+def test_no_label_is_rejected_that_models_suggest():
+    X, y = make_classification(
+        800, 12, n_informative=5, flip_y=0.3, class_sep=0.7, random_state=21
+    )
+    auto = AutoFilter(random_state=0).fit(X, y)
+    by_label = auto.tests_ == "label"
+    assert by_label.mean() > 0.1
+    assert not np.any(auto.suggested_labels_[by_label] == y[by_label])
+    new = auto.predict(X, y) == -1
+    assert new.mean() > 0.1

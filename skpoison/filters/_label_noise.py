@@ -32,6 +32,9 @@ PULLED = 200  # rows
 # wrong: the share rises to the last where the area is the second, and beyond.
 NO_OVERLAP, OVERLAP, MOSTLY = 0.6, 0.7, 0.5
 BARELY = 1 - 1e-9  # so that rounding rejects no row at the cut
+# Share of a class, and the chance that its rejected labels are wrong: where more would
+# be rejected at a smaller chance, models know too little of the class.
+MOST_OF_CLASS, PROBABLY = 0.5, 0.33
 MOST_ROUNDS = 30
 # Rows that are fitted to, drawn at random; and how many of each class, if it has them.
 MOST_FITTED, FEWEST_OF_CLASS = 20_000, 1_000
@@ -68,6 +71,11 @@ class LabelNoise(NamedTuple):
         wrong = 1 - right / np.sum(self.true * self.matrix[:, codes].T, axis=1)
         return np.where(self.known[codes], wrong, 0.0)
 
+    def where_contradicted(self, chances, said, codes):
+        """The chances, but none beyond the cut for the label that models suggest."""
+        suggested = said.mean(axis=0).argmax(axis=1)
+        return np.where(suggested == codes, np.minimum(chances, self.cut), chances)
+
 
 def fit_label_noise(
     log_probabilities: np.ndarray, codes: np.ndarray, row_weights: np.ndarray
@@ -100,8 +108,21 @@ def judge_labels(
     logs = smoothed_logs(said[:, judged], counts)
     weights = 1 / np.bincount(groups)[groups[judged]]
     noise = _fit_to_some(logs, codes[judged], weights, rng)
-    chances[judged] = noise.chance_of_wrong(codes[judged])
+    noise = _without_doubtful_classes(noise, codes[judged])
+    found = noise.chance_of_wrong(codes[judged])
+    chances[judged] = noise.where_contradicted(found, said[:, judged], codes[judged])
     return judged, noise, chances
+
+
+def _without_doubtful_classes(noise, codes):
+    """Call classes unknown most of whose labels would be rejected, each with doubt."""
+    chances, known = noise.chance_of_wrong(codes), noise.known.copy()
+    for code in np.unique(codes[chances > noise.cut]):
+        own = chances[codes == code]
+        rejected = own[own > noise.cut]
+        if len(rejected) > MOST_OF_CLASS * len(own) and rejected.mean() < PROBABLY:
+            known[code] = False
+    return noise._replace(known=known)
 
 
 def _fit_to_some(logs, codes, weights, rng):
