@@ -10,8 +10,8 @@ from skpoison.filters._bulk import bulk_of_logs, logs_of, tail_threshold
 from skpoison.filters._many_rows import DRAWN, by_blocks
 
 NEAREST = 5  # rows, whose mean distance is measured
-# And the distance of the last of so many: a small group among larger ones, such as the
-# few rows of one person, has near rows at neither or at both. Fewer of few rows.
+# And the distance of the last of so many (fewer of few rows): the few rows of a person,
+# among persons with many, have no near rows, but rows around them as others have.
 AROUND, LARGEST_AROUND = 40, 0.25
 # Of more rows than DRAWN, those that all are compared with, drawn at random: distances
 # to them are what most of the time goes to.
