@@ -121,6 +121,22 @@ def test_words_are_no_quantity(tmp_path):
         labels_of(ham=1, spam=1).of_kind("quantity")
 
 
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ("unknown", "it holds 'unknown', first in row 8."),
+        ("inf", "is inf in row 8: quantities are finite numbers."),
+        ("-inf", "is -inf in row 8: quantities are finite numbers."),
+    ],
+)
+def test_targets_that_are_no_quantities_are_named_with_their_row(tmp_path, cell, says):
+    prices = [f"{100 + i / 7:.3f}" for i in range(60)]
+    prices[7] = cell
+    path = table(tmp_path / "prices.csv", prices)
+    refused = invoke("filter", path, "--target-kind", "quantity", code=1)
+    assert says in " ".join(refused.stderr.split())
+
+
 def test_commands_name_doubtful_labels(tmp_path):
     path = table(tmp_path / "slips.csv", ["ham", "spam"] * 40 + ["spma"])
     shown = invoke("filter", path)

@@ -93,7 +93,7 @@ class Labels(NamedTuple):
         n_values = len(self.values)
         if not all(type(value) in (int, float) for value in self.values):
             return False
-        if any(value != int(value) for value in self.values) and n_values > SOME:
+        if any(not float(v).is_integer() for v in self.values) and n_values > SOME:
             return True
         return n_values > MANY and len(self.codes) < ROWS_OF_CLASS * n_values
 
@@ -104,18 +104,27 @@ class Labels(NamedTuple):
         """
         if kind == "auto":
             return self
-        words = [value for value in self.values if type(value) not in (int, float)]
+        words = [i for i, value in enumerate(self.values) if not _is_number(value)]
         if kind == "quantity" and words:
+            row = int(np.isin(self.codes, words).argmax()) + 1
+            texts = [label_text(self.values[i]) for i in words]
             raise DataError(
                 f"The target {self.name!r} is no quantity (--target-kind): it holds "
-                f"{quoted(map(label_text, words))}."
+                f"{quoted(texts)}, first in row {row:,}."
             )
         return self._replace(decided=kind == "quantity")
 
     @property
     def quantities(self):
         """The target of each row, as a number."""
-        return np.array(self.values, dtype=np.float64)[self.codes]
+        found = np.array(self.values, dtype=np.float64)[self.codes]
+        if not np.isfinite(found).all():
+            row = int(np.isfinite(found).argmin())
+            raise DataError(
+                f"The target {self.name!r} is {found[row]} in row {row + 1:,}: "
+                "quantities are finite numbers."
+            )
+        return found
 
     @property
     def targets(self):
@@ -233,3 +242,12 @@ class Labels(NamedTuple):
         return self._replace(
             values=values, codes=positions[test.codes], decided=self.is_quantity
         )
+
+
+def _is_number(value):
+    """Whether a target is a number, or is written as one."""
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return not isinstance(value, bool)
