@@ -36,6 +36,7 @@ class BinnedSample:
     Examples
     --------
     >>> import numpy as np
+    >>> from skpoison.filters._bins import Tally, in_bins
     >>> values = np.array([3.0, 1.0, 2.0, 5.0])
     >>> sample = BinnedSample(Tally.of(bins_of(values)), 5.0)
     >>> try:
@@ -198,6 +199,7 @@ def end_of_bulk_of_squares(sample: BinnedSample) -> float:
     Examples
     --------
     >>> import numpy as np
+    >>> from skpoison.filters._bins import Tally
     >>> values = np.array([1.0, 4.0, 4.0, 16.0])
     >>> sample = BinnedSample(Tally.of(bins_of(values)), 16.0)
     >>> sample.ranges = [EVERYTHING]

@@ -5,7 +5,7 @@ than on the tree: it clones the estimator and sets its parameters by their names
 hundred times for each forest. Here all trees are copies of the first one.
 """
 
-from copy import copy
+from copy import copy, deepcopy
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
@@ -67,4 +67,9 @@ def quick(estimator):
     True
     """
     kind = QUICK.get(type(estimator))
-    return estimator if kind is None else kind(**estimator.get_params(deep=False))
+    if kind is None:
+        return estimator
+    found = kind(**estimator.get_params(deep=False))
+    if hasattr(estimator, "_metadata_request"):  # as scikit-learn's clone does
+        found._metadata_request = deepcopy(estimator._metadata_request)
+    return found
