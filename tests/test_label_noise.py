@@ -41,7 +41,7 @@ def test_honest_labels_that_models_cannot_predict_are_kept(seed):
     assert np.mean(auto.tests_ == "label") < 0.02
 
 
-def test_no_label_is_rejected_that_models_suggest():
+def test_another_label_is_suggested_for_each_that_is_rejected():
     X, y = make_classification(
         800, 12, n_informative=5, flip_y=0.3, class_sep=0.7, random_state=21
     )

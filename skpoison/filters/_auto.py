@@ -189,6 +189,9 @@ class AutoFilter(BaseJudgingFilter):
             self.suggested_labels_ = self.out_of_fold_
         else:
             said = np.nan_to_num(self.out_of_fold_, nan=-1.0)
+            # A rejected label may be the most probable one, but too doubtful to keep.
+            by_label = np.flatnonzero(self.tests_ == "label")
+            said[by_label, codes[by_label]] = -1.0
             best = np.where(said.max(axis=1) < 0, codes, said.argmax(axis=1))
             self.suggested_labels_ = self.classes_[best]
         # Only this reason states distances.
@@ -229,7 +232,7 @@ class AutoFilter(BaseJudgingFilter):
             )
         return (
             f"label: {self.classes_[codes[row]]}, but models fitted without it predict "
-            f"{other} with probability {np.max(said):.2f}"
+            f"{other} with probability {said[self.classes_ == other][0]:.2f}"
         )
 
     def _score(self, X, codes):

@@ -229,7 +229,7 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
         """The probability that the label of each new row is wrong."""
         said = self._fitted.probabilities(X.data, self._known, len(self.classes_))
         noise = self._noise.of(smoothed_logs(said, self._counts))
-        return noise.where_contradicted(noise.chance_of_wrong(codes), said, codes)
+        return noise.chance_of_wrong(codes)
 
     def _numbers_of(self, X):
         """The encoder of the rows, and the encoded rows."""

@@ -71,11 +71,6 @@ class LabelNoise(NamedTuple):
         wrong = 1 - right / np.sum(self.true * self.matrix[:, codes].T, axis=1)
         return np.where(self.known[codes], wrong, 0.0)
 
-    def where_contradicted(self, chances, said, codes):
-        """The chances, but none beyond the cut for the label that models suggest."""
-        suggested = said.mean(axis=0).argmax(axis=1)
-        return np.where(suggested == codes, np.minimum(chances, self.cut), chances)
-
 
 def fit_label_noise(
     log_probabilities: np.ndarray, codes: np.ndarray, row_weights: np.ndarray
@@ -109,8 +104,7 @@ def judge_labels(
     weights = 1 / np.bincount(groups)[groups[judged]]
     noise = _fit_to_some(logs, codes[judged], weights, rng)
     noise = _without_doubtful_classes(noise, codes[judged])
-    found = noise.chance_of_wrong(codes[judged])
-    chances[judged] = noise.where_contradicted(found, said[:, judged], codes[judged])
+    chances[judged] = noise.chance_of_wrong(codes[judged])
     return judged, noise, chances
 
 
