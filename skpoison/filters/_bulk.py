@@ -9,6 +9,9 @@ SPREAD = {0.75: 0.6745, 0.85: 1.0364}
 LEAST_SPREAD = 0.02
 FALSE_SHARE = 0.02  # false discovery rate of far rows
 MANY_IN_MIDDLE = 0.25  # share of rows at the smallest distance
+LARGEST_BEYOND = (
+    0.2  # share of a class: more are how a class lies that is unlike others
+)
 
 
 def logs_of(distances):
@@ -36,3 +39,8 @@ def tail_threshold(deviations, false_share=FALSE_SHARE):
     if not len(beyond):
         return float(allowed[0])
     return float(np.nextafter(ordered[beyond[-1]], -np.inf))
+
+
+def lie_apart(is_beyond, codes):
+    """Which classes have so many rows beyond a threshold that they lie there."""
+    return np.bincount(codes, weights=is_beyond) > LARGEST_BEYOND * np.bincount(codes)

@@ -9,7 +9,13 @@ from sklearn.covariance import ledoit_wolf
 from sklearn.ensemble import IsolationForest
 from sklearn.utils.extmath import row_norms
 
-from skpoison.filters._bulk import LEAST_SPREAD, bulk_of_logs, logs_of, tail_threshold
+from skpoison.filters._bulk import (
+    LEAST_SPREAD,
+    bulk_of_logs,
+    lie_apart,
+    logs_of,
+    tail_threshold,
+)
 from skpoison.filters._many_rows import at, by_blocks, drawn, mapped
 from skpoison.filters._neighborhood import Neighborhood
 from skpoison.filters._threshold import bulk_threshold
@@ -24,7 +30,6 @@ FEWEST_TO_CUT = 2  # columns: random cuts of one part its ends from all others
 # fewer from all others, whatever their values.
 FEWEST_TO_PART = 0.05
 N_TREES = 100  # of the isolation forest
-LARGEST_ISOLATED = 0.2  # share of a class: more are how a rare class lies
 
 
 class Reach(NamedTuple):
@@ -187,9 +192,7 @@ def far_rows(compressed, spaces: list[np.ndarray], reach: Reach, codes, rng) -> 
     if len(reach.varied) >= FEWEST_TO_CUT:
         isolation, apart = Isolation.of(compressed, reach.varied, rng)
         thresholds[1] = tail_threshold(apart)
-        n_apart = np.bincount(codes, weights=apart > thresholds[1])
-        excused = n_apart > LARGEST_ISOLATED * np.bincount(codes)
-        isolation = isolation._replace(excused=excused)
+        isolation = isolation._replace(excused=lie_apart(apart > thresholds[1], codes))
         beyond = np.maximum(beyond, isolation.beyond(apart, thresholds[1], codes))
         found = Neighborhood.of(compressed, reach.varied, codes, rng)
         if found is not None:

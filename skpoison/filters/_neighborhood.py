@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from skpoison.filters._bulk import bulk_of_logs, logs_of, tail_threshold
+from skpoison.filters._bulk import bulk_of_logs, lie_apart, logs_of, tail_threshold
 from skpoison.filters._many_rows import DRAWN, by_blocks
 
 NEAREST = 5  # rows, whose mean distance is measured
@@ -26,8 +26,6 @@ LEAST_VARIANCE = 1e-9
 FEWEST_VALUES = 10
 FEWEST_ROWS = 20
 FEWEST_COLUMNS = 4  # in fewer, honest rows far out have no near rows either
-# Share of a class: more are how a class lies that is sparser than the others.
-LARGEST_SPARSE = 0.2
 # Of the mean size of classes: how the rows of smaller ones lie is not known.
 RARE = 0.2
 
@@ -66,8 +64,9 @@ class Neighborhood(NamedTuple):
         others = others[:, columns]
         n_directions = min(DIRECTIONS, len(some) // ROWS_OF_DIRECTION, len(columns))
         out = cls._searched(others, columns, n_directions, rng)
-        distances = out.distances(rows)
-        distances[some] = out._own_distances()
+        own = out._own_distances()
+        distances = own if len(some) == n_rows else out.distances(rows)
+        distances[some] = own
         out = out._replace(bulk=_bulk(distances))
         of_new = out._bulk_of_new(others, rng)
         return out._with_thresholds(distances, codes)._replace(of_new=of_new), distances
@@ -100,16 +99,15 @@ class Neighborhood(NamedTuple):
         )
 
     def _with_thresholds(self, distances, codes):
-        out, apart = self, self._deviations(distances, self.bulk)
+        apart = self._deviations(distances, self.bulk)
         medians = [np.median(apart[codes == code]) for code in range(codes.max() + 1)]
         shifts = np.maximum(medians, 0.0)
         apart -= shifts[codes]
         threshold = tail_threshold(apart, FALSE_SHARE)
         sizes = np.bincount(codes)
-        n_alone = np.bincount(codes, weights=apart > threshold)
-        excused = (n_alone > LARGEST_SPARSE * sizes) | (sizes < RARE * sizes.mean())
+        excused = lie_apart(apart > threshold, codes) | (sizes < RARE * sizes.mean())
         shifts = np.where(excused, np.inf, shifts)
-        return out._replace(shifts=shifts, threshold=threshold)
+        return self._replace(shifts=shifts, threshold=threshold)
 
     @property
     def usual(self) -> float:

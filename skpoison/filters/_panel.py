@@ -57,8 +57,7 @@ class Panel:
         """Probabilities of shape (n_models, n_rows, n_classes) for some rows."""
         rows = np.asarray(rows)
         cut = _check_method_params(self.rows, fit_params, indices=rows)
-        asked = [self._as_asked(learner, cut) for learner in self.learners]
-        asked = [(quick(estimator), *rest) for estimator, *rest in asked]
+        asked = self._asked_in_folds(cut)
         with self._named():
             said = [
                 out_of_fold(
@@ -97,6 +96,11 @@ class Panel:
             params = for_last_step(estimator, params)
         return estimator, self._rows_for(learner), params
 
+    def _asked_in_folds(self, params):
+        """The same of all learners, which are fitted often and not kept."""
+        asked = [self._as_asked(learner, params) for learner in self.learners]
+        return [(quick(estimator), *rest) for estimator, *rest in asked]
+
     def _rows_for(self, learner):
         return self.few if learner.takes_few else self.rows
 
@@ -111,8 +115,7 @@ class Panel:
             (np.flatnonzero((folds != fold) & kept), np.flatnonzero(folds == fold))
             for fold in np.unique(folds)
         ]
-        asked = [self._as_asked(learner, fit_params) for learner in self.learners]
-        asked = [(quick(estimator), *rest) for estimator, *rest in asked]
+        asked = self._asked_in_folds(fit_params)
         with self._named():
             predicted = [
                 cross_val_predict(
