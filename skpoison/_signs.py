@@ -29,6 +29,8 @@ FEWEST_LABELS = 0.005  # of all, that are rejected; one row or two are no attack
 # what a constant would contradict.
 LEFT, FEWEST_WRONG = 0.25, 0.03
 LEFT_OF_CONSTANT, FEWEST_REJECTED = 0.1, 0.01
+MOST_OF_CLASS = 0.3
+OF_SURE = 0.4  # of the contradictions among sure rows, how many are rejected of all
 # Shares of all rows, beyond which there are more than honest tables have.
 MANY_COPIES, MANY_FAR, MANY_FINE = 0.015, 0.02, 0.005
 MOST_COPIES = 0.25
@@ -135,34 +137,64 @@ def wrong_labels(codes, tests, probabilities, left):
     if len(known) < FEWEST_JUDGED:
         return None
     rejected = left & np.isin(tests, ["label", "cluster"])
+    n_rejected = int(rejected.sum())
+    # Of large tables, models have judged a sample.
+    if n_rejected < max(1, FEWEST_LABELS * len(known)) or not _know_enough(said, known):
+        return None
     wrong = said.argmax(axis=1) != known
-    constant = 1 - np.bincount(known).max() / len(known)
-    purest = contradictions_of_sure(known, said)
-    has_skill = wrong.mean() <= (1 - SKILL) * constant
-    everywhere = purest is not None and has_skill and purest[1] > MOST_HONEST
     kept = wrong[~rejected[judged]]
     rest = kept.mean() if len(kept) else 1.0
-    n_rejected = int(rejected.sum())
-    alone = wrong.mean() - rest >= FEWEST_WRONG and rest <= LEFT * wrong.mean()
-    alone |= bool(
-        n_rejected >= max(FEW, FEWEST_REJECTED * len(known))
-        and rest <= LEFT_OF_CONSTANT * constant
-    )
-    # Of large tables, models have judged a sample.
-    enough = n_rejected and n_rejected >= FEWEST_LABELS * len(known)
-    if not enough or not (everywhere or alone):
+    constant = 1 - np.bincount(known).max() / len(known)
+    purest = contradictions_of_sure(known, said)
+    # Where models are sure, rejected labels are as frequent as contradictions.
+    share = n_rejected / len(known)
+    has_skill = wrong.mean() <= (1 - SKILL) * constant
+    if is_everywhere(purest) and has_skill and share >= OF_SURE * purest[0]:
+        why = (
+            f"even where models are sure, {percent_text(purest[0])} of the labels "
+            "contradict them, whatever the class"
+        )
+    elif _are_alone(wrong.mean(), rest, constant, rejected, codes):
+        why = (
+            f"without them, models that contradict {percent_text(wrong.mean())} of "
+            f"the labels contradict {percent_text(rest)}"
+        )
+    else:
         return None
-    why = (
-        f"even where models are sure, {percent_text(purest[0])} of the labels "
-        "contradict them, whatever the class"
-        if everywhere
-        else f"without them, models that contradict {percent_text(wrong.mean())} of "
-        f"the labels contradict {percent_text(rest)}"
-    )
     labels = counted(n_rejected, "label")
     verb = "contradicts" if n_rejected == 1 else "contradict"
     text = f"{labels} {verb} models that did not see the row, and {why}"
     return Evidence("labels", True, rejected, text)
+
+
+def is_everywhere(purest: tuple[float, float] | None) -> bool:
+    """Whether more of the surest rows contradict than honest ones do."""
+    return purest is not None and purest[1] > MOST_HONEST
+
+
+def _know_enough(said, codes):
+    # Not before it is needed: the command line starts without the filters.
+    from skpoison.filters._label_noise import tells_noise
+
+    return tells_noise(said, codes)
+
+
+def _are_alone(wrong, rest, constant, rejected, codes):
+    """Whether rejected rows are most of what models contradict, in no class too many.
+
+    A class may have honest rows that models cannot tell from another one: these are a
+    large part of it more often than wrong labels are.
+    """
+    n_rejected = rejected.sum()
+    shares = np.bincount(codes[rejected], minlength=codes.max() + 1) / np.bincount(
+        codes
+    )
+    if shares.max() > MOST_OF_CLASS:
+        return False
+    if wrong - rest >= FEWEST_WRONG and rest <= LEFT * wrong:
+        return True
+    fewest = max(FEW, FEWEST_REJECTED * len(codes))
+    return n_rejected >= fewest and rest <= LEFT_OF_CONSTANT * constant
 
 
 def near_copies(tests, probabilities):

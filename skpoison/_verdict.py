@@ -242,7 +242,10 @@ def _share(rows, strong, codes, tests, probabilities):
         rejected = np.average(by_label[0][judged], weights=weights)
         high = max(high, signs.wilson(rejected * len(known), len(known))[1])
         purest = signs.contradictions_of_sure(known, said, weights)
-        wrong = rejected if purest is None else min(purest[0], rejected)
+        # Labels of one class may all be wrong where models are sure of another one.
+        wrong = at_least = rejected
+        if signs.is_everywhere(purest):
+            wrong, at_least = min(purest[0], rejected), purest[1]
         share += wrong
-        low = max(low, min(0.0 if purest is None else purest[1], rejected / 2))
+        low = max(low, min(at_least, rejected / 2))
     return float(share), float(min(low, share)), float(max(high, share))

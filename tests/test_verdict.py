@@ -134,15 +134,31 @@ def test_what_only_the_verdict_finds_is_suspect_with_a_reason():
     )
 
 
-def test_a_row_or_two_of_wrong_labels_are_no_attack():
+def test_labels_are_wrong_where_as_many_are_rejected_as_contradict_sure_models():
     values, codes, tests, said = honest()
     wrong = np.random.default_rng(1).choice(400, 40, replace=False)
     codes = codes.copy()
     codes[wrong] = 1 - codes[wrong]
-    tests[wrong[0]] = "label"
+    tests[wrong[:10]] = "label"
     assert not verdict(values, codes, LABELS, tests, said).is_likely
-    tests[wrong[1]] = "label"
+    tests[wrong[:25]] = "label"
     assert verdict(values, codes, LABELS, tests, said).is_likely
+
+
+@pytest.mark.parametrize(("n_wrong", "is_strong"), [(50, True), (120, False)])
+def test_a_large_part_of_one_class_that_looks_like_another_is_honest(
+    n_wrong, is_strong
+):
+    values, codes, tests, said = honest()
+    wrong = np.flatnonzero(codes == 1)[:n_wrong]
+    said[wrong] = said[wrong, ::-1]
+    tests[wrong] = "label"
+    found = verdict(values, codes, LABELS, tests, said)
+    assert found.is_likely == is_strong
+    if is_strong:
+        share = n_wrong / 400
+        assert found.low < share < found.high
+        assert found.share == pytest.approx(share, rel=0.2)
 
 
 def test_rows_that_something_else_explains_contradict_no_models():
@@ -216,14 +232,14 @@ def test_shares_are_those_of_the_table_where_rare_classes_are_drawn_more_often()
     said = np.full((2000, 2), np.nan)
     said[:200] = [0.95, 0.05]
     said[1960:] = [0.05, 0.95]
-    said[1960:1980] = [0.99, 0.01]
+    said[1960:1970] = [0.99, 0.01]
     tests = np.full(2000, "", dtype=object)
-    tests[1960:1980] = "label"
+    tests[1960:1970] = "label"
     values = np.random.default_rng(0).normal(size=(2000, 3)).round(2)
     found = verdict(values, codes, ["n", "y"], tests, said)
-    assert found.is_likely and found.classes == {"n": 0, "y": 20}
-    assert found.low < 20 / 2000 < found.high
-    assert found.share == pytest.approx(20 / 2000, rel=0.1)
+    assert found.is_likely and found.classes == {"n": 0, "y": 10}
+    assert found.low < 10 / 2000 < found.high
+    assert found.share == pytest.approx(10 / 2000, rel=0.1)
 
 
 def test_wrong_labels_in_a_sample_of_the_rows_are_as_many_as_in_all():

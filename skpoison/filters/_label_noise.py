@@ -35,6 +35,11 @@ BARELY = 1 - 1e-9  # so that rounding rejects no row at the cut
 # Share of a class, and the chance that its rejected labels are wrong: where more would
 # be rejected at a smaller chance, models know too little of the class.
 MOST_OF_CLASS, PROBABLY = 0.5, 0.33
+# Models tell wrong labels from overlap if they are surer of the true class than the
+# first, of at least the second share of the rows. If not, no more than the last share
+# of the rows is rejected, those whose labels are most probably wrong.
+SURE, LEAST_SURE, MOST_UNSURE = 0.8, 0.5, 0.04
+OBSERVATIONS = 200  # that the probabilities of several models are worth
 MOST_ROUNDS = 30
 # Rows that are fitted to, drawn at random; and how many of each class, if it has them.
 MOST_FITTED, FEWEST_OF_CLASS = 20_000, 1_000
@@ -62,6 +67,11 @@ class LabelNoise(NamedTuple):
         """The same model for other rows."""
         return self._replace(true=_sharpened(self.weights, log_probabilities))
 
+    @property
+    def tells_noise(self) -> bool:
+        """Whether the true class is hardly in doubt of enough rows."""
+        return bool(np.mean(self.true.max(axis=1) > SURE) >= LEAST_SURE)
+
     def chance_of_wrong(self, codes: np.ndarray) -> np.ndarray:
         """The probability that each row's label is not its true class.
 
@@ -88,6 +98,15 @@ def fit_label_noise(
     return _without_overlap(best, log_probabilities, codes)
 
 
+def tells_noise(said: np.ndarray, codes: np.ndarray) -> bool:
+    """Whether models are sure of enough rows to tell wrong labels from overlap.
+
+    ``said`` are out-of-fold probabilities of shape (n_rows, n_classes).
+    """
+    logs, rng = smoothed_logs(said[None], [OBSERVATIONS]), np.random.RandomState(0)
+    return _fit_to_some(logs, codes, np.ones(len(codes)), rng).tells_noise
+
+
 def judge_labels(
     said: np.ndarray, counts: np.ndarray, codes: np.ndarray, groups: np.ndarray, rng
 ) -> tuple[np.ndarray, LabelNoise | None, np.ndarray]:
@@ -104,6 +123,7 @@ def judge_labels(
     weights = 1 / np.bincount(groups)[groups[judged]]
     noise = _fit_to_some(logs, codes[judged], weights, rng)
     noise = _without_doubtful_classes(noise, codes[judged])
+    noise = _cautious(noise, codes[judged])
     chances[judged] = noise.chance_of_wrong(codes[judged])
     return judged, noise, chances
 
@@ -117,6 +137,18 @@ def _without_doubtful_classes(noise, codes):
         if len(rejected) > MOST_OF_CLASS * len(own) and rejected.mean() < PROBABLY:
             known[code] = False
     return noise._replace(known=known)
+
+
+def _cautious(noise, codes):
+    """Reject few labels where models are sure of few rows: most contradict by overlap.
+
+    Noise that would explain the contradictions cannot be told there from overlap.
+    """
+    if noise.tells_noise:
+        return noise
+    chances = np.sort(noise.chance_of_wrong(codes))[::-1]
+    cut = float(chances[int(MOST_UNSURE * len(chances))])
+    return noise._replace(cut=min(max(noise.cut, cut), 1 - 1e-9))
 
 
 def _fit_to_some(logs, codes, weights, rng):
