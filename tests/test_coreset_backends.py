@@ -59,6 +59,54 @@ def test_backends_agree_on_every_measure(similarity, metric, stored, monkeypatch
     assert_same(X, 0.2, labels=labels, similarity=similarity, metric=metric)
 
 
+@pytest.mark.parametrize("order", ["canonical", "lazy"])
+@pytest.mark.parametrize("kind", ["residuals", "duplicates", "wide"])
+def test_compiled_code_agrees_where_rows_are_sorted_into_boxes(
+    monkeypatch, kind, order
+):
+    from skpoison.coreset import _numba
+
+    monkeypatch.setattr(_numba, "SORTED_FROM", 1)
+    for n_samples in (1, 64, 65, 700):
+        for share in (0.02, 0.3, 1.0):
+            assert_same(rows(kind, n_samples, np.float32), share, order=order)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("similarity", ["exp", "linear"])
+@pytest.mark.parametrize(("dtype", "largest"), [(np.float32, 50), (np.float64, 300)])
+def test_values_with_subnormal_squares_change_nothing(
+    monkeypatch, dtype, largest, similarity, metric, backend
+):
+    logits = largest * np.random.default_rng(0).normal(size=(300, 4))
+    X = np.exp(logits - logits.max(axis=1, keepdims=True))
+    X[:, 0] -= 1
+    X = X.astype(dtype)
+    options = {"similarity": similarity, "metric": metric, "backend": backend}
+    scaled = facility_location(X, 0.2, **options)
+    monkeypatch.setattr(
+        _facility, "_without_subnormal_squares", lambda *unchanged: unchanged
+    )
+    plain = facility_location(X, 0.2, **options)
+    for name in plain:
+        np.testing.assert_array_equal(scaled[name], plain[name], err_msg=name)
+
+
+def test_rows_are_scaled_where_squares_are_subnormal():
+    measure = _numpy.Measure(False, False, np.float32(0.5), 1.0)
+    columns = np.array([[-1, 1e-20, 1e-38], [0.5, 0, 1e-45]], dtype=np.float32)
+    scaled, by = _facility._without_subnormal_squares(columns, measure)
+    power = measure.inverse / by.inverse
+    assert power > 1 and np.log2(power) % 1 == 0
+    np.testing.assert_array_equal(scaled, columns * power * (np.abs(columns) > 1e-37))
+    squares = _numpy.squared_distances(scaled, slice(None), slice(None))
+    least = np.finfo(np.float32).smallest_normal
+    assert np.all((squares == 0) | (squares >= least))
+    same = _facility._without_subnormal_squares(np.abs(columns[:, :1]), measure)
+    assert same[1] is measure
+
+
 @pytest.mark.parametrize("most", [0, 5_000, 50_000])
 def test_compiled_code_agrees_without_lists_and_with_late_ones(monkeypatch, most):
     store_nothing(monkeypatch)

@@ -399,9 +399,8 @@ def select(
 
 
 def _boxes(columns):
-    """Sort rows into boxes, halving the widest feature again and again."""
-    rows = np.arange(columns.shape[1])
-    _halve(columns, rows)
+    """Sort rows into boxes."""
+    rows = neighbors_together(columns)
     columns = np.ascontiguousarray(columns[:, rows])
     starts = np.arange(0, len(rows), BOX_ROWS)
     low = np.minimum.reduceat(columns, starts, axis=1).T.astype(np.float64, order="C")
@@ -409,8 +408,15 @@ def _boxes(columns):
     return Boxes(rows, columns, low, high)
 
 
+def neighbors_together(columns: np.ndarray) -> np.ndarray:
+    """Return an order of rows, X.T, in which neighbors stand together, in boxes."""
+    rows = np.arange(columns.shape[1])
+    _halve(columns, rows)
+    return rows
+
+
 def _halve(columns, rows):
-    """Order ``rows`` in place; every box but the last one stays full."""
+    """Halve the widest feature again and again; every box but the last stays full."""
     if len(rows) <= BOX_ROWS:
         return
     part = columns[:, rows]

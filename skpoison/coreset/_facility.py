@@ -280,6 +280,7 @@ def _select(X, n_medoids, similarity, metric, order, kernels, buffer):
     """Pick medoids among the rows of one class; gains as similarities."""
     columns = np.ascontiguousarray(X.T)
     measure = _measure(columns, similarity, metric, kernels.largest_square)
+    columns, measure = _without_subnormal_squares(columns, measure)
     picks, gains, nearest = kernels.select(
         columns, int(n_medoids), measure, order, buffer.matrix(len(X))
     )
@@ -290,6 +291,7 @@ def _select_in_parts(X, n_medoids, n_parts, similarity, metric, order, kernels):
     """The same, by greedy in parts of the rows, and among what it picks there."""
     columns = np.ascontiguousarray(X.T)
     measure = _measure(columns, similarity, metric, _parts.large_square)
+    columns, measure = _without_subnormal_squares(columns, measure)
     options = similarity, metric, order, kernels
 
     def pick(tasks):
@@ -305,6 +307,27 @@ def _select_in_parts(X, n_medoids, n_parts, similarity, metric, order, kernels):
 def _pick(X, n_medoids, similarity, metric, order, kernels):
     buffer = MatrixBuffer(len(X))
     return _select(X, n_medoids, similarity, metric, order, kernels, buffer)[0]
+
+
+def _without_subnormal_squares(columns, measure):
+    """Multiply rows by a power of two, where squares would be subnormal numbers.
+
+    Computing with these takes a hundred times as long, and residuals of a model that is
+    certain of many rows are full of them. The power goes through sums, roots and
+    products unrounded. Values that it leaves too small, below 2^-100 of the largest one
+    in float32, are as good as zeros.
+    """
+    limits = np.finfo(columns.dtype)
+    smallest = 2.0 ** (limits.minexp // 2)
+    sizes = np.abs(columns)
+    if not np.any((sizes > 0) & (sizes < smallest)):
+        return columns, measure
+    room = int(0.4 * limits.maxexp)
+    power = int(np.clip(room - np.frexp(sizes.max())[1], 0, room))
+    columns = np.ldexp(columns, power)
+    columns[np.abs(columns) < smallest] = 0
+    inverse = np.ldexp(measure.inverse, -(1 + measure.squared) * power)
+    return columns, measure._replace(inverse=inverse)
 
 
 def _measure(columns, similarity, metric, largest_square):

@@ -3,13 +3,19 @@
 The same picks and gains as from the numpy code, to the last bit: dissimilarities are
 the same integers, and integers add up to the same sums in any order. What is here works
 on a matrix of dissimilarities; :mod:`skpoison.coreset._balls` does without.
+
+Many rows are sorted so that neighbors stand together, in boxes. A row adds nothing to
+the gains of candidates farther away than its medoid, and boxes that hold no others are
+left out. Few rows are one box.
 """
 
 import heapq
+from typing import NamedTuple
 
 import numpy as np
 
 from skpoison.coreset import _balls
+from skpoison.coreset._balls import BOX_ROWS
 from skpoison.coreset._numpy import Measure
 from skpoison.coreset._pairs import (
     PICKED,
@@ -26,76 +32,147 @@ __all__ = ["largest_square", "select"]
 
 # As many dissimilarities add up to 2**30 at most, so int32 holds the sum.
 CHUNK = 64
+# Fewer rows take no longer than it takes to sort them.
+SORTED_FROM = 2500
+
+
+class State(NamedTuple):
+    """The state of every row, and of every box."""
+
+    box_rows: int
+    units: np.ndarray  # all dissimilarities, int32
+    lowest: np.ndarray  # of each row, the least in each box, or zeros, int32
+    order: np.ndarray  # the index of the row at each position
+    current: np.ndarray  # dissimilarity to the nearest medoid, int32
+    nearest: np.ndarray  # which one it is, by the order of picking, intp
+    gains: np.ndarray  # what picking the row would gain, int64
+    lost: np.ndarray  # what is still to be subtracted from it, int32
+    farthest: np.ndarray  # the largest of ``current`` in each box, int32
 
 
 @compiled
-def _fill(columns, measure, line, units, gains):
+def _smallest(units):
+    lowest = units[0]
+    for candidate in range(len(units)):
+        lowest = min(lowest, units[candidate])
+    return lowest
+
+
+@compiled
+def _store(new, units, lost):
+    """Copy a row's dissimilarities, and add them to what candidates do not gain."""
+    for candidate in range(len(units)):
+        units[candidate] = new[candidate]
+        lost[candidate] += new[candidate]
+
+
+@compiled
+def _subtract(lost, gains):
+    for candidate in range(len(gains)):
+        gains[candidate] -= lost[candidate]
+        lost[candidate] = 0
+
+
+@compiled
+def _fill(columns, measure, line, state):
     """Compute all dissimilarities, and the gains with no medoid yet."""
     n_samples = columns.shape[1]
-    gains[:] = n_samples * UNIT
+    state.gains[:] = n_samples * UNIT
     for row in range(n_samples):
         for start in range(0, n_samples, RUN_ROWS):
             stop = min(start + RUN_ROWS, n_samples)
             units_to(columns, row, start, stop, measure, line)
-            part, out = gains[start:stop], units[row, start:stop]
-            for j in range(stop - start):
-                out[j] = line.units[j]
-                part[j] -= line.units[j]
+            _store(line.units, state.units[row, start:stop], state.lost[start:stop])
+            if state.box_rows == n_samples:
+                continue
+            for first in range(start, stop, BOX_ROWS):
+                box = line.units[first - start : min(first + BOX_ROWS, stop) - start]
+                state.lowest[row, first // BOX_ROWS] = _smallest(box)
+        if row % CHUNK == CHUNK - 1 or row == n_samples - 1:
+            _subtract(state.lost, state.gains)
 
 
 @compiled
-def _take(units, rows, old, new, lost, gains):
-    """Subtract the rows' lost contributions from all gains.
+def _lose(units, low, high, lost):
+    """What a row no longer adds to candidates, whose medoid was at ``high``.
 
-    A row whose medoid was at ``old`` added max(0, old - q) to a candidate at q.
+    It added max(0, high - q) to a candidate at q.
     """
-    for first in range(0, len(rows), CHUNK):
-        lost[:] = 0
-        for j in range(first, min(first + CHUNK, len(rows))):
-            row, high, low = units[rows[j]], old[j], new[j]
-            for candidate in range(len(lost)):
-                lost[candidate] += high - min(max(row[candidate], low), high)
-        for candidate in range(len(lost)):
-            gains[candidate] -= lost[candidate]
+    for candidate in range(len(lost)):
+        lost[candidate] += high - min(max(units[candidate], low), high)
 
 
 @compiled
-def _assign(to_pick, position, current, nearest, rows, old, new):
-    """Assign rows to the new medoid where it is nearer; return their number."""
-    count = 0
-    for row in range(len(current)):
-        rows[count], old[count], new[count] = row, current[row], to_pick[row]
-        if to_pick[row] < current[row]:
-            current[row] = to_pick[row]
-            nearest[row] = position
-            count += 1
-    return count
+def _take(units, lowest, low, high, box_rows, lost):
+    """The same for all candidates, past boxes that hold none nearer than ``high``."""
+    box = 0
+    while box < len(lowest):
+        first = box * box_rows
+        while box < len(lowest) and lowest[box] < high:
+            box += 1
+        stop = min(box * box_rows, len(lost))
+        if stop > first:
+            _lose(units[first:stop], low, high, lost[first:stop])
+        box += 1
 
 
 @compiled
-def _new(n_samples):
-    return np.empty(n_samples, np.int32)
+def _add_medoid(pick, position, state):
+    """Assign rows to a new medoid where it is nearer, and update all gains."""
+    n_changed = 0
+    to_pick, current, lost = state.units[pick], state.current, state.lost
+    n_boxes = len(state.farthest)
+    for box in range(n_boxes):
+        if state.lowest[pick, box] >= state.farthest[box]:
+            continue
+        farthest = np.int32(0)
+        first = box * state.box_rows
+        for row in range(first, min(first + state.box_rows, len(current))):
+            low, high = to_pick[row], current[row]
+            if low < high:
+                units, lowest = state.units[row], state.lowest[row]
+                if n_boxes == 1:
+                    _lose(units, low, high, lost)
+                else:
+                    _take(units, lowest, low, high, state.box_rows, lost)
+                current[row], state.nearest[row] = low, position
+                n_changed += 1
+                if n_changed % CHUNK == 0:
+                    _subtract(lost, state.gains)
+            farthest = max(farthest, current[row])
+        state.farthest[box] = farthest
+    _subtract(lost, state.gains)
+    state.gains[pick] = PICKED
 
 
 @compiled
-def _greedy(units, n_medoids, lazy, gains, nearest):
+def _best(state):
+    """The candidate of the largest gain; of several, that of the lowest index."""
+    gains = state.gains
+    if len(state.farthest) == 1:  # rows are in their own order
+        return np.argmax(gains)
+    largest = gains[0]
+    for row in range(len(gains)):
+        largest = max(largest, gains[row])
+    best = -1
+    for row in range(len(gains)):
+        if gains[row] == largest:
+            if best < 0 or state.order[row] < state.order[best]:
+                best = row
+    return best
+
+
+@compiled
+def _greedy(n_medoids, places, lazy, state):
     """Pick medoids one by one; positions and gains."""
-    n_samples = len(gains)
     picks = np.empty(n_medoids, np.intp)
     picked = np.empty(n_medoids, np.int64)
-    current = np.full(n_samples, UNIT, np.int32)
-    rows, old, new = _new(n_samples), _new(n_samples), _new(n_samples)
-    lost = _new(n_samples)
-    heap = [(-gains[row], -row) for row in range(n_samples)]
+    heap = [(-state.gains[places[index]], -index) for index in range(len(places))]
     heapq.heapify(heap)
-    places = np.arange(n_samples)
     for position in range(n_medoids):
-        pick = pop(heap, places, gains) if lazy else np.argmax(gains)
-        picks[position], picked[position] = pick, gains[pick]
-        to_pick = units[pick]
-        n_rows = _assign(to_pick, position, current, nearest, rows, old, new)
-        _take(units, rows[:n_rows], old, new, lost, gains)
-        gains[pick] = PICKED
+        pick = pop(heap, places, state.gains) if lazy else _best(state)
+        picks[position], picked[position] = pick, state.gains[pick]
+        _add_medoid(pick, position, state)
     return picks, picked
 
 
@@ -112,9 +189,30 @@ def select(
     """
     if units is None:
         return _balls.select(columns, n_medoids, measure, order)
-    n_samples = columns.shape[1]
-    gains = np.empty(n_samples, dtype=np.int64)
-    nearest = np.zeros(n_samples, dtype=np.intp)
-    _fill(columns, measure, new_line(columns.dtype), units, gains)
-    picks, picked = _greedy(units, n_medoids, order == "lazy", gains, nearest)
-    return picks, picked, nearest
+    rows = np.arange(columns.shape[1])
+    if len(rows) >= SORTED_FROM:
+        rows = _balls.neighbors_together(columns)
+        columns = np.ascontiguousarray(columns[:, rows])
+    state = _new_state(rows, units)
+    _fill(columns, measure, new_line(columns.dtype), state)
+    picks, picked = _greedy(n_medoids, np.argsort(rows), order == "lazy", state)
+    nearest = np.empty(len(rows), dtype=np.intp)
+    nearest[rows] = state.nearest
+    return rows[picks], picked, nearest
+
+
+def _new_state(rows, units):
+    n_samples = len(rows)
+    box_rows = BOX_ROWS if n_samples >= SORTED_FROM else n_samples
+    n_boxes = -(-n_samples // box_rows)
+    return State(
+        box_rows=box_rows,
+        units=units,
+        lowest=np.zeros((n_samples, n_boxes), dtype=np.int32),
+        order=rows,
+        current=np.full(n_samples, UNIT, dtype=np.int32),
+        nearest=np.zeros(n_samples, dtype=np.intp),
+        gains=np.empty(n_samples, dtype=np.int64),
+        lost=np.zeros(n_samples, dtype=np.int32),
+        farthest=np.full(n_boxes, UNIT, dtype=np.int32),
+    )

@@ -1,8 +1,9 @@
 """Dissimilarities and greedy facility location in numpy."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,11 +18,19 @@ from skpoison.coreset.backend import (
 )
 
 # What fits into the cache, with the differences in so many features.
-TILE_ROWS = 24
-TILE_COLUMNS = 384
+TILE_ROWS = 16, 64
+TILE = 2**14
 FEATURES = 9
 # Sixteen dissimilarities add up to 2**28 at most, so int32 holds the sum.
 CHUNK = 16
+INT32 = 2**31 - 1
+# Dissimilarities that stay in the cache.
+CACHED = 2**17
+# NumPy copies operands that are broadcast into its buffer, unless this is shorter than
+# a line of them; by default it holds 8192 entries.
+BUFFER = 256
+COEFFICIENTS = SERIES[::-1].tolist()
+PICKED = -1  # below any gain
 
 
 class Measure(NamedTuple):
@@ -51,6 +60,14 @@ def squared_distances(
     return squares
 
 
+@contextmanager
+def fast_arithmetic(**errors: Any) -> Iterator[None]:
+    """Broadcast without copies, under ``np.errstate(**errors)``."""
+    with np.errstate(**errors):  # also restores the size of the buffer
+        np.setbufsize(BUFFER)
+        yield
+
+
 def quantize(squares: np.ndarray, measure: Measure) -> np.ndarray:
     """Turn squared distances, which are overwritten, into dissimilarities, int32."""
     if not measure.squared:
@@ -75,8 +92,9 @@ def _exp_units(scaled):
 
 
 def _near_units(rest):
-    units = rest * SERIES[-1]
-    for coefficient in SERIES[-2::-1]:
+    highest, *lower = COEFFICIENTS
+    units = rest * highest
+    for coefficient in lower:
         np.add(units, coefficient, out=units)
         np.multiply(units, rest, out=units)
     return units
@@ -87,10 +105,14 @@ def tiles(n_samples: int) -> Iterator[tuple[slice, slice]]:
 
     They are small enough to stay in the cache.
     """
-    for start in range(0, n_samples, TILE_ROWS):
-        rows = slice(start, min(start + TILE_ROWS, n_samples))
-        for left in range(start, n_samples, TILE_COLUMNS):
-            yield rows, slice(left, min(left + TILE_COLUMNS, n_samples))
+    fewest, most = TILE_ROWS
+    start = 0
+    while start < n_samples:
+        n_rows = min(max(TILE // (n_samples - start), fewest), most)
+        rows = slice(start, min(start + n_rows, n_samples))
+        for left in range(start, n_samples, TILE // n_rows):
+            yield rows, slice(left, min(left + TILE // n_rows, n_samples))
+        start = rows.stop
 
 
 def all_dissimilarities(
@@ -110,7 +132,7 @@ def all_dissimilarities(
 
 def largest_square(columns: np.ndarray) -> np.floating:
     """Return the largest squared distance between rows."""
-    with np.errstate(over="ignore"):
+    with fast_arithmetic(over="ignore"):
         return max(
             squared_distances(columns, rows, others).max()
             for rows, others in tiles(columns.shape[1])
@@ -130,7 +152,7 @@ def select(
     are needed, which is slower.
     """
     n_samples = columns.shape[1]
-    with np.errstate(over="ignore"):  # what is infinitely far is far
+    with fast_arithmetic(over="ignore"):  # what is infinitely far is far
         if units is None:
             units_of = partial(_dissimilarities, columns, measure)
             return greedy(units_of, n_samples, n_medoids, order)
@@ -143,7 +165,7 @@ def _dissimilarities(columns, measure, rows):
 
 
 def greedy(
-    units_of: Callable[[np.ndarray], np.ndarray],
+    units_of: Callable[[slice | np.ndarray], np.ndarray],
     n_samples: int,
     n_medoids: int,
     order: str,
@@ -155,10 +177,10 @@ def greedy(
     up to date: a pick changes what the rows nearer to it than to any medoid before
     would gain from the others, and nothing else.
 
-    ``units_of(rows)`` returns a new int32 array of shape (n_rows, n_samples) for an
-    array of row indices. Returns the picks in their order; by how much each lowered the
-    sum, int64; and for each row the position in the picks of its nearest medoid, the
-    earliest of equals.
+    ``units_of(rows)`` returns an int32 array of shape (n_rows, n_samples) for a slice,
+    and a new one for an array of row indices. Returns the picks in their order; by how
+    much each lowered the sum, int64; and for each row the position in the picks of its
+    nearest medoid, the earliest of equals.
     """
     current = np.full(n_samples, UNIT, dtype=np.int32)
     gains = _first_gains(units_of, n_samples)
@@ -170,20 +192,20 @@ def greedy(
     for position in range(n_medoids):
         picks[position] = pick = next_pick()
         picked_gains[position] = gains[pick]
-        to_pick = units_of(picks[position : position + 1])[0]
-        changed = np.flatnonzero(to_pick < current)
+        to_pick = units_of(slice(pick, pick + 1))[0]
+        changed = (to_pick < current).nonzero()[0]
         _update(gains, units_of, changed, current[changed], to_pick[changed])
-        current[changed] = to_pick[changed]
+        np.minimum(current, to_pick, out=current)
         nearest[changed] = position
-        gains[picks[: position + 1]] = -1
+        gains[pick] = PICKED  # and stays so: no row is nearer to it than to its medoid
     return picks, picked_gains, nearest
 
 
 def _first_gains(units_of, n_samples):
     gains = np.full(n_samples, n_samples * UNIT, dtype=np.int64)
     for start in range(0, n_samples, CHUNK):
-        rows = np.arange(start, min(start + CHUNK, n_samples))
-        gains -= np.add.reduce(units_of(rows), axis=0, dtype=np.int32)
+        units = units_of(slice(start, min(start + CHUNK, n_samples)))
+        gains -= np.add.reduce(units, axis=0, dtype=np.int32)
     return gains
 
 
@@ -194,10 +216,15 @@ def _update(gains, units_of, changed, old, new):
     given max(0, old - q) to a candidate at q, and now gives max(0, new - q); the
     difference is old - clip(q, new, old).
     """
+    if not len(changed):
+        return
+    step = CHUNK
+    if len(changed) > CHUNK:
+        step = max(CHUNK, min(INT32 // int(old.max()), CACHED // len(gains)))
     gains -= old.sum(dtype=np.int64)
     low, high = new[:, None], old[:, None]
-    for start in range(0, len(changed), CHUNK):
-        part = slice(start, start + CHUNK)
+    for start in range(0, len(changed), step):
+        part = slice(start, start + step)
         still = units_of(changed[part])
-        np.clip(still, low[part], high[part], out=still)
+        still.clip(low[part], high[part], out=still)
         gains += np.add.reduce(still, axis=0, dtype=np.int32)

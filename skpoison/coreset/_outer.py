@@ -21,6 +21,7 @@ from skpoison.coreset._facility import PARAMETER_CONSTRAINTS, checked_labels
 from skpoison.coreset._numpy import (
     Measure,
     all_dissimilarities,
+    fast_arithmetic,
     greedy,
     quantize,
     tiles,
@@ -172,8 +173,9 @@ class OuterProducts:
     def select(self, n_medoids, order):
         """Pick medoids; as :func:`~skpoison.coreset._numpy.greedy`."""
         units = np.empty((self.n_samples, self.n_samples), dtype=np.int32)
-        all_dissimilarities(self.squares_between, self.measure, units)
-        return greedy(units.__getitem__, self.n_samples, n_medoids, order)
+        with fast_arithmetic():
+            all_dissimilarities(self.squares_between, self.measure, units)
+            return greedy(units.__getitem__, self.n_samples, n_medoids, order)
 
     def units(self, rows, others):
         """Return the dissimilarities of rows from others, int32."""

@@ -55,12 +55,18 @@ def squares_to(columns, row, start, stop, squares):
     """Squared distances from one row to others in turn."""
     size = stop - start
     squares[:size] = 0
-    for feature in range(columns.shape[0]):
-        others = columns[feature, start:stop]
-        value = columns[feature, row]
+    n_features = columns.shape[0]
+    for feature in range(n_features % 2):
+        others, value = columns[feature, start:stop], columns[feature, row]
         for j in range(size):
             difference = others[j] - value
             squares[j] += difference * difference
+    for feature in range(n_features % 2, n_features, 2):  # two read and write once
+        others, value = columns[feature, start:stop], columns[feature, row]
+        more, second = columns[feature + 1, start:stop], columns[feature + 1, row]
+        for j in range(size):
+            one, two = others[j] - value, more[j] - second
+            squares[j] = (squares[j] + one * one) + two * two
 
 
 @compiled
