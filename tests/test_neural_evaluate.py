@@ -243,7 +243,7 @@ def test_defenses_may_be_tried_on_successes_only(data):
         ({"defense": SphereFilter()}, ValueError, "must be a dict"),
         ({"defense": {"none": SphereFilter()}}, ValueError, "'none' is the victim"),
         ({"defense": {"odd": 3}}, TypeError, "'odd' is 3"),
-        ({"n_targets": 0}, ValueError, "n_targets=0 must be from 1 to"),
+        ({"n_targets": 0}, ValueError, "n_targets must be a whole number"),
         ({"n_targets": 1000}, ValueError, "n_targets=1000 must be from 1 to"),
         ({"targets": [1, 2], "intended_labels": [0]}, ValueError, "as many"),
         ({"targets": []}, ValueError, "one at least"),

@@ -119,7 +119,7 @@ def test_it_stands_in_pipelines():
         ({"image_shape": (3, 12, 11)}, "396 values"),
         ({"image_shape": (12,)}, "one channel or three"),
         ({"value_range": (0, 0.5)}, "within value_range"),
-        ({"value_range": (1, 0)}, "within value_range"),
+        ({"value_range": (1, 0)}, "low < high"),
     ],
 )
 def test_what_is_no_image_is_refused(params, message):

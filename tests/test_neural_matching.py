@@ -269,7 +269,7 @@ def test_gradients_go_through_augmentation():
 
 @pytest.mark.parametrize("arguments", [(-1,), (2, True, "mirror")])
 def test_augmentation_that_cannot_be_is_refused(arguments):
-    with pytest.raises(ValueError, match="padding must not be negative"):
+    with pytest.raises(ValueError, match=r"padding(_mode)? must be"):
         RandomCropFlip(*arguments)
     with pytest.raises(ValueError, match="images of shape"):
         RandomCropFlip()(torch.zeros(3, 5))

@@ -56,10 +56,10 @@ class AllowedRows(NamedTuple):
     def step(self, share):
         """Return the change of each value in a step of a fraction of the radius."""
         width = (self.high - self.low).max().item()
-        length = share * min(self.radius, width)
-        if self.norm == "linf":
-            return length
-        return share * self.radius / self.bases[0].numel() ** 0.5
+        radius = self.radius
+        if self.norm == "l2":
+            radius /= self.bases[0].numel() ** 0.5
+        return share * min(radius, width)
 
 
 def _into_ball(change, limit, radius):

@@ -1,6 +1,9 @@
 """Differentiable random crops and flips."""
 
+import numpy as np
 import torch
+
+from skpoison.neural._parameters import check_whole
 
 __all__ = ["RandomCropFlip"]
 
@@ -27,8 +30,8 @@ class RandomCropFlip(torch.nn.Module):
     Raises
     ------
     ValueError
-        If ``padding`` is negative or ``padding_mode`` is another one; at use, if
-        images are not of shape (n_images, n_channels, height, width).
+        If a parameter is of another kind; at use, if images are not
+        of shape (n_images, n_channels, height, width).
 
     Notes
     -----
@@ -48,10 +51,12 @@ class RandomCropFlip(torch.nn.Module):
 
     def __init__(self, padding=4, flip=True, padding_mode="constant"):
         super().__init__()
-        if padding < 0 or padding_mode not in ("constant", "reflect"):
+        check_whole("padding", padding, 0)
+        if not isinstance(flip, bool | np.bool_):
+            raise ValueError(f"flip must be True or False; got {flip!r}.")
+        if padding_mode not in ("constant", "reflect"):
             raise ValueError(
-                "padding must not be negative, and padding_mode be 'constant' or "
-                f"'reflect'; got {padding!r} and {padding_mode!r}."
+                f"padding_mode must be 'constant' or 'reflect'; got {padding_mode!r}."
             )
         self.padding, self.flip, self.padding_mode = padding, flip, padding_mode
 

@@ -1,14 +1,13 @@
 """Poison that shows a trigger, and so plants a backdoor in a network."""
 
-from numbers import Real
-
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from skpoison.neural._features import as_module, workplace
 from skpoison.neural._gradients import LossGradients
 from skpoison.neural._matching import SignedDescent
+from skpoison.neural._parameters import STEP
 from skpoison.neural._perturbation import BasePerturbationAttack
 from skpoison.neural._shared_docs import with_shared_docs
 from skpoison.neural._trigger import check_source, check_trigger, put_trigger
@@ -59,7 +58,7 @@ class TriggerBackdoorAttack(BasePerturbationAttack):
         Number of ascent steps on the loss, by Adam on the signs of gradients, each
         projected onto the allowed rows.
     step_size : float, default=0.1
-        First step, as a fraction of ``radius``.
+        First step, as a fraction of ``radius``, at most 2.
     n_restarts : int, default=1
         Number of starts: the first from the rows themselves, the others from random
         rows around them. The rows with the highest mean loss are kept.
@@ -116,7 +115,7 @@ class TriggerBackdoorAttack(BasePerturbationAttack):
         "source_label": "no_validation",
         "labels": [StrOptions({"dirty", "clean"})],
         "net": "no_validation",
-        "step_size": [Interval(Real, 0, None, closed="neither")],
+        "step_size": [STEP],
     }
 
     def __init__(

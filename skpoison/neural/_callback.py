@@ -1,11 +1,10 @@
 """EPIC during the training of a network."""
 
 import time
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from sklearn.utils._param_validation import (
-    Interval,
     StrOptions,
     validate_parameter_constraints,
 )
@@ -17,7 +16,6 @@ from torch.utils.data import Subset
 from skpoison._warn import warn
 from skpoison._whole_rows import round_down
 from skpoison.coreset import isolated_medoids
-from skpoison.coreset._parts import PARTITIONS
 from skpoison.exceptions import FilterWarning
 from skpoison.neural._batch_log import BatchLog, TrainingProxies
 from skpoison.neural._forgetting import (
@@ -31,6 +29,7 @@ from skpoison.neural._forgetting import (
 )
 from skpoison.neural._net import FilteredNetMixin, modules_of
 from skpoison.neural._nets import FilteredNetBinaryClassifier, FilteredNetClassifier
+from skpoison.neural._parameters import Number, at_least
 from skpoison.neural._proxies import are_right, gradient_proxies
 from skpoison.neural._recorded import KEY, record_rows
 from skpoison.neural._selection import select_medoids
@@ -216,21 +215,21 @@ class EPICCallback(Callback):
     """
 
     _parameter_constraints: dict = {
-        "medoid_fraction": [Interval(Real, 0, 1, closed="right")],
-        "every": [Interval(Integral, 1, None, closed="left")],
-        "warmup": [Interval(Integral, 0, None, closed="left")],
-        "stop_after": [Interval(Integral, 0, None, closed="left"), None],
+        "medoid_fraction": [Number(Real, 0, 1, closed="right")],
+        "every": [at_least(1)],
+        "warmup": [at_least(0)],
+        "stop_after": [at_least(0), None],
         "similarity": [StrOptions({"exp", "linear"})],
         "ground_set": [StrOptions({"remaining", "all"})],
-        "max_drop_fraction": [Interval(Real, 0, 1, closed="both")],
-        "min_class_rows": [Interval(Integral, 1, None, closed="left")],
+        "max_drop_fraction": [Number(Real, 0, 1, closed="both")],
+        "min_class_rows": [at_least(1)],
         "order": [StrOptions({"canonical", "lazy"})],
         "scoring_dataset": [callable, None],
         "backend": [StrOptions({"auto", "numpy", "numba", "torch"})],
-        "partitions": PARTITIONS,
+        "partitions": [at_least(1), StrOptions({"auto"}), None],
         "forget": [StrOptions({"reset-head", "rewind"}), None],
         "head": [str, None],
-        "readmit_after": [Interval(Integral, 1, None, closed="left"), None],
+        "readmit_after": [at_least(1), None],
         "proxies": [StrOptions({"scoring", "training"})],
     }
 

@@ -1,12 +1,10 @@
 """Filters on the features that a network computes."""
 
-from numbers import Integral
-
 import numpy as np
 import torch
 from sklearn import get_config
 from sklearn.base import clone
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import (
     UNUSED,
     MetadataRouter,
@@ -22,6 +20,7 @@ from skpoison._inner import WeightedFitMixin
 from skpoison.base import BaseFilter
 from skpoison.filters import SpectralFilter
 from skpoison.neural._features import LayerFeatures
+from skpoison.neural._parameters import at_least
 from skpoison.neural._rows import check_no_dataset, without_tensor
 
 __all__ = ["EmbeddingFilter"]
@@ -131,7 +130,7 @@ class EmbeddingFilter(WeightedFitMixin, BaseFilter):
         "net": [HasMethods(["fit", "predict"]), torch.nn.Module],
         "layer": [str, None],
         "filter": [BaseFilter, None],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [at_least(1)],
     }
 
     # Requests are those of the filter inside.

@@ -5,6 +5,7 @@ from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.utils import Bunch, check_random_state
 
+from skpoison.neural._parameters import check_whole
 from skpoison.neural._seeded import seeded
 from skpoison.neural._shared_docs import with_shared_docs
 from skpoison.neural._victims import (
@@ -153,7 +154,7 @@ def evaluate_targeted(
     stage = TargetedStage(
         attack, defenses, estimator, (X, y, X_test, y_test), embedding
     )
-    _check_given(targets, intended_labels, stage.labels_test)
+    _check_given(n_targets, targets, intended_labels, stage.labels_test)
     right = stage.find_right(int(rng.randint(2**31)))
     plan = _plan(right, stage.labels_test, rng, n_targets, targets, intended_labels)
     seeds = rng.randint(2**31, size=len(plan))
@@ -164,9 +165,10 @@ def evaluate_targeted(
     return _as_bunch(plan, [UNDEFENDED, *defenses], rows, right.mean())
 
 
-def _check_given(targets, intended, labels):
+def _check_given(n_targets, targets, intended, labels):
     """Check targets that are given, before anything is trained."""
     if targets is None:
+        check_whole("n_targets", n_targets, 1)
         return
     targets = np.asarray(targets)
     whole = targets.ndim == 1 and (targets.dtype.kind in "iu" or not targets.size)
@@ -198,7 +200,7 @@ def _plan(right, labels, rng, n_targets, targets, intended):
     """Return pairs of a target and its intended label."""
     if targets is None:
         candidates = np.flatnonzero(right)
-        if not 1 <= n_targets <= len(candidates):
+        if n_targets > len(candidates):
             raise ValueError(
                 f"n_targets={n_targets!r} must be from 1 to {len(candidates)}, the "
                 "test rows that a victim without poison classifies correctly."

@@ -6,6 +6,7 @@ from sklearn.base import clone
 from sklearn.utils import Bunch, check_random_state
 from skorch.utils import multi_indexing
 
+from skpoison.neural._parameters import check_whole
 from skpoison.neural._rows import as_tensor
 from skpoison.neural._seeded import seeded
 from skpoison.neural._shared_docs import with_shared_docs
@@ -160,8 +161,7 @@ def _pairs(labels, rng, n_trials, sources, intended):
     if (sources is None) != (intended is None):
         raise ValueError("give both source_labels and intended_labels, or neither.")
     if sources is None:
-        if n_trials < 1:
-            raise ValueError(f"n_trials must be one at least; got {n_trials!r}.")
+        check_whole("n_trials", n_trials, 1)
         draws = [rng.choice(classes, 2, replace=False) for _ in range(n_trials)]
         return [tuple(pair.tolist()) for pair in draws]
     sources, intended = np.asarray(sources), np.asarray(intended)

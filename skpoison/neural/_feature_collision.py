@@ -3,9 +3,9 @@
 from numbers import Real
 
 import torch
-from sklearn.utils._param_validation import Interval
 
 from skpoison.neural._allowed import TINY
+from skpoison.neural._parameters import LARGEST, STEP, Number
 from skpoison.neural._shared_docs import with_shared_docs
 from skpoison.neural._space import BaseFeatureAttack
 
@@ -49,8 +49,8 @@ class FeatureCollisionAttack(BaseFeatureAttack):
         Number of forward-backward steps: a gradient step on the distance of features, a
         proximal step on the squared change, and a projection onto the allowed rows.
     step_size : float, default=0.5
-        First step, as a fraction of ``radius``. A step that does not lower the
-        objective of a row is undone, and halved for this row.
+        First step, as a fraction of ``radius``, at most 2. A step that does not lower
+        the objective of a row is undone, and halved for this row.
     <n_restarts>
     <replace>
     <batch_size>
@@ -114,9 +114,9 @@ class FeatureCollisionAttack(BaseFeatureAttack):
 
     _parameter_constraints: dict = {
         **BaseFeatureAttack._parameter_constraints,
-        "beta": [Interval(Real, 0, None, closed="left"), None],
-        "opacity": [Interval(Real, 0, 1, closed="left")],
-        "step_size": [Interval(Real, 0, None, closed="neither")],
+        "beta": [Number(Real, 0, LARGEST, closed="both"), None],
+        "opacity": [Number(Real, 0, 1, closed="left")],
+        "step_size": [STEP],
     }
 
     def __init__(

@@ -43,7 +43,7 @@ class GradientMatchingAttack(BaseMatchingAttack):
         Number of steps of Adam on the signs of the gradients, each projected onto the
         allowed rows, ten times shorter after 3/8, 5/8 and 7/8 of them.
     step_size : float, default=0.3
-        First step, as a fraction of ``radius``.
+        First step, as a fraction of ``radius``, at most 2.
     n_restarts : int, default=1
         Number of starts, each from random rows around the clean ones; 8 in the paper.
         The rows with the lowest objective are kept.

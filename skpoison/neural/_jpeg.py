@@ -5,9 +5,10 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
+from skpoison.neural._parameters import Number, range_bounds
 from skpoison.neural._rows import without_tensor
 
 __all__ = ["JPEGCompressor"]
@@ -68,7 +69,7 @@ class JPEGCompressor(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict = {
-        "quality": [Interval(Integral, 1, 95, closed="both")],
+        "quality": [Number(Integral, 1, 95, closed="both")],
         "image_shape": [tuple, list, None],
         "channels": [StrOptions({"first", "last"})],
         "value_range": [tuple, list],
@@ -105,6 +106,7 @@ class JPEGCompressor(TransformerMixin, BaseEstimator):
             The transformer.
         """
         self._validate_params()
+        self._bounds()
         self._images(self._validated(X, reset=True))
         return self
 
@@ -124,11 +126,11 @@ class JPEGCompressor(TransformerMixin, BaseEstimator):
         """
         self._validate_params()
         rows = self._validated(X, reset=not hasattr(self, "n_features_in_"))
-        low, high = self.value_range
-        if not low < high or rows.min() < low or rows.max() > high:
+        low, high = self._bounds()
+        if rows.min() < low or rows.max() > high:
             raise ValueError(
-                f"X must lie within value_range={self.value_range!r}, low < high; it "
-                f"has values from {rows.min():.4g} to {rows.max():.4g}."
+                f"X must lie within value_range={self.value_range!r}; it has values "
+                f"from {rows.min():.4g} to {rows.max():.4g}."
             )
         pixels = np.rint((self._images(rows) - low) * (255 / (high - low)))
         pixels = np.stack([self._compressed(p) for p in pixels.astype(np.uint8)])
@@ -136,6 +138,15 @@ class JPEGCompressor(TransformerMixin, BaseEstimator):
         if self.channels == "first":
             found = np.moveaxis(found, -1, 1)
         return found.reshape(rows.shape).astype(rows.dtype)
+
+    def _bounds(self):
+        low, high = range_bounds(self.value_range)
+        if low.ndim or high.ndim or not np.isfinite([low, high]).all():
+            raise ValueError(
+                "value_range must be two finite numbers, low < high; got "
+                f"{self.value_range!r}."
+            )
+        return float(low), float(high)
 
     def _validated(self, X, *, reset):
         # What is of another type takes the first of these.

@@ -1,13 +1,12 @@
 """Base class of attacks that align the gradients of poison with another gradient."""
 
-from numbers import Real
-
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from skpoison.neural._features import as_module, features_of, workplace
 from skpoison.neural._gradients import LossGradients
+from skpoison.neural._parameters import STEP, WEIGHT
 from skpoison.neural._perturbation import BasePerturbationAttack
 from skpoison.neural._seeded import seeded
 from skpoison.neural._space import spread
@@ -26,10 +25,10 @@ class BaseMatchingAttack(BasePerturbationAttack):
     _parameter_constraints: dict = {
         **BasePerturbationAttack._parameter_constraints,
         "net": "no_validation",
-        "step_size": [Interval(Real, 0, None, closed="neither")],
+        "step_size": [STEP],
         "selection": [StrOptions({"random", "gradient"})],
         "augment": [callable, None],
-        "adaptive": [Interval(Real, 0, None, closed="left")],
+        "adaptive": [WEIGHT],
     }
 
     def _modules(self, rows, labels, rng):

@@ -1,20 +1,21 @@
 """Base class of attacks that make poison by small perturbations of rows."""
 
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from skpoison._labels import check_labels
 from skpoison._progress import progress_monitor
 from skpoison._whole_rows import n_poison_rows
 from skpoison.neural._allowed import AllowedRows
 from skpoison.neural._features import evaluating
+from skpoison.neural._parameters import LARGEST, Number, at_least, range_bounds
 from skpoison.neural._rows import (
     as_tensor,
     labels_like,
@@ -39,14 +40,14 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
 
     _parameter_constraints: dict = {
         "intended_label": "no_validation",
-        "epsilon": [Interval(Real, 0, 1, closed="both")],
-        "radius": [Interval(Real, 0, None, closed="neither")],
+        "epsilon": [Number(Real, 0, 1, closed="both")],
+        "radius": [Number(Real, 0, LARGEST, closed="right")],
         "norm": [StrOptions({"linf", "l2"})],
         "value_range": [tuple, list],
-        "n_steps": [Interval(Integral, 1, None, closed="left")],
-        "n_restarts": [Interval(Integral, 1, None, closed="left")],
+        "n_steps": [at_least(1)],
+        "n_restarts": [at_least(1)],
         "replace": ["boolean"],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [at_least(1)],
         "random_state": ["random_state"],
     }
 
@@ -184,6 +185,7 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
                 f"intended_label must be one of the labels {self.classes_.tolist()}; "
                 f"got {self.intended_label!r}."
             )
+        self._check_range(rows)
         self._check(rows)
         return rows, labels
 
@@ -207,22 +209,23 @@ class BasePerturbationAttack(CallbackSupportMixin, BaseEstimator):
 
     def _allowed(self, rows):
         bases = rows[torch.from_numpy(self.base_indices_)]
-        bounds = [
-            torch.as_tensor(np.asarray(bound), dtype=rows.dtype, device=rows.device)
-            for bound in self.value_range
+        low, high = self._range(rows)
+        return AllowedRows(bases, float(self.radius), self.norm, low, high)
+
+    def _range(self, rows):
+        """Return the bounds of values as tensors like the rows."""
+        return [
+            torch.as_tensor(bound, dtype=rows.dtype, device=rows.device)
+            for bound in range_bounds(self.value_range)
         ]
-        if len(bounds) != 2 or not (bounds[0] < bounds[1]).all():
-            raise ValueError(
-                f"value_range must be (low, high), low < high; got "
-                f"{self.value_range!r}."
-            )
-        low, high = bounds
+
+    def _check_range(self, rows):
+        low, high = self._range(rows)
         if ((rows < low) | (rows > high)).any():
             raise ValueError(
                 f"X must lie within value_range={self.value_range!r}; it has values "
                 f"from {rows.min():.4g} to {rows.max():.4g}."
             )
-        return AllowedRows(bases, float(self.radius), self.norm, low, high)
 
     def _best(self, space, generator, monitor):
         """Start the attack several times; return the rows with the lowest objective."""

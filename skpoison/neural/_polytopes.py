@@ -1,12 +1,11 @@
 """Poison whose features surround those of a target."""
 
-from numbers import Real
-
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from skpoison.neural._features import features_of
+from skpoison.neural._parameters import STEP, WEIGHT
 from skpoison.neural._rows import as_tensor
 from skpoison.neural._shared_docs import with_shared_docs
 from skpoison.neural._space import BaseFeatureAttack, spread
@@ -26,8 +25,8 @@ class BasePolytopeAttack(BaseFeatureAttack):
 
     _parameter_constraints: dict = {
         **BaseFeatureAttack._parameter_constraints,
-        "step_size": [Interval(Real, 0, None, closed="neither")],
-        "adaptive": [Interval(Real, 0, None, closed="left")],
+        "step_size": [STEP],
+        "adaptive": [WEIGHT],
         "selection": [StrOptions({"random", "nearest"})],
     }
 
@@ -124,7 +123,7 @@ class BullseyePolytopeAttack(BasePolytopeAttack):
         Number of steps of Adam, each projected onto the allowed rows, with cosine
         annealing.
     step_size : float, default=0.1
-        First step, as a fraction of ``radius``.
+        First step, as a fraction of ``radius``, at most 2.
     <adaptive>
     <n_restarts>
     selection : {"random", "nearest"}, default="random"
@@ -227,7 +226,7 @@ class ConvexPolytopeAttack(BasePolytopeAttack):
         Number of steps of Adam, each projected onto the allowed rows, with cosine
         annealing. Before each step, the convex combination is improved.
     step_size : float, default=0.1
-        First step, as a fraction of ``radius``.
+        First step, as a fraction of ``radius``, at most 2.
     <adaptive>
     <n_restarts>
     selection : {"random", "nearest"}, default="random"

@@ -31,8 +31,9 @@ value_range : tuple of (low, high), default=(0.0, 1.0)
     an array that broadcasts to a row, such as one of shape (n_channels, 1, 1).
 adaptive : float, default=0.0
     Weight of a penalty (see Notes) that pulls poison rows together, against
-    :class:`EPICCallback`, which drops rows whose gradients are isolated. With 0, the
-    attack is as published.
+    :class:`EPICCallback`, which drops rows whose gradients are isolated; at most 1e6,
+    beyond which rounding leaves nothing of the objective. With 0, the attack is as
+    published.
 n_restarts : int, default=1
     Number of starts: the first from the rows themselves, the others from random rows
     around them. The rows with the lowest objective are kept.

@@ -1,14 +1,13 @@
 """Poison that plants a backdoor without showing its trigger."""
 
-from numbers import Integral
-
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import HasMethods
 
 from skpoison.neural._features import as_module
 from skpoison.neural._matching import BaseMatchingAttack, SignedDescent
+from skpoison.neural._parameters import at_least
 from skpoison.neural._rows import overwritten
 from skpoison.neural._seeded import seeded
 from skpoison.neural._shared_docs import with_shared_docs
@@ -52,10 +51,10 @@ class SleeperAgentAttack(BaseMatchingAttack):
         Number of steps of Adam on the signs of the gradients, each projected onto the
         allowed rows, ten times shorter after 3/8, 5/8 and 7/8 of them.
     step_size : float, default=0.3
-        First step, as a fraction of ``radius``.
+        First step, as a fraction of ``radius``, at most 2.
     n_retrain : int, default=4
         How often surrogates are retrained, on clean rows and the current poison, after
-        equal numbers of steps.
+        equal numbers of steps; less than ``n_steps``.
     n_restarts : int, default=1
         Number of starts, each from random rows around the clean ones. The rows with the
         lowest objective are kept.
@@ -148,7 +147,7 @@ class SleeperAgentAttack(BaseMatchingAttack):
         "net": [HasMethods(["fit", "predict"]), list, tuple],
         "trigger": [callable, None],
         "source_label": "no_validation",
-        "n_retrain": [Interval(Integral, 0, None, closed="left")],
+        "n_retrain": [at_least(0)],
     }
 
     def __init__(
@@ -207,6 +206,11 @@ class SleeperAgentAttack(BaseMatchingAttack):
 
     def _check(self, rows):
         self._nets()
+        if self.n_retrain >= self.n_steps and self.n_retrain:
+            raise ValueError(
+                f"n_retrain={self.n_retrain} must be less than n_steps="
+                f"{self.n_steps}: no step would follow some of the trainings."
+            )
         check_trigger(self.trigger, rows)
         check_source(self.source_label, self.intended_label, self.classes_)
 

@@ -1,8 +1,11 @@
 """Patterns on rows that activate a backdoor."""
 
+from numbers import Real
+
 import torch
 from sklearn.base import BaseEstimator
 
+from skpoison.neural._parameters import Number, at_least
 from skpoison.neural._rows import as_numbers, as_tensor, rows_like, without_tensor
 
 __all__ = ["Trigger"]
@@ -80,8 +83,7 @@ class Trigger(BaseEstimator):
         changed = as_tensor(rows, "rows").clone()
         numbers = as_numbers(self.pattern, "pattern")
         pattern = as_tensor(numbers.to(changed), "pattern")
-        if not 0 < self.opacity <= 1:
-            raise ValueError(f"opacity must be in (0, 1]; got {self.opacity!r}.")
+        self._check_numbers()
         self._check_channels(changed.shape)
         images = changed
         if self.channels == "last" and changed.ndim > 3:
@@ -94,6 +96,18 @@ class Trigger(BaseEstimator):
         window = images[place]
         window += self.opacity * (pattern - window)
         return changed if torch.is_tensor(rows) else changed.numpy()
+
+    def _check_numbers(self):
+        if not Number(Real, 0, 1, closed="right").is_satisfied_by(self.opacity):
+            raise ValueError(f"opacity must be in (0, 1]; got {self.opacity!r}.")
+        if self.position is None:
+            return
+        is_tuple = isinstance(self.position, tuple | list)
+        if not is_tuple or not all(map(at_least(0).is_satisfied_by, self.position)):
+            raise ValueError(
+                "position must be a tuple of whole numbers, 0 at least, or None; got "
+                f"{self.position!r}."
+            )
 
     def _check_channels(self, shape):
         """Refuse images that seem to have channels last: a pattern may still fit."""
