@@ -170,6 +170,18 @@ def distinct_labels(y: np.ndarray) -> np.ndarray:
     return distinct
 
 
+def all_labels(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the distinct labels of both, sorted."""
+    return distinct_labels(np.concatenate(alike(first, second)))
+
+
+def alike(labels: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels of two kinds as objects, which have a kind each."""
+    if label_kinds(labels) != label_kinds(others):
+        return labels.astype(object), others.astype(object)
+    return labels, others
+
+
 def of_one_kind(labels: np.ndarray) -> np.ndarray:
     """Return labels that came beside other kinds as an array of their own kind."""
     if len(label_kinds(labels)) > 1:

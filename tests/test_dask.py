@@ -122,6 +122,42 @@ def test_chunks_change_nothing(name, container, kind, cuts, by_class):
     np.testing.assert_array_equal(mask[~doubtful], expected.inlier_mask_[~doubtful])
 
 
+@pytest.mark.parametrize("name", ["share", "published", "given", "sphere", "mixed"])
+@pytest.mark.parametrize("order", ["random", "by distance", "by class"])
+def test_some_partitions_tell_the_others_what_to_suppose(name, order):
+    X, y = rows(n_samples=8_000, n_classes=2)
+    if order != "random":
+        places = np.argsort(y if order == "by class" else X @ X[0], kind="stable")
+        X, y = X[places], y[places]
+    seen = []
+    lazy = da.from_array(X, chunks=(200, 3)).map_blocks(
+        lambda block: (seen.append(len(block)), block)[1], dtype=X.dtype, meta=X[:0]
+    )
+    filter_ = (FILTERS | SCATTERED)[name]
+    found = fitted_quietly(copy.deepcopy(filter_).fit, lazy, y)
+    assert_like(found, fitted_quietly(copy.deepcopy(filter_).fit, X, y))
+    if name in ("share", "published"):
+        assert len(seen) == 40 or order != "random"
+    assert len(seen) % 40 == 0
+
+
+def test_partitions_of_later_rounds_are_named():
+    X, y = rows(n_samples=8_000, n_classes=2)
+    for place in (0, 1, 17, 39):  # of which the first round sees some
+        broken = X.copy()
+        broken[200 * place + 7, 1] = np.nan
+        with pytest.raises(ValueError, match=rf"Partition {place}: .*NaN"):
+            SphereFilter(70).fit(da.from_array(broken, chunks=(200, 3)), y)
+    parts = [
+        dask.delayed(X[i : i + 200].astype(f"f{8 - i // 200 % 2 * 4}"))
+        for i in range(0, 8_000, 200)
+    ]
+    arrays = [da.from_delayed(part, (200, 3), dtype=X.dtype) for part in parts]
+    for estimator in (SphereFilter(70), CertifiedBound()):
+        with pytest.raises(ValueError, match=r"Partition 1: .* alike, but dtype is"):
+            clone(estimator).fit(da.concatenate(arrays), y)
+
+
 @pytest.mark.parametrize("name", sorted(SCATTERED))
 def test_filters_of_covariances(name):
     X, y = rows("float32")

@@ -1,6 +1,5 @@
 """Rows of Dask collections for bounds: Dask looks at the partitions."""
 
-from copy import copy
 from typing import Any
 
 import dask
@@ -65,7 +64,7 @@ class DaskRows(BlockedRows):
         state = dask.delayed((look, self.seen.labels, self.weights), pure=False)
         found = [_looked_at(state, i, pair) for i, pair in enumerate(self.parts)]
         with told_of(self.X, self.parts):
-            n_rows, seen = _fit.merged(found, _both)
+            n_rows, seen = _fit.merged(found, list(range(len(found))), _both)
         if n_rows != self.n_rows:
             raise ValueError(
                 f"Every pass must see the same rows, but the first has seen "
@@ -110,17 +109,23 @@ def surveyed(
     is_frozen = isinstance(filter_, FrozenEstimator)
     if is_frozen or not getattr(filter_, "_fits_in_passes", False):
         filter_ = None
-    current = None if filter_ is None else filter_._current_pass()
-    state = dask.delayed((copy(filter_), options), pure=False)
-    found = [_surveyed(state, i, len(parts), pair) for i, pair in enumerate(parts)]
+    if filter_ is not None:
+        filter_._current_pass()  # begins
+    seen = Survey()
     with told_of(X, parts):
-        seen, of_filter = _fit.merged(found, _both_surveys)
+        for places in _fit.rounds(filter_, len(parts)):
+            fresh = None if filter_ is None else _fit.in_this_pass(filter_)
+            state = dask.delayed((fresh, options), pure=False)
+            found = [_surveyed(state, i, len(parts), parts[i]) for i in places]
+            more, of_filter = _fit.merged(found, places, _both_surveys)
+            with named(places[0]):  # where none is like those of the first round
+                seen = seen.plus(more)
+                if filter_ is not None:
+                    filter_._passes.merge(of_filter)
     if not seen.n_rows:
         raise ValueError(f"{type(bound).__name__} got no rows to be fitted on.")
     if seen.n_rows <= seen.most_rows:
         return gathered(parts)
-    if current is not None:
-        current.merge(of_filter)
     return DaskRows(X, y, parts, seen, filter_), None
 
 

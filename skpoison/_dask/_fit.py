@@ -16,6 +16,8 @@ from skpoison._dask._select import apply_to
 
 # So many results of partitions are merged at once.
 FAN_IN = 16
+# So many partitions of all tell the others what they can suppose.
+FIRST_SHARE = 1 / 16
 
 
 def fit(filter_: Any, X: Any, y: Any) -> Any:
@@ -42,20 +44,46 @@ def run_passes(filter_: Any, pairs: list, *, with_labels: bool = True) -> None:
 
 def _run_pass(filter_, pairs, with_labels):
     """Let all partitions be seen once; return whether the filter is fitted."""
-    current = filter_._current_pass()
-    state = dask.delayed(copy(filter_), pure=False)
-    seen = [_seen(state, i, pair, with_labels) for i, pair in enumerate(pairs)]
-    current.merge(merged(seen, _merge_into))
+    for places in rounds(filter_, len(pairs)):
+        state = dask.delayed(in_this_pass(filter_), pure=False)
+        seen = [_seen(state, i, pairs[i], with_labels) for i in places]
+        found = merged(seen, places, _merge_into)
+        with named(places[0]):  # where none is like those of the first round
+            filter_._passes.merge(found)
     return filter_.end_pass()
 
 
-def merged(found: list, both: Callable) -> Any:
-    """Compute what was found in the partitions, and merge it, a few at a time.
+def rounds(filter_: Any, n_parts: int) -> list[list[int]]:
+    """Return which partitions are seen at the same time in the current pass.
+
+    In the first pass a part of them, spread over all, tells what the others can suppose
+    about all rows.
+    """
+    everything = [list(range(n_parts))]
+    if not getattr(filter_, "_is_judged_with_means", False):
+        return everything
+    n_first = max(FAN_IN, int(FIRST_SHARE * n_parts))
+    if n_parts < 2 * n_first or not filter_._current_pass().can_judge:
+        return everything
+    every = n_parts // n_first
+    first = range(0, n_parts, every)
+    return [list(first), sorted(set(range(n_parts)) - set(first))]
+
+
+def in_this_pass(filter_: Any) -> Any:
+    """Return a copy of a filter that begins the current pass with no rows."""
+    fresh = copy(filter_)
+    fresh._passes = filter_._current_pass().empty()
+    return fresh
+
+
+def merged(found: list, places: list[int], both: Callable) -> Any:
+    """Compute what was found in partitions, and merge it, a few at a time.
 
     Errors name the first partition of what could not be merged. `both` returns what was
     found in the first and in the second.
     """
-    firsts = list(range(len(found)))
+    firsts = places
     while len(found) > 1:
         starts = range(0, len(found), FAN_IN)
         groups = [slice(start, start + FAN_IN) for start in starts]

@@ -124,7 +124,7 @@ def fit(filter_: Any, X: Any, y: Any) -> Any:
     seed = check_random_state(filter_.random_state).randint(LARGEST_SEED)
     with told_of(X, pairs):
         drawn = [_drawn(i, len(pairs), pair, seed) for i, pair in enumerate(pairs)]
-        found = _fit.merged(drawn, Drawn.plus)
+        found = _fit.merged(drawn, list(range(len(drawn))), Drawn.plus)
     if not found.n_rows:
         raise ValueError(f"{type(filter_).__name__} got no rows to be fitted on.")
     rows, labels = _rows_to_fit(filter_, found, pairs)

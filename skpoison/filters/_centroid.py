@@ -1,5 +1,6 @@
 """Base class of the filters based on class centroids."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +42,14 @@ class BaseCentroidFilter(PassesMixin, BaseDistanceFilter):
     }
     # NaN and infinity show in the distances; looking for them costs a pass over X.
     _check_finite = False
+    # By how much distances change at most if centroids move no farther than their
+    # reaches, for each class: a function of these that returns a number, and what is
+    # added to it of the distance, and of the length that is across (or None twice).
+    _shifts: Callable | None = None
+    # By how much a quantile of the distances of a class moves, given the rows near it.
+    _shift_of_quantile: Callable | None = None
+    # Whether distances depend on the centroids of all classes.
+    _turns = False
 
     def __init__(
         self,
@@ -73,6 +82,11 @@ class BaseCentroidFilter(PassesMixin, BaseDistanceFilter):
             self.centroids_ = per_class(
                 "centroids", self.centroids, self.classes_, (X.shape[1],)
             )
+
+    @property
+    def _is_judged_with_means(self):
+        is_share = self.radii is not None or self._percentile != "auto"
+        return self._shifts is not None and is_share
 
     def _begin(self, X, codes, means):
         self._fit_centroids(X, codes, means)
@@ -115,7 +129,7 @@ def fit_together(filters, X, codes):
         means = class_means(X, codes, len(filters[0].classes_))
     for filter_ in filters:
         filter_._fit_centroids(X, codes, means)
-    distances = _distances_together(filters, X, codes)
+    distances = distances_together(filters, X, codes)
     return [
         filter_._set_radii(radii, of_rows, codes, X.dtype)
         for filter_, radii, of_rows in zip(filters, given, distances, strict=True)
@@ -124,7 +138,7 @@ def fit_together(filters, X, codes):
 
 def decide_together(filters, X, codes):
     """Decisions of each of several filters of the same classes, in one pass."""
-    distances = _distances_together(filters, X, codes)
+    distances = distances_together(filters, X, codes)
     return [
         filter_.radii_.take(codes) - of_rows
         for filter_, of_rows in zip(filters, distances, strict=True)
@@ -133,10 +147,11 @@ def decide_together(filters, X, codes):
 
 def score_together(filters, X, codes):
     """Scores of each of several filters of the same classes, in one pass."""
-    return [-of_rows for of_rows in _distances_together(filters, X, codes)]
+    return [-of_rows for of_rows in distances_together(filters, X, codes)]
 
 
-def _distances_together(filters, X, codes):
+def distances_together(filters, X, codes):
+    """Distances of each of several filters of the same classes, in one pass."""
     values = measure(X, codes, *(filter_._measure() for filter_ in filters))
     return [
         filter_._finite(np.abs(of_rows), X)

@@ -26,6 +26,7 @@ from skpoison.base import BaseFilter
 from skpoison.filters._centroid import (
     BaseCentroidFilter,
     decide_together,
+    distances_together,
     fit_together,
     score_together,
 )
@@ -42,6 +43,7 @@ TOGETHER = {
     "_fit": fit_together,
     "_decide": decide_together,
     "_score": score_together,
+    "_distances": distances_together,
 }
 
 
@@ -227,6 +229,11 @@ class BaseCombination(WeightedFitMixin, PassesMixin, _BaseComposition):
     @property
     def _fits_in_passes(self):
         return not self._in_memory()
+
+    @property
+    def _is_judged_with_means(self):
+        members = [pair[1] for pair in self.filters if isinstance(pair, tuple)]
+        return all(getattr(one, "_is_judged_with_means", False) for one in members)
 
     @property
     def _asks_for_sizes(self):

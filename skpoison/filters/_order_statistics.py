@@ -149,6 +149,67 @@ class BinnedSample:
             raise MissingValues([*self.ranges, *ranges])
 
 
+class Zone:
+    """The values from one to another, and how many others there are below them.
+
+    It answers as :class:`BinnedSample` does, or raises ``MissingValues``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> zone = Zone.of(np.array([1.0, 2.0, 3.0, 5.0]), 4, 9, 2.0, 4.0)
+    >>> zone.quantiles([0.75])
+    array([3.])
+    >>> zone.below(3.0).size
+    6
+    """
+
+    largest = np.inf  # which is not known
+
+    def __init__(self, values, before, size, low, high):
+        self.values, self.before, self.size = values, before, size
+        self.low, self.high = low, high
+
+    @classmethod
+    def of(cls, values, before, size, low, high):
+        """Of sorted values, which may be more than those in the zone."""
+        first, stop = (
+            np.searchsorted(values, low),
+            np.searchsorted(values, high, "right"),
+        )
+        return cls(values[first:stop], before + first, size, low, high)
+
+    def quantiles(self, shares):
+        return _Part(self, 0, self.size).quantiles(shares)
+
+    def below(self, limit):
+        return _Part(self, 0, self._number_below(limit, "left"))
+
+    def up_to(self, limit):
+        return _Part(self, 0, self._number_below(limit, "right"))
+
+    def within(self, low, high):
+        """The number of values from one limit to another."""
+        return self._number_below(high, "right") - self._number_below(low, "left")
+
+    most_within = within
+
+    def is_mostly_equal(self, low, high, same):
+        raise MissingValues([])
+
+    def at(self, *ranks):
+        """The values of ranks."""
+        places = np.array(ranks) - self.before
+        if not ((places >= 0) & (places < len(self.values))).all():
+            raise MissingValues([])
+        return self.values[places]
+
+    def _number_below(self, limit, side):
+        if not self.low <= limit <= self.high:
+            raise MissingValues([])
+        return self.before + int(np.searchsorted(self.values, limit, side))
+
+
 class _Part:
     """The values of a sample from one rank to another."""
 

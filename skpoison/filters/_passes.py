@@ -11,7 +11,8 @@ what the filter learns by it and returns the pass that comes next, if any:
    radii are exact. It is repeated if rows with equal distances need more of them;
 5. ``Verdicts``: how many rows of each class are kept, and the best row of each class.
 
-The last two are left out where the third has found all that they would
+All but the first are left out where this has judged all rows by what it supposed of
+them (see ``_judged``), and the last two where the third has found all that they would
 (see ``_supposed``). Results do not depend on how rows are split into blocks, but for
 rounding.
 """
@@ -21,10 +22,13 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _num_samples, check_consistent_length, column_or_1d
 
 from skpoison._labels import (
+    alike,
+    all_labels,
     distinct_labels,
     find_labels,
     label_kinds,
@@ -33,8 +37,13 @@ from skpoison._labels import (
 from skpoison.filters import _rows
 from skpoison.filters._bins import Tally, in_bins
 from skpoison.filters._combine import _ask
+from skpoison.filters._guess import measured
+from skpoison.filters._judged import decide, is_worth_it, judge, own_guess
 from skpoison.filters._order_statistics import BinnedSample, MissingValues
 from skpoison.filters._supposed import Binned, Leaf, Supposed, Undecided
+
+# Filters of more members than these have too many combinations to count their rows.
+MOST_LEAVES = 6
 
 
 class Layout(NamedTuple):
@@ -68,6 +77,9 @@ class Layout(NamedTuple):
 
 class Pass:
     """Base class of passes."""
+
+    # Whether rows may be judged by what is supposed of all rows.
+    can_judge = False
 
     def add(self, filter_, X, y, part):
         """Add a block of rows; `part` numbers the blocks of the caller, if it does."""
@@ -106,14 +118,29 @@ class Pass:
 
 
 class ClassMeans(Pass):
-    """Labels, the number of rows of each, and their means."""
+    """Labels, the number of rows of each, and their means.
 
-    def __init__(self):
+    Rows are judged, too, where that can be: see ``_judged``. A guess about all rows
+    may be given; otherwise each block makes its own, until there are many.
+    """
+
+    def __init__(self, guess=None, *, can_judge=True):
         self.layout = None
         self.classes = None
         self.counts = self.means = self.sample = None
         # The largest value of each feature, where filters ask for it.
         self.largest = None
+        self.guess, self.can_judge = guess, can_judge
+        self.judged = None
+
+    def empty(self):
+        if self.judged is not None:
+            self._tighten()
+        return ClassMeans(self.guess, can_judge=self.can_judge)
+
+    def detached(self):
+        self.guess = None
+        return self
 
     def _check_empty(self, filter_, X):
         if self.layout is not None:
@@ -134,7 +161,7 @@ class ClassMeans(Pass):
         means = _rows.class_means(X, codes, len(classes))
         if not np.all(np.isfinite(means)):
             assert_all_finite(X, estimator_name=type(filter_).__name__, input_name="X")
-        one = ClassMeans()
+        one = ClassMeans(self.guess, can_judge=self.can_judge)
         one.layout = self.layout
         one.classes, one.means = classes, means
         one.counts = np.bincount(codes, minlength=len(classes))
@@ -142,11 +169,60 @@ class ClassMeans(Pass):
         if filter_._asks_for_sizes:
             one.largest = _rows.largest_values(X).astype(np.float64)
         self.check_kinds(filter_, one)
+        one._judge(filter_, X, codes)
         self.merge(one)
+
+    def _judge(self, filter_, X, codes):
+        """Judge the rows of the only block, if little is left of it."""
+        self.can_judge &= filter_._is_judged_with_means and not sparse.issparse(X)
+        if not self.can_judge:
+            return
+        guess, found = self.guess, None
+        try:
+            if guess is None:
+                own = self._learned_by(clone(filter_))
+                found = measured(own, X, find_labels(self.classes, own.classes_)[codes])
+                guess = own_guess(own, self.classes, self.counts, X, codes, found)
+            judged = judge(guess, self.classes, X, codes, found)
+        except ValueError:  # of which later passes tell, if they see it, too
+            self.can_judge = False
+            return
+        self.can_judge = judged.is_possible and is_worth_it(judged, X)
+        self.judged = judged if self.can_judge else None
+
+    def _tighten(self):
+        """Suppose less, of which all rows so far tell."""
+        try:
+            own = self._learned_by(clone(self.judged.filter_))
+            self.judged, self.guess = self.judged.tightened(own, self.counts)
+        except ValueError:
+            self._give_up()
+
+    def _give_up(self):
+        self.can_judge, self.judged, self.guess = False, None, None
+
+    def _learned_by(self, filter_):
+        """Give a new filter what has been seen, as if these were all rows."""
+        known = filter_._knows(self.classes)
+        filter_.classes_ = self.classes[known]
+        if len(label_kinds(self.classes)) > 1:
+            raise several_kinds_of(self.classes)
+        filter_._labelled = self.layout.labelled
+        filter_._class_counts = self.counts[known]
+        filter_._class_means = self.means[known]
+        self._set_layout(filter_)
+        filter_._prepare_leaves()
+        leaves = [leaf for leaf, _ in filter_._leaves(np.empty(0, np.intp))]
+        if len(leaves) > MOST_LEAVES:
+            raise ValueError(f"{len(leaves)} filters have too many combinations.")
+        if any(leaf._turns and len(leaf.classes_) < 2 for leaf in leaves):
+            raise ValueError("One class gives no direction.")
+        self._fit_leaves(filter_)
+        return filter_
 
     def check_kinds(self, filter_, other):
         if self.classes is not None and other.classes is not None:
-            labels = _all_labels(self.classes, other.classes)
+            labels = all_labels(self.classes, other.classes)
             known = labels[filter_._knows(labels)]
             if len(label_kinds(known)) > 1:
                 raise several_kinds_of(known)
@@ -156,10 +232,24 @@ class ClassMeans(Pass):
             return
         if self.layout is not None:
             self.layout.check(other.layout)
+        can_judge = self.can_judge and other.can_judge
         if self.classes is None:
+            guess = self.guess
             vars(self).update(vars(other))
-            return
-        classes = _all_labels(self.classes, other.classes)
+            self.guess = guess
+        else:
+            self._merge_means(other)
+            if can_judge:
+                self.judged = self.judged.plus(other.judged)
+        if not can_judge:
+            self._give_up()
+        elif self.judged.is_large:
+            self._tighten()
+        if self.judged is not None and not self.judged.is_possible:
+            self._give_up()
+
+    def _merge_means(self, other):
+        classes = all_labels(self.classes, other.classes)
         if other.largest is not None:
             self.largest = np.maximum(self.largest, other.largest)
         spread = [one._spread(classes) for one in (self, other)]
@@ -187,13 +277,13 @@ class ClassMeans(Pass):
             raise ValueError(f"{type(filter_).__name__} got no rows to be fitted on.")
         self._set_layout(filter_)
         filter_._set_labels(self.classes, self.counts, self.layout.labelled)
-        rows, labels = self.sample
-        codes = find_labels(labels, filter_.classes_)
         filter_._prepare_leaves()
-        wanted = {}
-        for i, (leaf, own) in enumerate(filter_._leaves(codes)):
-            known = find_labels(leaf.classes_, self.classes)
-            wanted[i] = self._fit_leaf(leaf, self.means[known], rows, own)
+        wanted = self._fit_leaves(filter_)
+        found = None
+        if self.judged is not None:
+            found = decide(self.judged, filter_, self.classes, self.means)
+        if found is not None:
+            return Verdicts.of_known(filter_, *found)
         from skpoison.filters._statistics import Statistics
 
         return Statistics.of(filter_, wanted)
@@ -203,6 +293,16 @@ class ClassMeans(Pass):
         filter_.n_features_in_ = self.layout.n_features
         if self.layout.names is not None:
             filter_.feature_names_in_ = np.array(self.layout.names, dtype=object)
+
+    def _fit_leaves(self, filter_):
+        """Give filters their means; return the statistics that they ask for."""
+        rows, labels = self.sample
+        codes = find_labels(labels, filter_.classes_)
+        wanted = {}
+        for i, (leaf, own) in enumerate(filter_._leaves(codes)):
+            known = find_labels(leaf.classes_, self.classes)
+            wanted[i] = self._fit_leaf(leaf, self.means[known], rows, own)
+        return wanted
 
     def _fit_leaf(self, leaf, means, rows, codes):
         """Give a filter its means; return the statistic that it asks for, if any."""
@@ -220,24 +320,13 @@ class ClassMeans(Pass):
         return wanted
 
 
-def _all_labels(first, second):
-    return distinct_labels(np.concatenate(_alike(first, second)))
-
-
-def _alike(labels, others):
-    """Labels of two kinds as objects, which have a kind each."""
-    if label_kinds(labels) != label_kinds(others):
-        return labels.astype(object), others.astype(object)
-    return labels, others
-
-
 def _stacked(first, second):
     (X, y), (more_X, more_y) = first, second
     if sparse.issparse(X) or sparse.issparse(more_X):
         X = sparse.csr_array(sparse.vstack([X, more_X]))
     else:
         X = np.vstack([X, more_X])
-    return X, np.concatenate(_alike(y, more_y))
+    return X, np.concatenate(alike(y, more_y))
 
 
 def _thinned(X, y):
@@ -335,11 +424,7 @@ class DistanceBins(LeafPass):
         following = gathered.finish(filter_)
         if not isinstance(following, Verdicts):
             return following
-        kept = self.supposed.kept_by(filter_)
-        if kept is None or not all(of_one.all() for of_one in kept):
-            return following  # which also finds the best rows of empty classes
-        following.verdicts = [Verdict(of_one, []) for of_one in kept]
-        return following.finish(filter_)
+        return following.if_known(filter_, self.supposed.kept_by(filter_))
 
 
 class GatheredDistances(LeafPass):
@@ -439,6 +524,23 @@ class Verdicts(LeafPass):
             return
         for mine, other in zip(self.verdicts, verdicts, strict=True):
             mine.merge(other)
+
+    @classmethod
+    def of_known(cls, filter_, radii, kept):
+        """Set radii that are known already, and how many rows are kept."""
+        for leaf, of_leaf in radii.items():
+            leaf._set_radii_to(of_leaf)
+        return cls().if_known(filter_, kept)
+
+    def if_known(self, filter_, kept):
+        """Finish where it is known how many rows of each class each filter keeps.
+
+        Where these are none, this pass is needed to find the best row.
+        """
+        if kept is None or not all(of_one.all() for of_one in kept):
+            return self
+        self.verdicts = [Verdict(of_one, []) for of_one in kept]
+        return self.finish(filter_)
 
     def finish(self, filter_):
         members = filter_._with_members(np.empty(0, np.intp))

@@ -134,6 +134,20 @@ class SlabFilter(BaseCentroidFilter):
     def _measure(self):
         return SignedOffset(self.centroids_, self.directions_)
 
+    _turns = True
+
+    def _shifts(self, reaches):
+        return reaches, *_turns_of(self.centroids_, reaches)
+
+    def _shift_of_quantile(self, rows, code, reaches):
+        apart, direction = rows - self.centroids_[code], self.directions_[code]
+        sides = np.sign(apart @ direction)
+        moved = sides @ apart / max(len(rows), 1)
+        across = moved - (moved @ direction) * direction
+        sines = _turns_of(self.centroids_, reaches)[1]
+        shift = reaches[code] * abs(sides.sum()) / max(len(rows), 1)
+        return shift + sines[code] * np.linalg.norm(across)
+
     def _class_set(self, code):
         from skpoison.feasible import SphereSlab
 
@@ -158,11 +172,7 @@ def _directions(centroids, classes, rounding):
     # Sums of huge centroids are finite once these are divided by a power of two.
     exponent = np.frexp(np.abs(centroids).max())[1]
     centroids = np.ldexp(centroids, -exponent)
-    # Of two classes the directions are opposite to the last digit.
-    others = centroids[::-1]
-    if n_classes > 2:
-        others = (centroids.sum(axis=0) - centroids) / (n_classes - 1)
-    directions = differences_of_means(centroids, others)
+    directions = differences_of_means(centroids, _means_of_others(centroids))
     sizes = lengths(directions)
     undefined = sizes <= np.ldexp(rounding, -exponent)
     if np.any(undefined):
@@ -172,3 +182,27 @@ def _directions(centroids, classes, rounding):
             "mean of the other classes' centroids."
         )
     return directions / sizes[:, None]
+
+
+def _means_of_others(values):
+    """For each class, the mean of what the other classes have."""
+    # Of two classes the directions are opposite to the last digit.
+    if len(values) == 2:
+        return values[::-1]
+    return (values.sum(axis=0) - values) / (len(values) - 1)
+
+
+def _turns_of(centroids, reaches):
+    """By how much directions turn if centroids are as far off as their reaches.
+
+    For each class, one less the cosine of the largest angle, and its sine.
+    """
+    directions = centroids - _means_of_others(centroids)
+    # The last digits of differences count as zero.
+    rounding = 16 * np.finfo(np.float64).eps * lengths(centroids).max()
+    moved = reaches + _means_of_others(reaches) + rounding
+    sizes = lengths(directions)
+    if (moved >= sizes).any():  # they can point anywhere
+        return np.full(len(sizes), 2.0), np.ones(len(sizes))
+    sines = moved / sizes
+    return 1.0 - np.sqrt(1.0 - sines * sines), sines

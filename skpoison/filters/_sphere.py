@@ -9,10 +9,12 @@ from sklearn.utils.metaestimators import available_if
 
 from skpoison.filters._centroid import BaseCentroidFilter
 from skpoison.filters._measures import Distance, ManhattanDistance
+from skpoison.filters._rows import lengths
 
 if TYPE_CHECKING:
     from skpoison.feasible import FeasibleSet
 
+TINY = np.finfo(np.float64).tiny
 _MEASURES = {"l2": Distance, "l1": ManhattanDistance}
 
 
@@ -160,6 +162,18 @@ class SphereFilter(BaseCentroidFilter):
 
     def _measure(self):
         return _MEASURES[self.norm](self.centroids_)
+
+    def _shifts(self, reaches):
+        if self.norm == "l1":  # at most so many times a Euclidean distance
+            reaches = np.sqrt(self.centroids_.shape[1]) * reaches
+        return reaches, None, None
+
+    def _shift_of_quantile(self, rows, code, reaches):
+        apart = rows - self.centroids_[code]
+        ways = np.sign(apart)
+        if self.norm == "l2":
+            ways = apart / np.maximum(lengths(apart), TINY)[:, None]
+        return reaches[code] * np.linalg.norm(ways.sum(axis=0)) / max(len(rows), 1)
 
     @available_if(_has_feasible_set)
     def feasible_set(self) -> "FeasibleSet":

@@ -70,6 +70,8 @@ class PassesMixin(BaseFilter):
     """
 
     _fits_in_passes = True
+    # Whether the first pass can say which rows are kept, by supposed means and radii.
+    _is_judged_with_means = False
     # Whether the first pass is to find the largest value of each feature.
     _asks_for_sizes = False
     _sizes = None  # which it has found, while `_begin` is called
@@ -87,9 +89,10 @@ class PassesMixin(BaseFilter):
         """Let the current pass look at a block of rows.
 
         Passes are repeated over the same blocks, in any order, until :meth:`end_pass`
-        says that the filter is fitted. There are two where radii are given, or are
-        percentages and the blocks are alike; otherwise up to four, or one more where
-        rows share their distances. Covariances take one more, and two where their
+        says that the filter is fitted. There is one for spheres and slabs where radii
+        are given, or are percentages, and the blocks are large, dense, and alike; two
+        where they are not, but their distances are; otherwise up to four, or one more
+        where rows share their distances. Covariances take one more, and two where their
         shrinkage is estimated. The filter then has the attributes that :meth:`fit`
         sets, but for ``scores_`` and ``inlier_mask_``, which have an entry for each
         row. The next call starts anew.

@@ -197,13 +197,9 @@ class Supposed:
             (bin_,) = bins_of([leaves[i].radii_[code]])
             if not first <= bin_ <= last:
                 return None
-        codes, counts = self.decided.values >> len(leaves), self.decided.counts
-        insides = [(self.decided.values >> i) & 1 for i in range(len(leaves))]
-        decided = {
-            leaf: np.where(inside > 0, 1.0, -1.0)
-            for leaf, inside in zip(leaves, insides, strict=True)
-        }
-        kept = _kept_of(filter_, decided, codes, counts)
+        codes = self.decided.values >> len(leaves)
+        patterns = self.decided.values & ((1 << len(leaves)) - 1)
+        kept = kept_by_patterns(filter_, codes, patterns, self.decided.counts)
         rows = Undecided.joined(self.undecided)
         decisions = {
             leaf: np.where(own >= 0, leaf.radii_[own] - found, -np.inf)
@@ -211,24 +207,39 @@ class Supposed:
                 filter_._leaves(rows.codes), rows.distances, strict=True
             )
         }
-        more = _kept_of(filter_, decisions, rows.codes, np.ones(len(rows.codes)))
+        more = kept_of(filter_, decisions, rows.codes, np.ones(len(rows.codes)))
         return [a + b for a, b in zip(kept, more, strict=True)]
 
 
 def near_quantile(tally, share):
     """Bins around the quantile of a block, as far as that of all blocks may be."""
     size = int(tally.counts.sum())
-    last = size - 1
-    margin = 2 + DEVIATIONS * np.sqrt(size * share * (1.0 - share))
-    low, high = int(last * share - margin), int(np.ceil(last * share + margin))
+    low, high = near_ranks(size, share)
     # Bins beside them, in which the next questions will lie.
     first = EVERYTHING[0] if low < 0 else int(tally.values[tally.place(low)]) - 1
-    if high > last:
+    if high >= size:
         return first, EVERYTHING[1]
     return first, int(tally.values[tally.place(high)]) + 1
 
 
-def _kept_of(filter_, decisions, codes, counts):
+def near_ranks(size, share):
+    """Ranks in a block between which the quantile of all blocks is, or beyond it."""
+    margin = 2 + DEVIATIONS * np.sqrt(size * share * (1.0 - share))
+    middle = (size - 1) * share
+    return int(np.floor(middle - margin)), int(np.ceil(middle + margin))
+
+
+def kept_by_patterns(filter_, codes, patterns, counts):
+    """How many rows are kept, where each leaf keeps those with its bit."""
+    leaves = [leaf for leaf, _ in filter_._leaves(np.empty(0, np.intp))]
+    decisions = {
+        leaf: np.where((patterns >> i) & 1 > 0, 1.0, -1.0)
+        for i, leaf in enumerate(leaves)
+    }
+    return kept_of(filter_, decisions, codes, counts)
+
+
+def kept_of(filter_, decisions, codes, counts):
     """How many rows of each class the filter and each of its members keep."""
     kept = []
     for one, own in filter_._with_members(codes):
