@@ -1,20 +1,28 @@
 """Filters and bounds on Parquet files that Dask reads, beside one plain pass over them.
 
 Rows are written first, and deleted afterwards. Each step runs in a process of its own,
-which prints its CPU seconds (of all threads), how many plain passes that is, its
-seconds, and the most memory that it has had. A plain pass reads the columns and sums
-them; it runs before and after the others. Bounds print both values, and how often they
-have looked at all rows after the filter was fitted.
+with the environment that Dask gives its workers, and prints its CPU seconds (of all
+threads), how many plain passes that is, its seconds, and the most memory that it has
+had. A plain pass reads the columns and sums them; it runs before and after the others.
+Bounds print both values, and how often they have looked at all rows after the filter
+was fitted.
 
     python benchmarks/bench_dask.py --rows 50_000_000 --features 20
 
+With --workers, it compares clusters of so many workers, each a process with one thread:
+the same steps in turn, several times, and the ratio of the medians of their seconds.
+
+    python benchmarks/bench_dask.py --rows 10_000_000 --workers 1 2 --steps fit hinge
+
 With --tasks, it measures instead what partitions cost that have next to no rows: in a
-thread, and with client, scheduler and worker of a cluster, all in one process.
+thread, and in the process of client and scheduler, whose work no worker shares.
 
     python benchmarks/bench_dask.py --tasks 1_000 10_000
 """
 
 import argparse
+import contextlib
+import os
 import resource
 import subprocess
 import sys
@@ -114,12 +122,27 @@ def run(name, folder, n_threads, unit):
     Path(folder, "_cpu").write_text(str(cpu))
 
 
-def time_tasks(numbers):
-    """Print what each partition costs in two passes, beyond its rows."""
+def worker_environment():
+    """Variables by which Dask's workers give memory back, and have one thread each."""
     import dask
-    from distributed import Client, LocalCluster
+    import distributed  # noqa: F401  (which has defaults)
+
+    given = dask.config.get("distributed.nanny.pre-spawn-environ")
+    return os.environ | {name: str(value) for name, value in given.items()}
+
+
+def cluster_of(n_workers):
+    from distributed import LocalCluster
 
     from skpoison._dask._cluster import ANY_PORT
+
+    return LocalCluster(n_workers=n_workers, threads_per_worker=1, **ANY_PORT)
+
+
+def time_tasks(numbers):
+    """Print what each partition costs, beyond its rows."""
+    import dask
+    from distributed import Client
 
     def timed(n_partitions):
         with tempfile.TemporaryDirectory() as folder:
@@ -131,18 +154,43 @@ def time_tasks(numbers):
     timed(2)  # imports
     with dask.config.set(scheduler="threads", num_workers=1):
         alone = {n_partitions: timed(n_partitions) for n_partitions in numbers}
-    with (
-        LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=False, **ANY_PORT
-        ) as cluster,
-        Client(cluster),
-    ):
+    with cluster_of(1) as cluster, Client(cluster):
         timed(2)
         for n_partitions in numbers:
             print(
                 f"{n_partitions:7,} partitions, CPU ms for each: "
                 f"{alone[n_partitions]:.2f} in a thread, "
-                f"{timed(n_partitions):.2f} with client, scheduler and worker",
+                f"{timed(n_partitions):.2f} in client and scheduler",
+                flush=True,
+            )
+
+
+def compare_workers(numbers, steps, folder, repeats):
+    """Print the seconds of steps with so many workers, and their ratios."""
+    from distributed import Client
+
+    with contextlib.ExitStack() as opened:
+        clients = {}
+        for n_workers in numbers:
+            cluster = opened.enter_context(cluster_of(n_workers))
+            client = Client(cluster, set_as_default=False)
+            clients[n_workers] = opened.enter_context(client)
+        for step in steps:
+            seconds = {n_workers: [] for n_workers in numbers}
+            for turn in range(repeats + 1):
+                for n_workers, client in clients.items():
+                    with client.as_current():
+                        start = time.perf_counter()
+                        STEPS[step](folder)
+                        took = time.perf_counter() - start
+                    if turn:  # the first one imports
+                        seconds[n_workers].append(took)
+            medians = {n: float(np.median(times)) for n, times in seconds.items()}
+            shown = ", ".join(f"{n}: {one:.2f} s" for n, one in medians.items())
+            ratios = [medians[numbers[0]] / medians[n] for n in numbers[1:]]
+            print(
+                f"{step:11} workers {shown}; ratio "
+                + ", ".join(f"{ratio:.2f}" for ratio in ratios),
                 flush=True,
             )
 
@@ -155,6 +203,11 @@ def main():
         "--partitions", type=int, default=None, help="500,000 rows each"
     )
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--steps", choices=STEPS, nargs="+", default=list(STEPS), metavar="STEP"
+    )
+    parser.add_argument("--workers", type=int, nargs="+", metavar="WORKERS")
+    parser.add_argument("--repeats", type=int, default=5, help="with --workers")
     parser.add_argument("--tasks", type=int, nargs="+", metavar="PARTITIONS")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
     parser.add_argument("--unit", type=float, default=0.0, help=argparse.SUPPRESS)
@@ -170,11 +223,14 @@ def main():
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         write(folder, args.rows, args.features, n_partitions)
         print(f"{args.rows:,} × {args.features}, {n_partitions} files")
+        if args.workers:
+            compare_workers(args.workers, args.steps, folder, args.repeats)
+            return
         unit = 0.0
-        for step in [*STEPS, "plain"]:
+        for step in ["plain", *(one for one in args.steps if one != "plain"), "plain"]:
             again = [sys.executable, __file__, "--step", step, "--folder", folder]
             again += ["--threads", str(args.threads), "--unit", str(unit)]
-            subprocess.run(again, check=True)
+            subprocess.run(again, check=True, env=worker_environment())
             unit = unit or float(Path(folder, "_cpu").read_text())
 
 

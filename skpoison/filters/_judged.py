@@ -18,7 +18,7 @@ from skpoison.filters._order_statistics import MissingValues, Zone
 from skpoison.filters._supposed import kept_by_patterns, kept_of
 
 # Rows are judged so many at a time, which stay in the cache.
-STRIP = 1 << 13
+STRIP = 1 << 12
 # Bytes of rows of a block that may stay: few of them, or a share up to a limit.
 FEW_BYTES, LARGEST_SHARE, MOST_OF_BLOCK = 1 << 18, 0.5, 8 << 20
 # Bytes of all rows that stay from which on less is supposed; and the most of them.

@@ -232,12 +232,23 @@ def sums_at(few: Few, look: Look) -> Sums:
 
 
 def _strips(block):
-    """Yield a few rows at a time, in float64; sparse ones all at once."""
+    """Yield a few rows at a time, in float64, which the next overwrite.
+
+    Sparse rows come all at once.
+    """
     n_rows = block.n_rows
     step = n_rows if block.rows.is_sparse else STRIP
+    is_as_is = block.rows.is_sparse or block.rows.X.dtype == np.float64
+    # Memory that is used once is given back to the system, and costs more than the sums.
+    space = None if is_as_is else np.empty((min(step, n_rows), block.rows.X.shape[1]))
     for start in range(0, n_rows, max(step, 1)):
         part = slice(start, start + step)
-        X = block.rows.X[part].astype(np.float64, copy=False)
+        X = block.rows.X[part]
+        if is_as_is:
+            X = X.astype(np.float64, copy=False)
+        else:
+            space[: len(X)] = X
+            X = space[: len(X)]
         targets = None if block.targets is None else block.targets[part]
         yield Few(Rows(X, block.rows.signs[part]), block.weights[part], targets)
 

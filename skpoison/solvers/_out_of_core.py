@@ -256,16 +256,22 @@ def solve(
         n_iter += steps
         before = found.upper
         look = _look_from(problem, anchor, iterate, smooth, size, rng)
-        seen = problem.source.look(look)
-        given = iterate, look, seen.sums, n_iter, anchor.few.n_rows
-        found = _record(problem, found, *given, tol, monitor)
-        anchor = _anchor(problem, iterate, look, seen, anchor)
-        found.anchor = anchor
+        given = iterate, look, n_iter, tol, monitor
+        found, anchor = _look_at_all(problem, found, anchor, *given)
         if found.converged or n_iter >= max_iter:
             break
         if found.upper >= before:  # too few rows to tell where the bound is least
             size = min(2 * size, MOST_GROWTH * most)
     return found
+
+
+def _look_at_all(problem, found, anchor, iterate, look, n_iter, tol, monitor):
+    """Look at all rows; return what is known then, and where they were looked at."""
+    seen = problem.source.look(look)
+    given = iterate, look, seen.sums, n_iter, anchor.few.n_rows
+    found = _record(problem, found, *given, tol, monitor)
+    found.anchor = _anchor(problem, iterate, look, seen, anchor)
+    return found, found.anchor
 
 
 def _first_anchor(problem):
