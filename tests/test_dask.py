@@ -423,6 +423,38 @@ def test_new_rows_are_told_by_their_names_too():
     np.testing.assert_allclose(lazily.radii_, sphere.radii_)
 
 
+@pytest.mark.parametrize(
+    "estimator",
+    [SphereFilter(70) & SlabFilter(70), LossFilter(), CertifiedBound(random_state=0)],
+)
+@pytest.mark.parametrize("method", ["predict", "decision_function", "score_samples"])
+def test_new_rows_of_other_columns_are_refused_at_once(estimator, method):
+    X, y = rows(n_classes=2)
+    frame = pd.DataFrame(X, columns=COLUMNS)
+    with dask.config.set(scheduler=refuse):  # nothing is computed
+        for known, bad, message in [
+            (X, da.from_array(X[:, :2]), "X has 2 features, but .* expecting 3"),
+            (X, dd.from_pandas(frame[["a", "b"]]), "X has 2 features, but .* 3"),
+            (
+                X,
+                da.from_array(X[:, 0]),
+                "X must have rows and columns; got",
+            ),
+            (frame, dd.from_pandas(frame[["b", "a", "c"]]), "in the same order"),
+            (frame, dd.from_pandas(frame.set_axis([*"abd"], axis=1)), "names unseen"),
+            (frame, da.from_array(X[:, :2]), "X has 2 features, but .* expecting 3"),
+        ]:
+            fitted = clone(estimator).fit(known, y)
+            if not hasattr(fitted, method):
+                continue
+            with pytest.raises(ValueError, match=message):
+                getattr(fitted, method)(bad)
+
+
+def refuse(graph, keys, **options):
+    raise AssertionError(f"{keys} are computed")
+
+
 def test_new_rows_of_unknown_labels_are_told_of():
     X, y = rows()
     sphere = SphereFilter(70).fit(X, y)

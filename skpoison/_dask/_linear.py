@@ -8,7 +8,13 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from skpoison._dask._partitions import check_collection, named, partitions, sizes_of
+from skpoison._dask._partitions import (
+    check_collection,
+    check_columns,
+    named,
+    partitions,
+    sizes_of,
+)
 
 # What a linear model needs: neither its training rows nor what else it holds of them.
 FITTED = ("coef_", "intercept_", "classes_", "n_features_in_", "feature_names_in_")
@@ -33,6 +39,7 @@ def outputs(model: Any, method: str, X: Any) -> da.Array:
     """
     check_is_fitted(model)
     check_collection("X", X)
+    check_columns(model, X)
     light = clone(model)
     if hasattr(light, "filter"):  # which may hold rows
         light.filter = None

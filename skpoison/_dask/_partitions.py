@@ -10,7 +10,7 @@ import numpy as np
 from dask.delayed import Delayed
 from scipy import sparse
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples
+from sklearn.utils.validation import _check_feature_names, _num_samples
 
 from skpoison._blocks import is_lazy
 
@@ -44,6 +44,26 @@ def check_collection(name: str, data: Any) -> None:
         f"Of Dask collections, {name} must be a dask.array or a dask.dataframe; got "
         f"{type(data).__name__}."
     )
+
+
+def check_columns(estimator: Any, X: Any) -> None:
+    """Refuse rows with other columns than a fitted estimator knows, if that shows."""
+    n_known = getattr(estimator, "n_features_in_", None)
+    if n_known is None:
+        return
+    if X.ndim != 2:
+        raise ValueError(
+            f"X must have rows and columns; got a {type(X).__name__} of {X.ndim} "
+            "dimensions."
+        )
+    if not is_array(X) and hasattr(estimator, "feature_names_in_"):
+        _check_feature_names(estimator, X._meta, reset=False)
+    n_features = X.shape[1] if is_array(X) else len(X.columns)
+    if n_features != n_known and not np.isnan(n_features):
+        raise ValueError(  # as scikit-learn says where rows are in memory
+            f"X has {n_features} features, but {type(estimator).__name__} is expecting "
+            f"{n_known} features as input."
+        )
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from skpoison._blocks import is_lazy
 from skpoison._dask._partitions import (
     aligned,
     check_collection,
+    check_columns,
     is_array,
     named,
     partitions,
@@ -27,6 +28,7 @@ def apply(filter_: Any, what: str, X: Any, y: Any) -> da.Array:
     """Return scores or decisions of new rows, lazily."""
     check_is_fitted(filter_)
     check_collection("X", X)
+    check_columns(filter_, X)
     return apply_to(copy(filter_), what, X, with_labels(X, y), is_told=False)
 
 

@@ -239,12 +239,13 @@ def _strips(block):
     n_rows = block.n_rows
     step = n_rows if block.rows.is_sparse else STRIP
     is_as_is = block.rows.is_sparse or block.rows.X.dtype == np.float64
-    # Memory that is used once is given back to the system, and costs more than the sums.
-    space = None if is_as_is else np.empty((min(step, n_rows), block.rows.X.shape[1]))
+    space = None
+    if not is_as_is:  # new memory for each would take longer than the sums
+        space = np.empty((min(step, n_rows), block.rows.X.shape[1]))
     for start in range(0, n_rows, max(step, 1)):
         part = slice(start, start + step)
         X = block.rows.X[part]
-        if is_as_is:
+        if space is None:
             X = X.astype(np.float64, copy=False)
         else:
             space[: len(X)] = X
