@@ -146,6 +146,8 @@ class BaseFilter(
     _check_finite = True
     _fits_in_passes = False
     _fits_on_sample = False  # of Dask collections, all of whose rows it then judges
+    # Whether to warn of rows of unknown labels, as long as nobody has.
+    _warns_of_unknown = True
     # What happens to rows of unknown labels; a parameter of some filters.
     handle_unknown = "reject"
 
@@ -372,6 +374,8 @@ class BaseFilter(
         kinds = label_kinds(y), label_kinds(self.classes_)
         if self._is_strict or kinds[0].isdisjoint(kinds[1]):
             encode_labels(y, self.classes_)
+        if not self._warns_of_unknown:
+            return
         counts = np.broadcast_to(counts, len(y))
         warn(
             f"{type(self).__name__} rejects {counts[unknown].sum()} of {counts.sum()} "

@@ -7,7 +7,9 @@ import pickle
 import pkgutil
 import signal
 import sys
+import threading
 import warnings
+from itertools import count
 
 import numpy as np
 import pandas as pd
@@ -40,6 +42,9 @@ from skpoison.filters import (
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
+
+from skpoison._dask._partitions import with_labels  # noqa: E402
+from skpoison._dask._select import apply_to  # noqa: E402
 
 COLUMNS = ["a", "b", "c"]
 
@@ -244,8 +249,6 @@ def test_narrow_columns_of_files_keep_their_partitions(tmp_path):
 
 @pytest.mark.parametrize("names", [["b", "a"], ["a", "b", "c"]])
 def test_rows_and_labels_of_one_table_are_read_together(names, tmp_path):
-    from skpoison._dask._partitions import with_labels
-
     X, y = rows()
     frame = pd.DataFrame(X, columns=COLUMNS).assign(label=y)[["a", "label", "b", "c"]]
     for i, part in enumerate(np.array_split(np.arange(200), 4)):
@@ -334,6 +337,36 @@ def test_unknown_labels_are_told_of_once():
         warnings.simplefilter("ignore", FilterWarning)
         expected = SphereFilter(radii={0: 3.0, 1: 3.0}).fit(X, y)
     assert_same_rows(sphere, expected, X)
+
+
+def test_threads_leave_warnings_as_they_are():
+    X, y = rows()
+    sphere = SphereFilter(radii={0: 3.0, 1: 3.0})
+    lazy = chunked(X, [100])
+    with pytest.warns(FilterWarning, match="rejects"):
+        sphere.fit(lazy, y)
+    met, first, order = threading.Barrier(2, timeout=20), threading.Event(), count()
+
+    class Meeting(SphereFilter):  # whose threads leave in the order they came in
+        def _decide(self, X, codes):
+            place = next(order)
+            met.wait()
+            if place and not first.wait(20):
+                raise TimeoutError
+            found = super()._decide(X, codes)
+            if not place:
+                threading.Timer(0.2, first.set).start()
+            return found
+
+    meeting = Meeting(radii=sphere.radii)
+    vars(meeting).update(vars(sphere))
+    pairs = with_labels(lazy, y)
+    mask = apply_to(copy.copy(meeting), "mask", lazy, pairs)
+    before = list(warnings.filters)
+    with dask.config.set(scheduler="threads", num_workers=2):
+        found = mask.compute()
+    assert warnings.filters == before
+    assert not found[y == 2].any()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Scores, masks and kept rows of Dask collections, which stay lazy."""
 
-import warnings
 from copy import copy
 from typing import Any
 
@@ -21,7 +20,6 @@ from skpoison._dask._partitions import (
     sizes_of,
     with_labels,
 )
-from skpoison.exceptions import FilterWarning
 
 
 def apply(filter_: Any, what: str, X: Any, y: Any) -> da.Array:
@@ -48,12 +46,10 @@ def apply_to(
     """
     for name in ("scores_", "inlier_mask_"):  # which would hold all rows
         vars(filter_).pop(name, None)
+    filter_._warns_of_unknown = not is_told
     state = dask.delayed(filter_, pure=False)
     known = {} if known is None else known
-    found = [
-        _said(state, what, i, pair, known.get(i), is_told)
-        for i, pair in enumerate(pairs)
-    ]
+    found = [_said(state, what, i, pair, known.get(i)) for i, pair in enumerate(pairs)]
     return _array(found, sizes_of(X), bool if what == "mask" else np.float64)
 
 
@@ -65,13 +61,11 @@ def _array(parts, sizes, dtype):
 
 
 # Functions stay what they are called, so that collections can be pickled.
-def _saying(filter_, what, i, pair, known, is_told):
+def _saying(filter_, what, i, pair, known):
     X, y = pair
     if not _num_samples(X):
         return np.empty(0, bool if what == "mask" else np.float64)
-    with warnings.catch_warnings(), named(i):
-        if is_told:  # of unknown labels, by fitting
-            warnings.simplefilter("ignore", FilterWarning)
+    with named(i):
         if what == "scores":
             scores = filter_.score_samples(X, y)
             if known is not None:
