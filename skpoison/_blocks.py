@@ -27,8 +27,8 @@ def check_in_passes(filter_: Any) -> None:
         "pass X.compute(), or a sample of the rows. SphereFilter, SlabFilter, "
         "MahalanobisFilter, SubspaceFilter, SpectralFilter (without transformer), and "
         "intersections and unions of them take Dask collections. LossFilter, "
-        "CrossFitFilter, NearCopyFilter and AutoFilter, each alone, are fitted on a "
-        "sample of theirs."
+        "CrossFitFilter, NearCopyFilter and AutoFilter, and combinations with them, "
+        "are fitted on a sample of theirs."
     )
 
 

@@ -282,6 +282,10 @@ class BaseFilter(
         """Yield each filter that is no combination, with its codes."""
         yield self, codes
 
+    def _with_members(self, codes):
+        """Yield this filter and its members, with their codes."""
+        yield self, codes
+
     def _finish_fit(self, found, codes):
         """Judge the training rows as a member, by what each leaf has found."""
         return self._judge(codes, *found[self])

@@ -35,6 +35,7 @@ from skpoison.filters import (
     FilterIntersection,
     LossFilter,
     MahalanobisFilter,
+    NearCopyFilter,
     SlabFilter,
     SphereFilter,
 )
@@ -602,11 +603,21 @@ def poisoned(n_rows=1500):
     return X, y
 
 
-@pytest.mark.parametrize("name", ON_SAMPLES)
+def on_sample(name):
+    """A filter that is fitted on a sample, or a combination with one."""
+    if name in ON_SAMPLES:
+        return getattr(skpoison.filters, name)(random_state=0)
+    return {
+        "sphere & copies": SphereFilter(95) & NearCopyFilter(random_state=0),
+        "nested": (SphereFilter(60) | LossFilter(random_state=0)) & SphereFilter(99),
+    }[name].set_params(random_state=0)
+
+
+@pytest.mark.parametrize("name", [*ON_SAMPLES, "sphere & copies", "nested"])
 @pytest.mark.parametrize("container", ["table", "labels in memory"])
 def test_few_rows_are_all_fitted(name, container):
     X, y = poisoned()
-    filter_ = getattr(skpoison.filters, name)(random_state=0)
+    filter_ = on_sample(name)
     expected = clone(filter_).fit(X, y)
     lazy = as_dask(container, X, y, [0, 10, 700, 700])
     found = clone(filter_).fit(*lazy)
@@ -614,16 +625,20 @@ def test_few_rows_are_all_fitted(name, container):
     scores = found.scores_.compute()
     np.testing.assert_allclose(scores, expected.scores_, rtol=1e-9, atol=1e-12)
     np.testing.assert_array_equal(found.inlier_mask_.compute(), expected.inlier_mask_)
-    assert not {"suspicion_", "groups_", "out_of_fold_"} & {*vars(found)}
+    for one, _ in found._with_members(np.empty(0, np.intp)):
+        of_rows = {"suspicion_", "groups_", "out_of_fold_"}
+        assert not of_rows & {*vars(one)}
+        if one is not found:
+            assert not {"scores_", "inlier_mask_"} & {*vars(one)}
 
 
-@pytest.mark.parametrize("name", ON_SAMPLES)
+@pytest.mark.parametrize("name", [*ON_SAMPLES, "sphere & copies"])
 def test_a_sample_judges_all_rows(name, monkeypatch):
     from skpoison._dask import _sample
 
     monkeypatch.setattr(_sample, "MOST_ROWS", 1000)
     X, y = poisoned()
-    filter_ = getattr(skpoison.filters, name)(random_state=0)
+    filter_ = on_sample(name)
     lazy = as_dask("table", X, y, [0, 400, 1400])
     with pytest.warns(FilterWarning, match=r"fitted on 1,000 of 1,500 rows, drawn"):
         kept, labels = filter_.fit_filter(*lazy)
@@ -688,8 +703,6 @@ def test_sample_filters_take_no_weights_of_lazy_rows():
     X, y = poisoned(200)
     with pytest.raises(TypeError, match=r"no sample_weight.*Dask collection"):
         AutoFilter().fit(da.from_array(X, chunks=100), y, sample_weight=np.ones(200))
-    with pytest.raises(TypeError, match="LossFilter needs all rows in memory"):
-        (SphereFilter() & LossFilter()).fit(da.from_array(X, chunks=100), y)
 
 
 def test_rows_are_not_replaced_across_partitions():

@@ -30,7 +30,7 @@ LARGEST_SEED = np.iinfo(np.int32).max
 # What fitting leaves for each row that it was given.
 OF_ROWS = (
     *("scores_", "inlier_mask_", "suspicion_", "reasons_", "tests_", "groups_"),
-    *("suggested_labels_", "out_of_fold_", "proba_", "_codes"),
+    *("suggested_labels_", "out_of_fold_", "proba_", "_codes", "_of_members"),
 )
 
 
@@ -132,8 +132,9 @@ def fit(filter_: Any, X: Any, y: Any) -> Any:
     # Rows of an empty class are kept by their scores; the mask tells which these are.
     decisions = np.where(filter_.inlier_mask_, 0.0, -1.0)
     known = _by_part(found.places, filter_.scores_, decisions)
-    for name in OF_ROWS:
-        vars(filter_).pop(name, None)
+    for one, _ in filter_._with_members(np.empty(0, np.intp)):
+        for name in OF_ROWS:
+            vars(one).pop(name, None)
     filter_._kept_anyway = []
     fitted, given = copy(filter_), (X, pairs, known)
     filter_.scores_ = apply_to(copy(fitted), "scores", *given)

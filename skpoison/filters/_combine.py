@@ -231,6 +231,11 @@ class BaseCombination(WeightedFitMixin, PassesMixin, _BaseComposition):
         return not self._in_memory()
 
     @property
+    def _fits_on_sample(self):
+        needing = self._in_memory()
+        return bool(needing) and all(one._fits_on_sample for one in needing)
+
+    @property
     def _is_judged_with_means(self):
         members = [pair[1] for pair in self.filters if isinstance(pair, tuple)]
         return all(getattr(one, "_is_judged_with_means", False) for one in members)

@@ -221,10 +221,6 @@ class PassesMixin(BaseFilter):
     def _prepare_leaves(self):
         """Make members, where there are any."""
 
-    def _with_members(self, codes):
-        """Yield this filter and its members, with their codes."""
-        yield self, codes
-
     def _set_labels(self, classes, counts, labelled):
         """Learn the labels of all rows, which occur so many times."""
         if not labelled:
