@@ -110,7 +110,9 @@ class AutoFilter(BaseJudgingFilter):
 
     Poison that looks like honest rows of its label is not detected: rows of an
     unlabeled class inside the class whose label they have, flipped labels where classes
-    overlap, few rows that are as widely spread as honest ones.
+    overlap, few rows that are as widely spread as honest ones. If models are sure (at
+    .8) of the true class of less than half of the rows, fewer labels are rejected: of
+    at most 25 % of the rows, and of at most 4 % if they are sure of less than .35.
 
     Examples
     --------

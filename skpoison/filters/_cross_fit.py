@@ -53,10 +53,13 @@ class CrossFitFilter(BaseJudgingFilter):
         Rows are rejected if the probability that their label is wrong is larger. "auto"
         is 0.15, or more where it is clear which labels are wrong (up to 0.35 times the
         F1 that the probabilities promise): models fitted on poison overestimate how
-        frequent it is. For a regressor, the largest residual that is kept, in robust
-        standard deviations; "auto" is 4.5, or more where residuals have heavier tails
-        than a normal distribution. Where many residuals of one sign are parted from the
-        others by a gap, they are stretched, so that those beyond it are rejected.
+        frequent it is. Where models are sure (at .8) of the true class of less than
+        half of the rows, it is so large that at most 25 % of the rows are rejected, and
+        at most 4 % where they are sure of less than .35. For a regressor, the largest
+        residual that is kept, in robust standard deviations; "auto" is 4.5, or more
+        where residuals have heavier tails than a normal distribution. Where many
+        residuals of one sign are parted from the others by a gap, they are stretched,
+        so that those beyond it are rejected.
     n_jobs : int, default=None
         Number of jobs for fitting the models of the folds.
     random_state : int, RandomState instance or None, default=None

@@ -35,10 +35,12 @@ BARELY = 1 - 1e-9  # so that rounding rejects no row at the cut
 # Share of a class, and the chance that its rejected labels are wrong: where more would
 # be rejected at a smaller chance, models know too little of the class.
 MOST_OF_CLASS, PROBABLY = 0.5, 0.33
-# Models tell wrong labels from overlap if they are surer of the true class than the
-# first, of at least the second share of the rows. If not, no more than the last share
-# of the rows is rejected, those whose labels are most probably wrong.
-SURE, LEAST_SURE, MOST_UNSURE = 0.8, 0.5, 0.04
+# Models tell wrong labels from overlap if they are surer of the true class than this,
+# of at least half of the rows.
+SURE, LEAST_SURE = 0.8, 0.5
+# Where they are sure of fewer rows, no more than some share of all is rejected, the
+# most probably wrong labels: the first if they are sure of few, up to the last.
+FEW_SURE, MOST_UNSURE, MOST_SURE = 0.35, 0.04, 0.25
 OBSERVATIONS = 200  # that the probabilities of several models are worth
 MOST_ROUNDS = 30
 # Rows that are fitted to, drawn at random; and how many of each class, if it has them.
@@ -68,9 +70,9 @@ class LabelNoise(NamedTuple):
         return self._replace(true=_sharpened(self.weights, log_probabilities))
 
     @property
-    def tells_noise(self) -> bool:
-        """Whether the true class is hardly in doubt of enough rows."""
-        return bool(np.mean(self.true.max(axis=1) > SURE) >= LEAST_SURE)
+    def share_sure(self) -> float:
+        """The share of rows whose true class is hardly in doubt."""
+        return float(np.mean(self.true.max(axis=1) > SURE))
 
     def chance_of_wrong(self, codes: np.ndarray) -> np.ndarray:
         """The probability that each row's label is not its true class.
@@ -104,7 +106,7 @@ def tells_noise(said: np.ndarray, codes: np.ndarray) -> bool:
     ``said`` are out-of-fold probabilities of shape (n_rows, n_classes).
     """
     logs, rng = smoothed_logs(said[None], [OBSERVATIONS]), np.random.RandomState(0)
-    return _fit_to_some(logs, codes, np.ones(len(codes)), rng).tells_noise
+    return _fit_to_some(logs, codes, np.ones(len(codes)), rng).share_sure >= LEAST_SURE
 
 
 def judge_labels(
@@ -144,11 +146,13 @@ def _cautious(noise, codes):
 
     Noise that would explain the contradictions cannot be told there from overlap.
     """
-    if noise.tells_noise:
+    share = noise.share_sure
+    if share >= LEAST_SURE:
         return noise
-    chances = np.sort(noise.chance_of_wrong(codes))[::-1]
-    cut = float(chances[int(MOST_UNSURE * len(chances))])
-    return noise._replace(cut=min(max(noise.cut, cut), 1 - 1e-9))
+    ends = [FEW_SURE, LEAST_SURE], [MOST_UNSURE, MOST_SURE]
+    most = int(np.interp(share, *ends) * len(codes))
+    cut = float(np.sort(noise.chance_of_wrong(codes))[::-1][most])
+    return noise._replace(cut=min(max(noise.cut, cut), BARELY))
 
 
 def _fit_to_some(logs, codes, weights, rng):
