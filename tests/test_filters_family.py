@@ -138,6 +138,7 @@ def test_sparse_rows_score_like_dense_ones(filter_, by_iteration, monkeypatch):
     dense = clone(filter_).fit(X, y)
     if by_iteration:
         monkeypatch.setattr(_principal, "EXACT_FEATURES", 10)
+        monkeypatch.setattr(_principal, "FEW_ROWS", (0, 0))
     fitted = filter_.fit(sparse.csr_array(X), y)
     np.testing.assert_allclose(fitted.scores_, dense.scores_, rtol=1e-6, atol=1e-7)
     shifted = X + 0.1 * (X != 0)
@@ -149,11 +150,15 @@ def test_sparse_rows_score_like_dense_ones(filter_, by_iteration, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("few_rows", [(0, 0), (1000, 1000)])
 @members("mahalanobis", "subspace", "ratio", "spectral", "sever", "reduced")
-def test_iteration_finds_the_directions_of_dense_rows_too(filter_, monkeypatch):
+def test_other_ways_find_the_directions_of_dense_rows_too(
+    filter_, few_rows, monkeypatch
+):
     X, y = overlapping(120, 40)
     exact = clone(filter_).fit(X, y)
     monkeypatch.setattr(_principal, "EXACT_FEATURES", 10)
+    monkeypatch.setattr(_principal, "FEW_ROWS", few_rows)
     iterated = filter_.fit(X, y)
     np.testing.assert_allclose(iterated.scores_, exact.scores_, rtol=1e-6, atol=1e-7)
 

@@ -164,14 +164,19 @@ def test_the_default_classifier_is_right_far_from_the_origin(name, offset, dtype
         )
 
 
+@pytest.mark.parametrize("few_rows", [(0, 0), (1000, 1000)])
 @pytest.mark.parametrize("dense", [True, False])
 @members("spectral", "reduced")
-def test_iterated_directions_are_right_far_from_the_origin(name, dense, monkeypatch):
+def test_directions_of_many_features_are_right_far_from_the_origin(
+    name, dense, few_rows, monkeypatch
+):
     X, y = data()
     X[:, 0] *= 3
     X = (X + 300).astype(np.float32)
     exact = clone(FILTERS[name]).fit(X.astype(np.float64), y)
     monkeypatch.setattr(_principal, "EXACT_FEATURES", 4)
+    monkeypatch.setattr(_principal, "FEW_ROWS", few_rows)
+    monkeypatch.setattr(_principal, "SPARSE_DIRECTIONS", 0)
     rows = X if dense else sparse.csr_array(X.astype(np.float64))
     scores = clone(FILTERS[name]).fit(rows, y).scores_
     size = np.abs(exact.scores_).max()

@@ -232,10 +232,12 @@ def test_too_few_directions_for_the_ratio_warn():
     assert fitted.explained_ratio_[0] < 0.99
 
 
+@pytest.mark.parametrize("few_rows", [(0, 0), (100, 100)])
 @pytest.mark.parametrize("shape", [(40, 12), (12, 40), (30, 30)])
-@pytest.mark.parametrize("count", [10, 11, 12, 100])
-def test_all_directions_may_be_wanted(shape, count, monkeypatch):
+@pytest.mark.parametrize("count", [1, 10, 11, 12, 100])
+def test_all_directions_may_be_wanted(shape, count, few_rows, monkeypatch):
     monkeypatch.setattr(_principal, "EXACT_FEATURES", 5)
+    monkeypatch.setattr(_principal, "FEW_ROWS", few_rows)
     X = np.random.default_rng(0).normal(size=shape)
     rows = _principal.ClassRows(X)
     directions, squares = _principal.principal_directions(
@@ -247,6 +249,48 @@ def test_all_directions_may_be_wanted(shape, count, monkeypatch):
     np.testing.assert_allclose(
         directions.T @ directions, expected[:count].T @ expected[:count], atol=1e-7
     )
+
+
+def operators(X, codes):
+    """Rows less one center, rows less that of their class, and what they are."""
+    centers = np.array([X[codes == code].mean(axis=0) for code in (0, 1)])
+    counts = 1 + codes
+    weighted = np.sqrt(counts)[:, None] * (X - centers[codes])
+    for rows in (X, sparse.csr_array(X)):
+        yield _principal.ClassRows(rows), X
+        yield _principal.ClassRows(rows, center=centers[0]), X - centers[0]
+        some = np.flatnonzero(codes)
+        yield _principal.ClassRows(rows, some, centers[1]), (X - centers[1])[some]
+        yield _principal.WithinClasses(rows, codes, centers, counts), weighted
+
+
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_directions_come_from_the_products_of_few_rows(dtype, offset, monkeypatch):
+    monkeypatch.setattr(_principal, "EXACT_FEATURES", 5)
+    monkeypatch.setattr(_principal, "FEATURES_AT_ONCE", 7)
+    monkeypatch.setattr(_principal, "SPARSE_DIRECTIONS", 0)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 6)) @ (np.geomspace(9, 1, 6)[:, None] * np.eye(6, 60))
+    X = (X + offset).astype(dtype)
+    exact = 10 * np.finfo(dtype).eps * (1 + offset)
+    for rows, plain in operators(X, np.arange(30) % 2):
+        scale = np.linalg.norm(plain)
+        gram = plain.astype(np.float64) @ plain.T
+        np.testing.assert_allclose(rows.products(), gram, atol=exact * scale**2)
+        directions, squares = _principal.principal_directions(rows, 4, None)
+        _, values, expected = np.linalg.svd(plain.astype(np.float64))
+        np.testing.assert_allclose(squares, values[:4] ** 2, atol=exact * scale**2)
+        np.testing.assert_allclose(directions @ directions.T, np.eye(4), atol=1e-12)
+        np.testing.assert_allclose(
+            directions.T @ directions, expected[:4].T @ expected[:4], atol=100 * exact
+        )
+
+
+def test_rows_that_are_all_zero_have_no_direction():
+    rows = _principal.ClassRows(np.zeros((20, 2000)))
+    directions, squares = _principal.principal_directions(rows, 3, None)
+    assert directions.shape == (0, 2000) and len(squares) == 0
 
 
 def test_rows_in_the_subspace_are_at_distance_zero():

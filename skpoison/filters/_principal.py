@@ -15,6 +15,12 @@ from skpoison.filters._rows import are_far, padded_blocks
 
 # Up to so many features, the scatter matrix is small and its eigenvectors are exact.
 EXACT_FEATURES = 1000
+# Of so few rows, the products with each other are a small matrix, the first number for
+# a few directions. Sparse rows are multiplied so fast that it takes many directions.
+FEW_ROWS = 1200, 2500
+FEW_DIRECTIONS, SPARSE_DIRECTIONS = 4, 64
+# Features of which products are added up at once.
+FEATURES_AT_ONCE = 4096
 # Squared singular values that count as zero, as a share of their sum.
 ROUNDING = 1e-14
 # What is new in unit vectors, below which they count as dependent on others.
@@ -76,6 +82,16 @@ class ClassRows(LinearOperator):
 
     _matvec, _rmatvec = _matmat, _rmatmat
 
+    def products(self):
+        """Products of all rows with each other."""
+        rows, center = self._centered
+        products = _row_products(rows)
+        if center is not None:
+            along = rows @ center.astype(np.float64)
+            products -= along[:, None] + along
+            products += center.astype(np.float64) @ center
+        return products
+
     def blocks(self):
         """Yield the rows in dense blocks of bounded size."""
         for _, block in padded_blocks(*self._given, self.center):
@@ -133,6 +149,15 @@ class WithinClasses(LinearOperator):
 
     _matvec, _rmatvec = _matmat, _rmatmat
 
+    def products(self):
+        """Products of all rows with each other."""
+        rows, centers = self._shifted
+        centers = centers.astype(np.float64)
+        along = (rows @ centers.T)[:, self.codes]
+        products = _row_products(rows) - along - along.T
+        products += (centers @ centers.T)[self.codes][:, self.codes]
+        return self._rooted(self._rooted(products).T)
+
     def _rooted(self, values):
         if self.roots is None:
             return values
@@ -168,6 +193,18 @@ class Scattered:
     def total(self):
         """Sum of all squares."""
         return float(np.trace(self.scatter))
+
+
+def _row_products(X):
+    """Products of rows with each other, float64."""
+    if sparse.issparse(X):
+        X = X.astype(np.float64)
+        return (X @ X.T).toarray()
+    products = np.zeros((len(X), len(X)))
+    for start in range(0, X.shape[1], FEATURES_AT_ONCE):
+        part = X[:, start : start + FEATURES_AT_ONCE].astype(np.float64, copy=False)
+        products += part @ part.T
+    return products
 
 
 def class_scatter(X, rows=None, center=None):
@@ -222,6 +259,8 @@ def _top_directions(rows, count, rng):
         return _by_scatter(rows, count)
     if count >= rows.shape[0] - 1:
         return _by_all_rows(rows, count)
+    if are_by_products(rows, count):
+        return _by_products(rows, count)
     return _by_iteration(rows, count, rng)
 
 
@@ -250,6 +289,29 @@ def _by_all_rows(rows, count):
     dense = rows.rmatmat(np.eye(rows.shape[0], dtype=rows.dtype)).T
     _, values, directions = linalg.svd(dense, full_matrices=False)
     return values[:count].astype(np.float64) ** 2, directions[:count].astype(np.float64)
+
+
+def are_by_products(rows, count):
+    """Whether so many directions are found from the products of few rows."""
+    if not hasattr(rows, "products"):
+        return False
+    few = rows.shape[0] <= FEW_ROWS[count > FEW_DIRECTIONS]
+    return few and (count > SPARSE_DIRECTIONS or not sparse.issparse(rows.X))
+
+
+def _by_products(rows, count):
+    """Rows times the eigenvectors of their products, whose rounding QR undoes."""
+    products = rows.products()
+    _check_squares(products)
+    n_rows = len(products)
+    top = (n_rows - count, n_rows - 1)
+    squares, vectors = linalg.eigh(products, subset_by_index=top, overwrite_a=True)
+    squares, vectors = squares[::-1], vectors[:, ::-1]
+    there = squares > ROUNDING * max(squares.sum(), np.finfo(float).tiny)
+    if not there.any():
+        return squares[there], np.empty((0, rows.shape[1]))
+    directions = rows.rmatmat(vectors[:, there]).astype(np.float64)
+    return squares[there], linalg.qr(directions, mode="economic")[0].T
 
 
 def _by_iteration(rows, count, rng):

@@ -245,12 +245,10 @@ class SubspaceFilter(PassesMixin, BaseDistanceFilter):
 
     def _enough_directions(self, rows, total, rng):
         most = min(self.max_components, *rows.shape)
-        # The scatter matrix knows all directions at once; iteration is asked for few.
-        count = (
-            most
-            if rows.shape[1] <= _principal.EXACT_FEATURES
-            else min(FIRST_DIRECTIONS, most)
-        )
+        # A small matrix knows all directions at once; iteration is asked for few.
+        knows_all = rows.shape[1] <= _principal.EXACT_FEATURES
+        knows_all = knows_all or _principal.are_by_products(rows, FIRST_DIRECTIONS)
+        count = most if knows_all else min(FIRST_DIRECTIONS, most)
         while True:
             directions, squares = principal_directions(rows, count, rng)
             explained = np.cumsum(squares) / total
@@ -260,7 +258,8 @@ class SubspaceFilter(PassesMixin, BaseDistanceFilter):
             if count == most:
                 self._warn_of_too_few(explained)
                 return directions, squares
-            count = min(2 * count, most)
+            by_products = _principal.are_by_products(rows, most)
+            count = most if by_products else min(2 * count, most)
 
     def _warn_of_too_few(self, explained):
         # All directions there are explain everything, but for rounding.
