@@ -8,7 +8,7 @@ from sklearn.datasets import make_blobs
 from sklearn.neighbors import NearestNeighbors
 
 from skpoison.exceptions import FilterWarning
-from skpoison.filters import NeighborsFilter
+from skpoison.filters import NeighborsFilter, _nearest
 from skpoison.filters._nearest import found_distances
 
 
@@ -45,6 +45,25 @@ def test_distances_are_those_of_a_plain_loop(criterion, n_neighbors, algorithm, 
     np.testing.assert_allclose(-fitted.scores_, expected, rtol=1e-12)
     in_sparse = neighbors.fit(sparse.csr_array(X), y)
     np.testing.assert_allclose(-in_sparse.scores_, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("criterion", ["kth", "mean", "labels"])
+@pytest.mark.parametrize(("n_directions", "expected"), [(2, "kd_tree"), (20, "auto")])
+def test_a_tree_is_taken_where_it_looks_at_few_rows(
+    criterion, n_directions, expected, monkeypatch
+):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, n_directions)) @ rng.normal(size=(n_directions, 20))
+    X += 1e-6 * rng.normal(size=X.shape)
+    y = rng.integers(0, 2, 2000)
+    few = NeighborsFilter(criterion=criterion, algorithm="brute").fit(X, y)
+    monkeypatch.setattr(_nearest, "TRIED_FROM", 500)
+    monkeypatch.setattr(_nearest, "TREE_COST", 5)
+    fitted = NeighborsFilter(criterion=criterion).fit(X, y)
+    assert {search.algorithm for search in fitted.neighbors_} == {expected}
+    np.testing.assert_allclose(fitted.scores_, few.scores_, rtol=1e-12)
+    asked = NeighborsFilter(criterion=criterion, algorithm="ball_tree").fit(X, y)
+    assert asked.neighbors_[0].algorithm == "ball_tree"
 
 
 @pytest.mark.parametrize("criterion", ["kth", "mean"])

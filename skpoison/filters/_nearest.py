@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.neighbors import NearestNeighbors
+from sklearn.neighbors import KDTree, NearestNeighbors
 
 from skpoison.filters._many_rows import by_blocks
 from skpoison.filters._rows import (
@@ -21,6 +21,9 @@ COMPARED = 4096  # sparse rows that are compared with others at once
 # Sparse rows are long from so many times the usual number of values on; and near where
 # the square of their distance is so small a share of the sum of their own.
 MANY_VALUES, NEAR = 8, 1 / 64
+# From so many rows on, so many of them are looked up in a tree to see what it takes: a
+# distance there is as slow as so many of all pairs.
+TRIED_FROM, TRIED, TREE_COST = 30_000, 20, 30
 
 
 def pair_distances(queries, rows, found):
@@ -146,6 +149,25 @@ def clipped(rows):
     return rows
 
 
+def search_algorithm(rows, algorithm, n_neighbors):
+    """Return the way to search that takes the least time; all find the same rows.
+
+    scikit-learn compares all pairs of rows where there are more than 15 features. A
+    tree takes less where rows vary in few directions, which some rows tell: it counts
+    the distances that it looks at.
+    """
+    if sparse.issparse(rows):
+        return "brute"
+    n_rows, n_features = rows.shape
+    if algorithm != "auto" or n_rows < TRIED_FROM or not 15 < n_features <= 100:
+        return algorithm
+    tree = KDTree(rows)
+    some = rows[:: n_rows // TRIED]
+    tree.query(some, n_neighbors)
+    per_row = tree.get_n_calls() / len(some)
+    return "kd_tree" if TREE_COST * per_row < n_rows else algorithm
+
+
 class Votes:
     """The labels of the nearest training rows, with all that are equally near.
 
@@ -173,11 +195,12 @@ class Votes:
         self.n_neighbors = n_neighbors
         self.n_rows = rows.shape[0]
         self.rows = rows[first]
+        searched, n_searched = clipped(rows[first]), min(n_neighbors + 2, len(first))
         self.search = NearestNeighbors(
-            n_neighbors=min(n_neighbors + 2, len(first)),
-            algorithm="brute" if sparse.issparse(rows) else algorithm,
+            n_neighbors=n_searched,
+            algorithm=search_algorithm(searched, algorithm, n_searched),
             n_jobs=n_jobs,
-        ).fit(clipped(rows[first]))
+        ).fit(searched)
 
     def count(self, queries, codes):
         """Count the labels around rows, without one training row equal to each.

@@ -18,6 +18,7 @@ from skpoison.filters._nearest import (
     clipped,
     distinct,
     found_distances,
+    search_algorithm,
 )
 from skpoison.filters._threshold import contradicted_rows
 
@@ -69,6 +70,8 @@ class NeighborsFilter(BaseDistanceFilter):
         The other criteria look at rows of any class.
     algorithm : {"auto", "ball_tree", "kd_tree", "brute"}, default="auto"
         How neighbors are found; see :class:`~sklearn.neighbors.NearestNeighbors`.
+        ``"auto"`` also takes a tree for many rows of 16 to 100 features that vary in
+        few directions, where it looks at few of them.
     n_jobs : int, default=None
         Number of jobs of the search; see
         :class:`~sklearn.neighbors.NearestNeighbors`.
@@ -119,7 +122,8 @@ class NeighborsFilter(BaseDistanceFilter):
 
     Notes
     -----
-    The search takes time proportional to the square of the number of rows. Distances to
+    The search takes time proportional to the square of the number of rows, unless a
+    tree finds them (few features, or rows that vary in few directions). Distances to
     the neighbors found are recomputed from differences, because the search may lose
     half of the digits. Distances are treated as equal if their relative difference is
     at most 1e-9. Multiplying all rows by a power of two multiplies the distances by it.
@@ -261,9 +265,10 @@ class NeighborsFilter(BaseDistanceFilter):
             )
 
     def _search(self, rows):
+        n_neighbors = min(self.n_neighbors + 1, rows.shape[0])
         return NearestNeighbors(
-            n_neighbors=min(self.n_neighbors + 1, rows.shape[0]),
-            algorithm="brute" if sparse.issparse(rows) else self.algorithm,
+            n_neighbors=n_neighbors,
+            algorithm=search_algorithm(rows, self.algorithm, n_neighbors),
             n_jobs=self.n_jobs,
         ).fit(rows)
 
