@@ -218,7 +218,7 @@ def test_statistics_are_of_the_same_rows():
 
 
 @pytest.mark.parametrize(
-    ("name", "n_passes"), [("sphere", 4), ("published", 1), ("given", 2)]
+    ("name", "n_passes"), [("sphere", 2), ("published", 1), ("given", 2)]
 )
 def test_number_of_passes(name, n_passes):
     X, y = rows(n_classes=2)
@@ -234,7 +234,7 @@ def without_judging(monkeypatch):
 
 
 @pytest.mark.usefixtures("without_judging")
-@pytest.mark.parametrize("name", ["share", "published", "either", "nested"])
+@pytest.mark.parametrize("name", ["share", "published", "either", "nested", "both"])
 @pytest.mark.parametrize(
     ("kind", "order", "n_passes"),
     [

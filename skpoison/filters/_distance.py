@@ -13,6 +13,7 @@ from skpoison._kept import spread
 from skpoison._labels import has_entries, no_entry, per_class
 from skpoison.base import BaseFilter
 from skpoison.filters._threshold import (
+    QUARTILES,
     bulk_threshold,
     end_of_bulk,
     estimate_radius,
@@ -246,6 +247,13 @@ class BaseDistanceFilter(BaseFilter):
             return radius + self._slack(radius, dtype)
         slack = self._slack(sample.largest, dtype)
         return radius_of_share(sample, self._percentile, dtype, slack)
+
+    def _quantiles(self):
+        """The shares of the quantiles that a radius is, or follows from, if any."""
+        if self._percentile != "auto":
+            return (self._percentile / 100.0,)
+        is_usual = type(self)._end_of_bulk is BaseDistanceFilter._end_of_bulk
+        return QUARTILES if is_usual else None
 
     def _end_of_bulk(self, sample):
         """What `_threshold` is of distances that are in memory."""

@@ -22,7 +22,7 @@ STRIP = 1 << 12
 # Bytes of rows of a block that may stay: few of them, or a share up to a limit.
 FEW_BYTES, LARGEST_SHARE, MOST_OF_BLOCK = 1 << 18, 0.5, 8 << 20
 # Bytes of all rows that stay from which on less is supposed; and the most of them.
-MANY_BYTES, MOST_BYTES = 1 << 22, 128 << 20
+MANY_BYTES, MOST_BYTES, GROWTH = 1 << 22, 128 << 20, 2
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,14 @@ class Judged:
         return sum(rows.nbytes for rows in self.rows)
 
     @property
+    def has_grown(self):
+        """Whether far more is left than when less was supposed for the last time."""
+        return self.n_bytes > GROWTH * self.n_tightened
+
+    @property
     def is_large(self):
         """Whether so much is left that it is time to suppose less."""
-        return self.n_bytes > max(MANY_BYTES, 2 * self.n_tightened)
+        return self.n_bytes > max(MANY_BYTES, GROWTH * self.n_tightened)
 
     @property
     def is_possible(self):

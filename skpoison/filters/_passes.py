@@ -134,7 +134,7 @@ class ClassMeans(Pass):
         self.judged = None
 
     def empty(self):
-        if self.judged is not None:
+        if self.judged is not None and (self.guess is None or self.judged.has_grown):
             self._tighten()
         return ClassMeans(self.guess, can_judge=self.can_judge)
 
@@ -357,8 +357,8 @@ class LeafPass(Pass):
 class DistanceBins(LeafPass):
     """The bins of the distances of each leaf and class whose radius is estimated.
 
-    `shares` are the quantiles that radii will be, if these are known. Where all are,
-    what the next passes would look for is gathered, too, where blocks suppose it.
+    `shares` are the quantiles that radii will be or follow from, if these are known.
+    Then what the next passes would look for is gathered, too, where blocks suppose it.
     """
 
     def __init__(self, keys, shares=None, leaves=None):
@@ -368,17 +368,20 @@ class DistanceBins(LeafPass):
 
     @classmethod
     def of(cls, filter_):
-        shares = {
-            (i, code): leaf._percentile
+        leaves = [
+            (i, leaf)
             for i, (leaf, _) in enumerate(filter_._leaves(np.empty(0, np.intp)))
             if leaf.radii is None
+        ]
+        shares = {
+            (i, code): leaf._quantiles()
+            for i, leaf in leaves
             for code in range(len(leaf.classes_))
         }
         if not shares:
             return Verdicts()
-        if "auto" in shares.values():
+        if None in shares.values():
             return cls(shares)
-        shares = {key: share / 100.0 for key, share in shares.items()}
         return cls(shares, shares, Leaf.all_of(filter_))
 
     def empty(self):
@@ -420,7 +423,7 @@ class DistanceBins(LeafPass):
         gathered = GatheredDistances(self.samples)
         gathered.gathered = self.supposed.tallies()
         for key, sample in self.samples.items():
-            sample.ranges = [self.supposed.ranges[key]]
+            sample.ranges = self.supposed.ranges[key]
         following = gathered.finish(filter_)
         if not isinstance(following, Verdicts):
             return following

@@ -91,11 +91,11 @@ class PassesMixin(BaseFilter):
         Passes are repeated over the same blocks, in any order, until :meth:`end_pass`
         says that the filter is fitted. There is one for spheres and slabs where radii
         are given, or are percentages, and the blocks are large, dense, and alike; two
-        where they are not, but their distances are; otherwise up to four, or one more
-        where rows share their distances. Covariances take one more, and two where their
-        shrinkage is estimated. The filter then has the attributes that :meth:`fit`
-        sets, but for ``scores_`` and ``inlier_mask_``, which have an entry for each
-        row. The next call starts anew.
+        where limits follow from quartiles, or only distances are alike; otherwise up to
+        four, or one more where rows share their distances. Covariances take one more,
+        and two where their shrinkage is estimated. The filter then has the attributes
+        that :meth:`fit` sets, but for ``scores_`` and ``inlier_mask_``, which have an
+        entry for each row. The next call starts anew.
 
         Parameters
         ----------

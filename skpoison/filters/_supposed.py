@@ -1,19 +1,31 @@
 """What a block of rows supposes of the radii of all rows, which saves passes.
 
-A block takes the quantile of all distances to lie near its own. It gathers distances
-there, and of the other rows decides at once which are kept. If the quantile of all rows
-is where every block has supposed it, nothing is missing; otherwise further passes look.
+A block takes the quantiles of all distances to lie near its own. It gathers distances
+there, and of rows that are not near the radius decides at once which are kept. If
+quantiles and radii of all rows are where every block has supposed them, nothing is
+missing; otherwise further passes look.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain, product
 from typing import NamedTuple
 
 import numpy as np
 
-from skpoison.filters._bins import EVERYTHING, NO_BINS, Tally, bins_of, within
+from skpoison.filters._bins import (
+    EVERYTHING,
+    NO_BINS,
+    Tally,
+    bins_of,
+    least_of,
+    within,
+)
 
 # Standard errors of the quantile of a block by which that of all rows may differ.
 DEVIATIONS = 4.0
+# By so much of their width the radii that follow from quartiles may differ more.
+WIDER = 0.25
 # Of more distances of a class and leaf than these, those are let go that all blocks so
 # far, taken together, hold to be too far from the quantile; of more than those, all.
 MANY_GATHERED, MOST_GATHERED = 1 << 20, 1 << 22
@@ -37,17 +49,36 @@ class Leaf(NamedTuple):
     """What is known of a filter that is no combination: its codes, its radii if given.
 
     The codes are those of the classes of the whole filter; unknown ones are negative.
+    If radii are not quantiles, a function tells them of a sample that has quartiles.
     """
 
     codes: np.ndarray
     radii: np.ndarray | None
+    radius_of: Callable | None
 
     @classmethod
     def all_of(cls, filter_):
         pairs = filter_._leaves(np.arange(len(filter_.classes_)))
         return [
-            cls(own, None if leaf.radii is None else leaf.radii_) for leaf, own in pairs
+            cls(
+                own,
+                None if leaf.radii is None else leaf.radii_,
+                leaf._end_of_bulk if leaf._percentile == "auto" else None,
+            )
+            for leaf, own in pairs
         ]
+
+
+class Quartiles(NamedTuple):
+    """A sample of which only the quartiles are known."""
+
+    values: np.ndarray
+    size: int
+
+    largest = np.inf
+
+    def quantiles(self, shares):
+        return self.values
 
 
 class Undecided(NamedTuple):
@@ -70,20 +101,24 @@ class Undecided(NamedTuple):
 class Supposed:
     """Ranges of bins that all blocks have gathered, and what they found there.
 
-    `shares` are the quantiles that the radii of leaves and classes are. `decided` has
-    numbers of rows by their code and, in the last bits, which leaves keep them.
+    `shares` are the quantiles that the radii of leaves and classes are, or follow from.
+    `limits` are the ranges of bins of the radii. `decided` has numbers of rows by their
+    code and, in the last bits, which leaves keep them.
     """
 
     shares: dict
     leaves: list
     has_failed: bool = False
     ranges: dict = field(default_factory=dict)
+    limits: dict = field(default_factory=dict)
     gathered: dict = field(default_factory=dict)
     decided: Tally = NO_BINS
     undecided: list = field(default_factory=list)
 
     def __post_init__(self):
-        self.ranges = dict.fromkeys(self.shares, EVERYTHING)
+        self.limits = dict.fromkeys(self.shares, EVERYTHING)
+        for key, shares in self.shares.items():
+            self.ranges[key] = [EVERYTHING] * len(shares)
 
     def add(self, binned, rows):
         """Gather near the quantiles of a block, and decide on the rest of it.
@@ -92,17 +127,25 @@ class Supposed:
         """
         if self.has_failed:
             return
-        near = {}
+        limits = {}
         for key, one in binned.items():
-            near[key] = near_quantile(one.tally, self.shares[key])
-            self._narrow(key, *near[key])
-            there = within(one.bins, [near[key]])
+            near, limits[key] = self._near(key, one.tally)
+            self._narrow(key, near, limits[key])
+            there = within(one.bins, near)
             self.gathered.setdefault(key, []).append(Tally.of(one.distances[there]))
-        self._decide(rows, near, binned)
+        self._decide(rows, limits, binned)
         self._check()
 
-    def _decide(self, rows, ranges, binned=None):
-        """Count the rows that no leaf has in its range, and keep the others.
+    def _near(self, key, tally):
+        """Bins around the quantiles of a block, and around its radius."""
+        near = [near_quantile(tally, share) for share in self.shares[key]]
+        radius_of = self.leaves[key[0]].radius_of
+        if radius_of is None:
+            return near, near[0]
+        return near, near_radius(radius_of, near, int(tally.counts.sum()))
+
+    def _decide(self, rows, limits, binned=None):
+        """Count the rows that no leaf has near its radius, and keep the others.
 
         Those of classes that the filter does not know are in neither.
         """
@@ -123,7 +166,7 @@ class Supposed:
                 if given is not None:
                     is_inside = distances[own] <= given[of_leaf]
                 else:
-                    first, last = ranges[i, of_leaf]
+                    first, last = limits[i, of_leaf]
                     if binned is None:
                         bins = bins_of(distances[own])
                     else:
@@ -135,19 +178,22 @@ class Supposed:
             self.decided = self.decided + Tally.of_bins(np.delete(found, near))
             self.undecided.append(rows.take(own[near]))
 
-    def _narrow(self, key, first, last):
-        known = self.ranges[key]
-        self.ranges[key] = max(known[0], first), min(known[1], last)
+    def _narrow(self, key, near, limit):
+        self.ranges[key] = list(map(_both, self.ranges[key], near))
+        self.limits[key] = _both(self.limits[key], limit)
 
     def _most_gathered(self):
+        """The most numbers that are held of a leaf and class, or of rows."""
+        n_undecided = sum(len(rows.codes) for rows in self.undecided)
         sizes = [
             sum(len(one.values) for one in found) for found in self.gathered.values()
         ]
-        return max(sizes, default=0)
+        return max(sizes, default=0) + n_undecided
 
     def _check(self):
         """Give up where blocks do not agree, or too much is gathered."""
-        disagree = any(first > last for first, last in self.ranges.values())
+        ranges = chain(self.limits.values(), *self.ranges.values())
+        disagree = any(first > last for first, last in ranges)
         if disagree or self._most_gathered() > MOST_GATHERED:
             self._fail()
 
@@ -160,8 +206,8 @@ class Supposed:
         if self.has_failed or other.has_failed:
             self._fail()
             return
-        for key, (first, last) in other.ranges.items():
-            self._narrow(key, first, last)
+        for key, near in other.ranges.items():
+            self._narrow(key, near, other.limits[key])
         for key, found in other.gathered.items():
             self.gathered.setdefault(key, []).extend(found)
         self.decided = self.decided + other.decided
@@ -173,10 +219,10 @@ class Supposed:
     def _let_go(self, tallies):
         """Suppose quantiles nearer to those of all blocks so far."""
         for key in self.gathered:
-            self._narrow(key, *near_quantile(tallies[key], self.shares[key]))
+            self._narrow(key, *self._near(key, tallies[key]))
         self.gathered = {key: [tally] for key, tally in self.tallies().items()}
         rows, self.undecided = Undecided.joined(self.undecided), []
-        self._decide(rows, self.ranges)
+        self._decide(rows, self.limits)
 
     def tallies(self):
         """The distances in the ranges that all blocks have gathered."""
@@ -184,7 +230,7 @@ class Supposed:
 
     def _tally(self, key):
         values, counts = Tally.sum(self.gathered[key])
-        inside = within(bins_of(values), [self.ranges[key]])
+        inside = within(bins_of(values), self.ranges[key])
         return Tally(values[inside], counts[inside])
 
     def kept_by(self, filter_):
@@ -193,7 +239,7 @@ class Supposed:
         The filter has its radii. None if one is not where all blocks have supposed it.
         """
         leaves = [leaf for leaf, _ in filter_._leaves(np.empty(0, np.intp))]
-        for (i, code), (first, last) in self.ranges.items():
+        for (i, code), (first, last) in self.limits.items():
             (bin_,) = bins_of([leaves[i].radii_[code]])
             if not first <= bin_ <= last:
                 return None
@@ -220,6 +266,22 @@ def near_quantile(tally, share):
     if high >= size:
         return first, EVERYTHING[1]
     return first, int(tally.values[tally.place(high)]) + 1
+
+
+def near_radius(radius_of, near, size):
+    """Bins around what a radius is for all quartiles in ranges of bins, or so."""
+    if min(near)[0] <= EVERYTHING[0] or max(last for _, last in near) == EVERYTHING[1]:
+        return EVERYTHING
+    corners = product(*((least_of(first), least_of(last + 1)) for first, last in near))
+    radii = [radius_of(Quartiles(np.sort(one), size)) for one in corners]
+    margin = WIDER * (max(radii) - min(radii))
+    low, high = bins_of([max(min(radii) - margin, 0.0), max(radii) + margin])
+    return int(low) - 1, int(high) + 1
+
+
+def _both(first, second):
+    """The bins that are in both of two ranges."""
+    return max(first[0], second[0]), min(first[1], second[1])
 
 
 def near_ranks(size, share):
