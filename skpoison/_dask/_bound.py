@@ -10,7 +10,13 @@ from sklearn.utils.validation import _num_samples
 
 from skpoison._dask import _fit
 from skpoison._dask._faults import told_of
-from skpoison._dask._partitions import check_collection, gathered, named, with_labels
+from skpoison._dask._partitions import (
+    check_collection,
+    gathered,
+    named,
+    pair_of,
+    with_labels,
+)
 from skpoison.bounds._in_blocks import BlockedRows, block_of
 from skpoison.bounds._survey import Survey, survey
 from skpoison.solvers._block_sums import Look, Seen, Sums, look_at
@@ -75,7 +81,9 @@ class DaskRows(BlockedRows):
 
 # Functions stay what they are called: others are pickled whole, once for each task.
 def _looking_at(state, i, pair):
-    (look, labels, weights), (X, y) = state, pair
+    look, labels, weights = state
+    with named(i):
+        X, y = pair_of(pair)
     n_rows = _num_samples(X)
     if not n_rows:
         return 0, Seen(Sums.none(len(look.theta)), [])
@@ -130,8 +138,9 @@ def surveyed(
 
 
 def _surveying(state, i, n_parts, pair):
-    (filter_, options), (X, y) = state, pair
+    filter_, options = state
     with named(i):
+        X, y = pair_of(pair)
         found = survey(X, y, i, n_parts, **options)
         labels = None if options["targets"] else y
         return found, None if filter_ is None else filter_._seen(X, labels, i)

@@ -7,7 +7,10 @@ from typing import Any
 
 import dask
 
-from skpoison._dask._partitions import is_array
+from skpoison._dask._partitions import (
+    is_array,
+    pair_of,
+)
 
 NAMED = re.compile(r"Partition (\d+): ")
 
@@ -47,6 +50,7 @@ def _name_broken(X, parts, error):
 @dask.delayed(pure=False)
 def _nothing(part):
     """Compute a partition, of which nothing is sent back."""
+    pair_of(part)
 
 
 def _file_of(X, i, n_parts):

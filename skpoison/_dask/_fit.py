@@ -10,6 +10,7 @@ from skpoison._dask._faults import told_of
 from skpoison._dask._partitions import (
     check_collection,
     named,
+    pair_of,
     with_labels,
 )
 from skpoison._dask._select import apply_to
@@ -95,8 +96,8 @@ def merged(found: list, places: list[int], both: Callable) -> Any:
 
 # Functions stay what they are called: others are pickled whole, once for each task.
 def _seeing(filter_, i, pair, with_labels):
-    X, y = pair
     with named(i):
+        X, y = pair_of(pair)
         return filter_._seen(X, y if with_labels else None, i)
 
 

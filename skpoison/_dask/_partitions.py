@@ -98,7 +98,9 @@ def stacked(pieces: list) -> Any:
 
 def gathered(pairs: list) -> tuple:
     """Return all rows, and their labels or None, of partitions that have some."""
-    found = [pair for pair in dask.compute(*pairs) if _num_samples(pair[0])]
+    found = [
+        pair for pair in map(pair_of, dask.compute(*pairs)) if _num_samples(pair[0])
+    ]
     rows, labels = zip(*found, strict=True)
     return stacked(rows), None if labels[0] is None else stacked(labels)
 
@@ -136,19 +138,30 @@ def aligned(
 
 
 def with_labels(X: Any, y: Any) -> list:
-    """Return a pair for each partition: rows and labels, read together if they can be.
+    """Return what :func:`pair_of` takes for each partition: rows, and labels or None.
 
-    Columns of one table are: its files are then opened once, and a pair is one task,
-    as schedulers take time for each. Labels may be None.
+    Columns of one table are read together: its files are then opened once, and what
+    looks at a partition splits it, as schedulers take time for each task.
     """
     table = _table_of_both(X, y)
     if table is None:
         parts = partitions(X)
         labels = aligned("y", y, X, parts, sizes_of(X))
         return list(zip(parts, labels, strict=True))
-    names = table.columns.tolist()
+    names = dask.delayed(table.columns.tolist(), pure=False)
     parts = table.simplify().to_delayed(optimize_graph=False)
-    return [_rows_and_labels(part, names) for part in parts]
+    return [(part, None, names) for part in parts]
+
+
+def pair_of(found: tuple) -> tuple:
+    """Return rows and labels, of a partition that has been computed."""
+    if len(found) == 2:
+        return found
+    part, _, names = found
+    part = _columns_in_order(part, names)
+    if part.columns.tolist() != names:
+        raise ValueError(f"it has the columns {part.columns.tolist()}, not {names}.")
+    return part.iloc[:, :-1], part.iloc[:, -1]
 
 
 def _table_of_both(X, y):
@@ -179,16 +192,6 @@ def _columns_in_order(part, names):
 
 
 _in_order = dask.delayed(_columns_in_order, pure=False)
-
-
-def _split_columns(part, names):
-    part = _columns_in_order(part, names)
-    if part.columns.tolist() != names:
-        raise ValueError(f"it has the columns {part.columns.tolist()}, not {names}.")
-    return part.iloc[:, :-1], part.iloc[:, -1]
-
-
-_rows_and_labels = dask.delayed(_split_columns, pure=False)
 
 
 def _aligned_lazy(name, data, X, parts):

@@ -15,6 +15,7 @@ from skpoison._dask._partitions import (
     check_collection,
     gathered,
     named,
+    pair_of,
     rows_at,
     stacked,
     with_labels,
@@ -163,7 +164,8 @@ def _places(part, n_rows):
 
 
 def _drawing(i, n_parts, pair, seed):
-    X, y = pair
+    with named(i):
+        X, y = pair_of(pair)
     n_rows = _num_samples(X)
     if not n_rows:
         return Drawn({i: 0})

@@ -15,6 +15,7 @@ from skpoison._dask._partitions import (
     check_columns,
     is_array,
     named,
+    pair_of,
     partitions,
     rows_at,
     sizes_of,
@@ -62,7 +63,8 @@ def _array(parts, sizes, dtype):
 
 # Functions stay what they are called, so that collections can be pickled.
 def _saying(filter_, what, i, pair, known):
-    X, y = pair
+    with named(i):
+        X, y = pair_of(pair)
     if not _num_samples(X):
         return np.empty(0, bool if what == "mask" else np.float64)
     with named(i):
