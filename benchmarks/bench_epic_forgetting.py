@@ -4,6 +4,7 @@
     python benchmarks/bench_epic_forgetting.py finetune perceptron --save found.npz
     python benchmarks/bench_epic_forgetting.py frozen --choose
     python benchmarks/bench_epic_forgetting.py frozen --adaptive 1
+    python benchmarks/bench_epic_forgetting.py shares --targets 30
     python benchmarks/bench_epic_forgetting.py trace
     python benchmarks/bench_epic_forgetting.py cost --size 20000
 
@@ -16,6 +17,9 @@ defense faces the same poison with the same random numbers; success is over the 
 that are lost undefended, with Wilson's intervals, and beside it stand the targets that
 only plain EPIC saves, and those that only the other saves. Targets of these tables are
 test rows with even numbers; ``--choose`` tries more settings, on those with odd ones.
+
+``shares`` is ``frozen`` where poison is a third, a half and two thirds of its class, of
+which other rows are left out; ``--targets`` of each, as many for each class.
 
 ``trace`` prints the margin of targets (largest other logit minus that of the intended
 class) over the epochs, with one change of the training at a time. ``cost`` times epochs
@@ -197,6 +201,11 @@ def epic(name, fraction=None, **changed):
 def defenses(name):
     """EPIC without an end, with the same rounds, and with what it forgets."""
     back = {"readmit_after": AFTER[name]}
+    more = {}
+    if name == "sleeper":
+        more["reset-head, 30 %"] = epic(name, 0.3, forget="reset-head")
+        more["rewind, 30 %"] = epic(name, 0.3, forget="rewind")
+        more["rewind, 30 %, readmission"] = epic(name, 0.3, forget="rewind", **back)
     return {
         "EPIC": epic(name, stop_after=None),
         "EPIC, rounds end": epic(name),
@@ -206,7 +215,7 @@ def defenses(name):
         "reset-head, training": epic(
             name, forget="reset-head", proxies="training", **back
         ),
-    }
+    } | more
 
 
 def candidates(name):
@@ -254,14 +263,63 @@ def evaluate(name, options):
                 only_successful=True,
                 random_state=seed,
             )
-        for key in ("objective", *MEASURES):
-            before = [done[key]] if n_done else []
-            done[key] = np.concatenate([*before, found[key]])
-        done["defense"] = found["defense"]
+        add(done, found)
         if save:
             np.savez(save, **done)
         print(f"{name}: {n_done + n_more} targets", file=sys.stderr, flush=True)
     return done
+
+
+def add(done, found):
+    """Append measurements to those of earlier targets."""
+    for key in ("objective", *MEASURES):
+        before = [done[key]] if key in done else []
+        done[key] = np.concatenate([*before, found[key]])
+    done["defense"] = found["defense"]
+
+
+def large_shares():
+    """Defenses that may drop most of a small class, and one that may not."""
+    small = {"min_class_rows": 10}
+    reset = {"forget": "reset-head", "readmit_after": AFTER["frozen"], **small}
+    return {
+        "EPIC": epic("frozen", stop_after=None, **small),
+        "reset-head, readmission": epic("frozen", **reset),
+        "and up to 90 % of a class": epic("frozen", max_drop_fraction=0.9, **reset),
+        "10 %, reset-head": epic("frozen", 0.1, **reset),
+        "rewind, readmission": epic("frozen", **reset | {"forget": "rewind"}),
+    }
+
+
+def shares(options):
+    """Attack where poison is a large share of its class, of which rows are missing."""
+    attack, net, (X, y, X_test, y_test), embedding = problem("frozen", options)
+    half = slice(1, None, 2) if options.choose else slice(0, None, 2)
+    test = X_test[half], y_test[half]
+    classes, n_poison = np.unique(y), transfer.N_POISON
+    for share in (1 / 3, 1 / 2, 2 / 3):
+        found = {}
+        for label in classes:
+            rng = np.random.default_rng(label)
+            own = rng.permutation(np.flatnonzero(y == label))
+            rows = np.delete(np.arange(len(y)), own[round(n_poison / share) :])
+            targets = rng.choice(
+                np.flatnonzero(test[1] != label), options.targets // len(classes), False
+            )
+            one = evaluate_targeted(
+                clone(attack).set_params(epsilon=n_poison / len(rows)),
+                *(large_shares(), net, X[rows], y[rows], *test),
+                targets=targets,
+                intended_labels=np.full(len(targets), label),
+                embedding=embedding,
+                only_successful=True,
+                random_state=int(label),
+            )
+            add(found, one)
+        print(f"poison is {share:.2f} of its class")
+        show("frozen", found)
+        if options.save:
+            np.savez(f"{options.save}.{share:.2f}.npz", **found)
 
 
 def show(name, found):
@@ -298,6 +356,10 @@ def show(name, found):
             f"{found['clean_dropped'][chosen][:, i].mean():10.3f}"
             f"{times[i] / times[0]:10.2f}"
         )
+    if name == "sleeper":
+        for defense, column in zip(names, success.T, strict=True):
+            rate, low, high = wilson((column > 0.5).astype(float))
+            print(f"{defense:26} {rate:.2f} [{low:.2f}, {high:.2f}] over half obey")
 
 
 class Margin(Callback):
@@ -418,9 +480,12 @@ def clone_of(callback):
     return type(callback)(**params | {"max_drop_fraction": 0.0})
 
 
+OTHERS = {"shares": shares, "trace": trace, "cost": cost}
+
+
 def options_of(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("parts", nargs="+", choices=[*ROUNDS, "trace", "cost"])
+    parser.add_argument("parts", nargs="+", choices=[*ROUNDS, *OTHERS])
     parser.add_argument("--choose", action="store_true", help="try more settings")
     parser.add_argument("--targets", type=int, default=20)
     parser.add_argument(
@@ -442,8 +507,8 @@ def main():
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", FilterWarning)
     for part in options.parts:
-        if part in ("trace", "cost"):
-            {"trace": trace, "cost": cost}[part](options)
+        if part in OTHERS:
+            OTHERS[part](options)
         else:
             show(part, evaluate(part, options))
 
