@@ -28,7 +28,12 @@ from torch.utils.data import DataLoader, WeightedRandomSampler  # noqa: E402
 
 from skpoison.exceptions import FilterWarning  # noqa: E402
 from skpoison.inspection import EPICDisplay  # noqa: E402
-from skpoison.neural import EPICCallback, FilteredNetRegressor  # noqa: E402
+from skpoison.neural import (  # noqa: E402
+    EPICCallback,
+    FilteredNetBinaryClassifier,
+    FilteredNetClassifier,
+    FilteredNetRegressor,
+)
 from skpoison.neural._forgetting import LEFT, find_head  # noqa: E402
 from skpoison.neural._proxies import are_right, gradient_proxies  # noqa: E402
 from skpoison.neural._recorded import left_out  # noqa: E402
@@ -500,13 +505,66 @@ def test_gradients_belong_to_their_rows_when_rows_have_gone():
             recorded = dict(net.callbacks_)["EPICCallback"]._recorded_
             if training and recorded is not None:
                 rows = batch[0][:, 0].long().numpy()
-                np.testing.assert_array_equal(recorded.classes[rows], y[rows])
+                np.testing.assert_array_equal(recorded.waiting[-1][0], rows)
+                np.testing.assert_array_equal(recorded.waiting[-1][2], y[rows])
                 assert recorded.seen[rows].all()
                 added.append(len(rows))
 
     net = net_of(epic(proxies="training"), Watched(), max_epochs=5).fit(X, y)
     assert sum(added) == sum(net.history[:, "n_kept"])
     assert sum(np.array(net.history[:, "n_dropped"]) > 0) >= 3
+
+
+class AtOnce(FilteredNetClassifier):
+    """A net whose gradients are its own, so they are computed batch by batch."""
+
+    def row_gradients(self, y_pred, y_true):
+        return super().row_gradients(y_pred, y_true)
+
+
+class BinaryAtOnce(FilteredNetBinaryClassifier):
+    """The same with one output."""
+
+    def row_gradients(self, y_pred, y_true):
+        return super().row_gradients(y_pred, y_true)
+
+
+class Single(Plain):
+    """The logit of one class."""
+
+    def forward(self, X):
+        return super().forward(X)[:, 0]
+
+
+@pytest.mark.parametrize(
+    ("cls", "at_once", "module"),
+    [
+        (FilteredNetClassifier, AtOnce, Plain),
+        (FilteredNetBinaryClassifier, BinaryAtOnce, Single),
+    ],
+)
+@pytest.mark.parametrize("replacement", [False, True])
+def test_gradients_are_the_same_batch_by_batch(cls, at_once, module, replacement):
+    X, y = data()
+    y = np.minimum(y, 1) if module is Single else y
+
+    def drawn(dataset, batch_size):
+        sampler = WeightedRandomSampler(
+            np.ones(len(dataset)), len(dataset), replacement
+        )
+        return DataLoader(dataset, batch_size, sampler=sampler)
+
+    found = []
+    for kind in (cls, at_once):
+        net = net_of(epic(0.5, proxies="training"), cls=kind, module=module)
+        net.set_params(iterator_train=drawn)
+        if module is Single:
+            net.set_params(criterion=nn.BCEWithLogitsLoss)
+        del net.iterator_train__shuffle
+        found.append(net.fit(X, y))
+    assert found[0].dropped_at_.any()
+    np.testing.assert_array_equal(found[0].dropped_at_, found[1].dropped_at_)
+    assert_same_weights(*found)
 
 
 def test_rows_that_were_not_trained_on_are_not_judged():

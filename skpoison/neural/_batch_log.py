@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from skpoison.neural._proxies import check_finite, target_marks
+from skpoison.neural._proxies import check_finite, is_by_row, target_marks
 
 
 class BatchLog:
@@ -70,7 +70,11 @@ class LoggedBatches:
 
 
 class TrainingProxies:
-    """Gradients, classes and target marks of rows, taken as they are trained on."""
+    """Gradients, classes and target marks of rows, taken as they are trained on.
+
+    Where the gradient of a row depends on its own output alone, outputs are kept until
+    a round needs gradients, and all are computed at once.
+    """
 
     def __init__(self, pool):
         n_rows = len(pool.labels)
@@ -78,28 +82,50 @@ class TrainingProxies:
         self.seen = np.zeros(n_rows, dtype=bool)
         self.classes, self.marks = np.zeros((2, n_rows), dtype=np.int64)
         self.gradients, self.flags = None, []
+        self.waiting = []
 
     def __getstate__(self):
         # What was on a GPU can be loaded where there is none.
         return self.__dict__ | {
             "gradients": _on_cpu(self.gradients),
             "flags": [_on_cpu(flag) for flag in self.flags],
+            "waiting": [
+                (rows, _on_cpu(output), _on_cpu(y)) for rows, output, y in self.waiting
+            ],
         }
 
     def add(self, net, rows, output, y):
-        """Take the gradients of a batch, as it was trained on."""
-        part = net.row_gradients(detached(output), y)
+        """Take what a batch was trained on."""
+        self.seen[rows] = True
+        output = detached(output)
+        if not is_by_row(type(net).row_gradients):
+            self._take(net, rows, output, y)
+            return
+        output = output[0] if isinstance(output, tuple) else output
+        # Not views, which would keep what they are part of.
+        self.waiting.append((rows, output.clone(), torch.as_tensor(y).clone()))
+
+    def _take(self, net, rows, output, y):
+        part = net.row_gradients(output, y)
         if self.gradients is None:
             shape = len(self.seen), part.shape[1]
             self.gradients = part.new_empty(shape, dtype=torch.float32)
         self.gradients[torch.as_tensor(rows, device=part.device)] = part.float()
         self.classes[rows] = torch.as_tensor(net.row_classes(y)).cpu().numpy()
         self.marks[rows] = target_marks(y)
-        self.seen[rows] = True
         self.flags.append(net._batch_flag(output))
 
     def of(self, net, rows):
         """Return those of some rows, which must have been seen."""
+        if self.waiting:
+            all_rows, output, y = zip(*self.waiting, strict=True)
+            self.waiting, all_rows = [], np.concatenate(all_rows)
+            # Of a row that was drawn several times, the last time.
+            backwards = np.unique(all_rows[::-1], return_index=True)[1]
+            last = torch.from_numpy(len(all_rows) - 1 - backwards)
+            output, y = torch.cat(output), torch.cat(y)
+            part = output[last.to(output.device)], y[last.to(y.device)]
+            self._take(net, all_rows[last.numpy()], *part)
         gradients = self.gradients[torch.as_tensor(rows, device=self.gradients.device)]
         check_finite(gradients)
         net._check_flags(self.flags)

@@ -8,6 +8,7 @@ from skpoison.neural._net import FilteredNetMixin
 from skpoison.neural._proxies import (
     ENCODE,
     are_probabilities,
+    by_row,
     check_codes,
     check_probabilities,
     minus_one_hot,
@@ -117,6 +118,7 @@ class FilteredNetClassifier(FilteredNetMixin, NeuralNetClassifier):
                 check_codes(y_true, logits)
             raise
 
+    @by_row
     def row_gradients(self, y_pred, y_true):
         """Compute predicted probabilities minus one-hot labels.
 
@@ -200,6 +202,7 @@ class FilteredNetBinaryClassifier(FilteredNetMixin, NeuralNetBinaryClassifier):
     True
     """
 
+    @by_row
     def row_gradients(self, y_pred, y_true):
         """Compute predicted probabilities of both classes minus one-hot labels.
 

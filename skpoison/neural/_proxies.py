@@ -124,6 +124,17 @@ def _reductions(net):
     return {getattr(criterion, "reduction", "mean") for criterion in criteria}
 
 
+def by_row(row_gradients):
+    """Mark a method that computes the gradient of each row from its own output."""
+    row_gradients.is_by_row = True
+    return row_gradients
+
+
+def is_by_row(row_gradients):
+    """Whether a method is marked so; one that overrides it is not."""
+    return getattr(row_gradients, "is_by_row", False)
+
+
 def minus_one_hot(probabilities, y):
     """Return probabilities minus one-hot labels."""
     y = torch.as_tensor(y)
