@@ -45,6 +45,7 @@ class State(NamedTuple):
     order: np.ndarray  # the index of the row at each position
     current: np.ndarray  # dissimilarity to the nearest medoid, int32
     nearest: np.ndarray  # which one it is, by the order of picking, intp
+    changed: np.ndarray  # memory for the rows of a box that change it, intp
     gains: np.ndarray  # what picking the row would gain, int64
     lost: np.ndarray  # what is still to be subtracted from it, int32
     farthest: np.ndarray  # the largest of ``current`` in each box, int32
@@ -77,19 +78,20 @@ def _subtract(lost, gains):
 def _fill(columns, measure, line, state):
     """Compute all dissimilarities, and the gains with no medoid yet."""
     n_samples = columns.shape[1]
+    units, lost = state.units, state.lost
     state.gains[:] = n_samples * UNIT
     for row in range(n_samples):
         for start in range(0, n_samples, RUN_ROWS):
             stop = min(start + RUN_ROWS, n_samples)
             units_to(columns, row, start, stop, measure, line)
-            _store(line.units, state.units[row, start:stop], state.lost[start:stop])
+            _store(line.units, units[row, start:stop], lost[start:stop])
             if state.box_rows == n_samples:
                 continue
             for first in range(start, stop, BOX_ROWS):
                 box = line.units[first - start : min(first + BOX_ROWS, stop) - start]
                 state.lowest[row, first // BOX_ROWS] = _smallest(box)
         if row % CHUNK == CHUNK - 1 or row == n_samples - 1:
-            _subtract(state.lost, state.gains)
+            _subtract(lost, state.gains)
 
 
 @compiled
@@ -117,6 +119,24 @@ def _take(units, lowest, low, high, box_rows, lost):
 
 
 @compiled
+def _nearer(to_pick, current, first, stop, rows):
+    """Write down which of the rows are nearer to a new medoid; return their number."""
+    count = 0
+    for row in range(first, stop):
+        rows[count] = row
+        count += to_pick[row] < current[row]
+    return count
+
+
+@compiled
+def _largest(values):
+    largest = values[0]
+    for place in range(len(values)):
+        largest = max(largest, values[place])
+    return largest
+
+
+@compiled
 def _add_medoid(pick, position, state):
     """Assign rows to a new medoid where it is nearer, and update all gains."""
     n_changed = 0
@@ -125,22 +145,21 @@ def _add_medoid(pick, position, state):
     for box in range(n_boxes):
         if state.lowest[pick, box] >= state.farthest[box]:
             continue
-        farthest = np.int32(0)
         first = box * state.box_rows
-        for row in range(first, min(first + state.box_rows, len(current))):
+        stop = min(first + state.box_rows, len(current))
+        for j in range(_nearer(to_pick, current, first, stop, state.changed)):
+            row = state.changed[j]
             low, high = to_pick[row], current[row]
-            if low < high:
-                units, lowest = state.units[row], state.lowest[row]
-                if n_boxes == 1:
-                    _lose(units, low, high, lost)
-                else:
-                    _take(units, lowest, low, high, state.box_rows, lost)
-                current[row], state.nearest[row] = low, position
-                n_changed += 1
-                if n_changed % CHUNK == 0:
-                    _subtract(lost, state.gains)
-            farthest = max(farthest, current[row])
-        state.farthest[box] = farthest
+            if n_boxes == 1:
+                _lose(state.units[row], low, high, lost)
+            else:
+                lowest = state.lowest[row]
+                _take(state.units[row], lowest, low, high, state.box_rows, lost)
+            current[row], state.nearest[row] = low, position
+            n_changed += 1
+            if n_changed % CHUNK == 0:
+                _subtract(lost, state.gains)
+        state.farthest[box] = _largest(current[first:stop])
     _subtract(lost, state.gains)
     state.gains[pick] = PICKED
 
@@ -212,6 +231,7 @@ def _new_state(rows, units):
         order=rows,
         current=np.full(n_samples, UNIT, dtype=np.int32),
         nearest=np.zeros(n_samples, dtype=np.intp),
+        changed=np.empty(box_rows, dtype=np.intp),
         gains=np.empty(n_samples, dtype=np.int64),
         lost=np.zeros(n_samples, dtype=np.int32),
         farthest=np.full(n_boxes, UNIT, dtype=np.int32),
