@@ -234,7 +234,7 @@ def far_rows(columns, codes, labels, tests):
     is_strong &= bool(is_one or np.mean(tests[rows] != "") > 0.5)
     n_alike = "all" if most.max() == n_far else f"{most.max():,}"
     whose = f", {n_alike} of them labeled {labels[most.argmax()]}" if is_one else ""
-    text = f"{n_far:,} rows lie far out in most columns at once{whose}"
+    text = f"{n_far:,} rows lie far out in half of the columns at once{whose}"
     return Evidence("far rows", is_strong, rows, text, MANY_FAR)
 
 

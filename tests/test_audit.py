@@ -891,7 +891,7 @@ def test_rows_beyond_the_limit_are_judged_by_the_others(mislabelled):
     some = np.setdiff1d(np.arange(120), [60])
     late = suspicion_part("0", AutoFilter(random_state=0), some, X, y)
     assert late["rejected"][60] and late["tests"][60] == "others"
-    assert "by what the 119 rows say" in late["reasons"][60]
+    assert "fitted to 119 other rows" in late["reasons"][60]
 
 
 def test_the_rows_are_suspect_that_the_filter_command_rejects(mislabelled, monkeypatch):

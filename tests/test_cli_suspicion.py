@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from skpoison import AutoFilter
 from skpoison._cli.app import app
-from skpoison._cli.found import rare_ones_rejected, worst
+from skpoison._cli.found import _conclusion, rare_ones_rejected, worst
 from skpoison._cli.judged import Judged
 from skpoison._cli.judgement import OTHERS, build_filter, judge
 from skpoison._cli.kinds import FILTERS, PUBLISHED, WITHOUT_PERCENTILE
@@ -217,6 +217,14 @@ def test_when_nothing_is_found_it_says_so(tmp_path):
     assert json.loads((tmp_path / "j").read_text())["rows"] == []
     (header,) = (tmp_path / "rejected.csv").read_text().splitlines()
     assert header.endswith("skpoison_reason,skpoison_suggested_label,verdict")
+
+
+@pytest.mark.parametrize("share", [0.04, 0.06])
+def test_many_rejected_rows_are_not_called_honest(share):
+    numbers = {"verdict": {"is_likely_poisoned": False, "share_high": 0.083}}
+    text = _conclusion(numbers, share)
+    assert ("honest but unusual" in text) == (share < 0.05)
+    assert ("up to 8.3 % of the rows may be bad" in text) == (share > 0.05)
 
 
 def test_rejected_rows_are_no_estimate_of_bad_ones(tmp_path):

@@ -287,6 +287,23 @@ def test_identifiers_are_told_from_quantities(tmp_path):
     assert read_as["customer"] == "numbers" and read_as["age"] == "left out"
 
 
+def test_words_that_hardly_repeat_are_no_categories(tmp_path):
+    # Of 400 customers some come back; of 130 cities, 20 are frequent.
+    customers = [f"c{(i * 7919) % 100003:06}" for i in range(400)]
+    customers[:40] = customers[40:80]
+    cities = [f"town{i % 20}" if i < 240 else f"village{i % 110}" for i in range(400)]
+    columns = {"customer": customers, "city": cities}
+    data = table(tmp_path, columns)
+    customer = column_of(data, "customer")
+    assert customer.read_as == "left out"
+    assert "none of which occurs 5 times" in customer.note
+    city = column_of(data, "city")
+    assert city.frequent == {f"town{i}" for i in range(20)}
+    assert "the 20 that occur 5 times or more, and one for all others" in city.note
+    kept = column_of(data, "customer", features=("customer",))
+    assert len(kept.frequent) == 100
+
+
 def test_identifiers_may_repeat_in_some_rows(tmp_path):
     rng = np.random.default_rng(0)
     numbers = rng.choice(10**7, 300, replace=False)
@@ -300,7 +317,8 @@ def test_identifiers_may_repeat_in_some_rows(tmp_path):
     }
     plan = table(tmp_path, columns).plan(Encoding())
     notes = {one.name: one.note for one in plan.columns if one.read_as == "left out"}
-    assert set(notes) == {"customer", "place", "code"}
+    assert set(notes) == {"customer", "place", "code", "words"}
+    assert "none of which occurs 5 times" in notes["words"]
     assert notes["customer"] == "holds hardly a whole number twice: an identifier"
     assert notes["code"] == "holds hardly a word twice: an identifier"
 

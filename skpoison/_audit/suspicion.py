@@ -45,8 +45,8 @@ def suspicion_part(version, filter_, rows, X, y):
     late = rest[rejected[rest]]
     tests[late] = "others"
     reasons[late] = (
-        f"others: far, or labelled otherwise, by what the {len(rows):,} rows say that "
-        "the filter was fitted to"
+        f"others: AutoFilter, fitted to {len(rows):,} other rows, finds the row far "
+        "from them or would label it otherwise"
     )
     return {
         "failed": None,

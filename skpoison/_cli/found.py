@@ -13,6 +13,8 @@ N_WORST = 20
 # A class with less than this part of an even share of the rows is rare; so large a
 # share of it, and so many times that of all others, is more than bad luck.
 RARE, MUCH, TIMES = 0.5, 0.1, 5
+# Share of the rows beyond which rejected ones need not be honest for the most part.
+MANY = 0.05
 
 
 def show_suspicions(session, source, numbers):
@@ -33,7 +35,7 @@ def show_suspicions(session, source, numbers):
     show_worst(session, numbers)
     session.say(
         f"Rejected: {n_rejected:,} of {numbers['n_rows']:,} rows. "
-        f"{_conclusion(numbers['verdict'], numbers.get('by'))}"
+        f"{_conclusion(numbers, n_rejected / numbers['n_rows'])}"
     )
 
 
@@ -69,8 +71,9 @@ def rare_ones_rejected(classes):
             )
 
 
-def _conclusion(verdict, by):
-    """Say how far the number of rejected rows can be trusted."""
+def _conclusion(numbers, share):
+    """Say how far the number of rejected rows can be trusted, a share of all."""
+    verdict, by = numbers["verdict"], numbers.get("by")
     if verdict is None:
         return (
             "Honest but unusual rows can be among them, and poison that looks like "
@@ -88,6 +91,13 @@ def _conclusion(verdict, by):
             "There is no clear sign of poison in the table as a whole, but more rows "
             f"are rejected than by chance where {by['column']} is {quoted(out)}: "
             "review these first."
+        )
+    if share > MANY:
+        return (
+            "There is no clear sign of poison, but up to "
+            f"{percent_text(verdict['share_high'])} of the rows may be bad: where "
+            "classes overlap, wrong labels and honest ones look alike. Review the rows "
+            "before you drop them."
         )
     return (
         "As there is no clear sign of poison, most of them are probably honest but "

@@ -12,6 +12,8 @@ from .errors import quoted
 from .plan import Categories, LeftOut, Numbers, Text, distinct, of_text
 
 FEW_CATEGORIES = 100
+# Words of which there are more are categories of their own if they occur so often.
+FEWEST_OF_WORD = 5
 MOST_WORDS = 300
 # Cells of so many words are sentences; of so many, they have words in common.
 SENTENCE, PHRASE = 4, 2
@@ -248,13 +250,23 @@ class Words:
                 option=f"{keep(self.name, 'text-column')} (all words) or "
                 f"{keep(self.name, 'categorical')}",
             )
+        n_frequent = min(int(np.sum(self.known >= FEWEST_OF_WORD)), FEW_CATEGORIES)
+        which = f"{n_frequent} that occur {FEWEST_OF_WORD} times or more"
+        if not n_frequent and not self._is_kept():
+            note = f"{note}, none of which occurs {FEWEST_OF_WORD} times"
+            option = f"{keep(self.name)} or {keep(self.name, 'text-column')}"
+            return LeftOut(
+                name=self.name, note=note, option=option, missing=self.missing
+            )
+        if n_frequent in (0, FEW_CATEGORIES):
+            n_frequent, which = FEW_CATEGORIES, f"{FEW_CATEGORIES} most frequent"
         order = np.argsort(-self.known, kind="stable")
-        frequent = self.words[order[:FEW_CATEGORIES]]
+        frequent = self.words[order[:n_frequent]]
         return Categories(
             name=self.name,
             frequent=frozenset(frequent.tolist()),
-            rare=self.words[order[FEW_CATEGORIES]],
-            note=f"{note}: the {FEW_CATEGORIES} most frequent, and one for all others",
+            rare=self.words[order[n_frequent]],
+            note=f"{note}: the {which}, and one for all others",
             option=f"{keep(self.name, 'categorical')} (all of them)",
             missing=self.missing,
         )

@@ -11,6 +11,7 @@ from skpoison.filters._folds import N_FOLDS, own_and_rival
 from skpoison.filters._panel import panel_of
 
 HALF = 0.5  # rows with a higher suspicion are rejected
+CLEARLY_FAR = 2.0  # times the usual distance
 
 
 class AutoFilter(BaseJudgingFilter):
@@ -215,9 +216,10 @@ class AutoFilter(BaseJudgingFilter):
                 "is usual"
             )
         if test == "far":
-            return (
-                f"far: {times[row]:.1f} times the usual distance from the rows{label}"
-            )
+            distance = f"{times[row]:.1f} times the usual distance from the rows{label}"
+            if times[row] < CLEARLY_FAR:
+                return f"far: out of proportion in some columns, though at {distance}"
+            return f"far: {distance}"
         if test == "copies":
             n = evidence.copies[row]
             return f"copies: one of {n} near copies{label}, more than by chance"
