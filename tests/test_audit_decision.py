@@ -196,7 +196,7 @@ def test_constants_have_the_values_that_are_known(answers):
 def test_the_metric_is_chosen_by_the_rarest_class():
     assert of("auto", counts=(75, 25)).name == "error"
     assert of("auto", counts=(76, 24)).name == "balanced-error"
-    assert of("auto", {("spam", "ham"): 5}).name == "cost"
+    assert of("auto", {("spam", "ham"): 5, ("ham", "spam"): 1}).name == "cost"
 
 
 @pytest.mark.parametrize(
@@ -211,6 +211,7 @@ def test_the_metric_is_chosen_by_the_rarest_class():
         ("cost", {("spam", "ham"): -1}, "must be a finite number, 0 or more"),
         ("cost", {("spam", "spam"): 1}, "two different labels"),
         ("cost", {("spam", "ham"): 0}, "a number above 0"),
+        ("cost", {("spam", "ham"): 5}, "predicting 'spam' would cost nothing"),
     ],
 )
 def test_metrics_that_make_no_sense_are_errors(name, costs, message):

@@ -150,8 +150,14 @@ def _matrix(costs, labels):
                 f"different labels; got {value!r}."
             )
         matrix[true, said] = value
-    if not matrix.any():
-        raise ValueError("costs must hold a number above 0; all are 0.")
+    for said in np.flatnonzero(~matrix.any(axis=0)):
+        other = labels[0 if said else 1]
+        raise ValueError(
+            f"costs must hold a number above 0 for each predicted label; always "
+            f"predicting {labels[said]!r} would cost nothing: add "
+            f"{(other, labels[said])!r}, what it costs to predict {labels[said]!r} "
+            f"for a row of {other!r} (on the command line {other}:{labels[said]}=1)."
+        )
     return matrix
 
 
