@@ -158,8 +158,8 @@ class Zone:
     --------
     >>> import numpy as np
     >>> zone = Zone.of(np.array([1.0, 2.0, 3.0, 5.0]), 4, 9, 2.0, 4.0)
-    >>> zone.quantiles([0.75])
-    array([3.])
+    >>> zone.quantiles([0.625])
+    array([2.])
     >>> zone.below(3.0).size
     6
     """
