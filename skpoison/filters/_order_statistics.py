@@ -160,7 +160,7 @@ class Zone:
     >>> zone = Zone.of(np.array([1.0, 2.0, 3.0, 5.0]), 4, 9, 2.0, 4.0)
     >>> zone.quantiles([0.625])
     array([2.])
-    >>> zone.below(3.0).size
+    >>> int(zone.below(3.0).size)
     6
     """
 
