@@ -310,10 +310,10 @@ def test_the_source_of_rejected_rows_is_found(tmp_path, auto):
 
 @pytest.mark.parametrize("stands_out", [True, False])
 def test_the_conclusion_names_the_source_that_stands_out(stands_out):
-    verdict = {"is_likely_poisoned": False}
     by = {"column": "source"}
     by["groups"] = [{"value": "web", "stands_out": stands_out}]
-    text = found._conclusion(verdict, by)
+    numbers = {"verdict": {"is_likely_poisoned": False}, "by": by}
+    text = found._conclusion(numbers, 0.02)
     assert ("where source is 'web'" in text) == stands_out
     assert ("most of them are probably honest" in text) != stands_out
 

@@ -450,6 +450,8 @@ def test_many_different_words_are_identifiers_text_or_the_frequent_ones(tmp_path
     assert column.read_as == "left out" and X.shape[1] == 1
     assert "identifier" in column.note and column.option.startswith("--feature c or")
     column, X = differing(120, 240)
+    assert X.shape[1] == 1 and "none of which occurs 5 times" in column.note
+    column, X = differing(120, 600)
     assert X.shape[1] == 102 and column.note.startswith("120 different values: the 100")
     assert np.sum(X.toarray()[:, -1]) == 0 or column.rare.startswith("w")
     column, X = differing(120, 240, "chief of staff {}a")
