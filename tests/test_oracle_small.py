@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from skpoison.feasible import Domain, FeasibleSet, RestrictedSet, SphereSlab, restrict
@@ -107,6 +107,8 @@ def test_groups_and_counts(seed):
 
 @settings(max_examples=40, deadline=None)
 @given(seed=seeds)
+@example(seed=708)  # here the sphere reaches the slab's edge alone
+@example(seed=1360)  # and here that of a slab with one end
 def test_counts_and_real_numbers(seed):
     """For each row of counts the rest is a ball cut by a slab in two dimensions."""
     rng = np.random.default_rng(seed)

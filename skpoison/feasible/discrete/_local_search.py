@@ -70,6 +70,17 @@ class Limits(NamedTuple):
         width = width if np.isfinite(width) else 0.0
         return Limits(self.square, self.lower + width, self.upper - width)
 
+    def short_of_ends(self, share):
+        """Leave away a share at the ends, of the slab or of how far its one end is."""
+        width = self.upper - self.lower
+        if not np.isfinite(width):
+            width = min(abs(self.lower), abs(self.upper))
+        if not np.isfinite(width):
+            return self
+        return Limits(
+            self.square, self.lower + share * width, self.upper - share * width
+        )
+
 
 def step_exchanges(part, z, lam, nu, curvature):
     """Return all steps by one of whole features."""

@@ -16,6 +16,7 @@ from skpoison.feasible.discrete._local_search import (
 )
 
 _CORE, _MOST_ROUNDS = 400, 25
+SHORT = 1e-3, 1e-6, 1e-9  # shares of the slab that are left away at its ends
 _ENOUGH = 1e-11  # gaps below are near the rounding of values
 
 
@@ -206,7 +207,9 @@ def refit_smooth_parts(lagrangian, z, limits):
 
 def nearest_row(lagrangian, limits):
     """Return a row of a domain without whole features near the center, or None."""
-    for target in (limits.inner(), limits):
+    # The sphere may reach the slab's edge alone, which rounding misses.
+    nearly = (limits.short_of_ends(share) for share in SHORT)
+    for target in (limits.inner(), *nearly, limits):
         near = Lagrangian.nearest(lagrangian.parts, lagrangian.n_features, target)
         rows = list(candidate_rows(near, minimize_dual(near)))
         rows += [_crossing(near, *pair, target) for pair in combinations(rows, 2)]
