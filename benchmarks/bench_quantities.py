@@ -78,20 +78,26 @@ def main():
 def of_packages():
     """Rows and targets by name, of the tables that installed packages hold."""
     tables = {}
+    for name, path in files_of_packages():
+        if name in LOOKED_AT | set(tables):
+            continue
+        try:
+            table = with_target(pd.read_csv(path), name)
+        except (UnicodeDecodeError, pd.errors.ParserError):
+            continue  # no table
+        if table is not None:
+            tables[name] = table
+    return tables
+
+
+def files_of_packages():
+    """Names and paths of the files of installed packages that are not too large."""
     for package, pattern in FOLDERS.items():
         where = find_spec(package)
         folder = Path(where.origin).parent if where else Path("none")
         for path in sorted(folder.glob(pattern)):
-            name = path.name.split(".")[0]
-            if name in LOOKED_AT | set(tables) or path.stat().st_size > LARGEST:
-                continue
-            try:
-                table = with_target(pd.read_csv(path), name)
-            except (UnicodeDecodeError, pd.errors.ParserError):
-                continue  # no table
-            if table is not None:
-                tables[name] = table
-    return tables
+            if path.stat().st_size <= LARGEST:
+                yield path.name.split(".")[0], path
 
 
 def with_target(table, name):

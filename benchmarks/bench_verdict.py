@@ -28,12 +28,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from bench_quantities import FOLDERS
+from bench_quantities import LARGEST, files_of_packages
 
 from skpoison.cli import main as run
 
 PLANTS = ("none", "flips", "one way", "copies")
-MOST_ROWS, FEWEST_ROWS, MOST_COLUMNS, LARGEST = 1000, 100, 80, 3_000_000
+MOST_ROWS, FEWEST_ROWS, MOST_COLUMNS = 1000, 100, 80
 MOST_LABELS, FEWEST_OF_LABEL = 6, 15
 
 
@@ -95,13 +95,8 @@ def files():
                         Path(file.name).stem,
                         lambda content=content: pd.read_csv(content, index_col=0),
                     )
-    for package, pattern in FOLDERS.items():
-        where = find_spec(package)
-        folder = Path(where.origin).parent if where else Path("none")
-        for path in sorted(folder.glob(pattern)):
-            if path.stat().st_size < LARGEST:
-                name = path.name.split(".")[0]
-                yield name, lambda path=path: pd.read_csv(path, low_memory=False)
+    for name, path in files_of_packages():
+        yield name, lambda path=path: pd.read_csv(path, low_memory=False)
 
 
 def with_label(table, name):

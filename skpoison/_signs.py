@@ -139,7 +139,7 @@ def wrong_labels(codes, tests, probabilities, left):
     rejected = left & np.isin(tests, ["label", "cluster"])
     n_rejected = int(rejected.sum())
     # Of large tables, models have judged a sample.
-    if n_rejected < max(1, FEWEST_LABELS * len(known)) or not _know_enough(said, known):
+    if n_rejected < max(1, FEWEST_LABELS * len(known)):
         return None
     wrong = said.argmax(axis=1) != known
     kept = wrong[~rejected[judged]]
@@ -160,6 +160,8 @@ def wrong_labels(codes, tests, probabilities, left):
             f"the labels contradict {percent_text(rest)}"
         )
     else:
+        return None
+    if not _know_enough(said, known):
         return None
     labels = counted(n_rejected, "label")
     verb = "contradicts" if n_rejected == 1 else "contradict"
