@@ -170,9 +170,7 @@ def _best(state):
     gains = state.gains
     if len(state.farthest) == 1:  # rows are in their own order
         return np.argmax(gains)
-    largest = gains[0]
-    for row in range(len(gains)):
-        largest = max(largest, gains[row])
+    largest = _largest(gains)
     best = -1
     for row in range(len(gains)):
         if gains[row] == largest:
