@@ -61,7 +61,7 @@ def attack(
     """
     learner.check(threat.domain)
     reading = reading.for_domain(threat.domain)
-    with outputs.session(output, plot) as session:
+    with outputs.session(output, plot) as session, reading.ahead(data):
         from . import picture, poison, report
         from .columns import tell_of_columns
         from .files import rows_to, write_json, write_rows

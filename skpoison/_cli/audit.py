@@ -202,7 +202,8 @@ def audit(
     bounds and suspicious are the main ones.
     """
     check_costs(metric, cost)
-    with outputs.session(html, suspicious, *machine.paths) as session:
+    paths = html, suspicious, *machine.paths
+    with outputs.session(*paths) as session, reading.ahead(data):
         from skpoison._audit.plan import make_plan
 
         from . import auditing, limits

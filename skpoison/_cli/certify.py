@@ -114,7 +114,7 @@ def certify(
     if certificate is not None:
         _check_certificate(epsilon)
     reading = reading.for_domain(threat.domain)
-    with outputs.session(plot, certificate) as session:
+    with outputs.session(plot, certificate) as session, reading.ahead(data):
         from . import picture, report, verified
         from .certificate import certify as bound_damage
         from .columns import tell_of_columns

@@ -123,9 +123,10 @@ def filter_(
     kind = kind or "auto"
     percentile = _percentile_of(kind, percentile)
     written = (output, rejected, plot, *machine.paths)
-    with outputs.session(*written) as session:
-        from dataclasses import replace
-
+    aside = (by,) if by else ()
+    # Beside trusted rows, it depends on these how columns are read.
+    ahead = None if trusted else data
+    with outputs.session(*written) as session, reading.ahead(ahead, aside=aside):
         from . import by as groups
         from . import filtering, judged, limits, picture, review, suspicion
         from .files import rows_to, write_json
@@ -136,7 +137,7 @@ def filter_(
         review.check_paths(verdicts, (*written, outputs.json))
         if plot:
             picture.check_matplotlib()
-        options = replace(reading.options, aside=(by,) if by else ())
+        options = reading.options_with(aside=aside)
         of_both = options, reading.encoding
         rows, clean, encoding = filtering.read_rows(session, data, trusted, *of_both)
         if by:

@@ -219,10 +219,20 @@ class Reading:
             sample=self.sample,
         )
 
+    def options_with(self, **changes):
+        """Return how files are read but for some changes."""
+        return replace(self.options, **changes)
+
+    def ahead(self, data, **changes):
+        """Return a context in which a large file is read while the rest is imported."""
+        from skpoison._io.read import loading
+
+        return loading(data, self.options_with(**changes))
+
     @property
     def encoding(self):
         """How columns become numbers."""
-        from skpoison._io.encode import Encoding
+        from skpoison._io.encoding import Encoding
 
         return Encoding(
             scale=self.scale,

@@ -2,6 +2,7 @@
 
 import contextlib
 
+from .columns import is_number
 from .errors import DataError
 from .source import HEAD
 
@@ -139,7 +140,23 @@ def _read(source, *options):
     # parsing takes.
     pool = pa.system_memory_pool()
     with _arrow_file(source) as file:
-        return csv.read_csv(file, *options, memory_pool=pool)
+        return _in_one_piece(csv.read_csv(file, *options, memory_pool=pool))
+
+
+def _in_one_piece(table):
+    """Join what blocks of text hold of each column of numbers, one after the other.
+
+    Arrays see such a column as it lies, and else have it copied each time.
+    """
+    import pyarrow as pa
+
+    pool = pa.system_memory_pool()
+    columns, schema = table.columns, table.schema
+    del table  # so that what is joined goes before the next column is
+    for i, column in enumerate(columns):
+        if is_number(column.type) and column.num_chunks > 1:
+            columns[i] = column.combine_chunks(pool)
+    return pa.table(columns, schema=schema)
 
 
 def _arrow_file(source):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from . import ahead
 from .errors import DataError
 from .source import Source
 
@@ -77,10 +78,20 @@ def load(name, options=None):
         columns without names are to be left out.
     """
     options = options or Options()
-    data = _loaded(name, options)
+    data = ahead.take(name, options)
+    if data is None:
+        data = _loaded(name, options)
     if data.labels is not None:
         data.labels = data.labels.of_kind(options.target_kind)
     return data
+
+
+def loading(name, options):
+    """Return a context in which a large file is read while other work is done.
+
+    :func:`load` waits for it then. Nothing is read ahead of other sources.
+    """
+    return ahead.begun(name, options, _loaded)
 
 
 def _loaded(name, options):
