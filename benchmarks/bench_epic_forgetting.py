@@ -4,6 +4,7 @@
     python benchmarks/bench_epic_forgetting.py finetune perceptron --save found.npz
     python benchmarks/bench_epic_forgetting.py frozen --choose
     python benchmarks/bench_epic_forgetting.py frozen --adaptive 1
+    python benchmarks/bench_epic_forgetting.py frozen finetune --collision
     python benchmarks/bench_epic_forgetting.py shares --targets 30
     python benchmarks/bench_epic_forgetting.py trace
     python benchmarks/bench_epic_forgetting.py cost --size 20000
@@ -12,11 +13,12 @@
 bullseye polytope; ``perceptron`` and ``cnn`` those of bench_neural_scratch.py, attacked
 by gradient matching; ``sleeper`` is the perceptron, attacked by a Sleeper Agent;
 ``resnet`` is a head on the features of a narrow ResNet-18 that has learned colored
-digits of CIFAR's shape, attacked by the bullseye polytope. Every
-defense faces the same poison with the same random numbers; success is over the targets
-that are lost undefended, with Wilson's intervals, and beside it stand the targets that
-only plain EPIC saves, and those that only the other saves. Targets of these tables are
-test rows with even numbers; ``--choose`` tries more settings, on those with odd ones.
+digits of CIFAR's shape, attacked by the bullseye polytope; ``--collision`` takes
+feature collisions in place of polytopes. Every defense faces the same poison with the
+same random numbers; success is over the targets that are lost undefended, with Wilson's
+intervals, and beside it stand the targets that only plain EPIC saves, and those that
+only the other saves. Targets of these tables are test rows with even numbers;
+``--choose`` tries more settings, on those with odd ones.
 
 ``shares`` is ``frozen`` where poison is a third, a half and two thirds of its class, of
 which other rows are left out; ``--targets`` of each, as many for each class.
@@ -48,6 +50,7 @@ from skorch.callbacks import Callback
 from skpoison.exceptions import FilterWarning
 from skpoison.neural import (
     EPICCallback,
+    FeatureCollisionAttack,
     LayerFeatures,
     evaluate_backdoor,
     evaluate_targeted,
@@ -231,16 +234,31 @@ def candidates(name):
     return found
 
 
+def collision(name, polytope):
+    """Return feature collisions with the budget of a polytope.
+
+    Against a network that is trained as a whole they need a watermark, as in the paper.
+    """
+    shared = ("feature_extractor", "epsilon", "radius", "n_steps", "replace")
+    return FeatureCollisionAttack(
+        **{name: getattr(polytope, name) for name in shared},
+        opacity=0.3 if name == "finetune" else 0.0,
+    )
+
+
 def evaluate(name, options):
     """Attack some targets at a time; go on where a former run has stopped."""
     attack, net, data, embedding = problem(name, options)
+    if options.collision:
+        attack = collision(name, attack)
     if options.adaptive:
         attack.set_params(adaptive=options.adaptive)
         if hasattr(attack, "feature_extractor"):
             attack.set_params(selection="nearest")
     if options.poison:
         trigger = getattr(attack, "trigger", None)
-        folder = Path(options.poison) / f"{name}-{options.adaptive:g}"
+        kind = "collision" if options.collision else f"{options.adaptive:g}"
+        folder = Path(options.poison) / f"{name}-{kind}"
         attack = Stored(attack, folder, trigger=trigger)
     X, y, X_test, y_test = data
     half = slice(1, None, 2) if options.choose else slice(0, None, 2)
@@ -288,6 +306,7 @@ def large_shares():
         "and up to 90 % of a class": epic("frozen", max_drop_fraction=0.9, **reset),
         "10 %, reset-head": epic("frozen", 0.1, **reset),
         "rewind, readmission": epic("frozen", **reset | {"forget": "rewind"}),
+        **transfer.peers(),
     }
 
 
@@ -490,6 +509,9 @@ def options_of(arguments=None):
     parser.add_argument("--targets", type=int, default=20)
     parser.add_argument(
         "--adaptive", type=float, default=0.0, help="how much poison is pulled together"
+    )
+    parser.add_argument(
+        "--collision", action="store_true", help="feature collisions, no polytopes"
     )
     parser.add_argument("--repeats", type=int, default=5, help="of cost")
     parser.add_argument("--size", type=int, default=2500, help="training rows of cost")
