@@ -415,9 +415,14 @@ PLANTS = {
 }
 
 
+def plant_seed(plant, seed):
+    """The seed of one plant, which does not depend on the others that are drawn."""
+    return [seed, sorted(PLANTS).index(plant)]
+
+
 def planted(data, plant, seed):
     """Return rows, labels and the mask of planted rows, in random order."""
-    rng = np.random.default_rng([seed, sorted(PLANTS).index(plant)])
+    rng = np.random.default_rng(plant_seed(plant, seed))
     X, y, mask = PLANTS[plant](data, rng)
     order = rng.permutation(len(y))
     X = X.iloc[order].reset_index(drop=True) if hasattr(X, "iloc") else X[order]
