@@ -450,6 +450,23 @@ def test_rows_with_gaps_are_written_as_they_came_or_nowhere(tmp_path, suffix):
     assert "'b' in 3 rows" in message and "'word' in 20 rows" in message
 
 
+@pytest.mark.parametrize("with_notes", ["rows.csv", "trusted.csv"])
+def test_columns_of_one_file_alone_can_be_left_out(tmp_path, with_notes):
+    X, y = rows()
+    for name in ("rows.csv", "trusted.csv"):
+        note = ",note" if name == with_notes else ""
+        lines = [
+            f"{a},{b},{k}" + (f",{i}" if note else "")
+            for i, ((a, b, _), k) in enumerate(zip(X.tolist(), y, strict=True))
+        ]
+        (tmp_path / name).write_text("\n".join([f"a,b,label{note}", *lines]))
+    common = tmp_path / "rows.csv", "--trusted", tmp_path / "trusted.csv"
+    result = invoke(*common, "--filter", "sphere", "--drop", "note", "--json", "-")
+    assert "not used" not in result.stderr
+    result = invoke(*common, "--drop", "note", "--drop", "nope", code=1)
+    assert "has the column 'nope' of --drop" in result.stderr.replace("\n", " ")
+
+
 def test_gaps_in_rows_beside_trusted_ones_are_counted(tmp_path):
     lines = [f"{i % 7},{i % 5}.5,{i % 2}" for i in range(60)]
     trusted, path = tmp_path / "trusted.csv", tmp_path / "rows.csv"

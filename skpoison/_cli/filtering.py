@@ -11,7 +11,7 @@ from . import found as words
 from . import judgement, kinds, picture, report, review
 from .columns import complete, encode, say_of_other_rows, tell_of_columns
 from .files import write_rows
-from .other_rows import check_columns, say_of_columns
+from .other_rows import check_columns, check_dropped, say_of_columns
 
 
 def read_rows(session, data, trusted, options, encoding):
@@ -19,11 +19,14 @@ def read_rows(session, data, trusted, options, encoding):
     with session.step(f"Reading {data}"):
         if not trusted:
             return complete(load(data, options), encoding, None), None, encoding
-        clean = complete(load(trusted, options), encoding)
+        # Either file may lack a column that is to be left out.
+        clean = load(trusted, replace(options, drop_if_there=True))
+        clean = complete(clean, encoding)
         # What no trusted row varies in can tell of others all the same.
         encoding = replace(encoding, drop_constant=False)
         # A row whose label no trusted row has is rejected, and stops no other.
         rows = load_test(data, clean, options, True)
+        check_dropped(options.drop, rows, clean)
         check_columns(rows, clean, encoding)
         return complete(rows, encoding, clean), clean, encoding
 

@@ -30,6 +30,21 @@ def check_columns(data, like, encoding):
     )
 
 
+def check_dropped(names, data, like):
+    """Refuse columns that are to be left out, and that none of two files has."""
+    if isinstance(data, ArrayData):
+        return
+    known = {*data.table.column_names, *like.table.column_names}
+    missing = [name for name in names if name not in known]
+    if missing:
+        what = "column" if len(missing) == 1 else "columns"
+        raise DataError(
+            f"Neither {data.source} nor {like.source} has the {what} {quoted(missing)} "
+            f"of --drop; the columns of {data.source} are "
+            f"{quoted(data.table.column_names)}."
+        )
+
+
 def say_of_columns(session, data, like, plan):
     """Say which columns of rows are not used, and which words mean nothing here."""
     if plan is None:
