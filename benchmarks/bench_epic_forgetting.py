@@ -61,7 +61,7 @@ CHUNK = 5
 # Rounds, and epochs from the last one until rows come back, for each number of epochs.
 ROUNDS = {
     "frozen": {"warmup": 3, "every": 2, "stop_after": 9},
-    "finetune": {"warmup": 3, "every": 1, "stop_after": 4},
+    "finetune": {"warmup": 3, "every": 1, "stop_after": 5},
     "perceptron": {"warmup": 5, "every": 2, "stop_after": 9},
     "cnn": {"warmup": 3, "every": 1, "stop_after": 6},
     "sleeper": {"warmup": 5, "every": 2, "stop_after": 9},
