@@ -37,37 +37,46 @@ def keep_each_class(
     >>> keep_each_class(np.array([1.0, -1.0, -3.0, -2.0]), np.array([0, 0, 1, 1]), 2)
     (array([ True, False, False,  True]), array([1]))
     """
-    kept = decisions >= 0
-    counts = _counts_of(kept, codes, n_classes)
-    empty = np.flatnonzero(counts == 0)
-    for code in empty:
-        rows = np.flatnonzero(codes == code)
-        kept[rows[np.argmax(decisions[rows])]] = True
-    return kept, empty
+    return judge_rows(decisions, codes, n_classes)[:2]
 
 
-def rejected_shares(kept: np.ndarray, codes: np.ndarray, n_classes: int) -> np.ndarray:
-    """Share of the rows of each class that are not kept; rows of no class have code -1.
+def judge_rows(
+    decisions: np.ndarray, codes: np.ndarray, n_classes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """:func:`keep_each_class`, and the share of each class that is rejected.
+
+    Rows of no class have code -1.
 
     Examples
     --------
     >>> import numpy as np
-    >>> kept = np.array([True, False, False, True])
-    >>> rejected_shares(kept, np.array([0, 0, -1, 1]), 2)
+    >>> judge_rows(np.array([1.0, -1.0, 1.0, 1.0]), np.array([0, 0, -1, 1]), 2)[2]
     array([0.5, 0. ])
     """
-    known = codes >= 0
-    counts = _counts_of(known, codes, n_classes)
-    return _counts_of(known & ~kept, codes, n_classes) / counts
+    kept = decisions >= 0
+    n_kept, n_rows = _counts_by_class(kept, codes, n_classes)
+    empty = np.flatnonzero(n_kept == 0)
+    for code in empty:
+        rows = np.flatnonzero(codes == code)
+        kept[rows[np.argmax(decisions[rows])]] = True
+    return kept, empty, (n_rows - np.maximum(n_kept, 1)) / n_rows
 
 
-def _counts_of(chosen, codes, n_classes):
-    """How many of the chosen rows are in each class."""
+def _counts_by_class(chosen, codes, n_classes):
+    """How many of the chosen rows are in each class, and how many of all rows."""
     if n_classes > 8:
-        return np.bincount(codes[chosen], minlength=n_classes)
-    # Masks take less time than copies of the codes.
-    counts = [np.count_nonzero(chosen & (codes == code)) for code in range(n_classes)]
-    return np.array(counts)
+        # Rows of no class come first.
+        both = np.bincount(2 * codes + chosen + 2, minlength=2 * n_classes + 2)
+        others, ours = both.reshape(-1, 2)[1:].T
+        return ours, others + ours
+    # Masks take less time than counting codes.
+    counts = np.empty((2, n_classes), dtype=np.int64)
+    for code in range(n_classes):
+        of_class = codes == code
+        counts[1, code] = np.count_nonzero(of_class)
+        of_class &= chosen
+        counts[0, code] = np.count_nonzero(of_class)
+    return counts
 
 
 def stand_ins(

@@ -121,7 +121,7 @@ def find_labels(y: ArrayLike, classes: ArrayLike) -> np.ndarray:
     if label_kinds(y) != label_kinds(classes):
         return np.full(len(y), -1, dtype=np.intp)
     if _are_consecutive(classes) and np.can_cast(y.dtype, np.intp):
-        codes = y.astype(np.intp) - int(classes[0])
+        codes = np.subtract(y, int(classes[0]), dtype=np.intp)
         if codes.size and not 0 <= codes.min() <= codes.max() < len(classes):
             codes[(codes < 0) | (codes >= len(classes))] = -1
         return codes
@@ -160,7 +160,8 @@ def distinct_labels(y: np.ndarray) -> np.ndarray:
     if y.dtype.kind == "i" and len(y):
         low, high = int(y.min()), int(y.max())
         if high - low < len(y):  # counting takes less time than sorting or hashing
-            counts = np.bincount(y.astype(np.intp) - low)
+            places = np.subtract(y, low, dtype=np.intp) if low else y
+            counts = np.bincount(places)
             return (np.flatnonzero(counts) + low).astype(y.dtype)
     if y.dtype.kind != "O" or len(label_kinds(y)) == 1:
         return np.unique(y)

@@ -31,7 +31,7 @@ from skpoison._column_types import (
     numbers_needed,
 )
 from skpoison._delegated import check_fit_params, of_each_row, takes
-from skpoison._kept import keep_each_class, rejected_shares, spread, stand_ins
+from skpoison._kept import judge_rows, spread, stand_ins
 from skpoison._labels import (
     check_labels,
     distinct_labels,
@@ -62,9 +62,9 @@ def _scores_new_rows(filter_):
 
 def _of_known_rows(method, X, codes, **params):
     """Apply a method to the rows with known labels, and reject the others."""
-    rows = np.flatnonzero(codes >= 0)
-    if len(rows) == len(codes):
+    if codes.min(initial=0) >= 0:
         return method(X, codes, **params)
+    rows = np.flatnonzero(codes >= 0)
     if not len(rows):
         return np.full(len(codes), -np.inf)
     params = _check_method_params(X, params, indices=rows)
@@ -244,9 +244,8 @@ class BaseFilter(
 
     def _judge(self, codes, scores, decisions):
         self.scores_ = scores
-        n_classes = len(self.classes_)
-        self.inlier_mask_, empty = keep_each_class(decisions, codes, n_classes)
-        self.contamination_ = rejected_shares(self.inlier_mask_, codes, n_classes)
+        judged = judge_rows(decisions, codes, len(self.classes_))
+        self.inlier_mask_, empty, self.contamination_ = judged
         self._warn_of_empty(empty)
         return decisions
 
@@ -372,9 +371,9 @@ class BaseFilter(
         Where all labels are of another kind (text instead of numbers), the caller has
         made a mistake: no row that an attacker adds makes a whole column of them.
         """
-        unknown = codes < 0
-        if not np.any(unknown):
+        if codes.min(initial=0) >= 0:
             return
+        unknown = codes < 0
         kinds = label_kinds(y), label_kinds(self.classes_)
         if self._is_strict or kinds[0].isdisjoint(kinds[1]):
             encode_labels(y, self.classes_)

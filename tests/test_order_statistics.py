@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from skpoison.filters._bins import Tally, bins_of, in_bins
 from skpoison.filters._order_statistics import BinnedSample, MissingValues
-from skpoison.filters._threshold import Sample, end_of_bulk, radius_of_share
+from skpoison.filters._threshold import (
+    FEW,
+    Sample,
+    end_of_bulk,
+    quantiles,
+    radius_of_share,
+)
 
 
 def answered(values, question, most_passes=4):
@@ -120,6 +126,18 @@ def test_of_very_many_values_those_in_some_bins_are_compared(share, most, monkey
         question(sample)
     n_gathered = len(in_bins(values, missing.value.ranges))
     assert n_gathered == 30_000 if most > 30_000 else n_gathered < 2 * most
+
+
+@pytest.mark.parametrize("kind", ["normal", "whole", "tied", "zeros"])
+@pytest.mark.parametrize("size", [FEW, FEW + 1, 20_000])
+@pytest.mark.parametrize("shares", [[0.25, 0.5, 0.75], [0.7], [1.0, 0.0, 0.0], [1e-5]])
+def test_quantiles_selected_one_by_one_are_those_of_numpy(kind, size, shares):
+    values = draw(kind, size, seed=0)
+    before = values.copy()
+    np.testing.assert_array_equal(
+        quantiles(values, shares), np.quantile(values, shares)
+    )
+    np.testing.assert_array_equal(values, before)
 
 
 def test_sums_of_tallies():

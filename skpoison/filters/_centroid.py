@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skpoison._labels import per_class
 from skpoison.filters._distance import BaseDistanceFilter
 from skpoison.filters._measures import measure
-from skpoison.filters._rows import class_means
+from skpoison.filters._rows import class_means, rows_by_class
 from skpoison.filters._streaming import PassesMixin
 
 if TYPE_CHECKING:
@@ -130,8 +130,11 @@ def fit_together(filters, X, codes):
     for filter_ in filters:
         filter_._fit_centroids(X, codes, means)
     distances = distances_together(filters, X, codes)
+    places = None
+    if any(radii is None for radii in given):
+        places = rows_by_class(codes, len(filters[0].classes_))
     return [
-        filter_._set_radii(radii, of_rows, codes, X.dtype)
+        filter_._set_radii(radii, of_rows, codes, X.dtype, places)
         for filter_, radii, of_rows in zip(filters, given, distances, strict=True)
     ]
 
@@ -140,20 +143,21 @@ def decide_together(filters, X, codes):
     """Decisions of each of several filters of the same classes, in one pass."""
     distances = distances_together(filters, X, codes)
     return [
-        filter_.radii_.take(codes) - of_rows
+        filter_._decisions(of_rows, codes)
         for filter_, of_rows in zip(filters, distances, strict=True)
     ]
 
 
 def score_together(filters, X, codes):
     """Scores of each of several filters of the same classes, in one pass."""
-    return [-of_rows for of_rows in distances_together(filters, X, codes)]
+    distances = distances_together(filters, X, codes)
+    return [np.negative(of_rows, out=of_rows) for of_rows in distances]
 
 
 def distances_together(filters, X, codes):
     """Distances of each of several filters of the same classes, in one pass."""
     values = measure(X, codes, *(filter_._measure() for filter_ in filters))
     return [
-        filter_._finite(np.abs(of_rows), X)
+        filter_._finite(np.abs(of_rows, out=of_rows), X)
         for filter_, of_rows in zip(filters, values, strict=True)
     ]

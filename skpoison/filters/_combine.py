@@ -509,9 +509,9 @@ def _ask(method, leaves, X, params):
 
 def _ask_of_known_rows(method, filters, X, codes, params):
     """Ask about the rows whose labels the filters know, and reject the others."""
-    rows = np.flatnonzero(codes >= 0)
-    if len(rows) == len(codes):
+    if codes.min(initial=0) >= 0:
         return _ask_all(method, filters, X, codes, params)
+    rows = np.flatnonzero(codes >= 0)
     if not len(rows):
         return dict.fromkeys(filters, np.full(len(codes), -np.inf))
     params = {

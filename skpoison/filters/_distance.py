@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skpoison._kept import spread
 from skpoison._labels import has_entries, no_entry, per_class
 from skpoison.base import BaseFilter
+from skpoison.filters._rows import rows_by_class
 from skpoison.filters._threshold import (
     QUARTILES,
     bulk_threshold,
@@ -125,13 +126,20 @@ class BaseDistanceFilter(BaseFilter):
         distances = self._finite(self._fit_distances(X, codes, **params), X)
         return self._set_radii(given, distances, codes, X.dtype)
 
-    def _set_radii(self, given, distances, codes, dtype):
-        """Set the radii; return the scores and decisions of the training rows."""
+    def _set_radii(self, given, distances, codes, dtype, places=None):
+        """Set the radii; return the scores and decisions of the training rows.
+
+        `places` are those of the rows of each class, where they are known.
+        """
         self._dtype = np.dtype(dtype).name  # which formats without pickles know
         if given is None:
-            given = self._estimate_radii(distances, codes, dtype)
+            given = self._estimate_radii(distances, codes, dtype, places)
         self._set_radii_to(given)
-        return -distances, self.radii_.take(codes) - distances
+        return -distances, self._decisions(distances, codes)
+
+    def _decisions(self, distances, codes):
+        decisions = self.radii_.take(codes)
+        return np.subtract(decisions, distances, out=decisions)
 
     def _set_radii_to(self, radii):
         self.radii_ = radii
@@ -216,10 +224,12 @@ class BaseDistanceFilter(BaseFilter):
             raise ValueError(f"radii must not be negative; got {radii.tolist()}.")
         return radii
 
-    def _estimate_radii(self, distances, codes, dtype):
+    def _estimate_radii(self, distances, codes, dtype, places=None):
         radii = np.empty(len(self.classes_))
-        for code in range(len(radii)):
-            of_class = distances.take(np.flatnonzero(codes == code))
+        if places is None:
+            places = rows_by_class(codes, len(radii))
+        for code, rows in enumerate(places):
+            of_class = distances.take(rows)
             if self._percentile == "auto":
                 radii[code] = self._auto_radius(of_class, code, dtype)
             else:
@@ -269,7 +279,7 @@ class BaseDistanceFilter(BaseFilter):
         return -self._finite(self._distances(X, codes), X)
 
     def _decide(self, X, codes):
-        return self.radii_[codes] - self._finite(self._distances(X, codes), X)
+        return self._decisions(self._finite(self._distances(X, codes), X), codes)
 
     def _finite(self, distances, X):
         """Return distances computed from X, or say why they are none."""

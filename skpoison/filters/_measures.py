@@ -150,9 +150,13 @@ class Distance:
         squares = np.einsum("ij,ij->i", difference, difference)
         return np.sqrt(squares, dtype=np.float64)
 
+    @cached_property
+    def _least_of_all(self):
+        return self._least.max()
+
     def dense(self, difference, codes, scratch, out):
         out[:] = self._lengths(difference, scratch)
-        if self.remainders is None or out.min(initial=np.inf) > self._least.max():
+        if self.remainders is None or out.min(initial=np.inf) > self._least_of_all:
             return
         rows = np.flatnonzero(out <= self._least[codes])
         # Both differences are as good as exact, whichever of the two is the larger.
@@ -233,9 +237,9 @@ class SignedOffset:
             out[:] = np.einsum("ij,ij->i", difference, scratch)
         else:  # the same sums, to the last bit
             out[:] = np.einsum("ij,j->i", difference, self.directions[0])
-            out *= self._signs[codes]
+            out *= self._signs.take(codes)
         if self.remainders is not None:
-            out -= self._shifts[codes]
+            out -= self._shifts.take(codes)
 
     def sparse(self, support, center):
         along = support.at(self.directions)

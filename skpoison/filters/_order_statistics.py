@@ -16,7 +16,12 @@ from skpoison.filters._bins import (
     least_of,
     within,
 )
-from skpoison.filters._threshold import compared_bins, end_of_bulk, share_of_equals
+from skpoison.filters._threshold import (
+    between,
+    compared_bins,
+    end_of_bulk,
+    share_of_equals,
+)
 
 
 class MissingValues(Exception):
@@ -229,9 +234,7 @@ class _Part:
         low = np.floor(places).astype(np.intp)
         high = np.minimum(low + 1, self.size - 1)
         values = self.sample.at(*(self.start + np.concatenate([low, high])))
-        pairs = values.reshape(2, -1).T
-        between = zip(pairs, places - low, strict=True)
-        return np.array([np.quantile(pair, share) for pair, share in between])
+        return between(values.reshape(2, -1).T, places - low)
 
 
 class _Roots:

@@ -46,12 +46,30 @@ def class_means(X, codes, n_classes):
 def _means(X, codes, n_classes, center=None, share=1.0):
     """Mean of a share of each row, less the center of its class."""
     sums = np.zeros((n_classes, X.shape[1]))
-    add = _add_sparse if sparse.issparse(X) else _DenseSums(X, n_classes)
+    is_sparse = sparse.issparse(X)
+    add = _add_sparse if is_sparse else _DenseSums(X, n_classes)
     for rows in blocks(X, np.float64):
-        block = view_of_rows(X, rows)
+        block = view_of_rows(X, rows) if is_sparse else X[rows]
         block = block if share == 1.0 else block * share
         add(sums, block, codes[rows], center)
     return sums / np.bincount(codes, minlength=n_classes)[:, None]
+
+
+def rows_by_class(codes, n_classes):
+    """Places of the rows of each class, in order; rows of no class have code -1.
+
+    Examples
+    --------
+    >>> rows_by_class(np.array([1, 0, -1, 1]), 2)
+    [array([1]), array([0, 3])]
+    """
+    if n_classes <= FEW_CLASSES:
+        return [np.flatnonzero(codes == code) for code in range(n_classes)]
+    # Small integers are sorted in time that does not depend on the number of classes.
+    small = codes.astype(np.int16 if n_classes < 2**15 else np.intp)
+    order = np.argsort(small, kind="stable")
+    ends = np.cumsum(np.bincount(codes + 1, minlength=n_classes + 1))
+    return np.split(order, ends[:-1])[1:]
 
 
 def are_far(X, codes, means, times=FAR):
@@ -253,9 +271,10 @@ class _DenseSums:
 
     def __init__(self, X, n_classes):
         self.buffer = buffer(X, np.float64)
-        self.members = None
+        self.one_hot = None
         if n_classes <= FEW_CLASSES:
-            self.members = np.empty((n_classes, len(self.buffer)))
+            self.one_hot = np.eye(n_classes)
+            self.members = np.empty((len(self.buffer), n_classes))
 
     def __call__(self, sums, block, codes, center):
         rows = self.buffer[: len(block)]
@@ -264,14 +283,14 @@ class _DenseSums:
         elif block.dtype != rows.dtype:
             np.copyto(rows, block)
             block = rows
-        if self.members is None:
+        if self.one_hot is None:
             _add_groups(sums, block, codes)
             return
-        members = self.members[:, : len(codes)]
-        np.equal(np.arange(len(sums))[:, None], codes, out=members)
+        members = self.members[: len(codes)]
+        self.one_hot.take(codes, axis=0, out=members, mode="clip")
         for start in range(0, len(codes), MOST_SUMMED):
             few = slice(start, start + MOST_SUMMED)
-            sums += members[:, few] @ block[few]
+            sums += members[few].T @ block[few]
 
 
 def _add_groups(sums, block, codes):
@@ -305,7 +324,7 @@ def differences(block, codes, centroids, out):
     The result is always in C order: the order of summation of a row must not depend
     on the layout of X.
     """
-    np.take(centroids, codes, axis=0, out=out, mode="clip")
+    centroids.take(codes, axis=0, out=out, mode="clip")
     return np.subtract(block, out, out=out)
 
 
