@@ -9,11 +9,11 @@ from skpoison import CertifiedBound
 from skpoison.bounds._rounding import _root_mean_square
 from skpoison.solvers._adversary import NO_POISON
 from skpoison.solvers._newton_system import Hessian
-from skpoison.solvers._proximal_newton import Iterate
+from skpoison.solvers._proximal_newton import DualSum, Iterate, Subproblem
 from skpoison.solvers._regularizers import NormBall, Penalty
 from skpoison.solvers._signed_design import Rows
 from skpoison.solvers._train import PoisonCopies, train_on, warm_start
-from skpoison.solvers._working_set import Problem, Solution, _loss_between
+from skpoison.solvers._working_set import Problem, Solution, _loss_between, _settle
 
 N_CLEAN = 60
 
@@ -130,12 +130,44 @@ def test_samples_are_in_single_precision_unless_values_are_too_large():
     sample = rows.sample(few)
     assert sample.X.dtype == np.float32
     np.testing.assert_allclose(sample.scores(theta), rows.scores(theta)[few], atol=1e-5)
-    np.testing.assert_allclose(
-        sample.combine(np.ones(17)), rows.take(few).combine(np.ones(17)), atol=1e-5
-    )
+    for a in (np.ones(17), np.arange(17.0) * (np.arange(17) < 5), np.zeros(17)):
+        expected = rows.take(few).combine(a)
+        np.testing.assert_allclose(sample.combine(a), expected, atol=1e-5)
     large = Rows(1e30 * X, np.ones(50)).sample(few)
     assert large.X.dtype == np.float64
     np.testing.assert_array_equal(large.X, 1e30 * X[few])
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_the_dual_sum_follows_the_duals(is_known):
+    clean, _ = sample()
+    rng = np.random.default_rng(0)
+    weights, linear = rng.random(N_CLEAN), rng.normal(size=5)
+    subproblem = Subproblem(clean, weights, linear, 0.5, NO_POISON, NormBall(1.0))
+    duals, none = rng.random(N_CLEAN), NO_POISON.start(4)
+    known = clean.combine(weights * duals) if is_known else None
+    dual_sum = DualSum(subproblem, Iterate(np.zeros(5), duals, none, row_sum=known))
+    for share in (0.1, 0.0, 1.0):
+        duals = np.where(rng.random(N_CLEAN) < share, rng.random(N_CLEAN), duals)
+        expected = clean.combine(weights * duals) + linear
+        np.testing.assert_allclose(dual_sum.at(duals, none), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("enough", [True, False])
+def test_new_parameters_are_kept_where_they_are_within_tolerance(enough):
+    """The loss is least between two parameters, and little larger at the new ones."""
+    X = np.array([[1.0], [1.0], [-0.4]])
+    rows = Rows(X, np.ones(3))
+    problem = Problem(rows, np.full(3, 1 / 3), NO_POISON, NormBall(4.0))
+    old, new = np.zeros(2), np.array([1.5, 0.0])
+    iterate = Iterate(new, np.ones(3), NO_POISON.start(1))
+    losses = np.maximum(0.0, 1.0 - rows.scores(new)).mean()
+    lower = losses * (1 - 0.01 if enough else 1 - 0.03)
+    margins = 1.0 - rows.scores(old)
+    found = _settle(problem, iterate, old, margins, lower, 0.02)
+    assert found.is_interpolated != enough
+    np.testing.assert_allclose(found.theta, new if enough else [1.0, 0.0], atol=1e-4)
+    np.testing.assert_allclose(found.margins, 1.0 - rows.scores(found.theta))
 
 
 def test_the_size_of_rows_known_from_their_validation_is_theirs():

@@ -216,8 +216,10 @@ def _symmetric_solver(matrix):
     def factor(shifted):
         if not len(shifted):
             return np.copy
-        found = linalg.cho_factor(shifted, lower=True, check_finite=False)
-        return lambda r: linalg.cho_solve(found, r, check_finite=False)
+        found, info = linalg.lapack.dpotrf(shifted, lower=True, clean=False)
+        if info != 0:
+            raise linalg.LinAlgError("not positive definite")
+        return lambda r: linalg.lapack.dpotrs(found, r, lower=True)[0]
 
     return _regularized(factor, matrix)
 

@@ -174,12 +174,26 @@ def evaluate(
     return Evaluated(value, margins, duals, poison)
 
 
-def dual_sum(
-    subproblem: Subproblem, duals: np.ndarray, poison: PoisonPoints
-) -> np.ndarray:
-    """Return the weighted sum of signed rows and poison: the dual's vector z."""
-    rows = subproblem.rows.combine(subproblem.weights * duals) + subproblem.linear
-    return rows + subproblem.poison.dual_sum(poison)
+class DualSum:
+    """The weighted sum of signed rows and poison: the dual's vector z.
+
+    From one point to the next, only rows whose duals have changed are read.
+    """
+
+    def __init__(self, subproblem: Subproblem, iterate: Iterate):
+        self.subproblem = subproblem
+        self.duals, self.of_rows = iterate.duals, iterate.row_sum
+        if self.of_rows is None:
+            self.duals = np.zeros(len(subproblem.rows))
+            self.of_rows = np.zeros(subproblem.rows.dim)
+
+    def at(self, duals: np.ndarray, poison: PoisonPoints) -> np.ndarray:
+        """Return z at duals of the rows and the poison's."""
+        problem = self.subproblem
+        changes = problem.weights * (duals - self.duals)
+        self.of_rows = self.of_rows + problem.rows.combine(changes)
+        self.duals = duals
+        return self.of_rows + problem.linear + problem.poison.dual_sum(poison)
 
 
 def gaps_at(
@@ -334,10 +348,10 @@ def minimize_smooth(
     if margins is None:
         margins = 1.0 - subproblem.rows.scores(theta)
     at = evaluate(subproblem, iterate, proximal_weight, theta, margins)
-    n_steps = n_short = 0
+    dual_sum, n_steps, n_short = DualSum(subproblem, iterate), 0, 0
     while True:
         poison = at.poison.response
-        z = dual_sum(subproblem, at.duals, poison)
+        z = dual_sum.at(at.duals, poison)
         proximal_gradient = proximal_weight * (theta - iterate.theta)
         gaps = gaps_at(
             subproblem, theta, at.margins, at.duals, poison, z, proximal_gradient
@@ -371,7 +385,8 @@ def minimize_smooth(
             iterate = replace(iterate, row_prox=min(4.0 * iterate.row_prox, WIDEST))
             at = evaluate(subproblem, iterate, proximal_weight, theta, at.margins)
     iterate = replace(iterate, theta=theta, duals=at.duals, poison=poison, shift=shift)
-    return replace(iterate, margins=at.margins if known else None), gaps, n_steps
+    margins = at.margins if known else None
+    return replace(iterate, margins=margins, row_sum=dual_sum.of_rows), gaps, n_steps
 
 
 def _proximal_weight(subproblem: Subproblem, target: float) -> float:

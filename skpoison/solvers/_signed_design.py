@@ -83,14 +83,17 @@ class Rows:
 
     def sample(self, index: np.ndarray) -> "Rows":
         """Return the rows of an index, copied, in single precision if they fit it."""
-        rows = self.take(index)
         if self.is_sparse or self.is_framed or not len(index):
-            return rows
+            return self.take(index)
+        X = np.empty((len(index), self.X.shape[1]), dtype=np.float32)
         with np.errstate(over="ignore"):
-            single = SingleRows(rows.X, rows.signs)
-            flat = single.X.ravel()
+            for block in _blocks(len(index), max(16, GATHERED_VALUES // X.shape[1])):
+                X[block] = self.X[index[block]]
+            flat = X.ravel()
             size = flat @ flat
-        return single if size < LARGEST_SINGLE else rows
+        if size < LARGEST_SINGLE:
+            return SingleRows(X, self.signs[index])
+        return self.take(index)
 
     def like(self, X, signs):
         """Return other rows, to stand beside these."""
@@ -142,17 +145,17 @@ class Rows:
 class SingleRows(Rows):
     """Dense rows in single precision, for solutions that only start others."""
 
-    def __init__(self, X, signs):
-        super().__init__(X.astype(np.float32), signs)
-
     def scores(self, theta):
         products = self.X @ theta[:-1].astype(np.float32)
         return self.signs * (products.astype(np.float64) + theta[-1])
 
     def combine(self, a):
         signed = a * self.signs
-        products = signed.astype(np.float32) @ self.X
-        return np.append(products.astype(np.float64), signed.sum())
+        single, X = signed.astype(np.float32), self.X
+        index = np.flatnonzero(single)
+        if len(index) <= GATHERED * len(a):
+            single, X = single[index], X[index]
+        return np.append((single @ X).astype(np.float64), signed.sum())
 
 
 class StackedRows(Rows):

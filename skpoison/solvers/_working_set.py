@@ -159,7 +159,9 @@ def solve(
         steps_left = max(max_iter - n_iter, 1)
         refined, n_steps = _refine(problem, iterate, working_set, tol, steps_left)
         n_iter += n_steps
-        iterate = _settle(problem, refined, theta, margins)
+        refined, lower = _with_lower(problem, refined)
+        lower = lower if previous is None else max(lower, previous.lower)
+        iterate = _settle(problem, refined, theta, margins, lower, tol)
         best = _check(
             problem, iterate, previous, n_iter, len(working_set), tol, monitor
         )
@@ -236,15 +238,33 @@ def _refine(
         inner = adapt_prox(inner, gaps, previous, target)
         previous = gaps
     duals[working_set] = inner.duals
-    return replace(inner, duals=duals, margins=None), total
+    return replace(inner, duals=duals, margins=None, row_sum=None), total
+
+
+def _with_lower(
+    problem: Problem, iterate: Iterate, term: Adversary | None = None
+) -> tuple[Iterate, float]:
+    """Evaluate the dual at an iterate, which then holds the sum of the rows."""
+    row_sum = iterate.row_sum
+    if row_sum is None:
+        row_sum = problem.rows.combine(problem.weights * iterate.duals)
+        iterate = replace(iterate, row_sum=row_sum)
+    z = row_sum + (term or problem.poison).dual_sum(iterate.poison)
+    return iterate, float(dual_value(problem, iterate.duals, iterate.poison, z))
 
 
 def _settle(
-    problem: Problem, iterate: Iterate, old: np.ndarray, old_margins: np.ndarray
+    problem: Problem,
+    iterate: Iterate,
+    old: np.ndarray,
+    old_margins: np.ndarray,
+    lower: float,
+    tol: float,
 ) -> Iterate:
     """Go as far from the old to the new parameters as the loss on all rows allows.
 
-    A working set that is too small overfits: the best point then lies in between.
+    A working set that is too small overfits: the best point then lies in between. The
+    new parameters are as good where the lower bound shows them to be within tolerance.
     """
     margins = 1.0 - problem.rows.scores(iterate.theta)
     step, change = iterate.theta - old, margins - old_margins
@@ -255,7 +275,9 @@ def _settle(
         worst = problem.poison.epsilon * problem.poison.largest_loss(theta)
         return clean_loss(t) + worst + problem.learner.value(theta)
 
-    if upper(1.0) <= upper(1.0 - 1e-3):
+    there = upper(1.0)
+    is_enough = there - lower <= problem.target(there, tol)
+    if is_enough or there <= upper(1.0 - 1e-3):
         return replace(iterate, margins=margins, is_interpolated=False)
     t = minimize_scalar(upper, bounds=(0.0, 1.0), method="bounded").x
     theta, margins = old + t * step, old_margins + t * change
@@ -329,12 +351,7 @@ def record(
     term: Adversary | None = None,
 ) -> Solution:
     """Evaluate the dual at an iterate, and keep the best primal and the best dual."""
-    row_sum = iterate.row_sum
-    if row_sum is None:
-        row_sum = problem.rows.combine(problem.weights * iterate.duals)
-        iterate = replace(iterate, row_sum=row_sum)
-    z = row_sum + (term or problem.poison).dual_sum(iterate.poison)
-    lower = float(dual_value(problem, iterate.duals, iterate.poison, z))
+    iterate, lower = _with_lower(problem, iterate, term)
     entry = {
         "n_iter": n_iter,
         "upper_bound": float(upper),
