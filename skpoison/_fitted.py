@@ -63,9 +63,9 @@ def check_fits(
             f"filter={filter_!r} was fitted on rows with {known} features; X has "
             f"{n_features}."
         )
-    check_names(
-        f"filter={filter_!r}", getattr(filter_, "feature_names_in_", None), names
-    )
+    known_names = getattr(filter_, "feature_names_in_", None)
+    if not (known_names is None and names is None):
+        check_names(f"filter={filter_!r}", known_names, names)
     if classes is None:
         return _check_knows_no_labels(filter_)
     labels = np.asarray(getattr(filter_, "classes_", classes))

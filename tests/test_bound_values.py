@@ -202,6 +202,28 @@ def test_values_that_are_not_finite_are_named(value, message, dtype, form):
         NormConstrainedSVC(1.0).fit(form(X), np.arange(20) % 2)
 
 
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("defense", ["fixed", "moving_centroids"])
+@pytest.mark.parametrize("filter_", [None, SphereFilter()])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.nan, "Input X contains NaN.\nCertifiedBound"),
+        (np.inf, "Input X contains infinity"),
+        (1e80, "CertifiedBound supports absolute values of X up to"),
+        (-1e300, "CertifiedBound supports absolute values of X up to"),
+    ],
+)
+def test_bounds_refuse_such_values_whatever_reads_them_first(
+    value, message, filter_, defense, form
+):
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    X[4, 1] = value
+    bound = CertifiedBound(filter_, rho=1.0, defense=defense)
+    with pytest.raises(ValueError, match=f"^{message}"):
+        bound.fit(form(X), np.arange(20) % 2)
+
+
 def test_values_too_large_to_be_squared_twice_are_refused():
     X = np.ones((20, 3))
     X[4, 1] = -1e80

@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 from sklearn.svm import LinearSVC
 
-from skpoison import CertifiedBound
+from skpoison import CertifiedBound, SphereFilter
 from skpoison.bounds._rounding import _root_mean_square
 from skpoison.solvers._adversary import NO_POISON
 from skpoison.solvers._newton_system import Hessian
@@ -170,10 +170,12 @@ def test_new_parameters_are_kept_where_they_are_within_tolerance(enough):
     np.testing.assert_allclose(found.margins, 1.0 - rows.scores(found.theta))
 
 
-def test_the_size_of_rows_known_from_their_validation_is_theirs():
+@pytest.mark.parametrize("filter_", [None, SphereFilter()])
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+def test_the_size_of_rows_known_from_their_validation_is_theirs(filter_, offset):
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(80, 5)), np.arange(80) % 2
-    bound = CertifiedBound(epsilon=0.1, C=1.0).fit(X, y)
+    X, y = rng.normal(size=(80, 5)) + offset, np.arange(80) % 2
+    bound = CertifiedBound(filter_, epsilon=0.1, C=1.0).fit(X, y)
     rows, weights = Rows(X, np.ones(80)), np.full(80, 1 / 80)
     plain = _root_mean_square(rows, weights)
     rows.square_sum = bound._square_sum

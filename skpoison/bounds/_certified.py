@@ -28,7 +28,7 @@ from skpoison.bounds._certificate import CertificateMixin
 from skpoison.bounds._defending import DefendingMixin
 from skpoison.bounds._discrete import poison_term
 from skpoison.bounds._domain import warn_of_strangers
-from skpoison.bounds._linear import check_values, signed_rows
+from skpoison.bounds._linear import check_values, signed_rows, square_sum_around
 from skpoison.bounds._multiclass import ClassResult
 from skpoison.bounds._objective import Objective, objective_of
 from skpoison.bounds._projected import projected
@@ -555,8 +555,25 @@ class CertifiedBound(
         return X, None
 
     def _check_values(self, X):
-        # The pass over X also gives the size of its rows.
-        self._square_sum = check_values(type(self).__name__, X)
+        self._square_sum = None
+        if not self._is_read_by_sphere(X):
+            # The pass over X also gives the size of its rows.
+            self._square_sum = check_values(type(self).__name__, X)
+
+    def _is_read_by_sphere(self, X):
+        """Whether the distances of a filter to be fitted tell the size of all rows."""
+        has_sphere = self.filter is None and not self._objective.is_regression
+        return has_sphere and not sparse.issparse(X) and X.dtype == np.float64
+
+    def _fit_first_reader(self, filter_, X, y):
+        """Fit the default filter on rows whose values are unchecked; check them."""
+        try:
+            fitted = filter_.fit(X, y)
+            self._square_sum = square_sum_around(fitted.named_filters_["sphere"])
+        finally:
+            if self._square_sum is None:
+                self._square_sum = check_values(type(self).__name__, X)
+        return fitted
 
     def _read_objective(self):
         """Return what the learner minimizes, however it is given."""
@@ -775,6 +792,8 @@ class CertifiedBound(
         fitted = self._new_filter()
         if isinstance(X, _in_blocks.BlockedRows):
             fitted = X.fitted(fitted)
+        elif self._is_read_by_sphere(X):
+            fitted = self._fit_first_reader(fitted, X, y)
         else:
             fitted = fitted.fit(X, y)
         if not isinstance(fitted, FrozenEstimator):

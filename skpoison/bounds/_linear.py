@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
+# The fourth power of larger values overflows.
+LARGEST = np.finfo(np.float64).max ** 0.25
+# What the rounding of means can take from a sum of squares around them.
+ROUNDING_OF_MEANS = 512 * np.finfo(np.float64).eps
+
+
 class BinaryLinearClassifier(ClassifierMixin, VersionedMixin, BaseEstimator):
     """Base class: two classes, a weight vector and an intercept."""
 
@@ -111,25 +117,39 @@ class BinaryLinearClassifier(ClassifierMixin, VersionedMixin, BaseEstimator):
         return self.classes_[(scores > 0).astype(int)]
 
 
+def square_sum_around(sphere):
+    """Return the sum of the squares of the rows that a sphere was fitted on.
+
+    Their distances from the means of their classes, and these means, tell it; and that
+    no value is missing, infinite or too large. None where they do not.
+    """
+    n_rows = np.bincount(sphere._codes)
+    with np.errstate(over="ignore"):
+        around = sphere.scores_ @ sphere.scores_
+        total = around + n_rows @ np.vecdot(sphere.centroids_, sphere.centroids_)
+    if not total <= LARGEST * LARGEST:
+        return None
+    return float(total * (1.0 + ROUNDING_OF_MEANS))
+
+
 def check_values(name, X, what="X"):
     """Raise for NaN, infinity and values whose fourth power overflows.
 
     Return the sum of the squares where it is known to the digits of float64.
     """
     values = X.data if sparse.issparse(X) else X
-    most = np.finfo(np.float64).max ** 0.25
     # One fast pass shows for most inputs that no value is so large.
     flat = values.ravel(order="K")
     with np.errstate(over="ignore", invalid="ignore"):
         total = flat @ flat
-        if total <= most * most:
+        if total <= LARGEST * LARGEST:
             is_exact = values.dtype == np.float64 and not sparse.issparse(X)
             return float(total) if is_exact else None
     assert_all_finite(X, estimator_name=name, input_name=what)
     largest = max(values.max(), -values.min())
-    if largest > most:
+    if largest > LARGEST:
         raise ValueError(
-            f"{name} supports absolute values of {what} up to {most:.2g}; got "
+            f"{name} supports absolute values of {what} up to {LARGEST:.2g}; got "
             f"{largest:.2g}. Rescale {what}, for example with a StandardScaler fitted "
             "on trusted rows."
         )

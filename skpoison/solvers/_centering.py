@@ -275,7 +275,8 @@ def _is_far(X):
 def _squared_distances(rows, mean):
     """Return the sum of the squared distances of rows from their mean."""
     if not sparse.issparse(rows):
-        return float(np.sum((rows - mean) ** 2))
+        apart = (rows - mean).ravel()
+        return float(apart @ apart)
     rows.sum_duplicates()
     stored = rows.data - mean[rows.indices]
     n_zeros = rows.shape[0] - np.bincount(rows.indices, minlength=len(mean))

@@ -201,7 +201,7 @@ def _first_iterate(
     iterate, n_iter = _refine(few, iterate, everything, FIRST_TOL, max_iter)
     margins = problem.margins(iterate)
     duals = Hinge().project(margins / iterate.row_prox)
-    return replace(iterate, margins=margins, duals=duals), n_iter
+    return replace(iterate, margins=margins, duals=duals, row_sum=None), n_iter
 
 
 def _nearest_to_margin(margins: np.ndarray, size: int) -> np.ndarray:
@@ -218,7 +218,10 @@ def _refine(
     tol: float,
     max_steps: int,
 ) -> tuple[Iterate, int]:
-    """Solve for a working set; the other rows' losses are linear or zero."""
+    """Solve for a working set; the other rows' losses are linear or zero.
+
+    The result has the sum of all rows, weighted by their duals.
+    """
     margins = problem.margins(iterate)
     subproblem = _subproblem(problem, margins, working_set)
     duals = np.where(margins > 0.0, 1.0, 0.0)
@@ -238,7 +241,9 @@ def _refine(
         inner = adapt_prox(inner, gaps, previous, target)
         previous = gaps
     duals[working_set] = inner.duals
-    return replace(inner, duals=duals, margins=None, row_sum=None), total
+    own_sum = subproblem.rows.combine(subproblem.weights * inner.duals)
+    row_sum = subproblem.linear + own_sum
+    return replace(inner, duals=duals, margins=None, row_sum=row_sum), total
 
 
 def _with_lower(
