@@ -156,8 +156,12 @@ def score_together(filters, X, codes):
 
 def distances_together(filters, X, codes):
     """Distances of each of several filters of the same classes, in one pass."""
-    values = measure(X, codes, *(filter_._measure() for filter_ in filters))
+    measures = [filter_._measure() for filter_ in filters]
+    values = measure(X, codes, *measures)
+    for one, of_rows in zip(measures, values, strict=True):
+        if one.is_signed:
+            np.abs(of_rows, out=of_rows)
     return [
-        filter_._finite(np.abs(of_rows, out=of_rows), X)
+        filter_._finite(of_rows, X)
         for filter_, of_rows in zip(filters, values, strict=True)
     ]

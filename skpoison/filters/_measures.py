@@ -49,6 +49,9 @@ def _values(X, codes, measures):
     tasks = [(one.astype(dtype), np.empty(X.shape[0])) for one in measures]
     one_pass = _pass_sparse if is_sparse else _pass_dense
     one_pass(X, codes, _by_centroids(tasks))
+    for one, out in tasks:
+        if not is_sparse:
+            one.complete(X, codes, out)
     return [out for _, out in tasks]
 
 
@@ -58,7 +61,7 @@ def _mend(X, codes, one, out):
     if one.multiplies:
         limits = np.finfo(np.float64 if sparse.issparse(X) else X.dtype)
         least = np.sqrt(limits.tiny / limits.eps)
-    sizes = np.abs(out)
+    sizes = np.abs(out) if one.is_signed else out
     if sizes.size == 0 or (sizes.min() > least and sizes.max() < np.inf):
         return
     doubtful = np.flatnonzero(~((sizes >= least) & (sizes < np.inf)))
@@ -128,7 +131,7 @@ class Distance:
     # What rounding to the dtype of the rows has taken from the centroids.
     remainders: np.ndarray | None = None
 
-    multiplies = True
+    multiplies, is_signed = True, False
 
     def astype(self, dtype):
         return type(self)(*_split(self.centroids, dtype))
@@ -150,18 +153,21 @@ class Distance:
         squares = np.einsum("ij,ij->i", difference, difference)
         return np.sqrt(squares, dtype=np.float64)
 
-    @cached_property
-    def _least_of_all(self):
-        return self._least.max()
-
     def dense(self, difference, codes, scratch, out):
         out[:] = self._lengths(difference, scratch)
-        if self.remainders is None or out.min(initial=np.inf) > self._least_of_all:
+
+    def complete(self, X, codes, out):
+        """Subtract the remainders, too, where distances are too small without."""
+        if self.remainders is None or out.min(initial=np.inf) > self._least.max():
             return
         rows = np.flatnonzero(out <= self._least[codes])
-        # Both differences are as good as exact, whichever of the two is the larger.
-        exact = difference[rows] - self.remainders[codes[rows]]
-        out[rows] = self._lengths(exact, scratch[: len(rows)])
+        for start in range(0, len(rows), MENDED_ROWS):
+            few = rows[start : start + MENDED_ROWS]
+            space, scratch = np.empty((2, len(few), X.shape[1]), dtype=X.dtype)
+            exact = differences(X[few], codes[few], self.centroids, space)
+            # Both differences are as good as exact, whichever of the two is the larger.
+            np.subtract(exact, self.remainders[codes[few]], out=exact)
+            out[few] = self._lengths(exact, scratch)
 
     def sparse(self, support, center):
         inside = support.sums((support.data - center) ** 2)
@@ -196,7 +202,7 @@ class SignedOffset:
     # What rounding to the dtype of the rows has taken from the centroids.
     remainders: np.ndarray | None = None
 
-    multiplies = True
+    multiplies = is_signed = True
 
     def astype(self, dtype):
         centroids, remainders = _split(self.centroids, dtype)
@@ -237,6 +243,10 @@ class SignedOffset:
             out[:] = np.einsum("ij,ij->i", difference, scratch)
         else:  # the same sums, to the last bit
             out[:] = np.einsum("ij,j->i", difference, self.directions[0])
+
+    def complete(self, X, codes, out):
+        """Turn signs, and subtract the remainders' offsets."""
+        if self._signs is not None:
             out *= self._signs.take(codes)
         if self.remainders is not None:
             out -= self._shifts.take(codes)
