@@ -100,10 +100,13 @@ def test_record_keeps_the_better_of_each_bound():
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("n_vectors", [0, 2])
-def test_newton_systems_with_several_values_on_the_diagonal_are_solved(form, n_vectors):
+@pytest.mark.parametrize("values", [[0.5, 2.0, 0.1], [0.5, 0.5, 0.1], [0.5, 0.5, 0.5]])
+def test_newton_systems_with_several_values_on_the_diagonal_are_solved(
+    form, n_vectors, values
+):
     rng = np.random.default_rng(0)
     rows = Rows(form(rng.normal(size=(4, 11))), np.array([1.0, -1.0, 1.0, -1.0]))
-    diagonal = np.append(np.repeat([0.5, 2.0], [6, 5]), 0.1)  # the intercept's last
+    diagonal = np.repeat(values, [6, 5, 1])  # the intercept's last
     vectors = rng.normal(size=(n_vectors, 12))
     hessian = Hessian(diagonal, rows, np.ones(4), vectors, np.full(n_vectors, 0.3))
     r = rng.normal(size=12)

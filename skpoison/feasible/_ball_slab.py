@@ -1,5 +1,6 @@
 """The intersection of a ball and a slab: the rows that pass sphere and slab filters."""
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -112,7 +113,7 @@ class SphereSlab(FeasibleRegion):
         a = np.asarray(a, dtype=np.float64)
         along = self._offset(a)
         across = self._across(a, along)
-        height = float(np.linalg.norm(across))
+        height = _length(across)
         t, s = self._support_plane(along, height)
         value = float(a @ self.center) + t * along + (s * height if height else 0.0)
         return value, self._from_plane(t, s, across, height)
@@ -121,11 +122,11 @@ class SphereSlab(FeasibleRegion):
         """Maximize ``t * along + s * height`` over the half disc cut by the slab."""
         if self.radius == np.inf:
             t = self.upper if along > 0 else self.lower if along < 0 else 0.0
-            return float(np.clip(t, self.lower, self.upper)), np.inf
+            return _clipped(t, self.lower, self.upper), np.inf
         norm = np.hypot(along, height)
         t = self.radius * along / norm if norm > 0 else 0.0
-        t = float(np.clip(t, *self._ends()))
-        return t, np.sqrt(max((self.radius - t) * (self.radius + t), 0.0))
+        t = _clipped(t, *self._ends())
+        return t, math.sqrt(max((self.radius - t) * (self.radius + t), 0.0))
 
     def _ends(self):
         return max(self.lower, -self.radius), min(self.upper, self.radius)
@@ -188,16 +189,16 @@ class SphereSlab(FeasibleRegion):
             The nearest point and its Jacobian.
         """
         q = np.asarray(x, dtype=np.float64) - self.center
-        norm = float(np.linalg.norm(q))
+        norm = _length(q)
         shrink = 1.0 if norm <= self.radius else self.radius / norm
         t = self._offset(q)
         if self.direction is None or self.lower <= shrink * t <= self.upper:
             normals = [] if shrink == 1.0 else [q / norm]
             return Projection(self.center + shrink * q, shrink, normals)
         across = self._across(q, t)
-        t = float(np.clip(shrink * t, *self._ends()))
-        height = float(np.linalg.norm(across))
-        reach = np.sqrt(max((self.radius - t) * (self.radius + t), 0.0))
+        t = _clipped(shrink * t, *self._ends())
+        height = _length(across)
+        reach = math.sqrt(max((self.radius - t) * (self.radius + t), 0.0))
         base = self.center + t * self.direction
         if height <= reach:
             return Projection(base + across, 1.0, [self.direction])
@@ -289,6 +290,16 @@ class SphereSlab(FeasibleRegion):
             cut.lower + shift,
             cut.upper + shift,
         )
+
+
+def _length(v):
+    """Return the length of a vector; numpy.linalg.norm takes longer to get there."""
+    return math.sqrt(v @ v)
+
+
+def _clipped(t, lower, upper):
+    """Return a number, or the limit that it lies beyond."""
+    return float(min(max(t, lower), upper))
 
 
 def _unit(direction):

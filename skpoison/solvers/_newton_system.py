@@ -100,8 +100,7 @@ class Hessian:
 
     def _prepare_gram(self):
         """Woodbury, with one Gram matrix for each value of the diagonal."""
-        levels, level_of = np.unique(self.diagonal, return_inverse=True)
-        chosen = [level_of == level for level in range(len(levels))]
+        levels, chosen = _levels(self.diagonal)
         grams = [self._gram(columns) for columns in chosen]
         crosses = [self._cross(columns) for columns in chosen]
         # Not through self: a cycle would keep the matrices until it is collected.
@@ -167,6 +166,16 @@ class Hessian:
         of_rows = self.rows.weighted_squares(self.row_weights)
         of_vectors = self.vector_weights @ self.vectors**2
         return np.maximum(self.diagonal + of_rows + of_vectors, self.diagonal)
+
+
+def _levels(diagonal):
+    """Return the different values of a diagonal, and where each is."""
+    first, last = diagonal[0], diagonal[-1]
+    if (diagonal[:-1] == first).all() and first != last:  # only the intercept differs
+        features = np.arange(len(diagonal)) < len(diagonal) - 1
+        return np.array([first, last]), [features, ~features]
+    levels, level_of = np.unique(diagonal, return_inverse=True)
+    return levels, [level_of == level for level in range(len(levels))]
 
 
 def _sparse_gram(X):
