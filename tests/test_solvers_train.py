@@ -11,9 +11,15 @@ from skpoison.solvers._adversary import NO_POISON
 from skpoison.solvers._newton_system import Hessian
 from skpoison.solvers._proximal_newton import DualSum, Iterate, Subproblem
 from skpoison.solvers._regularizers import NormBall, Penalty
-from skpoison.solvers._signed_design import Rows
+from skpoison.solvers._signed_design import Rows, StackedRows
 from skpoison.solvers._train import PoisonCopies, train_on, warm_start
-from skpoison.solvers._working_set import Problem, Solution, _loss_between, _settle
+from skpoison.solvers._working_set import (
+    Problem,
+    Solution,
+    _loss_between,
+    _rows_of,
+    _settle,
+)
 
 N_CLEAN = 60
 
@@ -154,6 +160,25 @@ def test_the_dual_sum_follows_the_duals(is_known):
         duals = np.where(rng.random(N_CLEAN) < share, rng.random(N_CLEAN), duals)
         expected = clean.combine(weights * duals) + linear
         np.testing.assert_allclose(dual_sum.at(duals, none), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("offset", "tol", "dtype"),
+    [(0.0, 1e-3, np.float32), (0.0, 1e-7, np.float64), (1e5, 1e-3, np.float64)],
+)
+def test_working_sets_are_in_single_precision_where_that_is_enough(offset, tol, dtype):
+    rng = np.random.default_rng(0)
+    X, w = offset + rng.normal(size=(200, 5)), rng.normal(size=5)
+    theta = np.append(w, -offset * w.sum())
+    rows, few = Rows(X, np.sign(rng.normal(size=200))), np.arange(0, 200, 2)
+    problem = Problem(rows, np.full(200, 1 / 200), NO_POISON, NormBall(4.0))
+    found = _rows_of(problem, theta, 1.0 - rows.scores(theta), few, tol)
+    assert found.X.dtype == dtype
+    np.testing.assert_allclose(found.X, X[few], rtol=1e-6)
+    both = StackedRows(rows, rows.take(few))
+    problem = problem._replace(rows=both, weights=np.full(300, 1 / 300))
+    found = _rows_of(problem, theta, 1.0 - both.scores(theta), few, tol)
+    assert found.X.dtype == np.float64
 
 
 @pytest.mark.parametrize("enough", [True, False])

@@ -199,6 +199,9 @@ class StackedRows(Rows):
         first = self.rows.take(index[index < split])
         return first.joined(self.more.take(index[index >= split] - split))
 
+    def sample(self, index: np.ndarray) -> "Rows":
+        return self.take(index)
+
 
 def _blocks(n_rows, step=BLOCK_ROWS):
     starts = range(0, n_rows, step)
