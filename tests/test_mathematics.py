@@ -20,9 +20,9 @@ from skpoison.feasible.discrete._mixtures import mixture
 from skpoison.solvers._adversary import PoisonPoints, PoisonTerm
 from skpoison.solvers._newton_system import Hessian, step_in_ball
 from skpoison.solvers._proximal_newton import (
+    DualSum,
     Iterate,
     Subproblem,
-    dual_sum,
     evaluate,
     gaps_at,
 )
@@ -140,7 +140,7 @@ def envelope(subproblem, center, theta, tau=0.4):
 
 def envelope_gradient(subproblem, center, theta, tau=0.4):
     at = envelope(subproblem, center, theta, tau)
-    z = dual_sum(subproblem, at.duals, at.poison.response)
+    z = DualSum(subproblem, center).at(at.duals, at.poison.response)
     return subproblem.learner.curvature * theta - z + tau * (theta - center.theta)
 
 
@@ -186,7 +186,7 @@ def test_the_duality_gap_has_three_parts_none_of_them_negative(learner):
         subproblem, center, theta = game(seed, learner)
         problem = Problem(subproblem.rows, subproblem.weights, *subproblem[4:])
         margins = 1.0 - subproblem.rows.scores(theta)
-        z = dual_sum(subproblem, center.duals, center.poison)
+        z = DualSum(subproblem, center).at(center.duals, center.poison)
         gaps = gaps_at(subproblem, theta, margins, center.duals, center.poison, z)
         upper = upper_value(problem, theta, margins)
         lower = dual_value(problem, center.duals, center.poison, z)
