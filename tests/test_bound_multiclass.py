@@ -39,16 +39,26 @@ from skpoison.solvers._class_losses import CrammerSinger, Multinomial, OneVsRest
 from skpoison.solvers._worst_class_rows import ascend, relaxed_loss, starts
 
 FREE = np.inf
-JOINT = LinearSVC(multi_class="crammer_singer")
+JOINT = LinearSVC(multi_class="crammer_singer", random_state=0)
 # An estimator, its loss, the penalty beside the sum of losses (of n rows in training),
 # and what its intercepts are divided by in the penalty.
 LEARNERS = [
     (LogisticRegression(), "multinomial", lambda n: 1.0, FREE),
     (LogisticRegression(C=0.01), "multinomial", lambda n: 100.0, FREE),
     (LogisticRegression(fit_intercept=False), "multinomial", lambda n: 1.0, 0.0),
-    (LinearSVC(C=0.1), "squared_hinge", lambda n: 10.0, 1.0),
-    (LinearSVC(loss="hinge", intercept_scaling=3), "hinge", lambda n: 1.0, 3.0),
-    (LinearSVC(fit_intercept=False), "squared_hinge", lambda n: 1.0, 0.0),
+    (LinearSVC(C=0.1, random_state=0), "squared_hinge", lambda n: 10.0, 1.0),
+    (
+        LinearSVC(loss="hinge", intercept_scaling=3, random_state=0),
+        "hinge",
+        lambda n: 1.0,
+        3.0,
+    ),
+    (
+        LinearSVC(fit_intercept=False, random_state=0),
+        "squared_hinge",
+        lambda n: 1.0,
+        0.0,
+    ),
     (JOINT, "crammer_singer", lambda n: 1.0, 1.0),
     (RidgeClassifier(), "squared", lambda n: 1.0, FREE),
     (SGDClassifier(alpha=0.01), "hinge", lambda n: 0.01 * n, FREE),
