@@ -120,10 +120,14 @@ def find_evidence(
         some = left
         if len(left) > MOST_CLUSTERED:
             some = np.sort(rng.choice(left, MOST_CLUSTERED, replace=False))
+        by_label = np.flatnonzero(evidence.chance > evidence.cut)
+        if len(some) < len(left):
+            n_drawn = int(len(by_label) * len(some) / len(left))
+            by_label = rng.choice(by_label, n_drawn, replace=False)
         where = clusters_against(
             few[some], codes[some], far.spread_out[some],
             lambda folds: predict(some, folds), len(codes) * len(some) / len(left),
-            rng, own[some] < DOUBTFUL,
+            rng, own[some] < DOUBTFUL, (few[by_label], codes[by_label]),
         )  # fmt: skip
         others = np.setdiff1d(left, some)
         more = like_rejected(few, codes, some, some[where], others, predict)

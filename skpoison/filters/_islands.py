@@ -23,6 +23,7 @@ from skpoison.filters._cells import Cells, Sized, blocks, nearest_rows
 from skpoison.filters._folds import N_FOLDS, assign_folds, own_and_rival
 from skpoison.filters._many_rows import drawn, mapped
 from skpoison.filters._nearest import members_of
+from skpoison.filters._pockets import Pockets, nearest_alike, pockets
 
 DIRECTIONS = 50
 # Clusters of a class.
@@ -50,6 +51,9 @@ BEYOND_USUAL = 1.25
 # which factors the gap around them, and how much they keep to themselves, may leave the
 # range of these around as many rows of that class.
 AGAINST_ROW, AGAINST_EMBEDDED = 0.3, 0.1
+# Where no other pocket, of half the size or larger, is contradicted nearly as clearly,
+# the label may be more probable, and more rows around may bear it.
+CLEARER, MOST_AGAINST_EMBEDDED, OF_SIZE = 3.0, 0.2, 0.5
 FEWEST_OF_ISLAND = 4
 AGREED, OWN_AROUND = 0.8, 0.12
 NEIGHBORS, HALF_AROUND = 10, 5
@@ -124,6 +128,9 @@ class _Judged(NamedTuple):
     own: np.ndarray  # (n_models, n_rows): probability of the label
     rival: np.ndarray  # the most probable other class
     other: np.ndarray  # its probability, the mean of all models
+    doubtful: np.ndarray  # labels that models were unsure of that saw rows around
+    n_joined: np.ndarray  # rows that were rejected before, nearest to each of these
+    pockets: Pockets
 
     @property
     def against(self) -> np.ndarray:
@@ -135,30 +142,59 @@ class _Judged(NamedTuple):
         """Split what models say into the label and its rival."""
         own = said[:, np.arange(len(codes)), codes]
         _, rival, other = own_and_rival(np.mean(said, axis=0), codes)
-        return cls(points, codes, spread_out, own, rival, other)
+        everyone, nobody = np.ones(len(codes), bool), np.zeros(len(codes), np.intp)
+        return cls(
+            points, codes, spread_out, own, rival, other, everyone, nobody,
+            Pockets([], []),
+        )  # fmt: skip
 
 
 def clusters_against(
     points: np.ndarray, codes: np.ndarray, spread_out: np.ndarray,
     predict: Callable, n_all: int, rng, doubtful: np.ndarray | None = None,
+    rejected: tuple | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Positions of rows whose cluster contradicts models without it, and is suspect.
 
     ``predict(folds)`` returns out-of-fold probabilities of shape (n_models, n_rows,
     n_classes); ``n_all`` is how many rows there are, those included that were rejected
     before. ``doubtful`` rows, whose label models were unsure of that saw rows around
-    them, are left out together with those.
+    them, are left out together with those. ``rejected`` are points and codes of rows
+    whose labels were rejected before: they count as rows of the nearest island.
     """
     if len(codes) < FEWEST_TO_CLUSTER or len(np.unique(codes)) < 2:
         return np.zeros(0, dtype=np.intp)
     known = np.unique(codes, return_inverse=True)[1]
     clusters, regions = label_clusters(points, known, rng)
     links = _links(points, known, rng)
+    found = Pockets([], [])
     if doubtful is not None:
+        found = pockets(points, known, doubtful, rng)
         regions = _with_islands(regions, clusters, links, doubtful)
+        regions = _with_pockets(regions, found.large)
     said = predict(assign_folds(known, regions, N_FOLDS, rng))
     judged = _Judged.of(points, codes, spread_out, said)
+    judged = judged._replace(pockets=found)
+    if doubtful is not None:
+        judged = judged._replace(doubtful=doubtful)
+    if rejected is not None:
+        judged = judged._replace(n_joined=_n_joined(points, codes, *rejected))
     return _planted(judged, clusters, links, n_all, rng)
+
+
+def _with_pockets(regions, found):
+    """Regions of which each pocket is one."""
+    regions = regions.copy()
+    for rows in found:
+        regions[rows] = regions.max() + 1
+    return np.unique(regions, return_inverse=True)[1]
+
+
+def _n_joined(points, codes, others, of_others):
+    """To how many of the others each row is the nearest of their label."""
+    alike = np.isin(of_others, codes)
+    nearest = nearest_alike(points, codes, others[alike], of_others[alike])
+    return np.bincount(nearest, minlength=len(codes))
 
 
 def like_rejected(
@@ -196,7 +232,8 @@ def _planted(judged, clusters, links, n_all, rng):
     islands = [
         rows
         for rows in _islands(judged, links)
-        if len(rows) >= SMALLEST_ISLAND * n_all and _is_contradicted(judged, rows)
+        if len(rows) + judged.n_joined[rows].sum() >= SMALLEST_ISLAND * n_all
+        and _is_contradicted(judged, rows)
     ]
     gap = _largest_usual_gap(judged, clusters, rng) if against or islands else APART
     suspects = [rows for rows in against if _is_suspect(judged, rows, gap, rng)]
@@ -206,12 +243,17 @@ def _planted(judged, clusters, links, n_all, rng):
     few = [
         rows
         for kind in (suspects, apart, embedded)
-        if sum(map(len, kind)) <= MOST_IN_CLUSTERS * len(judged.codes)
+        if len(_joined(kind)) <= MOST_IN_CLUSTERS * len(judged.codes)
         for rows in kind
     ]
-    rows = np.unique(np.concatenate([np.zeros(0, dtype=np.intp), *few]))
+    rows = _joined(few)
     own = judged.own[:, rows].mean(axis=0)
     return rows[own < judged.other[rows]]
+
+
+def _joined(several):
+    """Rows that are in any of several groups, which may overlap."""
+    return np.unique(np.concatenate([np.zeros(0, dtype=np.intp), *several]))
 
 
 def _contradicted(judged, clusters):
@@ -262,7 +304,9 @@ def _islands(judged, links):
     """Rows of one label that are near to each other, and each is contradicted."""
     if judged.against.sum() < FEWEST_OF_ISLAND:
         return []
-    return _near_together(links, judged.against)
+    dense = [rows[judged.against[rows]] for rows in judged.pockets.dense]
+    dense = [rows for rows in dense if len(rows) >= FEWEST_OF_ISLAND]
+    return _near_together(links, judged.against) + dense
 
 
 def _with_islands(regions, clusters, links, doubtful):
@@ -308,17 +352,31 @@ def _is_contradicted(judged, rows):
         votes.max() >= AGREED * len(rows)
         and len(judged.codes) > len(rows) + NEIGHBORS
         and len(others) > 0
-        and judged.against[others].mean() <= USUALLY_AGAINST
+        and min(judged.against[others].mean(), judged.doubtful[others].mean())
+        <= USUALLY_AGAINST
     )
+
+
+def _most_own(judged, rows):
+    """How probable the label of an island may be: less so than of other pockets."""
+    others = [
+        judged.own[:, other].mean()
+        for other in judged.pockets.large
+        if len(other) >= OF_SIZE * len(rows) and not np.isin(other, rows).any()
+    ]
+    usual = min(others, default=1.0)
+    return np.clip(usual / CLEARER, AGAINST_EMBEDDED, MOST_AGAINST_EMBEDDED)
 
 
 def _is_embedded(judged, rows, rng):
     """Whether the rows lie amidst another class as rows of that class do."""
     points, codes = judged.points, judged.codes
-    if judged.own[:, rows].mean() > AGAINST_EMBEDDED:
+    most_own = _most_own(judged, rows) if judged.pockets.large else AGAINST_EMBEDDED
+    if judged.own[:, rows].mean() > most_own:
         return False
     found = _Surroundings.of(points, rows, np.arange(len(codes)), rng)
-    if np.mean(codes[found.outside] == codes[rows[0]]) > OWN_AROUND:
+    own_around = np.mean(codes[found.outside] == codes[rows[0]])
+    if own_around > max(OWN_AROUND, most_own):
         return False
     rival = np.bincount(judged.rival[rows]).argmax()
     usual = _usual_surroundings(points, np.flatnonzero(codes == rival), len(rows), rng)
