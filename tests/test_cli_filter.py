@@ -2,6 +2,7 @@
 
 import bz2
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -448,6 +449,34 @@ def test_rows_with_gaps_are_written_as_they_came_or_nowhere(tmp_path, suffix):
     assert written == [body[i] for i in wanted]
     message = invoke(*common, "--missing", "error", "--force", code=1).stderr
     assert "'b' in 3 rows" in message and "'word' in 20 rows" in message
+
+
+def test_rows_are_not_replaced_before_the_rejected_ones_are_written(csv, tmp_path):
+    before, rejected = csv.read_text(), tmp_path / "rejected.csv"
+    result = sphere_and_slab(csv, "-o", csv, "--force", "-r", rejected, code=2)
+    assert "DATA itself" in result.stderr
+    assert csv.read_text() == before
+    sphere_and_slab(csv, "-o", csv, "--force")
+    assert len(csv.read_text().splitlines()) == 1 + kept_mask().sum()
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz", "rows.parquet"])
+def test_rows_of_a_file_that_was_replaced_are_not_written(csv, tmp_path, name):
+    from skpoison._io import DataError, load
+
+    path, frame = tmp_path / "x" / name, pd.read_csv(csv)
+    path.parent.mkdir()
+    write = frame.to_parquet if name.endswith("parquet") else frame.to_csv
+    write(path, index=False)
+    data = load(path)
+    assert data.taken(np.arange(3), {}).num_rows == 3
+    write(tmp_path / name, index=False)
+    os.replace(tmp_path / name, path)
+    if data.has_types:  # which are kept as they were read
+        assert data.taken(np.arange(3), {}).num_rows == 3
+        return
+    with pytest.raises(DataError, match="has changed since it was first read"):
+        data.taken(np.arange(3), {})
 
 
 @pytest.mark.parametrize("with_notes", ["rows.csv", "trusted.csv"])

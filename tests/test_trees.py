@@ -210,6 +210,20 @@ def test_others_stay_as_they_are():
     assert quick(forest) is forest
 
 
+def test_a_forest_that_is_given_is_fitted_as_it_is():
+    class Own(ExtraTreesClassifier):
+        """No forest that is known."""
+
+    X, y = rows(n_classes=2, n_rows=200)
+    given, own = (
+        AutoFilter(kind(20, random_state=3), random_state=0).fit(X, y)
+        for kind in (ExtraTreesClassifier, Own)
+    )
+    assert np.array_equal(given.out_of_fold_, own.out_of_fold_, equal_nan=True)
+    with pytest.raises(ValueError, match="parameter of ExtraTreesClassifier must"):
+        AutoFilter(ExtraTreesClassifier(max_depth=-1)).fit(X, y)
+
+
 def test_filters_with_scikit_learns_forests_differ_by_random_numbers(monkeypatch):
     X, y = rows(n_classes=2, n_rows=200)
     fast = AutoFilter(random_state=0).fit(X, y)

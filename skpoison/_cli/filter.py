@@ -1,5 +1,6 @@
 """``skpoison filter``: find the rows that should not be trusted."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -122,6 +123,7 @@ def filter_(
     workers.refuse()
     kind = kind or "auto"
     percentile = _percentile_of(kind, percentile)
+    _check_output(data, output, (rejected, *machine.paths))
     written = (output, rejected, plot, *machine.paths)
     aside = (by,) if by else ()
     # Beside trusted rows, it depends on these how columns are read.
@@ -209,6 +211,19 @@ def _filter_many(data, reading, settings, unsuited, writing, machine, workers, o
         data, *folders = workers.names(data, *writing[:2])
         given = settings, part.Writing(*folders, writing[2]), machine, workers, outputs
         parts.filter_parts(session, data, reading, *given)
+
+
+def _check_output(data, output, others):
+    """Refuse to replace rows that other files are made from afterwards."""
+    is_needed = any(path is not None for path in others)
+    if not is_needed or output is None or not os.path.exists(output):
+        return
+    if os.path.exists(data) and os.path.samefile(data, output):
+        raise typer.BadParameter(
+            f"{output!r} is DATA itself, from which rejected rows and reports are "
+            "written as well; name another file.",
+            param_hint="'--output'",
+        )
 
 
 def _percentile_of(kind, percentile):

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import re
 import sys
 from itertools import pairwise
@@ -63,6 +64,7 @@ class Source:
     def __init__(self, name, format=None, max_size=4.0):
         self.name = str(name)
         self.limit = int(max_size * GIGABYTE)
+        self._stamp = None
         self._spooled = self._spool()
         with self._open_raw() as file:
             self.compression = _compression(file.read(8))
@@ -80,7 +82,10 @@ class Source:
         """The path of an uncompressed local file; None for anything else."""
         plain = self._spooled is None and self.compression is None
         plain = plain and not is_url(self.name)
-        return self.name if plain else None
+        if not plain:
+            return None
+        self._check_unchanged(os.stat(self.name))
+        return self.name
 
     def open(self):
         """Open the unpacked data as a binary file."""
@@ -104,7 +109,23 @@ class Source:
             return io.BytesIO(self._spooled)
         if is_url(self.name):
             return open_url(self.name)
-        return open(self.name, "rb")
+        file = open(self.name, "rb")
+        try:
+            self._check_unchanged(os.fstat(file.fileno()))
+        except DataError:
+            file.close()
+            raise
+        return file
+
+    def _check_unchanged(self, found):
+        """Refuse a file that is another one than at first: rows go by their places."""
+        stamp = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        self._stamp = self._stamp or stamp
+        if stamp != self._stamp:
+            raise DataError(
+                f"{self.label} has changed since it was first read; run the command "
+                "again."
+            )
 
     def _spool(self):
         """Return what can be read only once; None for a file on disk."""

@@ -42,7 +42,7 @@ class AutoFilter(BaseJudgingFilter):
         continuous y is compared with regressors.
     random_state : int, RandomState instance or None, default=None
         Controls folds, clusters and trees, and the order in which :meth:`fit_transform`
-        reuses kept rows.
+        reuses kept rows. An ``estimator`` that is given has a random state of its own.
     n_jobs : int, default=None
         Number of jobs for fitting the models of the folds.
 

@@ -64,7 +64,8 @@ class CrossFitFilter(BaseJudgingFilter):
         Number of jobs for fitting the models of the folds.
     random_state : int, RandomState instance or None, default=None
         Controls folds, the search for near copies, trees, and the order in which
-        :meth:`fit_transform` reuses kept rows.
+        :meth:`fit_transform` reuses kept rows. An ``estimator`` that is given has a
+        random state of its own.
 
     Attributes
     ----------

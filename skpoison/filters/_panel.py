@@ -99,6 +99,8 @@ class Panel:
     def _asked_in_folds(self, params):
         """The same of all learners, which are fitted often and not kept."""
         asked = [self._as_asked(learner, params) for learner in self.learners]
+        if self.encoder is None:  # an estimator that is given is fitted as it is
+            return asked
         return [(quick(estimator), *rest) for estimator, *rest in asked]
 
     def _rows_for(self, learner):
