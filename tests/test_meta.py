@@ -53,9 +53,9 @@ def blobs():
 def poisoned():
     """Labels flipped far out: enough to turn the line between the classes round."""
     rng = np.random.default_rng(0)
-    y = np.repeat([0, 1, 0, 1], [50, 50, 12, 12])
-    side = np.repeat([-1.0, 1.0, 20.0, -20.0], [50, 50, 12, 12])
-    return np.c_[side, np.zeros(124)] + 0.2 * rng.normal(size=(124, 2)), y
+    y = np.repeat([0, 1, 0, 1], [50, 50, 10, 10])
+    side = np.repeat([-1.0, 1.0, 20.0, -20.0], [50, 50, 10, 10])
+    return np.c_[side, np.zeros(120)] + 0.2 * rng.normal(size=(120, 2)), y
 
 
 class Recorder(BaseEstimator):
