@@ -475,7 +475,7 @@ def test_rows_of_a_file_that_was_replaced_are_not_written(csv, tmp_path, name):
     if data.has_types:  # which are kept as they were read
         assert data.taken(np.arange(3), {}).num_rows == 3
         return
-    with pytest.raises(DataError, match="has changed since it was first read"):
+    with pytest.raises(DataError, match="was changed while it was being read"):
         data.taken(np.arange(3), {})
 
 

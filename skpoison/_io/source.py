@@ -123,7 +123,7 @@ class Source:
         self._stamp = self._stamp or stamp
         if stamp != self._stamp:
             raise DataError(
-                f"{self.label} has changed since it was first read; run the command "
+                f"{self.label} was changed while it was being read; run the command "
                 "again."
             )
 
