@@ -118,6 +118,15 @@ def _compared(queries, members, asked, among):
         yield queries, members
 
 
+def nearest_of(known: np.ndarray, points: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Which of some known points is the nearest to each row that is asked for."""
+    found = [np.zeros(0, dtype=np.intp)]
+    everyone = Sized.of(known)
+    for block in blocks(asked, len(known)):
+        found.append(Sized.of(points[block]).squares(everyone).argmin(axis=1))
+    return np.concatenate(found)
+
+
 def nearest_rows(rows, k: int, cells: Cells, asked=None, among=None) -> tuple:
     """Distances to, and positions of, the k nearest other rows, unordered.
 

@@ -19,7 +19,7 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import row_norms
 
-from skpoison.filters._cells import Cells, Sized, blocks, nearest_rows
+from skpoison.filters._cells import Cells, Sized, nearest_of, nearest_rows
 from skpoison.filters._folds import N_FOLDS, assign_folds, own_and_rival
 from skpoison.filters._many_rows import drawn, mapped
 from skpoison.filters._nearest import members_of
@@ -209,10 +209,8 @@ def like_rejected(
     for code in np.unique(codes[rejected]):
         known = some[codes[some] == code]
         asked = others[codes[others] == code]
-        known_points = Sized.of(points[known])
-        for block in blocks(asked, len(known)):
-            nearest = Sized.of(points[block]).squares(known_points).argmin(axis=1)
-            alike.append(block[np.isin(known[nearest], rejected)])
+        nearest = nearest_of(points[known], points, asked)
+        alike.append(asked[np.isin(known[nearest], rejected)])
     rows = np.concatenate(alike)
     if not len(rows):
         return rows

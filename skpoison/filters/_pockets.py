@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from skpoison.filters._cells import EXACT, Sized, blocks
+from skpoison.filters._cells import EXACT, Sized, blocks, nearest_of
 
 FEWEST, GROWTH = 4, 1.3  # rows of the smallest neighborhood; how sizes grow
 LARGEST, LARGEST_OF_CLASS = 0.06, 0.3  # of all rows, and of those of the label
@@ -89,10 +89,8 @@ def nearest_alike(
     out = np.zeros(len(others), dtype=np.intp)
     for code in np.unique(of_others):
         known = np.flatnonzero(codes == code)
-        known_points = Sized.of(points[known])
-        for block in blocks(np.flatnonzero(of_others == code), len(known)):
-            squares = Sized.of(others[block]).squares(known_points)
-            out[block] = known[squares.argmin(axis=1)]
+        asked = np.flatnonzero(of_others == code)
+        out[asked] = known[nearest_of(points[known], others, asked)]
     return out
 
 

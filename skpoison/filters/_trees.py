@@ -49,7 +49,6 @@ class QuickTrees:
 
     def fit(self, X, y, sample_weight=None):
         self.__dict__.pop("_first", None)  # its parameters may have changed
-        self._validate_params()
         targets = self._targets(y)
         rows = None
         # With weights, the variance of a pure node is not quite 0, and it is split on.
@@ -58,6 +57,7 @@ class QuickTrees:
         self._grown = None
         if rows is None:
             return super().fit(X, y, sample_weight)
+        self._validate_params()
         of_trees = {name: getattr(self, name) for name in OF_TREES}
         rng = check_random_state(self.random_state)
         tree = ExtraTreeRegressor(**of_trees, random_state=rng)
