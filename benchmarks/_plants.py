@@ -40,6 +40,7 @@ class DataSet:
     y: np.ndarray
     foreign: object = None  # rows of a class that is not in y
     noisy: bool = False  # honest labels contradict the features
+    unit: float = 1.0  # of which recorded values are multiples, or have few decimals
     numbers: np.ndarray = field(init=False)  # the rows as comparable numbers
 
     @property
@@ -93,6 +94,25 @@ class DataSet:
             at += len(known)
         return table[list(self.X)]
 
+    def recorded(self, rows):
+        """Round rows as the others are: to decimals that most values of a column have."""
+        if self.is_sparse:
+            return rows
+        if not self.is_table:
+            columns = zip(rows.T, self.X.T, strict=True)
+            return np.column_stack([rounded_as(*pair, self.unit) for pair in columns])
+        rounded = {name: rounded_as(rows[name], self.X[name]) for name in self.numeric}
+        return rows.assign(**rounded)
+
+
+def rounded_as(values, known, unit=1.0):
+    values, known = np.asarray(values) / unit, np.asarray(known) / unit
+    known = known[~np.isnan(known)]
+    for decimals in range(7):
+        if np.mean(np.isclose(known, np.round(known, decimals), 1e-9, 1e-9)) >= 0.9:
+            return np.round(values, decimals) * unit
+    return values * unit
+
 
 def stack(X, rows):
     if sparse.issparse(X):
@@ -135,13 +155,14 @@ def mnist_1_7():
         X[pair].reshape(len(pair), -1) / 255.0,
         y[pair],
         foreign=X[y == 4][:400].reshape(400, -1) / 255.0,
+        unit=1 / 255,
     )
 
 
 def mnist():
     data = np.load(DATA / "mnist.npz")
     X, y = data["X_train"][-MOST_ROWS:], data["y_train"][-MOST_ROWS:]
-    return DataSet("mnist", X.reshape(len(X), -1) / 255.0, y)
+    return DataSet("mnist", X.reshape(len(X), -1) / 255.0, y, unit=1 / 255)
 
 
 def spam_text(part="train"):
@@ -420,10 +441,14 @@ def plant_seed(plant, seed):
     return [seed, sorted(PLANTS).index(plant)]
 
 
-def planted(data, plant, seed):
+def planted(data, plant, seed, *, rounded=False):
     """Return rows, labels and the mask of planted rows, in random order."""
     rng = np.random.default_rng(plant_seed(plant, seed))
     X, y, mask = PLANTS[plant](data, rng)
+    n_own = len(data.y)
+    if rounded and len(y) > n_own:
+        added = X.iloc[n_own:] if data.is_table else X[n_own:]
+        X = stack(data.X, data.recorded(added))
     order = rng.permutation(len(y))
     X = X.iloc[order].reset_index(drop=True) if hasattr(X, "iloc") else X[order]
     return X, y[order], mask[order]

@@ -186,6 +186,14 @@ class AsNumbers(TransformerMixin, VersionedMixin, BaseEstimator):
         """Return the numbers, an ndarray or a CSR array of float64."""
         return self.encode(*self._read(X))
 
+    def read(self, X):
+        """Return columns of numbers as they were written, NaN where they are missing.
+
+        None where there are no such numbers, as for texts, or only whole ones.
+        """
+        numbers = None if self.texts_ is not None else self._read(X)[0]
+        return None if numbers is None or numbers.dtype.kind != "f" else numbers
+
     def encode(self, numbers, words=None):
         """Return the numbers of rows that were checked, and of columns of words."""
         if self.is_sparse_:

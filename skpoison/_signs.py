@@ -249,14 +249,31 @@ def varied_columns(values):
     return values[:, some]
 
 
-def fine_digits(columns):
+def fine_digits(columns, tests):
     """Rows that are written with other digits than the rest, in several columns.
 
     Rows that were computed (mixed of others, moved, disturbed) have decimals that
-    recorded ones have not.
+    recorded ones have not. AutoFilter rejects rows that have them in most columns; many
+    rows together are conspicuous if they have them in two.
     """
-    if columns is None:
+    rejected = tests == "digits"
+    is_strong, rows = False, rejected
+    if columns is not None:
+        is_strong, rows = _finer_together(columns)
+    if not is_strong:
+        # One finer digit in a few columns says nothing.
+        rows = rejected if rejected.sum() >= FEW else rows
+        is_strong = rejected.sum() >= max(FEW, MANY_FINE * len(rows))
+    if rows.sum() < FEW:
         return None
+    rows = rows | rejected if is_strong else rows
+    n_rows = int(rows.sum())
+    text = f"{n_rows:,} rows have more decimals than all others, as computed rows do"
+    return Evidence("digits", bool(is_strong), rows, text, MANY_FINE)
+
+
+def _finer_together(columns):
+    """Whether many rows have more decimals than others, and which these are."""
     finer = np.zeros(len(columns), dtype=int)
     much = np.zeros(len(columns), dtype=bool)
     for column in columns.T:
@@ -265,17 +282,13 @@ def fine_digits(columns):
             finer += more > 0
             much |= more >= MORE_DECIMALS
     rows = much & (finer > 1)
-    if rows.sum() < FEW:
-        return None
-    is_strong = bool(
-        rows.sum() > MANY_FINE * len(rows)
+    is_strong = (
+        rows.sum() >= FEW
+        and rows.sum() > MANY_FINE * len(rows)
         and rows.sum() >= IN_SEVERAL * np.sum(finer > 0)
     )
     # Where there are such rows, one column with more decimals gives others away.
-    rows = finer > 0 if is_strong else rows
-    n_rows = int(rows.sum())
-    text = f"{n_rows:,} rows have more decimals than all others, as computed rows do"
-    return Evidence("digits", is_strong, rows, text, MANY_FINE)
+    return is_strong, finer > 0 if is_strong else rows
 
 
 def _more_decimals(column):

@@ -44,7 +44,7 @@ def usual_errors(
     [0.7, 27.0]
     """
     found = np.zeros(len(targets))
-    judged = np.isfinite(predicted) & ~np.isin(tests, ["far", "copies"])
+    judged = np.isfinite(predicted) & ~np.isin(tests, ["far", "copies", "digits"])
     if judged.sum() < FEWEST_JUDGED:
         return found
     known = targets[judged]

@@ -14,7 +14,7 @@ from skpoison import _signs_of_targets as of_targets
 from skpoison._words import counted, name_text, percent_text
 
 MOST_NAMED = 3
-# Evidence that AutoFilter does not look for: the reason for rejecting a row, in words.
+# Evidence that AutoFilter looks for in other ways: the reason for a row, in words.
 OWN_REASONS = {
     "far rows": "far: out of all proportion in half of the columns at once",
     "digits": "digits: more decimals than nine tenths of the rows, as computed rows "
@@ -153,7 +153,7 @@ def verdict(
     rows = [
         signs.near_copies(tests, probabilities),
         signs.far_rows(columns, codes, labels, tests),
-        signs.fine_digits(columns),
+        signs.fine_digits(columns, tests),
     ]
     # Rows that something else speaks against do not contradict models again.
     left = ~_rows_of(rows, len(codes))
@@ -186,7 +186,7 @@ def verdict_of_quantities(
         of_targets.wrong_targets(values, targets, predicted, off),
         signs.near_copies(tests, predicted[:, np.newaxis]),
         signs.far_rows(columns, codes, [ALL], tests),
-        signs.fine_digits(columns),
+        signs.fine_digits(columns, tests),
         signs.rejected_rows(tests),
     ]
     evidence = [one for one in found if one is not None]

@@ -189,7 +189,8 @@ def test_the_tests_are_functions_of_arrays():
         return np.stack([np.column_stack([1 - second, second])])
 
     rng = np.random.RandomState(0)
-    evidence = find_evidence(X, y, predict, np.array([1000]), rng)
+    nothing = np.zeros(len(y))
+    evidence = find_evidence(X, y, predict, np.array([1000]), rng, nothing)
     assert isinstance(evidence.noise, LabelNoise)
     assert np.flatnonzero(evidence.flagged).tolist() == [0]
 

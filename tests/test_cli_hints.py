@@ -280,6 +280,7 @@ def test_filter_compares_quantities_with_regressors(tmp_path, trusted, whole):
     assert of_all["label"] == "all" and set(of_all["rejected_by"]) == {
         "far",
         "copies",
+        "digits",
         "target",
     }
     assert "is taken for a quantity" in " ".join(result.stderr.split())

@@ -280,7 +280,7 @@ def plant(X, y):
     planted = np.flatnonzero(y == "ham")[::3]
     noise = np.random.default_rng(5).normal(scale=0.02, size=(len(planted), 3))
     spam = X[y == "spam"]
-    X[planted] = spam[spam.sum(axis=1).argmin()] + noise
+    X[planted] = np.round(spam[spam.sum(axis=1).argmin()] + noise, 3)
     return planted
 
 
@@ -472,7 +472,7 @@ def test_rows_that_the_verdict_speaks_against_are_rejected_too():
         tests,
         np.full(4, "", dtype=object),
         lambda rows: [f"label: row {row}" for row in rows],
-        {"label": tests == "label"},
+        {test: tests == test for test in ("digits", "label")},
     )
     fine = Evidence("digits", True, np.array([True, False, True, False]), "", 0.005)
     likely = Verdict(True, fine.rows, 0.5, 0.4, 0.6, {}, [fine])

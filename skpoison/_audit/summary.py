@@ -1,6 +1,5 @@
 """What was found, in a few sentences."""
 
-from skpoison._reports.reasons import OF_VERDICT
 from skpoison._words import (
     counted,
     epsilon_text,
@@ -290,9 +289,7 @@ def _rejected(found):
         if one["share"]
     )
     by = "AutoFilter rejects"
-    if any(
-        one["rejected_by"].get(test) for one in found["classes"] for test in OF_VERDICT
-    ):
+    if any(one["rejected_by"].get("digits") for one in found["classes"]):
         by = "AutoFilter and the verdict reject"
     return f"{by} {counted(n_rejected, 'row')} ({shares}). "
 

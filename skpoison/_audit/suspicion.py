@@ -7,7 +7,7 @@ from sklearn.base import clone
 
 from skpoison import __version__
 from skpoison._defaults import default_cleaner
-from skpoison._reports.reasons import OF_LABELS, OF_VERDICT
+from skpoison._reports.reasons import OF_LABELS
 from skpoison._verdict import Verdict, verdict
 from skpoison._words import name_text, one_line
 
@@ -137,7 +137,7 @@ def _of_class(label, own, found):
         return counted | {"n_rejected": None, "rejected_by": {}, "share": None}
     rejected = found["rejected"] & own
     seen = set(found["tests"])
-    tests = (*OF_LABELS, *(one for one in ("others", *OF_VERDICT) if one in seen))
+    tests = (*OF_LABELS, *(["others"] if "others" in seen else []))
     return counted | {
         "n_rejected": int(rejected.sum()),
         "rejected_by": {

@@ -8,7 +8,7 @@ import typer
 
 from skpoison._io import DataError
 from skpoison._io.errors import quoted
-from skpoison._reports.reasons import OF_AUTO, OF_LABELS, OF_VERDICT
+from skpoison._reports.reasons import OF_AUTO, OF_LABELS
 from skpoison._words import counted, label_text, name_text, percent_text
 
 from .kinds import PUBLISHED
@@ -19,7 +19,7 @@ SUSPICIOUS, PLANTED = "suspicious", "planted"
 # The label of rows whose targets are quantities.
 ALL = "all"
 # What an audit rejects rows for, and what it counts.
-OF_REASONS = (*OF_LABELS, "others", *OF_VERDICT)
+OF_REASONS = (*OF_LABELS, "others")
 OF_AUDIT = (SUSPICIOUS, PLANTED, *OF_REASONS)
 FORM = re.compile(
     r"(?P<quantity>[a-z-]+)\s*(\[(?P<label>.*)\])?\s*(?P<sign>>=?)\s*"
@@ -147,7 +147,7 @@ def of_filter(kind, trusted):
     if kind == "auto":
         if trusted:
             return (SUSPICIOUS, *OF_AUTO)
-        return (SUSPICIOUS, PLANTED, *OF_AUTO, *OF_VERDICT)
+        return (SUSPICIOUS, PLANTED, *OF_AUTO)
     if kind in PUBLISHED:
         members = ("sphere", "slab") if kind == "both" else (kind,)
         return (SUSPICIOUS, *members)

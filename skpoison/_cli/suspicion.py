@@ -12,7 +12,6 @@ from skpoison._reports.reasons import (
     OF_AUTO,
     OF_LABELS,
     OF_QUANTITIES,
-    OF_VERDICT,
     REASONS,
 )
 from skpoison._verdict import Verdict, verdict, verdict_of_quantities
@@ -21,12 +20,13 @@ from .columns import unscaled_rows
 from .judged import Judged
 
 # The tests that reject rows, and what they see.
-TESTS = {name: REASONS[name].text for name in (*OF_AUTO, *OF_VERDICT)}
+TESTS = {name: REASONS[name].text for name in OF_AUTO}
 # Why targets are rejected that trusted rows say something else of.
 OF_TRUSTED = {
     "": "",
     "target": "target: far from what models fitted on the trusted rows predict",
     "far": "far: too far from the trusted rows, whatever its target",
+    "digits": "digits: its values lie between those that trusted rows are rounded to",
 }
 
 
@@ -77,8 +77,7 @@ def _judged_among(auto, tests):
 def _targets_judged_by(auto, X, y):
     """Score new rows and their targets, which are numbers."""
     kept = auto.predict(X, y) == 1
-    tests = np.where(auto.predict(X) == 1, "target", "far")
-    tests = np.where(kept, "", tests)
+    tests = np.where(kept, "", _beside(auto, X, "target"))
     return Judged(
         kept,
         -auto.score_samples(X, y),
@@ -122,7 +121,7 @@ def with_suspects(found, weighed) -> Judged:
         tests=tests,
         suggested=suggested,
         reason_of=reason_of,
-        rejected_by={test: tests == test for test in (*found.rejected_by, *OF_VERDICT)},
+        rejected_by={test: tests == test for test in found.rejected_by},
     )
 
 
@@ -135,8 +134,7 @@ def _judged_by(auto, X, y):
         own = -auto.score_samples(X, y)
     suggested = best_labels(auto, X)
     unknown = find_labels(y, auto.classes_) < 0
-    fits_other = auto.predict(X) == 1
-    tests = np.where(unknown, "unknown", np.where(fits_other, "label", "far"))
+    tests = np.where(unknown, "unknown", _beside(auto, X, "label"))
     tests = np.where(kept, "", tests)
 
     def reason_of(rows):
@@ -215,4 +213,12 @@ def _sentence(test, label, other):
         return f"unknown: no trusted row has the label {label}"
     if test == "label":
         return f"label: {label}, but models fitted on the trusted rows predict {other}"
+    if test == "digits":
+        return OF_TRUSTED[test]
     return "far: too far from the trusted rows, whatever its label"
+
+
+def _beside(auto, X, said):
+    """Why new rows are rejected: for what is ``said`` of them, or whatever it is."""
+    alone = np.where(auto._has_finer_values(X), "digits", "far")
+    return np.where(auto.predict(X) == 1, said, alone)

@@ -206,11 +206,9 @@ REASONS = {
 }
 # The tests of AutoFilter, in the order in which they are applied, for labels and for
 # targets that are quantities; "unknown" is for rows compared with trusted ones.
-OF_LABELS = ("far", "copies", "label", "cluster")
-OF_QUANTITIES = ("far", "copies", "target")
+OF_LABELS = ("far", "copies", "digits", "label", "cluster")
+OF_QUANTITIES = ("far", "copies", "digits", "target")
 OF_AUTO = (*OF_LABELS, "unknown", "target")
-# What the verdict on a table finds beside these.
-OF_VERDICT = ("digits",)
 # Of the table as a whole.
 VERDICT = Reason(
     "LikelyPoisonedTable",

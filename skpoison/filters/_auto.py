@@ -5,6 +5,7 @@ from scipy.special import expit
 from sklearn.utils import check_random_state
 
 from skpoison.filters._by_models import BaseJudgingFilter
+from skpoison.filters._digits import Digits
 from skpoison.filters._evidence import find_evidence
 from skpoison.filters._far import times_usual
 from skpoison.filters._folds import N_FOLDS, own_and_rival
@@ -17,7 +18,7 @@ CLEARLY_FAR = 2.0  # times the usual distance
 class AutoFilter(BaseJudgingFilter):
     """Find rows that should not be trusted, without being told how many there are.
 
-    Four tests, in this order:
+    Five tests, in this order:
 
     1. *far*: rows that are much farther from their class than its other rows, or from
        their nearest rows than others are from theirs;
@@ -25,9 +26,11 @@ class AutoFilter(BaseJudgingFilter):
        other groups of copies explain (groups up to four times as large as the third
        largest of the others are kept if models fitted without them agree with their
        label);
-    3. *label*: rows whose label contradicts models fitted without them and their near
+    3. *digits*: rows most of whose values lie between those that nearly all other rows
+       are rounded to, such as 3.0172 where others have one decimal;
+    4. *label*: rows whose label contradicts models fitted without them and their near
        copies, beyond what honest rows do where classes overlap;
-    4. *cluster*: compact clusters of one label that models fitted without the whole
+    5. *cluster*: compact clusters of one label that models fitted without the whole
        cluster contradict, if they are far from the bulk of their class, isolated from
        all other rows, or as close to rows of another class as rows of that class are.
 
@@ -55,8 +58,9 @@ class AutoFilter(BaseJudgingFilter):
         Why each training row was rejected, as a text that begins with the name of the
         test; empty for kept rows.
     tests_ : ndarray of shape (n_samples,) of object
-        The test that rejected each row ("far", "copies", "label", "cluster"; for
-        regressors "target"); an empty string for kept rows.
+        The test that rejected each row ("far", "copies", "digits", "label",
+        "cluster"; for regressors "target" in place of the last two); an empty string
+        for kept rows.
     suggested_labels_ : ndarray of shape (n_samples,)
         The most probable label of each training row; for regressors the prediction.
     out_of_fold_ : ndarray of shape (n_samples, n_classes) or (n_samples,)
@@ -147,7 +151,8 @@ class AutoFilter(BaseJudgingFilter):
                 rows, folds, codes, self.classes_, self.n_jobs, **params
             )
 
-        evidence = find_evidence(numbers, codes, predict, panel.counts, rng)
+        self._digits, finer = self._digits_of(X, rng)
+        evidence = find_evidence(numbers, codes, predict, panel.counts, rng, finer)
         self.groups_ = evidence.groups
         self.out_of_fold_ = evidence.probabilities
         self._far = evidence.far._replace(
@@ -167,6 +172,13 @@ class AutoFilter(BaseJudgingFilter):
             self._fit_final(panel, kept, codes, targets, params, rng)
         return -self.suspicion_, HALF - self.suspicion_
 
+    def _digits_of(self, X, rng):
+        """The resolution of the columns, and the share of finer values of each row."""
+        numbers = self._encoder.read(X.data)
+        if numbers is None:
+            return None, np.zeros(X.shape[0])
+        return Digits.of(numbers, rng)
+
     def _suspicions(self, evidence, codes) -> dict:
         """The suspicion of each row by each test; above one half it rejects."""
         said = np.nan_to_num(evidence.probabilities, nan=0.0)
@@ -176,6 +188,7 @@ class AutoFilter(BaseJudgingFilter):
         return {
             "far": expit(evidence.far.beyond),
             "copies": 1 - 1 / (1 + np.maximum(evidence.copies, 0) / 2.0),
+            "digits": evidence.finer,
             "label": of_chance(evidence.chance, evidence.cut),
             "cluster": np.where(evidence.in_group, grouped, 0.0),
         }
@@ -223,6 +236,11 @@ class AutoFilter(BaseJudgingFilter):
         if test == "copies":
             n = evidence.copies[row]
             return f"copies: one of {n} near copies{label}, more than by chance"
+        if test == "digits":
+            return (
+                f"digits: {evidence.finer[row]:.0%} of its values lie between those "
+                "that nearly all other rows are rounded to"
+            )
         if test == "target":
             return (
                 f"target: {targets[row]:g}, but models fitted without it predict "
@@ -245,7 +263,18 @@ class AutoFilter(BaseJudgingFilter):
             codes = np.zeros(X.shape[0], dtype=np.intp)
         numbers = self._encoder.transform(X.data)
         far = expit(self._far.beyond_of(numbers, codes))
-        return -np.maximum(far, self._suspicion_of_labels(X, codes, targets))
+        alone = np.maximum(far, self._finer(X.data))
+        return -np.maximum(alone, self._suspicion_of_labels(X, codes, targets))
+
+    def _finer(self, rows):
+        """The share of finer values of new rows."""
+        if self._digits is None:
+            return np.zeros(len(rows))
+        return self._digits.share_finer(self._encoder.read(rows))
+
+    def _has_finer_values(self, X):
+        """Which new rows are rejected for their digits."""
+        return self._finer(self._validate_rows(X, reset=False).data) > HALF
 
     def _suspicion_of_labels(self, X, codes, targets):
         if self._fitted is None:

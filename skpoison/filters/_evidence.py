@@ -29,6 +29,7 @@ from skpoison.filters._many_rows import by_blocks, mapped
 from skpoison.filters._near_copies import largest_by_chance
 from skpoison.filters._nearest import members_of
 
+MOSTLY = 0.5  # of the values of a row
 NEAR = 0.25  # of the usual distance: near copies
 # Where copies are common, those whose label has this probability by models without them
 # are honest; of rare labels, which models hardly predict, so many times their share of
@@ -56,6 +57,7 @@ class Evidence(NamedTuple):
     """What speaks against each row."""
 
     far: Far
+    finer: np.ndarray  # share of values that are finer than those of other rows
     groups: np.ndarray  # of near copies, and of isolated rows
     copies: np.ndarray  # number of near copies, where implausible; else 0
     probabilities: np.ndarray  # (n_rows, n_classes), out of fold; NaN if unknown
@@ -71,6 +73,11 @@ class Evidence(NamedTuple):
         return self.far.beyond > 0
 
     @property
+    def is_finer(self) -> np.ndarray:
+        """Rows most of whose values are finer than those of nearly all others."""
+        return self.finer > MOSTLY
+
+    @property
     def cut(self) -> float:
         """Largest probability of a wrong label that is not rejected."""
         return LEAST_CUT if self.noise is None else self.noise.cut
@@ -79,18 +86,24 @@ class Evidence(NamedTuple):
     def flagged(self):
         """Rows that any test rejects."""
         return (
-            self.is_far | (self.copies > 0) | (self.chance > self.cut) | self.in_group
+            self.is_far
+            | self.is_finer
+            | (self.copies > 0)
+            | (self.chance > self.cut)
+            | self.in_group
         )
 
 
 def find_evidence(
-    numbers, codes: np.ndarray, predict: Callable, counts: np.ndarray, rng
-) -> Evidence:
+    numbers, codes: np.ndarray, predict: Callable, counts: np.ndarray, rng,
+    finer: np.ndarray,
+) -> Evidence:  # fmt: skip
     """Run all tests.
 
     ``predict(rows, folds)`` returns out-of-fold probabilities of shape (n_models,
     n_rows, n_classes) for some of the rows; ``counts`` holds for each model the number
-    of observations that its probabilities are worth.
+    of observations that its probabilities are worth; ``finer`` is the share of
+    values of each row that are finer than those of others.
     """
     reach, compressed = Reach.of(numbers, codes, rng)
     spaces = [reduced(compressed, rng)]
@@ -102,11 +115,11 @@ def find_evidence(
     near, copies, groups = _groups(numbers, narrower, codes, rng)
     n_classes = codes.max() + 1
     evidence = Evidence(
-        far, groups, np.zeros(len(codes), dtype=np.intp),
+        far, finer, groups, np.zeros(len(codes), dtype=np.intp),
         np.full((len(codes), n_classes), np.nan), None,
         np.zeros(len(codes)), np.zeros(len(codes), dtype=bool),
     )  # fmt: skip
-    rest = np.flatnonzero(~evidence.is_far)
+    rest = np.flatnonzero(~evidence.is_far & ~evidence.is_finer)
     if n_classes > 1:
         evidence = _judge_labels(evidence, rest, codes, predict, counts, rng)
     said = np.nan_to_num(evidence.probabilities, nan=1 / n_classes)

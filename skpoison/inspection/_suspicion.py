@@ -24,6 +24,7 @@ from ._style import (
     BLACK,
     BLUE,
     COLORS,
+    GREEN,
     GREY,
     ORANGE,
     PURPLE,
@@ -41,6 +42,7 @@ LOOKS = {
     "copies": ("s", PURPLE),
     "label": ("X", VERMILION),
     "target": ("X", VERMILION),
+    "digits": ("*", GREEN),
     "cluster": ("P", BLUE),
 }
 OTHER_LOOK = ("X", VERMILION)
