@@ -95,7 +95,7 @@ class DataSet:
         return table[list(self.X)]
 
     def recorded(self, rows):
-        """Round rows as the others are: to decimals that most values of a column have."""
+        """Round rows as the others are: to the decimals of most values of a column."""
         if self.is_sparse:
             return rows
         if not self.is_table:
