@@ -11,7 +11,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skpoison import AutoFilter
 from skpoison.exceptions import FilterWarning
-from skpoison.filters._digits import Digits
+from skpoison.filters._digits import Digits, _scaled_grid
 
 TABLES = {
     "cancer": lambda: load_breast_cancer().data,
@@ -24,6 +24,7 @@ SCALES = {
     "standardized": StandardScaler().fit_transform,
     "0 to 1": MinMaxScaler().fit_transform,
     "32 bits": lambda X: X.astype(np.float32),
+    "both": lambda X: StandardScaler().fit_transform(X).astype(np.float32),
 }
 
 
@@ -71,12 +72,18 @@ def test_functions_of_counts_are_not_finer(function):
     assert not finer_rows(function(rng.poisson(rates).astype(float))).any()
 
 
+def test_steps_of_several_lengths_are_no_grid():
+    counts = np.repeat([1, 2, 3, 4, 5], [400, 50, 40, 30, 20])
+    values, often = np.unique(counts, return_counts=True)
+    assert _scaled_grid(np.log1p(values), often, 0.0, 500) is None
+    origin, step, slack = _scaled_grid(values / 7, often, 0.0, 500)
+    assert (origin, step) == (0.0, pytest.approx(1 / 7, rel=1e-12)) and slack < 1e-9
+
+
 def test_means_in_the_place_of_missing_values_are_not_finer():
     rng = np.random.default_rng(0)
-    X = rng.normal(10, 2, size=(500, 6)).round(1)
-    missing = rng.random(X.shape) < 0.1
-    missing[:40, :4] = True  # some rows are mostly filled in
-    X = np.where(missing, np.where(missing, 0, X).mean(axis=0), X)
+    X = rng.normal(10, 2, size=(500, 6)).round()
+    X[:40, :4] = X.mean(axis=0)[:4] + 0.0137  # some rows are mostly filled in
     assert not finer_rows(X).any()
 
 
