@@ -548,3 +548,18 @@ def test_a_rare_class_that_lies_apart_is_kept():
     assert flagged.mean() < 0.002
     X[100:110] += 20
     assert np.flatnonzero(_far_of(np.c_[X, y], y)).tolist() == list(range(100, 110))
+
+
+def test_labels_of_an_isolated_mode_are_compared_with_its_other_rows():
+    """Models that see nothing of an honest mode would call all of its labels wrong."""
+    rng = np.random.default_rng(0)
+    mode = np.array([6.0, 6.0, 0, 0, 0]) + 0.4 * rng.normal(size=(30, 5))
+    first = rng.normal(size=(170, 5)) + [0, 0, 3, 0, 0]
+    X = np.vstack([first, mode, rng.normal(size=(200, 5)) + [4, 0, 0, 0, 0]])
+    y = np.repeat([0, 1], 200)
+    flipped = rng.choice(400, 40, replace=False)
+    y[flipped] = 1 - y[flipped]
+    rejected = AutoFilter(random_state=0).fit_predict(X, y) == -1
+    wrong = np.isin(np.arange(400), flipped)
+    assert rejected[wrong].mean() > 0.85
+    assert rejected[170:200][~wrong[170:200]].mean() < 0.1

@@ -1,8 +1,8 @@
 """The tests of AutoFilter for suspicious training rows, as functions of arrays.
 
 In this order: far rows; more copies than expected by chance; labels that contradict
-models fitted without the row, its near copies and its isolated group; clusters of one
-label that contradict models fitted without the whole cluster.
+models fitted without the row and its near copies; isolated groups and clusters of one
+label that contradict models fitted without all of their rows.
 """
 
 from collections.abc import Callable
@@ -121,12 +121,18 @@ def find_evidence(
     )  # fmt: skip
     rest = np.flatnonzero(~evidence.is_far & ~evidence.is_finer)
     if n_classes > 1:
-        evidence = _judge_labels(evidence, rest, codes, predict, counts, rng)
+        evidence = _judge_labels(evidence, rest, near, codes, predict, counts, rng)
     said = np.nan_to_num(evidence.probabilities, nan=1 / n_classes)
-    own, _, other = own_and_rival(said, codes)
+    isolated = _isolated_from_all(groups, near, rest)
+    own, _, other = own_and_rival(
+        _said_without(isolated, rest, codes, said, predict), codes
+    )
     evidence.in_group[:] = _contradicted_groups(groups, codes, own, other)
     n_pairs = np.count_nonzero(np.bincount(near) == 2)
-    supported = _without_copies(copies, rest, codes, own, predict)
+    # Those of one group alone were judged without it.
+    if len(copies) > 1:
+        said = _said_without(copies, rest, codes, said, predict)
+    supported = own_and_rival(said, codes)[0]
     evidence.copies[:] = _implausible(copies, n_pairs, codes, supported)
     if n_classes > 1:
         left = rest[~evidence.flagged[rest]]
@@ -163,8 +169,8 @@ def _is_heavy_tailed(numbers):
     return np.quantile(lengths, 0.98) > HEAVY * np.median(lengths)
 
 
-def _judge_labels(evidence, rest, codes, predict, counts, rng):
-    groups = np.unique(evidence.groups[rest], return_inverse=True)[1]
+def _judge_labels(evidence, rest, near, codes, predict, counts, rng):
+    groups = np.unique(near[rest], return_inverse=True)[1]
     folds = assign_folds(codes[rest], groups, N_FOLDS, rng)
     said = predict(rest, folds)
     _, noise, chance = judge_labels(said, counts, codes[rest], groups, rng)
@@ -188,25 +194,30 @@ def _contradicted_groups(groups, codes, own, other):
     return out
 
 
-def _without_copies(unexplained, rest, codes, own, predict):
-    """The probability of each row's label, for copies by models without any of them.
+def _isolated_from_all(groups, near, rest):
+    """Rows of each isolated group, of those that are more than one group of copies."""
+    large = np.flatnonzero(np.bincount(groups[rest]) >= SMALLEST)
+    found = [rest[members] for members in members_of(groups[rest], large)]
+    return [rows for rows in found if np.any(near[rows] != near[rows[0]])]
 
-    Groups of copies that an attacker sends would support each other's labels. Where a
-    class has hardly any other rows, they are judged without their own group alone.
+
+def _said_without(several, rest, codes, said, predict):
+    """Probabilities, of rows of several groups by models without any of these.
+
+    Groups that an attacker sends would support each other's labels. Where a class has
+    hardly any other rows, its probabilities stay as they are.
     """
-    if len(unexplained) < 2:
-        return own
-    copies = np.concatenate(unexplained)
-    fitted_on = np.setdiff1d(rest, copies)
-    enough = np.bincount(codes[fitted_on], minlength=codes.max() + 1) >= N_FOLDS
-    copies = copies[enough[codes[copies]]]
-    if enough.sum() < 2 or not len(copies):
-        return own
-    folds = np.repeat([-1, 0], [len(fitted_on), len(copies)])
-    said = predict(np.r_[fitted_on, copies], folds)[:, len(fitted_on) :].mean(axis=0)
-    found = own.copy()
-    found[copies] = own_and_rival(np.nan_to_num(said), codes[copies])[0]
-    return found
+    rows = np.concatenate([np.zeros(0, dtype=np.intp), *several])
+    fitted_on = np.setdiff1d(rest, rows)
+    enough = np.bincount(codes[fitted_on], minlength=said.shape[1]) >= N_FOLDS
+    rows = rows[enough[codes[rows]]]
+    if enough.sum() < 2 or not len(rows):
+        return said
+    folds = np.repeat([-1, 0], [len(fitted_on), len(rows)])
+    found = predict(np.r_[fitted_on, rows], folds)[:, len(fitted_on) :].mean(axis=0)
+    out = said.copy()
+    out[rows] = np.nan_to_num(found)
+    return out
 
 
 def _implausible(unexplained, n_pairs, codes, own):
