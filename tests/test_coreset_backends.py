@@ -67,7 +67,7 @@ def test_compiled_code_agrees_where_rows_are_sorted_into_boxes(
     from skpoison.coreset import _numba
 
     monkeypatch.setattr(_numba, "SORTED_FROM", 1)
-    for n_samples in (1, 64, 65, 700):
+    for n_samples in (1, 64, 65, 257, 700):  # 257: more than one tile
         for share in (0.02, 0.3, 1.0):
             assert_same(rows(kind, n_samples, np.float32), share, order=order)
 
@@ -105,6 +105,21 @@ def test_rows_are_scaled_where_squares_are_subnormal():
     assert np.all((squares == 0) | (squares >= least))
     same = _facility._without_subnormal_squares(np.abs(columns[:, :1]), measure)
     assert same[1] is measure
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_rows_are_near_only_if_none_can_be_a_step_away(metric, dtype):
+    # Two features: a distance of 1/2 is a step, and so is a squared one of 1.
+    largest = 0.5 if metric == "euclidean" else 1.0
+    for part, near in ((0.999, True), (1.0, False), (2.0, False)):
+        X = np.array([[0, 1], [0, 1], [part * largest, 1]], dtype=dtype)
+        measured = _facility._measured(X, "exp", metric, None)[1]
+        assert measured.near is near
+        linear = _facility._measured(X, "linear", metric, _numpy.largest_square)[1]
+        assert linear.near is False
+    X = np.array([[-1], [1]], dtype=dtype) * np.finfo(dtype).max
+    assert _facility._measured(X, "exp", metric, None)[1].near is False
 
 
 @pytest.mark.parametrize("most", [0, 5_000, 50_000])

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skpoison.coreset import _numpy, _parts
 from skpoison.coreset._numpy import Measure
-from skpoison.coreset.backend import UNIT, ClassSplit
+from skpoison.coreset.backend import STEPS, UNIT, ClassSplit
 
 # With less to do than for one class of 2,000 rows and ten features, numpy is done
 # before compiled code has been loaded. A pair costs its features and so many more.
@@ -278,9 +278,7 @@ def _kernels(backend, counts, n_features):
 
 def _select(X, n_medoids, similarity, metric, order, kernels, buffer):
     """Pick medoids among the rows of one class; gains as similarities."""
-    columns = np.ascontiguousarray(X.T)
-    measure = _measure(columns, similarity, metric, kernels.largest_square)
-    columns, measure = _without_subnormal_squares(columns, measure)
+    columns, measure = _measured(X, similarity, metric, kernels.largest_square)
     picks, gains, nearest = kernels.select(
         columns, int(n_medoids), measure, order, buffer.matrix(len(X))
     )
@@ -289,9 +287,7 @@ def _select(X, n_medoids, similarity, metric, order, kernels, buffer):
 
 def _select_in_parts(X, n_medoids, n_parts, similarity, metric, order, kernels):
     """The same, by greedy in parts of the rows, and among what it picks there."""
-    columns = np.ascontiguousarray(X.T)
-    measure = _measure(columns, similarity, metric, _parts.large_square)
-    columns, measure = _without_subnormal_squares(columns, measure)
+    columns, measure = _measured(X, similarity, metric, _parts.large_square)
     options = similarity, metric, order, kernels
 
     def pick(tasks):
@@ -307,6 +303,27 @@ def _select_in_parts(X, n_medoids, n_parts, similarity, metric, order, kernels):
 def _pick(X, n_medoids, similarity, metric, order, kernels):
     buffer = MatrixBuffer(len(X))
     return _select(X, n_medoids, similarity, metric, order, kernels, buffer)[0]
+
+
+def _measured(X, similarity, metric, largest_square):
+    """Return rows as the kernels take them, X.T, and how they are compared."""
+    columns = np.ascontiguousarray(X.T)
+    measure = _measure(columns, similarity, metric, largest_square)
+    columns, measure = _without_subnormal_squares(columns, measure)
+    return columns, measure._replace(near=_are_near(columns, measure))
+
+
+def _are_near(columns, measure):
+    """Whether all dissimilarities are in the first step of the exponential."""
+    if measure.linear:
+        return False
+    limits = np.finfo(columns.dtype)
+    with np.errstate(over="ignore"):
+        spans = columns.max(axis=1) - columns.min(axis=1)
+        square = np.sum(np.square(spans, dtype=np.float64))
+        farthest = square if measure.squared else np.sqrt(square)
+        rounding = 8 * (len(columns) + 4) * float(limits.eps)
+        return bool(farthest * measure.inverse * (1 + rounding) < 1 / STEPS)
 
 
 def _without_subnormal_squares(columns, measure):

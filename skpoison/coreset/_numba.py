@@ -32,6 +32,11 @@ __all__ = ["largest_square", "select"]
 
 # As many dissimilarities add up to 2**30 at most, so int32 holds the sum.
 CHUNK = 64
+# Rows of a tile of dissimilarities, a multiple of BOX_ROWS. The copy of a tile across
+# the diagonal writes so many side by side: with a quarter of them it takes twice as
+# long. Without padding, entries below each other would compete for lines of the cache.
+TILE_ROWS = 256
+PADDING = 16
 # Fewer rows take no longer than it takes to sort them.
 SORTED_FROM = 2500
 
@@ -41,7 +46,7 @@ class State(NamedTuple):
 
     box_rows: int
     units: np.ndarray  # all dissimilarities, int32
-    lowest: np.ndarray  # of each row, the least in each box, or zeros, int32
+    lowest: np.ndarray  # of each row, the least in each box, int32
     order: np.ndarray  # the index of the row at each position
     current: np.ndarray  # dissimilarity to the nearest medoid, int32
     nearest: np.ndarray  # which one it is, by the order of picking, intp
@@ -52,22 +57,6 @@ class State(NamedTuple):
 
 
 @compiled
-def _smallest(units):
-    lowest = units[0]
-    for candidate in range(len(units)):
-        lowest = min(lowest, units[candidate])
-    return lowest
-
-
-@compiled
-def _store(new, units, lost):
-    """Copy a row's dissimilarities, and add them to what candidates do not gain."""
-    for candidate in range(len(units)):
-        units[candidate] = new[candidate]
-        lost[candidate] += new[candidate]
-
-
-@compiled
 def _subtract(lost, gains):
     for candidate in range(len(gains)):
         gains[candidate] -= lost[candidate]
@@ -75,23 +64,79 @@ def _subtract(lost, gains):
 
 
 @compiled
+def _sum(units, lowest):
+    """Add dissimilarities up, and note the least in each box; a box begins with them.
+
+    Where all rows are one box, it is noted stretch by stretch all the same.
+    """
+    total = 0
+    for stretch in range(-(-len(units) // BOX_ROWS)):
+        part = units[stretch * BOX_ROWS : (stretch + 1) * BOX_ROWS]
+        part_total, least = np.int32(0), part[0]
+        for j in range(len(part)):
+            part_total += part[j]
+            least = min(least, part[j])
+        total += part_total
+        box = min(stretch, len(lowest) - 1)
+        lowest[box] = min(lowest[box], least)
+    return total
+
+
+@compiled
+def _copy(source, target):
+    for j in range(len(target)):
+        target[j] = source[j]
+
+
+@compiled
+def _compute(columns, rows, others, measure, line, tile, state):
+    """Fill a tile with the dissimilarities of rows from others, and store them.
+
+    Others before a row are left out, except in its own stretch of BOX_ROWS.
+    """
+    start, stop = others
+    for row in range(rows[0], rows[1]):
+        first = max(start, row - row % BOX_ROWS)
+        if first >= stop:
+            break
+        units = tile[row - rows[0], first - start : stop - start]
+        box = first // state.box_rows
+        units_to(columns, row, first, stop, measure, line)
+        _copy(line.units, units)
+        _copy(units, state.units[row, first:stop])
+        state.gains[row] -= _sum(units, state.lowest[row, box:])
+
+
+@compiled
+def _mirror(rows, others, tile, state):
+    """Store the dissimilarities of a tile once more, as those of others from rows.
+
+    Those of one stretch have been computed in both directions.
+    """
+    first, start = rows[0], others[0]
+    box = first // state.box_rows
+    for other in range(start, others[1]):
+        stop = min(rows[1], other - other % BOX_ROWS)
+        if first >= stop:
+            continue
+        units = state.units[other, first:stop]
+        for j in range(len(units)):
+            units[j] = tile[j, other - start]
+        state.gains[other] -= _sum(units, state.lowest[other, box:])
+
+
+@compiled
 def _fill(columns, measure, line, state):
-    """Compute all dissimilarities, and the gains with no medoid yet."""
+    """Compute all dissimilarities, once for each pair, and gains with no medoid yet."""
     n_samples = columns.shape[1]
-    units, lost = state.units, state.lost
+    tile = np.empty((TILE_ROWS, RUN_ROWS + PADDING), dtype=np.int32)
     state.gains[:] = n_samples * UNIT
-    for row in range(n_samples):
-        for start in range(0, n_samples, RUN_ROWS):
-            stop = min(start + RUN_ROWS, n_samples)
-            units_to(columns, row, start, stop, measure, line)
-            _store(line.units, units[row, start:stop], lost[start:stop])
-            if state.box_rows == n_samples:
-                continue
-            for first in range(start, stop, BOX_ROWS):
-                box = line.units[first - start : min(first + BOX_ROWS, stop) - start]
-                state.lowest[row, first // BOX_ROWS] = _smallest(box)
-        if row % CHUNK == CHUNK - 1 or row == n_samples - 1:
-            _subtract(lost, state.gains)
+    for first in range(0, n_samples, TILE_ROWS):
+        rows = first, min(first + TILE_ROWS, n_samples)
+        for start in range(first, n_samples, RUN_ROWS):
+            others = start, min(start + RUN_ROWS, n_samples)
+            _compute(columns, rows, others, measure, line, tile, state)
+            _mirror(rows, others, tile, state)
 
 
 @compiled
@@ -225,7 +270,7 @@ def _new_state(rows, units):
     return State(
         box_rows=box_rows,
         units=units,
-        lowest=np.zeros((n_samples, n_boxes), dtype=np.int32),
+        lowest=np.full((n_samples, n_boxes), UNIT, dtype=np.int32),
         order=rows,
         current=np.full(n_samples, UNIT, dtype=np.int32),
         nearest=np.zeros(n_samples, dtype=np.intp),

@@ -40,6 +40,7 @@ class Measure(NamedTuple):
     squared: bool  # of the squared distance (cosine is half of it), not of its root
     inverse: np.floating  # what it is multiplied with, of the dtype of the rows
     largest: float  # the similarity of equal rows: 1, or the largest distance
+    near: bool = False  # whether no scaled distance reaches 1 / STEPS, nor is linear
 
 
 def squared_distances(
@@ -73,7 +74,12 @@ def quantize(squares: np.ndarray, measure: Measure) -> np.ndarray:
     if not measure.squared:
         np.sqrt(squares, out=squares)
     np.multiply(squares, measure.inverse, out=squares)
-    units = _linear_units(squares) if measure.linear else _exp_units(squares)
+    if measure.near:
+        units = _near_units(squares.astype(np.float64))
+    elif measure.linear:
+        units = _linear_units(squares)
+    else:
+        units = _exp_units(squares)
     np.add(units, 0.5, out=units)
     return units.astype(np.int32)
 

@@ -70,12 +70,17 @@ def squares_to(columns, row, start, stop, squares):
 
 
 @compiled
+def _scaled(square, measure):
+    distance = square if measure.squared else np.sqrt(square)
+    return distance * measure.inverse
+
+
+@compiled
 def _scale(squares, size, measure, scaled):
     """Scaled distances; returns how many are not near."""
     far = 0
     for j in range(size):
-        distance = squares[j] if measure.squared else np.sqrt(squares[j])
-        scaled[j] = distance * measure.inverse
+        scaled[j] = _scaled(squares[j], measure)
         far += scaled[j] >= NEAR
     return far
 
@@ -83,12 +88,16 @@ def _scale(squares, size, measure, scaled):
 @compiled
 def quantize(size, measure, line):
     """Dissimilarities of the first squared distances of a line."""
-    scaled, units = line.scaled, line.units
-    far = _scale(line.squares, size, measure, scaled)
-    if measure.linear:
+    squares, scaled, units = line.squares, line.scaled, line.units
+    if measure.near:
         for j in range(size):
-            units[j] = np.int32(min(np.float64(scaled[j]), 1.0) * UNIT + 0.5)
-    elif far == 0:
+            rest = np.float64(_scaled(squares[j], measure))
+            units[j] = np.int32(_near_units(rest) + 0.5)
+    elif measure.linear:
+        for j in range(size):
+            part = min(np.float64(_scaled(squares[j], measure)), 1.0)
+            units[j] = np.int32(part * UNIT + 0.5)
+    elif _scale(squares, size, measure, scaled) == 0:
         for j in range(size):
             units[j] = np.int32(_near_units(np.float64(scaled[j])) + 0.5)
     else:
