@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -83,6 +83,19 @@ def fit_and_find_kept(
         judgements = filter_.fit_predict(X, y, **params)
     kept = _as_kept(filter_, judgements, X)
     return kept if y is None else _keep_some_of_each_class(filter_, X, y, kept)
+
+
+def find_kept_by_clone(
+    filter_: BaseEstimator, X: RowsLike, y: ArrayLike | None
+) -> np.ndarray:
+    """Return the mask of the rows that a clone of a filter keeps, fitted on them.
+
+    It is asked about no others, so it fits no models for these.
+    """
+    filter_ = clone(filter_)
+    if hasattr(filter_, "_judges_new_rows") and isinstance(filter_, BaseFilter):
+        filter_._judges_new_rows = False
+    return fit_and_find_kept(filter_, X, y)
 
 
 def find_kept(filter_: BaseEstimator, X: RowsLike, y: ArrayLike) -> np.ndarray:

@@ -36,6 +36,7 @@ _OWN = {
     "filters._cross_fit": ("CrossFitFilter",),
     "filters._epic": ("EPICFilter",),
     "filters._far": ("Far", "Isolation", "Reach"),
+    "filters._isolation_forest": ("QuickIsolationForest",),
     "filters._label_noise": ("LabelNoise",),
     "filters._loss": ("LossFilter",),
     "filters._mahalanobis": ("MahalanobisFilter",),

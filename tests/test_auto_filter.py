@@ -3,12 +3,15 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.datasets import make_blobs, make_classification, make_regression
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from skpoison import AutoFilter, DropOutliers, FilteredClassifier, SphereFilter
 from skpoison._as_given import AsNumbers
+from skpoison._judging import find_kept_by_clone
 from skpoison.exceptions import FilterWarning
 from skpoison.filters import (
     CrossFitFilter,
@@ -31,6 +34,7 @@ from skpoison.filters._islands import (
 from skpoison.filters._isolated import isolated_groups
 from skpoison.filters._label_noise import LabelNoise
 from skpoison.filters._many_rows import EncodedRows
+from skpoison.filters._panel import Panel
 
 
 def honest(n=240, seed=0, columns=6):
@@ -563,3 +567,32 @@ def test_labels_of_an_isolated_mode_are_compared_with_its_other_rows():
     wrong = np.isin(np.arange(400), flipped)
     assert rejected[wrong].mean() > 0.85
     assert rejected[170:200][~wrong[170:200]].mean() < 0.1
+
+
+@pytest.mark.parametrize("filter_", [AutoFilter(), CrossFitFilter()])
+@pytest.mark.parametrize("targets", [False, True])
+def test_no_models_for_new_rows_are_fitted_where_none_are_asked_about(
+    filter_, targets, monkeypatch
+):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 4))
+    y = X[:, 0] + 0.1 * rng.normal(size=150) if targets else (X[:, 0] > 0).astype(int)
+    y[:8] = 9.0 if targets else 1 - y[:8]
+    filter_ = clone(filter_).set_params(random_state=0)
+    expected = clone(filter_).fit(X, y)
+    assert not expected.inlier_mask_.all()
+    asked = expected.predict(X[:20], y[:20])
+
+    def fail(*args, **options):
+        raise AssertionError
+
+    frozen = FrozenEstimator(expected)
+    same = find_kept_by_clone(frozen, X[:20], y[:20])
+    assert np.array_equal(same, asked == 1)
+    assert expected._judges_new_rows
+    monkeypatch.setattr(Panel, "fit", fail)
+    kept = find_kept_by_clone(filter_, X, y)
+    assert np.array_equal(kept, expected.inlier_mask_)
+    assert filter_._judges_new_rows and not hasattr(filter_, "inlier_mask_")
+    with pytest.raises(AssertionError):
+        clone(filter_).fit(X, y)

@@ -6,12 +6,14 @@ from sklearn.base import clone
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
+    IsolationForest,
     RandomForestClassifier,
 )
 from sklearn.tree import ExtraTreeClassifier, ExtraTreeRegressor
 
 from skpoison import AutoFilter
 from skpoison.filters import _trees
+from skpoison.filters._isolation_forest import QuickIsolationForest
 from skpoison.filters._trees import QuickTrees, quick
 
 FORESTS = [ExtraTreesClassifier, ExtraTreesRegressor]
@@ -231,3 +233,22 @@ def test_filters_with_scikit_learns_forests_differ_by_random_numbers(monkeypatch
     plain, other = (AutoFilter(random_state=seed).fit(X, y) for seed in (0, 1))
     usual = np.abs(other.out_of_fold_ - plain.out_of_fold_).mean()
     assert np.abs(fast.out_of_fold_ - plain.out_of_fold_).mean() < usual
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 40, 256, 257, 700])
+@pytest.mark.parametrize("n_features", [1, 5])
+@pytest.mark.parametrize("kind", ["normal", "counts", "equal"])
+def test_an_isolation_forest_is_that_of_scikit_learn(n_rows, n_features, kind):
+    rng = np.random.default_rng(0)
+    X = {
+        "normal": rng.normal(size=(n_rows, n_features)),
+        "counts": rng.poisson(1.0, size=(n_rows, n_features)).astype(float),
+        "equal": np.ones((n_rows, n_features)),
+    }[kind]
+    for seed in (0, 2**31 - 2):
+        fast = QuickIsolationForest(20, seed).fit(X)
+        plain = IsolationForest(n_estimators=20, random_state=seed).fit(X)
+        for rows in (X, X[:1] + 100.0):
+            np.testing.assert_array_equal(
+                fast.score_samples(rows), plain.score_samples(rows)
+            )

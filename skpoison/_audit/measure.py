@@ -9,10 +9,9 @@ from functools import partial
 import numpy as np
 from joblib import Parallel, delayed
 from scipy import sparse
-from sklearn.base import clone
 
 from skpoison import __version__
-from skpoison._judging import fit_and_find_kept
+from skpoison._judging import find_kept_by_clone
 from skpoison._words import one_line
 from skpoison.filters import AutoFilter
 
@@ -206,7 +205,7 @@ def _figures(defense, made, plan, fold):
     X = X.tocsr() if sparse.issparse(X) else X
     y, n_clean = np.concatenate([fold.y, made["y"]]), len(fold.y)
     try:
-        kept = fit_and_find_kept(clone(defense), X, y)
+        kept = find_kept_by_clone(defense, X, y)
     except ValueError as error:
         return {"impossible": one_line(error, SHOWN_ERRORS)}
     poisoned, n_poison = made["poisoned"], len(y) - n_clean

@@ -17,7 +17,7 @@ from skpoison._fitted import fit_clone
 from skpoison._judging import (
     check_detector,
     find_kept,
-    fit_and_find_kept,
+    find_kept_by_clone,
     judges_targets,
 )
 from skpoison._warn import warn
@@ -284,7 +284,7 @@ def _kept(filter_, X, y, estimator):
     y = _shown(filter_, y, estimator)
     if isinstance(filter_, FrozenEstimator):
         return find_kept(filter_, X, y)
-    return fit_and_find_kept(clone(filter_), X, y)
+    return find_kept_by_clone(filter_, X, y)
 
 
 def _try_one(names, attack, filter_, estimator, data, fit_filter_on, adaptive):

@@ -45,6 +45,8 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
     _judges_targets = True
     # Set by callers that know whether y holds targets; None: inferred from y.
     _y_is_numbers = None
+    # Set by callers that ask about the training rows alone.
+    _judges_new_rows = True
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -215,6 +217,8 @@ class BaseJudgingFilter(InnerEstimatorMixin, BaseFilter):
         self._counts = panel.counts
         self._known = np.unique(codes[rows])
         self._fitted = None
+        if not self._judges_new_rows:
+            return
         if targets is not None:
             self._fitted = panel.fit(rows, within_reach(targets)[rows], **params)
         elif len(self._known) > 1:

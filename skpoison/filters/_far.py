@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 from sklearn.covariance import ledoit_wolf
-from sklearn.ensemble import IsolationForest
 from sklearn.utils.extmath import row_norms
 
 from skpoison.filters._bulk import (
@@ -16,6 +15,7 @@ from skpoison.filters._bulk import (
     logs_of,
     tail_threshold,
 )
+from skpoison.filters._isolation_forest import QuickIsolationForest
 from skpoison.filters._many_rows import at, by_blocks, drawn, mapped
 from skpoison.filters._neighborhood import Neighborhood
 from skpoison.filters._threshold import bulk_threshold
@@ -110,7 +110,7 @@ class Reach(NamedTuple):
 class Isolation(NamedTuple):
     """How soon random splits isolate a row from all others, whatever its label."""
 
-    forest: IsolationForest
+    forest: QuickIsolationForest
     columns: np.ndarray  # that are cut
     bulk: tuple  # median and spread of logarithmic scores
     excused: np.ndarray  # (n_classes,): whether the class lies apart as a whole
@@ -119,7 +119,7 @@ class Isolation(NamedTuple):
     def of(cls, rows, columns, rng) -> tuple["Isolation", np.ndarray]:
         """The isolation of dense compressed training rows, and their deviations."""
         seed = int(rng.randint(2**31 - 1))
-        forest = IsolationForest(n_estimators=N_TREES, random_state=seed)
+        forest = QuickIsolationForest(N_TREES, seed)
         # Trees are grown on a part of these anyway.
         forest.fit(drawn(rows, np.arange(rows.shape[0]), rng)[:, columns])
         none = np.zeros(0, dtype=bool)

@@ -6,12 +6,13 @@ at the labels again, seeds a generator and asks joblib, a hundred times for each
 """
 
 from copy import copy, deepcopy
+from functools import cache
 
 import numpy as np
 from sklearn import config_context
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.tree import ExtraTreeRegressor
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, get_tags
 
 # What scikit-learn draws the seeds of trees from.
 LARGEST_SEED = np.iinfo(np.int32).max
@@ -39,6 +40,18 @@ PLAIN = {
 }
 
 
+class QuickTree(ExtraTreeRegressor):
+    """A tree whose tags, which it is asked for while it is fitted, are known."""
+
+    def __sklearn_tags__(self):
+        return _tags_of_trees()
+
+
+@cache
+def _tags_of_trees():
+    return get_tags(ExtraTreeRegressor())
+
+
 class QuickTrees:
     """Mixin of a forest that is fitted in less time.
 
@@ -60,7 +73,7 @@ class QuickTrees:
         self._validate_params()
         of_trees = {name: getattr(self, name) for name in OF_TREES}
         rng = check_random_state(self.random_state)
-        tree = ExtraTreeRegressor(**of_trees, random_state=rng)
+        tree = QuickTree(**of_trees, random_state=rng)
         self._grown = _grown(tree, rows, targets, self.n_estimators)
         return self
 
@@ -147,11 +160,10 @@ def _grown(tree, rows, targets, n_trees):
 def _mean_prediction(trees, X):
     with np.errstate(over="ignore"):
         rows = np.ascontiguousarray(X, dtype=np.float32)
-    with config_context(skip_parameter_validation=True):
-        total = trees[0].predict(rows, check_input=False)
-        for one in trees[1:]:
-            total += one.predict(rows, check_input=False)
-    return total / len(trees)
+    total = trees[0].tree_.predict(rows)
+    for one in trees[1:]:
+        total += one.tree_.predict(rows)
+    return total[..., 0] / len(trees)
 
 
 QUICK = {

@@ -8,7 +8,7 @@ from sklearn.base import clone, is_classifier
 from skorch.callbacks import Callback
 from skorch.utils import multi_indexing
 
-from skpoison._judging import fit_and_find_kept
+from skpoison._judging import find_kept_by_clone
 from skpoison.neural._rows import check_no_dataset, without_tensor
 from skpoison.neural._seeded import seeded
 
@@ -126,7 +126,7 @@ def _defended(defense, estimator, X, y):
     if defense is None or is_classifier(defense):
         fitted = _fitted(estimator if defense is None else defense, X, y)
         return fitted, _kept_by(fitted, len(X))
-    kept = fit_and_find_kept(clone(defense), without_tensor(X), without_tensor(y))
+    kept = find_kept_by_clone(defense, without_tensor(X), without_tensor(y))
     rows = np.flatnonzero(kept)
     return _fitted(estimator, multi_indexing(X, rows), multi_indexing(y, rows)), kept
 
