@@ -5,7 +5,7 @@ import builtins
 import numpy as np
 import pytest
 
-from skpoison.coreset import _facility, _numpy, facility_location
+from skpoison.coreset import _facility, _measure, _numpy, facility_location
 
 numba = pytest.importorskip("numba")
 
@@ -86,7 +86,7 @@ def test_values_with_subnormal_squares_change_nothing(
     options = {"similarity": similarity, "metric": metric, "backend": backend}
     scaled = facility_location(X, 0.2, **options)
     monkeypatch.setattr(
-        _facility, "_without_subnormal_squares", lambda *unchanged: unchanged
+        _measure, "_without_subnormal_squares", lambda *unchanged: unchanged
     )
     plain = facility_location(X, 0.2, **options)
     for name in plain:
@@ -96,14 +96,14 @@ def test_values_with_subnormal_squares_change_nothing(
 def test_rows_are_scaled_where_squares_are_subnormal():
     measure = _numpy.Measure(False, False, np.float32(0.5), 1.0)
     columns = np.array([[-1, 1e-20, 1e-38], [0.5, 0, 1e-45]], dtype=np.float32)
-    scaled, by = _facility._without_subnormal_squares(columns, measure)
+    scaled, by = _measure._without_subnormal_squares(columns, measure)
     power = measure.inverse / by.inverse
     assert power > 1 and np.log2(power) % 1 == 0
     np.testing.assert_array_equal(scaled, columns * power * (np.abs(columns) > 1e-37))
     squares = _numpy.squared_distances(scaled, slice(None), slice(None))
     least = np.finfo(np.float32).smallest_normal
     assert np.all((squares == 0) | (squares >= least))
-    same = _facility._without_subnormal_squares(np.abs(columns[:, :1]), measure)
+    same = _measure._without_subnormal_squares(np.abs(columns[:, :1]), measure)
     assert same[1] is measure
 
 
@@ -114,12 +114,12 @@ def test_rows_are_near_only_if_none_can_be_a_step_away(metric, dtype):
     largest = 0.5 if metric == "euclidean" else 1.0
     for part, near in ((0.999, True), (1.0, False), (2.0, False)):
         X = np.array([[0, 1], [0, 1], [part * largest, 1]], dtype=dtype)
-        measured = _facility._measured(X, "exp", metric, None)[1]
+        measured = _measure.measured(X, "exp", metric, None)[1]
         assert measured.near is near
-        linear = _facility._measured(X, "linear", metric, _numpy.largest_square)[1]
+        linear = _measure.measured(X, "linear", metric, _numpy.largest_square)[1]
         assert linear.near is False
     X = np.array([[-1], [1]], dtype=dtype) * np.finfo(dtype).max
-    assert _facility._measured(X, "exp", metric, None)[1].near is False
+    assert _measure.measured(X, "exp", metric, None)[1].near is False
 
 
 @pytest.mark.parametrize("most", [0, 5_000, 50_000])

@@ -12,8 +12,8 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skpoison.coreset import _numpy, _parts
-from skpoison.coreset._numpy import Measure
-from skpoison.coreset.backend import STEPS, UNIT, ClassSplit
+from skpoison.coreset._measure import measured
+from skpoison.coreset.backend import UNIT, ClassSplit
 
 # With less to do than for one class of 2,000 rows and ten features, numpy is done
 # before compiled code has been loaded. A pair costs its features and so many more.
@@ -278,7 +278,7 @@ def _kernels(backend, counts, n_features):
 
 def _select(X, n_medoids, similarity, metric, order, kernels, buffer):
     """Pick medoids among the rows of one class; gains as similarities."""
-    columns, measure = _measured(X, similarity, metric, kernels.largest_square)
+    columns, measure = measured(X, similarity, metric, kernels.largest_square)
     picks, gains, nearest = kernels.select(
         columns, int(n_medoids), measure, order, buffer.matrix(len(X))
     )
@@ -287,7 +287,7 @@ def _select(X, n_medoids, similarity, metric, order, kernels, buffer):
 
 def _select_in_parts(X, n_medoids, n_parts, similarity, metric, order, kernels):
     """The same, by greedy in parts of the rows, and among what it picks there."""
-    columns, measure = _measured(X, similarity, metric, _parts.large_square)
+    columns, measure = measured(X, similarity, metric, _parts.large_square)
     options = similarity, metric, order, kernels
 
     def pick(tasks):
@@ -303,58 +303,3 @@ def _select_in_parts(X, n_medoids, n_parts, similarity, metric, order, kernels):
 def _pick(X, n_medoids, similarity, metric, order, kernels):
     buffer = MatrixBuffer(len(X))
     return _select(X, n_medoids, similarity, metric, order, kernels, buffer)[0]
-
-
-def _measured(X, similarity, metric, largest_square):
-    """Return rows as the kernels take them, X.T, and how they are compared."""
-    columns = np.ascontiguousarray(X.T)
-    measure = _measure(columns, similarity, metric, largest_square)
-    columns, measure = _without_subnormal_squares(columns, measure)
-    return columns, measure._replace(near=_are_near(columns, measure))
-
-
-def _are_near(columns, measure):
-    """Whether all dissimilarities are in the first step of the exponential."""
-    if measure.linear:
-        return False
-    limits = np.finfo(columns.dtype)
-    with np.errstate(over="ignore"):
-        spans = columns.max(axis=1) - columns.min(axis=1)
-        square = np.sum(np.square(spans, dtype=np.float64))
-        farthest = square if measure.squared else np.sqrt(square)
-        rounding = 8 * (len(columns) + 4) * float(limits.eps)
-        return bool(farthest * measure.inverse * (1 + rounding) < 1 / STEPS)
-
-
-def _without_subnormal_squares(columns, measure):
-    """Multiply rows by a power of two, where squares would be subnormal numbers.
-
-    Computing with these takes a hundred times as long, and residuals of a model that is
-    certain of many rows are full of them. The power goes through sums, roots and
-    products unrounded. Values that it leaves too small, below 2^-100 of the largest one
-    in float32, are as good as zeros.
-    """
-    limits = np.finfo(columns.dtype)
-    smallest = 2.0 ** (limits.minexp // 2)
-    sizes = np.abs(columns)
-    if not np.any((sizes > 0) & (sizes < smallest)):
-        return columns, measure
-    room = int(0.4 * limits.maxexp)
-    power = int(np.clip(room - np.frexp(sizes.max())[1], 0, room))
-    columns = np.ldexp(columns, power)
-    columns[np.abs(columns) < smallest] = 0
-    inverse = np.ldexp(measure.inverse, -(1 + measure.squared) * power)
-    return columns, measure._replace(inverse=inverse)
-
-
-def _measure(columns, similarity, metric, largest_square):
-    dtype = columns.dtype.type
-    squared = metric == "cosine"
-    half = 0.5 if squared else 1.0
-    if similarity == "exp":
-        return Measure(False, squared, dtype(half / len(columns)), 1.0)
-    square = float(largest_square(columns))
-    if not np.isfinite(square):
-        raise ValueError("X holds values whose squared distances overflow: scale it.")
-    largest = half * square if squared else np.sqrt(square)
-    return Measure(True, squared, dtype(half / largest if largest else 0), largest)
