@@ -97,8 +97,6 @@ def _compute(columns, rows, others, measure, line, tile, state):
     start, stop = others
     for row in range(rows[0], rows[1]):
         first = max(start, row - row % BOX_ROWS)
-        if first >= stop:
-            break
         units = tile[row - rows[0], first - start : stop - start]
         box = first // state.box_rows
         units_to(columns, row, first, stop, measure, line)
