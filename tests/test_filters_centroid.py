@@ -99,7 +99,7 @@ LAYOUTS = {
 
 
 # Sizes around those of SIMD registers, blocks and numpy's pairwise summation.
-@pytest.mark.parametrize("n_features", [1, 2, 7, 8, 33, 130, 1100])
+@pytest.mark.parametrize("n_features", [1, 2, 7, 8, 33, 130, 256, 1100])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @ALL
@@ -468,7 +468,7 @@ def test_mnist_thresholds_are_those_of_plain_numpy(data_folder):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("n_features", [3, 100])
+@pytest.mark.parametrize("n_features", [3, 100, 256])
 def test_offsets_along_one_direction_are_those_along_two_opposite_ones(
     dtype, n_features
 ):

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from skpoison.filters._products import room, row_products
 from skpoison.filters._rows import Support, blocks, buffer, differences, view_of_rows
 
 # How many rows are computed anew at once.
@@ -150,7 +151,7 @@ class Distance:
         return SAFE * self._lengths(self.remainders, None)
 
     def _lengths(self, difference, scratch):
-        squares = np.einsum("ij,ij->i", difference, difference)
+        squares = row_products(difference, difference)
         return np.sqrt(squares, dtype=np.float64)
 
     def dense(self, difference, codes, scratch, out):
@@ -163,7 +164,7 @@ class Distance:
         rows = np.flatnonzero(out <= self._least[codes])
         for start in range(0, len(rows), MENDED_ROWS):
             few = rows[start : start + MENDED_ROWS]
-            space, scratch = np.empty((2, len(few), X.shape[1]), dtype=X.dtype)
+            space, scratch = (room(len(few), X.shape[1], X.dtype) for _ in range(2))
             exact = differences(X[few], codes[few], self.centroids, space)
             # Both differences are as good as exact, whichever of the two is the larger.
             np.subtract(exact, self.remainders[codes[few]], out=exact)
@@ -237,12 +238,19 @@ class SignedOffset:
         signs = np.where(same, 1.0, -1.0)
         return signs if (same | (self.directions == -first).all(axis=1)).all() else None
 
+    @cached_property
+    def _direction(self):
+        """The first direction, in a room of its own."""
+        (direction,) = room(1, self.directions.shape[1], self.directions.dtype)
+        direction[:] = self.directions[0]
+        return direction
+
     def dense(self, difference, codes, scratch, out):
         if self._signs is None:
             np.take(self.directions, codes, axis=0, out=scratch, mode="clip")
-            out[:] = np.einsum("ij,ij->i", difference, scratch)
+            out[:] = row_products(difference, scratch)
         else:  # the same sums, to the last bit
-            out[:] = np.einsum("ij,j->i", difference, self.directions[0])
+            out[:] = row_products(difference, self._direction)
 
     def complete(self, X, codes, out):
         """Turn signs, and subtract the remainders' offsets."""
