@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.optimize import approx_fprime
 
-from skpoison.feasible import FeasibleSet, SphereSlab
+from skpoison.feasible import FeasibleSet, SphereSlab, shrink_until_kept
 
 
 def random_set(seed, kind):
@@ -171,3 +171,33 @@ def test_sparse_rows_are_judged_like_dense_ones():
     np.testing.assert_array_equal(rows.contains(sparse.csr_matrix(X), y), dense)
     ball = SphereSlab(np.zeros(6), 2.0)
     np.testing.assert_array_equal(ball.contains(sparse.coo_array(X)), ball.contains(X))
+
+
+@pytest.mark.parametrize("n_points", [2, 40])
+def test_points_move_inwards_no_farther_than_the_filter_asks(n_points):
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(n_points, 6))
+    points /= np.linalg.norm(points, axis=1)[:, np.newaxis]
+    limits = np.resize([1.0 + 1e-12, 1.0 - 3e-9, 1.0 - 5e-6, 0.5], n_points)
+    n_asked = []
+
+    def keeps(rows, places):
+        n_asked.append(len(rows))
+        return np.linalg.norm(rows, axis=1) <= limits[places]
+
+    sets = [SphereSlab(np.zeros(6), 1.0)] * n_points
+    rows, kept = shrink_until_kept(sets, points, keeps, np.float64)
+    np.testing.assert_array_equal(kept, limits > 0.5)
+    steps = np.resize([0.0, 1e-8, 1e-5, 1e-5], n_points)
+    np.testing.assert_allclose(1.0 - np.linalg.norm(rows, axis=1), steps, atol=1e-13)
+    # Few points are one question; of many, each asks about those that are left.
+    assert len(n_asked) == (1 if n_points == 2 else 7)
+    assert n_asked[0] == (14 if n_points == 2 else 40)
+    assert n_points == 2 or n_asked[1:] == [30, 30, 30, 20, 20, 20]
+
+
+def test_no_points_are_no_question_too_many():
+    none = np.zeros((0, 3))
+    rows, kept = shrink_until_kept([], none, lambda rows, places: 1 / 0, np.float32)
+    assert rows.shape == (0, 3)
+    assert kept.shape == (0,)

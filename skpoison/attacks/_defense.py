@@ -72,8 +72,8 @@ class Defense(NamedTuple):
         Returns float64 rows, rounded to the types of the columns.
         """
 
-        def keeps(rows):
-            return self.keeps(types.written(rows, dtype), codes)
+        def keeps(rows, places):
+            return self.keeps(types.written(rows, dtype), codes[places])
 
         rows, kept = shrink_until_kept(
             [sets[code] for code in codes], points, keeps, dtype

@@ -14,8 +14,8 @@ def build_attack(problem, solution, n_rows, keeps, dtype):
     """
     signs, sets, beta, points = _weighted_points(problem.poison, solution)
 
-    def passes(points):
-        return keeps(points, signs)
+    def passes(points, places):
+        return keeps(points, signs[places])
 
     points, kept = shrink_until_kept(sets, points, passes, dtype)
     epsilon = problem.poison.epsilon
@@ -49,8 +49,8 @@ def rows_that_pass(term, points, signs, keeps, dtype):
     points = points.toarray()
     sets = [_set_of(term, *pair) for pair in zip(signs, points, strict=True)]
 
-    def passes(points):
-        return keeps(points, signs)
+    def passes(points, places):
+        return keeps(points, signs[places])
 
     return shrink_until_kept(sets, points, passes, dtype)
 

@@ -106,8 +106,8 @@ def _whole_rows(problem, found, X, keeps):
         pool = pool.take(np.zeros(0, dtype=int))
     sets = [problem.sets[code] for code in pool.codes]
 
-    def passes(points):
-        return keeps(points, pool.codes)
+    def passes(points, places):
+        return keeps(points, pool.codes[places])
 
     points, kept = shrink_until_kept(sets, pool.points, passes, X.dtype)
     wanted = np.where(kept, problem.epsilon * pool.shares * n_rows, 0.0)
