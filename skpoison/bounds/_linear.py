@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skpoison._blocks import engine, is_lazy
-from skpoison._labels import check_two_classes
+from skpoison._labels import check_two_classes, distinct_labels, find_labels
 from skpoison._versions import VersionedMixin
 from skpoison.solvers._signed_design import Rows
 
@@ -40,7 +40,8 @@ class BinaryLinearClassifier(ClassifierMixin, VersionedMixin, BaseEstimator):
         """Return X, the labels' positions and set ``classes_``."""
         X, y = self._validate_both(X, y)
         self._check_labels(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.classes_ = distinct_labels(y)
+        codes = find_labels(y, self.classes_)
         name, several = type(self).__name__, self._several_classes
         check_two_classes(name, self.classes_, or_more=several)
         return X, codes

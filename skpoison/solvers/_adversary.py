@@ -327,6 +327,8 @@ def project_on_simplex(q: np.ndarray) -> np.ndarray:
     """Project onto the simplex: ``beta >= 0, sum(beta) == 1``."""
     # From the largest on, or beside it the 1 of the sum would be lost to rounding.
     q = q - q.max()
+    if len(q) == 2:  # one is zero now, and the other less by how much they differ
+        return np.maximum(q + 0.5 * (1.0 - max(q.sum(), -1.0)), 0.0)
     ordered = np.sort(q)[::-1]
     excess = (np.cumsum(ordered) - 1.0) / np.arange(1, len(q) + 1)
     last = np.flatnonzero(ordered > excess)[-1]

@@ -131,10 +131,10 @@ class Hessian:
         """Inner products of the rows over some of the parameters."""
         X = self.rows.X
         if not chosen[:-1].any():
-            products = np.zeros((len(self.rows), len(self.rows)))
-        else:
-            X = X if chosen[:-1].all() else X[:, np.flatnonzero(chosen[:-1])]
-            products = _sparse_gram(X) if sparse.issparse(X) else X @ X.T
+            signs = self.rows.signs * float(chosen[-1])
+            return np.outer(signs, signs)
+        X = X if chosen[:-1].all() else X[:, np.flatnonzero(chosen[:-1])]
+        products = _sparse_gram(X) if sparse.issparse(X) else X @ X.T
         if chosen[-1]:
             products += 1.0
         products *= self.rows.signs

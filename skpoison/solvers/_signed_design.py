@@ -51,9 +51,13 @@ class Rows:
     def combine(self, a: np.ndarray) -> np.ndarray:
         """Return ``sum_i a_i * y_i * (x_i, 1)``."""
         signed = a * self.signs
+        total = np.empty(self.dim)
         if self.is_sparse:
-            return np.append(self._transposed @ signed, signed.sum())
-        return np.append(_transpose_times(self.X, signed), signed.sum())
+            total[:-1] = self._transposed @ signed
+        else:
+            total[:-1] = _transpose_times(self.X, signed)
+        total[-1] = signed.sum()
+        return total
 
     @cached_property
     def _transposed(self):
@@ -87,8 +91,8 @@ class Rows:
             return self.take(index)
         X = np.empty((len(index), self.X.shape[1]), dtype=np.float32)
         with np.errstate(over="ignore"):
-            for block in _blocks(len(index), max(16, GATHERED_VALUES // X.shape[1])):
-                X[block] = self.X[index[block]]
+            for block, rows in _gathered(self.X, index):
+                X[block] = rows
             flat = X.ravel()
             size = flat @ flat
         if size < LARGEST_SINGLE:
@@ -155,7 +159,10 @@ class SingleRows(Rows):
         index = np.flatnonzero(single)
         if len(index) <= GATHERED * len(a):
             single, X = single[index], X[index]
-        return np.append((single @ X).astype(np.float64), signed.sum())
+        total = np.empty(self.dim)
+        total[:-1] = single @ X
+        total[-1] = signed.sum()
+        return total
 
 
 class StackedRows(Rows):
@@ -222,8 +229,19 @@ def _transpose_times(X, a):
     index = np.flatnonzero(a)
     if len(index) > GATHERED * len(a) and X.dtype == np.float64:
         return a @ X
-    total = np.zeros(X.shape[1])
-    for block in _blocks(len(index), max(16, GATHERED_VALUES // X.shape[1])):
-        part = index[block]
-        total += a[part] @ X[part].astype(np.float64, copy=False)
+    total, few = np.zeros(X.shape[1]), a[index]
+    for block, rows in _gathered(X, index):
+        total += few[block] @ rows.astype(np.float64, copy=False)
     return total
+
+
+def _gathered(X, index):
+    """Yield slices of an index, and their rows, which the next ones may overwrite."""
+    step = max(16, GATHERED_VALUES // X.shape[1])
+    space = np.empty((min(step, len(index)), X.shape[1]), dtype=X.dtype)
+    for block in _blocks(len(index), step):
+        part = index[block]
+        if X.flags.c_contiguous:  # else all of X would be copied
+            yield block, X.take(part, axis=0, out=space[: len(part)], mode="clip")
+        else:
+            yield block, X[part]
