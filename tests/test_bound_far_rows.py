@@ -100,3 +100,11 @@ def test_sparse_rows_lie_as_far_away_as_dense_ones(offset):
     means = _rows.class_means(rows, codes, 2)
     found, dense = (_rows._sampled_lengths(one, codes, means) for one in (rows, X))
     np.testing.assert_allclose(found, dense, rtol=1e-9)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.0, 100.0, 3e3, 3e4, 1e8])
+def test_rows_that_sums_of_squares_show_to_be_near_are_near(offset, monkeypatch):
+    X = np.random.default_rng(0).normal(size=(500, 7)) + offset
+    is_far = _centering._is_far(X)
+    monkeypatch.setattr(_centering, "SURELY", np.inf)  # a closer look at all
+    assert _centering._is_far(X) == is_far == (offset > 1e4)

@@ -21,6 +21,8 @@ from skpoison.solvers._signed_design import Rows
 
 # Rows count as far away from so many times their spread on; it is looked for in few.
 FAR, FEW_ROWS = 1e4, 256
+# Rows that are nearer by this factor need no closer look.
+SURELY = 10.0
 # Splits a float into halves whose products are exact.
 SPLITTER = 2.0**27 + 1.0
 
@@ -266,10 +268,26 @@ def framed(problem):
 
 
 def _is_far(X):
-    few = X[:: max(1, X.shape[0] // FEW_ROWS)].astype(np.float64)
+    few = X[:: max(1, X.shape[0] // FEW_ROWS)]
+    if _are_near(few):
+        return False
+    few = few.astype(np.float64)
     mean = np.asarray(few.mean(axis=0)).ravel()
     spread = np.sqrt(_squared_distances(few, mean) / few.shape[0])
     return bool(0.0 < FAR * spread < np.linalg.norm(mean))
+
+
+def _are_near(rows):
+    """Whether sums of squares, which lose digits far away, show rows to be near.
+
+    They do without a copy of the rows.
+    """
+    if sparse.issparse(rows) or rows.dtype != np.float64:
+        return False
+    weights = np.full(len(rows), 1.0 / len(rows))
+    mean = weights @ rows
+    squares, square = weights @ np.vecdot(rows, rows), mean @ mean
+    return bool(squares - square > (SURELY / FAR) ** 2 * square)
 
 
 def _squared_distances(rows, mean):

@@ -12,11 +12,12 @@ from scipy import sparse
 
 from skpoison.feasible._base import FeasibleRegion
 from skpoison.solvers._class_losses import ClassLoss
-from skpoison.solvers._signed_design import BLOCK_ROWS, Rows
+from skpoison.solvers._signed_design import Rows
 
 # Losses below this share of the loss of theta = 0 count as zero for the tolerance.
 LOSS_FLOOR = 1e-3
 LEAST_WEIGHT = 1e-300
+BLOCK_ROWS = 4096
 
 
 class Labelled(NamedTuple):

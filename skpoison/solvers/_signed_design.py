@@ -5,10 +5,10 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-# Rows a block when X must be converted or gathered: keeps the copies small.
-BLOCK_ROWS = 4096
 # A smaller share of the rows is gathered, in blocks that fit the cache.
 GATHERED, GATHERED_VALUES = 0.45, 2**17
+# Rows of another precision are converted in such blocks.
+CONVERTED_VALUES = 2**16
 # Rows with larger sums of squares may have products that do not fit single precision.
 LARGEST_SINGLE = 1e30
 
@@ -74,9 +74,7 @@ class Rows:
             return np.asarray(self.X.multiply(self.X).sum(axis=1)).ravel()
         if self.X.dtype == np.float64:
             return np.vecdot(self.X, self.X)
-        X = self.X
-        parts = (X[block].astype(np.float64) for block in _blocks(len(X)))
-        return np.concatenate([np.vecdot(part, part) for part in parts])
+        return np.concatenate([np.vecdot(part, part) for _, part in _converted(self.X)])
 
     def take(self, index: np.ndarray) -> "Rows":
         """Return the rows of an index, copied, as float64."""
@@ -210,7 +208,7 @@ class StackedRows(Rows):
         return self.take(index)
 
 
-def _blocks(n_rows, step=BLOCK_ROWS):
+def _blocks(n_rows, step):
     starts = range(0, n_rows, step)
     return (slice(start, min(start + step, n_rows)) for start in starts)
 
@@ -218,8 +216,20 @@ def _blocks(n_rows, step=BLOCK_ROWS):
 def _times(X, w):
     if sparse.issparse(X) or X.dtype == np.float64:
         return X @ w
-    parts = [X[block].astype(np.float64) @ w for block in _blocks(X.shape[0])]
-    return np.concatenate(parts)
+    products = np.empty(X.shape[0])
+    for block, rows in _converted(X):
+        np.matmul(rows, w, out=products[block])
+    return products
+
+
+def _converted(X):
+    """Yield slices of rows, and the rows as float64, which the next ones overwrite."""
+    step = max(16, CONVERTED_VALUES // X.shape[1])
+    space = np.empty((min(step, len(X)), X.shape[1]))
+    for block in _blocks(len(X), step):
+        rows = space[: block.stop - block.start]
+        rows[:] = X[block]
+        yield block, rows
 
 
 def _transpose_times(X, a):
