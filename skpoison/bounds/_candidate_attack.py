@@ -1,10 +1,16 @@
 """From weighted points to an attack in whole rows, and the learner trained on it."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from skpoison._whole_rows import apportion_upwards, n_poison_rows
 from skpoison.feasible import shrink_until_kept
 from skpoison.solvers._train import PoisonCopies, train_on, warm_start
+
+# The first proximal weight of rows in training on an attack: where the poison can no
+# longer answer, more rows end at the margin, and steps between their kinks are short.
+TRAINING_PROX = 0.4
 
 
 def build_attack(problem, solution, n_rows, keeps, dtype):
@@ -69,6 +75,7 @@ def retrain(problem, solution, attack, **options):
     start = warm_start(
         best_primal.theta, best_primal.margins, best_dual.duals, best_dual.row_sum
     )
+    start = replace(start, row_prox=TRAINING_PROX)
     rows, weights = problem.rows, problem.weights
     return train_on(
         rows, attack, problem.learner, weights=weights, start=start, **options
