@@ -24,8 +24,12 @@ from skpoison.solvers._proximal_newton import (
 from skpoison.solvers._regularizers import Regularizer
 from skpoison.solvers._signed_design import Rows
 
-# Rows of the sample that Newton's method starts on; sparse ones are cheap.
-FIRST_ROWS, FIRST_SPARSE = 1000, 1500
+# Rows of the sample that Newton's method starts on, or this share of all if that is
+# more; sparse ones are cheap.
+FIRST_ROWS, FIRST_SHARE, FIRST_SPARSE = 1000, 1 / 200, 1500
+# Least number of rows of the first working set, and share of all: after a sample, and
+# after another problem, whose solution says less of which rows will lie at the margin.
+AFTER_SAMPLE, AFTER_OTHER = (1000, 1 / 13), (2000, 1 / 7)
 FIRST_TOL = 0.1
 MAX_ROUNDS = 40
 MAX_CHECKS = 60
@@ -155,7 +159,7 @@ def solve(
     best = None
     if start is not None:
         best = _check(problem, iterate, None, n_iter, 0, tol, monitor)
-    n_working = _first_size(problem)
+    n_working = _first_size(problem, AFTER_SAMPLE if start is None else AFTER_OTHER)
     while best is None or not (best.converged or n_iter >= max_iter):
         previous, theta, margins = best, iterate.theta, problem.margins(iterate)
         working_set = _nearest_to_margin(margins, n_working)
@@ -174,12 +178,13 @@ def solve(
     return best
 
 
-def _first_size(problem: Problem) -> int:
+def _first_size(problem: Problem, least: tuple[int, float]) -> int:
     """Return how many rows to look at first: all, where rows are cheap."""
     n_rows = len(problem.rows)
     if problem.rows.is_sparse:
         return n_rows
-    return min(n_rows, max(1000, n_rows // 13))
+    number, share = least
+    return min(n_rows, max(number, int(share * n_rows)))
 
 
 def _first_iterate(
@@ -193,7 +198,9 @@ def _first_iterate(
     iterate = Iterate(
         np.zeros(dim), np.ones(n_rows), poison, row_prox, margins=np.ones(n_rows)
     )
-    n_first = FIRST_SPARSE if problem.rows.is_sparse else FIRST_ROWS
+    n_first = max(FIRST_ROWS, int(FIRST_SHARE * n_rows))
+    if problem.rows.is_sparse:
+        n_first = FIRST_SPARSE
     if n_rows <= 2 * n_first:
         return iterate, 0
     chosen = np.sort(rng.choice(n_rows, n_first, replace=False))
