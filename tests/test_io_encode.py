@@ -10,6 +10,7 @@ from pyarrow import parquet
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 from skpoison._io import load
+from skpoison._io.decide_numbers import range_of
 from skpoison._io.encode import Encoding
 
 
@@ -109,3 +110,30 @@ def test_plain_numbers_are_those_of_the_transformer(tmp_path, dtypes):
     found = encoder.transform(data, rows)
     assert found.dtype == np.asarray(expected).dtype
     assert np.array_equal(found, expected)
+
+
+def test_codes_that_only_other_rows_have_are_filled_as_well(tmp_path):
+    cells = [i % 7 for i in range(35)] + [-999] * 5
+    lines = "".join(f"{cell},{i % 3}.5,{i % 2}\n" for i, cell in enumerate(cells))
+    data = table(tmp_path / "rows.csv", "a,b,y\n" + lines)
+    encoder = data.encoder(np.arange(28), Encoding("none", codes=(-999.0,)))
+    X = encoder.transform(data, np.arange(28, 40))
+    np.testing.assert_array_equal(X[:, 0], [0, 1, 2, 3, 4, 5, 6, 3, 3, 3, 3, 3])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_range_of_numbers_is_that_of_the_finite_ones(dtype):
+    ranges = {
+        (2.0, -1.0, 5.0): (-1.0, 5.0),
+        (2.0, np.nan, 5.0): (2.0, 5.0),
+        (2.0, np.inf, 5.0): (2.0, 5.0),
+        (3.0, 3.0): (3.0, 3.0),
+        (np.nan, np.nan): (None, None),
+        (): (None, None),
+    }
+    for values, ends in ranges.items():
+        column = pa.chunked_array([pa.array(np.array(values, dtype))])
+        assert range_of(column) == ends
+    largest = np.finfo(dtype).max
+    column = pa.chunked_array([pa.array(np.array([-largest, largest], dtype))])
+    assert range_of(column) == (-largest, largest)

@@ -21,6 +21,8 @@ def of_numbers(name, column, data, encoding):
         column = column.cast(pa.float32())  # Hardly anything is computed of halves.
     n_missing, n_wrong = _holes(column)
     same = {"name": name, "missing": n_missing, "wrong": n_wrong}
+    if not n_missing:
+        data.without_gaps.add(name)
     low, high = range_of(column)
     if low is None:
         return LeftOut(note="holds no finite number", **same)
@@ -162,6 +164,12 @@ def range_of(column):
 
     if types.is_boolean(column.type):
         column = column.cast(pa.int8())
+    elif types.is_floating(column.type) and not column.null_count and len(column):
+        # A quarter of the time; where there is NaN, Arrow looks past it.
+        values = column.to_numpy()
+        low, high = values.min().item(), values.max().item()
+        if low < high and np.isfinite(high - low):
+            return low, high
     both = pc.min_max(column).as_py()
     low, high = both["min"], both["max"]
     if isinstance(low, float) and not np.isfinite(high - low):

@@ -171,7 +171,7 @@ class TableEncoder:
             return sparse.csr_array(empty) if self._sparse else empty
         own = self.plan
         names = [*own.numeric, *own.categorical, *own.text]
-        columns = self._without_late_gaps(own.read(data, names))
+        columns = self._without_late_gaps(own.read(data, names), data.without_gaps)
         if self._takes_numbers_as_they_are():
             return _matrix([columns[name] for name in names], rows)
         blocks = _blocks(columns, rows)
@@ -184,11 +184,13 @@ class TableEncoder:
         is_changed = self._with_gaps or self._scaler is not None
         return not is_changed and [step[0] for step in self._steps()] == [NUMBERS]
 
-    def _without_late_gaps(self, columns):
+    def _without_late_gaps(self, columns, without_gaps):
         """Fill gaps where the rows that were learned from had none at all."""
         if self._with_gaps:
             return columns  # The transformer fills all gaps.
         for name in self.plan.numeric:
+            if name in without_gaps and not self.plan.owner(name).codes:
+                continue
             gaps = np.isnan(columns[name])
             if gaps.any():
                 columns[name] = np.where(gaps, self._medians[name], columns[name])

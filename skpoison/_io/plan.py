@@ -107,7 +107,8 @@ class Numbers(Column):
         elif column.null_count == len(column):
             values = np.full(len(column), np.nan)
         else:
-            values = numbers(self.name, column)
+            known = self.name in data.without_gaps
+            values = numbers(self.name, column, are_finite=known)
         if self.codes:
             values = np.where(np.isin(values, self.codes), np.nan, values)
         return {self.name: values}

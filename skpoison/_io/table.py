@@ -69,6 +69,8 @@ class TableData:
         Its name.
     columns : list of str
         The columns that are features.
+    without_gaps : set of str
+        Columns that have been found to hold a finite number in every row.
     """
 
     test = None
@@ -80,7 +82,7 @@ class TableData:
         self.source, self.table = source.label, table
         self.origin, self.header = source, options.header
         self.decimal_comma = options.decimal_comma
-        self._positions, self._plans = None, {}
+        self._positions, self._plans, self.without_gaps = None, {}, set()
         if not options.drop_if_there:
             self._check_known("column", options.drop)
         self.target, self.labels = options.target, None
@@ -164,7 +166,7 @@ class TableData:
     def of_table(self, table):
         """Return other rows with the same columns, without labels of their own."""
         found = copy.copy(self)
-        found.table, found._plans = table, {}
+        found.table, found._plans, found.without_gaps = table, {}, set()
         return found
 
     def plan(self, encoding):
