@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from skpoison.filters._products import room, row_products
+from skpoison.filters._products import aligned, row_products
 from skpoison.filters._rows import Support, blocks, buffer, differences, view_of_rows
 
 # How many rows are computed anew at once.
@@ -164,7 +164,7 @@ class Distance:
         rows = np.flatnonzero(out <= self._least[codes])
         for start in range(0, len(rows), MENDED_ROWS):
             few = rows[start : start + MENDED_ROWS]
-            space, scratch = (room(len(few), X.shape[1], X.dtype) for _ in range(2))
+            space, scratch = (aligned(len(few), X.shape[1], X.dtype) for _ in range(2))
             exact = differences(X[few], codes[few], self.centroids, space)
             # Both differences are as good as exact, whichever of the two is the larger.
             np.subtract(exact, self.remainders[codes[few]], out=exact)
@@ -240,8 +240,8 @@ class SignedOffset:
 
     @cached_property
     def _direction(self):
-        """The first direction, in a room of its own."""
-        (direction,) = room(1, self.directions.shape[1], self.directions.dtype)
+        """The first direction, copied to where a line of the cache begins."""
+        (direction,) = aligned(1, self.directions.shape[1], self.directions.dtype)
         direction[:] = self.directions[0]
         return direction
 

@@ -13,13 +13,13 @@ LINE = 64
 FEWEST, MOST = 192, 8192
 
 
-def room(n_rows: int, n_features: int, dtype: np.dtype) -> np.ndarray:
-    """Return room for rows; the first one begins where a line of the cache does.
+def aligned(n_rows: int, n_features: int, dtype: np.dtype) -> np.ndarray:
+    """Return an empty array whose first row begins where a line of the cache does.
 
     Examples
     --------
     >>> import numpy as np
-    >>> room(3, 16, np.dtype(np.float32)).ctypes.data % LINE
+    >>> aligned(3, 16, np.dtype(np.float32)).ctypes.data % LINE
     0
     """
     size = n_rows * n_features * dtype.itemsize
@@ -31,7 +31,7 @@ def room(n_rows: int, n_features: int, dtype: np.dtype) -> np.ndarray:
 def row_products(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Sum the products of each row with the row at its place, or with the only one.
 
-    Both are in rooms.
+    Both begin where a line of the cache does (:func:`aligned`).
 
     Examples
     --------

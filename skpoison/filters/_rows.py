@@ -9,7 +9,7 @@ Non-finite input gives non-finite results, without warnings.
 import numpy as np
 from scipy import sparse
 
-from skpoison.filters._products import room
+from skpoison.filters._products import aligned
 
 BLOCK_BYTES = 2**21
 # Dense blocks share the cache with what is computed from them.
@@ -214,7 +214,7 @@ def view_of_rows(X, rows):
 def buffer(X, dtype=None):
     """Room for the rows of the largest block, in their dtype or another one."""
     n_rows = min(blocks(X, dtype)[0].stop, len(X))
-    return room(n_rows, X.shape[1], np.dtype(X.dtype if dtype is None else dtype))
+    return aligned(n_rows, X.shape[1], np.dtype(X.dtype if dtype is None else dtype))
 
 
 def padded_blocks(X, rows=None, center=None):
