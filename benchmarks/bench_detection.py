@@ -92,7 +92,7 @@ def main():
     if options.measure == "error":
         options.detectors = [NO_FILTER, *options.detectors]
     table = pd.DataFrame(measure(options))
-    table.insert(0, "measure", options.measure)
+    table.insert(0, "measure", "rounded" if options.rounded else options.measure)
     if options.save:
         table.to_csv(options.save, index=False)
     show(table, options)

@@ -1,6 +1,7 @@
 """Write the tables of docs/benchmark_detection.md from a run of bench_detection.py.
 
     python benchmarks/bench_detection.py --half report --save run.csv
+    python benchmarks/bench_detection.py --rounded --detectors AutoFilter --save r.csv
     python benchmarks/detection_page.py run.csv [more.csv ...]
 
 Of several files, which may be pieces of a run, later figures replace earlier ones.
@@ -36,10 +37,17 @@ def read(paths):
 
 def tables(table):
     """Yield headings and tables, as lines of Markdown."""
-    found, errors, times = (
-        table[table.measure == name] for name in ("found", "error", "time")
+    found, rounded, errors, times = (
+        table[table.measure == name] for name in ("found", "rounded", "error", "time")
     )
     yield from tables_of_found(found)
+    for name, figures in rounded.groupby("detector", observed=True):
+        heading = f"F1 of {name}, planted rows rounded as the other rows are:"
+        yield from markdown(heading, mean(figures, "plant", index="data"), short)
+        same = found[(found.detector == name) & found.data.isin(figures.data)]
+        same = same[same.plant.isin(figures.plant)]
+        heading = f"F1 of {name}, the same rows as they were computed:"
+        yield from markdown(heading, mean(same, "plant", index="data"), short)
     if len(errors):
         yield from tables_of_errors(errors)
     if len(times):
@@ -76,13 +84,11 @@ def tables_of_errors(table):
     yield from markdown("Test error in percent where nothing is planted:", of_data)
 
 
-def mean(table, column, values="score"):
+def mean(table, column, values="score", index="detector"):
     # Draws of a data set first, of which there are more where it is small.
     keys = ["detector", "data", "plant"]
     draws = table.groupby(keys, observed=True, as_index=False)[values].mean()
-    wide = draws.pivot_table(
-        index="detector", columns=column, values=values, observed=True
-    )
+    wide = draws.pivot_table(index=index, columns=column, values=values, observed=True)
     return wide.set_axis(wide.columns.astype(str), axis=1)
 
 
