@@ -557,7 +557,7 @@ def test_a_rare_class_that_lies_apart_is_kept():
 def test_labels_of_an_isolated_mode_are_compared_with_its_other_rows():
     """Models that see nothing of an honest mode would call all of its labels wrong."""
     rng = np.random.default_rng(0)
-    mode = rng.normal([6, 6, 0, 0, 0], 0.4, size=(30, 5))
+    mode = rng.normal([2.4, 6, 1, 0, 0], 0.4, size=(30, 5))
     first = rng.normal([0, 0, 3, 0, 0], size=(170, 5))
     X = np.vstack([first, mode, rng.normal([4, 0, 0, 0, 0], size=(200, 5))])
     y = np.repeat([0, 1], 200)

@@ -8,7 +8,7 @@ from skpoison import AutoFilter
 from skpoison.attacks import MinMaxAttack
 from skpoison.filters._coarseness import unexplained_copies
 from skpoison.filters._copies import DistinctRows, groups_of
-from skpoison.filters._evidence import _implausible, _said_without
+from skpoison.filters._evidence import _implausible, _without
 from skpoison.filters._near_copies import SomeRows, cell_counts
 
 
@@ -146,15 +146,15 @@ def test_copies_are_judged_by_models_without_any_of_them():
         seen.append((rows, folds))
         return np.tile([0.2, 0.8], (1, len(rows), 1))
 
-    before = np.ones((100, 2))
-    said = _said_without(groups, np.arange(100), codes, before, predict)
-    rows, folds = seen[0]
-    assert set(rows[folds == -1]) == set(range(20, 100))
-    assert said[:20].tolist() == [[0.2, 0.8]] * 20 and np.all(said[20:] == 1)
+    rows, said = _without(groups, np.arange(100), codes, predict)
+    assert rows.tolist() == list(range(20))
+    everyone, folds = seen[0]
+    assert set(everyone[folds == -1]) == set(range(20, 100))
+    assert said.tolist() == [[[0.2, 0.8]] * 20]
     # Nothing is left to fit to where a class has copies only.
     codes[20:] = 1
-    said = _said_without(groups, np.arange(100), codes, before, predict)
-    assert np.all(said == 1) and len(seen) == 1
+    rows, said = _without(groups, np.arange(100), codes, predict)
+    assert not len(rows) and len(seen) == 1
 
 
 def test_oversampled_classes_are_no_copies():

@@ -120,19 +120,18 @@ def find_evidence(
         np.zeros(len(codes)), np.zeros(len(codes), dtype=bool),
     )  # fmt: skip
     rest = np.flatnonzero(~evidence.is_far & ~evidence.is_finer)
+    said = np.full((len(codes), n_classes), 1 / n_classes)
     if n_classes > 1:
-        evidence = _judge_labels(evidence, rest, near, codes, predict, counts, rng)
-    said = np.nan_to_num(evidence.probabilities, nan=1 / n_classes)
-    isolated = _isolated_from_all(groups, near, rest)
-    own, _, other = own_and_rival(
-        _said_without(isolated, rest, codes, said, predict), codes
-    )
+        judged = _judge_labels(evidence, rest, near, codes, predict, counts, rng)
+        evidence, said[rest] = judged
+    own, _, other = own_and_rival(np.nan_to_num(said, nan=1 / n_classes), codes)
     evidence.in_group[:] = _contradicted_groups(groups, codes, own, other)
     n_pairs = np.count_nonzero(np.bincount(near) == 2)
     # Those of one group alone were judged without it.
     if len(copies) > 1:
-        said = _said_without(copies, rest, codes, said, predict)
-    supported = own_and_rival(said, codes)[0]
+        rows, found = _without(copies, rest, codes, predict)
+        said[rows] = found.mean(axis=0)
+    supported = own_and_rival(np.nan_to_num(said), codes)[0]
     evidence.copies[:] = _implausible(copies, n_pairs, codes, supported)
     if n_classes > 1:
         left = rest[~evidence.flagged[rest]]
@@ -170,13 +169,29 @@ def _is_heavy_tailed(numbers):
 
 
 def _judge_labels(evidence, rest, near, codes, predict, counts, rng):
+    """Judge labels; also return what models say that see nothing of isolated groups."""
     groups = np.unique(near[rest], return_inverse=True)[1]
     folds = assign_folds(codes[rest], groups, N_FOLDS, rng)
     said = predict(rest, folds)
+    isolated = _isolated_from_all(evidence.groups, near, rest)
+    rows, found = _without(isolated, rest, codes, predict)
+    alone = said.copy()
+    alone[:, np.searchsorted(rest, rows)] = found
+    own, _, other = own_and_rival(np.nan_to_num(alone.mean(axis=0)), codes[rest])
+    for members in isolated:
+        # Wrong labels of a whole group would vouch for one another.
+        places = np.searchsorted(rest, members)
+        if _is_contradicted(own[places], other[places]):
+            said[:, places] = alone[:, places]
     _, noise, chance = judge_labels(said, counts, codes[rest], groups, rng)
     evidence.chance[rest] = chance
     evidence.probabilities[rest] = said.mean(axis=0)
-    return evidence._replace(noise=noise)
+    return evidence._replace(noise=noise), alone.mean(axis=0)
+
+
+def _is_contradicted(own, other):
+    """Whether models contradict the labels of a group, on average."""
+    return own.mean() < 0.5 * other.mean()
 
 
 def _contradicted_groups(groups, codes, own, other):
@@ -187,7 +202,7 @@ def _contradicted_groups(groups, codes, own, other):
         label = np.bincount(codes[members]).argmax()
         rows = members[codes[members] == label]
         is_most = 2 * len(rows) > len(members) and len(rows) >= SMALLEST
-        if is_most and own[rows].mean() < 0.5 * other[rows].mean():
+        if is_most and _is_contradicted(own[rows], other[rows]):
             out[rows] = True
     if out.sum() > MOST_IN_CLUSTERS * len(codes):
         return np.zeros(len(codes), dtype=bool)
@@ -201,23 +216,22 @@ def _isolated_from_all(groups, near, rest):
     return [rows for rows in found if np.any(near[rows] != near[rows[0]])]
 
 
-def _said_without(several, rest, codes, said, predict):
-    """Probabilities, of rows of several groups by models without any of these.
+def _without(several, rest, codes, predict):
+    """Rows of several groups, and what models say of them that see none of these.
 
-    Groups that an attacker sends would support each other's labels. Where a class has
-    hardly any other rows, its probabilities stay as they are.
+    Groups that an attacker sends would support each other's labels. Rows are left out
+    of classes that have hardly any others.
     """
     rows = np.concatenate([np.zeros(0, dtype=np.intp), *several])
     fitted_on = np.setdiff1d(rest, rows)
-    enough = np.bincount(codes[fitted_on], minlength=said.shape[1]) >= N_FOLDS
+    n_classes = codes.max() + 1
+    enough = np.bincount(codes[fitted_on], minlength=n_classes) >= N_FOLDS
     rows = rows[enough[codes[rows]]]
     if enough.sum() < 2 or not len(rows):
-        return said
+        return rows[:0], np.zeros((1, 0, n_classes))
     folds = np.repeat([-1, 0], [len(fitted_on), len(rows)])
-    found = predict(np.r_[fitted_on, rows], folds)[:, len(fitted_on) :].mean(axis=0)
-    out = said.copy()
-    out[rows] = np.nan_to_num(found)
-    return out
+    found = predict(np.r_[fitted_on, rows], folds)[:, len(fitted_on) :]
+    return rows, np.nan_to_num(found)
 
 
 def _implausible(unexplained, n_pairs, codes, own):
