@@ -189,10 +189,11 @@ class AsNumbers(TransformerMixin, VersionedMixin, BaseEstimator):
     def read(self, X):
         """Return columns of numbers as they were written, NaN where they are missing.
 
-        None where there are no such numbers, as for texts, or only whole ones.
+        None where there are none, as in texts and sparse rows, or only whole ones.
         """
         numbers = None if self.texts_ is not None else self._read(X)[0]
-        return None if numbers is None or numbers.dtype.kind != "f" else numbers
+        is_written = isinstance(numbers, np.ndarray) and numbers.dtype.kind == "f"
+        return numbers if is_written else None
 
     def encode(self, numbers, words=None):
         """Return the numbers of rows that were checked, and of columns of words."""

@@ -26,7 +26,6 @@ OF_TRUSTED = {
     "": "",
     "target": "target: far from what models fitted on the trusted rows predict",
     "far": "far: too far from the trusted rows, whatever its target",
-    "digits": "digits: its values lie between those that trusted rows are rounded to",
 }
 
 
@@ -77,7 +76,8 @@ def _judged_among(auto, tests):
 def _targets_judged_by(auto, X, y):
     """Score new rows and their targets, which are numbers."""
     kept = auto.predict(X, y) == 1
-    tests = np.where(kept, "", _beside(auto, X, "target"))
+    tests = np.where(auto.predict(X) == 1, "target", "far")
+    tests = np.where(kept, "", tests)
     return Judged(
         kept,
         -auto.score_samples(X, y),
@@ -134,7 +134,8 @@ def _judged_by(auto, X, y):
         own = -auto.score_samples(X, y)
     suggested = best_labels(auto, X)
     unknown = find_labels(y, auto.classes_) < 0
-    tests = np.where(unknown, "unknown", _beside(auto, X, "label"))
+    fits_other = auto.predict(X) == 1
+    tests = np.where(unknown, "unknown", np.where(fits_other, "label", "far"))
     tests = np.where(kept, "", tests)
 
     def reason_of(rows):
@@ -213,12 +214,4 @@ def _sentence(test, label, other):
         return f"unknown: no trusted row has the label {label}"
     if test == "label":
         return f"label: {label}, but models fitted on the trusted rows predict {other}"
-    if test == "digits":
-        return OF_TRUSTED[test]
     return "far: too far from the trusted rows, whatever its label"
-
-
-def _beside(auto, X, said):
-    """Why new rows are rejected: for what is ``said`` of them, or whatever it is."""
-    alone = np.where(auto._has_finer_values(X), "digits", "far")
-    return np.where(auto.predict(X) == 1, said, alone)

@@ -5,7 +5,7 @@ from scipy.special import expit
 from sklearn.utils import check_random_state
 
 from skpoison.filters._by_models import BaseJudgingFilter
-from skpoison.filters._digits import Digits
+from skpoison.filters._digits import finer_rows
 from skpoison.filters._evidence import find_evidence
 from skpoison.filters._far import times_usual
 from skpoison.filters._folds import N_FOLDS, own_and_rival
@@ -26,8 +26,9 @@ class AutoFilter(BaseJudgingFilter):
        other groups of copies explain (groups up to four times as large as the third
        largest of the others are kept if models fitted without them agree with their
        label);
-    3. *digits*: rows most of whose values lie between those that nearly all other rows
-       are rounded to, such as 3.0172 where others have one decimal;
+    3. *digits*: rows most of whose values have all digits of a float, where nearly all
+       other rows are rounded, such as 3.0172694 where others have one decimal (dense
+       columns only, also scaled ones);
     4. *label*: rows whose label contradicts models fitted without them and their near
        copies, beyond what honest rows do where classes overlap;
     5. *cluster*: compact clusters of one label that models fitted without the whole
@@ -101,7 +102,7 @@ class AutoFilter(BaseJudgingFilter):
     Notes
     -----
     New rows are scored by their distances and by models fitted on the kept training
-    rows; they are not compared with each other.
+    rows; they are not compared with each other, and their digits are not looked at.
 
     Where there are many rows, some of them, drawn at random, describe the others. Above
     10,000 rows, nearest rows are searched among 2,048, and clusters among 10,000 (rows
@@ -151,7 +152,8 @@ class AutoFilter(BaseJudgingFilter):
                 rows, folds, codes, self.classes_, self.n_jobs, **params
             )
 
-        self._digits, finer = self._digits_of(X, rng)
+        written = self._encoder.read(X.data)
+        finer = np.zeros(len(codes)) if written is None else finer_rows(written, rng)
         evidence = find_evidence(numbers, codes, predict, panel.counts, rng, finer)
         self.groups_ = evidence.groups
         self.out_of_fold_ = evidence.probabilities
@@ -171,13 +173,6 @@ class AutoFilter(BaseJudgingFilter):
         if len(kept) and (targets is not None or self._noise is not None):
             self._fit_final(panel, kept, codes, targets, params, rng)
         return -self.suspicion_, HALF - self.suspicion_
-
-    def _digits_of(self, X, rng):
-        """The resolution of the columns, and the share of finer values of each row."""
-        numbers = self._encoder.read(X.data)
-        if numbers is None:
-            return None, np.zeros(X.shape[0])
-        return Digits.of(numbers, rng)
 
     def _suspicions(self, evidence, codes) -> dict:
         """The suspicion of each row by each test; above one half it rejects."""
@@ -263,18 +258,7 @@ class AutoFilter(BaseJudgingFilter):
             codes = np.zeros(X.shape[0], dtype=np.intp)
         numbers = self._encoder.transform(X.data)
         far = expit(self._far.beyond_of(numbers, codes))
-        alone = np.maximum(far, self._finer(X.data))
-        return -np.maximum(alone, self._suspicion_of_labels(X, codes, targets))
-
-    def _finer(self, rows):
-        """The share of finer values of new rows."""
-        if self._digits is None:
-            return np.zeros(len(rows))
-        return self._digits.share_finer(self._encoder.read(rows))
-
-    def _has_finer_values(self, X):
-        """Which new rows are rejected for their digits."""
-        return self._finer(self._validate_rows(X, reset=False).data) > HALF
+        return -np.maximum(far, self._suspicion_of_labels(X, codes, targets))
 
     def _suspicion_of_labels(self, X, codes, targets):
         if self._fitted is None:

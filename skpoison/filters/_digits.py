@@ -2,188 +2,214 @@
 
 What is recorded has a resolution: whole numbers, two decimals, shades of gray, also
 after columns were scaled. Rows that a program mixed of others, moved or disturbed have
-values between these, in most columns at once; a row that was measured in another way,
-or a gap that was filled, has few.
+values with all digits of a float, in most columns at once; rows of another device or
+unit have a few digits more, and gaps are filled with one value.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from skpoison.filters._many_rows import DRAWN
 from skpoison.filters._nearest import distinct
 
 MOST_DECIMALS = 6  # that a column usually has
-PART = 10  # of the usual step: finer values are not multiples of it
-# How far values of scaled columns may be from multiples, in units of the usual distance
-# (which is rounding) and of a part of the step.
-TIMES_ROUNDED, MOST_ROUNDED = 10.0, 0.02
-# Share of a column's values that are no finer; the most frequent value is left out,
-# since many columns are zero nearly everywhere.
+# Share of a column's values that have the usual resolution; the most frequent value is
+# left out, since many columns are zero nearly everywhere.
 ON_GRID = 0.7
 FEWEST_VALUES = 20  # of a column, besides the most frequent one
 # Distinct rows that hold a finer value of a column, and their share: it fills gaps.
 SEVERAL, SHARED = 3, 0.01
-DIFFERENT = 0.5  # of the finer values of a scaled column
-FEWEST_GAPS = 5  # between neighboring values, that are equal
-ALIKE = 1e-3  # relative difference of equal gaps
-REFINED = 8  # times that the step is estimated from more of the values
+# Scaled columns: equal gaps between neighboring values, their relative difference, and
+# how often the step is estimated from more of the values.
+FEWEST_GAPS, ALIKE, REFINED = 5, 1e-3, 8
+PARTS = 10.0 ** np.arange(5, 1, -1)  # of a step, that finer values are no multiples of
+DIFFERENT = 0.5  # of the finer values of a column: the others say how it was computed
+# How far values may be from multiples, in units of the usual distance (of scaled
+# columns), and at most.
+TIMES_ROUNDED, MOST_ROUNDED = 10.0, 0.05
+ERRORS = 1e-14, 2e-7  # relative, of values of 64 and of 32 bits
 FEWEST_COLUMNS = 5  # fewer in which a row varies count as so many
 MOST_FINER = 0.15  # of the rows: where there are more, they are how rows are
-ERROR = 1e-12, 1e-6  # relative, of values of 64 and of 32 bits
-AT_ONCE = 2**18  # values
+LEARNED, AT_ONCE = 2**22, 2**18  # values
 
 
-class Digits(NamedTuple):
-    """The resolution of columns; of sparse rows, of all stored values as one column.
+class Column(NamedTuple):
+    """The distinct values of a column, but for the most frequent one, sorted."""
 
-    Columns are left out in which it is unknown.
-    """
-
-    columns: np.ndarray  # which they are
-    origins: np.ndarray
-    steps: np.ndarray
-    slack: np.ndarray  # in parts of steps
-    usual: np.ndarray  # the most frequent value, which says nothing
-    shared: np.ndarray  # finer values that several rows hold
+    values: np.ndarray
+    counts: np.ndarray  # of all rows: what is recorded repeats itself
+    different: np.ndarray  # of distinct rows: copies of a row share all its values
+    usual: float  # the most frequent value of distinct rows
+    n_usual: int
 
     @classmethod
-    def of(cls, numbers, rng) -> tuple["Digits | None", np.ndarray]:
-        """The resolution of training rows, and the share of finer values of each."""
-        n_rows = numbers.shape[0]
-        some = np.arange(n_rows)
-        if n_rows > DRAWN:
-            some = np.sort(rng.choice(n_rows, DRAWN, replace=False))
-        found = cls._learned(_distinct_rows(numbers[some]))
-        finer = np.zeros(n_rows)
-        if found is not None:
-            finer = found.share_finer(numbers)
-        if np.mean(finer > 0.5) > MOST_FINER:
-            return None, np.zeros(n_rows)
-        return found, finer
-
-    @classmethod
-    def _learned(cls, rows) -> "Digits | None":
-        found, shared = [], [np.zeros(0)]
-        for j, column in enumerate(rows.T):
-            values, counts = np.unique(column[np.isfinite(column)], return_counts=True)
-            if counts.sum() - counts.max(initial=0) < FEWEST_VALUES:
-                continue
-            usual, n_usual = values[counts.argmax()], counts.max()
-            values, counts = values[values != usual], counts[values != usual]
-            grid = _decimal_grid(values, counts)
-            grid = grid or _scaled_grid(values, counts, usual, n_usual)
-            if grid is None:
-                continue
-            found.append((j, *grid, usual))
-            fills_gaps = counts >= max(SEVERAL, SHARED * len(rows))
-            shared.append(values[fills_gaps & _is_finer(values, *grid)])
-        if not found:
+    def of(cls, numbers, distinct_rows) -> "Column | None":
+        """What rows hold in a column, or None if that is too little."""
+        values, counts = np.unique(_finite(numbers), return_counts=True)
+        known, often = np.unique(_finite(numbers[distinct_rows]), return_counts=True)
+        if often.sum() - often.max(initial=0) < FEWEST_VALUES:
             return None
-        columns, *others = map(np.array, zip(*found, strict=True))
-        return cls(columns, *others, np.unique(np.concatenate(shared)))
+        different = np.zeros_like(counts)
+        different[np.searchsorted(values, known)] = often
+        usual = different.argmax()
+        others = np.arange(len(values)) != usual
+        parts = (part[others] for part in (values, counts, different))
+        return cls(*parts, values[usual], counts[usual])
 
-    def share_finer(self, numbers) -> np.ndarray:
-        """The share of finer values among those of a row that say something."""
-        step = max(1, AT_ONCE // max(1, numbers.shape[1]))
-        starts = range(0, numbers.shape[0], step)
-        found = [self._share(numbers[start : start + step]) for start in starts]
-        return np.concatenate([np.zeros(0), *found])
-
-    def _share(self, numbers):
-        if not sparse.issparse(numbers):
-            finer, varied = self._finer(numbers[:, self.columns])
-            n_finer, n_varied = finer.sum(axis=1), varied.sum(axis=1)
-        else:
-            stored = self._finer(numbers.data[:, np.newaxis])
-            rows = np.repeat(np.arange(numbers.shape[0]), np.diff(numbers.indptr))
-            n_finer, n_varied = (
-                np.bincount(rows, each[:, 0], numbers.shape[0]) for each in stored
-            )
-        return n_finer / np.maximum(n_varied, FEWEST_COLUMNS)
-
-    def _finer(self, values):
-        """Which values are finer than usual, and which say whether a row is."""
-        varied = np.isfinite(values) & (values != self.usual)
-        finer = varied & _is_finer(values, self.origins, self.steps, self.slack)
-        if len(self.shared) and finer.any():
-            finer[finer] = ~np.isin(values[finer], self.shared)
-        return finer, varied
+    def quantile(self, found, share, rows=slice(None)):
+        """The least of what was found of values that this share is not larger than."""
+        found, counts = found[rows], self.counts[rows]
+        if not len(found):
+            return 0
+        order = np.argsort(found, kind="stable")
+        place = np.searchsorted(np.cumsum(counts[order]), share * counts.sum())
+        return found[order[min(place, len(order) - 1)]]
 
 
-def _distinct_rows(numbers):
-    """Distinct rows; all stored values of sparse ones, as a column."""
-    if sparse.issparse(numbers):
-        return numbers[distinct(numbers)[0]].data[:, np.newaxis]
+class Grid(NamedTuple):
+    """What values of a column are multiples of, after the origin is subtracted."""
+
+    origin: float
+    step: float  # a fine one: values between have no few digits
+    slack: float  # how far they may be from multiples, in steps
+    error: float  # the same, relative to the size of values
+
+    def is_finer(self, values: np.ndarray) -> np.ndarray:
+        """Whether values lie between the multiples."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            places = (values - self.origin) / self.step
+            sizes = (np.abs(values) + np.abs(self.origin)) / self.step
+            return _off(places) > self.slack + self.error * sizes
+
+
+def finer_rows(numbers: np.ndarray, rng) -> np.ndarray:
+    """The share of each row's values that are finer than those of nearly all others.
+
+    It is zero everywhere where more rows than a few have mostly such values.
+    """
+    n_rows, n_columns = numbers.shape
+    finer, varied = np.zeros((2, n_rows), dtype=np.intp)
+    some = np.arange(n_rows)
+    most = min(DRAWN, max(LEARNED // max(n_columns, 1), 1_000))
+    if n_rows > most:
+        some = np.sort(rng.choice(n_rows, most, replace=False))
+    step = max(1, AT_ONCE // n_rows)
     # A missing value is equal to none.
-    filled = np.where(np.isnan(numbers), np.finfo(numbers.dtype).max, numbers)
-    return numbers[distinct(filled)[0]]
+    first = distinct(np.nan_to_num(numbers[some], nan=0.5))[0]
+    for start in range(0, n_columns, step):
+        columns = np.ascontiguousarray(numbers[:, start : start + step].T)
+        for column in columns:
+            is_finer, is_varied = _finer_values(column, some, first)
+            finer += is_finer
+            varied += is_varied
+    share = finer / np.maximum(varied, FEWEST_COLUMNS)
+    return np.where(np.mean(share > 0.5) > MOST_FINER, 0.0, share)
 
 
-def _is_finer(values, origins, steps, slack=MOST_ROUNDED):
-    """Whether values lie between multiples of a part of the step."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        places = (values - origins) * (PART / steps)
-        return _off(places) > slack + _error(values) * np.abs(places)
+def _finer_values(numbers, some, first):
+    """Which values are finer than usual, and which say whether a row is.
+
+    ``first`` are distinct rows among some.
+    """
+    column = Column.of(numbers[some], first)
+    grid = None if column is None else _grid(column)
+    if grid is None:
+        return False, False
+    several = column.different >= max(SEVERAL, SHARED * len(first))
+    alone = grid.is_finer(column.values) & ~several
+    if alone.sum() < DIFFERENT * column.different[alone].sum():
+        return False, False
+    varied = np.isfinite(numbers) & (numbers != column.usual)
+    finer = varied & grid.is_finer(numbers)
+    return finer & ~np.isin(numbers, column.values[several]), varied
+
+
+def _finite(values):
+    return values[np.isfinite(values)]
 
 
 def _off(places):
     return np.abs(places - np.rint(places))
 
 
-def _error(values):
-    return ERROR[values.dtype == np.float32]
+def _grid(column):
+    """The resolution of most values of a column, or None."""
+    errors = ERRORS[1:]
+    if column.values.dtype != np.float32:
+        # Numbers that were written in 32 bits have not more digits in 64.
+        with np.errstate(over="ignore", under="ignore"):
+            is_short = column.values == column.values.astype(np.float32)
+        has_32_bits = column.counts[is_short].sum() >= ON_GRID * column.counts.sum()
+        errors = ERRORS if has_32_bits else ERRORS[:1]
+    column = column._replace(
+        values=column.values.astype(np.float64), usual=float(column.usual)
+    )
+    for error in errors:
+        grid = _decimal_grid(column, error) or _scaled_grid(column, error)
+        if grid is not None:
+            return grid
+    return None
 
 
-def _decimal_grid(values, counts):
-    """Origin, step and slack of values written with few decimals, or None."""
-    decimals = np.full(len(values), MOST_DECIMALS + 1)
+def _decimal_grid(column, error):
+    """The grid of values that are written with few decimals, or None."""
+    decimals = np.full(len(column.values), MOST_DECIMALS + 1)
     for n in range(MOST_DECIMALS, -1, -1):
         with np.errstate(over="ignore", invalid="ignore"):
-            scaled = values * 10.0**n
-            error = _error(values) * np.abs(scaled)
+            places = column.values * 10.0**n
+            unsure = error * np.abs(places)
             # Large numbers have too few digits to say so.
-            decimals[(_off(scaled) <= error) & (error < MOST_ROUNDED)] = n
-    most = _quantile(decimals, counts, ON_GRID)
-    return None if most > MOST_DECIMALS else (0.0, 10.0**-most, 0.0)
+            decimals[(_off(places) <= unsure) & (unsure < MOST_ROUNDED)] = n
+    usual = column.quantile(decimals, ON_GRID)
+    if usual > MOST_DECIMALS:
+        return None
+    # As many decimals as values of this size have.
+    size = max(column.quantile(np.abs(column.values), 0.9), 1.0)
+    n_known = int(np.floor(np.log10(MOST_ROUNDED / (error * size))))
+    n = min(max(MOST_DECIMALS, usual + 1), n_known)
+    return Grid(0.0, 10.0**-n, 0.0, error) if n > usual else None
 
 
-def _scaled_grid(values, counts, origin, n_origin):
-    """Origin, step and slack of values that had few decimals before they were scaled.
+def _scaled_grid(column, error):
+    """The grid of values that had few decimals before they were scaled, or None."""
+    origin, step = column.usual, _most_frequent_gap(column)
+    away = np.abs(column.values - origin)
+    reach = away.max()
+    with np.errstate(over="ignore"):
+        if step is None or not 0 < reach / step < np.inf:
+            return None
+    for part in np.geomspace(min(100 * step / reach, 1), 1, REFINED):
+        # The farther values lie apart, the better they say how long a step is.
+        near = away <= part * reach
+        near &= ~Grid(origin, step, MOST_ROUNDED, error).is_finer(column.values)
+        n_steps = np.rint(away / step)
+        near &= n_steps >= max(column.quantile(n_steps, 0.5, near), 1)
+        if near.any():
+            step = column.quantile(away / np.maximum(n_steps, 1), 0.5, near)
+    for fine in step / PARTS:
+        rounded = column.quantile(_off((column.values - origin) / fine), ON_GRID)
+        grid = Grid(origin, fine, TIMES_ROUNDED * rounded, error)
+        if grid.slack > MOST_ROUNDED or error * reach / fine > MOST_ROUNDED:
+            continue
+        finer = grid.is_finer(column.values)
+        # Functions that are not linear leave steps of several lengths, in many rows.
+        if finer.sum() >= DIFFERENT * column.different[finer].sum():
+            return grid
+    return None
+
+
+def _most_frequent_gap(column):
+    """The most frequent gap between neighboring values, if it is; else None.
 
     Values of a row or two between those of many are not to decide.
     """
-    everything, often = np.append(values, origin), np.append(counts, n_origin)
-    order = np.argsort(everything)
-    gaps, often = np.diff(everything[order]), often[order]
+    values = np.append(column.values, column.usual)
+    order = np.argsort(values)
+    gaps = np.diff(values[order])
+    often = np.append(column.counts, column.n_usual)[order]
     bins = np.unique(np.rint(np.log(gaps) / ALIKE), return_inverse=True)[1]
     weights = np.bincount(bins, np.minimum(often[1:], often[:-1]))
     if weights.max() < FEWEST_GAPS:
         return None
-    away = np.abs(values - origin)
-    step, reach = np.median(gaps[bins == weights.argmax()]), away.max()
-    for part in np.geomspace(min(100 * step / reach, 1), 1, REFINED):
-        # The farther values lie apart, the better they say how long a step is.
-        near = away <= part * reach
-        near &= ~_is_finer(values, origin, PART * step)
-        n_steps = np.rint(away / step)
-        near &= n_steps >= max(_quantile(n_steps[near], counts[near], 0.5), 1)
-        if near.any():
-            step = _quantile(away[near] / n_steps[near], counts[near], 0.5)
-    rounded = _off((values - origin) * (PART / step))
-    slack = TIMES_ROUNDED * _quantile(rounded, counts, ON_GRID)
-    finer = rounded > slack
-    # Functions that are not linear leave steps of several lengths, each in many rows.
-    if slack > MOST_ROUNDED or finer.sum() < DIFFERENT * counts[finer].sum():
-        return None
-    return origin, step, slack
-
-
-def _quantile(values, counts, share):
-    """The least value that this share is not larger than; 0 of none."""
-    if not len(values):
-        return 0
-    order = np.argsort(values, kind="stable")
-    place = np.searchsorted(np.cumsum(counts[order]), share * counts.sum())
-    return values[order[min(place, len(order) - 1)]]
+    return np.median(gaps[bins == weights.argmax()])
