@@ -49,6 +49,8 @@ OF_ONE_LABEL = 2 / 3  # of a group: equal honest rows have several labels
 # Multiple of the median length beyond which rows are a heavy tail.
 HEAVY = 2.0
 DOUBTFUL = 0.7  # probability of a label
+# Of isolated groups: their label's probability, relative to the other label's.
+CONTRADICTED = 1 / 3
 # Clusters are searched among so many rows, drawn at random: they are shares of rows.
 MOST_CLUSTERED = 10_000
 
@@ -191,7 +193,7 @@ def _judge_labels(evidence, rest, near, codes, predict, counts, rng):
 
 def _is_contradicted(own, other):
     """Whether models contradict the labels of a group, on average."""
-    return own.mean() < 0.5 * other.mean()
+    return own.mean() < CONTRADICTED * other.mean()
 
 
 def _contradicted_groups(groups, codes, own, other):
