@@ -85,23 +85,16 @@ def test_steps_of_several_lengths_are_no_grid():
 def test_means_in_the_place_of_missing_values_are_not_finer():
     rng = np.random.default_rng(0)
     X = rng.normal(10, 2, size=(500, 6)).round()
-    X[:40, :4] = X.mean(axis=0)[:4] + 0.0137  # some rows are mostly filled in
+    X[:40, :4] = X.mean(axis=0)[:4] + np.pi / 100  # some rows are mostly filled in
     assert not rejected(X).any()
 
 
 def test_computed_rows_are_found_beside_filled_gaps():
     rng = np.random.default_rng(0)
     X = rng.normal(10, 2, size=(500, 6)).round()
-    X[:40, :4] = X.mean(axis=0)[:4] + 0.0137
+    X[:40, :4] = X.mean(axis=0)[:4] + np.pi / 100
     X[40:60] = rng.normal(10, 2, size=(20, 6))
     assert np.flatnonzero(rejected(X)).tolist() == [*range(40, 60)]
-
-
-def test_computed_rows_are_found_among_numbers_that_were_written_in_32_bits():
-    rng = np.random.default_rng(0)
-    X = rng.normal(10, 2, size=(500, 6)).round(1).astype(np.float32).astype(float)
-    X[:20] = rng.normal(10, 2, size=(20, 6))
-    assert np.flatnonzero(rejected(X)).tolist() == [*range(20)]
 
 
 def test_values_without_a_grid_say_nothing():
