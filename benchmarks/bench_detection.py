@@ -60,6 +60,7 @@ import pandas as pd
 from _detectors import DETECTORS, few_columns, flagged_by, out_of_fold
 from _large import large_figures
 from _plants import CHOOSE, PLANTS, REPORT, DataSet, plant_seed, planted
+from detection_page import mean
 from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -301,11 +302,7 @@ def show(table, options):
 
 def pivot(table, column, values="score"):
     """Means, in the order in which things were measured."""
-    # Draws of a data set first, of which there are more where it is small.
-    draws = table.groupby(["detector", "data", "plant"], observed=True)[values].mean()
-    wide = draws.reset_index().pivot_table(
-        index="detector", columns=column, values=values
-    )
+    wide = mean(table, column, values)
     return wide.reindex(index=table.detector.unique(), columns=table[column].unique())
 
 

@@ -95,7 +95,7 @@ def finer_rows(numbers: np.ndarray, rng) -> np.ndarray:
     if n_rows > most:
         some = np.sort(rng.choice(n_rows, most, replace=False))
     step = max(1, AT_ONCE // n_rows)
-    # A missing value is equal to none.
+    # Which rows are distinct matters little: a missing value may equal another one.
     first = distinct(np.nan_to_num(numbers[some], nan=0.5))[0]
     for start in range(0, n_columns, step):
         columns = np.ascontiguousarray(numbers[:, start : start + step].T)
