@@ -19,6 +19,7 @@ from skpoison import (
     SphereFilter,
     bound_curve,
 )
+from skpoison.bounds import _discrete
 from skpoison.exceptions import FilterWarning
 from skpoison.feasible import Domain
 from skpoison.solvers._proximal_bundle import solve_cuts
@@ -331,6 +332,30 @@ def test_a_domain_that_most_clean_rows_are_not_in_is_warned_of():
     bound.set_params(domain="count").fit(X, y)  # no warning
 
 
+def test_rows_that_the_filter_rejects_for_rounding_are_replaced():
+    rng = np.random.default_rng(2)
+    y = np.where(rng.random(40) < 0.5, -1, 1)
+    X = (rng.random((40, 24)) < 0.3 + 0.3 * (y[:, np.newaxis] > 0)).astype(float)
+    # Many binary rows are as far out as the row whose distance is the radius.
+    bound = CertifiedBound(epsilon=0.1, domain="binary", C=1.0, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        bound.set_params(tol=0.01).fit(X, y)
+    assert bound.dual_gap_ < 0.15 * bound.upper_bound_
+    assert bound.lower_bound_ - bound.attack_.rounding_slack <= bound.attack_loss_
+
+
+@pytest.mark.parametrize("n_features", [4, 30])
+def test_few_features_of_unit_norm_need_few_rounds(n_features, monkeypatch):
+    monkeypatch.setattr(_discrete, "_spread", None)  # rows around hulls: not needed
+    rng = np.random.default_rng(1)
+    y = np.arange(80) % 2
+    X = rng.random((80, n_features)) * (1.0 + y[:, np.newaxis] * rng.random(n_features))
+    bound = fitted(normalize(X), y, "tfidf", tol=2e-3, C=1.0)
+    assert bound.dual_gap_ <= 2e-3 * bound.upper_bound_
+    assert bound.filter_.predict(bound.attack_.X, bound.attack_.y).min() == 1
+
+
 @pytest.mark.parametrize("as_rows", [np.asarray, sparse.csr_matrix])
 def test_attacks_use_all_of_their_rows_in_single_precision(as_rows):
     rng = np.random.default_rng(0)
@@ -344,7 +369,9 @@ def test_attacks_use_all_of_their_rows_in_single_precision(as_rows):
     assert single.attack_.X.dtype == np.float32
     assert single.attack_.n_copies.sum() == double.attack_.n_copies.sum() == 20
     assert single.attack_loss_ == pytest.approx(double.attack_loss_, rel=1e-2)
-    kept = single.filter_.feasible_set().contains(single.attack_.X, single.attack_.y)
-    assert kept.all()
+    assert np.all(single.filter_.predict(single.attack_.X, single.attack_.y) == 1)
+    regions = single.filter_.feasible_set()
+    assert regions.contains(single.attack_.X, single.attack_.y, 1e-7).all()
     rows = sparse.csr_array(single.attack_.X, dtype=np.float64)
-    assert sparse.linalg.norm(rows, axis=1) == pytest.approx(np.ones(20), abs=1e-6)
+    norms = sparse.linalg.norm(rows, axis=1)
+    assert norms == pytest.approx(np.ones(len(norms)), abs=1e-6)

@@ -18,6 +18,7 @@ from skpoison.bounds._listed import are_listed, are_sliced, solve_listed, solve_
 from skpoison.bounds._projected import inside
 from skpoison.feasible import RestrictedSet
 from skpoison.feasible.discrete import Spread, can_mix
+from skpoison.losses import Hinge
 from skpoison.solvers._adversary import (
     NO_POISON,
     PointPoison,
@@ -33,6 +34,8 @@ from skpoison.solvers._working_set import Solution, dual_value, solve, upper_val
 HULL_SHARE = 0.3
 # Rows that stand for a dual point: at first, and at most.
 FIRST_ROWS, MOST_ROWS = 128, 2048
+# So few where cutting planes do the rest.
+FEW_ROWS = 16
 # More rows help as long as each time they leave less than this share of the misfit.
 SHRINKING = 0.9
 # How precisely, relative to the tolerance, the clean rows answer them.
@@ -41,6 +44,8 @@ REFIT_SHARE, REFIT_STEPS = 0.2, 200
 NEAR = 3
 # Rounds of cutting planes, which are only for problems with few features.
 MAX_ROUNDS, FEW_FEATURES = 200, 2000
+# With fewer features, and no whole numbers, nothing else is needed.
+FEWEST_FEATURES = 100
 # They start near the optimum: after so many rounds in vain no better row is left.
 FEW_ROUNDS = 10
 MOST_MERGED, MAX_NODES = 150, 100
@@ -73,9 +78,26 @@ class OraclePoison(PoisonTerm):
     def _worst_row(self, i, a):
         options = {"gap_tol": 0.0, "abs_tol": self.loss_tol, "max_nodes": MAX_NODES}
         value, point = self.sets[i].solve(a, **options)[:2]
+        return self._least(i, a, value), point
+
+    def _least(self, i, a, value):
+        """A search that ended early must not fall behind the rows of any numbers."""
         base = self.sets[i].base
-        # A search that ended early must not fall behind the rows of any numbers.
-        return (min(value, base.support(a)[0]) if base.is_bounded else value), point
+        return min(value, base.support(a)[0]) if base.is_bounded else value
+
+    def largest_loss(self, theta):
+        w, b = self._split(theta)
+        losses = [
+            1.0 - sign * b + self._largest(i, -sign * w)
+            for i, sign in enumerate(self.signs)
+        ]
+        return float(Hinge().of_shortfalls(max(losses, default=0.0)))
+
+    def _largest(self, i, a):
+        """The value of the worst row, which need not be known if nothing branches."""
+        if self.sets[i].can_search:
+            return self._worst_row(i, a)[0]
+        return self._least(i, a, self.sets[i].bound(a)[0])
 
     def without_domain(self):
         """Return the term of rows of any numbers; None where they are unbounded."""
@@ -183,6 +205,12 @@ def _solve_rows(problem, max_iter, rng, start, options):
     tol, monitor = options["tol"], options["monitor"]
     if not all(can_mix(rows._parts) for rows in problem.poison.sets):
         return solve_cuts(problem, start=start, max_iter=max_iter, **options)
+    is_easy = _has_near_oracle(problem)
+    if is_easy:
+        few = options | {"max_iter": max_iter, "patience": FEW_ROUNDS}
+        found = solve_cuts(problem, start=start, **few)
+        if found.gap <= NEAR * problem.target(found.upper, tol):
+            return found
     hulls = [rows.hull() for rows in problem.poison.sets]
     is_convex = all(rows.is_convex for rows in problem.poison.sets)
     poison = HullPoison(problem.poison.epsilon, problem.poison.signs, hulls)
@@ -196,10 +224,19 @@ def _solve_rows(problem, max_iter, rng, start, options):
     )
     if is_convex:
         return _inside(problem, found, tol)
-    found = _spread(problem, found, tol, rng, monitor)
+    n_rows = (FEW_ROWS, FEW_ROWS) if is_easy else (FIRST_ROWS, MOST_ROWS)
+    found = _spread(problem, found, tol, rng, monitor, *n_rows)
     if not found.converged and problem.rows.dim <= FEW_FEATURES:
         found = _cut_further(problem, found, min(max_iter, MAX_ROUNDS), options)
     return found if found.converged else _branched(problem, found, tol)
+
+
+def _has_near_oracle(problem):
+    """Whether few cutting planes do: few features, and no whole numbers among them."""
+    parts = [part for rows in problem.poison.sets for part in rows._parts]
+    is_convex = all(rows.is_convex for rows in problem.poison.sets)
+    is_smooth = not (is_convex or any(part.whole for part in parts))
+    return is_smooth and problem.rows.dim <= FEWEST_FEATURES
 
 
 def _unpoisoned(problem, max_iter, rng, options):
@@ -248,7 +285,7 @@ def _with_rows(problem, found, poison, term, tol):
     )
 
 
-def _spread(problem, found, tol, rng, monitor):
+def _spread(problem, found, tol, rng, monitor, first, most):
     """Replace the dual's points by rows around them, as many as the gap asks for."""
     hull, previous = found.best_dual.poison, np.inf
     spreads = spreads_of(problem.poison, hull, found.best_primal.theta, rng)
@@ -256,7 +293,7 @@ def _spread(problem, found, tol, rng, monitor):
     # Shares of words that only one clean row has are multiples of one poison row's:
     # with whole multiples of the rows that the attacker sends they come out even.
     sent = problem.poison.epsilon * len(problem.rows)
-    times = max(1, int(np.ceil(FIRST_ROWS / sent)))
+    times = max(1, int(np.ceil(first / sent)))
     while True:
         for parts, spread, share in zip(bundle, spreads, hull.beta, strict=True):
             have = sum(rows.shape[0] for rows in parts)
@@ -264,7 +301,7 @@ def _spread(problem, found, tol, rng, monitor):
         poison, term = _bundled(problem.poison, bundle, hull.beta)
         trial = _with_rows(problem, found, poison, term, tol)
         misfit = found.lower - trial.lower
-        longest = max(1, int(MOST_ROWS / sent))
+        longest = max(1, int(most / sent))
         wanted = _enough(problem, found, trial, times, tol)
         is_last = times >= longest or misfit > SHRINKING * previous
         if not trial.converged and (is_last or wanted <= NEAR * times):
@@ -372,7 +409,7 @@ def spread_attack(problem, found, n_rows, keeps, dtype, rng):
     return PoisonCopies(points[kept], signs[kept], np.ones(int(kept.sum()), dtype=int))
 
 
-def without_rejected(problem, found, keeps, dtype, tol):
+def without_rejected(problem, found, keeps, dtype, tol, rng):
     """Return the solution whose lower bound counts no rows that the filter rejects.
 
     Many rows of whole numbers lie on a filter's limits together, where its rounding
@@ -385,16 +422,18 @@ def without_rejected(problem, found, keeps, dtype, tol):
         return found
     points, kept = rows_that_pass(problem.poison, poison.points, signs, keeps, dtype)
     beta = np.where(kept, poison.beta, 0.0)
-    term = PointPoison(problem.poison.epsilon, signs, sparse.csr_array(points))
-    without = replace(found, best_dual=None, lower=-np.inf)
+    points = sparse.csr_array(points)
+    term = PointPoison(problem.poison.epsilon, signs, points)
     # Those that are kept can take the place of the others; it may not be worth it.
-    for share in (1.0, poison.beta.sum() / max(beta.sum(), np.finfo(float).tiny)):
-        few = PoisonPoints(share * beta, term.points)
-        z = found.best_dual.row_sum + term.dual_sum(few)
-        lower = float(dual_value(problem, found.best_dual.duals, few, z))
-        dual = (replace(found.best_dual, poison=few), lower, term)
-        without = without.improved(problem, tol, dual=dual)
-    return without
+    instead = beta * (poison.beta.sum() / max(beta.sum(), np.finfo(float).tiny))
+    fewer, as_many = (
+        _with_rows(problem, found, PoisonPoints(weights, points), term, tol)
+        for weights in (beta, instead)
+    )
+    if not as_many.converged:
+        as_many = _refit(problem, as_many, tol, rng)
+    best = max(fewer, as_many, key=lambda one: one.lower)
+    return replace(best, relaxed=getattr(found, "relaxed", None))
 
 
 def _like(problem, points):

@@ -43,7 +43,7 @@ def certify(problem, found, X, keeps, *, tol, rng):
     their labels, the filter keeps.
     """
     if any(_is_discrete(rows) for rows in problem.poison.sets):
-        found = without_rejected(problem, found, keeps, X.dtype, tol)
+        found = without_rejected(problem, found, keeps, X.dtype, tol, rng)
     attack = _attack(problem, found, keeps, X.dtype, rng)
     trained = retrain(problem, found, attack, tol=tol, rng=rng)
     best = _certificate(problem, found, X)

@@ -287,6 +287,13 @@ class PointPoison(Adversary):
     def start(self, n_features):
         return PoisonPoints(np.zeros(len(self.signs)), self.points)
 
+    def signed(self):
+        """Return the vectors ``s (x, 1)`` of all rows, dense."""
+        points = self.points
+        points = points.toarray() if sparse.issparse(points) else points
+        ones = np.ones((len(points), 1))
+        return self.signs[:, np.newaxis] * np.hstack([points, ones])
+
     def losses_at(self, theta, points):
         return 1.0 - self.signs * (self.points @ theta[:-1] + theta[-1])
 

@@ -16,6 +16,7 @@ from scipy import sparse
 
 from skpoison.losses import Hinge
 from skpoison.solvers._adversary import PointPoison, PoisonPoints
+from skpoison.solvers._interior_point import Model, minimize_model
 from skpoison.solvers._proximal_newton import (
     Gaps,
     Iterate,
@@ -31,9 +32,11 @@ from skpoison.solvers._working_set import (
     upper_value,
 )
 
-# Subproblems are solved to this share of the gap that is left.
-SHARE_OF_GAP = 0.03
+# Subproblems are solved to this share of the gap that is left, or of the bound.
+SHARE_OF_GAP, SHARE_OF_BOUND = 0.03, 1e-3
 MAX_ROUNDS, MAX_STEPS = 6, 60
+# Interior points read all rows in each step, but need few: for few rows and features.
+MOST_PRODUCTS = 1e8
 # A round is a success if the bound falls by this share of what the model promised.
 SUCCESS = 0.1
 # How the proximal weight follows successes and failures.
@@ -100,7 +103,7 @@ def solve_cuts(
             break
         term = PointPoison(problem.poison.epsilon, bundle.signs, bundle.points)
         trial = _minimize_model(
-            problem, term, bundle.beta, iterate, best.gap, proximal_weight
+            problem, term, bundle.beta, iterate, best, proximal_weight
         )
         bundle = replace(bundle, beta=trial.poison.beta)
         previous = best.upper
@@ -176,14 +179,39 @@ def _ask(problem, iterate):
     return upper, (problem.poison.signs, np.array(rows))
 
 
-def _minimize_model(problem, term, beta, iterate, gap, proximal_weight):
+def _minimize_model(problem, term, beta, iterate, best, proximal_weight):
     """Minimize the bound over the bundle's rows, near the best parameters."""
+    rows, target = problem.rows, SHARE_OF_GAP * best.gap
+    if len(rows) * rows.dim * min(len(rows), rows.dim) <= MOST_PRODUCTS:
+        # A loose start would be enough where the gap is large, and lead nowhere.
+        target = min(target, SHARE_OF_BOUND * best.upper)
+        found = _by_interior_point(problem, term, iterate, target, proximal_weight)
+    else:
+        start = replace(iterate, poison=PoisonPoints(beta, term.points), row_sum=None)
+        found = _by_newton(problem, term, start, target, proximal_weight)
+    return replace(found, margins=1.0 - rows.scores(found.theta))
+
+
+def _by_interior_point(problem, term, iterate, target, proximal_weight):
+    model = Model(
+        problem.rows,
+        problem.weights,
+        term.signed(),
+        problem.poison.epsilon,
+        problem.learner,
+        iterate.theta,
+        proximal_weight,
+    )
+    theta, duals, beta = minimize_model(model, target)
+    poison = PoisonPoints(beta, term.points)
+    return replace(iterate, theta=theta, duals=duals, poison=poison, row_sum=None)
+
+
+def _by_newton(problem, term, iterate, target, proximal_weight):
     zero = np.zeros(problem.rows.dim)
     subproblem = Subproblem(
         problem.rows, problem.weights, zero, 0.0, term, problem.learner
     )
-    target = SHARE_OF_GAP * gap
-    iterate = replace(iterate, poison=PoisonPoints(beta, term.points), row_sum=None)
     center, previous = iterate.theta, Gaps(np.inf, np.inf, np.inf, 1.0)
     for _ in range(MAX_ROUNDS):
         found, gaps, _ = minimize_smooth(
@@ -193,7 +221,7 @@ def _minimize_model(problem, term, beta, iterate, gap, proximal_weight):
             break
         iterate = adapt_prox(replace(found, theta=center), gaps, previous, target)
         previous = gaps
-    return replace(found, margins=1.0 - problem.rows.scores(found.theta))
+    return found
 
 
 def _record(problem, best, iterate, upper, bundle, n_iter, tol, monitor):

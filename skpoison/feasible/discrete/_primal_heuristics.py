@@ -122,15 +122,15 @@ def candidate_rows(lagrangian, minimum):
 def move_inside(lagrangian, z, interior_row, limits):
     """Move a row as little towards the interior row as it takes to be inside."""
     low, step = 0.0, _first_step(lagrangian, z, interior_row, limits)
-    trial = blend(lagrangian, z, interior_row, step)
+    trial = blend(lagrangian.parts, z, interior_row, step)
     while not is_inside(lagrangian, trial, limits):
         if step >= 1.0:
             return interior_row
         low, step = step, min(max(2.0 * step, 1e-15), 1.0)
-        trial = blend(lagrangian, z, interior_row, step)
+        trial = blend(lagrangian.parts, z, interior_row, step)
     for _ in range(_halvings(lagrangian) if step > 1e-9 else 0):
         middle = 0.5 * (low + step)
-        nearer = blend(lagrangian, z, interior_row, middle)
+        nearer = blend(lagrangian.parts, z, interior_row, middle)
         if is_inside(lagrangian, nearer, limits):
             step, trial = middle, nearer
         else:
@@ -170,10 +170,10 @@ def _first_step(lagrangian, z, interior_row, limits):
     return min(1.01 * max(steps, default=0.0), 1.0)
 
 
-def blend(lagrangian, z, interior_row, step):
+def blend(parts, z, interior_row, step):
     """Mix two rows; parts of unit norm are scaled back to it."""
     mixed = z + step * (interior_row - z)
-    for part in lagrangian.parts:
+    for part in parts:
         mixed[part.place] = part.round(mixed[part.index])
     return mixed
 
@@ -224,15 +224,13 @@ def _crossing(lagrangian, first, second, limits):
     begin, end = 0.0, 1.0
     for _ in range(30):
         trials = np.linspace(begin, end, 5)
-        excess = [
-            _beyond_slab(lagrangian, blend(lagrangian, first, second, step), limits)
-            for step in trials
-        ]
+        blends = [blend(lagrangian.parts, first, second, step) for step in trials]
+        excess = [_beyond_slab(lagrangian, z, limits) for z in blends]
         least = int(np.argmin(excess))
         begin, end = trials[max(least - 1, 0)], trials[min(least + 1, 4)]
         if excess[least] == 0.0:
             break
-    return blend(lagrangian, first, second, trials[least])
+    return blend(lagrangian.parts, first, second, trials[least])
 
 
 def _beyond_slab(lagrangian, z, limits):

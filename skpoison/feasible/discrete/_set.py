@@ -21,6 +21,7 @@ from skpoison.feasible.discrete._listing import list_rows
 from skpoison.feasible.discrete._local_search import Limits
 from skpoison.feasible.discrete._phase_one import find_row
 from skpoison.feasible.discrete._primal_heuristics import (
+    blend,
     improve,
     smooth_row,
     whole_row,
@@ -231,6 +232,16 @@ class RestrictedSet(FeasibleRegion):
     def is_bounded(self):
         """Whether the set lies in some ball."""
         return self.base.is_bounded or self.columns.is_bounded
+
+    @property
+    def can_search(self):
+        """Whether lists, slices or branches make values less than the Lagrangian's."""
+        return any(
+            piece._listed is not None
+            or piece.slices is not None
+            or any(part.whole for part in piece._parts)
+            for piece in self.pieces
+        )
 
     @property
     def is_convex(self):
@@ -575,12 +586,16 @@ class RestrictedSet(FeasibleRegion):
         Returns
         -------
         point : ndarray of shape (n_features,)
-            The moved row; if the set is not convex and no union of few slices, the
-            same row.
+            The moved row; where whole numbers are not few, the same row.
         """
         if self.is_convex:
             return self._towards_inside(x, margin)
-        return x if self.slices is None else self.slices.shrink(x, margin)
+        if self.slices is not None:
+            return self.slices.shrink(x, margin)
+        if len(self.pieces) > 1 or any(part.whole for part in self._parts):
+            return x
+        z = blend(self._parts, x - self.center, self._interior_row, margin)
+        return self._point(z)
 
     def _towards_inside(self, x, margin):
         target = self.center + self._interior_row
