@@ -7,9 +7,10 @@
 (50,000 rows, 10 classes), of ImageNet (1,300 rows in each of 1,000 classes), and of
 100,000 rows in one class, 10 % medoids each. ``epoch`` times one epoch of ResNet-18 at
 32 x 32 pixels (its usual form for CIFAR-10) on some batches of random images, one
-scoring pass, and a selection of the first size, and states what EPIC every 2 epochs
-adds to training: half of a selection and a pass, as a share of an epoch. Batches and
-selections take turns, medians.
+scoring pass, what takes its place with ``proxies="training"`` (recording the outputs of
+batches, and the gradients of all recorded rows), and a selection of the first size. It
+states what EPIC every 2 epochs adds to training with either: half of a round, as a
+share of an epoch. Batches, recordings and selections take turns, medians.
 """
 
 import argparse
@@ -19,10 +20,14 @@ import threading
 import time
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import nn
 
+from skpoison.neural import FilteredNetClassifier
+from skpoison.neural._batch_log import TrainingProxies
 from skpoison.neural._selection import select_medoids
+from skpoison.neural._subset import RowPool
 
 SIZES = {
     "50,000 rows, 10 classes": (10, 5_000, 10),
@@ -161,6 +166,37 @@ def score_batch(net, X, mixed):
         return net(X)
 
 
+class Recording:
+    """Outputs of batches recorded as the callback does, and their gradients."""
+
+    def __init__(self, net, labels):
+        self.net = FilteredNetClassifier(net).initialize()
+        self.labels = labels
+        self.pool = RowPool(len(labels), None)
+        self.start()
+
+    def start(self):
+        """Forget what was recorded."""
+        self.recorded, self.n_rows = TrainingProxies(self.pool), 0
+
+    def add(self, output):
+        """Record a batch."""
+        rows = np.arange(self.n_rows, min(self.n_rows + len(output), len(self.labels)))
+        self.n_rows += len(rows)
+        y = torch.as_tensor(self.labels[rows])
+        self.recorded.add(self.net, rows, output[: len(rows)], y)
+
+    def gradients(self, output):
+        """Return the gradients of all rows; what is not recorded yet, is before."""
+        while self.n_rows < len(self.labels):
+            self.add(output)
+        begin = time.perf_counter()
+        self.recorded.of(self.net, np.arange(self.n_rows))
+        seconds = time.perf_counter() - begin
+        self.start()
+        return seconds
+
+
 def bench_epoch(args):
     device = args.device
     torch.manual_seed(0)
@@ -171,11 +207,13 @@ def bench_epoch(args):
     proxies, labels = proxies_of(*(SIZES | SMALL)[args.sizes[0]], device)
     backend = args.backends[0]
     select_medoids(proxies[:8_000], labels[:8_000], 0.1, "exp", "canonical", backend)
-    seconds = {"train": [], "score": [], "select": []}
+    recording, output = Recording(net, labels), torch.randn(len(X), 10, device=device)
+    seconds = {"train": [], "score": [], "record": [], "gradients": [], "select": []}
     for turn in range(args.batches + 1):
         for name, work in {
             "train": lambda: train_batch(net.train(), optimizer, X, y, args.mixed),
             "score": lambda: score_batch(net.eval(), X, args.mixed),
+            "record": lambda: recording.add(output),
             "select": lambda: select_medoids(
                 proxies, labels, 0.1, "exp", "canonical", backend
             ),
@@ -188,12 +226,17 @@ def bench_epoch(args):
             synchronize(device)
             if turn:  # the first one warms up
                 seconds[name].append(time.perf_counter() - begin)
+        if turn <= args.repeats:
+            seconds["gradients"].append(recording.gradients(output))
     report_epoch(args, {name: statistics.median(s) for name, s in seconds.items()})
 
 
 def report_epoch(args, seconds):
     n_batches = N_TRAIN / args.batch_size
-    epoch, pass_ = (n_batches * seconds[name] for name in ("train", "score"))
+    epoch, pass_, recording = (
+        n_batches * seconds[name] for name in ("train", "score", "record")
+    )
+    recording += seconds["gradients"]
     print(
         f"ResNet-18, 32 x 32 pixels, {N_TRAIN:,} rows, batches of {args.batch_size}, "
         f"{'bfloat16' if args.mixed else 'float32'}, {args.device}, medians of "
@@ -201,11 +244,14 @@ def report_epoch(args, seconds):
     )
     print(f"  an epoch of training      {epoch:9.2f} s")
     print(f"  a pass over the rows      {pass_:9.2f} s  {pass_ / epoch:7.2%} of it")
+    share = recording / epoch
+    print(f"  recording, gradients      {recording:9.2f} s  {share:7.2%} of it")
     select = seconds["select"]
     print(f"  a selection, 10 % medoids {select:9.2f} s  {select / epoch:7.2%} of it")
     share = (pass_ + select) / 2 / epoch
     print(
-        f"  EPIC every 2 epochs adds {share:.2%}; the selection alone "
+        f"  EPIC every 2 epochs adds {share:.2%}; with proxies='training' "
+        f"{(recording + select) / 2 / epoch:.2%}; the selection alone "
         f"{select / 2 / epoch:.2%}"
     )
 
