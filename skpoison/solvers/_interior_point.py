@@ -8,7 +8,9 @@ method on a smoothed bound takes many more steps.
 See docs/mathematics.md, section "The interior-point method".
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +47,10 @@ class Model(NamedTuple):
         Parameters whose distance costs.
     proximal_weight : float
         What half its square costs, positive.
+    linear : ndarray of shape (dim,) or None
+        Sum of further signed rows, weighted, whose loss counts as linear.
+    constant : float
+        Their weight in all.
     """
 
     rows: Rows
@@ -54,6 +60,8 @@ class Model(NamedTuple):
     learner: Regularizer
     center: np.ndarray
     proximal_weight: float
+    linear: np.ndarray | None = None
+    constant: float = 0.0
 
     @property
     def curvature(self) -> float:
@@ -90,44 +98,44 @@ class _Step:
     multipliers: np.ndarray
 
 
-def minimize_model(
-    model: Model, target: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Minimize the model to a gap of at most the target, or as far as rounding allows.
+class Minimum(NamedTuple):
+    """Where a model is least, nearly.
 
-    Returns
-    -------
+    Parameters
+    ----------
     theta : ndarray of shape (dim,)
         Parameters that the learner allows.
     duals : ndarray of shape (n_rows,)
         Dual variable of each row as a share of its weight, between 0 and 1.
     beta : ndarray of shape (n_points,)
         Weights of the poison rows, at least 0, of sum at most 1.
+    n_steps : int
+        Steps that it took.
+    """
+
+    theta: np.ndarray
+    duals: np.ndarray
+    beta: np.ndarray
+    n_steps: int
+
+
+def minimize_model(
+    model: Model, target: Callable[[float], float], max_steps: int = MAX_STEPS
+) -> Minimum:
+    """Minimize the model, to a gap of at most the target or as far as rounding allows.
+
+    The target is a function of the model's value.
     """
     sides = _Sides.of(len(model.rows), len(model.points))
     theta, slacks, multipliers = _start(model, sides)
-    count = np.count_nonzero(multipliers)
-    for _ in range(MAX_STEPS):
-        products = slacks * multipliers
-        gap = float(products.sum())
+    n_steps = 0
+    while n_steps < min(max_steps, MAX_STEPS):
         system = _System(model, sides, theta, slacks, multipliers)
-        misfit = system.residual @ system.residual
-        if gap + misfit / (2.0 * system.curvature) <= target:
+        if system.gap <= target(system.value):
             break
-        affine = system.step(-products)
-        length = min(1.0, _longest(theta, slacks, multipliers, affine))
-        reached = (slacks + length * affine.slacks) @ (
-            multipliers + length * affine.multipliers
-        )
-        aim = (reached / gap) ** 3 * gap / count
-        wanted = aim - products - affine.slacks * affine.multipliers
-        if multipliers[sides.ball] > 0.0:  # the ball is round: a step's slack is less
-            curved = 0.5 * float(affine.theta @ affine.theta)
-            wanted[sides.ball] += multipliers[sides.ball] * curved
-        else:
-            wanted[sides.ball] = 0.0
-        step = system.step(wanted)
-        length = min(1.0, SHORT_OF * _longest(theta, slacks, multipliers, step))
+        n_steps += 1
+        step = _predicted_and_corrected(system)
+        length = min(1.0, SHORT_OF * system.longest(step))
         if not length >= SHORTEST:
             break
         theta = theta + length * step.theta
@@ -136,7 +144,28 @@ def minimize_model(
         slacks[sides.ball] = _ball_slack(model.learner, theta)
     beta = multipliers[sides.points]
     duals = np.clip(multipliers[sides.rows] / model.weights, 0.0, 1.0)
-    return theta, duals, beta / max(model.epsilon, float(beta.sum()))
+    beta = beta / max(model.epsilon, float(beta.sum()))
+    return Minimum(theta, duals, beta, n_steps)
+
+
+def _predicted_and_corrected(system):
+    """Aim at products as small as the first step could make them, to second order."""
+    slacks, multipliers, ball = system.slacks, system.multipliers, system.sides.ball
+    products = slacks * multipliers
+    affine = system.step(-products)
+    length = min(1.0, system.longest(affine))
+    reached = (slacks + length * affine.slacks) @ (
+        multipliers + length * affine.multipliers
+    )
+    gap = products.sum()
+    aim = (reached / gap) ** 3 * gap / np.count_nonzero(multipliers)
+    wanted = aim - products - affine.slacks * affine.multipliers
+    if multipliers[ball] > 0.0:  # the ball is round: a step's slack is less
+        curved = 0.5 * float(affine.theta @ affine.theta)
+        wanted[ball] += multipliers[ball] * curved
+    else:
+        wanted[ball] = 0.0
+    return system.step(wanted)
 
 
 def _start(model, sides):
@@ -174,59 +203,100 @@ def _ball_slack(learner, theta):
     )
 
 
-def _longest(theta, slacks, multipliers, step):
-    """Return the longest step that leaves slacks and multipliers positive."""
-    values = np.concatenate([slacks[:-1], multipliers])
-    changes = np.concatenate([step.slacks[:-1], step.multipliers])
-    falling = changes < 0.0
-    length = float((-values[falling] / changes[falling]).min(initial=np.inf))
-    if multipliers[-1] > 0.0:
-        square, slope = float(step.theta @ step.theta), float(theta @ step.theta)
-        root = np.sqrt(slope * slope + 2.0 * slacks[-1] * square)
-        length = min(length, 2.0 * slacks[-1] / (root + slope))
-    return length
-
-
 class _System:
     """The Newton system of the optimality conditions, reduced to the parameters."""
 
     def __init__(self, model, sides, theta, slacks, multipliers):
         self.model, self.sides, self.theta = model, sides, theta
         self.slacks, self.multipliers = slacks, multipliers
-        mu = multipliers[sides.ball]
-        self.curvature = model.curvature + mu
-        of_rows = model.rows.combine(multipliers[sides.rows])
-        of_points = multipliers[sides.points] @ model.points
+        self.curvature = model.curvature + multipliers[sides.ball]
         self.residual = (
             self.curvature * theta
             - model.proximal_weight * model.center
-            - of_rows
-            - of_points
+            - model.rows.combine(multipliers[sides.rows])
+            - multipliers[sides.points] @ model.points
         )
-        ratios = slacks / np.maximum(multipliers, np.finfo(float).tiny)
-        self.of_rows = 1.0 / (ratios[sides.rows] + ratios[sides.losses])
-        self.of_points = 1.0 / ratios[sides.points]
-        self.of_worst = 1.0 / (self.of_points.sum() + 1.0 / ratios[sides.worst])
-        self.common = self.of_points @ model.points
+        if model.linear is not None:
+            self.residual -= model.linear
+
+    @property
+    def gap(self):
+        """Duality gap of the parameters and the multipliers."""
+        misfit = float(self.residual @ self.residual)
+        return float(self.slacks @ self.multipliers) + misfit / (2.0 * self.curvature)
+
+    @property
+    def value(self):
+        """The model's value at the parameters, or a little more."""
+        model, slacks = self.model, self.slacks
+        step = self.theta - model.center
+        value = float(model.weights @ slacks[self.sides.losses]) + model.constant
+        value += model.epsilon * slacks[self.sides.worst]
+        value += model.learner.value(self.theta)
+        if model.linear is not None:
+            value -= float(model.linear @ self.theta)
+        return value + 0.5 * model.proximal_weight * float(step @ step)
+
+    def longest(self, step):
+        """Return the longest step that leaves slacks and multipliers positive."""
+        values = np.concatenate([self.slacks[:-1], self.multipliers])
+        changes = np.concatenate([step.slacks[:-1], step.multipliers])
+        falling = changes < 0.0
+        length = float((-values[falling] / changes[falling]).min(initial=np.inf))
+        if self.multipliers[-1] > 0.0:
+            square = float(step.theta @ step.theta)
+            slope = float(self.theta @ step.theta)
+            root = np.sqrt(slope * slope + 2.0 * self.slacks[-1] * square)
+            length = min(length, 2.0 * self.slacks[-1] / (root + slope))
+        return length
+
+    @cached_property
+    def ratios(self):
+        """Slacks divided by multipliers; the ball's may have none."""
+        return self.slacks / np.maximum(self.multipliers, np.finfo(float).tiny)
+
+    @cached_property
+    def of_rows(self):
+        """What a loss's multiplier changes by, for each unit of a row's score."""
+        return 1.0 / (self.ratios[self.sides.rows] + self.ratios[self.sides.losses])
+
+    @cached_property
+    def of_points(self):
+        """The same for the losses of poison rows."""
+        return 1.0 / self.ratios[self.sides.points]
+
+    @cached_property
+    def of_worst(self):
+        """What the largest loss changes by, for each unit of a multiplier."""
+        return 1.0 / (self.of_points.sum() + 1.0 / self.ratios[self.sides.worst])
+
+    @cached_property
+    def common(self):
+        """Sum of the poison rows, weighted by their own changes."""
+        return self.of_points @ self.model.points
+
+    @cached_property
+    def solve(self):
+        """Solves for the change of the parameters."""
+        model, ball = self.model, self.sides.ball
         vectors = [model.points, self.common[np.newaxis]]
         weights = [self.of_points, [-self.of_worst]]
-        if mu > 0.0:
-            vectors.append(theta[np.newaxis])
-            weights.append([mu / slacks[sides.ball]])
+        if self.multipliers[ball] > 0.0:
+            vectors.append(self.theta[np.newaxis])
+            weights.append([1.0 / self.ratios[ball]])
         hessian = Hessian(
-            np.full(len(theta), self.curvature),
+            np.full(len(self.theta), self.curvature),
             model.rows,
             self.of_rows,
             np.vstack(vectors),
             np.concatenate(weights),
         )
-        self.solve = hessian.shifted(0.0)
+        return hessian.shifted(0.0)
 
     def step(self, wanted):
         """Return the step after which products change by what is wanted."""
-        model, sides = self.model, self.sides
-        slacks, multipliers = self.slacks, self.multipliers
-        alpha, gamma = multipliers[sides.rows], multipliers[sides.losses]
+        model, sides, slacks = self.model, self.sides, self.slacks
+        alpha, gamma = self.multipliers[sides.rows], self.multipliers[sides.losses]
         push = wanted[sides.losses] / gamma
         on_rows = self.of_rows * (wanted[sides.rows] / alpha - push)
         on_points = wanted[sides.points] / slacks[sides.points]
@@ -246,8 +316,7 @@ class _System:
         d_worst = rise - self.of_worst * (self.common @ theta)
         d_beta = on_points - self.of_points * (d_worst + products)
         inwards = -float(self.theta @ theta)
-        mu = multipliers[sides.ball]
-        d_mu = ball - mu * inwards / slacks[sides.ball]
+        d_mu = ball - self.multipliers[sides.ball] * inwards / slacks[sides.ball]
         return _Step(
             theta,
             np.concatenate(

@@ -202,9 +202,14 @@ def _by_interior_point(problem, term, iterate, target, proximal_weight):
         iterate.theta,
         proximal_weight,
     )
-    theta, duals, beta = minimize_model(model, target)
-    poison = PoisonPoints(beta, term.points)
-    return replace(iterate, theta=theta, duals=duals, poison=poison, row_sum=None)
+    found = minimize_model(model, lambda value: target)
+    return replace(
+        iterate,
+        theta=found.theta,
+        duals=found.duals,
+        poison=PoisonPoints(found.beta, term.points),
+        row_sum=None,
+    )
 
 
 def _by_newton(problem, term, iterate, target, proximal_weight):

@@ -343,7 +343,7 @@ def minimize_smooth(
     """
     theta, shift = iterate.theta, iterate.shift
     if proximal_weight is None:
-        proximal_weight = _proximal_weight(subproblem, target)
+        proximal_weight = negligible_weight(subproblem.learner, target)
     known = margins is not None
     if margins is None:
         margins = 1.0 - subproblem.rows.scores(theta)
@@ -389,9 +389,8 @@ def minimize_smooth(
     return replace(iterate, margins=margins, row_sum=dual_sum.of_rows), gaps, n_steps
 
 
-def _proximal_weight(subproblem: Subproblem, target: float) -> float:
-    """Return a curvature small enough to be lost in the target, never zero."""
-    learner = subproblem.learner
+def negligible_weight(learner: Regularizer, target: float) -> float:
+    """Return a proximal weight that is lost in the target, and makes minima unique."""
     if learner.curvature > 0.0:
         return 0.0
     return 1e-3 * target / learner.radius**2

@@ -8,12 +8,15 @@ from scipy import sparse
 
 from skpoison.losses import Hinge
 from skpoison.solvers._adversary import NO_POISON
-from skpoison.solvers._proximal_newton import Iterate
+from skpoison.solvers._interior_point import Model, minimize_model
+from skpoison.solvers._proximal_newton import Iterate, negligible_weight
 from skpoison.solvers._regularizers import NormBall, Penalty
 from skpoison.solvers._signed_design import Rows, StackedRows
 from skpoison.solvers._working_set import Problem, Solution, solve
 
 MAX_STEPS = 1000
+# Up to so many rows, and products in the matrix of a step, are few.
+FEW_ROWS, FEW_PRODUCTS = 1000, 4e6
 
 
 class PoisonCopies(NamedTuple):
@@ -60,7 +63,43 @@ def train_on(
         rows = poison.behind(clean)
         problem = Problem(rows, np.append(masses, added), NO_POISON, learner)
         start = None if start is None else _extended(start, rows.more, added)
+    if _has_few_rows(problem):
+        if start is not None:
+            found = solve(problem, tol=tol, max_iter=0, rng=rng, start=start)
+            if found.converged:
+                return found
+        start = _by_interior_points(problem, start, tol, max_iter)
     return solve(problem, tol=tol, max_iter=max_iter, rng=rng, start=start)
+
+
+def _has_few_rows(problem: Problem) -> bool:
+    rows = problem.rows
+    n_products = len(rows) * rows.dim * min(len(rows), rows.dim)
+    are_few = len(rows) <= FEW_ROWS and n_products <= FEW_PRODUCTS
+    return are_few and problem.weights.min() > 0.0
+
+
+def _by_interior_points(
+    problem: Problem, start: Iterate | None, tol: float, max_steps: int
+) -> Iterate:
+    """Where Newton's method has nothing left to do, for few rows of few features."""
+    rows, weights = problem.rows, problem.weights
+    rows = rows.take(np.arange(len(rows)))  # in one piece, as float64
+    model = Model(
+        rows,
+        weights,
+        np.zeros((0, rows.dim)),
+        1.0,
+        problem.learner,
+        np.zeros(rows.dim) if start is None else start.theta,
+        negligible_weight(problem.learner, problem.target(0.0, tol)),
+    )
+    found = minimize_model(
+        model, lambda value: 0.5 * problem.target(value, tol), max_steps
+    )
+    margins = 1.0 - rows.scores(found.theta)
+    row_sum = rows.combine(weights * found.duals)
+    return warm_start(found.theta, margins, found.duals, row_sum)
 
 
 def warm_start(
