@@ -128,6 +128,7 @@ def test_a_refined_attack_does_not_exceed_the_upper_bound(problem):
 
 @settings(max_examples=60, deadline=None)
 @given(problem=problems)
+@example((244, "gaussian", 3.0, 0.2, {"C": 0.1}, 100.0))  # of a training without starts
 def test_the_attack_is_whole_passes_the_filter_and_does_what_is_said(problem):
     X, y, bound = fitted_bound(*problem)
     epsilon, learner, attack = problem[3], problem[4], bound.attack_

@@ -63,13 +63,20 @@ def train_on(
         rows = poison.behind(clean)
         problem = Problem(rows, np.append(masses, added), NO_POISON, learner)
         start = None if start is None else _extended(start, rows.more, added)
-    if _has_few_rows(problem):
-        if start is not None:
-            found = solve(problem, tol=tol, max_iter=0, rng=rng, start=start)
-            if found.converged:
-                return found
-        start = _by_interior_points(problem, start, tol, max_iter)
-    return solve(problem, tol=tol, max_iter=max_iter, rng=rng, start=start)
+    if not _has_few_rows(problem):
+        return solve(problem, tol=tol, max_iter=max_iter, rng=rng, start=start)
+    first = None
+    if start is not None:
+        first = solve(problem, tol=tol, max_iter=0, rng=rng, start=start)
+        if first.converged:
+            return first
+    start = _by_interior_points(problem, start, tol, max_iter)
+    found = solve(problem, tol=tol, max_iter=max_iter, rng=rng, start=start)
+    if first is None:
+        return found
+    assert first.best_primal is not None  # it has been checked
+    # No worse than where it started: attacks reach no more than the bound of theirs.
+    return found.improved(problem, tol, primal=(first.best_primal, first.upper))
 
 
 def _has_few_rows(problem: Problem) -> bool:
