@@ -21,7 +21,7 @@ from skpoison import (
 )
 from skpoison.bounds import _discrete
 from skpoison.exceptions import FilterWarning
-from skpoison.feasible import Domain
+from skpoison.feasible import Domain, RestrictedSet, SphereSlab
 from skpoison.solvers._proximal_bundle import solve_cuts
 from skpoison.solvers._working_set import solve
 
@@ -343,6 +343,30 @@ def test_rows_that_the_filter_rejects_for_rounding_are_replaced():
         bound.set_params(tol=0.01).fit(X, y)
     assert bound.dual_gap_ < 0.15 * bound.upper_bound_
     assert bound.lower_bound_ - bound.attack_.rounding_slack <= bound.attack_loss_
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_rows_beside_whole_features_keep_their_norm(seed):
+    rng = np.random.default_rng(seed)
+    direction = rng.normal(size=3)
+    direction /= np.linalg.norm(direction)
+    center, radius = rng.uniform(0.3, 0.8, 3), rng.uniform(0.5, 0.9)
+    base = SphereSlab(center, radius, direction, -0.15, 0.15)
+    domain = Domain({0: "tfidf", 1: "tfidf", 2: "binary"})
+    try:
+        rows = RestrictedSet(base, domain)
+    except ValueError:
+        return  # it has no rows
+    found = rows.project(rng.normal(size=(20, 3)))
+    assert domain.contains(found).all() and rows.contains(found).all()
+
+
+@pytest.mark.parametrize("learner", [{"rho": 1.0}, {"C": 1.0}])
+def test_rows_that_no_parameters_tell_apart(learner):
+    X, y = np.repeat([[0.0, 1.0], [1.0, 0.0]], 10, axis=0), np.tile([0, 1], 10)
+    bound = CertifiedBound(SphereFilter(percentile=100), 0.1, domain="tfidf", **learner)
+    bound.fit(X, y)
+    assert bound.lower_bound_ <= bound.upper_bound_ <= 1.1 + 1e-9
 
 
 @pytest.mark.parametrize("n_features", [4, 30])

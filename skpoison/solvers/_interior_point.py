@@ -247,7 +247,8 @@ class _System:
             square = float(step.theta @ step.theta)
             slope = float(self.theta @ step.theta)
             root = np.sqrt(slope * slope + 2.0 * self.slacks[-1] * square)
-            length = min(length, 2.0 * self.slacks[-1] / (root + slope))
+            if root + slope > 0.0:
+                length = min(length, 2.0 * self.slacks[-1] / (root + slope))
         return length
 
     @cached_property

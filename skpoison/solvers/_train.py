@@ -63,20 +63,32 @@ def train_on(
         rows = poison.behind(clean)
         problem = Problem(rows, np.append(masses, added), NO_POISON, learner)
         start = None if start is None else _extended(start, rows.more, added)
+    options: dict = {"tol": tol, "rng": rng}
     if not _has_few_rows(problem):
-        return solve(problem, tol=tol, max_iter=max_iter, rng=rng, start=start)
+        return solve(problem, max_iter=max_iter, start=start, **options)
     first = None
     if start is not None:
-        first = solve(problem, tol=tol, max_iter=0, rng=rng, start=start)
+        first = solve(problem, max_iter=0, start=start, **options)
         if first.converged:
             return first
-    start = _by_interior_points(problem, start, tol, max_iter)
-    found = solve(problem, tol=tol, max_iter=max_iter, rng=rng, start=start)
-    if first is None:
-        return found
-    assert first.best_primal is not None  # it has been checked
+    near = _by_interior_points(problem, start, tol, max_iter)
+    found = solve(problem, max_iter=0, start=near, **options)
+    if not found.converged:  # rounding keeps it from getting nearer
+        more = solve(problem, max_iter=max_iter, start=start, **options)
+        found = _better(problem, more, found, tol)
     # No worse than where it started: attacks reach no more than the bound of theirs.
-    return found.improved(problem, tol, primal=(first.best_primal, first.upper))
+    return found if first is None else _better(problem, found, first, tol)
+
+
+def _better(problem: Problem, found: Solution, other: Solution, tol: float) -> Solution:
+    """Return a solution with the better of each bound."""
+    assert other.best_primal is not None and other.best_dual is not None
+    return found.improved(
+        problem,
+        tol,
+        primal=(other.best_primal, other.upper),
+        dual=(other.best_dual, other.lower, other.term),
+    )
 
 
 def _has_few_rows(problem: Problem) -> bool:

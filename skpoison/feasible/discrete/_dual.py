@@ -8,6 +8,7 @@ from skpoison.feasible.discrete._kelley import Cut, Model
 
 _MOST_WALL_MOVES = 40
 _FIRST_SCREENING, _SCREENING_PERIOD = 5, 4
+_LARGEST = 1e100  # multiplier that Newton's method is followed to
 
 
 class Minimum(NamedTuple):
@@ -134,9 +135,14 @@ class _DualSearch:
         self.stalled = True
         if hessian is None:
             return False
-        down = self._step_of_lam(hessian)
-        along = _step_of_nu(hessian, best.slopes, down)
+        with np.errstate(over="ignore", invalid="ignore"):
+            down = self._step_of_lam(hessian)
+            along = _step_of_nu(hessian, best.slopes, down)
         lam, nu = best.lam + down, best.nu + along
+        if (
+            not max(lam, abs(nu)) < _LARGEST
+        ):  # they have no limit where no row is inside
+            return False
         if nu * best.nu < 0:  # the slab's ends meet in a kink
             nu = 0.0
         lam, nu = self._clip(lam, nu)

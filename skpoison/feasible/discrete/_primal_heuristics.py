@@ -32,11 +32,13 @@ def whole_row(lagrangian, minimum, limits):
 
 
 def rounded_mean(lagrangian, minimum):
-    """Round the mean of the rows around the dual's minimum to the domain."""
+    """Round the mean of the rows around the dual's minimum to the domain.
+
+    Means of whole numbers are not whole, and means of unit norm are shorter.
+    """
     z = mean_row(lagrangian, minimum)
     for part in lagrangian.parts:
-        if part.whole:
-            z[part.place] = part.round(z[part.place])
+        z[part.place] = part.round(z[part.index])
     return z
 
 
