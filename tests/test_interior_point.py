@@ -75,7 +75,7 @@ def exact(model):
 @pytest.mark.parametrize("seed", range(3))
 def test_the_minimum_is_that_of_another_solver(name, size, seed):
     model = random_model(LEARNERS[name], size=size, seed=seed)
-    theta, duals, beta, _ = minimize_model(model, lambda value: 1e-8)
+    theta, duals, beta = minimize_model(model, lambda value: 1e-8)
     assert np.linalg.norm(theta) <= model.learner.radius
     found, lower = value(model, theta), dual_value(model, duals, beta)
     assert found - lower <= 3e-8
@@ -86,7 +86,7 @@ def test_the_minimum_is_that_of_another_solver(name, size, seed):
 def test_the_gap_is_at_most_the_target(target):
     for seed in range(5):
         model = random_model(NormBall(1.0), seed=seed)
-        theta, duals, beta, _ = minimize_model(model, lambda value: target)
+        theta, duals, beta = minimize_model(model, lambda value: target)
         assert np.all((duals >= 0.0) & (duals <= 1.0))
         assert np.all(beta >= 0.0) and beta.sum() <= 1.0 + 1e-12
         gap = value(model, theta) - dual_value(model, duals, beta)
@@ -112,5 +112,5 @@ def test_copies_single_rows_and_many_features():
     wide = random_model(NormBall(2.0), n_rows=5, n_points=3, dim=40)
     free = random_model(Penalty(0.1), n_rows=5, n_points=3, dim=40)
     for case in (copies, one, wide, free):
-        theta, duals, beta, _ = minimize_model(case, lambda value: 1e-8)
+        theta, duals, beta = minimize_model(case, lambda value: 1e-8)
         assert value(case, theta) - dual_value(case, duals, beta) <= 2e-8

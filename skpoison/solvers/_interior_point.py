@@ -47,10 +47,6 @@ class Model(NamedTuple):
         Parameters whose distance costs.
     proximal_weight : float
         What half its square costs, positive.
-    linear : ndarray of shape (dim,) or None
-        Sum of further signed rows, weighted, whose loss counts as linear.
-    constant : float
-        Their weight in all.
     """
 
     rows: Rows
@@ -60,8 +56,6 @@ class Model(NamedTuple):
     learner: Regularizer
     center: np.ndarray
     proximal_weight: float
-    linear: np.ndarray | None = None
-    constant: float = 0.0
 
     @property
     def curvature(self) -> float:
@@ -109,14 +103,11 @@ class Minimum(NamedTuple):
         Dual variable of each row as a share of its weight, between 0 and 1.
     beta : ndarray of shape (n_points,)
         Weights of the poison rows, at least 0, of sum at most 1.
-    n_steps : int
-        Steps that it took.
     """
 
     theta: np.ndarray
     duals: np.ndarray
     beta: np.ndarray
-    n_steps: int
 
 
 def minimize_model(
@@ -128,12 +119,10 @@ def minimize_model(
     """
     sides = _Sides.of(len(model.rows), len(model.points))
     theta, slacks, multipliers = _start(model, sides)
-    n_steps = 0
-    while n_steps < min(max_steps, MAX_STEPS):
+    for _ in range(min(max_steps, MAX_STEPS)):
         system = _System(model, sides, theta, slacks, multipliers)
         if system.gap <= target(system.value):
             break
-        n_steps += 1
         step = _predicted_and_corrected(system)
         length = min(1.0, SHORT_OF * system.longest(step))
         if not length >= SHORTEST:
@@ -145,7 +134,7 @@ def minimize_model(
     beta = multipliers[sides.points]
     duals = np.clip(multipliers[sides.rows] / model.weights, 0.0, 1.0)
     beta = beta / max(model.epsilon, float(beta.sum()))
-    return Minimum(theta, duals, beta, n_steps)
+    return Minimum(theta, duals, beta)
 
 
 def _predicted_and_corrected(system):
@@ -216,8 +205,6 @@ class _System:
             - model.rows.combine(multipliers[sides.rows])
             - multipliers[sides.points] @ model.points
         )
-        if model.linear is not None:
-            self.residual -= model.linear
 
     @property
     def gap(self):
@@ -230,11 +217,9 @@ class _System:
         """The model's value at the parameters, or a little more."""
         model, slacks = self.model, self.slacks
         step = self.theta - model.center
-        value = float(model.weights @ slacks[self.sides.losses]) + model.constant
+        value = float(model.weights @ slacks[self.sides.losses])
         value += model.epsilon * slacks[self.sides.worst]
         value += model.learner.value(self.theta)
-        if model.linear is not None:
-            value -= float(model.linear @ self.theta)
         return value + 0.5 * model.proximal_weight * float(step @ step)
 
     def longest(self, step):
