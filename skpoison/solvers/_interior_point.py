@@ -110,6 +110,12 @@ class Minimum(NamedTuple):
     beta: np.ndarray
 
 
+def is_quick(rows: Rows, weights: np.ndarray, most: float) -> bool:
+    """Whether a step takes few products, and all rows have weight, as they must."""
+    n_products = len(rows) * rows.dim * min(len(rows), rows.dim)
+    return n_products <= most and float(weights.min(initial=1.0)) > 0.0
+
+
 def minimize_model(
     model: Model, target: Callable[[float], float], max_steps: int = MAX_STEPS
 ) -> Minimum:

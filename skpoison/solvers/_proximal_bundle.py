@@ -16,7 +16,7 @@ from scipy import sparse
 
 from skpoison.losses import Hinge
 from skpoison.solvers._adversary import PointPoison, PoisonPoints
-from skpoison.solvers._interior_point import Model, minimize_model
+from skpoison.solvers._interior_point import Model, is_quick, minimize_model
 from skpoison.solvers._proximal_newton import (
     Gaps,
     Iterate,
@@ -182,7 +182,7 @@ def _ask(problem, iterate):
 def _minimize_model(problem, term, beta, iterate, best, proximal_weight):
     """Minimize the bound over the bundle's rows, near the best parameters."""
     rows, target = problem.rows, SHARE_OF_GAP * best.gap
-    if len(rows) * rows.dim * min(len(rows), rows.dim) <= MOST_PRODUCTS:
+    if is_quick(rows, problem.weights, MOST_PRODUCTS):
         # A loose start would be enough where the gap is large, and lead nowhere.
         target = min(target, SHARE_OF_BOUND * best.upper)
         found = _by_interior_point(problem, term, iterate, target, proximal_weight)

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from skpoison.losses import Hinge
 from skpoison.solvers._adversary import NO_POISON
-from skpoison.solvers._interior_point import Model, minimize_model
+from skpoison.solvers._interior_point import Model, is_quick, minimize_model
 from skpoison.solvers._proximal_newton import Iterate, negligible_weight
 from skpoison.solvers._regularizers import NormBall, Penalty
 from skpoison.solvers._signed_design import Rows, StackedRows
@@ -63,18 +63,24 @@ def train_on(
         rows = poison.behind(clean)
         problem = Problem(rows, np.append(masses, added), NO_POISON, learner)
         start = None if start is None else _extended(start, rows.more, added)
-    options: dict = {"tol": tol, "rng": rng}
-    if not _has_few_rows(problem):
-        return solve(problem, max_iter=max_iter, start=start, **options)
-    first = None
+    rows, masses = problem.rows, problem.weights
+    options: dict = {"tol": tol, "max_iter": max_iter, "rng": rng, "start": start}
+    if len(rows) <= FEW_ROWS and is_quick(rows, masses, FEW_PRODUCTS):
+        return _solve_few(problem, **options)
+    return solve(problem, **options)
+
+
+def _solve_few(problem, *, tol, max_iter, rng, start):
+    """Train on few rows of few features."""
+    first, check = None, {"tol": tol, "max_iter": 0, "rng": rng}
     if start is not None:
-        first = solve(problem, max_iter=0, start=start, **options)
+        first = solve(problem, start=start, **check)
         if first.converged:
             return first
     near = _by_interior_points(problem, start, tol, max_iter)
-    found = solve(problem, max_iter=0, start=near, **options)
+    found = solve(problem, start=near, **check)
     if not found.converged:  # rounding keeps it from getting nearer
-        more = solve(problem, max_iter=max_iter, start=start, **options)
+        more = solve(problem, tol=tol, max_iter=max_iter, rng=rng, start=start)
         found = _better(problem, more, found, tol)
     # No worse than where it started: attacks reach no more than the bound of theirs.
     return found if first is None else _better(problem, found, first, tol)
@@ -89,13 +95,6 @@ def _better(problem: Problem, found: Solution, other: Solution, tol: float) -> S
         primal=(other.best_primal, other.upper),
         dual=(other.best_dual, other.lower, other.term),
     )
-
-
-def _has_few_rows(problem: Problem) -> bool:
-    rows = problem.rows
-    n_products = len(rows) * rows.dim * min(len(rows), rows.dim)
-    are_few = len(rows) <= FEW_ROWS and n_products <= FEW_PRODUCTS
-    return are_few and problem.weights.min() > 0.0
 
 
 def _by_interior_points(
