@@ -18,7 +18,6 @@ from skpoison.bounds._listed import are_listed, are_sliced, solve_listed, solve_
 from skpoison.bounds._projected import inside
 from skpoison.feasible import RestrictedSet
 from skpoison.feasible.discrete import Spread, can_mix
-from skpoison.losses import Hinge
 from skpoison.solvers._adversary import (
     NO_POISON,
     PointPoison,
@@ -85,16 +84,7 @@ class OraclePoison(PoisonTerm):
         base = self.sets[i].base
         return min(value, base.support(a)[0]) if base.is_bounded else value
 
-    def largest_loss(self, theta):
-        w, b = self._split(theta)
-        losses = [
-            1.0 - sign * b + self._largest(i, -sign * w)
-            for i, sign in enumerate(self.signs)
-        ]
-        return float(Hinge().of_shortfalls(max(losses, default=0.0)))
-
     def _largest(self, i, a):
-        """The value of the worst row, which need not be known if nothing branches."""
         if self.sets[i].can_search:
             return self._worst_row(i, a)[0]
         return self._least(i, a, self.sets[i].bound(a)[0])
@@ -205,14 +195,14 @@ def _solve_rows(problem, max_iter, rng, start, options):
     tol, monitor = options["tol"], options["monitor"]
     if not all(can_mix(rows._parts) for rows in problem.poison.sets):
         return solve_cuts(problem, start=start, max_iter=max_iter, **options)
-    is_easy = _has_near_oracle(problem)
+    is_convex = all(rows.is_convex for rows in problem.poison.sets)
+    is_easy = not is_convex and _has_near_oracle(problem)
     if is_easy:
         few = options | {"max_iter": max_iter, "patience": FEW_ROUNDS}
         found = solve_cuts(problem, start=start, **few)
         if found.gap <= NEAR * problem.target(found.upper, tol):
             return found
     hulls = [rows.hull() for rows in problem.poison.sets]
-    is_convex = all(rows.is_convex for rows in problem.poison.sets)
     poison = HullPoison(problem.poison.epsilon, problem.poison.signs, hulls)
     found = solve_relaxed(
         problem._replace(poison=poison),
@@ -233,10 +223,8 @@ def _solve_rows(problem, max_iter, rng, start, options):
 
 def _has_near_oracle(problem):
     """Whether few cutting planes do: few features, and no whole numbers among them."""
-    parts = [part for rows in problem.poison.sets for part in rows._parts]
-    is_convex = all(rows.is_convex for rows in problem.poison.sets)
-    is_smooth = not (is_convex or any(part.whole for part in parts))
-    return is_smooth and problem.rows.dim <= FEWEST_FEATURES
+    has_whole = any(rows.has_whole for rows in problem.poison.sets)
+    return problem.rows.dim <= FEWEST_FEATURES and not has_whole
 
 
 def _unpoisoned(problem, max_iter, rng, options):

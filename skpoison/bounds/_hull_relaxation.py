@@ -57,14 +57,11 @@ class HullPoison(PoisonTerm):
         self._projections = [None] * len(self.sets)
         self.precision = COARSE
 
-    def largest_loss(self, theta):
-        losses = []
-        for i, (sign, hull) in enumerate(zip(self.signs, self.sets, strict=True)):
-            value, self._supports[i] = hull.bound(
-                -sign * theta[:-1], self._supports[i], self.precision
-            )
-            losses.append(1.0 - sign * theta[-1] + value)
-        return float(Hinge().of_shortfalls(max(losses, default=0.0)))
+    def _largest(self, i, a):
+        value, self._supports[i] = self.sets[i].bound(
+            a, self._supports[i], self.precision
+        )
+        return value
 
     def _projection(self, i, x):
         found = self.sets[i].projection(x, self._projections[i])

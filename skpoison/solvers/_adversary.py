@@ -195,7 +195,9 @@ class PoisonTerm(Adversary):
         return PoisonPoints(np.full(n_sets, 1.0 / max(n_sets, 1)), points)
 
     def largest_loss(self, theta):
-        worst = max(self.worst_rows(theta)[0], default=0.0)
+        w, _ = self._split(theta)
+        values = [self._largest(i, -sign * w) for i, sign in enumerate(self.signs)]
+        worst = max(self._losses_of(theta, values), default=0.0)
         return float(Hinge().of_shortfalls(worst))
 
     def _split(self, theta):
@@ -204,17 +206,23 @@ class PoisonTerm(Adversary):
 
     def worst_rows(self, theta):
         """Return the largest margin loss in each class, and rows that reach it."""
-        w, b = self._split(theta)
+        w, _ = self._split(theta)
         answers = [self._worst_row(i, -sign * w) for i, sign in enumerate(self.signs)]
-        values = [value for value, _ in answers]
-        losses = [
-            1.0 - sign * b + value
-            for sign, value in zip(self.signs, values, strict=True)
-        ]
+        losses = self._losses_of(theta, [value for value, _ in answers])
         return losses, [row for _, row in answers]
+
+    def _losses_of(self, theta, values):
+        """Losses at rows for which the signed features sum up to values."""
+        _, b = self._split(theta)
+        both = zip(self.signs, values, strict=True)
+        return [1.0 - sign * b + value for sign, value in both]
 
     def _worst_row(self, i, a):
         return self.sets[i].support(a)
+
+    def _largest(self, i, a):
+        """The value of the worst row, where the row need not be known."""
+        return self._worst_row(i, a)[0]
 
     def _projection(self, i, x):
         return self.sets[i].projection(x)
@@ -225,8 +233,7 @@ class PoisonTerm(Adversary):
 
     def gradients(self, points):
         """Return ``-s (x, 1)`` for each point: the gradients of their losses."""
-        ones = np.ones((len(points), 1))
-        return -self.signs[:, None] * np.hstack([points, ones])
+        return -signed_rows(self.signs, points)
 
     def dual_sum(self, poison):
         return -(self.epsilon * poison.beta) @ self.gradients(poison.points)
@@ -287,13 +294,6 @@ class PointPoison(Adversary):
     def start(self, n_features):
         return PoisonPoints(np.zeros(len(self.signs)), self.points)
 
-    def signed(self):
-        """Return the vectors ``s (x, 1)`` of all rows, dense."""
-        points = self.points
-        points = points.toarray() if sparse.issparse(points) else points
-        ones = np.ones((len(points), 1))
-        return self.signs[:, np.newaxis] * np.hstack([points, ones])
-
     def losses_at(self, theta, points):
         return 1.0 - self.signs * (self.points @ theta[:-1] + theta[-1])
 
@@ -313,15 +313,16 @@ class PointPoison(Adversary):
     def curvature(self, smoothed, share_prox, nu):
         beta = smoothed.response.beta
         used = np.flatnonzero(beta > 0)
-        points = self.points[used]
-        if sparse.issparse(points):
-            points = points.toarray()
-        signed = self.signs[used, np.newaxis] * np.hstack(
-            [points, np.ones((len(used), 1))]
-        )
+        signed = signed_rows(self.signs[used], self.points[used])
         jacobian = capped_simplex_jacobian(beta[used])
         weights = np.full(len(used), self.epsilon / share_prox)
-        return Curvature(np.zeros(points.shape[1] + 1), jacobian @ signed, weights)
+        return Curvature(np.zeros(signed.shape[1]), jacobian @ signed, weights)
+
+
+def signed_rows(signs: np.ndarray, points: np.ndarray | sparse.sparray) -> np.ndarray:
+    """Return the vectors ``s (x, 1)`` of rows, dense."""
+    dense = points if isinstance(points, np.ndarray) else points.toarray()
+    return signs[:, np.newaxis] * np.hstack([dense, np.ones((len(dense), 1))])
 
 
 def project_on_capped_simplex(q: np.ndarray) -> np.ndarray:

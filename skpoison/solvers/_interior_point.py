@@ -9,7 +9,6 @@ See docs/mathematics.md, section "The interior-point method".
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -83,8 +82,7 @@ class _Sides(NamedTuple):
         return cls(slice(n_rows), slice(n_rows, both), points, -2, -1)
 
 
-@dataclass
-class _Step:
+class _Step(NamedTuple):
     """Changes of parameters, slacks and multipliers."""
 
     theta: np.ndarray

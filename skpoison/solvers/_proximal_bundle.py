@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from skpoison.losses import Hinge
-from skpoison.solvers._adversary import PointPoison, PoisonPoints
+from skpoison.solvers._adversary import PointPoison, PoisonPoints, signed_rows
 from skpoison.solvers._interior_point import Model, is_quick, minimize_model
 from skpoison.solvers._proximal_newton import (
     Gaps,
@@ -196,7 +196,7 @@ def _by_interior_point(problem, term, iterate, target, proximal_weight):
     model = Model(
         problem.rows,
         problem.weights,
-        term.signed(),
+        signed_rows(term.signs, term.points),
         problem.poison.epsilon,
         problem.learner,
         iterate.theta,

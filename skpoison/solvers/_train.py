@@ -107,7 +107,7 @@ def _by_interior_points(
         rows,
         weights,
         np.zeros((0, rows.dim)),
-        1.0,
+        1.0,  # no poison: any weight of it
         problem.learner,
         np.zeros(rows.dim) if start is None else start.theta,
         negligible_weight(problem.learner, problem.target(0.0, tol)),

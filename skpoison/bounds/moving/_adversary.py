@@ -47,12 +47,9 @@ class DiscPoison(PoisonTerm):
             [*self.sets, disc],
         )
 
-    def worst_rows(self, theta):
-        """Return the loss of every attack at its worst rotation, and its point."""
-        answers = [disc.support(-theta[:-1]) for disc in self.sets]
-        losses = self.constants - self.tilts * theta[-1]
-        losses = losses + np.array([value for value, _ in answers])
-        return losses, [point for _, point in answers]
+    def _losses_of(self, theta, values):
+        """Losses of attacks at points of their discs that reach these values."""
+        return self.constants - self.tilts * theta[-1] + np.array(values)
 
     def losses_at(self, theta, points):
         """Return the losses of attacks at given points of their discs."""

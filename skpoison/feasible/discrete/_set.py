@@ -234,12 +234,15 @@ class RestrictedSet(FeasibleRegion):
         return self.base.is_bounded or self.columns.is_bounded
 
     @property
+    def has_whole(self):
+        """Whether some features hold whole numbers."""
+        return any(part.whole for part in self._parts)
+
+    @property
     def can_search(self):
         """Whether lists, slices or branches make values less than the Lagrangian's."""
         return any(
-            piece._listed is not None
-            or piece.slices is not None
-            or any(part.whole for part in piece._parts)
+            piece._listed is not None or piece.slices is not None or piece.has_whole
             for piece in self.pieces
         )
 
@@ -364,8 +367,7 @@ class RestrictedSet(FeasibleRegion):
         level = float(a @ self.center) / norm
         enough = np.inf if np.isinf(gap_tol) else gap_tol * abs(bound + level)
         enough = max(enough, abs_tol / norm)
-        can_branch = any(part.whole for part in self._parts)
-        if bound - problem.objective(z) > enough and can_branch:
+        if bound - problem.objective(z) > enough and self.has_whole:
             bound, z, more = branch(
                 problem, minimum, z, self._limits, enough=enough, max_nodes=max_nodes
             )
@@ -457,7 +459,7 @@ class RestrictedSet(FeasibleRegion):
         return Lagrangian(self._parts, a, square, base.lower, base.upper, curvature)
 
     def _row(self, problem, minimum):
-        if not any(part.whole for part in self._parts):
+        if not self.has_whole:
             return smooth_row(problem, minimum, self._limits, self._interior_row)
         z = whole_row(problem, minimum, self._limits)
         if z is None:
@@ -592,7 +594,7 @@ class RestrictedSet(FeasibleRegion):
             return self._towards_inside(x, margin)
         if self.slices is not None:
             return self.slices.shrink(x, margin)
-        if len(self.pieces) > 1 or any(part.whole for part in self._parts):
+        if len(self.pieces) > 1 or self.has_whole:
             return x
         z = blend(self._parts, x - self.center, self._interior_row, margin)
         return self._point(z)
